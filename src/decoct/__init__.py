@@ -1,0 +1,49 @@
+"""decoct: which small training set should I use, and is distilling one worth it?
+
+The public names, one page; each is imported when it is first used:
+
+    load_data   a labelled image data set by name or folder
+    condense    make a small training set
+    train       train students on a set and evaluate them
+    measure     representativeness, diversity and quality of a set
+    Condensed   a small training set: save, load, export, to_torch
+    Study       methods × budgets × protocols × replicates, from TOML
+    select      greedy selection kernels on feature arrays
+    functional  the metrics as pure functions
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from decoct import functional
+    from decoct.core.condensed import Condensed
+    from decoct.engine import select
+    from decoct.run.single import condense, load_data, measure, train
+    from decoct.run.study import Study
+
+__all__ = ["Condensed", "Study", "condense", "functional", "load_data", "measure", "select", "train"]
+
+_HOMES = {
+    "Condensed": "decoct.core.condensed",
+    "Study": "decoct.run.study",
+    "condense": "decoct.run.single",
+    "load_data": "decoct.run.single",
+    "measure": "decoct.run.single",
+    "train": "decoct.run.single",
+}
+_MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'decoct' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

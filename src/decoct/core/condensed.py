@@ -1,0 +1,178 @@
+"""Condensed: a small training set, as safetensors + JSON on disk and as a class-folder of pictures for people."""
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import Cost, Provenance, read_json, write_json
+
+ARRAYS, FACTS = "condensed.safetensors", "condensed.json"
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """A small labelled training set: picks out of the train split, or images, with where they came from.
+
+    Attributes:
+        labels: [n] int64 class of each image.
+        class_names: names in class order; training refuses data whose names differ.
+        provenance: method, hyper-parameters, seed, source digest.
+        indices: [n] int64 into the train split, in order of picking within a class; or None.
+        images: [n, C, H, W] uint8, or float32 in [0, 1] data space (not clipped); or None for bare picks.
+        soft_labels: [n, classes] float32; or None.
+        weights: [n] float32 sample weights; or None.
+        cost: what its construction took, shared parts in full; None if unknown.
+
+    Raises:
+        DecoctError: shapes, types or labels do not fit together.
+    """
+
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    provenance: Provenance
+    indices: NDArray[np.int64] | None = None
+    images: NDArray[Any] | None = None
+    soft_labels: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
+    cost: Cost | None = None
+
+    def __post_init__(self) -> None:
+        n, classes = len(self.labels), len(self.class_names)
+        if n == 0:
+            raise DecoctError("a condensed set needs at least one image")
+        if self.indices is None and self.images is None:
+            raise DecoctError("a condensed set holds indices, or images, or both")
+        if self.labels.min() < 0 or self.labels.max() >= classes:
+            raise DecoctError(f"labels run from {self.labels.min()} to {self.labels.max()}, but there are {classes} classes")
+        if self.images is not None and (self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32)):
+            raise DecoctError(f"images must be [n, C, H, W] uint8 or float32, not {self.images.shape} {self.images.dtype}")
+        for name in ("indices", "images", "soft_labels", "weights"):
+            value = getattr(self, name)
+            if value is not None and len(value) != n:
+                raise DecoctError(f"{len(value)} {name.replace('_', ' ')} for {n} labels")
+        if self.soft_labels is not None and self.soft_labels.shape != (n, classes):
+            raise DecoctError(f"soft labels must be [{n}, {classes}], not {list(self.soft_labels.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def member(self) -> bool:
+        """Whether every image is one of the train split."""
+        return self.indices is not None
+
+    def materialise(self, train_images: Any) -> "Condensed":
+        """The same set with its pixels: the rows of ``train_images`` [N, C, H, W] uint8 that were picked."""
+        if self.images is not None or self.indices is None:
+            return self
+        return replace(self, images=np.ascontiguousarray(train_images[self.indices]))
+
+    def to_torch(self) -> Any:
+        """A ``torch.utils.data.TensorDataset`` of (float32 images in [0, 1] [C, H, W], label or soft label).
+
+        Raises:
+            DecoctError: bare picks; call ``materialise(data.train.images)`` first.
+        """
+        import torch
+
+        images = torch.from_numpy(np.array(self._pixels()))
+        scaled = images.float() / 255 if images.dtype == torch.uint8 else images
+        labels = self.labels if self.soft_labels is None else self.soft_labels
+        return torch.utils.data.TensorDataset(scaled, torch.from_numpy(np.array(labels)))
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``condensed.safetensors`` and ``condensed.json``, and ``cost.json`` if the cost is known."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ("labels", "indices", "images", "soft_labels", "weights")
+        arrays = {name: np.ascontiguousarray(value) for name in names if (value := getattr(self, name)) is not None}
+        save_file(arrays, folder / ARRAYS)
+        facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
+        write_json(folder / FACTS, {"format": 1, "images": len(self), **facts})
+        if self.cost is not None:
+            write_json(folder / "cost.json", self.cost.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Condensed":
+        """Read what ``save`` wrote.
+
+        Raises:
+            DecoctError: not a saved set, or a damaged one.
+        """
+        folder = Path(folder)
+        if not (folder / FACTS).is_file():
+            raise DecoctError(f"{folder} holds no {FACTS}: not a saved set")
+        try:
+            facts, arrays = read_json(folder / FACTS), load_file(folder / ARRAYS)
+            known = {"class_names": tuple(facts["class_names"]), "provenance": Provenance(**facts["provenance"])}
+            cost = folder / "cost.json"
+            return cls(**arrays, **known, cost=Cost(**read_json(cost)) if cost.is_file() else None)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise DecoctError(f"{folder} is damaged: {error}; make the set again") from error
+
+    def export(self, folder: Path | str) -> None:
+        """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning."""
+        images, folder = self._pixels(), Path(folder)
+        if images.dtype != np.uint8:
+            quantised = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
+            worst = float(np.abs(quantised / 255.0 - images).max())
+            warnings.warn(f"float images quantised to 8 bits for PNG; largest error {worst:.4f} of 1", stacklevel=2)
+            images = quantised
+        for c, name in enumerate(folder_names(self.class_names)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for rank, row in enumerate(np.flatnonzero(self.labels == c)):
+                picture(images[row]).save(folder / name / f"{rank:05d}.png")
+
+    def write_picks(self, path: Path | str, files: Sequence[str] | None = None) -> None:
+        """Write a selection as CSV: index into the train split, class, source file if there are files."""
+        if self.indices is None:
+            raise DecoctError(f"{self.provenance.method} makes new images; it has no picks")
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["index", "class", "source"])
+            for index, label in zip(self.indices.tolist(), self.labels.tolist(), strict=True):
+                rows.writerow([index, self.class_names[label], files[index] if files else ""])
+
+    def image_bytes(self) -> int:
+        """Bytes of the images as PNG files; float images as stored."""
+        images = self._pixels()
+        return sum(map(png_bytes, images)) if images.dtype == np.uint8 else images.nbytes
+
+    def _pixels(self) -> NDArray[Any]:
+        if self.images is None:
+            raise DecoctError("these are bare picks: call materialise(data.train.images) for their pixels")
+        return self.images
+
+
+def picture(image: NDArray[np.uint8]) -> Image.Image:
+    """A Pillow image of [C, H, W] uint8 with one or three channels."""
+    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def png_bytes(image: NDArray[np.uint8]) -> int:
+    """Size of the image as a PNG file."""
+    buffer = io.BytesIO()
+    picture(image).save(buffer, "png")
+    return buffer.tell()
+
+
+def folder_names(class_names: Sequence[str]) -> list[str]:
+    """Folder names that cannot leave their parent and sort in class order; plain names stay as they are."""
+    plain = all(re.fullmatch(r"[\w][\w .()+-]*", name) and not name.endswith((".", " ")) for name in class_names)
+    if plain and list(class_names) == sorted(class_names) and len({n.casefold() for n in class_names}) == len(class_names):
+        return list(class_names)
+    width = len(str(len(class_names) - 1))
+    safe = [re.sub(r"[^\w-]+", "_", name)[:60] for name in class_names]
+    return [f"{c:0{width}d}_{name}" for c, name in enumerate(safe)]

@@ -1,0 +1,222 @@
+"""The interfaces: what a condenser, a protocol and a metric say of themselves, get, and give back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from decoct.core.budget import Budget
+from decoct.core.errors import DecoctError
+from decoct.core.spec import Spec
+
+Axis = Literal["representativeness", "diversity", "quality", "cost"]
+Progress = Callable[[int, int], None]  # steps done, steps in all
+
+
+def silent(done: int, total: int) -> None:
+    """A progress callback that says nothing."""
+
+
+class Need(BaseModel):
+    """Something that must exist before a method runs; the runner makes it once and counts its cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Teacher(Need):
+    """A net trained on the whole train split. ``"teacher"`` is the default label teacher at the data's resolution."""
+
+    net: str = "teacher"
+
+
+class Features(Need):
+    """Penultimate features of the train and val images from a frozen extractor (a teacher's name)."""
+
+    extractor: str = "teacher"
+    normalise: Literal["none", "unit"] = "none"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the runner hands to a condenser.
+
+    Attributes:
+        data: a ``decoct.data.dataset.Dataset``; a condenser reads ``data.train``, ``data.mean``, ``data.std``.
+        budget: how many images to make.
+        seed: every draw derives from it; a method that is not stochastic ignores it.
+        device: where to compute.
+        teachers: nets in eval mode on ``device``, by the name that the need gave.
+        features: [N, d] float arrays over the train split, in the order of ``data.train``, by need.
+        progress: call it with (steps done, steps in all).
+    """
+
+    data: Any
+    budget: Budget
+    seed: int = 0
+    device: str = "cpu"
+    teachers: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
+    progress: Progress = silent
+
+    def quotas(self) -> list[int]:
+        """Images to make of each class, in class order."""
+        counts = np.bincount(self.data.train.labels, minlength=len(self.data.class_names))
+        return self.budget.per_class(counts.tolist(), self.data.class_names)
+
+    def members(self) -> list[NDArray[np.int64]]:
+        """Train indices of each class, ascending, in class order."""
+        return [np.flatnonzero(self.data.train.labels == c) for c in range(len(self.data.class_names))]
+
+    def per_class(self, pick: Callable[[Any, int], Any]) -> NDArray[np.int64]:
+        """Run a selection kernel on each class's rows of the only features that were needed.
+
+        Args:
+            pick: (features [n, d], number of picks) -> ordered row numbers.
+
+        Returns:
+            Train indices, class after class, each class in order of picking.
+        """
+        (features,) = self.features.values()
+        picked = []
+        for done, (rows, quota) in enumerate(zip(self.members(), self.quotas(), strict=True)):
+            picked.append(rows[np.asarray(pick(np.ascontiguousarray(features[rows]), quota))])
+            self.progress(done + 1, len(self.data.class_names))
+        return np.concatenate(picked)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a condenser returns: train indices, or pixels with labels. The runner adds cost and provenance.
+
+    Attributes:
+        indices: [n] train indices, or None.
+        images: [n, C, H, W] uint8, or float32 in the data's own scale (0 to 1), or None.
+        labels: [n] class of each image; needed with images, derived from the train split for indices.
+        soft_labels: [n, classes] float32, or None.
+        weights: [n] float32 sample weights, or None.
+        steps: optimiser steps that the construction took; 0 for a selection.
+        initial: [n, C, H, W] uint8, what an optimised set started from, for the report; or None.
+    """
+
+    indices: NDArray[np.int64] | None = None
+    images: NDArray[Any] | None = None
+    labels: NDArray[np.int64] | None = None
+    soft_labels: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
+    steps: int = 0
+    initial: NDArray[np.uint8] | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)  # facts of the construction, such as the final loss
+
+    @classmethod
+    def selected(cls, indices: Any, weights: NDArray[np.float32] | None = None) -> "Draft":
+        """A selection of real images, in order of picking within each class."""
+        return cls(indices=np.asarray(indices, dtype=np.int64), weights=weights)
+
+    @classmethod
+    def synthesised(cls, images: Any, labels: Any, **rest: Any) -> "Draft":
+        """New images: uint8, or float32 in [0, 1]."""
+        return cls(images=np.asarray(images), labels=np.asarray(labels, dtype=np.int64), **rest)
+
+
+class Condenser(Spec):
+    """A method that makes a small training set. Its docstring names the paper; its fields are its hyper-parameters."""
+
+    kind: ClassVar[str] = "condenser"
+    family: ClassVar[Literal["coreset", "distillation"]]
+    stochastic: ClassVar[bool] = True
+
+    def needs(self) -> tuple[Need, ...]:
+        """What must exist first."""
+        return ()
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """Make the set."""
+        raise DecoctError(f"{self.name} does not say how it condenses: define __call__(self, inputs)")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a protocol may adapt its recipe to.
+
+    Attributes:
+        images: number of training images N.
+        classes: number of classes.
+        size: height and width in pixels.
+        flip: whether the data allow mirroring.
+        ceiling: the training set is the whole train split.
+    """
+
+    images: int
+    classes: int
+    size: int
+    flip: bool
+    ceiling: bool = False
+
+
+class TrainProtocol(Spec):
+    """A way to train a student; the same for every set."""
+
+    kind: ClassVar[str] = "protocol"
+
+    def label_teachers(self, size: int) -> tuple[str, ...]:
+        """Nets whose logits label the batches; none for hard labels."""
+        return ()
+
+    def recipe(self, task: Task) -> Any:
+        """The ``decoct.engine.recipe.Recipe`` for a training set."""
+        raise DecoctError(f"{self.name} does not say how it trains: define recipe(self, task)")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the runner hands to a metric: one condensed set and the real data that it stands for.
+
+    Attributes:
+        condensed: [n, d] features of the set.
+        labels: [n] its classes.
+        real: features of real splits, "train" and "val", each [N, d].
+        real_labels: their classes.
+        class_names: in class order.
+        member: the set is a subset of the train split.
+        logits: [n, classes] of the held-out teacher on the set.
+    """
+
+    condensed: NDArray[Any]
+    labels: NDArray[np.int64]
+    real: Mapping[str, NDArray[Any]]
+    real_labels: Mapping[str, NDArray[np.int64]]
+    class_names: tuple[str, ...]
+    member: bool
+    logits: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value of a metric.
+
+    Attributes:
+        metric: what was measured, such as "coverage".
+        value: may be NaN where the metric is not defined, such as recall with no more images than k.
+        scope: "per_class" (mean over classes) or "pooled".
+        reference: the real split it was measured against: "train", "val", or "none".
+    """
+
+    metric: str
+    value: float
+    scope: Literal["per_class", "pooled"]
+    reference: Literal["train", "val", "none"]
+
+
+class Metric(Spec):
+    """A property of a condensed set other than the accuracy that it gives."""
+
+    kind: ClassVar[str] = "metric"
+    axis: ClassVar[Axis]
+    higher_is_better: ClassVar[Mapping[str, bool]]  # by the names of the values that it gives
+
+    def __call__(self, measured: Measured) -> list[Reading]:
+        """Measure one set."""
+        raise DecoctError(f"{self.name} does not say how it measures: define __call__(self, measured)")

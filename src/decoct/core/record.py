@@ -1,0 +1,106 @@
+"""What is kept of a piece of work: where its cell lives, what it came from, what it cost, what it gave."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+CELL = "cell.json"  # written with everything else in the cell; a cell without it is not one
+MEASURED = "measured.json"
+
+
+class Record(BaseModel):
+    """Base of the records: frozen, JSON in and out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cost(Record):
+    """What one job took on the machine that ran it. Never part of a key, nor of any file but ``measured.json``.
+
+    Attributes:
+        seconds: wall time of the work itself, without loading its inputs.
+        cpu_seconds: processor time of the process over the same span.
+        peak_memory: bytes, the process's peak while it worked; on a GPU the device's peak.
+        device: such as "cpu" or "cuda".
+        hardware: name of the processor or GPU.
+        host: name of the machine.
+        versions: of decoct, Python and the libraries that compute.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_memory: int
+    device: str
+    hardware: str
+    host: str
+    versions: dict[str, str]
+
+
+class Provenance(Record):
+    """Where a condensed set came from.
+
+    Attributes:
+        method: name of the condenser; "unknown" for a set that decoct did not make.
+        spec: name, version and fields of its Spec.
+        data: name of the data set.
+        data_digest: digest of its content, or None where unknown.
+        budget: such as "ipc=10".
+        seed: None for a method that is deterministic.
+        inputs: keys of the artifacts that it used, by role.
+        not_counted: pretrained models that the user supplied, whose cost is unknown.
+        key: of the cell that made it.
+    """
+
+    method: str
+    spec: dict[str, Any] = {}
+    data: str = "unknown"
+    data_digest: str | None = None
+    budget: str = "unknown"
+    seed: int | None = None
+    inputs: dict[str, str] = {}
+    not_counted: tuple[str, ...] = ()
+    key: str | None = None
+
+
+class Result(Record):
+    """One trained student, evaluated once, at its last step. Which test images were right is in ``correct.npy``.
+
+    Attributes:
+        accuracy: fraction of the test images.
+        per_class: the same by class.
+        test_images: how many there were.
+        steps: optimiser steps.
+        images_seen: training images that went through the student.
+        loss: mean training loss over the last tenth of the steps.
+        label_bytes: bytes of the labels that the student learnt from; online teachers store none.
+    """
+
+    accuracy: float
+    per_class: tuple[float, ...]
+    test_images: int
+    steps: int
+    images_seen: int
+    loss: float
+    label_bytes: int
+
+
+def cell_dir(store: Path, kind: str, key: str) -> Path:
+    """Folder of a cell: ``STORE/kind/ke/key``."""
+    return store / kind / key[:2] / key
+
+
+def complete(folder: Path) -> bool:
+    """A cell is renamed into place whole, so its presence is its completeness."""
+    return (folder / CELL).is_file()
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON of a file."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Sorted, indented JSON, so that equal content means equal bytes."""
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")

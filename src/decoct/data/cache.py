@@ -1,0 +1,157 @@
+"""The data cache on disk: one folder a data set, named after its content, written whole or not at all."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import read_json, write_json
+from decoct.core.spec import digest
+from decoct.data.source import Part, Source
+
+FACTS, FILES, FORMAT = "data.json", "files.json", 1
+SPLITS = ("train", "val", "test")
+
+
+def default_store() -> Path:
+    """``$DECOCT_STORE``, else ``decoct`` in the user's cache folder."""
+    if store := os.environ.get("DECOCT_STORE"):
+        return Path(store).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "decoct"
+
+
+def link_file(root: Path, source: Source, manifest: Any) -> Path:
+    """The small file that says which data set a source with this raw content became."""
+    key = digest({"format": FORMAT, "title": source.title, "source": source.keyed(), "manifest": manifest})
+    return root / "links" / f"{key}.json"
+
+
+def read_link(link: Path, root: Path) -> Path | None:
+    """The folder that a link leads to; None if there is no link, or the folder is gone."""
+    try:
+        folder = root / str(read_json(link)["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if folder.is_dir() else None
+
+
+def write_link(link: Path, key: str) -> None:
+    """Replace the link in one step."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".tmp-{uuid.uuid4().hex}")
+    write_json(temporary, {"digest": key})
+    sync(temporary)
+    temporary.replace(link)
+
+
+@contextmanager
+def temporary_folder(root: Path) -> Iterator[Path]:
+    """A new ``.tmp-*`` folder in ``root``, removed at the end unless it was renamed."""
+    folder = root / f".tmp-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(folder: Path, parts: Mapping[str, Part], facts: dict[str, Any]) -> str:
+    """Write splits and facts into an empty folder, and return the digest of all that they say.
+
+    Args:
+        folder: of ``temporary_folder``.
+        parts: all of ``SPLITS``.
+        facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
+
+    Raises:
+        DecoctError: the images or labels do not make a data set.
+    """
+    for name in SPLITS:
+        check(name, parts[name], facts["class_names"])
+    files = {name: parts[name].files for name in SPLITS}
+    said = {key: facts[key] for key in ("name", "class_names", "flip", "skipped")}
+    sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())
+    histograms = {name: write_split(folder, name, parts[name], sha) for name in SPLITS}
+    mean, std = moments(histograms["train"])
+    counts = {name: np.bincount(parts[name].labels, minlength=len(facts["class_names"])).tolist() for name in SPLITS}
+    key = sha.hexdigest()[:32]
+    shape = list(parts["train"].images.shape[1:])
+    more = {"format": FORMAT, "digest": key, "shape": shape, "counts": counts, "mean": mean, "std": std}
+    write_json(folder / FILES, files)
+    write_json(folder / FACTS, {**facts, **more})
+    for path in (*folder.iterdir(), folder):
+        sync(path)
+    return key
+
+
+def publish(folder: Path, final: Path) -> None:
+    """Rename a finished folder into place; whoever comes second keeps the first one's, which is equal."""
+    try:
+        folder.rename(final)
+        sync(final.parent)
+    except OSError:
+        if not (final / FACTS).is_file():
+            raise
+
+
+def check(name: str, part: Part, class_names: list[str]) -> None:
+    """Refuse what cannot be trained on."""
+    shape, kind = part.images.shape, part.images.dtype
+    if len(shape) != 4 or kind != np.uint8 or shape[1] not in (1, 3) or shape[2] != shape[3]:
+        raise DecoctError(f"{name} images must be square [N, 1 or 3, S, S] uint8, not {list(shape)} {kind}")
+    if len(class_names) < 2:
+        raise DecoctError(f"data needs at least two classes; there is only {class_names}")
+    if len(part) == 0 or part.labels.min() < 0 or part.labels.max() >= len(class_names):
+        raise DecoctError(f"{name} labels must be 0 to {len(class_names) - 1}, and some")
+    empty = np.flatnonzero(np.bincount(part.labels, minlength=len(class_names)) == 0)
+    if name == "train" and len(empty):
+        raise DecoctError(f"class '{class_names[empty[0]]}' has no training images")
+
+
+def write_split(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> NDArray[np.int64]:
+    """Write one split block by block, feed its bytes to the digest, and return the histogram [C, 256] of its pixels.
+
+    Plain writes, not a writable memory map: on a full disk a map would kill the process instead of raising.
+    """
+    labels = np.ascontiguousarray(part.labels, dtype="<i8")
+    np.save(folder / f"{name}.labels.npy", labels, allow_pickle=False)
+    sha.update(labels.tobytes())
+    shape = (len(part), *part.images.shape[1:])
+    histogram = np.zeros((shape[1], 256), dtype=np.int64)
+    with (folder / f"{name}.images.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in part.blocks():
+            file.write(block.data)
+            sha.update(block.data)
+            for channel in range(shape[1]):
+                histogram[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    return histogram
+
+
+def moments(histogram: NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel on the scale 0 to 1; a constant channel gets std 1, so it divides."""
+    values = np.arange(256) / 255
+    weights = histogram / histogram.sum(1, keepdims=True)
+    mean = weights @ values
+    std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
+    constant = (histogram > 0).sum(1) == 1
+    return mean.tolist(), np.where(constant, 1.0, std).tolist()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

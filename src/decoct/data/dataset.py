@@ -1,0 +1,192 @@
+"""A data set as decoct uses it: memory-mapped uint8 splits, class names, and a digest of the content."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.core.record import read_json
+from decoct.core.seeds import seed
+from decoct.core.spec import names, parse
+from decoct.data import cache
+from decoct.data.cache import default_store
+from decoct.data.source import Source
+
+__all__ = ["Dataset", "Source", "Split", "default_store", "load_data", "open_dataset", "parse_source", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and labels of one split.
+
+    Attributes:
+        images: [N, C, H, W] uint8, a read-only memory map.
+        labels: [N] int64.
+        files: the source file of each image, relative to the source; None where there are no files.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    files: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Train, val and test of one data set.
+
+    Attributes:
+        name: what it is called.
+        class_names: in label order.
+        digest: of the content: pixels, labels, files, class names, name and ``flip``.
+        mean: per channel, of the train split, on the scale 0 to 1.
+        std: likewise; never 0.
+        flip: whether training may mirror the images.
+        folder: where it is cached; ``open_dataset(folder)`` gives it again.
+        skipped: files that were left out because they do not decode.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    digest: str
+    train: Split
+    val: Split
+    test: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    flip: bool
+    folder: Path
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def size(self) -> int:
+        """Side of the images, which are square."""
+        return self.shape[1]
+
+    def counts(self, split: str = "train") -> list[int]:
+        """Images of each class, in class order."""
+        labels: NDArray[np.int64] = getattr(self, split).labels
+        counts: list[int] = np.bincount(labels, minlength=len(self.class_names)).tolist()
+        return counts
+
+
+def load_data(
+    name: str | Mapping[str, Any] | Source,
+    root: Path | str | None = None,
+    plugins: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Dataset:
+    """A data set by name, decoded once and cached.
+
+    Args:
+        name: such as "digits" or "folder:PATH"; or ``{"name": …, field: value}``; or a source.
+        root: folder of the cache; by default ``data`` in ``default_store()``.
+        plugins: files that may define further sources.
+        progress: called with (images read, images in all).
+
+    Raises:
+        UsageError: unknown source or field.
+        DecoctError: the data cannot be read.
+    """
+    source = name if isinstance(name, Source) else parse_source(name, plugins)
+    return prepare(source, default_store() / "data" if root is None else Path(root), progress)
+
+
+def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> Source:
+    """The source that "NAME", "NAME:PATH" or ``{"name": …, field: value}`` means.
+
+    Raises:
+        UsageError: unknown source or field.
+    """
+    config: dict[str, Any] = {"name": name} if isinstance(name, str) else dict(name)
+    if isinstance(config.get("name"), str):
+        word, colon, path = config["name"].partition(":")
+        if word not in names("source", plugins) and Path(word).is_dir():
+            raise UsageError(f"unknown source '{word}'. Did you mean 'folder:{word}'?")
+        config |= {"name": word, "path": path} if colon else {}
+    source: Source = parse("source", config, plugins)
+    return source
+
+
+def prepare(source: Source, root: Path, progress: Progress = silent) -> Dataset:
+    """Read a source into the cache unless the same raw content is there already.
+
+    Raises:
+        DecoctError: the raw content cannot be read, or the cache cannot be written.
+    """
+    root = root.expanduser().absolute()
+    manifest = source.manifest()
+    link = cache.link_file(root, source, manifest)
+    if folder := cache.read_link(link, root):
+        return open_dataset(folder)
+    try:
+        with cache.temporary_folder(root) as scratch:
+            raw = source.read(manifest, scratch, progress)
+            parts = dict(raw.parts)
+            if "val" not in parts:
+                held = parts["train"].hold_out(source.val_fraction, seed(source.split_seed, "val"), raw.class_names)
+                parts["train"], parts["val"] = held
+            flip = source.flip if source.flip is not None else parts["train"].images.shape[1] == 3
+            named = {"name": source.title, "class_names": list(raw.class_names), "source": source.identity()}
+            with cache.temporary_folder(root) as made:
+                key = cache.write(made, parts, {**named, "flip": flip, "skipped": list(raw.skipped)})
+                cache.publish(made, root / key)
+        cache.write_link(link, key)
+    except OSError as error:
+        raise DecoctError(
+            f"cannot write the data cache {root}: {error.strerror or error}\n"
+            "free some space, or set DECOCT_STORE to a folder that can be written"
+        ) from error
+    return open_dataset(root / key)
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """A data set that ``prepare`` cached; the images stay on disk.
+
+    Raises:
+        DecoctError: there is none, or it is damaged.
+    """
+    try:
+        facts, files = read_json(folder / cache.FACTS), read_json(folder / cache.FILES)
+        if facts["format"] != cache.FORMAT:
+            raise ValueError(f"format {facts['format']}, not {cache.FORMAT}")
+        splits = {name: _open_split(folder, name, facts, files[name]) for name in cache.SPLITS}
+        return Dataset(
+            name=facts["name"],
+            class_names=tuple(facts["class_names"]),
+            digest=facts["digest"],
+            mean=tuple(facts["mean"]),
+            std=tuple(facts["std"]),
+            flip=facts["flip"],
+            folder=folder,
+            skipped=tuple(facts["skipped"]),
+            **splits,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DecoctError(
+            f"no readable data set in {folder}: {error}\ndelete that folder and load the data again"
+        ) from error
+
+
+def _open_split(folder: Path, name: str, facts: dict[str, Any], files: list[str] | None) -> Split:
+    images = np.lib.format.open_memmap(folder / f"{name}.images.npy", mode="r")  # never unpickles
+    labels = np.array(np.lib.format.open_memmap(folder / f"{name}.labels.npy", mode="r"), dtype=np.int64)
+    total = sum(facts["counts"][name])
+    if images.dtype != np.uint8 or images.shape != (total, *facts["shape"]) or labels.shape != (total,):
+        raise ValueError(f"{name} holds {images.shape} images and {labels.shape} labels, not {total}")
+    if files is not None and len(files) != total:
+        raise ValueError(f"{name} names {len(files)} files for {total} images")
+    return Split(images, labels, None if files is None else tuple(files))

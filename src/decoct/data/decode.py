@@ -1,0 +1,105 @@
+"""One picture file of any kind to a square of uint8 pixels."""
+
+import functools
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 2**30 // 4 // 3  # Pillow's own default limit, held to even where a program has lifted it
+# Not pictures that Pillow decodes by itself: stubs for other libraries, and PostScript, which would run Ghostscript.
+NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+WHITE = (255, 255, 255, 255)
+
+
+class DecodeError(ValueError):
+    """The bytes are no picture that can be used; the message says why in a few words."""
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Names of the formats that are read."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - NOT_PICTURES))
+
+
+@functools.cache
+def extensions() -> frozenset[str]:
+    """File extensions of these formats, lower case, with the dot."""
+    known, read = Image.registered_extensions(), formats()
+    return frozenset(extension for extension, name in known.items() if name in read)
+
+
+def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
+    """Decode, orient by EXIF, lay over white, resize the shorter side to ``size`` with antialiasing, crop the centre.
+
+    Args:
+        data: the whole file.
+        size: side of the result.
+        channels: 1 (ITU-R 601 luma) or 3.
+
+    Returns:
+        [channels, size, size] uint8.
+
+    Raises:
+        DecodeError: corrupt, truncated or empty; more than ``MAX_PIXELS``; or pixels without an agreed range.
+    """
+    if not data:
+        raise DecodeError("empty file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            square = _square(_flat(_open(data, size)), size).convert("L" if channels == 1 else "RGB")
+        except (DecodeError, MemoryError):
+            raise
+        except UnidentifiedImageError:
+            raise DecodeError("not an image") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise DecodeError(f"more than {MAX_PIXELS:,} pixels") from None
+        except Exception as error:  # Pillow's decoders raise whatever their parser stumbled on
+            raise DecodeError((str(error) or type(error).__name__).splitlines()[0]) from error
+    pixels = np.asarray(square)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _open(data: bytes, size: int) -> Image.Image:
+    """The upright picture; a JPEG far larger than needed is decoded at a fraction of its size."""
+    image: Image.Image = Image.open(io.BytesIO(data), formats=formats())
+    if image.width * image.height > MAX_PIXELS:
+        raise DecodeError(f"more than {MAX_PIXELS:,} pixels")
+    image.draft(None, (2 * size, 2 * size))
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block leaves the pixels what they are
+        return image
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """The picture as 8-bit L or RGB, transparency over white."""
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if image.mode == "F":
+        raise DecodeError("floating-point pixels have no agreed range: save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, WHITE), layer).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise DecodeError("32-bit integer pixels have no agreed range: save it with 8 or 16 bits")
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """Resize and centre crop in one step, so that a long thin picture is never blown up whole."""
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)

@@ -1,0 +1,123 @@
+"""What a source of data is: fields that say which, a manifest of its raw content, and a way to read it."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress
+from decoct.core.spec import Spec
+from decoct.data.split import pixel_groups, stratified
+
+BLOCK_BYTES = 2**25  # what is held in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One split as its source reads it: rows of an array that may lie on disk.
+
+    Attributes:
+        images: [M, C, H, W] uint8, an array or a memory map.
+        labels: [N] int64.
+        rows: [N] int64, the row of ``images`` that each label belongs to.
+        files: the file that each image came from, or None.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    files: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def blocks(self) -> Iterator[NDArray[np.uint8]]:
+        """The images in order, [n, C, H, W] at a time, in bounded memory."""
+        step = max(1, BLOCK_BYTES // int(np.prod(self.images.shape[1:])))
+        for start in range(0, len(self), step):
+            yield np.ascontiguousarray(self.images[self.rows[start : start + step]])
+
+    def where(self, mask: NDArray[np.bool_]) -> "Part":
+        """The images that a [N] mask keeps."""
+        files = None if self.files is None else tuple(self.files[i] for i in np.flatnonzero(mask))
+        return replace(self, labels=self.labels[mask], rows=self.rows[mask], files=files)
+
+    def hold_out(self, fraction: float, seed: int, class_names: tuple[str, ...]) -> tuple["Part", "Part"]:
+        """The rest and a stratified fraction; images with equal pixels stay on one side (see ``stratified``)."""
+        groups = pixel_groups(image for block in self.blocks() for image in block)
+        held = stratified(self.labels, groups, fraction, seed, class_names)
+        return self.where(~held), self.where(held)
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """All that a source reads.
+
+    Attributes:
+        class_names: in label order.
+        parts: "train", "test" and, if the source brings one, "val".
+        skipped: files that were left out because they do not decode.
+    """
+
+    class_names: tuple[str, ...]
+    parts: Mapping[str, Part]
+    skipped: tuple[str, ...] = ()
+
+
+class Source(Spec):
+    """A source of labelled images; ``val`` is a seeded stratified split of train unless the source brings its own.
+
+    ``unkeyed`` names the fields that say where the raw content is, not what it is.
+    """
+
+    kind: ClassVar[str] = "source"
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    split_seed: int = 0
+    flip: bool | None = None  # may training mirror the images? None: in colour yes, in grey (digits, letters) no
+
+    @property
+    def title(self) -> str:
+        """What the data set is called."""
+        return self.name
+
+    @abstractmethod
+    def manifest(self) -> Any:
+        """The raw content as plain JSON: names and hashes. Equal manifests and fields mean equal data."""
+
+    @abstractmethod
+    def read(self, manifest: Any, scratch: Path, progress: Progress) -> Raw:
+        """Read what the manifest lists.
+
+        Args:
+            manifest: what ``manifest()`` said.
+            scratch: an empty folder for large intermediate files; removed afterwards.
+            progress: called with (images read, images in all).
+        """
+
+    def keyed(self) -> dict[str, Any]:
+        """The identity without the fields that only say where."""
+        who = self.identity()
+        return who | {"fields": {name: value for name, value in who["fields"].items() if name not in self.unkeyed}}
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a regular file.
+
+    Raises:
+        DecoctError: it cannot be read, or is no regular file.
+    """
+    try:
+        if not path.is_file():  # reading a pipe would hang
+            raise DecoctError(f"cannot read {path}: {'not a regular file' if path.exists() else 'no such file'}")
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,30 @@
+"""Evaluation: which images a trained net gets right. The one place where test images meet a student."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from decoct.data.dataset import Dataset, Split
+
+
+@torch.inference_mode()
+def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int = 1000) -> NDArray[np.bool_]:
+    """[N] whether the net's top class is the label.
+
+    Args:
+        net: in eval mode, on ``device``.
+        split: of ``data``; read block by block.
+        data: for its mean and deviation.
+        device: where to compute.
+        batch: images at a time.
+    """
+    mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
+    std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
+    right = np.empty(len(split), dtype=bool)
+    for start in range(0, len(split), batch):
+        rows = slice(start, start + batch)
+        images = torch.from_numpy(np.array(split.images[rows])).to(device)
+        top = net((images.float() - mean) / std).argmax(1).cpu().numpy()
+        right[rows] = top == split.labels[rows]
+    return right

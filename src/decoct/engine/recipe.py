@@ -1,0 +1,106 @@
+"""A recipe: every number that decides how a student is trained, resolved for one training set."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Task, TrainProtocol
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, in full.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: images a step.
+        optimiser: "adamw" (betas .9/.999) or "sgd".
+        lr: learning rate at the start.
+        weight_decay: on weights of two or more dimensions, or on all parameters if ``decay_all``.
+        schedule: "cosine" to 0; "half_cosine" to lr/2; "drop" to lr/10, once, after ``drop_at`` steps.
+        momentum: of SGD.
+        drop_at: step of the drop; the momentum starts anew there.
+        pad: random crop from a border of so many pixels; 0 for none.
+        scale: RandomResizedCrop's share of the area instead; None for none.
+        flip: mirror half of the images.
+        cutmix: alpha of the Beta distribution; 0 for none.
+        loss: "ce" on hard labels; "kl" of softened logits; "mse_ce", MSE of logits + ``ce_weight`` · CE on the label.
+        temperature: of "kl"; no T² factor, as in the literature.
+        ce_weight: of "mse_ce".
+        ema: decay of the weight average that is evaluated; None evaluates the last weights.
+    """
+
+    steps: int
+    batch: int
+    optimiser: Literal["adamw", "sgd"]
+    lr: float
+    weight_decay: float
+    schedule: Literal["cosine", "half_cosine", "drop"]
+    decay_all: bool = False
+    momentum: float = 0.0
+    drop_at: int | None = None
+    pad: int = 0
+    scale: tuple[float, float] | None = None
+    flip: bool = False
+    cutmix: float = 0.0
+    loss: Literal["ce", "kl", "mse_ce"] = "ce"
+    temperature: float = 1.0
+    ce_weight: float = 0.0
+    ema: float | None = None
+
+
+def epoch_steps(images: int, batch: int) -> int:
+    """Batches in an epoch; the last one may be short, but a batch of one image is left out (batch norm)."""
+    full, rest = divmod(images, batch)
+    return full + (rest > 1 or (rest == 1 and full == 0))
+
+
+class FromScratch(TrainProtocol):
+    """What the protocols share: AdamW on a fresh student, one budget, augmentation by resolution.
+
+    Attributes:
+        epochs: passes over the set.
+        full_epochs: the same when the set is the whole train split, the ceiling.
+        steps: optimiser steps instead, for every set alike.
+        lr: learning rate at the start.
+        weight_decay: on weights of two or more dimensions.
+        batch: None for min(N, max(16, min(128, N // 8))) up to 64 px, and the paper's above.
+    """
+
+    epochs: int = Field(300, ge=1)
+    full_epochs: int = Field(20, ge=1)
+    steps: int | None = Field(None, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    batch: int | None = Field(None, ge=2)
+
+    def base(self, task: Task, large_batch: int) -> Recipe:
+        """The recipe of hard labels; a protocol replaces what it does otherwise.
+
+        Args:
+            task: the training set and resolution.
+            large_batch: images a step above 64 px.
+        """
+        n = task.images
+        if n < 2:
+            raise UsageError("a student needs at least two training images")
+        batch = min(n, self.batch or (max(16, min(128, n // 8)) if task.size <= 64 else large_batch))
+        return Recipe(
+            steps=self.steps or epoch_steps(n, batch) * (self.full_epochs if task.ceiling else self.epochs),
+            batch=batch,
+            optimiser="adamw",
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            schedule="cosine",
+            flip=task.flip,
+            **augmentation(task.size),
+        )
+
+
+def augmentation(size: int) -> dict[str, object]:
+    """Crop by resolution: pad 1 at 8 px, pad 4 below 64 px, RandomResizedCrop from there."""
+    if size >= 64:
+        return {"scale": (0.25, 1.0) if size == 64 else (0.08, 1.0)}
+    return {"pad": 1 if size <= 8 else 4}

@@ -1,0 +1,55 @@
+"""Covering radius: how far a real image can be from the nearest image of the set."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.engine.measure import against_real
+from decoct.metrics._distances import as_pair, nearest, screened
+
+
+def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:
+    """Distances min_j ‖x_i − y_j‖ from the real images to the set, the objective of k-center at their maximum.
+
+    Args:
+        real: [N, d].
+        condensed: [M, d].
+
+    Returns:
+        mean, p95 (95th percentile) and max, in units of the features; one outlier makes the max.
+
+    Raises:
+        ValueError: features that are empty, not finite or of different dimension.
+
+    Source:
+        Sener and Savarese, 2018, arXiv:1708.00489.
+    """
+    x, y = screened(*as_pair(real, condensed))
+    distance = nearest(x, y, 1)[:, 0].sqrt()
+    return {
+        "mean": distance.mean().item(),
+        "p95": distance.quantile(0.95).item(),
+        "max": distance.max().item(),
+    }
+
+
+class CoveringRadius(Metric):
+    """Distance from real images to the set, in an extractor's features."""
+
+    axis: ClassVar[Axis] = "representativeness"
+    higher_is_better: ClassVar[Mapping[str, bool]] = {
+        "covering_radius_mean": False,
+        "covering_radius_p95": False,
+        "covering_radius_max": False,
+    }
+
+    def __call__(self, measured: Measured) -> list[Reading]:
+        """Against train and val; in train a selection is at distance 0 from the images it picked."""
+
+        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
+            return {f"covering_radius_{name}": value for name, value in covering_radius(real, condensed).items()}
+
+        return against_real(measured, compare)

@@ -1,0 +1,133 @@
+"""Precision, recall, density, coverage: how two sets overlap, by balls that reach to the k-th neighbour."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+from torch import Tensor
+
+from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.engine.measure import against_real, once
+from decoct.metrics._distances import Points, as_features, as_pair, below, blocks, nearest, screened
+
+
+def prdc(
+    real: ArrayLike | Tensor,
+    condensed: ArrayLike | Tensor,
+    *,
+    k: int = 5,
+    member: bool = False,
+    radii: Tensor | None = None,
+) -> dict[str, float]:
+    """Overlap of a condensed set Y with real data X, with B(x) the open ball around x up to its k-th neighbour in X.
+
+    precision = mean_j 1[∃i: y_j ∈ B(x_i)]        density  = 1/(kM) Σ_j Σ_i 1[y_j ∈ B(x_i)]
+    recall    = mean_i 1[∃j: x_i ∈ B(y_j)]        coverage = mean_i 1[∃j: y_j ∈ B(x_i)]
+
+    A small set has large balls, so recall rises as M falls; coverage is bounded by M. Compare sets of equal N, M and k,
+    or read coverage_ratio.
+
+    Args:
+        real: [N, d].
+        condensed: [M, d].
+        k: neighbours, not counting the point itself.
+        member: the set is a subset of ``real``. Its points have distance 0 to themselves, which inflates all but
+            recall, and coverage has another expectation.
+        radii: [N], as ``ball_radii`` gives them for ``real``, if known.
+
+    Returns:
+        precision, recall, density (may exceed 1), coverage, and coverage_ratio, which is coverage over
+        ``expected_coverage``. NaN: recall if M ≤ k; all others if N ≤ k. A ball of radius 0 (k duplicates) is empty.
+
+    Raises:
+        ValueError: features that are empty, not finite or of different dimension; k < 1; a subset larger than ``real``.
+
+    Source:
+        Naeem et al., 2020, arXiv:2002.09797; recall as in Kynkäänniemi et al., 2019, arXiv:1904.06991.
+    """
+    features = as_pair(real, condensed)
+    x, y = screened(*features)
+    n, m = len(x), len(y)
+    expected = expected_coverage(n, m, k=k, member=member)
+    reach = _reach(x, k) if radii is None else radii.to(features[0].device).square()
+    own = _reach(y, k)
+    precise, covered, recalled = (torch.zeros(size, dtype=torch.bool, device=reach.device) for size in (m, n, n))
+    hits = 0
+    for rows, lower in blocks(x, y):
+        if n > k:
+            i, j = below(lower, rows, x, y, reach[rows, None])
+            precise[j] = covered[i] = True
+            hits += len(i)
+        if m > k:
+            recalled[below(lower, rows, x, y, own[None])[0]] = True
+    coverage = _mean(covered) if n > k else math.nan
+    return {
+        "precision": _mean(precise) if n > k else math.nan,
+        "recall": _mean(recalled) if m > k else math.nan,
+        "density": hits / (k * m) if n > k else math.nan,
+        "coverage": coverage,
+        "coverage_ratio": coverage / expected,
+    }
+
+
+def ball_radii(real: ArrayLike | Tensor, *, k: int = 5) -> Tensor:
+    """Distance [N] float64 of each point to its k-th nearest other point, duplicates counted; NaN if N ≤ k."""
+    (x,) = screened(as_features(real, "real"))
+    return _reach(x, k).sqrt()
+
+
+def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False) -> float:
+    """Coverage that M random images give of N, without ties; NaN if N ≤ k.
+
+    iid draws:        1 − ∏_{j=1..k} (N−j)/(N+M−j), no draw among the first k of all the others
+    random subset:    M/N + (1 − M/N)(1 − ∏_{j=0..k−2} (N−M−1−j)/(N−1−j)), itself or one of the k − 1 nearest
+
+    Raises:
+        ValueError: k < 1, or a subset larger than the whole.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    if member and m > n:
+        raise ValueError(f"a set of {m} is no subset of {n} real images: member=False?")
+    if n <= k:
+        return math.nan
+    if not member:
+        return 1 - math.prod((n - j) / (n + m - j) for j in range(1, k + 1))
+    missed = math.prod(max(n - m - 1 - j, 0) / (n - 1 - j) for j in range(k - 1))
+    return m / n + (1 - m / n) * (1 - missed)
+
+
+class PRDC(Metric):
+    """Overlap with the real data in an extractor's features."""
+
+    axis: ClassVar[Axis] = "representativeness"
+    higher_is_better: ClassVar[Mapping[str, bool]] = {
+        "precision": True,
+        "recall": True,
+        "density": True,
+        "coverage": True,
+        "coverage_ratio": True,
+    }
+    k: int = Field(5, ge=1)
+
+    def __call__(self, measured: Measured) -> list[Reading]:
+        """Against train and val; a subset of train is compared with its own expectation there, as iid with val."""
+
+        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
+            return prdc(real, condensed, k=self.k, member=member, radii=once(ball_radii, real, k=self.k))
+
+        return against_real(measured, compare)
+
+
+def _reach(points: Points, k: int) -> Tensor:
+    """Squared radii [n]."""
+    if len(points) <= k:
+        return points.rows.new_full((len(points),), math.nan, dtype=torch.float64)
+    return nearest(points, points, k + 1)[:, k]  # the point itself is among the k + 1
+
+
+def _mean(flags: Tensor) -> float:
+    return int(flags.sum()) / len(flags)

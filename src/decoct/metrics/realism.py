@@ -1,0 +1,60 @@
+"""Realism: whether a net that took no part in making the set sees in its images what their labels say."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.engine.measure import mean_defined, rows_by_class
+from decoct.metrics._distances import as_features
+
+
+def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:
+    """Confidence and agreement of a teacher with the labels of a set.
+
+    The teacher must be held out: the one that an image was optimised or labelled with is confident of it by
+    construction.
+
+    Args:
+        logits: [n, classes].
+        labels: [n] classes.
+
+    Returns:
+        p_true: mean softmax probability of the image's class. top1: fraction where that class is the likeliest.
+
+    Raises:
+        ValueError: logits that are empty or not finite; labels that do not fit them.
+    """
+    scores = as_features(logits, "logits of the held-out teacher as")
+    truth = torch.as_tensor(labels).to(scores.device, torch.int64)
+    if truth.shape != (len(scores),):
+        raise ValueError(f"{len(scores)} rows of logits need as many labels, not {list(truth.shape)}")
+    if truth.min() < 0 or truth.max() >= scores.shape[1]:
+        raise ValueError(f"labels run from {truth.min()} to {truth.max()}, but there are {scores.shape[1]} classes")
+    p = scores.double().softmax(1)
+    return {
+        "p_true": p.gather(1, truth[:, None]).mean().item(),
+        "top1": (scores.argmax(1) == truth).double().mean().item(),
+    }
+
+
+class Realism(Metric):
+    """Confidence and agreement of the held-out teacher."""
+
+    axis: ClassVar[Axis] = "quality"
+    higher_is_better: ClassVar[Mapping[str, bool]] = {"p_true": True, "top1": True}
+
+    def __call__(self, measured: Measured) -> list[Reading]:
+        """Mean over classes, and over images."""
+        rows = [r for r in rows_by_class(measured.labels, len(measured.class_names)) if len(r)]
+        try:
+            pooled = realism(measured.logits, measured.labels)
+            classes = mean_defined([realism(measured.logits[r], measured.labels[r]) for r in rows])
+        except ValueError as error:
+            raise DecoctError(f"cannot measure realism: {error}") from error
+        readings = [Reading(name, value, "per_class", "none") for name, value in classes.items()]
+        return readings + [Reading(name, value, "pooled", "none") for name, value in pooled.items()]

@@ -1,0 +1,55 @@
+"""ConvNet-D, the small net of the dataset-distillation literature."""
+
+import re
+
+from torch import Tensor, nn
+
+from decoct.core.errors import UsageError
+
+NAME = re.compile(r"convnet(?P<depth>[1-6])(?P<bn>_bn)?(?:_w(?P<width>\d+))?")
+
+
+class ConvNet(nn.Module):
+    """Blocks of 3 × 3 convolution, norm, ReLU and 2 × 2 average pooling, then one linear layer.
+
+    Introduced for distillation by Zhao et al., 2021, arXiv:2006.05929, after Gidaris and Komodakis, 2018.
+
+    Args:
+        channels: of the images.
+        classes: outputs.
+        size: height and width of the images; at least 2 to the power of ``depth``.
+        width: filters in every layer.
+        depth: blocks.
+        norm: "instance" (affine; a group norm with one channel a group) or "batch".
+    """
+
+    def __init__(
+        self, channels: int, classes: int, size: int, width: int = 128, depth: int = 3, norm: str = "instance"
+    ) -> None:
+        super().__init__()
+        if size < 2**depth:
+            raise UsageError(f"convnet{depth} halves the image {depth} times: it needs {2**depth} px or more, not {size}")
+        blocks: list[nn.Module] = []
+        for block in range(depth):
+            blocks += [
+                nn.Conv2d(width if block else channels, width, 3, padding=1),
+                nn.GroupNorm(width, width) if norm == "instance" else nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+                nn.AvgPool2d(2),
+            ]
+        self.features = nn.Sequential(*blocks, nn.Flatten())
+        self.classifier = nn.Linear(width * (size // 2**depth) ** 2, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, channels, size, size] -> logits [B, classes]."""
+        logits: Tensor = self.classifier(self.features(x))
+        return logits
+
+
+def convnet(name: str, channels: int, classes: int, size: int) -> ConvNet | None:
+    """The net that ``convnet3``, ``convnet3_bn``, ``convnet3_w32``, ``convnet4_bn_w64`` … names; None for others."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        return None
+    norm = "batch" if match["bn"] else "instance"
+    return ConvNet(channels, classes, size, int(match["width"] or 128), int(match["depth"]), norm)

@@ -1,0 +1,117 @@
+"""What a net makes of images: its penultimate features and its logits, block by block."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress, silent
+
+Images = Tensor | NDArray[Any]
+
+
+def penultimate(
+    net: nn.Module,
+    images: Images,
+    mean: ArrayLike | Tensor,
+    std: ArrayLike | Tensor,
+    device: str | torch.device = "cpu",
+    batch: int = 512,
+    progress: Progress = silent,
+) -> Tensor:
+    """Features [n, d] float32, on the CPU: what the net's classifier, its last linear layer, gets to see.
+
+    Args:
+        net: moved to ``device`` and left there; its train and eval modes are as before afterwards.
+        images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor.
+        mean: per channel, of images in [0, 1]; the net sees (x − mean) / std.
+        std: per channel.
+        device: where to compute.
+        batch: images at a time.
+        progress: called with (images done, images in all).
+
+    Raises:
+        DecoctError: the net has no linear classifier that sees one vector an image, or there are no images.
+    """
+    seen: list[Tensor] = []
+    hook = classifier(net).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    try:
+        blocks = []
+        for out in _forward(net, images, mean, std, device, batch, progress):
+            if not seen or seen[-1].ndim != 2 or len(seen[-1]) != len(out):
+                shape = list(seen[-1].shape) if seen else "nothing"
+                raise DecoctError(f"{type(net).__name__}: its last linear layer gets {shape}, not one vector an image")
+            blocks.append(seen[-1].float().cpu())
+            seen.clear()
+        return torch.cat(blocks)
+    finally:
+        hook.remove()
+
+
+def logits(
+    net: nn.Module,
+    images: Images,
+    mean: ArrayLike | Tensor,
+    std: ArrayLike | Tensor,
+    device: str | torch.device = "cpu",
+    batch: int = 512,
+    progress: Progress = silent,
+) -> Tensor:
+    """Outputs [n, classes] float32, on the CPU; arguments as for ``penultimate``."""
+    return torch.cat([out.float().cpu() for out in _forward(net, images, mean, std, device, batch, progress)])
+
+
+def classifier(net: nn.Module) -> nn.Linear:
+    """The layer that makes the logits: timm's ``get_classifier()`` if that is linear, else the last linear layer.
+
+    Raises:
+        DecoctError: the net has no linear layer.
+    """
+    named: Any = getattr(net, "get_classifier", None)
+    if callable(named) and isinstance(layer := named(), nn.Linear):
+        return layer
+    linear = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise DecoctError(f"{type(net).__name__} has no linear classifier, so it gives no penultimate features")
+    return linear[-1]
+
+
+def _forward(
+    net: nn.Module,
+    images: Images,
+    mean: ArrayLike | Tensor,
+    std: ArrayLike | Tensor,
+    device: str | torch.device,
+    batch: int,
+    progress: Progress,
+) -> Iterator[Tensor]:
+    if len(images) == 0:
+        raise DecoctError("there are no images to take features of")
+    net = net.to(device)
+    shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
+    with _evaluating(net):
+        for start in range(0, len(images), batch):
+            block = images[start : start + batch]
+            block = block if isinstance(block, Tensor) else torch.from_numpy(np.array(block))
+            block = block.to(device)
+            pixels = block.float() if block.is_floating_point() else block.float() / 255
+            with torch.inference_mode():
+                out = net((pixels - shift) / scale)
+            yield out
+            progress(min(start + batch, len(images)), len(images))
+
+
+@contextlib.contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,81 @@
+"""Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
+
+import torch
+from torch import nn
+
+from decoct.core.errors import UsageError
+from decoct.core.spec import suggest
+from decoct.nets.convnet import convnet
+from decoct.nets.resnet import NAMES, resnet
+
+HELD_OUT = "mobilenetv3_small_050"  # judges realism; never labels a batch
+
+
+def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Module:
+    """A freshly initialised net; the same seed gives the same weights whatever was drawn before.
+
+    Args:
+        name: such as convnet3, convnet3_bn, convnet3_w32, resnet18, or any timm or torchvision model.
+        channels: of the images.
+        classes: outputs.
+        size: height and width of the images.
+        seed: of the initial weights.
+
+    Raises:
+        UsageError: nobody knows the name (with the nearest one), or the net cannot take such images.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = convnet(name, channels, classes, size) or resnet(name, channels, classes, size)
+        return net or _timm(name, channels, classes, size) or _torchvision(name, channels, classes, size)
+
+
+def label_committee(size: int) -> tuple[str, ...]:
+    """The default label teachers at a resolution; the first is *the* teacher."""
+    if size <= 28:
+        return ("convnet3_bn", "resnet10t", "test_resnet")
+    if size <= 64:
+        return ("resnet18", "convnet3_bn", "resnet10t")
+    return ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121")
+
+
+def resolve(net: str, size: int) -> str:
+    """``"teacher"`` becomes the default teacher of the resolution; other names stay."""
+    return label_committee(size)[0] if net == "teacher" else net
+
+
+def check_name(name: str) -> None:
+    """Raise a UsageError with the nearest known name if no net is called that."""
+    import timm
+    from torchvision import models
+
+    if convnet(name, 1, 2, 64) is None and name not in NAMES and not timm.is_model(name):
+        known = ["convnet3", "convnet3_bn", "convnet3_w32", *NAMES, *timm.list_models(), *models.list_models()]
+        if name not in known:
+            hint = suggest(name, known)
+            raise UsageError(f"unknown net '{name}'.{hint if 'mean' in hint else ' See timm.list_models().'}")
+
+
+def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None:
+    import timm
+
+    if not timm.is_model(name):
+        return None
+    options = {"pretrained": False, "num_classes": classes, "in_chans": channels}
+    try:  # transformers must know the resolution, convolutional nets do not take it
+        net: nn.Module = timm.create_model(name, img_size=size, **options)
+    except TypeError:
+        net = timm.create_model(name, **options)
+    except (AssertionError, ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"timm's {name} cannot take {size} px images: {error}") from error
+    return net
+
+
+def _torchvision(name: str, channels: int, classes: int, size: int) -> nn.Module:
+    from torchvision import models
+
+    check_name(name)
+    if channels != 3:
+        raise UsageError(f"torchvision's {name} takes colour images only; choose a timm model for {channels} channel(s)")
+    net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+    return net

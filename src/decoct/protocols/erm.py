@@ -1,0 +1,12 @@
+"""erm: hard labels, empirical risk minimisation."""
+
+from decoct.core.kinds import Task
+from decoct.engine.recipe import FromScratch, Recipe
+
+
+class ERM(FromScratch):
+    """Hard labels and cross-entropy; AdamW 1e-3, cosine to 0, 300 epochs, crop and flip, no mixing."""
+
+    def recipe(self, task: Task) -> Recipe:
+        """As protocols.md: the plain recipe."""
+        return self.base(task, large_batch=128)

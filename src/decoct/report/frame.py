@@ -1,0 +1,149 @@
+"""A run's store as tidy tables: one row per trained student, per reading of a metric, per condensed set."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from decoct.core.record import Result
+from decoct.report.manifest import FULL, Job, Manifest
+
+STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+RESULTS = pa.schema(
+    [(name, STRING) for name in ("data", "method", "protocol", "student", "budget")]
+    + [(name, INT) for name in ("images", "condense_replicate", "train_replicate")]
+    + [("accuracy", FLOAT)]
+    + [(name, INT) for name in ("test_images", "steps", "images_seen", "label_bytes")]
+    + [("key", STRING)]
+)
+METRICS = pa.schema(
+    [("data", STRING), ("method", STRING), ("budget", STRING), ("condense_replicate", INT)]
+    + [(name, STRING) for name in ("extractor", "metric", "scope", "reference", "axis")]
+    + [("higher_is_better", BOOL), ("value", FLOAT)]
+)
+COSTS = pa.schema(
+    [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
+    + [(name, FLOAT) for name in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")]
+    + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
+    + [(name, STRING) for name in ("device", "hardware", "not_counted")]
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The tables of a run, and what they lack.
+
+    Attributes:
+        manifest: the run.
+        results: one row per trained student.
+        metrics: one row per reading; a value that is not defined is null.
+        costs: one row per condensed set. ``seconds`` is its own construction, ``shared_seconds`` what it stands on
+            (teachers, features) in full, ``cpu_seconds`` and ``peak_memory`` are over both.
+        holes: planned students that have no result.
+        failures: failed jobs with their messages.
+    """
+
+    manifest: Manifest
+    results: pa.Table
+    metrics: pa.Table
+    costs: pa.Table
+    holes: tuple[Job, ...]
+    failures: tuple[tuple[Job, str], ...]
+
+    def write_tables(self, folder: Path) -> None:
+        """Write results (.parquet and .csv), metrics and costs (.parquet), each file whole or not at all."""
+        from pyarrow import csv, parquet
+
+        tables = {"results": self.results, "metrics": self.metrics, "costs": self.costs}
+        for name, table in tables.items():
+            replace(folder / f"{name}.parquet", partial(parquet.write_table, table))
+        replace(folder / "results.csv", lambda path: csv.write_csv(self.results, path))
+
+
+def read(folder: Path) -> Frame:
+    """Read a run, finished or not.
+
+    Raises:
+        DecoctError: not a run, or a damaged cell.
+    """
+    run = Manifest.read(folder)
+    rows = [row for job in run.finished("train") if math.isfinite((row := _result(run, job))["accuracy"])]
+    trained = {row["key"] for row in rows}
+    failures = tuple((job, run.messages[job.key]) for job in run.jobs if job.key in run.messages and not run.done(job))
+    return Frame(
+        manifest=run,
+        results=pa.Table.from_pylist(rows, schema=RESULTS),
+        metrics=pa.Table.from_pylist(
+            [r for job in run.finished("measure") for r in _readings(run, job)], schema=METRICS
+        ),
+        costs=pa.Table.from_pylist([_cost(run, job) for job in run.finished("condense")], schema=COSTS),
+        holes=tuple(job for job in run.of_kind("train") if job.key not in trained),
+        failures=failures,
+    )
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, then move it there in one step."""
+    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        write(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _result(run: Manifest, job: Job) -> dict[str, Any]:
+    result = Result(**run.load(job, "result.json"))
+    condensed = run.by_key.get(job.inputs.get("condensed", ""))
+    if job.labels["method"] == FULL:
+        images = run.data["images"]["train"]
+    else:
+        images = run.load(condensed, "condensed.json")["images"] if condensed and run.done(condensed) else None
+    own = result.model_dump(include={"accuracy", "test_images", "steps", "images_seen", "label_bytes"})
+    return {"data": run.data["name"], **job.labels, "images": images, **own, "key": job.key}
+
+
+def _readings(run: Manifest, job: Job) -> list[dict[str, Any]]:
+    rows = run.load(job, "readings.json")
+    values = [row["value"] for row in rows]
+    defined = [v if v is not None and math.isfinite(v) else None for v in values]
+    return [{"data": run.data["name"], **job.labels, **row, "value": v} for row, v in zip(rows, defined, strict=True)]
+
+
+def _cost(run: Manifest, job: Job) -> dict[str, Any]:
+    own, needs = run.cost(job), run.needs(job)
+    present = [need for need in needs.values() if run.done(need)]
+    shared = [run.cost(need) for need in present]
+    condensed, facts = run.load(job, "condensed.json"), run.load(job, "facts.json")
+    known = len(present) == len(needs)  # a need that is gone leaves its cost unknown, not zero
+    shared_seconds = sum(cost.seconds for cost in shared) if known else None
+    return {
+        "data": run.data["name"],
+        **job.labels,
+        "images": condensed["images"],
+        "seconds": own.seconds,
+        "shared_seconds": shared_seconds,
+        "total_seconds": None if shared_seconds is None else own.seconds + shared_seconds,
+        "cpu_seconds": own.cpu_seconds + sum(cost.cpu_seconds for cost in shared) if known else None,
+        "peak_memory": max(cost.peak_memory for cost in (own, *shared)),
+        **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
+        "device": own.device,
+        "hardware": " / ".join(sorted({cost.hardware for cost in (own, *shared)})),
+        "not_counted": "; ".join(_not_counted(run, condensed, present)),
+    }
+
+
+def _not_counted(run: Manifest, condensed: dict[str, Any], needs: list[Job]) -> list[str]:
+    """Pretrained models that the user supplied: what the set itself names, and loaded teachers that it does not."""
+    names = list(condensed["provenance"].get("not_counted", ()))
+    for need in needs:
+        if need.kind == "teacher" and run.load(need, "teacher.json").get("checkpoint"):
+            net = str(need.labels["net"])
+            names += [] if any(net in name for name in names) else [f"training of {net}"]
+    return names

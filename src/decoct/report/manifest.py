@@ -1,0 +1,136 @@
+"""What a run says of itself: ``run.json`` with its jobs, read and checked."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import Cost, cell_dir, complete, read_json
+
+RUN, FORMAT = "run.json", 1
+REFERENCE, FULL = "random", "full"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned job of a run.
+
+    Attributes:
+        key: of its cell.
+        kind: teacher, features, condense, train or measure.
+        inputs: keys of the cells that it reads, by role.
+        labels: what it is, in the study's words.
+    """
+
+    key: str
+    kind: str
+    inputs: dict[str, str]
+    labels: dict[str, Any]
+
+    def __str__(self) -> str:
+        return " · ".join([self.kind, *(_label(k, v) for k, v in self.labels.items())])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A run's ``run.json``.
+
+    Attributes:
+        folder: the run's folder; its store is ``folder/store``.
+        decoct: version that ran it.
+        name: of the study.
+        study: its resolved configuration.
+        data: name, digest, class names, counts, shape, flip.
+        methods: by label, in study order: family, stochastic, summary, config.
+        jobs: all that was planned.
+        messages: of failed jobs, by key.
+    """
+
+    folder: Path
+    decoct: str
+    name: str
+    study: dict[str, Any]
+    data: dict[str, Any]
+    methods: dict[str, dict[str, Any]]
+    jobs: tuple[Job, ...]
+    messages: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read ``folder/run.json``.
+
+        Raises:
+            DecoctError: there is none, it is damaged, or another version of decoct wrote it.
+        """
+        path = folder / RUN
+        if not path.is_file():
+            raise DecoctError(f"not a run: {folder} holds no {RUN}; `decoct run STUDY.toml --out {folder}` makes one")
+        try:
+            raw = read_json(path)
+            if raw["format"] != FORMAT:
+                raise DecoctError(f"{path} has format {raw['format']}, this decoct reads {FORMAT}: run the study again")
+            jobs = tuple(Job(j["key"], j["kind"], dict(j["inputs"]), dict(j["labels"])) for j in raw["jobs"])
+            own = {key: raw[key] for key in ("decoct", "name", "study", "data", "methods")}
+            return cls(folder=folder, jobs=jobs, messages=dict(raw.get("failures", {})), **own)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
+
+    @property
+    def margin(self) -> float:
+        """Differences in accuracy below this do not matter, as a fraction."""
+        return float(self.study.get("margin", 0.01))
+
+    @cached_property
+    def by_key(self) -> dict[str, Job]:
+        """The planned jobs by key."""
+        return {job.key: job for job in self.jobs}
+
+    def cell(self, job: Job) -> Path:
+        """Where the job's cell lives."""
+        return cell_dir(self.folder / "store", job.kind, job.key)
+
+    def done(self, job: Job) -> bool:
+        """Whether the job's cell is there."""
+        return complete(self.cell(job))
+
+    def of_kind(self, kind: str) -> list[Job]:
+        """The planned jobs of a kind, in the study's order."""
+        return [job for job in self.jobs if job.kind == kind]
+
+    def finished(self, kind: str) -> Iterator[Job]:
+        """Those of a kind whose cell is there."""
+        return (job for job in self.of_kind(kind) if self.done(job))
+
+    def load(self, job: Job, name: str) -> Any:
+        """Parsed JSON of a file in the job's cell.
+
+        Raises:
+            DecoctError: it is missing or damaged.
+        """
+        path = self.cell(job) / name
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
+
+    def cost(self, job: Job) -> Cost:
+        """What the job took."""
+        return Cost(**self.load(job, "measured.json"))
+
+    def needs(self, job: Job) -> dict[str, Job]:
+        """Every planned job that this one stands on, each once, however many ways lead to it."""
+        found: dict[str, Job] = {}
+        todo = list(job.inputs.values())
+        while todo:
+            key = todo.pop()
+            if key in self.by_key and key not in found:
+                found[key] = self.by_key[key]
+                todo += self.by_key[key].inputs.values()
+        return found
+
+
+def _label(name: str, value: Any) -> str:
+    return f"{name.replace('_', ' ')} {value}" if name.endswith("_replicate") else str(value)

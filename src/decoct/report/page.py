@@ -1,0 +1,91 @@
+"""One self-contained HTML page of a run: no network, light and dark, for phone, screen and paper."""
+
+import string
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from decoct.report import evidence, frame, provenance, sections
+from decoct.report.frame import Frame
+from decoct.report.markup import Markup, join, name, tag
+from decoct.report.style import marks
+from decoct.report.summary import Summary, summarise
+
+PAGE = "report.html"
+
+
+def write_report(folder: Path) -> Summary:
+    """Write a run's tables and its page, each in one step, whether or not the run is finished.
+
+    Args:
+        folder: what ``decoct run --out`` made.
+
+    Returns:
+        The numbers, for the terminal and for ``--json``.
+
+    Raises:
+        DecoctError: not a run, or a damaged one.
+    """
+    tables = frame.read(folder)
+    summary = summarise(tables, folder / PAGE)
+    tables.write_tables(folder)
+    text = render(tables, summary)
+    frame.replace(summary.page, lambda path: path.write_text(text, "utf-8"))
+    return summary
+
+
+def render(tables: Frame, summary: Summary) -> str:
+    """The page as text."""
+    drawn = marks(summary.methods)
+    parts = [
+        sections.verdict(summary, drawn),
+        sections.accuracy(summary, drawn),
+        sections.differences(summary, drawn),
+        evidence.cost(tables, summary, drawn),
+        evidence.metrics(tables, summary, drawn),
+        evidence.pictures(tables, summary, drawn),
+        evidence.teachers(tables),
+        provenance.recipes(tables, summary),
+        provenance.methods(tables, summary, drawn),
+        provenance.provenance(tables),
+    ]
+    template = string.Template(_asset("page.html"))
+    return template.substitute(
+        title=tag("title", f"{summary.name} · decoct"),
+        style=_asset("page.css"),
+        header=_header(tables, summary),
+        holes=sections.holes(tables, summary),
+        main=join(parts),
+        plotly=_plotly(),
+        script=_asset("page.js"),
+    )
+
+
+def _header(tables: Frame, summary: Summary) -> Markup:
+    data, methods = tables.manifest.data, len(summary.methods)
+    about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {methods} methods, "
+    return join(
+        [
+            tag("h1", name(summary.name)),
+            tag(
+                "p",
+                "Which small training set of ",
+                name(summary.data),
+                " should I use, and is distilling one worth it? ",
+                tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained."),
+                class_="lede",
+            ),
+        ]
+    )
+
+
+def _asset(file: str) -> str:
+    return files("decoct.report").joinpath(file).read_text("utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """The library that draws, 5 MB, so that the page needs no network."""
+    from plotly.offline import get_plotlyjs  # late: everything else works without
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -1,0 +1,292 @@
+"""The first half of the page: verdict, accuracy, paired differences."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from decoct.report import figures, wording
+from decoct.report.frame import Frame
+from decoct.report.manifest import FULL, REFERENCE
+from decoct.report.markup import Markup, cells, columns, embed, join, name, table, tag
+from decoct.report.stats import Comparison, Word
+from decoct.report.style import Mark
+from decoct.report.summary import Accuracy, Summary
+from decoct.report.verdict import Setting, Verdict
+
+SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
+
+
+def section(key: str, title: str, *content: object) -> Markup:
+    """A section of the page with its heading; empty content leaves it out."""
+    return tag("section", tag("h2", title), *content, id=key) if any(content) else Markup()
+
+
+def note(*content: object) -> Markup:
+    """Small print."""
+    return tag("p", *content, class_="note")
+
+
+def method(summary: Summary, marks: dict[str, Mark], label: str) -> Markup:
+    """A method's mark and name; a dagger where its intervals condition on one set."""
+    mark = marks[label].svg() if label in marks else Markup()
+    return join([mark, name(label), tag("sup", "†") if label in summary.deterministic else ""])
+
+
+def chip(word: Word) -> Markup:
+    """A verdict as sign and word, so that colour is never alone."""
+    return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word}")
+
+
+def chart(figure: figures.Figure | None, caption: object, wide: bool = False) -> Markup:
+    """A figure that the page's script draws."""
+    if figure is None:
+        return Markup()
+    holder = tag("div", class_="plot", style=f"height:{figure['layout']['height']}px")
+    return tag("figure", tag("figcaption", caption), holder, embed(figure), class_="chart wide" if wide else "chart")
+
+
+def charts(summary: Summary, draw: Callable[[figures.Panel], figures.Figure | None]) -> Markup:
+    """One figure a protocol and student, side by side where there is room."""
+    return tag("div", *(chart(draw(panel), title(panel)) for panel in figures.panels(summary)), class_="charts")
+
+
+def title(panel: figures.Panel) -> Markup:
+    """Protocol and student of a panel."""
+    return join([tag("b", name(panel[0])), " · ", name(panel[1])])
+
+
+def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
+    """The answer, what it rests on, and a word for every method and setting."""
+    worth = summary.worth
+    answer = [
+        tag("p", "Is distilling worth it here?", class_="eyebrow"),
+        tag("p", worth.answer, class_="answer"),
+        tag("p", worth.because, class_="because"),
+        tag("ul", *(tag("li", f"{line}.") for line in (*worth.methods, *summary.price))) if worth.methods else "",
+    ]
+    blocks: list[object] = [tag("div", *answer, class_="card")]
+    if any(v.random for v in summary.verdicts):
+        grid = _grid(summary, marks, lambda v, _: _random_cell(v.random), skip=REFERENCE)
+        blocks += [tag("h3", "Against random of the same size"), grid]
+    if any(len(v.coresets) > 1 for v in summary.verdicts):
+        grid = _grid(summary, marks, lambda v, _: _coreset_cell(v), skip=None)
+        blocks += [tag("h3", "Against the best coreset, random included"), grid]
+    lines = [tag("li", s) for v in summary.verdicts for s in _said(v)]
+    if lines:
+        blocks.append(tag("details", tag("summary", "Every verdict as a sentence"), tag("ul", *lines)))
+    blocks.append(note(*_reading(summary)))
+    return section("verdict", "Verdict", *blocks)
+
+
+def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
+    """Dots with intervals by protocol and budget, the same as a table, and the ceiling."""
+    if not summary.accuracies:
+        return section("accuracy", "Accuracy", note("No student has been trained yet."))
+    keys = tag("div", *(_key(summary, marks, m, i) for i, m in enumerate(summary.methods)), class_="keys")
+    ceiling = [tag("th", "full data", scope="row"), *_ceiling_cells(summary)] if summary.ceiling else None
+    return section(
+        "accuracy",
+        "Accuracy",
+        note(
+            "Test accuracy in percent with 95 % intervals. Every student is evaluated once, after its last step; "
+            "the best epoch is never looked for. The line is the ceiling: the same student on all training images."
+        ),
+        keys,
+        charts(summary, lambda panel: figures.accuracy(summary, marks, panel)),
+        _grid(summary, marks, lambda _, a: _accuracy_cell(a), skip=None, last=ceiling),
+        note(
+            "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
+            "the interval is a t interval over those means. The full data's interval is Wilson's, over test images."
+        ),
+        _daggers(summary),
+    )
+
+
+def differences(summary: Summary, marks: dict[str, Mark]) -> Markup:
+    """Differences to random as a figure, and to every coreset as tables."""
+    if not any(c.n for v in summary.verdicts for c in v.coresets.values()):
+        return Markup()
+    drawn = charts(summary, lambda panel: figures.differences(summary, marks, panel))
+    tables: list[Markup] = []
+    for setting in summary.settings:
+        heading = join([title((setting.protocol, setting.student)), " · ", name(wording.budget(setting.budget))])
+        tables.append(
+            tag("details", tag("summary", heading), _pairs(summary, marks, setting), open=not tables and "open")
+        )
+    return section(
+        "differences",
+        "Paired differences",
+        note(
+            "In percentage points, with 95 % intervals. Students of one replicate share initial weights and batch "
+            "order, so that methods differ by their sets alone. "
+            f"The band is the margin of ±{wording.margin(summary.margin)}."
+        ),
+        drawn,
+        tag("h3", "Row minus column, against every coreset"),
+        *tables,
+    )
+
+
+def holes(frame: Frame, summary: Summary) -> Markup:
+    """What failed and what is missing, at the top, where nobody can miss it."""
+    if not frame.holes and not frame.failures:
+        return Markup()
+    missing = wording.count(len(frame.holes), "student")
+    parts: list[object] = []
+    if frame.holes:
+        parts.append(
+            tag("p", tag("b", "This report has holes. "), f"{missing} of {summary.planned} planned have no result.")
+        )
+    if frame.failures:
+        failed = [tag("li", tag("b", name(job)), tag("pre", tag("bdi", message))) for job, message in frame.failures]
+        heading = tag("summary", wording.count(len(failed), "failed job"))
+        parts.append(tag("details", heading, tag("ul", *failed), open="open" if len(failed) <= 3 else None))
+    if frame.holes:
+        listed = [tag("li", name(job)) for job in frame.holes[:200]]
+        more = tag("li", f"and {len(frame.holes) - 200} more") if len(frame.holes) > 200 else ""
+        parts.append(tag("details", tag("summary", "Missing students"), tag("ul", *listed, more)))
+        parts.append(tag("p", "Run the study again with the same --out: only what is missing is done."))
+    return tag("aside", *parts, class_="holes", role="status")
+
+
+def _grid(
+    summary: Summary,
+    marks: dict[str, Mark],
+    cell: Callable[[Verdict, Accuracy | None], Markup],
+    skip: str | None,
+    last: list[Markup] | None = None,
+) -> Markup:
+    """Method × (protocol and student, budget)."""
+    panels = figures.panels(summary)
+    top = [tag("th", "method", rowspan=2, scope="col")]
+    top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in panels.items()]
+    budgets = [
+        tag("th", name(wording.budget(s.budget)), scope="col", class_=_first(s, summary)) for s in summary.settings
+    ]
+    rows = []
+    for label in (m for m in summary.methods if m != skip):
+        values = [
+            tag("td", cell(summary.verdict(label, s), summary.accuracy(label, s)), class_=_first(s, summary))
+            for s in summary.settings
+        ]
+        rows.append([tag("th", method(summary, marks, label), scope="row"), *values])
+    return table([top, budgets], rows + ([last] if last else []), class_="grid")
+
+
+def _first(setting: Setting, summary: Summary) -> str | None:
+    own = figures.panels(summary)[setting.protocol, setting.student]
+    return "first" if own[0] == setting else None
+
+
+def _random_cell(c: Comparison | None) -> Markup:
+    if c is None or c.n == 0:
+        return Markup(wording.NONE)
+    return join([chip(c.verdict), _difference(c)])
+
+
+def _difference(c: Comparison) -> Markup:
+    if c.n == 0:
+        return Markup(wording.NONE)
+    return tag(
+        "span", wording.points(c.mean), " ", tag("small", wording.bounds(c.lo, c.hi) or "n = 1"), class_="number"
+    )
+
+
+def _coreset_cell(v: Verdict) -> Markup:
+    if v.against_coresets is None or all(c.n == 0 for c in v.coresets.values()):
+        return Markup(wording.NONE)
+    rest = ""
+    if v.against_coresets == "worse":
+        rest = "than " + ", ".join(n for n, c in v.coresets.items() if c.verdict == "worse")
+    elif v.needed:
+        rest = f"≈ {v.needed} replicates"
+    return join([chip(v.against_coresets), tag("small", rest, class_="number names") if rest else ""])
+
+
+def _accuracy_cell(a: Accuracy | None) -> Markup:
+    if a is None:
+        return Markup(wording.NONE)
+    count = f"n = {a.interval.n}"
+    small = join(
+        part for part in (tag("small", wording.bounds(a.interval.lo, a.interval.hi)), tag("small", count)) if part
+    )
+    return tag("span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked")
+
+
+def _ceiling_cells(summary: Summary) -> Iterable[Markup]:
+    found = {(a.setting.protocol, a.setting.student): a for a in summary.accuracies if a.method == FULL}
+    for panel, own in figures.panels(summary).items():
+        a = found.get(panel)
+        said = Markup(wording.NONE)
+        if a:
+            images = tag("small", f"{wording.bounds(a.interval.lo, a.interval.hi)} over {a.interval.n:,} test images")
+            said = tag("span", tag("b", wording.percent(a.interval.mean)), " ", images, class_="number")
+        yield tag("td", said, colspan=len(own), class_="first")
+
+
+def _pairs(summary: Summary, marks: dict[str, Mark], setting: Setting) -> Markup:
+    against = [m for m, family in summary.methods.items() if family == "coreset" or m == REFERENCE]
+    rows = []
+    for label in summary.methods:
+        found = summary.verdict(label, setting).coresets
+        rows.append(
+            cells(
+                method(summary, marks, label),
+                *(join([_difference(found[m]), _word(found[m])]) if m in found else Markup() for m in against),
+            )
+        )
+    head = columns("method")
+    head[0] += [tag("th", method(summary, marks, m), scope="col") for m in against]
+    return table(head, rows)
+
+
+def _word(c: Comparison) -> Markup:
+    return chip(c.verdict) if c.n else Markup()
+
+
+def _key(summary: Summary, marks: dict[str, Mark], label: str, index: int) -> Markup:
+    shown = method(summary, marks, label)
+    return tag(
+        "button", shown, type="button", data_method=index, aria_pressed="true", title="show or hide in the figures"
+    )
+
+
+def _said(v: Verdict) -> list[str]:
+    where = f"{v.setting.protocol}, {v.setting.student}, {wording.budget(v.setting.budget)}"
+    return [f"{where}: {line}." for line in v.sentences()]
+
+
+def _reading(summary: Summary) -> list[object]:
+    counts = [a.interval.n for a in summary.accuracies if a.method != FULL and not math.isnan(a.interval.mean)]
+    used = (
+        f"{min(counts)}"
+        if counts and min(counts) == max(counts)
+        else f"{min(counts)} to {max(counts)}"
+        if counts
+        else "no"
+    )
+    return [
+        f"From paired t intervals over {used} condense-level replicates. ",
+        tag("b", "better"),
+        " and ",
+        tag("b", "worse"),
+        ": the 95 % interval of the difference excludes 0. ",
+        tag("b", "equivalent"),
+        f": two one-sided tests place the difference within ±{wording.margin(summary.margin)}, even if it is certain. ",
+        tag("b", "undecided"),
+        ": neither, with the replicates that would decide it at 80 % power, were the observed difference and spread "
+        "the true ones. Better than the best coreset means better than every coreset; worse means worse than at least "
+        "one, after Holm. No coreset is picked as the best and tested on the same numbers.",
+        " † see below." if summary.deterministic else "",
+    ]
+
+
+def _daggers(summary: Summary) -> Markup:
+    own = [m for m in summary.methods if m in summary.deterministic]
+    if not own:
+        return Markup()
+    return note(
+        "† ",
+        join((name(m) for m in own), ", "),
+        ": deterministic. One set was made and trained for every replicate's student; intervals condition on that set "
+        "and say nothing about other draws of the training data.",
+    )

@@ -1,0 +1,240 @@
+"""Intervals, paired comparisons and verdicts: pure functions of plain numbers.
+
+The unit of inference is the condense-level mean: a set's students are averaged first, because they share the set.
+Everything is a t statistic over those means, which holds its level at three to ten replicates; a bootstrap does not.
+"""
+
+import bisect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import nctdtr, ndtri, stdtr, stdtrit
+
+Word = Literal["better", "worse", "equivalent", "undecided"]
+Replicates = Mapping[tuple[int, int], float]  # (condense, train) replicate -> accuracy as a fraction
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its interval; the bounds are NaN where one value gives none.
+
+    Attributes:
+        mean: NaN where n is 0.
+        lo: lower bound.
+        hi: upper bound.
+        n: condense-level means, or test images for a Wilson interval.
+    """
+
+    mean: float
+    lo: float
+    hi: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method minus another, paired over condense replicates; accuracies and differences are fractions.
+
+    Attributes:
+        n: pairs.
+        mean: mean difference; NaN without pairs.
+        lo, hi: 95 % interval; NaN below two pairs.
+        lo90, hi90: 90 % interval: inside ±margin exactly where both one-sided tests of equivalence reject at 5 %.
+        sd: standard deviation of the differences; NaN below two pairs.
+        margin: differences smaller than this do not matter.
+        p_better: one-sided p of "no better".
+        p_worse: one-sided p of "no worse".
+        p_equivalent: larger p of the two one-sided tests.
+        verdict: see ``compare``.
+        needed: replicates that would decide an undecided comparison; None if decided, unknown or beyond 1,000.
+    """
+
+    n: int
+    mean: float
+    lo: float
+    hi: float
+    lo90: float
+    hi90: float
+    sd: float
+    margin: float
+    p_better: float
+    p_worse: float
+    p_equivalent: float
+    verdict: Word
+    needed: int | None
+
+
+def condense_means(replicates: Replicates) -> list[float]:
+    """Mean over the students of each condensed set, by condense replicate."""
+    sets = sorted({condense for condense, _ in replicates})
+    return [float(np.mean([a for (c, _), a in sorted(replicates.items()) if c == s])) for s in sets]
+
+
+def paired(a: Replicates, b: Replicates) -> list[float]:
+    """Condense-level means of a − b over the (condense, train) replicates that both have."""
+    return condense_means({key: a[key] - b[key] for key in a.keys() & b.keys()})
+
+
+def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float = 0.0) -> Interval:
+    """mean ± t · sd / √n, with n − 1 degrees of freedom.
+
+    Args:
+        values: independent values, such as condense-level means.
+        level: coverage.
+        floor: the smallest standard deviation to believe.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    n, mean, sd = _moments(values, floor)
+    half = stdtrit(n - 1, (1 + level) / 2) * sd / math.sqrt(n) if n > 1 else math.nan
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def wilson(right: float, n: int, level: float = 1 - ALPHA) -> Interval:
+    """Interval of a proportion over n test images (Wilson, 1927, without continuity correction).
+
+    Args:
+        right: how many were right.
+        n: of how many; 0 gives NaN.
+        level: coverage.
+    """
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    z, p = float(ndtri((1 + level) / 2)), right / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def grid_floor(test_images: int) -> float:
+    """Standard deviation that counting whole test images alone puts into a difference of two accuracies: √(1/6) / n.
+
+    Five equal accuracies on 300 images do not prove a spread of zero; a smaller sample deviation is the grid's.
+    """
+    return math.sqrt(1 / 6) / test_images if test_images else 0.0
+
+
+def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0.0) -> Comparison:
+    """Paired t interval, two one-sided tests (Schuirmann, 1987), and the verdict in one word.
+
+    *equivalent* if both one-sided tests reject at 5 %; else *better* or *worse* if the 95 % interval excludes 0; else
+    *undecided*. A difference that is certain but certainly smaller than the margin is therefore *equivalent*: the
+    margin is the study's own statement of what does not matter, and the difference is printed beside the word.
+
+    Args:
+        differences: one per condense replicate, as fractions.
+        margin: above 0.
+        floor: the smallest standard deviation to believe, see ``grid_floor``.
+
+    Raises:
+        ValueError: a difference is not finite, or the margin is not above 0.
+    """
+    if not margin > 0:
+        raise ValueError(f"the margin must be above 0, not {margin}")
+    n, mean, sd = _moments(differences, floor)
+    if n < 2:
+        nan = math.nan
+        return Comparison(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, nan, "undecided", None)
+    wide, narrow = t_interval(differences, 1 - ALPHA, floor), t_interval(differences, 1 - 2 * ALPHA, floor)
+    se = sd / math.sqrt(n)
+    p_better, p_worse = _tail(mean, se, n - 1), _tail(-mean, se, n - 1)
+    p_equivalent = max(_tail(margin + mean, se, n - 1), _tail(margin - mean, se, n - 1))
+    word: Word = "undecided"
+    if p_equivalent < ALPHA:
+        word = "equivalent"
+    elif min(p_better, p_worse) < ALPHA / 2:
+        word = "better" if mean > 0 else "worse"
+    needed = replicates_to_decide(mean, sd, margin) if word == "undecided" else None
+    bounds = (wide.lo, wide.hi, narrow.lo, narrow.hi)
+    return Comparison(n, mean, *bounds, sd, margin, p_better, p_worse, p_equivalent, word, needed)
+
+
+def replicates_to_decide(mean: float, sd: float, margin: float, power: float = 0.8, limit: int = 1000) -> int | None:
+    """Smallest n at which a new study would decide with the given power, were the observed mean and sd the true ones.
+
+    Decided means: the 95 % interval excludes 0 on the side of ``mean`` (noncentral t), or both one-sided tests of
+    equivalence reject (noncentral t approximation of Phillips, 1990). The larger of the two powers counts.
+
+    Args:
+        mean: true difference, a fraction.
+        sd: true standard deviation of the differences.
+        margin: of equivalence.
+        power: probability to decide.
+        limit: give up above.
+
+    Returns:
+        n ≥ 2, or None beyond the limit.
+    """
+
+    def decides(n: int) -> bool:
+        return max(difference_power(mean, sd, n), equivalence_power(mean, sd, margin, n)) >= power
+
+    high = 2
+    while not decides(high):
+        if high >= limit:
+            return None
+        high = min(2 * high, limit)
+    return bisect.bisect_left(range(high), True, lo=2, key=decides) if high > 2 else 2  # power grows with n
+
+
+def difference_power(mean: float, sd: float, n: int) -> float:
+    """Probability that a paired t at 5 % two-sided finds a true difference on its own side; nc = |mean| √n / sd."""
+    if sd == 0:
+        return float(mean != 0)
+    return float(1 - nctdtr(n - 1, abs(mean) * math.sqrt(n) / sd, stdtrit(n - 1, 1 - ALPHA / 2)))
+
+
+def equivalence_power(mean: float, sd: float, margin: float, n: int) -> float:
+    """Probability that both one-sided tests at 5 % reject; noncentral t approximation of Phillips (1990)."""
+    if sd == 0:
+        return float(abs(mean) < margin)
+    t, scale = stdtrit(n - 1, 1 - ALPHA), math.sqrt(n) / sd
+    below, above = nctdtr(n - 1, (mean - margin) * scale, -t), nctdtr(n - 1, (mean + margin) * scale, t)
+    return max(0.0, float(below - above))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values of Holm (1979), in the order given; a NaN stays NaN and counts as a test made."""
+    order = sorted(range(len(p_values)), key=lambda i: (math.isnan(p_values[i]), p_values[i]))
+    adjusted, worst = [math.nan] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        if not math.isnan(p_values[i]):
+            worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
+            adjusted[i] = worst
+    return adjusted
+
+
+def against_all(comparisons: Sequence[Comparison]) -> Word:
+    """The verdict against every one of several references, so that none has to be picked as the best.
+
+    *better*: better than each (intersection-union, each at its own level, no correction). *worse*: worse than at least
+    one, one-sided at 2.5 % after Holm over the references, and not equivalent to that one. *equivalent*: better than or
+    equivalent to each, equivalent to at least one. Else, or with nothing to compare, *undecided*.
+    """
+    words = [c.verdict for c in comparisons]
+    adjusted = holm([c.p_worse for c in comparisons])
+    if any(c.verdict == "worse" and p < ALPHA / 2 for c, p in zip(comparisons, adjusted, strict=True)):
+        return "worse"
+    if not words or not set(words) <= {"better", "equivalent"}:
+        return "undecided"
+    return "equivalent" if "equivalent" in words else "better"
+
+
+def _moments(values: Sequence[float], floor: float) -> tuple[int, float, float]:
+    x = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError("cannot compare values that are not finite")
+    sd = max(float(x.std(ddof=1)), floor) if len(x) > 1 else math.nan
+    return len(x), float(x.mean()) if len(x) else math.nan, sd
+
+
+def _tail(x: float, se: float, df: int) -> float:
+    """P(T > x / se); with no spread at all the sign decides."""
+    if se == 0:
+        return 0.5 if x == 0 else float(x < 0)
+    return float(stdtr(df, -x / se))

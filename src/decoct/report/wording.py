@@ -1,0 +1,105 @@
+"""How numbers and names are written for people: percent, points, seconds, bytes."""
+
+import math
+import re
+
+from decoct.report.stats import Comparison, Interval
+
+MINUS, NONE = "−", "–"
+
+
+def budget(text: str) -> str:
+    """``ipc=10`` as ``IPC 10``; anything else as it is."""
+    return re.sub(r"^ipc=", "IPC ", text)
+
+
+def budget_order(text: str) -> tuple[str, float]:
+    """Sorts budgets by kind, then size."""
+    name, _, size = text.partition("=")
+    try:
+        return name, float(size)
+    except ValueError:
+        return text, math.inf
+
+
+def percent(value: float) -> str:
+    """A fraction as percent with one decimal, without the sign."""
+    return f"{100 * value:.1f}" if math.isfinite(value) else NONE
+
+
+def points(value: float) -> str:
+    """A difference of fractions in percentage points with its sign."""
+    text = f"{100 * value:+.1f}"
+    return text.replace("-", MINUS) if float(text) else "0.0"
+
+
+def bounds(lo: float, hi: float) -> str:
+    """An interval of differences, in points; empty where there is none."""
+    if not math.isfinite(lo):
+        return ""
+    return "[" + ", ".join(f"{100 * x:.1f}".replace("-", MINUS).replace(f"{MINUS}0.0", "0.0") for x in (lo, hi)) + "]"
+
+
+def accuracy(interval: Interval) -> str:
+    """``71.2 [69.8, 72.6]`` in percent."""
+    return f"{percent(interval.mean)} {bounds(interval.lo, interval.hi)}".rstrip()
+
+
+def margin(value: float) -> str:
+    """``1 point``."""
+    return f"{100 * value:g} point{'' if value == 0.01 else 's'}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 setting``, ``2 settings``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seconds(value: float | None) -> str:
+    """``85 ms``, ``4.2 s``, ``3 min 10 s``, ``2 h 5 min``."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    if value < 100:
+        return f"{value:.1f} s"
+    if value < 3600:
+        return f"{int(value // 60)} min {int(value % 60)} s"
+    return f"{int(value // 3600)} h {int(value % 3600 // 60)} min"
+
+
+def size(value: float | None) -> str:
+    """``0``, ``812 B``, ``4.1 kB``, ``5.67 GB``; powers of 1000."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value < 1000:
+        return f"{value:.0f} B" if value else "0"
+    power = min(int(math.log10(value) // 3), 4)
+    return f"{value / 1000**power:.3g} {'kMGT'[power - 1]}B"
+
+
+def reading(value: float | None) -> str:
+    """A metric's value with three significant digits."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{value:#.3g}".rstrip(".").replace("-", MINUS)
+
+
+def comparison(method: str, reference: str, c: Comparison) -> str:
+    """One paired comparison as a sentence that gives word, difference, interval and n."""
+    if c.n == 0:
+        return f"{method} and {reference} share no replicate: nothing can be said"
+    if c.n == 1:
+        return (
+            f"{method} against {reference} is undecided: {points(c.mean)} points, n = 1; it needs at least 2 replicates"
+        )
+    found = f"{points(c.mean)} points {bounds(c.lo, c.hi)}, n = {c.n}"
+    if c.verdict == "equivalent":
+        inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}, n = {c.n}"
+        return f"{method} is equivalent to {reference} within {margin(c.margin)}: {inside}"
+    if c.verdict == "undecided":
+        more = f"about {c.needed} replicates would decide" if c.needed else "more than 1,000 replicates would be needed"
+        return f"{method} against {reference} is undecided: {found}; {more}"
+    return f"{method} is {c.verdict} than {reference}: {found}"

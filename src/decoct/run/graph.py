@@ -1,0 +1,166 @@
+"""A study and its data become jobs; every need becomes a job that runs first, once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.kinds import Condenser, Features, Metric, Need, Teacher, TrainProtocol
+from decoct.core.seeds import seed
+from decoct.core.spec import Spec
+from decoct.data.dataset import Dataset
+from decoct.engine.teachers import Teach
+from decoct.nets import zoo
+from decoct.run.jobs import Job, Kind
+from decoct.run.study import Study
+
+
+@dataclass
+class Planner:
+    """Makes jobs on one data set; asking twice for the same work gives the same job.
+
+    Attributes:
+        data: the data set.
+        seed: root of all seeds.
+        compute: threads, precision and compile, as they are keyed.
+        teachings: teachers that are not trained as usual, by net.
+        plugins: files that the jobs must load.
+        jobs: all jobs so far by key, inputs before what needs them.
+    """
+
+    data: Dataset
+    seed: int = 0
+    compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
+    teachings: Mapping[str, Teach] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    def teacher(self, net: str) -> Job:
+        """Train or load a teacher."""
+        net = zoo.resolve(net, self.data.size)
+        zoo.check_name(net)
+        spec = self.teachings.get(net) or Teach(net=net)
+        return self._add("teacher", spec, {"seed": self._seed("teacher", net)}, {}, {"net": net})
+
+    def features(self, extractor: str) -> Job:
+        """Penultimate features of train and val from a teacher."""
+        teacher = self.teacher(extractor)
+        net = str(teacher.labels["net"])
+        return self._add("features", None, {}, {f"teacher:{net}": teacher.key}, {"extractor": net})
+
+    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int) -> Job:
+        """Make a set; a deterministic method has one, at replicate 0."""
+        inputs = {}
+        for need in method.needs():
+            inputs |= self._need(need)
+        drawn = self._seed("condense", method.name, replicate) if method.stochastic else None
+        labels = {"method": label, "budget": str(budget), "condense_replicate": replicate if method.stochastic else 0}
+        keyed = {"seed": drawn, "budget": budget.model_dump()}
+        return self._add("condense", method, keyed, inputs, labels)
+
+    def train(
+        self, protocol: tuple[str, TrainProtocol], student: str, condensed: Job | None, condense: int = 0, train: int = 0
+    ) -> Job:
+        """Train and evaluate one student on a set, or on the whole train split if there is no set."""
+        zoo.check_name(student)
+        label, spec = protocol
+        inputs = {"condensed": condensed.key} if condensed else {}
+        for net in spec.label_teachers(self.data.size):
+            teacher = self.teacher(net)
+            inputs[f"teacher:{teacher.labels['net']}"] = teacher.key
+        who = condensed.labels if condensed else {"method": "full", "budget": "all"}
+        numbers = {"condense_replicate": condense, "train_replicate": train}
+        labels = {**who, "protocol": label, "student": student, **numbers}
+        keyed = {"seed": self._seed("student", student, condense, train), "student": student}
+        return self._add("train", spec, keyed, inputs, labels)
+
+    def measure(self, condensed: Job, metrics: Sequence[Metric], extractors: Sequence[str]) -> Job:
+        """Measure one set on the features of every extractor."""
+        held_out = self.teacher(zoo.HELD_OUT)
+        inputs = {"condensed": condensed.key, f"teacher:{zoo.HELD_OUT}": held_out.key}
+        for extractor in extractors:
+            features = self.features(extractor)
+            inputs |= {f"features:{features.labels['extractor']}": features.key} | features.inputs
+        keyed = {"metrics": [metric.identity() for metric in metrics]}
+        config = {"metrics": [metric.config() for metric in metrics]}
+        return self._add("measure", None, keyed, inputs, condensed.labels, config)
+
+    def adopt(self, condensed: Condensed, key: str) -> Job:
+        """A set that is in the store already under ``key``, as the job that would have made it."""
+        who = condensed.provenance
+        return _Adopted(
+            kind="condense",
+            keyed={"key": key},
+            labels={"method": who.method, "budget": who.budget, "condense_replicate": 0},
+            config={},
+            data=str(self.data.folder),
+        )
+
+    def _need(self, need: Need) -> dict[str, str]:
+        if isinstance(need, Teacher):
+            teacher = self.teacher(need.net)
+            return {f"teacher:{teacher.labels['net']}": teacher.key}
+        if isinstance(need, Features):
+            features = self.features(need.extractor)
+            return {f"features:{features.labels['extractor']}": features.key}
+        raise TypeError(f"nobody supplies the need {need!r}")
+
+    def _seed(self, *names: str | int) -> int:
+        return seed(self.seed, self.data.digest, *names)
+
+    def _add(
+        self,
+        kind: Kind,
+        spec: Spec | None,
+        keyed: Mapping[str, Any],
+        inputs: dict[str, str],
+        labels: Mapping[str, str | int],
+        config: dict[str, Any] | None = None,
+    ) -> Job:
+        job = Job(
+            kind=kind,
+            keyed={
+                "data": self.data.digest,
+                "spec": spec.identity() if spec else None,
+                "compute": dict(self.compute),
+                **keyed,
+            },
+            inputs=inputs,
+            labels=dict(labels),
+            config=config or (spec.config() if spec else {}),
+            data=str(self.data.folder),
+            plugins=self.plugins,
+        )
+        return self.jobs.setdefault(job.key, job)
+
+
+class _Adopted(Job):
+    """A cell that was put into the store as it is."""
+
+    @property
+    def key(self) -> str:  # type: ignore[override]
+        return str(self.keyed["key"])
+
+
+def plan(study: Study, data: Dataset) -> list[Job]:
+    """All jobs of a study, inputs before what needs them."""
+    compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
+    planner = Planner(data, study.seed, compute, study.teachings(), study.plugins)
+    metrics = list(study.measures().values())
+    for budget in study.budgets:
+        budget.per_class(data.counts(), data.class_names)
+        for label, method in study.methods().items():
+            for replicate in range(study.replicates.condense):
+                condensed = planner.condense(label, method, budget, replicate)
+                if metrics:
+                    planner.measure(condensed, metrics, study.metrics.extractors)
+                for protocol in study.recipes().items():
+                    for student in study.students:
+                        for again in range(study.replicates.train):
+                            planner.train(protocol, student, condensed, replicate, again)
+    if study.ceiling:
+        for protocol in study.recipes().items():
+            for student in study.students:
+                planner.train(protocol, student, None)
+    return list(planner.jobs.values())

@@ -1,0 +1,41 @@
+"""A job: one piece of work, as plain data, with a key that says what it is and not where it runs."""
+
+from functools import cached_property
+from typing import Any, Literal
+
+from decoct.core.record import Record
+from decoct.core.spec import digest
+
+Kind = Literal["teacher", "features", "condense", "train", "measure"]
+
+
+class Job(Record):
+    """One cell of the store to be.
+
+    Attributes:
+        kind: what ``execute`` does.
+        keyed: everything that decides the result: identity of the spec, seed, data digest, threads, options.
+        inputs: keys of the cells that it reads, by role, such as "condensed" or "teacher:convnet3_bn".
+        labels: its coordinates in the study, for people and tables.
+        config: name and fields that ``parse`` turns into the spec.
+        data: folder of the cached data set.
+        plugins: files to load before parsing.
+    """
+
+    kind: Kind
+    keyed: dict[str, Any]
+    inputs: dict[str, str] = {}
+    labels: dict[str, str | int] = {}
+    config: dict[str, Any]
+    data: str
+    plugins: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of what the job does and of the keys of its inputs."""
+        return digest({"kind": self.kind, "keyed": self.keyed, "inputs": self.inputs})
+
+    def role(self, prefix: str) -> dict[str, str]:
+        """Inputs of a role by what stands behind its colon: ``role("teacher")`` gives net -> key."""
+        start = f"{prefix}:"
+        return {role.removeprefix(start): key for role, key in self.inputs.items() if role.startswith(start)}

@@ -1,0 +1,112 @@
+"""Run a study: load the data, plan the jobs, drive them, and leave what the report reads."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import decoct
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress, silent
+from decoct.core.record import read_json, write_json
+from decoct.data.dataset import Dataset, load_data
+from decoct.run.drive import Driver, OnDone, ignore
+from decoct.run.executors import Inline, process_pool
+from decoct.run.graph import plan
+from decoct.run.jobs import Job
+from decoct.run.store import Store
+from decoct.run.study import Study
+
+MANIFEST = "run.json"
+
+
+def run(
+    study: Study,
+    out: Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    on_plan: Callable[[int, int], None] = silent,
+    on_done: OnDone = ignore,
+    progress: Progress = silent,
+) -> dict[str, str]:
+    """Do what is missing of a study in ``out/store`` and write ``out/run.json``.
+
+    Args:
+        study: what.
+        out: folder of the run; started again, it resumes.
+        workers: jobs at once; one runs in this process.
+        device: where each job computes.
+        on_plan: called once with (jobs to do, jobs in all).
+        on_done: called after every job that was run.
+        progress: of reading the data.
+
+    Returns:
+        Messages of the jobs that failed, by key.
+
+    Raises:
+        DecoctError: the data cannot be read, a class is smaller than a budget, or ``out`` holds another study's run.
+    """
+    data = load_data(study.data, plugins=study.plugins, progress=progress)
+    jobs = plan(study, data)
+    store = Store(out / "store")
+    store.root.mkdir(parents=True, exist_ok=True)
+    store.sweep()
+    _write(out, study, data, jobs, {})
+
+    def pool(size: int) -> Executor:
+        return Inline() if workers == 1 else process_pool(size, study.threads)
+
+    driver = Driver(store, pool, workers, device, on_done)
+    on_plan(len(driver.missing(jobs)), len(jobs))
+    failures = {key: describe(error) for key, error in driver.run(jobs).items()}
+    _write(out, study, data, jobs, failures)
+    return failures
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what went wrong."""
+    return str(error) if isinstance(error, DecoctError) else f"{type(error).__name__}: {error}"
+
+
+def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: dict[str, str]) -> None:
+    """Write the manifest, replacing the old one in one step."""
+    methods = {
+        label: {
+            "family": method.family,
+            "stochastic": method.stochastic,
+            "summary": (type(method).__doc__ or "").strip().partition("\n")[0],
+            "config": method.config(),
+        }
+        for label, method in study.methods().items()
+    }
+    resolved: dict[str, Any] = study.model_dump(mode="json") | {
+        "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
+        "metrics": {"extractors": study.metrics.extractors, "names": list(study.measures())},
+    }
+    manifest = {
+        "format": 1,
+        "decoct": decoct.__version__,
+        "name": study.name,
+        "study": resolved,
+        "data": {
+            "name": data.name,
+            "digest": data.digest,
+            "class_names": list(data.class_names),
+            "images": {name: len(getattr(data, name)) for name in ("train", "val", "test")},
+            "shape": list(data.shape),
+            "flip": data.flip,
+        },
+        "methods": methods,
+        "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
+        "failures": failures,
+    }
+    temporary = out / f".{MANIFEST}.{os.getpid()}"
+    write_json(temporary, manifest)
+    temporary.replace(out / MANIFEST)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return (folder / MANIFEST).is_file() and "jobs" in read_json(folder / MANIFEST)

@@ -1,0 +1,78 @@
+"""The store: one folder a cell, found by its key, there whole or not at all."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from decoct.core.record import CELL, cell_dir, complete
+
+
+class Store:
+    """Content-addressed cells below a root folder.
+
+    A cell is written in ``.tmp-*``, fsynced and renamed; whoever is killed leaves a temporary folder, never half a
+    cell. Where two processes make the same cell, the first to finish wins and the other's copy is dropped.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the cell is, or would be."""
+        return cell_dir(self.root, kind, key)
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the cell is complete."""
+        return complete(self.path(kind, key))
+
+    @contextmanager
+    def writing(self, kind: str, key: str) -> Iterator[Path]:
+        """A temporary folder that becomes the cell when the block ends without an error; ``cell.json`` must be in it."""
+        target = self.path(kind, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.root / f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir()
+        try:
+            yield folder
+            if not (folder / CELL).is_file():
+                raise RuntimeError(f"a {kind} cell was written without {CELL}")
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    _sync(file)
+            _sync(folder)
+            try:
+                folder.rename(target)
+            except OSError:
+                if not complete(target):
+                    raise
+            _sync(target.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what killed processes of this machine left half-written."""
+        for folder in self.root.glob(".tmp-*"):
+            pid = int(folder.name.split("-")[1])
+            if not _alive(pid):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,156 @@
+"""A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from decoct.core.budget import Budget
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.spec import build, parse
+from decoct.engine.teachers import Teach
+
+
+class Part(BaseModel):
+    """Base of a study's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Replicates(Part):
+    """How often each set is made anew, and how many students each set trains."""
+
+    condense: int = Field(5, ge=1)
+    train: int = Field(1, ge=1)
+
+
+class Metrics(Part):
+    """What is measured of each set, and on whose features."""
+
+    extractors: tuple[str, ...] = ("teacher",)
+    names: tuple[str | dict[str, Any], ...] = ("prdc", "covering_radius", "mmd", "vendi", "realism")
+
+
+class Study(Part):
+    """Methods × budgets × protocols × students × replicates on one data set.
+
+    Attributes:
+        name: of the study.
+        seed: every random draw derives from it and from names.
+        threads: that each job computes with on a CPU; keyed, because it changes sums.
+        precision: of training: "float32" or "bfloat16" (autocast).
+        compile: run nets that are trained through torch.compile.
+        margin: differences smaller than this fraction count as equivalent.
+        data: name of a source, or ``{name = …, field = value}``.
+        students: nets that are trained.
+        budgets: such as ``{ipc = 10}``.
+        replicates: condense × train; the condense level is the unit of inference.
+        condensers: names or tables; ``label`` tells two entries of one method apart.
+        protocols: names or tables.
+        teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
+        metrics: names and extractors.
+        ceiling: also train on the whole train split, once per protocol and student.
+        plugins: Python files that define further methods.
+    """
+
+    name: str = Field(min_length=1)
+    seed: int = 0
+    threads: int = Field(1, ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    margin: float = Field(0.01, gt=0, lt=1)
+    data: str | dict[str, Any] = "digits"
+    students: tuple[str, ...] = Field(("convnet3_w32",), min_length=1)
+    budgets: tuple[Budget, ...] = Field((Budget(ipc=1), Budget(ipc=10)), min_length=1)
+    replicates: Replicates = Replicates()
+    condensers: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    protocols: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    teachers: tuple[dict[str, Any], ...] = ()
+    metrics: Metrics = Metrics()
+    ceiling: bool = True
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> "Study":
+        """Read a study; relative paths of plug-ins, data and checkpoints start at its folder.
+
+        Raises:
+            UsageError: no such file, not TOML, or an unknown key (with the nearest one).
+        """
+        path = Path(path)
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise UsageError(f"cannot read the study {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not TOML: {error}") from error
+        return cls.from_dict(table, path.parent, str(path))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], folder: Path = Path(), where: str = "study") -> "Study":
+        """A study from plain values, with every name in it checked."""
+        table = _anchored(dict(table), folder)
+        study = build(cls, table, where)
+        try:
+            study.methods(), study.recipes(), study.measures(), study.teachings()
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+        return study
+
+    @classmethod
+    def default(cls) -> "Study":
+        """Digits, five methods, three protocols, IPC 1 and 10, five replicates: the study that needs no file.
+
+        Its recipe is 500 steps, for demonstration on a laptop; it is no paper's.
+        """
+        return cls.from_toml(Path(__file__).with_name("digits.toml"))
+
+    def methods(self) -> dict[str, Condenser]:
+        """Condensers by label, in the order of the study."""
+        return self._labelled("condenser", self.condensers)
+
+    def recipes(self) -> dict[str, TrainProtocol]:
+        """Protocols by label."""
+        return self._labelled("protocol", self.protocols)
+
+    def measures(self) -> dict[str, Metric]:
+        """Metrics by label."""
+        return self._labelled("metric", self.metrics.names)
+
+    def teachings(self) -> dict[str, Teach]:
+        """How the teachers that are not trained as usual come about, by net."""
+        specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
+        return {spec.net: spec for spec in specs}
+
+    def _labelled(self, kind: str, entries: tuple[str | dict[str, Any], ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for entry in entries:
+            fields = {"name": entry} if isinstance(entry, str) else dict(entry)
+            label = str(fields.pop("label", fields.get("name")))
+            if label in found:
+                raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
+            if label in ("full", ""):
+                raise UsageError(f"a {kind} cannot be called '{label}'")
+            found[label] = parse(kind, fields, self.plugins)
+        return found
+
+
+def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The table with paths relative to the study's folder made absolute."""
+
+    def absolute(path: Any) -> Any:
+        return str((folder / path).resolve()) if isinstance(path, str) else path
+
+    if isinstance(table.get("plugins"), list):
+        table["plugins"] = [absolute(p) for p in table["plugins"]]
+    if isinstance(table.get("data"), dict) and "path" in table["data"]:
+        table["data"] = table["data"] | {"path": absolute(table["data"]["path"])}
+    if isinstance(table.get("teachers"), list):
+        table["teachers"] = [
+            t | {"checkpoint": absolute(t["checkpoint"])} if isinstance(t, dict) and t.get("checkpoint") else t
+            for t in table["teachers"]
+        ]
+    return table

@@ -1,0 +1,245 @@
+"""The work of each kind of job: what is loaded, what runs under the meter, what is left in the cell."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Draft, Features, Inputs, Measured, Task, Teacher
+from decoct.core.record import Provenance, Result, read_json, write_json
+from decoct.core.spec import build, parse
+from decoct.data.dataset import Dataset
+from decoct.engine.evaluate import correct
+from decoct.engine.teachers import Teach, teach
+from decoct.engine.train import TrainingSet, train
+from decoct.nets import zoo
+from decoct.nets.features import logits, penultimate
+from decoct.run.execute import Cell
+from decoct.run.pictures import grid
+
+WEIGHTS, TEACHER, FACTS, RESULT, CORRECT, READINGS = (
+    "weights.safetensors",
+    "teacher.json",
+    "facts.json",
+    "result.json",
+    "correct.npy",
+    "readings.json",
+)
+
+
+def make_teacher(cell: Cell) -> None:
+    """Train a teacher, or load the checkpoint that the user supplied."""
+    spec = build(Teach, {k: v for k, v in cell.job.config.items() if k != "name"}, "teacher")
+    compute = cell.job.keyed["compute"]
+    with cell.meter():
+        net, facts = teach(
+            spec,
+            cell.data,
+            seed=cell.job.keyed["seed"],
+            device=cell.device,
+            precision=compute["precision"],
+            compiled=compute["compile"],
+            progress=cell.progress,
+        )
+    save_file({name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}, cell.folder / WEIGHTS)
+    write_json(cell.folder / TEACHER, facts | {"checkpoint": Path(spec.checkpoint).name if spec.checkpoint else None})
+
+
+def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
+    """A stored teacher: eval mode, frozen, on ``device``."""
+    net = zoo.build(read_json(folder / TEACHER)["net"], data.shape[0], len(data.class_names), data.size, seed=0)
+    net.load_state_dict(load_file(folder / WEIGHTS))
+    return net.to(device).eval().requires_grad_(False)
+
+
+def make_features(cell: Cell) -> None:
+    """Features of the train and val images, as memory maps."""
+    ((_, key),) = cell.job.role("teacher").items()
+    data, net = cell.data, load_teacher(cell.input("teacher", key), cell.data, cell.device)
+    with cell.meter():
+        made = {
+            name: penultimate(net, split.images, data.mean, data.std, cell.device, progress=cell.progress).numpy()
+            for name, split in (("train", data.train), ("val", data.val))
+        }
+    for name, features in made.items():
+        np.save(cell.folder / f"{name}.npy", features)
+
+
+def load_features(folder: Path, split: str, normalise: str = "none") -> NDArray[np.float32]:
+    """Stored features [N, d] of a split, a memory map unless they are scaled to unit length."""
+    features: NDArray[np.float32] = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
+    if normalise == "unit":
+        return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return features
+
+
+def make_condensed(cell: Cell) -> None:
+    """Run a condenser on what it needs; keep the set, its provenance, its size in bytes and its picture."""
+    job, data = cell.job, cell.data
+    method = parse("condenser", job.config, job.plugins)
+    teachers, features = {}, {}
+    for need in method.needs():
+        if isinstance(need, Teacher):
+            key = job.role("teacher")[zoo.resolve(need.net, data.size)]
+            teachers[need.net] = load_teacher(cell.input("teacher", key), data, cell.device)
+        elif isinstance(need, Features):
+            key = job.role("features")[zoo.resolve(need.extractor, data.size)]
+            features[need] = load_features(cell.input("features", key), "train", need.normalise)
+    budget = Budget(**job.keyed["budget"])
+    inputs = Inputs(data, budget, job.keyed["seed"] or 0, cell.device, teachers, features, cell.progress)
+    with cell.meter():
+        draft = method(inputs)
+    supplied = [net for net, key in job.role("teacher").items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"]]
+    provenance = Provenance(
+        method=str(job.labels["method"]),
+        spec=method.identity(),
+        data=data.name,
+        data_digest=data.digest,
+        budget=str(budget),
+        seed=job.keyed["seed"],
+        inputs=job.inputs,
+        not_counted=tuple(supplied),
+        key=job.key,
+    )
+    keep(cell.folder, from_draft(draft, data, provenance), data, draft)
+
+
+def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
+    """The draft as a set.
+
+    Raises:
+        DecoctError: neither indices nor images with labels, or picks outside of the train split.
+    """
+    if draft.indices is None and (draft.images is None or draft.labels is None):
+        raise DecoctError(f"{provenance.method} returned neither indices nor images with labels")
+    if draft.indices is not None and (draft.indices.min() < 0 or draft.indices.max() >= len(data.train)):
+        raise DecoctError(f"{provenance.method} picked images that the train split does not have")
+    labels = data.train.labels[draft.indices] if draft.indices is not None else draft.labels
+    return Condensed(
+        labels=np.asarray(labels, dtype=np.int64),
+        class_names=data.class_names,
+        provenance=provenance,
+        indices=draft.indices,
+        images=None if draft.indices is not None else draft.images,
+        soft_labels=draft.soft_labels,
+        weights=draft.weights,
+    )
+
+
+def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> None:
+    """Write a set into a cell, with its facts, its picks and its pictures."""
+    condensed.save(folder)
+    if condensed.member:
+        condensed.write_picks(folder / "picks.csv", data.train.files)
+    whole = condensed.materialise(data.train.images)
+    facts = {
+        "images": len(condensed),
+        "image_bytes": whole.image_bytes(),
+        "label_bytes": label_bytes(condensed),
+        "steps": draft.steps,
+        "notes": dict(draft.notes),
+    }
+    write_json(folder / FACTS, facts)
+    grid(whole.images, whole.labels, len(data.class_names)).save(folder / "preview.png")
+    if draft.initial is not None:
+        grid(draft.initial, whole.labels, len(data.class_names)).save(folder / "initial.png")
+
+
+def label_bytes(condensed: Condensed) -> int:
+    """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels."""
+    hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
+    return hard + (0 if condensed.soft_labels is None else condensed.soft_labels.nbytes)
+
+
+def make_student(cell: Cell) -> None:
+    """Train one student and evaluate it once, at its last step, on the test split."""
+    job, data = cell.job, cell.data
+    protocol = parse("protocol", job.config, job.plugins)
+    key, compute = job.inputs.get("condensed"), job.keyed["compute"]
+    condensed = Condensed.load(cell.input("condense", key)).materialise(data.train.images) if key else None
+    images, labels = (data.train.images, data.train.labels) if condensed is None else (condensed.images, condensed.labels)
+    given = TrainingSet(
+        torch.from_numpy(np.array(images)),
+        torch.from_numpy(np.array(labels)),
+        data.mean,
+        data.std,
+        None if condensed is None or condensed.weights is None else torch.from_numpy(condensed.weights),
+    )
+    teachers = [load_teacher(cell.input("teacher", key), data, cell.device) for key in job.role("teacher").values()]
+    classes = len(data.class_names)
+    student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
+    recipe = protocol.recipe(Task(len(labels), classes, data.size, data.flip, ceiling=condensed is None))
+    with cell.meter():
+        done = train(
+            student,
+            given,
+            recipe,
+            seed=job.keyed["seed"],
+            device=cell.device,
+            teachers=teachers,
+            precision=compute["precision"],
+            compiled=compute["compile"],
+            progress=cell.progress,
+        )
+    right = correct(student, data.test, data, cell.device)
+    result = Result(
+        accuracy=float(right.mean()),
+        per_class=tuple(float(right[data.test.labels == c].mean()) for c in range(classes)),
+        test_images=len(right),
+        steps=done.steps,
+        images_seen=done.images_seen,
+        loss=done.loss,
+        label_bytes=len(labels) if condensed is None else label_bytes(condensed),
+    )
+    write_json(cell.folder / RESULT, result.model_dump(mode="json"))
+    np.save(cell.folder / CORRECT, np.packbits(right))
+
+
+def make_readings(cell: Cell) -> None:
+    """Measure one set on the features of every extractor."""
+    job, data = cell.job, cell.data
+    metrics = [parse("metric", config, job.plugins) for config in job.config["metrics"]]
+    condensed = Condensed.load(cell.input("condense", job.inputs["condensed"])).materialise(data.train.images)
+    nets = {net: load_teacher(cell.input("teacher", key), data, cell.device) for net, key in job.role("teacher").items()}
+    real = {
+        name: {split: load_features(cell.input("features", key), split) for split in ("train", "val")}
+        for name, key in job.role("features").items()
+    }
+    rows: list[dict[str, Any]] = []
+    with cell.meter():
+        judged = logits(nets[zoo.HELD_OUT], condensed.images, data.mean, data.std, cell.device).numpy()
+        for done, (extractor, features) in enumerate(real.items()):
+            measured = Measured(
+                condensed=penultimate(nets[extractor], condensed.images, data.mean, data.std, cell.device).numpy(),
+                labels=condensed.labels,
+                real=features,
+                real_labels={"train": data.train.labels, "val": data.val.labels},
+                class_names=data.class_names,
+                member=condensed.member,
+                logits=judged,
+            )
+            for metric in metrics:
+                for reading in metric(measured):
+                    traits = {"axis": metric.axis, "higher_is_better": metric.higher_is_better[reading.metric]}
+                    value = reading.value if math.isfinite(reading.value) else None
+                    rows.append({"extractor": extractor, **traits, **vars(reading), "value": value})
+            cell.progress(done + 1, len(real))
+    write_json(cell.folder / READINGS, rows)
+
+
+WORK: dict[str, Callable[[Cell], None]] = {
+    "teacher": make_teacher,
+    "features": make_features,
+    "condense": make_condensed,
+    "train": make_student,
+    "measure": make_readings,
+}

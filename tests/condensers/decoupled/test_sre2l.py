@@ -1,0 +1,119 @@
+"""SRe2L on a tiny teacher: layout, seeds, blocks and groups, and that it recovers what it is meant to."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from decoct.condensers.decoupled.sre2l import SRe2L
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Teacher
+
+SHORT = SRe2L(iterations=12)
+
+
+def taught(box):
+    """The toy's teacher after a short training on images whose brightness is their class."""
+    images, labels = box.data.train.images, torch.from_numpy(box.data.train.labels)
+    images[:] = images // 4 + 80 * box.data.train.labels.astype(np.uint8)[:, None, None, None] % 190
+    x = (torch.from_numpy(images).float() / 255 - 0.5) / 0.25
+    optimiser = torch.optim.Adam(box.teacher.train().parameters(), 0.02)
+    for _ in range(60):
+        optimiser.zero_grad()
+        F.cross_entropy(box.teacher(x), labels).backward()
+        optimiser.step()
+    box.teacher.eval()
+    assert (box.teacher(x).argmax(1) == labels).float().mean() > 0.9
+    return box
+
+
+def test_images_come_class_after_class_and_the_teacher_agrees(toy):
+    box = taught(toy())
+    draft = SRe2L(iterations=300)(box.inputs(4))
+    assert draft.images.shape == (12, 1, 8, 8) and draft.images.dtype == np.uint8
+    assert draft.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    with torch.no_grad():
+        x = (torch.from_numpy(draft.images).float() / 255 - 0.5) / 0.25
+        right = (box.teacher(x).argmax(1).numpy() == draft.labels).mean()
+    assert right == pytest.approx(draft.notes["teacher_agreement"]) and right >= 0.9
+    assert draft.notes["bn_loss_last"] < draft.notes["bn_loss_first"] / 2
+    assert draft.steps == 300
+    assert draft.initial.shape == draft.images.shape and (draft.initial != draft.images).any()
+
+
+def test_a_smaller_set_is_the_beginning_of_a_larger_one(toy):
+    box = toy()
+    small, large = (SHORT(box.inputs(ipc)).images.reshape(3, ipc, 1, 8, 8).astype(int) for ipc in (2, 5))
+    assert np.abs(large[:, :2] - small).max() <= 1
+    first, second = (SHORT(box.inputs(ipc)).initial.reshape(3, ipc, 1, 8, 8) for ipc in (2, 5))
+    assert (second[:, :2] == first).all()
+
+
+def test_how_many_groups_run_together_does_not_matter(toy):
+    box = toy()
+    together = SRe2L(iterations=12, batch=100)(box.inputs(4))
+    alone = SRe2L(iterations=12, batch=3)(box.inputs(4))
+    assert np.abs(together.images.astype(int) - alone.images).max() <= 1
+    assert together.notes == pytest.approx(alone.notes, rel=1e-4)
+    assert (together.steps, alone.steps) == (12, 48)
+
+
+def test_a_block_of_classes_is_recovered_by_itself(toy):
+    box = toy(classes=5)
+    draft = SRe2L(iterations=3, batch=2)(box.inputs(2))
+    assert draft.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert draft.steps == 3 * (2 + 2 + 1)  # two images of each pair of classes, and both of the last class at once
+    assert len(np.unique(draft.initial.reshape(10, -1), axis=0)) == 10
+
+
+def test_same_seed_same_images_and_another_seed_others(toy):
+    box = toy()
+    first, again, other = (SHORT(box.inputs(2, seed)) for seed in (0, 0, 1))
+    assert (first.images == again.images).all()
+    assert (first.images != other.images).any() and (first.initial != other.initial).any()
+
+
+def test_defaults_follow_the_resolution():
+    def values(size):
+        spec = SRe2L().at(size)
+        return spec.lr, spec.iterations, spec.r_bn, spec.jitter, spec.scale
+
+    assert values(8) == (0.25, 1000, 0.01, 1, (0.5, 1.0))
+    assert values(28) == values(64) == (0.25, 1000, 0.01, 4, (0.5, 1.0))
+    assert values(224) == (0.25, 4000, 0.01, 32, (0.08, 1.0))
+    assert SRe2L(jitter=0, iterations=7).at(224).jitter == 0
+
+
+def test_progress_counts_every_iteration_of_every_batch(toy):
+    calls = []
+    SRe2L(iterations=20, batch=3)(toy().inputs(2, progress=lambda *a: calls.append(a)))
+    assert calls == [(10, 40), (20, 40), (30, 40), (40, 40)]
+
+
+def test_the_teacher_is_left_as_it_was_found(toy):
+    box = toy()
+    before = {name: value.clone() for name, value in box.teacher.state_dict().items()}
+    SHORT(box.inputs(1))
+    assert all(torch.equal(value, before[name]) for name, value in box.teacher.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in box.teacher.parameters())
+    assert not any(m._forward_pre_hooks for m in box.teacher.modules())
+
+
+def test_a_teacher_without_batch_norm_is_refused(toy):
+    box = toy()
+    box.teacher[1] = nn.GroupNorm(1, 6)
+    with pytest.raises(DecoctError, match="no batch norm"):
+        SHORT(box.inputs(1))
+
+
+def test_a_loss_that_is_not_finite_is_an_error(toy):
+    box = toy()
+    with torch.no_grad():
+        box.teacher[-1].bias[0] = torch.nan
+    with pytest.raises(DecoctError, match="not finite at iteration 1 of 12"):
+        SHORT(box.inputs(1))
+
+
+def test_it_needs_its_teacher():
+    assert SRe2L(teacher="resnet18").needs() == (Teacher(net="resnet18"),)

@@ -1,0 +1,82 @@
+"""Data sets by name: what a name means, and what a data set says of itself."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from decoct.core.errors import UsageError
+from decoct.data.dataset import load_data, parse_source
+from decoct.data.sources.digits import Digits
+from decoct.data.sources.folder import Folder
+
+
+def test_a_name_a_dict_and_a_source_mean_the_same(tmp_path):
+    digests = {load_data(x, tmp_path).digest for x in ("digits", {"name": "digits"}, Digits())}
+    assert len(digests) == 1
+
+
+def test_the_default_root_is_in_the_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("DECOCT_STORE", str(tmp_path))
+    assert load_data("digits").folder.parent == tmp_path / "data"
+
+
+def test_a_path_follows_the_name(grow):
+    root = grow({"a": 3, "b": 3})
+    assert parse_source(f"folder:{root}") == parse_source({"name": "folder", "path": str(root)}) == Folder(path=root)
+    assert parse_source({"name": f"folder:{root}", "size": 32}) == Folder(path=root, size=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digit", "Did you mean 'digits'"),
+        ({"name": "digits", "flipp": True}, "Did you mean 'flip'"),
+        ({"name": "digits", "val_fraction": 1.5}, "val_fraction"),
+        ("folder", "path"),
+        ("digits:/data", "unknown key 'path'"),
+        ({"size": 3}, "needs a name"),
+    ],
+)
+def test_names_that_mean_nothing_are_usage_errors(name, message):
+    with pytest.raises(UsageError, match=message):
+        parse_source(name)
+
+
+def test_a_bare_path_gets_the_right_spelling(tmp_path):
+    with pytest.raises(UsageError, match=f"Did you mean 'folder:{tmp_path}'"):
+        parse_source(str(tmp_path))
+
+
+def test_facts_of_a_data_set(tmp_path, grow):
+    data = load_data(f"folder:{grow({'cat': 10, 'dog': 20}, mode='L')}", tmp_path)
+    assert data.shape == (1, 64, 64)
+    assert data.size == 64
+    assert data.name == "pets"
+    assert data.class_names == ("cat", "dog")
+    assert [data.counts(split) for split in ("train", "val", "test")] == [[7, 14], [1, 2], [2, 4]]
+    pixels = data.train.images / 255
+    np.testing.assert_allclose(data.mean, pixels.mean((0, 2, 3)))
+    np.testing.assert_allclose(data.std, pixels.std((0, 2, 3)))
+    assert data.train.images.dtype == np.uint8 and isinstance(data.train.images, np.memmap)
+    assert not data.train.images.flags.writeable
+
+
+@pytest.mark.parametrize(("mode", "usual"), [("L", False), ("RGB", True)])
+def test_mirroring_is_for_colour_unless_said_otherwise(tmp_path, grow, mode, usual):
+    root = grow({"a": 5, "b": 5}, mode=mode)
+    plain, other = (load_data(Folder(path=root, size=8, flip=flip), tmp_path) for flip in (None, not usual))
+    assert (plain.flip, other.flip) == (usual, not usual)
+    assert plain.digest != other.digest  # it changes what training does
+
+
+def test_the_split_seed_moves_val_alone_in_digits(tmp_path):
+    one, two = (load_data(Digits(split_seed=s), tmp_path) for s in (0, 1))
+    assert (one.test.images == two.test.images).all()
+    assert one.digest != two.digest
+
+
+def test_data_loads_without_torch(tmp_path):
+    code = f"import sys; from decoct.data.dataset import load_data; load_data('digits', {str(tmp_path)!r}); "
+    subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)

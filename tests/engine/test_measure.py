@@ -1,0 +1,88 @@
+"""The loop over classes, splits and scopes, with a comparison that records what it was given."""
+
+import math
+
+import numpy as np
+import pytest
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Measured
+from decoct.engine import measure
+
+
+def example(**changes):
+    real = {"train": np.arange(6.0)[:, None], "val": np.arange(10.0, 14.0)[:, None]}
+    labels = {"train": np.array([0, 1, 2, 0, 1, 2]), "val": np.array([2, 0, 2, 0])}
+    facts = {"condensed": real["train"][:4], "labels": labels["train"][:4], "real": real, "real_labels": labels}
+    facts |= {"class_names": ("a", "b", "c"), "member": True, "logits": np.zeros((4, 3))}
+    return Measured(**(facts | changes))
+
+
+def test_each_class_meets_its_own_real_images_and_only_train_has_members():
+    calls = []
+
+    def compare(real, condensed, member):
+        calls.append((real[:, 0].tolist(), condensed[:, 0].tolist(), member))
+        return {"size": float(len(real))}
+
+    readings = measure.against_real(example(), compare)
+    assert calls == [
+        ([0, 3], [0, 3], True),
+        ([1, 4], [1], True),
+        ([2, 5], [2], True),
+        ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3], True),
+        ([11, 13], [0, 3], False),  # the second class has no validation images
+        ([10, 12], [2], False),
+        ([10, 11, 12, 13], [0, 1, 2, 3], False),
+    ]
+    assert [(r.scope, r.reference, r.value) for r in readings] == [
+        ("per_class", "train", 2),
+        ("pooled", "train", 6),
+        ("per_class", "val", 2),
+        ("pooled", "val", 4),
+    ]
+
+
+def test_splits_and_scopes_can_be_left_out():
+    constant = lambda real, condensed, member: {"one": 1.0}  # noqa: E731
+    only = measure.against_real(example(), constant, splits=("val",), pooled=False)
+    assert [(r.metric, r.scope, r.reference) for r in only] == [("one", "per_class", "val")]
+    empty = example(real={"train": np.ones((6, 1)), "val": np.ones((0, 1))})
+    assert {r.reference for r in measure.against_real(empty, constant)} == {"train"}
+
+
+def test_a_refused_input_is_an_error_that_names_the_split():
+    def refuse(real, condensed, member):
+        raise ValueError("features are wrong")
+
+    with pytest.raises(DecoctError, match="train split: features are wrong"):
+        measure.against_real(example(), refuse)
+
+
+def test_the_mean_is_over_the_classes_where_a_value_is_defined():
+    got = measure.mean_defined([{"a": 1.0, "b": math.nan}, {"a": math.nan, "b": math.nan}, {"a": 4.0, "b": math.nan}])
+    assert got["a"] == 2.5 and math.isnan(got["b"])
+    assert measure.mean_defined([]) == {}
+
+
+@pytest.mark.parametrize("labels", [[], [0, 0], [2, 0, 2, 1, 0], [2]])
+def test_rows_by_class(labels):
+    labels = np.array(labels, dtype=np.int64)
+    rows = measure.rows_by_class(labels, 3)
+    assert [r.tolist() for r in rows] == [np.flatnonzero(labels == c).tolist() for c in range(3)]
+
+
+def test_once_computes_once_for_equal_content():
+    calls = []
+
+    def total(array, *, times=1):
+        calls.append(times)
+        return float(array.sum()) * times
+
+    x = np.arange(4.0)
+    assert [measure.once(total, x), measure.once(total, x.copy()), measure.once(total, np.arange(8.0)[:4])] == [6, 6, 6]
+    assert calls == [1]
+    assert measure.once(total, x, times=2) == 12
+    assert measure.once(total, x.astype(np.float32)) == 6
+    assert measure.once(total, x + 1) == 10
+    assert len(calls) == 4

@@ -1,0 +1,224 @@
+"""A run on disk, written by hand: known accuracies, costs, readings, holes and failures."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from decoct.core.record import Cost, cell_dir
+
+METHODS = {
+    "random": ("coreset", True),
+    "herding": ("coreset", False),
+    "k_center": ("coreset", False),
+    "rded": ("distillation", True),
+    "sre2l": ("distillation", True),
+}
+# Mean accuracy at ipc=1; every further budget adds .2. The planted truth that the verdicts must find.
+TRUTH = {"random": 0.50, "herding": 0.52, "k_center": 0.45, "rded": 0.60, "sre2l": 0.30}
+
+
+@dataclass
+class Builder:
+    """Writes ``run.json`` and the cells of a run; leave something out and it is a hole."""
+
+    folder: Path
+    methods: dict[str, tuple[str, bool]] = field(default_factory=lambda: dict(METHODS))
+    truth: dict[str, float] = field(default_factory=lambda: dict(TRUTH))
+    protocols: tuple[str, ...] = ("erm", "single_teacher", "multi_teacher")
+    students: tuple[str, ...] = ("convnet3_w32",)
+    budgets: tuple[str, ...] = ("ipc=1", "ipc=10")
+    replicates: int = 5
+    train_replicates: int = 1
+    noise: float = 0.008
+    name: str = "digits"
+    class_names: tuple[str, ...] = tuple("0123456789")
+    test_images: int = 360
+    holes: Any = None
+    failures: dict[str, str] = field(default_factory=dict)
+    checkpoint: str | None = None
+    full: bool = True
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+
+    def build(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.rng = np.random.default_rng(0)
+        nets = ("convnet3_bn", "resnet10t")
+        teachers = {net: self._teacher(net) for net in nets}
+        features = self._job("features", {"teacher": teachers["convnet3_bn"]}, {"extractor": "teacher"}, seconds=2.0)
+        for budget in self.budgets:
+            for method in self.methods:
+                self._method(method, budget, teachers, features)
+        for protocol in self.protocols if self.full else ():
+            for student in self.students:
+                labels = {"method": "full", "protocol": protocol, "student": student, "budget": "all"}
+                self._train(labels | {"condense_replicate": 0, "train_replicate": 0}, {}, 0.97)
+        self._manifest()
+        return self.folder
+
+    def _teacher(self, net: str) -> str:
+        facts = {"net": net, "val_accuracy": 0.9625, "epochs": 30, "checkpoint": self.checkpoint}
+        return self._job("teacher", {}, {"net": net}, {"teacher.json": facts}, seconds=10.0)
+
+    def _method(self, method: str, budget: str, teachers: dict[str, str], features: str) -> None:
+        family, stochastic = self.methods[method]
+        ipc = int(budget.partition("=")[2])
+        inputs = {"herding": {"features": features}, "k_center": {"features": features}}.get(method, {})
+        inputs = {"teacher": teachers["convnet3_bn"]} if family == "distillation" else inputs
+        sets = []
+        for c in range(self.replicates if stochastic else 1):
+            labels = {"method": method, "budget": budget, "condense_replicate": c}
+            key = self._condense(labels, inputs, ipc, family)
+            sets.append(key)
+            self._job("measure", {"condensed": key}, labels, {"readings.json": self._readings(ipc)}, seconds=0.1)
+        for protocol in self.protocols:
+            for student in self.students:
+                for c in range(self.replicates):
+                    shared = 0.03 * np.sin(7 * c + len(protocol))  # the student's seed, common to all methods
+                    for t in range(self.train_replicates):
+                        labels = {"method": method, "protocol": protocol, "student": student, "budget": budget}
+                        labels |= {"condense_replicate": c, "train_replicate": t}
+                        mean = self.truth[method] + 0.2 * self.budgets.index(budget) + shared
+                        accuracy = mean + self.noise * self.rng.normal()
+                        self._train(labels, {"condensed": sets[c if stochastic else 0]}, accuracy)
+
+    def _condense(self, labels: dict[str, Any], inputs: dict[str, str], ipc: int, family: str) -> str:
+        n = ipc * len(self.class_names)
+        provenance = {"method": labels["method"], "data": self.name, "budget": labels["budget"]}
+        distilled = family == "distillation"
+        notes = {"teacher_accuracy": 0.991} if distilled else {}
+        facts = {"images": n, "image_bytes": 90 * n, "label_bytes": 0, "steps": 500 * distilled, "notes": notes}
+        rows = min(10, len(self.class_names))
+        files = {
+            "condensed.json": {
+                "format": 1,
+                "class_names": list(self.class_names),
+                "images": n,
+                "provenance": provenance,
+            },
+            "facts.json": facts,
+            "preview.png": self._grid(rows, min(10, ipc)),
+        }
+        if distilled:
+            files["initial.png"] = self._grid(rows, min(10, ipc))
+        seconds = (8.0 if distilled else 0.02) * ipc
+        return self._job("condense", inputs, labels, files, seconds=seconds)
+
+    def _train(self, labels: dict[str, Any], inputs: dict[str, str], accuracy: float) -> None:
+        right = round(min(max(accuracy, 0), 1) * self.test_images)
+        result = {
+            "accuracy": right / self.test_images,
+            "per_class": [right / self.test_images] * len(self.class_names),
+            "test_images": self.test_images,
+            "steps": 500,
+            "images_seen": 500 * 64,
+            "loss": 0.1,
+            "label_bytes": 0 if labels["protocol"] != "erm" else 80,
+        }
+        self._job("train", inputs, labels, {"result.json": result}, seconds=3.0)
+
+    def _readings(self, ipc: int) -> list[dict[str, Any]]:
+        def row(metric: str, value: float | None, axis: str, higher: bool, reference: str = "val") -> dict[str, Any]:
+            where = {"extractor": "teacher", "scope": "per_class", "reference": reference}
+            return {**where, "metric": metric, "value": value, "axis": axis, "higher_is_better": higher}
+
+        draw = self.rng.normal() * 0.02
+        return [
+            row("coverage", 0.31 + draw, "representativeness", True),
+            row("mmd", 0.02 - draw / 10, "representativeness", False, "train"),
+            row("recall", None if ipc <= 5 else 0.8 + draw, "diversity", True),
+            row("vendi", 3.2 + draw, "diversity", True, "none"),
+            row("realism", 0.9 + draw, "quality", True, "none"),
+        ]
+
+    def _grid(self, rows: int, columns: int) -> bytes:
+        pixels = self.rng.integers(0, 255, (rows * 8, columns * 8), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "png")
+        return buffer.getvalue()
+
+    def _job(
+        self, kind: str, inputs: dict[str, str], labels: dict[str, Any], files: Any = None, seconds: float = 1.0
+    ) -> str:
+        key = hashlib.sha256(json.dumps([kind, labels], sort_keys=True).encode()).hexdigest()[:32]
+        self.jobs.append({"key": key, "kind": kind, "inputs": inputs, "labels": labels})
+        if self.holes and self.holes({"kind": kind, **labels}):
+            return key
+        cell = cell_dir(self.folder / "store", kind, key)
+        cell.mkdir(parents=True)
+        cost = Cost(
+            seconds=seconds,
+            cpu_seconds=2 * seconds,
+            peak_memory=int(1e8 * seconds),
+            device="cpu",
+            hardware="Test CPU",
+            host="box",
+            versions={"decoct": "0.1.0", "python": "3.11"},
+        )
+        for name, content in {"cell.json": {"kind": kind}, "measured.json": cost.model_dump(), **(files or {})}.items():
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            (cell / name).write_bytes(data)
+        return key
+
+    def _manifest(self) -> None:
+        protocols = [{"name": p, "steps": 500} for p in self.protocols]
+        study = {
+            "name": self.name,
+            "seed": 0,
+            "threads": 1,
+            "data": {"name": self.name},
+            "students": list(self.students),
+            "budgets": [{"ipc": int(b.partition("=")[2])} for b in self.budgets],
+            "replicates": {"condense": self.replicates, "train": self.train_replicates},
+            "condensers": [{"name": m} for m in self.methods],
+            "protocols": protocols,
+            "margin": 0.01,
+        }
+        methods = {
+            label: {
+                "family": family,
+                "stochastic": s,
+                "summary": f"What {label} does.",
+                "config": {"name": label, "factor": 1},
+            }
+            for label, (family, s) in self.methods.items()
+        }
+        data = {
+            "name": self.name,
+            "digest": "d1ge57",
+            "class_names": list(self.class_names),
+            "images": {"train": 1257, "val": 180, "test": self.test_images},
+            "shape": [1, 8, 8],
+            "flip": False,
+        }
+        run = {"format": 1, "decoct": "0.1.0", "name": self.name, "study": study, "data": data, "methods": methods}
+        run |= {"jobs": self.jobs, "failures": self._failed()}
+        (self.folder / "run.json").write_text(json.dumps(run))
+
+    def _failed(self) -> dict[str, str]:
+        """``failures`` gives messages by method; the first job of it that is missing carries the message."""
+        found = {}
+        for method, message in self.failures.items():
+            own = [
+                j
+                for j in self.jobs
+                if j["labels"].get("method") == method and self.holes({"kind": j["kind"], **j["labels"]})
+            ]
+            found[own[0]["key"]] = message
+        return found
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    return Builder(tmp_path / "run")
+
+
+@pytest.fixture
+def run(builder: Builder) -> Path:
+    return builder.build()

@@ -1,0 +1,130 @@
+"""The tables of a run whose numbers are known."""
+
+import json
+import math
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from decoct.core.errors import DecoctError
+from decoct.report import frame
+
+
+def rows(table, **where):
+    return [row for row in table.to_pylist() if all(row[k] == v for k, v in where.items())]
+
+
+def test_one_row_a_student_with_the_documented_columns(run):
+    found = frame.read(run)
+    assert found.results.num_rows == 5 * 2 * 3 * 5 + 3  # method × budget × protocol × replicate, and the ceiling
+    assert found.holes == () and found.failures == ()
+    documented = [
+        "data",
+        "method",
+        "protocol",
+        "student",
+        "budget",
+        "images",
+        "condense_replicate",
+        "train_replicate",
+        "accuracy",
+    ]
+    assert found.results.column_names[:9] == documented
+    assert [str(t) for t in found.results.schema.types[:9]] == ["string"] * 5 + ["int64"] * 3 + ["double"]
+    (full,) = rows(found.results, method="full", protocol="erm")
+    assert (full["budget"], full["images"], full["condense_replicate"]) == ("all", 1257, 0)
+    assert {row["images"] for row in rows(found.results, method="rded", budget="ipc=10")} == {100}
+
+
+def test_a_deterministic_method_has_one_set_and_every_replicates_students(run):
+    found = frame.read(run)
+    assert len(rows(found.costs, method="herding", budget="ipc=1")) == 1
+    assert len(rows(found.results, method="herding", budget="ipc=1", protocol="erm")) == 5
+
+
+def test_what_a_set_stands_on_is_counted_in_full_and_once(run):
+    costs = frame.read(run).costs
+    (herding,) = rows(costs, method="herding", budget="ipc=10")
+    # 0.2 s of its own, on features (2 s) of one teacher (10 s)
+    assert herding["seconds"] == pytest.approx(0.2)
+    assert herding["shared_seconds"] == pytest.approx(12.0)
+    assert herding["total_seconds"] == pytest.approx(12.2)
+    assert herding["cpu_seconds"] == pytest.approx(24.4)
+    assert herding["peak_memory"] == 10e8  # the teacher's, larger than its own
+    assert rows(costs, method="random", budget="ipc=1")[0]["shared_seconds"] == 0
+
+
+def test_a_need_that_is_gone_leaves_its_cost_unknown(builder):
+    builder.holes = lambda labels: labels["kind"] == "features"
+    (herding,) = rows(frame.read(builder.build()).costs, method="herding", budget="ipc=1")
+    assert herding["shared_seconds"] is None and herding["total_seconds"] is None
+
+
+def test_a_loaded_teacher_is_named_as_not_counted(builder):
+    builder.checkpoint = "resnet.safetensors"
+    costs = frame.read(builder.build()).costs
+    assert {row["not_counted"] for row in rows(costs, method="rded")} == {"training of convnet3_bn"}
+    assert {row["not_counted"] for row in rows(costs, method="random")} == {""}
+
+
+def test_a_reading_that_is_not_defined_is_null(run):
+    recall = rows(frame.read(run).metrics, metric="recall", budget="ipc=1")
+    assert recall and all(row["value"] is None for row in recall)
+
+
+def test_holes_and_failures_are_listed(builder):
+    builder.holes = lambda labels: labels.get("method") == "rded" and labels.get("condense_replicate") == 1
+    builder.failures = {"rded": "loss is NaN"}
+    found = frame.read(builder.build())
+    assert len(found.holes) == 2 * 3
+    ((job, message),) = found.failures
+    assert (job.kind, job.labels["method"], message) == ("condense", "rded", "loss is NaN")
+
+
+def test_tables_are_written_whole_and_leave_nothing_else(run):
+    found = frame.read(run)
+    found.write_tables(run)
+    found.write_tables(run)  # over the old ones
+    assert {p.name for p in run.iterdir()} == {
+        *("run.json", "store", "results.parquet", "results.csv", "metrics.parquet", "costs.parquet")
+    }
+    assert pyarrow.parquet.read_table(run / "results.parquet").equals(found.results)
+    assert pyarrow.csv.read_csv(run / "results.csv").to_pylist() == found.results.to_pylist()
+
+
+def test_a_run_that_has_just_begun_has_empty_tables(builder):
+    builder.holes = lambda labels: True
+    found = frame.read(builder.build())
+    found.write_tables(builder.folder)
+    assert (found.results.num_rows, found.metrics.num_rows, found.costs.num_rows) == (0, 0, 0)
+    assert pyarrow.parquet.read_schema(builder.folder / "results.parquet").equals(frame.RESULTS)
+
+
+def test_an_accuracy_that_is_not_a_number_is_a_hole(run):
+    job = frame.read(run).manifest.of_kind("train")[0]
+    path = frame.read(run).manifest.cell(job) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": math.nan}))
+    found = frame.read(run)
+    assert job in found.holes
+    assert all(math.isfinite(row["accuracy"]) for row in found.results.to_pylist())
+
+
+def test_a_folder_without_a_run_says_so(tmp_path):
+    with pytest.raises(DecoctError, match="not a run"):
+        frame.read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 9}'])
+def test_a_damaged_run_says_so(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(DecoctError, match=r"run\.json"):
+        frame.read(tmp_path)
+
+
+def test_a_damaged_cell_is_named(run):
+    job = frame.read(run).manifest.of_kind("train")[0]
+    path = frame.read(run).manifest.cell(job) / "result.json"
+    path.write_text("{")
+    with pytest.raises(DecoctError, match=r"result\.json is damaged"):
+        frame.read(run)

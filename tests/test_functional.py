@@ -1,0 +1,30 @@
+"""The lazy front of the metrics."""
+
+import subprocess
+import sys
+
+import pytest
+
+import decoct.functional as functional
+from decoct.core.spec import names
+
+
+def test_every_metric_is_there_under_its_name():
+    assert set(functional.__all__) == set(names("metric"))
+    for name in functional.__all__:
+        function = getattr(functional, name)
+        assert function.__name__ == name and function.__module__ == f"decoct.metrics.{name}"
+    assert dir(functional) == functional.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'fid'"):
+        _ = functional.fid
+
+
+def test_torch_is_not_imported_before_a_metric_is_used():
+    code = (
+        "import sys, decoct.functional as f; dir(f); assert 'torch' not in sys.modules; f.vendi; "
+        "assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
