@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from decoct import functional
     from decoct.core.condensed import Condensed
     from decoct.engine import select
-    from decoct.run.single import condense, load_data, measure, train
+    from decoct.api import condense, load_data, measure, train
     from decoct.run.study import Study
 
 __all__ = ["Condensed", "Study", "condense", "functional", "load_data", "measure", "select", "train"]
@@ -29,10 +29,10 @@ __all__ = ["Condensed", "Study", "condense", "functional", "load_data", "measure
 _HOMES = {
     "Condensed": "decoct.core.condensed",
     "Study": "decoct.run.study",
-    "condense": "decoct.run.single",
-    "load_data": "decoct.run.single",
-    "measure": "decoct.run.single",
-    "train": "decoct.run.single",
+    "condense": "decoct.api",
+    "load_data": "decoct.api",
+    "measure": "decoct.api",
+    "train": "decoct.api",
 }
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}
 

@@ -21,7 +21,7 @@ from decoct.core.record import Cost, Provenance, read_json, write_json
 ARRAYS, FACTS = "condensed.safetensors", "condensed.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Condensed:
     """A small labelled training set: picks out of the train split, or images, with where they came from.
 
@@ -54,14 +54,21 @@ class Condensed:
             raise DecoctError("a condensed set needs at least one image")
         if self.indices is None and self.images is None:
             raise DecoctError("a condensed set holds indices, or images, or both")
+        for name in ("labels", "indices"):
+            value = getattr(self, name)
+            if value is not None and (value.ndim != 1 or value.dtype != np.int64):
+                raise DecoctError(f"{name} must be [n] int64, not {list(value.shape)} {value.dtype}")
         if self.labels.min() < 0 or self.labels.max() >= classes:
-            raise DecoctError(f"labels run from {self.labels.min()} to {self.labels.max()}, but there are {classes} classes")
+            raise DecoctError(f"labels run from {self.labels.min()} to {self.labels.max()}; there are {classes} names")
         if self.images is not None and (self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32)):
-            raise DecoctError(f"images must be [n, C, H, W] uint8 or float32, not {self.images.shape} {self.images.dtype}")
+            what = f"{list(self.images.shape)} {self.images.dtype}"
+            raise DecoctError(f"images must be [n, C, H, W] uint8 or float32, not {what}")
         for name in ("indices", "images", "soft_labels", "weights"):
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise DecoctError(f"{len(value)} {name.replace('_', ' ')} for {n} labels")
+            if value is not None and not np.isfinite(value).all():
+                raise DecoctError(f"the {name.replace('_', ' ')} hold values that are not finite")
         if self.soft_labels is not None and self.soft_labels.shape != (n, classes):
             raise DecoctError(f"soft labels must be [{n}, {classes}], not {list(self.soft_labels.shape)}")
 
@@ -115,12 +122,18 @@ class Condensed:
         if not (folder / FACTS).is_file():
             raise DecoctError(f"{folder} holds no {FACTS}: not a saved set")
         try:
-            facts, arrays = read_json(folder / FACTS), load_file(folder / ARRAYS)
-            known = {"class_names": tuple(facts["class_names"]), "provenance": Provenance(**facts["provenance"])}
+            facts = read_json(folder / FACTS)
+            arrays: dict[str, Any] = load_file(folder / ARRAYS)
             cost = folder / "cost.json"
-            return cls(**arrays, **known, cost=Cost(**read_json(cost)) if cost.is_file() else None)
+            return cls(
+                class_names=tuple(facts["class_names"]),
+                provenance=Provenance(**facts["provenance"]),
+                cost=Cost(**read_json(cost)) if cost.is_file() else None,
+                **arrays,
+            )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise DecoctError(f"{folder} is damaged: {error}; make the set again") from error
+            why = " ".join(str(error).split())[:200]  # pydantic's complaints run over many lines
+            raise DecoctError(f"{folder} is damaged: {why}; make the set again") from error
 
     def export(self, folder: Path | str) -> None:
         """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning."""
@@ -170,8 +183,9 @@ def png_bytes(image: NDArray[np.uint8]) -> int:
 
 def folder_names(class_names: Sequence[str]) -> list[str]:
     """Folder names that cannot leave their parent and sort in class order; plain names stay as they are."""
-    plain = all(re.fullmatch(r"[\w][\w .()+-]*", name) and not name.endswith((".", " ")) for name in class_names)
-    if plain and list(class_names) == sorted(class_names) and len({n.casefold() for n in class_names}) == len(class_names):
+    plain = all(re.fullmatch(r"\w([\w .()+-]{0,58}[\w()+-])?", name) for name in class_names)
+    distinct = len({name.casefold() for name in class_names}) == len(class_names)
+    if plain and distinct and list(class_names) == sorted(class_names):
         return list(class_names)
     width = len(str(len(class_names) - 1))
     safe = [re.sub(r"[^\w-]+", "_", name)[:60] for name in class_names]

@@ -215,6 +215,7 @@ class Metric(Spec):
 
     kind: ClassVar[str] = "metric"
     axis: ClassVar[Axis]
+    on: ClassVar[Literal["features", "logits"]] = "features"  # of each extractor; or of the held-out teacher, once
     higher_is_better: ClassVar[Mapping[str, bool]]  # by the names of the values that it gives
 
     def __call__(self, measured: Measured) -> list[Reading]:

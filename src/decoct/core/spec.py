@@ -35,7 +35,7 @@ class Spec(BaseModel):
     values that cut the method down for ``decoct check``. ``name`` is the file's name unless the class sets it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     kind: ClassVar[str]
     name: ClassVar[str]
@@ -129,6 +129,8 @@ def parse(kind: str, config: Mapping[str, Any] | str, plugins: Sequence[str] = (
         name = fields.pop("name")
     except KeyError:
         raise UsageError(f"a {kind} needs a name; got only {sorted(fields)}") from None
+    if not isinstance(name, str):
+        raise UsageError(f"a {kind}'s name is a string, not {name!r}")
     cls = find(kind, name, plugins)
     return build(cls, fields, f"{kind} '{name}'")
 

@@ -20,7 +20,7 @@ def gather_crops(padded: Tensor, rows: Tensor, pad: int, flip: bool, generator: 
     Returns:
         [B, C, S, S] of the same type.
     """
-    count, channels, height, width = padded.shape
+    _, channels, height, width = padded.shape
     size, b, device = height - 2 * pad, len(rows), padded.device
     offsets = torch.randint(0, 2 * pad + 1, (2, b), generator=generator, device=device)
     line = torch.arange(size, device=device)

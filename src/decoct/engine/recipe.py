@@ -1,7 +1,7 @@
 """A recipe: every number that decides how a student is trained, resolved for one training set."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -99,7 +99,7 @@ class FromScratch(TrainProtocol):
         )
 
 
-def augmentation(size: int) -> dict[str, object]:
+def augmentation(size: int) -> dict[str, Any]:
     """Crop by resolution: pad 1 at 8 px, pad 4 below 64 px, RandomResizedCrop from there."""
     if size >= 64:
         return {"scale": (0.25, 1.0) if size == 64 else (0.08, 1.0)}

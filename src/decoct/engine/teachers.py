@@ -128,7 +128,8 @@ def load_checkpoint(net: nn.Module, file: Path) -> None:
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    kinds = {(type(name), type(value)) for name, value in state.items()} if isinstance(state, dict) else set()
+    if not kinds or not all(name is str and issubclass(value, torch.Tensor) for name, value in kinds):
         raise DecoctError(f"{file} holds no state dict of tensors")
     state = {name.removeprefix("module."): value for name, value in state.items()}
     try:

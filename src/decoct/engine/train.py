@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -78,32 +79,37 @@ def train(
     """
     if recipe.loss != "ce" and not teachers:
         raise DecoctError(f"the loss '{recipe.loss}' needs at least one label teacher")
+    for net in (student, *teachers):
+        net.eval().to(memory_format=layout(net, precision))  # type: ignore[call-overload]
     student.to(device).train()
+    shape = layout(student, precision)
     forward = torch.compile(student, dynamic=False) if compiled else student
     optimiser = _optimiser(student, recipe)
     average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
     losses = torch.zeros(recipe.steps, device=device)
     seen = 0
-    for step, (x, y, w, z) in enumerate(_batches(data, recipe, seed, device, teachers, precision)):
-        if step == recipe.drop_at:
-            optimiser.state.clear()  # as the reference, which builds a new optimiser
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.lr * schedule(recipe, step)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16"):
-            logits = forward(x)
-        loss = objective(logits.float(), y, w, z, recipe)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if average is not None:
-            torch._foreach_lerp_(average, list(student.parameters()), 1 - (recipe.ema or 0.0))
-        losses[step] = loss.detach()
-        seen += len(x)
-        if step % 50 == 49 or step + 1 == recipe.steps:
-            if not losses[: step + 1].isfinite().all():
-                bad = int((~losses[: step + 1].isfinite()).nonzero()[0])
-                raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
-            progress(step + 1, recipe.steps)
+    with _global_draws(derive(seed, "student"), device):
+        for step, (x, y, w, z) in enumerate(_batches(data, recipe, seed, device, teachers, precision)):
+            if step == recipe.drop_at:
+                optimiser.state.clear()  # as the reference, which builds a new optimiser
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.lr * schedule(recipe, step)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16"):
+                logits = forward(x.contiguous(memory_format=shape))
+            loss = objective(logits.float(), y, w, z, recipe)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            if average is not None:
+                with torch.no_grad():  # else every step adds a node to the average's own graph
+                    torch._foreach_lerp_(average, list(student.parameters()), 1 - (recipe.ema or 0.0))
+            losses[step] = loss.detach()
+            seen += len(x)
+            if step % 50 == 49 or step + 1 == recipe.steps:
+                if not losses[: step + 1].isfinite().all():
+                    bad = int((~losses[: step + 1].isfinite()).nonzero()[0])
+                    raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
+                progress(step + 1, recipe.steps)
     if average is not None:
         with torch.no_grad():
             torch._foreach_copy_(list(student.parameters()), average)
@@ -144,7 +150,7 @@ def order(images: int, batch: int, seed: int) -> Iterator[Tensor]:
     generator = Generator().manual_seed(derive(seed, "order"))
     while True:
         for rows in torch.randperm(images, generator=generator).split(batch):
-            if len(rows) > 1 or images == 1:
+            if len(rows) > 1 or images == 1 or batch == 1:
                 yield rows
 
 
@@ -196,10 +202,27 @@ def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float3
         DecoctError: a teacher's logits are not finite.
     """
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = torch.stack([teacher(x).float() for teacher in teachers]).mean(0)
+        layouts = [layout(teacher, precision) for teacher in teachers]
+        each = [net(x.contiguous(memory_format=shape)).float() for net, shape in zip(teachers, layouts, strict=True)]
+    logits = torch.stack(each).mean(0)
     if not logits.isfinite().all():
         raise DecoctError("a label teacher gives logits that are not finite")
     return logits
+
+
+def layout(net: nn.Module, precision: str) -> torch.memory_format:
+    """Channels last for nets with batch norm in bfloat16, where it doubles the speed; with group norm it halves it."""
+    normed = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    return torch.channels_last if precision == "bfloat16" and normed else torch.contiguous_format
+
+
+@contextmanager
+def _global_draws(seed: int, device: str) -> Iterator[None]:
+    """Dropout and stochastic depth draw from the global generators: seeded here, and afterwards as they were."""
+    where = torch.device(device)
+    with torch.random.fork_rng([where] if where.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _optimiser(student: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """Realism: whether a net that took no part in making the set sees in its images what their labels say."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from numpy.typing import ArrayLike
@@ -46,6 +46,7 @@ class Realism(Metric):
     """Confidence and agreement of the held-out teacher."""
 
     axis: ClassVar[Axis] = "quality"
+    on: ClassVar[Literal["features", "logits"]] = "logits"
     higher_is_better: ClassVar[Mapping[str, bool]] = {"p_true": True, "top1": True}
 
     def __call__(self, measured: Measured) -> list[Reading]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from decoct.core.errors import UsageError
 
-NAME = re.compile(r"convnet(?P<depth>[1-6])(?P<bn>_bn)?(?:_w(?P<width>\d+))?")
+NAME = re.compile(r"convnet(?P<depth>[1-6])(?P<bn>_bn)?(?:_w(?P<width>[1-9]\d*))?")
 
 
 class ConvNet(nn.Module):
@@ -28,7 +28,7 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         if size < 2**depth:
-            raise UsageError(f"convnet{depth} halves the image {depth} times: it needs {2**depth} px or more, not {size}")
+            raise UsageError(f"convnet{depth} halves the image {depth} times: {size} px is less than {2**depth}")
         blocks: list[nn.Module] = []
         for block in range(depth):
             blocks += [

@@ -1,11 +1,13 @@
 """Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
-from decoct.nets.convnet import convnet
+from decoct.nets.convnet import NAME, convnet
 from decoct.nets.resnet import NAMES, resnet
 
 HELD_OUT = "mobilenetv3_small_050"  # judges realism; never labels a batch
@@ -25,9 +27,12 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
         UsageError: nobody knows the name (with the nearest one), or the net cannot take such images.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPU's generators as well
         net = convnet(name, channels, classes, size) or resnet(name, channels, classes, size)
-        return net or _timm(name, channels, classes, size) or _torchvision(name, channels, classes, size)
+        if net is not None:
+            return net
+        net = _timm(name, channels, classes, size) or _torchvision(name, channels, classes)
+        return _tried(net, name, channels, classes, size)
 
 
 def label_committee(size: int) -> tuple[str, ...]:
@@ -49,9 +54,10 @@ def check_name(name: str) -> None:
     import timm
     from torchvision import models
 
-    if convnet(name, 1, 2, 64) is None and name not in NAMES and not timm.is_model(name):
-        known = ["convnet3", "convnet3_bn", "convnet3_w32", *NAMES, *timm.list_models(), *models.list_models()]
-        if name not in known:
+    if not NAME.fullmatch(name) and name not in NAMES and not timm.is_model(name):
+        images = models.list_models(module=models)  # torchvision also has detectors, video nets …
+        known = ["convnet3", "convnet3_bn", "convnet3_w32", *NAMES, *timm.list_models(), *images]
+        if name not in images:
             hint = suggest(name, known)
             raise UsageError(f"unknown net '{name}'.{hint if 'mean' in hint else ' See timm.list_models().'}")
 
@@ -61,7 +67,7 @@ def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None
 
     if not timm.is_model(name):
         return None
-    options = {"pretrained": False, "num_classes": classes, "in_chans": channels}
+    options: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels}
     try:  # transformers must know the resolution, convolutional nets do not take it
         net: nn.Module = timm.create_model(name, img_size=size, **options)
     except TypeError:
@@ -71,11 +77,23 @@ def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None
     return net
 
 
-def _torchvision(name: str, channels: int, classes: int, size: int) -> nn.Module:
+def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
     from torchvision import models
 
     check_name(name)
     if channels != 3:
-        raise UsageError(f"torchvision's {name} takes colour images only; choose a timm model for {channels} channel(s)")
+        raise UsageError(f"torchvision's {name} takes colour images only, not {channels} channel(s): take a timm net")
     net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     return net
+
+
+def _tried(net: nn.Module, name: str, channels: int, classes: int, size: int) -> nn.Module:
+    """The net, if one image goes through it: some only know one resolution, or halve it to nothing."""
+    try:
+        with torch.no_grad():
+            shape = list(net.eval()(torch.zeros(1, channels, size, size)).shape)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UsageError(f"{name} cannot take {size} px images: {str(error).splitlines()[0]}") from error
+    if shape != [1, classes]:
+        raise UsageError(f"{name} is no classifier: it gives {shape} for one image")
+    return net.train()

@@ -1,4 +1,4 @@
-"""dc: the recipe behind the published small-data tables."""
+"""The recipe behind the published small-data tables of the Dataset Condensation lineage."""
 
 from pydantic import Field
 

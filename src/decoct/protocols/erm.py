@@ -1,4 +1,4 @@
-"""erm: hard labels, empirical risk minimisation."""
+"""Hard labels and cross-entropy: empirical risk minimisation."""
 
 from decoct.core.kinds import Task
 from decoct.engine.recipe import FromScratch, Recipe

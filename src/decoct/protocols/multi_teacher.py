@@ -1,4 +1,4 @@
-"""multi_teacher: labels from the mean logits of a committee, online."""
+"""Labels from the mean logits of a committee, online."""
 
 from dataclasses import replace
 
@@ -28,5 +28,7 @@ class MultiTeacher(FromScratch):
         """RandomResizedCrop keeps at least half of the image above 64 px."""
         base = self.base(task, large_batch=100)
         alpha = (1.0 if task.size >= 28 else 0.0) if self.cutmix is None else self.cutmix
-        soft = replace(base, schedule="half_cosine", loss="mse_ce", ce_weight=self.ce_weight, cutmix=alpha, ema=self.ema)
+        soft = replace(
+            base, schedule="half_cosine", loss="mse_ce", ce_weight=self.ce_weight, cutmix=alpha, ema=self.ema
+        )
         return soft if task.size <= 64 else replace(soft, scale=(0.5, 1.0))

@@ -1,4 +1,4 @@
-"""single_teacher: labels from one teacher, online."""
+"""Labels from one teacher, online."""
 
 from dataclasses import replace
 

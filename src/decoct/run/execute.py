@@ -109,7 +109,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def threads() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

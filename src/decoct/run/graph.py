@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
-from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Features, Metric, Need, Teacher, TrainProtocol
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
@@ -14,6 +13,13 @@ from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run.jobs import Job, Kind
 from decoct.run.study import Study
+
+
+class Made(NamedTuple):
+    """A set that is in the store or will be: the key of its cell, and its coordinates."""
+
+    key: str
+    labels: Mapping[str, str | int]
 
 
 @dataclass
@@ -49,7 +55,7 @@ class Planner:
         net = str(teacher.labels["net"])
         return self._add("features", None, {}, {f"teacher:{net}": teacher.key}, {"extractor": net})
 
-    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int) -> Job:
+    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int) -> Made:
         """Make a set; a deterministic method has one, at replicate 0."""
         inputs = {}
         for need in method.needs():
@@ -57,10 +63,10 @@ class Planner:
         drawn = self._seed("condense", method.name, replicate) if method.stochastic else None
         labels = {"method": label, "budget": str(budget), "condense_replicate": replicate if method.stochastic else 0}
         keyed = {"seed": drawn, "budget": budget.model_dump()}
-        return self._add("condense", method, keyed, inputs, labels)
+        return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
 
     def train(
-        self, protocol: tuple[str, TrainProtocol], student: str, condensed: Job | None, condense: int = 0, train: int = 0
+        self, protocol: tuple[str, TrainProtocol], student: str, condensed: Made | None, condense: int = 0, train: int = 0
     ) -> Job:
         """Train and evaluate one student on a set, or on the whole train split if there is no set."""
         zoo.check_name(student)
@@ -75,7 +81,7 @@ class Planner:
         keyed = {"seed": self._seed("student", student, condense, train), "student": student}
         return self._add("train", spec, keyed, inputs, labels)
 
-    def measure(self, condensed: Job, metrics: Sequence[Metric], extractors: Sequence[str]) -> Job:
+    def measure(self, condensed: Made, metrics: Sequence[Metric], extractors: Sequence[str]) -> Job:
         """Measure one set on the features of every extractor."""
         held_out = self.teacher(zoo.HELD_OUT)
         inputs = {"condensed": condensed.key, f"teacher:{zoo.HELD_OUT}": held_out.key}
@@ -85,17 +91,6 @@ class Planner:
         keyed = {"metrics": [metric.identity() for metric in metrics]}
         config = {"metrics": [metric.config() for metric in metrics]}
         return self._add("measure", None, keyed, inputs, condensed.labels, config)
-
-    def adopt(self, condensed: Condensed, key: str) -> Job:
-        """A set that is in the store already under ``key``, as the job that would have made it."""
-        who = condensed.provenance
-        return _Adopted(
-            kind="condense",
-            keyed={"key": key},
-            labels={"method": who.method, "budget": who.budget, "condense_replicate": 0},
-            config={},
-            data=str(self.data.folder),
-        )
 
     def _need(self, need: Need) -> dict[str, str]:
         if isinstance(need, Teacher):
@@ -133,14 +128,6 @@ class Planner:
             plugins=self.plugins,
         )
         return self.jobs.setdefault(job.key, job)
-
-
-class _Adopted(Job):
-    """A cell that was put into the store as it is."""
-
-    @property
-    def key(self) -> str:  # type: ignore[override]
-        return str(self.keyed["key"])
 
 
 def plan(study: Study, data: Dataset) -> list[Job]:

@@ -14,7 +14,7 @@ from torch import nn
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Features, Inputs, Measured, Task, Teacher
+from decoct.core.kinds import Draft, Features, Inputs, Measured, Metric, Task, Teacher
 from decoct.core.record import Provenance, Result, read_json, write_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset
@@ -228,12 +228,26 @@ def make_readings(cell: Cell) -> None:
                 logits=judged,
             )
             for metric in metrics:
-                for reading in metric(measured):
-                    traits = {"axis": metric.axis, "higher_is_better": metric.higher_is_better[reading.metric]}
-                    value = reading.value if math.isfinite(reading.value) else None
-                    rows.append({"extractor": extractor, **traits, **vars(reading), "value": value})
+                if metric.on == "features":
+                    rows += readings(metric, measured, extractor)
+                elif done == 0:
+                    rows += readings(metric, measured, zoo.HELD_OUT)
             cell.progress(done + 1, len(real))
     write_json(cell.folder / READINGS, rows)
+
+
+def readings(metric: Metric, measured: Measured, extractor: str) -> list[dict[str, Any]]:
+    """A metric's readings as rows, with its traits; what is not defined is null."""
+    return [
+        {
+            **vars(reading),
+            "value": reading.value if math.isfinite(reading.value) else None,
+            "extractor": extractor,
+            "axis": metric.axis,
+            "higher_is_better": metric.higher_is_better[reading.metric],
+        }
+        for reading in metric(measured)
+    ]
 
 
 WORK: dict[str, Callable[[Cell], None]] = {

@@ -1,0 +1,52 @@
+# Each target sets up .venv by itself; `make demo` needs nothing but Python 3.11 or newer and make.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-slow lint bench bench-long docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/decoct run --out runs/demo
+	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
+
+# One thread a process: xdist shares the cores out, and more threads only fight for them.
+test test-slow: export OMP_NUM_THREADS := 1
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not slow"
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks train startup
+
+bench-long: $(VENV)/.installed
+	$(BIN)/python benchmarks train startup demo sre2l fashion_dc
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) runs site
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "decoct needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Stamps: .installed for the package, .installed-EXTRA for the package with an extra.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[$*]'
+	@touch $@ $(VENV)/.installed

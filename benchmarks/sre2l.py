@@ -1,0 +1,88 @@
+"""SRe2L on Fashion-MNIST at IPC 10: is the inversion real, and what does its loop cost? Minutes.
+
+Targets: the teacher classifies at least 95 % of the recovered images as meant, and R_BN, the distance of their
+batch-norm statistics from the teacher's, falls by more than half. The loop is timed beside a bare forward + backward +
+Adam loop on the same pixels, without views, batch-norm statistics and clamping.
+
+    python benchmarks/sre2l.py --seconds 10
+"""
+
+import argparse
+
+import torch
+import torch.nn.functional as F
+
+import decoct
+from decoct.condensers.decoupled.sre2l import SRe2L
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.kinds import Inputs
+from decoct.core.record import cell_dir, read_json
+from decoct.data.dataset import Dataset, default_store, load_data
+from decoct.engine.invert import frozen
+from decoct.run.executors import keep_memory
+from decoct.run.work import FACTS, load_teacher
+from yardstick import ratio, table
+
+IPC, NET = 10, "convnet3_bn"
+
+
+def quality(condensed: Condensed) -> list[list[object]]:
+    """What the construction put on record, beside its targets."""
+    notes = read_json(cell_dir(default_store(), "condense", str(condensed.provenance.key)) / FACTS)["notes"]
+    first, last = notes["bn_loss_first"], notes["bn_loss_last"]
+    return [
+        ["teacher's agreement", f"{notes['teacher_agreement']:.3f}", "≥ 0.95"],
+        ["R_BN at the first iteration", f"{first:.2f}", ""],
+        ["R_BN at the last iteration", f"{last:.2f}", ""],
+        ["last / first", f"{last / first:.3f}", "< 0.5"],
+    ]
+
+
+def loops(data: Dataset, condensed: Condensed):
+    """SRe2L as it is called, and bare steps on as many pixels."""
+    key = condensed.provenance.inputs[f"teacher:{NET}"]
+    teacher = load_teacher(cell_dir(default_store(), "teacher", key), data, "cpu")
+    labels = torch.arange(len(data.class_names)).repeat(IPC)
+
+    def ours(steps: int) -> None:
+        SRe2L(iterations=steps)(Inputs(data, Budget(ipc=IPC), teachers={"teacher": teacher}))
+
+    def bare(steps: int) -> None:
+        images = torch.randn(len(labels), *data.shape).requires_grad_()
+        optimiser = torch.optim.Adam([images], SRe2L().lr, betas=(0.5, 0.9))
+        with frozen(teacher):
+            for _ in range(steps):
+                loss = F.cross_entropy(teacher(images), labels)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+
+    return ours, bare
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", default="fashion_mnist")
+    arguments.add_argument("--seconds", type=float, default=10, help="of one turn")
+    arguments.add_argument("--repeats", type=int, default=3, help="turns of each loop")
+    arguments.add_argument("--threads", type=int, default=1)
+    options = arguments.parse_args()
+    data = load_data(options.data)
+    condensed = decoct.condense("sre2l", data, ipc=IPC, teacher=NET)
+    keep_memory()
+    torch.set_num_threads(options.threads)
+    ours, bare = loops(data, condensed)
+    mine, theirs, share = ratio(ours, bare, seconds=options.seconds, repeats=options.repeats)
+    rows = [
+        *quality(condensed),
+        ["its loop, images × steps a second", f"{mine * len(condensed):,.0f}", ""],
+        ["the bare loop", f"{theirs * len(condensed):,.0f}", ""],
+        ["ratio", f"{share:.3f}", ""],
+    ]
+    print(f"{data.name}, teacher {NET}, IPC {IPC}; threads: {options.threads}.\n")
+    print(table(["", "measured", "target"], rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The contract suite: what any condenser must keep, tried by a real construction on digits, cut down."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Condenser, Features, Progress, Teacher, silent
+from decoct.core.record import read_json
+from decoct.core.spec import find, parse
+from decoct.data.dataset import Dataset, load_data
+from decoct.engine.teachers import Teach
+from decoct.protocols.erm import ERM
+from decoct.run.execute import execute
+from decoct.run.graph import Planner
+from decoct.run.jobs import Job
+from decoct.run.store import Store
+from decoct.run.work import RESULT
+
+IPC, EPOCHS, STEPS = 2, 3, 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule, whether it holds, and what was seen where it does not."""
+
+    rule: str
+    ok: bool
+    detail: str = ""
+
+
+def check(name: str, plugins: tuple[str, ...] = (), progress: Progress = silent) -> list[Finding]:
+    """Try a condenser on digits with its ``quick`` fields and with teachers of a few epochs.
+
+    Args:
+        name: of the condenser.
+        plugins: files that may define it.
+        progress: called with (rules tried, rules in all).
+
+    Returns:
+        One finding per rule; the first that cannot go on is the last.
+
+    Raises:
+        UsageError: nobody knows the name.
+    """
+    cls = find("condenser", name, plugins)
+    method = parse("condenser", {"name": name, **cls.quick}, plugins)
+    with tempfile.TemporaryDirectory(prefix="decoct-check-") as folder:
+        return _Suite(method, plugins, Path(folder), progress).run()
+
+
+class _Suite:
+    def __init__(self, method: Condenser, plugins: tuple[str, ...], folder: Path, progress: Progress) -> None:
+        self.method, self.plugins, self.folder, self.progress = method, plugins, folder, progress
+        self.data: Dataset = load_data("digits")
+        self.store = Store(folder / "store")
+        self.store.root.mkdir()
+
+    def run(self) -> list[Finding]:
+        rules: list[tuple[str, Callable[[], Any]]] = [
+            ("says what it is: docstring, family, stochastic", self.described),
+            ("its fields make the same method again", self.parsed_again),
+            ("asks only for what can be supplied", self.needs_known),
+            ("makes a set", self.constructs),
+            ("gives the budget of every class", self.balanced),
+            ("gives images of the data's shape, or picks of the train split, each once", self.sound),
+            ("the same seed gives the same set", self.deterministic),
+            ("another seed gives another set" if self.method.stochastic else "ignores the seed", self.seed_sensitive),
+            ("its set survives saving and loading", self.round_trip),
+            ("a student trains on it", self.trains),
+        ]
+        findings = []
+        for done, (rule, test) in enumerate(rules):
+            try:
+                detail = test() or ""
+                findings.append(Finding(rule, not detail, detail))
+            except DecoctError as error:
+                findings.append(Finding(rule, False, str(error)))
+            except Exception as error:
+                findings.append(Finding(rule, False, f"{type(error).__name__}: {error}"))
+            self.progress(done + 1, len(rules))
+            if not findings[-1].ok and test == self.constructs:
+                break  # there is no set to look at
+        return findings
+
+    def described(self) -> str | None:
+        if not (type(self.method).__doc__ or "").strip() or type(self.method).__doc__ == Condenser.__doc__:
+            return "the class has no docstring: say what it does and name the paper"
+        if getattr(type(self.method), "family", None) not in ("coreset", "distillation"):
+            return 'set family: ClassVar = "coreset" or "distillation"'
+        return None
+
+    def parsed_again(self) -> str | None:
+        again = parse("condenser", self.method.config(), self.plugins)
+        return None if again == self.method else f"{self.method.config()} becomes {again.config()}"
+
+    def needs_known(self) -> str | None:
+        unknown = [need for need in self.method.needs() if not isinstance(need, Teacher | Features)]
+        return f"nobody supplies {unknown[0]!r}" if unknown else None
+
+    def constructs(self) -> None:
+        self.made = self._make(0, self.store)
+
+    def balanced(self) -> str | None:
+        counts = np.bincount(self.made.labels, minlength=len(self.data.class_names))
+        return None if (counts == IPC).all() else f"asked for {IPC} of each class, got {counts.tolist()}"
+
+    def sound(self) -> str | None:
+        made = self.made
+        if made.indices is not None:
+            twice = len(np.unique(made.indices)) != len(made)
+            return "an image was picked twice" if twice else None
+        assert made.images is not None
+        if made.images.shape[1:] != self.data.shape:
+            return f"images are {made.images.shape[1:]}, the data's are {self.data.shape}"
+        return None if np.isfinite(made.images).all() else "an image holds values that are not finite"
+
+    def deterministic(self) -> str | None:
+        again = Store(self.folder / "again")
+        again.root.mkdir()
+        return None if _same(self.made, self._make(0, again)) else "two runs with one seed differ"
+
+    def seed_sensitive(self) -> str | None:
+        same = _same(self.made, self._make(1, self.store))
+        if self.method.stochastic:
+            return "two seeds give one set: declare stochastic = False" if same else None
+        return None if same else "declares stochastic = False, but the seed matters"
+
+    def round_trip(self) -> str | None:
+        self.made.save(self.folder / "saved")
+        return None if _same(self.made, Condensed.load(self.folder / "saved")) else "what is loaded differs"
+
+    def trains(self) -> str | None:
+        planner = self._planner()
+        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0)
+        job = planner.train(("erm", ERM(steps=STEPS)), "convnet3_w32", made)
+        self._do(planner, self.store)
+        accuracy = read_json(self.store.path("train", job.key) / RESULT)["accuracy"]
+        return None if 0 <= accuracy <= 1 else f"accuracy {accuracy}"
+
+    def _planner(self) -> Planner:
+        class Quick(dict[str, Teach]):  # every net that is asked for is taught for a few epochs
+            def get(self, net: str, default: Any = None) -> Teach:
+                return Teach(net=net, epochs=EPOCHS)
+
+        return Planner(self.data, teachings=Quick(), plugins=self.plugins)
+
+    def _make(self, seed: int, store: Store) -> Condensed:
+        """The set that a seed gives, whether or not the method says that it uses one."""
+        planner = self._planner()
+        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0)
+        planned = planner.jobs.pop(made.key)
+        job = Job(**planned.model_dump() | {"keyed": planned.keyed | {"seed": seed}})
+        self._do(planner, store)
+        execute(store.root, job)
+        return Condensed.load(store.path("condense", job.key))
+
+    def _do(self, planner: Planner, store: Store) -> None:
+        for job in planner.jobs.values():
+            execute(store.root, job)
+
+
+def _same(a: Condensed, b: Condensed) -> bool:
+    def equal(x: NDArray[Any] | None, y: NDArray[Any] | None) -> bool:
+        return (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y))
+
+    names = ("labels", "indices", "images", "soft_labels", "weights")
+    return all(equal(getattr(a, name), getattr(b, name)) for name in names)
+
+

@@ -1,0 +1,286 @@
+"""The artifact: nothing is lost on disk, nothing leaves its folder, nothing damaged is believed."""
+
+import csv
+import json
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from decoct.core.condensed import ARRAYS, FACTS, Condensed, folder_names, picture, png_bytes
+from decoct.core.errors import DecoctError
+from decoct.core.record import Cost, Provenance
+
+FROM = Provenance(method="toy", spec={"name": "toy", "version": 1, "fields": {"rate": 0.1}}, seed=3, inputs={"a": "b"})
+COST = Cost(seconds=1.25, cpu_seconds=2.5, peak_memory=7, device="cpu", hardware="a", host="b", versions={"torch": "2"})
+
+
+def toy(images=None, labels=(0, 1, 1), classes=("a", "b"), **rest):
+    if images is None and "indices" not in rest:
+        images = np.random.default_rng(0).integers(0, 256, (len(labels), 3, 4, 4), dtype=np.uint8)
+    return Condensed(np.array(labels, dtype=np.int64), tuple(classes), FROM, images=images, **rest)
+
+
+def same(a, b):
+    return (a is None and b is None) or (a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
+
+
+@st.composite
+def sets(draw):
+    n, classes = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    shape = (n, draw(st.sampled_from([1, 3])), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    pixels = arrays.arrays(np.uint8, shape) | arrays.arrays(np.float32, shape, elements=finite)
+    indices = draw(st.none() | arrays.arrays(np.int64, n, elements=st.integers(0, 2**40)))
+    return Condensed(
+        labels=draw(arrays.arrays(np.int64, n, elements=st.integers(0, classes - 1))),
+        class_names=tuple(draw(st.lists(st.text(st.characters(codec="utf-8")), min_size=classes, max_size=classes))),
+        provenance=FROM,
+        indices=indices,
+        images=draw(pixels if indices is None else pixels | st.none()),
+        soft_labels=draw(st.none() | arrays.arrays(np.float32, (n, classes), elements=finite)),
+        weights=draw(st.none() | arrays.arrays(np.float32, n, elements=finite)),
+        cost=draw(st.sampled_from([None, COST])),
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(sets())
+def test_saved_and_loaded_is_the_same_to_the_last_bit(condensed):
+    with tempfile.TemporaryDirectory() as folder:
+        condensed.save(Path(folder) / "set")
+        again = Condensed.load(Path(folder) / "set")
+    for name in ("labels", "indices", "images", "soft_labels", "weights"):
+        assert same(getattr(again, name), getattr(condensed, name)), name
+    for name in ("class_names", "provenance", "cost"):
+        assert getattr(again, name) == getattr(condensed, name)
+
+
+def test_equal_sets_are_equal_bytes_and_views_are_stored_by_value(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8).transpose(0, 3, 1, 2)
+    toy(images).save(tmp_path / "view")
+    toy(np.ascontiguousarray(images)).save(tmp_path / "copy")
+    for name in (ARRAYS, FACTS):
+        assert (tmp_path / "view" / name).read_bytes() == (tmp_path / "copy" / name).read_bytes()
+
+
+SHORT = np.zeros(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"labels": np.zeros(0, np.int64), "images": np.zeros((0, 1, 2, 2), np.uint8)}, "at least one image"),
+        ({"images": None}, "indices, or images"),
+        ({"labels": np.array([0, 1, 2])}, "labels run from 0 to 2"),
+        ({"labels": np.array([0, -1, 1])}, "labels run from -1 to 1"),
+        ({"labels": np.array([0.0, 1.0, 1.0])}, "labels must be .* int64"),
+        ({"labels": np.zeros((3, 1), np.int64)}, "labels must be"),
+        ({"indices": np.array([0.5, 1, 2])}, "indices must be"),
+        ({"images": np.zeros((3, 2, 2), np.uint8)}, r"\[n, C, H, W\]"),
+        ({"images": np.zeros((3, 1, 2, 2))}, "float64"),
+        ({"images": np.zeros((2, 1, 2, 2), np.uint8)}, "2 images for 3 labels"),
+        ({"images": np.full((3, 1, 2, 2), np.nan, np.float32)}, "images hold values that are not finite"),
+        ({"indices": np.arange(4)}, "4 indices for 3 labels"),
+        ({"weights": SHORT}, "2 weights for 3 labels"),
+        ({"weights": np.array([1, np.inf, 1], np.float32)}, "weights hold values that are not finite"),
+        ({"soft_labels": SHORT[:, None]}, "2 soft labels for 3 labels"),
+        ({"soft_labels": np.zeros((3, 5), np.float32)}, r"soft labels must be \[3, 2\], not \[3, 5\]"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(wrong, complaint):
+    with pytest.raises(DecoctError, match=complaint):
+        replace(toy(), **wrong)
+
+
+def test_picks_become_pixels():
+    train = np.random.default_rng(1).integers(0, 256, (9, 1, 2, 2), dtype=np.uint8)
+    picks = toy(indices=np.array([8, 0, 8]))
+    assert picks.member
+    assert same(picks.materialise(train).images, train[[8, 0, 8]])
+    assert same(picks.materialise(train).indices, picks.indices)
+    synthetic = toy()
+    assert not synthetic.member
+    assert synthetic.materialise(train) is synthetic
+    for use in (picks.to_torch, picks.image_bytes, lambda: picks.export("nowhere")):
+        with pytest.raises(DecoctError, match="materialise"):
+            use()
+    assert not Path("nowhere").exists()
+
+
+def test_to_torch_gives_floats_between_0_and_1_with_labels():
+    condensed = toy()
+    for (x, y), image, label in zip(condensed.to_torch(), condensed.images, condensed.labels, strict=True):
+        assert x.dtype == torch.float32
+        assert torch.equal(x, torch.tensor(image.astype(np.float32) / 255))
+        assert int(y) == label
+    floats = np.array([-0.5, 0.25, 1.5], np.float32).reshape(3, 1, 1, 1)
+    soft = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]], np.float32)
+    x, y = toy(floats, soft_labels=soft).to_torch().tensors
+    assert torch.equal(x, torch.tensor(floats))
+    assert torch.equal(y, torch.tensor(soft))
+
+
+def read(folder):
+    return {str(file.relative_to(folder)): np.array(Image.open(file)) for file in sorted(folder.rglob("*.png"))}
+
+
+@settings(deadline=None, max_examples=25)
+@given(arrays.arrays(np.uint8, st.tuples(st.just(4), st.sampled_from([1, 3]), st.integers(1, 6), st.integers(1, 6))))
+def test_pngs_hold_uint8_images_exactly(images):
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        toy(images, labels=(1, 0, 1, 1)).export(folder)
+        found = read(Path(folder))
+    assert list(found) == ["a/00000.png", "b/00000.png", "b/00001.png", "b/00002.png"]
+    for pixels, image in zip(found.values(), images[[1, 0, 2, 3]], strict=True):
+        assert np.array_equal(pixels, image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def test_floats_are_quantised_with_the_true_error_in_the_warning(tmp_path):
+    images = np.random.default_rng(0).uniform(-0.1, 1.2, (3, 1, 5, 5)).astype(np.float32)
+    with pytest.warns(UserWarning, match="quantised") as caught:
+        toy(images).export(tmp_path)
+    stored = np.stack(list(read(tmp_path).values()))[:, None] / 255
+    worst = np.abs(stored - images).max()
+    assert worst > 0.15
+    assert f"{worst:.4f}" in str(caught[0].message)
+    inside = (images >= 0) & (images <= 1)
+    assert np.abs(stored - images)[inside].max() <= 0.5 / 255 + 1e-7
+
+
+HOSTILE = [
+    "../../x",
+    "a/b",
+    "CON",
+    "",
+    "..",
+    ".",
+    "/etc",
+    "a\\b",
+    "a\0b",
+    "ü/ß",
+    "日本",
+    "x" * 400,
+    "-rf",
+    "a.",
+    " a",
+    "a\n",
+]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=12), min_size=1, max_size=12))
+def test_folder_names_are_one_safe_distinct_part_each_in_class_order(names):
+    made = folder_names(names)
+    assert made == sorted(made)
+    assert len({name.casefold() for name in made}) == len(names)
+    for name in made:
+        assert 0 < len(name.encode()) <= 255
+        assert not set(name) & set('/\\\0\n\t:*?"<>|')
+        assert name.strip(" .") == name
+
+
+def test_plain_names_stay():
+    plain = ["0", "T-shirt (grey)", "golden retriever", "zèbre"]
+    assert folder_names(plain) == plain
+    assert folder_names(["b", "a"]) == ["0_b", "1_a"]
+
+
+def test_hostile_class_names_never_leave_the_folder(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (len(HOSTILE) + 2, 1, 3, 3), dtype=np.uint8)
+    labels = list(range(len(images)))
+    inside = tmp_path / "deep" / "down" / "set"
+    toy(images, labels=labels, classes=[*HOSTILE, "a_b", "a_b"]).export(inside)
+    assert [p.name for p in tmp_path.iterdir()] == ["deep"]
+    assert [p.name for p in (tmp_path / "deep" / "down").iterdir()] == ["set"]
+    found = read(inside)
+    assert all(len(Path(name).parts) == 2 for name in found)
+    assert all(np.array_equal(pixels, image[0]) for pixels, image in zip(found.values(), images, strict=True))
+
+
+def damage_truncate(folder):
+    blob = (folder / ARRAYS).read_bytes()
+    (folder / ARRAYS).write_bytes(blob[: len(blob) // 2])
+
+
+def damage_facts(change):
+    def damage(folder):
+        facts = json.loads((folder / FACTS).read_text())
+        change(facts)
+        (folder / FACTS).write_text(json.dumps(facts))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_truncate,
+        lambda folder: (folder / ARRAYS).write_bytes(b""),
+        lambda folder: (folder / ARRAYS).write_bytes(b"\xff" * 64),
+        lambda folder: (folder / ARRAYS).unlink(),
+        lambda folder: (folder / FACTS).write_text('{"class_names": ["a"'),
+        lambda folder: (folder / FACTS).write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / FACTS).write_text("[1, 2]"),
+        lambda folder: (folder / FACTS).write_text("null"),
+        lambda folder: (folder / "cost.json").write_text("{}"),
+        damage_facts(lambda facts: facts.pop("provenance")),
+        damage_facts(lambda facts: facts.update(class_names=["a"])),
+        damage_facts(lambda facts: facts.update(class_names=5)),
+        damage_facts(lambda facts: facts.update(provenance={"metod": "x"})),
+    ],
+)
+def test_a_damaged_set_is_an_error_that_says_so(tmp_path, damage):
+    replace(toy(), cost=COST).save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(DecoctError) as caught:
+        Condensed.load(tmp_path)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_folder_without_a_set_is_named(tmp_path):
+    with pytest.raises(DecoctError, match="not a saved set"):
+        Condensed.load(tmp_path / "nowhere")
+
+
+def test_picks_are_a_csv_that_others_read_back(tmp_path):
+    names = ("plain", 'a, "quoted"\nname')
+    files = {4: "x/1.png", 2: 'y, "z"/2.png', 0: "y/ü.png"}
+    picks = toy(indices=np.array([4, 2, 0]), labels=(0, 1, 1), classes=names)
+    picks.write_picks(tmp_path / "picks.csv", [files.get(i, "") for i in range(5)])
+    with (tmp_path / "picks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["index", "class", "source"],
+        ["4", names[0], files[4]],
+        ["2", names[1], files[2]],
+        ["0", names[1], files[0]],
+    ]
+    picks.write_picks(tmp_path / "bare.csv")
+    with (tmp_path / "bare.csv").open(newline="", encoding="utf-8") as file:
+        assert [row[2] for row in csv.reader(file)] == ["source", "", "", ""]
+    with pytest.raises(DecoctError, match="toy makes new images"):
+        toy().write_picks(tmp_path / "none.csv")
+
+
+def test_bytes_are_those_of_the_pngs_or_of_the_floats(tmp_path):
+    condensed = toy()
+    condensed.export(tmp_path)
+    assert condensed.image_bytes() == sum(file.stat().st_size for file in tmp_path.rglob("*.png"))
+    assert toy(np.zeros((3, 1, 5, 5), np.float32)).image_bytes() == 3 * 25 * 4
+
+
+def test_a_picture_is_grey_or_in_colour():
+    grey, colour = picture(np.zeros((1, 2, 5), np.uint8)), picture(np.zeros((3, 2, 5), np.uint8))
+    assert (grey.mode, grey.size) == ("L", (5, 2))
+    assert (colour.mode, colour.size) == ("RGB", (5, 2))
+    assert png_bytes(np.zeros((1, 2, 5), np.uint8)) > 60

@@ -1,0 +1,63 @@
+"""What a reader copies: the studies are valid, the plug-in does what it says, and CONTRIBUTING shows that very file."""
+
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decoct.core.budget import Budget
+from decoct.core.kinds import Inputs
+from decoct.core.spec import find, names
+from decoct.run.study import Study
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "examples" / "plugins" / "nearest_mean.py"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+def test_every_study_is_valid(path):
+    assert Study.from_toml(path).methods()
+
+
+@given(classes=st.integers(1, 4), ipc=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_nearest_mean_takes_the_images_nearest_to_the_class_mean(classes, ipc, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(classes), 5))
+    features = rng.normal(size=(len(labels), 3))
+    method = find("condenser", "nearest_mean", (str(PLUGIN),))()
+    data = SimpleNamespace(train=SimpleNamespace(labels=labels), class_names=[str(c) for c in range(classes)])
+    (need,) = method.needs()
+    picks = method(Inputs(data, Budget(ipc=ipc), features={need: features})).indices.reshape(classes, ipc)
+    for c, picked in enumerate(picks):
+        members = [i for i in range(len(labels)) if labels[i] == c]
+        mean = sum(features[i] for i in members) / len(members)
+        assert picked.tolist() == sorted(members, key=lambda i: ((features[i] - mean) ** 2).sum())[:ipc]
+
+
+def test_the_plug_in_is_the_one_that_contributing_shows():
+    assert f"```python\n{PLUGIN.read_text('utf-8')}```" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_the_study_that_the_readme_shows_is_valid():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    study = Study.from_dict(tomllib.loads(readme.split("```toml\n")[1].partition("```")[0]))
+    assert len(study.methods()) == 4
+
+
+@pytest.mark.parametrize("kind", ["condenser", "protocol", "metric", "source"])
+def test_the_readme_names_everything_that_is_built_in(kind):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in names(kind) if f"`{name}`" not in readme and f"`{name}:" not in readme] == []
+
+
+def test_the_tree_in_the_architecture_names_every_file():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    tree = page[page.index("## Tree") : page.index("## Keys")]
+    files = [path for path in (ROOT / "src" / "decoct").rglob("*.py") if path.name != "__init__.py"]
+    assert [path.name for path in files if not re.search(rf"\b{path.stem}\b", tree)] == []

@@ -1,0 +1,55 @@
+"""ConvNet-D layer by layer."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from decoct.core.errors import UsageError
+from decoct.nets.convnet import ConvNet, convnet
+
+
+def count(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_forward_is_conv_norm_relu_pool_and_one_linear_layer(norm):
+    torch.random.default_generator.manual_seed(0)
+    net = ConvNet(3, 5, 16, width=6, depth=3, norm=norm)
+    x = torch.randn(4, 3, 16, 16)
+    weights = list(net.parameters())
+    h = x
+    for block in range(3):
+        kernel, bias, gain, shift = weights[4 * block : 4 * block + 4]
+        h = F.conv2d(h, kernel, bias, padding=1)
+        axes = (2, 3) if norm == "instance" else (0, 2, 3)
+        h = (h - h.mean(axes, keepdim=True)) / (h.var(axes, keepdim=True, unbiased=False) + 1e-5).sqrt()
+        h = F.avg_pool2d((h * gain.view(-1, 1, 1) + shift.view(-1, 1, 1)).relu(), 2)
+    expected = h.flatten(1) @ weights[-2].T + weights[-1]
+    torch.testing.assert_close(net(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_names_say_depth_norm_and_width():
+    # Parameters of the literature's ConvNet-3 on CIFAR-10 (Zhao et al., 2021): 320,010.
+    assert count(convnet("convnet3", 3, 10, 32)) == 320010
+    assert count(convnet("convnet3_bn", 3, 10, 32)) == 320010
+    narrow = convnet("convnet4_bn_w64", 1, 10, 32)
+    assert [m.out_channels for m in narrow.modules() if isinstance(m, torch.nn.Conv2d)] == [64] * 4
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in narrow.modules())
+    plain = convnet("convnet3_w32", 1, 10, 28)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
+    assert plain.classifier.in_features == 32 * 3 * 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convnet", "convnet7", "convnet0", "convnet3_w0", "convnet3_w", "convnet3_w8_bn", "convnet3_bn_bn", "resnet18"],
+)
+def test_other_names_are_not_its_own(name):
+    assert convnet(name, 3, 10, 32) is None
+
+
+def test_an_image_that_cannot_be_halved_so_often_is_refused():
+    with pytest.raises(UsageError, match="8"):
+        convnet("convnet3_w8", 1, 10, 7)
+    assert convnet("convnet3_w8", 1, 10, 8)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
