@@ -13,18 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from decoct.condensers.coresets.herding import Herding
-from decoct.condensers.coresets.k_center import KCenter
+from decoct import api
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.kinds import Inputs, Task
 from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.evaluate import correct
-from decoct.engine.teachers import Teach, teach
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
-from decoct.nets.features import penultimate
 from decoct.protocols.dc import DC
 from decoct.run.executors import keep_memory, process_pool
 
@@ -32,23 +29,11 @@ PUBLISHED = {"random": {10: 73.8, 50: 82.5}, "herding": {10: 71.1, 50: 71.9}, "k
 PRECISION = "bfloat16"
 
 
-def selections(data: Dataset, folder: Path) -> dict[str, dict[int, np.ndarray]]:
-    """Herding and k-center picks from the teacher's features, made once."""
-    file = folder.with_suffix(".picks.json")
-    if not file.is_file():
-        keep_memory()
-        net, facts = teach(Teach(net="convnet3_bn"), data, seed=seed(0, "teacher"), precision=PRECISION, compiled=True)
-        print(f"teacher convnet3_bn: {facts['val_accuracy']:.4f} on val", flush=True)
-        features = penultimate(net, data.train.images, data.mean, data.std, device="cpu").numpy()
-        made: dict[str, dict[int, list[int]]] = {}
-        for method in (Herding(), KCenter()):
-            (need,) = method.needs()
-            for ipc in (10, 50):
-                draft = method(Inputs(data, Budget(ipc=ipc), features={need: features}))
-                made.setdefault(method.name, {})[ipc] = draft.indices.tolist()
-        file.write_text(json.dumps(made))
-    stored = json.loads(file.read_text())
-    return {name: {int(ipc): np.array(p) for ipc, p in sets.items()} for name, sets in stored.items()}
+def picks_of(method: str, ipc: int, data: Dataset) -> np.ndarray:
+    """Herding's or k-center's picks from the features of the data's own teacher, kept in the store."""
+    made = api.condense(method, data, ipc=ipc, compute=api.Compute(precision=PRECISION))
+    assert made.indices is not None
+    return made.indices
 
 
 def one(out: Path, method: str, ipc: int, replicate: int, net: int, picks: np.ndarray | None) -> None:
@@ -58,9 +43,8 @@ def one(out: Path, method: str, ipc: int, replicate: int, net: int, picks: np.nd
     data = load_data("fashion_mnist")
     if picks is None:
         picks = Random()(Inputs(data, Budget(ipc=ipc), seed(0, "random", replicate))).indices
-    labels = data.train.labels[picks]
-    images = torch.from_numpy(data.train.images[np.sort(picks)])
-    labels = torch.from_numpy(data.train.labels[np.sort(picks)])
+    rows = np.sort(picks)
+    images, labels = torch.from_numpy(data.train.images[rows]), torch.from_numpy(data.train.labels[rows])
     start = seed(0, "net", replicate, net)
     student = zoo.build("convnet3", 1, 10, 28, start)
     recipe = DC().recipe(Task(len(picks), 10, 28, data.flip))
@@ -87,10 +71,9 @@ def table(rows: list[dict]) -> str:
             between = f"{means.std(ddof=1):.2f}" if len(sets) > 1 else "–"
             within = np.mean([v.std(ddof=1) for v in values])
             shape = f"{len(sets)} × {len(mine) // len(sets)}"
-            gap = means.mean() - theirs
-            lines.append(
-                f"| {method} | {ipc} | {shape} | {means.mean():.1f} | {between} | {within:.2f} | {theirs} | {gap:+.1f} |"
-            )
+            ours = means.mean()
+            cells = (method, ipc, shape, f"{ours:.1f}", between, f"{within:.2f}", theirs, f"{ours - theirs:+.1f}")
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
@@ -104,9 +87,11 @@ def main() -> None:
     todo = [("random", ipc, s, n, None) for ipc in (10, 50) for s in range(5) for n in range(5)]
     with process_pool(options.workers) as pool:
         futures = [pool.submit(one, options.out, *task) for task in todo if task[:4] not in done]
-        chosen = pool.submit(selections, data, options.out).result()
-        todo = [(m, ipc, 0, n, picks) for m, sets in chosen.items() for ipc, picks in sets.items() for n in range(5)]
-        futures += [pool.submit(one, options.out, *task) for task in todo if task[:4] not in done]
+        for method in ("herding", "k_center"):
+            for ipc in (10, 50):
+                tasks = [(method, ipc, 0, n) for n in range(5) if (method, ipc, 0, n) not in done]
+                picks = picks_of(method, ipc, data) if tasks else None
+                futures += [pool.submit(one, options.out, *task, picks) for task in tasks]
         for future in futures:
             future.result()
     print(table(read(options.out)))

@@ -19,9 +19,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from decoct import functional
+    from decoct.api import condense, load_data, measure, train
     from decoct.core.condensed import Condensed
     from decoct.engine import select
-    from decoct.api import condense, load_data, measure, train
     from decoct.run.study import Study
 
 __all__ = ["Condensed", "Study", "condense", "functional", "load_data", "measure", "select", "train"]

@@ -1,6 +1,5 @@
 """The command line: one Typer app. What takes long to import is imported by the command that needs it."""
 
-import os
 import shutil
 import sys
 import uuid
@@ -11,7 +10,7 @@ import typer
 
 from decoct import __version__
 from decoct.console import bars, err, fail, guarded, out, say
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import UsageError
 from decoct.core.spec import PACKAGES, suggest, summary
 
 app = typer.Typer(
@@ -70,7 +69,7 @@ def run(
     folder = folder or Path("runs") / plan.name
     device = _device(device)
     at_once = workers or (max(1, cores() // plan.threads) if device == "cpu" else 1)
-    done = 0
+    done = goal = 0
     with bars() as bar:
         step = bar(plan.name)
 
@@ -88,7 +87,6 @@ def run(
                 where = " ".join(str(value) for value in job.labels.values())
                 err.print(f"failed: {job.kind} {where}: {error}", style="red", markup=False)
 
-        goal = 0
         run_study(
             plan,
             folder,

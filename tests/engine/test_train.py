@@ -121,8 +121,8 @@ def test_soft_labels_adamw_half_cosine_and_the_average_of_weights(kind, ema):
     x, y = flat(data), np.eye(3)[data.labels]
     tw, tb = parameters(teacher)
     z = x @ tw.T + tb
-    m = {k: 0.0 for k in state}
-    v = {k: 0.0 for k in state}
+    m = dict.fromkeys(state, 0.0)
+    v = dict.fromkeys(state, 0.0)
     average = dict(state)
     for step, rows in enumerate(islice(order(20, 8, 5), 60)):
         rows = rows.numpy()
@@ -337,7 +337,7 @@ def test_the_teacher_labels_the_very_batch_that_the_student_sees(batches):
     student = normal_net()
     seen = inputs_of(student)
     train(student, toy(size=8), recipe, seed=0, teachers=teachers)
-    assert len(batches) == 45 and 45 * 8 > module.AHEAD
+    assert len(batches) == 45 and module.AHEAD < 45 * 8
     for x, (_, _, _, z) in zip(seen, batches, strict=True):
         with torch.no_grad():
             alone = (teachers[0](x) + teachers[1](x)) / 2
@@ -389,7 +389,7 @@ def test_a_committee_s_label_is_the_mean_of_its_logits():
     torch.testing.assert_close(committee(nets, x), sum(net(x) for net in nets).detach() / 3)
     assert not committee(nets, x).requires_grad
     nets[1][1].weight.data[0, 0] = torch.inf
-    with pytest.raises(DecoctError, match="teacher.* not finite"):
+    with pytest.raises(DecoctError, match=r"teacher.* not finite"):
         committee(nets, x)
 
 
@@ -412,7 +412,7 @@ def test_the_loop_cannot_reach_test_data():
 
 
 def test_the_last_weights_are_returned_and_not_a_better_step_in_between():
-    """Perfect weights are planted at step 50; large steps on labels of noise then lose them, and that is what counts."""
+    """Perfect weights are planted at step 50; large steps on noisy labels then lose them, and that is what counts."""
     data = toy(n=64, classes=2)
     x = torch.tensor(flat(data)).float()
     truth = (x[:, 0] > x[:, 1]).long()

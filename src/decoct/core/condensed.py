@@ -94,7 +94,7 @@ class Condensed:
         """
         import torch
 
-        images = torch.from_numpy(np.array(self._pixels()))
+        images = torch.from_numpy(np.array(self.pixels()))
         scaled = images.float() / 255 if images.dtype == torch.uint8 else images
         labels = self.labels if self.soft_labels is None else self.soft_labels
         return torch.utils.data.TensorDataset(scaled, torch.from_numpy(np.array(labels)))
@@ -137,7 +137,7 @@ class Condensed:
 
     def export(self, folder: Path | str) -> None:
         """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning."""
-        images, folder = self._pixels(), Path(folder)
+        images, folder = self.pixels(), Path(folder)
         if images.dtype != np.uint8:
             quantised = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
             worst = float(np.abs(quantised / 255.0 - images).max())
@@ -160,10 +160,15 @@ class Condensed:
 
     def image_bytes(self) -> int:
         """Bytes of the images as PNG files; float images as stored."""
-        images = self._pixels()
+        images = self.pixels()
         return sum(map(png_bytes, images)) if images.dtype == np.uint8 else images.nbytes
 
-    def _pixels(self) -> NDArray[Any]:
+    def pixels(self) -> NDArray[Any]:
+        """The images, [n, C, H, W].
+
+        Raises:
+            DecoctError: bare picks.
+        """
         if self.images is None:
             raise DecoctError("these are bare picks: call materialise(data.train.images) for their pixels")
         return self.images

@@ -168,7 +168,7 @@ class BatchNormAlignment:
         def hook(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
             x = args[0].to(torch.promote_types(args[0].dtype, torch.float32))
             stored_mean, stored_variance = norm.running_mean.to(x.dtype), norm.running_var.to(x.dtype)
-            mean, variance = GroupMoments.apply(x, self.groups, stored_mean)
+            mean, variance = GroupMoments.apply(x, self.groups, stored_mean)  # type: ignore[no-untyped-call]
             apart = (variance - stored_variance, mean - stored_mean)
             self._terms[layer] = sum(torch.linalg.vector_norm(v, dim=1) for v in apart)
 

@@ -164,7 +164,10 @@ def _batches(
 
     Small batches are made several at a time: gathers and teachers then run at a size that pays.
     """
-    on_device, on_host = Generator(device).manual_seed(derive(seed, "augment")), Generator().manual_seed(derive(seed, "mix"))
+    on_device, on_host = (
+        Generator(device).manual_seed(derive(seed, "augment")),
+        Generator().manual_seed(derive(seed, "mix")),
+    )
     images, labels = data.images.to(device), data.labels.to(device)
     weights = None if data.weights is None else data.weights.to(device)
     padded = F.pad(images, [recipe.pad] * 4) if recipe.pad else images
@@ -227,7 +230,9 @@ def _global_draws(seed: int, device: str) -> Iterator[None]:
 
 def _optimiser(student: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = list(student.parameters())
-    groups = [{"params": [p for p in parameters if p.ndim >= 2 or recipe.decay_all], "weight_decay": recipe.weight_decay}]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2 or recipe.decay_all], "weight_decay": recipe.weight_decay}
+    ]
     if not recipe.decay_all:
         groups.append({"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0})
     if recipe.optimiser == "sgd":

@@ -1,7 +1,6 @@
 """ResNets with the stem that small images need."""
 
 from torch import nn
-from torchvision import models
 
 SMALL = 64  # up to this many pixels the stem keeps the resolution
 NAMES = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -14,6 +13,8 @@ def resnet(name: str, channels: int, classes: int, size: int) -> nn.Module | Non
     """
     if name not in NAMES:
         return None
+    from torchvision import models  # late: it takes a second to import
+
     net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     if size <= SMALL:
         net.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)

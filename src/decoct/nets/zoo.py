@@ -11,6 +11,7 @@ from decoct.nets.convnet import NAME, convnet
 from decoct.nets.resnet import NAMES, resnet
 
 HELD_OUT = "mobilenetv3_small_050"  # judges realism; never labels a batch
+COMMON = (HELD_OUT, "resnet10t", "test_resnet")  # known to be timm's, which takes a second to import
 
 
 def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Module:
@@ -51,10 +52,12 @@ def resolve(net: str, size: int) -> str:
 
 def check_name(name: str) -> None:
     """Raise a UsageError with the nearest known name if no net is called that."""
+    if NAME.fullmatch(name) or name in NAMES or name in COMMON:
+        return
     import timm
     from torchvision import models
 
-    if not NAME.fullmatch(name) and name not in NAMES and not timm.is_model(name):
+    if not timm.is_model(name):
         images = models.list_models(module=models)  # torchvision also has detectors, video nets …
         known = ["convnet3", "convnet3_bn", "convnet3_w32", *NAMES, *timm.list_models(), *images]
         if name not in images:

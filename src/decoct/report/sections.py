@@ -62,6 +62,7 @@ def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
         tag("p", worth.answer, class_="answer"),
         tag("p", worth.because, class_="because"),
         tag("ul", *(tag("li", f"{line}.") for line in (*worth.methods, *summary.price))) if worth.methods else "",
+        *(tag("p", f"{line}.", class_="caution") for line in summary.cautions),
     ]
     blocks: list[object] = [tag("div", *answer, class_="card")]
     if any(v.random for v in summary.verdicts):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from decoct.report import stats, wording
+from decoct.report.cautions import cautions
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL
 from decoct.report.price import price
@@ -53,6 +54,7 @@ class Summary:
         verdicts: one per method and setting.
         worth: whether distilling was worth it.
         price: what the distilled sets took to make, beside the dearest coreset; one sentence a method.
+        cautions: where the numbers stand on weak ground; one sentence each.
         margin: of equivalence, a fraction.
         planned: students that the study trains.
         trained: students that have a result.
@@ -69,6 +71,7 @@ class Summary:
     verdicts: tuple[Verdict, ...]
     worth: Worth
     price: tuple[str, ...]
+    cautions: tuple[str, ...]
     margin: float
     planned: int
     trained: int
@@ -98,6 +101,7 @@ class Summary:
             "trained": self.trained,
             "failures": list(self.failures),
             "margin": self.margin,
+            "cautions": list(self.cautions),
             "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
             "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
             "verdicts": [_plain(_verdict(v, v.method in self.deterministic)) for v in self.verdicts],
@@ -118,16 +122,18 @@ def summarise(frame: Frame, page: Path) -> Summary:
     }
     families = {label: method["family"] for label, method in run.methods.items()}
     found = verdicts(by_setting, families, run.margin, floor)
+    accuracies = tuple(_summarise(method, setting, group) for (method, setting), group in rows.items())
     return Summary(
         name=run.name,
         data=run.data["name"],
         methods=families,
         deterministic=frozenset(label for label, method in run.methods.items() if not method["stochastic"]),
         settings=settings,
-        accuracies=tuple(_summarise(method, setting, group) for (method, setting), group in rows.items()),
+        accuracies=accuracies,
         verdicts=tuple(found),
         worth=worth(found),
         price=price(frame),
+        cautions=cautions([(a.setting, a.interval) for a in accuracies if a.method == FULL]),
         margin=run.margin,
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,

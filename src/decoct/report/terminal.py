@@ -23,6 +23,7 @@ def render(summary: Summary) -> RenderableType:
         Text(summary.worth.because),
     ]
     parts += [Text(f"  {line}") for line in (*summary.worth.methods, *summary.price)]
+    parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]
     if summary.trained < summary.planned:
         missing = summary.planned - summary.trained
         parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))

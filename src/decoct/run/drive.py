@@ -51,7 +51,8 @@ class Driver:
         graph.prepare()
         ready: deque[str] = deque()
         suspects: deque[str] = deque()  # were running when a pool broke; one of them broke it
-        executor, running = self.pool(self.workers), {}
+        executor = self.pool(self.workers)
+        running: dict[Future[None], str] = {}
         try:
             while True:
                 ready.extend(graph.get_ready())

@@ -57,16 +57,22 @@ class Planner:
 
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int) -> Made:
         """Make a set; a deterministic method has one, at replicate 0."""
-        inputs = {}
+        inputs: dict[str, str] = {}
         for need in method.needs():
             inputs |= self._need(need)
         drawn = self._seed("condense", method.name, replicate) if method.stochastic else None
-        labels = {"method": label, "budget": str(budget), "condense_replicate": replicate if method.stochastic else 0}
+        labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
+        labels["condense_replicate"] = replicate if method.stochastic else 0
         keyed = {"seed": drawn, "budget": budget.model_dump()}
         return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
 
     def train(
-        self, protocol: tuple[str, TrainProtocol], student: str, condensed: Made | None, condense: int = 0, train: int = 0
+        self,
+        protocol: tuple[str, TrainProtocol],
+        student: str,
+        condensed: Made | None,
+        condense: int = 0,
+        train: int = 0,
     ) -> Job:
         """Train and evaluate one student on a set, or on the whole train split if there is no set."""
         zoo.check_name(student)

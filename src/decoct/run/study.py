@@ -135,6 +135,9 @@ class Study(Part):
             if label in ("full", ""):
                 raise UsageError(f"a {kind} cannot be called '{label}'")
             found[label] = parse(kind, fields, self.plugins)
+            same = [other for other, spec in found.items() if spec == found[label]]
+            if len(same) > 1:
+                raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
         return found
 
 

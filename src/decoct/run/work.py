@@ -50,7 +50,8 @@ def make_teacher(cell: Cell) -> None:
             compiled=compute["compile"],
             progress=cell.progress,
         )
-    save_file({name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}, cell.folder / WEIGHTS)
+    weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    save_file(weights, cell.folder / WEIGHTS)
     write_json(cell.folder / TEACHER, facts | {"checkpoint": Path(spec.checkpoint).name if spec.checkpoint else None})
 
 
@@ -78,7 +79,7 @@ def load_features(folder: Path, split: str, normalise: str = "none") -> NDArray[
     """Stored features [N, d] of a split, a memory map unless they are scaled to unit length."""
     features: NDArray[np.float32] = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
     if normalise == "unit":
-        return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features
 
 
@@ -98,16 +99,16 @@ def make_condensed(cell: Cell) -> None:
     inputs = Inputs(data, budget, job.keyed["seed"] or 0, cell.device, teachers, features, cell.progress)
     with cell.meter():
         draft = method(inputs)
-    supplied = [net for net, key in job.role("teacher").items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"]]
+    facts = {net: read_json(cell.input("teacher", key) / TEACHER) for net, key in job.role("teacher").items()}
     provenance = Provenance(
-        method=str(job.labels["method"]),
+        method=method.name,
         spec=method.identity(),
         data=data.name,
         data_digest=data.digest,
         budget=str(budget),
         seed=job.keyed["seed"],
         inputs=job.inputs,
-        not_counted=tuple(supplied),
+        not_counted=tuple(net for net, known in facts.items() if known["checkpoint"]),
         key=job.key,
     )
     keep(cell.folder, from_draft(draft, data, provenance), data, draft)
@@ -149,7 +150,7 @@ def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> Non
         "notes": dict(draft.notes),
     }
     write_json(folder / FACTS, facts)
-    grid(whole.images, whole.labels, len(data.class_names)).save(folder / "preview.png")
+    grid(whole.pixels(), whole.labels, len(data.class_names)).save(folder / "preview.png")
     if draft.initial is not None:
         grid(draft.initial, whole.labels, len(data.class_names)).save(folder / "initial.png")
 
@@ -166,7 +167,8 @@ def make_student(cell: Cell) -> None:
     protocol = parse("protocol", job.config, job.plugins)
     key, compute = job.inputs.get("condensed"), job.keyed["compute"]
     condensed = Condensed.load(cell.input("condense", key)).materialise(data.train.images) if key else None
-    images, labels = (data.train.images, data.train.labels) if condensed is None else (condensed.images, condensed.labels)
+    images = data.train.images if condensed is None else condensed.pixels()
+    labels = data.train.labels if condensed is None else condensed.labels
     given = TrainingSet(
         torch.from_numpy(np.array(images)),
         torch.from_numpy(np.array(labels)),
@@ -209,17 +211,18 @@ def make_readings(cell: Cell) -> None:
     job, data = cell.job, cell.data
     metrics = [parse("metric", config, job.plugins) for config in job.config["metrics"]]
     condensed = Condensed.load(cell.input("condense", job.inputs["condensed"])).materialise(data.train.images)
-    nets = {net: load_teacher(cell.input("teacher", key), data, cell.device) for net, key in job.role("teacher").items()}
+    images, teachers = condensed.pixels(), job.role("teacher").items()
+    nets = {net: load_teacher(cell.input("teacher", key), data, cell.device) for net, key in teachers}
     real = {
         name: {split: load_features(cell.input("features", key), split) for split in ("train", "val")}
         for name, key in job.role("features").items()
     }
     rows: list[dict[str, Any]] = []
     with cell.meter():
-        judged = logits(nets[zoo.HELD_OUT], condensed.images, data.mean, data.std, cell.device).numpy()
+        judged = logits(nets[zoo.HELD_OUT], images, data.mean, data.std, cell.device).numpy()
         for done, (extractor, features) in enumerate(real.items()):
             measured = Measured(
-                condensed=penultimate(nets[extractor], condensed.images, data.mean, data.std, cell.device).numpy(),
+                condensed=penultimate(nets[extractor], images, data.mean, data.std, cell.device).numpy(),
                 labels=condensed.labels,
                 real=features,
                 real_labels={"train": data.train.labels, "val": data.val.labels},
