@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import decoct
+from decoct.api import Compute
 from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
@@ -24,7 +25,7 @@ from decoct.run.executors import keep_memory
 from decoct.run.work import FACTS, load_teacher
 from yardstick import ratio, table
 
-IPC, NET = 10, "convnet3_bn"
+IPC = 10
 
 
 def quality(condensed: Condensed) -> list[list[object]]:
@@ -41,7 +42,7 @@ def quality(condensed: Condensed) -> list[list[object]]:
 
 def loops(data: Dataset, condensed: Condensed):
     """SRe2L as it is called, and bare steps on as many pixels."""
-    key = condensed.provenance.inputs[f"teacher:{NET}"]
+    ((_, key),) = condensed.provenance.inputs.items()
     teacher = load_teacher(cell_dir(default_store(), "teacher", key), data, "cpu")
     labels = torch.arange(len(data.class_names)).repeat(IPC)
 
@@ -69,7 +70,8 @@ def main() -> None:
     arguments.add_argument("--threads", type=int, default=1)
     options = arguments.parse_args()
     data = load_data(options.data)
-    condensed = decoct.condense("sre2l", data, ipc=IPC, teacher=NET)
+    compute = Compute(precision="bfloat16")  # of the teacher's training; the inversion is float32
+    condensed = decoct.condense("sre2l", data, ipc=IPC, compute=compute)
     keep_memory()
     torch.set_num_threads(options.threads)
     ours, bare = loops(data, condensed)
@@ -80,7 +82,7 @@ def main() -> None:
         ["the bare loop", f"{theirs * len(condensed):,.0f}", ""],
         ["ratio", f"{share:.3f}", ""],
     ]
-    print(f"{data.name}, teacher {NET}, IPC {IPC}; threads: {options.threads}.\n")
+    print(f"{data.name}, IPC {IPC}; threads: {options.threads}.\n")
     print(table(["", "measured", "target"], rows))
 
 

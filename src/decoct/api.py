@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,25 +20,20 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, default_store, load_data
 from decoct.engine.evaluate import correct
 from decoct.engine.teachers import Teach
-from decoct.engine.train import TrainingSet
 from decoct.engine.train import train as fit
+from decoct.nets.layout import has_batch_norm
 from decoct.report.stats import t_interval
 from decoct.run.adopt import adopt, check_fit, load_set
 from decoct.run.cost import total_cost
-from decoct.run.execute import execute
+from decoct.run.execute import execute, threads
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
-from decoct.run.store import Store
-from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher
+from decoct.run.store import Store, whole
+from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher, training_set
 
 __all__ = ["Scores", "condense", "load_data", "measure", "teach", "train"]
 
 Watch = Callable[[Job], Progress]
-
-
-def unwatched(job: Job) -> Progress:
-    """A watch that shows nothing."""
-    return silent
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Compute:
     precision: str = "float32"
     store: Path | None = None
     plugins: tuple[str, ...] = ()
-    watch: Watch = field(default=unwatched, repr=False)
+    watch: Watch = field(default=lambda job: silent, repr=False)
 
     def planner(self, data: Dataset, teachings: Mapping[str, Teach] | None = None) -> Planner:
         """A planner whose teachers and students are those of a study with seed 0."""
@@ -176,26 +170,26 @@ def train(
         fields: of the protocol.
 
     Raises:
-        UsageError: unknown name or field, or no seed.
+        UsageError: unknown name or field, no seed, or one twice.
         DecoctError: the set does not fit the data, or the training fails.
     """
     data = _loaded(data, compute)
-    if not seeds:
-        raise UsageError("give at least one seed")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError("give at least one seed, and each once: equal seeds train equal students")
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
-    whole = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     if student is None:
         student = "convnet3" if data.size <= 64 else "resnet18"
     planner = compute.planner(data, teachers)
     if isinstance(student, str):
-        made = adopt(whole, data, compute.cells())
+        made = adopt(given, data, compute.cells())
         jobs = [planner.train((spec.name, spec), student, made, 0, s) for s in seeds]
         store = compute.do(planner)
         results = [read_json(store.path("train", job.key) / RESULT) for job in jobs]
         accuracies, steps = [r["accuracy"] for r in results], results[0]["steps"]
     else:
-        accuracies, steps = _train_module(whole, data, spec, student, seeds, compute, planner)
+        accuracies, steps = _train_module(given, data, spec, student, seeds, compute, planner)
     interval = t_interval(accuracies)
     return Scores(
         accuracy=tuple(accuracies),
@@ -205,7 +199,7 @@ def train(
         seeds=tuple(seeds),
         protocol=spec.name,
         student=student if isinstance(student, str) else _name(student),
-        images=len(whole),
+        images=len(given),
         steps=steps,
     )
 
@@ -231,8 +225,8 @@ def measure(
     """
     data = _loaded(data, compute)
     specs = [parse("metric", metric, compute.plugins) for metric in metrics]
-    whole = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
-    made = adopt(whole, data, compute.cells())
+    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
     job = planner.measure(made, specs, extractors)
     rows: list[dict[str, Any]] = read_json(compute.do(planner).path("measure", job.key) / READINGS)
@@ -251,15 +245,22 @@ def teach(
         out: folder for a copy of ``weights.safetensors`` and ``teacher.json``; None for none.
 
     Returns:
-        net, epochs, steps, checkpoint, val_accuracy, and the folder of its cell.
+        net, epochs, steps, checkpoint, val_accuracy, and the folder of its cell, or of the copy.
+
+    Raises:
+        UsageError: unknown net, or ``out`` exists.
+        DecoctError: the checkpoint does not fit.
     """
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists: choose another folder")
     data = _loaded(data, compute)
     spec = (Teach(net=net) if isinstance(net, str) else net).pinned()
     planner = compute.planner(data, {spec.net: spec})
     job = planner.teacher(spec.net)
     folder = compute.do(planner).path("teacher", job.key)
     if out is not None:
-        shutil.copytree(folder, out)
+        with whole(out) as scratch:
+            shutil.copytree(folder, scratch)
     return {**read_json(folder / TEACHER), "folder": str(out or folder)}
 
 
@@ -276,31 +277,26 @@ def _train_module(
     compute: Compute,
     planner: Planner,
 ) -> tuple[list[float], int]:
-    """Train the caller's own module; nothing of it is stored."""
+    """Accuracies and steps of the caller's own module; nothing of it is stored."""
     check_fit(condensed, data)
     jobs = [planner.teacher(net) for net in protocol.label_teachers(data.size)]
     store = compute.do(planner)
     teachers = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in jobs]
-    whole = condensed.materialise(data.train.images)
-    given = TrainingSet(
-        torch.from_numpy(np.array(whole.images)), torch.from_numpy(np.array(whole.labels)), data.mean, data.std
-    )
-    recipe = protocol.recipe(Task(len(whole), len(data.class_names), data.size, data.flip))
-    torch.set_num_threads(compute.threads)
-    accuracies = []
+    given = training_set(condensed.materialise(data.train.images), data)
+    classes, name, accuracies = len(data.class_names), _name(student), []
     for s in seeds:
-        start = derive(0, data.digest, "student", _name(student), 0, s)
+        start = derive(0, data.digest, "student", name, 0, s)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(start)
+            torch.default_generator.manual_seed(start)
             net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
+        recipe = protocol.recipe(Task(len(condensed), classes, data.size, data.flip, batch_norm=has_batch_norm(net)))
+        device, precision = compute.device, compute.precision
         try:
-            fit(
-                net, given, recipe, seed=start, device=compute.device, teachers=teachers, precision=compute.precision
-            )
-            accuracies.append(float(correct(net, data.test, data, compute.device).mean()))
-        except (RuntimeError, IndexError) as error:
-            shape = [len(data.class_names), *data.shape]
-            raise DecoctError(f"{_name(student)} failed on {shape[0]} classes of {shape[1:]} images: {error}") from error
+            with threads(compute.threads):
+                fit(net, given, recipe, seed=start, device=device, teachers=teachers, precision=precision)
+                accuracies.append(float(correct(net, data.test, data, device).mean()))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
     return accuracies, recipe.steps
 
 

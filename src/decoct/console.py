@@ -2,16 +2,22 @@
 
 import errno
 import json
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from decoct.core.errors import DecoctError, UsageError
+
+LINES, WIDTH = 3, 400  # of an error
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -24,7 +30,11 @@ def say(value: Any) -> None:
 
 @contextmanager
 def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Progress bars with remaining time on stderr; ``bar(title)`` gives a callback of (done, total)."""
+    """Progress bars with remaining time on stderr, where that is a terminal.
+
+    Yields:
+        ``bar(title)``, which gives a callback of (done, total).
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -32,7 +42,7 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
 
         def bar(title: str) -> Callable[[int, int], None]:
             task = progress.add_task(title, total=None)
@@ -45,29 +55,54 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
 def guarded(debug: bool) -> Iterator[None]:
     """Turn what is raised into lines on stderr and an exit code: 2 for usage, 130 for Ctrl-C, else 1."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            yield
+        sys.stdout.flush()
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, the same command goes on from there", 130)
-    except BrokenPipeError:
+    except BrokenPipeError:  # who read stdout has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if debug:
             traceback.print_exc()
-        fail(explain(error), 2 if isinstance(error, UsageError) else 1)
+        fail(explain(error), _code(error))
 
 
 def explain(error: Exception) -> str:
     """One to three lines that say what to do."""
     if isinstance(error, DecoctError):
-        return "\n".join(str(error).splitlines()[:3])
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full: {error.filename or 'writing failed'}\nfree some space; the same command goes on from there"
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
-    return f"{type(error).__name__}: {error}\nthis may be a defect of decoct; --debug shows where"
+        said = str(error)
+    elif getattr(error, "format_message", None):  # the parser's: its classes moved between Typer's versions
+        context = getattr(error, "ctx", None)
+        said = error.format_message() + (f"\n{context.command_path} --help shows how" if context else "")  # type: ignore[attr-defined]
+    elif getattr(error, "errno", None) in FULL_DISK or "No space left on device" in str(error):
+        where = getattr(error, "filename", None)
+        said = f"the disk is full{f': {where}' if where else ''}\nfree some space; the same command goes on from there"
+    elif isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    else:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        said += "\nthis may be a defect of decoct; --debug shows where"
+    lines = [line for line in said.splitlines() if line.strip()][:LINES]
+    return "\n".join(line if len(line) <= WIDTH else f"{line[:WIDTH]} …" for line in lines)
 
 
 def fail(message: str, code: int) -> None:
     """Print and leave."""
     err.print(f"decoct: {message}", style="red" if code != 130 else None, markup=False, soft_wrap=True)
     sys.exit(code)
+
+
+def _code(error: Exception) -> int:
+    return 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1))
+
+
+def show_warning(
+    message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
+    """A warning as one line, without the place in the code that gave it."""
+    err.print(f"warning: {message}", markup=False, soft_wrap=True)

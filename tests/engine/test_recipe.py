@@ -25,6 +25,13 @@ def test_an_epoch_counts_every_batch_but_a_last_one_of_one_image(images, batch):
     assert epoch_steps(images, batch) == len(batches(images, batch))
 
 
+@given(st.integers(1, 300), st.integers(2, 64))
+def test_nets_without_batch_norm_train_on_a_last_batch_of_one_too(images, batch):
+    assert epoch_steps(images, batch, drop_single=False) == -(-images // batch)
+    recipe = FromScratch(epochs=3).base(Task(images + 1, 2, 28, False, batch_norm=False), 64)
+    assert recipe.steps == 3 * -(-(images + 1) // recipe.batch) and not recipe.drop_single
+
+
 @pytest.mark.parametrize(
     ("images", "batch"),
     [(2, 2), (10, 10), (16, 16), (100, 16), (128, 16), (200, 25), (1000, 125), (1024, 128), (60000, 128)],

@@ -16,7 +16,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed as derive
 from decoct.engine import train as module
 from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.train import TrainingSet, committee, layout, objective, order, schedule, train
+from decoct.engine.train import TrainingSet, committee, objective, order, schedule, train
 from decoct.nets.convnet import ConvNet
 
 MEAN, STD = (0.4,), (0.3,)
@@ -229,6 +229,11 @@ def test_an_epoch_is_a_permutation_but_for_a_last_batch_of_one(images, batch, se
             chunks.pop()
         assert [rows.tolist() for rows in islice(epochs, len(chunks))] == chunks
         assert len(chunks) == epoch_steps(images, batch) or batch == 1
+
+
+def test_an_epoch_keeps_its_last_batch_of_one_where_that_is_asked():
+    assert [len(rows) for rows in islice(order(9, 4, 0, drop_single=False), 6)] == [4, 4, 1, 4, 4, 1]
+    assert [len(rows) for rows in islice(order(9, 4, 0), 4)] == [4, 4, 4, 4]
 
 
 @pytest.mark.parametrize(
@@ -495,9 +500,3 @@ def test_bfloat16_keeps_the_weights_and_the_loss_in_float32(batches):
     assert all(logits.dtype == torch.float32 for logits, *_ in batches)
     assert not torch.equal(weights(net), weights(full))
     assert done.loss == pytest.approx(exact.loss, abs=0.1)
-
-
-def test_channels_last_is_for_batch_norm_in_bfloat16():
-    instance = ConvNet(1, 3, 8, width=8, depth=2)
-    assert layout(normal_net(), "bfloat16") == torch.channels_last
-    assert layout(normal_net(), "float32") == layout(instance, "bfloat16") == torch.contiguous_format

@@ -147,6 +147,7 @@ class Task:
         size: height and width in pixels.
         flip: whether the data allow mirroring.
         ceiling: the training set is the whole train split.
+        batch_norm: the student has batch norm, which cannot train on a batch of one image.
     """
 
     images: int
@@ -154,6 +155,7 @@ class Task:
     size: int
     flip: bool
     ceiling: bool = False
+    batch_norm: bool = True
 
 
 class TrainProtocol(Spec):

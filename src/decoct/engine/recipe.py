@@ -30,6 +30,7 @@ class Recipe:
         temperature: of "kl"; no T² factor, as in the literature.
         ce_weight: of "mse_ce".
         ema: decay of the weight average that is evaluated; None evaluates the last weights.
+        drop_single: leave out a last batch of one image, which batch norm cannot train on.
     """
 
     steps: int
@@ -49,12 +50,13 @@ class Recipe:
     temperature: float = 1.0
     ce_weight: float = 0.0
     ema: float | None = None
+    drop_single: bool = True
 
 
-def epoch_steps(images: int, batch: int) -> int:
-    """Batches in an epoch; the last one may be short, but a batch of one image is left out (batch norm)."""
+def epoch_steps(images: int, batch: int, drop_single: bool = True) -> int:
+    """Batches in an epoch; the last one may be short, and is left out if it would be of one image and that is asked."""
     full, rest = divmod(images, batch)
-    return full + (rest > 1 or (rest == 1 and full == 0))
+    return full + (rest > 1 or (rest == 1 and not (drop_single and full)))
 
 
 class FromScratch(TrainProtocol):
@@ -88,13 +90,15 @@ class FromScratch(TrainProtocol):
             raise UsageError("a student needs at least two training images")
         batch = min(n, self.batch or (max(16, min(128, n // 8)) if task.size <= 64 else large_batch))
         return Recipe(
-            steps=self.steps or epoch_steps(n, batch) * (self.full_epochs if task.ceiling else self.epochs),
+            steps=self.steps
+            or epoch_steps(n, batch, task.batch_norm) * (self.full_epochs if task.ceiling else self.epochs),
             batch=batch,
             optimiser="adamw",
             lr=self.lr,
             weight_decay=self.weight_decay,
             schedule="cosine",
             flip=task.flip,
+            drop_single=task.batch_norm,
             **augmentation(task.size),
         )
 

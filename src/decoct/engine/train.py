@@ -15,6 +15,7 @@ from decoct.core.kinds import Progress, silent
 from decoct.core.seeds import seed as derive
 from decoct.data.augment import crop_boxes, cutmix, gather_crops, resized_crop
 from decoct.engine.recipe import Recipe
+from decoct.nets.layout import as_input, laid_out, layout
 
 AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
 
@@ -80,9 +81,9 @@ def train(
     if recipe.loss != "ce" and not teachers:
         raise DecoctError(f"the loss '{recipe.loss}' needs at least one label teacher")
     for net in (student, *teachers):
-        net.eval().to(memory_format=layout(net, precision))  # type: ignore[call-overload]
+        laid_out(net.eval())
     student.to(device).train()
-    shape = layout(student, precision)
+    shape = layout(student)
     forward = torch.compile(student, dynamic=False) if compiled else student
     optimiser = _optimiser(student, recipe)
     average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
@@ -145,12 +146,12 @@ def objective(logits: Tensor, labels: Tensor, weights: Tensor | None, teacher: T
     return each.mean() if weights is None else (each * weights).sum() / weights.sum()
 
 
-def order(images: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Batches of row numbers, epoch after epoch without end; a last batch of one image is left out."""
+def order(images: int, batch: int, seed: int, drop_single: bool = True) -> Iterator[Tensor]:
+    """Batches of row numbers, epoch after epoch without end, with or without a last batch of one image."""
     generator = Generator().manual_seed(derive(seed, "order"))
     while True:
         for rows in torch.randperm(images, generator=generator).split(batch):
-            if len(rows) > 1 or images == 1 or batch == 1:
+            if len(rows) > 1 or not drop_single or images == 1 or batch == 1:
                 yield rows
 
 
@@ -174,7 +175,7 @@ def _batches(
     scale = 255.0 if images.dtype == torch.uint8 else 1.0
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * scale
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * scale
-    rows_of = islice(order(len(images), recipe.batch, seed), recipe.steps)
+    rows_of = islice(order(len(images), recipe.batch, seed, recipe.drop_single), recipe.steps)
     ahead = max(1, AHEAD // recipe.batch)
     while chunk := list(islice(rows_of, ahead)):
         sizes, rows = [len(r) for r in chunk], torch.cat(chunk).to(device)
@@ -205,18 +206,10 @@ def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float3
         DecoctError: a teacher's logits are not finite.
     """
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        layouts = [layout(teacher, precision) for teacher in teachers]
-        each = [net(x.contiguous(memory_format=shape)).float() for net, shape in zip(teachers, layouts, strict=True)]
-    logits = torch.stack(each).mean(0)
+        logits = torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
     if not logits.isfinite().all():
         raise DecoctError("a label teacher gives logits that are not finite")
     return logits
-
-
-def layout(net: nn.Module, precision: str) -> torch.memory_format:
-    """Channels last for nets with batch norm in bfloat16, where it doubles the speed; with group norm it halves it."""
-    normed = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
-    return torch.channels_last if precision == "bfloat16" and normed else torch.contiguous_format
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class DC(TrainProtocol):
     def recipe(self, task: Task) -> Recipe:
         """The same numbers at every size and resolution."""
         epochs = self.full_epochs if task.ceiling else self.epochs
-        an_epoch = epoch_steps(task.images, min(self.batch, task.images))
+        an_epoch = epoch_steps(task.images, min(self.batch, task.images), task.batch_norm)
         return Recipe(
             steps=an_epoch * epochs,
             batch=min(self.batch, task.images),
@@ -33,4 +33,5 @@ class DC(TrainProtocol):
             decay_all=True,
             schedule="drop",
             drop_at=an_epoch * (epochs // 2 + 1),
+            drop_single=task.batch_norm,
         )

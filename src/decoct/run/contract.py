@@ -173,5 +173,3 @@ def _same(a: Condensed, b: Condensed) -> bool:
 
     names = ("labels", "indices", "images", "soft_labels", "weights")
     return all(equal(getattr(a, name), getattr(b, name)) for name in names)
-
-

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from pathlib import Path
 
+from decoct.core.errors import DecoctError
 from decoct.run.execute import execute
 from decoct.run.jobs import Job
 from decoct.run.store import Store
 
 OnDone = Callable[[Job, BaseException | None], None]
+LONGEST = 500  # characters of a failure that are kept
 
 
 def ignore(job: Job, error: BaseException | None) -> None:
@@ -49,65 +52,93 @@ class Driver:
         todo = self.missing(jobs)
         graph = TopologicalSorter({key: [i for i in job.inputs.values() if i in todo] for key, job in todo.items()})
         graph.prepare()
-        ready: deque[str] = deque()
+        ready = deque(graph.get_ready())
         suspects: deque[str] = deque()  # were running when a pool broke; one of them broke it
-        executor = self.pool(self.workers)
+        while ready or suspects:
+            if ready:
+                suspects += self._drain(todo, graph, ready, self.workers, graph.get_ready)
+                continue
+            key = suspects.popleft()  # suspects run last, each in a pool of its own, so that the culprit fails alone
+            if self._drain(todo, graph, deque([key]), 1, tuple):
+                died = DecoctError("its worker process died, twice; it may need more memory than there is")
+                self._finish(todo[key], died)
+            ready.extend(graph.get_ready())
+        return self.failed
+
+    def _drain(
+        self,
+        todo: dict[str, Job],
+        graph: "TopologicalSorter[str]",
+        ready: deque[str],
+        workers: int,
+        more: Callable[[], Iterable[str]],
+    ) -> list[str]:
+        """Run what is ready, and what ``more`` gives after each job, until all is done or the pool breaks.
+
+        Returns:
+            What ran when the pool broke; nothing if it did not.
+        """
+        executor = self.pool(workers)
         running: dict[Future[None], str] = {}
+        suspects: list[str] = []
         try:
-            while True:
-                ready.extend(graph.get_ready())
-                while ready and len(running) < self.workers + 1:  # one more waits, so that no worker idles
+            while running or (ready and not suspects):
+                while ready and not suspects and len(running) <= workers:  # one waits, so that no worker idles
                     key = ready.popleft()
                     running[self._submit(executor, todo[key])] = key
-                if not running:
-                    break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key = running.pop(future)
-                    error = future.exception()
+                    key, error = running.pop(future), future.exception()
                     if isinstance(error, BrokenExecutor):
                         suspects.append(key)
-                    elif self._finish(todo[key], error):
+                        continue
+                    self._finish(todo[key], error)
+                    if error is None:
                         graph.done(key)
-                if suspects and not running:
-                    executor.shutdown(wait=False, cancel_futures=True)
-                    executor = self.pool(self.workers)
-                if suspects and not running and not ready and not graph.get_ready():
-                    self._one_by_one(todo, graph, suspects)
+                        ready.extend(more())
         except BaseException:
             _abandon(executor)
             raise
         executor.shutdown()
-        return self.failed
-
-    def _one_by_one(self, todo: dict[str, Job], graph: "TopologicalSorter[str]", suspects: deque[str]) -> None:
-        """Run suspects last, each in a pool of its own, so that the one that breaks pools fails alone."""
-        while suspects:
-            job = todo[suspects.popleft()]
-            executor = self.pool(1)
-            error = self._submit(executor, job).exception()
-            executor.shutdown()
-            if isinstance(error, BrokenExecutor):
-                error = RuntimeError("its worker process died twice; it may need more memory than there is")
-            if self._finish(job, error):
-                graph.done(job.key)
+        return suspects
 
     def _submit(self, executor: Executor, job: Job) -> "Future[None]":
         try:
-            return executor.submit(execute, self.store.root, job, self.device)
+            return executor.submit(attempt, self.store.root, job, self.device)
         except BrokenExecutor as error:  # broke between two calls: as if the job had been running
             future: Future[None] = Future()
             future.set_exception(error)
             return future
 
-    def _finish(self, job: Job, error: BaseException | None) -> bool:
+    def _finish(self, job: Job, error: BaseException | None) -> None:
         if error is not None:
             self.failed[job.key] = error
         self.on_done(job, error)
-        return error is None
+
+
+def attempt(root: Path, job: Job, device: str) -> None:
+    """Execute a job, as an executor calls it.
+
+    Raises:
+        DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
+            back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
+    """
+    try:
+        execute(root, job, device)
+    except (Exception, SystemExit) as error:
+        raise DecoctError(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what went wrong."""
+    said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if not isinstance(error, DecoctError):
+        said = f"{type(error).__name__}: {said}".removesuffix(": ")
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"
 
 
 def _abandon(executor: Executor) -> None:
     """Stop at once: no job is waited for, and a half-written cell is swept next time."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())  # shutdown forgets them
     executor.shutdown(wait=False, cancel_futures=True)
-    for process in list((getattr(executor, "_processes", None) or {}).values()):
+    for process in processes:
         process.terminate()

@@ -71,16 +71,26 @@ def execute(root: Path, job: Job, device: str = "cpu", progress: Progress = sile
     store = Store(root)
     if store.has(job.kind, job.key):
         return
-    compute = job.keyed["compute"]
     keep_memory()
-    torch.set_num_threads(compute["threads"])
-    with threadpool_limits(compute["threads"]), store.writing(job.kind, job.key) as folder:
+    with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
         cell = Cell(job, store, folder, open_dataset(Path(job.data)), device, progress)
         WORK[job.kind](cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Compute with so many threads in the block, on a CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        with threadpool_limits(number):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _reset_peak() -> None:
@@ -112,5 +122,3 @@ def _processor() -> str:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import Any
 
 KEPT = 2**31 - 1  # bytes below which freed memory stays with the process
@@ -36,7 +36,20 @@ def process_pool(workers: int, threads: int = 1) -> ProcessPoolExecutor:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)  # read by the children when they import numpy and torch
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
+    resource_tracker.ensure_running()  # it would unblock Ctrl-C where Pool has it blocked
+    return Pool(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
+
+
+class Pool(ProcessPoolExecutor):
+    """A process pool whose workers are born with Ctrl-C blocked, so that none dies of it before it can ignore it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As of any executor; a worker that is needed for it starts here."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def keep_memory() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
+from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser, Features, Metric, Need, Teacher, TrainProtocol
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
@@ -42,11 +43,19 @@ class Planner:
     plugins: tuple[str, ...] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for net in self.teachings:
+            if net != "teacher":
+                zoo.check_name(net)
+
     def teacher(self, net: str) -> Job:
         """Train or load a teacher."""
-        net = zoo.resolve(net, self.data.size)
+        default = zoo.resolve("teacher", self.data.size)
+        net = default if net == "teacher" else net
         zoo.check_name(net)
         spec = self.teachings.get(net) or Teach(net=net)
+        if net == default and "teacher" in self.teachings:
+            spec = self.teachings["teacher"].model_copy(update={"net": net})
         return self._add("teacher", spec, {"seed": self._seed("teacher", net)}, {}, {"net": net})
 
     def features(self, extractor: str) -> Job:
@@ -105,7 +114,7 @@ class Planner:
         if isinstance(need, Features):
             features = self.features(need.extractor)
             return {f"features:{features.labels['extractor']}": features.key}
-        raise TypeError(f"nobody supplies the need {need!r}")
+        raise UsageError(f"nobody supplies the need {need!r}: a method may need a Teacher or Features")
 
     def _seed(self, *names: str | int) -> int:
         return seed(self.seed, self.data.digest, *names)

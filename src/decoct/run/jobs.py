@@ -35,6 +35,11 @@ class Job(Record):
         """Digest of what the job does and of the keys of its inputs."""
         return digest({"kind": self.kind, "keyed": self.keyed, "inputs": self.inputs})
 
+    def __str__(self) -> str:
+        return " · ".join(
+            [self.kind, *(f"{name.replace('_replicate', '')} {value}" for name, value in self.labels.items())]
+        )
+
     def role(self, prefix: str) -> dict[str, str]:
         """Inputs of a role by what stands behind its colon: ``role("teacher")`` gives net -> key."""
         start = f"{prefix}:"

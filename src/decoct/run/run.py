@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import decoct
-from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
-from decoct.core.record import read_json, write_json
+from decoct.core.record import write_json
 from decoct.data.dataset import Dataset, load_data
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.executors import Inline, process_pool
@@ -27,6 +26,7 @@ def run(
     *,
     workers: int = 1,
     device: str = "cpu",
+    on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
     on_done: OnDone = ignore,
     progress: Progress = silent,
@@ -38,6 +38,7 @@ def run(
         out: folder of the run; started again, it resumes.
         workers: jobs at once; one runs in this process.
         device: where each job computes.
+        on_data: called once with the data set.
         on_plan: called once with (jobs to do, jobs in all).
         on_done: called after every job that was run.
         progress: of reading the data.
@@ -46,9 +47,11 @@ def run(
         Messages of the jobs that failed, by key.
 
     Raises:
-        DecoctError: the data cannot be read, a class is smaller than a budget, or ``out`` holds another study's run.
+        UsageError: an unknown net.
+        DecoctError: the data cannot be read, or a class is smaller than a budget.
     """
     data = load_data(study.data, plugins=study.plugins, progress=progress)
+    on_data(data)
     jobs = plan(study, data)
     store = Store(out / "store")
     store.root.mkdir(parents=True, exist_ok=True)
@@ -60,14 +63,9 @@ def run(
 
     driver = Driver(store, pool, workers, device, on_done)
     on_plan(len(driver.missing(jobs)), len(jobs))
-    failures = {key: describe(error) for key, error in driver.run(jobs).items()}
+    failures = {key: str(error) for key, error in driver.run(jobs).items()}
     _write(out, study, data, jobs, failures)
     return failures
-
-
-def describe(error: BaseException) -> str:
-    """One line that says what went wrong."""
-    return str(error) if isinstance(error, DecoctError) else f"{type(error).__name__}: {error}"
 
 
 def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: dict[str, str]) -> None:
@@ -97,6 +95,7 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
             "images": {name: len(getattr(data, name)) for name in ("train", "val", "test")},
             "shape": list(data.shape),
             "flip": data.flip,
+            "skipped": list(data.skipped),
         },
         "methods": methods,
         "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
@@ -105,8 +104,3 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
     temporary = out / f".{MANIFEST}.{os.getpid()}"
     write_json(temporary, manifest)
     temporary.replace(out / MANIFEST)
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds a run, finished or not."""
-    return (folder / MANIFEST).is_file() and "jobs" in read_json(folder / MANIFEST)

@@ -30,7 +30,11 @@ class Store:
 
     @contextmanager
     def writing(self, kind: str, key: str) -> Iterator[Path]:
-        """A temporary folder that becomes the cell when the block ends without an error; ``cell.json`` must be in it."""
+        """A temporary folder that becomes the cell when the block ends without an error.
+
+        Raises:
+            RuntimeError: the block left no ``cell.json`` in it.
+        """
         target = self.path(kind, key)
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = self.root / f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -43,6 +47,8 @@ class Store:
                 if file.is_file():
                     _sync(file)
             _sync(folder)
+            if target.exists() and not complete(target):
+                shutil.rmtree(target)  # somebody took files out of it
             try:
                 folder.rename(target)
             except OSError:
@@ -54,10 +60,29 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes of this machine left half-written."""
-        for folder in self.root.glob(".tmp-*"):
-            pid = int(folder.name.split("-")[1])
-            if not _alive(pid):
+        for folder in self.root.glob(".tmp-*-*"):
+            pid = folder.name.split("-")[1]
+            if pid.isdecimal() and not _alive(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
+
+    What was at ``target`` is replaced then, and is as it was before if the block raises.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".tmp-{target.name}-{uuid.uuid4().hex[:8]}")
+    old = scratch.with_name(f"{scratch.name}-old")
+    try:
+        yield scratch
+        if target.exists():
+            target.rename(old)
+        scratch.rename(target)
+    finally:
+        for path in (scratch, old):
+            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

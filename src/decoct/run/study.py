@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.kinds import Condenser, Features, Metric, Teacher, TrainProtocol
 from decoct.core.spec import build, parse
+from decoct.data.dataset import parse_source
 from decoct.engine.teachers import Teach
+from decoct.nets import zoo
 
 
 class Part(BaseModel):
@@ -95,7 +97,7 @@ class Study(Part):
         table = _anchored(dict(table), folder)
         study = build(cls, table, where)
         try:
-            study.methods(), study.recipes(), study.measures(), study.teachings()
+            study.check()
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
         return study
@@ -107,6 +109,18 @@ class Study(Part):
         Its recipe is 500 steps, for demonstration on a laptop; it is no paper's.
         """
         return cls.from_toml(Path(__file__).with_name("digits.toml"))
+
+    def check(self) -> None:
+        """Raise a UsageError at the first name, field or checkpoint that nobody knows; the data is not read."""
+        parse_source(self.data, self.plugins)
+        self.measures()
+        nets = {*self.students, *self.metrics.extractors, *self.teachings()}
+        nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
+        for need in (need for method in self.methods().values() for need in method.needs()):
+            nets |= {need.net} if isinstance(need, Teacher) else set()
+            nets |= {need.extractor} if isinstance(need, Features) else set()
+        for net in sorted(nets - {"teacher"}):
+            zoo.check_name(net)
 
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""
@@ -145,15 +159,21 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The table with paths relative to the study's folder made absolute."""
 
     def absolute(path: Any) -> Any:
-        return str((folder / path).resolve()) if isinstance(path, str) else path
+        return str((folder / Path(path).expanduser()).resolve()) if isinstance(path, str) else path
+
+    def at(entry: Any, key: str) -> Any:
+        return entry | {key: absolute(entry[key])} if isinstance(entry, dict) and entry.get(key) else entry
+
+    def source(word: Any) -> Any:
+        name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
+        return f"{name}:{absolute(path)}" if colon else word
 
     if isinstance(table.get("plugins"), list):
-        table["plugins"] = [absolute(p) for p in table["plugins"]]
-    if isinstance(table.get("data"), dict) and "path" in table["data"]:
-        table["data"] = table["data"] | {"path": absolute(table["data"]["path"])}
+        table["plugins"] = [absolute(path) for path in table["plugins"]]
     if isinstance(table.get("teachers"), list):
-        table["teachers"] = [
-            t | {"checkpoint": absolute(t["checkpoint"])} if isinstance(t, dict) and t.get("checkpoint") else t
-            for t in table["teachers"]
-        ]
+        table["teachers"] = [at(teacher, "checkpoint") for teacher in table["teachers"]]
+    if isinstance(data := table.get("data"), dict):
+        table["data"] = at(data, "path") | ({"name": source(data["name"])} if "name" in data else {})
+    elif data is not None:
+        table["data"] = source(data)
     return table

@@ -23,6 +23,7 @@ from decoct.engine.teachers import Teach, teach
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.features import logits, penultimate
+from decoct.nets.layout import has_batch_norm, laid_out
 from decoct.run.execute import Cell
 from decoct.run.pictures import grid
 
@@ -59,7 +60,7 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     """A stored teacher: eval mode, frozen, on ``device``."""
     net = zoo.build(read_json(folder / TEACHER)["net"], data.shape[0], len(data.class_names), data.size, seed=0)
     net.load_state_dict(load_file(folder / WEIGHTS))
-    return net.to(device).eval().requires_grad_(False)
+    return laid_out(net.to(device)).eval().requires_grad_(False)
 
 
 def make_features(cell: Cell) -> None:
@@ -111,26 +112,33 @@ def make_condensed(cell: Cell) -> None:
         not_counted=tuple(net for net, known in facts.items() if known["checkpoint"]),
         key=job.key,
     )
-    keep(cell.folder, from_draft(draft, data, provenance), data, draft)
+    made = from_draft(draft, data, provenance)
+    if len(made) != (asked := sum(inputs.quotas())):
+        raise DecoctError(f"{method.name} made {len(made)} images where the budget {budget} gives {asked}")
+    keep(cell.folder, made, data, draft)
 
 
 def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
     """The draft as a set.
 
     Raises:
-        DecoctError: neither indices nor images with labels, or picks outside of the train split.
+        DecoctError: neither indices nor images with labels, picks outside of the train split, or images of another
+            shape than the data's.
     """
-    if draft.indices is None and (draft.images is None or draft.labels is None):
+    picks, images = draft.indices, draft.images
+    if picks is None and (images is None or draft.labels is None):
         raise DecoctError(f"{provenance.method} returned neither indices nor images with labels")
-    if draft.indices is not None and (draft.indices.min() < 0 or draft.indices.max() >= len(data.train)):
+    if picks is not None and ((picks < 0) | (picks >= len(data.train))).any():
         raise DecoctError(f"{provenance.method} picked images that the train split does not have")
-    labels = data.train.labels[draft.indices] if draft.indices is not None else draft.labels
+    if picks is None and images is not None and images.shape[1:] != data.shape:
+        raise DecoctError(f"{provenance.method} made images of shape {images.shape[1:]}; the data's are {data.shape}")
+    labels = data.train.labels[picks] if picks is not None else draft.labels
     return Condensed(
         labels=np.asarray(labels, dtype=np.int64),
         class_names=data.class_names,
         provenance=provenance,
-        indices=draft.indices,
-        images=None if draft.indices is not None else draft.images,
+        indices=picks,
+        images=None if picks is not None else images,
         soft_labels=draft.soft_labels,
         weights=draft.weights,
     )
@@ -161,25 +169,32 @@ def label_bytes(condensed: Condensed) -> int:
     return hard + (0 if condensed.soft_labels is None else condensed.soft_labels.nbytes)
 
 
+def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:
+    """What a student trains on: a set with its pixels, or the whole train split."""
+    whole = data.train if condensed is None else condensed
+    weights = None if condensed is None else condensed.weights
+    return TrainingSet(
+        torch.from_numpy(np.array(whole.images)),
+        torch.from_numpy(np.array(whole.labels)),
+        data.mean,
+        data.std,
+        None if weights is None else torch.from_numpy(weights),
+    )
+
+
 def make_student(cell: Cell) -> None:
     """Train one student and evaluate it once, at its last step, on the test split."""
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     key, compute = job.inputs.get("condensed"), job.keyed["compute"]
     condensed = Condensed.load(cell.input("condense", key)).materialise(data.train.images) if key else None
-    images = data.train.images if condensed is None else condensed.pixels()
-    labels = data.train.labels if condensed is None else condensed.labels
-    given = TrainingSet(
-        torch.from_numpy(np.array(images)),
-        torch.from_numpy(np.array(labels)),
-        data.mean,
-        data.std,
-        None if condensed is None or condensed.weights is None else torch.from_numpy(condensed.weights),
-    )
+    given = training_set(condensed, data)
     teachers = [load_teacher(cell.input("teacher", key), data, cell.device) for key in job.role("teacher").values()]
     classes = len(data.class_names)
     student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
-    recipe = protocol.recipe(Task(len(labels), classes, data.size, data.flip, ceiling=condensed is None))
+    recipe = protocol.recipe(
+        Task(len(given.labels), classes, data.size, data.flip, condensed is None, has_batch_norm(student))
+    )
     with cell.meter():
         done = train(
             student,
@@ -200,7 +215,7 @@ def make_student(cell: Cell) -> None:
         steps=done.steps,
         images_seen=done.images_seen,
         loss=done.loss,
-        label_bytes=len(labels) if condensed is None else label_bytes(condensed),
+        label_bytes=len(given.labels) if condensed is None else label_bytes(condensed),
     )
     write_json(cell.folder / RESULT, result.model_dump(mode="json"))
     np.save(cell.folder / CORRECT, np.packbits(right))

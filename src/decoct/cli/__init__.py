@@ -1,0 +1,48 @@
+"""The command line: one Typer app. What takes long to import is imported by the command that needs it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from decoct import __version__
+from decoct.cli import sets, studies
+from decoct.console import err, guarded, out
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Which small training set should I use, and is distilling one worth it?"""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        err.print(context.get_help(), markup=False)
+        raise typer.Exit(2)
+
+
+for command in (
+    *(studies.run, studies.report),
+    *(sets.condense, sets.train, sets.measure, sets.teach),
+    *(studies.ls, studies.check),
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of ``decoct``."""
+    debug = "--debug" in sys.argv  # wherever it stands
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    with guarded(debug), typer.main.get_command(app).make_context("decoct", arguments, obj=debug) as context:
+        context.command.invoke(context)

@@ -1,0 +1,51 @@
+"""Options that commands share, and what a command makes of them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from decoct.cli import words
+from decoct.console import err
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Data = Annotated[str, typer.Option("--data", help="digits, fashion_mnist, folder:PATH, or a plug-in's source.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
+Plugins = Annotated[
+    list[str] | None, typer.Option("--plugin", help="Python file with further methods; may be repeated.")
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
+Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
+Checkpoints = Annotated[
+    list[str] | None, typer.Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
+]
+
+
+def compute_on(bar: Any, device: str, threads: int, plugins: Sequence[str] = ()) -> Any:
+    """A ``decoct.api.Compute`` that shows each job with a bar."""
+    from decoct.api import Compute
+
+    def watch(job: Any) -> Any:
+        who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
+        return bar(f"{job.kind} {who}".strip())
+
+    return Compute(device=words.device(device), threads=threads, plugins=tuple(plugins), watch=watch)
+
+
+def load(data: str, skip_corrupt: bool, bar: Any, plugins: Sequence[str] = ()) -> Any:
+    """The data set that DATA means."""
+    from decoct.data.dataset import load_data
+
+    config = {"name": data} | ({"skip_corrupt": True} if skip_corrupt else {})
+    loaded = load_data(config, plugins=plugins, progress=bar(f"reading {data}"))
+    tell_skipped(loaded)
+    return loaded
+
+
+def tell_skipped(data: Any) -> None:
+    """Say on stderr which files of a data set were left out."""
+    if data.skipped:
+        few = ", ".join(data.skipped[:3]) + (" …" if len(data.skipped) > 3 else "")
+        images = "1 image that does" if len(data.skipped) == 1 else f"{len(data.skipped)} images that do"
+        err.print(f"left out {images} not decode: {few}", markup=False, soft_wrap=True)

@@ -1,0 +1,165 @@
+"""Commands on one set: condense, train, measure, teach."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from decoct.cli import words
+from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
+from decoct.console import bars, out, say
+from decoct.core.errors import UsageError
+from decoct.core.spec import summary
+from decoct.run.store import whole
+
+
+def condense(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
+    data: Data = "digits",
+    ipc: Annotated[int, typer.Option(min=1, help="Images per class.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the method's draws.")] = 0,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder of the set; default METHOD-ipcN.")] = None,
+    settings: Settings = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    device: Device = "auto",
+    threads: Threads = 1,
+    plugin: Plugins = None,
+    teacher: Checkpoints = None,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Make a small training set. Leaves the set, its pictures in images/CLASS, and picks.csv if it is a selection."""
+    from decoct import api
+
+    target = folder or Path(f"{method}-ipc{ipc}")
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    with bars() as bar:
+        compute = compute_on(bar, device, threads, plugin or ())
+        config = {"name": method, **words.fields(settings)}
+        brought = words.teachers(teacher)
+        loaded = load(data, skip_corrupt, bar, plugin or ())
+        made = api.condense(config, loaded, ipc=ipc, seed=seed, compute=compute, teachers=brought)
+        with whole(target) as scratch:
+            made.save(scratch)
+            made.export(scratch / "images")
+            if made.member:
+                made.write_picks(scratch / "picks.csv", loaded.train.files)
+    assert made.cost is not None
+    facts = {"out": str(target), "method": method, "images": len(made), "classes": len(made.class_names)}
+    facts |= {"seconds": round(made.cost.seconds, 3), "peak_memory": made.cost.peak_memory}
+    if json:
+        say(facts | {"provenance": made.provenance.model_dump(mode="json")})
+    else:
+        took = f"{made.cost.seconds:.1f} s with everything that it needed"
+        out.print(f"{len(made)} images of {len(made.class_names)} classes in {target} ({took})", markup=False)
+
+
+def train(
+    condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
+    data: Data = "digits",
+    protocol: Annotated[str, typer.Option(help="See 'decoct ls protocols'.")] = "erm",
+    student: Annotated[str | None, typer.Option(help="Default: convnet3 up to 64 px, resnet18 above.")] = None,
+    seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
+    settings: Settings = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    plugin: Plugins = None,
+    teacher: Checkpoints = None,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Train students on a set. Gives their accuracy on the test images at the last step; with --json as fractions."""
+    from decoct import api
+
+    with bars() as bar:
+        compute = compute_on(bar, device, threads, plugin or ())
+        config = {"name": protocol, **words.fields(settings)}
+        numbers, brought = words.seeds(seeds), words.teachers(teacher)
+        scores = api.train(
+            condensed,
+            load(data, skip_corrupt, bar, plugin or ()),
+            protocol=config,
+            student=student,
+            seeds=numbers,
+            compute=compute,
+            teachers=brought,
+        )
+    if json:
+        say(scores.to_json())
+        return
+    interval = f" [{100 * scores.ci95[0]:.1f}, {100 * scores.ci95[1]:.1f}]" if scores.ci95 else ""
+    over = f"n = {scores.n} students of one set" if scores.n > 1 else "one student: no interval"
+    out.print(f"{100 * scores.mean:.1f} %{interval} ({over}; {scores.student}, {scores.protocol})", markup=False)
+
+
+def measure(
+    condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
+    data: Data = "digits",
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
+    extractor: Annotated[list[str] | None, typer.Option("--extractor", help="A net; default: the teacher.")] = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    plugin: Plugins = None,
+    teacher: Checkpoints = None,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Measure representativeness, diversity and quality of a set."""
+    from decoct import api
+
+    with bars() as bar:
+        compute = compute_on(bar, device, threads, plugin or ())
+        brought = words.teachers(teacher)
+        rows = api.measure(
+            condensed,
+            load(data, skip_corrupt, bar, plugin or ()),
+            metrics=metric or sorted(summary("metric")),
+            extractors=extractor or ["teacher"],
+            compute=compute,
+            teachers=brought,
+        )
+    if json:
+        say(rows)
+        return
+    columns = ("axis", "metric", "scope", "reference", "extractor")
+    table = Table(*columns, "value", box=None)
+    for row in rows:
+        value = "–" if row["value"] is None else f"{row['value']:.4g}"
+        table.add_row(*(str(row[c]) for c in columns), value)
+    out.print(table)
+
+
+def teach(
+    net: Annotated[
+        str, typer.Argument(metavar="[NET]", help="A net, such as convnet3_bn, resnet18 or any of timm's.")
+    ] = "teacher",
+    data: Data = "digits",
+    checkpoint: Annotated[Path | None, typer.Option("--from", help="Load weights instead of training.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Also copy the weights there.")] = None,
+    settings: Settings = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Train or load a teacher. Its accuracy on held-out images is put on record."""
+    from decoct import api
+    from decoct.core.spec import build
+    from decoct.engine.teachers import Teach
+    from decoct.nets import zoo
+
+    if folder is not None and folder.exists():
+        raise UsageError(f"{folder} exists: choose another --out")
+    with bars() as bar:
+        compute = compute_on(bar, device, threads)
+        fields = words.fields(settings) | ({"checkpoint": str(checkpoint)} if checkpoint else {})
+        loaded = load(data, skip_corrupt, bar)
+        spec = build(Teach, {"net": zoo.resolve(net, loaded.size), **fields}, "teacher")
+        facts = api.teach(spec, loaded, compute=compute, out=folder)
+    if json:
+        say(facts)
+    else:
+        right = f"{100 * facts['val_accuracy']:.1f} % of held-out images"
+        out.print(f"{facts['net']}: {right}, {facts['folder']}", markup=False, soft_wrap=True)

@@ -1,0 +1,145 @@
+"""Commands on whole studies and on what there is to study: run, report, ls, check."""
+
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from decoct.cli import words
+from decoct.cli.options import Device, Json, Plugins, Skip, tell_skipped
+from decoct.console import bars, err, fail, out, say
+from decoct.core.errors import UsageError
+from decoct.core.spec import suggest, summary
+from decoct.run.runs import runs
+
+
+def run(
+    context: typer.Context,
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Run a study and write its report. Started again, it goes on where it stopped."""
+    from decoct.report.page import write_report
+    from decoct.run.execute import cores
+    from decoct.run.run import run as run_study
+    from decoct.run.study import Study
+
+    plan = Study.default() if study is None else Study.from_toml(study)
+    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+    if skip_corrupt:
+        changes["data"] = (plan.data if isinstance(plan.data, dict) else {"name": plan.data}) | {"skip_corrupt": True}
+    plan = plan.model_copy(update=changes)
+    folder = folder or Path("runs") / plan.name
+    device = words.device(device)
+    at_once = workers or (max(1, cores() // plan.threads) if device == "cpu" else 1)
+    done = goal = 0
+    told: set[str] = set()
+    with bars() as bar:
+        step = bar(plan.name)
+
+        def planned(todo: int, total: int) -> None:
+            nonlocal goal
+            goal = todo
+            err.print(f"{plan.name}: {total} jobs, {total - todo} of them in the store", markup=False)
+            step(0, todo)
+
+        def finished(job: Any, error: BaseException | None) -> None:
+            nonlocal done
+            done += 1
+            step(done, goal)
+            if error is not None and str(error) not in told:  # one cause may fail many jobs; the report names all
+                told.add(str(error))
+                err.print(f"failed: {job}: {error}", style="red", markup=False, soft_wrap=True)
+                if context.obj:
+                    traceback.print_exception(error)
+
+        run_study(
+            plan,
+            folder,
+            workers=at_once,
+            device=device,
+            on_data=tell_skipped,
+            on_plan=planned,
+            on_done=finished,
+            progress=bar("reading the data"),
+        )
+    found = write_report(folder)
+    _show(found, json)
+    if found.failures:
+        jobs = "1 job" if len(found.failures) == 1 else f"{len(found.failures)} jobs"
+        fail(f"{jobs} failed; the report shows what is missing\nthe same command tries again", 1)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'decoct run' made.")], json: Json = False
+) -> None:
+    """Write a run's tables and page anew, finished or not."""
+    from decoct.report.page import write_report
+
+    _show(write_report(folder), json)
+
+
+def ls(
+    what: Annotated[
+        str, typer.Argument(metavar="[WHAT]", help="methods, protocols, metrics, data, runs, or all.")
+    ] = "all",
+    folder: Annotated[Path, typer.Option("--in", help="Where runs are looked for.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List methods, protocols, metrics, data and runs."""
+    kinds = {"methods": "condenser", "protocols": "protocol", "metrics": "metric", "data": "source"}
+    if what not in (*kinds, "runs", "all"):
+        raise UsageError(f"cannot list '{what}'.{suggest(what, [*kinds, 'runs', 'all'])}")
+    found: dict[str, dict[str, str]] = {word: summary(kind) for word, kind in kinds.items() if what in (word, "all")}
+    if what in ("runs", "all"):
+        found["runs"] = runs(folder)
+    if json:
+        say(found)
+        return
+    for word, entries in found.items():
+        out.print(word, style="bold")
+        width = max(map(len, entries), default=0)
+        for name, line in entries.items():
+            out.print(f"  {name:{width}}  {line}", markup=False, soft_wrap=True)
+        if not entries:
+            out.print(f"  none in {folder}" if word == "runs" else "  none", markup=False)
+
+
+def check(
+    method: Annotated[str, typer.Argument(metavar="NAME", help="A condenser, built in or a plug-in's.")],
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Run the contract suite on a method. It is a real construction on digits, cut down to seconds."""
+    from decoct.run.contract import check as check_method
+
+    with bars() as bar:
+        findings = check_method(method, tuple(plugin or ()), bar(f"checking {method}"))
+    if json:
+        say([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else "FAIL"
+            style = None if finding.ok else "red"
+            detail = f": {finding.detail}" if finding.detail else ""
+            out.print(f"{mark} {finding.rule}{detail}", style=style, markup=False, soft_wrap=True)
+    if broken := [f for f in findings if not f.ok]:
+        fail(f"{method} breaks {len(broken)} of {len(findings)} rules", 1)
+
+
+def _show(found: Any, json: bool) -> None:
+    if json:
+        say(found.to_json())
+    else:
+        from decoct.report.terminal import render
+
+        out.print(render(found))
+        out.print(f"\n{found.page}", markup=False, soft_wrap=True)

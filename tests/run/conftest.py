@@ -1,0 +1,285 @@
+"""One tiny study, run once for all tests of the run layer, and plug-ins that misbehave."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from decoct.data.dataset import load_data
+from decoct.report.page import write_report
+from decoct.run.run import run
+from decoct.run.study import Study
+
+TINY = """
+    name = "tiny"
+    students = ["convnet1_w8"]
+    budgets = [{ipc = 1}]
+    replicates = {condense = 2}
+    condensers = ["random", "herding", {name = "rded", candidates = 10}, {name = "sre2l", iterations = 5}]
+    protocols = [{name = "erm", steps = 5}, {name = "multi_teacher", steps = 5}]
+    teachers = [
+      {net = "convnet3_bn", epochs = 1},
+      {net = "resnet10t", epochs = 1},
+      {net = "test_resnet", epochs = 1},
+      {net = "mobilenetv3_small_050", epochs = 1},
+    ]
+"""
+
+BAD = '''
+    """Condensers that each break something."""
+
+    import os
+    import sys
+    from typing import ClassVar
+
+    import numpy as np
+
+    from decoct.core.kinds import Condenser, Draft
+
+
+    class Misfortune(Exception):
+        """Cannot be unpickled: it needs two arguments, and passes on one."""
+
+        def __init__(self, what, why):
+            super().__init__(f"{what}: {why}")
+
+
+    def picks(inputs, rng=None):
+        rng = rng or np.random.default_rng(inputs.seed)
+        return np.concatenate([rng.permutation(m)[:q] for m, q in zip(inputs.members(), inputs.quotas())])
+
+
+    def images(inputs, shape):
+        labels = np.repeat(np.arange(len(inputs.quotas())), inputs.quotas())
+        rng = np.random.default_rng(inputs.seed)
+        return Draft.synthesised(rng.random((len(labels), *shape), dtype=np.float32), labels)
+
+
+    class Good(Condenser):
+        """Keeps every rule."""
+
+        family: ClassVar = "coreset"
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs))
+
+
+    class Raises(Good):
+        """Raises an error of two lines."""
+
+        name: ClassVar = "raises"
+
+        def __call__(self, inputs):
+            raise ValueError("no luck\\ntoday")
+
+
+    class Own(Good):
+        """Raises an error of its own class."""
+
+        name: ClassVar = "own"
+
+        def __call__(self, inputs):
+            raise Misfortune("rain", "clouds")
+
+
+    class Leaves(Good):
+        """Leaves the program."""
+
+        name: ClassVar = "leaves"
+
+        def __call__(self, inputs):
+            sys.exit(3)
+
+
+    class Dies(Good):
+        """Takes its process down."""
+
+        name: ClassVar = "dies"
+
+        def __call__(self, inputs):
+            os._exit(1)
+
+
+    class NotFinite(Good):
+        """Makes images of NaN."""
+
+        name: ClassVar = "not_finite"
+        family: ClassVar = "distillation"
+
+        def __call__(self, inputs):
+            draft = images(inputs, inputs.data.shape)
+            draft.images[0] = np.nan
+            return draft
+
+
+    class WrongShape(Good):
+        """Makes images of another size."""
+
+        name: ClassVar = "wrong_shape"
+        family: ClassVar = "distillation"
+
+        def __call__(self, inputs):
+            return images(inputs, (1, 9, 9))
+
+
+    class TooMany(Good):
+        """Takes more than the budget."""
+
+        name: ClassVar = "too_many"
+
+        def __call__(self, inputs):
+            return Draft.selected(np.arange(len(inputs.quotas()) * 5))
+
+
+    class NoSuchImage(Good):
+        """Picks behind the end."""
+
+        name: ClassVar = "no_such_image"
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs) + len(inputs.data.train))
+
+
+    class Unbalanced(Good):
+        """Gives one class an image of another's."""
+
+        name: ClassVar = "unbalanced"
+
+        def __call__(self, inputs):
+            chosen = picks(inputs)
+            chosen[0] = inputs.members()[1][-1]
+            return Draft.selected(chosen)
+
+
+    class Twice(Good):
+        """Picks one image twice."""
+
+        name: ClassVar = "twice"
+
+        def __call__(self, inputs):
+            chosen = picks(inputs)
+            chosen[1] = chosen[0]
+            return Draft.selected(chosen)
+
+
+    class IgnoresTheSeed(Good):
+        """Says that it is stochastic, and is not."""
+
+        name: ClassVar = "ignores_the_seed"
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs, np.random.default_rng(0)))
+
+
+    class UsesTheSeed(Good):
+        """Says that it is deterministic, and is not."""
+
+        name: ClassVar = "uses_the_seed"
+        stochastic: ClassVar = False
+
+
+    class HiddenDraws(Good):
+        """Draws from what no seed decides."""
+
+        name: ClassVar = "hidden_draws"
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs, np.random.default_rng()))
+
+
+    class NoFamily(Condenser):
+        name: ClassVar = "no_family"
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs))
+'''
+
+
+@pytest.fixture(scope="session")
+def tiny_toml(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(textwrap.dedent(TINY), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_toml):
+    return Study.from_toml(tiny_toml)
+
+
+@pytest.fixture(scope="session")
+def digits(decoct_store):
+    return load_data("digits")
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, tmp_path_factory):
+    """The tiny study, run in this process; tests read it and leave it as it is."""
+    out = tmp_path_factory.mktemp("finished")
+    assert run(tiny, out) == {}
+    write_report(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def bad(tmp_path_factory):
+    """The file of the condensers above."""
+    path = tmp_path_factory.mktemp("plugins") / "good.py"
+    path.write_text(textwrap.dedent(BAD).lstrip(), "utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def study_of(bad):
+    """A study of some condensers without teachers, metrics or ceiling: a job a set and a job a student."""
+
+    def make(*condensers, replicates=1, **more):
+        table = {
+            "name": "small",
+            "students": ["convnet1_w8"],
+            "budgets": [{"ipc": 1}],
+            "replicates": {"condense": replicates},
+            "condensers": list(condensers),
+            "protocols": [{"name": "erm", "steps": 2}],
+            "metrics": {"names": []},
+            "ceiling": False,
+            "plugins": [bad],
+        }
+        return Study.from_dict(table | more)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """Every file of a store by its path, but for what was measured rather than computed."""
+
+    def read(store: Path):
+        files = (file for file in store.rglob("*") if file.is_file() and file.name != "measured.json")
+        return {str(file.relative_to(store)): file.read_bytes() for file in files}
+
+    return read
+
+
+@pytest.fixture
+def start():
+    """``python -m decoct`` in a session of its own, killed at the end if it still runs."""
+    started = []
+
+    def begin(*words):
+        command = [sys.executable, "-m", "decoct", *map(str, words)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

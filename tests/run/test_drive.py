@@ -1,0 +1,243 @@
+"""The driver on graphs that nobody chose, with executors that break; then real jobs in real processes."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import CELL
+from decoct.run import drive
+from decoct.run.drive import LONGEST, Driver, describe
+from decoct.run.executors import Inline, process_pool
+from decoct.run.graph import plan
+from decoct.run.jobs import Job
+from decoct.run.run import run
+from decoct.run.store import Store
+
+
+class Fragile(Executor):
+    """Runs what is submitted when it is waited for; dies, with all that waits, of a job in ``killers``."""
+
+    def __init__(self, killers: set[str]) -> None:
+        self.killers, self.waiting, self.broken = killers, [], False
+
+    def submit(self, fn, /, *args):
+        if self.broken:
+            raise BrokenProcessPool("broken")
+        future = Future()
+        self.waiting.append((future, fn, args))
+        return future
+
+    def advance(self):
+        future, fn, args = self.waiting.pop(0)
+        if args[1].key in self.killers:
+            self.broken = True
+            for other in (future, *(f for f, _, _ in self.waiting)):
+                other.set_exception(BrokenProcessPool("a worker died"))
+            self.waiting.clear()
+            return
+        try:
+            future.set_result(fn(*args))
+        except Exception as error:
+            future.set_exception(error)
+
+
+def node(number: int, inputs: list[str]) -> Job:
+    return Job(
+        kind="train", keyed={"n": number}, inputs={str(i): key for i, key in enumerate(inputs)}, config={}, data=""
+    )
+
+
+@st.composite
+def graphs(draw):
+    jobs = []
+    for number in range(draw(st.integers(1, 12))):
+        before = st.lists(st.sampled_from([job.key for job in jobs]), unique=True, max_size=3) if jobs else st.just([])
+        jobs.append(node(number, draw(before)))
+    fates = draw(st.lists(st.sampled_from(["fine"] * 4 + ["fails", "kills", "there"]), min_size=12, max_size=12))
+    return jobs, {job.key: fate for job, fate in zip(jobs, fates, strict=False)}
+
+
+@given(graph=graphs(), workers=st.integers(1, 3))
+@settings(max_examples=75, deadline=None)
+def test_everything_runs_that_can_whatever_fails_and_breaks(graph, workers, tmp_path_factory):
+    jobs, fates = graph
+    store = Store(tmp_path_factory.mktemp("store"))
+    ran, told = [], {}
+    pools: list[Fragile] = []
+
+    def make(job):
+        with store.writing(job.kind, job.key) as folder:
+            (folder / CELL).write_text("{}")
+
+    def execute(root, job, device):
+        assert all(store.has("train", key) for key in job.inputs.values())
+        ran.append(job.key)
+        if fates[job.key] == "fails":
+            raise ValueError("no")
+        make(job)
+
+    def wait(running, return_when):
+        pools[-1].advance()
+        done = {future for future in running if future.done()}
+        return type("Waited", (), {"done": done})
+
+    def pool(size):
+        pools.append(Fragile({key for key, fate in fates.items() if fate == "kills"}))
+        return pools[-1]
+
+    for job in jobs:
+        if fates[job.key] == "there":
+            make(job)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drive, "execute", execute)
+        patch.setattr(drive, "wait", wait)
+        driver = Driver(store, pool, workers, on_done=lambda job, error: told.update({job.key: error}))
+        failed = driver.run(jobs)
+
+    doable: dict[str, bool] = {}
+    for job in jobs:
+        free = all(doable[key] for key in job.inputs.values())
+        doable[job.key] = fates[job.key] == "there" or (free and fates[job.key] == "fine")
+    due = [j for j in jobs if fates[j.key] != "there" and all(doable[key] for key in j.inputs.values())]
+    assert {job.key for job in jobs if store.has("train", job.key)} == {key for key, done in doable.items() if done}
+    assert set(failed) == {job.key for job in due if fates[job.key] in ("fails", "kills")}
+    assert told.keys() == {job.key for job in due}
+    assert {key for key, error in told.items() if error} == set(failed)
+    assert sorted(ran) == sorted(job.key for job in due if fates[job.key] != "kills")
+
+
+def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
+    seen = []
+
+    class Counting(Fragile):
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            seen.append(len(self.waiting))
+            return future
+
+    pool = Counting(set())
+
+    def wait(running, return_when):
+        pool.advance()
+        return type("Waited", (), {"done": {future for future in running if future.done()}})
+
+    class Nothing(Store):
+        def has(self, kind, key):
+            return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drive, "execute", lambda *args: None)
+        patch.setattr(drive, "wait", wait)
+        Driver(Nothing("none"), lambda size: pool, workers=2).run([node(n, []) for n in range(8)])
+    assert max(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DecoctError("one\ntwo"), "one; two"),
+        (ValueError("bad"), "ValueError: bad"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("first\n\n  second  \n"), "RuntimeError: first; second"),
+    ],
+)
+def test_a_failure_is_told_in_one_line(error, line):
+    assert describe(error) == line
+
+
+def test_a_failure_that_says_too_much_is_cut():
+    assert len(describe(ValueError("x" * 10_000))) == LONGEST + len(" …")
+
+
+def runner(store: Store, workers: int = 1) -> Callable[..., Driver]:
+    return Driver(store, lambda size: Inline() if workers == 1 else process_pool(size), workers)
+
+
+def test_what_a_plug_in_breaks_fails_alone(study_of, tmp_path):
+    names = ["raises", "own", "leaves", "not_finite", "wrong_shape", "too_many", "no_such_image"]
+    failures = run(study_of("random", *names), tmp_path / "out")
+    store = Store(tmp_path / "out" / "store")
+    messages = sorted(failures.values())
+    assert messages == sorted(
+        [
+            "ValueError: no luck; today",
+            "Misfortune: rain: clouds",
+            "SystemExit: 3",
+            "the images hold values that are not finite",
+            "wrong_shape made images of shape (1, 9, 9); the data's are (1, 8, 8)",
+            "too_many made 50 images where the budget ipc=1 gives 10",
+            "no_such_image picked images that the train split does not have",
+        ]
+    )
+    assert [len(list(store.root.glob(f"{kind}/*/*"))) for kind in ("condense", "train")] == [1, 1]
+    assert list(store.root.glob(".tmp-*")) == []
+
+
+def test_a_loss_that_is_not_finite_fails_alone(study_of, tmp_path):
+    study = study_of("random", protocols=[{"name": "erm", "steps": 2}, {"name": "dc", "epochs": 5, "lr": 1e30}])
+    (message,) = run(study, tmp_path).values()
+    assert "not finite" in message
+    assert "lower lr" in message
+    assert len(list((tmp_path / "store" / "train").glob("*/*"))) == 1
+
+
+def test_what_is_in_the_store_is_not_run_again(study_of, digits, tmp_path):
+    store = Store(tmp_path)
+    first, all_jobs = plan(study_of("random"), digits), plan(study_of("random", "good"), digits)
+    assert runner(store).run(first) == {}
+    ran = []
+    driver = runner(store)
+    driver.on_done = lambda job, error: ran.append(job.key)
+    assert driver.run(all_jobs) == {}
+    assert ran == [job.key for job in all_jobs if job.key not in {done.key for done in first}]
+    assert driver.missing(all_jobs) == {}
+
+
+def test_a_failure_is_not_remembered(study_of, digits, tmp_path, monkeypatch):
+    store, jobs = Store(tmp_path), plan(study_of("random"), digits)
+    with monkeypatch.context() as patch:
+        patch.setattr(drive, "execute", lambda *args: 1 / 0)
+        (error,) = runner(store).run(jobs).values()
+    assert str(error) == "ZeroDivisionError: division by zero"
+    assert runner(store).run(jobs) == {}
+    assert all(store.has(job.kind, job.key) for job in jobs)
+
+
+def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(study_of, digits, tmp_path, contents):
+    study = study_of("dies", "own", "random")
+    jobs, told = plan(study, digits), []
+    driver = runner(Store(tmp_path / "pool"), workers=2)
+    driver.on_done = lambda job, error: told.append((job.labels["method"], error is None))
+    messages = {str(error) for error in driver.run(jobs).values()}
+    assert messages == {
+        "its worker process died, twice; it may need more memory than there is",
+        "Misfortune: rain: clouds",
+    }
+    assert sorted(told) == [("dies", False), ("own", False), ("random", True), ("random", True)]
+    alone = Store(tmp_path / "alone")
+    assert runner(alone).run(plan(study_of("random"), digits)) == {}
+    assert contents(tmp_path / "pool") == contents(tmp_path / "alone")
+
+
+def test_ctrl_c_reaches_the_caller_and_leaves_the_store_whole(study_of, digits, tmp_path, monkeypatch):
+    store, jobs, real = Store(tmp_path), plan(study_of("random", replicates=3), digits), drive.execute
+
+    def interrupted(root, job, device):
+        if job.kind == "train":
+            raise KeyboardInterrupt
+        real(root, job, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drive, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            runner(store).run(jobs)
+    made = [job for job in jobs if store.has(job.kind, job.key)]
+    assert 1 <= len(made) < len(jobs)
+    assert all(job.kind == "condense" for job in made)
+    assert runner(store).run(jobs) == {}
+    assert all(store.has(job.kind, job.key) for job in jobs)

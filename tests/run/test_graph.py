@@ -1,0 +1,187 @@
+"""A study becomes jobs: needs first, each once, with keys that only depend on what decides a result."""
+
+from dataclasses import replace
+
+import pytest
+
+from decoct.core.budget import Budget
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Condenser, Need
+from decoct.core.spec import find
+from decoct.engine.teachers import Teach
+from decoct.protocols.erm import ERM
+from decoct.run.graph import Planner, plan
+from decoct.run.study import Study
+
+TABLE = {
+    "name": "t",
+    "students": ["convnet1_w8"],
+    "budgets": [{"ipc": 1}, {"ipc": 2}],
+    "replicates": {"condense": 3, "train": 2},
+    "condensers": ["random", "herding"],
+    "protocols": ["erm", "single_teacher"],
+}
+
+
+@pytest.fixture
+def jobs(digits):
+    def make(data=None, **changes):
+        return plan(Study.from_dict(TABLE | changes), data or digits)
+
+    return make
+
+
+def keys(jobs, kind=None):
+    return [job.key for job in jobs if kind in (None, job.kind)]
+
+
+def of(jobs, **labels):
+    return [job for job in jobs if labels.items() <= job.labels.items()]
+
+
+def test_every_need_is_a_job_before_what_needs_it(jobs):
+    seen = set()
+    for job in jobs():
+        assert set(job.inputs.values()) <= seen
+        seen.add(job.key)
+
+
+def test_no_job_is_there_twice(jobs):
+    found = keys(jobs())
+    assert len(found) == len(set(found))
+
+
+def test_how_many_jobs_there_are(jobs):
+    """Teachers: convnet3_bn and the held-out one. Sets: 2 budgets × (3 random + 1 herding), each measured once.
+
+    Students: 2 budgets × 2 methods × 3 × 2 replicates × 2 protocols, and the ceiling once a protocol.
+    """
+    count = {kind: len(keys(jobs(), kind)) for kind in ("teacher", "features", "condense", "measure", "train")}
+    assert count == {"teacher": 2, "features": 1, "condense": 8, "measure": 8, "train": 48 + 2}
+
+
+def test_a_deterministic_method_has_one_set_which_trains_every_replicates_student(jobs):
+    (made,) = [job for job in of(jobs(), method="herding", budget="ipc=1") if job.kind == "condense"]
+    students = [j for j in of(jobs(), method="herding", budget="ipc=1", protocol="erm") if j.kind == "train"]
+    assert {job.inputs["condensed"] for job in students} == {made.key}
+    pairs = [(job.labels["condense_replicate"], job.labels["train_replicate"]) for job in students]
+    assert sorted(pairs) == [(c, t) for c in range(3) for t in range(2)]
+    assert made.keyed["seed"] is None
+
+
+def test_pairs_pair(jobs):
+    """A student's seed is the same for every method, protocol and budget, and another in every replicate."""
+    by_pair = {}
+    for job in jobs():
+        if job.kind == "train":
+            pair = job.labels["condense_replicate"], job.labels["train_replicate"]
+            by_pair.setdefault(pair, set()).add(job.keyed["seed"])
+    assert all(len(seeds) == 1 for seeds in by_pair.values())
+    assert len(set.union(*by_pair.values())) == len(by_pair) == 6
+
+
+def test_the_ceiling_is_trained_once_per_protocol_and_student(jobs):
+    full = of(jobs(students=["convnet1_w8", "convnet2_w8"]), method="full")
+    assert sorted((job.labels["protocol"], job.labels["student"]) for job in full) == [
+        (protocol, student) for protocol in ("erm", "single_teacher") for student in ("convnet1_w8", "convnet2_w8")
+    ]
+    for job in full:
+        assert (job.labels["budget"], job.labels["condense_replicate"], job.labels["train_replicate"]) == ("all", 0, 0)
+        assert "condensed" not in job.inputs
+    assert of(jobs(ceiling=False), method="full") == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"condensers": ["k_center", "random", "herding"]},
+        {"protocols": ["dc", "erm", "single_teacher"]},
+        {"students": ["convnet2_w8", "convnet1_w8"]},
+        {"budgets": [{"ipc": 3}, {"ipc": 1}, {"ipc": 2}]},
+        {"replicates": {"condense": 4, "train": 3}},
+        {"name": "another", "margin": 0.02},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_adding_to_a_study_moves_no_key(jobs, more):
+    assert set(keys(jobs())) <= set(keys(jobs(**more)))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"threads": 2}, {"precision": "bfloat16"}, {"compile": True}], ids=str)
+def test_seed_and_compute_move_every_key(jobs, change):
+    before, after = keys(jobs()), keys(jobs(**change))
+    assert len(before) == len(after)
+    assert not set(before) & set(after)
+
+
+def test_another_content_moves_every_key_and_another_folder_none(jobs, digits, tmp_path):
+    assert not set(keys(jobs())) & set(keys(jobs(replace(digits, digest="0" * 32))))
+    assert keys(jobs()) == keys(jobs(replace(digits, folder=tmp_path)))
+
+
+def test_a_field_moves_the_keys_of_what_it_decides(jobs):
+    def changed(kind, **change):
+        return set(keys(jobs(), kind)) ^ set(keys(jobs(**change), kind))
+
+    assert not changed("condense", protocols=[{"name": "erm", "lr": 0.1}, "single_teacher"])
+    assert len(changed("train", protocols=[{"name": "erm", "lr": 0.1}, "single_teacher"])) == 2 * (24 + 1)
+    other_herding = {"condensers": ["random", {"name": "herding", "normalise": "unit"}]}
+    assert len(changed("condense", **other_herding)) == 2 * 2
+    assert not changed("teacher", **other_herding)
+    taught = {"teachers": [{"net": "convnet3_bn", "epochs": 1}]}
+    assert len(changed("teacher", **taught)) == 2
+    assert len(changed("features", **taught)) == 2
+
+
+def test_labels_move_no_key_and_stand_in_the_tables(jobs):
+    labelled = jobs(condensers=[{"name": "random", "label": "chance"}, "herding"])
+    assert keys(labelled) == keys(jobs())
+    assert of(labelled, method="chance")
+    assert not of(labelled, method="random")
+
+
+def test_the_teacher_may_be_called_teacher(jobs):
+    by_name = jobs(teachers=[{"net": "convnet3_bn", "epochs": 1}])
+    assert keys(jobs(teachers=[{"net": "teacher", "epochs": 1}])) == keys(by_name)
+    assert keys(by_name) != keys(jobs())
+
+
+def test_a_plug_ins_text_is_keyed_and_its_place_is_not(digits, tmp_path):
+    def keys_of(folder, text):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / "mine.py"
+        file.write_text(text)
+        method = find("condenser", "mine", (str(file),))()
+        planner = Planner(digits, plugins=(str(file),))
+        return planner.condense("mine", method, Budget(ipc=1), 0).key
+
+    text = 'from decoct.core.kinds import Condenser\n\n\nclass Mine(Condenser):\n    """Mine."""\n'
+    assert keys_of("a", text) == keys_of("b", text)
+    assert keys_of("a2", text) != keys_of("c", text + "# changed\n")
+
+
+def test_a_class_that_is_too_small_is_named(digits):
+    with pytest.raises(DecoctError, match=r"class '.*' has 1\d\d training images, fewer than ipc=1000"):
+        plan(Study.from_dict(TABLE | {"budgets": [{"ipc": 1000}]}), digits)
+
+
+def test_what_nobody_can_supply_is_a_usage_error(digits):
+    class Dream(Need):
+        pass
+
+    class Dreamer(Condenser):
+        def needs(self):
+            return (Dream(),)
+
+    with pytest.raises(UsageError, match="Dream"):
+        Planner(digits).condense("dreamer", Dreamer(), Budget(ipc=1), 0)
+
+
+def test_unknown_nets_are_usage_errors_with_a_suggestion(digits):
+    planner = Planner(digits)
+    with pytest.raises(UsageError, match="Did you mean 'convnet3'"):
+        planner.train(("erm", ERM()), "convnt3", None)
+    with pytest.raises(UsageError, match="unknown net 'resnt18'"):
+        planner.features("resnt18")
+    with pytest.raises(UsageError, match="unknown net 'convnt3'"):
+        Planner(digits, teachings={"convnt3": Teach(net="convnt3")})

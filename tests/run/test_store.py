@@ -1,0 +1,147 @@
+"""Present means complete: a cell is there whole or not at all, whatever happens to who writes it."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from decoct.core.record import CELL
+from decoct.run.store import Store, whole
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    return store
+
+
+def leftovers(store):
+    return list(store.root.glob(".tmp-*"))
+
+
+def write(store, key="abcdef", text="1"):
+    with store.writing("train", key) as folder:
+        (folder / "a.txt").write_text(text)
+        (folder / CELL).write_text("{}")
+
+
+def test_a_cell_is_there_once_it_is_written(store):
+    assert not store.has("train", "abcdef")
+    write(store)
+    assert store.has("train", "abcdef")
+    assert (store.root / "train" / "ab" / "abcdef" / "a.txt").read_text() == "1"
+    assert leftovers(store) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_whoever_raises_leaves_no_cell(store, error):
+    with pytest.raises(error), store.writing("train", "abcdef") as folder:
+        (folder / CELL).write_text("{}")
+        raise error
+    assert not store.has("train", "abcdef")
+    assert leftovers(store) == []
+
+
+def test_a_cell_without_its_own_record_is_refused(store):
+    with pytest.raises(RuntimeError, match=CELL), store.writing("train", "abcdef") as folder:
+        (folder / "a.txt").write_text("1")
+    assert not store.has("train", "abcdef")
+
+
+def test_whoever_is_killed_leaves_no_cell_and_what_is_left_is_swept(store):
+    script = f"""
+import sys
+from decoct.run.store import Store
+with Store({str(store.root)!r}).writing("train", "abcdef") as folder:
+    (folder / {CELL!r}).write_text("{{}}")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "writing\n"
+    store.sweep()
+    assert len(leftovers(store)) == 1  # its writer lives
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not store.has("train", "abcdef")
+    assert len(leftovers(store)) == 1
+    store.sweep()
+    assert leftovers(store) == []
+    write(store)
+    assert store.has("train", "abcdef")
+
+
+def test_sweeping_leaves_alone_what_no_writer_left(store):
+    for name in (".tmp-someone-else", ".tmp-x", f".tmp-{os.getpid()}-mine"):
+        (store.root / name).mkdir()
+    store.sweep()
+    assert len(leftovers(store)) == 3
+
+
+def test_of_two_writers_of_one_cell_the_first_to_finish_wins(store):
+    meet = threading.Barrier(2, timeout=10)
+
+    def work(text):
+        with store.writing("train", "abcdef") as folder:
+            (folder / "a.txt").write_text(text)
+            (folder / CELL).write_text("{}")
+            meet.wait()
+
+    threads = [threading.Thread(target=work, args=(text,)) for text in ("1", "2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (store.path("train", "abcdef") / "a.txt").read_text() in ("1", "2")
+    assert leftovers(store) == []
+
+
+def test_a_finished_cell_is_not_replaced(store):
+    write(store, text="first")
+    write(store, text="second")
+    assert (store.path("train", "abcdef") / "a.txt").read_text() == "first"
+
+
+def test_a_cell_that_somebody_took_apart_is_made_anew(store):
+    write(store)
+    (store.path("train", "abcdef") / CELL).unlink()
+    assert not store.has("train", "abcdef")
+    write(store, text="again")
+    assert (store.path("train", "abcdef") / "a.txt").read_text() == "again"
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(store, monkeypatch):
+    write(store, "aaaaaa")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write(store, "bbbbbb")
+    assert store.has("train", "aaaaaa")
+    assert not store.has("train", "bbbbbb")
+    assert leftovers(store) == []
+    write(store, "bbbbbb")
+    assert store.has("train", "bbbbbb")
+
+
+def test_whole_replaces_what_was_there_only_at_the_end(tmp_path):
+    target = tmp_path / "set"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(ValueError), whole(target) as scratch:
+        scratch.mkdir()
+        raise ValueError
+    assert [p.name for p in tmp_path.rglob("*")] == ["set", "old"]
+    with whole(target) as scratch:
+        scratch.mkdir()
+        (scratch / "new").touch()
+        assert (target / "old").exists()
+    assert [p.name for p in tmp_path.rglob("*")] == ["set", "new"]
