@@ -16,7 +16,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, Task, silent
 from decoct.core.record import read_json
 from decoct.core.seeds import seed as derive
-from decoct.core.spec import parse
+from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, default_store, load_data
 from decoct.engine.evaluate import correct
 from decoct.engine.teachers import Teach
@@ -57,9 +57,20 @@ class Compute:
     watch: Watch = field(default=lambda job: silent, repr=False)
 
     def planner(self, data: Dataset, teachings: Mapping[str, Teach] | None = None) -> Planner:
-        """A planner whose teachers and students are those of a study with seed 0."""
+        """A planner whose teachers and students are those of a study with seed 0.
+
+        Raises:
+            UsageError: the teachers are no table of ``Teach`` by net, or a checkpoint is not there.
+        """
+        taught = teachings or {}
+        if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
+            raise UsageError(
+                "teachers is a dict of Teach by net, such as {'convnet3_bn': Teach(net='convnet3_bn', epochs=5)}\n"
+                "which teachers a protocol takes is said in its table: {'name': 'multi_teacher', 'teachers': [...]}"
+            )
         keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
-        return Planner(data, 0, keyed, teachings or {}, self.plugins)
+        pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
+        return Planner(data, 0, keyed, pinned, self.plugins)
 
     def cells(self) -> Store:
         """The store, made if it is not there."""
@@ -133,10 +144,10 @@ def condense(
         UsageError: unknown method or field.
         DecoctError: the data cannot give such a set.
     """
-    data = _loaded(data, compute)
     config = {"name": method} if isinstance(method, str) else dict(method)
     spec = parse("condenser", config | fields, compute.plugins)
-    budget = Budget(ipc=ipc)
+    budget = build(Budget, {"ipc": ipc}, "budget")
+    data = _loaded(data, compute)
     budget.per_class(data.counts(), data.class_names)
     planner = compute.planner(data, teachers)
     made = planner.condense(spec.name, spec, budget, seed)
@@ -173,11 +184,12 @@ def train(
         UsageError: unknown name or field, no seed, or one twice.
         DecoctError: the set does not fit the data, or the training fails.
     """
-    data = _loaded(data, compute)
+    seeds = tuple(int(s) for s in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError("give at least one seed, and each once: equal seeds train equal students")
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
+    data = _loaded(data, compute)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     if student is None:
         student = "convnet3" if data.size <= 64 else "resnet18"
@@ -196,7 +208,7 @@ def train(
         mean=interval.mean,
         ci95=(interval.lo, interval.hi) if len(accuracies) > 1 else None,
         n=len(accuracies),
-        seeds=tuple(seeds),
+        seeds=seeds,
         protocol=spec.name,
         student=student if isinstance(student, str) else _name(student),
         images=len(given),
@@ -223,8 +235,8 @@ def measure(
         UsageError: unknown metric or extractor.
         DecoctError: the set does not fit the data.
     """
-    data = _loaded(data, compute)
     specs = [parse("metric", metric, compute.plugins) for metric in metrics]
+    data = _loaded(data, compute)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
@@ -254,7 +266,7 @@ def teach(
     if out is not None and out.exists():
         raise UsageError(f"{out} exists: choose another folder")
     data = _loaded(data, compute)
-    spec = (Teach(net=net) if isinstance(net, str) else net).pinned()
+    spec = Teach(net=net) if isinstance(net, str) else net
     planner = compute.planner(data, {spec.net: spec})
     job = planner.teacher(spec.net)
     folder = compute.do(planner).path("teacher", job.key)
@@ -289,6 +301,8 @@ def _train_module(
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(start)
             net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
+        if not isinstance(net, nn.Module):
+            raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
         recipe = protocol.recipe(Task(len(condensed), classes, data.size, data.flip, batch_norm=has_batch_norm(net)))
         device, precision = compute.device, compute.precision
         try:

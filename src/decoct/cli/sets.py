@@ -1,16 +1,18 @@
 """Commands on one set: condense, train, measure, teach."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli import words
 from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
 from decoct.console import bars, out, say
 from decoct.core.errors import UsageError
-from decoct.core.spec import summary
+from decoct.core.spec import parse, summary
 from decoct.run.store import whole
 
 
@@ -32,12 +34,15 @@ def condense(
     """Make a small training set. Leaves the set, its pictures in images/CLASS, and picks.csv if it is a selection."""
     from decoct import api
 
+    config = {"name": method, **words.fields(settings)}
+    parse("condenser", config, plugin or ())  # a slip is told before the data are read
     target = folder or Path(f"{method}-ipc{ipc}")
     if target.exists() and not force:
         raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise UsageError(f"--out {target} is where you are, or above it: choose a folder of its own for the set")
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
-        config = {"name": method, **words.fields(settings)}
         brought = words.teachers(teacher)
         loaded = load(data, skip_corrupt, bar, plugin or ())
         made = api.condense(config, loaded, ipc=ipc, seed=seed, compute=compute, teachers=brought)
@@ -72,11 +77,15 @@ def train(
 ) -> None:
     """Train students on a set. Gives their accuracy on the test images at the last step; with --json as fractions."""
     from decoct import api
+    from decoct.nets import zoo
 
+    config, numbers = {"name": protocol, **words.fields(settings)}, words.seeds(seeds)
+    parse("protocol", config, plugin or ())  # a slip is told before the data are read
+    if student is not None:
+        zoo.check_name(student)
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
-        config = {"name": protocol, **words.fields(settings)}
-        numbers, brought = words.seeds(seeds), words.teachers(teacher)
+        brought = words.teachers(teacher)
         scores = api.train(
             condensed,
             load(data, skip_corrupt, bar, plugin or ()),
@@ -109,13 +118,16 @@ def measure(
     """Measure representativeness, diversity and quality of a set."""
     from decoct import api
 
+    metrics = metric or sorted(summary("metric"))
+    for name in metrics:
+        parse("metric", name, plugin or ())  # a slip is told before the data are read
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
         rows = api.measure(
             condensed,
             load(data, skip_corrupt, bar, plugin or ()),
-            metrics=metric or sorted(summary("metric")),
+            metrics=metrics,
             extractors=extractor or ["teacher"],
             compute=compute,
             teachers=brought,
@@ -123,12 +135,22 @@ def measure(
     if json:
         say(rows)
         return
-    columns = ("axis", "metric", "scope", "reference", "extractor")
-    table = Table(*columns, "value", box=None)
-    for row in rows:
-        value = "–" if row["value"] is None else f"{row['value']:.4g}"
-        table.add_row(*(str(row[c]) for c in columns), value)
-    out.print(table)
+    out.print(readings(rows))
+
+
+def readings(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line a reading below its axis; names stay whole however narrow the terminal."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("metric", "scope", "reference", "extractor"):
+        table.add_column(title, overflow="fold", no_wrap=title == "metric")
+    table.add_column("value", justify="right", no_wrap=True)
+    for axis in dict.fromkeys(row["axis"] for row in rows):
+        table.add_row(f"[bold]{axis}[/]")
+        for row in (row for row in rows if row["axis"] == axis):
+            value = "–" if row["value"] is None else f"{row['value']:.4g}"
+            cells = (f"  {row['metric']}", row["scope"], row["reference"], row["extractor"], value)
+            table.add_row(*map(escape, cells))
+    return table
 
 
 def teach(

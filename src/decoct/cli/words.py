@@ -63,7 +63,7 @@ def teachers(pairs: Sequence[str] | None) -> dict[str, Any]:
     """``NET=FILE`` words as teachers that are loaded, by net.
 
     Raises:
-        UsageError: no equals sign, or no such file.
+        UsageError: no equals sign, a net twice, or no such file.
     """
     from decoct.engine.teachers import Teach
 
@@ -72,5 +72,7 @@ def teachers(pairs: Sequence[str] | None) -> dict[str, Any]:
         net, equals, file = pair.partition("=")
         if not equals:
             raise UsageError(f"--teacher takes NET=FILE, not '{pair}'")
+        if net in found:
+            raise UsageError(f"--teacher {net}: given twice")
         found[net] = Teach(net=net, checkpoint=file).pinned()
     return found

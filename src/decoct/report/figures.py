@@ -225,7 +225,7 @@ def _with_ceiling(layout: Figure, summary: Summary, panel: Panel) -> Figure:
             layout.setdefault("shapes", []).extend(
                 [band, {"type": "line", **across, "y0": y, "y1": y, "name": "ceiling"}]
             )
-            spot = {"xref": "paper", "x": 1, "xanchor": "right", "y": ends[0], "yanchor": "top", "showarrow": False}
+            spot = {"xref": "paper", "x": 1, "xanchor": "right", "y": ends[1], "yanchor": "bottom", "showarrow": False}
             note = {**spot, "text": f"full data {wording.percent(a.interval.mean)}", "name": "note"}
             layout.setdefault("annotations", []).append(note)
     return layout
@@ -234,7 +234,7 @@ def _with_ceiling(layout: Figure, summary: Summary, panel: Panel) -> Figure:
 def _layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
     return {
         "height": height,
-        "margin": {"l": 8, "r": 12, "t": 12, "b": 40},
+        "margin": {"l": 8, "r": 12, "t": 22, "b": 40},
         "xaxis": {"fixedrange": True, "automargin": True, **xaxis},
         "yaxis": {"fixedrange": True, **yaxis},
         "showlegend": False,

@@ -1,0 +1,297 @@
+"""condense, train, measure and teach: what they leave, what they print, and how they fail."""
+
+import csv
+import json
+import math
+import os
+import statistics
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from decoct.core.condensed import Condensed
+from decoct.data.dataset import load_data
+
+FAST = ("--set", "steps=5", "--student", "convnet1_w8")
+
+
+def below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_condense_leaves_the_set_its_pictures_and_its_picks(decoct, tmp_path):
+    out, data = tmp_path / "a" / "set", load_data("digits")
+    assert decoct("condense", "random", "--ipc", 2, "--seed", 3, "--out", out).code == 0
+    made = Condensed.load(out)
+    assert made.class_names == data.class_names
+    assert np.bincount(made.labels).tolist() == [2] * 10
+    with (out / "picks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == made.indices.tolist()
+    assert [row["class"] for row in rows] == [data.class_names[label] for label in made.labels]
+    for label, name in enumerate(data.class_names):
+        files = sorted((out / "images" / name).iterdir())
+        assert [file.name for file in files] == ["00000.png", "00001.png"]
+        for file, index in zip(files, made.indices[made.labels == label], strict=True):
+            np.testing.assert_array_equal(np.asarray(Image.open(file)), data.train.images[index][0])
+
+
+def test_the_seed_decides_the_picks(decoct, tmp_path):
+    sets = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        decoct("condense", "random", "--ipc", 1, "--seed", seed, "--out", tmp_path / name)
+        sets[name] = Condensed.load(tmp_path / name).indices.tolist()
+    assert sets["a"] == sets["b"] != sets["c"]
+
+
+def test_a_selection_names_the_originals(decoct, pictures, tmp_path):
+    root = pictures("cat", "dog")
+    assert decoct("condense", "random", "--data", f"folder:{root}", "--ipc", 2, "--out", tmp_path / "set").code == 0
+    with (tmp_path / "set" / "picks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        assert (root / row["source"]).is_file()
+        assert row["source"].split("/")[0] == row["class"]
+
+
+def test_a_distilled_set_has_no_picks(decoct, brought, tmp_path):
+    out = tmp_path / "set"
+    said = decoct("condense", "rded", "--ipc", 1, "--set", "candidates=5", "--out", out, *brought, "--json")
+    assert said.code == 0
+    facts = json.loads(said.out)
+    assert (facts["method"], facts["images"], facts["classes"]) == ("rded", 10, 10)
+    assert facts["provenance"]["not_counted"] == ["convnet3_bn"]  # brought along: what it cost is unknown
+    assert not (out / "picks.csv").exists()
+    assert len(list((out / "images").glob("*/*.png"))) == 10
+
+
+def test_an_existing_out_is_refused_and_with_force_replaced(decoct, refused, picks):
+    (picks / "mine.txt").write_text("keep me")
+    before = below(picks)
+    assert "--force" in refused(2, "condense", "random", "--ipc", 2, "--out", picks)
+    assert below(picks) == before
+    assert decoct("condense", "random", "--ipc", 2, "--out", picks, "--force").code == 0
+    assert len(Condensed.load(picks)) == 20
+    assert not (picks / "mine.txt").exists()
+    assert not list(picks.parent.glob(".tmp-*"))
+
+
+def test_force_replaces_nothing_where_the_method_fails(refused, picks):
+    before = below(picks)
+    refused(1, "condense", "random", "--ipc", 1000, "--out", picks, "--force")
+    assert below(picks) == before
+
+
+@pytest.mark.parametrize("target", [".", "..", "../here"])
+def test_force_does_not_replace_the_folder_one_is_in(refused, tmp_path, monkeypatch, target):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    refused(2, "condense", "random", "--out", target, "--force")
+    assert here.is_dir()
+
+
+def test_failure_leaves_nothing_at_out(refused, tmp_path):
+    (tmp_path / "work").mkdir()
+    said = refused(1, "condense", "random", "--ipc", 1000, "--out", tmp_path / "work" / "set")
+    assert "ipc=1000" in said and "class '0'" in said
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_at_out(refused, tmp_path, monkeypatch):
+    def full(self, folder):
+        (folder / "half").mkdir(parents=True)
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(Condensed, "export", full)
+    assert "disk is full" in refused(1, "condense", "random", "--ipc", 1, "--out", tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_has_a_default(decoct, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert decoct("condense", "random", "--ipc", 1).code == 0
+    assert len(Condensed.load("random-ipc1")) == 10
+
+
+HOSTILE = ("-rf", "a\nb", "C:\\x", "we[i]rd$(touch pwned)", "…..", "<script>", "~", "con", "x" * 200)
+
+
+def test_class_names_never_leave_out(decoct, pictures, tmp_path):
+    root = pictures(*HOSTILE)
+    before, out = set(below(tmp_path)), tmp_path / "set"
+    assert decoct("condense", "random", "--data", f"folder:{root}", "--ipc", 1, "--out", out).code == 0
+    new = set(below(tmp_path)) - before
+    assert new and all(file.startswith("set/") for file in new)
+    assert len(list((out / "images").glob("*/*.png"))) == len(HOSTILE)
+    assert Condensed.load(out).class_names == tuple(sorted(HOSTILE))
+    # the pictures alone are a set as well
+    data = ("--data", f"folder:{root}")
+    saved, folder = (decoct("train", s, *data, *FAST, "--json") for s in (out, out / "images"))
+    assert (saved.code, folder.code) == (0, 0)
+    assert json.loads(saved.out)["accuracy"] == json.loads(folder.out)["accuracy"]
+
+
+def test_train_prints_fractions_with_their_interval(decoct, picks):
+    said = decoct("train", picks, "--data", "digits", "--protocol", "erm", *FAST, "--seeds", "0,1,2", "--json")
+    assert said.code == 0
+    found = json.loads(said.out)
+    assert len(found["accuracy"]) == 3 and all(0 <= a <= 1 for a in found["accuracy"])
+    assert found["mean"] == pytest.approx(statistics.fmean(found["accuracy"]))
+    half = 4.302652729749464 * statistics.stdev(found["accuracy"]) / math.sqrt(3)  # Student's t, 2 degrees, 97.5 %
+    assert found["ci95"] == pytest.approx([found["mean"] - half, found["mean"] + half])
+    assert (found["seeds"], found["student"], found["protocol"]) == ([0, 1, 2], "convnet1_w8", "erm")
+    for a in found["accuracy"]:  # of the 359 test images
+        assert a * 359 == pytest.approx(round(a * 359))
+
+
+def test_train_for_people(decoct, picks):
+    one = decoct("train", picks, *FAST)
+    assert one.code == 0 and "no interval" in one.out and "%" in one.out
+    assert "n = 2" in decoct("train", picks, *FAST, "--seeds", "0,1").out
+
+
+def test_train_by_teachers_that_are_brought(decoct, picks, brought):
+    said = decoct("train", picks, "--protocol", "single_teacher", *FAST, *brought, "--json")
+    assert said.code == 0 and json.loads(said.out)["protocol"] == "single_teacher"
+
+
+def test_measure_gives_rows(decoct, picks, brought):
+    said = decoct("measure", picks, "--data", "digits", *brought, "--json")
+    assert said.code == 0
+    rows = json.loads(said.out)
+    assert {"metric", "value", "scope", "reference", "extractor", "axis", "higher_is_better"} <= rows[0].keys()
+    assert {row["axis"] for row in rows} == {"representativeness", "diversity", "quality"}
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_no_metric_is_cut_in_a_narrow_terminal(decoct, picks, brought, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    names = {row["metric"] for row in json.loads(decoct("measure", picks, *brought, "--json").out)}
+    shown = decoct("measure", picks, *brought).out
+    assert "…" not in shown
+    assert names <= {line.split()[0] for line in shown.splitlines() if line.strip()}
+
+
+def test_one_metric(decoct, picks, brought):
+    rows = json.loads(decoct("measure", picks, "--metric", "vendi", *brought, "--json").out)
+    assert {row["metric"] for row in rows} == {"vendi", "vendi_per_image"}
+
+
+def test_teach_puts_a_checkpoint_on_record(decoct, brought, tmp_path):
+    file, out = brought[1].partition("=")[2], tmp_path / "teacher"
+    said = decoct("teach", "--from", file, "--out", out, "--json")
+    assert said.code == 0
+    facts = json.loads(said.out)
+    assert (facts["net"], facts["checkpoint"], facts["folder"]) == ("convnet3_bn", "convnet3_bn", str(out))
+    assert 0 <= facts["val_accuracy"] <= 1
+    assert {"weights.safetensors", "teacher.json"} <= {path.name for path in out.iterdir()}
+
+
+REFUSED = [  # exit code, words, what the message must hold
+    (2, "condense hering", "'herding'"),
+    (2, "condense random --data digit", "'digits'"),
+    (2, "condense rded --set factr=2", "'factor'"),
+    (2, "condense rded --set factor=two", "factor"),
+    (2, "condense random --set factor", "KEY=VALUE"),
+    (2, "condense random --ipc 0", "--ipc"),
+    (2, "condense random --ipc many", "--ipc"),
+    (2, "condense random --device abacus", "abacus"),
+    (2, "condense random --plugin none.py", "none.py"),
+    (2, "condense herding --teacher convnet3_bn=none", "none"),
+    (2, "condense herding --teacher convnet3_bm=none", "convnet3_bm"),
+    (2, "condense", "METHOD"),
+    (2, "condense random --fource", "--force"),
+    (1, "condense random --data folder:none", "none"),
+    (2, "train none", "none"),
+    (2, "train SET --protocol er", "'erm'"),
+    (2, "train SET --student convnet33", "'convnet3'"),
+    (2, "train SET --student resnet19 --data folder:none", "resnet1"),
+    (2, "train SET --set step=3", "'steps'"),
+    (2, "train SET --set steps=0", "steps"),
+    (2, "train SET --seeds 0,0", "seed"),
+    (2, "train SET --seeds one", "--seeds"),
+    (2, "measure SET --metric prcd", "'prdc'"),
+    (2, "measure SET --extractor convnet33", "'convnet3'"),
+    (2, "teach convnet33", "'convnet3'"),
+    (2, "teach --set epoch=1", "'epochs'"),
+    (2, "teach --from none", "none"),
+    (2, "teach --out SET", "exists"),
+]
+
+
+@pytest.mark.parametrize(("code", "words", "says"), REFUSED, ids=[words for _, words, _ in REFUSED])
+def test_what_is_refused(refused, picks, tmp_path, monkeypatch, code, words, says):
+    monkeypatch.chdir(tmp_path)
+    before = set(below(tmp_path))
+    assert says in refused(code, *(str(picks) if word == "SET" else word for word in words.split()), "--json")
+    assert set(below(tmp_path)) == before
+
+
+def test_a_set_of_other_classes(refused, picks, pictures):
+    said = refused(1, "train", picks, *FAST, "--data", f"folder:{pictures('cat', 'dog')}")
+    assert "other classes" in said and "cat" in said
+
+
+@pytest.fixture
+def damaged(pictures):
+    root = pictures("cat", "dog")
+    whole = (root / "cat" / "0.png").read_bytes()
+    (root / "cat" / "empty.png").touch()
+    (root / "dog" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "dog" / "text.jpg").write_text("no picture")
+    return root
+
+
+def test_corrupt_images_are_named(refused, damaged, tmp_path):
+    said = refused(1, "condense", "random", "--data", f"folder:{damaged}", "--ipc", 1, "--out", tmp_path / "set")
+    assert "3 of 19" in said and "--skip-corrupt" in said
+    assert all(file in said for file in ("cat/empty.png", "dog/cut.png", "dog/text.jpg"))
+    assert not (tmp_path / "set").exists()
+
+
+def test_skip_corrupt_counts_and_lists_them(decoct, damaged, tmp_path):
+    words = ("condense", "random", "--data", f"folder:{damaged}", "--ipc", 1, "--skip-corrupt", "--json")
+    for name in ("first", "again"):  # also where the data come from the cache
+        said = decoct(*words, "--out", tmp_path / name)
+        assert said.code == 0 and json.loads(said.out)["images"] == 2
+        assert "left out 3 images" in said.err
+        assert all(file in said.err for file in ("cat/empty.png", "dog/cut.png", "dog/text.jpg"))
+
+
+def test_one_class(refused, pictures):
+    assert "only one class, 'cat'" in refused(1, "condense", "random", "--data", f"folder:{pictures('cat')}")
+
+
+def test_an_empty_class(refused, pictures):
+    root = pictures("cat", "dog")
+    (root / "eel").mkdir()
+    assert "class 'eel'" in refused(1, "condense", "random", "--data", f"folder:{root}")
+
+
+def test_an_unreadable_folder(refused, pictures, monkeypatch):
+    """Not by its mode: whoever is root reads everything."""
+    root, scandir = pictures("cat", "dog"), os.scandir
+
+    def locked(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    said = refused(1, "condense", "random", "--data", f"folder:{root}")
+    assert "Permission denied" in said and str(root / "dog") in said
+
+
+def test_a_damaged_set(refused, picks):
+    (picks / "condensed.safetensors").write_bytes(b"x")
+    assert "damaged" in refused(1, "train", picks, *FAST)
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(decoct, picks):
+    for words in (("--debug", "train", picks, "--seeds", "a"), ("train", picks, "--seeds", "a", "--debug")):
+        said = decoct(*words)
+        assert said.code == 2 and said.out == ""
+        assert "Traceback" in said.err and "UsageError" in said.err

@@ -1,0 +1,188 @@
+"""run, report, ls and check, and the program as a whole."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pyarrow.parquet
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "pyarrow", "scipy", "sklearn")
+
+
+def program(code):
+    """Run Python code in a process of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
+
+
+def test_run_leaves_tables_and_a_page(decoct, quick, tmp_path):
+    out = tmp_path / "out"
+    said = decoct("run", quick("random"), "--out", out, "--workers", 1, "--seed", 7, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["planned"], found["trained"], found["failures"]) == (2, 2, [])
+    rows = pyarrow.parquet.read_table(out / "results.parquet").to_pylist()
+    assert [(r["data"], r["method"], r["protocol"], r["student"], r["budget"]) for r in rows] == [
+        ("digits", "random", "erm", "convnet1_w8", "ipc=1")
+    ] * 2
+    assert [(r["images"], r["condense_replicate"], r["train_replicate"]) for r in rows] == [(10, 0, 0), (10, 1, 0)]
+    assert all(0 <= r["accuracy"] <= 1 for r in rows)
+    names = {path.name for path in out.iterdir()}
+    assert {"report.html", "results.parquet", "results.csv", "metrics.parquet", "costs.parquet", "store"} <= names
+    assert json.loads((out / "run.json").read_text())["study"]["seed"] == 7
+
+
+def test_a_run_goes_on_where_it_stopped_and_seeds_differ(decoct, quick, tmp_path):
+    study, out = quick("random"), tmp_path / "out"
+    words = ("run", study, "--workers", 1, "--json")
+    first = decoct(*words, "--out", out)
+    again = decoct(*words, "--out", out)
+    other = decoct(*words, "--out", tmp_path / "other", "--seed", 1)
+    assert "4 jobs, 0 of them in the store" in first.err
+    assert "4 jobs, 4 of them in the store" in again.err
+    assert again.out == first.out
+    assert json.loads(other.out)["accuracy"] != json.loads(first.out)["accuracy"]
+
+
+def test_two_workers_give_what_one_gives(decoct, quick, tmp_path):
+    study = quick("random")
+    for workers in (1, 2):
+        assert decoct("run", study, "--workers", workers, "--out", tmp_path / str(workers)).code == 0
+    one, two = ((tmp_path / n / "results.csv").read_bytes() for n in "12")
+    assert one == two
+
+
+def test_a_failed_job_fails_the_run_after_its_report(decoct, quick, tmp_path):
+    out = tmp_path / "out"
+    said = decoct("run", quick("random", "unlucky"), "--out", out, "--workers", 1, "--json")
+    assert said.code == 1
+    found = json.loads(said.out)
+    assert (found["planned"], found["trained"]) == (4, 2) and found["failures"]
+    assert "no luck" in said.err and "Traceback" not in said.err
+    assert said.err.splitlines()[-1] == "the same command tries again"
+    assert "no luck" in (out / "report.html").read_text("utf-8")
+    assert not list(out.glob(".*"))
+
+
+def test_debug_shows_where_a_job_failed(decoct, quick, tmp_path):
+    said = decoct("run", quick("unlucky"), "--out", tmp_path / "out", "--workers", 1, "--debug")
+    assert said.code == 1 and "Traceback" in said.err
+
+
+def test_the_report_of_a_half_finished_run(decoct, quick, tmp_path):
+    out = tmp_path / "out"
+    decoct("run", quick("random"), "--out", out, "--workers", 1)
+    cell = next(path for path in (out / "store").rglob("result.json")).parent
+    (cell / "cell.json").unlink()
+    said = decoct("report", out, "--json")
+    assert said.code == 0
+    assert (json.loads(said.out)["planned"], json.loads(said.out)["trained"]) == (2, 1)
+    assert "1 of 2 students trained" in (out / "report.html").read_text("utf-8")
+
+
+def test_ctrl_c_exits_130_and_resumes(decoct, quick, tmp_path, monkeypatch):
+    study, out = quick("random"), tmp_path / "out"
+    from decoct.run import work
+
+    def stop(cell):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(work.WORK, "train", stop)
+        said = decoct("run", study, "--out", out, "--workers", 1)
+        assert said.code == 130 and "Traceback" not in said.err
+    assert not list((out / "store").glob(".tmp-*"))
+    assert decoct("report", out).code == 0
+    said = decoct("run", study, "--out", out, "--workers", 1)
+    assert said.code == 0 and "2 of them in the store" in said.err
+
+
+def test_what_is_no_run(refused, tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        assert "decoct run" in refused(1, "report", folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "study.toml"),
+        ("name =", "TOML"),
+        ('nam = "x"\ncondensers = ["random"]\nprotocols = ["erm"]', "'name'"),
+        ('name = "x"\ncondensers = ["randon"]\nprotocols = ["erm"]', "'random'"),
+        ('name = "x"\ncondensers = ["random"]\nprotocols = ["emr"]', "'erm'"),
+        ('name = "x"\ncondensers = ["random"]\nprotocols = ["erm"]\nstudents = ["convnet33"]', "'convnet3'"),
+        ('name = "x"\ncondensers = ["random"]\nprotocols = ["erm"]\nmetrics = {names = ["prcd"]}', "'prdc'"),
+        ('name = "x"\ncondensers = ["random"]\nprotocols = ["erm"]\ndata = "digit"', "'digits'"),
+    ],
+)
+def test_a_study_that_cannot_be_meant(decoct, tmp_path, text, says):
+    study, out = tmp_path / "study.toml", tmp_path / "out"
+    if text is not None:
+        study.write_text(text)
+    said = decoct("run", study, "--out", out)
+    assert said.code == 2 and said.out == "" and says in said.err
+    assert len(said.err.splitlines()) <= 3
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [("methods", "sre2l"), ("protocols", "multi_teacher"), ("metrics", "prdc"), ("data", "folder")]
+)
+def test_ls(decoct, what, name):
+    assert name in decoct("ls", what).out
+    found = json.loads(decoct("ls", what, "--json").out)
+    assert list(found) == [what] and found[what][name]
+
+
+def test_ls_runs(decoct, quick, tmp_path):
+    assert json.loads(decoct("ls", "runs", "--in", tmp_path, "--json").out) == {"runs": {}}
+    decoct("run", quick("random"), "--out", tmp_path / "mine", "--workers", 1)
+    found = json.loads(decoct("ls", "runs", "--in", tmp_path, "--json").out)
+    assert found == {"runs": {str(tmp_path / "mine"): "digits, 2 of 2 students trained"}}
+    assert str(tmp_path / "mine") in decoct("ls", "runs", "--in", tmp_path).out
+
+
+def test_ls_all(decoct):
+    assert set(json.loads(decoct("ls", "--json").out)) == {"methods", "protocols", "metrics", "data", "runs"}
+
+
+def test_unknown_words(refused):
+    assert "'methods'" in refused(2, "ls", "method")
+    assert "'condense'" in refused(2, "condens", "random")
+    assert "--nonsense" in refused(2, "--nonsense")
+    assert "'random'" in refused(2, "check", "randon")
+
+
+def test_without_arguments_it_shows_the_help_and_exits_2(decoct):
+    said = decoct()
+    assert said.code == 2 and said.out == "" and "condense" in said.err
+
+
+def test_version(decoct):
+    import decoct as package
+
+    assert decoct("--version").out.strip() == package.__version__
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ls"], ["ls", "runs", "--json"], ["condense", "--help"], ["--version"]])
+def test_what_is_light_imports_nothing_heavy(words):
+    done = program(
+        "import sys\n"
+        f"sys.argv = ['decoct', *{words!r}]\n"
+        "from decoct.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as leave:\n    assert not leave.code\n"
+        f"sys.exit(', '.join(m for m in {HEAVY!r} if m in sys.modules) or 0)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_as_a_module_and_into_a_closed_pipe():
+    done = subprocess.run([sys.executable, "-m", "decoct", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.strip()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "decoct", "ls", "--json"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr and b"Broken" not in done.stderr

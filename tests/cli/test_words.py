@@ -1,0 +1,68 @@
+"""Words of a command line: devices, fields, seeds, teachers."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoct.cli import words
+from decoct.core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ('"3"', "3"),
+        ("unit", "unit"),
+        ('["convnet3_bn", "resnet10t"]', ["convnet3_bn", "resnet10t"]),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("1\nname = 2", "1\nname = 2"),
+    ],
+)
+def test_a_value_is_toml_or_else_text(text, value):
+    found = words.fields([f"key={text}"])
+    assert found == {"key": value} and type(found["key"]) is type(value)
+
+
+@pytest.mark.parametrize("settings", [["key"], ["=3"], ["a=1", "a=2"], ["name=x"]])
+def test_fields_that_cannot_be_meant(settings):
+    with pytest.raises(UsageError, match="--set"):
+        words.fields(settings)
+
+
+@given(st.lists(st.integers(-(2**40), 2**40), min_size=1))
+def test_seeds_are_whole_numbers_with_commas_between(numbers):
+    assert words.seeds(",".join(map(str, numbers))) == tuple(numbers)
+
+
+@pytest.mark.parametrize("word", ["", ",", "1,", "a", "1.5", "0-3"])
+def test_other_seeds_are_refused(word):
+    with pytest.raises(UsageError, match="--seeds"):
+        words.seeds(word)
+
+
+def test_devices():
+    assert words.device("cpu") == "cpu"
+    assert torch.device(words.device("auto"))
+    for word in ("abacus", "cuda:99", "cpu:7", "meta", ""):
+        with pytest.raises(UsageError):
+            words.device(word)
+
+
+def test_a_teacher_is_pinned_to_the_content_of_its_file(tmp_path):
+    first, same, other = (tmp_path / name for name in "abc")
+    for file, content in ((first, b"x"), (same, b"x"), (other, b"y")):
+        file.write_bytes(content)
+    a, b, c = (words.teachers([f"resnet18={file}"])["resnet18"] for file in (first, same, other))
+    assert a.identity() == b.identity() != c.identity()
+
+
+def test_teachers_that_cannot_be_meant(tmp_path):
+    (tmp_path / "a").touch()
+    for pairs in (["resnet18"], [f"resnet18={tmp_path / 'none'}"], [f"resnet18={tmp_path / 'a'}"] * 2):
+        with pytest.raises(UsageError, match="resnet18"):
+            words.teachers(pairs)
