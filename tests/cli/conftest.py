@@ -52,8 +52,9 @@ def brought(tmp_path_factory):
     folder, words = tmp_path_factory.mktemp("checkpoints"), []
     for net in ("convnet3_bn", "mobilenetv3_small_050"):
         state = zoo.build(net, 1, 10, 8, seed=0).state_dict()
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / net)
-        words += ["--teacher", f"{net}={folder / net}"]
+        file = folder / f"{net}.safetensors"
+        save_file({name: value.contiguous() for name, value in state.items()}, file)
+        words += ["--teacher", f"{net}={file}"]
     return words
 
 

@@ -76,6 +76,18 @@ with Store({str(store.root)!r}).writing("train", "abcdef") as folder:
     assert store.has("train", "abcdef")
 
 
+def test_a_killed_writer_that_nobody_waited_for_is_dead(store):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (store.root / f".tmp-{process.pid}-12345678").mkdir()
+    store.sweep()
+    assert len(leftovers(store)) == 1
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended and stays a zombie
+    store.sweep()
+    assert leftovers(store) == []
+    process.communicate()
+
+
 def test_sweeping_leaves_alone_what_no_writer_left(store):
     for name in (".tmp-someone-else", ".tmp-x", f".tmp-{os.getpid()}-mine"):
         (store.root / name).mkdir()

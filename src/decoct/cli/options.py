@@ -37,8 +37,8 @@ def load(data: str, skip_corrupt: bool, bar: Any, plugins: Sequence[str] = ()) -
     """The data set that DATA means."""
     from decoct.data.dataset import load_data
 
-    config = {"name": data} | ({"skip_corrupt": True} if skip_corrupt else {})
-    loaded = load_data(config, plugins=plugins, progress=bar(f"reading {data}"))
+    source = words.skipping(data, plugins) if skip_corrupt else data
+    loaded = load_data(source, plugins=plugins, progress=bar(f"reading {data}"))
     tell_skipped(loaded)
     return loaded
 

@@ -35,7 +35,7 @@ def run(
     plan = Study.default() if study is None else Study.from_toml(study)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
     if skip_corrupt:
-        changes["data"] = (plan.data if isinstance(plan.data, dict) else {"name": plan.data}) | {"skip_corrupt": True}
+        changes["data"] = words.skipping(plan.data, plan.plugins)
     plan = plan.model_copy(update=changes)
     folder = folder or Path("runs") / plan.name
     device = words.device(device)

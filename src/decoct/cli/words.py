@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from decoct.core.errors import UsageError
+from decoct.core.spec import find
 
 
 def device(word: str) -> str:
@@ -27,6 +28,19 @@ def device(word: str) -> str:
     return word
 
 
+def skipping(data: str | dict[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """The same data with files that do not decode left out.
+
+    Raises:
+        UsageError: a source that reads no pictures, or that nobody knows.
+    """
+    config = {"name": data} if isinstance(data, str) else dict(data)
+    name = str(config.get("name")).partition(":")[0]
+    if "skip_corrupt" not in find("source", name, plugins).model_fields:
+        raise UsageError(f"--skip-corrupt is for folders of pictures; {name} has none to skip")
+    return config | {"skip_corrupt": True}
+
+
 def fields(settings: Sequence[str] | None) -> dict[str, Any]:
     """``KEY=VALUE`` words; a value is TOML where it parses as such, else text.
 
@@ -41,9 +55,10 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
         if key in found or key == "name":
             raise UsageError(f"--set {key}: " + ("given twice" if key in found else "the method is named before"))
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
+            parsed = tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
-            found[key] = value
+            parsed = {}
+        found[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
     return found
 
 

@@ -123,8 +123,11 @@ def load_checkpoint(net: nn.Module, file: Path) -> None:
         state: Any = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
         raise DecoctError(f"{file} is damaged or not a checkpoint: {error}") from error
-    except Exception as error:  # the unpickler's own error type is private to pickle
-        raise DecoctError(f"{file} holds more than weights, or is damaged, and was not loaded: {error}") from error
+    except Exception as error:  # the unpickler's own error type is private to pickle, and its text advises to trust
+        raise DecoctError(
+            f"{file} holds more than weights, or is damaged, and was not loaded\n"
+            "save the net's state_dict() alone, best as safetensors"
+        ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import CELL, MEASURED, Cost, write_json
 from decoct.data.dataset import Dataset, open_dataset
-from decoct.run.executors import keep_memory
+from decoct.run.executors import give_memory_back, keep_memory
 from decoct.run.jobs import Job
 from decoct.run.store import Store
 
@@ -43,6 +43,7 @@ class Cell:
         cuda = self.device.startswith("cuda")
         if cuda:
             torch.cuda.reset_peak_memory_stats()
+        give_memory_back()
         _reset_peak()
         wall, cpu = time.perf_counter(), time.process_time()
         yield

@@ -63,6 +63,12 @@ def keep_memory() -> None:
         libc.mallopt(-1, KEPT)  # M_TRIM_THRESHOLD
 
 
+def give_memory_back() -> None:
+    """Return freed memory that ``keep_memory`` kept to the system, so that a job's peak is its own."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _start() -> None:
     """In a worker: leave Ctrl-C to the driver, and leave when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -64,6 +64,7 @@ def run(
     driver = Driver(store, pool, workers, device, on_done)
     on_plan(len(driver.missing(jobs)), len(jobs))
     failures = {key: str(error) for key, error in driver.run(jobs).items()}
+    store.sweep()  # workers that died left what they were writing
     _write(out, study, data, jobs, failures)
     return failures
 
@@ -102,5 +103,8 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
         "failures": failures,
     }
     temporary = out / f".{MANIFEST}.{os.getpid()}"
-    write_json(temporary, manifest)
-    temporary.replace(out / MANIFEST)
+    try:
+        write_json(temporary, manifest)
+        temporary.replace(out / MANIFEST)
+    finally:
+        temporary.unlink(missing_ok=True)  # the disk may be full

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from decoct.core.record import CELL, cell_dir, complete
 
 
@@ -86,13 +88,13 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 def _alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended and that nobody has waited for does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return True
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,97 @@
+"""A class folder of pictures as a set: exact where it was exported, refused where it does not fit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError
+from decoct.core.record import Provenance
+from decoct.data.class_folder import read_class_folder
+from decoct.data.decode import decode
+
+NAMES = ("cat", "dog", "eel")
+
+
+def make(images, labels, names=NAMES):
+    return Condensed(np.array(labels, dtype=np.int64), names, Provenance(method="m"), images=images)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+    make(images, [0, 1, 2]).export(tmp_path / "set")
+    return tmp_path / "set"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.data(),
+    st.sampled_from([1, 3]),
+    st.integers(4, 12),
+    st.lists(st.integers(0, 2), max_size=12),
+    st.sampled_from([NAMES, ("b", "a", "c"), ("..", "/etc", "a/b"), ("0_x", "x", "1_x"), ("A", "a", "á")]),
+)
+def test_what_was_exported_is_read_bit_for_bit(tmp_path_factory, data, channels, size, labels, names):
+    labels = [*labels, 0, 1, 2]
+    images = data.draw(arrays(np.uint8, (len(labels), channels, size, size)))
+    folder = tmp_path_factory.mktemp("sets") / "set"
+    make(images, labels, names).export(folder)
+    found = read_class_folder(folder, names, (channels, size, size))
+    order = np.argsort(labels, kind="stable")  # class by class, in order within a class
+    np.testing.assert_array_equal(found.images, images[order])
+    np.testing.assert_array_equal(found.labels, np.array(labels)[order])
+    assert found.class_names == names
+
+
+def test_it_is_called_as_its_folder_and_picks_nothing(exported):
+    found = read_class_folder(exported, NAMES, (1, 8, 8))
+    assert found.provenance == Provenance(method="set")
+    assert not found.member and found.labels.dtype == np.int64
+
+
+def test_pictures_of_another_size_are_treated_as_the_data_were(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        Image.fromarray(rng.integers(0, 256, (20, 31, 3), dtype=np.uint8)).save(tmp_path / name / "p.png")
+    found = read_class_folder(tmp_path, NAMES, (1, 8, 8))
+    for image, name in zip(found.images, NAMES, strict=True):
+        np.testing.assert_array_equal(image, decode((tmp_path / name / "p.png").read_bytes(), 8, 1))
+
+
+def test_the_order_of_the_classes_is_the_data_s(exported):
+    found = read_class_folder(exported, ("eel", "cat", "dog"), (1, 8, 8))
+    straight = read_class_folder(exported, NAMES, (1, 8, 8))
+    np.testing.assert_array_equal(found.images, straight.images[[2, 0, 1]])
+    assert found.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [("cat", "dog"), ("cat", "dog", "eel", "fox"), ("cat", "dog", "fox")])
+def test_other_classes_are_named(exported, names):
+    with pytest.raises(DecoctError) as error:
+        read_class_folder(exported, names, (1, 8, 8))
+    assert all(name in str(error.value) for name in set(names) ^ set(NAMES))
+    assert len(str(error.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_damaged_picture_is_named(exported, content):
+    (exported / "dog" / "00000.png").write_bytes(content)
+    with pytest.raises(DecoctError, match=r"dog/00000\.png"):
+        read_class_folder(exported, NAMES, (1, 8, 8))
+
+
+def test_an_empty_class(exported):
+    (exported / "dog" / "00000.png").unlink()
+    with pytest.raises(DecoctError, match="class 'dog'"):
+        read_class_folder(exported, NAMES, (1, 8, 8))
+
+
+def test_a_folder_that_is_empty_or_not_there(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(DecoctError, match=str(folder)):
+            read_class_folder(folder, NAMES, (1, 8, 8))

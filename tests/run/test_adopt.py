@@ -1,0 +1,85 @@
+"""Sets from outside: taken in by content, refused where they do not fit the data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.record import Provenance
+from decoct.run.adopt import adopt, check_fit, load_set
+from decoct.run.store import Store
+
+
+@pytest.fixture
+def picks(digits):
+    rows = np.arange(20, dtype=np.int64)
+    who = Provenance(method="mine", data="digits", data_digest=digits.digest)
+    return Condensed(digits.train.labels[rows], digits.class_names, who, indices=rows)
+
+
+@pytest.fixture
+def images(digits, picks):
+    return replace(picks.materialise(digits.train.images), indices=None, provenance=Provenance(method="mine"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    return store
+
+
+def test_a_set_is_stored_once_under_the_digest_of_its_content(store, digits, picks, images):
+    made = adopt(images, digits, store)
+    folder = store.path("condense", made.key)
+    assert store.has("condense", made.key)
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    renamed = replace(images, provenance=Provenance(method="other"))
+    assert adopt(renamed, digits, store).key == made.key
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+    changed = images.images.copy()
+    changed[0, 0, 0, 0] ^= 1
+    assert adopt(replace(images, images=changed), digits, store).key != made.key
+    assert adopt(replace(images, labels=images.labels[::-1].copy()), digits, store).key != made.key
+    weights = np.ones(len(images), dtype=np.float32)
+    assert adopt(replace(images, weights=weights), digits, store).key != made.key
+    assert made.labels == {"method": "mine", "budget": "unknown", "condense_replicate": 0}
+
+
+def test_picks_are_the_same_with_and_without_their_pixels(store, digits, picks):
+    with_pixels = picks.materialise(digits.train.images)
+    assert adopt(picks, digits, store).key == adopt(with_pixels, digits, store).key
+
+
+def test_other_classes_are_named(digits, images):
+    theirs = replace(images, class_names=("zero", *digits.class_names[1:]))
+    with pytest.raises(DecoctError, match="only in the set: zero; only in the data: 0"):
+        check_fit(theirs, digits)
+
+
+def test_another_order_of_the_classes_is_refused(digits, images):
+    with pytest.raises(DecoctError, match="in another order"):
+        check_fit(replace(images, class_names=digits.class_names[::-1]), digits)
+
+
+def test_picks_of_another_version_are_refused(digits, picks):
+    with pytest.raises(DecoctError, match="another version of 'digits'"):
+        check_fit(picks, replace(digits, digest="0" * 32))
+
+
+def test_images_of_another_shape_are_refused(digits, images):
+    large = replace(images, images=np.zeros((20, 1, 9, 9), dtype=np.uint8))
+    with pytest.raises(DecoctError, match=r"\(1, 9, 9\) .* the data's \(1, 8, 8\)"):
+        check_fit(large, digits)
+
+
+def test_a_set_is_found_by_its_folder(digits, images, tmp_path):
+    images.save(tmp_path / "saved")
+    assert np.array_equal(load_set(tmp_path / "saved", digits).images, images.images)
+    with pytest.raises(UsageError, match="no set at"):
+        load_set(tmp_path / "none", digits)
+    (tmp_path / "saved" / "condensed.safetensors").write_bytes(b"")
+    with pytest.raises(DecoctError, match="damaged"):
+        load_set(tmp_path / "saved", digits)

@@ -1,0 +1,128 @@
+"""A job leaves a cell, or nothing: metered, with its own threads, and the caller's settings as they were."""
+
+import time
+
+import pytest
+import torch
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.run import execute as module
+from decoct.run import work
+from decoct.run.execute import cores, execute, threads
+from decoct.run.jobs import Job
+from decoct.run.store import Store
+
+
+@pytest.fixture
+def job(digits):
+    compute = {"threads": 1, "precision": "float32", "compile": False}
+    return Job(kind="train", keyed={"compute": compute}, inputs={"a": "b"}, config={}, data=str(digits.folder))
+
+
+@pytest.fixture
+def working(monkeypatch):
+    """Let ``execute`` do something else than train."""
+
+    def replace(function):
+        monkeypatch.setitem(work.WORK, "train", function)
+
+    return replace
+
+
+def test_a_cell_says_what_it_is_and_what_it_took(job, working, tmp_path):
+    took = []
+
+    def nap(cell):
+        assert (cell.data.name, cell.device) == ("digits", "cpu")
+        before = time.perf_counter()
+        with cell.meter():
+            time.sleep(0.1)
+        took.append(time.perf_counter() - before)
+        time.sleep(0.1)
+
+    working(nap)
+    execute(tmp_path, job)
+    folder = Store(tmp_path).path("train", job.key)
+    known = read_json(folder / CELL)
+    assert known == {"key": job.key, "kind": "train", "keyed": job.keyed, "inputs": {"a": "b"}}
+    cost = Cost(**read_json(folder / MEASURED))
+    assert 0.1 <= cost.seconds <= took[0]
+    assert cost.cpu_seconds < cost.seconds
+    assert cost.device == "cpu"
+    assert set(cost.versions) >= {"decoct", "torch", "numpy", "python"}
+
+
+def test_the_peak_is_of_the_work_alone(job, working, tmp_path):
+    sizes = {}
+
+    def fill(megabytes):
+        def work_on(cell):
+            torch.ones(400 * 2**18)  # before the meter: does not count
+            with cell.meter():
+                held = torch.ones(megabytes * 2**18)
+            del held
+            sizes[megabytes] = cell.cost.peak_memory
+
+        working(work_on)
+        execute(tmp_path / str(megabytes), job)
+
+    for megabytes in (200, 10):
+        fill(megabytes)
+    assert 150 * 2**20 < sizes[200] - sizes[10] < 250 * 2**20
+
+
+def test_a_finished_cell_is_not_worked_on_again(job, working, tmp_path):
+    calls = []
+
+    def count(cell):
+        with cell.meter():
+            calls.append(cell)
+
+    working(count)
+    execute(tmp_path, job)
+    execute(tmp_path, job)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("error", [DecoctError("no"), ValueError("no"), KeyboardInterrupt()])
+def test_work_that_raises_leaves_nothing(job, working, tmp_path, error):
+    def fail(cell):
+        (cell.folder / "half").touch()
+        with cell.meter():
+            raise error
+
+    working(fail)
+    with pytest.raises(type(error)):
+        execute(tmp_path, job)
+    assert not Store(tmp_path).has("train", job.key)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_work_without_its_meter_is_refused(job, working, tmp_path):
+    working(lambda cell: None)
+    with pytest.raises(RuntimeError, match="without its meter"):
+        execute(tmp_path, job)
+
+
+def test_a_job_computes_with_its_threads_and_leaves_the_callers(job, working, tmp_path):
+    seen = []
+
+    def look(cell):
+        seen.append(torch.get_num_threads())
+        with cell.meter():
+            pass
+
+    working(look)
+    before = torch.get_num_threads()
+    execute(tmp_path, job.model_copy(update={"keyed": {"compute": {"threads": 3}}}))
+    assert seen == [3]
+    assert torch.get_num_threads() == before
+    with pytest.raises(ValueError), threads(2):
+        raise ValueError
+    assert torch.get_num_threads() == before
+
+
+def test_there_is_a_core_and_a_processor():
+    assert cores() >= 1
+    assert module._processor()

@@ -1,0 +1,102 @@
+"""A run that is killed or interrupted at random moments ends, resumed, with the same bytes as one that was not.
+
+The runs that are killed compute in a pool, the one that they are held against in one process: so these are equal too.
+"""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from decoct.core.record import CELL
+from decoct.report.page import write_report
+from decoct.run.run import run
+
+PATIENCE = 120  # seconds that anything may take on a busy machine
+
+
+def cells(out):
+    return list((out / "store").glob(f"[!.]*/*/*/{CELL}"))
+
+
+def wait_for(true, process=None):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def alive(session):
+    """Processes of a session that are no zombies."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = status.read_text().partition(" ")
+            state, _, _, its_session = rest.rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if int(its_session) == session and state != "Z":
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
+def test_killed_three_times_and_resumed_it_ends_as_if_it_never_was(
+    tiny, tiny_toml, finished, start, contents, tmp_path
+):
+    draw, out = random.Random(0), tmp_path / "run"
+    total = len(cells(finished))
+    for quarter in range(3):
+        process = start("run", tiny_toml, "--out", out, "--workers", "2")
+        goal = draw.randrange(quarter * total // 4, (quarter + 1) * total // 4)
+        wait_for(lambda goal=goal: len(cells(out)) > goal, process)
+        time.sleep(draw.random() * 0.1)
+        workers = [pid for pid in alive(process.pid) if pid != process.pid]
+        assert workers
+        os.kill(process.pid, signal.SIGKILL)  # of the driver alone: its workers must notice
+        process.communicate()
+        wait_for(lambda pid=process.pid: not alive(pid))
+        before = {cell: cell.stat().st_mtime_ns for cell in cells(out)}
+        assert goal < len(before) < total
+    assert run(tiny, out) == {}
+    write_report(out)
+    assert all(cell.stat().st_mtime_ns == time_ for cell, time_ in before.items())  # only what was missing was done
+    assert list((out / "store").glob(".tmp-*")) == []
+    assert contents(out / "store") == contents(finished / "store")
+    for table in ("results.csv", "results.parquet", "metrics.parquet"):
+        assert (out / table).read_bytes() == (finished / table).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
+def test_ctrl_c_ends_the_run_with_130_and_it_can_be_resumed(tiny, tiny_toml, finished, start, contents, tmp_path):
+    out = tmp_path / "run"
+    process = start("run", tiny_toml, "--out", out, "--workers", "2")
+    wait_for(lambda: len(cells(out)) > 1, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: driver and workers
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr.splitlines()[-1] == "decoct: stopped; what was finished is kept, the same command goes on from there"
+    assert "Traceback" not in stderr
+    wait_for(lambda: not alive(process.pid))
+    assert 1 < len(cells(out)) < len(cells(finished))
+    so_far = write_report(out)
+    assert so_far.trained < so_far.planned
+    assert run(tiny, out) == {}
+    assert contents(out / "store") == contents(finished / "store")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
+def test_ctrl_c_while_workers_start_says_no_more_than_that(tiny_toml, start, tmp_path):
+    out = tmp_path / "run"
+    process = start("run", tiny_toml, "--out", out, "--workers", "2")
+    wait_for(lambda: len(alive(process.pid)) > 2, process)  # the driver, a tracker, the first worker
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    wait_for(lambda: not alive(process.pid))

@@ -1,0 +1,328 @@
+"""Whole studies: on one's own pictures, with jobs that fail, on a full disk, and again."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import textwrap
+import time
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import CELL
+from decoct.data.dataset import load_data
+from decoct.report.page import write_report
+from decoct.run import run as run_module
+from decoct.run.run import run
+from decoct.run.store import Store
+from decoct.run.study import Study
+
+PETS = """
+    name = "pets"
+    data = {name = "folder", path = "pictures", size = 16}
+    students = ["convnet1_w8"]
+    budgets = [{ipc = 2}]
+    replicates = {condense = 2, train = 2}
+    condensers = ["random", "herding"]
+    protocols = [{name = "erm", steps = 3}, {name = "single_teacher", steps = 3}]
+    teachers = [{net = "convnet3_bn", epochs = 1}, {net = "mobilenetv3_small_050", epochs = 1}]
+"""
+
+WAYWARD = '''
+    """Fails for as long as a file lies beside it."""
+
+    from pathlib import Path
+
+    import numpy as np
+
+    from decoct.core.kinds import Condenser, Draft
+
+
+    class Wayward(Condenser):
+        """Takes the first of each class."""
+
+        family = "coreset"
+        stochastic = False
+
+        def __call__(self, inputs):
+            if Path(__file__).with_name("rain").exists():
+                raise RuntimeError("rained <b>off</b>")
+            return Draft.selected(np.concatenate([m[:q] for m, q in zip(inputs.members(), inputs.quotas())]))
+'''
+
+
+class Watch:
+    """What a run tells while it goes."""
+
+    def __init__(self):
+        self.plans, self.done = [], []
+
+    def __call__(self, study, out, **options):
+        return run(study, out, on_plan=lambda *plan: self.plans.append(plan), on_done=self.on_done, **options)
+
+    def on_done(self, job, error):
+        self.done.append((job.kind, job.labels.get("method"), error is None))
+
+
+@pytest.fixture
+def watched():
+    return Watch()
+
+
+@pytest.fixture
+def wayward(tmp_path):
+    """The plug-in's path, and the file that makes it fail."""
+    path = tmp_path / "wayward.py"
+    path.write_text(textwrap.dedent(WAYWARD).lstrip(), "utf-8")
+    (tmp_path / "rain").touch()
+    return str(path), tmp_path / "rain"
+
+
+def table(path):
+    return parquet.read_table(path).to_pylist()
+
+
+def manifest(out):
+    return json.loads((out / "run.json").read_text("utf-8"))
+
+
+def stamps(out):
+    return {file: file.stat().st_mtime_ns for file in (out / "store").rglob("*") if file.is_file()}
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Colour pictures of three classes and two sizes, and a study of them."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(["bird", "cat", "dog"]):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(0, 100, (20 + 4 * (i % 2), 18, 3), dtype=np.uint8)
+            pixels[..., label] += 150
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{i}.png")
+    (tmp_path / "pets.toml").write_text(textwrap.dedent(PETS), "utf-8")
+    return Study.from_toml(tmp_path / "pets.toml")
+
+
+def test_a_study_of_ones_own_pictures(pets, tmp_path):
+    out = tmp_path / "out"
+    assert run(pets, out) == {}
+    data, found = load_data(pets.data), write_report(out)
+    assert (found.trained, found.planned, found.failures) == (18, 18, ())
+    assert manifest(out)["data"] | {"digest": ""} == {
+        "name": "pictures",
+        "digest": "",
+        "class_names": ["bird", "cat", "dog"],
+        "images": {split: len(getattr(data, split)) for split in ("train", "val", "test")},
+        "shape": [3, 16, 16],
+        "flip": True,
+        "skipped": [],
+    }
+    rows = table(out / "results.parquet")
+    by_method = [(row["method"], row["protocol"], row["condense_replicate"], row["train_replicate"]) for row in rows]
+    pairs = [(c, t) for c in range(2) for t in range(2)]
+    assert sorted(by_method) == sorted(
+        [(m, p, *pair) for m in ("random", "herding") for p in ("erm", "single_teacher") for pair in pairs]
+        + [("full", p, 0, 0) for p in ("erm", "single_teacher")]
+    )
+    assert {row["images"] for row in rows} == {6, len(data.train)}
+    assert {(row["data"], row["test_images"]) for row in rows} == {("pictures", len(data.test))}
+    for job in (job for job in manifest(out)["jobs"] if job["kind"] == "train"):
+        cell = Store(out / "store").path("train", job["key"])
+        right = np.unpackbits(np.load(cell / "correct.npy"))[: len(data.test)]
+        assert json.loads((cell / "result.json").read_text())["accuracy"] == right.mean()
+    for picks in (out / "store").glob("condense/*/*/picks.csv"):
+        for row in csv.DictReader(picks.read_text("utf-8").splitlines()):
+            assert row["source"] == data.train.files[int(row["index"])]
+            assert row["source"].startswith(row["class"] + "/")
+    assert {row["metric"] for row in table(out / "metrics.parquet")} >= {"coverage", "density", "vendi"}
+
+
+def test_pictures_that_change_move_every_key(pets, tmp_path):
+    assert run(pets, tmp_path / "out") == {}
+    before = {job["key"] for job in manifest(tmp_path / "out")["jobs"]}
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "pictures" / "dog" / "0.png")
+    keys = {job.key for job in run_module.plan(pets, load_data(pets.data))}
+    assert len(keys) == len(before)
+    assert not keys & before
+
+
+def test_what_fails_is_on_record_shown_as_a_hole_and_tried_again(study_of, wayward, watched, tmp_path):
+    plugin, rain = wayward
+    study, out = study_of("random", "wayward", plugins=[plugin]), tmp_path / "out"
+    failures = watched(study, out)
+    assert list(failures.values()) == ["RuntimeError: rained <b>off</b>"]
+    assert manifest(out)["failures"] == failures
+    assert sorted(watched.done) == [
+        ("condense", "random", True),
+        ("condense", "wayward", False),
+        ("train", "random", True),
+    ]
+    found = write_report(out)
+    assert (found.trained, found.planned, len(found.failures)) == (1, 2, 1)
+    page = (out / "report.html").read_text("utf-8")
+    assert "This report has holes" in page
+    assert "RuntimeError: rained &lt;b&gt;off&lt;/b&gt;" in page
+    assert "rained <b>" not in page
+
+    kept = stamps(out)
+    assert watched(study, out) == failures  # as long as it fails, it fails
+    rain.unlink()
+    watched.done.clear()
+    assert watched(study, out) == {}
+    assert watched.plans == [(4, 4), (2, 4), (2, 4)]
+    assert watched.done == [("condense", "wayward", True), ("train", "wayward", True)]
+    assert {file: time for file, time in stamps(out).items() if file in kept} == kept
+    assert manifest(out)["failures"] == {}
+    assert (write_report(out).trained, "This report has holes" in (out / "report.html").read_text("utf-8")) == (
+        2,
+        False,
+    )
+
+
+def test_a_loss_that_is_not_finite_leaves_a_hole_in_the_report(study_of, tmp_path):
+    diverges = {"name": "erm", "label": "hot", "steps": 20, "lr": 1e30}
+    study = study_of("random", replicates=2, protocols=[{"name": "erm", "steps": 2}, diverges], ceiling=True)
+    failures = run(study, tmp_path)
+    assert len(failures) == 3  # two replicates and the ceiling
+    assert all("not finite" in message for message in failures.values())
+    failed = [job for job in manifest(tmp_path)["jobs"] if job["key"] in failures]
+    assert {(job["kind"], job["labels"]["protocol"]) for job in failed} == {("train", "hot")}
+    found = write_report(tmp_path)
+    assert (found.trained, found.planned, len(found.failures)) == (3, 6, 3)
+    assert {row["protocol"] for row in table(tmp_path / "results.parquet")} == {"erm"}
+    assert "3 students of 6 planned have no result" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_finished_run_run_again_does_nothing(tiny, finished, watched, tmp_path):
+    shutil.copytree(finished, out := tmp_path / "out")
+    before, record = stamps(out), (out / "run.json").read_bytes()
+    assert watched(tiny, out) == {}
+    assert watched.plans == [(0, len(manifest(out)["jobs"]))]
+    assert watched.done == []
+    assert stamps(out) == before
+    assert (out / "run.json").read_bytes() == record
+
+
+def test_a_study_that_grew_adds_only_what_is_new(study_of, watched, tmp_path):
+    watched(study_of("random"), tmp_path)
+    watched.done.clear()
+    assert watched(study_of("random", "good", replicates=2), tmp_path) == {}
+    assert watched.plans == [(2, 2), (6, 8)]
+    assert sorted(watched.done) == sorted(2 * [(kind, "good", True) for kind in ("condense", "train")]
+                                          + [(kind, "random", True) for kind in ("condense", "train")])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"budgets": [{"ipc": 1}, {"ipc": 1000}]}, "fewer than ipc=1000"),
+        ({"data": {"name": "folder", "path": "/none"}}, "no such folder: /none"),
+    ],
+)
+def test_what_cannot_be_planned_leaves_no_folder(study_of, tmp_path, more, said):
+    with pytest.raises(DecoctError, match=said):
+        run(study_of("random", **more), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("good", [0, 1, 9, 14, 25])
+def test_a_full_disk_leaves_the_store_whole_and_the_run_can_go_on(study_of, contents, tmp_path, monkeypatch, good):
+    study, out, left, sync = study_of("random", "good", replicates=2), tmp_path / "out", good, os.fsync
+
+    def fsync(handle):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        failures = run(study, out)
+    assert {message.partition(":")[0] for message in failures.values()} == {"OSError"}
+    assert all("No space left on device" in message for message in failures.values())
+    assert list((out / "store").glob(".tmp-*")) == []
+    made = [folder for folder in (out / "store").glob("*/*/*") if folder.is_dir()]
+    assert all((folder / CELL).is_file() for folder in made)
+    assert len(made) < 8
+    assert write_report(out).trained == sum(folder.parents[1].name == "train" for folder in made)
+    assert run(study, out) == {}
+    assert run(study, tmp_path / "other") == {}
+    assert contents(out / "store") == contents(tmp_path / "other" / "store")
+
+
+def test_a_disk_too_full_for_the_manifest_keeps_the_one_that_was_there(study_of, tmp_path, monkeypatch):
+    study = study_of("random")
+    assert run(study, tmp_path) == {}
+    before = (tmp_path / "run.json").read_bytes()
+
+    def half(path, value):
+        path.write_text('{"half"')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "write_json", half)
+        with pytest.raises(OSError, match="No space"):
+            run(study, tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "store"]
+
+
+def workers_of(pid):
+    """Processes that compute for a driver: its children but for multiprocessing's tracker."""
+    children = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info["ppid"] == pid]
+    return [child for child in children if any("spawn_main" in word for word in child.info["cmdline"] or ())]
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_job_takes_no_result_with_it(study_of, contents, tmp_path):
+    long = {"name": "erm", "label": "long", "steps": 300}
+    study, out, killed = study_of("random", replicates=2, protocols=[{"name": "erm", "steps": 2}, long]), tmp_path, []
+
+    def kill(job, error):
+        """After two sets and a student: one whose cell is half-written."""
+        done.append(job.key)
+        deadline = time.monotonic() + 30
+        while len(done) == 3 and not killed and time.monotonic() < deadline:
+            writers = {int(folder.name.split("-")[1]) for folder in (out / "store").glob(".tmp-*")}
+            for worker in workers_of(os.getpid()):
+                if worker.pid in writers and not killed:
+                    worker.kill()
+                    killed.append(worker.pid)
+
+    done: list[str] = []
+    assert run(study, out, workers=2, on_done=kill) == {}
+    assert len(killed) == 1
+    assert len(done) == len(set(done)) == 6
+    assert workers_of(os.getpid()) == []
+    assert list((out / "store").glob(".tmp-*")) == []
+    assert run(study, tmp_path / "other") == {}
+    assert contents(out / "store") == contents(tmp_path / "other" / "store")
+
+
+def test_an_interrupt_of_the_driver_alone_leaves_no_worker(tiny_toml, start, tmp_path):
+    out = tmp_path / "out"
+    process = start("run", tiny_toml, "--out", out, "--workers", "2")
+    deadline = time.monotonic() + 120
+    while not list((out / "store").glob(f"[!.]*/*/*/{CELL}")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == ""
+    planned, stopped = stderr.splitlines()
+    assert planned.startswith("tiny: ")
+    assert stopped.startswith("decoct: stopped")
+    _, living = psutil.wait_procs(workers, timeout=10)
+    assert living == []

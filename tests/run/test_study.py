@@ -1,0 +1,156 @@
+"""A study is read from TOML; what nobody can mean is an error that names the file, the key and what is known."""
+
+from pathlib import Path
+
+import pytest
+
+from decoct.core.errors import UsageError
+from decoct.run.study import Study
+
+HEAD = 'name = "t"\n'
+BODY = 'condensers = ["random"]\nprotocols = ["erm"]\n'
+
+
+@pytest.fixture
+def read(tmp_path):
+    def from_text(text, head=HEAD, body=BODY):
+        path = tmp_path / "study.toml"
+        path.write_text(head + text + "\n" + body, "utf-8")
+        return Study.from_toml(path)
+
+    return from_text
+
+
+def test_the_default_study_is_the_issues():
+    study = Study.default()
+    assert study.data == {"name": "digits"}
+    assert list(study.methods()) == ["random", "herding", "k_center", "rded", "sre2l"]
+    assert {label: spec.steps for label, spec in study.recipes().items()} == {
+        "erm": 500,
+        "single_teacher": 500,
+        "multi_teacher": 500,
+    }
+    assert [str(budget) for budget in study.budgets] == ["ipc=1", "ipc=10"]
+    assert (study.replicates.condense, study.replicates.train) == (5, 1)
+    assert (study.seed, study.threads, study.ceiling, study.margin) == (0, 1, True, 0.01)
+    assert list(study.measures()) == ["prdc", "covering_radius", "mmd", "vendi", "realism"]
+
+
+def test_from_dict_is_from_toml(read):
+    assert read("seed = 3") == Study.from_dict(
+        {"name": "t", "seed": 3, "condensers": ["random"], "protocols": ["erm"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("replicate = {condense = 3}", "unknown key 'replicate'. Did you mean 'replicates'?"),
+        ("replicates = {condens = 3}", "unknown key 'replicates.condens'. Did you mean 'condense'?"),
+        ("replicates = {condense = 0}", "replicates.condense: Input should be greater than or equal to 1 (got 0)"),
+        ("budgets = [{ipc = 0}]", "budgets.0.ipc: Input should be greater than or equal to 1 (got 0)"),
+        ("budgets = []", "budgets: "),
+        ('budgets = ["ipc=1"]', "budgets.0: "),
+        ("students = []", "students: "),
+        ("threads = 0", "threads: Input should be greater than or equal to 1 (got 0)"),
+        ('precision = "float16"', "precision: Input should be 'float32' or 'bfloat16' (got 'float16')"),
+        ('seed = "one"', "seed: "),
+        ('students = ["convnt3"]', "unknown net 'convnt3'. Did you mean 'convnet3'?"),
+        ('data = "digit"', "unknown source 'digit'. Did you mean 'digits'?"),
+        ('data = {name = "digits", sise = 4}', "source 'digits': unknown key 'sise'."),
+        ('metrics = {names = ["vendy"]}', "unknown metric 'vendy'. Did you mean 'vendi'?"),
+        ('metrics = {extractors = ["resnet188"]}', "unknown net 'resnet188'. Did you mean 'resnet18'?"),
+        ("teachers = [{net = 'convnet3_bm'}]", "unknown net 'convnet3_bm'. Did you mean 'convnet3_bn'?"),
+        ("teachers = [{net = 'convnet3_bn', epoch = 3}]", "teachers: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("teachers = [{net = 'convnet3_bn', epochs = 0}]", "teachers: epochs: Input should be greater"),
+        ("teachers = [{net = 'convnet3_bn', checkpoint = 'no.pt'}]", "teacher 'convnet3_bn': no checkpoint at "),
+        ("plugins = ['no.py']", "no.py: no such file"),
+    ],
+)
+def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said):
+    with pytest.raises(UsageError) as caught:
+        read(text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'study.toml'}: ")
+    assert said in message
+    assert len(message.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('condensers = ["herdin"]\nprotocols = ["erm"]', "unknown condenser 'herdin'. Did you mean 'herding'?"),
+        ('condensers = ["random"]\nprotocols = ["erms"]', "unknown protocol 'erms'. Did you mean 'erm'?"),
+        ('condensers = ["random", "random"]\nprotocols = ["erm"]', "two condensers are called 'random'"),
+        ('condensers = ["random"]\nprotocols = ["erm", {name = "erm", lr = 0.1}]', "two protocols are called 'erm'"),
+        (
+            'condensers = ["random", {name = "random", label = "chance"}]\nprotocols = ["erm"]',
+            "the condensers 'random' and 'chance' are the same",
+        ),
+        ('condensers = [{name = "random", label = "full"}]\nprotocols = ["erm"]', "cannot be called 'full'"),
+        ('condensers = [{factor = 2}]\nprotocols = ["erm"]', "a condenser needs a name"),
+        (
+            'condensers = [{name = "rded", factr = 2}]\nprotocols = ["erm"]',
+            "unknown key 'factr'. Did you mean 'factor'?",
+        ),
+        ('condensers = [{name = "herding", extractor = "resnt18"}]\nprotocols = ["erm"]', "unknown net 'resnt18'"),
+        ('condensers = [{name = "rded", teacher = "resnt18"}]\nprotocols = ["erm"]', "unknown net 'resnt18'"),
+        (
+            'condensers = ["random"]\nprotocols = [{name = "multi_teacher", teachers = ["resnt18"]}]',
+            "unknown net 'resnt18'",
+        ),
+        ('condensers = ["random"]\nprotocols = [{name = "erm", epochs = 0}]', "epochs: Input should be greater than"),
+        ('condensers = ["random"]\nprotocols = [{name = "erm", steps = 0}]', "steps: Input should be greater than"),
+        ('condensers = ["random"]\nprotocols = [{name = "erm", lr = inf}]', "lr: Input should be a finite number"),
+        ("condensers = []\nprotocols = ['erm']", "condensers: "),
+        ("condensers = ['random']", "protocols: Field required"),
+    ],
+)
+def test_methods_and_protocols_that_cannot_be_meant(read, tmp_path, body, said):
+    with pytest.raises(UsageError) as caught:
+        read("", body=body)
+    assert str(caught.value).startswith(f"{tmp_path / 'study.toml'}: ")
+    assert said in str(caught.value)
+
+
+def test_a_study_that_is_no_toml_or_not_there(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        Study.from_toml(tmp_path / "none.toml")
+    with pytest.raises(UsageError, match="Is a directory"):
+        Study.from_toml(tmp_path)
+    (tmp_path / "bad.toml").write_text("name = 1 = 2\n")
+    with pytest.raises(UsageError, match=r"bad\.toml is not TOML: .*line 1"):
+        Study.from_toml(tmp_path / "bad.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not TOML"):
+        Study.from_toml(tmp_path / "bytes.toml")
+
+
+def test_relative_paths_start_at_the_studys_folder(read, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        'from decoct.core.kinds import Condenser\n\n\nclass Mine(Condenser):\n    """Mine."""\n'
+    )
+    (tmp_path / "net.pt").write_bytes(b"x")
+    study = read(
+        'plugins = ["mine.py"]\ndata = {name = "folder", path = "pictures"}\n'
+        'teachers = [{net = "convnet3_bn", checkpoint = "net.pt"}]',
+        body='condensers = ["mine"]\nprotocols = ["erm"]\n',
+    )
+    assert study.plugins == (str(tmp_path / "mine.py"),)
+    assert study.data == {"name": "folder", "path": str(tmp_path / "pictures")}
+    assert study.teachings()["convnet3_bn"].checkpoint == str(tmp_path / "net.pt")
+    assert list(study.methods()) == ["mine"]
+    assert read('data = "folder:pictures"').data == f"folder:{tmp_path / 'pictures'}"
+    assert read('data = {name = "folder:pictures"}').data == {"name": f"folder:{tmp_path / 'pictures'}"}
+    assert read('data = "folder:/abs"').data == "folder:/abs"
+    assert read('data = "folder:~/pictures"').data == f"folder:{Path.home() / 'pictures'}"
+
+
+def test_labels_tell_two_of_a_kind_apart(read):
+    study = read(
+        "",
+        body='condensers = ["rded", {name = "rded", factor = 2, label = "rded2"}]\n'
+        'protocols = ["erm", {name = "erm", lr = 0.01, label = "fast"}]\n',
+    )
+    assert {label: spec.factor for label, spec in study.methods().items()} == {"rded": None, "rded2": 2}
+    assert list(study.recipes()) == ["erm", "fast"]

@@ -1,0 +1,285 @@
+"""The Python API: round trips through the store, one's own nets, and sets that do not fit."""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from scipy.stats import t as student_t
+from torch import nn
+
+import decoct
+from decoct import api
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.record import Provenance
+from decoct.data.dataset import default_store, load_data
+from decoct.engine.teachers import Teach
+from decoct.nets import zoo
+
+FAST = {"student": "convnet1_w8", "steps": 5}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits")
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """Untrained weights in place of the two teachers that digits need."""
+    folder, found = tmp_path_factory.mktemp("checkpoints"), {}
+    for net in ("convnet3_bn", "mobilenetv3_small_050"):
+        state = zoo.build(net, 1, 10, 8, seed=0).state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / f"{net}.safetensors")
+        found[net] = Teach(net=net, checkpoint=str(folder / f"{net}.safetensors"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def small(digits):
+    return decoct.condense("random", digits, ipc=2)
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """A store of its own, and its files with their times."""
+    root = tmp_path / "store"
+
+    def state():
+        return {str(file): file.stat().st_mtime_ns for file in root.rglob("*") if file.is_file()}
+
+    return api.Compute(store=root), state
+
+
+class Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+
+
+def test_condense_train_measure_and_again_from_the_store(digits, teachers, cells):
+    compute, state = cells
+
+    def once():
+        made = decoct.condense("herding", digits, ipc=2, compute=compute, teachers=teachers)
+        scores = decoct.train(made, digits, seeds=(0, 1), compute=compute, **FAST)
+        rows = decoct.measure(made, digits, compute=compute, teachers=teachers)
+        return made, scores, rows
+
+    first, before = once(), state()
+    again = once()
+    assert before and state() == before
+    assert again[1:] == first[1:]
+    np.testing.assert_array_equal(first[0].images, digits.train.images[first[0].indices])
+    np.testing.assert_array_equal(first[0].labels, digits.train.labels[first[0].indices])
+    np.testing.assert_array_equal(again[0].indices, first[0].indices)
+    assert first[0].cost is not None and first[0].cost.seconds > 0
+    assert {row["metric"] for row in first[2]} >= {"coverage", "mmd", "vendi", "covering_radius_max", "top1"}
+    assert json.loads(json.dumps(first[1].to_json()))["seeds"] == [0, 1]
+
+
+def test_greedy_picks_of_a_larger_set_start_with_those_of_a_smaller(digits, teachers):
+    one, three = (decoct.condense("herding", digits, ipc=n, teachers=teachers) for n in (1, 3))
+    for c in range(10):
+        assert three.indices[three.labels == c][0] == one.indices[one.labels == c][0]
+
+
+def test_to_torch(small):
+    images, labels = small.to_torch().tensors
+    assert images.shape == (20, 1, 8, 8) and images.dtype == torch.float32
+    np.testing.assert_allclose(images.numpy(), small.images / 255, rtol=1e-6)
+    assert labels.tolist() == small.labels.tolist()
+
+
+def test_the_interval_is_student_s(small, digits):
+    scores = decoct.train(small, digits, seeds=range(4), **FAST)
+    half = student_t.ppf(0.975, 3) * statistics.stdev(scores.accuracy) / math.sqrt(4)
+    assert scores.mean == pytest.approx(statistics.fmean(scores.accuracy))
+    assert scores.ci95 == pytest.approx((scores.mean - half, scores.mean + half))
+    assert (scores.n, scores.seeds, scores.images, scores.steps) == (4, (0, 1, 2, 3), 20, 5)
+    assert len(set(scores.accuracy)) > 1
+
+
+def test_one_student_has_no_interval(small, digits):
+    assert decoct.train(small, digits, **FAST).ci95 is None
+
+
+def test_seeds_may_be_numpy_s(small, digits):
+    scores = decoct.train(small, digits, seeds=np.arange(2), **FAST)
+    assert scores == decoct.train(small, digits, seeds=[0, 1], **FAST)
+    json.dumps(scores.to_json())
+
+
+@pytest.mark.parametrize("seeds", [(), (0, 0), np.array([], dtype=int)])
+def test_seeds_that_cannot_be_meant(small, digits, seeds):
+    with pytest.raises(UsageError, match="seed"):
+        decoct.train(small, digits, seeds=seeds, **FAST)
+
+
+def test_a_saved_folder_and_its_pictures_score_as_the_set(small, digits, tmp_path):
+    small.save(tmp_path / "saved")
+    small.export(tmp_path / "pictures")
+    order = np.argsort(small.labels, kind="stable")
+    ordered = replace(small, **{name: getattr(small, name)[order] for name in ("images", "labels", "indices")})
+    expected = decoct.train(ordered, digits, **FAST).accuracy
+    for given in (tmp_path / "saved", str(tmp_path / "saved"), tmp_path / "pictures"):
+        assert decoct.train(given, digits, **FAST).accuracy == expected
+    found = decoct.train(Condensed.load(tmp_path / "saved"), digits, **FAST)
+    assert found.accuracy == expected
+    from decoct.data.class_folder import read_class_folder
+
+    read = read_class_folder(tmp_path / "pictures", digits.class_names, digits.shape)
+    np.testing.assert_array_equal(read.images, ordered.images)
+
+
+@pytest.mark.parametrize("kind", ["module", "class", "function"])
+def test_one_s_own_net(small, digits, cells, kind):
+    compute, state = cells
+    torch.manual_seed(0)
+    given = {"module": Linear(), "class": Linear, "function": lambda: Linear()}[kind]
+    weights = {n: v.clone() for n, v in given.state_dict().items()} if kind == "module" else {}
+    drawn = torch.get_rng_state()
+    scores = decoct.train(small, digits, student=given, seeds=(0, 1, 2), steps=20, compute=compute)
+    assert torch.equal(torch.get_rng_state(), drawn)  # the caller's random numbers are left alone
+    assert not state()  # nothing of it is stored
+    assert len(set(scores.accuracy)) > 1
+    assert (
+        scores.accuracy
+        == decoct.train(small, digits, student=given, seeds=(0, 1, 2), steps=20, compute=compute).accuracy
+    )
+    for name, value in weights.items():
+        assert torch.equal(given.state_dict()[name], value)  # a copy was trained
+    if kind != "function":
+        assert scores.student == "Linear"
+
+
+def test_a_net_that_cannot_take_the_images(small, digits):
+    with pytest.raises(DecoctError, match="Linear"):
+        decoct.train(small, digits, student=nn.Linear(3, 10), steps=2)
+
+
+def test_a_function_that_makes_no_net(small, digits):
+    with pytest.raises(UsageError, match=r"nn\.Module"):
+        decoct.train(small, digits, student=lambda: None, steps=2)
+
+
+def test_one_s_own_net_under_a_teacher(small, digits, teachers):
+    scores = decoct.train(small, digits, protocol="single_teacher", student=Linear, steps=5, teachers=teachers)
+    assert 0 <= scores.mean <= 1
+
+
+def other(small, what):
+    changes = {
+        "other classes": {"class_names": tuple("abcdefghij")},
+        "another order": {"class_names": small.class_names[::-1]},
+        "another version": {"provenance": small.provenance.model_copy(update={"data_digest": "0" * 32})},
+        "images are": {"images": np.zeros((20, 1, 9, 9), dtype=np.uint8), "indices": None},
+    }
+    return replace(small, **changes[what])
+
+
+@pytest.mark.parametrize("what", ["other classes", "another order", "another version", "images are"])
+def test_a_set_that_does_not_fit(small, digits, teachers, what):
+    bad = other(small, what)
+    for call in (
+        lambda: decoct.train(bad, digits, **FAST),
+        lambda: decoct.train(bad, digits, student=Linear, steps=2),
+        lambda: decoct.measure(bad, digits, teachers=teachers),
+    ):
+        with pytest.raises(DecoctError, match=what):
+            call()
+
+
+def test_float_images_train_without_being_stored_as_bytes(digits, small):
+    images = (small.images / 255).astype(np.float32) * 1.5 - 0.2  # outside of [0, 1], as matching methods make them
+    mine = Condensed(small.labels, digits.class_names, Provenance(method="mine"), images=images)
+    assert 0 <= decoct.train(mine, digits, **FAST).mean <= 1
+
+
+def test_unknown_names(small, digits):
+    for call, near in (
+        (lambda: decoct.condense("hering", digits), "herding"),
+        (lambda: decoct.condense("rded", digits, factr=2), "factor"),
+        (lambda: decoct.condense("random", "digit"), "digits"),
+        (lambda: decoct.train(small, digits, protocol="emr"), "erm"),
+        (lambda: decoct.train(small, digits, student="convnet33"), "convnet3"),
+        (lambda: decoct.train(small, digits, step=3), "steps"),
+        (lambda: decoct.train("none", digits), "none"),
+        (lambda: decoct.measure(small, digits, metrics=["prcd"]), "prdc"),
+        (lambda: api.teach("convnet33", digits), "convnet3"),
+    ):
+        with pytest.raises(UsageError, match=near):
+            call()
+
+
+@pytest.mark.parametrize("ipc", [0, -1, 1.5])
+def test_a_budget_that_cannot_be_meant(digits, ipc):
+    with pytest.raises(UsageError, match="ipc"):
+        decoct.condense("random", digits, ipc=ipc)
+
+
+def test_more_images_than_a_class_has(digits):
+    with pytest.raises(DecoctError, match="ipc=1000"):
+        decoct.condense("random", digits, ipc=1000)
+
+
+def test_a_checkpoint_counts_by_its_content(digits, teachers, tmp_path, cells):
+    compute, _ = cells
+    file = tmp_path / "mine.safetensors"
+    inputs = []
+    for seed in (1, 2):  # another net under the same path
+        state = zoo.build("convnet3_bn", 1, 10, 8, seed=seed).state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, file)
+        mine = {"convnet3_bn": Teach(net="convnet3_bn", checkpoint=str(file))}
+        made = decoct.condense("herding", digits, ipc=1, compute=compute, teachers=mine)
+        inputs.append(made.provenance.inputs)
+    assert inputs[0] != inputs[1]
+
+
+def test_teachers_of_a_protocol_are_not_the_argument(small, digits):
+    with pytest.raises(UsageError, match="multi_teacher"):
+        decoct.train(small, digits, protocol="multi_teacher", teachers=["convnet3_bn"], **FAST)
+
+
+def test_teach(digits, teachers, tmp_path):
+    out = tmp_path / "deep" / "teacher"
+    facts = api.teach(teachers["convnet3_bn"], digits, out=out)
+    assert (facts["net"], facts["folder"]) == ("convnet3_bn", str(out))
+    assert facts["val_accuracy"] * len(digits.val) == pytest.approx(round(facts["val_accuracy"] * len(digits.val)))
+    copied = Teach(net="convnet3_bn", checkpoint=str(out / "weights.safetensors"))
+    assert api.teach(copied, digits)["val_accuracy"] == facts["val_accuracy"]
+    with pytest.raises(UsageError, match="exists"):
+        api.teach(teachers["convnet3_bn"], digits, out=out)
+
+
+def test_a_teacher_is_trained_and_kept(digits):
+    spec = Teach(net="convnet1_w8", epochs=1)
+    facts = api.teach(spec, "digits")
+    assert (facts["net"], facts["epochs"], facts["checkpoint"]) == ("convnet1_w8", 1, None)
+    assert facts["folder"].startswith(str(default_store()))
+    assert api.teach(spec, digits) == facts
+
+
+def test_the_public_names():
+    assert set(decoct.__all__) <= set(dir(decoct))
+    for name in decoct.__all__:
+        assert getattr(decoct, name)
+    with pytest.raises(AttributeError, match="distil"):
+        decoct.distil  # noqa: B018
+
+
+def test_importing_decoct_is_light():
+    heavy = ("torch", "torchvision", "timm", "scipy", "pyarrow", "numpy")
+    code = f"import sys, decoct; dir(decoct); sys.exit(', '.join(m for m in {heavy!r} if m in sys.modules) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

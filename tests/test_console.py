@@ -1,0 +1,119 @@
+"""How errors become lines and exit codes, and what stdout and stderr get."""
+
+import errno
+import json
+import sys
+import warnings
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoct.console import bars, explain, fail, guarded, say
+from decoct.core.errors import DecoctError, UsageError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "/data/x"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "/data/x"),
+    ],
+)
+def test_a_full_disk(error):
+    assert explain(error) == "the disk is full: /data/x\nfree some space; the same command goes on from there"
+
+
+def test_a_full_disk_that_a_library_words_itself():
+    assert explain(RuntimeError("I/O error: No space left on device (os error 28)")).startswith("the disk is full\n")
+
+
+def test_an_error_of_the_system_names_its_file():
+    assert explain(PermissionError(errno.EACCES, "Permission denied", "a/b")) == "Permission denied: a/b"
+    assert explain(OSError(errno.EIO, "Input/output error")) == "Input/output error"
+
+
+def test_ours_are_said_as_they_are_in_three_lines_at_most():
+    assert explain(UsageError("no such thing\ndo that")) == "no such thing\ndo that"
+    assert explain(DecoctError("a\n\n  \nb\nc\nd")) == "a\nb\nc"
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), OSError("odd"), ZeroDivisionError("a\nb")])
+def test_what_nobody_foresaw_names_its_class_and_the_way_to_more(error):
+    first, second = explain(error).splitlines()
+    assert first.startswith(type(error).__name__) and "--debug" in second
+
+
+@given(st.text(), st.sampled_from([DecoctError, UsageError, RuntimeError, OSError]))
+def test_no_message_is_longer_than_three_lines_of_four_hundred(text, kind):
+    lines = explain(kind(text)).splitlines()
+    assert len(lines) <= 3
+    assert all(len(line) <= 402 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("no"), 2),
+        (DecoctError("no"), 1),
+        (ValueError("no"), 1),
+        (OSError(errno.ENOSPC, "full"), 1),
+        (typer.BadParameter("no"), 2),
+        (typer.Exit(5), 5),
+        (typer.Exit(), 0),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes(error, code, capsys):
+    with pytest.raises(SystemExit) as left, guarded(debug=False):
+        raise error
+    assert left.value.code == code
+    said = capsys.readouterr()
+    assert said.out == "" and "Traceback" not in said.err
+    assert (said.err == "") == isinstance(error, typer.Exit)
+
+
+def test_debug_shows_the_traceback_and_the_message(capsys):
+    with pytest.raises(SystemExit), guarded(debug=True):
+        raise DecoctError("no luck")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback") and lines[-1] == "decoct: no luck"
+
+
+def test_nothing_is_caught_where_nothing_is_raised(capsys):
+    with guarded(debug=False):
+        print("fine")
+    assert capsys.readouterr().out == "fine\n"
+
+
+def test_a_warning_is_one_line_without_its_place(capsys):
+    before = warnings.showwarning
+    with guarded(debug=False), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("mind the gap", stacklevel=1)
+    assert capsys.readouterr().err == "warning: mind the gap\n"
+    assert warnings.showwarning is before
+
+
+def test_a_message_is_no_markup_and_is_not_wrapped(capsys):
+    with pytest.raises(SystemExit):
+        fail("[red]x[/] " + "y" * 300, 1)
+    assert capsys.readouterr().err == "decoct: [red]x[/] " + "y" * 300 + "\n"
+
+
+def test_json_alone(capsys):
+    say({"a": "é…", "b": [1.5, None]})
+    assert json.loads(capsys.readouterr().out) == {"a": "é…", "b": [1.5, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        say(float("nan"))
+
+
+def test_bars_leave_stdout_and_a_file_on_stderr_alone(capsys):
+    with bars() as bar:
+        step = bar("working")
+        step(1, 2)
+        step(2, 2)
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.strip() == ""
+    assert sys.stdout is not sys.stderr
