@@ -1,35 +1,30 @@
 """The Python API: one data set, one set, one protocol at a time, on the user's shared store."""
 
-import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, Task, silent
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Progress, silent
 from decoct.core.record import read_json
-from decoct.core.seeds import seed as derive
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, default_store, load_data
-from decoct.engine.evaluate import correct
 from decoct.engine.teachers import Teach
-from decoct.engine.train import train as fit
-from decoct.nets.layout import has_batch_norm
 from decoct.report.stats import t_interval
 from decoct.run.adopt import adopt, check_fit, load_set
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute, threads
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
+from decoct.run.module import student_name, train_module
 from decoct.run.store import Store, whole
-from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher, training_set
+from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher
 
 __all__ = ["Scores", "condense", "load_data", "measure", "teach", "train"]
 
@@ -201,7 +196,14 @@ def train(
         results = [read_json(store.path("train", job.key) / RESULT) for job in jobs]
         accuracies, steps = [r["accuracy"] for r in results], results[0]["steps"]
     else:
-        accuracies, steps = _train_module(given, data, spec, student, seeds, compute, planner)
+        check_fit(given, data)
+        jobs = [planner.teacher(net) for net in spec.label_teachers(data.size)]
+        store = compute.do(planner)
+        nets = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in jobs]
+        with threads(compute.threads):
+            accuracies, steps = train_module(
+                given, data, spec, student, seeds, teachers=nets, device=compute.device, precision=compute.precision
+            )
     interval = t_interval(accuracies)
     return Scores(
         accuracy=tuple(accuracies),
@@ -210,7 +212,7 @@ def train(
         n=len(accuracies),
         seeds=seeds,
         protocol=spec.name,
-        student=student if isinstance(student, str) else _name(student),
+        student=student if isinstance(student, str) else student_name(student),
         images=len(given),
         steps=steps,
     )
@@ -278,41 +280,3 @@ def teach(
 
 def _loaded(data: Dataset | str, compute: Compute) -> Dataset:
     return load_data(data, plugins=compute.plugins) if isinstance(data, str) else data
-
-
-def _train_module(
-    condensed: Condensed,
-    data: Dataset,
-    protocol: Any,
-    student: nn.Module | Callable[[], nn.Module],
-    seeds: Sequence[int],
-    compute: Compute,
-    planner: Planner,
-) -> tuple[list[float], int]:
-    """Accuracies and steps of the caller's own module; nothing of it is stored."""
-    check_fit(condensed, data)
-    jobs = [planner.teacher(net) for net in protocol.label_teachers(data.size)]
-    store = compute.do(planner)
-    teachers = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in jobs]
-    given = training_set(condensed.materialise(data.train.images), data)
-    classes, name, accuracies = len(data.class_names), _name(student), []
-    for s in seeds:
-        start = derive(0, data.digest, "student", name, 0, s)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(start)
-            net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
-        if not isinstance(net, nn.Module):
-            raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
-        recipe = protocol.recipe(Task(len(condensed), classes, data.size, data.flip, batch_norm=has_batch_norm(net)))
-        device, precision = compute.device, compute.precision
-        try:
-            with threads(compute.threads):
-                fit(net, given, recipe, seed=start, device=device, teachers=teachers, precision=precision)
-                accuracies.append(float(correct(net, data.test, data, device).mean()))
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
-    return accuracies, recipe.steps
-
-
-def _name(student: nn.Module | Callable[[], nn.Module]) -> str:
-    return type(student).__name__ if isinstance(student, nn.Module) else getattr(student, "__name__", "student")

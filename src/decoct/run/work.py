@@ -15,7 +15,7 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft, Features, Inputs, Measured, Metric, Task, Teacher
-from decoct.core.record import Provenance, Result, read_json, write_json
+from decoct.core.record import CELL, Provenance, Result, read_json, write_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
@@ -24,7 +24,7 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.features import logits, penultimate
 from decoct.nets.layout import has_batch_norm, laid_out
-from decoct.run.execute import Cell
+from decoct.run.cell import Cell
 from decoct.run.pictures import grid
 
 WEIGHTS, TEACHER, FACTS, RESULT, CORRECT, READINGS = (
@@ -100,7 +100,6 @@ def make_condensed(cell: Cell) -> None:
     inputs = Inputs(data, budget, job.keyed["seed"] or 0, cell.device, teachers, features, cell.progress)
     with cell.meter():
         draft = method(inputs)
-    facts = {net: read_json(cell.input("teacher", key) / TEACHER) for net, key in job.role("teacher").items()}
     provenance = Provenance(
         method=method.name,
         spec=method.identity(),
@@ -109,13 +108,22 @@ def make_condensed(cell: Cell) -> None:
         budget=str(budget),
         seed=job.keyed["seed"],
         inputs=job.inputs,
-        not_counted=tuple(net for net, known in facts.items() if known["checkpoint"]),
+        not_counted=supplied(cell),
         key=job.key,
     )
     made = from_draft(draft, data, provenance)
     if len(made) != (asked := sum(inputs.quotas())):
         raise DecoctError(f"{method.name} made {len(made)} images where the budget {budget} gives {asked}")
     keep(cell.folder, made, data, draft)
+
+
+def supplied(cell: Cell) -> tuple[str, ...]:
+    """Nets behind a set's teachers and features whose weights the user brought, so that their cost is not known."""
+    keys = cell.job.role("teacher")
+    for features in cell.job.role("features").values():
+        needed: dict[str, str] = read_json(cell.input("features", features) / CELL)["inputs"]
+        keys |= {role.removeprefix("teacher:"): key for role, key in needed.items()}
+    return tuple(net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"])
 
 
 def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
