@@ -7,7 +7,6 @@ import torch
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, MEASURED, Cost, read_json
-from decoct.run import execute as module
 from decoct.run import work
 from decoct.run.execute import cores, execute, threads
 from decoct.run.jobs import Job
@@ -123,6 +122,5 @@ def test_a_job_computes_with_its_threads_and_leaves_the_callers(job, working, tm
     assert torch.get_num_threads() == before
 
 
-def test_there_is_a_core_and_a_processor():
+def test_there_is_a_core():
     assert cores() >= 1
-    assert module._processor()
