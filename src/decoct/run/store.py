@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from decoct.core.record import CELL, cell_dir, complete
+from decoct.data.cache import sync
 
 
 class Store:
@@ -47,8 +48,8 @@ class Store:
                 raise RuntimeError(f"a {kind} cell was written without {CELL}")
             for file in sorted(folder.rglob("*")):
                 if file.is_file():
-                    _sync(file)
-            _sync(folder)
+                    sync(file)
+            sync(folder)
             if target.exists() and not complete(target):
                 shutil.rmtree(target)  # somebody took files out of it
             try:
@@ -56,7 +57,7 @@ class Store:
             except OSError:
                 if not complete(target):
                     raise
-            _sync(target.parent)
+            sync(target.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -95,11 +96,3 @@ def _alive(pid: int) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
