@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint bench bench-long docs clean
+.PHONY: demo test test-slow lint bench bench-gpu bench-long docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -27,10 +27,13 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks train startup
+	$(BIN)/python benchmarks train loader startup
+
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python benchmarks gpu
 
 bench-long: $(VENV)/.installed
-	$(BIN)/python benchmarks train startup demo sre2l fashion_dc
+	$(BIN)/python benchmarks train loader startup demo sre2l labels fashion_dc
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

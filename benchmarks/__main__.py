@@ -1,6 +1,6 @@
 """Run benchmarks and put their tables into ``docs/results/bench.md``; a table that is not made anew stays.
 
-python benchmarks train startup
+python benchmarks train loader startup
 """
 
 import argparse
@@ -15,8 +15,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "docs" / "results" / "bench.md"
 SCRATCH = HERE.parent / "runs" / "bench"  # what long ones leave to resume from
-NAMES = ("train", "startup", "demo", "sre2l", "fashion_dc")
-HEAD = "# Benchmarks\n\n`make bench` makes the first two tables, `make bench-long` all of them.\n"
+NAMES = ("train", "loader", "startup", "gpu", "demo", "sre2l", "labels", "fashion_dc")
+HEAD = (
+    "# Benchmarks\n\n`make bench` makes the sections train, loader and startup, `make bench-gpu` gpu (it needs one), "
+    "`make bench-long` the others as well.\n"
+)
 
 
 def measure(name: str) -> str:

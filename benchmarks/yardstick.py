@@ -3,31 +3,105 @@
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from decoct.engine.objective import objective
+from decoct.engine.recipe import Recipe
+from decoct.nets.layout import as_input, laid_out
 
 Loop = Callable[[int], None]  # runs so many steps
 
 
-def ratio(ours: Loop, bare: Loop, *, seconds: float, repeats: int) -> tuple[float, float, float]:
-    """Steps a second of both loops, and the median over the repeats of ours / bare.
+class Race(NamedTuple):
+    """Steps a second of both loops, and the median, the lowest and the highest of ours / bare over the repeats."""
+
+    ours: float
+    bare: float
+    ratio: float
+    lowest: float
+    highest: float
+
+    def cells(self, images: int) -> list[str]:
+        """Images a second of both, and the ratio with its spread, where a step is so many images."""
+        spread = f"{self.ratio:.3f} ({self.lowest:.3f} to {self.highest:.3f})"
+        return [f"{self.ours * images:,.0f}", f"{self.bare * images:,.0f}", spread]
+
+
+def race(ours: Loop, bare: Loop, *, seconds: float, repeats: int, warm: int = 5, least: int = 10) -> Race:
+    """Time both loops in turns.
 
     Args:
         ours: the loop that is judged.
         bare: the yardstick.
         seconds: how long one turn of the bare loop takes, about.
         repeats: turns of each.
+        warm: steps before anything is timed: the first calls choose kernels and fill caches.
+        least: steps of a turn, however long they take.
     """
-    ours(5), bare(5)  # the first calls choose kernels and fill caches
-    steps = max(10, round(seconds / (clock(bare, 10) / 10)))
+    ours(warm), bare(warm)
+    steps = max(least, round(seconds * warm / clock(bare, warm)))
     turns = [(clock(ours, steps), clock(bare, steps)) for _ in range(repeats)]
     mine, theirs = (steps / median(column) for column in zip(*turns, strict=True))
-    return mine, theirs, median(b / a for a, b in turns)
+    ratios = [b / a for a, b in turns]
+    return Race(mine, theirs, median(ratios), min(ratios), max(ratios))
+
+
+def ratio(ours: Loop, bare: Loop, *, seconds: float, repeats: int) -> tuple[float, float, float]:
+    """Steps a second of both loops, and the median over the repeats of ours / bare."""
+    return race(ours, bare, seconds=seconds, repeats=repeats)[:3]
 
 
 def clock(loop: Loop, steps: int) -> float:
-    """Seconds of so many steps."""
+    """Seconds of so many steps, until a GPU is done with them."""
     start = time.perf_counter()
     loop(steps)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def bare_loop(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    *,
+    precision: str = "float32",
+    compiled: bool = False,
+    teachers: Sequence[nn.Module] = (),
+) -> Loop:
+    """Forward + backward + step on one batch that is ready: the net, loss, optimiser, layout and precision alone.
+
+    Args:
+        net: on the device of the images.
+        images: [B, C, S, S] normalised.
+        labels: [B].
+        recipe: of the loss and the optimiser, AdamW; nothing else of it is done.
+        precision: "float32" or "bfloat16".
+        compiled: run the net through torch.compile.
+        teachers: eval-mode nets whose mean logits label the batch anew at each step.
+    """
+    laid_out(net.train())
+    x, of_teachers = as_input(images, net), [(laid_out(t), as_input(images, t)) for t in teachers]
+    forward = torch.compile(net, dynamic=False) if compiled else net
+    optimiser = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+
+    def loop(steps: int) -> None:
+        net.train()
+        for _ in range(steps):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                with torch.no_grad():
+                    said = [teacher(seen).float() for teacher, seen in of_teachers]
+                logits = forward(x).float()
+            loss = objective(logits, labels, None, torch.stack(said).mean(0) if said else None, recipe)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+
+    return loop
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

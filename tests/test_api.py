@@ -6,10 +6,13 @@ import statistics
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from scipy.stats import t as student_t
 from torch import nn
@@ -18,10 +21,17 @@ import decoct
 from decoct import api
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.record import Provenance
+from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
+from decoct.engine import teachers as engine
+from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
+from decoct.nets.features import logits
+from decoct.nets.pretrained import pretrained
+from decoct.nets.renormalise import Normalisation
+from decoct.nets.weights import write
+from decoct.run.work import load_teacher
 
 FAST = {"student": "convnet1_w8", "steps": 5}
 
@@ -283,3 +293,161 @@ def test_importing_decoct_is_light():
     code = f"import sys, decoct; dir(decoct); sys.exit(', '.join(m for m in {heavy!r} if m in sys.modules) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_committee_is_taught_in_one_go(digits, teachers, tmp_path):
+    nets = [Teach(net="convnet1_w8", epochs=1), teachers["convnet3_bn"]]
+    found = api.teach(nets, digits, out=tmp_path / "committee")
+    assert [facts["net"] for facts in found] == ["convnet1_w8", "convnet3_bn"]
+    for facts, spec in zip(found, nets, strict=True):
+        assert facts["folder"] == str(tmp_path / "committee" / spec.net)
+        assert read_json(tmp_path / "committee" / spec.net / "teacher.json")["val_accuracy"] == facts["val_accuracy"]
+        alone = api.teach(spec, digits)
+        assert alone | {"folder": ""} == facts | {"folder": ""}
+    assert api.teach(nets[:1], digits) == [api.teach(nets[0], digits)]
+
+
+@pytest.mark.parametrize("nets", [[], ["convnet3_bn", "convnet3_bn"], ["teacher", "convnet3_bn"]])
+def test_a_committee_of_none_or_of_one_net_twice_is_refused(digits, nets):
+    with pytest.raises(UsageError, match="each once"):
+        api.teach(nets, digits)
+
+
+def test_a_saved_teacher_is_no_teacher_of_classes_in_another_order(digits, tmp_path):
+    file = tmp_path / "mine.safetensors"
+    net = zoo.build("convnet3_bn", 1, 10, 8, seed=1)
+    write(file, net, digits.class_names[::-1], Normalisation(digits.mean, digits.std))
+    with pytest.raises(DecoctError, match="another order: its class 0 is '9', the data's is '0'"):
+        api.teach(Teach(net="convnet3_bn", checkpoint=str(file)), digits)
+
+
+def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for wnid in ("n01440764", "n03888257"):
+        (tmp_path / "fish" / wnid).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "fish" / wnid / f"{i}.png")
+    data = load_data({"name": "folder", "path": str(tmp_path / "fish"), "size": 16})
+    full = zoo.build("test_resnet", 3, 1000, 16, seed=1).eval()
+    with monkeypatch.context() as patch:  # as if it were fetched
+        patch.setattr(timm, "create_model", lambda name, pretrained, **options: full)
+        found = pretrained("test_resnet", 16)
+    monkeypatch.setattr(engine, "pretrained", lambda net, size: found)
+    spec = Teach(net="test_resnet", pretrained=True)
+    facts = api.teach(spec, data)
+    assert (facts["checkpoint"], facts["sliced_from"]) == ("test_resnet.r160_in1k of timm", 1000)
+    net = load_teacher(Path(facts["folder"]), data, "cpu")
+    mine = logits(net, data.val.images, data.mean, data.std)
+    expected = logits(full, data.val.images, *found.normalisation)[:, [0, 701]]
+    torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
+    made = decoct.condense("herding", data, ipc=1, extractor="test_resnet", teachers={"test_resnet": spec})
+    assert made.provenance.not_counted == ("test_resnet",)
+
+
+# Stored soft labels
+
+SOFT = {"protocol": "single_teacher", "steps": 20}
+
+
+@pytest.fixture(scope="module")
+def labels(small, digits, teachers):
+    return api.relabel(small, digits, storing=Storing(bits=8, prune=4), steps=20, teachers=teachers)
+
+
+def test_labels_are_made_once_and_learnt_from_without_a_teacher(small, digits, teachers, labels, cells):
+    compute, state = cells
+    made = api.relabel(small, digits, storing=Storing(bits=8, prune=4), steps=20, teachers=teachers, compute=compute)
+    before = state()
+    again = api.relabel(small, digits, storing=Storing(bits=8, prune=4), steps=20, teachers=teachers, compute=compute)
+    assert before and state() == before
+    for other in (made, again):
+        assert other.facts == labels.facts
+        assert all(np.array_equal(array, labels.arrays[name]) for name, array in other.arrays.items())
+    (weights,) = (file for file in before if file.endswith("weights.safetensors"))
+    Path(weights).unlink()
+    scores = decoct.train(small, digits, student="convnet1_w8", seeds=(0, 1), soft_labels=made, compute=compute, **SOFT)
+    assert (scores.labels, scores.label_bytes, scores.steps) == ("stored", 20 + made.nbytes, 20)
+
+
+def test_labels_lie_in_the_folder_of_a_set_or_are_given(small, digits, teachers, labels, tmp_path):
+    small.save(tmp_path / "set")
+    labels.save(tmp_path / "set")
+    fast = {"student": "convnet1_w8", "teachers": teachers, **SOFT}
+    found, given = (
+        decoct.train(tmp_path / "set", digits, **fast),
+        decoct.train(small, digits, soft_labels=labels, **fast),
+    )
+    assert found == given
+    assert found.labels == "stored"
+    online = decoct.train(small, digits, **fast)
+    assert (online.labels, online.label_bytes) == ("online", 20)
+    hard = decoct.train(tmp_path / "set", digits, **FAST)
+    assert (hard.labels, hard.label_bytes) == ("hard", 20)
+
+
+def test_given_labels_go_before_those_of_the_folder_and_the_protocols_own_too(
+    small, digits, teachers, labels, tmp_path
+):
+    small.save(tmp_path / "set")
+    labels.save(tmp_path / "set")
+    fast = {"student": "convnet1_w8", "teachers": teachers, **SOFT}
+    mine = api.relabel(small, digits, storing=Storing(per="image"), steps=20, teachers=teachers)
+    assert decoct.train(tmp_path / "set", digits, soft_labels=mine, **fast).label_bytes == 20 + mine.nbytes
+    own = decoct.train(tmp_path / "set", digits, labels={"top_k": 2}, **fast)
+    assert own.labels == "stored" and own.label_bytes not in (20 + mine.nbytes, 20 + labels.nbytes)
+    over = decoct.train(small, digits, labels={"top_k": 2}, soft_labels=mine, **fast)
+    assert over.label_bytes == 20 + mine.nbytes
+
+
+def test_one_s_own_net_learns_from_stored_labels(small, digits, teachers, labels, cells):
+    compute, state = cells
+    scores = decoct.train(small, digits, student=Linear, seeds=(0, 1), soft_labels=labels, compute=compute, **SOFT)
+    assert not [file for file in state() if "/teacher/" in file or "/train/" in file]  # no teacher, and nothing kept
+    assert (scores.labels, scores.label_bytes, scores.student) == ("stored", 20 + labels.nbytes, "Linear")
+    assert len(set(scores.accuracy)) == 2
+    online = decoct.train(small, digits, student=Linear, teachers=teachers, **SOFT)
+    assert (online.labels, online.label_bytes) == ("online", 20)
+    own = decoct.train(small, digits, student=Linear, teachers=teachers, labels={"bits": 8, "prune": 4}, **SOFT)
+    assert (own.labels, own.label_bytes) == ("stored", 20 + labels.nbytes)
+    hard = decoct.train(small, digits, student=Linear, steps=5)
+    assert (hard.labels, hard.label_bytes) == ("hard", 20)
+
+
+def test_labels_that_do_not_fit_are_refused_for_every_kind_of_student(small, digits, teachers, labels):
+    other = decoct.condense("random", digits, ipc=2, seed=1)
+    for student in ("convnet1_w8", Linear):
+        with pytest.raises(DecoctError, match="another set"):
+            decoct.train(other, digits, student=student, soft_labels=labels, **SOFT)
+        with pytest.raises(DecoctError, match=r"cutmix 0\.0"):
+            decoct.train(small, digits, student=student, soft_labels=labels, cutmix=1.0, **SOFT)
+
+
+def test_what_cannot_be_relabelled(small, digits, teachers):
+    for protocol in ("erm", "dc", "erm_long"):
+        with pytest.raises(UsageError, match="learns from hard labels"):
+            api.relabel(small, digits, protocol=protocol)
+    with pytest.raises(UsageError, match="'erm'"):
+        api.relabel(small, digits, protocol="emr")
+    for what in ("other classes", "another order", "another version", "images are"):
+        with pytest.raises(DecoctError, match=what):
+            api.relabel(other(small, what), digits, teachers=teachers)
+
+
+def test_relabelling_follows_the_protocol_and_the_seed(small, digits, teachers, labels):
+    def make(seed=0, **fields):
+        return api.relabel(
+            small,
+            digits,
+            protocol={"name": "single_teacher", "teacher": "convnet3_bn"},
+            storing=Storing(bits=8, prune=4),
+            teachers=teachers,
+            seed=seed,
+            **{"steps": 20, **fields},
+        )
+
+    assert np.array_equal(make().arrays["rows"], labels.arrays["rows"])
+    assert not np.array_equal(make(seed=1).arrays["rows"], labels.arrays["rows"])
+    assert make(batch=5).facts["views"]["batch"] == 5
+    assert len(make(steps=40).ends) == 10
+    assert make(temperature=4.0).facts["temperature"] == 4.0

@@ -5,6 +5,8 @@ The public names, one page; each is imported when it is first used:
     load_data   a labelled image data set by name or folder
     condense    make a small training set
     train       train students on a set and evaluate them
+    relabel     label a set once with teachers, so that students learn from it without them
+    teach       train or load teachers
     measure     representativeness, diversity and quality of a set
     Condensed   a small training set: save, load, export, to_torch
     Study       methods × budgets × protocols × replicates, from TOML
@@ -19,12 +21,23 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from decoct import functional
-    from decoct.api import condense, load_data, measure, train
+    from decoct.api import condense, load_data, measure, relabel, teach, train
     from decoct.core.condensed import Condensed
     from decoct.engine import select
     from decoct.run.study import Study
 
-__all__ = ["Condensed", "Study", "condense", "functional", "load_data", "measure", "select", "train"]
+__all__ = [
+    "Condensed",
+    "Study",
+    "condense",
+    "functional",
+    "load_data",
+    "measure",
+    "relabel",
+    "select",
+    "teach",
+    "train",
+]
 
 _HOMES = {
     "Condensed": "decoct.core.condensed",
@@ -32,6 +45,8 @@ _HOMES = {
     "condense": "decoct.api",
     "load_data": "decoct.api",
     "measure": "decoct.api",
+    "relabel": "decoct.api",
+    "teach": "decoct.api",
     "train": "decoct.api",
 }
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}

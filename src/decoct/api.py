@@ -2,116 +2,32 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Progress, silent
-from decoct.core.record import read_json
+from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
-from decoct.data.dataset import Dataset, default_store, load_data
+from decoct.data.dataset import Dataset, load_data
+from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
+from decoct.nets import zoo
 from decoct.report.stats import t_interval
-from decoct.run.adopt import adopt, check_fit, load_set
+from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
+from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
-from decoct.run.execute import execute, threads
-from decoct.run.graph import Planner
-from decoct.run.jobs import Job
+from decoct.run.execute import threads
 from decoct.run.module import student_name, train_module
-from decoct.run.store import Store, whole
+from decoct.run.store import whole
 from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher
+from decoct.run.work import label_bytes as hard_bytes
 
-__all__ = ["Scores", "condense", "load_data", "measure", "teach", "train"]
-
-Watch = Callable[[Job], Progress]
-
-
-@dataclass(frozen=True)
-class Compute:
-    """Where and how to compute; all but the device is part of what is stored.
-
-    Attributes:
-        device: such as "cpu" or "cuda".
-        threads: on a CPU.
-        precision: of training, "float32" or "bfloat16".
-        store: folder of the cells; None for ``$DECOCT_STORE`` or the user's cache.
-        plugins: Python files that define further methods.
-        watch: called with every job that is run; gives its progress callback.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    precision: str = "float32"
-    store: Path | None = None
-    plugins: tuple[str, ...] = ()
-    watch: Watch = field(default=lambda job: silent, repr=False)
-
-    def planner(self, data: Dataset, teachings: Mapping[str, Teach] | None = None) -> Planner:
-        """A planner whose teachers and students are those of a study with seed 0.
-
-        Raises:
-            UsageError: the teachers are no table of ``Teach`` by net, or a checkpoint is not there.
-        """
-        taught = teachings or {}
-        if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
-            raise UsageError(
-                "teachers is a dict of Teach by net, such as {'convnet3_bn': Teach(net='convnet3_bn', epochs=5)}\n"
-                "which teachers a protocol takes is said in its table: {'name': 'multi_teacher', 'teachers': [...]}"
-            )
-        keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
-        pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
-        return Planner(data, 0, keyed, pinned, self.plugins)
-
-    def cells(self) -> Store:
-        """The store, made if it is not there."""
-        store = Store(self.store or default_store())
-        store.root.mkdir(parents=True, exist_ok=True)
-        store.sweep()
-        return store
-
-    def do(self, planner: Planner) -> Store:
-        """Run what the planner planned and the store lacks."""
-        store = self.cells()
-        for job in planner.jobs.values():
-            if not store.has(job.kind, job.key):
-                execute(store.root, job, self.device, self.watch(job))
-        return store
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Test accuracies of students trained on one set, at their last step.
-
-    Attributes:
-        accuracy: fractions, one per seed.
-        mean: of them.
-        ci95: 95 % t interval of the mean over seeds; None with one seed. It conditions on the set.
-        n: seeds.
-        seeds: of the students.
-        protocol: how they were trained.
-        student: which net.
-        images: of the set.
-        steps: optimiser steps of each.
-    """
-
-    accuracy: tuple[float, ...]
-    mean: float
-    ci95: tuple[float, float] | None
-    n: int
-    seeds: tuple[int, ...]
-    protocol: str
-    student: str
-    images: int
-    steps: int
-
-    def to_json(self) -> dict[str, Any]:
-        """For ``json.dumps``."""
-        return asdict(self)
+__all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "train"]
 
 
 def condense(
@@ -160,9 +76,12 @@ def train(
     seeds: Sequence[int] = (0,),
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
+    soft_labels: StoredLabels | None = None,
     **fields: Any,
 ) -> Scores:
     """Train students on a set and evaluate each once, at its last step, on the test split.
+
+    A protocol with teachers learns from stored labels where the set's folder holds some, or they are given here.
 
     Args:
         condensed: a set, or the folder of one.
@@ -173,11 +92,12 @@ def train(
         seeds: one student each.
         compute: where and how.
         teachers: nets that are not trained as usual.
+        soft_labels: stored labels of this set, as ``relabel`` makes them.
         fields: of the protocol.
 
     Raises:
         UsageError: unknown name or field, no seed, or one twice.
-        DecoctError: the set does not fit the data, or the training fails.
+        DecoctError: the set does not fit the data, stored labels not the set or the protocol, or the training fails.
     """
     seeds = tuple(int(s) for s in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
@@ -186,24 +106,43 @@ def train(
     spec = parse("protocol", config | fields, compute.plugins)
     data = _loaded(data, compute)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    nets = spec.label_teachers(data.size)
+    own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
+    if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
+        soft_labels = stored_labels(Path(condensed))
     if student is None:
         student = "convnet3" if data.size <= 64 else "resnet18"
-    planner = compute.planner(data, teachers)
+    planner, cells = compute.planner(data, teachers), compute.cells()
+    kept = adopt_labels(soft_labels, cells) if nets and soft_labels else None
     if isinstance(student, str):
-        made = adopt(given, data, compute.cells())
-        jobs = [planner.train((spec.name, spec), student, made, 0, s) for s in seeds]
+        made = adopt(given, data, cells)
+        jobs = [planner.train((spec.name, spec), student, made, 0, s, labels=kept) for s in seeds]
         store = compute.do(planner)
         results = [read_json(store.path("train", job.key) / RESULT) for job in jobs]
         accuracies, steps = [r["accuracy"] for r in results], results[0]["steps"]
+        stored, label_bytes = "labels" in jobs[0].inputs, results[0]["label_bytes"]
     else:
         check_fit(given, data)
-        jobs = [planner.teacher(net) for net in spec.label_teachers(data.size)]
+        if nets and kept is None and own is not None:
+            made = adopt(given, data, cells)
+            kept = planner.relabel((spec.name, spec), made).key
+        taught = [] if kept else [planner.teacher(net) for net in nets]
         store = compute.do(planner)
-        nets = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in jobs]
+        brought = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in taught]
+        found = StoredLabels.load(store.path("labels", kept)) if kept else None
         with threads(compute.threads):
             accuracies, steps = train_module(
-                given, data, spec, student, seeds, teachers=nets, device=compute.device, precision=compute.precision
+                given,
+                data,
+                spec,
+                student,
+                seeds,
+                teachers=brought,
+                labels=found,
+                device=compute.device,
+                precision=compute.precision,
             )
+        stored, label_bytes = found is not None, hard_bytes(given) + (found.nbytes if found else 0)
     interval = t_interval(accuracies)
     return Scores(
         accuracy=tuple(accuracies),
@@ -215,7 +154,52 @@ def train(
         student=student if isinstance(student, str) else student_name(student),
         images=len(given),
         steps=steps,
+        labels="stored" if stored else "online" if nets else "hard",
+        label_bytes=label_bytes,
     )
+
+
+def relabel(
+    condensed: Condensed | str | Path,
+    data: Dataset | str,
+    *,
+    protocol: str | Mapping[str, Any] = "single_teacher",
+    storing: Storing = Storing(),
+    seed: int = 0,
+    compute: Compute = Compute(),
+    teachers: Mapping[str, Teach] | None = None,
+    **fields: Any,
+) -> StoredLabels:
+    """Label a set once with the teachers of a protocol, so that students learn from it without them.
+
+    Args:
+        condensed: a set, or the folder of one.
+        data: the data set that it stands for.
+        protocol: name or table; its crops, mixing, batch and steps decide which views are labelled.
+        storing: per view or per image, bits, classes and views that are kept.
+        seed: of the views.
+        compute: where and how.
+        teachers: nets that are not trained as usual.
+        fields: of the protocol.
+
+    Returns:
+        Labels for ``train(..., soft_labels=…)``; ``save`` puts them into the set's folder, where ``train`` finds them.
+
+    Raises:
+        UsageError: unknown name or field, or a protocol of hard labels.
+        DecoctError: the set does not fit the data.
+    """
+    config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
+    spec = parse("protocol", config | fields, compute.plugins)
+    data = _loaded(data, compute)
+    if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
+        raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
+    spec = spec.model_copy(update={"labels": storing})
+    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    made = adopt(given, data, compute.cells())
+    planner = compute.planner(data, teachers)
+    job = planner.relabel((spec.name, spec), made, seed)
+    return StoredLabels.load(compute.do(planner).path("labels", job.key))
 
 
 def measure(
@@ -247,35 +231,63 @@ def measure(
     return rows
 
 
+@overload  # a str is a Sequence[str] as well; the first that fits counts
+def teach(  # type: ignore[overload-overlap]
+    net: str | Teach, data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
+) -> dict[str, Any]: ...
+
+
+@overload
 def teach(
-    net: str | Teach, data: Dataset | str, *, compute: Compute = Compute(), out: Path | None = None
-) -> dict[str, Any]:
-    """Train a teacher, or adopt a checkpoint, and put its accuracy on held-out images on record.
+    net: Sequence[str | Teach], data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
+) -> list[dict[str, Any]]: ...
+
+
+def teach(
+    net: str | Teach | Sequence[str | Teach],
+    data: Dataset | str,
+    *,
+    compute: Compute = Compute(),
+    out: Path | None = None,
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Train a teacher, or load weights, and put its accuracy on held-out images on record; or do so for several nets.
 
     Args:
-        net: name of the net, or a ``Teach`` with its fields.
+        net: name of the net, or a ``Teach`` with its fields; or several of them, a committee.
         data: a data set or its name.
         compute: where and how.
-        out: folder for a copy of ``weights.safetensors`` and ``teacher.json``; None for none.
+        out: folder for a copy of ``weights.safetensors`` and ``teacher.json``, of several nets in a folder each; None
+            for none.
 
     Returns:
-        net, epochs, steps, checkpoint, val_accuracy, and the folder of its cell, or of the copy.
+        net, epochs, steps, stop_at, checkpoint, val_accuracy …, and the folder of its cell, or of the copy; a list of
+        them for several nets.
 
     Raises:
-        UsageError: unknown net, or ``out`` exists.
-        DecoctError: the checkpoint does not fit.
+        UsageError: unknown net, one twice, none, or ``out`` exists.
+        DecoctError: weights do not fit, or ``stop_at`` is not reached.
     """
     if out is not None and out.exists():
         raise UsageError(f"{out} exists: choose another folder")
     data = _loaded(data, compute)
-    spec = Teach(net=net) if isinstance(net, str) else net
-    planner = compute.planner(data, {spec.net: spec})
-    job = planner.teacher(spec.net)
-    folder = compute.do(planner).path("teacher", job.key)
+    several = [net] if (alone := isinstance(net, str | Teach)) else list(net)
+    specs = [Teach(net=one) if isinstance(one, str) else one for one in several]
+    nets = [zoo.resolve(spec.net, data.size) for spec in specs]
+    if not nets or len(set(nets)) < len(nets):
+        raise UsageError(f"give at least one net, and each once, not {nets}")
+    planner = compute.planner(data, {spec.net: spec for spec in specs})
+    jobs = [planner.teacher(spec.net) for spec in specs]
+    store = compute.do(planner)
+    folders = [store.path("teacher", job.key) for job in jobs]
     if out is not None:
         with whole(out) as scratch:
-            shutil.copytree(folder, scratch)
-    return {**read_json(folder / TEACHER), "folder": str(out or folder)}
+            for name, folder in zip(nets, folders, strict=True):
+                shutil.copytree(folder, scratch if alone else scratch / name)
+    places = folders if out is None else [out if alone else out / name for name in nets]
+    found = [
+        {**read_json(folder / TEACHER), "folder": str(place)} for folder, place in zip(folders, places, strict=True)
+    ]
+    return found[0] if alone else found
 
 
 def _loaded(data: Dataset | str, compute: Compute) -> Dataset:

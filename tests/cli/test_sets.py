@@ -8,6 +8,7 @@ import statistics
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
 
 from decoct.core.condensed import Condensed
@@ -190,6 +191,41 @@ def test_teach_puts_a_checkpoint_on_record(decoct, brought, tmp_path):
     assert {"weights.safetensors", "teacher.json"} <= {path.name for path in out.iterdir()}
 
 
+def test_a_committee_is_a_table_a_list_and_a_folder_each(decoct, tmp_path):
+    words = ("teach", "convnet1_w8", "convnet1_w16", "--set", "epochs=1")
+    said = decoct(*words, "--out", tmp_path / "committee", "--json")
+    assert said.code == 0
+    found = json.loads(said.out)
+    assert [facts["net"] for facts in found] == ["convnet1_w8", "convnet1_w16"]
+    for facts in found:
+        assert facts["folder"] == str(tmp_path / "committee" / facts["net"])
+        assert (tmp_path / "committee" / facts["net"] / "weights.safetensors").is_file()
+    lines = decoct(*words).out.splitlines()
+    assert lines[0].split()[:5] == ["net", "epochs", "steps", "val", "accuracy"]
+    for facts in found:
+        (line,) = (line for line in lines if line.split()[0] == facts["net"])
+        assert line.split()[1:4] == ["1", str(facts["steps"]), f"{100 * facts['val_accuracy']:.1f}"]
+
+
+def test_a_teacher_stops_at_an_accuracy(decoct, refused):
+    facts = json.loads(decoct("teach", "convnet1_w16", "--stop-at", 0.3, "--json").out)
+    assert facts["stop_at"] == 0.3 <= facts["val_accuracy"]
+    assert facts["steps"] % 10 == 0 and facts["epochs"] < 30
+    said = refused(1, "teach", "convnet1_w16", "--stop-at", 0.999, "--set", "epochs=1")
+    assert "never reached stop_at = 0.999" in said and "more epochs" in said
+
+
+def test_pretrained_weights_are_cut_to_the_classes(decoct, refused, pictures, monkeypatch):
+    made = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: made(name, **options))
+    root = pictures("n01440764", "n03888257")
+    said = decoct("teach", "test_resnet", "--pretrained", "--data", f"folder:{root}", "--json")
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert (facts["checkpoint"], facts["sliced_from"]) == ("test_resnet.r160_in1k of timm", 1000)
+    assert "'0' is no class of ImageNet-1K" in refused(1, "teach", "test_resnet", "--pretrained")
+
+
 REFUSED = [  # exit code, words, what the message must hold
     (2, "condense hering", "'herding'"),
     (2, "condense random --data digit", "'digits'"),
@@ -219,6 +255,13 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "teach --set epoch=1", "'epochs'"),
     (2, "teach --from none", "none"),
     (2, "teach --out SET", "exists"),
+    (2, "teach --stop-at 80", "stop_at"),
+    (2, "teach --stop-at most", "--stop-at"),
+    (2, "teach --stop-at 0.5 --pretrained", "stop_at is for a net that is trained"),
+    (2, "teach convnet3_bn --pretrained", "nobody has pretrained convnet3_bn"),
+    (2, "teach convnet3_bn convnet33", "'convnet3'"),
+    (2, "teach convnet3_bn teacher --set epochs=1", "each once"),
+    (2, "teach convnet3 convnet3_bn --from none", "one net"),
 ]
 
 

@@ -83,13 +83,13 @@ def test_the_report_of_a_half_finished_run(decoct, quick, tmp_path):
 
 def test_ctrl_c_exits_130_and_resumes(decoct, quick, tmp_path, monkeypatch):
     study, out = quick("random"), tmp_path / "out"
-    from decoct.run import work
+    from decoct.run.execute import WORK
 
     def stop(cell):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setitem(work.WORK, "train", stop)
+        patch.setitem(WORK, "train", stop)
         said = decoct("run", study, "--out", out, "--workers", 1)
         assert said.code == 130 and "Traceback" not in said.err
     assert not list((out / "store").glob(".tmp-*"))

@@ -48,6 +48,7 @@ def sets(draw):
         images=draw(pixels if indices is None else pixels | st.none()),
         soft_labels=draw(st.none() | arrays.arrays(np.float32, (n, classes), elements=finite)),
         weights=draw(st.none() | arrays.arrays(np.float32, n, elements=finite)),
+        mosaic=draw(st.integers(1, 4)),
         cost=draw(st.sampled_from([None, COST])),
     )
 
@@ -60,7 +61,7 @@ def test_saved_and_loaded_is_the_same_to_the_last_bit(condensed):
         again = Condensed.load(Path(folder) / "set")
     for name in ("labels", "indices", "images", "soft_labels", "weights"):
         assert same(getattr(again, name), getattr(condensed, name)), name
-    for name in ("class_names", "provenance", "cost"):
+    for name in ("class_names", "provenance", "mosaic", "cost"):
         assert getattr(again, name) == getattr(condensed, name)
 
 
@@ -70,6 +71,25 @@ def test_equal_sets_are_equal_bytes_and_views_are_stored_by_value(tmp_path):
     toy(np.ascontiguousarray(images)).save(tmp_path / "copy")
     for name in (ARRAYS, FACTS):
         assert (tmp_path / "view" / name).read_bytes() == (tmp_path / "copy" / name).read_bytes()
+
+
+def test_how_many_tiles_an_image_is_made_of_stays_with_the_pixels(tmp_path):
+    toy(mosaic=3).save(tmp_path)
+    assert json.loads((tmp_path / FACTS).read_text())["mosaic"] == 3
+    assert (Condensed.load(tmp_path).mosaic, toy().mosaic) == (3, 1)
+    train = np.zeros((9, 1, 2, 2), np.uint8)
+    assert toy(indices=np.array([8, 0, 8]), mosaic=2).materialise(train).mosaic == 2
+
+
+def test_a_set_saved_before_there_were_mosaics_is_of_whole_images(tmp_path):
+    toy().save(tmp_path)
+    facts = json.loads((tmp_path / FACTS).read_text())
+    del facts["mosaic"]
+    (tmp_path / FACTS).write_text(json.dumps(facts))
+    assert Condensed.load(tmp_path).mosaic == 1
+    (tmp_path / FACTS).write_text(json.dumps(facts | {"mosaic": "two"}))
+    with pytest.raises(DecoctError, match="damaged"):
+        Condensed.load(tmp_path)
 
 
 SHORT = np.zeros(2, np.float32)

@@ -1,6 +1,8 @@
-"""The numbers that all protocols share, against the small-image table."""
+"""The numbers that all protocols share, against the small-image table, and what a recipe says of its steps."""
 
 import math
+from dataclasses import fields, replace
+from itertools import groupby
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
-from decoct.engine.recipe import FromScratch, augmentation, epoch_steps
+from decoct.engine.recipe import FromScratch, Recipe, augmentation, epoch_steps
 
 
 def batches(images, batch):
@@ -88,3 +90,80 @@ def test_one_image_is_no_training_set():
 )
 def test_augmentation_by_resolution(size, expected):
     assert augmentation(size) == expected
+
+
+# Soft and hard steps
+
+SOFT = Recipe(100, 8, "adamw", 1e-3, 0.01, "half_cosine", loss="kl", temperature=20.0)
+
+
+@given(st.sampled_from(["kl", "mse_ce"]), st.integers(1, 400))
+def test_without_a_hard_share_every_step_of_a_soft_recipe_is_soft_and_none_of_a_hard_one(loss, steps):
+    soft, hard = replace(SOFT, steps=steps, loss=loss), replace(SOFT, steps=steps, loss="ce")
+    assert all(soft.soft_at(step) for step in range(steps))
+    assert not any(hard.soft_at(step) for step in range(steps))
+
+
+@given(st.integers(1, 400), st.floats(0.01, 1.0))
+def test_hard_steps_are_one_run_in_the_middle_of_the_share_that_is_asked(steps, share):
+    recipe = replace(SOFT, steps=steps, hard=share)
+    runs = [(soft, len(list(run))) for soft, run in groupby(range(steps), recipe.soft_at)]
+    lengths = {soft: [n for kind, n in runs if kind == soft] for soft in (True, False)}
+    assert abs(sum(lengths[False]) - share * steps) <= 1
+    if lengths[True] and lengths[False]:
+        assert [soft for soft, _ in runs] == [True, False, True]
+        assert lengths[True][0] == lengths[True][1]
+        assert recipe.hard_steps == (lengths[True][0], lengths[True][0] + lengths[False][0])
+
+
+def test_hald_learns_soft_for_a_quarter_hard_for_a_half_and_soft_again():
+    recipe = replace(SOFT, hard=0.5)
+    assert recipe.hard_steps == (25, 75)
+    assert [step for step in range(100) if not recipe.soft_at(step)] == list(range(25, 75))
+
+
+def test_all_hard_is_possible():
+    assert not any(replace(SOFT, hard=1.0, steps=7).soft_at(step) for step in range(7))
+
+
+# The same recipe otherwise
+
+
+@given(st.lists(st.integers(0, 120), max_size=4), st.integers(1, 500))
+def test_a_recipe_that_lasts_longer_moves_its_milestones_along(milestones, steps):
+    recipe = Recipe(120, 8, "sgd", 0.1, 0.0, "multistep", milestones=tuple(sorted(milestones)), restart=True)
+    longer = recipe.lasting(steps)
+    assert longer.steps == steps
+    assert replace(longer, steps=120, milestones=recipe.milestones) == recipe
+    for before, after in zip(recipe.milestones, longer.milestones, strict=True):
+        assert after / steps <= before / 120 < (after + 1) / steps
+    assert recipe.lasting(120) == recipe
+
+
+AUGMENTED = {
+    "pad": 2,
+    "scale": (0.1, 1.0),
+    "flip": True,
+    "shuffle": 2,
+    "jitter": 0.4,
+    "lighting": 0.1,
+    "dsa": True,
+    "cutmix": 1.0,
+    "mixup": 0.8,
+}
+
+
+def test_a_plain_recipe_is_the_same_without_augmentation():
+    others = {"hard": 0.5, "smoothing": 0.8, "halves": True, "ema": 0.99, "restart": True, "milestones": (3,)}
+    assert {*AUGMENTED, *others} <= {f.name for f in fields(Recipe)}
+    assert replace(SOFT, **others, **AUGMENTED).plain() == replace(SOFT, **others)
+    assert SOFT.plain() == SOFT
+
+
+@pytest.mark.parametrize("size", [8, 32, 64, 224])
+def test_a_protocol_augments_unless_it_is_told_not_to(size):
+    task = Task(100, 10, size, flip=True)
+    usual, bare = (spec.finished(spec.base(task, 64)) for spec in (FromScratch(), FromScratch(augment=False)))
+    assert usual == FromScratch().base(task, 64)
+    assert usual.flip and (usual.pad or usual.scale)
+    assert bare == replace(usual, flip=False, pad=0, scale=None) == usual.plain()

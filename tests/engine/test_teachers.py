@@ -1,20 +1,26 @@
-"""Teachers: trained on train, judged on val, loaded without running anybody's code."""
+"""Teachers: trained on train, stopped and judged on val, pretrained or loaded with the head that the data need."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Task
-from decoct.core.spec import digest
+from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset, Split
-from decoct.engine.teachers import Teach, load_checkpoint, teach, tensors
-from decoct.nets import zoo
+from decoct.engine import teachers
+from decoct.engine.images import tensor
+from decoct.engine.teachers import Teach, accuracy, restore, teach
+from decoct.engine.train import Trained, TrainingSet, train
+from decoct.nets import weights, zoo
+from decoct.nets.features import logits
+from decoct.nets.pretrained import pretrained
+from decoct.nets.renormalise import Normalisation, bare
 
 NET = "convnet2_bn_w8"
 
@@ -82,29 +88,85 @@ def test_the_recipe_is_the_table_s(size, epochs):
 
 
 def test_tensors_are_the_whole_train_split(data):
-    images, labels = tensors(data)
+    images, labels = tensor(data.train.images), tensor(data.train.labels)
     assert np.array_equal(images.numpy(), data.train.images)
     assert np.array_equal(labels.numpy(), data.train.labels)
     images.zero_()
     assert data.train.images.any()
 
 
-# Checkpoints
+# Stopped at an accuracy
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("form", ["safetensors", "bare", "state_dict", "model"])
-def test_a_checkpoint_gives_its_weights_back(tmp_path, form, prefix):
-    expected = state(fresh(seed=1))
-    named = {prefix + name: value for name, value in expected.items()}
-    file = tmp_path / ("net.safetensors" if form == "safetensors" else "net.pt")
-    if form == "safetensors":
-        save_file(named, file)
-    else:
-        torch.save(named if form == "bare" else {form: named, "epoch": 3}, file)
-    net = fresh(seed=0)
-    load_checkpoint(net, file)
-    assert_same(net, expected)
+def steep(**fields):
+    return Teach(net=NET, epochs=20, batch=16, check_every=2, **fields)
+
+
+def test_training_stops_at_the_first_check_that_reaches_the_accuracy(data):
+    net, facts = teach(steep(stop_at=0.7), data, seed=0)
+    whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+    seen = []
+    for steps in range(2, facts["steps"] + 1, 2):  # the same training, ended by hand at every check
+        again = fresh()
+        recipe = steep(stop_at=0.7).recipe(Task(96, 2, 8, False, ceiling=True))
+        train(again, whole, recipe, seed=0, stop=lambda done, _, steps=steps: done == steps, stop_every=1)
+        seen.append(accuracy(again, data))
+    assert [value >= 0.7 for value in seen] == [False] * (len(seen) - 1) + [True]
+    assert len(seen) > 1
+    assert_same(net, state(again))
+    assert not net.training
+    assert (facts["stop_at"], facts["val_accuracy"]) == (0.7, seen[-1])
+    assert facts["epochs"] == pytest.approx(facts["steps"] / 6, abs=1e-4)
+
+
+def test_the_end_of_the_training_is_a_check(data):
+    free = teach(Teach(net=NET, epochs=2, batch=16), data, seed=0)
+    held = teach(Teach(net=NET, epochs=2, batch=16, stop_at=0.4, check_every=1000), data, seed=0)
+    assert_same(held[0], state(free[0]))
+    assert held[1] == free[1] | {"stop_at": 0.4}
+    assert isinstance(held[1]["epochs"], int)
+
+
+def test_an_accuracy_that_is_never_reached_is_an_error(data):
+    with pytest.raises(DecoctError, match=r"never reached stop_at = 0.99 on val: 0\.\d{4} at best") as caught:
+        teach(Teach(net=NET, epochs=2, batch=16, stop_at=0.99, check_every=3), data, seed=0)
+    assert "of 12 steps" in str(caught.value)
+    assert "more epochs" in str(caught.value)
+
+
+def test_looking_at_val_changes_nothing_else(data):
+    free = teach(Teach(net="test_resnet", epochs=2, batch=16), data, seed=0)
+    seen = []
+    net = zoo.build("test_resnet", 1, 2, 8, 0)
+    whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+    recipe = Teach(net="test_resnet", epochs=2, batch=16).recipe(Task(96, 2, 8, False, ceiling=True))
+    train(net, whole, recipe, seed=0, stop=lambda step, net: seen.append(accuracy(net, data)), stop_every=1)
+    assert len(seen) == recipe.steps
+    assert_same(net, state(free[0]))
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, -0.1, 80, float("nan")])
+def test_what_is_no_fraction_is_refused(stop_at):
+    with pytest.raises(UsageError, match="stop_at"):
+        build(Teach, {"net": NET, "stop_at": stop_at}, "teacher")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"pretrained": True, "checkpoint": "x.pt"}, "not both"),
+        ({"pretrained": True, "stop_at": 0.5}, "stop_at is for a net that is trained"),
+        ({"checkpoint": "x.pt", "stop_at": 0.5}, "stop_at is for a net that is trained"),
+        ({"check_every": 5}, "check_every goes with stop_at"),
+        ({"normalise": "imagenet"}, "normalise goes with pretrained or a checkpoint"),
+    ],
+)
+def test_fields_that_contradict_each_other(fields, said):
+    with pytest.raises(UsageError, match=said):
+        build(Teach, {"net": NET, **fields}, "teacher")
+
+
+# Loaded
 
 
 def test_teaching_from_a_checkpoint_trains_nothing(data, tmp_path):
@@ -112,73 +174,133 @@ def test_teaching_from_a_checkpoint_trains_nothing(data, tmp_path):
     net, facts = teach(Teach(net=NET, checkpoint=str(tmp_path / "net.safetensors")), data, seed=0)
     assert_same(net, expected)
     assert not net.training
-    assert (facts["epochs"], facts["steps"]) == (0, 0)
+    assert (facts["epochs"], facts["steps"], facts["checkpoint"]) == (0, 0, "net.safetensors")
+    assert facts["input"] == {"mean": [0.5], "std": [0.25]}
+    assert facts["class_names"] == ["dark", "bright"]
     assert 0 <= facts["val_accuracy"] <= 1
 
 
-class Code:
-    """Runs something when it is unpickled."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return os.mkdir, (self.target,)
+def saved(tmp_path, net, names, mean, std):
+    weights.write(tmp_path / "net.safetensors", net, names, Normalisation(mean, std))
+    return str(tmp_path / "net.safetensors")
 
 
-@pytest.mark.parametrize("wrap", [lambda code: code, lambda code: {"state_dict": state(fresh()), "args": code}])
-def test_pickled_code_is_refused_and_never_run(tmp_path, wrap):
-    torch.save(wrap(Code(str(tmp_path / "ran"))), tmp_path / "net.pt")
-    with pytest.raises(DecoctError, match="more than weights"):
-        load_checkpoint(fresh(), tmp_path / "net.pt")
-    assert not (tmp_path / "ran").exists()
+def test_a_teacher_with_shuffled_class_order_is_refused(data, tmp_path):
+    file = saved(tmp_path, fresh(), ("bright", "dark"), (0.5,), (0.25,))
+    with pytest.raises(DecoctError, match="another order: its class 0 is 'bright', the data's is 'dark'"):
+        teach(Teach(net=NET, checkpoint=file), data, seed=0)
+    facts = {"net": NET, "class_names": ["bright", "dark"], "input": {"mean": [0.5], "std": [0.25]}}
+    with pytest.raises(DecoctError, match="another order"):
+        restore(facts, state(fresh()), data, "the cell")
 
 
-def test_a_pickled_module_is_refused(tmp_path):
-    torch.save(fresh(), tmp_path / "net.pt")
-    with pytest.raises(DecoctError, match="more than weights"):
-        load_checkpoint(fresh(), tmp_path / "net.pt")
+def test_a_teacher_of_data_with_other_statistics_sees_what_it_was_trained_on(data, tmp_path):
+    own = fresh(seed=1).eval()
+    file = saved(tmp_path, own, data.class_names, (0.3,), (0.2,))
+    net, facts = teach(Teach(net=NET, checkpoint=file), data, seed=0)
+    expected = logits(own, data.val.images, (0.3,), (0.2,))
+    torch.testing.assert_close(logits(net, data.val.images, data.mean, data.std), expected)
+    again = restore(facts, state(bare(net)), data, "the cell").eval()
+    assert torch.equal(
+        logits(again, data.val.images, data.mean, data.std), logits(net, data.val.images, (0.5,), (0.25,))
+    )
+    plain, facts = teach(Teach(net=NET, checkpoint=file, normalise="data"), data, seed=0)
+    assert bare(plain) is plain
+    assert facts["input"] == {"mean": [0.5], "std": [0.25]}
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("keep", [0, 10, 0.5])
-def test_a_damaged_checkpoint_is_an_error(tmp_path, suffix, keep):
-    file = tmp_path / f"net{suffix}"
-    save_file(state(fresh()), file) if suffix == ".safetensors" else torch.save(state(fresh()), file)
-    blob = file.read_bytes()
-    file.write_bytes(blob[: keep if isinstance(keep, int) else int(len(blob) * keep)])
-    net = fresh()
-    before = state(net)
-    with pytest.raises(DecoctError, match=r"net\.(pt|safetensors)") as caught:
-        load_checkpoint(net, file)
-    assert len(str(caught.value).splitlines()) <= 3
-    assert_same(net, before)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_an_error(data, tmp_path, value):
+    broken = state(fresh())
+    broken["classifier.bias"][1] = value
+    save_file(broken, tmp_path / "net.safetensors")
+    with pytest.raises(DecoctError, match="not finite"):
+        teach(Teach(net=NET, checkpoint=str(tmp_path / "net.safetensors")), data, seed=0)
 
 
-@pytest.mark.parametrize(
-    "what", [torch.zeros(3), [1, 2], {"a": 1}, {1: torch.zeros(1)}, {}, {"state_dict": {"a": [1]}}]
-)
-def test_what_is_no_state_dict_is_refused(tmp_path, what):
-    torch.save(what, tmp_path / "net.pt")
-    with pytest.raises(DecoctError, match="no state dict"):
-        load_checkpoint(fresh(), tmp_path / "net.pt")
+@pytest.mark.parametrize("blob", [b"", b"PK", b"x" * 100])
+def test_a_checkpoint_that_is_none_is_an_error(data, tmp_path, blob):
+    for name in ("net.pt", "net.safetensors"):
+        (tmp_path / name).write_bytes(blob)
+        with pytest.raises(DecoctError, match=f"{name} (is damaged|holds more than weights)"):
+            teach(Teach(net=NET, checkpoint=str(tmp_path / name)), data, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("other", "complaint"),
-    [
-        (lambda: fresh(classes=3), r"classifier\.weight"),
-        (lambda: zoo.build("convnet2_bn_w16", 1, 2, 8, 0), "size mismatch"),
-        (lambda: zoo.build("convnet3_bn_w8", 1, 2, 8, 0), "features"),
-        (lambda: nn.Linear(2, 2), "Missing key"),
-    ],
-)
-def test_a_checkpoint_of_another_net_is_refused_in_few_words(tmp_path, other, complaint):
-    save_file(state(other()), tmp_path / "net.safetensors")
-    with pytest.raises(DecoctError, match=rf"does not fit the net: .*{complaint}") as caught:
-        load_checkpoint(fresh(), tmp_path / "net.safetensors")
-    assert len(str(caught.value).splitlines()) <= 3
-    assert len(str(caught.value)) < 600
+# ImageNet's heads
+
+FISH = ("n01440764", "n02102040", "n03888257")  # outputs 0, 217 and 701
+HALF = Normalisation((0.5,) * 3, (0.5,) * 3)  # what timm says of test_resnet
+
+
+@pytest.fixture
+def fish():
+    """Colour images of three of ImageNet's classes."""
+    rng = np.random.default_rng(0)
+    parts = [Split(rng.integers(0, 256, (n, 3, 8, 8), dtype=np.uint8), rng.integers(0, 3, n)) for n in (12, 7)]
+    where = {"mean": (0.4, 0.45, 0.5), "std": (0.3, 0.28, 0.29), "flip": True, "folder": Path()}
+    return Dataset("fish", FISH, "d", train=parts[0], val=parts[1], test=None, **where)
+
+
+def big(seed=1):
+    return zoo.build("test_resnet", 3, 1000, 8, seed).eval()
+
+
+def check(net, facts, data, full, takes):
+    """The teacher's logits are the full head's, at the classes, on images under its own normalisation."""
+    expected = logits(full, data.val.images.repeat(3 // data.shape[0], axis=1), *takes)[:, [0, 217, 701]]
+    torch.testing.assert_close(logits(net, data.val.images, data.mean, data.std), expected, rtol=1e-4, atol=1e-5)
+    assert facts["val_accuracy"] == np.mean(expected.argmax(1).numpy() == data.val.labels)
+    assert (facts["sliced_from"], facts["input"]) == (1000, {"mean": list(takes.mean), "std": list(takes.std)})
+    again = restore(facts, state(bare(net)), data, "the cell").eval()
+    assert torch.equal(
+        logits(again, data.val.images, data.mean, data.std), logits(net, data.val.images, data.mean, data.std)
+    )
+
+
+def test_a_pretrained_head_is_cut_to_the_classes(fish, monkeypatch):
+    full = big()
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: full)
+    found = pretrained("test_resnet", 8)
+    monkeypatch.undo()
+    monkeypatch.setattr(teachers, "pretrained", lambda net, size: found)
+    net, facts = teach(Teach(net="test_resnet", pretrained=True), fish, seed=0)
+    assert (facts["checkpoint"], facts["pretrained"]) == ("test_resnet.r160_in1k of timm", True)
+    assert (facts["epochs"], facts["steps"]) == (0, 0)
+    check(net, facts, fish, full, HALF)
+
+
+def test_a_checkpoint_s_imagenet_head_is_cut_to_the_classes(fish, tmp_path):
+    full = big()
+    torch.save({"state_dict": full.state_dict()}, tmp_path / "net.pt")
+    net, facts = teach(Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt")), fish, seed=0)
+    assert (facts["checkpoint"], facts["pretrained"]) == ("net.pt", False)
+    check(net, facts, fish, full, HALF)
+
+
+def test_grey_images_become_three_channels_for_a_net_of_colour(fish, tmp_path):
+    full, parts = big(), [Split(part.images[:, :1], part.labels) for part in (fish.train, fish.val)]
+    grey = replace(fish, train=parts[0], val=parts[1], mean=(0.4,), std=(0.3,))
+    torch.save(full.state_dict(), tmp_path / "net.pt")
+    spec = Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt"), normalise="imagenet")
+    check(*teach(spec, grey, seed=0), grey, full, HALF)
+
+
+def test_a_checkpoint_of_the_data_s_classes_expects_the_data_s_normalisation_unless_it_is_said(fish, tmp_path):
+    small = zoo.build("test_resnet", 3, 3, 8, 1).eval()
+    torch.save(small.state_dict(), tmp_path / "net.pt")
+    for said, takes in ((None, (fish.mean, fish.std)), ("imagenet", HALF)):
+        spec = Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt"), normalise=said)
+        net, facts = teach(spec, fish, seed=0)
+        got, expected = logits(net, fish.val.images, fish.mean, fish.std), logits(small, fish.val.images, *takes)
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+        assert facts["sliced_from"] is None
+
+
+def test_classes_that_imagenet_does_not_have(fish, tmp_path):
+    torch.save(big().state_dict(), tmp_path / "net.pt")
+    with pytest.raises(DecoctError, match="'n99999999' is no class of ImageNet-1K"):
+        others = replace(fish, class_names=(*FISH[:2], "n99999999"))
+        teach(Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt")), others, seed=0)
 
 
 # Identity
@@ -204,7 +326,7 @@ def test_a_relative_checkpoint_is_found_from_everywhere_once_pinned(tmp_path, mo
     spec = Teach(net=NET, checkpoint="net.safetensors").pinned()
     monkeypatch.chdir("/")
     net = fresh()
-    load_checkpoint(net, Path(spec.checkpoint))
+    weights.fit(net, weights.read(Path(spec.checkpoint)), ("dark", "bright"))
     assert_same(net, expected)
 
 
@@ -213,3 +335,34 @@ def test_a_teacher_without_checkpoint_is_pinned_as_it_is_and_a_missing_one_is_na
     assert spec.pinned() is spec
     with pytest.raises(UsageError, match=r"no checkpoint at .*gone\.pt"):
         Teach(net=NET, checkpoint=str(tmp_path / "gone.pt")).pinned()
+
+
+def test_newer_fields_leave_older_keys_alone():
+    old = {"net": NET, "epochs": None, "lr": 1e-3, "weight_decay": 0.01, "batch": 128, "checkpoint_digest": None}
+    assert Teach(net=NET).identity()["fields"] == old
+    keys = {
+        digest(Teach(net=NET, **fields).identity())
+        for fields in ({}, {"stop_at": 0.5}, {"stop_at": 0.5, "check_every": 7}, {"stop_at": 0.6}, {"pretrained": True})
+    }
+    assert len(keys) == 5
+
+
+def test_an_older_record_says_neither_classes_nor_input(data):
+    expected = state(fresh(seed=1))
+    assert_same(restore({"net": NET}, expected, data, "the cell"), expected)
+
+
+@pytest.mark.parametrize(("images", "fields", "every"), [(96, {}, 10), (600, {}, 30), (600, {"check_every": 7}, 7)])
+def test_val_is_looked_at_every_tenth_of_an_epoch_and_at_least_ten_steps_apart(
+    data, monkeypatch, images, fields, every
+):
+    asked = []
+
+    def stand_in(net, whole, recipe, *, stop, stop_every, **how):
+        asked.append(stop_every)
+        return Trained(recipe.steps, 0, 0.0)
+
+    monkeypatch.setattr(teachers, "train", stand_in)
+    spec = Teach(net=NET, epochs=1, batch=2, stop_at=0.01, **fields)
+    assert teach(spec, replace(data, train=split(images, 0)), seed=0)[1]["steps"] == images / 2
+    assert asked == [every]

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from decoct.core.errors import UsageError
 from decoct.nets.resnet import resnet
 
 
@@ -28,6 +29,24 @@ def test_above_64_px_it_is_torchvision_s(channels):
     assert isinstance(net.maxpool, nn.MaxPool2d)
 
 
+@pytest.mark.parametrize("size", [32, 65])
+def test_instance_norm_stands_for_batch_norm_and_nothing_else_changes(size):
+    net, plain = resnet("resnet18_in", 3, 7, size), resnet("resnet18", 3, 7, size)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    norms = [m for m in net.modules() if isinstance(m, nn.GroupNorm)]
+    assert len(norms) == 20
+    assert all(m.num_groups == m.num_channels and m.affine for m in norms)
+    shapes = {name: value.shape for name, value in plain.named_parameters()}
+    assert {name: value.shape for name, value in net.named_parameters()} == shapes
+
+
+def test_instance_norm_needs_more_than_one_pixel():
+    with pytest.raises(UsageError, match="resnet18_in halves the image three times"):
+        resnet("resnet18_in", 1, 7, 8)
+    assert resnet("resnet18_in", 1, 7, 9).eval()(torch.randn(3, 1, 9, 9)).std(0).min() > 1e-4
+
+
 def test_other_names_are_not_its_own():
+    assert resnet("resnet18_bn", 3, 10, 32) is None
     assert resnet("resnet10t", 3, 10, 32) is None
     assert resnet("convnet3", 3, 10, 32) is None

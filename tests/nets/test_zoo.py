@@ -10,6 +10,39 @@ from decoct.nets import zoo
 NETS = ["convnet3_w16", "convnet3_bn_w16", "resnet18", "resnet10t", "test_resnet", "mobilenetv3_small_050"]
 
 
+# The students that studies of this field use, and the sizes that a light test builds them at.
+STUDENTS = {
+    "convnet3": (8, 28, 32),
+    "convnet4_w32": (28, 64),
+    "convnet5_bn_w16": (32, 128),
+    "convnet6_w16": (64, 224),
+    "resnet18": (8, 28),
+    "resnet50": (8,),
+    "resnet101": (),
+    "resnet18_in": (28,),
+    "resnet_ap10": (28, 32),
+    "mobilenetv2_100": (8, 28, 32, 64, 224),
+    "efficientnet_b0": (8, 28, 32, 64),
+    "vit_tiny_patch16_224": (8, 28, 32, 64),
+    "swin_tiny_patch4_window7_224": (28,),
+    "shufflenet_v2_x0_5": (8, 28, 64, 224),
+    "densenet121": (32,),
+    "alexnet": (),
+    "googlenet": (28,),
+    "inception_v3": (),
+}
+LIGHT = [(name, size) for name, sizes in STUDENTS.items() for size in sizes]
+HEAVY = [
+    ("resnet50", 28),
+    ("resnet101", 8),
+    ("inception_v3", 96),
+    *((name, 64) for name in ("resnet18", "resnet50", "resnet101", "resnet18_in", "resnet_ap10", "alexnet")),
+    *(("swin_tiny_patch4_window7_224", size) for size in (32, 64)),
+    *((name, 128) for name in ("convnet5", "resnet_ap10", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224")),
+    *((name, 224) for name in ("convnet6", *(n for n in STUDENTS if not n.startswith("convnet")))),
+]
+
+
 def weights(net):
     return torch.cat([value.flatten().double() for value in net.state_dict().values()])
 
@@ -24,6 +57,35 @@ def test_every_net_takes_small_images_grey_and_in_colour(name, channels, size):
     logits = net.eval()(x)
     assert logits.shape == (3, 5)
     assert logits.isfinite().all()
+
+
+def learns(name, size):
+    """Build a student twice, compare, and take a step with a batch of four: grey up to 28 px, colour from there."""
+    channels = 1 if size <= 28 else 3
+    net = zoo.build(name, channels, 5, size, seed=1)
+    assert torch.equal(weights(net), weights(zoo.build(name, channels, 5, size, seed=1)))
+    x = torch.randn(4, channels, size, size, generator=torch.Generator().manual_seed(0))
+    optimiser = torch.optim.SGD(net.parameters(), 0.01)
+    logits = net(x)
+    assert net.training
+    assert logits.shape == (4, 5)
+    assert logits.std(0).max() > 0  # what the net says depends on the image
+    loss = nn.functional.cross_entropy(logits, torch.arange(4))
+    loss.backward()
+    optimiser.step()
+    assert loss.isfinite()
+    assert all(p.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize(("name", "size"), LIGHT)
+def test_every_student_learns_at_small_resolution(name, size):
+    learns(name, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), HEAVY)
+def test_every_student_learns_at_full_resolution(name, size):
+    learns(name, size)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -47,7 +109,14 @@ def test_a_net_is_fresh_its_batch_norm_has_seen_nothing():
 
 @pytest.mark.parametrize(
     ("wrong", "near"),
-    [("convnet3_wide", "convnet3"), ("resnet81", "resnet18"), ("mobilenetv3_smal_050", "mobilenetv3_small_050")],
+    [
+        ("convnet3_wide", "convnet3"),
+        ("resnet81", "resnet18"),
+        ("resnet_ap12", "resnet_ap10"),
+        ("mobilenetv3_smal_050", "mobilenetv3_small_050"),
+        ("efficientnet-b0", "efficientnet_b0"),
+        ("vit_tiny_patch16", "vit_tiny_patch16_"),
+    ],
 )
 def test_an_unknown_net_gets_the_nearest_name(wrong, near):
     state = torch.random.get_rng_state()
@@ -62,9 +131,7 @@ def test_known_names_pass_without_being_built():
     for name in [
         *NETS,
         "convnet6_bn_w99999999",
-        "shufflenet_v2_x0_5",
-        "vit_tiny_patch16_224",
-        "swin_tiny_patch4_window7_224",
+        *STUDENTS,
     ]:
         zoo.check_name(name)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -78,10 +145,21 @@ def test_a_detector_is_no_net_for_images_of_one_class():
 def test_a_net_that_cannot_take_such_images_says_so():
     with pytest.raises(UsageError, match="alexnet cannot take 8 px images"):
         zoo.build("alexnet", 3, 5, 8, 0)
-    with pytest.raises(UsageError, match="colour images only"):
-        zoo.build("shufflenet_v2_x0_5", 1, 5, 32, 0)
     with pytest.raises(UsageError, match="convnet3 halves the image 3 times"):
         zoo.build("convnet3_w8", 1, 5, 4, 0)
+
+
+@pytest.mark.parametrize(("name", "size"), [("shufflenet_v2_x0_5", 28), ("googlenet", 28)])
+def test_a_torchvision_net_takes_any_channels_by_a_first_convolution_of_its_own(name, size):
+    colour, grey = (zoo.build(name, channels, 5, size, seed=0) for channels in (3, 1))
+    theirs, ours = dict(colour.named_modules()), dict(grey.named_modules())
+    first = next(path for path, module in theirs.items() if isinstance(module, nn.Conv2d))
+    assert (theirs[first].in_channels, ours[first].in_channels) == (3, 1)
+    assert theirs[first].extra_repr().replace("3, ", "1, ", 1) == ours[first].extra_repr()
+    rest = [{key: value for key, value in net.state_dict().items() if first not in key} for net in (colour, grey)]
+    assert rest[0].keys() == rest[1].keys()
+    assert all(torch.equal(rest[0][key], rest[1][key]) for key in rest[0])
+    assert ours[first].weight.std() > 0
 
 
 def test_a_transformer_is_built_for_the_resolution():

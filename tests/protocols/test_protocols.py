@@ -5,19 +5,20 @@ import pytest
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
 from decoct.core.spec import names, parse
+from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
-from decoct.engine.train import schedule
 
 SMALL = [8, 28, 32, 64]
 LARGE = [128, 224]
 
 
-def recipe(name, images=100, size=28, flip=False, ceiling=False, classes=10, **fields) -> Recipe:
-    return parse("protocol", {"name": name, **fields}).recipe(Task(images, classes, size, flip, ceiling))
+def recipe(name, images=100, size=28, flip=False, ceiling=False, classes=10, mosaic=1, **fields) -> Recipe:
+    task = Task(images, classes, size, flip, ceiling, mosaic=mosaic)
+    return parse("protocol", {"name": name, **fields}).recipe(task)
 
 
 def test_these_are_all():
-    assert set(names("protocol")) == {"erm", "single_teacher", "multi_teacher", "dc"}
+    assert set(names("protocol")) == {"erm", "erm_long", "single_teacher", "multi_teacher", "dc"}
 
 
 @pytest.mark.parametrize("size", SMALL + LARGE)
@@ -104,6 +105,77 @@ def test_large_images_have_the_papers_batches_and_crops(size):
     assert all(recipe(name, size=size).pad == 0 for name in names("protocol"))
 
 
+SOFT = ["single_teacher", "multi_teacher"]
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_the_papers_options_are_fields(name):
+    mse = recipe(name, loss="mse_ce", ce_weight=0.1, ema=0.9, schedule="cosine")
+    assert (mse.loss, mse.ce_weight, mse.temperature, mse.ema, mse.schedule) == ("mse_ce", 0.1, 1.0, 0.9, "cosine")
+    kl = recipe(name, loss="kl", temperature=4.0, ema=None)
+    assert (kl.loss, kl.ce_weight, kl.temperature, kl.ema) == ("kl", 0.0, 4.0, None)
+    assert recipe(name, bssl=True).halves and not recipe(name).halves
+    mixed = recipe(name, mixup=0.8)
+    assert (mixed.mixup, mixed.cutmix) == (0.8, 0.0)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_hald_is_soft_hard_soft(name):
+    made = recipe(name, hard=0.5, epochs=300)
+    first, last = made.hard_steps
+    assert (first, last) == (made.steps // 4, 3 * made.steps // 4)  # 75, 150 and 75 of 300 epochs
+    assert made.smoothing == 0.8
+    assert [made.soft_at(step) for step in (0, first - 1, first, last - 1, last, made.steps - 1)] == [
+        *(True, True, False, False, True, True)
+    ]
+    assert recipe(name).smoothing == 0.0
+    assert all(recipe(name).soft_at(step) for step in range(recipe(name).steps))
+
+
+@pytest.mark.parametrize(("size", "scale"), [(28, None), (64, (0.5, 1.0)), (224, (0.5, 1.0))])
+def test_a_mosaic_s_tiles_are_shuffled_and_a_crop_keeps_at_least_one(size, scale):
+    made = recipe("single_teacher", size=size, mosaic=2)
+    assert (made.shuffle, made.scale) == (2, scale)
+    assert recipe("single_teacher", size=size, mosaic=2, shuffle=1).shuffle == 1
+    assert recipe("multi_teacher", size=size, mosaic=2).shuffle == 1
+    assert recipe("erm", size=size, mosaic=2).shuffle == 1
+
+
+@pytest.mark.parametrize("name", ["erm", "erm_long", *SOFT])
+def test_every_protocol_but_dc_can_train_on_the_images_as_they_are(name):
+    made = recipe(name, size=224, flip=True, augment=False)
+    assert made == recipe(name, size=224, flip=True).plain()
+    assert (made.scale, made.pad, made.flip, made.cutmix, made.jitter) == (None, 0, False, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["erm", "erm_long", *SOFT, "dc"])
+def test_equal_steps_at_every_size_is_one_field(name):
+    assert {recipe(name, images=n, steps=700).steps for n in (10, 100, 500)} == {700}
+
+
+# images a class: epochs, as MinimaxDiffusion's table has them
+LONG = {1: 3000, 2: 2000, 10: 2000, 11: 1500, 50: 1500, 51: 1000, 200: 1000, 201: 500, 500: 500, 501: 300}
+
+
+@pytest.mark.parametrize(("ipc", "epochs"), LONG.items())
+def test_erm_long_trains_longer_the_fewer_the_images(ipc, epochs):
+    made = recipe("erm_long", images=10 * ipc, size=224)
+    assert made.steps == epochs * -(-10 * ipc // made.batch)
+    hundred = recipe("erm_long", images=100 * ipc, size=224, classes=100)
+    assert hundred.steps == round(epochs * 2 / 3) * -(-100 * ipc // hundred.batch)
+
+
+def test_erm_long_is_the_generative_papers_recipe():
+    made = recipe("erm_long", images=100, size=224, flip=True)
+    assert (made.optimiser, made.lr, made.momentum, made.weight_decay, made.batch) == ("sgd", 0.01, 0.9, 5e-4, 64)
+    assert (made.scale, made.flip, made.cutmix, made.jitter, made.lighting) == ((0.5, 1.0), True, 1.0, 0.4, 0.1)
+    assert (made.loss, made.ema, made.restart) == ("ce", None, False)
+    third, sixth = 2 * made.steps // 3, 5 * made.steps // 6
+    rates = [schedule(made, step) for step in (0, third - 1, third, sixth - 1, sixth, made.steps - 1)]
+    assert rates == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.04])
+    assert recipe("erm_long", ceiling=True, images=1000).steps == 20 * -(-1000 // 64)
+
+
 @pytest.mark.parametrize("name", ["single_teacher", "multi_teacher"])
 def test_cutmix_can_be_set_at_every_size(name):
     assert recipe(name, size=8, cutmix=0.5).cutmix == 0.5
@@ -117,7 +189,7 @@ def test_dc_has_the_same_numbers_everywhere(size):
     assert (made.pad, made.scale, made.flip, made.cutmix, made.loss, made.ema) == (0, None, False, 0.0, "ce", None)
     assert (made.batch, made.steps) == (256, 300 * 2)
     # once, after epoch E/2 + 1 = 151
-    assert made.drop_at == 151 * 2
+    assert (made.milestones, made.restart) == ((151 * 2,), True)
     assert [schedule(made, step) for step in (0, 301, 302, 599)] == [1.0, 1.0, 0.1, 0.1]
     assert parse("protocol", "dc").label_teachers(size) == ()
 
@@ -126,7 +198,14 @@ def test_dc_on_few_images_and_as_the_ceiling():
     assert recipe("dc", images=10).batch == 10
     assert recipe("dc", images=10).steps == 300
     assert recipe("dc", images=5000, ceiling=True).steps == 20 * 20
-    assert recipe("dc", images=5000, ceiling=True).drop_at == 11 * 20
+    assert recipe("dc", images=5000, ceiling=True).milestones == (11 * 20,)
+
+
+def test_dc_with_dsa_runs_longer_and_flips_where_the_data_may():
+    made = recipe("dc", images=500, dsa=True, flip=True)
+    assert (made.dsa, made.flip, made.steps) == (True, True, 1000 * 2)
+    assert not recipe("dc", images=500, dsa=True, flip=False).flip
+    assert recipe("dc", images=500, dsa=True, epochs=10).steps == 20
 
 
 @pytest.mark.parametrize(
@@ -138,6 +217,11 @@ def test_dc_on_few_images_and_as_the_ceiling():
         ("erm", {"lr": 0}),
         ("single_teacher", {"temperature": 0}),
         ("single_teacher", {"cutmix": -1}),
+        ("single_teacher", {"hard": 1}),
+        ("single_teacher", {"shuffle": 0}),
+        ("single_teacher", {"labels": {"prune": 0.5}}),
+        ("single_teacher", {"labels": {"bits": 4}}),
+        ("erm_long", {"scale": 0}),
         ("multi_teacher", {"teachers": []}),
         ("multi_teacher", {"ema": 1}),
         ("dc", {"epochs": 0}),
@@ -148,3 +232,9 @@ def test_dc_on_few_images_and_as_the_ceiling():
 def test_values_that_mean_nothing_are_refused(name, fields):
     with pytest.raises(UsageError, match=next(iter(fields))):
         recipe(name, **fields)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_a_batch_is_mixed_in_one_way(name):
+    with pytest.raises(UsageError, match="cutmix or by mixup"):
+        recipe(name, mixup=0.8, cutmix=1.0)

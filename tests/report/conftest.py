@@ -22,6 +22,7 @@ METHODS = {
 }
 # Mean accuracy at ipc=1; every further budget adds .2. The planted truth that the verdicts must find.
 TRUTH = {"random": 0.50, "herding": 0.52, "k_center": 0.45, "rded": 0.60, "sre2l": 0.30}
+LABELLED = {"single_teacher": ("convnet3_bn",), "multi_teacher": ("convnet3_bn", "resnet10t")}  # teachers, online
 
 
 @dataclass
@@ -44,6 +45,10 @@ class Builder:
     failures: dict[str, str] = field(default_factory=dict)
     checkpoint: str | None = None
     full: bool = True
+    same_steps: float | None = None  # accuracy of the full data after as many steps as the sets of each budget
+    teachers: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(LABELLED))
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # of protocols, where a name is not enough
+    twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
     def build(self) -> Path:
@@ -57,14 +62,18 @@ class Builder:
                 self._method(method, budget, teachers, features)
         for protocol in self.protocols if self.full else ():
             for student in self.students:
-                labels = {"method": "full", "protocol": protocol, "student": student, "budget": "all"}
-                self._train(labels | {"condense_replicate": 0, "train_replicate": 0}, {}, 0.97)
+                labels = {"method": "full", "protocol": protocol, "student": student}
+                numbers = {"condense_replicate": 0, "train_replicate": 0}
+                for budget in self.budgets if self.same_steps is not None else ():
+                    self._train({**labels, "budget": budget, **numbers}, {}, self.same_steps, teachers)
+                self._train({**labels, "budget": "all", **numbers}, {}, 0.97, teachers, steps=9000)
         self._manifest()
         return self.folder
 
     def _teacher(self, net: str) -> str:
         facts = {"net": net, "val_accuracy": 0.9625, "epochs": 30, "checkpoint": self.checkpoint}
-        return self._job("teacher", {}, {"net": net}, {"teacher.json": facts}, seconds=10.0)
+        files = {"teacher.json": facts, "weights.safetensors": bytes(1000 * len(net))}
+        return self._job("teacher", {}, {"net": net}, files, seconds=10.0)
 
     def _method(self, method: str, budget: str, teachers: dict[str, str], features: str) -> None:
         family, stochastic = self.methods[method]
@@ -86,7 +95,8 @@ class Builder:
                         labels |= {"condense_replicate": c, "train_replicate": t}
                         mean = self.truth[method] + 0.2 * self.budgets.index(budget) + shared
                         accuracy = mean + self.noise * self.rng.normal()
-                        self._train(labels, {"condensed": sets[c if stochastic else 0]}, accuracy)
+                        accuracy += self.twist(method, protocol, student) if self.twist else 0
+                        self._train(labels, {"condensed": sets[c if stochastic else 0]}, accuracy, teachers)
 
     def _condense(self, labels: dict[str, Any], inputs: dict[str, str], ipc: int, family: str) -> str:
         n = ipc * len(self.class_names)
@@ -110,18 +120,34 @@ class Builder:
         seconds = (8.0 if distilled else 0.02) * ipc
         return self._job("condense", inputs, labels, files, seconds=seconds)
 
-    def _train(self, labels: dict[str, Any], inputs: dict[str, str], accuracy: float) -> None:
+    def _train(
+        self,
+        labels: dict[str, Any],
+        inputs: dict[str, str],
+        accuracy: float,
+        teachers: dict[str, str],
+        steps: int = 500,
+    ) -> None:
+        protocol = labels["protocol"]
+        stored = self.tables.get(protocol, {}).get("labels")
+        inputs |= {"labels": f"labels-{protocol}"} if stored else {}
+        inputs |= {f"teacher:{net}": teachers[net] for net in self.teachers.get(protocol, ()) if not stored}
         right = round(min(max(accuracy, 0), 1) * self.test_images)
         result = {
             "accuracy": right / self.test_images,
             "per_class": [right / self.test_images] * len(self.class_names),
             "test_images": self.test_images,
-            "steps": 500,
-            "images_seen": 500 * 64,
+            "steps": steps,
+            "images_seen": steps * 64,
             "loss": 0.1,
-            "label_bytes": 0 if labels["protocol"] != "erm" else 80,
+            "label_bytes": self._label_bytes(protocol, labels["condense_replicate"]),
         }
         self._job("train", inputs, labels, {"result.json": result}, seconds=3.0)
+
+    def _label_bytes(self, protocol: str, replicate: int) -> int:
+        """Stored labels weigh by their bits, and not the same for every set."""
+        stored = self.tables.get(protocol, {}).get("labels")
+        return 1000 * stored["bits"] + 10 * replicate if stored else 80 if protocol == "erm" else 0
 
     def _readings(self, ipc: int) -> list[dict[str, Any]]:
         def row(metric: str, value: float | None, axis: str, higher: bool, reference: str = "val") -> dict[str, Any]:
@@ -167,7 +193,7 @@ class Builder:
         return key
 
     def _manifest(self) -> None:
-        protocols = [{"name": p, "steps": 500} for p in self.protocols]
+        protocols = {p: {"name": p, "steps": 500, **self.tables.get(p, {})} for p in self.protocols}
         study = {
             "name": self.name,
             "seed": 0,
@@ -199,7 +225,7 @@ class Builder:
         }
         run = {"format": 1, "decoct": "0.1.0", "name": self.name, "study": study, "data": data, "methods": methods}
         run |= {"jobs": self.jobs, "failures": self._failed()}
-        (self.folder / "run.json").write_text(json.dumps(run))
+        (self.folder / "run.json").write_text(json.dumps(run, sort_keys=True))
 
     def _failed(self) -> dict[str, str]:
         """``failures`` gives messages by method; the first job of it that is missing carries the message."""

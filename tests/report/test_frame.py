@@ -35,6 +35,8 @@ def test_one_row_a_student_with_the_documented_columns(run):
     (full,) = rows(found.results, method="full", protocol="erm")
     assert (full["budget"], full["images"], full["condense_replicate"]) == ("all", 1257, 0)
     assert {row["images"] for row in rows(found.results, method="rded", budget="ipc=10")} == {100}
+    assert {row["image_bytes"] for row in rows(found.results, method="herding", budget="ipc=10")} == {9000}
+    assert full["image_bytes"] is None
 
 
 def test_a_deterministic_method_has_one_set_and_every_replicates_students(run):

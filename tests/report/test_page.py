@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
-from decoct.report import provenance, terminal, wording
+from decoct.report import terminal
 from decoct.report.markup import embed, tag
 from decoct.report.page import write_report
 
@@ -64,7 +64,9 @@ def test_the_page_says_all_that_was_promised(builder):
         "verdict",
         "accuracy",
         "differences",
+        "scores",
         "cost",
+        "bytes",
         "metrics",
         "pictures",
         "teachers",
@@ -74,7 +76,8 @@ def test_the_page_says_all_that_was_promised(builder):
     ]
     for promise in ("after its last step", "best epoch is never", "n counts condense-level replicates", "Wilson"):
         assert promise in page.text
-    assert "Online teachers label each batch as it comes and store nothing" in page.text
+    assert "no soft labels are stored, but the teachers must be at hand to train" in page.text
+    assert "needs the weights of convnet3_bn 11 kB, resnet10t 9 kB" in page.text
     assert "herding, k_center: deterministic" in page.text
     assert "decoct run STUDY.toml" in page.text
     assert "This report has holes" not in page.text
@@ -167,6 +170,10 @@ def test_holes_come_first(builder):
         {"noise": 0.0, "truth": dict.fromkeys(("random", "herding", "k_center", "rded", "sre2l"), 0.5)},
         {"holes": lambda labels: True},
         {"train_replicates": 2, "students": ("a", "b"), "protocols": ("erm",)},
+        {"same_steps": 0.9, "students": ("a", "b"), "replicates": 1},
+        {"same_steps": 0.9, "full": False, "holes": lambda labels: labels.get("protocol") == "erm"},
+        {"same_steps": 0.9, "methods": {"rded": ("distillation", True)}, "students": ("a", "b", "c")},
+        {"holes": lambda labels: labels["kind"] in ("train", "teacher"), "students": ("a", "b")},
         {"budgets": ()},
     ],
 )
@@ -178,6 +185,43 @@ def test_a_page_whatever_the_run(builder, change):
     assert not re.search(r"\bnan\b|\bNone\b|NaN", page.text)
     json.dumps(summary.to_json(), allow_nan=False)
     assert "Is distilling worth it here?" in printed(summary)
+
+
+def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):
+    builder.same_steps = 0.9
+    summary, page = written(builder)
+    assert page.text.count("full data, same steps") >= 1
+    assert "for exactly as many steps as the sets of that budget" in page.text
+    lines = [t for f in page.figures for t in f["data"] if t.get("name") == "full data, same steps"]
+    assert len(lines) == 3 * 2  # protocols × budgets, in the accuracy figures alone
+    assert all(t["y"] == [90.0] * 3 and t["error_y"]["array"][0] > 0 for t in lines)
+    assert "Beside the full data after as many steps" in page.text
+    shown = printed(summary)
+    assert shown.count("full data, same steps") == 2  # one a budget
+    assert "Beside the full data after as many steps" in shown
+
+
+def test_every_student_has_its_table_and_a_place_in_the_comparison(builder):
+    builder.students, builder.same_steps = ("net_a", "net_b"), 0.9
+    summary, page = written(builder)
+    assert "Across students" in page.text and "mean rank" in page.text
+    assert page.text.count("Kendall's τ of the means of 5 methods") == 3 * 2  # protocols × budgets
+    shown = printed(summary)
+    assert "test accuracy of net_a" in shown and "test accuracy of net_b" in shown
+    assert "Over 6 combinations of protocol and budget, " in " ".join(shown.split())
+    assert len(summary.to_json()["across_students"]) == 6
+
+
+def test_robust_scores_say_what_their_intervals_rest_on(builder):
+    builder.protocols = ("erm", "kd", "kd_plain")
+    builder.teachers = {"kd": ("convnet3_bn",), "kd_plain": ("convnet3_bn",)}
+    builder.tables = {"kd": {"name": "kd", "augment": True}, "kd_plain": {"name": "kd", "augment": False}}
+    _, page = written(builder)
+    for promise in ("Robust scores", "ARS", "Accuracies enter as fractions", "one student of the full data"):
+        assert promise in page.text
+    builder.folder, builder.jobs, builder.protocols = builder.folder.with_name("again"), [], ("erm", "kd")
+    _, page = written(builder)
+    assert "ARS" not in page.text  # there is no pair
 
 
 def test_a_page_is_replaced_in_one_step(builder):
@@ -214,37 +258,3 @@ def test_embedded_json_cannot_close_its_script(evil):
     body = element.removeprefix('<script type="application/json">').removesuffix("</script>")
     assert "<" not in body
     assert json.loads(body) == {"name": evil}
-
-
-def test_the_study_reads_back_from_its_toml():
-    import tomllib
-
-    study = {
-        "name": 'a "b" \\ ü',
-        "data": {"name": "folder", "path": "x y"},
-        "budgets": [{"ipc": 1}, {"ipc": 10}],
-        "margin": 0.01,
-        "condensers": [{"name": "rded", "factor": 2, "flip": True}],
-        "protocols": ["erm"],
-        "metrics": {"names": ["prdc"], "odd key": 1},
-    }
-    assert tomllib.loads(provenance.toml(study | {"nothing": None})) == study
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        (wording.points(0.0312), "+3.1"),
-        (wording.points(-0.0312), "−3.1"),
-        (wording.points(-0.0001), "0.0"),
-        (wording.bounds(-0.0001, 0.05), "[0.0, 5.0]"),
-        (wording.seconds(0.0853), "85 ms"),
-        (wording.seconds(190), "3 min 10 s"),
-        (wording.seconds(7500), "2 h 5 min"),
-        (wording.size(999), "999 B"),
-        (wording.size(5.67e9), "5.67 GB"),
-        (wording.budget("ipc=10"), "IPC 10"),
-    ],
-)
-def test_numbers_for_people(said, expected):
-    assert said == expected

@@ -7,8 +7,9 @@ import pytest
 
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.record import Provenance
-from decoct.run.adopt import adopt, check_fit, load_set
+from decoct.core.record import CELL, Provenance, read_json
+from decoct.engine.softlabels import StoredLabels
+from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.store import Store
 
 
@@ -48,9 +49,53 @@ def test_a_set_is_stored_once_under_the_digest_of_its_content(store, digits, pic
     assert made.labels == {"method": "mine", "budget": "unknown", "condense_replicate": 0}
 
 
+def test_the_same_pixels_as_mosaics_are_another_set(store, digits, images):
+    """Else whichever came first would decide whether the tiles are shuffled."""
+    made = [adopt(replace(images, mosaic=tiles), digits, store) for tiles in (1, 2, 3)]
+    assert [Condensed.load(store.path("condense", one.key)).mosaic for one in made] == [1, 2, 3]
+
+
 def test_picks_are_the_same_with_and_without_their_pixels(store, digits, picks):
     with_pixels = picks.materialise(digits.train.images)
     assert adopt(picks, digits, store).key == adopt(with_pixels, digits, store).key
+
+
+@pytest.fixture
+def labels(digits):
+    arrays = {"values": np.arange(20 * 10, dtype=np.float16).reshape(20, 10)}
+    storing = {"per": "image", "bits": 16, "top_k": None, "prune": 1.0, "by": "batch"}
+    facts = {"format": 1, "storing": storing, "set": "0" * 32, "images": 20, "size": 8, "temperature": 4.0}
+    return StoredLabels(arrays, facts | {"class_names": list(digits.class_names), "views": {}, "seed": 0})
+
+
+def test_labels_are_stored_once_under_the_digest_of_their_content(store, labels):
+    key = adopt_labels(labels, store)
+    folder = store.path("labels", key)
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    sideways = StoredLabels({"values": np.asfortranarray(labels.arrays["values"])}, dict(labels.facts))
+    assert adopt_labels(sideways, store) == key
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+    found = StoredLabels.load(folder)
+    assert found.facts == labels.facts and np.array_equal(found.arrays["values"], labels.arrays["values"])
+    assert {file.name for file in before} == {CELL, "labels.json", "labels.safetensors"}  # nobody knows their cost
+    assert read_json(folder / CELL) == {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}}
+
+
+@pytest.mark.parametrize("change", ["a value", "the type", "the shape", "the name", "a fact"])
+def test_other_labels_are_another_cell(store, labels, change):
+    values, facts = labels.arrays["values"].copy(), dict(labels.facts)
+    name = "values"
+    if change == "a value":
+        values[0, 0] += 1
+    elif change == "the type":
+        values = values.view(np.int16)
+    elif change == "the shape":
+        values = values.reshape(10, 20)
+    elif change == "the name":
+        name = "codes"
+    else:
+        facts["temperature"] = 20.0
+    assert adopt_labels(StoredLabels({name: values}, facts), store) != adopt_labels(labels, store)
 
 
 def test_other_classes_are_named(digits, images):

@@ -1,15 +1,15 @@
 """A job leaves a cell, or nothing: metered, with its own threads, and the caller's settings as they were."""
 
 import time
+from typing import get_args
 
 import pytest
 import torch
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, MEASURED, Cost, read_json
-from decoct.run import work
-from decoct.run.execute import cores, execute, threads
-from decoct.run.jobs import Job
+from decoct.run.execute import WORK, cores, execute, threads
+from decoct.run.jobs import Job, Kind
 from decoct.run.store import Store
 
 
@@ -24,7 +24,7 @@ def working(monkeypatch):
     """Let ``execute`` do something else than train."""
 
     def replace(function):
-        monkeypatch.setitem(work.WORK, "train", function)
+        monkeypatch.setitem(WORK, "train", function)
 
     return replace
 
@@ -120,6 +120,32 @@ def test_a_job_computes_with_its_threads_and_leaves_the_callers(job, working, tm
     with pytest.raises(ValueError), threads(2):
         raise ValueError
     assert torch.get_num_threads() == before
+
+
+def test_a_checkpoint_stays_until_its_cell_is_there(job, working, tmp_path):
+    found = Store(tmp_path).unfinished("train", job.key)
+
+    def half(cell):
+        checkpoint = cell.checkpoint()
+        assert (checkpoint.path, checkpoint.key) == (found, job.key)
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.touch()
+        with cell.meter():
+            if len(calls) == 1:
+                raise DecoctError("no")
+
+    calls = [1]
+    working(half)
+    with pytest.raises(DecoctError):
+        execute(tmp_path, job)
+    assert found.exists()
+    calls.append(2)
+    execute(tmp_path, job)
+    assert not found.exists() and Store(tmp_path).has("train", job.key)
+
+
+def test_every_kind_of_job_has_its_work():
+    assert set(WORK) == set(get_args(Kind))
 
 
 def test_there_is_a_core():

@@ -8,9 +8,11 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Need
 from decoct.core.spec import find
+from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
-from decoct.run.graph import Planner, plan
+from decoct.protocols.single_teacher import SingleTeacher
+from decoct.run.graph import Made, Planner, plan
 from decoct.run.study import Study
 
 TABLE = {
@@ -91,9 +93,88 @@ def test_the_ceiling_is_trained_once_per_protocol_and_student(jobs):
     assert of(jobs(ceiling=False), method="full") == []
 
 
+STORED = {"name": "single_teacher", "label": "stored", "labels": {"bits": 8, "prune": 4}}
+
+
+def test_stored_labels_are_a_job_a_set_and_stand_in_for_the_teacher(jobs):
+    found = jobs(protocols=["erm", STORED])
+    labels = {job.key: job for job in found if job.kind == "labels"}
+    sets = {job.key for job in found if job.kind == "condense"}
+    (teacher,) = of(found, net="convnet3_bn")
+    assert len(labels) == 2 * (3 + 3)  # a set of each budget and replicate; herding's one set, labelled for each
+    assert {job.inputs["condensed"] for job in labels.values()} == sets
+    for job in labels.values():
+        assert set(job.inputs) == {"condensed", "teacher:convnet3_bn"}
+        assert job.inputs["teacher:convnet3_bn"] == teacher.key
+        assert (job.labels["protocol"], job.config["labels"]["prune"]) == ("stored", 4)
+    for job in of(found, protocol="stored"):
+        if job.kind == "train" and job.labels["method"] != "full":
+            assert set(job.inputs) == {"condensed", "labels"}
+            assert labels[job.inputs["labels"]].inputs["condensed"] == job.inputs["condensed"]
+    (full,) = of(found, protocol="stored", method="full")
+    assert set(full.inputs) == {"teacher:convnet3_bn"}  # the whole train split is labelled while it trains
+    assert all("labels" not in job.inputs for job in of(found, protocol="erm"))
+
+
+def test_students_and_train_replicates_share_the_labels_of_a_set(jobs):
+    found = jobs(protocols=[STORED], condensers=["random"], students=["convnet1_w8", "convnet2_w8"])
+    shared = {}
+    for job in of(found, protocol="stored"):
+        if job.kind == "train" and "condensed" in job.inputs:
+            shared.setdefault(job.inputs["labels"], set()).add((job.labels["student"], job.labels["train_replicate"]))
+    assert len(shared) == 2 * 3
+    assert all(len(students) == 2 * 2 for students in shared.values())
+
+
+def test_labels_of_equal_replicates_are_drawn_alike_for_every_method(jobs):
+    found = [job for job in jobs(protocols=[STORED]) if job.kind == "labels"]
+    seeds = {}
+    for job in found:
+        seeds.setdefault(job.labels["method"], []).append(job.keyed["seed"])
+    assert set(seeds["random"]) == set(seeds["herding"]) and len(set(seeds["random"])) == 3
+    students = {job.keyed["seed"] for job in jobs(protocols=[STORED]) if job.kind == "train"}
+    assert not students & set(seeds["random"])
+
+
+def test_how_labels_are_stored_moves_their_keys_and_their_students(jobs):
+    def keys_of(kind, **storing):
+        return set(keys(jobs(protocols=[STORED | {"labels": storing}]), kind))
+
+    for kind in ("labels", "train"):
+        assert keys_of(kind, bits=8) == keys_of(kind, bits=8, prune=1)
+        assert not keys_of("labels", bits=8) & keys_of("labels", bits=16)
+        assert len(keys_of(kind, bits=8) & keys_of(kind, per="image")) == 0
+    assert keys_of("condense", bits=8) == keys_of("condense", bits=16)
+
+
+def test_labels_that_are_given_are_what_a_student_learns_from(digits):
+    planner = Planner(digits)
+    soft, made = SingleTeacher(labels=Storing(bits=8)), Made("a" * 32, {"method": "mine"})
+    job = planner.train(("soft", soft), "convnet1_w8", made, labels="b" * 32)
+    assert job.inputs == {"condensed": "a" * 32, "labels": "b" * 32}
+    assert list(planner.jobs) == [job.key]
+
+
+def test_the_whole_split_for_the_steps_of_each_budget(jobs):
+    found = of(jobs(same_steps=True), method="full")
+    assert sorted((job.labels["budget"], job.labels["protocol"]) for job in found) == [
+        (budget, protocol) for budget in ("all", "ipc=1", "ipc=2") for protocol in ("erm", "single_teacher")
+    ]
+    for job in found:
+        budget = job.labels["budget"]
+        assert job.keyed.get("as_long_as") == (None if budget == "all" else {"ipc": int(budget[-1])})
+        assert (job.labels["condense_replicate"], job.labels["train_replicate"]) == (0, 0)
+        assert "condensed" not in job.inputs
+    assert len({job.keyed["seed"] for job in found}) == 1
+    alone = of(jobs(same_steps=True, ceiling=False), method="full")
+    assert {job.labels["budget"] for job in alone} == {"ipc=1", "ipc=2"}
+
+
 @pytest.mark.parametrize(
     "more",
     [
+        {"same_steps": True},
+        {"protocols": ["erm", "single_teacher", STORED]},
         {"condensers": ["k_center", "random", "herding"]},
         {"protocols": ["dc", "erm", "single_teacher"]},
         {"students": ["convnet2_w8", "convnet1_w8"]},

@@ -16,8 +16,11 @@ from PIL import Image
 from pyarrow import parquet
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Task
 from decoct.core.record import CELL
 from decoct.data.dataset import load_data
+from decoct.engine.resume import Checkpoint
+from decoct.engine.softlabels import StoredLabels
 from decoct.report.page import write_report
 from decoct.run import run as run_module
 from decoct.run.run import run
@@ -326,3 +329,123 @@ def test_an_interrupt_of_the_driver_alone_leaves_no_worker(tiny_toml, start, tmp
     assert stopped.startswith("decoct: stopped")
     _, living = psutil.wait_procs(workers, timeout=10)
     assert living == []
+
+
+def soft(label, **fields):
+    return {"name": "single_teacher", "label": label, "teacher": "convnet1_w8", **fields}
+
+
+@pytest.fixture
+def labelled(study_of):
+    """A study of the same protocol with labels online and stored, and of the whole split for as many steps."""
+
+    def make(replicates=2, **more):
+        table = {
+            "protocols": [soft("online", epochs=3), soft("stored", epochs=3, labels={"bits": 8, "prune": 4})],
+            "budgets": [{"ipc": 2}],
+            "teachers": [{"net": "convnet1_w8", "epochs": 1}],
+            "same_steps": True,
+        }
+        return study_of("random", replicates=replicates, **table | more)
+
+    return make
+
+
+def test_a_study_of_stored_labels_and_of_equal_steps(labelled, tmp_path):
+    study = labelled()
+    assert run(study, tmp_path) == {}
+    jobs, store = manifest(tmp_path)["jobs"], Store(tmp_path / "store")
+    labels = [job for job in jobs if job["kind"] == "labels"]
+    assert [job["labels"]["condense_replicate"] for job in labels] == [0, 1]
+    train = {job["key"]: job for job in jobs if job["kind"] == "train"}
+    write_report(tmp_path)
+    rows = table(tmp_path / "results.parquet")
+    data = load_data("digits")
+    steps = study.recipes()["online"].recipe(Task(20, 10, 8, False)).steps
+    assert {row["steps"] for row in rows} == {steps}
+    sizes = {(row["method"], row["protocol"]): (row["budget"], row["images"]) for row in rows}
+    assert sizes == {
+        ("random", "online"): ("ipc=2", 20),
+        ("random", "stored"): ("ipc=2", 20),
+        ("full", "online"): ("ipc=2", len(data.train)),
+        ("full", "stored"): ("ipc=2", len(data.train)),
+    }
+    for row in rows:
+        job = train[row["key"]]
+        inputs = {role.partition(":")[0] for role in job["inputs"]}
+        if row["method"] == "full":
+            assert (inputs, row["label_bytes"]) == ({"teacher"}, len(data.train))
+        elif row["protocol"] == "online":
+            assert (inputs, row["label_bytes"]) == ({"condensed", "teacher"}, 20)
+        else:
+            stored = StoredLabels.load(store.path("labels", job["inputs"]["labels"]))
+            assert (inputs, row["label_bytes"]) == ({"condensed", "labels"}, 20 + stored.nbytes)
+    assert run(study, tmp_path) == {}
+
+
+def test_labels_that_cannot_be_made_leave_their_students_undone(labelled, watched, tmp_path):
+    none_soft = soft("hard", steps=1, hard=0.9, labels={"bits": 8})
+    study = labelled(protocols=[soft("online", steps=1), none_soft], same_steps=False)
+    failures = watched(study, tmp_path)
+    assert len(failures) == 2 and all("no step of 1 learns from soft labels" in said for said in failures.values())
+    done = [kind for kind, _, good in watched.done if good]
+    assert sorted(done) == ["condense", "condense", "teacher", "train", "train"]
+    assert write_report(tmp_path).trained == 2
+
+
+LONG = {
+    "erm": {"name": "erm", "steps": 100, "label": "long"},
+    "online": soft("long", steps=100, ema=0.9, cutmix=1.0),
+    "stored": soft("long", steps=100, labels={"bits": 8, "prune": 7}),
+    "hald": soft("long", steps=100, hard=0.4, labels={"top_k": 3}),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_run_killed_in_a_long_training_goes_on_inside_it(labelled, contents, tmp_path, monkeypatch, kind):
+    study = labelled(protocols=[LONG[kind]], same_steps=False, replicates=1)
+    save, restore, at, back = Checkpoint.save, Checkpoint.restore, [], []
+
+    def dies(self, state, batches):
+        """Writes at every seam, not every five minutes; dies after the third."""
+        if self.path.parent.name != "train":
+            return
+        self.every = 0
+        save(self, state, batches)
+        at.append(state.done)
+        if len(at) == 3:
+            raise KeyboardInterrupt
+
+    def watched(self, state, batches):
+        found = restore(self, state, batches)
+        if self.path.parent.name == "train":
+            back.append((found, state.done))
+        return found
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(study, out)
+    (job,) = [job for job in manifest(out)["jobs"] if job["kind"] == "train"]
+    left = Store(out / "store").unfinished("train", job["key"])
+    assert left.is_file() and not Store(out / "store").has("train", job["key"])
+    assert 0 < at[-1] < 100
+    monkeypatch.setattr(Checkpoint, "restore", watched)
+    assert run(study, out) == {}
+    assert run(study, tmp_path / "other") == {}
+    assert back == [(True, at[-1]), (False, 0)]
+    assert list((out / "store" / "unfinished").rglob("*.*")) == []
+    assert contents(out / "store") == contents(tmp_path / "other" / "store")
+
+
+def test_a_checkpoint_that_is_damaged_is_not_gone_on_from(labelled, contents, tmp_path):
+    study = labelled(protocols=[LONG["erm"]], same_steps=False, replicates=1)
+    assert run(study, tmp_path / "whole") == {}
+    (job,) = [job for job in manifest(tmp_path / "whole")["jobs"] if job["kind"] == "train"]
+    left = Store(tmp_path / "out" / "store").unfinished("train", job["key"])
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"nonsense")
+    assert run(study, tmp_path / "out") == {}
+    assert not left.exists()
+    assert contents(tmp_path / "out" / "store") == contents(tmp_path / "whole" / "store")

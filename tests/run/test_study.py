@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from decoct.core.errors import UsageError
+from decoct.engine.softlabels import Storing
 from decoct.run.study import Study
 
 HEAD = 'name = "t"\n'
 BODY = 'condensers = ["random"]\nprotocols = ["erm"]\n'
+SOFT = 'condensers = ["random"]\nprotocols = [{{name = "single_teacher", labels = {}}}]'
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def test_from_dict_is_from_toml(read):
         ("budgets = []", "budgets: "),
         ('budgets = ["ipc=1"]', "budgets.0: "),
         ("students = []", "students: "),
+        ('same_steps = "often"', "same_steps: Input should be a valid boolean"),
         ("threads = 0", "threads: Input should be greater than or equal to 1 (got 0)"),
         ('precision = "float16"', "precision: Input should be 'float32' or 'bfloat16' (got 'float16')"),
         ('seed = "one"', "seed: "),
@@ -102,6 +105,11 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
         ('condensers = ["random"]\nprotocols = [{name = "erm", epochs = 0}]', "epochs: Input should be greater than"),
         ('condensers = ["random"]\nprotocols = [{name = "erm", steps = 0}]', "steps: Input should be greater than"),
         ('condensers = ["random"]\nprotocols = [{name = "erm", lr = inf}]', "lr: Input should be a finite number"),
+        (SOFT.format("{bits = 4}"), "labels.bits: Input should be 8 or 16 (got 4)"),
+        (SOFT.format("{prune = 0.5}"), "labels.prune: Input should be greater than or equal to 1 (got 0.5)"),
+        (SOFT.format("{bit = 8}"), "unknown key 'labels.bit'."),
+        (SOFT.format("8"), "labels: "),
+        ('condensers = ["random"]\nprotocols = [{name = "erm", labels = {bits = 8}}]', "unknown key 'labels'."),
         ("condensers = []\nprotocols = ['erm']", "condensers: "),
         ("condensers = ['random']", "protocols: Field required"),
     ],
@@ -154,3 +162,20 @@ def test_labels_tell_two_of_a_kind_apart(read):
     )
     assert {label: spec.factor for label, spec in study.methods().items()} == {"rded": None, "rded2": 2}
     assert list(study.recipes()) == ["erm", "fast"]
+
+
+def test_how_labels_are_stored_is_a_table_of_the_protocol(read):
+    stored = SOFT.format("{bits = 8, prune = 20}").replace(
+        '{name = "single', '"single_teacher", {label = "s", name = "single'
+    )
+    study = read("", body=stored)
+    assert {label: spec.labels for label, spec in study.recipes().items()} == {
+        "single_teacher": None,
+        "s": Storing(bits=8, prune=20),
+    }
+    assert Study.from_dict(study.model_dump()) == study
+
+
+def test_the_whole_split_for_equal_steps_is_asked_for(read):
+    assert not read("").same_steps
+    assert read("same_steps = true").same_steps

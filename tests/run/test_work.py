@@ -1,5 +1,6 @@
 """What the work of a job makes of a draft, of labels and of features, by definition."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft
 from decoct.core.record import Provenance, cell_dir, read_json
+from decoct.nets import weights
 from decoct.run import work
 from decoct.run.graph import plan
 
@@ -29,6 +31,15 @@ def test_picks_take_their_labels_from_the_train_split(digits):
     assert made.labels.tolist() == digits.train.labels[[5, 3, 9]].tolist()
     assert made.images is None
     assert made.class_names == digits.class_names
+
+
+def test_a_set_of_mosaics_says_so(digits, tmp_path):
+    images = np.zeros((2, 1, 8, 8), np.uint8)
+    made = work.from_draft(Draft.synthesised(images, [0, 1], mosaic=2), digits, WHO)
+    assert made.mosaic == 2
+    work.keep(tmp_path, made, digits, Draft())
+    assert Condensed.load(tmp_path).mosaic == 2
+    assert work.from_draft(Draft.synthesised(images, [0, 1]), digits, WHO).mosaic == 1
 
 
 @pytest.mark.parametrize(
@@ -57,17 +68,6 @@ def test_label_bytes_are_whole_bytes_for_a_class_and_four_for_a_soft_label(n, cl
     softs = np.zeros((n, classes), dtype=np.float32) if soft else None
     made = Condensed(labels, names, WHO, indices=labels, soft_labels=softs)
     assert work.label_bytes(made) == n * (1 if classes <= 256 else 2) + (4 * n * classes if soft else 0)
-
-
-def test_a_student_gets_the_sets_weights(digits):
-    images, labels = np.asarray(digits.train.images[:4]), digits.train.labels[:4]
-    made = Condensed(labels, digits.class_names, WHO, images=images, weights=np.arange(4, dtype=np.float32))
-    given_set = work.training_set(made, digits)
-    assert given_set.weights.tolist() == [0, 1, 2, 3]
-    assert work.training_set(replace(made, weights=None), digits).weights is None
-    whole = work.training_set(None, digits)
-    assert (len(whole.images), whole.weights) == (len(digits.train), None)
-    assert torch.equal(whole.labels, torch.from_numpy(digits.train.labels))
 
 
 def test_features_of_unit_length_are(tmp_path):
@@ -118,3 +118,21 @@ def test_a_teacher_loads_as_it_was_stored(finished, digits):
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (digits.mean, digits.std))
         top = net((val - mean) / std).argmax(1).numpy()
         assert facts["val_accuracy"] == pytest.approx((top == digits.val.labels).mean(), abs=2 / len(top))
+
+
+def test_a_stored_teacher_says_its_classes_and_is_no_teacher_of_others(finished, digits):
+    for folder in cells(finished, "teacher", net="convnet3_bn"):
+        assert tuple(read_json(folder / "teacher.json")["class_names"]) == digits.class_names
+        assert weights.read(folder / "weights.safetensors").class_names == digits.class_names
+        shuffled = replace(digits, class_names=digits.class_names[::-1])
+        with pytest.raises(DecoctError, match="another order: its class 0 is"):
+            work.load_teacher(folder, shuffled, "cpu")
+
+
+def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
+    (folder,) = cells(finished, "teacher", net="convnet3_bn")
+    shutil.copytree(folder, tmp_path / "cell")
+    file = tmp_path / "cell" / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DecoctError, match="damaged"):
+        work.load_teacher(tmp_path / "cell", digits, "cpu")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from decoct import __version__
-from decoct.cli import sets, studies
+from decoct.cli import labels, sets, studies
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ def root(
 
 for command in (
     *(studies.run, studies.report),
-    *(sets.condense, sets.train, sets.measure, sets.teach),
+    *(sets.condense, sets.train, sets.measure, sets.teach, labels.relabel),
     *(studies.ls, studies.check),
 ):
     app.command()(command)

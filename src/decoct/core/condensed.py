@@ -33,6 +33,7 @@ class Condensed:
         images: [n, C, H, W] uint8, or float32 in [0, 1] data space (not clipped); or None for bare picks.
         soft_labels: [n, classes] float32; or None.
         weights: [n] float32 sample weights; or None.
+        mosaic: tiles a side that each image is made of; 1 for whole images.
         cost: what its construction took, shared parts in full; None if unknown.
 
     Raises:
@@ -46,6 +47,7 @@ class Condensed:
     images: NDArray[Any] | None = None
     soft_labels: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
+    mosaic: int = 1
     cost: Cost | None = None
 
     def __post_init__(self) -> None:
@@ -107,7 +109,7 @@ class Condensed:
         arrays = {name: np.ascontiguousarray(value) for name in names if (value := getattr(self, name)) is not None}
         save_file(arrays, folder / ARRAYS)
         facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
-        write_json(folder / FACTS, {"format": 1, "images": len(self), **facts})
+        write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **facts})
         if self.cost is not None:
             write_json(folder / "cost.json", self.cost.model_dump(mode="json"))
 
@@ -128,6 +130,7 @@ class Condensed:
             return cls(
                 class_names=tuple(facts["class_names"]),
                 provenance=Provenance(**facts["provenance"]),
+                mosaic=int(facts.get("mosaic", 1)),
                 cost=Cost(**read_json(cost)) if cost.is_file() else None,
                 **arrays,
             )

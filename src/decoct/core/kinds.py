@@ -99,6 +99,7 @@ class Draft:
         weights: [n] float32 sample weights, or None.
         steps: optimiser steps that the construction took; 0 for a selection.
         initial: [n, C, H, W] uint8, what an optimised set started from, for the report; or None.
+        mosaic: tiles a side that each image is made of; 1 for whole images.
     """
 
     indices: NDArray[np.int64] | None = None
@@ -108,6 +109,7 @@ class Draft:
     weights: NDArray[np.float32] | None = None
     steps: int = 0
     initial: NDArray[np.uint8] | None = None
+    mosaic: int = 1
     notes: Mapping[str, float] = field(default_factory=dict)  # facts of the construction, such as the final loss
 
     @classmethod
@@ -148,6 +150,7 @@ class Task:
         flip: whether the data allow mirroring.
         ceiling: the training set is the whole train split.
         batch_norm: the student has batch norm, which cannot train on a batch of one image.
+        mosaic: tiles a side that each image is made of; 1 for whole images.
     """
 
     images: int
@@ -156,6 +159,7 @@ class Task:
     flip: bool
     ceiling: bool = False
     batch_norm: bool = True
+    mosaic: int = 1
 
 
 class TrainProtocol(Spec):

@@ -1,6 +1,7 @@
 """What is kept of a piece of work: where its cell lives, what it came from, what it cost, what it gave."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,39 @@ class Result(Record):
     images_seen: int
     loss: float
     label_bytes: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracies of students trained on one set, at their last step.
+
+    Attributes:
+        accuracy: fractions, one per seed.
+        mean: of them.
+        ci95: 95 % t interval of the mean over seeds; None with one seed. It conditions on the set.
+        n: seeds.
+        seeds: of the students.
+        protocol: how they were trained.
+        student: which net.
+        images: of the set.
+        steps: optimiser steps of each.
+    """
+
+    accuracy: tuple[float, ...]
+    mean: float
+    ci95: tuple[float, float] | None
+    n: int
+    seeds: tuple[int, ...]
+    protocol: str
+    student: str
+    images: int
+    steps: int
+    labels: str
+    label_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``json.dumps``."""
+        return asdict(self)
 
 
 def cell_dir(store: Path, kind: str, key: str) -> Path:

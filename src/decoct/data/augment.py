@@ -1,100 +1,101 @@
-"""Augmentation in batches, on the device, with parameters of its own for every image."""
+"""Augmentation in batches with parameters of its own for every image: drawn on the CPU, applied on any device."""
 
 import math
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 
-def gather_crops(padded: Tensor, rows: Tensor, pad: int, flip: bool, generator: Generator) -> Tensor:
-    """Random crop and flip of images that were padded once, in one gather.
+def draw_crops(count: int, pad: int, generator: Generator) -> Tensor:
+    """Top and left corner of random crops out of images with a border of ``pad`` pixels: [count, 2] integer."""
+    return torch.randint(0, 2 * pad + 1, (2, count), generator=generator).T
+
+
+def gather_crops(padded: Tensor, rows: Tensor, corners: Tensor, size: int, mirrored: Tensor | None = None) -> Tensor:
+    """Crops, mirrored where asked, of images that were padded once, in one gather.
 
     Args:
-        padded: [N, C, S + 2·pad, S + 2·pad], any type, on any device.
+        padded: [N, C, H, W], any type, on any device.
         rows: [B] which images.
-        pad: pixels on each side; 0 for no crop.
-        flip: mirror each image with probability one half.
-        generator: on the device of ``padded``.
+        corners: [B, 2] integer (top, left).
+        size: of the crops.
+        mirrored: [B] bool; None mirrors none.
 
     Returns:
-        [B, C, S, S] of the same type.
+        [B, C, size, size] of the same type.
     """
     _, channels, height, width = padded.shape
-    size, b, device = height - 2 * pad, len(rows), padded.device
-    offsets = torch.randint(0, 2 * pad + 1, (2, b), generator=generator, device=device)
-    line = torch.arange(size, device=device)
-    y, x = offsets[0, :, None] + line, offsets[1, :, None] + line
-    if flip:
-        mirrored = torch.rand(b, generator=generator, device=device) < 0.5
-        x = torch.where(mirrored[:, None], x.flip(1), x)
+    device = padded.device
+    corners, line = corners.to(device), torch.arange(size, device=device)
+    y, x = corners[:, :1] + line, corners[:, 1:] + line
+    if mirrored is not None:
+        x = torch.where(mirrored.to(device)[:, None], x.flip(1), x)
     index = (y * width)[:, None, :, None] + x[:, None, None, :]
     plane = (rows.to(device)[:, None] * channels + torch.arange(channels, device=device)) * (height * width)
     return padded.view(-1)[index + plane[:, :, None, None]]
 
 
-def crop_boxes(
-    count: int, size: int, scale: tuple[float, float], generator: Generator, device: torch.device | str = "cpu"
-) -> Tensor:
+def draw_boxes(count: int, size: int, scale: tuple[float, float], generator: Generator) -> Tensor:
     """Boxes of RandomResizedCrop, ratio 3/4 to 4/3: integer (top, left, height, width), [count, 4].
 
     As torchvision draws them: up to ten tries, then the whole image.
     """
     shape = (count, 10)
-    area = size * size * torch.empty(shape, device=device).uniform_(*scale, generator=generator)
-    log_ratio = torch.empty(shape, device=device).uniform_(math.log(3 / 4), math.log(4 / 3), generator=generator)
+    area = size * size * torch.empty(shape).uniform_(*scale, generator=generator)
+    log_ratio = torch.empty(shape).uniform_(math.log(3 / 4), math.log(4 / 3), generator=generator)
     w = (area * log_ratio.exp()).sqrt().round().long()
     h = (area / log_ratio.exp()).sqrt().round().long()
     fits = (w > 0) & (w <= size) & (h > 0) & (h <= size)
     first = torch.where(fits.any(1), fits.int().argmax(1), 0)[:, None]
     h = torch.where(fits.any(1), h.gather(1, first)[:, 0], size)
     w = torch.where(fits.any(1), w.gather(1, first)[:, 0], size)
-    place = torch.rand((2, count), generator=generator, device=device)
+    place = torch.rand((2, count), generator=generator)
     top, left = (place[0] * (size - h + 1)).long(), (place[1] * (size - w + 1)).long()
     return torch.stack([top, left, h, w], 1)
 
 
-def resized_crop(images: Tensor, boxes: Tensor, mirrored: Tensor) -> Tensor:
-    """Bilinear resize of one box of each image to the image's own size; boxes never shrink, so none is aliased.
+@dataclass(frozen=True)
+class Mix:
+    """How a batch is mixed with itself in another order.
 
-    Args:
-        images: [B, C, S, S] float.
-        boxes: [B, 4] integer (top, left, height, width).
-        mirrored: [B] bool.
-
-    Returns:
-        [B, C, S, S], differentiable in the images.
+    Attributes:
+        order: [B] the partner of each image.
+        share: of the image itself; the partner has the rest. Of the area under CutMix, after clipping.
+        box: (top, bottom, left, right) that CutMix takes from the partner; None for mixup, which blends all pixels.
     """
-    size = images.shape[-1]
-    line = (torch.arange(size, device=images.device) + 0.5) / size
-    top, left, h, w = boxes.T.float()[:, :, None]
-    # Pixel centres of the output inside the box; clamped, so that pixels outside of the box never leak in.
-    y = torch.maximum(torch.minimum(top + line * h, top + h - 0.5), top + 0.5)
-    x = torch.maximum(torch.minimum(left + line * w, left + w - 0.5), left + 0.5)
-    x = torch.where(mirrored[:, None], x.flip(1), x)
-    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), -1) / size * 2 - 1
-    return F.grid_sample(images, grid.to(images.dtype), "bilinear", "border", align_corners=False)
+
+    order: Tensor
+    share: float
+    box: tuple[int, int, int, int] | None = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The mixed batch [B, C, S, S]; the one given stays as it is."""
+        order = self.order.to(images.device)
+        if self.box is None:
+            return torch.lerp(images[order], images, self.share)
+        top, bottom, left, right = self.box
+        mixed = images.clone()
+        mixed[:, :, top:bottom, left:right] = images[order, :, top:bottom, left:right]
+        return mixed
 
 
-def cutmix(images: Tensor, alpha: float, generator: Generator) -> Tensor:
+def draw_cutmix(count: int, size: int, alpha: float, generator: Generator) -> Mix:
     """CutMix with one box and one permutation for the batch (Yun et al., 2019, arXiv:1905.04899).
 
     The box covers 1 − λ of the image before clipping, λ drawn from Beta(alpha, alpha).
-
-    Args:
-        images: [B, C, S, S].
-        alpha: of the Beta distribution.
-        generator: on the CPU.
     """
-    size = images.shape[-1]
-    lam = _beta(alpha, generator)
-    half = int(size * math.sqrt(1 - lam)) // 2
+    half = int(size * math.sqrt(1 - _beta(alpha, generator))) // 2
     cy, cx = torch.randint(0, size, (2,), generator=generator).tolist()
-    y, x = slice(max(cy - half, 0), min(cy + half, size)), slice(max(cx - half, 0), min(cx + half, size))
-    order = torch.randperm(len(images), generator=generator).to(images.device)
-    mixed = images.clone()
-    mixed[:, :, y, x] = images[order, :, y, x]
-    return mixed
+    top, bottom, left, right = max(cy - half, 0), min(cy + half, size), max(cx - half, 0), min(cx + half, size)
+    share = 1 - (bottom - top) * (right - left) / size**2
+    return Mix(torch.randperm(count, generator=generator), share, (top, bottom, left, right))
+
+
+def draw_mixup(count: int, alpha: float, generator: Generator) -> Mix:
+    """mixup with one λ from Beta(alpha, alpha) and one permutation (Zhang et al., 2018, arXiv:1710.09412)."""
+    share = _beta(alpha, generator)
+    return Mix(torch.randperm(count, generator=generator), share)
 
 
 def _beta(alpha: float, generator: Generator) -> float:

@@ -17,8 +17,8 @@ from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
-from decoct.data.augment import crop_boxes
-from decoct.engine.patches import resampling
+from decoct.data.augment import draw_boxes
+from decoct.data.resample import resampling
 
 EVERY = 10  # iterations between two looks at the loss: each look makes a GPU wait
 
@@ -62,7 +62,7 @@ class Views:
         """
         boxes, mirrored, rolls = [], [], []
         for generator in generators:
-            boxes.append(crop_boxes(iterations, size, scale, generator))
+            boxes.append(draw_boxes(iterations, size, scale, generator))
             mirrored.append((torch.rand(iterations, generator=generator) < 0.5) & flip)
             rolls.append(torch.randint(0, jitter + 1, (iterations, 2), generator=generator))
         return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from decoct.data.resample import resampling
 from decoct.engine.pixels import Pixels
 
 
@@ -30,32 +31,6 @@ def square_boxes(count: tuple[int, ...], size: int, scale: tuple[float, float], 
     side = np.rint(size * np.sqrt(scale[0] + (scale[1] - scale[0]) * area)).clip(1, size)
     places = [np.floor(place * (size - side + 1)) for place in (top, left)]
     return torch.from_numpy(np.stack([*places, side, side], -1).astype(np.int64))
-
-
-def resampling(start: Tensor, length: Tensor, size: int, out: int, order: Tensor | None = None) -> Tensor:
-    """Weights of antialiased bilinear interpolation along one axis, as a matrix for each box.
-
-    Output pixel i of a box sits at  start + (i + ½)·length/out  and weighs the box's input pixels by a triangle that
-    reaches max(1, length/out) to each side: what ``F.interpolate(antialias=True)`` does to the box cut out.
-
-    Args:
-        start: [...] first input pixel of each box.
-        length: [...] input pixels of each box.
-        size: input pixels of the whole axis.
-        out: output pixels.
-        order: [..., out] which output pixel stands where; mirrors and rolls are such orders.
-
-    Returns:
-        [..., out, size] float32; rows sum to 1.
-    """
-    device = start.device
-    pixel = torch.arange(size, device=device) + 0.5
-    order = torch.arange(out, device=device) if order is None else order
-    start, length = start[..., None].float(), length[..., None].float()
-    centre = (start + (order + 0.5) * (length / out))[..., None]
-    weight = (1 - (pixel - centre).abs() / (length / out).clamp(min=1)[..., None]).clamp(min=0)
-    weight = weight * ((pixel > start) & (pixel < start + length))[..., None, :]
-    return weight / weight.sum(-1, keepdim=True)
 
 
 def crop(images: Tensor, boxes: Tensor, side: int) -> Tensor:

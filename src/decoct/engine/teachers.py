@@ -1,23 +1,29 @@
-"""Teachers: nets trained once on the whole train split, or brought along as a checkpoint."""
+"""Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or brought along."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import torch
-from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, Task, silent
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
-from decoct.engine.evaluate import correct
+from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
+from decoct.engine.resume import Checkpoint
 from decoct.engine.train import TrainingSet, train
-from decoct.nets import zoo
+from decoct.nets import weights, zoo
+from decoct.nets.features import logits
+from decoct.nets.pretrained import expected, pretrained
+from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
+
+LATER = ("stop_at", "check_every", "pretrained", "normalise")  # fields that older keys do not hold
 
 
 class Teach(Spec):
@@ -26,8 +32,13 @@ class Teach(Spec):
     Attributes:
         net: a name that the zoo knows.
         epochs: None for 30 below 28 px and 10 from there.
+        stop_at: accuracy on val, a fraction, at which the training ends; it is an error if that is never reached.
+        check_every: steps between two looks at val; None for a tenth of an epoch, but at least 10.
         checkpoint: a safetensors or ``weights_only`` file to load instead of training.
         checkpoint_digest: filled in by the runner, so that another file is another teacher.
+        pretrained: load timm's or torchvision's ImageNet weights instead; the head is cut to the data's classes.
+        normalise: what a loaded net expects its input to be normalised with: the data's own statistics or ImageNet's.
+            None for what its origin says; where that is silent, ImageNet's for a head of ImageNet-1K, else the data's.
     """
 
     kind: ClassVar[str] = "teacher"
@@ -38,13 +49,33 @@ class Teach(Spec):
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     batch: int = Field(128, ge=2)
+    stop_at: float | None = Field(None, gt=0, lt=1)
+    check_every: int | None = Field(None, ge=1)
     checkpoint: str | None = None
     checkpoint_digest: str | None = None
+    pretrained: bool = False
+    normalise: Literal["data", "imagenet"] | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Teach":
+        loaded = self.pretrained or self.checkpoint is not None
+        for wrong, said in (
+            (self.pretrained and self.checkpoint is not None, "pretrained weights or a checkpoint, not both"),
+            (loaded and self.stop_at is not None, "stop_at is for a net that is trained, not for one that is loaded"),
+            (self.check_every is not None and self.stop_at is None, "check_every goes with stop_at"),
+            (self.normalise is not None and not loaded, "normalise goes with pretrained or a checkpoint"),
+        ):
+            if wrong:
+                raise PydanticCustomError("teach", "{said}", {"said": said})
+        return self
 
     def identity(self) -> dict[str, Any]:
-        """As of any Spec, without the checkpoint's path: its content counts."""
+        """As of any Spec, without the checkpoint's path: its content counts; and without newer fields not set."""
         who = super().identity()
         who["fields"].pop("checkpoint")
+        for name in LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                who["fields"].pop(name)
         return who
 
     def pinned(self) -> "Teach":
@@ -83,60 +114,109 @@ def teach(
     precision: str = "float32",
     compiled: bool = False,
     progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """A teacher in eval mode, and what is on record of it: held-out accuracy on val, epochs, steps.
+    """A teacher in eval mode, and what is on record of it.
+
+    Returns:
+        The net, for images under the data's normalisation; and net, checkpoint (where loaded weights came from),
+        pretrained, sliced_from (outputs of a head that was cut), epochs, steps, stop_at, val_accuracy (held out),
+        class_names, input (mean and std that the net itself expects).
 
     Raises:
-        DecoctError: the checkpoint does not fit the net, or is damaged.
+        DecoctError: weights that are damaged or do not fit the net or the classes; ``stop_at`` is never reached;
+            logits that are not finite.
     """
-    channels, _, size = data.shape
-    classes = len(data.class_names)
-    net = zoo.build(spec.net, channels, classes, size, seed)
-    facts: dict[str, Any] = {"net": spec.net, "checkpoint": spec.checkpoint, "epochs": 0, "steps": 0}
-    if spec.checkpoint is not None:
-        load_checkpoint(net, Path(spec.checkpoint))
-        net.to(device).eval()
+    facts: dict[str, Any] = {"net": spec.net, "stop_at": spec.stop_at, "pretrained": spec.pretrained}
+    facts |= {"class_names": list(data.class_names), "checkpoint": None, "sliced_from": None, "epochs": 0, "steps": 0}
+    own = Normalisation.of(data.mean, data.std)
+    if spec.pretrained or spec.checkpoint is not None:
+        found = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
+        net, fitted, takes = _loaded(spec, found, data, seed)
+        net = renormalised(net, own, takes).to(device).eval()
+        facts |= {"checkpoint": found.origin, "sliced_from": fitted.sliced_from}
+        facts["val_accuracy"] = accuracy(net, data, device)
     else:
-        task = Task(len(data.train), classes, size, data.flip, ceiling=True)
-        recipe = spec.recipe(task)
-        whole = TrainingSet(*tensors(data), mean=data.mean, std=data.std)
-        done = train(
-            net, whole, recipe, seed=seed, device=device, precision=precision, compiled=compiled, progress=progress
-        )
-        facts |= {"epochs": recipe.steps // epoch_steps(task.images, recipe.batch), "steps": done.steps}
-    facts["val_accuracy"] = float(correct(net, data.val, data, device).mean())
-    return net, facts
+        takes = own
+        net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
+        how = {"seed": seed, "precision": precision, "compiled": compiled, "progress": progress}
+        facts |= _trained(spec, net, data, device, **how, checkpoint=checkpoint)
+    return net, facts | {"input": {"mean": list(takes.mean), "std": list(takes.std)}}
 
 
-def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images and labels of the train split, in memory."""
-    return torch.from_numpy(data.train.images[:].copy()), torch.from_numpy(data.train.labels[:].copy())
+def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, origin: str) -> nn.Module:
+    """A teacher again, from what is on record of it and its stored weights.
 
-
-def load_checkpoint(net: nn.Module, file: Path) -> None:
-    """Load a state dict in place; a wrapper's ``state_dict`` or ``model`` key and a ``module.`` prefix are undone.
+    Args:
+        facts: as ``teach`` gave them.
+        state: of the bare net.
+        data: that it is to label.
+        origin: what an error calls it.
 
     Raises:
-        DecoctError: unreadable, pickled code, or names and shapes that do not fit.
+        DecoctError: it was taught other classes or another order, or the weights do not fit.
     """
-    try:
-        state: Any = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise DecoctError(f"{file} is damaged or not a checkpoint: {error}") from error
-    except Exception as error:  # the unpickler's own error type is private to pickle, and its text advises to trust
+    own = Normalisation.of(data.mean, data.std)
+    weights.same_classes(facts.get("class_names", data.class_names), data.class_names, origin)
+    takes = Normalisation.of(**facts["input"]) if "input" in facts else own  # an older record has neither
+    net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
+    weights.load(net, state, origin)
+    return renormalised(net, own, takes)
+
+
+def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", batch: int = 1000) -> float:
+    """Share of the val images that a net gets right; its modes are as before afterwards.
+
+    Raises:
+        DecoctError: logits that are not finite.
+    """
+    right = 0
+    for start in range(0, len(data.val), batch):
+        rows = slice(start, start + batch)
+        out = logits(net, data.val.images[rows], data.mean, data.std, device, batch)
+        if not out.isfinite().all():
+            raise DecoctError("the teacher gives logits on val that are not finite: lower lr, or load other weights")
+        right += int(np.sum(out.argmax(1).numpy() == data.val.labels[rows]))
+    return right / len(data.val)
+
+
+def _trained(spec: Teach, net: nn.Module, data: Dataset, device: str, **how: Any) -> dict[str, Any]:
+    """Train in place; epochs, steps and the accuracy on val at the end, which ``stop_at`` has reached."""
+    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
+    recipe = spec.recipe(task)
+    epoch = epoch_steps(task.images, recipe.batch)
+    seen: dict[int, float] = {}
+
+    def reached(step: int, student: nn.Module) -> bool:
+        seen[step] = accuracy(student, data, device)
+        return spec.stop_at is not None and seen[step] >= spec.stop_at
+
+    whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+    stop = reached if spec.stop_at is not None else None
+    every = spec.check_every or max(10, epoch // 10)
+    done = train(net, whole, recipe, device=device, stop=stop, stop_every=every, **how)
+    if done.steps not in seen:
+        seen[done.steps] = accuracy(net, data, device)
+    if spec.stop_at is not None and seen[done.steps] < spec.stop_at:
+        best = max(seen, key=lambda step: seen[step])
         raise DecoctError(
-            f"{file} holds more than weights, or is damaged, and was not loaded\n"
-            "save the net's state_dict() alone, best as safetensors"
-        ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    kinds = {(type(name), type(value)) for name, value in state.items()} if isinstance(state, dict) else set()
-    if not kinds or not all(name is str and issubclass(value, torch.Tensor) for name, value in kinds):
-        raise DecoctError(f"{file} holds no state dict of tensors")
-    state = {name.removeprefix("module."): value for name, value in state.items()}
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise DecoctError(f"{file} does not fit the net: {' '.join(lines[1:3]).strip() or lines[0]}") from None
+            f"{spec.net} never reached stop_at = {spec.stop_at} on val: {seen[best]:.4f} at best, "
+            f"after {best} of {recipe.steps} steps\nask for less, give it more epochs, or take another net"
+        )
+    passes, rest = divmod(done.steps, epoch)
+    epochs = round(done.steps / epoch, 4) if rest else passes
+    return {"epochs": epochs, "steps": done.steps, "val_accuracy": seen[done.steps]}
+
+
+def _loaded(
+    spec: Teach, found: weights.Weights, data: Dataset, seed: int
+) -> tuple[nn.Module, weights.Fitted, Normalisation]:
+    """A net with the weights that were found, how they went in, and the normalisation that it expects."""
+    own = Normalisation.of(data.mean, data.std)
+    takes = {"data": own, "imagenet": IMAGENET, None: found.normalisation or own}[spec.normalise]
+    net = zoo.build(spec.net, len(takes.mean), len(data.class_names), data.size, seed)
+    fitted = weights.fit(net, found, data.class_names)
+    unsaid = spec.normalise is None and found.normalisation is None
+    if spec.normalise == "imagenet" or (unsaid and fitted.imagenet):
+        takes = expected(net)
+    return net, fitted, takes

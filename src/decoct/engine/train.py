@@ -1,42 +1,26 @@
 """The only training loop. It gets a training set and a recipe, and no test data."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.seeds import seed as derive
-from decoct.data.augment import crop_boxes, cutmix, gather_crops, resized_crop
+from decoct.engine.batches import Batch, Batches, SoftLabels, TrainingSet
+from decoct.engine.objective import objective, schedule
 from decoct.engine.recipe import Recipe
-from decoct.nets.layout import as_input, laid_out, layout
+from decoct.engine.resume import Checkpoint
+from decoct.nets.layout import laid_out, layout
 
-AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
+__all__ = ["Trained", "TrainingSet", "train"]
 
+LOOK = 50  # steps between two looks at the loss: each look makes a GPU wait
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Images that stay on the device, and what turns them into input.
-
-    Attributes:
-        images: [N, C, S, S] uint8, or float32 in [0, 1].
-        labels: [N] int64.
-        mean: per channel, on the 0 to 1 scale; of the data set, never ImageNet's.
-        std: likewise.
-        weights: [N] float32 sample weights, or None.
-    """
-
-    images: Tensor
-    labels: Tensor
-    mean: Sequence[float]
-    std: Sequence[float]
-    weights: Tensor | None = None
+Stop = Callable[[int, nn.Module], bool]  # (steps done, student in eval mode) -> whether that is enough
 
 
 @dataclass(frozen=True)
@@ -56,9 +40,13 @@ def train(
     seed: int,
     device: str = "cpu",
     teachers: Sequence[nn.Module] = (),
+    labels: SoftLabels | None = None,
     precision: str = "float32",
     compiled: bool = False,
     progress: Progress = silent,
+    stop: Stop | None = None,
+    stop_every: int = 100,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train ``student`` in place; it is left in eval mode with the weights that are to be evaluated.
 
@@ -71,145 +59,107 @@ def train(
         seed: of batch order and augmentation.
         device: where to compute.
         teachers: eval-mode nets on ``device`` whose mean logits label each augmented batch.
+        labels: stored soft labels instead of teachers.
         precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
         compiled: run the student through torch.compile.
         progress: called with (steps done, steps in all).
+        stop: asked every ``stop_every`` steps whether to end there, ahead of the schedule; it sees the live weights,
+            not their average.
+        stop_every: steps between two questions.
+        checkpoint: where a long training leaves its state from time to time, and goes on from.
 
     Raises:
-        DecoctError: the loss is no longer finite, or a soft-label recipe has no teacher.
+        DecoctError: the loss is no longer finite, or a soft-label recipe has neither teacher nor labels.
     """
-    if recipe.loss != "ce" and not teachers:
-        raise DecoctError(f"the loss '{recipe.loss}' needs at least one label teacher")
+    if recipe.loss != "ce" and not teachers and labels is None:
+        raise DecoctError(f"the loss '{recipe.loss}' needs at least one label teacher, or stored labels")
     for net in (student, *teachers):
         laid_out(net.eval())
     student.to(device).train()
-    shape = layout(student)
+    state = State.of(student, recipe, device)
+    batches = Batches(data, recipe, seed=seed, device=device, teachers=teachers, labels=labels, precision=precision)
     forward = torch.compile(student, dynamic=False) if compiled else student
-    optimiser = _optimiser(student, recipe)
-    average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
-    losses = torch.zeros(recipe.steps, device=device)
-    seen = 0
     with _global_draws(derive(seed, "student"), device):
-        for step, (x, y, w, z) in enumerate(_batches(data, recipe, seed, device, teachers, precision)):
-            if step == recipe.drop_at:
-                optimiser.state.clear()  # as the reference, which builds a new optimiser
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.lr * schedule(recipe, step)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = forward(x.contiguous(memory_format=shape))
-            loss = objective(logits.float(), y, w, z, recipe)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            if average is not None:
-                with torch.no_grad():  # else every step adds a node to the average's own graph
-                    torch._foreach_lerp_(average, list(student.parameters()), 1 - (recipe.ema or 0.0))
-            losses[step] = loss.detach()
-            seen += len(x)
-            if step % 50 == 49 or step + 1 == recipe.steps:
-                if not losses[: step + 1].isfinite().all():
-                    bad = int((~losses[: step + 1].isfinite()).nonzero()[0])
-                    raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
-                progress(step + 1, recipe.steps)
-    if average is not None:
-        with torch.no_grad():
-            torch._foreach_copy_(list(student.parameters()), average)
-    student.eval()
-    return Trained(recipe.steps, seen, float(losses[-max(1, recipe.steps // 10) :].mean()))
+        if checkpoint is not None:
+            checkpoint.restore(state, batches)
+        for batch in batches:
+            _step(state, batch, forward, recipe, precision)
+            if state.done % LOOK == 0 or state.done == recipe.steps:
+                state.check(recipe)
+                progress(state.done, recipe.steps)
+            if stop is not None and state.done % stop_every == 0:
+                enough = stop(state.done, student.eval())
+                student.train()
+                if enough:
+                    break
+            if checkpoint is not None and batches.at_seam and state.done < recipe.steps:
+                checkpoint.save(state, batches)
+    state.check(recipe)
+    state.settle()
+    last = state.losses[: state.done][-max(1, state.done // 10) :]
+    return Trained(state.done, state.seen, float(last.mean()))
 
 
-def schedule(recipe: Recipe, step: int) -> float:
-    """Factor on the learning rate at a step, counted from 0."""
-    if recipe.schedule == "drop":
-        return 1.0 if recipe.drop_at is None or step < recipe.drop_at else 0.1
-    horizon = recipe.steps * (2 if recipe.schedule == "half_cosine" else 1)
-    return (1 + math.cos(math.pi * step / horizon)) / 2
+@dataclass
+class State:
+    """All that a training changes, but for the stream of its batches.
 
-
-def objective(logits: Tensor, labels: Tensor, weights: Tensor | None, teacher: Tensor | None, recipe: Recipe) -> Tensor:
-    """The loss of a batch.
-
-    "kl": Σ_c p_t (log p_t − log p_s) with p = softmax(z / T), mean over the batch, no T² factor.
-    "mse_ce": mean (z_s − z_t)² over batch and classes, plus ce_weight · CE on the unmixed label.
+    Attributes:
+        student: in train mode on its device.
+        optimiser: of its parameters.
+        average: of its weights, or None.
+        losses: [steps] on the device.
+        done: steps so far.
+        seen: images so far.
     """
-    if recipe.loss == "ce":
-        each = F.cross_entropy(logits, labels, reduction="none")
-    elif teacher is None:
-        raise DecoctError(f"the loss '{recipe.loss}' needs teacher logits")
-    elif recipe.loss == "kl":
-        t = recipe.temperature
-        target = F.log_softmax(teacher / t, 1)
-        each = F.kl_div(F.log_softmax(logits / t, 1), target, reduction="none", log_target=True).sum(1)
-    else:
-        each = (logits - teacher).square().mean(1)
-        each = each + recipe.ce_weight * F.cross_entropy(logits, labels, reduction="none")
-    return each.mean() if weights is None else (each * weights).sum() / weights.sum()
+
+    student: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: list[Tensor] | None
+    losses: Tensor
+    done: int = 0
+    seen: int = 0
+
+    @classmethod
+    def of(cls, student: nn.Module, recipe: Recipe, device: str) -> "State":
+        """Before the first step."""
+        average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
+        return cls(student, _optimiser(student, recipe), average, torch.zeros(recipe.steps, device=device))
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise a DecoctError that names the first step whose loss is not finite."""
+        if not (finite := self.losses[: self.done].isfinite()).all():
+            bad = int((~finite).nonzero()[0])
+            raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
+
+    def settle(self) -> None:
+        """Leave the student in eval mode with the weights that are to be evaluated."""
+        if self.average is not None:
+            with torch.no_grad():
+                torch._foreach_copy_(list(self.student.parameters()), self.average)
+        self.student.eval()
 
 
-def order(images: int, batch: int, seed: int, drop_single: bool = True) -> Iterator[Tensor]:
-    """Batches of row numbers, epoch after epoch without end, with or without a last batch of one image."""
-    generator = Generator().manual_seed(derive(seed, "order"))
-    while True:
-        for rows in torch.randperm(images, generator=generator).split(batch):
-            if len(rows) > 1 or not drop_single or images == 1 or batch == 1:
-                yield rows
-
-
-Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-
-
-def _batches(
-    data: TrainingSet, recipe: Recipe, seed: int, device: str, teachers: Sequence[nn.Module], precision: str
-) -> Iterator[Batch]:
-    """Normalised, augmented, mixed, labelled batches: (images, labels, weights, teacher logits).
-
-    Small batches are made several at a time: gathers and teachers then run at a size that pays.
-    """
-    on_device, on_host = (
-        Generator(device).manual_seed(derive(seed, "augment")),
-        Generator().manual_seed(derive(seed, "mix")),
-    )
-    images, labels = data.images.to(device), data.labels.to(device)
-    weights = None if data.weights is None else data.weights.to(device)
-    padded = F.pad(images, [recipe.pad] * 4) if recipe.pad else images
-    scale = 255.0 if images.dtype == torch.uint8 else 1.0
-    mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * scale
-    std = torch.tensor(data.std, device=device).view(-1, 1, 1) * scale
-    rows_of = islice(order(len(images), recipe.batch, seed, recipe.drop_single), recipe.steps)
-    ahead = max(1, AHEAD // recipe.batch)
-    while chunk := list(islice(rows_of, ahead)):
-        sizes, rows = [len(r) for r in chunk], torch.cat(chunk).to(device)
-        if recipe.scale is None:
-            x = (gather_crops(padded, rows, recipe.pad, recipe.flip, on_device).float() - mean) / std
-        else:
-            boxes = crop_boxes(len(rows), images.shape[-1], recipe.scale, on_device, device)
-            mirrored = torch.rand(len(rows), generator=on_device, device=device) < (0.5 if recipe.flip else 0.0)
-            x = resized_crop((images[rows].float() - mean) / std, boxes, mirrored)
-        if recipe.cutmix:
-            x = torch.cat([cutmix(part, recipe.cutmix, on_host) if len(part) > 1 else part for part in x.split(sizes)])
-        z = committee(teachers, x, precision) if teachers else None
-        parts = (x.split(sizes), labels[rows].split(sizes))
-        many: list[None] = [None] * len(sizes)
-        yield from zip(
-            *parts,
-            many if weights is None else weights[rows].split(sizes),
-            many if z is None else z.split(sizes),
-            strict=True,
-        )
-
-
-@torch.no_grad()
-def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float32") -> Tensor:
-    """Mean logits [B, classes] of nets in eval mode on normalised images.
-
-    Raises:
-        DecoctError: a teacher's logits are not finite.
-    """
+def _step(state: State, batch: Batch, forward: Callable[[Tensor], Tensor], recipe: Recipe, precision: str) -> None:
+    step, optimiser, x = state.done, state.optimiser, batch.images
+    if recipe.restart and step in recipe.milestones:
+        optimiser.state.clear()  # as the reference, which builds a new optimiser
+    for group in optimiser.param_groups:
+        group["lr"] = recipe.lr * schedule(recipe, step)
+    shape = layout(state.student)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
-    if not logits.isfinite().all():
-        raise DecoctError("a label teacher gives logits that are not finite")
-    return logits
+        halves = x.chunk(2) if recipe.halves and batch.teacher is not None else (x,)
+        logits = torch.cat([forward(half.contiguous(memory_format=shape)).float() for half in halves])
+    loss = objective(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    if state.average is not None:
+        with torch.no_grad():  # else every step adds a node to the average's own graph
+            torch._foreach_lerp_(state.average, list(state.student.parameters()), 1 - (recipe.ema or 0.0))
+    state.losses[step] = loss.detach()
+    state.done += 1
+    state.seen += len(batch)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -7,18 +8,35 @@ from torch import nn
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
-from decoct.nets.convnet import NAME, convnet
-from decoct.nets.resnet import NAMES, resnet
+from decoct.nets import convnet, resnet, resnet_ap
+from decoct.nets.transformers import geometry
 
 HELD_OUT = "mobilenetv3_small_050"  # judges realism; never labels a batch
-COMMON = (HELD_OUT, "resnet10t", "test_resnet")  # known to be timm's, which takes a second to import
+OWN = (convnet.convnet, resnet.resnet, resnet_ap.resnet_ap)  # in the order in which they are asked for a name
+PATTERNS = (convnet.NAME, resnet.NAME, resnet_ap.NAME)
+EXAMPLES = ("convnet3", "convnet3_bn", "convnet3_w32", *resnet.NAMES, "resnet18_in", "resnet_ap10")
+COMMON = (  # known to be timm's and torchvision's, which take a second to import
+    HELD_OUT,
+    "resnet10t",
+    "test_resnet",
+    "mobilenetv2_100",
+    "efficientnet_b0",
+    "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "densenet121",
+    "shufflenet_v2_x0_5",
+    "alexnet",
+)
+LOGITS_ALONE = {"aux_logits": False, "init_weights": True}  # else these two also give what their side heads say
+AUXILIARY = {"googlenet": LOGITS_ALONE, "inception_v3": LOGITS_ALONE}
 
 
 def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Module:
     """A freshly initialised net; the same seed gives the same weights whatever was drawn before.
 
     Args:
-        name: such as convnet3, convnet3_bn, convnet3_w32, resnet18, or any timm or torchvision model.
+        name: such as convnet3, convnet3_bn, convnet3_w32, resnet18, resnet18_in, resnet_ap10, or any timm or
+            torchvision model; a timm transformer gets the patches of ``transformers.geometry``.
         channels: of the images.
         classes: outputs.
         size: height and width of the images.
@@ -29,9 +47,9 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPU's generators as well
-        net = convnet(name, channels, classes, size) or resnet(name, channels, classes, size)
-        if net is not None:
-            return net
+        for own in OWN:
+            if net := own(name, channels, classes, size):
+                return net
         net = _timm(name, channels, classes, size) or _torchvision(name, channels, classes)
         return _tried(net, name, channels, classes, size)
 
@@ -52,14 +70,14 @@ def resolve(net: str, size: int) -> str:
 
 def check_name(name: str) -> None:
     """Raise a UsageError with the nearest known name if no net is called that."""
-    if NAME.fullmatch(name) or name in NAMES or name in COMMON:
+    if name in COMMON or any(pattern.fullmatch(name) for pattern in PATTERNS):
         return
     import timm
     from torchvision import models
 
     if not timm.is_model(name):
         images = models.list_models(module=models)  # torchvision also has detectors, video nets …
-        known = ["convnet3", "convnet3_bn", "convnet3_w32", *NAMES, *timm.list_models(), *images]
+        known = [*EXAMPLES, *timm.list_models(), *images]
         if name not in images:
             hint = suggest(name, known)
             raise UsageError(f"unknown net '{name}'.{hint if 'mean' in hint else ' See timm.list_models().'}")
@@ -71,23 +89,46 @@ def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None
     if not timm.is_model(name):
         return None
     options: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels}
-    try:  # transformers must know the resolution, convolutional nets do not take it
-        net: nn.Module = timm.create_model(name, img_size=size, **options)
-    except TypeError:
-        net = timm.create_model(name, **options)
-    except (AssertionError, ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"timm's {name} cannot take {size} px images: {error}") from error
-    return net
+    for shape in _shapes(name, size):
+        try:
+            net: nn.Module = timm.create_model(name, **options, **shape)
+            return net
+        except TypeError:  # it does not take this option
+            continue
+        except (AssertionError, ValueError, ZeroDivisionError) as error:
+            raise UsageError(f"timm's {name} cannot take {size} px images: {error}") from error
+    raise UsageError(f"timm's {name} is no classifier of images")
+
+
+def _shapes(name: str, size: int) -> Iterator[dict[str, Any]]:
+    """What to tell timm of the resolution: all that there is to say, less, or nothing."""
+    patches = geometry(name, size)
+    if patches:
+        yield {"img_size": size, **patches}
+    yield {"img_size": size}  # transformers must know it
+    yield {}  # convolutional nets do not take it
 
 
 def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
     from torchvision import models
 
     check_name(name)
+    net: nn.Module = models.get_model(name, weights=None, num_classes=classes, **AUXILIARY.get(name, {}))
     if channels != 3:
-        raise UsageError(f"torchvision's {name} takes colour images only, not {channels} channel(s): take a timm net")
-    net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+        _take(net, name, channels)
     return net
+
+
+def _take(net: nn.Module, name: str, channels: int) -> None:
+    """Put a fresh first convolution for ``channels`` in the place of the one that takes colour."""
+    for path, old in net.named_modules():
+        if isinstance(old, nn.Conv2d) and old.in_channels == 3 and old.groups == 1:
+            shape: dict[str, Any] = {key: getattr(old, key) for key in ("kernel_size", "stride", "padding", "dilation")}
+            parent, _, last = path.rpartition(".")
+            fresh = nn.Conv2d(channels, old.out_channels, **shape, bias=old.bias is not None)
+            setattr(net.get_submodule(parent), last, fresh)
+            return
+    raise UsageError(f"torchvision's {name} takes colour images only, not {channels} channel(s): take a timm net")
 
 
 def _tried(net: nn.Module, name: str, channels: int, classes: int, size: int) -> nn.Module:

@@ -9,4 +9,4 @@ class ERM(FromScratch):
 
     def recipe(self, task: Task) -> Recipe:
         """As protocols.md: the plain recipe."""
-        return self.base(task, large_batch=128)
+        return self.finished(self.base(task, large_batch=128))

@@ -11,7 +11,7 @@ from decoct.report import figures, stats, wording
 from decoct.report.frame import Frame
 from decoct.report.manifest import Job, Manifest
 from decoct.report.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.sections import charts, method, note, section
+from decoct.report.parts import charts, method, note, section
 from decoct.report.style import Mark
 from decoct.report.summary import Summary
 
@@ -48,12 +48,6 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         ),
         charts(summary, lambda panel: figures.over_cost(frame, summary, marks, panel)),
         table(columns(*head, "image bytes", "label bytes", "not counted"), body),
-        tag("h3", "Accuracy over bytes"),
-        note(
-            "Images as PNG, and the labels that a student learnt from where they are stored. Online teachers label "
-            "each batch as it comes and store nothing; their price is the teacher, which must be at hand to train."
-        ),
-        charts(summary, lambda panel: figures.over_bytes(frame, summary, marks, panel)),
     )
 
 

@@ -19,7 +19,7 @@ RESULTS = pa.schema(
     [(name, STRING) for name in ("data", "method", "protocol", "student", "budget")]
     + [(name, INT) for name in ("images", "condense_replicate", "train_replicate")]
     + [("accuracy", FLOAT)]
-    + [(name, INT) for name in ("test_images", "steps", "images_seen", "label_bytes")]
+    + [(name, INT) for name in ("test_images", "steps", "images_seen", "label_bytes", "image_bytes")]
     + [("key", STRING)]
 )
 METRICS = pa.schema(
@@ -58,12 +58,9 @@ class Frame:
 
     def write_tables(self, folder: Path) -> None:
         """Write results (.parquet and .csv), metrics and costs (.parquet), each file whole or not at all."""
-        from pyarrow import csv, parquet
-
-        tables = {"results": self.results, "metrics": self.metrics, "costs": self.costs}
-        for name, table in tables.items():
-            replace(folder / f"{name}.parquet", partial(parquet.write_table, table))
-        replace(folder / "results.csv", lambda path: csv.write_csv(self.results, path))
+        write(folder, "results", self.results, csv=True)
+        write(folder, "metrics", self.metrics)
+        write(folder, "costs", self.costs)
 
 
 def read(folder: Path) -> Frame:
@@ -88,6 +85,17 @@ def read(folder: Path) -> Frame:
     )
 
 
+def write(folder: Path, name: str, table: pa.Table, csv: bool = False) -> None:
+    """Write ``name.parquet``, and ``name.csv`` if asked, each file whole or not at all."""
+    from pyarrow import parquet
+
+    replace(folder / f"{name}.parquet", partial(parquet.write_table, table))
+    if csv:
+        from pyarrow.csv import write_csv
+
+        replace(folder / f"{name}.csv", partial(write_csv, table))
+
+
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """Let ``write`` fill a file beside ``path``, then move it there in one step."""
     beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
@@ -101,12 +109,15 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
 def _result(run: Manifest, job: Job) -> dict[str, Any]:
     result = Result(**run.load(job, "result.json"))
     condensed = run.by_key.get(job.inputs.get("condensed", ""))
+    images, image_bytes = None, None
     if job.labels["method"] == FULL:
         images = run.data["images"]["train"]
-    else:
-        images = run.load(condensed, "condensed.json")["images"] if condensed and run.done(condensed) else None
+    elif condensed and run.done(condensed):
+        facts = run.load(condensed, "facts.json")
+        images, image_bytes = facts["images"], facts["image_bytes"]
     own = result.model_dump(include={"accuracy", "test_images", "steps", "images_seen", "label_bytes"})
-    return {"data": run.data["name"], **job.labels, "images": images, **own, "key": job.key}
+    size = {"images": images, "image_bytes": image_bytes}
+    return {"data": run.data["name"], **job.labels, **size, **own, "key": job.key}
 
 
 def _readings(run: Manifest, job: Job) -> list[dict[str, Any]]:

@@ -1,17 +1,20 @@
 """What a run says of itself: ``run.json`` with its jobs, read and checked."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, cell_dir, complete, read_json
 
 RUN, FORMAT = "run.json", 1
-REFERENCE, FULL = "random", "full"
+REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
+WEIGHTS = "weights.safetensors"
+
+Labels = Literal["hard", "online", "stored"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class Manifest:
             if raw["format"] != FORMAT:
                 raise DecoctError(f"{path} has format {raw['format']}, this decoct reads {FORMAT}: run the study again")
             jobs = tuple(Job(j["key"], j["kind"], dict(j["inputs"]), dict(j["labels"])) for j in raw["jobs"])
-            own = {key: raw[key] for key in ("decoct", "name", "study", "data", "methods")}
-            return cls(folder=folder, jobs=jobs, messages=dict(raw.get("failures", {})), **own)
+            own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
+            methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
+            return cls(folder=folder, jobs=jobs, methods=methods, messages=dict(raw.get("failures", {})), **own)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 
@@ -82,6 +86,33 @@ class Manifest:
     def margin(self) -> float:
         """Differences in accuracy below this do not matter, as a fraction."""
         return float(self.study.get("margin", 0.01))
+
+    @cached_property
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """The resolved tables of the protocols by label, in the study's order."""
+        return _in_order(self.study.get("protocols", {}), (job.labels["protocol"] for job in self.of_kind("train")))
+
+    def labels(self, protocol: str) -> Labels:
+        """What a protocol's students learn from: hard labels, teachers online, or soft labels that are stored."""
+        roles = {role.partition(":")[0] for job in self._students(protocol) for role in job.inputs}
+        if "labels" in roles or self.protocols.get(protocol, {}).get("labels"):
+            return "stored"
+        return "online" if "teacher" in roles else "hard"
+
+    def label_teachers(self, protocol: str) -> dict[str, int | None]:
+        """Teachers that a protocol's students have at hand: bytes of their weights by net, None where unknown."""
+        roles = {role: key for job in self._students(protocol) for role, key in job.inputs.items()}
+        teachers = {role: key for role, key in roles.items() if role.startswith("teacher:") and key in self.by_key}
+        files = {role: self.cell(self.by_key[key]) / WEIGHTS for role, key in teachers.items()}
+        return {
+            role.removeprefix("teacher:"): file.stat().st_size if file.is_file() else None
+            for role, file in files.items()
+        }
+
+    def _students(self, protocol: str) -> list[Job]:
+        """Those that train on a set: the full data may be labelled otherwise."""
+        own = [job for job in self.of_kind("train") if job.labels["protocol"] == protocol]
+        return [job for job in own if job.labels["method"] != FULL] or own
 
     @cached_property
     def by_key(self) -> dict[str, Job]:
@@ -130,6 +161,12 @@ class Manifest:
                 found[key] = self.by_key[key]
                 todo += self.by_key[key].inputs.values()
         return found
+
+
+def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:
+    """Tables by label in the order in which the jobs name them: JSON is written sorted, so its own order is lost."""
+    ranks = {label: i for i, label in enumerate(dict.fromkeys(order))}
+    return dict(sorted(tables.items(), key=lambda item: ranks.get(item[0], len(ranks))))
 
 
 def _label(name: str, value: Any) -> str:

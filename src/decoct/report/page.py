@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from decoct.report import evidence, frame, provenance, sections
+from decoct.report import architectures, evidence, frame, provenance, robust, scorecard, sections, utility
 from decoct.report.frame import Frame
 from decoct.report.markup import Markup, join, name, tag
 from decoct.report.style import marks
@@ -29,6 +29,8 @@ def write_report(folder: Path) -> Summary:
     tables = frame.read(folder)
     summary = summarise(tables, folder / PAGE)
     tables.write_tables(folder)
+    scores = robust.table(summary.scores, summary.data, summary.deterministic)
+    frame.write(folder, "scores", scores, csv=True)
     text = render(tables, summary)
     frame.replace(summary.page, lambda path: path.write_text(text, "utf-8"))
     return summary
@@ -41,7 +43,10 @@ def render(tables: Frame, summary: Summary) -> str:
         sections.verdict(summary, drawn),
         sections.accuracy(summary, drawn),
         sections.differences(summary, drawn),
+        architectures.architectures(summary, drawn),
+        scorecard.scorecard(summary, drawn),
         evidence.cost(tables, summary, drawn),
+        utility.rate(tables, summary, drawn),
         evidence.metrics(tables, summary, drawn),
         evidence.pictures(tables, summary, drawn),
         evidence.teachers(tables),

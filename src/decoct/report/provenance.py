@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from decoct.report import wording
+from decoct.report import same_steps, wording
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL
 from decoct.report.markup import Markup, cells, columns, name, table, tag
-from decoct.report.sections import method, note, section
+from decoct.report.parts import method, note, section
 from decoct.report.style import Mark
 from decoct.report.summary import Summary
 
@@ -16,15 +16,15 @@ def recipes(frame: Frame, summary: Summary) -> Markup:
     """What a student went through: steps, images seen and labels explain much of what images are praised for."""
     body = []
     for a in sorted(summary.accuracies, key=lambda a: (a.setting[:2], wording.budget_order(a.setting.budget))):
-        first = "full data" if a.method == FULL else a.method
+        first = a.method if a.method != FULL else "full data" if a.ceiling else same_steps.NAME
         images = wording.NONE if a.images is None else f"{a.images:,}"
-        budget = "all" if a.method == FULL else wording.budget(a.setting.budget)
+        budget = wording.budget(a.setting.budget)
         labels = wording.size(a.label_bytes) if a.label_bytes else "none stored"
         where = name(a.setting.protocol), name(a.setting.student), name(budget), name(first)
         body.append(cells(*where, images, f"{a.steps:,}", f"{a.images_seen:,}", labels, str(a.students)))
     if not body:
         return Markup()
-    configs = _toml_tables("protocols", frame.manifest.study.get("protocols", []))
+    configs = _toml_tables("protocols", _tables(frame.manifest.protocols))
     head = columns("protocol", "student", "budget", "set", "images", "steps", "images seen", "label bytes", "students")
     return section(
         "recipes",
@@ -82,13 +82,14 @@ def provenance(frame: Frame) -> Markup:
         tag(
             "details",
             tag("summary", "The study, every default written out"),
-            tag("pre", toml(run.study), class_="study"),
+            tag("pre", toml(run.study | {"protocols": run.protocols}), class_="study"),
         ),
     )
 
 
 def toml(study: dict[str, Any]) -> str:
     """The study as TOML: plain values first, then tables; what is None is left out, as TOML has no null."""
+    study = {key: _tables(value) if _is_named(value) else value for key, value in study.items()}
     plain = {k: v for k, v in study.items() if not _is_tables(v) and v is not None}
     lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
     blocks = [_toml_tables(key, value) for key, value in study.items() if _is_tables(value)]
@@ -107,6 +108,20 @@ def _toml_tables(key: str, value: list[dict[str, Any]]) -> str:
         )
 
     return "\n\n".join(map(one, value))
+
+
+def _is_named(value: Any) -> bool:
+    """Whether it maps labels to tables, as a run keeps protocols."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(v, dict) and "name" in v for v in value.values())
+
+
+def _tables(named: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tables as a study lists them: the name first, then a label where it is another."""
+    found = []
+    for label, fields in named.items():
+        label_too = {} if label == fields["name"] else {"label": label}
+        found.append({"name": fields["name"], **label_too, **fields})
+    return found
 
 
 def _is_tables(value: Any) -> bool:

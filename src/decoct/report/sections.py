@@ -1,57 +1,18 @@
 """The first half of the page: verdict, accuracy, paired differences."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from decoct.report import figures, wording
+from decoct.report import figures, same_steps, wording
+from decoct.report.accuracy import Accuracy
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL, REFERENCE
-from decoct.report.markup import Markup, cells, columns, embed, join, name, table, tag
-from decoct.report.stats import Comparison, Word
+from decoct.report.markup import Markup, cells, columns, join, name, table, tag
+from decoct.report.parts import accuracy_cell, charts, chip, method, note, section, title
+from decoct.report.stats import Comparison
 from decoct.report.style import Mark
-from decoct.report.summary import Accuracy, Summary
+from decoct.report.summary import Summary
 from decoct.report.verdict import Setting, Verdict
-
-SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
-
-
-def section(key: str, title: str, *content: object) -> Markup:
-    """A section of the page with its heading; empty content leaves it out."""
-    return tag("section", tag("h2", title), *content, id=key) if any(content) else Markup()
-
-
-def note(*content: object) -> Markup:
-    """Small print."""
-    return tag("p", *content, class_="note")
-
-
-def method(summary: Summary, marks: dict[str, Mark], label: str) -> Markup:
-    """A method's mark and name; a dagger where its intervals condition on one set."""
-    mark = marks[label].svg() if label in marks else Markup()
-    return join([mark, name(label), tag("sup", "†") if label in summary.deterministic else ""])
-
-
-def chip(word: Word) -> Markup:
-    """A verdict as sign and word, so that colour is never alone."""
-    return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word}")
-
-
-def chart(figure: figures.Figure | None, caption: object, wide: bool = False) -> Markup:
-    """A figure that the page's script draws."""
-    if figure is None:
-        return Markup()
-    holder = tag("div", class_="plot", style=f"height:{figure['layout']['height']}px")
-    return tag("figure", tag("figcaption", caption), holder, embed(figure), class_="chart wide" if wide else "chart")
-
-
-def charts(summary: Summary, draw: Callable[[figures.Panel], figures.Figure | None]) -> Markup:
-    """One figure a protocol and student, side by side where there is room."""
-    return tag("div", *(chart(draw(panel), title(panel)) for panel in figures.panels(summary)), class_="charts")
-
-
-def title(panel: figures.Panel) -> Markup:
-    """Protocol and student of a panel."""
-    return join([tag("b", name(panel[0])), " · ", name(panel[1])])
 
 
 def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
@@ -83,21 +44,28 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
     if not summary.accuracies:
         return section("accuracy", "Accuracy", note("No student has been trained yet."))
     keys = tag("div", *(_key(summary, marks, m, i) for i, m in enumerate(summary.methods)), class_="keys")
-    ceiling = [tag("th", "full data", scope="row"), *_ceiling_cells(summary)] if summary.ceiling else None
+    last = [[tag("th", same_steps.NAME, scope="row"), *_beside(summary)]] if summary.gaps else []
+    last += [[tag("th", "full data", scope="row"), *_ceiling_cells(summary)]] if summary.ceiling else []
     return section(
         "accuracy",
         "Accuracy",
         note(
             "Test accuracy in percent with 95 % intervals. Every student is evaluated once, after its last step; "
-            "the best epoch is never looked for. The line is the ceiling: the same student on all training images."
+            "the best epoch is never looked for. The dashed line is the ceiling: the same student on all training "
+            "images. ",
+            "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
+            "budget."
+            if summary.gaps
+            else "",
         ),
         keys,
         charts(summary, lambda panel: figures.accuracy(summary, marks, panel)),
-        _grid(summary, marks, lambda _, a: _accuracy_cell(a), skip=None, last=ceiling),
+        _grid(summary, marks, lambda _, a: accuracy_cell(a), skip=None, last=last),
         note(
             "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
             "the interval is a t interval over those means. The full data's interval is Wilson's, over test images."
         ),
+        *_gaps(summary),
         _daggers(summary),
     )
 
@@ -154,7 +122,7 @@ def _grid(
     marks: dict[str, Mark],
     cell: Callable[[Verdict, Accuracy | None], Markup],
     skip: str | None,
-    last: list[Markup] | None = None,
+    last: Sequence[list[Markup]] = (),
 ) -> Markup:
     """Method × (protocol and student, budget)."""
     panels = figures.panels(summary)
@@ -170,7 +138,7 @@ def _grid(
             for s in summary.settings
         ]
         rows.append([tag("th", method(summary, marks, label), scope="row"), *values])
-    return table([top, budgets], rows + ([last] if last else []), class_="grid")
+    return table([top, budgets], [*rows, *last], class_="grid")
 
 
 def _first(setting: Setting, summary: Summary) -> str | None:
@@ -203,18 +171,25 @@ def _coreset_cell(v: Verdict) -> Markup:
     return join([chip(v.against_coresets), tag("small", rest, class_="number names") if rest else ""])
 
 
-def _accuracy_cell(a: Accuracy | None) -> Markup:
-    if a is None:
-        return Markup(wording.NONE)
-    count = f"n = {a.interval.n}"
-    small = join(
-        part for part in (tag("small", wording.bounds(a.interval.lo, a.interval.hi)), tag("small", count)) if part
+def _gaps(summary: Summary) -> list[Markup]:
+    lines = [f"{line}." for line in same_steps.sentences(summary.gaps)]
+    if not lines:
+        return []
+    about = note(
+        "Those differences condition on the one student of the full data and on the test images; picking the highest "
+        "mean of several flatters the sets a little."
     )
-    return tag("span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked")
+    each = tag("details", tag("summary", "By protocol and student"), tag("ul", *(tag("li", line) for line in lines)))
+    return [tag("p", f"{same_steps.overall(summary.gaps)}."), each if len(lines) > 1 else Markup(), about]
+
+
+def _beside(summary: Summary) -> Iterable[Markup]:
+    for setting in summary.settings:
+        yield tag("td", accuracy_cell(summary.same_steps(setting)), class_=_first(setting, summary))
 
 
 def _ceiling_cells(summary: Summary) -> Iterable[Markup]:
-    found = {(a.setting.protocol, a.setting.student): a for a in summary.accuracies if a.method == FULL}
+    found = {(a.setting.protocol, a.setting.student): a for a in summary.ceiling}
     for panel, own in figures.panels(summary).items():
         a = found.get(panel)
         said = Markup(wording.NONE)

@@ -76,7 +76,13 @@ def condense_means(replicates: Replicates) -> list[float]:
 
 def paired(a: Replicates, b: Replicates) -> list[float]:
     """Condense-level means of a − b over the (condense, train) replicates that both have."""
-    return condense_means({key: a[key] - b[key] for key in a.keys() & b.keys()})
+    return combined([(1, a), (-1, b)])
+
+
+def combined(terms: Sequence[tuple[float, Replicates]]) -> list[float]:
+    """Condense-level means of Σ weight · accuracy over the (condense, train) replicates that all terms have."""
+    common = set.intersection(*(set(replicates) for _, replicates in terms))
+    return condense_means({key: sum(weight * a[key] for weight, a in terms) for key in common})
 
 
 def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float = 0.0) -> Interval:
@@ -93,6 +99,12 @@ def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float =
     n, mean, sd = _moments(values, floor)
     half = stdtrit(n - 1, (1 + level) / 2) * sd / math.sqrt(n) if n > 1 else math.nan
     return Interval(mean, mean - half, mean + half, n)
+
+
+def clip(interval: Interval, lo: float, hi: float) -> Interval:
+    """The interval with bounds that stay within the quantity's range; what is not defined stays so."""
+    low, high = (x if math.isnan(x) else min(hi, max(lo, x)) for x in (interval.lo, interval.hi))
+    return Interval(interval.mean, low, high, interval.n)
 
 
 def wilson(right: float, n: int, level: float = 1 - ALPHA) -> Interval:

@@ -6,38 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoct.report import stats, wording
+from decoct.report import robust, same_steps, stats, transfer, wording
+from decoct.report.accuracy import Accuracy, accuracies, replicates
 from decoct.report.cautions import cautions
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL
 from decoct.report.price import price
-from decoct.report.stats import Interval, Replicates
+from decoct.report.robust import Score, Scorer
+from decoct.report.same_steps import Gap
+from decoct.report.transfer import Transfer
 from decoct.report.verdict import Setting, Verdict, Worth, verdicts, worth
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Test accuracy of a method in a setting: mean and 95 % interval over condense-level means, n of them.
-
-    Attributes:
-        method: its label in the study, or ``full``, whose interval is Wilson's over n test images.
-        setting: protocol, student, budget.
-        interval: fractions, clipped to [0, 1].
-        students: trained students behind it.
-        images: training images of the set; None if unknown.
-        steps: optimiser steps of a student.
-        images_seen: images that went through a student.
-        label_bytes: bytes of labels that a student learnt from.
-    """
-
-    method: str
-    setting: Setting
-    interval: Interval
-    students: int
-    images: int | None
-    steps: int
-    images_seen: int
-    label_bytes: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +30,9 @@ class Summary:
         settings: of the comparisons, in order of protocol, student, budget.
         accuracies: of methods and of the full data.
         verdicts: one per method and setting.
+        gaps: how far the best set of each setting falls short of the full data after as many steps.
+        transfers: whether methods keep their order across students, by protocol and budget.
+        scores: label-robust and augmentation-robust.
         worth: whether distilling was worth it.
         price: what the distilled sets took to make, beside the dearest coreset; one sentence a method.
         cautions: where the numbers stand on weak ground; one sentence each.
@@ -69,6 +50,9 @@ class Summary:
     settings: tuple[Setting, ...]
     accuracies: tuple[Accuracy, ...]
     verdicts: tuple[Verdict, ...]
+    gaps: tuple[Gap, ...]
+    transfers: tuple[Transfer, ...]
+    scores: tuple[Score, ...]
     worth: Worth
     price: tuple[str, ...]
     cautions: tuple[str, ...]
@@ -80,8 +64,12 @@ class Summary:
 
     @property
     def ceiling(self) -> list[Accuracy]:
-        """Accuracies of the students trained on the full data."""
-        return [a for a in self.accuracies if a.method == FULL]
+        """Accuracies of the students trained on the full data for as long as the protocol says."""
+        return [a for a in self.accuracies if a.ceiling]
+
+    def same_steps(self, setting: Setting) -> Accuracy | None:
+        """The full data's accuracy after as many steps as the setting's sets took, if any student of it was trained."""
+        return same_steps.same_steps(self.accuracies, setting)
 
     def accuracy(self, method: str, setting: Setting) -> Accuracy | None:
         """The accuracy of a method in a setting, if any of its students was trained."""
@@ -104,6 +92,9 @@ class Summary:
             "cautions": list(self.cautions),
             "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
             "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
+            "same_steps": list(same_steps.sentences(self.gaps)),
+            "across_students": [_plain(_transfer(t)) for t in self.transfers],
+            "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
             "verdicts": [_plain(_verdict(v, v.method in self.deterministic)) for v in self.verdicts],
         }
 
@@ -115,25 +106,29 @@ def summarise(frame: Frame, page: Path) -> Summary:
     for row in frame.results.to_pylist():
         rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
     settings = _settings(frame)
-    tests = [row["test_images"] for group in rows.values() for row in group]
-    floor = stats.grid_floor(min(tests, default=0))
-    by_setting = {
-        s: {method: _replicates(rows[method, s]) for method in run.methods if (method, s) in rows} for s in settings
-    }
+    tests = min((row["test_images"] for group in rows.values() for row in group), default=0)
+    floor = stats.grid_floor(tests)
+    runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
+    by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     families = {label: method["family"] for label, method in run.methods.items()}
     found = verdicts(by_setting, families, run.margin, floor)
-    accuracies = tuple(_summarise(method, setting, group) for (method, setting), group in rows.items())
+    reduced = accuracies(rows)
+    ceilings = [a for a in reduced if a.ceiling]
+    scorer = Scorer.of(run, runs, {a.setting[:2]: a.interval.mean for a in ceilings}, tests)
     return Summary(
         name=run.name,
         data=run.data["name"],
         methods=families,
         deterministic=frozenset(label for label, method in run.methods.items() if not method["stochastic"]),
         settings=settings,
-        accuracies=accuracies,
+        accuracies=reduced,
         verdicts=tuple(found),
+        gaps=same_steps.gaps(reduced, settings),
+        transfers=transfer.transfers(runs, settings, tuple(families), floor),
+        scores=scorer.all(settings, tuple(families)),
         worth=worth(found),
         price=price(frame),
-        cautions=cautions([(a.setting, a.interval) for a in accuracies if a.method == FULL]),
+        cautions=cautions([(a.setting, a.interval) for a in ceilings]),
         margin=run.margin,
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,
@@ -150,33 +145,6 @@ def _settings(frame: Frame) -> tuple[Setting, ...]:
     return tuple(sorted(planned, key=lambda s: (order.index((s.protocol, s.student)), wording.budget_order(s.budget))))
 
 
-def _replicates(rows: list[dict[str, Any]]) -> Replicates:
-    return {(row["condense_replicate"], row["train_replicate"]): row["accuracy"] for row in rows}
-
-
-def _summarise(method: str, setting: Setting, rows: list[dict[str, Any]]) -> Accuracy:
-    if method == FULL:
-        images = sum(row["test_images"] for row in rows)
-        interval = stats.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
-    else:
-        # One set's own accuracy moves on the grid too, by half the variance of a difference.
-        floor = stats.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
-        raw = stats.t_interval(stats.condense_means(_replicates(rows)), floor=floor)
-        lo, hi = (x if math.isnan(x) else min(1.0, max(0.0, x)) for x in (raw.lo, raw.hi))
-        interval = Interval(raw.mean, lo, hi, raw.n)
-    first = rows[0]
-    return Accuracy(
-        method,
-        setting,
-        interval,
-        len(rows),
-        first["images"],
-        max(row["steps"] for row in rows),
-        max(row["images_seen"] for row in rows),
-        max(row["label_bytes"] for row in rows),
-    )
-
-
 def _accuracy(a: Accuracy) -> dict[str, Any]:
     rest = {key: value for key, value in asdict(a).items() if key not in ("setting", "interval")}
     return (
@@ -184,6 +152,11 @@ def _accuracy(a: Accuracy) -> dict[str, Any]:
         | a.setting._asdict()
         | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n}
     )
+
+
+def _transfer(t: Transfer) -> dict[str, Any]:
+    own = {key: value for key, value in asdict(t).items() if key != "turned"}
+    return own | {"turned": [asdict(turn) for turn in t.turned], "open": t.open, "text": t.sentence()}
 
 
 def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
@@ -206,6 +179,6 @@ def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,10 +4,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from decoct.report import wording
+from decoct.report import same_steps, transfer, wording
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import FULL
 from decoct.report.stats import Word
-from decoct.report.summary import Accuracy, Summary
+from decoct.report.summary import Summary
 from decoct.report.verdict import Setting
 
 STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
@@ -23,6 +24,8 @@ def render(summary: Summary) -> RenderableType:
         Text(summary.worth.because),
     ]
     parts += [Text(f"  {line}") for line in (*summary.worth.methods, *summary.price)]
+    across = (same_steps.overall(summary.gaps), transfer.overall(summary.transfers))
+    parts += [Text(f"  {line}") for line in across if line]
     parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]
     if summary.trained < summary.planned:
         missing = summary.planned - summary.trained
@@ -46,6 +49,9 @@ def _accuracy(summary: Summary, student: str) -> Table:
             dagger = "†" if method in summary.deterministic else ""
             row = [_cell(summary, method, Setting(protocol, student, budget)) for protocol in protocols]
             table.add_row(Text(f"  {method}{dagger}"), *row)
+        beside = [summary.same_steps(Setting(protocol, student, budget)) for protocol in protocols]
+        if any(beside):
+            table.add_row(Text(f"  {same_steps.NAME}"), *map(_text, beside))
     if summary.ceiling:
         found = {a.setting.protocol: a for a in summary.ceiling if a.setting.student == student}
         table.add_row(Text("full data", style="bold"), *(_text(found.get(protocol)) for protocol in protocols))

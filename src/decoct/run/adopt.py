@@ -13,6 +13,7 @@ from decoct.core.record import CELL, write_json
 from decoct.core.spec import digest
 from decoct.data.class_folder import read_class_folder
 from decoct.data.dataset import Dataset
+from decoct.engine.softlabels import StoredLabels
 from decoct.run.graph import Made
 from decoct.run.store import Store
 from decoct.run.work import keep
@@ -45,6 +46,8 @@ def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
         if value is not None:
             sha.update(f"{name} {value.dtype} {value.shape}".encode())
             sha.update(np.ascontiguousarray(value).data)
+    if condensed.mosaic > 1:  # the same pixels train otherwise then
+        sha.update(f"mosaic {condensed.mosaic}".encode())
     key = digest({"kind": "condense", "content": sha.hexdigest(), "data": data.digest})
     who = condensed.provenance
     if not store.has("condense", key):
@@ -52,6 +55,20 @@ def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
             keep(folder, condensed, data, Draft())
             write_json(folder / CELL, {"key": key, "kind": "condense", "keyed": {"adopted": who.method}, "inputs": {}})
     return Made(key, {"method": who.method, "budget": who.budget, "condense_replicate": 0})
+
+
+def adopt_labels(labels: StoredLabels, store: Store) -> str:
+    """Store labels, unless they are there, and say under which key."""
+    sha = hashlib.sha256(digest(labels.facts).encode())
+    for name, array in sorted(labels.arrays.items()):
+        sha.update(f"{name} {array.dtype} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    key = digest({"kind": "labels", "content": sha.hexdigest()})
+    if not store.has("labels", key):
+        with store.writing("labels", key) as folder:
+            labels.save(folder)
+            write_json(folder / CELL, {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+    return key
 
 
 def check_fit(condensed: Condensed, data: Dataset) -> None:

@@ -15,6 +15,7 @@ import torch
 from decoct.core.kinds import Progress
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
+from decoct.engine.resume import Checkpoint
 from decoct.run.executors import give_memory_back
 from decoct.run.jobs import Job
 from decoct.run.store import Store
@@ -35,6 +36,10 @@ class Cell:
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads."""
         return self.store.path(kind, key)
+
+    def checkpoint(self) -> Checkpoint:
+        """Where a training of this job leaves its state, for the case that it is killed."""
+        return Checkpoint(self.store.unfinished(self.job.kind, self.job.key), self.job.key)
 
     @contextmanager
     def meter(self) -> Iterator[None]:

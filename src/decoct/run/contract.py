@@ -172,4 +172,4 @@ def _same(a: Condensed, b: Condensed) -> bool:
         return (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y))
 
     names = ("labels", "indices", "images", "soft_labels", "weights")
-    return all(equal(getattr(a, name), getattr(b, name)) for name in names)
+    return a.mosaic == b.mosaic and all(equal(getattr(a, name), getattr(b, name)) for name in names)

@@ -1,7 +1,7 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,17 @@ from decoct.run.cell import Cell
 from decoct.run.executors import keep_memory
 from decoct.run.jobs import Job
 from decoct.run.store import Store
-from decoct.run.work import WORK
+from decoct.run.students import make_labels, make_student
+from decoct.run.work import make_condensed, make_features, make_readings, make_teacher
+
+WORK: dict[str, Callable[[Cell], None]] = {
+    "teacher": make_teacher,
+    "features": make_features,
+    "condense": make_condensed,
+    "labels": make_labels,
+    "train": make_student,
+    "measure": make_readings,
+}
 
 
 def execute(root: Path, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
@@ -35,6 +45,7 @@ def execute(root: Path, job: Job, device: str = "cpu", progress: Progress = sile
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
+    store.unfinished(job.kind, job.key).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -75,6 +75,13 @@ class Planner:
         keyed = {"seed": drawn, "budget": budget.model_dump()}
         return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
 
+    def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
+        """Label a set once, as the protocol's ``labels`` say, for all students that will learn from it."""
+        label, spec = protocol
+        inputs = {"condensed": condensed.key, **self._label_teachers(spec)}
+        keyed = {"seed": self._seed("labels", condense)}
+        return self._add("labels", spec, keyed, inputs, {**condensed.labels, "protocol": label})
+
     def train(
         self,
         protocol: tuple[str, TrainProtocol],
@@ -82,19 +89,34 @@ class Planner:
         condensed: Made | None,
         condense: int = 0,
         train: int = 0,
+        *,
+        labels: str | None = None,
+        as_long_as: Budget | None = None,
     ) -> Job:
-        """Train and evaluate one student on a set, or on the whole train split if there is no set."""
+        """Train and evaluate one student on a set, or on the whole train split if there is no set.
+
+        Args:
+            protocol: label and spec.
+            student: name of a net.
+            condensed: the set; None for the whole train split.
+            condense: replicate of the set.
+            train: replicate of the student.
+            labels: key of a cell with stored labels; None for what the protocol says.
+            as_long_as: for the whole train split, as many steps as a set of this budget gets; None for its own epochs.
+        """
         zoo.check_name(student)
         label, spec = protocol
         inputs = {"condensed": condensed.key} if condensed else {}
-        for net in spec.label_teachers(self.data.size):
-            teacher = self.teacher(net)
-            inputs[f"teacher:{teacher.labels['net']}"] = teacher.key
-        who = condensed.labels if condensed else {"method": "full", "budget": "all"}
+        if condensed and (labels or (getattr(spec, "labels", None) and spec.label_teachers(self.data.size))):
+            inputs["labels"] = labels or self.relabel(protocol, condensed, condense).key
+        else:
+            inputs |= self._label_teachers(spec)
+        who = condensed.labels if condensed else {"method": "full", "budget": str(as_long_as or "all")}
         numbers = {"condense_replicate": condense, "train_replicate": train}
-        labels = {**who, "protocol": label, "student": student, **numbers}
         keyed = {"seed": self._seed("student", student, condense, train), "student": student}
-        return self._add("train", spec, keyed, inputs, labels)
+        if as_long_as:
+            keyed["as_long_as"] = as_long_as.model_dump()
+        return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
 
     def measure(self, condensed: Made, metrics: Sequence[Metric], extractors: Sequence[str]) -> Job:
         """Measure one set on the features of every extractor."""
@@ -106,6 +128,10 @@ class Planner:
         keyed = {"metrics": [metric.identity() for metric in metrics]}
         config = {"metrics": [metric.config() for metric in metrics]}
         return self._add("measure", None, keyed, inputs, condensed.labels, config)
+
+    def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
+        teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
+        return {f"teacher:{teacher.labels['net']}": teacher.key for teacher in teachers}
 
     def _need(self, need: Need) -> dict[str, str]:
         if isinstance(need, Teacher):
@@ -161,8 +187,12 @@ def plan(study: Study, data: Dataset) -> list[Job]:
                     for student in study.students:
                         for again in range(study.replicates.train):
                             planner.train(protocol, student, condensed, replicate, again)
-    if study.ceiling:
+    if study.ceiling or study.same_steps:
         for protocol in study.recipes().items():
             for student in study.students:
-                planner.train(protocol, student, None)
+                if study.ceiling:
+                    planner.train(protocol, student, None)
+                fixed = getattr(protocol[1], "steps", None)  # then the ceiling itself is as long as any set
+                for budget in study.budgets if study.same_steps and not fixed else ():
+                    planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())

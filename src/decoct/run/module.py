@@ -8,13 +8,14 @@ from torch import nn
 
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Task, TrainProtocol
+from decoct.core.kinds import TrainProtocol
 from decoct.core.seeds import seed as derive
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
+from decoct.engine.softlabels import StoredLabels
 from decoct.engine.train import train
 from decoct.nets.layout import has_batch_norm
-from decoct.run.work import training_set
+from decoct.run.students import task_of, training_set
 
 Student = nn.Module | Callable[[], nn.Module]
 
@@ -27,6 +28,7 @@ def train_module(
     seeds: Sequence[int],
     *,
     teachers: Sequence[nn.Module],
+    labels: StoredLabels | None = None,
     device: str,
     precision: str,
 ) -> tuple[list[float], int]:
@@ -39,6 +41,7 @@ def train_module(
         student: a module, copied for each seed, or a function that makes one.
         seeds: of weights, where the student is a function, and of batches.
         teachers: the protocol's, in eval mode on ``device``.
+        labels: stored labels instead of teachers.
         device: where to compute.
         precision: "float32" or "bfloat16".
 
@@ -55,9 +58,11 @@ def train_module(
             net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
         if not isinstance(net, nn.Module):
             raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
-        recipe = protocol.recipe(Task(len(condensed), classes, data.size, data.flip, batch_norm=has_batch_norm(net)))
+        recipe = protocol.recipe(task_of(condensed, data, has_batch_norm(net)))
+        if labels is not None:
+            labels.check(given, data.class_names, recipe)
         try:
-            train(net, given, recipe, seed=start, device=device, teachers=teachers, precision=precision)
+            train(net, given, recipe, seed=start, device=device, teachers=teachers, labels=labels, precision=precision)
             accuracies.append(float(correct(net, data.test, data, device).mean()))
         except (RuntimeError, IndexError, ValueError) as error:
             raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error

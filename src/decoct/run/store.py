@@ -31,6 +31,10 @@ class Store:
         """Whether the cell is complete."""
         return complete(self.path(kind, key))
 
+    def unfinished(self, kind: str, key: str) -> Path:
+        """Where a long job leaves its checkpoint until its cell is there."""
+        return self.root / "unfinished" / kind / f"{key}.safetensors"
+
     @contextmanager
     def writing(self, kind: str, key: str) -> Iterator[Path]:
         """A temporary folder that becomes the cell when the block ends without an error.
@@ -63,10 +67,10 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes of this machine left half-written."""
-        for folder in self.root.glob(".tmp-*-*"):
-            pid = folder.name.split("-")[1]
+        for path in (*self.root.glob(".tmp-*-*"), *(self.root / "unfinished").glob("*/.tmp-*-*")):
+            pid = path.name.split("-")[1]
             if pid.isdecimal() and not _alive(int(pid)):
-                shutil.rmtree(folder, ignore_errors=True)
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

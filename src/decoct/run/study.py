@@ -55,6 +55,7 @@ class Study(Part):
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
+        same_steps: the same for exactly as many steps as the sets of each budget get.
         plugins: Python files that define further methods.
     """
 
@@ -73,6 +74,7 @@ class Study(Part):
     teachers: tuple[dict[str, Any], ...] = ()
     metrics: Metrics = Metrics()
     ceiling: bool = True
+    same_steps: bool = False
     plugins: tuple[str, ...] = ()
 
     @classmethod

@@ -1,29 +1,25 @@
 """The work of each kind of job: what is loaded, what runs under the meter, what is left in the cell."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Features, Inputs, Measured, Metric, Task, Teacher
-from decoct.core.record import CELL, Provenance, Result, read_json, write_json
+from decoct.core.kinds import Draft, Features, Inputs, Measured, Metric, Teacher
+from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset
-from decoct.engine.evaluate import correct
-from decoct.engine.teachers import Teach, teach
-from decoct.engine.train import TrainingSet, train
-from decoct.nets import zoo
+from decoct.engine.teachers import Teach, restore, teach
+from decoct.nets import weights, zoo
 from decoct.nets.features import logits, penultimate
-from decoct.nets.layout import has_batch_norm, laid_out
+from decoct.nets.layout import laid_out
+from decoct.nets.renormalise import Normalisation, bare
 from decoct.run.cell import Cell
 from decoct.run.pictures import grid
 
@@ -38,7 +34,7 @@ WEIGHTS, TEACHER, FACTS, RESULT, CORRECT, READINGS = (
 
 
 def make_teacher(cell: Cell) -> None:
-    """Train a teacher, or load the checkpoint that the user supplied."""
+    """Train a teacher, or load pretrained weights or a checkpoint that the user supplied."""
     spec = build(Teach, {k: v for k, v in cell.job.config.items() if k != "name"}, "teacher")
     compute = cell.job.keyed["compute"]
     with cell.meter():
@@ -50,16 +46,20 @@ def make_teacher(cell: Cell) -> None:
             precision=compute["precision"],
             compiled=compute["compile"],
             progress=cell.progress,
+            checkpoint=cell.checkpoint(),
         )
-    weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    save_file(weights, cell.folder / WEIGHTS)
-    write_json(cell.folder / TEACHER, facts | {"checkpoint": Path(spec.checkpoint).name if spec.checkpoint else None})
+    weights.write(cell.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
+    write_json(cell.folder / TEACHER, facts)
 
 
 def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
-    """A stored teacher: eval mode, frozen, on ``device``."""
-    net = zoo.build(read_json(folder / TEACHER)["net"], data.shape[0], len(data.class_names), data.size, seed=0)
-    net.load_state_dict(load_file(folder / WEIGHTS))
+    """A stored teacher: eval mode, frozen, on ``device``.
+
+    Raises:
+        DecoctError: it was taught other classes or another order, or its weights are damaged.
+    """
+    stored = weights.read(folder / WEIGHTS)
+    net = restore(read_json(folder / TEACHER), stored.state, data, str(folder))
     return laid_out(net.to(device)).eval().requires_grad_(False)
 
 
@@ -149,6 +149,7 @@ def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed
         images=None if picks is not None else images,
         soft_labels=draft.soft_labels,
         weights=draft.weights,
+        mosaic=draft.mosaic,
     )
 
 
@@ -175,58 +176,6 @@ def label_bytes(condensed: Condensed) -> int:
     """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels."""
     hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
     return hard + (0 if condensed.soft_labels is None else condensed.soft_labels.nbytes)
-
-
-def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:
-    """What a student trains on: a set with its pixels, or the whole train split."""
-    whole = data.train if condensed is None else condensed
-    weights = None if condensed is None else condensed.weights
-    return TrainingSet(
-        torch.from_numpy(np.array(whole.images)),
-        torch.from_numpy(np.array(whole.labels)),
-        data.mean,
-        data.std,
-        None if weights is None else torch.from_numpy(weights),
-    )
-
-
-def make_student(cell: Cell) -> None:
-    """Train one student and evaluate it once, at its last step, on the test split."""
-    job, data = cell.job, cell.data
-    protocol = parse("protocol", job.config, job.plugins)
-    key, compute = job.inputs.get("condensed"), job.keyed["compute"]
-    condensed = Condensed.load(cell.input("condense", key)).materialise(data.train.images) if key else None
-    given = training_set(condensed, data)
-    teachers = [load_teacher(cell.input("teacher", key), data, cell.device) for key in job.role("teacher").values()]
-    classes = len(data.class_names)
-    student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
-    recipe = protocol.recipe(
-        Task(len(given.labels), classes, data.size, data.flip, condensed is None, has_batch_norm(student))
-    )
-    with cell.meter():
-        done = train(
-            student,
-            given,
-            recipe,
-            seed=job.keyed["seed"],
-            device=cell.device,
-            teachers=teachers,
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-        )
-    right = correct(student, data.test, data, cell.device)
-    result = Result(
-        accuracy=float(right.mean()),
-        per_class=tuple(float(right[data.test.labels == c].mean()) for c in range(classes)),
-        test_images=len(right),
-        steps=done.steps,
-        images_seen=done.images_seen,
-        loss=done.loss,
-        label_bytes=len(given.labels) if condensed is None else label_bytes(condensed),
-    )
-    write_json(cell.folder / RESULT, result.model_dump(mode="json"))
-    np.save(cell.folder / CORRECT, np.packbits(right))
 
 
 def make_readings(cell: Cell) -> None:
@@ -274,12 +223,3 @@ def readings(metric: Metric, measured: Measured, extractor: str) -> list[dict[st
         }
         for reading in metric(measured)
     ]
-
-
-WORK: dict[str, Callable[[Cell], None]] = {
-    "teacher": make_teacher,
-    "features": make_features,
-    "condense": make_condensed,
-    "train": make_student,
-    "measure": make_readings,
-}

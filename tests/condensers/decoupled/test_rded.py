@@ -67,6 +67,16 @@ def test_factor_follows_the_resolution(toy):
     assert (pick(65) == pick(65, factor=2)).all()
 
 
+@pytest.mark.parametrize(("fields", "tiles"), [({}, 1), ({"factor": 1}, 1), ({"factor": 2}, 2), ({"factor": 3}, 3)])
+def test_a_set_says_how_many_tiles_its_images_are_made_of(toy, fields, tiles):
+    assert RDED(candidates=10, crops=1, **fields)(toy(9, 3).inputs(1)).mosaic == tiles
+
+
+def test_above_64_px_a_set_is_of_mosaics(toy):
+    draft = RDED(candidates=8, crops=1)(toy(65, per_class=8, classes=2).inputs(1))
+    assert draft.mosaic == 2
+
+
 def test_a_smaller_set_is_the_beginning_of_a_larger_one(toy):
     box = toy()
     small, large = (RDED()(box.inputs(ipc)).images.reshape(3, ipc, 1, 8, 8) for ipc in (5, 20))

@@ -50,7 +50,7 @@ class RDED(Condenser):
             images.append(self._one_class(inputs, teacher, pixels, c, quota * factor**2, factor).cpu().numpy())
             labels += [c] * quota
             inputs.progress(c + 1, len(data.class_names))
-        return Draft.synthesised(np.concatenate(images), labels)
+        return Draft.synthesised(np.concatenate(images), labels, mosaic=factor)
 
     def _one_class(self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, keep: int, factor: int) -> Tensor:
         """[keep / factor², C, S, S] uint8."""

@@ -1,0 +1,224 @@
+"""The stream of training batches: ordered, augmented, labelled, and the same whatever the device."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from decoct.core.errors import DecoctError
+from decoct.core.seeds import seed as derive
+from decoct.engine.images import Images
+from decoct.engine.recipe import Recipe
+from decoct.engine.views import Draws, View, render
+from decoct.nets.layout import as_input
+
+AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images with their labels, and what turns them into input.
+
+    Attributes:
+        images: [N, C, S, S] uint8, or float32 in [0, 1].
+        labels: [N] int64.
+        mean: per channel, on the 0 to 1 scale; of the data set, never ImageNet's.
+        std: likewise.
+        weights: [N] float32 sample weights, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Sequence[float]
+    std: Sequence[float]
+    weights: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's worth, on the device.
+
+    Attributes:
+        images: [B, C, S, S] normalised, augmented, mixed.
+        labels: [B] of the unmixed images.
+        weights: [B] or None.
+        teacher: [B, classes] logits; None for a step on hard labels.
+        mixed: labels [B] of the partners and the share of the images themselves; None if unmixed.
+    """
+
+    images: Tensor
+    labels: Tensor
+    weights: Tensor | None = None
+    teacher: Tensor | None = None
+    mixed: tuple[Tensor, float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class SoftLabels(Protocol):
+    """Stored labels, as the stream reads them."""
+
+    def views(self, first: int, last: int, seed: int) -> View | None:
+        """The stored view of the soft steps ``first`` to ``last``; None where labels fit any view."""
+
+    def logits(self, first: int, last: int, seed: int, view: View) -> Tensor:
+        """[M, classes] logits of that view, float32."""
+
+
+def order(images: int, batch: int, seed: int, drop_single: bool = True) -> Iterator[Tensor]:
+    """Batches of row numbers, epoch after epoch without end, with or without a last batch of one image."""
+    generator = Generator().manual_seed(derive(seed, "order"))
+    while True:
+        for rows in torch.randperm(images, generator=generator).split(batch):
+            if len(rows) > 1 or not drop_single or images == 1 or batch == 1:
+                yield rows
+
+
+class Batches(Iterator[Batch]):
+    """Batches of a training, made several at a time where they are small: gathers and teachers then run at a size
+    that pays.
+
+    Args:
+        data: the training set.
+        recipe: all numbers.
+        seed: of order, crops and mixing; it alone decides them.
+        device: where to compute.
+        teachers: eval-mode nets on ``device`` whose mean logits label each augmented batch.
+        labels: stored labels instead of teachers.
+        precision: of the teachers, "float32" or "bfloat16".
+    """
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: str = "cpu",
+        teachers: Sequence[nn.Module] = (),
+        labels: SoftLabels | None = None,
+        precision: str = "float32",
+    ) -> None:
+        self.recipe, self.seed, self.teachers, self.stored, self.precision = recipe, seed, teachers, labels, precision
+        self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
+        self.labels = data.labels.to(device)
+        self.weights = None if data.weights is None else data.weights.to(device)
+        self.draws = Draws(recipe, data.images.shape[-1], seed)
+        self.rows = islice(order(len(data.labels), recipe.batch, seed, recipe.drop_single), recipe.steps)
+        self.made = 0  # batches drawn so far
+        self.ready: list[Batch] = []
+
+    def __next__(self) -> Batch:
+        if not self.ready:
+            self.ready = self._chunk()[::-1]
+        if not self.ready:
+            raise StopIteration
+        return self.ready.pop()
+
+    @property
+    def at_seam(self) -> bool:
+        """Whether nothing is drawn ahead, so that ``state`` says all."""
+        return not self.ready
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the stream stands, at a seam."""
+        return {**self.draws.state(), "made": torch.tensor(self.made)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Let a new stream go on from a ``state``."""
+        self.draws.restore(state)
+        self.made = int(state["made"])
+        next(islice(self.rows, self.made, self.made), None)  # the order is replayed, it costs nothing
+
+    def _chunk(self) -> list[Batch]:
+        """The next batches: as many as fit into ``AHEAD`` images, all of them soft or all of them hard."""
+        first, recipe = self.made, self.recipe
+        ahead = max(1, AHEAD // recipe.batch)
+        seams = [seam for seam in recipe.hard_steps if seam > first]
+        chunk = list(islice(self.rows, min([ahead, *(seam - first for seam in seams)])))
+        if not chunk:
+            return []
+        self.made = last = first + len(chunk)
+        soft = recipe.soft_at(first)
+        stored = self.stored.views(self._soft(first), self._soft(last), self.seed) if soft and self.stored else None
+        view = self.draws(chunk) if stored is None else stored
+        x = render(self.images, view, recipe.pad)
+        z = self._label(x, view, first, last) if soft else None
+        return self._split(view, x, z)
+
+    def _soft(self, step: int) -> int:
+        """Steps on soft labels before a step."""
+        first, last = self.recipe.hard_steps
+        return min(step, first) + max(0, step - last)
+
+    def _label(self, x: Tensor, view: View, first: int, last: int) -> Tensor:
+        if self.stored is not None:
+            return self.stored.logits(self._soft(first), self._soft(last), self.seed, view).to(x.device)
+        return labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+
+    def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
+        rows, sizes = view.rows.to(self.labels.device), view.sizes
+        labels = self.labels[rows].split(sizes)
+        weights = None if self.weights is None else self.weights[rows].split(sizes)
+        teacher = None if z is None else z.split(sizes)
+        mixes = view.mixes or (None,) * len(sizes)
+        return [
+            Batch(
+                images,
+                labels[i],
+                None if weights is None else weights[i],
+                None if teacher is None else teacher[i],
+                None if mix is None else (labels[i][mix.order.to(labels[i].device)], mix.share),
+            )
+            for i, (images, mix) in enumerate(zip(x.split(sizes), mixes, strict=True))
+        ]
+
+
+def labelled(
+    teachers: Sequence[nn.Module], x: Tensor, sizes: Sequence[int], halves: bool = False, precision: str = "float32"
+) -> Tensor:
+    """Logits [M, classes] of a committee on batches of ``sizes``: of all at once, or of each batch in two halves."""
+    if not halves:
+        return committee(teachers, x, precision)
+    with by_batch(teachers):
+        return torch.cat([committee(teachers, half, precision) for part in x.split(sizes) for half in part.chunk(2)])
+
+
+@torch.no_grad()
+def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float32") -> Tensor:
+    """Mean logits [B, classes] of nets on normalised images.
+
+    Raises:
+        DecoctError: a teacher's logits are not finite.
+    """
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
+    if not logits.isfinite().all():
+        raise DecoctError("a label teacher gives logits that are not finite")
+    return logits
+
+
+@contextmanager
+def by_batch(teachers: Sequence[nn.Module]) -> Iterator[None]:
+    """In the block the nets are in train mode, normalising by each batch's own statistics, but learn none of them.
+
+    Batch-specific soft labelling (Cui et al., 2025, arXiv:2501.07575); dropout is active then, as there.
+    """
+    norms = [m for net in teachers for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    kept = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    try:
+        for net in teachers:
+            net.train()
+        for norm in norms:
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = buffers
+        for net in teachers:
+            net.eval()

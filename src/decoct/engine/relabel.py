@@ -1,0 +1,158 @@
+"""Relabelling: a committee labels a set once, so that students can learn from it without the committee."""
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.core.seeds import seed as derive
+from decoct.engine.batches import AHEAD, TrainingSet, labelled, order
+from decoct.engine.images import Images
+from decoct.engine.packing import pack
+from decoct.engine.quantise import Arrays, encode
+from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.engine.softlabels import FORMAT, StoredLabels, Storing, fingerprint, viewed
+from decoct.engine.views import Draws, View, render
+
+TRIES = 16  # batches that are looked at for each that is kept by class
+
+
+def relabel(
+    data: TrainingSet,
+    recipe: Recipe,
+    teachers: Sequence[nn.Module],
+    storing: Storing,
+    class_names: Sequence[str],
+    *,
+    seed: int,
+    device: str = "cpu",
+    precision: str = "float32",
+    progress: Progress = silent,
+) -> StoredLabels:
+    """Labels of a set for a soft-label recipe.
+
+    Unpruned labels per view are those that a training with this seed, and no hard steps, would have made online.
+
+    Args:
+        data: the set.
+        recipe: of the training; its soft steps are labelled.
+        teachers: eval-mode nets on ``device``.
+        storing: how the labels are kept.
+        class_names: in the order of the teachers' outputs.
+        seed: of order, crops, mixing and of what is kept.
+        device: where to compute.
+        precision: of the teachers.
+        progress: called with (batches or images labelled, in all).
+
+    Raises:
+        UsageError: the recipe learns from hard labels, has no soft step, or draws colours, which are not stored.
+        DecoctError: a teacher's logits are not finite.
+    """
+    if recipe.loss == "ce" or not teachers:
+        raise UsageError("hard labels need no relabelling: name a protocol with teachers, such as single_teacher")
+    if recipe.jitter or recipe.lighting or recipe.dsa:
+        raise UsageError("labels of views with colour or Siamese augmentation cannot be stored: label online")
+    images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
+    label = _Labels(images, recipe, teachers, precision, progress)
+    if storing.per == "image":
+        logits, arrays = label.images(), Arrays()
+    else:
+        logits, views = label.views(*kept(data.labels, recipe, storing, len(class_names), seed), seed)
+        arrays = pack(views)
+    temperature = recipe.temperature if recipe.loss == "kl" else 1.0
+    facts = {
+        "format": FORMAT,
+        "storing": storing.model_dump(mode="json"),
+        "set": fingerprint(data),
+        "images": len(images),
+        "size": images.size,
+        "class_names": list(class_names),
+        "views": viewed(recipe),
+        "temperature": temperature,
+        "seed": seed,
+    }
+    return StoredLabels(arrays | encode(logits, storing.bits, storing.top_k, temperature), facts)
+
+
+def kept(labels: Tensor, recipe: Recipe, storing: Storing, classes: int, seed: int) -> tuple[int, list[int]]:
+    """Soft steps of the recipe, and which of them, in order, keep their batch."""
+    first, last = recipe.hard_steps
+    steps = recipe.steps - max(0, last - first)
+    if steps < 1:
+        raise UsageError(f"no step of {recipe.steps} learns from soft labels: raise steps, or lower hard")
+    wanted = max(1, math.ceil(steps / storing.prune))
+    if storing.by == "epoch":
+        epoch = epoch_steps(len(labels), recipe.batch, recipe.drop_single)
+        return steps, list(range(min(steps, epoch * max(1, round(steps / epoch / storing.prune)))))
+    generator = Generator().manual_seed(derive(seed, "prune"))
+    shuffled = torch.randperm(steps, generator=generator)
+    if storing.by == "batch" or wanted == steps:
+        return steps, sorted(shuffled[:wanted].tolist())
+    batches = islice(order(len(labels), recipe.batch, seed, recipe.drop_single), steps)
+    counts = torch.stack([labels[rows].bincount(minlength=classes).short() for rows in batches])
+    return steps, sorted(even(counts[shuffled], wanted, shuffled.tolist()))
+
+
+def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
+    """Names of so many rows of [n, classes] counts whose sum is about the same for every class, chosen greedily.
+
+    Of the next ``TRIES`` rows the one is taken that makes the sum of squared shares Σ_c (n_c / Σ n)² least; the
+    others wait. Shares, not counts: those would favour the short batches that end an epoch.
+    """
+    total, waiting = torch.zeros(counts.shape[1], dtype=torch.float64), list(range(min(TRIES, len(counts))))
+    chosen: list[int] = []
+    following = iter(range(len(waiting), len(counts)))
+    while len(chosen) < wanted:
+        sums = total + counts[waiting]
+        row = waiting.pop(int((sums.square().sum(1) / sums.sum(1).square()).argmin()))
+        total = total + counts[row]
+        chosen.append(names[row])
+        waiting += [extra for extra in [next(following, None)] if extra is not None]
+    return chosen
+
+
+class _Labels:
+    """Labels images, or the views of some steps, in blocks that pay."""
+
+    def __init__(
+        self, images: Images, recipe: Recipe, teachers: Sequence[nn.Module], precision: str, progress: Progress
+    ) -> None:
+        self.whole, self.recipe, self.teachers = images, recipe, teachers
+        self.precision, self.progress = precision, progress
+
+    def _logits(self, view: View) -> NDArray[np.float32]:
+        x = render(self.whole, view, self.recipe.pad)
+        found = labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+        return found.cpu().numpy()
+
+    def images(self) -> NDArray[np.float32]:
+        """[N, classes] logits of the images as they are."""
+        found = []
+        for rows in torch.arange(len(self.whole)).split(AHEAD):
+            x = self.whole.normalise(self.whole.rows(rows))
+            found.append(labelled(self.teachers, x, [len(rows)], False, self.precision).cpu().numpy())
+            self.progress(int(rows[-1]) + 1, len(self.whole))
+        return np.concatenate(found)
+
+    def views(self, steps: int, keep: list[int], seed: int) -> tuple[NDArray[np.float32], list[View]]:
+        """[V, classes] logits of the views that are kept, and these views, one a batch."""
+        recipe, wanted = self.recipe, set(keep)
+        draws = Draws(recipe, self.whole.size, seed)
+        rows = islice(order(len(self.whole), recipe.batch, seed, recipe.drop_single), steps)
+        ahead, first = max(1, AHEAD // recipe.batch), 0
+        logits: list[NDArray[np.float32]] = []
+        views: list[View] = []
+        while chunk := list(islice(rows, ahead)):  # the draws of the batches that are dropped are made all the same
+            some = [view for step, view in enumerate(draws(chunk).split(), first) if step in wanted]
+            if some:
+                logits.append(self._logits(View.join(some)))
+                views += some
+                self.progress(len(views), len(keep))
+            first += len(chunk)
+        return np.concatenate(logits), views

@@ -1,0 +1,64 @@
+"""Pieces that the page's sections are made of."""
+
+from collections.abc import Callable
+
+from decoct.report import figures, wording
+from decoct.report.accuracy import Accuracy
+from decoct.report.manifest import FULL
+from decoct.report.markup import Markup, embed, join, name, tag
+from decoct.report.plot import Figure, Panel
+from decoct.report.stats import Word
+from decoct.report.style import Mark
+from decoct.report.summary import Summary
+
+SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
+
+
+def section(key: str, title: str, *content: object) -> Markup:
+    """A section of the page with its heading; empty content leaves it out."""
+    return tag("section", tag("h2", title), *content, id=key) if any(content) else Markup()
+
+
+def note(*content: object) -> Markup:
+    """Small print."""
+    return tag("p", *content, class_="note")
+
+
+def method(summary: Summary, marks: dict[str, Mark], label: str) -> Markup:
+    """A method's mark and name; a dagger where its intervals condition on one set."""
+    mark = marks[label].svg() if label in marks else Markup()
+    return join([mark, name(label), tag("sup", "†") if label in summary.deterministic else ""])
+
+
+def chip(word: Word) -> Markup:
+    """A verdict as sign and word, so that colour is never alone."""
+    return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word}")
+
+
+def chart(figure: Figure | None, caption: object, wide: bool = False) -> Markup:
+    """A figure that the page's script draws."""
+    if figure is None:
+        return Markup()
+    holder = tag("div", class_="plot", style=f"height:{figure['layout']['height']}px")
+    return tag("figure", tag("figcaption", caption), holder, embed(figure), class_="chart wide" if wide else "chart")
+
+
+def charts(summary: Summary, draw: Callable[[Panel], Figure | None]) -> Markup:
+    """One figure a protocol and student, side by side where there is room."""
+    return tag("div", *(chart(draw(panel), title(panel)) for panel in figures.panels(summary)), class_="charts")
+
+
+def title(panel: Panel) -> Markup:
+    """Protocol and student of a panel."""
+    return join([tag("b", name(panel[0])), " · ", name(panel[1])])
+
+
+def accuracy_cell(a: Accuracy | None) -> Markup:
+    """Mean, interval and what n counts, one under the other."""
+    if a is None:
+        return Markup(wording.NONE)
+    count = f"{a.interval.n:,} test images" if a.method == FULL else f"n = {a.interval.n}"
+    small = join(
+        part for part in (tag("small", wording.bounds(a.interval.lo, a.interval.hi)), tag("small", count)) if part
+    )
+    return tag("span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked")

@@ -1,0 +1,68 @@
+"""Where and how to compute what is asked for outside of a study, and the store that it goes to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.data.dataset import Dataset, default_store
+from decoct.engine.teachers import Teach
+from decoct.run.execute import execute
+from decoct.run.graph import Planner
+from decoct.run.jobs import Job
+from decoct.run.store import Store
+
+Watch = Callable[[Job], Progress]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute; all but the device is part of what is stored.
+
+    Attributes:
+        device: such as "cpu" or "cuda".
+        threads: on a CPU.
+        precision: of training, "float32" or "bfloat16".
+        store: folder of the cells; None for ``$DECOCT_STORE`` or the user's cache.
+        plugins: Python files that define further methods.
+        watch: called with every job that is run; gives its progress callback.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "float32"
+    store: Path | None = None
+    plugins: tuple[str, ...] = ()
+    watch: Watch = field(default=lambda job: silent, repr=False)
+
+    def planner(self, data: Dataset, teachings: Mapping[str, Teach] | None = None) -> Planner:
+        """A planner whose teachers and students are those of a study with seed 0.
+
+        Raises:
+            UsageError: the teachers are no table of ``Teach`` by net, or a checkpoint is not there.
+        """
+        taught = teachings or {}
+        if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
+            raise UsageError(
+                "teachers is a dict of Teach by net, such as {'convnet3_bn': Teach(net='convnet3_bn', epochs=5)}\n"
+                "which teachers a protocol takes is said in its table: {'name': 'multi_teacher', 'teachers': [...]}"
+            )
+        keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
+        pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
+        return Planner(data, 0, keyed, pinned, self.plugins)
+
+    def cells(self) -> Store:
+        """The store, made if it is not there."""
+        store = Store(self.store or default_store())
+        store.root.mkdir(parents=True, exist_ok=True)
+        store.sweep()
+        return store
+
+    def do(self, planner: Planner) -> Store:
+        """Run what the planner planned and the store lacks."""
+        store = self.cells()
+        for job in planner.jobs.values():
+            if not store.has(job.kind, job.key):
+                execute(store.root, job, self.device, self.watch(job))
+        return store

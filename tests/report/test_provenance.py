@@ -1,0 +1,26 @@
+"""The study on the page is one that can be run again."""
+
+import tomllib
+
+from decoct.report import provenance
+
+
+def test_the_study_reads_back_from_its_toml():
+    study = {
+        "name": 'a "b" \\ ü',
+        "data": {"name": "folder", "path": "x y"},
+        "budgets": [{"ipc": 1}, {"ipc": 10}],
+        "margin": 0.01,
+        "condensers": [{"name": "rded", "factor": 2, "flip": True}],
+        "protocols": ["erm"],
+        "metrics": {"names": ["prdc"], "odd key": 1},
+    }
+    assert tomllib.loads(provenance.toml(study | {"nothing": None})) == study
+
+
+def test_protocols_read_back_as_the_tables_that_a_study_lists():
+    kept = {"erm": {"name": "erm", "steps": 5}, "long": {"name": "erm", "steps": 9, "batch": None}}
+    assert tomllib.loads(provenance.toml({"name": "a", "protocols": kept})) == {
+        "name": "a",
+        "protocols": [{"name": "erm", "steps": 5}, {"name": "erm", "label": "long", "steps": 9}],
+    }
