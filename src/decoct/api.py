@@ -17,7 +17,7 @@ from decoct.data.dataset import Dataset, load_data
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
-from decoct.report.stats import t_interval
+from decoct.report.stats import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
@@ -143,7 +143,7 @@ def train(
                 precision=compute.precision,
             )
         stored, label_bytes = found is not None, hard_bytes(given) + (found.nbytes if found else 0)
-    interval = t_interval(accuracies)
+    interval = clip(t_interval(accuracies), 0.0, 1.0)
     return Scores(
         accuracy=tuple(accuracies),
         mean=interval.mean,

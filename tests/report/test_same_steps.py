@@ -1,11 +1,13 @@
 """The full data at the sets' number of steps: beside the methods, and never one of them."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from decoct.report import frame, same_steps
 from decoct.report.accuracy import Accuracy
 from decoct.report.stats import Interval, wilson
-from decoct.report.summary import summarise
+from decoct.report.summary import Summary, summarise
 from decoct.report.verdict import Setting
 
 
@@ -43,6 +45,15 @@ def test_the_ceiling_serves_where_it_took_as_many_steps_as_every_set():
     assert same_steps.same_steps([accuracy("a", 0.5, steps=400), ceiling], HERE) is None
     assert same_steps.same_steps([accuracy("a", 0.5), accuracy("b", 0.5, steps=400), ceiling], HERE) is None
     assert same_steps.same_steps([ceiling], HERE) is None
+
+
+def test_a_ceiling_of_as_many_steps_is_not_shown_twice():
+    ceiling = accuracy("full", 0.8, budget="all")
+    own = accuracy("full", 0.7)
+    shown = [
+        Summary.same_steps(SimpleNamespace(accuracies=[accuracy("a", 0.5), full]), HERE) for full in (ceiling, own)
+    ]
+    assert shown == [None, own]
     own = accuracy("full", 0.7)
     assert same_steps.same_steps([accuracy("a", 0.5), ceiling, own], HERE) is own
 

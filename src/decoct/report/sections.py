@@ -44,7 +44,8 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
     if not summary.accuracies:
         return section("accuracy", "Accuracy", note("No student has been trained yet."))
     keys = tag("div", *(_key(summary, marks, m, i) for i, m in enumerate(summary.methods)), class_="keys")
-    last = [[tag("th", same_steps.NAME, scope="row"), *_beside(summary)]] if summary.gaps else []
+    beside = any(map(summary.same_steps, summary.settings))
+    last = [[tag("th", same_steps.NAME, scope="row"), *_beside(summary)]] if beside else []
     last += [[tag("th", "full data", scope="row"), *_ceiling_cells(summary)]] if summary.ceiling else []
     return section(
         "accuracy",
@@ -55,7 +56,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
             "images. ",
             "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
             "budget."
-            if summary.gaps
+            if beside
             else "",
         ),
         keys,

@@ -68,8 +68,9 @@ class Summary:
         return [a for a in self.accuracies if a.ceiling]
 
     def same_steps(self, setting: Setting) -> Accuracy | None:
-        """The full data's accuracy after as many steps as the setting's sets took, if any student of it was trained."""
-        return same_steps.same_steps(self.accuracies, setting)
+        """The full data's accuracy after as many steps as the setting's sets took, where that is not the ceiling's."""
+        found = same_steps.same_steps(self.accuracies, setting)
+        return None if found is None or found.ceiling else found
 
     def accuracy(self, method: str, setting: Setting) -> Accuracy | None:
         """The accuracy of a method in a setting, if any of its students was trained."""
