@@ -101,6 +101,8 @@ class Scores:
         student: which net.
         images: of the set.
         steps: optimiser steps of each.
+        labels: what the students learnt from: "hard", "online" or "stored".
+        label_bytes: of the labels that had to be stored.
     """
 
     accuracy: tuple[float, ...]
