@@ -1,22 +1,61 @@
-"""Checkpoints inside a long training: one that was killed goes on where it stood and ends with equal weights."""
+"""The state of a training, and its checkpoints: one that was killed goes on where it stood, to equal weights."""
 
 import json
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from decoct.core.errors import DecoctError
 from decoct.data.cache import sync
 from decoct.engine.batches import Batches
+from decoct.engine.recipe import Recipe
 
-if TYPE_CHECKING:
-    from decoct.engine.train import State
+
+@dataclass
+class State:
+    """All that a training changes, but for the stream of its batches.
+
+    Attributes:
+        student: in train mode on its device.
+        optimiser: of its parameters.
+        average: of its weights, or None.
+        losses: [steps] on the device.
+        done: steps so far.
+        seen: images so far.
+    """
+
+    student: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: list[Tensor] | None
+    losses: Tensor
+    done: int = 0
+    seen: int = 0
+
+    @classmethod
+    def of(cls, student: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, device: str) -> "State":
+        """Before the first step."""
+        average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
+        return cls(student, optimiser, average, torch.zeros(recipe.steps, device=device))
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise a DecoctError that names the first step whose loss is not finite."""
+        if not (finite := self.losses[: self.done].isfinite()).all():
+            bad = int((~finite).nonzero()[0])
+            raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
+
+    def settle(self) -> None:
+        """Leave the student in eval mode with the weights that are to be evaluated."""
+        if self.average is not None:
+            with torch.no_grad():
+                torch._foreach_copy_(list(self.student.parameters()), self.average)
+        self.student.eval()
 
 
 @dataclass
@@ -34,7 +73,7 @@ class Checkpoint:
     every: float = 300.0
     last: float = field(default_factory=time.monotonic)
 
-    def save(self, state: "State", batches: Batches) -> None:
+    def save(self, state: State, batches: Batches) -> None:
         """Write the state, if it is time, in one rename: what is there is always whole."""
         if time.monotonic() - self.last < self.every:
             return
@@ -55,7 +94,7 @@ class Checkpoint:
         scratch.replace(self.path)
         self.last = time.monotonic()
 
-    def restore(self, state: "State", batches: Batches) -> bool:
+    def restore(self, state: State, batches: Batches) -> bool:
         """Bring a fresh training to where the file says; False if there is none that fits."""
         read = self._read()
         if read is None:

@@ -13,7 +13,7 @@ from decoct.core.seeds import seed as derive
 from decoct.engine.batches import Batch, Batches, SoftLabels, TrainingSet
 from decoct.engine.objective import objective, schedule
 from decoct.engine.recipe import Recipe
-from decoct.engine.resume import Checkpoint
+from decoct.engine.resume import Checkpoint, State
 from decoct.nets.layout import laid_out, layout
 
 __all__ = ["Trained", "TrainingSet", "train"]
@@ -76,7 +76,7 @@ def train(
     for net in (student, *teachers):
         laid_out(net.eval())
     student.to(device).train()
-    state = State.of(student, recipe, device)
+    state = State.of(student, _optimiser(student, recipe), recipe, device)
     batches = Batches(data, recipe, seed=seed, device=device, teachers=teachers, labels=labels, precision=precision)
     forward = torch.compile(student, dynamic=False) if compiled else student
     with _global_draws(derive(seed, "student"), device):
@@ -98,46 +98,6 @@ def train(
     state.settle()
     last = state.losses[: state.done][-max(1, state.done // 10) :]
     return Trained(state.done, state.seen, float(last.mean()))
-
-
-@dataclass
-class State:
-    """All that a training changes, but for the stream of its batches.
-
-    Attributes:
-        student: in train mode on its device.
-        optimiser: of its parameters.
-        average: of its weights, or None.
-        losses: [steps] on the device.
-        done: steps so far.
-        seen: images so far.
-    """
-
-    student: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: list[Tensor] | None
-    losses: Tensor
-    done: int = 0
-    seen: int = 0
-
-    @classmethod
-    def of(cls, student: nn.Module, recipe: Recipe, device: str) -> "State":
-        """Before the first step."""
-        average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
-        return cls(student, _optimiser(student, recipe), average, torch.zeros(recipe.steps, device=device))
-
-    def check(self, recipe: Recipe) -> None:
-        """Raise a DecoctError that names the first step whose loss is not finite."""
-        if not (finite := self.losses[: self.done].isfinite()).all():
-            bad = int((~finite).nonzero()[0])
-            raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
-
-    def settle(self) -> None:
-        """Leave the student in eval mode with the weights that are to be evaluated."""
-        if self.average is not None:
-            with torch.no_grad():
-                torch._foreach_copy_(list(self.student.parameters()), self.average)
-        self.student.eval()
 
 
 def _step(state: State, batch: Batch, forward: Callable[[Tensor], Tensor], recipe: Recipe, precision: str) -> None:
