@@ -68,7 +68,8 @@ def render(tables: Frame, summary: Summary) -> str:
 
 def _header(tables: Frame, summary: Summary) -> Markup:
     data, methods = tables.manifest.data, len(summary.methods)
-    about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {methods} methods, "
+    said = f"{methods} method" if methods == 1 else f"{methods} methods"
+    about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
     return join(
         [
             tag("h1", name(summary.name)),
