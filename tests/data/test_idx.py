@@ -43,7 +43,7 @@ def test_damage_is_told(tmp_path, data, message):
         read_idx(tmp_path / "images", 3)
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(idx(IMAGES))[:-12]])
+@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(idx(IMAGES))[:-12]], ids=["none", "cut off"])
 def test_damaged_gzip_is_told(tmp_path, data):
     (tmp_path / "images.gz").write_bytes(data)
     with pytest.raises(DecoctError, match=r"cannot read .*images\.gz"):
