@@ -51,7 +51,7 @@ def loops(data: Dataset, condensed: Condensed):
 
     def bare(steps: int) -> None:
         images = torch.randn(len(labels), *data.shape).requires_grad_()
-        optimiser = torch.optim.Adam([images], SRe2L().lr, betas=(0.5, 0.9))
+        optimiser = torch.optim.Adam([images], SRe2L().at(data.size).lr, betas=(0.5, 0.9))
         with frozen(teacher):
             for _ in range(steps):
                 loss = F.cross_entropy(teacher(images), labels)

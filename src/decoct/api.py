@@ -23,9 +23,9 @@ from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.execute import threads
 from decoct.run.module import student_name, train_module
+from decoct.run.sets import label_bytes as hard_bytes
 from decoct.run.store import whole
 from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher
-from decoct.run.work import label_bytes as hard_bytes
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "train"]
 

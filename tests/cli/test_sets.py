@@ -57,6 +57,22 @@ def test_a_selection_names_the_originals(decoct, pictures, tmp_path):
         assert row["source"].split("/")[0] == row["class"]
 
 
+def test_condense_cda(decoct, brought, tmp_path):
+    out = tmp_path / "set"
+    words = ("condense", "cda", "--data", "digits", "--ipc", 2, "--set", "iterations=30", *brought[:2])
+    assert decoct(*words, "--out", out).code == 0
+    made = Condensed.load(out)
+    assert (made.images.shape, made.images.dtype) == ((20, 1, 8, 8), np.uint8)
+    fields = made.provenance.spec["fields"]
+    assert (fields["preset"], fields["iterations"], fields["scale"]) == ("small", 30, [0.08, 1.0])
+    assert made.provenance.not_counted == ("convnet3_bn",)
+
+
+def test_a_preset_that_nobody_knows_is_a_usage_error(refused, tmp_path):
+    said = refused(2, "condense", "edc", "--set", "preset=small_cp", "--out", tmp_path / "set")
+    assert "edc has no preset 'small_cp'. Did you mean 'small_cpu'?" in said
+
+
 def test_a_distilled_set_has_no_picks(decoct, brought, tmp_path):
     out = tmp_path / "set"
     said = decoct("condense", "rded", "--ipc", 1, "--set", "candidates=5", "--out", out, *brought, "--json")

@@ -135,6 +135,14 @@ def test_ls(decoct, what, name):
     assert list(found) == [what] and found[what][name]
 
 
+def test_ls_names_every_decoupled_method_with_its_first_line(decoct):
+    nine = ("sre2l", "cda", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim")
+    found = json.loads(decoct("ls", "methods", "--json").out)["methods"]
+    assert all(found[name].strip() for name in nine)
+    printed = decoct("ls", "methods").out
+    assert all(f"  {name} " in printed for name in nine)
+
+
 def test_ls_runs(decoct, quick, tmp_path):
     assert json.loads(decoct("ls", "runs", "--in", tmp_path, "--json").out) == {"runs": {}}
     decoct("run", quick("random"), "--out", tmp_path / "mine", "--workers", 1)

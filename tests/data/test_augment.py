@@ -97,6 +97,45 @@ def test_boxes_are_distributed_as_torchvision_draws_them(scale):
         assert ks_2samp(what(ours), what(theirs)).pvalue > 1e-3
 
 
+@settings(deadline=None, max_examples=40)
+@given(size=st.integers(1, 80), seed=st.integers(0, 2**31))
+def test_boxes_with_least_shares_of_their_own_lie_inside_the_image(size, seed):
+    low = torch.rand(300, generator=rng(seed))
+    top, left, h, w = draw_boxes(300, size, (0.08, 1.0), rng(seed + 1), low).T
+    assert (h >= 1).all() and (w >= 1).all()
+    assert (top >= 0).all() and (top + h <= size).all()
+    assert (left >= 0).all() and (left + w <= size).all()
+    # A side is rounded by half a pixel, at most; the shorter one is sqrt(3/4) of a square's.
+    assert (h * w >= ((low.sqrt() * size * 0.75**0.5 - 0.5).clamp(min=0)) ** 2).all()
+
+
+def test_boxes_with_a_least_share_of_one_are_the_whole_image():
+    boxes = draw_boxes(500, 64, (0.08, 1.0), rng(), torch.ones(500))
+    assert (boxes == torch.tensor([0, 0, 64, 64])).all()
+
+
+def test_boxes_with_one_least_share_for_all_are_distributed_as_those_of_a_scale():
+    count, low = 4000, 0.25
+    ours = draw_boxes(count, 64, (0.08, 1.0), rng(1), torch.full((count,), low)).numpy()
+    theirs = draw_boxes(count, 64, (low, 1.0), rng(2)).numpy()
+    for what in (
+        lambda b: b[:, 2] * b[:, 3],
+        lambda b: np.log(b[:, 3] / b[:, 2]),
+        lambda b: b[:, 0],
+        lambda b: b[:, 1],
+    ):
+        assert ks_2samp(what(ours), what(theirs)).pvalue > 1e-3
+
+
+def test_each_box_has_its_own_least_share():
+    low = torch.tensor([0.1, 0.5, 0.9]).repeat(2000)
+    boxes = draw_boxes(6000, 64, (0.08, 1.0), rng(1), low)
+    area = (boxes[:, 2] * boxes[:, 3]).view(-1, 3) / 64**2
+    for i, least in enumerate((0.1, 0.5, 0.9)):
+        alone = draw_boxes(4000, 64, (least, 1.0), rng(5))
+        assert ks_2samp(area[:, i].numpy(), (alone[:, 2] * alone[:, 3] / 64**2).numpy()).pvalue > 1e-3
+
+
 # Mixing
 
 

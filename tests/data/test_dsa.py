@@ -79,6 +79,23 @@ def test_transforms_are_equally_likely_and_flip_is_left_out_where_asked(flip, op
     assert sum((seen.count(op) - 300) ** 2 / 300 for op in ops) < 20.5  # chi-square, at most 5 degrees: p < 0.001
 
 
+def test_a_choice_of_transforms_is_kept_to_and_each_is_as_likely():
+    """CIM's three; the data's flip has no say where transforms are named."""
+    ops, generator = ("crop", "cutout", "flip"), rng(4)
+    seen = [draw(1, 8, False, generator, ops=ops).op for _ in range(900)]
+    assert set(seen) == set(ops)
+    assert sum((seen.count(op) - 300) ** 2 / 300 for op in ops) < 13.8  # chi-square with 2 degrees: p < 0.001
+    assert {draw(1, 8, True, generator, ops=("rotate",)).op for _ in range(20)} == {"rotate"}
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_all_transforms_named_are_none_named(flip):
+    named = OPS if flip else OPS[:-1]
+    for seed in range(20):
+        one, other = draw(3, 8, flip, rng(seed)), draw(3, 8, flip, rng(seed), ops=named)
+        assert one.op == other.op and torch.equal(one.values, other.values)
+
+
 def test_parameters_are_uniform_over_the_ranges_of_the_paper():
     def uniform(values, low, high):
         return kstest(values.numpy(), "uniform", (low, high - low)).pvalue > 1e-3

@@ -1,5 +1,7 @@
 """The recovery loop against naive rewrites, finite differences and the formulas' end points."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,9 @@ from torch import Generator, nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.core.errors import DecoctError
-from decoct.engine.invert import BatchNormAlignment, GroupMoments, Views, cosine, frozen, recover
+from decoct.engine.alignment import Alignment
+from decoct.engine.invert import EVERY, Resume, Views, cosine, curriculum, frozen, recover
+from decoct.engine.moments import running
 
 
 def three_layers(seed=0, dtype=torch.float32):
@@ -34,18 +38,6 @@ def three_layers(seed=0, dtype=torch.float32):
     return net.to(dtype).eval()
 
 
-def naive_alignment(net, x):
-    total, layer = 0.0, 0
-    for module in net:
-        if isinstance(module, nn.BatchNorm2d):
-            channels = x.transpose(0, 1).flatten(1)
-            mean, variance = channels.mean(1), channels.var(1, correction=0)
-            apart = (variance - module.running_var).norm() + (mean - module.running_mean).norm()
-            total, layer = total + (10 if layer == 0 else 1) * apart, layer + 1
-        x = module(x)
-    return total
-
-
 def images_of(groups, b, dtype=torch.float32, seed=1):
     return torch.randn(groups, b, 2, 8, 8, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
@@ -54,78 +46,18 @@ def identity(images, t):
     return images.flatten(0, 1)
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-def test_alignment_loss_and_gradient_are_those_of_a_naive_rewrite(groups):
-    net, images = three_layers(), images_of(groups, 4).requires_grad_()
-    with BatchNormAlignment(net, groups) as alignment:
-        net(images.flatten(0, 1))
-        ours = alignment.loss()
-    (gradient,) = torch.autograd.grad(ours.sum(), images)
-    naive = torch.stack([naive_alignment(net, group) for group in images])
-    torch.testing.assert_close(ours, naive, rtol=1e-6, atol=1e-6)
-    (expected,) = torch.autograd.grad(naive.sum(), images)
-    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_alignment_is_zero_where_the_stored_statistics_are_those_of_the_batch():
-    net, x = nn.Sequential(nn.BatchNorm2d(2)).double().eval(), images_of(1, 4, torch.float64)
-    net[0].running_mean = x[0].mean((0, 2, 3))
-    net[0].running_var = x[0].var((0, 2, 3), correction=0)
-    with BatchNormAlignment(net, 1) as alignment:
-        net(x[0])
-        assert alignment.loss().item() == pytest.approx(0, abs=1e-12)
-
-
-def test_alignment_takes_float32_statistics_under_autocast():
-    net, x = three_layers(), images_of(1, 4)
-    with BatchNormAlignment(net, 1) as alignment, torch.autocast("cpu", torch.bfloat16):
-        net(x[0])
-        assert alignment.loss().dtype == torch.float32
-
-
-def test_alignment_leaves_no_hook_behind():
-    net = three_layers()
-    with BatchNormAlignment(net, 1):
-        pass
-    assert not any(m._forward_pre_hooks for m in net.modules())
-
-
-def test_a_net_without_batch_norm_is_refused_with_names_of_nets_that_have_it():
-    with pytest.raises(DecoctError, match="convnet3_bn, resnet18, resnet10t or test_resnet"):
-        BatchNormAlignment(nn.Sequential(nn.Conv2d(1, 1, 1), nn.GroupNorm(1, 1)), 1)
-    with pytest.raises(DecoctError, match="no batch norm"):
-        BatchNormAlignment(nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)), 1)
-
-
-@given(groups=st.integers(1, 3), b=st.integers(1, 4), side=st.integers(1, 5), seed=st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
-def test_moments_of_groups(groups, b, side, seed):
-    x = torch.randn(groups * b, 3, side, side, generator=Generator().manual_seed(seed), dtype=torch.float64) * 2 + 5
-    mean, variance = GroupMoments.apply(x, groups, torch.tensor([4.0, 5.0, 0.0]).double())
-    grouped = x.unflatten(0, (groups, b))
-    torch.testing.assert_close(mean, grouped.mean((1, 3, 4)))
-    torch.testing.assert_close(variance, grouped.var((1, 3, 4), correction=0))
-
-
-def test_moments_keep_their_precision_far_from_zero():
-    x = 1000 + torch.randn(8, 3, 16, 16, generator=Generator().manual_seed(0))
-    _, variance = GroupMoments.apply(x, 1, torch.full((3,), 1000.5))
-    torch.testing.assert_close(variance[0].double(), x.double().var((0, 2, 3), correction=0), rtol=1e-5, atol=0)
-
-
 def test_gradients_against_finite_differences():
     net, labels = three_layers(dtype=torch.float64), torch.tensor([0, 1, 2, 0])
     generators = [Generator().manual_seed(i) for i in range(2)]
     views = Views.draw(generators, 1, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
-    norms = [m for m in net if isinstance(m, nn.BatchNorm2d)]
 
     def objective(images):
-        with BatchNormAlignment(net, 2) as alignment:
+        with Alignment(net, 2, running(net)) as alignment:
             ce = F.cross_entropy(net(views(images, 0)), labels)
             return ce + 0.1 * alignment.loss().sum()
 
     images = images_of(2, 2, torch.float64).requires_grad_()
-    assert norms and torch.autograd.gradcheck(objective, images, eps=1e-6, atol=1e-5)
+    assert torch.autograd.gradcheck(objective, images, eps=1e-6, atol=1e-5)
 
 
 def test_step_sizes_start_at_lr_and_end_at_zero():
@@ -162,14 +94,49 @@ def test_rolls_include_both_ends_and_flips_come_only_where_allowed():
     assert area.min() >= 0.4 and area.max() <= 1  # integer sides blur the scale
 
 
-def naive_recover(start, loss, lr, iterations, low, high):
+def test_the_least_share_may_change_with_the_iteration():
+    low = torch.cat([torch.full((200,), 1.0), torch.full((200,), 0.3)])
+    generators = [Generator().manual_seed(g) for g in range(2)]
+    views = Views.draw(generators, 400, 32, scale=(0.08, 1.0), flip=False, jitter=0, device="cpu", low=low)
+    area = (views.boxes[..., 2] * views.boxes[..., 3] / 32**2).float()
+    assert (views.boxes[:200] == torch.tensor([0, 0, 32, 32])).all()
+    assert 0.25 < area[200:].min() < 0.35 and area[200:].max() > 0.8
+    images = torch.rand(2, 1, 1, 32, 32, generator=Generator().manual_seed(0))
+    torch.testing.assert_close(views(images, 0), images.flatten(0, 1))
+
+
+def test_a_least_share_that_stays_is_that_of_the_scale():
+    def draw(**rest):
+        return Views.draw([Generator().manual_seed(3)], 300, 64, flip=True, jitter=4, device="cpu", **rest)
+
+    one, other = draw(scale=(0.25, 1.0)), draw(scale=(0.08, 1.0), low=torch.full((300,), 0.25))
+    assert torch.equal(one.mirrored, other.mirrored) and torch.equal(one.rolls, other.rolls)
+    assert (one.boxes == other.boxes).float().mean() > 0.99  # rounding of an area may move a side by a pixel
+
+
+def test_the_curriculum_goes_from_the_whole_image_to_the_least_share():
+    t = torch.arange(0, 1001)
+    shares = curriculum(t, 0.08, 800.0)
+    assert shares[0] == 1 and (shares[800:] == torch.tensor(0.08)).all()
+    assert shares[400].item() == pytest.approx((1 + 0.08) / 2)
+    assert shares[200].item() == pytest.approx(0.08 + 0.92 * (1 + np.cos(np.pi / 4)) / 2)
+    assert shares[799].item() == pytest.approx(0.08, abs=1e-4) and (shares.diff() <= 0).all()
+
+
+def test_a_curriculum_over_all_iterations_ends_just_above_the_least_share():
+    shares = curriculum(torch.arange(100), 0.2, 100)
+    assert shares[0] == 1 and shares[99].item() == pytest.approx(0.2 + 0.8 * (1 - np.cos(np.pi / 100)) / 2, rel=1e-4)
+    assert torch.equal(shares[40:], curriculum(torch.arange(40, 100), 0.2, 100))  # stages are parts of one whole
+
+
+def naive_recover(start, loss, lr, iterations, low, high, first=0, last=None):
     images = start.clone().requires_grad_()
-    first, second = torch.zeros_like(start), torch.zeros_like(start)
-    for t in range(iterations):
+    slow, square = torch.zeros_like(start), torch.zeros_like(start)
+    for t in range(first, last or iterations):
         (gradient,) = torch.autograd.grad(loss(images), images)
-        first, second = 0.5 * first + 0.5 * gradient, 0.9 * second + 0.1 * gradient**2
-        corrected = (second / (1 - 0.9 ** (t + 1))).sqrt() + 1e-8
-        step = lr * (1 + np.cos(np.pi * t / iterations)) / 2 * first / (1 - 0.5 ** (t + 1)) / corrected
+        slow, square = 0.5 * slow + 0.5 * gradient, 0.9 * square + 0.1 * gradient**2
+        corrected = (square / (1 - 0.9 ** (t - first + 1))).sqrt() + 1e-8
+        step = lr * (1 + np.cos(np.pi * t / iterations)) / 2 * slow / (1 - 0.5 ** (t - first + 1)) / corrected
         images = (images - step).detach().maximum(low).minimum(high).requires_grad_()
     return images.detach()
 
@@ -181,7 +148,7 @@ def test_recovery_is_adam_on_pixels_and_returns_the_clamped_last_iterate():
     def loss(images):
         return ((images - target) ** 2).sum() + 3 * images.abs().sum()
 
-    def terms(seen):
+    def terms(seen, t):
         return {
             "far": ((seen - target[0]) ** 2).sum()[None],
             "large": seen.abs().sum()[None],
@@ -206,9 +173,9 @@ def test_groups_together_are_groups_alone():
     def run(groups):
         generators = [Generator().manual_seed(g) for g in groups]
         views = Views.draw(generators, 12, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
-        with BatchNormAlignment(net, len(groups)) as alignment:
+        with Alignment(net, len(groups), running(net)) as alignment:
 
-            def terms(seen):
+            def terms(seen, t):
                 ce = F.cross_entropy(net(seen), labels.repeat(len(groups)), reduction="none")
                 return {"ce": ce.unflatten(0, (len(groups), 4)).mean(1), "bn": alignment.loss()}
 
@@ -221,17 +188,244 @@ def test_groups_together_are_groups_alone():
     torch.testing.assert_close(trace["bn"], torch.stack([t["bn"] for _, t in alone]).mean(0), rtol=1e-4, atol=1e-4)
 
 
+# Stages, and what a kill leaves
+
+EDGE = torch.tensor(2.0)
+
+
+class KilledError(Exception):
+    """Nobody catches it."""
+
+
+class Memory(Resume):
+    """Keeps copies; of the states that are not a stage's last, every ``every``-th."""
+
+    def __init__(self, every=1):
+        self.every, self.asked, self.kept = every, 0, None
+
+    def load(self):
+        return None if self.kept is None else {name: value.clone() for name, value in self.kept.items()}
+
+    def save(self, state, finished):
+        self.asked += 1
+        if finished or self.asked % self.every == 0:
+            self.kept = {name: value.clone() for name, value in state().items()}
+
+
+class Problem:
+    """Terms that change with the iteration, on views of their own for every iteration; may be killed or spoiled."""
+
+    def __init__(self, killed_at=None, nan_at=None):
+        self.killed_at, self.nan_at, self.seen = killed_at, nan_at, []
+        self.net, self.labels = three_layers(), torch.tensor([0, 1, 2, 0])
+        self.start = images_of(2, 2)
+
+    def views(self, first, last):
+        generators = [Generator().manual_seed(10 * first + g) for g in range(2)]
+        return Views.draw(generators, last - first, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
+
+    def terms(self, seen, t):
+        if t == self.killed_at:
+            raise KilledError
+        self.seen.append(t)
+        ce = F.cross_entropy(self.net(seen), self.labels, reduction="none").unflatten(0, (2, 2)).mean(1)
+        far = seen.square().flatten(1).mean(1).unflatten(0, (2, 2)).mean(1) * (1 + t % 3)
+        return {"ce": ce * (float("nan") if t == self.nan_at else 1), "far": far} if t % 2 else {"ce": ce}
+
+    def stage(self, start, first, last, resume=None, total=36, **rest):
+        weights, views = {"ce": 1.0, "far": 0.3}, self.views(first, last)
+        options = {"lr": 0.2, "iterations": total, "low": -EDGE, "high": EDGE, "first": first, "last": last} | rest
+        return recover(start, self.terms, weights, views, resume=resume, **options)
+
+    def whole(self, memories, cuts=(0, 7, 24)):
+        """All stages, and their traces."""
+        images, traces = self.start, []
+        for memory, (first, last) in zip(memories, pairwise(cuts), strict=True):
+            images, trace = self.stage(images, first, last, memory)
+            traces.append(trace)
+        return images, traces
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_stages_start_adam_anew_along_one_cosine():
+    target, start = images_of(1, 3, torch.float64, seed=2), images_of(1, 3, torch.float64, seed=3)
+    edge, cuts = torch.tensor(0.9).double(), (0, 4, 15, 20)
+
+    def terms(seen, t):
+        return {"far": ((seen - target[0]) ** 2).sum()[None]}
+
+    ours = theirs = start
+    for first, last in pairwise(cuts):
+        ours, trace = recover(
+            ours, terms, {"far": 1.0}, identity, lr=0.3, iterations=20, low=-edge, high=edge, first=first, last=last
+        )
+        assert trace["far"].shape == (last - first,)
+        assert trace["far"][0].item() == pytest.approx(((theirs - target) ** 2).sum().item(), rel=1e-6)
+        naive = {"first": first, "last": last}
+        theirs = naive_recover(theirs, lambda x: ((x - target) ** 2).sum(), 0.3, 20, -edge, edge, **naive)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_terms_and_views_get_the_iteration_of_all_and_of_the_stage():
+    seen = []
+
+    def views(images, t):
+        seen.append(("view", t))
+        return images.flatten(0, 1)
+
+    def terms(x, t):
+        seen.append(("terms", t))
+        return {"x": x.sum()[None]}
+
+    calls = []
+    recover(
+        *(images_of(1, 1), terms, {"x": 1.0}, views),
+        **{"lr": 0.1, "iterations": 30, "low": -EDGE, "high": EDGE, "first": 9, "last": 12},
+        progress=lambda *done: calls.append(done),
+    )
+    assert seen == [(what, t) for i in range(3) for what, t in (("view", i), ("terms", 9 + i))]
+    assert calls == [(10, 30), (12, 30)]
+
+
+def test_a_term_that_is_not_given_counts_as_zero():
+    start = images_of(1, 1)
+
+    def run(*names):
+        def terms(seen, t):
+            given = {"a": seen.square().sum()[None], "b": 0 * seen.sum()[None]}
+            return {name: given[name] for name in names}
+
+        return recover(start, terms, {"a": 2.0, "b": 7.0}, identity, lr=0.1, iterations=5, low=-EDGE, high=EDGE)
+
+    (one, trace), (other, _) = run("a"), run("a", "b")
+    assert torch.equal(one, other) and not torch.equal(one, start)
+    assert trace["b"].tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_killed_at_any_iteration_and_resumed_is_never_killed_bit_for_bit(every):
+    memories = [Memory(every), Memory(every)]
+    images, traces = Problem().whole(memories)
+    for t in range(24):
+        again = [Memory(every), Memory(every)]
+        with pytest.raises(KilledError):
+            Problem(killed_at=t).whole(again)
+        resumed = Problem()
+        others, other_traces = resumed.whole(again)
+        assert torch.equal(others, images)
+        for one, other in zip(traces, other_traces, strict=True):
+            same(one, other)
+        for one, other in zip(memories, again, strict=True):
+            same(one.kept, other.kept)
+        begin = 0 if t < 7 else max([7, *range(EVERY, t + 1, EVERY)] if every == 1 else [7, *(20,) * (t >= 20)])
+        assert resumed.seen == list(range(begin, 24))  # what was kept is not done again
+
+
+def test_killed_twice():
+    memory, plain = Memory(), Memory()
+    expected, _ = Problem().stage(Problem().start, 0, 36, plain)
+    for t in (12, 33):
+        with pytest.raises(KilledError):
+            Problem(killed_at=t).stage(Problem().start, 0, 36, memory)
+    resumed = Problem()
+    found, _ = resumed.stage(resumed.start, 0, 36, memory)
+    assert torch.equal(found, expected) and resumed.seen[0] == 30
+    same(memory.kept, plain.kept)
+
+
+def test_what_was_resumed_from_is_left_as_it_was():
+    memory = Memory()
+    with pytest.raises(KilledError):
+        Problem(killed_at=15).stage(Problem().start, 0, 36, memory)
+    given = memory.load()
+
+    class Given(Resume):
+        def load(self):
+            return given
+
+    Problem().stage(Problem().start, 0, 36, Given())
+    same(given, memory.kept)
+    assert int(given["done"]) == 10 and int(given["adam.step"]) == 10
+
+
+def test_a_finished_stage_is_not_run_again():
+    memory = Memory()
+    images, trace = Problem().stage(Problem().start, 0, 36, memory)
+    again = Problem(killed_at=0)
+    others, other = again.stage(again.start, 0, 36, memory)
+    assert not again.seen and torch.equal(images, others)
+    same(trace, other)
+
+
+def test_keeping_changes_nothing():
+    one, two = Problem().whole([None, None]), Problem().whole([Memory(), Memory()])
+    assert torch.equal(one[0], two[0])
+
+
+# What goes wrong
+
+
 def test_a_loss_that_is_not_finite_names_the_iteration_and_the_last_finite_value():
-    calls = 0
+    def terms(seen, t):
+        return {"ce": seen.sum()[None] * 0 + (float("nan") if t == 12 else 2.5)}
 
-    def terms(seen):
-        nonlocal calls
-        calls += 1
-        return {"ce": seen.sum()[None] * 0 + (float("nan") if calls == 13 else 2.5)}
-
-    edge = torch.tensor(1.0)
     with pytest.raises(DecoctError, match=r"iteration 13 of 50 \(it was 5 the iteration before\)"):
-        recover(images_of(1, 1), terms, {"ce": 2.0}, identity, lr=0.1, iterations=50, low=-edge, high=edge)
+        recover(images_of(1, 1), terms, {"ce": 2.0}, identity, lr=0.1, iterations=50, low=-EDGE, high=EDGE)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("first", [0, 20])
+def test_a_loss_that_is_never_finite(first, value):
+    def terms(seen, t):
+        return {"ce": seen.sum()[None] * 0 + value}
+
+    where = "from the start of its stage" if first else "from the start"
+    with pytest.raises(DecoctError, match=rf"iteration {first + 1} of 50 \({where}\): lower lr"):
+        recover(
+            *(images_of(1, 1), terms, {"ce": 2.0}, identity),
+            **{"lr": 0.1, "iterations": 50, "low": -EDGE, "high": EDGE, "first": first, "last": first + 3},
+        )
+
+
+def test_a_loss_that_is_not_finite_leaves_the_kept_state():
+    memory, good = Memory(), Memory()
+    with pytest.raises(KilledError):
+        Problem(killed_at=20).stage(Problem().start, 0, 36, good)
+    with pytest.raises(DecoctError, match=r"iteration 24 of 36 \(it was \d\S* the iteration before\)"):
+        Problem(nan_at=23).stage(Problem().start, 0, 36, memory)
+    same(memory.kept, good.kept)
+    assert int(memory.kept["done"]) == 20
+    mended = Problem()
+    images, _ = mended.stage(mended.start, 0, 36, memory)
+    assert mended.seen[0] == 20 and images.isfinite().all()
+
+
+def test_the_last_finite_loss_of_a_resumed_run_is_on_record():
+    """The state holds the trace, so the first iteration after a resumption knows the loss before it."""
+    memory = Memory()
+    for broken in (Problem(killed_at=31), Problem(nan_at=30 + 1)):
+        with pytest.raises((KilledError, DecoctError)) as error:
+            broken.stage(broken.start, 0, 36, memory)
+    assert "iteration 32 of 36 (it was " in str(error.value)
+
+
+def test_a_gradient_that_is_not_finite_is_not_kept():
+    """The loss itself is finite until the next iteration, which the look at the loss would not see."""
+    memory = Memory()
+
+    def terms(seen, t):
+        return {"ce": (0 * seen).square().sum().sqrt()[None] if t == 19 else seen.sum()[None] * 0 + 1}
+
+    with pytest.raises(DecoctError, match=r"gradient .* iteration 20 of 50 \(the loss was 0\): lower lr"):
+        recover(
+            *(images_of(1, 1), terms, {"ce": 1.0}, identity),
+            **{"lr": 0.1, "iterations": 50, "low": -EDGE, "high": EDGE, "resume": memory},
+        )
+    assert int(memory.kept["done"]) == 10
 
 
 def test_a_teacher_is_left_as_it_was_found():

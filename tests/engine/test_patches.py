@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
-from decoct.engine.patches import crop, difficulty, easiest, mosaic, pad, square_boxes
+from decoct.engine.patches import crop, difficulty, easiest, middle, mosaic, outwards, pad, square_boxes
 from decoct.engine.pixels import Pixels
 
 
@@ -79,6 +79,38 @@ def test_easiest_against_a_ranking_of_all(seed, n, k, data):
             seen.add(i)
             expected.append((loss, i, j))
     assert [(losses[i, j], i, j) for i, j in zip(images, crops, strict=True)] == expected[:keep]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([5.0], [0]),
+        ([1.0, 0.0], [0, 1]),  # of an even number, the upper one is the median
+        ([30.0, 10.0, 20.0], [2, 0, 1]),
+        ([0.0, 1, 2, 3, 4], [2, 3, 1, 4, 0]),
+        ([0.0, 1, 2, 3, 4, 5], [3, 4, 2, 5, 1, 0]),
+        ([7.0, 7, 7], [1, 2, 0]),  # of a tie, the first is the lower one
+    ],
+)
+def test_outwards_by_hand(scores, expected):
+    for keep in range(1, len(scores) + 1):
+        assert outwards(np.array(scores), keep).tolist() == expected[:keep]
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 15), k=st.integers(1, 4), data=st.data())
+def test_middle_against_a_walk_from_the_median(seed, n, k, data):
+    keep = data.draw(st.integers(1, n))
+    losses = np.random.default_rng(seed).integers(0, 6, (n, k)).astype(float)  # many ties
+    images, crops = middle(losses, keep)
+    best = [min(range(k), key=lambda j: losses[i, j]) for i in range(n)]
+    left, walk = sorted(range(n), key=lambda i: (losses[i, best[i]], i)), []
+    above, below = left[n // 2 :], left[: n // 2][::-1]
+    walk.append(above.pop(0))
+    while above or below:
+        for side in (above, below):
+            if side:
+                walk.append(side.pop(0))
+    assert images.tolist() == walk[:keep] and crops.tolist() == [best[i] for i in walk[:keep]]
 
 
 @pytest.mark.parametrize("side", [8, 4])

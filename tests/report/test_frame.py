@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from decoct.core.errors import DecoctError
+from decoct.core.record import cell_dir
 from decoct.report import frame
 
 
@@ -55,6 +56,60 @@ def test_what_a_set_stands_on_is_counted_in_full_and_once(run):
     assert herding["cpu_seconds"] == pytest.approx(24.4)
     assert herding["peak_memory"] == 10e8  # the teacher's, larger than its own
     assert rows(costs, method="random", budget="ipc=1")[0]["shared_seconds"] == 0
+
+
+@pytest.fixture
+def cut(builder):
+    """A run whose first set of rded was put together from two shards; ``planned`` or by another plan."""
+
+    def make(planned=True, gone=False):
+        builder.build()
+        job = next(j for j in builder.jobs if j["kind"] == "condense" and j["labels"]["method"] == "rded")
+        plan, shards = list(builder.jobs), {}
+        for number, seconds in enumerate((4.0, 30.0)):
+            if gone and number == 1:
+                builder.holes = lambda labels: True
+            labels = {**job["labels"], "shard": number}
+            shards[f"shard:{number}"] = builder._job("shard", job["inputs"], labels, seconds=seconds)
+        cell = cell_dir(builder.folder / "store", "condense", job["key"]) / "cell.json"
+        cell.write_text(json.dumps({"kind": "condense", "inputs": {**job["inputs"], **shards}}))
+        if planned:
+            job["inputs"] = {**job["inputs"], **shards}
+        else:
+            builder.jobs = plan
+        builder._manifest()
+        found = frame.read(builder.folder)
+        return found, rows(found.costs, method="rded", budget="ipc=1", condense_replicate=0)[0]
+
+    return make
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_the_shards_of_a_set_are_its_own_cost_and_no_sets(cut, planned):
+    found, row = cut(planned)
+    assert row["seconds"] == pytest.approx(8.0 + 34.0)
+    assert row["shared_seconds"] == pytest.approx(10.0)  # the one teacher, once
+    assert row["total_seconds"] == pytest.approx(52.0)
+    assert row["cpu_seconds"] == pytest.approx(104.0)
+    assert row["peak_memory"] == 30e8  # the second shard's
+    assert found.costs.num_rows == 2 * (3 * 5 + 2)
+    assert found.holes == ()
+
+
+def test_a_shard_that_is_gone_leaves_the_cost_of_its_set_unknown(cut):
+    _, row = cut(gone=True)
+    assert row["seconds"] is row["total_seconds"] is row["cpu_seconds"] is None
+    assert row["shared_seconds"] == pytest.approx(10.0)
+
+
+def test_statistics_are_shared_cost(builder):
+    builder.build()
+    (first, *_) = [j for j in builder.jobs if j["kind"] == "condense" and j["labels"]["method"] == "sre2l"]
+    made = builder._job("statistics", first["inputs"], {"net": "convnet3_bn"}, seconds=5.0)
+    first["inputs"] = {**first["inputs"], "statistics:convnet3_bn": made}
+    builder._manifest()
+    row = rows(frame.read(builder.folder).costs, method="sre2l", budget="ipc=1", condense_replicate=0)[0]
+    assert (row["seconds"], row["shared_seconds"]) == (pytest.approx(8.0), pytest.approx(15.0))
 
 
 def test_a_need_that_is_gone_leaves_its_cost_unknown(builder):

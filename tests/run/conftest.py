@@ -190,6 +190,15 @@ BAD = '''
             return Draft.selected(picks(inputs, np.random.default_rng()))
 
 
+    class Entangled(Good):
+        """Says that it makes each class by itself, and draws all from one stream."""
+
+        name: ClassVar = "entangled"
+
+        def together(self, ipc):
+            return 1
+
+
     class NoFamily(Condenser):
         name: ClassVar = "no_family"
 

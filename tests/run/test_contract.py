@@ -11,7 +11,7 @@ def broken(name, bad):
     return [(finding.rule, finding.detail) for finding in findings if not finding.ok]
 
 
-@pytest.mark.parametrize("name", ["random", "herding"])
+@pytest.mark.parametrize("name", ["random", "herding", "rded"])
 def test_what_is_built_in_keeps_every_rule(name):
     told = []
     findings = check(name, progress=lambda done, total: told.append((done, total)))
@@ -36,6 +36,7 @@ def test_a_good_plug_in_keeps_every_rule(bad):
         ("no_such_image", "makes a set", "does not have"),
         ("raises", "makes a set", "ValueError: no luck"),
         ("no_family", "says what it is", "docstring"),
+        ("entangled", "shards of its classes, where it can be cut, are the set bit for bit", "see together()"),
     ],
 )
 def test_what_breaks_a_rule_is_caught_and_named(bad, name, rule, detail):

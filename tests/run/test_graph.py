@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
@@ -12,7 +14,7 @@ from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.run.graph import Made, Planner, plan
+from decoct.run.graph import Made, Planner, plan, shares
 from decoct.run.study import Study
 
 TABLE = {
@@ -266,3 +268,76 @@ def test_unknown_nets_are_usage_errors_with_a_suggestion(digits):
         planner.features("resnt18")
     with pytest.raises(UsageError, match="unknown net 'convnt3'"):
         Planner(digits, teachings={"convnt3": Teach(net="convnt3")})
+
+
+CUT = {"name": "rded", "shards": 3}
+
+
+def test_shards_come_after_teachers_and_statistics_and_before_their_set(jobs):
+    committee = {"name": "edc", "preset": "small_cpu", "block": 2, "shards": 2}
+    found = jobs(condensers=[CUT, committee], budgets=[{"ipc": 2}], replicates={"condense": 1, "train": 1})
+    place = {job.key: number for number, job in enumerate(found)}
+    (made,) = [job for job in of(found, method="edc") if job.kind == "condense"]
+    shards = [job for job in of(found, method="edc") if job.kind == "shard"]
+    nets = {"convnet3_bn", "resnet10t", "test_resnet"}
+    needs = {f"{kind}:{net}" for kind in ("teacher", "statistics") for net in nets}
+    assert [set(job.inputs) for job in shards] == [needs, needs]
+    assert set(made.inputs) == needs | {"shard:0", "shard:1"}
+    for job in (*shards, made):
+        assert all(place[key] < place[job.key] for key in job.inputs.values())
+        kinds = {role: found[place[key]].kind for role, key in job.inputs.items()}
+        assert all(kind == role.partition(":")[0] for role, kind in kinds.items())
+    for job in found:
+        if job.kind == "statistics":
+            assert list(job.inputs) == [f"teacher:{job.labels['net']}"]
+
+
+def test_shards_move_no_key_and_train_no_student_of_their_own(jobs):
+    whole, cut = jobs(condensers=["rded", "herding"]), jobs(condensers=[CUT, "herding"])
+    assert set(keys(whole)) < set(keys(cut))
+    more = [job for job in cut if job.key not in set(keys(whole))]
+    assert {job.kind for job in more} == {"shard"}
+    assert len(more) == 3 * 2 * 3  # shards × budgets × replicates
+    assert [job.labels["shard"] for job in more[:3]] == [0, 1, 2]
+    assert not set(keys(more)) & {key for job in cut if job.kind != "condense" for key in job.inputs.values()}
+
+
+def test_shards_of_one_group_or_one_shard_are_no_shards(jobs):
+    whole = keys(jobs(condensers=["sre2l"]))  # blocks of 100 classes: digits are one
+    assert keys(jobs(condensers=[{"name": "sre2l", "shards": 4}])) == whole
+    assert keys(jobs(condensers=[{"name": "sre2l", "shards": 1}])) == whole
+
+
+@given(
+    classes=st.integers(1, 60), together=st.integers(1, 20), shards=st.integers(1, 80), ipc=st.sampled_from([1, 2, 10])
+)
+def test_shards_are_whole_groups_of_all_classes_in_order_and_even(classes, together, shards, ipc):
+    class Grouped(Condenser):
+        def together(self, ipc):
+            return together
+
+    found = shares(Grouped(), classes, ipc, shards)
+    groups = -(-classes // together)
+    if min(groups, shards) == 1:
+        assert found == []
+        return
+    assert len(found) == min(shards, groups)  # no shard is empty, though there are more shards than groups
+    assert [c for part in found for c in part] == list(range(classes))
+    assert all(part[0] % together == 0 for part in found)
+    sizes = [-(-len(part) // together) for part in found]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("name", ["herding", "random", "k_center"])
+def test_a_method_that_ties_all_classes_cannot_be_sharded(jobs, name):
+    with pytest.raises(UsageError, match=f"{name} makes all classes together and cannot be sharded: leave out shards"):
+        jobs(condensers=[{"name": name, "shards": 2}])
+
+
+def test_what_hangs_on_the_resolution_is_keyed(jobs):
+    (asked,) = [job for job in jobs(condensers=["cda"], replicates={"condense": 1}) if job.kind == "condense"][:1]
+    assert asked.keyed["spec"]["fields"]["preset"] == asked.config["preset"] == "small"
+    named = jobs(condensers=[{"name": "cda", "preset": "small"}], replicates={"condense": 1})
+    assert asked.key in keys(named, "condense")
+    other = jobs(condensers=[{"name": "cda", "preset": "tiny"}], replicates={"condense": 1})
+    assert asked.key not in keys(other, "condense")

@@ -449,3 +449,35 @@ def test_a_checkpoint_that_is_damaged_is_not_gone_on_from(labelled, contents, tm
     assert run(study, tmp_path / "out") == {}
     assert not left.exists()
     assert contents(tmp_path / "out" / "store") == contents(tmp_path / "whole" / "store")
+
+
+def test_a_study_whose_sets_are_cut_into_shards_gives_the_sets_of_one_that_is_not(finished, tiny, digits, tmp_path):
+    """Same cells but for the shards; the report counts them as the sets' own cost and shows no more sets."""
+    cut = tiny.model_copy(update={"condensers": ("random", {"name": "rded", "candidates": 10, "shards": 3})})
+    out, store = tmp_path / "cut", Store(tmp_path / "cut" / "store")
+    (out / "store").mkdir(parents=True)
+    shutil.copytree(finished / "store" / "teacher", out / "store" / "teacher")
+    assert run(cut, out, workers=2) == {}
+    jobs = json.loads((out / "run.json").read_text())["jobs"]
+    assert sum(job["kind"] == "shard" for job in jobs) == 2 * 3
+    for job in jobs:
+        ours, theirs = store.path(job["kind"], job["key"]), Store(finished / "store").path(job["kind"], job["key"])
+        for file in ("condensed.safetensors", "condensed.json", "preview.png", "result.json", "correct.npy"):
+            assert (ours / file).is_file() == (theirs / file).is_file() or job["kind"] == "shard"
+            if (theirs / file).is_file():
+                assert (ours / file).read_bytes() == (theirs / file).read_bytes()
+    write_report(out)
+    costs = {
+        (row["method"], row["condense_replicate"]): row for row in parquet.read_table(out / "costs.parquet").to_pylist()
+    }
+    assert set(costs) == {(method, replicate) for method in ("random", "rded") for replicate in range(2)}
+    for (method, replicate), row in costs.items():
+        own = [
+            json.loads((store.path(job["kind"], job["key"]) / "measured.json").read_text())["seconds"]
+            for job in jobs
+            if job["kind"] in ("condense", "shard")
+            and (job["labels"]["method"], job["labels"]["condense_replicate"]) == (method, replicate)
+        ]
+        assert len(own) == (4 if method == "rded" else 1)
+        assert row["seconds"] == pytest.approx(sum(own))
+    assert run(cut, out) == {} and run(tiny.model_copy(update={"condensers": ("random",)}), out) == {}

@@ -11,6 +11,7 @@ from decoct.run.study import Study
 HEAD = 'name = "t"\n'
 BODY = 'condensers = ["random"]\nprotocols = ["erm"]\n'
 SOFT = 'condensers = ["random"]\nprotocols = [{{name = "single_teacher", labels = {}}}]'
+CUT = 'condensers = [{{name = "rded", shards = {}}}]\nprotocols = ["erm"]'
 
 
 @pytest.fixture
@@ -110,6 +111,18 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
         (SOFT.format("{bit = 8}"), "unknown key 'labels.bit'."),
         (SOFT.format("8"), "labels: "),
         ('condensers = ["random"]\nprotocols = [{name = "erm", labels = {bits = 8}}]', "unknown key 'labels'."),
+        (CUT.format("0"), "shards of 'rded' must be a whole number from 1, not 0"),
+        (CUT.format("2.5"), "shards of 'rded' must be a whole number from 1, not 2.5"),
+        (CUT.format("true"), "shards of 'rded' must be a whole number from 1, not True"),
+        (
+            'condensers = ["cim", {name = "cim", label = "cut", shards = 2}]\nprotocols = ["erm"]',
+            "the condensers 'cim' and 'cut' are the same",
+        ),
+        (
+            'condensers = [{name = "edc", preset = "smal"}]\nprotocols = ["erm"]',
+            "edc has no preset 'smal'. Did you mean 'small'?",
+        ),
+        ('condensers = [{name = "edc", nets = ["resnt18"]}]\nprotocols = ["erm"]', "unknown net 'resnt18'"),
         ("condensers = []\nprotocols = ['erm']", "condensers: "),
         ("condensers = ['random']", "protocols: Field required"),
     ],
@@ -179,3 +192,18 @@ def test_how_labels_are_stored_is_a_table_of_the_protocol(read):
 def test_the_whole_split_for_equal_steps_is_asked_for(read):
     assert not read("").same_steps
     assert read("same_steps = true").same_steps
+
+
+def test_shards_are_of_the_study_and_not_of_the_method():
+    cut = [{"name": "rded", "shards": 2}, {"name": "rded", "label": "small", "factor": 2, "shards": 3}, "cim"]
+    study = Study.from_dict({"name": "t", "condensers": cut, "protocols": ["erm"]})
+    assert study.shards() == {"rded": 2, "small": 3}
+    whole = [{"name": "rded"}, {"name": "rded", "label": "small", "factor": 2}, "cim"]
+    assert study.methods() == Study.from_dict({"name": "t", "condensers": whole, "protocols": ["erm"]}).methods()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 7])
+def test_a_factor_is_refused_where_the_size_is_known_and_not_before(factor):
+    """28 px fall into 7 × 7 tiles and 9 px into 3 × 3, though 64 px do not."""
+    table = {"name": "t", "condensers": [{"name": "cim", "factor": factor}], "protocols": ["erm"]}
+    assert Study.from_dict(table).methods()["cim"].factor == factor

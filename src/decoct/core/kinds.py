@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,31 @@ class Features(Need):
     normalise: Literal["none", "unit"] = "none"
 
 
+class LayerStatistics(Need):
+    """Moments of what goes into each batch norm and convolution of a net, over the train split and by class."""
+
+    net: str = "teacher"
+
+
+class Kept:
+    """Intermediate results of a long construction, which a killed one finds again; this one keeps nothing."""
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """What was saved under a name; None if nothing was."""
+        return None
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Save arrays under a name, whole or not at all."""
+
+    def due(self) -> bool:
+        """Whether it is time to save again something that changes step by step."""
+        return False
+
+    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Room for so many bytes, zeros at first; the runner's is on disk, so that a large set fills no memory."""
+        return np.zeros(shape, np.uint8)
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What the runner hands to a condenser.
@@ -50,6 +75,9 @@ class Inputs:
         device: where to compute.
         teachers: nets in eval mode on ``device``, by the name that the need gave.
         features: [N, d] float arrays over the train split, in the order of ``data.train``, by need.
+        statistics: ``decoct.engine.statistics.Statistics`` by net, of ``LayerStatistics`` needs.
+        classes: which classes to make, of a shard; None for all.
+        kept: intermediate results.
         progress: call it with (steps done, steps in all).
     """
 
@@ -59,16 +87,24 @@ class Inputs:
     device: str = "cpu"
     teachers: Mapping[str, Any] = field(default_factory=dict)
     features: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[int, ...] | None = None
+    kept: Kept = field(default_factory=Kept)
     progress: Progress = silent
 
+    def wanted(self) -> tuple[int, ...]:
+        """The classes to make, in class order."""
+        return tuple(range(len(self.data.class_names))) if self.classes is None else self.classes
+
     def quotas(self) -> list[int]:
-        """Images to make of each class, in class order."""
+        """Images to make of each class that is wanted, in class order."""
         counts = np.bincount(self.data.train.labels, minlength=len(self.data.class_names))
-        return self.budget.per_class(counts.tolist(), self.data.class_names)
+        each = self.budget.per_class(counts.tolist(), self.data.class_names)
+        return [each[c] for c in self.wanted()]
 
     def members(self) -> list[NDArray[np.int64]]:
-        """Train indices of each class, ascending, in class order."""
-        return [np.flatnonzero(self.data.train.labels == c) for c in range(len(self.data.class_names))]
+        """Train indices of each class that is wanted, ascending, in class order."""
+        return [np.flatnonzero(self.data.train.labels == c) for c in self.wanted()]
 
     def per_class(self, pick: Callable[[Any, int], Any]) -> NDArray[np.int64]:
         """Run a selection kernel on each class's rows of the only features that were needed.
@@ -83,7 +119,7 @@ class Inputs:
         picked = []
         for done, (rows, quota) in enumerate(zip(self.members(), self.quotas(), strict=True)):
             picked.append(rows[np.asarray(pick(np.ascontiguousarray(features[rows]), quota))])
-            self.progress(done + 1, len(self.data.class_names))
+            self.progress(done + 1, len(self.wanted()))
         return np.concatenate(picked)
 
 
@@ -129,6 +165,17 @@ class Condenser(Spec):
     kind: ClassVar[str] = "condenser"
     family: ClassVar[Literal["coreset", "distillation"]]
     stochastic: ClassVar[bool] = True
+
+    def at(self, size: int) -> Self:
+        """The same with what hangs on the resolution filled in; it is this that is made and keyed."""
+        return self
+
+    def together(self, ipc: int) -> int | None:
+        """Consecutive classes that are made together; None if the maths of the method ties all of them.
+
+        A shard of whole groups of such classes is that part of the whole set, bit for bit.
+        """
+        return None
 
     def needs(self) -> tuple[Need, ...]:
         """What must exist first."""

@@ -36,13 +36,27 @@ def gather_crops(padded: Tensor, rows: Tensor, corners: Tensor, size: int, mirro
     return padded.view(-1)[index + plane[:, :, None, None]]
 
 
-def draw_boxes(count: int, size: int, scale: tuple[float, float], generator: Generator) -> Tensor:
+def draw_boxes(
+    count: int, size: int, scale: tuple[float, float], generator: Generator, low: Tensor | None = None
+) -> Tensor:
     """Boxes of RandomResizedCrop, ratio 3/4 to 4/3: integer (top, left, height, width), [count, 4].
 
     As torchvision draws them: up to ten tries, then the whole image.
+
+    Args:
+        count: boxes.
+        size: of the image.
+        scale: least and largest share of its area.
+        generator: on the CPU.
+        low: [count] least share of each box, instead of that of ``scale``.
     """
     shape = (count, 10)
-    area = size * size * torch.empty(shape).uniform_(*scale, generator=generator)
+    if low is None:
+        share = torch.empty(shape).uniform_(*scale, generator=generator)
+    else:
+        share = torch.rand(shape, generator=generator)
+        share = torch.lerp(low[:, None].expand(shape), torch.tensor(float(scale[1])), share)
+    area = size * size * share
     log_ratio = torch.empty(shape).uniform_(math.log(3 / 4), math.log(4 / 3), generator=generator)
     w = (area * log_ratio.exp()).sqrt().round().long()
     h = (area / log_ratio.exp()).sqrt().round().long()

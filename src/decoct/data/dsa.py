@@ -5,7 +5,7 @@ arXiv:2006.10738). Images are normalised, so the zeros that come in from outside
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,7 +61,13 @@ class Drawn:
 
 
 def draw(
-    count: int, size: int, flip: bool, generator: Generator, siamese: bool = False, params: DSA | None = None
+    count: int,
+    size: int,
+    flip: bool,
+    generator: Generator,
+    siamese: bool = False,
+    params: DSA | None = None,
+    ops: Sequence[Op] | None = None,
 ) -> Drawn:
     """Pick one transform, each as likely as another, and draw its parameters, as the authors do at every step.
 
@@ -72,8 +78,9 @@ def draw(
         generator: on the CPU.
         siamese: all images share what the first would get, so that batches of different sizes can be transformed alike.
         params: strengths; None for the authors'.
+        ops: which transforms; None for all, without mirroring unless ``flip``.
     """
-    ops = OPS if flip else OPS[:-1]
+    ops = ops or (OPS if flip else OPS[:-1])
     op = ops[int(torch.randint(len(ops), (), generator=generator))]
     return Drawn(op, _values(op, 1 if siamese else count, size, params or DSA(), generator))
 

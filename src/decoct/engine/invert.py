@@ -1,4 +1,4 @@
-"""Inverting a teacher: the loop that decoupled methods share, its random views, and the loss on batch-norm statistics.
+"""Inverting a teacher: the loop that decoupled methods share, and its random views.
 
 A *group* is a batch as a paper means it: its images share one crop, and their statistics are matched together.
 Groups run side by side in one forward pass and do not touch each other: the teacher is in eval mode and Adam is
@@ -9,16 +9,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.data.augment import draw_boxes
 from decoct.data.resample import resampling
+
+Terms = Callable[[Tensor, int], Mapping[str, Tensor]]
 
 EVERY = 10  # iterations between two looks at the loss: each look makes a GPU wait
 
@@ -48,6 +48,7 @@ class Views:
         flip: bool,
         jitter: int,
         device: str,
+        low: Tensor | None = None,
     ) -> "Views":
         """RandomResizedCrop(size, scale), a flip with probability ½ if ``flip``, rolls uniform in 0 … ``jitter``.
 
@@ -59,10 +60,11 @@ class Views:
             flip: whether the data may be mirrored.
             jitter: largest roll, inclusive.
             device: where the views will be taken.
+            low: [T] the least fraction at each iteration, instead of that of ``scale``.
         """
         boxes, mirrored, rolls = [], [], []
         for generator in generators:
-            boxes.append(draw_boxes(iterations, size, scale, generator))
+            boxes.append(draw_boxes(iterations, size, scale, generator, low))
             mirrored.append((torch.rand(iterations, generator=generator) < 0.5) & flip)
             rolls.append(torch.randint(0, jitter + 1, (iterations, 2), generator=generator))
         return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))
@@ -81,108 +83,34 @@ class Views:
         return (rows @ images @ columns.mT).flatten(0, 1)
 
 
-class GroupMoments(torch.autograd.Function):
-    """Mean and biased variance of each group and channel, over the group's images and their pixels.
-
-    Args:
-        x: [G·B, C, H, W]; group after group.
-        groups: G.
-        centre: [C], a guess of the mean; sums run over x − centre, so that a large mean cancels before squaring.
-
-    Returns:
-        mean and variance, each [G, C]. Their gradient takes one pass over ``x``; autograd's own takes four.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
-        """Statistics by group."""
-        sums, squares = [], []
-        # In pieces that stay in a CPU's cache; a GPU gets larger ones, to launch fewer kernels.
-        piece = max(1, (2**26 if x.is_cuda else 2**20) // x[0].numel())
-        for part in x.split(piece):
-            centred = part - centre[:, None, None]
-            sums.append(centred.sum((2, 3)))
-            squares.append(torch.linalg.vector_norm(centred, dim=(2, 3)).square())
-        count = x.numel() // (groups * x.shape[1])
-        shift = torch.cat(sums).unflatten(0, (groups, -1)).sum(1) / count
-        variance = torch.cat(squares).unflatten(0, (groups, -1)).sum(1) / count - shift.square()
-        mean = centre + shift
-        ctx.save_for_backward(x, mean)
-        return mean, variance.clamp(min=0)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_mean: Tensor, grad_variance: Tensor) -> tuple[Tensor, None, None]:
-        """∂/∂x = ∂mean/n + ∂variance · 2 (x − mean)/n."""
-        x, mean = ctx.saved_tensors
-        groups = len(mean)
-        count = x.numel() // (groups * x.shape[1])
-        slope = 2 * grad_variance / count
-        offset = grad_mean / count - slope * mean
-        each = len(x) // groups
-        slope, offset = (v.repeat_interleave(each, 0)[:, :, None, None] for v in (slope, offset))
-        return (x * slope).add_(offset), None, None
-
-
-class BatchNormAlignment:
-    """R_BN, the distance of a group's statistics from those that the teacher's batch norms have stored.
-
-    R_BN = Σ_l w_l (‖v_l − V_l‖₂ + ‖m_l − M_l‖₂), with m_l, v_l mean and biased variance of layer l's input, M_l, V_l
-    its running statistics; w = ``first`` for the first layer in order of registration, 1 for the others. Statistics
-    are taken in float32 at least, under autocast too. Use as a context, and call ``loss`` once after each forward pass.
-
-    Source:
-        Yin et al., 2020, arXiv:1912.08795 (DeepInversion); weights as in SRe2L, Yin et al., 2023, arXiv:2306.13092.
-
-    Raises:
-        DecoctError: the teacher has no BatchNorm2d with running statistics.
-    """
-
-    def __init__(self, teacher: nn.Module, groups: int, first: float = 10.0) -> None:
-        norms = [m for m in teacher.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
-        if not norms:
-            raise DecoctError(
-                f"{type(teacher).__name__} has no batch norm to invert: "
-                "take a teacher that has, such as convnet3_bn, resnet18, resnet10t or test_resnet"
-            )
-        self.norms, self.groups, self.first = norms, groups, first
-        self._terms: dict[int, Tensor] = {}
-        self._handles: list[Any] = []
-
-    def __enter__(self) -> "BatchNormAlignment":
-        self._handles = [norm.register_forward_pre_hook(self._hook(i)) for i, norm in enumerate(self.norms)]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._terms.clear()
-
-    def loss(self) -> Tensor:
-        """[G] R_BN of each group in the last forward pass."""
-        total = torch.stack([(self.first if i == 0 else 1.0) * self._terms[i] for i in sorted(self._terms)]).sum(0)
-        self._terms.clear()
-        return total
-
-    def _hook(self, layer: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
-            x = args[0].to(torch.promote_types(args[0].dtype, torch.float32))
-            stored_mean, stored_variance = norm.running_mean.to(x.dtype), norm.running_var.to(x.dtype)
-            mean, variance = GroupMoments.apply(x, self.groups, stored_mean)  # type: ignore[no-untyped-call]
-            apart = (variance - stored_variance, mean - stored_mean)
-            self._terms[layer] = sum(torch.linalg.vector_norm(v, dim=1) for v in apart)
-
-        return hook
-
-
 def cosine(lr: float, t: int, iterations: int) -> float:
     """lr · (1 + cos(π t/T)) / 2: from ``lr`` at t = 0 to 0 at t = T."""
     return lr * (1 + math.cos(math.pi * t / iterations)) / 2
 
 
+class Resume:
+    """Where a stage keeps its state for the case that it is killed; this one keeps nothing.
+
+    A state is the tensors themselves, which change with the next iteration: who keeps it makes a copy.
+    """
+
+    def load(self) -> dict[str, Tensor] | None:
+        """The state of this stage; None if there is none."""
+        return None
+
+    def save(self, state: Callable[[], dict[str, Tensor]], finished: bool) -> None:
+        """Keep the state, if it is time or the stage is finished."""
+
+
+def curriculum(t: Tensor, least: float, until: float) -> Tensor:
+    """a(t) = s + (1 − s)(1 + cos(π t/until)) / 2 for t < until, s after: from 1 down to ``least`` (CDA's crops)."""
+    eased = least + (1 - least) * (1 + torch.cos(math.pi * t / until)) / 2
+    return torch.where(t < until, eased, torch.full_like(eased, least))
+
+
 def recover(
     start: Tensor,
-    terms: Callable[[Tensor], Mapping[str, Tensor]],
+    terms: Terms,
     weights: Mapping[str, float],
     views: Callable[[Tensor, int], Tensor],
     *,
@@ -190,43 +118,71 @@ def recover(
     iterations: int,
     low: Tensor,
     high: Tensor,
+    first: int = 0,
+    last: int | None = None,
+    resume: Resume | None = None,
     progress: Progress = silent,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Minimise the weighted sum of the terms over the pixels: Adam(β .5, .9), cosine steps, clamped after each.
 
     Args:
         start: [G, B, C, S, S] normalised images; left as they are.
-        terms: view [G·B, C, S, S] -> terms by name, each [G].
-        weights: of every term.
-        views: (images, iteration) -> what the teacher sees.
-        lr: at the first iteration.
-        iterations: T.
+        terms: (view [G·B, C, S, S], iteration) -> terms by name, each [G].
+        weights: of the terms; one that is not given at an iteration counts as 0.
+        views: (images, iteration − first) -> what the teacher sees.
+        lr: at iteration 0.
+        iterations: T of the cosine.
         low, high: valid range, broadcast against [C, S, S].
+        first: iteration that this stage starts at.
+        last: the one after its last; None for T.
+        resume: where the state is kept.
         progress: called with (iterations done, T).
 
     Returns:
-        The last iterate, and each term's mean over the groups, [T], before each step.
+        The last iterate, and each term's mean over the groups, [last − first], before each step.
 
     Raises:
         DecoctError: the loss is no longer finite.
     """
+    last, resume = iterations if last is None else last, resume or Resume()
     images = start.detach().clone().requires_grad_()
     optimiser = torch.optim.Adam([images], lr, betas=(0.5, 0.9), eps=1e-8)
-    trace = torch.zeros(iterations, len(weights), device=start.device)
-    for t in range(iterations):
+    trace = torch.zeros(last - first, len(weights), device=start.device)
+    before = resume.load()
+    begin = first if before is None else _restore(before, images, optimiser, trace)
+    for t in range(begin, last):
         optimiser.param_groups[0]["lr"] = cosine(lr, t, iterations)
-        values = terms(views(images, t))
-        loss = torch.stack([weight * values[name].sum() for name, weight in weights.items()]).sum()
+        values = terms(views(images, t - first), t)
+        loss = torch.stack([weights[name] * value.sum() for name, value in values.items()]).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         with torch.no_grad():
             images.clamp_(low, high)
-            trace[t] = torch.stack([values[name].mean() for name in weights])
-        if t % EVERY == EVERY - 1 or t + 1 == iterations:
-            _check_finite(trace[: t + 1], weights, iterations)
+            for i, name in enumerate(weights):
+                if name in values:
+                    trace[t - first, i] = values[name].mean()
+        if t % EVERY == EVERY - 1 or t + 1 == last:
+            _check_finite(trace[: t + 1 - first], images, weights, first, iterations)
             progress(t + 1, iterations)
+            resume.save(lambda: _state(images, optimiser, trace, t + 1), t + 1 == last)  # noqa: B023, called at once
     return images.detach(), dict(zip(weights, trace.cpu().unbind(1), strict=True))
+
+
+def _state(images: Tensor, optimiser: torch.optim.Optimizer, trace: Tensor, done: int) -> dict[str, Tensor]:
+    slots = {f"adam.{name}": torch.as_tensor(value) for name, value in optimiser.state[images].items()}
+    return {"images": images.detach(), "trace": trace, "done": torch.tensor(done), **slots}
+
+
+def _restore(state: dict[str, Tensor], images: Tensor, optimiser: torch.optim.Optimizer, trace: Tensor) -> int:
+    """Bring a fresh stage to where it was; gives the next iteration."""
+    slots = {name.removeprefix("adam."): value.clone() for name, value in state.items() if name.startswith("adam.")}
+    slots["step"] = slots["step"].cpu()  # as Adam makes it; on a GPU each step would wait for it
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": {0: slots}})
+    with torch.no_grad():
+        images.copy_(state["images"])
+        trace.copy_(state["trace"])
+    return int(state["done"])
 
 
 @contextmanager
@@ -243,10 +199,18 @@ def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
             parameter.requires_grad_(grad)
 
 
-def _check_finite(trace: Tensor, weights: Mapping[str, float], iterations: int) -> None:
-    bad = (~trace.isfinite().all(1)).nonzero()
-    if len(bad):
-        t = int(bad[0])
-        total = float(sum(weight * value for weight, value in zip(weights.values(), trace[t - 1], strict=True)))
-        before = f"it was {total:.4g} the iteration before" if t else "from the start"
-        raise DecoctError(f"the recovery loss is not finite at iteration {t + 1} of {iterations} ({before}): lower lr")
+def _check_finite(trace: Tensor, images: Tensor, weights: Mapping[str, float], first: int, iterations: int) -> None:
+    finite = trace.isfinite().all(1)
+    done = int(finite.long().cumprod(0).sum())  # before the loss broke down
+    last = f"{float(sum(w * v for w, v in zip(weights.values(), trace[done - 1], strict=True))):.4g}"
+    if done < len(trace):
+        start = "from the start of its stage" if first else "from the start"
+        before = f"it was {last} the iteration before" if done else start
+        raise DecoctError(
+            f"the recovery loss is not finite at iteration {first + done + 1} of {iterations} ({before}): lower lr"
+        )
+    if not images.isfinite().all():  # or the next look would find it, behind a state that was kept
+        raise DecoctError(
+            f"the gradient of the recovery loss is not finite at iteration {first + done} of {iterations} "
+            f"(the loss was {last}): lower lr"
+        )

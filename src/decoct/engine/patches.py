@@ -111,6 +111,27 @@ def easiest(losses: NDArray[np.float64], keep: int) -> tuple[NDArray[np.int64], 
     return images, best[images]
 
 
+def middle(losses: NDArray[np.float64], keep: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The best crop of each image, then the ``keep`` around the median of those, from the median outwards.
+
+    Args:
+        losses: [n, k] of k crops of n images.
+        keep: at most n.
+
+    Returns:
+        [keep] images and [keep] crops.
+    """
+    images = outwards(losses.min(1), keep)
+    return images, losses.argmin(1)[images]
+
+
+def outwards(scores: NDArray[np.float64], keep: int) -> NDArray[np.int64]:
+    """Positions of the ``keep`` scores around the median: the median, the next above, the next below, and so on."""
+    order = np.argsort(scores, kind="stable")
+    place = np.arange(len(order)) - len(order) // 2
+    return order[np.argsort(2 * np.abs(place) - (place > 0), kind="stable")][:keep]
+
+
 def mosaic(tiles: Tensor, factor: int, size: int) -> Tensor:
     """Images of factor × factor tiles: tile k·n + j becomes part k, row-major, of image j.
 

@@ -40,8 +40,8 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         "cost",
         "Cost",
         note(
-            "Means over sets. Own time is the construction alone; shared is the teachers and features that it stands "
-            "on, charged in full to every method that needs them. A larger mark is a larger budget. ",
+            "Means over sets. Own time is the construction alone; shared is the teachers, features and statistics "
+            "that it stands on, charged in full to every method that needs them. A larger mark is a larger budget. ",
             f"Times are from {', '.join(hardware)}; compare them only between like machines."
             if hardware
             else "Compare times only between like machines.",

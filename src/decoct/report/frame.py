@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from decoct.core.record import Result
-from decoct.report.manifest import FULL, Job, Manifest
+from decoct.report.manifest import FULL, SHARD, Job, Manifest
 
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -43,8 +43,9 @@ class Frame:
         manifest: the run.
         results: one row per trained student.
         metrics: one row per reading; a value that is not defined is null.
-        costs: one row per condensed set. ``seconds`` is its own construction, ``shared_seconds`` what it stands on
-            (teachers, features) in full, ``cpu_seconds`` and ``peak_memory`` are over both.
+        costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
+            ``shared_seconds`` what it stands on (teachers, features, statistics) in full, ``cpu_seconds`` and
+            ``peak_memory`` are over both.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
     """
@@ -128,24 +129,26 @@ def _readings(run: Manifest, job: Job) -> list[dict[str, Any]]:
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
-    own, needs = run.cost(job), run.needs(job)
-    present = [need for need in needs.values() if run.done(need)]
-    shared = [run.cost(need) for need in present]
+    parts, needs = run.construction(job), [need for need in run.needs(job).values() if need.kind != SHARD]
+    there, present = ([each for each in jobs if run.done(each)] for jobs in (parts, needs))
+    own, shared = ([run.cost(each) for each in jobs] for jobs in (there, present))
     condensed, facts = run.load(job, "condensed.json"), run.load(job, "facts.json")
-    known = len(present) == len(needs)  # a need that is gone leaves its cost unknown, not zero
-    shared_seconds = sum(cost.seconds for cost in shared) if known else None
+    # What is gone leaves its cost unknown, not zero.
+    seconds = sum(cost.seconds for cost in own) if len(own) == len(parts) else None
+    shared_seconds = sum(cost.seconds for cost in shared) if len(shared) == len(needs) else None
+    known = seconds is not None and shared_seconds is not None
     return {
         "data": run.data["name"],
         **job.labels,
         "images": condensed["images"],
-        "seconds": own.seconds,
+        "seconds": seconds,
         "shared_seconds": shared_seconds,
-        "total_seconds": None if shared_seconds is None else own.seconds + shared_seconds,
-        "cpu_seconds": own.cpu_seconds + sum(cost.cpu_seconds for cost in shared) if known else None,
-        "peak_memory": max(cost.peak_memory for cost in (own, *shared)),
+        "total_seconds": sum(cost.seconds for cost in (*own, *shared)) if known else None,
+        "cpu_seconds": sum(cost.cpu_seconds for cost in (*own, *shared)) if known else None,
+        "peak_memory": max(cost.peak_memory for cost in (*own, *shared)),
         **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
-        "device": own.device,
-        "hardware": " / ".join(sorted({cost.hardware for cost in (own, *shared)})),
+        "device": own[0].device,
+        "hardware": " / ".join(sorted({cost.hardware for cost in (*own, *shared)})),
         "not_counted": "; ".join(_not_counted(run, condensed, present)),
     }
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import Cost, cell_dir, complete, read_json
+from decoct.core.record import CELL, Cost, cell_dir, complete, read_json
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
 WEIGHTS = "weights.safetensors"
+SHARD = "shard"  # a part of a set's construction: its cost is the set's
 
 Labels = Literal["hard", "online", "stored"]
 
@@ -23,7 +24,7 @@ class Job:
 
     Attributes:
         key: of its cell.
-        kind: teacher, features, condense, train or measure.
+        kind: teacher, features, statistics, shard, condense, labels, train or measure.
         inputs: keys of the cells that it reads, by role.
         labels: what it is, in the study's words.
     """
@@ -150,6 +151,15 @@ class Manifest:
     def cost(self, job: Job) -> Cost:
         """What the job took."""
         return Cost(**self.load(job, "measured.json"))
+
+    def construction(self, job: Job) -> list[Job]:
+        """What a set took by itself: its own job, and the shards that it was put together from.
+
+        The set's cell names them, not the plan: a set is the same however it was cut, and may be cut otherwise now.
+        """
+        roles = self.load(job, CELL).get("inputs", {})
+        shards = [key for role, key in roles.items() if role.partition(":")[0] == SHARD]
+        return [job, *(Job(key, SHARD, {}, {}) for key in shards)]
 
     def needs(self, job: Job) -> dict[str, Job]:
         """Every planned job that this one stands on, each once, however many ways lead to it."""

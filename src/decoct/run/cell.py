@@ -18,6 +18,7 @@ from decoct.data.dataset import Dataset
 from decoct.engine.resume import Checkpoint
 from decoct.run.executors import give_memory_back
 from decoct.run.jobs import Job
+from decoct.run.kept import KeptOnDisk
 from decoct.run.store import Store
 
 
@@ -40,6 +41,10 @@ class Cell:
     def checkpoint(self) -> Checkpoint:
         """Where a training of this job leaves its state, for the case that it is killed."""
         return Checkpoint(self.store.unfinished(self.job.kind, self.job.key), self.job.key)
+
+    def kept(self) -> KeptOnDisk:
+        """Where a construction leaves its intermediate results, for the case that it is killed."""
+        return KeptOnDisk(self.store.unfinished(self.job.kind, self.job.key).with_suffix(""))
 
     @contextmanager
     def meter(self) -> Iterator[None]:

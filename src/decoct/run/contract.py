@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Features, Progress, Teacher, silent
+from decoct.core.kinds import Condenser, Features, LayerStatistics, Progress, Teacher, silent
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
@@ -75,6 +75,7 @@ class _Suite:
             ("another seed gives another set" if self.method.stochastic else "ignores the seed", self.seed_sensitive),
             ("its set survives saving and loading", self.round_trip),
             ("a student trains on it", self.trains),
+            ("shards of its classes, where it can be cut, are the set bit for bit", self.sharded),
         ]
         findings = []
         for done, (rule, test) in enumerate(rules):
@@ -102,7 +103,11 @@ class _Suite:
         return None if again == self.method else f"{self.method.config()} becomes {again.config()}"
 
     def needs_known(self) -> str | None:
-        unknown = [need for need in self.method.needs() if not isinstance(need, Teacher | Features)]
+        unknown = [
+            need
+            for need in self.method.at(self.data.size).needs()
+            if not isinstance(need, Teacher | Features | LayerStatistics)
+        ]
         return f"nobody supplies {unknown[0]!r}" if unknown else None
 
     def constructs(self) -> None:
@@ -145,6 +150,15 @@ class _Suite:
         accuracy = read_json(self.store.path("train", job.key) / RESULT)["accuracy"]
         return None if 0 <= accuracy <= 1 else f"accuracy {accuracy}"
 
+    def sharded(self) -> str | None:
+        classes = len(self.data.class_names)
+        if (self.method.at(self.data.size).together(IPC) or classes) >= classes:
+            return None
+        cut = Store(self.folder / "cut")
+        cut.root.mkdir()
+        same = _same(self.made, self._make(0, cut, shards=2))
+        return None if same else "classes do not come out alike when they are made apart: see together()"
+
     def _planner(self) -> Planner:
         class Quick(dict[str, Teach]):  # every net that is asked for is taught for a few epochs
             def get(self, net: str, default: Any = None) -> Teach:
@@ -152,14 +166,20 @@ class _Suite:
 
         return Planner(self.data, teachings=Quick(), plugins=self.plugins)
 
-    def _make(self, seed: int, store: Store) -> Condensed:
+    def _make(self, seed: int, store: Store, shards: int = 1) -> Condensed:
         """The set that a seed gives, whether or not the method says that it uses one."""
+
+        def seeded(job: Job, **inputs: str) -> Job:
+            return Job(**job.model_dump() | {"keyed": job.keyed | {"seed": seed}, "inputs": job.inputs | inputs})
+
         planner = self._planner()
-        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0)
+        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0, shards)
         planned = planner.jobs.pop(made.key)
-        job = Job(**planned.model_dump() | {"keyed": planned.keyed | {"seed": seed}})
+        cut = {f"shard:{n}": seeded(planner.jobs.pop(key)) for n, key in planned.role("shard").items()}
+        job = seeded(planned, **{role: part.key for role, part in cut.items()})
         self._do(planner, store)
-        execute(store.root, job)
+        for each in (*cut.values(), job):
+            execute(store.root, each)
         return Condensed.load(store.path("condense", job.key))
 
     def _do(self, planner: Planner, store: Store) -> None:

@@ -1,6 +1,7 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +15,16 @@ from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
 from decoct.run.executors import keep_memory
 from decoct.run.jobs import Job
+from decoct.run.sets import make_condensed, make_shard, make_statistics
 from decoct.run.store import Store
 from decoct.run.students import make_labels, make_student
-from decoct.run.work import make_condensed, make_features, make_readings, make_teacher
+from decoct.run.work import make_features, make_readings, make_teacher
 
 WORK: dict[str, Callable[[Cell], None]] = {
     "teacher": make_teacher,
     "features": make_features,
+    "statistics": make_statistics,
+    "shard": make_shard,
     "condense": make_condensed,
     "labels": make_labels,
     "train": make_student,
@@ -45,7 +49,9 @@ def execute(root: Path, job: Job, device: str = "cpu", progress: Progress = sile
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
-    store.unfinished(job.kind, job.key).unlink(missing_ok=True)
+    unfinished = store.unfinished(job.kind, job.key)
+    unfinished.unlink(missing_ok=True)
+    shutil.rmtree(unfinished.with_suffix(""), ignore_errors=True)
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Features, Metric, Need, Teacher, TrainProtocol
+from decoct.core.kinds import Condenser, Features, LayerStatistics, Metric, Need, Teacher, TrainProtocol
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
@@ -64,8 +65,23 @@ class Planner:
         net = str(teacher.labels["net"])
         return self._add("features", None, {}, {f"teacher:{net}": teacher.key}, {"extractor": net})
 
-    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int) -> Made:
-        """Make a set; a deterministic method has one, at replicate 0."""
+    def statistics(self, net: str) -> Job:
+        """Moments of what goes into a teacher's layers, over the train split and by class."""
+        teacher = self.teacher(net)
+        net = str(teacher.labels["net"])
+        return self._add("statistics", None, {}, {f"teacher:{net}": teacher.key}, {"net": net})
+
+    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
+        """Make a set; a deterministic method has one, at replicate 0.
+
+        Args:
+            label: of the method in the study.
+            method: spec; what hangs on the resolution is filled in before it is keyed.
+            budget: how many images.
+            replicate: of the set.
+            shards: jobs that make some classes each, and are put together; the result and its key are the same.
+        """
+        method = method.at(self.data.size)
         inputs: dict[str, str] = {}
         for need in method.needs():
             inputs |= self._need(need)
@@ -73,6 +89,10 @@ class Planner:
         labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
         labels["condense_replicate"] = replicate if method.stochastic else 0
         keyed = {"seed": drawn, "budget": budget.model_dump()}
+        needs = dict(inputs)
+        for number, classes in enumerate(shares(method, len(self.data.class_names), budget.ipc, shards)):
+            part = self._add("shard", method, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
+            inputs = {**inputs, f"shard:{number}": part.key}
         return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
@@ -140,7 +160,10 @@ class Planner:
         if isinstance(need, Features):
             features = self.features(need.extractor)
             return {f"features:{features.labels['extractor']}": features.key}
-        raise UsageError(f"nobody supplies the need {need!r}: a method may need a Teacher or Features")
+        if isinstance(need, LayerStatistics):
+            statistics = self.statistics(need.net)
+            return {f"statistics:{statistics.labels['net']}": statistics.key}
+        raise UsageError(f"nobody supplies the need {need!r}: a method may need a Teacher, Features or LayerStatistics")
 
     def _seed(self, *names: str | int) -> int:
         return seed(self.seed, self.data.digest, *names)
@@ -171,6 +194,23 @@ class Planner:
         return self.jobs.setdefault(job.key, job)
 
 
+def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:
+    """The classes of each shard: whole groups of those made together, as evenly as they go; none for one shard.
+
+    Raises:
+        UsageError: the method makes all classes together.
+    """
+    if shards == 1:
+        return []
+    together = method.together(ipc)
+    if together is None:
+        raise UsageError(f"{method.name} makes all classes together and cannot be sharded: leave out shards")
+    groups = [list(range(at, min(at + together, classes))) for at in range(0, classes, together)]
+    cuts = [len(groups) * i // min(shards, len(groups)) for i in range(min(shards, len(groups)) + 1)]
+    found = [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)]
+    return found if len(found) > 1 else []
+
+
 def plan(study: Study, data: Dataset) -> list[Job]:
     """All jobs of a study, inputs before what needs them."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
@@ -180,7 +220,7 @@ def plan(study: Study, data: Dataset) -> list[Job]:
         budget.per_class(data.counts(), data.class_names)
         for label, method in study.methods().items():
             for replicate in range(study.replicates.condense):
-                condensed = planner.condense(label, method, budget, replicate)
+                condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))
                 if metrics:
                     planner.measure(condensed, metrics, study.metrics.extractors)
                 for protocol in study.recipes().items():

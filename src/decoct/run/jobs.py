@@ -6,7 +6,7 @@ from typing import Any, Literal
 from decoct.core.record import Record
 from decoct.core.spec import digest
 
-Kind = Literal["teacher", "features", "condense", "labels", "train", "measure"]
+Kind = Literal["teacher", "features", "statistics", "shard", "condense", "labels", "train", "measure"]
 
 
 class Job(Record):
@@ -32,8 +32,9 @@ class Job(Record):
 
     @cached_property
     def key(self) -> str:
-        """Digest of what the job does and of the keys of its inputs."""
-        return digest({"kind": self.kind, "keyed": self.keyed, "inputs": self.inputs})
+        """Digest of what the job does and of the keys of its inputs, but for shards, which change nothing."""
+        inputs = {role: key for role, key in self.inputs.items() if not role.startswith("shard:")}
+        return digest({"kind": self.kind, "keyed": self.keyed, "inputs": inputs})
 
     def __str__(self) -> str:
         return " · ".join(

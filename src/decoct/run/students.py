@@ -17,7 +17,8 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
-from decoct.run.work import CORRECT, RESULT, label_bytes, load_teacher
+from decoct.run.sets import label_bytes
+from decoct.run.work import CORRECT, RESULT, load_teacher
 
 
 def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:

@@ -50,7 +50,8 @@ class Study(Part):
         students: nets that are trained.
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train; the condense level is the unit of inference.
-        condensers: names or tables; ``label`` tells two entries of one method apart.
+        condensers: names or tables; ``label`` tells two entries of one method apart, ``shards`` cuts a construction
+            into so many jobs.
         protocols: names or tables.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         metrics: names and extractors.
@@ -116,9 +117,10 @@ class Study(Part):
         """Raise a UsageError at the first name, field or checkpoint that nobody knows; the data is not read."""
         parse_source(self.data, self.plugins)
         self.measures()
+        self.shards()
         nets = {*self.students, *self.metrics.extractors, *self.teachings()}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
-        for need in (need for method in self.methods().values() for need in method.needs()):
+        for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
             nets |= {need.net} if isinstance(need, Teacher) else set()
             nets |= {need.extractor} if isinstance(need, Features) else set()
         for net in sorted(nets - {"teacher"}):
@@ -127,6 +129,15 @@ class Study(Part):
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""
         return self._labelled("condenser", self.condensers)
+
+    def shards(self) -> dict[str, int]:
+        """In how many jobs a construction is cut, by label, where it is."""
+        tables = {str(e.get("label", e.get("name"))): e for e in self.condensers if isinstance(e, dict)}
+        found = {label: table["shards"] for label, table in tables.items() if "shards" in table}
+        for label, shards in found.items():
+            if type(shards) is not int or shards < 1:
+                raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
+        return found
 
     def recipes(self) -> dict[str, TrainProtocol]:
         """Protocols by label."""
@@ -146,6 +157,8 @@ class Study(Part):
         for entry in entries:
             fields = {"name": entry} if isinstance(entry, str) else dict(entry)
             label = str(fields.pop("label", fields.get("name")))
+            if kind == "condenser":
+                fields.pop("shards", None)  # how it is made, not what
             if label in found:
                 raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
             if label in ("full", ""):
@@ -155,6 +168,21 @@ class Study(Part):
             if len(same) > 1:
                 raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
         return found
+
+
+def _at_some_size(method: Condenser) -> Condenser:
+    """The method at the largest resolution up to 64 px that it takes; the data's own is not known yet.
+
+    Raises:
+        UsageError: it takes none.
+    """
+    refused: UsageError | None = None
+    for size in range(64, 0, -1):
+        try:
+            return method.at(size)
+        except UsageError as error:
+            refused = refused or error
+    raise refused or UsageError(f"{method.name} takes no resolution")
 
 
 def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:

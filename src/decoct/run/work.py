@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Features, Inputs, Measured, Metric, Teacher
-from decoct.core.record import CELL, Provenance, read_json, write_json
+from decoct.core.kinds import Measured, Metric
+from decoct.core.record import read_json, write_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset
 from decoct.engine.teachers import Teach, restore, teach
@@ -21,7 +19,6 @@ from decoct.nets.features import logits, penultimate
 from decoct.nets.layout import laid_out
 from decoct.nets.renormalise import Normalisation, bare
 from decoct.run.cell import Cell
-from decoct.run.pictures import grid
 
 WEIGHTS, TEACHER, FACTS, RESULT, CORRECT, READINGS = (
     "weights.safetensors",
@@ -82,100 +79,6 @@ def load_features(folder: Path, split: str, normalise: str = "none") -> NDArray[
     if normalise == "unit":
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features
-
-
-def make_condensed(cell: Cell) -> None:
-    """Run a condenser on what it needs; keep the set, its provenance, its size in bytes and its picture."""
-    job, data = cell.job, cell.data
-    method = parse("condenser", job.config, job.plugins)
-    teachers, features = {}, {}
-    for need in method.needs():
-        if isinstance(need, Teacher):
-            key = job.role("teacher")[zoo.resolve(need.net, data.size)]
-            teachers[need.net] = load_teacher(cell.input("teacher", key), data, cell.device)
-        elif isinstance(need, Features):
-            key = job.role("features")[zoo.resolve(need.extractor, data.size)]
-            features[need] = load_features(cell.input("features", key), "train", need.normalise)
-    budget = Budget(**job.keyed["budget"])
-    inputs = Inputs(data, budget, job.keyed["seed"] or 0, cell.device, teachers, features, cell.progress)
-    with cell.meter():
-        draft = method(inputs)
-    provenance = Provenance(
-        method=method.name,
-        spec=method.identity(),
-        data=data.name,
-        data_digest=data.digest,
-        budget=str(budget),
-        seed=job.keyed["seed"],
-        inputs=job.inputs,
-        not_counted=supplied(cell),
-        key=job.key,
-    )
-    made = from_draft(draft, data, provenance)
-    if len(made) != (asked := sum(inputs.quotas())):
-        raise DecoctError(f"{method.name} made {len(made)} images where the budget {budget} gives {asked}")
-    keep(cell.folder, made, data, draft)
-
-
-def supplied(cell: Cell) -> tuple[str, ...]:
-    """Nets behind a set's teachers and features whose weights the user brought, so that their cost is not known."""
-    keys = cell.job.role("teacher")
-    for features in cell.job.role("features").values():
-        needed: dict[str, str] = read_json(cell.input("features", features) / CELL)["inputs"]
-        keys |= {role.removeprefix("teacher:"): key for role, key in needed.items()}
-    return tuple(net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"])
-
-
-def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
-    """The draft as a set.
-
-    Raises:
-        DecoctError: neither indices nor images with labels, picks outside of the train split, or images of another
-            shape than the data's.
-    """
-    picks, images = draft.indices, draft.images
-    if picks is None and (images is None or draft.labels is None):
-        raise DecoctError(f"{provenance.method} returned neither indices nor images with labels")
-    if picks is not None and ((picks < 0) | (picks >= len(data.train))).any():
-        raise DecoctError(f"{provenance.method} picked images that the train split does not have")
-    if picks is None and images is not None and images.shape[1:] != data.shape:
-        raise DecoctError(f"{provenance.method} made images of shape {images.shape[1:]}; the data's are {data.shape}")
-    labels = data.train.labels[picks] if picks is not None else draft.labels
-    return Condensed(
-        labels=np.asarray(labels, dtype=np.int64),
-        class_names=data.class_names,
-        provenance=provenance,
-        indices=picks,
-        images=None if picks is not None else images,
-        soft_labels=draft.soft_labels,
-        weights=draft.weights,
-        mosaic=draft.mosaic,
-    )
-
-
-def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> None:
-    """Write a set into a cell, with its facts, its picks and its pictures."""
-    condensed.save(folder)
-    if condensed.member:
-        condensed.write_picks(folder / "picks.csv", data.train.files)
-    whole = condensed.materialise(data.train.images)
-    facts = {
-        "images": len(condensed),
-        "image_bytes": whole.image_bytes(),
-        "label_bytes": label_bytes(condensed),
-        "steps": draft.steps,
-        "notes": dict(draft.notes),
-    }
-    write_json(folder / FACTS, facts)
-    grid(whole.pixels(), whole.labels, len(data.class_names)).save(folder / "preview.png")
-    if draft.initial is not None:
-        grid(draft.initial, whole.labels, len(data.class_names)).save(folder / "initial.png")
-
-
-def label_bytes(condensed: Condensed) -> int:
-    """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels."""
-    hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
-    return hard + (0 if condensed.soft_labels is None else condensed.soft_labels.nbytes)
 
 
 def make_readings(cell: Cell) -> None:

@@ -95,6 +95,16 @@ def test_all_images_are_candidates_where_fewer_would_not_fill_the_set(toy):
     assert (RDED(candidates=5)(box.inputs(30)).images == RDED(candidates=300)(box.inputs(30)).images).all()
 
 
+def test_classes_with_fewer_images_than_candidates_give_all_and_are_told(toy):
+    box = toy()
+    small = box.data.train.labels == 2
+    box.data.train.labels[np.flatnonzero(small)[10:]] = 1
+    draft = RDED(candidates=20, crops=2)(box.inputs(4))
+    assert draft.notes == {"classes_short_of_candidates": pytest.approx(1 / 3)}
+    assert np.abs(draft.images[8:] - brute_force(box, 2, 4, 1, 10, 2, root=0).numpy()).max() <= 0.51
+    assert RDED(candidates=10)(box.inputs(4)).notes == {"classes_short_of_candidates": 0}
+
+
 def test_too_few_images_for_the_crops_is_an_error_that_says_what_to_lower(toy):
     with pytest.raises(DecoctError, match=r"class 'a' has 40 images.*44 crops: lower --ipc or factor"):
         RDED(factor=2)(toy().inputs(11))

@@ -1,0 +1,96 @@
+"""Statistics of every batch norm's and convolution's input over the train split, and over each of its classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress, silent
+from decoct.data.dataset import Split
+from decoct.engine.moments import Moments, Sums, flatten, layers, on_inputs, running, unflatten
+from decoct.engine.pixels import Pixels
+from decoct.nets.layout import as_input
+
+FILE = "statistics.safetensors"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of layer inputs, by layer in order of registration.
+
+    Attributes:
+        whole: over the train split, [C] and, at convolutions, [P].
+        by_class: over each class, [classes, C] and [classes, P].
+    """
+
+    whole: Mapping[str, Moments]
+    by_class: Mapping[str, Moments]
+
+    def targets(self, net: nn.Module) -> dict[str, Moments]:
+        """What a batch is to match: a batch norm's own running statistics, and those of the convolutions' inputs."""
+        own = running(net) if any(not convolution for convolution in layers(net).values()) else {}
+        return {name: own.get(name) or self.whole[name] for name in layers(net)}
+
+    def save(self, folder: Path) -> None:
+        """Write one safetensors file."""
+        parts = {"whole": self.whole, "class": self.by_class}
+        tensors = {f"{kind}/{k}": v.contiguous() for kind, part in parts.items() for k, v in flatten(part).items()}
+        save_file(tensors, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> "Statistics":
+        """Read what ``save`` wrote.
+
+        Raises:
+            DecoctError: missing or damaged.
+        """
+        try:
+            tensors = load_file(folder / FILE, device)
+            kinds: dict[str, dict[str, torch.Tensor]] = {"whole": {}, "class": {}}
+            for name, value in tensors.items():
+                kind, _, rest = name.partition("/")
+                kinds[kind][rest] = value
+            return cls(unflatten(kinds["whole"]), unflatten(kinds["class"]))
+        except (SafetensorError, OSError, KeyError, TypeError) as error:
+            raise DecoctError(f"the statistics in {folder} are damaged: {error}; remove that folder") from error
+
+
+@torch.inference_mode()
+def collect(
+    net: nn.Module,
+    split: Split,
+    classes: Sequence[str],
+    pixels: Pixels,
+    *,
+    batch: int = 100,
+    progress: Progress = silent,
+) -> Statistics:
+    """One pass over a split, batch by batch: memory is that of one batch.
+
+    Patch statistics are taken at convolutions, where images are resized up to whole tiles first.
+
+    Args:
+        net: in eval mode on the device of ``pixels``.
+        split: the train split.
+        classes: their names.
+        pixels: the data's scale.
+        batch: images in one forward pass.
+        progress: called with (images, of all).
+    """
+    convolution, sums = layers(net), Sums(len(classes))
+    for at in range(0, len(split), batch):
+        labels = torch.tensor(split.labels[at : at + batch])
+
+        def see(name: str, x: torch.Tensor, labels: torch.Tensor = labels) -> None:
+            sums.add(name, x, labels, convolution[name])
+
+        with on_inputs(net, convolution, see):
+            net(as_input(pixels.normalise(pixels.load(np.array(split.images[at : at + batch]))), net))
+        progress(min(at + batch, len(split)), len(split))
+    return Statistics(sums.moments(by_class=False), sums.moments(by_class=True))

@@ -1,0 +1,189 @@
+"""What decoupled methods share, on the smallest method there can be."""
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from decoct.core.budget import Budget
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Inputs, Teacher
+from decoct.engine.blocks import Block, in_order
+from decoct.engine.invert import Views
+from decoct.engine.recovery import FromPatches, Preset, Recovery, same_classes, teachers
+
+
+class Plain(Recovery):
+    """SRe2L by another name."""
+
+    presets: ClassVar[dict[str, Preset]] = {
+        "imagenet1k": {"lr": 0.25, "iterations": 9, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
+        "small": {"lr": 0.5, "iterations": 6, "r": 0.02, "jitter": 4, "scale": (0.5, 1.0), "block": 10},
+    }
+
+
+class Turns(Plain):
+    """One net an iteration."""
+
+    in_turn: ClassVar[bool] = True
+
+
+class Whole(Plain):
+    """Class after class."""
+
+    def blocks(self, classes: Any, ipc: int) -> list[Block]:
+        """In order."""
+        return in_order(classes, ipc, self.block or 1)
+
+
+def net(classes: int = 3, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    head = (nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, classes))
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), *head).eval()
+
+
+def inputs(ipc: int = 2, classes: int = 3, size: int = 8, nets: Any = None, **rest: Any) -> Inputs:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(classes), 10)
+    images = rng.integers(0, 256, (len(labels), 1, size, size), dtype=np.uint8)
+    data = SimpleNamespace(
+        train=SimpleNamespace(images=images, labels=labels),
+        class_names=tuple("abcdefghij"[:classes]),
+        mean=(0.5,),
+        std=(0.25,),
+        flip=False,
+        shape=(1, size, size),
+        size=size,
+    )
+    return Inputs(data=data, budget=Budget(ipc=ipc), teachers=nets or {"teacher": net(classes)}, **rest)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Every call of ``Views.draw``: how many blocks ran side by side, and the views."""
+    calls: list[tuple[int, Views, dict[str, Any]]] = []
+    draw = Views.draw.__func__
+
+    def spy(cls, generators, iterations, size, **rest):
+        calls.append((len(generators), draw(cls, generators, iterations, size, **rest), rest))
+        return calls[-1][1]
+
+    monkeypatch.setattr(Views, "draw", classmethod(spy))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "jitter"), [(8, "small", 1), (28, "small", 4), (64, "small", 4), (65, "imagenet1k", 32)]
+)
+def test_the_preset_of_a_resolution_fills_in_what_is_none(size, name, jitter):
+    spec = Plain(r=3.0).at(size)
+    assert (spec.preset, spec.jitter, spec.r, spec.nets) == (name, jitter, 3.0, ("teacher",))
+    assert spec.lr == Plain.presets[name]["lr"] and spec.at(size) == spec
+
+
+def test_a_named_preset_goes_before_that_of_the_resolution_and_a_wrong_one_gets_the_nearest():
+    assert Plain(preset="small").at(224).block == 10
+    with pytest.raises(UsageError, match=r"test_recovery has no preset 'smal'\. Did you mean 'small'"):
+        Plain(preset="smal").at(8)
+    with pytest.raises(UsageError, match="Known: imagenet1k, small"):
+        Plain(preset="x").at(8)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"lr": 0}, {"iterations": 0}, {"r": -1}, {"jitter": -1}, {"nets": ()}, {"block": 0}, {"scale": (0, 1)}]
+)
+def test_fields_that_cannot_be_meant_are_refused(fields):
+    with pytest.raises(ValidationError):
+        Plain(**fields)
+
+
+def test_every_net_is_needed_once():
+    assert teachers("a", "b", "a") == (Teacher(net="a"), Teacher(net="b"))
+    assert Plain().needs() == (Teacher(),) and Plain(nets=("a", "a")).needs() == (Teacher(net="a"),)
+    assert FromPatches(nets=("a",)).needs() == (Teacher(net="a"), Teacher())
+
+
+@pytest.mark.parametrize(
+    ("block", "batch", "runs"),
+    [
+        (10, 100, [2]),  # both images of the three classes side by side
+        (10, 3, [1, 1]),  # one image a class at a time
+        (10, 1, [1, 1]),  # a block is never cut
+        (2, 4, [2, 2]),  # two classes a block, two blocks a run; then the last class
+        (1, 100, [2, 2, 2]),  # blocks of different classes do not mix
+    ],
+)
+def test_a_block_is_matched_together_and_a_batch_runs_together(block, batch, runs, drawn):
+    draft = Plain(block=block, batch=batch)(inputs(2))
+    assert [groups for groups, *_ in drawn] == runs
+    assert draft.steps == 6 * len(runs)
+
+
+def test_blocks_share_a_view_and_the_size_of_a_batch_changes_none(drawn):
+    Plain(batch=100)(inputs(2))
+    Plain(batch=3)(inputs(2))
+    (_, both, _), (_, first, _), (_, second, _) = drawn
+    for name in ("boxes", "mirrored", "rolls"):
+        one, two = getattr(first, name), getattr(second, name)
+        assert torch.equal(getattr(both, name), torch.cat([one, two], 1))
+    assert not both.mirrored.any() and both.rolls.max() == 1
+
+
+def test_the_classes_of_a_block_belong_together():
+    assert Plain(block=4).together(5) == 4
+    whole = Whole(block=4)
+    assert [whole.together(ipc) for ipc in (1, 2, 3, 4, 9)] == [4, 2, 1, 1, 1]
+
+
+def test_notes_are_of_the_images_as_they_are_stored():
+    given = inputs(3)
+    draft = Plain(iterations=100)(given)
+    x = (torch.from_numpy(draft.images).float() / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        right = (given.teachers["teacher"](x).argmax(1).numpy() == draft.labels).mean()
+    assert draft.notes["teacher_agreement"] == pytest.approx(right)
+    ends = {f"{name}_{end}" for name in ("ce", "bn_loss") for end in ("first", "last")}
+    assert draft.notes.keys() == {"teacher_agreement"} | ends
+
+
+def test_nets_in_turn_are_on_record_together():
+    nets = {"a": net(seed=0), "b": net(seed=1)}
+    still: dict[str, Any] = {"iterations": 2, "lr": 1e-9, "scale": (1, 1), "jitter": 0}
+    at_once = {name: Plain(nets=(name,), **still)(inputs(nets=nets)) for name in nets}
+    turns = Turns(nets=("a", "b"), **still)(inputs(nets=nets))
+    expected = (at_once["a"].notes["bn_loss_first"] + at_once["b"].notes["bn_loss_last"]) / 2
+    assert turns.notes["bn_loss_first"] == pytest.approx(expected, rel=1e-4)
+    assert turns.notes["bn_loss_last"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_nets_that_judge_at_once_add_up():
+    nets = {"a": net(seed=0), "b": net(seed=1)}
+    still = {"iterations": 1, "scale": (1, 1), "jitter": 0}
+    alone = [Plain(nets=(name,), **still)(inputs(nets=nets)).notes["ce_first"] for name in nets]
+    assert Plain(nets=("a", "b"), **still)(inputs(nets=nets)).notes["ce_first"] == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_progress_counts_every_iteration_of_every_run():
+    calls: list[tuple[int, int]] = []
+    Plain(iterations=20, batch=3)(inputs(2, progress=lambda *a: calls.append(a)))
+    assert calls == [(10, 40), (20, 40), (30, 40), (40, 40)]
+
+
+def test_nets_of_other_classes_are_named():
+    with pytest.raises(DecoctError, match=r"the data have 3 classes, but of the nets' outputs b has 4, c has 2: take"):
+        same_classes(inputs(nets={"a": net(), "b": net(4), "c": net(2)}))
+    same_classes(inputs(nets={"a": net()}))
+
+
+def test_nets_are_left_as_they_were_found():
+    given = inputs()
+    judge = given.teachers["teacher"].train()
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    Plain()(given)
+    assert judge.training and all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in judge.parameters())
+    assert not any(module._forward_pre_hooks for module in judge.modules())
