@@ -32,6 +32,12 @@ class Turns(Plain):
     in_turn: ClassVar[bool] = True
 
 
+class Hollow(Plain):
+    """A penalty by name alone."""
+
+    penalty: ClassVar[str | None] = "sparsity"
+
+
 class Whole(Plain):
     """Class after class."""
 
@@ -187,3 +193,8 @@ def test_nets_are_left_as_they_were_found():
     assert judge.training and all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in judge.parameters())
     assert not any(module._forward_pre_hooks for module in judge.modules())
+
+
+def test_a_penalty_that_nobody_defines_is_an_error_that_says_what_to_define():
+    with pytest.raises(DecoctError, match="has the penalty 'sparsity' and does not say what it is: define extra"):
+        Hollow()(inputs())

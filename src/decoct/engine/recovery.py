@@ -102,7 +102,7 @@ class Recovery(Condenser):
 
     def extra(self, work: Work, seen: Tensor) -> Tensor:
         """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
-        raise NotImplementedError
+        raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
 
     def optimise(self, work: Work, images: Tensor) -> Tensor:
         """From where the images start, [G, B, C, S, S], to where they end: one stage of all iterations."""
