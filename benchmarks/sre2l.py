@@ -20,7 +20,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.kinds import Inputs
 from decoct.core.record import cell_dir, read_json
 from decoct.data.dataset import Dataset, default_store, load_data
-from decoct.engine.invert import frozen
+from decoct.engine.frozen import frozen
 from decoct.run.executors import keep_memory
 from decoct.run.work import FACTS, load_teacher
 from yardstick import ratio, table

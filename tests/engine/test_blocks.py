@@ -82,10 +82,13 @@ def test_in_order_is_sorted_and_never_cuts_two_classes_in_one_block(classes, ipc
     lengths=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 1)), min_size=1, max_size=20),
     images=st.integers(1, 12),
 )
-def test_side_by_side_keeps_order_length_key_and_room(lengths, images):
+def test_side_by_side_keeps_length_key_and_room(lengths, images):
     blocks = [Block((key,) * length, tuple(range(i, i + length))) for i, (length, key) in enumerate(lengths)]
     runs = list(side_by_side(blocks, images, lambda block: block.classes[0]))
-    assert [block for run in runs for block in run] == blocks
+    flat = [block for run in runs for block in run]
+    assert sorted(flat, key=lambda block: block.ids) == blocks
+    for kind in {(len(block), block.classes) for block in blocks}:  # those alike stay in order
+        assert [b for b in flat if (len(b), b.classes) == kind] == [b for b in blocks if (len(b), b.classes) == kind]
     for run in runs:
         assert len({(len(block), block.classes[0]) for block in run}) == 1
         assert len(run) == 1 or sum(map(len, run)) <= images

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from decoct.core.errors import DecoctError
 from decoct.engine.alignment import Alignment
-from decoct.engine.invert import EVERY, Resume, Views, cosine, curriculum, frozen, recover
+from decoct.engine.invert import EVERY, Resume, Views, cosine, curriculum, recover
 from decoct.engine.moments import running
 
 
@@ -426,14 +426,3 @@ def test_a_gradient_that_is_not_finite_is_not_kept():
             **{"lr": 0.1, "iterations": 50, "low": -EDGE, "high": EDGE, "resume": memory},
         )
     assert int(memory.kept["done"]) == 10
-
-
-def test_a_teacher_is_left_as_it_was_found():
-    net = three_layers().train()
-    net[0].weight.requires_grad_(False)
-    net[1].eval()
-    with frozen(net) as teacher:
-        assert not any(m.training for m in teacher.modules())
-        assert not any(p.requires_grad for p in teacher.parameters())
-    assert net.training and net[0].training and not net[1].training
-    assert [p.requires_grad for p in net.parameters()] == [False] + [True] * (len(list(net.parameters())) - 1)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, nn
@@ -18,9 +17,9 @@ from decoct.engine.moments import (
     layers,
     on_inputs,
     running,
-    tiles,
     unflatten,
 )
+from decoct.engine.tiles import tiles
 
 
 def normal(*shape, seed=0, dtype=torch.float32):
@@ -68,16 +67,6 @@ def test_the_gradient_of_moments_against_finite_differences():
 # Patches
 
 
-def test_tiles_of_an_image_by_hand():
-    """A checkerboard of four tiles, row-major, each constant in each channel."""
-    of_channels = torch.tensor([[[0.0, 1], [2, 3]], [[10, 20], [30, 40]]])
-    x = of_channels.repeat_interleave(16, 1).repeat_interleave(16, 2)[None]
-    found = tiles(x)
-    assert found.shape == (1, 4, 2, 256)
-    assert found[0, :, 0].unique(dim=1).flatten().tolist() == [0, 1, 2, 3]
-    assert found[0, :, 1].unique(dim=1).flatten().tolist() == [10, 20, 30, 40]
-
-
 def test_patch_statistics_by_hand():
     """Per tile position the channels are 0 and 10, 1 and 20, …: the mean is midway, the deviation half the distance.
 
@@ -94,33 +83,6 @@ def test_patch_statistics_by_hand():
         patch_variance=torch.tensor([[25, 9.5**2, 14**2, 18.5**2], [1, 1, 1, 1]]),
     )
     torch.testing.assert_close(found.parts(), expected.parts())
-
-
-@given(
-    groups=st.integers(1, 2),
-    b=st.integers(1, 2),
-    channels=st.integers(1, 3),
-    height=st.integers(1, 40),
-    width=st.integers(1, 40),
-)
-@settings(max_examples=25, deadline=None)
-def test_patch_statistics_are_those_of_a_loop_over_tiles(groups, b, channels, height, width):
-    x = normal(groups * b, channels, height, width, seed=height * 41 + width)
-    found = group_moments(x, groups, torch.zeros(channels), patches=True)
-    rows, columns = -(-height // 16), -(-width // 16)
-    large = F.interpolate(x, (16 * rows, 16 * columns), mode="bilinear").numpy().astype(float)
-    assert found.patch_mean.shape == (groups, rows * columns)
-    for g in range(groups):
-        for position in range(rows * columns):
-            top, left = 16 * (position // columns), 16 * (position % columns)
-            part = large[g * b : g * b + b, :, top : top + 16, left : left + 16]
-            assert found.patch_mean[g, position].item() == pytest.approx(part.mean(), rel=1e-4, abs=1e-5)
-            assert found.patch_variance[g, position].item() == pytest.approx(part.var(), rel=1e-4, abs=1e-5)
-
-
-def test_sides_that_are_multiples_of_16_are_not_resized():
-    x = normal(2, 3, 16, 32)
-    assert torch.equal(tiles(x)[:, 1].flatten(2), x[..., 16:].flatten(2))
 
 
 def test_half_precision_is_summed_in_float32():

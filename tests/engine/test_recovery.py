@@ -14,7 +14,8 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Inputs, Teacher
 from decoct.engine.blocks import Block, in_order
 from decoct.engine.invert import Views
-from decoct.engine.recovery import FromPatches, Preset, Recovery, same_classes, teachers
+from decoct.engine.presets import Preset
+from decoct.engine.recovery import FromPatches, Recovery, same_classes, teachers
 
 
 class Plain(Recovery):
@@ -100,7 +101,7 @@ def test_a_named_preset_goes_before_that_of_the_resolution_and_a_wrong_one_gets_
 
 
 @pytest.mark.parametrize(
-    "fields", [{"lr": 0}, {"iterations": 0}, {"r": -1}, {"jitter": -1}, {"nets": ()}, {"block": 0}, {"scale": (0, 1)}]
+    "fields", [{"lr": 0}, {"iterations": -1}, {"r": -1}, {"jitter": -1}, {"nets": ()}, {"block": 0}, {"scale": (0, 1)}]
 )
 def test_fields_that_cannot_be_meant_are_refused(fields):
     with pytest.raises(ValidationError):

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from decoct.core.errors import DecoctError
-from decoct.nets.features import classifier, logits, penultimate
+from decoct.core.errors import DecoctError, UsageError
+from decoct.nets import zoo
+from decoct.nets.features import classifier, entering, logits, penultimate
 
 MEAN, STD = (0.2, 0.5, 0.7), (0.1, 0.3, 0.6)
 
@@ -94,3 +95,21 @@ def test_nets_without_a_linear_classifier_are_refused(net, images):
 def test_no_images_is_a_clear_error(net, images):
     with pytest.raises(DecoctError, match="no images"):
         logits(net, images[:0], MEAN, STD)
+
+
+def test_what_goes_into_a_child_and_what_follows_is_not_run():
+    torch.manual_seed(0)
+    net, ran = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)), []
+    net[-1].register_forward_hook(lambda *_: ran.append(1))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(entering(net, x, -1), net[:3](x)) and torch.equal(entering(net, x, -3), net[:1](x))
+    assert not ran and not any(module._forward_pre_hooks for module in net)
+    with pytest.raises(UsageError, match=r"Sequential has 4 children, none at layer -5: raise layer"):
+        entering(net, x, -5)
+
+
+def test_at_child_minus_4_a_resnet_gives_what_layer2_gives():
+    net, x, seen = zoo.build("resnet18_in", 3, 5, 64, 0).eval(), torch.randn(2, 3, 64, 64), []
+    net.layer2.register_forward_hook(lambda m, a, out: seen.append(out))
+    with torch.no_grad():
+        assert torch.equal(entering(net, x, -4), seen[0])

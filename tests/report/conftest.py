@@ -48,6 +48,8 @@ class Builder:
     same_steps: float | None = None  # accuracy of the full data after as many steps as the sets of each budget
     teachers: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(LABELLED))
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # of protocols, where a name is not enough
+    controls: dict[str, str] = field(default_factory=dict)  # by label
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)  # more of a method in run.json, by label
     twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -212,6 +214,8 @@ class Builder:
                 "stochastic": s,
                 "summary": f"What {label} does.",
                 "config": {"name": label, "factor": 1},
+                **({"control": self.controls[label]} if label in self.controls else {}),
+                **self.said.get(label, {}),
             }
             for label, (family, s) in self.methods.items()
         }

@@ -107,6 +107,8 @@ def test_names_and_messages_are_shown_as_text(builder, evil):
     builder.name, builder.class_names, builder.students = evil, (evil, "b"), (evil,)
     builder.holes = lambda labels: labels.get("method") == evil and labels.get("condense_replicate") == 1
     builder.failures = {evil: f"failed on {evil}"}
+    builder.controls = {evil: "random", "random": evil}
+    builder.said = {evil: {"about": f"On ``{evil}``.\n\n{evil}", "paper": {"preset": evil, evil: evil}}}
     _, page = written(builder)
     benign = {
         "html",
@@ -140,10 +142,12 @@ def test_names_and_messages_are_shown_as_text(builder, evil):
         "dl",
         "dt",
     }
-    assert {e for e, _ in page.elements} <= benign | {"dd", "footer", "i"}
+    assert {e for e, _ in page.elements} <= benign | {"dd", "footer", "i", "code"}
     assert not any(name.startswith("on") or a.get("src") == "x" for _, a in page.elements for name in a)
     assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 2
     assert f"failed on {evil}" in page.text
+    assert f"On {evil}." in page.text and f"in the paper's preset, {evil}" in page.text
+    assert f"{evil} over random" in page.text and f"random over {evil}" in page.text
     for figure in page.figures:
         names = [trace["name"] for trace in figure["data"]]
         assert not any(re.search(r"<(?!/?b>|br>)", name) for name in names)
@@ -210,6 +214,32 @@ def test_every_student_has_its_table_and_a_place_in_the_comparison(builder):
     assert "test accuracy of net_a" in shown and "test accuracy of net_b" in shown
     assert "Over 6 combinations of protocol and budget, " in " ".join(shown.split())
     assert len(summary.to_json()["across_students"]) == 6
+
+
+def test_every_method_stands_beside_its_control(builder):
+    builder.methods["start"], builder.truth["start"] = ("control", True), 0.1
+    builder.controls = {"sre2l": "start", "rded": "random"}
+    builder.holes = lambda labels: labels["kind"] == "train" and labels["protocol"] == "multi_teacher"
+    summary, page = written(builder)
+    ids = [a.get("id") for e, a in page.elements if e == "section"]
+    assert ids[ids.index("differences") + 1] == "controls"
+    about = page.text[page.text.index("Against their controls") : page.text.index("Method minus control")]
+    assert "over 12 comparisons: 8 better, 4 without a shared replicate; after Holm over all of them 8 better" in about
+    assert "sre2l over start" in about and "rded over random" in about
+    assert about.count("▲ better") == 2 * 2 * 2  # methods × protocols × budgets
+    assert "erm, convnet3_w32, IPC 1: sre2l is better than start: +" in about
+    assert "multi_teacher, convnet3_w32, IPC 10: sre2l and start share no replicate" in about
+    assert "5 methods and 1 control, " in page.text
+    shown = " ".join(printed(summary).split())
+    assert "Against their controls, over 12 comparisons" in shown
+    assert shown.count("rded is better than its control, random, in 4 of 6 settings") == 1
+
+
+def test_a_control_alone_is_said_once(builder):
+    builder.controls = {"rded": "random"}
+    summary, page = written(builder)
+    said = "rded is better than its control, random, in 6 of 6 settings"
+    assert page.text.count(said) == " ".join(printed(summary).split()).count(said) == 1
 
 
 def test_robust_scores_say_what_their_intervals_rest_on(builder):

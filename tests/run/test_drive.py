@@ -46,6 +46,21 @@ class Fragile(Executor):
             future.set_exception(error)
 
 
+def test_shards_of_a_set_that_is_there_are_not_missing(tmp_path):
+    store = Store(tmp_path)
+    shard, other = (Job(kind="shard", keyed={"n": n}, config={}, data="") for n in (0, 1))
+    made, waits = (
+        Job(kind="condense", keyed={"n": n}, inputs={"shard:0": part.key}, config={}, data="")
+        for n, part in enumerate((shard, other))
+    )
+    driver = Driver(store, lambda _: Inline())
+    assert set(driver.missing([shard, other, made, waits])) == {job.key for job in (shard, other, made, waits)}
+    cell = store.path(made.kind, made.key)
+    cell.mkdir(parents=True)
+    (cell / CELL).write_text("{}")
+    assert set(driver.missing([shard, other, made, waits])) == {other.key, waits.key}
+
+
 def node(number: int, inputs: list[str]) -> Job:
     return Job(
         kind="train", keyed={"n": number}, inputs={str(i): key for i, key in enumerate(inputs)}, config={}, data=""

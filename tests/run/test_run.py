@@ -481,3 +481,112 @@ def test_a_study_whose_sets_are_cut_into_shards_gives_the_sets_of_one_that_is_no
         assert len(own) == (4 if method == "rded" else 1)
         assert row["seconds"] == pytest.approx(sum(own))
     assert run(cut, out) == {} and run(tiny.model_copy(update={"condensers": ("random",)}), out) == {}
+
+
+WORDY = '''
+    """Methods that say much of themselves."""
+
+    from decoct.core.kinds import Condenser, Draft
+    from decoct.engine.presets import WithPresets
+
+
+    class Wordy(Condenser):
+        """Says <b>much</b>.
+
+        First ``x``,
+        then more.
+
+        Attributes:
+            x: a number.
+
+            y: another.
+
+        Presets: none.
+        """
+
+        family = "distillation"
+        x: int = 1
+
+
+    class Own(WithPresets):
+        """Has presets, and no paper's."""
+
+        name = "own"
+        family = "distillation"
+        presets = {"small": {"x": 3}}
+        x: int | None = None
+'''
+
+
+@pytest.fixture
+def methods(tmp_path, digits):
+    """What the manifest of a study without jobs says of its methods."""
+    (tmp_path / "wordy.py").write_text(textwrap.dedent(WORDY).lstrip(), "utf-8")
+
+    def written(*condensers):
+        table = {"name": "t", "condensers": list(condensers), "protocols": ["erm"]}
+        study = Study.from_dict(table | {"plugins": [str(tmp_path / "wordy.py")]})
+        run_module._write(tmp_path, study, digits, [], {})
+        return manifest(tmp_path)["methods"]
+
+    return written
+
+
+def test_a_control_is_a_family_of_its_own_unless_it_is_a_coreset_or_has_one_itself(methods):
+    found = methods(
+        {"name": "fadrm", "control": "crops"},
+        {"name": "rded", "label": "crops", "candidates": 10, "crops": 1},
+        {"name": "cim", "control": "rded"},
+        {"name": "rded", "control": "random"},
+        "random",
+        "sre2l",
+    )
+    assert {label: (method["family"], method.get("control")) for label, method in found.items()} == {
+        "fadrm": ("distillation", "crops"),
+        "crops": ("control", None),
+        "cim": ("distillation", "rded"),
+        "rded": ("distillation", "random"),
+        "random": ("coreset", None),
+        "sre2l": ("distillation", None),
+    }
+
+
+def test_a_control_moves_no_key(study_of, digits):
+    start = {"name": "rded", "label": "start", "crops": 1}
+    plain = run_module.plan(study_of("rded", start), digits)
+    assert [job.key for job in run_module.plan(study_of({"name": "rded", "control": "start"}, start), digits)] == [
+        job.key for job in plain
+    ]
+
+
+def test_the_report_of_a_run_compares_a_method_with_its_control(study_of, tmp_path):
+    assert run(study_of("random", {"name": "good", "control": "random"}, replicates=2), tmp_path) == {}
+    (found,) = write_report(tmp_path).controls
+    rows = {(row["method"], row["condense_replicate"]): row["accuracy"] for row in table(tmp_path / "results.parquet")}
+    expected = [rows["good", c] - rows["random", c] for c in range(2)]
+    assert (found.method, found.control, found.comparison.n) == ("good", "random", 2)
+    assert found.comparison.mean == pytest.approx(np.mean(expected))
+
+
+def test_the_manifest_says_the_numbers_that_were_used_and_those_of_the_paper(methods):
+    found = methods({"name": "edc", "preset": "small_cpu", "iterations": 7}, "sre2l", "own", "random")
+    edc = found["edc"]
+    assert {key: edc["config"][key] for key in ("name", "preset", "iterations", "r", "factor", "nets")} == {
+        **{"name": "edc", "preset": "small_cpu", "iterations": 7, "r": 0.01, "factor": 1},
+        "nets": ["convnet3_bn", "resnet10t", "test_resnet"],
+    }
+    assert {key: edc["paper"][key] for key in ("preset", "iterations", "r", "factor", "share")} == {
+        **{"preset": "imagenet1k", "iterations": 1000, "r": 0.1, "factor": 2, "share": 0.5},
+    }
+    assert (found["sre2l"]["config"]["jitter"], found["sre2l"]["paper"]["jitter"]) == (1, 32)  # digits have 8 px
+    assert found["sre2l"]["paper"]["nets"] == ["teacher"]
+    assert found["own"]["config"] == {"name": "own", "preset": "small", "x": 3}
+    assert "paper" not in found["own"] and "paper" not in found["random"]
+
+
+def test_the_manifest_keeps_the_docstring_but_its_first_line_and_the_attributes(methods):
+    found = methods("wordy", "own", "edc")
+    assert found["wordy"]["summary"] == "Says <b>much</b>."
+    assert found["wordy"]["about"] == "First ``x``,\nthen more.\n\nPresets: none."
+    assert found["own"]["about"] == ""
+    assert "left out.\n\nPresets: ``imagenet1k``, the authors'" in found["edc"]["about"]

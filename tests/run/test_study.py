@@ -11,6 +11,7 @@ from decoct.run.study import Study
 HEAD = 'name = "t"\n'
 BODY = 'condensers = ["random"]\nprotocols = ["erm"]\n'
 SOFT = 'condensers = ["random"]\nprotocols = [{{name = "single_teacher", labels = {}}}]'
+AGAINST = 'condensers = ["random", {{name = "sre2l", control = {}}}]\nprotocols = ["erm"]'
 CUT = 'condensers = [{{name = "rded", shards = {}}}]\nprotocols = ["erm"]'
 
 
@@ -114,6 +115,15 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
         (CUT.format("0"), "shards of 'rded' must be a whole number from 1, not 0"),
         (CUT.format("2.5"), "shards of 'rded' must be a whole number from 1, not 2.5"),
         (CUT.format("true"), "shards of 'rded' must be a whole number from 1, not True"),
+        (AGAINST.format('"randm"'), "unknown label 'randm' as control of 'sre2l'. Did you mean 'random'?"),
+        (AGAINST.format('"full"'), "unknown label 'full' as control of 'sre2l'. Known: random, sre2l."),
+        (AGAINST.format('"sre2l"'), "'sre2l' cannot be its own control"),
+        (AGAINST.format("0"), "control of 'sre2l' must be the label of an entry, not 0"),
+        (AGAINST.format('["random"]'), "control of 'sre2l' must be the label of an entry, not ['random']"),
+        (
+            'condensers = ["cim", {name = "cim", label = "same", control = "cim"}]\nprotocols = ["erm"]',
+            "the condensers 'cim' and 'same' are the same",
+        ),
         (
             'condensers = ["cim", {name = "cim", label = "cut", shards = 2}]\nprotocols = ["erm"]',
             "the condensers 'cim' and 'cut' are the same",
@@ -207,3 +217,20 @@ def test_a_factor_is_refused_where_the_size_is_known_and_not_before(factor):
     """28 px fall into 7 × 7 tiles and 9 px into 3 × 3, though 64 px do not."""
     table = {"name": "t", "condensers": [{"name": "cim", "factor": factor}], "protocols": ["erm"]}
     assert Study.from_dict(table).methods()["cim"].factor == factor
+
+
+def test_controls_are_of_the_study_and_not_of_the_method():
+    entries = [
+        {"name": "edc", "control": "edc_start"},
+        {"name": "edc", "iterations": 0, "label": "edc_start"},
+        {"name": "rded", "label": "mosaic", "control": "random", "shards": 2},
+        "random",
+    ]
+    study = Study.from_dict({"name": "t", "condensers": entries, "protocols": ["erm"]})
+    assert study.controls() == {"edc": "edc_start", "mosaic": "random"}
+    assert study.shards() == {"mosaic": 2}
+    plain = [{"name": "edc"}, {"name": "edc", "iterations": 0, "label": "edc_start"}]
+    plain += [{"name": "rded", "label": "mosaic"}, {"name": "random"}]
+    other = Study.from_dict({"name": "t", "condensers": plain, "protocols": ["erm"]})
+    assert (study.methods(), other.controls()) == (other.methods(), {})
+    assert Study.from_dict(study.model_dump()) == study

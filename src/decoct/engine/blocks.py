@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,12 @@ def in_order(classes: Sequence[int], ipc: int, size: int) -> list[Block]:
 def side_by_side(
     blocks: Sequence[Block], images: int, key: Callable[[Block], Hashable] = lambda block: None
 ) -> Iterator[list[Block]]:
-    """Consecutive blocks of equal length and equal key, as many at a time as have ``images`` images, at least one."""
-    for (length, _), run in groupby(blocks, lambda block: (len(block), key(block))):
-        waiting = list(run)
-        together = max(1, images // length)
+    """Blocks of equal length and equal key, as many at a time as have ``images`` images, at least one."""
+    alike: dict[Hashable, list[Block]] = {}
+    for block in blocks:
+        alike.setdefault((len(block), key(block)), []).append(block)
+    for waiting in alike.values():
+        together = max(1, images // len(waiting[0]))
         yield from (waiting[at : at + together] for at in range(0, len(waiting), together))
 
 

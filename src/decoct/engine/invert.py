@@ -6,12 +6,11 @@ elementwise, so the gradient of the sum of the groups' losses is each group's ow
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
@@ -183,20 +182,6 @@ def _restore(state: dict[str, Tensor], images: Tensor, optimiser: torch.optim.Op
         images.copy_(state["images"])
         trace.copy_(state["trace"])
     return int(state["done"])
-
-
-@contextmanager
-def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
-    """The teacher in eval mode with no gradient to its weights, as it was afterwards."""
-    modes = [(m, m.training) for m in teacher.modules()]
-    grads = [(p, p.requires_grad) for p in teacher.parameters()]
-    try:
-        yield teacher.eval().requires_grad_(False)
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, grad in grads:
-            parameter.requires_grad_(grad)
 
 
 def _check_finite(trace: Tensor, images: Tensor, weights: Mapping[str, float], first: int, iterations: int) -> None:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
-
-TILE = 16  # side of the tiles that patch statistics are taken over
+from decoct.engine.tiles import tile_moments, tiles
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class GroupMoments(torch.autograd.Function):
         for part in x.split(piece):
             centred = part - centre[:, None, None]
             sums.append(centred.sum((2, 3)))
-            squares.append(torch.linalg.vector_norm(centred, dim=(2, 3)).square())
+            squares.append(centred.square_().sum((2, 3)))
         count = x.numel() // (groups * x.shape[1])
         shift = torch.cat(sums).unflatten(0, (groups, -1)).sum(1) / count
         variance = torch.cat(squares).unflatten(0, (groups, -1)).sum(1) / count - shift.square()
@@ -98,16 +96,6 @@ class GroupMoments(torch.autograd.Function):
         return (x * slope).add_(offset), None, None
 
 
-def tiles(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, P, C, 256]: tiles of 16 × 16 pixels, sides resized up to multiples of 16 first."""
-    sides = [-(-side // TILE) * TILE for side in x.shape[2:]]
-    if list(x.shape[2:]) != sides:
-        x = F.interpolate(x, sides, mode="bilinear", align_corners=False)
-    parts = x.unflatten(3, (-1, TILE)).unflatten(2, (-1, TILE))  # B, C, rows, 16, columns, 16
-    found: Tensor = parts.permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(3)
-    return found
-
-
 def group_moments(x: Tensor, groups: int, centre: Tensor, patches: bool) -> Moments:
     """Moments of each group, [G, C] and [G, P], in float32 at least.
 
@@ -121,9 +109,7 @@ def group_moments(x: Tensor, groups: int, centre: Tensor, patches: bool) -> Mome
     mean, variance = GroupMoments.apply(x, groups, centre.to(x.dtype))  # type: ignore[no-untyped-call]
     if not patches:
         return Moments(mean, variance)
-    positions = tiles(x).unflatten(0, (groups, -1)).transpose(1, 2).flatten(2)  # G, P, B·C·256
-    patch_variance, patch_mean = torch.var_mean(positions, 2, correction=0)
-    return Moments(mean, variance, patch_mean, patch_variance)
+    return Moments(mean, variance, *tile_moments(x, groups, centre.to(x.dtype).mean()))
 
 
 @contextmanager

@@ -6,29 +6,27 @@ optimisation is staged. Everything else is here.
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
-from decoct.core.spec import suggest
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Draft, Inputs, Need, Teacher
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block, one_of_each, side_by_side
-from decoct.engine.invert import frozen
+from decoct.engine.frozen import frozen
 from decoct.engine.moments import running
 from decoct.engine.patches import Scale
 from decoct.engine.pixels import Pixels
+from decoct.engine.presets import WithPresets
 from decoct.engine.starts import Crops, Starts, ranked_crops
-from decoct.engine.work import Work
-
-Preset = Mapping[str, Any]
+from decoct.engine.workpiece import Workpiece
 
 
-class Recovery(Condenser):
+class Recovery(WithPresets):
     """Images recovered from the nets that know their classes; relabelling is the protocol's.
 
     Each block of images minimises  Σ_m w_m (CE_m + r · R_m)  over the nets m that judge it at an iteration, by Adam
@@ -37,10 +35,9 @@ class Recovery(Condenser):
     Data that may not be mirrored, such as digits, are not. Computed in float32. Up to 8 px a preset's roll is 1 pixel.
 
     Attributes:
-        preset: named set of the fields that are None; None for the preset of the resolution.
         nets: who judges; ``"teacher"`` is the default teacher.
         lr: rate at the first iteration.
-        iterations: steps on each image.
+        iterations: steps on each image; 0 leaves them where they start, the control of the optimisation.
         r: weight of the statistics.
         jitter: largest roll in pixels.
         scale: share of the area that a crop keeps.
@@ -50,14 +47,12 @@ class Recovery(Condenser):
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
     quick: ClassVar[dict[str, Any]] = {"iterations": 20}
-    presets: ClassVar[dict[str, Preset]] = {}
     in_turn: ClassVar[bool] = False  # one net of the jury an iteration, instead of all at once
     penalty: ClassVar[str | None] = None  # name of a further term of the loss
 
-    preset: str | None = None
     nets: tuple[str, ...] | None = Field(None, min_length=1)
     lr: float | None = Field(None, gt=0)
-    iterations: int | None = Field(None, ge=1)
+    iterations: int | None = Field(None, ge=0)
     r: float | None = Field(None, ge=0)
     jitter: int | None = Field(None, ge=0)
     scale: Scale | None = None
@@ -65,10 +60,6 @@ class Recovery(Condenser):
     batch: int = Field(100, ge=1)
 
     # What a method chooses
-
-    def usual(self, size: int) -> str:
-        """Name of the preset of a resolution."""
-        return "imagenet1k" if size > 64 else "small"
 
     def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
         """How the set is cut: one image a class a block, as SRe2L."""
@@ -91,7 +82,7 @@ class Recovery(Condenser):
         """Who of the jury judges at an iteration, and with which weight: all alike, or one ``in_turn``."""
         return {jury[t % len(jury)]: 1.0} if self.in_turn else dict.fromkeys(jury, 1.0)
 
-    def alignment(self, work: Work, net: str) -> Alignment:
+    def alignment(self, work: Workpiece, net: str) -> Alignment:
         """What is matched at a net: the running statistics of its batch norms."""
         judge = work.judges[net]
         return Alignment(judge, work.groups, running(judge))
@@ -100,11 +91,11 @@ class Recovery(Condenser):
         """Least share of a crop's area at iterations ``t`` [T]; None for ``scale`` throughout."""
         return None
 
-    def extra(self, work: Work, seen: Tensor) -> Tensor:
+    def extra(self, work: Workpiece, seen: Tensor) -> Tensor:
         """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
         raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
 
-    def optimise(self, work: Work, images: Tensor) -> Tensor:
+    def optimise(self, work: Workpiece, images: Tensor) -> Tensor:
         """From where the images start, [G, B, C, S, S], to where they end: one stage of all iterations."""
         assert self.iterations is not None
         return work.stage(images, 0, self.iterations)
@@ -120,19 +111,10 @@ class Recovery(Condenser):
         """The classes of a block: runs never mix them, so shards are bit-equal."""
         return len(set(self.blocks(range(self.block or 1), ipc)[0].classes))
 
-    def at(self, size: int) -> Self:
-        """The same with every None that a preset knows filled in.
-
-        Raises:
-            UsageError: no such preset.
-        """
-        name = self.preset or self.usual(size)
-        if name not in self.presets:
-            raise UsageError(f"{self.name} has no preset '{name}'.{suggest(name, self.presets)}")
-        known = {"preset": name, "nets": ("teacher",), **self.presets[name]}
-        if size <= 8 and known.get("jitter"):
-            known["jitter"] = 1
-        return self.model_copy(update={key: value for key, value in known.items() if getattr(self, key) is None})
+    def known(self, size: int) -> dict[str, Any]:
+        """The preset; up to 8 px its roll is 1 pixel."""
+        known = {"nets": ("teacher",), **super().known(size)}
+        return known | ({"jitter": 1} if size <= 8 and known.get("jitter") else {})
 
     def needs(self) -> tuple[Need, ...]:
         """The nets to invert."""
@@ -163,7 +145,7 @@ class Recovery(Condenser):
             for number, blocks in enumerate(runs):
                 done = inputs.kept.load(f"run-{number}")
                 if done is None:
-                    done = Work(spec, inputs, pixels, source, blocks, number, len(runs)).done()
+                    done = Workpiece(spec, inputs, pixels, source, blocks, number, len(runs)).done()
                     inputs.kept.save(f"run-{number}", done)
                 for block, begun, ended in zip(blocks, done.pop("initial"), done.pop("images"), strict=True):
                     where = [place[c] for c in block.classes], list(block.ids)

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
+from decoct.nets.layout import as_input
 
 Images = Tensor | NDArray[Any]
 
@@ -79,6 +80,37 @@ def classifier(net: nn.Module) -> nn.Linear:
     if not linear:
         raise DecoctError(f"{type(net).__name__} has no linear classifier, so it gives no penultimate features")
     return linear[-1]
+
+
+class _Reached(Exception):  # noqa: N818, no error
+    """The forward pass has come as far as it has to."""
+
+
+def entering(net: nn.Module, images: Tensor, layer: int) -> Tensor:
+    """What goes into a child of the net, counted from the end (−1: the last); with a gradient, on normalised images.
+
+    The rest of the net is not run.
+
+    Raises:
+        UsageError: the net has fewer children.
+    """
+    children = list(net.children())
+    if len(children) < -layer:
+        raise UsageError(f"{type(net).__name__} has {len(children)} children, none at layer {layer}: raise layer")
+    seen: list[Tensor] = []
+
+    def keep(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        seen.append(args[0])
+        raise _Reached
+
+    handle = children[layer].register_forward_pre_hook(keep)
+    try:
+        net(as_input(images, net))
+    except _Reached:
+        pass
+    finally:
+        handle.remove()
+    return seen[0]
 
 
 def _forward(

@@ -2,7 +2,7 @@
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
-from decoct.report.manifest import ALL, FULL
+from decoct.report.manifest import ALL, CONTROL, FULL
 from decoct.report.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.parts import accuracy_cell, method, note, section
 from decoct.report.same_steps import NAME
@@ -29,7 +29,8 @@ def architectures(summary: Summary, marks: dict[str, Mark]) -> Markup:
         "A pair of methods turned round if each is ahead with some student, and kept one sign if one is ahead with "
         "every student, by 95 % paired t intervals that exclude 0, each at its own level. All other pairs are left "
         "open: an order that is not shown is not an equal one. Rank: 1 is the highest mean, averaged over students. "
-        "Spread: highest minus lowest mean over students, in points. Both carry the noise of the means."
+        "Spread: highest minus lowest mean over students, in points. Both carry the noise of the means.",
+        " Controls take no part in the order." if CONTROL in summary.methods.values() else "",
     )
     return section("students", "Across students", tag("p", f"{whole}.") if whole else "", about, *blocks)
 

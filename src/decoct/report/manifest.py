@@ -12,6 +12,7 @@ from decoct.core.record import CELL, Cost, cell_dir, complete, read_json
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
+CONTROL = "control"  # family of a distilled set that shows what a method's work adds, and competes with none
 WEIGHTS = "weights.safetensors"
 SHARD = "shard"  # a part of a set's construction: its cost is the set's
 
@@ -48,7 +49,8 @@ class Manifest:
         name: of the study.
         study: its resolved configuration.
         data: name, digest, class names, counts, shape, flip.
-        methods: by label, in study order: family, stochastic, summary, config.
+        methods: by label, in study order: family, stochastic, summary, config; where the run says so, also about
+            (paragraphs), paper (the fields of its paper's preset) and control (a label).
         jobs: all that was planned.
         messages: of failed jobs, by key.
     """
@@ -87,6 +89,11 @@ class Manifest:
     def margin(self) -> float:
         """Differences in accuracy below this do not matter, as a fraction."""
         return float(self.study.get("margin", 0.01))
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Each method's control, by label, where it has one."""
+        return {label: method["control"] for label, method in self.methods.items() if method.get("control")}
 
     @cached_property
     def protocols(self) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from decoct.report import architectures, evidence, frame, provenance, robust, scorecard, sections, utility
+from decoct.report import architectures, evidence, frame, provenance, robust, scorecard, sections, utility, wording
 from decoct.report.frame import Frame
+from decoct.report.manifest import CONTROL
 from decoct.report.markup import Markup, join, name, tag
 from decoct.report.style import marks
 from decoct.report.summary import Summary, summarise
@@ -43,6 +44,7 @@ def render(tables: Frame, summary: Summary) -> str:
         sections.verdict(summary, drawn),
         sections.accuracy(summary, drawn),
         sections.differences(summary, drawn),
+        sections.against_controls(summary, drawn),
         architectures.architectures(summary, drawn),
         scorecard.scorecard(summary, drawn),
         evidence.cost(tables, summary, drawn),
@@ -67,8 +69,10 @@ def render(tables: Frame, summary: Summary) -> str:
 
 
 def _header(tables: Frame, summary: Summary) -> Markup:
-    data, methods = tables.manifest.data, len(summary.methods)
-    said = f"{methods} method" if methods == 1 else f"{methods} methods"
+    data, families = tables.manifest.data, list(summary.methods.values())
+    beside = families.count(CONTROL)
+    said = wording.count(len(families) - beside, "method")
+    said += f" and {wording.count(beside, 'control')}" if beside else ""
     about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
     return join(
         [

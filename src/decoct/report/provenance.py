@@ -1,6 +1,7 @@
 """The last part of the page: recipes, methods, the study as it was run, and how to run it again."""
 
 import json
+import re
 from typing import Any
 
 from decoct.report import same_steps, wording
@@ -40,10 +41,11 @@ def recipes(frame: Frame, summary: Summary) -> Markup:
 
 def methods(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     """Every method with its family and hyper-parameters."""
-    body = []
+    body, details = [], []
     for label, about in frame.manifest.methods.items():
         fields = {k: v for k, v in about["config"].items() if k != "name"}
         config = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items() if value is not None)
+        details.append(_construction(method(summary, marks, label), about))
         draws = "a new set each replicate" if about["stochastic"] else "deterministic, one set"
         body.append(
             cells(
@@ -55,7 +57,13 @@ def methods(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
             )
         )
     return section(
-        "methods", "Methods", table(columns("method", "family", "sets", "configuration", "what it does"), body, "prose")
+        "methods",
+        "Methods",
+        table(columns("method", "family", "sets", "configuration", "what it does"), body, "prose"),
+        *details,
+        note(tag("code", "teacher"), " is the default net of the resolution: the same word in a paper is another net.")
+        if any(entry.get("paper") for entry in frame.manifest.methods.values())
+        else "",
     )
 
 
@@ -94,6 +102,31 @@ def toml(study: dict[str, Any]) -> str:
     lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
     blocks = [_toml_tables(key, value) for key, value in study.items() if _is_tables(value)]
     return "\n\n".join(["\n".join(lines), *blocks]) + "\n"
+
+
+def _construction(shown: Markup, entry: dict[str, Any]) -> Markup:
+    """What a method's docstring says further, and where its fields depart from its paper's preset."""
+    paragraphs = [note(*_prose(text)) for text in entry.get("about", "").split("\n\n") if text.strip()]
+    paper, config = entry.get("paper", {}), entry["config"]
+    departs = [field for field in paper if field not in ("name", "preset") and paper[field] != config.get(field)]
+    if not paragraphs and not departs:
+        return Markup()
+    heading = ": how it is built" + (", and how that departs from its paper" if paper else "")
+    head = columns("field", f"in the paper's preset, {paper.get('preset')}", "here")
+    rows = [
+        cells(tag("code", field), *(name(_shown(each.get(field))) for each in (paper, config))) for field in departs
+    ]
+    listed = table(head, rows, "prose") if rows else Markup()
+    return tag("details", tag("summary", shown, heading), *paragraphs, listed)
+
+
+def _prose(text: str) -> list[object]:
+    """Text with what stands in double backticks as code."""
+    return [tag("code", part) if i % 2 else part for i, part in enumerate(re.split(r"``(.+?)``", text))]
+
+
+def _shown(value: Any) -> str:
+    return wording.NONE if value is None else _value(value)
 
 
 def _fact(key: str, value: object) -> Markup:

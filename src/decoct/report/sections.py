@@ -1,14 +1,26 @@
 """The first half of the page: verdict, accuracy, paired differences."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
-from decoct.report import figures, same_steps, wording
-from decoct.report.accuracy import Accuracy
+from decoct.report import controls, figures, same_steps, wording
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL, REFERENCE
 from decoct.report.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.parts import accuracy_cell, charts, chip, method, note, section, title
+from decoct.report.parts import (
+    accuracy_cell,
+    charts,
+    chip,
+    comparison_cell,
+    difference,
+    first,
+    grid,
+    method,
+    methods,
+    note,
+    section,
+    title,
+)
 from decoct.report.stats import Comparison
 from decoct.report.style import Mark
 from decoct.report.summary import Summary
@@ -17,7 +29,7 @@ from decoct.report.verdict import Setting, Verdict
 
 def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
     """The answer, what it rests on, and a word for every method and setting."""
-    worth = summary.worth
+    worth, heads = summary.worth, methods(summary, marks)
     answer = [
         tag("p", "Is distilling worth it here?", class_="eyebrow"),
         tag("p", worth.answer, class_="answer"),
@@ -27,11 +39,12 @@ def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
     ]
     blocks: list[object] = [tag("div", *answer, class_="card")]
     if any(v.random for v in summary.verdicts):
-        grid = _grid(summary, marks, lambda v, _: _random_cell(v.random), skip=REFERENCE)
-        blocks += [tag("h3", "Against random of the same size"), grid]
+        others = {m: head for m, head in heads.items() if m != REFERENCE}
+        against = grid(summary, others, lambda m, s: comparison_cell(summary.verdict(m, s).random))
+        blocks += [tag("h3", "Against random of the same size"), against]
     if any(len(v.coresets) > 1 for v in summary.verdicts):
-        grid = _grid(summary, marks, lambda v, _: _coreset_cell(v), skip=None)
-        blocks += [tag("h3", "Against the best coreset, random included"), grid]
+        against = grid(summary, heads, lambda m, s: _coreset_cell(summary.verdict(m, s)))
+        blocks += [tag("h3", "Against the best coreset, random included"), against]
     lines = [tag("li", s) for v in summary.verdicts for s in _said(v)]
     if lines:
         blocks.append(tag("details", tag("summary", "Every verdict as a sentence"), tag("ul", *lines)))
@@ -61,7 +74,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
         ),
         keys,
         charts(summary, lambda panel: figures.accuracy(summary, marks, panel)),
-        _grid(summary, marks, lambda _, a: accuracy_cell(a), skip=None, last=last),
+        grid(summary, methods(summary, marks), lambda m, s: accuracy_cell(summary.accuracy(m, s)), last),
         note(
             "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
             "the interval is a t interval over those means. The full data's interval is Wilson's, over test images."
@@ -96,6 +109,38 @@ def differences(summary: Summary, marks: dict[str, Mark]) -> Markup:
     )
 
 
+def against_controls(summary: Summary, marks: dict[str, Mark]) -> Markup:
+    """Every method against its control, in words and as a table; nothing in a study without controls."""
+    if not summary.controls:
+        return Markup()
+    beside = {c.method: c.control for c in summary.controls}
+    found = {(c.method, c.setting): c.comparison for c in summary.controls}
+    heads = {
+        label: join([method(summary, marks, label), tag("small", " over ", method(summary, {}, control))])
+        for label, control in beside.items()
+    }
+    lines = controls.sentences(summary.controls)
+    each = [f"{_where(s)}: {wording.comparison(m, beside[m], c)}." for (m, s), c in found.items()]
+    return section(
+        "controls",
+        "Controls",
+        tag("p", f"{controls.overall(summary.controls)}."),
+        tag("ul", *(tag("li", f"{line}.") for line in lines)) if len(lines) > 1 else "",
+        grid(summary, heads, lambda m, s: comparison_cell(found[m, s])),
+        tag(
+            "details", tag("summary", "Every comparison as a sentence"), tag("ul", *(tag("li", line) for line in each))
+        ),
+        note(
+            "Method minus control, in percentage points with 95 % intervals, paired over condense-level replicates. A "
+            "study names the control: most often the method itself without its optimisation or its ranking, and so "
+            "the images that it starts from or chooses among. Labels, protocol and student are the same, so that the "
+            "difference is what optimising, or ranking, adds to those images. Each word is of its own comparison, "
+            "without a correction.",
+            " † see above." if summary.deterministic & {*beside, *beside.values()} else "",
+        ),
+    )
+
+
 def holes(frame: Frame, summary: Summary) -> Markup:
     """What failed and what is missing, at the top, where nobody can miss it."""
     if not frame.holes and not frame.failures:
@@ -116,49 +161,6 @@ def holes(frame: Frame, summary: Summary) -> Markup:
         parts.append(tag("details", tag("summary", "Missing students"), tag("ul", *listed, more)))
         parts.append(tag("p", "Run the study again with the same --out: only what is missing is done."))
     return tag("aside", *parts, class_="holes", role="status")
-
-
-def _grid(
-    summary: Summary,
-    marks: dict[str, Mark],
-    cell: Callable[[Verdict, Accuracy | None], Markup],
-    skip: str | None,
-    last: Sequence[list[Markup]] = (),
-) -> Markup:
-    """Method × (protocol and student, budget)."""
-    panels = figures.panels(summary)
-    top = [tag("th", "method", rowspan=2, scope="col")]
-    top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in panels.items()]
-    budgets = [
-        tag("th", name(wording.budget(s.budget)), scope="col", class_=_first(s, summary)) for s in summary.settings
-    ]
-    rows = []
-    for label in (m for m in summary.methods if m != skip):
-        values = [
-            tag("td", cell(summary.verdict(label, s), summary.accuracy(label, s)), class_=_first(s, summary))
-            for s in summary.settings
-        ]
-        rows.append([tag("th", method(summary, marks, label), scope="row"), *values])
-    return table([top, budgets], [*rows, *last], class_="grid")
-
-
-def _first(setting: Setting, summary: Summary) -> str | None:
-    own = figures.panels(summary)[setting.protocol, setting.student]
-    return "first" if own[0] == setting else None
-
-
-def _random_cell(c: Comparison | None) -> Markup:
-    if c is None or c.n == 0:
-        return Markup(wording.NONE)
-    return join([chip(c.verdict), _difference(c)])
-
-
-def _difference(c: Comparison) -> Markup:
-    if c.n == 0:
-        return Markup(wording.NONE)
-    return tag(
-        "span", wording.points(c.mean), " ", tag("small", wording.bounds(c.lo, c.hi) or "n = 1"), class_="number"
-    )
 
 
 def _coreset_cell(v: Verdict) -> Markup:
@@ -186,7 +188,7 @@ def _gaps(summary: Summary) -> list[Markup]:
 
 def _beside(summary: Summary) -> Iterable[Markup]:
     for setting in summary.settings:
-        yield tag("td", accuracy_cell(summary.same_steps(setting)), class_=_first(setting, summary))
+        yield tag("td", accuracy_cell(summary.same_steps(setting)), class_=first(setting, summary))
 
 
 def _ceiling_cells(summary: Summary) -> Iterable[Markup]:
@@ -208,7 +210,7 @@ def _pairs(summary: Summary, marks: dict[str, Mark], setting: Setting) -> Markup
         rows.append(
             cells(
                 method(summary, marks, label),
-                *(join([_difference(found[m]), _word(found[m])]) if m in found else Markup() for m in against),
+                *(join([difference(found[m]), _word(found[m])]) if m in found else Markup() for m in against),
             )
         )
     head = columns("method")
@@ -228,8 +230,11 @@ def _key(summary: Summary, marks: dict[str, Mark], label: str, index: int) -> Ma
 
 
 def _said(v: Verdict) -> list[str]:
-    where = f"{v.setting.protocol}, {v.setting.student}, {wording.budget(v.setting.budget)}"
-    return [f"{where}: {line}." for line in v.sentences()]
+    return [f"{_where(v.setting)}: {line}." for line in v.sentences()]
+
+
+def _where(setting: Setting) -> str:
+    return f"{setting.protocol}, {setting.student}, {wording.budget(setting.budget)}"
 
 
 def _reading(summary: Summary) -> list[object]:

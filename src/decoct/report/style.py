@@ -1,4 +1,4 @@
-"""Colour and shape of a method: Okabe-Ito, and never colour alone; coresets are hollow, distilled sets filled."""
+"""Colour and shape of a method: Okabe-Ito, and never colour alone; distilled sets alone are filled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Mark:
     Attributes:
         color: as ``#rrggbb``.
         shape: a plotly marker symbol.
-        filled: distilled sets are, coresets are not.
+        filled: distilled sets are, coresets and controls are not.
     """
 
     color: str

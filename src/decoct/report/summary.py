@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoct.report import robust, same_steps, stats, transfer, wording
+from decoct.report import controls, robust, same_steps, stats, transfer, wording
 from decoct.report.accuracy import Accuracy, accuracies, replicates
 from decoct.report.cautions import cautions
+from decoct.report.controls import Controlled, controlled
 from decoct.report.frame import Frame
-from decoct.report.manifest import FULL
+from decoct.report.manifest import CONTROL, FULL
 from decoct.report.price import price
 from decoct.report.robust import Score, Scorer
 from decoct.report.same_steps import Gap
@@ -30,8 +31,9 @@ class Summary:
         settings: of the comparisons, in order of protocol, student, budget.
         accuracies: of methods and of the full data.
         verdicts: one per method and setting.
+        controls: methods against their controls, one per method that has one and setting.
         gaps: how far the best set of each setting falls short of the full data after as many steps.
-        transfers: whether methods keep their order across students, by protocol and budget.
+        transfers: whether methods keep their order across students, by protocol and budget; controls are left out.
         scores: label-robust and augmentation-robust.
         worth: whether distilling was worth it.
         price: what the distilled sets took to make, beside the dearest coreset; one sentence a method.
@@ -50,6 +52,7 @@ class Summary:
     settings: tuple[Setting, ...]
     accuracies: tuple[Accuracy, ...]
     verdicts: tuple[Verdict, ...]
+    controls: tuple[Controlled, ...]
     gaps: tuple[Gap, ...]
     transfers: tuple[Transfer, ...]
     scores: tuple[Score, ...]
@@ -93,6 +96,13 @@ class Summary:
             "cautions": list(self.cautions),
             "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
             "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
+            "controls": {
+                "overall": controls.overall(self.controls),
+                "methods": list(controls.sentences(self.controls)),
+                "comparisons": [
+                    _plain(_controlled(c, bool({c.method, c.control} & self.deterministic))) for c in self.controls
+                ],
+            },
             "same_steps": list(same_steps.sentences(self.gaps)),
             "across_students": [_plain(_transfer(t)) for t in self.transfers],
             "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
@@ -113,6 +123,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
     by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     families = {label: method["family"] for label, method in run.methods.items()}
     found = verdicts(by_setting, families, run.margin, floor)
+    contenders = tuple(label for label, family in families.items() if family != CONTROL)
     reduced = accuracies(rows)
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(run, runs, {a.setting[:2]: a.interval.mean for a in ceilings}, tests)
@@ -124,8 +135,9 @@ def summarise(frame: Frame, page: Path) -> Summary:
         settings=settings,
         accuracies=reduced,
         verdicts=tuple(found),
+        controls=controlled(by_setting, run.controls, run.margin, floor),
         gaps=same_steps.gaps(reduced, settings),
-        transfers=transfer.transfers(runs, settings, tuple(families), floor),
+        transfers=transfer.transfers(runs, settings, contenders, floor),
         scores=scorer.all(settings, tuple(families)),
         worth=worth(found),
         price=price(frame),
@@ -160,17 +172,30 @@ def _transfer(t: Transfer) -> dict[str, Any]:
     return own | {"turned": [asdict(turn) for turn in t.turned], "open": t.open, "text": t.sentence()}
 
 
-def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
-    def comparison(c: stats.Comparison) -> dict[str, Any]:
-        return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed}
+def _comparison(c: stats.Comparison) -> dict[str, Any]:
+    return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed}
 
+
+def _controlled(c: Controlled, deterministic: bool) -> dict[str, Any]:
+    return {
+        "method": c.method,
+        "control": c.control,
+        **c.setting._asdict(),
+        "conditional_on_set": deterministic,
+        **_comparison(c.comparison),
+        "after_holm": c.sure,
+        "text": wording.comparison(c.method, c.control, c.comparison),
+    }
+
+
+def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
     return {
         "method": v.method,
         "family": v.family,
         **v.setting._asdict(),
         "conditional_on_set": deterministic,
-        "random": comparison(v.random) if v.random else None,
-        "coresets": {name: comparison(c) for name, c in v.coresets.items()},
+        "random": _comparison(v.random) if v.random else None,
+        "coresets": {name: _comparison(c) for name, c in v.coresets.items()},
         "against_coresets": v.against_coresets,
         "needed": v.needed,
         "text": v.sentences(),

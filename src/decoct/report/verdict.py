@@ -27,7 +27,7 @@ class Verdict:
 
     Attributes:
         method: its label in the study.
-        family: coreset or distillation.
+        family: coreset, distillation or control.
         setting: protocol, student, budget.
         random: against random selection; None where the study has none, or for random itself.
         coresets: against every other coreset of the study, random included.

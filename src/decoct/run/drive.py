@@ -40,8 +40,10 @@ class Driver:
     failed: dict[str, BaseException] = field(default_factory=dict)
 
     def missing(self, jobs: Iterable[Job]) -> dict[str, Job]:
-        """The jobs whose cells are not in the store, by key."""
-        return {job.key: job for job in jobs if not self.store.has(job.kind, job.key)}
+        """The jobs whose cells are not in the store, by key; without shards of sets that are there."""
+        todo = {job.key: job for job in jobs if not self.store.has(job.kind, job.key)}
+        wanted = {key for job in todo.values() for key in job.inputs.values()}
+        return {key: job for key, job in todo.items() if job.kind != "shard" or key in wanted}
 
     def run(self, jobs: Iterable[Job]) -> dict[str, BaseException]:
         """Run every job after its inputs.

@@ -1,15 +1,18 @@
 """Run a study: load the data, plan the jobs, drive them, and leave what the report reads."""
 
+import inspect
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import decoct
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.record import write_json
 from decoct.data.dataset import Dataset, load_data
+from decoct.engine.presets import WithPresets
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.executors import Inline, process_pool
 from decoct.run.graph import plan
@@ -18,6 +21,7 @@ from decoct.run.store import Store
 from decoct.run.study import Study
 
 MANIFEST = "run.json"
+PAPER = "imagenet1k"  # the preset of the methods' papers
 
 
 def run(
@@ -71,15 +75,8 @@ def run(
 
 def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: dict[str, str]) -> None:
     """Write the manifest, replacing the old one in one step."""
-    methods = {
-        label: {
-            "family": method.family,
-            "stochastic": method.stochastic,
-            "summary": (type(method).__doc__ or "").strip().partition("\n")[0],
-            "config": method.config(),
-        }
-        for label, method in study.methods().items()
-    }
+    controls = study.controls()
+    methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
         "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
         "metrics": {"extractors": study.metrics.extractors, "names": list(study.measures())},
@@ -108,3 +105,22 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
         temporary.replace(out / MANIFEST)
     finally:
         temporary.unlink(missing_ok=True)  # the disk may be full
+
+
+def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) -> dict[str, Any]:
+    """What the report says of a method: as it ran, beside its paper's preset, with its docstring and its control."""
+    first, _, rest = inspect.cleandoc(type(method).__doc__ or "").partition("\n")
+    # A control that has one itself is asked what it adds, as any method.
+    control = method.family == "distillation" and label in controls.values() and label not in controls
+    about: dict[str, Any] = {
+        "family": "control" if control else method.family,
+        "stochastic": method.stochastic,
+        "summary": first,
+        "about": re.sub(r"(?m)^Attributes:$(\n([ \t].*)?)*", "", rest).strip(),
+        "config": method.at(size).config(),
+    }
+    if label in controls:
+        about["control"] = controls[label]
+    if isinstance(method, WithPresets) and PAPER in method.presets:
+        about["paper"] = type(method)(preset=PAPER).at(224).config()
+    return about

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser, Features, Metric, Teacher, TrainProtocol
-from decoct.core.spec import build, parse
+from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
+
+WORDS = ("control", "shards")  # of a condenser's table beside its label: what a study does with it, no field of it
 
 
 class Part(BaseModel):
@@ -51,7 +53,8 @@ class Study(Part):
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train; the condense level is the unit of inference.
         condensers: names or tables; ``label`` tells two entries of one method apart, ``shards`` cuts a construction
-            into so many jobs.
+            into so many jobs, ``control`` is the label of the entry that shows what its work adds, such as
+            the same method with ``iterations = 0``.
         protocols: names or tables.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         metrics: names and extractors.
@@ -118,6 +121,7 @@ class Study(Part):
         parse_source(self.data, self.plugins)
         self.measures()
         self.shards()
+        self.controls()
         nets = {*self.students, *self.metrics.extractors, *self.teachings()}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
         for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
@@ -132,11 +136,24 @@ class Study(Part):
 
     def shards(self) -> dict[str, int]:
         """In how many jobs a construction is cut, by label, where it is."""
-        tables = {str(e.get("label", e.get("name"))): e for e in self.condensers if isinstance(e, dict)}
-        found = {label: table["shards"] for label, table in tables.items() if "shards" in table}
+        found = self._said("shards")
         for label, shards in found.items():
             if type(shards) is not int or shards < 1:
                 raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
+        return found
+
+    def controls(self) -> dict[str, str]:
+        """The label of each method's control, by label, where it has one."""
+        found, known = self._said("control"), self.methods()
+        for label, control in found.items():
+            if not isinstance(control, str):
+                raise UsageError(f"condensers: control of '{label}' must be the label of an entry, not {control!r}")
+            if control not in known:
+                raise UsageError(
+                    f"condensers: unknown label '{control}' as control of '{label}'.{suggest(control, known)}"
+                )
+            if control == label:
+                raise UsageError(f"condensers: '{label}' cannot be its own control: name another entry")
         return found
 
     def recipes(self) -> dict[str, TrainProtocol]:
@@ -152,13 +169,18 @@ class Study(Part):
         specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
         return {spec.net: spec for spec in specs}
 
+    def _said(self, word: str) -> dict[str, Any]:
+        """A word of the condensers' tables, by label, where it is said."""
+        tables = [entry for entry in self.condensers if isinstance(entry, dict) and word in entry]
+        return {str(table.get("label", table.get("name"))): table[word] for table in tables}
+
     def _labelled(self, kind: str, entries: tuple[str | dict[str, Any], ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for entry in entries:
             fields = {"name": entry} if isinstance(entry, str) else dict(entry)
             label = str(fields.pop("label", fields.get("name")))
             if kind == "condenser":
-                fields.pop("shards", None)  # how it is made, not what
+                fields = {key: value for key, value in fields.items() if key not in WORDS}
             if label in found:
                 raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
             if label in ("full", ""):

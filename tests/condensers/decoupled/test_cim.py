@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, nn
 
-from decoct.condensers.decoupled.cim import CIM, enlarged, features
+from decoct.condensers.decoupled.cim import CIM, enlarged
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Teacher
 from decoct.core.seeds import seed
@@ -70,17 +70,6 @@ def test_tiles_come_back_as_their_anchors():
     assert torch.equal(enlarged(images, 1), images)
 
 
-def test_features_go_into_a_child_and_what_follows_is_not_run(toy):
-    box, ran = toy(), []
-    box.teacher[-1].register_forward_hook(lambda *_: ran.append(1))
-    images = box.normalised(box.data.train.images[:4])
-    assert torch.equal(features(box.teacher, images, -1), box.teacher[:5](images))
-    assert torch.equal(features(box.teacher, images, -3), box.teacher[:3](images))
-    assert not ran
-    with pytest.raises(UsageError, match=r"Sequential has 6 children, none at layer -7: raise layer"):
-        features(box.teacher, images, -7)
-
-
 @pytest.mark.parametrize(("size", "factor"), [(9, 2), (8, 3)])
 def test_a_side_that_the_factor_does_not_divide_is_refused(size, factor, toy):
     with pytest.raises(UsageError, match=f"images of {size} px do not fall into {factor} × {factor} equal tiles"):
@@ -105,20 +94,16 @@ def test_a_loss_that_is_not_finite_is_told(toy):
         CIM(iterations=12)(box.inputs(1))
 
 
+def test_without_iterations_the_mosaics_are_the_set(toy):
+    draft = CIM(iterations=0)(toy().inputs(2))
+    assert np.array_equal(draft.images, draft.initial) and not draft.notes and not draft.steps
+
+
 def test_the_layer_follows_the_resolution():
     assert (CIM().at(8).layer, CIM().at(64).layer, CIM().at(224).layer, CIM(layer=-2).at(224).layer) == (-1, -1, -4, -2)
+    assert CIM(preset="imagenet1k").at(8).layer == -4
     spec = CIM()
     assert (spec.factor, spec.candidates, spec.lr, spec.iterations) == (2, 300, 0.01, 200)
-
-
-def test_at_imagenets_layer_a_resnet_gives_what_layer2_gives():
-    from decoct.nets import zoo
-
-    net = zoo.build("resnet18_in", 3, 5, 64, 0).eval()
-    images, seen = torch.randn(2, 3, 64, 64, generator=Generator().manual_seed(0)), []
-    net.layer2.register_forward_hook(lambda m, a, out: seen.append(out))
-    with torch.no_grad():
-        assert torch.equal(features(net, images, -4), seen[0])
 
 
 def test_it_needs_its_teacher_and_leaves_it_as_it_was(toy):

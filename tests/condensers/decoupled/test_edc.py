@@ -103,7 +103,10 @@ def test_presets_are_the_authors():
 
     assert values(EDC().at(224)) == (0.05, 1000, 0.1, 80, 0, (0.5, 1.0), 2)
     assert values(EDC(preset="tiny").at(64)) == (0.05, 2000, 0.01, 100, 0, (0.5, 1.0), 1)
-    assert (EDC().decay, EDC().share) == (0.8, 0.5)
+    ten = EDC(preset="imagenet10").at(224)
+    assert values(ten) == (0.05, 50, 0.01, 80, 0, (0.5, 1.0), 2) and ten.decay == 0 and ten.nets == EDC().at(224).nets
+    assert {EDC(preset=name).at(64).decay for name in EDC.presets if name != "imagenet10"} == {0.8}
+    assert (EDC(decay=0.3).at(64).decay, EDC().share) == (0.3, 0.5)
     large = EDC().at(224).nets
     assert large == ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5", "alexnet")
 

@@ -11,7 +11,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Teacher
 from decoct.engine.invert import Views
 from decoct.engine.pixels import Pixels
-from decoct.engine.work import Work
+from decoct.engine.workpiece import Workpiece
 
 SHORT = SRe2L(iterations=12)
 
@@ -135,7 +135,7 @@ def test_a_block_is_the_papers_loop(size, channels, flip, toy, rewrite, layer_mo
 def test_the_gradient_of_a_pixel_is_that_of_finite_differences(toy):
     box, spec = toy(6, 2), SRe2L(iterations=3, r=0.3).at(6)
     box.teacher.double()
-    work = Work(spec, box.inputs(2), Pixels.of(box.data, "cpu"), None, spec.blocks(range(3), 2), 0, 1)
+    work = Workpiece(spec, box.inputs(2), Pixels.of(box.data, "cpu"), None, spec.blocks(range(3), 2), 0, 1)
     work.alignments = {"teacher": spec.alignment(work, "teacher")}
     views = Views.draw(work.rngs, 1, 6, scale=(0.3, 0.9), flip=True, jitter=2, device="cpu")
     terms = work._terms(work.labels.flatten())

@@ -6,7 +6,10 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.engine.invert import curriculum
-from decoct.engine.recovery import Preset, Recovery
+from decoct.engine.presets import Preset
+from decoct.engine.recovery import Recovery
+
+LITTLE = {"lr": 0.25, "iterations": 1000, "r": 0.01, "jitter": 4, "scale": (0.08, 1.0), "block": 100}
 
 
 class CDA(Recovery):
@@ -16,13 +19,14 @@ class CDA(Recovery):
     images first, detail later. The authors' code has no curriculum unless its milestone m is set to 1, as it is here.
 
     Presets: ``imagenet1k`` and ``tiny``, the authors' (the roll of ``tiny``, which is not known, is SRe2L's);
-    ``small``, that of SRe2L with CDA's smallest crop.
+    ``small``, that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores: ``small``, as it is.
     """
 
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": {"lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
         "tiny": {"lr": 0.4, "iterations": 4000, "r": 0.05, "jitter": 4, "scale": (0.08, 1.0), "block": 100},
-        "small": {"lr": 0.25, "iterations": 1000, "r": 0.01, "jitter": 4, "scale": (0.08, 1.0), "block": 100},
+        "small": LITTLE,
+        "small_cpu": LITTLE,
     }
     milestone: float = Field(1.0, gt=0, le=1)
 

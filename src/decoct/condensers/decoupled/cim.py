@@ -5,23 +5,26 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need, Teacher
 from decoct.core.seeds import seed
 from decoct.data import dsa
-from decoct.engine.invert import EVERY, frozen
+from decoct.engine.frozen import FixedNorms, frozen
+from decoct.engine.invert import EVERY
 from decoct.engine.patches import difficulty, easiest, mosaic
 from decoct.engine.pixels import Pixels
+from decoct.engine.presets import Preset, WithPresets
 from decoct.engine.starts import whole
-from decoct.nets.layout import as_input
+from decoct.nets.features import entering
 
 OPS: tuple[dsa.Op, ...] = ("crop", "cutout", "flip")
 
 
-class CIM(Condenser):
+class CIM(WithPresets):
     """Direct matching to real anchors (authors of LINs-lab/CIM, ECCV 2026; from their code, the text differs).
 
     Of each class, the ipc · f² images, of the first ``candidates``, that the teacher finds easiest are the anchors.
@@ -31,39 +34,46 @@ class CIM(Condenser):
     frozen teacher. Pixels are clamped once, when they are stored. The code reads the first images of a class in
     folder order; here too.
 
+    Presets: ``imagenet1k``, the authors' layer for ResNet-18, −4; ``small``, theirs for CIFAR, −1, the pooled features;
+    ``small_cpu``, made for two cores: ``small``, as it is.
+
     Attributes:
         teacher: whose features are matched.
         factor: f.
         candidates: images of a class that are looked at.
-        layer: which child of the net φ goes into, counted from the end; None for −1 up to 64 px, the pooled features,
-            and −4 above, as for ResNet-18 on ImageNet-1K.
+        layer: which child of the net φ goes into, counted from the end.
         lr: of AdamW, on pixels from 0 to 1.
-        iterations: steps.
+        iterations: steps; 0 leaves the mosaics as they are.
         batch: images in one forward pass of the ranking.
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "candidates": 50}
+    presets: ClassVar[dict[str, Preset]] = {
+        "imagenet1k": {"layer": -4},
+        "small": {"layer": -1},
+        "small_cpu": {"layer": -1},
+    }
     teacher: str = "teacher"
     factor: int = Field(2, ge=1)
     candidates: int = Field(300, ge=1)
     layer: int | None = Field(None, lt=0)
     lr: float = Field(0.01, gt=0)
-    iterations: int = Field(200, ge=1)
+    iterations: int = Field(200, ge=0)
     batch: int = Field(100, ge=1)
 
     def at(self, size: int) -> Self:
-        """The layer of the resolution.
+        """As of any preset.
 
         Raises:
-            UsageError: the side is not divisible by the factor.
+            UsageError: no such preset, or the side is not divisible by the factor.
         """
         if size % self.factor:
             raise UsageError(
                 f"{self.name}: images of {size} px do not fall into {self.factor} × {self.factor} equal tiles: "
                 "take a factor that divides them"
             )
-        return self.model_copy(update={"layer": self.layer or (-1 if size <= 64 else -4)})
+        return super().at(size)
 
     def together(self, ipc: int) -> int | None:
         """Each class by itself."""
@@ -76,64 +86,69 @@ class CIM(Condenser):
     def __call__(self, inputs: Inputs) -> Draft:
         """Class after class."""
         spec, data, pixels = self.at(inputs.data.size), inputs.data, Pixels.of(inputs.data, inputs.device)
-        (ipc, *_), classes, factor = inputs.quotas(), inputs.wanted(), self.factor
+        (ipc, *_), classes = inputs.quotas(), inputs.wanted()
         shape = (len(classes), ipc, *data.shape)
         images, initial = (inputs.kept.array(name, shape) for name in ("images", "initial"))
-        losses = np.zeros((2, len(classes)))
+        traces = np.zeros((len(classes), self.iterations))
         with frozen(inputs.teachers[self.teacher]) as teacher:
             for place, c in enumerate(classes):
                 done = inputs.kept.load(f"class-{c}")
                 if done is None:
-                    begun, ended, first, last = spec._one_class(inputs, teacher, pixels, c, ipc, factor)
-                    done = {"initial": begun, "images": ended, "loss": np.array([first, last])}
+                    done = spec._one_class(inputs, teacher, pixels, c, ipc)
                     inputs.kept.save(f"class-{c}", done)
-                initial[place], images[place], losses[:, place] = done["initial"], done["images"], done["loss"]
+                initial[place], images[place], traces[place] = done["initial"], done["images"], done["trace"]
                 inputs.progress(place + 1, len(classes))
-        first, last = losses.mean(1).tolist()
+        ends = {"loss_first": traces[:, 0], "loss_last": traces[:, -1]} if self.iterations else {}
         return Draft.synthesised(
             images.reshape(-1, *data.shape),
             np.repeat(classes, ipc),
             steps=self.iterations * len(classes),
             initial=initial.reshape(-1, *data.shape),
-            mosaic=factor,
-            notes={"loss_first": first, "loss_last": last},
+            mosaic=self.factor,
+            notes={name: float(losses.mean()) for name, losses in ends.items()},
         )
 
     def _one_class(
-        self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, ipc: int, factor: int
-    ) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """Start and end [ipc, C, S, S] uint8, and the first and last loss."""
-        data, keep = inputs.data, ipc * factor**2
-        members = np.flatnonzero(data.train.labels == c)
+        self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, ipc: int
+    ) -> dict[str, NDArray[Any]]:
+        """Start and end, [ipc, C, S, S] uint8, and the loss at each iteration."""
+        data, name, side = inputs.data, inputs.data.class_names[c], inputs.data.size // self.factor
+        anchors = self._anchors(inputs, teacher, pixels, c, ipc * self.factor**2)
+        tiles = F.interpolate(anchors, (side, side), mode="bilinear", antialias=True)
+        start = mosaic(tiles, self.factor, data.size) / 255
+        residual = torch.zeros_like(start, requires_grad=True)
+        optimiser = torch.optim.AdamW([residual], self.lr)
+        rng, trace = Generator().manual_seed(seed(inputs.seed, self.name, c)), start.new_zeros(self.iterations)
+        ops, norms = OPS if data.flip else OPS[:-1], FixedNorms()
+        for t in range(self.iterations):
+            made = 255 * enlarged(start + residual, self.factor)
+            drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
+            real, made = dsa.apply(pixels.normalise(torch.cat([anchors, made])), drawn).chunk(2)
+            with norms, torch.no_grad():
+                target = entering(teacher, real, self.layer or -1)
+            with norms:
+                loss = (target - entering(teacher, made, self.layer or -1)).abs().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            trace[t] = loss.detach()
+            if t % EVERY == EVERY - 1 or t + 1 == self.iterations:
+                self._check_finite(trace[: t + 1], name)
+        begun, ended = ((255 * x).round().clamp(0, 255).to(torch.uint8) for x in (start, (start + residual).detach()))
+        return {"initial": begun.cpu().numpy(), "images": ended.cpu().numpy(), "trace": trace.cpu().numpy()}
+
+    def _anchors(self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, keep: int) -> Tensor:
+        """The easiest of the first images of a class, easy first, [keep, C, S, S] on the scale 0 to 255."""
+        data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
         if keep > len(members):
             raise DecoctError(
-                f"class '{data.class_names[c]}' has {len(members)} images, but {self.name} with factor {factor} needs "
-                f"{keep} anchors: lower --ipc or factor"
+                f"class '{data.class_names[c]}' has {len(members)} images, but {self.name} with factor {self.factor} "
+                f"needs {keep} anchors: lower --ipc or factor"
             )
         members = members[: max(self.candidates, keep)]
         _, boxes = whole(members, data.size)
         scores = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, self.batch)
-        best, _ = easiest(scores, keep)
-        anchors = pixels.load(data.train.images[members[best]])
-        side = data.size // factor
-        start = mosaic(F.interpolate(anchors, (side, side), mode="bilinear", antialias=True), factor, data.size) / 255
-        residual = torch.zeros_like(start, requires_grad=True)
-        optimiser = torch.optim.AdamW([residual], self.lr)
-        rng, trace = Generator().manual_seed(seed(inputs.seed, self.name, c)), []
-        ops = OPS if data.flip else OPS[:-1]
-        for t in range(self.iterations):
-            drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
-            pairs = dsa.apply(pixels.normalise(torch.cat([anchors, 255 * enlarged(start + residual, factor)])), drawn)
-            real, made = features(teacher, pairs, self.layer or -1).chunk(2)
-            loss = (real.detach() - made).abs().mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            trace.append(loss.detach())
-            if t % EVERY == EVERY - 1 or t + 1 == self.iterations:
-                self._check_finite(torch.stack(trace), data.class_names[c])
-        begun, ended = ((255 * x).round().clamp(0, 255).to(torch.uint8) for x in (start, (start + residual).detach()))
-        return begun.cpu().numpy(), ended.cpu().numpy(), float(trace[0]), float(trace[-1])
+        return pixels.load(data.train.images[members[easiest(scores, keep)[0]]])
 
     def _check_finite(self, trace: Tensor, name: str) -> None:
         bad = (~trace.isfinite()).nonzero()
@@ -151,28 +166,3 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
     size = images.shape[-1]
     parts = images.unflatten(3, (factor, -1)).unflatten(2, (factor, -1)).permute(2, 4, 0, 1, 3, 5)
     return F.interpolate(parts.flatten(0, 2), (size, size), mode="bilinear", align_corners=False)
-
-
-class _Reached(Exception):  # noqa: N818, no error
-    """The forward pass has come as far as it has to."""
-
-
-def features(net: nn.Module, images: Tensor, layer: int) -> Tensor:
-    """What goes into a child of the net, counted from the end; the rest of the net is not run."""
-    children = list(net.children())
-    if len(children) < -layer:
-        raise UsageError(f"cim: {type(net).__name__} has {len(children)} children, none at layer {layer}: raise layer")
-    seen: list[Tensor] = []
-
-    def keep(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-        seen.append(args[0])
-        raise _Reached
-
-    handle = children[layer].register_forward_pre_hook(keep)
-    try:
-        net(as_input(images, net))
-    except _Reached:
-        pass
-    finally:
-        handle.remove()
-    return seen[0]

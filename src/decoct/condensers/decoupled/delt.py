@@ -11,9 +11,10 @@ from decoct.core.kinds import Inputs, Need
 from decoct.engine.blocks import Block, in_order
 from decoct.engine.invert import curriculum
 from decoct.engine.pixels import Pixels
-from decoct.engine.recovery import Preset, Recovery, teachers
+from decoct.engine.presets import Preset
+from decoct.engine.recovery import Recovery, teachers
 from decoct.engine.starts import Crops, Starts, median_rows, whole
-from decoct.engine.work import Work
+from decoct.engine.workpiece import Workpiece
 
 COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
 
@@ -65,7 +66,7 @@ class DELT(Recovery):
         assert self.scale is not None and self.iterations is not None
         return curriculum(t, self.scale[0], self.iterations)
 
-    def optimise(self, work: Work, images: Tensor) -> Tensor:
+    def optimise(self, work: Workpiece, images: Tensor) -> Tensor:
         """Round after round, with the groups that have joined."""
         (ipc, *_), total = work.inputs.quotas(), self.iterations or 1
         rounds = self.rounds if ipc > 1 else 1

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from decoct.engine.recovery import FromPatches, Preset
-from decoct.engine.work import Work
+from decoct.engine.presets import Preset
+from decoct.engine.recovery import FromPatches
+from decoct.engine.workpiece import Workpiece
 
 LARGE = {
     **{"lr": 0.25, "iterations": 2000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
@@ -48,7 +49,7 @@ class FADRM(FromPatches):
     shrink: float | None = Field(None, gt=0, le=1)
     alpha: float = Field(0.5, ge=0, le=1)
 
-    def optimise(self, work: Work, images: Tensor) -> Tensor:
+    def optimise(self, work: Workpiece, images: Tensor) -> Tensor:
         """Stages, with the residual between them."""
         stages, total, size = self.stages or 1, self.iterations or 1, images.shape[-1]
         small = round(size * (self.shrink or 1.0))

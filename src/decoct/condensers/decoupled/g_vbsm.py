@@ -11,8 +11,9 @@ from torch import Tensor
 from decoct.core.kinds import LayerStatistics, Need
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block, in_order
-from decoct.engine.recovery import Preset, Recovery
-from decoct.engine.work import Work
+from decoct.engine.presets import Preset
+from decoct.engine.recovery import Recovery
+from decoct.engine.workpiece import Workpiece
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
 LITTLE = {"lr": 0.05, "iterations": 4000, "r": 0.01, "jitter": 4, "scale": (0.5, 1.0), "block": 100}
@@ -53,12 +54,12 @@ class GVBSM(Recovery):
         """The nets, and the statistics of their convolutions."""
         return (*super().needs(), *(LayerStatistics(net=net) for net in dict.fromkeys(self.committee)))
 
-    def alignment(self, work: Work, net: str) -> Alignment:
+    def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Batch norms and convolutions, averaged over the iterations."""
         targets = work.inputs.statistics[net].targets(work.judges[net])
         return Alignment(work.judges[net], work.groups, targets, decay=self.decay)
 
-    def extra(self, work: Work, seen: Tensor) -> Tensor:
+    def extra(self, work: Workpiece, seen: Tensor) -> Tensor:
         """Densification of each block: the sum over its classes."""
         if not self.densification:
             return seen.new_zeros(work.groups)

@@ -7,13 +7,14 @@ import torch
 from pydantic import Field
 
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need, Teacher
 from decoct.engine.patches import Scale, crop, mosaic
 from decoct.engine.pixels import Pixels
+from decoct.engine.presets import Preset, WithPresets
 from decoct.engine.starts import ranked_crops
 
 
-class RDED(Condenser):
+class RDED(WithPresets):
     """Realistic, diverse and efficient distillation (Sun et al., 2024, arXiv:2312.03526).
 
     Of each class: ``candidates`` random images, ``crops`` random square crops of each resized to S/f, scored by the
@@ -26,23 +27,28 @@ class RDED(Condenser):
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
     quick: ClassVar[dict[str, Any]] = {"candidates": 20}
+    presets: ClassVar[dict[str, Preset]] = {
+        "imagenet1k": {"factor": 2},
+        "small": {"factor": 1},
+        "small_cpu": {"factor": 1},
+    }
     teacher: str = "teacher"
-    factor: int | None = Field(None, ge=1)  # None: 1 up to 64 px, 2 above
+    factor: int | None = Field(None, ge=1)
     candidates: int = Field(300, ge=1)
     crops: int = Field(5, ge=1)
     scale: Scale = (0.08, 1.0)
     batch: int = Field(200, ge=1)  # crops in one forward pass
 
     def at(self, size: int) -> Self:
-        """The factor of the resolution.
+        """As of any preset.
 
         Raises:
-            UsageError: tiles would have no pixel.
+            UsageError: no such preset, or tiles would have no pixel.
         """
-        factor = self.factor or (1 if size <= 64 else 2)
-        if factor > size:
-            raise UsageError(f"{self.name}: factor {factor} leaves no pixel of images of {size} px: lower factor")
-        return self.model_copy(update={"factor": factor})
+        spec = super().at(size)
+        if (spec.factor or 1) > size:
+            raise UsageError(f"{self.name}: factor {spec.factor} leaves no pixel of images of {size} px: lower factor")
+        return spec
 
     def together(self, ipc: int) -> int | None:
         """Each class by itself."""

@@ -14,6 +14,7 @@ from decoct.core.kinds import Inputs, Kept
 from decoct.core.seeds import seed
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block
+from decoct.engine.frozen import FixedNorms
 from decoct.engine.invert import Resume, Terms, Views, recover
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import Starts
@@ -25,7 +26,7 @@ RUN, AVERAGE = "run", "average/"
 
 
 @dataclass
-class Work:
+class Workpiece:
     """Blocks in the making, side by side.
 
     Attributes:
@@ -55,6 +56,7 @@ class Work:
         self.active = self.labels  # of the images that take part in the present stage
         self.traces: dict[str, list[Tensor]] = {}
         self.alignments: dict[str, Alignment] = {}
+        self.norms = FixedNorms()
 
     def done(self) -> dict[str, NDArray[Any]]:
         """Start and end of each block, uint8 [G, B, C, S, S], steps, and sums over images of what is on record."""
@@ -62,9 +64,9 @@ class Work:
         start = torch.stack([self._start(b, rng) for b, rng in zip(self.blocks, self.rngs, strict=True)])
         start = start.to(self.inputs.device)
         self.alignments = {net: spec.alignment(self, net) for net in self.jury}
-        stored = pixels.truncate(spec.optimise(self, start))
         begun = pixels.truncate(start.clamp(pixels.low, pixels.high))
-        found = {"initial": begun.cpu().numpy(), "images": stored.cpu().numpy()}
+        stored = pixels.truncate(spec.optimise(self, start)) if spec.iterations else begun
+        found = {"initial": begun.cpu().numpy(), "images": stored.cpu().numpy(), "steps": np.array(0)}
         found["teacher_agreement"] = np.array(self._agreement(stored))
         images, few = self.labels.numel(), len(self.jury) if spec.in_turn else 1
         for name, parts in self.traces.items():
@@ -130,7 +132,7 @@ class Work:
         def terms(seen: Tensor, t: int) -> dict[str, Tensor]:
             ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
             for net, weight in self.spec.votes(self.jury, t).items():
-                with self.alignments[net] as alignment:
+                with self.alignments[net] as alignment, self.norms:
                     logits = self.judges[net](seen)
                     r = r + weight * alignment.loss()
                 each = F.cross_entropy(logits, labels, reduction="none")
