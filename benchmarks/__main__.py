@@ -15,10 +15,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "docs" / "results" / "bench.md"
 SCRATCH = HERE.parent / "runs" / "bench"  # what long ones leave to resume from
-NAMES = ("train", "loader", "startup", "gpu", "demo", "sre2l", "labels", "fashion_dc")
+NAMES = ("train", "loader", "startup", "gpu", "demo", "sre2l", "decoupled", "labels", "fashion_dc", "memory")
 HEAD = (
     "# Benchmarks\n\n`make bench` makes the sections train, loader and startup, `make bench-gpu` gpu (it needs one), "
-    "`make bench-long` the others as well.\n"
+    "`make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks memory`.\n"
 )
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import tempfile
+import tracemalloc
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from decoct.core import condensed as condensed_module
 from decoct.core.condensed import ARRAYS, FACTS, Condensed, folder_names, picture, png_bytes
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance
@@ -90,6 +92,55 @@ def test_a_set_saved_before_there_were_mosaics_is_of_whole_images(tmp_path):
     (tmp_path / FACTS).write_text(json.dumps(facts | {"mosaic": "two"}))
     with pytest.raises(DecoctError, match="damaged"):
         Condensed.load(tmp_path)
+
+
+def test_a_loaded_set_may_be_saved_over_its_own_file(tmp_path):
+    """Its images are a map of that file, and stay what they were."""
+    toy().save(tmp_path)
+    loaded = Condensed.load(tmp_path)
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.images[0] = 0
+    replace(loaded, weights=np.ones(3, np.float32)).save(tmp_path)
+    again = Condensed.load(tmp_path)
+    assert same(again.images, toy().images) and same(loaded.images, toy().images)
+    assert again.weights.tolist() == [1, 1, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FACTS, ARRAYS]
+
+
+def test_what_a_loaded_set_is_used_for_warns_of_nothing(tmp_path):
+    toy(weights=np.ones(3, np.float32), soft_labels=np.eye(3, 2, dtype=np.float32)).save(tmp_path)
+    loaded = Condensed.load(tmp_path)
+    for name in ("labels", "weights", "soft_labels"):
+        getattr(loaded, name)[:] = 0  # these are in memory
+    assert torch.equal(loaded.to_torch().tensors[0], torch.tensor(toy().images) / 255)
+    loaded.export(tmp_path / "images")
+    assert loaded.image_bytes() == toy().image_bytes()
+
+
+@given(st.data())
+def test_a_value_that_is_not_finite_is_found_in_whichever_block_it_is(data):
+    shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=3, max_side=6))
+    values = np.zeros(shape, data.draw(st.sampled_from([np.float16, np.float32, np.float64])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(condensed_module, "BLOCK", data.draw(st.integers(1, 200)))
+        assert condensed_module.finite(values)
+        values[tuple(data.draw(st.integers(0, side - 1)) for side in shape)] = data.draw(
+            st.sampled_from([np.nan, np.inf, -np.inf])
+        )
+        assert not condensed_module.finite(values)
+    assert condensed_module.finite(values[:0]) and condensed_module.finite(np.ones(3, np.uint8))
+
+
+def test_whether_images_are_finite_is_seen_in_little_memory(tmp_path, monkeypatch):
+    """Bytes hold nothing else, and are not looked at; floats are read block by block."""
+    monkeypatch.setattr(condensed_module, "BLOCK", 2**16)
+    for kind in (np.uint8, np.float32):
+        images = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", kind, (2000, 3, 16, 16))
+        labels = [0] * 2000
+        tracemalloc.start()
+        toy(images, labels=labels)
+        assert tracemalloc.get_traced_memory()[1] < images.size / 4
+        tracemalloc.stop()
 
 
 SHORT = np.zeros(2, np.float32)
@@ -297,6 +348,15 @@ def test_bytes_are_those_of_the_pngs_or_of_the_floats(tmp_path):
     condensed.export(tmp_path)
     assert condensed.image_bytes() == sum(file.stat().st_size for file in tmp_path.rglob("*.png"))
     assert toy(np.zeros((3, 1, 5, 5), np.float32)).image_bytes() == 3 * 25 * 4
+
+
+def test_bytes_of_picks_are_those_of_their_images():
+    train = np.zeros((9, 1, 6, 6), np.uint8)
+    train[8] = np.random.default_rng(2).integers(0, 256, (1, 6, 6))
+    picks = toy(indices=np.array([8, 0, 8]))
+    assert picks.image_bytes(train) == 2 * png_bytes(train[8]) + png_bytes(train[0]) != 3 * png_bytes(train[0])
+    assert picks.materialise(train).image_bytes() == picks.image_bytes(train)
+    assert toy().image_bytes(train) == toy().image_bytes()
 
 
 def test_a_picture_is_grey_or_in_colour():

@@ -1,5 +1,6 @@
 """What a long construction keeps: whole or not at all, in a folder that is gone when the cell is there."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -90,6 +91,26 @@ def test_the_room_of_two_processes_is_not_the_same(tmp_path):
     assert (one == 1).all()
     assert isinstance(one, np.memmap)
     assert list((tmp_path / "job").iterdir()) == []  # nothing to sweep behind a process that was killed
+
+
+def test_room_is_of_the_type_that_is_asked_for_and_empty(kept):
+    room = kept.array("images", (2, 3), np.float32)
+    assert (room.dtype, room.shape, room.any()) == (np.float32, (2, 3), False)
+    assert kept.array("images", (2, 3)).dtype == np.uint8
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not reserve room")
+def test_a_disk_without_room_says_so_before_the_work(kept, monkeypatch):
+    """A page of a map that the disk has no place for would kill the process."""
+
+    def full(descriptor, start, length):
+        assert start == 0 and length == os.fstat(descriptor).st_size > 6
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        kept.array("images", (2, 3))
+    assert list(kept.folder.iterdir()) == []
 
 
 def test_a_folder_that_is_cleared_while_it_is_saved_to_fails_nothing(kept, monkeypatch):

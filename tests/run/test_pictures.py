@@ -58,3 +58,25 @@ def test_no_more_than_the_first_images_of_the_first_classes():
     assert sheet[[1, 3]][:, [1, 4]].tolist() == [[0, 6], [2, 8]]
     many = np.zeros((400, 1, 3, 3), dtype=np.uint8)
     assert pixels(many, np.arange(400) % 20, 20).shape == (41, 41)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_only_the_images_that_are_shown_are_read(kind):
+    class Counted:
+        def __init__(self, images):
+            self.images, self.shape, self.dtype, self.read = images, images.shape, images.dtype, []
+
+        def __getitem__(self, at):
+            self.read.append(int(at))
+            return self.images[at]
+
+    images = Counted(np.zeros((400, 1, 3, 3), dtype=kind))
+    grid(images, np.arange(400) % 20, 20, most=2)
+    assert images.read == [0, 20, 1, 21]
+    grid(images, np.array([1, 0, 1]), 2, picks=np.array([7, 300, 5]))
+    assert images.read[4:] == [300, 7, 5]
+
+
+def test_picks_are_shown_as_if_they_were_a_set_of_their_own():
+    images, picks, labels = flat(*range(0, 40, 2)), np.array([7, 3, 7, 0]), [1, 0, 0, 1]
+    assert np.array_equal(pixels(images, labels, 2, picks=picks), pixels(images[picks], labels, 2))

@@ -1,18 +1,22 @@
 """What becomes of a draft: a set by definition, in one piece or of shards, with what it needed on record."""
 
 import textwrap
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft, LayerStatistics
-from decoct.core.record import CELL, MEASURED, Cost, Provenance, cell_dir, read_json
+from decoct.core.record import CELL, MEASURED, Cost, Provenance, cell_dir, read_json, write_json
 from decoct.core.spec import parse
+from decoct.data.dataset import Split
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import Statistics, collect
 from decoct.engine.teachers import Teach
@@ -20,6 +24,7 @@ from decoct.run import sets
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner, plan
+from decoct.run.kept import KeptOnDisk
 from decoct.run.store import Store
 from decoct.run.work import load_teacher
 
@@ -197,7 +202,7 @@ def test_a_shard_holds_its_classes_alone(made):
     shards = [job for job in jobs if job.kind == "shard"]
     assert [job.keyed["classes"] for job in shards] == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
     for job in shards:
-        arrays = sets.load_file(store.path("shard", job.key) / sets.SHARD)
+        arrays = tensorfile.read(store.path("shard", job.key) / sets.SHARD)
         assert set(arrays) == {"indices", "weights"}
         assert len(arrays["indices"]) == 2 * len(job.keyed["classes"])
 
@@ -249,6 +254,56 @@ def test_nets_behind_statistics_that_the_user_brought_are_named(taught, planner,
     for job in own.jobs.values():
         execute(tmp_path, job)
     assert Condensed.load(Store(tmp_path).path("condense", key)).provenance.not_counted == ("convnet3_bn",)
+
+
+@pytest.fixture
+def large(digits, tmp_path):
+    """Data with 1,600 train images of 3 × 32 × 32, 4.9 MB, on disk; and room for as many."""
+    room = KeptOnDisk(tmp_path / "room")
+    images = room.array("train", (1600, 3, 32, 32))
+    images[:] = np.random.default_rng(0).integers(0, 256, (1600, 3, 1, 1), dtype=np.uint8)
+    return replace(digits, train=Split(images, np.arange(1600) % 10)), room
+
+
+@pytest.fixture
+def traced():
+    """Peak bytes of the memory that numpy and Python took since."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("picked", [False, True])
+def test_a_large_set_goes_into_its_cell_in_little_memory(large, tmp_path, traced, picked):
+    data, room = large
+    if picked:
+        draft = Draft.selected(np.arange(1600)[::-1])
+    else:
+        images = room.array("images", data.train.images.shape)
+        draft = Draft.synthesised(images, np.arange(1600) % 10, initial=data.train.images)
+    before = traced()
+    made = sets.from_draft(draft, data, WHO)
+    sets.keep(tmp_path, made, data, draft)
+    again = Condensed.load(tmp_path)
+    assert traced() - before < data.train.images.nbytes / 4  # the preview alone takes an eighth
+    assert np.array_equal(again.materialise(data.train.images).pixels(), made.materialise(data.train.images).pixels())
+
+
+def test_shards_are_put_together_in_little_memory(large, tmp_path, traced):
+    data, room = large
+    parts = [data.train.images[:400], data.train.images[400:]]
+    for number, images in enumerate(parts):
+        (tmp_path / str(number)).mkdir()
+        arrays = {"images": images, "labels": np.full(len(images), number), "soft_labels": np.ones((len(images), 2))}
+        tensorfile.write(tmp_path / str(number) / sets.SHARD, arrays)
+        write_json(tmp_path / str(number) / sets.NOTES, {"steps": 3, "mosaic": 2, "notes": {"loss": number}})
+    draft = sets.merged([tmp_path / "0", tmp_path / "1"], room)
+    assert traced() < data.train.images.nbytes / 40
+    assert np.array_equal(draft.images, data.train.images)
+    assert draft.labels.tolist() == [0] * 400 + [1] * 1200
+    assert (draft.soft_labels.shape, draft.soft_labels.dtype) == ((1600, 2), np.float64)
+    assert (draft.steps, draft.mosaic, draft.notes, draft.initial) == (6, 2, {"loss": 0.75}, None)
+    assert all(isinstance(array, np.memmap) for array in (draft.images, draft.labels, draft.soft_labels))
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(-1e3, 1e3)), min_size=1, max_size=6))

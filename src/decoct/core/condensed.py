@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
+from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance, read_json, write_json
 
 ARRAYS, FACTS = "condensed.safetensors", "condensed.json"
+BLOCK = 2**24  # bytes that are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Condensed:
         class_names: names in class order; training refuses data whose names differ.
         provenance: method, hyper-parameters, seed, source digest.
         indices: [n] int64 into the train split, in order of picking within a class; or None.
-        images: [n, C, H, W] uint8, or float32 in [0, 1] data space (not clipped); or None for bare picks.
+        images: [n, C, H, W] uint8, or float32 in [0, 1] data space (not clipped); or None for bare picks. Of a set that
+            was loaded, a read-only map of its file.
         soft_labels: [n, classes] float32; or None.
         weights: [n] float32 sample weights; or None.
         mosaic: tiles a side that each image is made of; 1 for whole images.
@@ -69,7 +71,7 @@ class Condensed:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise DecoctError(f"{len(value)} {name.replace('_', ' ')} for {n} labels")
-            if value is not None and not np.isfinite(value).all():
+            if value is not None and not finite(value):
                 raise DecoctError(f"the {name.replace('_', ' ')} hold values that are not finite")
         if self.soft_labels is not None and self.soft_labels.shape != (n, classes):
             raise DecoctError(f"soft labels must be [{n}, {classes}], not {list(self.soft_labels.shape)}")
@@ -106,8 +108,8 @@ class Condensed:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         names = ("labels", "indices", "images", "soft_labels", "weights")
-        arrays = {name: np.ascontiguousarray(value) for name in names if (value := getattr(self, name)) is not None}
-        save_file(arrays, folder / ARRAYS)
+        arrays = {name: value for name in names if (value := getattr(self, name)) is not None}
+        tensorfile.write(folder / ARRAYS, arrays)
         facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
         write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **facts})
         if self.cost is not None:
@@ -125,7 +127,8 @@ class Condensed:
             raise DecoctError(f"{folder} holds no {FACTS}: not a saved set")
         try:
             facts = read_json(folder / FACTS)
-            arrays: dict[str, Any] = load_file(folder / ARRAYS)
+            stored = tensorfile.read(folder / ARRAYS)
+            arrays: dict[str, Any] = {k: v if k == "images" else np.array(v) for k, v in stored.items()}
             cost = folder / "cost.json"
             return cls(
                 class_names=tuple(facts["class_names"]),
@@ -161,8 +164,17 @@ class Condensed:
             for index, label in zip(self.indices.tolist(), self.labels.tolist(), strict=True):
                 rows.writerow([index, self.class_names[label], files[index] if files else ""])
 
-    def image_bytes(self) -> int:
-        """Bytes of the images as PNG files; float images as stored."""
+    def image_bytes(self, train_images: Any = None) -> int:
+        """Bytes of the images as PNG files, one at a time; float images as stored.
+
+        Args:
+            train_images: [N, C, H, W] uint8, where the pixels of bare picks are.
+
+        Raises:
+            DecoctError: bare picks, and no pixels.
+        """
+        if self.images is None and self.indices is not None and train_images is not None:
+            return sum(png_bytes(train_images[index]) for index in self.indices)
         images = self.pixels()
         return sum(map(png_bytes, images)) if images.dtype == np.uint8 else images.nbytes
 
@@ -175,6 +187,14 @@ class Condensed:
         if self.images is None:
             raise DecoctError("these are bare picks: call materialise(data.train.images) for their pixels")
         return self.images
+
+
+def finite(values: NDArray[Any]) -> bool:
+    """Whether no value is infinite or NaN; a few images at a time, so that a map of a large file fills no memory."""
+    if values.dtype.kind in "biu" or not values.size:
+        return True
+    step = max(1, BLOCK * len(values) // values.nbytes)
+    return all(np.isfinite(values[at : at + step]).all() for at in range(0, len(values), step))
 
 
 def picture(image: NDArray[np.uint8]) -> Image.Image:

@@ -77,7 +77,7 @@ def _sentence(own: Sequence[Controlled], asked: int) -> str:
     better = [c for c in own if c.comparison.verdict == "better"]
     said = f"{method} is better than its control, {control}, in {len(better) or 'none'} of {settings}"
     protocols = Counter(c.setting.protocol for c in own)
-    if better and len(protocols) > 1:
+    if better and len(better) < len(own) and len(protocols) > 1:
         won = Counter(c.setting.protocol for c in better)
         said += f" ({', '.join(f'{protocol} {won[protocol]} of {n}' for protocol, n in protocols.items())})"
     if better and asked > 1:

@@ -48,10 +48,19 @@ class KeptOnDisk(Kept):
         """Whether ``every`` seconds have gone by since something was saved."""
         return time.monotonic() - self.last >= self.every
 
-    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A memory map of so many bytes, of a file that has no name: it is this process's own, and goes with it."""
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """A memory map of zeros, of a file that has no name: it is this process's own, and goes with it.
+
+        Raises:
+            OSError: the disk has no room for it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         scratch = self.folder / f".tmp-{os.getpid()}-{name}.npy"
-        made = np.lib.format.open_memmap(scratch, "w+", np.uint8, shape)
-        scratch.unlink()
+        made = np.lib.format.open_memmap(scratch, "w+", dtype, shape)
+        try:
+            if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process, when a page of the map is used
+                with scratch.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, scratch.stat().st_size)
+        finally:
+            scratch.unlink()
         return made

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from numpy.typing import NDArray
 
+from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
@@ -19,6 +20,7 @@ from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import Statistics, collect
 from decoct.nets import zoo
 from decoct.run.cell import Cell
+from decoct.run.kept import KeptOnDisk
 from decoct.run.pictures import grid
 from decoct.run.work import FACTS, TEACHER, load_features, load_teacher
 
@@ -42,7 +44,7 @@ def make_condensed(cell: Cell) -> None:
     method = parse("condenser", job.config, job.plugins)
     shards = [cell.input("shard", key) for _, key in sorted(job.role("shard").items(), key=lambda each: int(each[0]))]
     with cell.meter():
-        draft = merged(shards) if shards else method(needed(cell, method))
+        draft = merged(shards, cell.kept()) if shards else method(needed(cell, method))
     budget = Budget(**job.keyed["budget"])
     provenance = Provenance(
         method=method.name,
@@ -66,8 +68,8 @@ def make_shard(cell: Cell) -> None:
     method = parse("condenser", cell.job.config, cell.job.plugins)
     with cell.meter():
         draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
-    arrays = {name: np.ascontiguousarray(value) for name in ARRAYS if (value := getattr(draft, name)) is not None}
-    save_file(arrays, cell.folder / SHARD)
+    arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
+    tensorfile.write(cell.folder / SHARD, arrays)
     write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
 
 
@@ -101,17 +103,23 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
     )
 
 
-def merged(shards: list[Path]) -> Draft:
-    """The drafts of shards, one after the other; notes are means over the images."""
-    parts: list[dict[str, Any]] = [dict(load_file(shard / SHARD)) for shard in shards]
+def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
+    """The drafts of shards, one after the other, as memory maps; notes are means over the images."""
+    parts = [tensorfile.read(shard / SHARD) for shard in shards]
     facts = [read_json(shard / NOTES) for shard in shards]
     sizes = [len(part["labels" if "labels" in part else "indices"]) for part in parts]
     return Draft(
-        **{name: np.concatenate([part[name] for part in parts]) for name in ARRAYS if name in parts[0]},
+        **{name: joined([part[name] for part in parts], name, kept) for name in ARRAYS if name in parts[0]},
         steps=sum(fact["steps"] for fact in facts),
         mosaic=facts[0]["mosaic"],
         notes=averaged([fact["notes"] for fact in facts], sizes),
     )
+
+
+def joined(arrays: list[NDArray[Any]], name: str, kept: KeptOnDisk) -> NDArray[Any]:
+    """Arrays one after the other, in a memory map."""
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+    return np.concatenate(arrays, out=kept.array(name, shape, np.result_type(*arrays)))
 
 
 def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, float]:
@@ -162,18 +170,20 @@ def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> Non
     condensed.save(folder)
     if condensed.member:
         condensed.write_picks(folder / "picks.csv", data.train.files)
-    whole = condensed.materialise(data.train.images)
+    images, picks = condensed.images, None
+    if images is None:  # of a selection, single images are read
+        images, picks = data.train.images, condensed.indices
     facts = {
         "images": len(condensed),
-        "image_bytes": whole.image_bytes(),
+        "image_bytes": condensed.image_bytes(data.train.images),
         "label_bytes": label_bytes(condensed),
         "steps": draft.steps,
         "notes": dict(draft.notes),
     }
     write_json(folder / FACTS, facts)
-    grid(whole.pixels(), whole.labels, len(data.class_names)).save(folder / "preview.png")
+    grid(images, condensed.labels, len(data.class_names), picks=picks).save(folder / "preview.png")
     if draft.initial is not None:
-        grid(draft.initial, whole.labels, len(data.class_names)).save(folder / "initial.png")
+        grid(draft.initial, condensed.labels, len(data.class_names)).save(folder / "initial.png")
 
 
 def label_bytes(condensed: Condensed) -> int:
