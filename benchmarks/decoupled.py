@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from decoct.condensers.decoupled.cda import CDA
 from decoct.condensers.decoupled.cim import CIM
@@ -30,13 +29,12 @@ from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
 from decoct.core.kinds import Condenser, Inputs, LayerStatistics, Teacher
 from decoct.data.dataset import Dataset, Split
-from decoct.engine.frozen import frozen
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
 from decoct.run.executors import keep_memory
-from yardstick import Loop, race, table
+from yardstick import Loop, bare_inversion, race, table
 
 SIZE, CLASSES, IPC = 224, 10, 10
 FEW = 40  # pictures a class, enough for all starts
@@ -192,17 +190,7 @@ def inversion(bench: Bench) -> tuple[Loop, Loop, int]:
     def ours(steps: int) -> None:
         method.model_copy(update={"iterations": steps})(inputs)
 
-    def bare(steps: int) -> None:
-        images = torch.randn(CLASSES, 3, SIZE, SIZE).requires_grad_()
-        optimiser = torch.optim.Adam([images], 0.25, betas=(0.5, 0.9))
-        with frozen(net):
-            for _ in range(steps):
-                loss = F.cross_entropy(net(images), labels)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-
-    return ours, bare, CLASSES
+    return ours, bare_inversion(net, labels, bench.data.shape, 0.25), CLASSES
 
 
 def beside(name: str, ours: Loop, bare: Loop, images: int, steps: int) -> str:

@@ -6,8 +6,10 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from decoct.engine.frozen import frozen
 from decoct.engine.objective import objective
 from decoct.engine.recipe import Recipe
 from decoct.nets.layout import as_input, laid_out
@@ -100,6 +102,29 @@ def bare_loop(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+
+    return loop
+
+
+def bare_inversion(net: nn.Module, labels: Tensor, shape: Sequence[int], lr: float) -> Loop:
+    """Forward + backward + Adam on the pixels of a batch: no views, statistics or clamping.
+
+    Args:
+        net: whose loss is minimised.
+        labels: [B].
+        shape: (C, S, S) of an image.
+        lr: of Adam.
+    """
+
+    def loop(steps: int) -> None:
+        images = torch.randn(len(labels), *shape).requires_grad_()
+        optimiser = torch.optim.Adam([images], lr, betas=(0.5, 0.9))
+        with frozen(net):
+            for _ in range(steps):
+                loss = F.cross_entropy(net(images), labels)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
 
     return loop
 

@@ -79,3 +79,11 @@ def test_a_constant_has_no_negative_variance(side):
     mean, variance = tile_moments(torch.full((2, 2, side, side), 1 / 3), 1, torch.tensor(0.1))
     torch.testing.assert_close(mean, torch.full_like(mean, 1 / 3))
     assert (variance >= 0).all() and (variance < 1e-6).all()
+
+
+def test_a_first_call_without_gradients_leaves_later_ones_theirs():
+    x = normal(2, 2, 5, 11)
+    with torch.inference_mode():
+        tile_moments(x, 1, torch.tensor(0.0))
+    tile_moments(x.requires_grad_(), 1, torch.tensor(0.0))[1].sum().backward()
+    assert x.grad.abs().sum() > 0

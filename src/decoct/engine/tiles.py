@@ -100,8 +100,9 @@ def _cut(x: Tensor) -> Tensor:
 @cache
 def _of_resize(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """What each of H·W pixels adds to the sum of the resized tile, [HW], and to the sum of its squares, [HW, HW]."""
-    rows, columns = (_resize(side).to(device, dtype) for side in (height, width))
-    return torch.kron(rows.sum(0), columns.sum(0)), torch.kron(rows.T @ rows, columns.T @ columns)
+    with torch.inference_mode(False):  # what is kept must serve a backward pass, whoever asks first
+        rows, columns = (_resize(side).to(device, dtype) for side in (height, width))
+        return torch.kron(rows.sum(0), columns.sum(0)), torch.kron(rows.T @ rows, columns.T @ columns)
 
 
 def _resize(side: int) -> Tensor:
