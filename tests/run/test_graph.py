@@ -331,7 +331,7 @@ def test_shards_are_whole_groups_of_all_classes_in_order_and_even(classes, toget
 @pytest.mark.parametrize("name", ["herding", "random", "k_center"])
 def test_a_method_that_ties_all_classes_cannot_be_sharded(jobs, name):
     with pytest.raises(UsageError, match=f"{name} makes all classes together and cannot be sharded: leave out shards"):
-        jobs(condensers=[{"name": name, "shards": 2}])
+        jobs(condensers=[{"name": name, "pooled": True, "shards": 2}])
 
 
 def test_what_hangs_on_the_resolution_is_keyed(jobs):

@@ -45,6 +45,20 @@ class LayerStatistics(Need):
     net: str = "teacher"
 
 
+class Dynamics(Need):
+    """What training runs on the train split do to each image: ``decoct.engine.dynamics.Traces``.
+
+    Attributes:
+        net: that is trained, as the teacher of that name is; ``"teacher"`` is the default label teacher.
+        epochs: None for as many as the teacher gets.
+        runs: from so many seeds; fewer runs are the first of more.
+    """
+
+    net: str = "teacher"
+    epochs: int | None = None
+    runs: int = 1
+
+
 class Kept:
     """Intermediate results of a long construction, which a killed one finds again; this one keeps nothing."""
 
@@ -75,7 +89,9 @@ class Inputs:
         device: where to compute.
         teachers: nets in eval mode on ``device``, by the name that the need gave.
         features: [N, d] float arrays over the train split, in the order of ``data.train``, by need.
+        held_out: the same over the val split, where the extractor has them.
         statistics: ``decoct.engine.statistics.Statistics`` by net, of ``LayerStatistics`` needs.
+        dynamics: ``decoct.engine.dynamics.Traces`` by need.
         classes: which classes to make, of a shard; None for all.
         kept: intermediate results.
         progress: call it with (steps done, steps in all).
@@ -87,7 +103,9 @@ class Inputs:
     device: str = "cpu"
     teachers: Mapping[str, Any] = field(default_factory=dict)
     features: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
+    held_out: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    dynamics: Mapping[Dynamics, Any] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
     kept: Kept = field(default_factory=Kept)
     progress: Progress = silent

@@ -78,6 +78,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
     job, data = cell.job, cell.data
     teachers: dict[str, Any] = {}
     features: dict[Features, Any] = {}
+    held_out: dict[Features, Any] = {}
     statistics: dict[str, Statistics] = {}
     for need in method.needs():
         if isinstance(need, Teacher):
@@ -85,7 +86,9 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
             teachers[need.net] = load_teacher(cell.input("teacher", key), data, cell.device)
         elif isinstance(need, Features):
             key = job.role("features")[zoo.resolve(need.extractor, data.size)]
-            features[need] = load_features(cell.input("features", key), "train", need.normalise)
+            features[need], held_out[need] = (
+                load_features(cell.input("features", key), split, need.normalise) for split in ("train", "val")
+            )
         elif isinstance(need, LayerStatistics):
             key = job.role("statistics")[zoo.resolve(need.net, data.size)]
             statistics[need.net] = Statistics.load(cell.input("statistics", key), cell.device)
@@ -94,12 +97,13 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         Budget(**job.keyed["budget"]),
         job.keyed["seed"] or 0,
         cell.device,
-        teachers,
-        features,
-        statistics,
-        classes,
-        cell.kept(),
-        cell.progress,
+        teachers=teachers,
+        features=features,
+        held_out=held_out,
+        statistics=statistics,
+        classes=classes,
+        kept=cell.kept(),
+        progress=cell.progress,
     )
 
 

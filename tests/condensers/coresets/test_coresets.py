@@ -73,8 +73,6 @@ def test_a_greedy_method_is_its_kernel_on_each_class(method, kernel, toy):
 
 
 def test_needs_follow_the_fields():
-    assert Herding(extractor="resnet18", normalise="unit").needs() == (
-        Features(extractor="resnet18", normalise="unit"),
-    )
+    assert Herding(extractor="resnet18").needs() == (Features(extractor="resnet18"),)
     assert KCenter().needs() == (Features(),)
     assert Random().needs() == ()

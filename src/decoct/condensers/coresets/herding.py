@@ -1,26 +1,19 @@
 """Herding: real images whose running mean follows the class mean."""
 
-from typing import ClassVar, Literal
+from typing import Any
 
-from decoct.core.kinds import Condenser, Draft, Features, Inputs, Need
+from numpy.typing import ArrayLike, NDArray
+
 from decoct.engine import select
+from decoct.engine.coreset import FeatureCoreset
 
 
-class Herding(Condenser):
+class Herding(FeatureCoreset):
     """Greedy mean matching in feature space (Welling, 2009; as in iCaRL, Rebuffi et al., 2017, arXiv:1611.07725).
 
-    Picks are ordered, so the first ten of IPC 50 are the set of IPC 10.
+    Picks are ordered, so the first ten of IPC 50 are the set of IPC 10. iCaRL takes features of unit length.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
-    stochastic: ClassVar[bool] = False
-    extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"  # iCaRL uses unit features
-
-    def needs(self) -> tuple[Need, ...]:
-        """Features of the train images."""
-        return (Features(extractor=self.extractor, normalise=self.normalise),)
-
-    def __call__(self, inputs: Inputs) -> Draft:
-        """Pick in each class by itself."""
-        return Draft.selected(inputs.per_class(select.herding))
+    def pick(self, features: NDArray[Any], n: int, seed: int) -> ArrayLike:
+        """Rows whose running mean follows the mean of all."""
+        return select.herding(features, n)

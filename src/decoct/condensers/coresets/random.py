@@ -1,26 +1,25 @@
 """Random: real images, the same number of each class, drawn without replacement."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
-from decoct.core.kinds import Condenser, Draft, Inputs
-from decoct.core.seeds import seed
+from decoct.core.kinds import Draft, Inputs
+from decoct.engine.coreset import Coreset
 
 
-class Random(Condenser):
-    """A balanced uniform draw.
+class Random(Coreset):
+    """A uniform draw.
 
     Each class is put in a random order that does not depend on the budget, so the first ten of IPC 50 are IPC 10.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
+    stochastic: ClassVar[bool] = True
 
     def __call__(self, inputs: Inputs) -> Draft:
-        """Pick in each class by itself."""
+        """Pick in each class by itself, or among all images."""
         picked = []
-        for c, (rows, quota) in enumerate(zip(inputs.members(), inputs.quotas(), strict=True)):
-            rng = np.random.default_rng(seed(inputs.seed, self.name, c))
-            picked.append(rng.permutation(rows)[:quota])
-            inputs.progress(c + 1, len(inputs.data.class_names))
+        for done, group in enumerate(groups := self.groups(inputs)):
+            picked.append(np.random.default_rng(group.seed).permutation(group.rows)[: group.quota])
+            inputs.progress(done + 1, len(groups))
         return Draft.selected(np.concatenate(picked))

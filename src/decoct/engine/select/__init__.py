@@ -6,6 +6,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from decoct.engine.select.classes import each as each
+
 BLOCK = 2**18  # numbers that a block holds: they stay in the cache between a difference and its norm
 
 
