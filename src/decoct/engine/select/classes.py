@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from decoct.core.kinds import Progress, silent
 
@@ -49,7 +50,8 @@ def each(
                 found.append(pick(number, block))
                 progress(len(found), len(groups))
         return found
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    pooled = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    with threadpool_limits(1), pooled as pool:  # each computes with one thread
         for at, batch in _gathered(features, groups, limit):
             for result in pool.map(pick, range(at, at + len(batch)), batch):
                 found.append(result)

@@ -1,0 +1,126 @@
+"""Greedy picks whose gain is linear in the features, several of them from one look at the features."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from decoct.engine.select.rows import Rows, settled
+
+AHEAD = 15  # picks that are foreseen, at most
+LIKELY = 256  # rows among which they are
+REST = 8  # looks without foresight at first; twice as many each time that it fails
+
+Move = Callable[[int], Tensor]
+
+
+@torch.inference_mode()
+def linear(
+    rows: Rows,
+    n: int,
+    base: Tensor,
+    goal: Tensor,
+    move: Move,
+    exact: Callable[[Tensor], Tensor],
+    scale: Tensor | None = None,
+) -> list[int]:
+    """Pick the row with the largest  base_i + scale_i f_i·goal  again and again, where each pick moves the goal.
+
+    One look at all features costs little more for several points than for one. So the next picks are foreseen among the
+    rows that are likely now, and features are multiplied with the goal and with the moves that those picks would make:
+    as long as foresight holds, the scores after a pick follow without another look. Picks do not hang on it.
+
+    Args:
+        rows: the features.
+        n: number of picks.
+        base: [N]; with an origin, what is missing in f·goal has to be the same for every row.
+        goal: [d] float64; it is changed.
+        move: a row -> what picking it adds to the goal, [d] float64.
+        exact: row numbers [m] -> their scores in float64 for the goal as it is now, up to a constant.
+        scale: [N]; None for 1.
+    """
+    left = base.clone()  # −∞ once picked
+    foresight = _Foresight(rows, left, scale, move)
+    bounds = _Bounds(rows, base, scale)
+    picked: list[int] = []
+    while True:
+        guesses = foresight.guesses
+        products = rows.products(torch.stack([goal, *map(move, guesses)]) if guesses else goal[None])
+        if scale is not None:
+            products *= scale
+        score, size, held = products[0].add_(left), _norm(goal), 0
+        while True:
+            row = settled(score, bounds.worst(size), partial(bounds, size), exact)
+            picked.append(row)
+            if len(picked) == n:
+                return picked
+            step = move(row)
+            goal += step
+            left[row] = -torch.inf
+            if guesses[held : held + 1] != [row]:
+                break
+            held += 1
+            score += products[held]
+            score[row] = -torch.inf
+            size += _norm(step)
+        foresight.look(score, goal, held, n - len(picked) - 1)
+
+
+class _Foresight:
+    """The next picks, as they come about when only the rows with the best scores now are looked at."""
+
+    def __init__(self, rows: Rows, left: Tensor, scale: Tensor | None, move: Move) -> None:
+        self.rows, self.left, self.scale, self.move = rows, left, scale, move
+        self.guesses: list[int] = []
+        self.ahead, self.pause, self.rest = 3, REST, REST
+
+    def look(self, score: Tensor, goal: Tensor, held: int, most: int) -> None:
+        """Guess anew: twice as far as it held, or not at all for a while where it did not hold.
+
+        Args:
+            score: [N], of the goal before the last pick.
+            goal: [d] now.
+            held: guesses that came true.
+            most: guesses that are of use.
+        """
+        if self.guesses and held:
+            self.ahead, self.pause = min(AHEAD, 2 * held + 1), REST
+        elif self.guesses:
+            self.ahead, self.pause, self.rest = 3, 2 * self.pause, self.pause
+        self.guesses, self.rest = [], self.rest - 1
+        if self.rest >= 0 or most < 1:
+            return
+        likely = score.where(self.left > -torch.inf, -torch.inf).topk(min(LIKELY, len(score))).indices
+        part = self.rows.features[likely].to(self.rows.dtype)
+        scale = 1.0 if self.scale is None else self.scale[likely]
+        near = self.left[likely] + scale * (part @ self.rows.compute(goal))
+        for _ in range(min(self.ahead, most, len(likely))):
+            best = int(near.argmax())
+            guess = int(likely[best])
+            self.guesses.append(guess)
+            near += scale * (part @ self.rows.compute(self.move(guess)))
+            near[best] = -torch.inf
+
+
+class _Bounds:
+    """Bounds on the rounding errors of scores: γ (|base_i| + scale_i ‖f_i‖ ‖points‖)."""
+
+    def __init__(self, rows: Rows, base: Tensor, scale: Tensor | None) -> None:
+        self.rows, self.base, self.scale = rows, base, scale
+        self.most = float(base.abs().max())
+        self.longest = rows.longest if scale is None else float((rows.length * scale).max())
+
+    def worst(self, size: float) -> float:
+        """Of all rows."""
+        return self.rows.rounding * (self.most + self.longest * size)
+
+    def __call__(self, size: float) -> Tensor:
+        """Row by row, [N]."""
+        length = self.rows.length if self.scale is None else self.rows.length * self.scale
+        return torch.add(self.base.abs(), length, alpha=size).mul_(self.rows.rounding)
+
+
+def _norm(point: Tensor) -> float:
+    return math.sqrt(float(point @ point))

@@ -1,0 +1,43 @@
+"""Facility location against the best set there is."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decoct.engine import select
+
+
+def value(similar, picks):
+    return similar[:, list(picks)].max(1).sum()
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 4))
+@settings(max_examples=30)
+def test_its_value_is_at_least_1_minus_1_over_e_of_the_best(similarity, seed, n):
+    features = np.random.default_rng(seed).normal(size=(9, 3))
+    if similarity == "cosine":
+        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+        similar = 1 + unit @ unit.T
+    else:
+        squared = ((features[:, None] - features[None]) ** 2).sum(2)
+        similar = squared.max() - squared
+    best = max(value(similar, some) for some in itertools.combinations(range(9), n))
+    picks = select.facility_location(features, n, similarity=similarity).tolist()
+    assert value(similar, picks) >= (1 - 1 / math.e) * best
+
+
+def test_it_serves_each_cluster_before_any_twice():
+    rng = np.random.default_rng(0)
+    centres = np.eye(5) * 9
+    features = (centres[:, None] + rng.normal(size=(5, 20, 5)) * 0.3).reshape(100, 5)
+    assert sorted(select.facility_location(features, 5).numpy() // 20) == [0, 1, 2, 3, 4]
+
+
+def test_an_unknown_similarity_is_refused():
+    with pytest.raises(ValueError, match="'cosine' or 'euclidean', not 'dot'"):
+        select.facility_location(np.zeros((3, 2)), 1, similarity="dot")
