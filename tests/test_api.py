@@ -1,5 +1,6 @@
 """The Python API: round trips through the store, one's own nets, and sets that do not fit."""
 
+import hashlib
 import json
 import math
 import statistics
@@ -19,11 +20,13 @@ from torch import nn
 
 import decoct
 from decoct import api
+from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
 from decoct.engine import teachers as engine
+from decoct.engine.extract import Extract
 from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
@@ -238,6 +241,34 @@ def test_a_budget_that_cannot_be_meant(digits, ipc):
         decoct.condense("random", digits, ipc=ipc)
 
 
+@pytest.mark.parametrize(
+    ("asked", "images", "said"),
+    [
+        ({}, 100, "ipc=10"),
+        ({"fraction": 0.02}, 26, "fraction=0.02"),
+        ({"fraction": 0.02, "balanced": True}, 26, "fraction=0.02 balanced"),
+        ({"images": 7}, 7, "images=7"),
+        ({"images": 25, "balanced": False}, 25, "images=25 unbalanced"),
+    ],
+)
+def test_a_budget_in_every_word(digits, asked, images, said):
+    made = decoct.condense("random", digits, **asked)
+    assert (len(made), made.provenance.budget) == (images, said)
+    asked_of_each = Budget.asked(**asked).per_class(digits.counts(), digits.class_names)
+    assert np.bincount(made.labels, minlength=10).tolist() == asked_of_each
+
+
+def test_budgets_that_contradict_themselves_or_the_method(digits):
+    with pytest.raises(UsageError, match="exactly one of ipc, fraction and images"):
+        decoct.condense("random", digits, ipc=1, images=10)
+    with pytest.raises(UsageError, match="balanced goes with fraction or images"):
+        decoct.condense("random", digits, balanced=True)
+    with pytest.raises(
+        UsageError, match="rded makes the same number of images of each class, and the budget images=25"
+    ):
+        decoct.condense("rded", digits, images=25)
+
+
 def test_more_images_than_a_class_has(digits):
     with pytest.raises(DecoctError, match="ipc=1000"):
         decoct.condense("random", digits, ipc=1000)
@@ -343,6 +374,20 @@ def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch):
     torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
     made = decoct.condense("herding", data, ipc=1, extractor="test_resnet", teachers={"test_resnet": spec})
     assert made.provenance.not_counted == ("test_resnet",)
+
+
+def test_features_that_are_brought_and_a_frozen_net_s(small, digits, teachers, tmp_path):
+    np.save(tmp_path / "pixels.npy", digits.train.images.reshape(len(digits.train), -1).astype(np.float16))
+    net = timm.create_model("test_resnet", num_classes=1)
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, tmp_path / "w.safetensors")
+    rows, frozen = str(tmp_path / "pixels.npy"), Extract(name=f"timm:test_resnet@{tmp_path}/w.safetensors", size=32)
+    picked = decoct.condense("k_center", digits, ipc=1, extractor=rows)
+    other = decoct.condense("k_center", digits, ipc=1, extractor=frozen.name, extractors=[frozen])
+    content = hashlib.sha256((tmp_path / "pixels.npy").read_bytes()).hexdigest()
+    assert picked.provenance.not_counted == (f"npy:{content[:12]}",)
+    assert not np.array_equal(picked.indices, other.indices)
+    found = decoct.measure(small, digits, metrics=["vendi"], extractors=[rows, frozen], teachers=teachers)
+    assert {row["extractor"] for row in found} == {*picked.provenance.not_counted, *other.provenance.not_counted}
 
 
 # Stored soft labels

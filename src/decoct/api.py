@@ -12,8 +12,9 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.record import Scores, read_json
-from decoct.core.spec import build, parse
+from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
+from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
@@ -34,10 +35,14 @@ def condense(
     method: str | Mapping[str, Any],
     data: Dataset | str,
     *,
-    ipc: int = 10,
+    ipc: int | None = None,
+    fraction: float | None = None,
+    images: int | None = None,
+    balanced: bool | None = None,
     seed: int = 0,
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
+    extractors: Sequence[Extract] = (),
     **fields: Any,
 ) -> Condensed:
     """Make a small training set, with its pixels and its cost; the same call again is read from the store.
@@ -45,22 +50,26 @@ def condense(
     Args:
         method: name of a condenser, or a table with its fields.
         data: a data set or its name.
-        ipc: images per class.
+        ipc: images of each class; 10 where neither ``fraction`` nor ``images`` is given.
+        fraction: share of the train split, the same of each class.
+        images: images in all, the same number of each class.
+        balanced: True makes a fraction the same number of each class; False keeps images in proportion to the classes.
         seed: of the method's draws; those that are deterministic have none.
         compute: where and how.
         teachers: nets that are not trained as usual, such as a checkpoint.
+        extractors: those that are not taken as usual, such as ``Extract(name="timm:…", dtype="float16")``; which one a
+            method takes is a field of it, ``extractor="timm:…"`` or ``extractor="features.npy"``.
         fields: hyper-parameters of the method.
 
     Raises:
-        UsageError: unknown method or field.
+        UsageError: unknown method or field, a budget that cannot be meant, or one that the method cannot keep to.
         DecoctError: the data cannot give such a set.
     """
     config = {"name": method} if isinstance(method, str) else dict(method)
     spec = parse("condenser", config | fields, compute.plugins)
-    budget = build(Budget, {"ipc": ipc}, "budget")
+    budget = Budget.asked(ipc, fraction, images, balanced)
     data = _loaded(data, compute)
-    budget.per_class(data.counts(), data.class_names)
-    planner = compute.planner(data, teachers)
+    planner = compute.planner(data, teachers, extractors)
     made = planner.condense(spec.name, spec, budget, seed)
     store = compute.do(planner)
     found = Condensed.load(store.path("condense", made.key)).materialise(data.train.images)
@@ -207,11 +216,20 @@ def measure(
     data: Dataset | str,
     *,
     metrics: Sequence[str | Mapping[str, Any]] = ("prdc", "covering_radius", "mmd", "vendi", "realism"),
-    extractors: Sequence[str] = ("teacher",),
+    extractors: Sequence[str | Extract] = ("teacher",),
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
 ) -> list[dict[str, Any]]:
     """Representativeness, diversity and quality of a set.
+
+    Args:
+        condensed: a set, or the folder of one.
+        data: the data set that it stands for.
+        metrics: names or tables.
+        extractors: whose features are looked at: "teacher", a net's name, "timm:NAME", "timm:NAME@FILE" or "FILE.npy",
+            or an ``Extract`` of one of them with options.
+        compute: where and how.
+        teachers: nets that are not trained as usual.
 
     Returns:
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; a value is None where the
@@ -219,14 +237,16 @@ def measure(
 
     Raises:
         UsageError: unknown metric or extractor.
-        DecoctError: the set does not fit the data.
+        DecoctError: the set does not fit the data, weights or features cannot be had or do not fit, or the set has
+            images of its own and an extractor is a .npy file.
     """
     specs = [parse("metric", metric, compute.plugins) for metric in metrics]
     data = _loaded(data, compute)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     made = adopt(given, data, compute.cells())
-    planner = compute.planner(data, teachers)
-    job = planner.measure(made, specs, extractors)
+    planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
+    words = [each.name if isinstance(each, Extract) else each for each in extractors]
+    job = planner.measure(made, specs, words)
     rows: list[dict[str, Any]] = read_json(compute.do(planner).path("measure", job.key) / READINGS)
     return rows
 

@@ -131,6 +131,14 @@ def test_out_has_a_default(decoct, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert decoct("condense", "random", "--ipc", 1).code == 0
     assert len(Condensed.load("random-ipc1")) == 10
+    for words, folder, images in (
+        (("--fraction", 0.02), "random-fraction0.02", 26),
+        (("--fraction", 0.02, "--balanced"), "random-fraction0.02-balanced", 26),
+        (("--images", 7), "random-images7", 7),
+        (("--images", 25, "--unbalanced"), "random-images25-unbalanced", 25),
+    ):
+        assert decoct("condense", "random", *words).code == 0
+        assert len(Condensed.load(folder)) == images
 
 
 HOSTILE = ("-rf", "a\nb", "C:\\x", "we[i]rd$(touch pwned)", "…..", "<script>", "~", "con", "x" * 200)
@@ -250,6 +258,12 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "condense random --set factor", "KEY=VALUE"),
     (2, "condense random --ipc 0", "--ipc"),
     (2, "condense random --ipc many", "--ipc"),
+    (2, "condense random --ipc 1 --images 10", "exactly one of ipc, fraction and images"),
+    (2, "condense random --fraction 1.5", "fraction"),
+    (2, "condense random --images 0", "--images"),
+    (2, "condense random --balanced", "balanced goes with fraction or images"),
+    (2, "condense rded --images 25", "rded makes the same number of images of each class"),
+    (1, "condense random --images 5000", "fewer than images=5000: lower --images"),
     (2, "condense random --device abacus", "abacus"),
     (2, "condense random --plugin none.py", "none.py"),
     (2, "condense herding --teacher convnet3_bn=none", "none"),
@@ -267,6 +281,10 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "train SET --seeds one", "--seeds"),
     (2, "measure SET --metric prcd", "'prdc'"),
     (2, "measure SET --extractor convnet33", "'convnet3'"),
+    (2, "measure SET --extractor timm:resnt18 --data folder:none", "'resnet18'"),
+    (2, "measure SET --extractor none.npy --data folder:none", "no file at none.npy"),
+    (2, "measure SET --extractor timm:resnet18@ --data folder:none", "the file is missing"),
+    (2, "condense herding --set extractor=timm:resnt18", "'resnet18'"),
     (2, "teach convnet33", "'convnet3'"),
     (2, "teach --set epoch=1", "'epochs'"),
     (2, "teach --from none", "none"),

@@ -1,7 +1,7 @@
 """A data set of three tiny classes, nets that have learnt nothing, and the inversion as the papers write it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,11 +11,13 @@ from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.core.budget import Budget
-from decoct.core.kinds import Features, Inputs, Kept, LayerStatistics
+from decoct.core.kinds import Dynamics, Features, Inputs, Kept, LayerStatistics
 from decoct.core.seeds import seed as seeded
+from decoct.engine.dynamics import NAMES, Trace, Traces
 from decoct.engine.invert import Views
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
+from decoct.nets.features import penultimate
 
 
 class Rows(SimpleNamespace):
@@ -55,17 +57,36 @@ class Toy:
         given = {"teachers": {"teacher": self.teacher, **self.others}, "features": needed}
         return Inputs(data=self.data, budget=Budget(ipc=ipc), seed=seed, **(given | rest))
 
-    def supplied(self, method, ipc, **rest):
-        """Inputs with the statistics that a method needs."""
-        wanted = [need.net for need in method.at(self.data.size).needs() if isinstance(need, LayerStatistics)]
-        nets = {"teacher": self.teacher, **self.others}
-        pixels = Pixels.of(self.data, "cpu")
-        found = {net: collect(nets[net], self.data.train, self.data.class_names, pixels) for net in wanted}
-        return self.inputs(ipc, statistics=found, **rest)
+    def supplied(self, method, ipc, seed=0, **rest):
+        """Inputs with what a method needs: statistics and features of the nets, and traces that nobody recorded."""
+        data, nets, needs = self.data, {"teacher": self.teacher, **self.others}, method.at(self.data.size).needs()
+
+        def seen(net):
+            return penultimate(nets[net], data.train.images, data.mean, data.std).numpy()
+
+        def moments(net):
+            return collect(nets[net], data.train, data.class_names, Pixels.of(data, "cpu"))
+
+        given = {
+            "statistics": {need.net: moments(need.net) for need in needs if isinstance(need, LayerStatistics)},
+            "features": {need: seen(need.extractor) for need in needs if isinstance(need, Features)},
+            "dynamics": {need: made_up(len(data.train), need.runs) for need in needs if isinstance(need, Dynamics)},
+        }
+        return replace(self.inputs(ipc, seed), **(given | rest))
 
     def normalised(self, images):
         """uint8 to what a net sees."""
         return (torch.as_tensor(images).float() / 255 - 0.5) / 0.25
+
+
+def made_up(images, runs, epochs=6):
+    rng = np.random.default_rng(0)
+
+    def run():
+        rows = {name: rng.normal(size=(epochs - (name == "shift"), images)) for name in NAMES}
+        return Trace(**rows | {"correct": rng.integers(0, 2, (epochs, images), dtype=np.uint8)})
+
+    return Traces(tuple(run() for _ in range(runs)))
 
 
 def small_net(channels, classes, seed, width=6):

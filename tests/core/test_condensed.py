@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from decoct.core import condensed as condensed_module
-from decoct.core.condensed import ARRAYS, FACTS, Condensed, folder_names, picture, png_bytes
+from decoct.core.condensed import ARRAYS, FACTS, WEIGHTS, Condensed, folder_names, picture, png_bytes, relative
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance
 
@@ -40,6 +40,7 @@ def sets(draw):
     n, classes = draw(st.integers(1, 6)), draw(st.integers(1, 4))
     shape = (n, draw(st.sampled_from([1, 3])), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
     finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    above = st.floats(0, allow_infinity=False, width=32)
     pixels = arrays.arrays(np.uint8, shape) | arrays.arrays(np.float32, shape, elements=finite)
     indices = draw(st.none() | arrays.arrays(np.int64, n, elements=st.integers(0, 2**40)))
     return Condensed(
@@ -49,7 +50,7 @@ def sets(draw):
         indices=indices,
         images=draw(pixels if indices is None else pixels | st.none()),
         soft_labels=draw(st.none() | arrays.arrays(np.float32, (n, classes), elements=finite)),
-        weights=draw(st.none() | arrays.arrays(np.float32, n, elements=finite)),
+        weights=draw(st.none() | arrays.arrays(np.float32, n, elements=above).filter(np.any)),
         mosaic=draw(st.integers(1, 4)),
         cost=draw(st.sampled_from([None, COST])),
     )
@@ -111,7 +112,7 @@ def test_what_a_loaded_set_is_used_for_warns_of_nothing(tmp_path):
     toy(weights=np.ones(3, np.float32), soft_labels=np.eye(3, 2, dtype=np.float32)).save(tmp_path)
     loaded = Condensed.load(tmp_path)
     for name in ("labels", "weights", "soft_labels"):
-        getattr(loaded, name)[:] = 0  # these are in memory
+        getattr(loaded, name)[:] = 1  # these are in memory
     assert torch.equal(loaded.to_torch().tensors[0], torch.tensor(toy().images) / 255)
     loaded.export(tmp_path / "images")
     assert loaded.image_bytes() == toy().image_bytes()
@@ -163,6 +164,10 @@ SHORT = np.zeros(2, np.float32)
         ({"indices": np.arange(4)}, "4 indices for 3 labels"),
         ({"weights": SHORT}, "2 weights for 3 labels"),
         ({"weights": np.array([1, np.inf, 1], np.float32)}, "weights hold values that are not finite"),
+        ({"weights": np.array([1, -0.5, 1], np.float32)}, r"a weight is -0\.5: leave an image out"),
+        ({"weights": np.zeros(3, np.float32)}, "all weights are 0"),
+        ({"weights": np.ones(3)}, r"weights must be \[n\] float32, not \[3\] float64"),
+        ({"weights": np.ones((3, 1), np.float32)}, r"weights must be \[n\] float32, not \[3, 1\]"),
         ({"soft_labels": SHORT[:, None]}, "2 soft labels for 3 labels"),
         ({"soft_labels": np.zeros((3, 5), np.float32)}, r"soft labels must be \[3, 2\], not \[3, 5\]"),
     ],
@@ -200,6 +205,33 @@ def test_to_torch_gives_floats_between_0_and_1_with_labels():
     assert torch.equal(y, torch.tensor(soft))
 
 
+def test_a_weighted_set_says_so_and_gives_its_weights_with_its_images(tmp_path):
+    weighted = toy(weights=np.array([0, 1, 3], np.float32))
+    *_, weights = weighted.to_torch().tensors
+    assert weights.tolist() == [0, 0.75, 2.25] and weights.dtype == torch.float32
+    for made, said in ((weighted, True), (toy(), None)):
+        made.save(tmp_path)
+        assert json.loads((tmp_path / FACTS).read_text()).get("weighted") is said
+    assert len(toy().to_torch().tensors) == 2
+
+
+def test_a_class_may_count_nothing_as_it_may_be_missing():
+    assert toy(weights=np.array([0, 2, 1], np.float32)).weights[0] == 0
+
+
+@given(st.floats(0, exclude_min=True, allow_infinity=False, width=32), st.integers(1, 99))
+def test_equal_weights_are_one_to_the_bit(value, n):
+    assert (relative(np.full(n, value, np.float32)) == 1).all()
+
+
+@given(arrays.arrays(np.float32, st.integers(1, 30), elements=st.floats(0, 1e9, width=32)).filter(np.any))
+def test_relative_weights_keep_their_ratios_and_have_the_mean_one(weights):
+    found = relative(weights)
+    assert found.dtype == np.float32
+    assert found.mean(dtype=np.float64) == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(found.astype(float) * weights.max(), weights * float(found.max()), rtol=1e-5, atol=1e-30)
+
+
 def read(folder):
     return {str(file.relative_to(folder)): np.array(Image.open(file)) for file in sorted(folder.rglob("*.png"))}
 
@@ -214,6 +246,16 @@ def test_pngs_hold_uint8_images_exactly(images):
     assert list(found) == ["a/00000.png", "b/00000.png", "b/00001.png", "b/00002.png"]
     for pixels, image in zip(found.values(), images[[1, 0, 2, 3]], strict=True):
         assert np.array_equal(pixels, image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def test_weights_are_exported_beside_the_pictures_of_their_images(tmp_path):
+    toy(labels=(1, 0, 1), weights=np.array([0.1, 2, 0], np.float32)).export(tmp_path)
+    with (tmp_path / WEIGHTS).open(newline="", encoding="utf-8") as file:
+        found = {row["file"]: np.float32(row["weight"]) for row in csv.DictReader(file)}
+    assert found == {"a/00000.png": 2, "b/00000.png": np.float32(0.1), "b/00001.png": 0}
+    assert all((tmp_path / name).is_file() for name in found)
+    toy().export(tmp_path)
+    assert not (tmp_path / WEIGHTS).exists()  # these weigh all alike
 
 
 def test_floats_are_quantised_with_the_true_error_in_the_warning(tmp_path):
@@ -336,6 +378,11 @@ def test_picks_are_a_csv_that_others_read_back(tmp_path):
         ["2", names[1], files[2]],
         ["0", names[1], files[0]],
     ]
+    replace(picks, weights=np.array([0.1, 0, 3], np.float32)).write_picks(tmp_path / "weighted.csv")
+    with (tmp_path / "weighted.csv").open(newline="", encoding="utf-8") as file:
+        told = list(csv.DictReader(file))
+    assert np.array([row["weight"] for row in told], np.float32).tolist() == np.array([0.1, 0, 3], np.float32).tolist()
+    assert [[row["index"], row["class"]] for row in told] == [row[:2] for row in rows[1:]]
     picks.write_picks(tmp_path / "bare.csv")
     with (tmp_path / "bare.csv").open(newline="", encoding="utf-8") as file:
         assert [row[2] for row in csv.reader(file)] == ["source", "", "", ""]

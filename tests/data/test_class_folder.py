@@ -1,5 +1,7 @@
 """A class folder of pictures as a set: exact where it was exported, refused where it does not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from decoct.core.condensed import Condensed
+from decoct.core.condensed import WEIGHTS, Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
 from decoct.data.class_folder import read_class_folder
@@ -45,6 +47,48 @@ def test_what_was_exported_is_read_bit_for_bit(tmp_path_factory, data, channels,
     np.testing.assert_array_equal(found.images, images[order])
     np.testing.assert_array_equal(found.labels, np.array(labels)[order])
     assert found.class_names == names
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    arrays(np.float32, 6, elements=st.floats(0, allow_infinity=False, width=32)).filter(np.any),
+    st.permutations(range(6)),
+)
+def test_weights_are_read_with_their_images_bit_for_bit(tmp_path_factory, weights, order):
+    labels, images = np.array([0, 0, 0, 1, 2, 2])[order], np.arange(6, dtype=np.uint8).repeat(4).reshape(6, 1, 2, 2)
+    folder = tmp_path_factory.mktemp("sets") / "set"
+    replace(make(images, labels), weights=weights).export(folder)
+    found = read_class_folder(folder, NAMES, (1, 2, 2))
+    assert found.weights.dtype == np.float32
+    assert found.weights.tobytes() == weights[found.images[:, 0, 0, 0]].tobytes()
+
+
+def test_pictures_without_weights_count_alike(exported):
+    assert read_class_folder(exported, NAMES, (1, 8, 8)).weights is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("file,weight\ncat/00000.png,1\ndog/00000.png,2\n", "no weight of eel/00000.png: add it, or remove the file"),
+        ("file,weight\ncat/00000.png,much\n", "no file and weight a row .*: mend or remove it"),
+        ("cat/00000.png,1\n", "no weight of cat/00000.png"),
+        ("file,weight\ncat/00000.png\n", "no file and weight a row"),
+        ("", "no weight of cat/00000.png"),
+        ("file,weight\ncat/00000.png,1\ndog/00000.png,-1\neel/00000.png,1\n", "a weight is -1"),
+        ("file,weight\ncat/00000.png,1\ndog/00000.png,nan\neel/00000.png,1\n", "not finite"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(exported, content, said):
+    (exported / WEIGHTS).write_text(content)
+    with pytest.raises(DecoctError, match=said):
+        read_class_folder(exported, NAMES, (1, 8, 8))
+
+
+def test_weights_that_are_no_text_are_refused(exported):
+    (exported / WEIGHTS).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DecoctError, match="mend or remove it"):
+        read_class_folder(exported, NAMES, (1, 8, 8))
 
 
 def test_it_is_called_as_its_folder_and_picks_nothing(exported):

@@ -125,11 +125,20 @@ def test_a_resized_crop_of_the_whole_area_is_the_image_or_its_mirror(toy):
     assert 20 < mirrored < 60
 
 
-def test_sample_weights_travel_with_their_images(toy):
-    data = numbered(toy, weights=torch.arange(20).float() + 1)
-    for batch in Batches(data, HARD, seed=0):
-        assert torch.equal(batch.weights, batch.labels.float() + 1)
-    assert next(Batches(toy(), HARD, seed=0)).weights is None
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
+def test_sample_weights_travel_with_their_images_relative_to_their_mean(toy, kind, scale):
+    """What is mixed in has its own; the size of all of them says nothing."""
+    data = numbered(toy, weights=torch.arange(20).float() * scale)
+    for batch in Batches(data, replace(HARD, **kind), seed=0):
+        torch.testing.assert_close(batch.weights, batch.labels / 9.5)
+        if "cutmix" in kind or "mixup" in kind:
+            torch.testing.assert_close(batch.mixed.weights, batch.mixed.labels / 9.5)
+
+
+def test_images_without_weights_have_none(toy):
+    for batch in islice(Batches(toy(), replace(HARD, cutmix=1.0), seed=0), 3):
+        assert batch.weights is None and batch.mixed.weights is None
 
 
 def test_cutmix_mixes_hard_labels_by_the_area_that_each_image_has(toy):
@@ -138,7 +147,7 @@ def test_cutmix_mixes_hard_labels_by_the_area_that_each_image_has(toy):
     data = TrainingSet(values.view(-1, 1, 1, 1).expand(-1, 1, 12, 12), values.long(), (0.0,), (1 / 255,))
     shares = []
     for batch in Batches(data, replace(HARD, cutmix=1.0), seed=0):
-        partners, share = batch.mixed
+        partners, share, _ = batch.mixed
         shares.append(share)
         assert sorted(partners.tolist()) == sorted(batch.labels.tolist())
         for image, own, partner in zip(batch.images, batch.labels, partners, strict=True):
@@ -152,7 +161,7 @@ def test_mixup_mixes_hard_labels_as_it_mixes_pixels(toy):
     data = numbered(toy, n=16)
     images = (data.images / 255 - 0.4) / 0.3
     for batch in Batches(data, replace(HARD, mixup=0.8), seed=0):
-        partners, share = batch.mixed
+        partners, share, _ = batch.mixed
         torch.testing.assert_close(batch.images, share * images[batch.labels] + (1 - share) * images[partners])
 
 

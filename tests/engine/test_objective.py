@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.engine.objective import objective, schedule
+from decoct.engine.objective import Mixed, objective, schedule
 from decoct.engine.recipe import Recipe
 
 SGD = Recipe(steps=60, batch=8, optimiser="sgd", lr=0.05, weight_decay=0.0, schedule="cosine")
@@ -54,6 +54,10 @@ def rows_of_logits(b, c):
     return st.lists(st.lists(st.floats(-8, 8), min_size=c, max_size=c), min_size=b, max_size=b)
 
 
+def weights_of(b):
+    return st.lists(st.floats(0, 5), min_size=b, max_size=b)
+
+
 def log_p(row, temperature=1.0):
     return [v / temperature - math.log(sum(math.exp(u / temperature) for u in row)) for v in row]
 
@@ -67,14 +71,14 @@ def double(values):
 def test_the_losses_are_their_formulas(b, c, t, weighted, data):
     s, z = data.draw(rows_of_logits(b, c)), data.draw(rows_of_logits(b, c))
     y = data.draw(st.lists(st.integers(0, c - 1), min_size=b, max_size=b))
-    w = data.draw(st.lists(st.floats(0.1, 5), min_size=b, max_size=b)) if weighted else [1.0] * b
+    w = data.draw(weights_of(b)) if weighted else [1.0] * b
     ce = [-log_p(s[i])[y[i]] for i in range(b)]
     kl = [sum(math.exp(p) * (p - q) for p, q in zip(log_p(z[i], t), log_p(s[i], t), strict=True)) for i in range(b)]
     mse = [sum((u - v) ** 2 for u, v in zip(s[i], z[i], strict=True)) / c for i in range(b)]
     each = {"ce": ce, "kl": kl, "mse_ce": [m + 0.025 * e for m, e in zip(mse, ce, strict=True)]}
     for kind, values in each.items():
         recipe = replace(SGD, loss=kind, temperature=t, ce_weight=0.025)
-        expected = sum(v * k for v, k in zip(values, w, strict=True)) / sum(w)
+        expected = sum(v * k for v, k in zip(values, w, strict=True)) / b
         teacher = None if kind == "ce" else double(z)
         loss = objective(double(s), torch.tensor(y), double(w) if weighted else None, teacher, recipe)
         assert float(loss) == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -92,19 +96,55 @@ def test_mixed_labels_share_the_loss_by_area_and_smoothing_spreads_each_over_all
     """Cross-entropy against the distribution  λ·smooth(y) + (1 − λ)·smooth(y′),  smooth(y) = (1 − ε)·1_y + ε/C."""
     s = data.draw(rows_of_logits(b, c))
     own, partners = (data.draw(st.lists(st.integers(0, c - 1), min_size=b, max_size=b)) for _ in range(2))
-    w = data.draw(st.lists(st.floats(0.1, 5), min_size=b, max_size=b))
-    each = []
-    for row, y, other in zip(s, own, partners, strict=True):
-        target = [
-            (1 - eps) * (share * (k == y) + (1 - share) * (k == other)) + eps / c * (share + (1 - share))
-            for k in range(c)
-        ]
-        each.append(-sum(p * q for p, q in zip(target, log_p(row), strict=True)))
-    expected = sum(v * k for v, k in zip(each, w, strict=True)) / sum(w)
+    w, v = data.draw(weights_of(b)), data.draw(weights_of(b))
     recipe = replace(SGD, smoothing=eps)
-    mixed = (torch.tensor(partners), share)
-    loss = objective(double(s), torch.tensor(own), double(w), None, recipe, mixed)
-    assert float(loss) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    for weights, others in ((None, None), (w, v)):
+        each = []
+        for i, (row, y, other) in enumerate(zip(s, own, partners, strict=True)):
+            mine, its = (share, 1 - share) if weights is None else (share * w[i], (1 - share) * v[i])
+            target = [(1 - eps) * (mine * (k == y) + its * (k == other)) + eps / c * (mine + its) for k in range(c)]
+            each.append(-sum(p * q for p, q in zip(target, log_p(row), strict=True)))
+        mixed = Mixed(torch.tensor(partners), share, None if others is None else double(others))
+        loss = objective(double(s), torch.tensor(own), None if weights is None else double(w), None, recipe, mixed)
+        assert float(loss) == pytest.approx(sum(each) / b, rel=1e-9, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 4), st.integers(2, 4), st.floats(0, 1), st.data())
+def test_a_mixture_that_a_teacher_labels_has_the_mixture_of_both_weights(b, c, share, data):
+    """The label of an image beside it, that image's weight alone."""
+    s, z = double(data.draw(rows_of_logits(b, c))), double(data.draw(rows_of_logits(b, c)))
+    y = torch.tensor(data.draw(st.lists(st.integers(0, c - 1), min_size=b, max_size=b)))
+    w, v = double(data.draw(weights_of(b))), double(data.draw(weights_of(b)))
+    mixed, both = Mixed(y.flip(0), share, v), share * w + (1 - share) * v
+    kl = (torch.softmax(z, 1) * (torch.log_softmax(z, 1) - torch.log_softmax(s, 1))).sum(1)
+    loss = objective(s, y, w, z, replace(SGD, loss="kl"), mixed)
+    torch.testing.assert_close(loss, (both * kl).mean())
+    ce = -torch.log_softmax(s, 1)[range(b), y]
+    loss = objective(s, y, w, z, replace(SGD, loss="mse_ce", ce_weight=0.5), mixed)
+    torch.testing.assert_close(loss, (both * (s - z).square().mean(1) + 0.5 * w * ce).mean())
+
+
+@pytest.mark.parametrize("kind", [{}, {"loss": "kl", "temperature": 4.0}, {"loss": "mse_ce", "ce_weight": 0.3}])
+@pytest.mark.parametrize("mix", [False, True])
+def test_weights_of_one_change_no_bit(kind, mix):
+    s, z = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))
+    y, ones, recipe = torch.arange(9) % 5, torch.ones(9), replace(SGD, smoothing=0.1, **kind)
+    teacher = z if kind else None
+    plain, weighted = ((Mixed(y.flip(0), 0.37, w) if mix else None) for w in (None, ones))
+    assert torch.equal(objective(s, y, ones, teacher, recipe, weighted), objective(s, y, None, teacher, recipe, plain))
+
+
+@pytest.mark.parametrize("kind", [{}, {"loss": "kl", "temperature": 4.0}, {"loss": "mse_ce", "ce_weight": 0.3}])
+def test_steps_over_an_epoch_add_up_to_the_gradient_of_the_weighted_set(kind):
+    """Whatever the batches: this is what CRAIG's and GRAD-MATCH's weights are made for."""
+    s, z = torch.randn(2, 12, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y, w, recipe = torch.arange(12) % 5, torch.rand(12).double() ** 8, replace(SGD, **kind)
+    whole = objective(s, y, w, z if kind else None, recipe)
+    for size in (2, 3, 6):
+        rows = torch.randperm(12).split(size)
+        parts = [objective(s[r], y[r], w[r], z[r] if kind else None, recipe) for r in rows]
+        torch.testing.assert_close(torch.stack(parts).mean(), whole)
 
 
 def test_smoothing_is_that_of_torch():
@@ -124,7 +164,7 @@ def test_kl_is_the_batchmean_of_torch_s_own():
 def test_a_hard_step_of_a_soft_recipe_is_cross_entropy(loss):
     s, y = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 5
     hard = replace(SGD, smoothing=0.8)
-    mixed = (y.flip(0), 0.7)
+    mixed = Mixed(y.flip(0), 0.7)
     soft = replace(hard, loss=loss, temperature=20.0, ce_weight=0.5)
     assert torch.equal(objective(s, y, None, None, soft, mixed), objective(s, y, None, None, hard, mixed))
 
@@ -136,7 +176,7 @@ def test_a_soft_step_knows_nothing_of_smoothing_and_mixed_labels(loss):
     y = torch.arange(6) % 5
     recipe = replace(SGD, loss=loss, temperature=4.0, ce_weight=0.5)
     usual = objective(s, y, None, z, recipe)
-    assert torch.equal(objective(s, y, None, z, replace(recipe, smoothing=0.8), (y.flip(0), 0.3)), usual)
+    assert torch.equal(objective(s, y, None, z, replace(recipe, smoothing=0.8), Mixed(y.flip(0), 0.3)), usual)
 
 
 def test_hard_labels_and_a_teacher_do_not_go_together():

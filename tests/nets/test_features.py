@@ -7,7 +7,7 @@ from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.nets import zoo
-from decoct.nets.features import classifier, entering, logits, penultimate
+from decoct.nets.features import classifier, entering, logits, penultimate, penultimate_blocks
 
 MEAN, STD = (0.2, 0.5, 0.7), (0.1, 0.3, 0.6)
 
@@ -113,3 +113,14 @@ def test_at_child_minus_4_a_resnet_gives_what_layer2_gives():
     net.layer2.register_forward_hook(lambda m, a, out: seen.append(out))
     with torch.no_grad():
         assert torch.equal(entering(net, x, -4), seen[0])
+
+
+def test_blocks_are_the_rows_one_after_the_other_and_a_reader_that_stops_leaves_no_hook(net, images):
+    whole = penultimate(net, images, MEAN, STD, batch=4)
+    blocks = list(penultimate_blocks(net, images, MEAN, STD, batch=4))
+    assert [len(block) for block in blocks] == [4, 4, 3] and torch.equal(torch.cat(blocks), whole)
+    net.train()
+    reader = penultimate_blocks(net, images, MEAN, STD, batch=4)
+    next(reader)
+    reader.close()
+    assert not net.head._forward_pre_hooks and net.training

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoct.core.budget import Budget
 from decoct.core.record import Cost, cell_dir
 
 METHODS = {
@@ -50,6 +51,7 @@ class Builder:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # of protocols, where a name is not enough
     controls: dict[str, str] = field(default_factory=dict)  # by label
     said: dict[str, dict[str, Any]] = field(default_factory=dict)  # more of a method in run.json, by label
+    weighted: tuple[str, ...] = ()  # methods whose images have weights
     twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,7 +81,8 @@ class Builder:
 
     def _method(self, method: str, budget: str, teachers: dict[str, str], features: str) -> None:
         family, stochastic = self.methods[method]
-        ipc = int(budget.partition("=")[2])
+        images = Budget.read(budget).total(1257, len(self.class_names))
+        ipc = images / len(self.class_names)
         inputs = {"herding": {"features": features}, "k_center": {"features": features}}.get(method, {})
         inputs = {"teacher": teachers["convnet3_bn"]} if family == "distillation" else inputs
         sets = []
@@ -100,25 +103,26 @@ class Builder:
                         accuracy += self.twist(method, protocol, student) if self.twist else 0
                         self._train(labels, {"condensed": sets[c if stochastic else 0]}, accuracy, teachers)
 
-    def _condense(self, labels: dict[str, Any], inputs: dict[str, str], ipc: int, family: str) -> str:
-        n = ipc * len(self.class_names)
+    def _condense(self, labels: dict[str, Any], inputs: dict[str, str], ipc: float, family: str) -> str:
+        n = round(ipc * len(self.class_names))
         provenance = {"method": labels["method"], "data": self.name, "budget": labels["budget"]}
         distilled = family == "distillation"
         notes = {"teacher_accuracy": 0.991} if distilled else {}
         facts = {"images": n, "image_bytes": 90 * n, "label_bytes": 0, "steps": 500 * distilled, "notes": notes}
-        rows = min(10, len(self.class_names))
+        rows, columns = min(10, len(self.class_names)), max(1, min(10, round(ipc)))
         files = {
             "condensed.json": {
                 "format": 1,
                 "class_names": list(self.class_names),
                 "images": n,
+                **({"weighted": True} if labels["method"] in self.weighted else {}),
                 "provenance": provenance,
             },
             "facts.json": facts,
-            "preview.png": self._grid(rows, min(10, ipc)),
+            "preview.png": self._grid(rows, columns),
         }
         if distilled:
-            files["initial.png"] = self._grid(rows, min(10, ipc))
+            files["initial.png"] = self._grid(rows, columns)
         seconds = (8.0 if distilled else 0.02) * ipc
         return self._job("condense", inputs, labels, files, seconds=seconds)
 
@@ -151,7 +155,7 @@ class Builder:
         stored = self.tables.get(protocol, {}).get("labels")
         return 1000 * stored["bits"] + 10 * replicate if stored else 80 if protocol == "erm" else 0
 
-    def _readings(self, ipc: int) -> list[dict[str, Any]]:
+    def _readings(self, ipc: float) -> list[dict[str, Any]]:
         def row(metric: str, value: float | None, axis: str, higher: bool, reference: str = "val") -> dict[str, Any]:
             where = {"extractor": "teacher", "scope": "per_class", "reference": reference}
             return {**where, "metric": metric, "value": value, "axis": axis, "higher_is_better": higher}
@@ -202,7 +206,7 @@ class Builder:
             "threads": 1,
             "data": {"name": self.name},
             "students": list(self.students),
-            "budgets": [{"ipc": int(b.partition("=")[2])} for b in self.budgets],
+            "budgets": [Budget.read(b).model_dump() for b in self.budgets],
             "replicates": {"condense": self.replicates, "train": self.train_replicates},
             "condensers": [{"name": m} for m in self.methods],
             "protocols": protocols,

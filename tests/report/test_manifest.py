@@ -16,6 +16,21 @@ def test_methods_and_protocols_keep_the_studys_order(builder):
     assert run.protocols["erm"]["steps"] == 500
 
 
+def test_budgets_are_ordered_by_the_images_of_a_set_whatever_their_word(builder):
+    run = Manifest.read(builder.build())  # 1,257 images of 10 classes
+    words = ["images=9", "ipc=1", "images=100 unbalanced", "ipc=10", "fraction=0.1", "fraction=0.1 balanced", "ipc=13"]
+    assert sorted([*reversed(words), "all"], key=run.budget_order) == [
+        "images=9",
+        "ipc=1",
+        "images=100 unbalanced",
+        "ipc=10",
+        "fraction=0.1",
+        "fraction=0.1 balanced",
+        "ipc=13",
+        "all",
+    ]
+
+
 def test_labels_are_known_by_what_the_students_need(builder):
     builder.protocols = ("erm", "single_teacher", "kept")
     builder.tables = {"kept": {"name": "single_teacher", "labels": {"bits": 8}}}

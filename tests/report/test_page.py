@@ -205,6 +205,23 @@ def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):
     assert "Beside the full data after as many steps" in shown
 
 
+def test_budgets_of_every_word_stand_by_size_and_in_words(builder):
+    builder.budgets = ("fraction=0.1 balanced", "images=24 unbalanced", "ipc=1", "fraction=0.02")
+    builder.protocols, builder.same_steps = ("erm",), 0.9
+    summary, page = written(builder)
+    words = ["IPC 1", "24 images, unbalanced", "2 % of each class", "10 %, balanced"]  # 10, 24, 25 and 126 images
+    drawn = page.figures[0]["layout"]["xaxis"]["ticktext"]
+    assert [text.strip("\u2068\u2069") for text in drawn] == words
+    shown = printed(summary)
+    for text in (shown, page.text):
+        assert sorted(words, key=text.index) == words
+    (bytes_,) = [
+        f for f in page.figures if f["layout"]["xaxis"].get("title", {}).get("text") == "images (PNG) and labels"
+    ]
+    assert all(t["marker"]["size"] == sorted(t["marker"]["size"]) and len(t["x"]) == 4 for t in bytes_["data"])
+    assert not re.search(r"(fraction|images|ipc)=", page.text)
+
+
 def test_every_student_has_its_table_and_a_place_in_the_comparison(builder):
     builder.students, builder.same_steps = ("net_a", "net_b"), 0.9
     summary, page = written(builder)

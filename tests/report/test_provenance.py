@@ -121,3 +121,12 @@ def test_what_a_docstring_holds_is_text(methods):
     (one,) = Details(page).found
     assert one["p"] == ["<b><i></b>"] and one["code"] == ["<i>", evil]
     assert one["tr"][1] == [evil, f'"{evil}"', '"<u>"']
+
+
+def test_weighted_sets_are_named_as_such(methods, builder):
+    plain = methods()
+    assert "weight" not in plain
+    builder.folder, builder.jobs, builder.weighted = builder.folder / "again", [], ("herding", "rded")
+    page = methods()
+    assert page.count("one set, weighted") == 1 and page.count("each replicate, weighted") == 1
+    assert "relative to the mean over the set, under every protocol" in page

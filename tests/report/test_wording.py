@@ -18,6 +18,12 @@ from decoct.report import wording
         (wording.size(999), "999 B"),
         (wording.size(5.67e9), "5.67 GB"),
         (wording.budget("ipc=10"), "IPC 10"),
+        (wording.budget("fraction=0.07"), "7 % of each class"),
+        (wording.budget("fraction=0.125 balanced"), "12.5 %, balanced"),
+        (wording.budget("images=1"), "1 image"),
+        (wording.budget("images=12811"), "12,811 images"),
+        (wording.budget("images=25 unbalanced"), "25 images, unbalanced"),
+        (wording.budget("all"), "all"),
     ],
 )
 def test_numbers_for_people(said, expected):

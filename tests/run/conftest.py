@@ -199,6 +199,61 @@ BAD = '''
             return 1
 
 
+    class EvensOut(Good):
+        """Gives as many in all, the same number of each class as far as that goes."""
+
+        name: ClassVar = "evens_out"
+        stochastic: ClassVar = False
+
+        def __call__(self, inputs):
+            total, members = sum(inputs.quotas()), inputs.members()
+            return Draft.selected([members[i % len(members)][i // len(members)] for i in range(total)])
+
+
+    class Spreads(Good):
+        """Cannot leave a class out."""
+
+        name: ClassVar = "spreads"
+
+        def __call__(self, inputs):
+            assert all(inputs.quotas()), "nothing to begin with"
+            return Draft.selected(picks(inputs))
+
+
+    class PoolsTwice(Good):
+        """Picks an image twice where it picks among all."""
+
+        name: ClassVar = "pools_twice"
+        pooled: bool = False
+
+        def __call__(self, inputs):
+            chosen = picks(inputs)
+            if self.pooled:
+                chosen[1] = chosen[0]
+            return Draft.selected(chosen)
+
+
+    class DrawsInPools(Good):
+        """Draws from what no seed decides where it picks among all."""
+
+        name: ClassVar = "draws_in_pools"
+        pooled: bool = False
+
+        def __call__(self, inputs):
+            return Draft.selected(picks(inputs, np.random.default_rng() if self.pooled else None))
+
+
+    class Even(Good):
+        """Makes the same number of images of each class."""
+
+        name: ClassVar = "even"
+        even: ClassVar = True
+        stochastic: ClassVar = False
+
+        def __call__(self, inputs):
+            return Draft.selected(np.concatenate([m[: inputs.ipc(self.name)] for m in inputs.members()]))
+
+
     class NoFamily(Condenser):
         name: ClassVar = "no_family"
 

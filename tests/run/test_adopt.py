@@ -120,6 +120,17 @@ def test_images_of_another_shape_are_refused(digits, images):
         check_fit(large, digits)
 
 
+def test_weights_stay_with_their_images_through_a_class_folder_and_the_store(store, digits, images, tmp_path):
+    weights = np.linspace(0, 3, 20, dtype=np.float32)
+    weighted = replace(images, weights=weights)
+    weighted.export(tmp_path / "pictures")
+    found = load_set(tmp_path / "pictures", digits)
+    stored = Condensed.load(store.path("condense", adopt(found, digits, store).key))
+    order = np.argsort(images.labels, kind="stable")  # class by class
+    assert stored.weights.tolist() == weights[order].tolist()
+    assert np.array_equal(stored.images, images.images[order])
+
+
 def test_a_set_is_found_by_its_folder(digits, images, tmp_path):
     images.save(tmp_path / "saved")
     assert np.array_equal(load_set(tmp_path / "saved", digits).images, images.images)

@@ -248,6 +248,63 @@ def test_a_class_that_is_too_small_is_named(digits):
         plan(Study.from_dict(TABLE | {"budgets": [{"ipc": 1000}]}), digits)
 
 
+WORDS = [
+    {"fraction": 0.02},
+    {"fraction": 0.02, "balanced": True},
+    {"images": 7},
+    {"images": 25, "balanced": False},
+]
+
+
+def test_budgets_in_other_words_are_keyed_by_their_words_and_move_no_other_key(jobs):
+    found = jobs(budgets=[*TABLE["budgets"], *WORDS], same_steps=True)
+    assert set(keys(jobs(same_steps=True))) < set(keys(found))
+    for word in ({"ipc": 1}, {"ipc": 2}, *WORDS):
+        own = of(found, budget=str(Budget(**word)))
+        assert {job.kind for job in own} == {"condense", "measure", "train"}
+        assert all(job.keyed["budget"] == word for job in own if job.kind == "condense")
+        assert [job.keyed["as_long_as"] for job in own if job.labels["method"] == "full"] == [word, word]
+
+
+def test_a_default_that_is_said_moves_no_key(jobs):
+    plain, said = (
+        ({"images": 20}, {"fraction": 0.1}),
+        ({"images": 20, "balanced": True}, {"fraction": 0.1, "balanced": False}),
+    )
+    assert keys(jobs(budgets=plain)) == keys(jobs(budgets=said))
+
+
+@pytest.mark.parametrize("name", ["rded", "sre2l", "cda", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim"])
+def test_a_method_that_makes_as_many_of_each_class_is_refused_another_budget_before_anything_runs(jobs, name):
+    entry = {"name": name, "label": "mine"}
+    for word, why in (({"images": 25}, "2 of '5' and 3 of '0'"), ({"images": 7}, "0 of '7' and 1 of '0'")):
+        said = f"mine makes the same number of images of each class, and the budget images=.* gives {why}: use ipc, or"
+        with pytest.raises(UsageError, match=said):
+            jobs(condensers=["random", entry], budgets=[{"ipc": 1}, word])
+    assert jobs(condensers=[entry], budgets=[{"images": 20}, {"fraction": 0.0155, "balanced": True}])
+
+
+def test_a_method_is_cut_by_the_class_that_gives_most(digits):
+    class Grouped(Condenser):
+        """Classes that together have ten images."""
+
+        name = "grouped"
+        family = "coreset"
+
+        def together(self, ipc):
+            return 10 // ipc
+
+    planner = Planner(digits)
+    made = planner.condense("grouped", Grouped(), Budget(images=25), 0, shards=10)
+    roles = planner.jobs[made.key].role("shard")
+    assert [planner.jobs[key].keyed["classes"] for key in roles.values()] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+def test_more_images_than_there_are_is_an_error(digits):
+    with pytest.raises(DecoctError, match=rf"there are {len(digits.train)} training images, fewer than images=5000"):
+        plan(Study.from_dict(TABLE | {"budgets": [{"images": 5000}]}), digits)
+
+
 def test_what_nobody_can_supply_is_a_usage_error(digits):
     class Dream(Need):
         pass

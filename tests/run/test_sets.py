@@ -152,13 +152,15 @@ def test_a_draft_that_is_no_set_is_refused(digits, draft, said):
         sets.from_draft(draft, digits, WHO)
 
 
-@given(n=st.integers(1, 5), classes=st.integers(2, 1000), soft=st.booleans())
-def test_label_bytes_are_whole_bytes_for_a_class_and_four_for_a_soft_label(n, classes, soft):
+@given(n=st.integers(1, 5), classes=st.integers(2, 1000), soft=st.booleans(), weighted=st.booleans())
+def test_label_bytes_are_whole_bytes_for_a_class_and_four_for_a_soft_label_or_a_weight(n, classes, soft, weighted):
     names = tuple(map(str, range(classes)))
     labels = np.zeros(n, dtype=np.int64)
     softs = np.zeros((n, classes), dtype=np.float32) if soft else None
-    made = Condensed(labels, names, WHO, indices=labels, soft_labels=softs)
-    assert sets.label_bytes(made) == n * (1 if classes <= 256 else 2) + (4 * n * classes if soft else 0)
+    weights = np.ones(n, dtype=np.float32) if weighted else None
+    made = Condensed(labels, names, WHO, indices=labels, soft_labels=softs, weights=weights)
+    more = (4 * n * classes if soft else 0) + (4 * n if weighted else 0)
+    assert sets.label_bytes(made) == n * (1 if classes <= 256 else 2) + more
 
 
 def test_a_selection_names_its_picks_and_a_distilled_set_its_start(finished, digits):

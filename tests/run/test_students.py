@@ -23,6 +23,7 @@ from decoct.protocols.erm import ERM
 from decoct.protocols.erm_long import ERMLong
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
+from decoct.run.adopt import adopt
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.store import Store
@@ -48,8 +49,9 @@ def planner(digits):
 def trained(planner, store):
     """Train under a protocol, and give the job and its result: trained(protocol, ipc, …)."""
 
-    def make(protocol, ipc=2, replicate=0, again=0, net=NET, **more):
-        made = planner.condense("random", Random(), Budget(ipc=ipc), replicate) if ipc else None
+    def make(protocol, ipc=2, replicate=0, again=0, net=NET, budget=None, **more):
+        budget = budget or (Budget(ipc=ipc) if ipc else None)
+        made = planner.condense("random", Random(), budget, replicate) if budget else None
         job = planner.train((protocol.name, protocol), net, made, replicate, again, **more)
         for one in planner.jobs.values():
             execute(store.root, one)
@@ -89,6 +91,59 @@ def test_a_protocol_is_told_what_is_trained_on(digits):
     assert task_of(made, digits, True) == Task(4, 10, 8, False, ceiling=False, batch_norm=True, mosaic=2)
     assert task_of(None, digits, False) == Task(len(digits.train), 10, 8, False, ceiling=True, batch_norm=False)
     assert task_of(None, digits, True, images=20) == Task(20, 10, 8, False, ceiling=False, batch_norm=True)
+
+
+# Weights
+
+HARD = [ERM(steps=6, batch=4), DC(steps=6), ERMLong(steps=6, batch=4)]
+SOFT = [
+    SingleTeacher(teacher=NET, steps=6, batch=4, labels=None),
+    SingleTeacher(teacher=NET, steps=6, batch=4, cutmix=1.0, hard=0.5, labels=STORED),
+    MultiTeacher(teachers=(NET,), steps=6, batch=4, labels=None),
+    MultiTeacher(teachers=(NET,), steps=6, batch=4, cutmix=1.0, labels={"per": "image"}),
+]
+EVERY = pytest.mark.parametrize("protocol", [*HARD, *SOFT], ids=lambda p: f"{p.name}-{getattr(p, 'labels', None)}")
+
+
+@pytest.fixture
+def weighed(planner, store, digits):
+    """Train on eight images with these weights, and give the last loss and which test images were right."""
+
+    def make(protocol, weights, labels=None):
+        rows = np.array([np.flatnonzero(digits.train.labels == c)[0] for c in range(8)])
+        images = np.asarray(digits.train.images[rows])
+        given = None if weights is None else np.asarray(weights, np.float32)
+        labels = np.arange(8) if labels is None else labels
+        made = Condensed(labels, digits.class_names, Provenance(method="m"), images=images, weights=given)
+        job = planner.train((protocol.name, protocol), NET, adopt(made, digits, store))
+        for one in planner.jobs.values():
+            execute(store.root, one)
+        folder = store.path("train", job.key)
+        return read_json(folder / "result.json")["loss"], np.load(folder / "correct.npy").tolist()
+
+    return make
+
+
+@EVERY
+def test_equal_weights_train_the_student_of_none_and_others_another(weighed, protocol):
+    plain = weighed(protocol, None)
+    assert weighed(protocol, [0.3] * 8) == plain
+    assert weighed(protocol, [7, 1, 1, 1, 1, 1, 1, 1])[0] != pytest.approx(plain[0], rel=1e-4)
+
+
+@EVERY
+def test_the_size_of_all_weights_says_nothing(weighed, protocol):
+    one, other = (weighed(protocol, [k * w for w in (1, 2, 4, 1, 2, 4, 1, 2)]) for k in (1, 2.0**-60))
+    assert one == other
+
+
+@pytest.mark.parametrize("protocol", HARD, ids=lambda p: p.name)
+def test_the_label_of_an_image_that_counts_nothing_is_not_learnt(weighed, protocol):
+    """Not even under CutMix, where a part of it is seen."""
+    weights, labels = np.array([1, 0, 1, 1, 0, 1, 1, 1]), np.arange(8)
+    wrong = np.where(weights == 0, 9, labels)
+    assert weighed(protocol, weights) == weighed(protocol, weights, wrong)
+    assert weighed(protocol, np.ones(8)) != weighed(protocol, np.ones(8), wrong)
 
 
 # Stored labels
@@ -201,6 +256,15 @@ def test_the_whole_train_split_trains_for_the_steps_of_a_set(trained, digits, pr
     assert full["images_seen"] > small["images_seen"]
     assert full["label_bytes"] == len(digits.train)
     assert (job.labels["method"], job.labels["budget"]) == ("full", f"ipc={ipc}")
+
+
+@pytest.mark.parametrize("budget", [Budget(fraction=0.02), Budget(images=7), Budget(images=25, balanced=False)])
+def test_so_it_does_where_classes_give_different_numbers_or_none(trained, digits, budget):
+    protocol, images = ERM(epochs=3), budget.total(len(digits.train), 10)
+    _, small = trained(protocol, budget=budget)
+    _, full = trained(protocol, ipc=None, as_long_as=budget)
+    assert full["steps"] == small["steps"] == protocol.recipe(Task(images, 10, 8, False)).steps
+    assert small["label_bytes"] == images
 
 
 def test_it_sees_batches_of_its_own_size(trained, digits):

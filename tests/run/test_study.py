@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from decoct.core.errors import UsageError
+from decoct.engine.extract import Extract
 from decoct.engine.softlabels import Storing
 from decoct.run.study import Study
 
@@ -40,6 +41,16 @@ def test_the_default_study_is_the_issues():
     assert list(study.measures()) == ["prdc", "covering_radius", "mmd", "vendi", "realism"]
 
 
+def test_budgets_in_every_word(read):
+    words = (
+        "{ipc = 1}, {fraction = 0.1}, {fraction = 1, balanced = true}, {images = 30}, {images = 25, balanced = false}"
+    )
+    study = read(f"budgets = [{words}]")
+    said = ["ipc=1", "fraction=0.1", "fraction=1.0 balanced", "images=30", "images=25 unbalanced"]
+    assert [str(budget) for budget in study.budgets] == said
+    assert Study.from_dict(study.model_dump(mode="json")).budgets == study.budgets
+
+
 def test_from_dict_is_from_toml(read):
     assert read("seed = 3") == Study.from_dict(
         {"name": "t", "seed": 3, "condensers": ["random"], "protocols": ["erm"]},
@@ -53,6 +64,11 @@ def test_from_dict_is_from_toml(read):
         ("replicates = {condens = 3}", "unknown key 'replicates.condens'. Did you mean 'condense'?"),
         ("replicates = {condense = 0}", "replicates.condense: Input should be greater than or equal to 1 (got 0)"),
         ("budgets = [{ipc = 0}]", "budgets.0.ipc: Input should be greater than or equal to 1 (got 0)"),
+        ("budgets = [{fracton = 0.1}]", "unknown key 'budgets.0.fracton'. Did you mean 'fraction'?"),
+        ("budgets = [{ipc = 1, images = 10}]", "budgets.0: say exactly one of ipc, fraction and images"),
+        ("budgets = [{ipc = 1, balanced = true}]", "budgets.0: balanced goes with fraction or images"),
+        ("budgets = [{}]", "budgets.0: say exactly one of ipc, fraction and images"),
+        ("budgets = [{fraction = 10}]", "budgets.0.fraction: Input should be less than or equal to 1 (got 10)"),
         ("budgets = []", "budgets: "),
         ('budgets = ["ipc=1"]', "budgets.0: "),
         ("students = []", "students: "),
@@ -234,3 +250,45 @@ def test_controls_are_of_the_study_and_not_of_the_method():
     other = Study.from_dict({"name": "t", "condensers": plain, "protocols": ["erm"]})
     assert (study.methods(), other.controls()) == (other.methods(), {})
     assert Study.from_dict(study.model_dump()) == study
+
+
+FEATURES = """
+condensers = ["herding", {name = "herding", extractor = "f.npy", label = "mine"}]
+protocols = ["erm"]
+[[extractors]]
+name = "timm:test_resnet@w.pth"
+dtype = "float16"
+[metrics]
+extractors = ["teacher", "timm:test_resnet@w.pth", "f.npy"]
+"""
+
+
+def test_files_of_extractors_start_at_the_study(read, tmp_path):
+    for name in ("f.npy", "w.pth"):
+        (tmp_path / name).write_bytes(b"")
+    study = read("", body=FEATURES)
+    rows, net = f"{tmp_path}/f.npy", f"timm:test_resnet@{tmp_path}/w.pth"
+    assert study.methods()["mine"].extractor == rows
+    assert study.metrics.extractors == ("teacher", net, rows)
+    assert study.extractors == (Extract(name=net, dtype="float16"),)
+    assert Study.from_dict(study.model_dump(mode="json")) == study
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('dtype = "float16"', 'dtpye = "float16"', "unknown key 'extractors.0.dtpye'. Did you mean 'dtype'"),
+        ('dtype = "float16"', 'dtype = "int8"', "'float32' or 'float16'"),
+        ('dtype = "float16"', "size = 0", "greater than or equal to 1"),
+        ('name = "timm:test_resnet@w.pth"', 'name = "timm:"', "a net's name is missing"),
+        ('"f.npy", label', '"g.npy", label', "no file at .*g.npy"),
+        ('"teacher", "timm:test_resnet@w.pth"', '"timm:test_resnt"', "Did you mean 'test_resnet'"),
+        ('"teacher", "timm:test_resnet@w.pth"', '"pca"', "unknown net 'pca'.*\n.*FILE.npy"),
+    ],
+)
+def test_extractors_that_nobody_knows(read, tmp_path, old, new, said):
+    for name in ("f.npy", "w.pth"):
+        (tmp_path / name).write_bytes(b"")
+    assert FEATURES.count(old) == 1
+    with pytest.raises(UsageError, match=f"study.toml.*{said}"):
+        read("", body=FEATURES.replace(old, new))

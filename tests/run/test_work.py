@@ -1,16 +1,33 @@
 """What the work of a job makes of features, students and teachers, by definition."""
 
+import io
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
-from decoct.core.errors import DecoctError
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import silent
 from decoct.core.record import cell_dir, read_json
-from decoct.nets import weights
-from decoct.run import work
+from decoct.core.spec import parse
+from decoct.engine import extract, select
+from decoct.engine.coreset import unit
+from decoct.engine.extract import Extract
+from decoct.engine.teachers import Teach
+from decoct.nets import backbone, weights
+from decoct.nets.backbone import embed
+from decoct.nets.features import penultimate
+from decoct.run import sets, work
+from decoct.run.cell import Cell
+from decoct.run.execute import execute
+from decoct.run.graph import Planner
+from decoct.run.store import Store
 
 
 def cells(out, kind, **labels):
@@ -66,3 +83,232 @@ def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DecoctError, match="damaged"):
         work.load_teacher(tmp_path / "cell", digits, "cpu")
+
+
+@pytest.fixture(scope="module")
+def weighed(tmp_path_factory):
+    """A file with a tiny net of timm's, of random weights."""
+    file = tmp_path_factory.mktemp("timm") / "weights.safetensors"
+    with torch.random.fork_rng([]):
+        torch.random.default_generator.manual_seed(0)
+        net = timm.create_model("test_resnet", num_classes=3)
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
+    return file
+
+
+@pytest.fixture
+def rows(digits, tmp_path):
+    """Features that somebody brings along: the pixels, in double precision."""
+    file = tmp_path / "pixels.npy"
+    np.save(file, digits.train.images.reshape(len(digits.train), -1) / 255)
+    return file
+
+
+@pytest.fixture(scope="module")
+def box(digits, tmp_path_factory):
+    """``box(MAKE, …)``: the job that MAKE(planner) plans, with its cell after it and all that it needs was run."""
+    store = Store(tmp_path_factory.mktemp("box"))
+    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "mobilenetv3_small_050")}
+
+    def run(make, **options):
+        planner = Planner(digits, teachings=quick, **options)
+        made = make(planner)
+        for job in planner.jobs.values():
+            execute(store.root, job)
+        job = planner.jobs[made.key]
+        return job, store.path(job.kind, job.key)
+
+    return run
+
+
+def small(word, **options):
+    return Extract(name=word, size=32, **options)
+
+
+def herding(word):
+    method = parse("condenser", {"name": "herding", "extractor": str(word)})
+    return lambda planner: planner.condense("herding", method, Budget(ipc=2), 0)
+
+
+def measured(word, method="herding", extractors=None):
+    def make(planner):
+        spec = parse("condenser", {"name": method, **({"extractor": str(word)} if method == "herding" else {})})
+        made = planner.condense(method, spec, Budget(ipc=2), 0)
+        metrics = [parse("metric", name) for name in ("covering_radius", "vendi", "realism")]
+        return planner.measure(made, metrics, extractors or [str(word)])
+
+    return make
+
+
+def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(finished, digits):
+    for folder, job in zip(cells(finished, "features"), ["convnet3_bn"], strict=True):
+        (teacher,) = cells(finished, "teacher", net=job)
+        net = work.load_teacher(teacher, digits, "cpu")
+        assert sorted(file.name for file in folder.iterdir()) == ["cell.json", "measured.json", "train.npy", "val.npy"]
+        for name, split in (("train", digits.train), ("val", digits.val)):
+            buffer = io.BytesIO()
+            np.save(buffer, penultimate(net, split.images, digits.mean, digits.std).numpy())
+            assert (folder / f"{name}.npy").read_bytes() == buffer.getvalue()
+
+
+def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, digits):
+    half = Extract(name="teacher", dtype="float16")
+    (usual, whole), (job, folder) = (
+        box(lambda planner: planner.features("teacher"), extractors=extractors) for extractors in ((), (half,))
+    )
+    assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] is None
+    assert job.labels == usual.labels == {"extractor": "convnet3_bn"}
+    for split in ("train", "val"):
+        full, short = (work.load_features(each, split) for each in (whole, folder))
+        assert np.array_equal(short, full.astype(np.float16)) and short.dtype == np.float16
+    named, _ = box(lambda planner: planner.features("convnet3_bn"), extractors=(half,))
+    assert named.key == job.key
+
+
+def test_features_of_a_frozen_net_lie_beside_its_weights(box, digits, weighed):
+    word = f"timm:test_resnet@{weighed}"
+    job, folder = box(lambda planner: planner.features(word), extractors=[small(word)])
+    net, facts = backbone.load("test_resnet", weighed, 32)
+    for split in ("train", "val"):
+        expected = torch.cat(list(embed(net, getattr(digits, split).images))).numpy()
+        assert np.array_equal(work.load_features(folder, split), expected)
+    title = job.labels["extractor"]
+    assert read_json(folder / "extractor.json") == {"extractor": title, **facts}
+    assert title.startswith("timm:test_resnet@") and str(weighed) not in str(job.keyed)
+    again = work.load_backbone(folder, "cpu")
+    assert torch.equal(torch.cat(list(embed(again, digits.val.images))), torch.from_numpy(expected))
+
+
+def test_a_file_is_keyed_by_its_content_in_features_and_sets_alike(box, digits, weighed, rows, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for before, after, file, options in (
+        (f"timm:test_resnet@{weighed}", f"timm:test_resnet@{tmp_path}/w.safetensors", weighed, [small]),
+        (str(rows), f"{tmp_path}/elsewhere/p.npy", rows, []),
+    ):
+        shutil.copy(file, after.rpartition("@")[2])
+        (one, first), (other, second) = (
+            box(herding(word), extractors=[option(word) for option in options]) for word in (before, after)
+        )
+        assert one.key == other.key and first == second
+        said = (first / "condensed.json").read_text("utf-8") + (first / "cell.json").read_text("utf-8")
+        assert str(tmp_path) not in said and str(weighed.parent) not in said
+        (name,) = one.role("features")
+        made = Condensed.load(first)
+        assert made.provenance.not_counted == (name,)
+        assert made.provenance.spec["fields"]["extractor"] == one.config["extractor"] == name
+
+
+def test_picks_by_features_that_were_brought_are_those_of_their_rows(box, digits, rows):
+    _, folder = box(herding(rows))
+    pixels, picked = np.load(rows).astype(np.float32), []
+    for c in range(10):
+        members = np.flatnonzero(digits.train.labels == c)
+        picked += members[np.asarray(select.herding(pixels[members], 2))].tolist()
+    assert Condensed.load(folder).indices.tolist() == picked
+    assert (folder.parents[2] / "unfinished" / "condense" / folder.name).exists() is False
+
+
+def test_there_is_no_val_unless_it_is_brought(box, digits, rows):
+    def held_out(**needs):
+        method = parse("condenser", {"name": "herding", "extractor": str(rows)})
+        job, _ = box(lambda planner: planner.condense("herding", method, Budget(ipc=2), 0))
+        cell = Cell(job, Store(box(herding(rows))[1].parents[2]), rows.parent, digits, "cpu", silent)
+        inputs = sets.needed(cell, parse("condenser", job.config))
+        (need,) = inputs.features
+        assert np.array_equal(inputs.features[need], np.load(rows).astype(np.float32))
+        return inputs.held_out.get(need)
+
+    assert held_out() is None
+    half = digits.val.images.reshape(len(digits.val), -1).astype(np.float16)
+    np.save(rows.with_name("pixels.val.npy"), half)
+    assert np.array_equal(held_out(), half)
+
+
+def test_a_set_is_looked_at_as_the_real_images_were(box, digits, weighed, rows, monkeypatch):
+    word, types, readings = f"timm:test_resnet@{weighed}", {}, work.readings
+
+    def noted(metric, measured, extractor):
+        if metric.on == "features":
+            types[extractor] = (measured.condensed.dtype, measured.real["train"].dtype)
+        return readings(metric, measured, extractor)
+
+    monkeypatch.setattr(work, "readings", noted)
+    half = small(word, dtype="float16")
+    job, folder = box(measured(rows, extractors=[str(rows), word, "teacher"]), extractors=[half])
+    found = read_json(folder / "readings.json")
+    mine, frozen = (next(n for n in job.role("features") if n.startswith(start)) for start in ("npy:", "timm:"))
+    assert {row["extractor"] for row in found} == {mine, frozen, "convnet3_bn", "mobilenetv3_small_050"}
+    assert {row["reference"] for row in found if row["extractor"] == mine} == {"train"}
+    assert {row["reference"] for row in found if row["extractor"] == frozen} == {"train", "val"}
+
+    assert types == {mine: (np.float32,) * 2, frozen: (np.float16,) * 2, "convnet3_bn": (np.float32,) * 2}
+
+    def radius(extractor, scope="pooled"):
+        keys = {"metric": "covering_radius_max", "extractor": extractor, "reference": "train", "scope": scope}
+        (row,) = [row for row in found if keys.items() <= row.items()]
+        return row["value"]
+
+    picks = Condensed.load(cell_dir(folder.parents[2], "condense", job.inputs["condensed"])).indices
+    real = np.load(rows).astype(np.float32)
+    net, _ = backbone.load("test_resnet", weighed, 32)
+    seen = torch.cat(list(embed(net, digits.train.images))).numpy().astype(np.float16)
+    for name, features in ((mine, real), (frozen, seen.astype(np.float32))):
+        distances = np.linalg.norm(features[:, None] - features[picks][None], axis=2).min(1)
+        assert radius(name) == pytest.approx(distances.max(), rel=1e-3)
+
+
+def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
+    with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, or timm:NAME"):
+        box(measured(rows, method="rded"))
+
+
+def test_rows_that_do_not_fit_the_data_are_refused_before_anything_runs(digits, rows):
+    np.save(rows, np.ones((3, 2)))
+    with pytest.raises(DecoctError, match="has 3 rows, digits has 1,295 train images"):
+        Planner(digits).features(str(rows))
+
+
+def test_a_file_that_changes_between_plan_and_work_is_an_error(digits, rows, tmp_path):
+    job = Planner(digits).features(str(rows))
+    np.save(rows, np.load(rows) * 2)
+    with pytest.raises(DecoctError, match=r"pixels\.npy has changed since its features were planned"):
+        execute(tmp_path, job)
+    assert not Store(tmp_path).has("features", job.key)
+
+
+def test_what_float16_cannot_hold_leaves_no_cell(digits, rows, tmp_path):
+    pixels = np.load(rows)
+    pixels[1000, 3] = 7e4
+    np.save(rows, pixels)
+    job = Planner(digits, extractors=[Extract(name=str(rows), dtype="float16")]).features(str(rows))
+    with pytest.raises(DecoctError, match=r"pixels.npy: features of image 1000 reach 7e\+04.*\n.*float32"):
+        execute(tmp_path, job)
+    assert not Store(tmp_path).has("features", job.key)
+    held = Planner(digits).features(str(rows))
+    execute(tmp_path, held)
+    assert work.load_features(Store(tmp_path).path("features", held.key), "train")[1000, 3] == 7e4
+
+
+def test_options_are_given_once_whatever_the_words(digits, weighed, tmp_path):
+    shutil.copy(weighed, tmp_path / "copy.safetensors")
+    words = [f"timm:test_resnet@{file}" for file in (weighed, tmp_path / "copy.safetensors")]
+    with pytest.raises(UsageError, match="give options of an extractor once"):
+        Planner(digits, extractors=[small(word) for word in words])
+    planner = Planner(digits, extractors=[small(words[0])])
+    assert planner.extract(words[1]).size == 32
+
+
+def test_unit_features_are_scaled_in_the_room_that_is_made_for_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract, "NUMBERS", 1000)
+    rows = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float16)
+    rows[7] = 0
+    np.save(tmp_path / "train.npy", rows)
+    made = []
+
+    def room(shape, dtype):
+        made.append(np.zeros(shape, dtype))
+        return made[0]
+
+    found = work.load_features(tmp_path, "train", "unit", room)
+    assert found is made[0] and found.dtype == np.float32
+    assert np.array_equal(found, unit(rows))

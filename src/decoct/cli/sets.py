@@ -11,6 +11,7 @@ from rich.table import Table
 from decoct.cli import words
 from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
 from decoct.console import bars, out, say
+from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.spec import parse, summary
 from decoct.run.store import whole
@@ -19,9 +20,17 @@ from decoct.run.store import whole
 def condense(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
     data: Data = "digits",
-    ipc: Annotated[int, typer.Option(min=1, help="Images per class.")] = 10,
+    ipc: Annotated[int | None, typer.Option(min=1, help="Images of each class; default 10.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Or a share, such as 0.1, of each class.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Or images in all, as many of each class.")] = None,
+    balanced: Annotated[
+        bool | None,
+        typer.Option("--balanced/--unbalanced", help="As many of each class, or in proportion."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the method's draws.")] = 0,
-    folder: Annotated[Path | None, typer.Option("--out", help="Folder of the set; default METHOD-ipcN.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the set; default such as METHOD-ipc10.")
+    ] = None,
     settings: Settings = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
     device: Device = "auto",
@@ -36,7 +45,8 @@ def condense(
 
     config = {"name": method, **words.fields(settings)}
     parse("condenser", config, plugin or ())  # a slip is told before the data are read
-    target = folder or Path(f"{method}-ipc{ipc}")
+    budget = Budget.asked(ipc, fraction, images, balanced)
+    target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
     if target.exists() and not force:
         raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
     if Path.cwd().is_relative_to(target.resolve()):
@@ -45,7 +55,7 @@ def condense(
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
         loaded = load(data, skip_corrupt, bar, plugin or ())
-        made = api.condense(config, loaded, ipc=ipc, seed=seed, compute=compute, teachers=brought)
+        made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
         with whole(target) as scratch:
             made.save(scratch)
             made.export(scratch / "images")
@@ -107,7 +117,10 @@ def measure(
     condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
     data: Data = "digits",
     metric: Annotated[list[str] | None, typer.Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
-    extractor: Annotated[list[str] | None, typer.Option("--extractor", help="A net; default: the teacher.")] = None,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: the teacher."),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -117,10 +130,13 @@ def measure(
 ) -> None:
     """Measure representativeness, diversity and quality of a set."""
     from decoct import api
+    from decoct.engine.extract import Extract
 
     metrics = metric or sorted(summary("metric"))
     for name in metrics:
         parse("metric", name, plugin or ())  # a slip is told before the data are read
+    for word in extractor or ():
+        Extract.of(word).check()
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)

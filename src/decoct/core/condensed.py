@@ -19,6 +19,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance, read_json, write_json
 
 ARRAYS, FACTS = "condensed.safetensors", "condensed.json"
+WEIGHTS = "weights.csv"  # of an exported set, beside its class folders
 BLOCK = 2**24  # bytes that are looked at together
 
 
@@ -34,7 +35,7 @@ class Condensed:
         images: [n, C, H, W] uint8, or float32 in [0, 1] data space (not clipped); or None for bare picks. Of a set that
             was loaded, a read-only map of its file.
         soft_labels: [n, classes] float32; or None.
-        weights: [n] float32 sample weights; or None.
+        weights: [n] float32 sample weights, none negative and not all 0; or None. They count relative to their mean.
         mosaic: tiles a side that each image is made of; 1 for whole images.
         cost: what its construction took, shared parts in full; None if unknown.
 
@@ -73,6 +74,13 @@ class Condensed:
                 raise DecoctError(f"{len(value)} {name.replace('_', ' ')} for {n} labels")
             if value is not None and not finite(value):
                 raise DecoctError(f"the {name.replace('_', ' ')} hold values that are not finite")
+        if self.weights is not None:
+            if self.weights.ndim != 1 or self.weights.dtype != np.float32:
+                raise DecoctError(f"weights must be [n] float32, not {list(self.weights.shape)} {self.weights.dtype}")
+            if (self.weights < 0).any():
+                raise DecoctError(f"a weight is {self.weights.min():g}: leave an image out, or let it count 0 or more")
+            if not self.weights.any():
+                raise DecoctError("all weights are 0, so no image counts: leave the weights out to count all alike")
         if self.soft_labels is not None and self.soft_labels.shape != (n, classes):
             raise DecoctError(f"soft labels must be [{n}, {classes}], not {list(self.soft_labels.shape)}")
 
@@ -93,6 +101,8 @@ class Condensed:
     def to_torch(self) -> Any:
         """A ``torch.utils.data.TensorDataset`` of (float32 images in [0, 1] [C, H, W], label or soft label).
 
+        A weighted set gives each image's weight as a third, relative to the mean: average weight × loss over a batch.
+
         Raises:
             DecoctError: bare picks; call ``materialise(data.train.images)`` first.
         """
@@ -101,7 +111,10 @@ class Condensed:
         images = torch.from_numpy(np.array(self.pixels()))
         scaled = images.float() / 255 if images.dtype == torch.uint8 else images
         labels = self.labels if self.soft_labels is None else self.soft_labels
-        return torch.utils.data.TensorDataset(scaled, torch.from_numpy(np.array(labels)))
+        tensors = [scaled, torch.from_numpy(np.array(labels))]
+        if self.weights is not None:
+            tensors.append(torch.from_numpy(relative(self.weights)))
+        return torch.utils.data.TensorDataset(*tensors)
 
     def save(self, folder: Path | str) -> None:
         """Write ``condensed.safetensors`` and ``condensed.json``, and ``cost.json`` if the cost is known."""
@@ -111,7 +124,8 @@ class Condensed:
         arrays = {name: value for name in names if (value := getattr(self, name)) is not None}
         tensorfile.write(folder / ARRAYS, arrays)
         facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
-        write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **facts})
+        weighted = {} if self.weights is None else {"weighted": True}
+        write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **weighted, **facts})
         if self.cost is not None:
             write_json(folder / "cost.json", self.cost.model_dump(mode="json"))
 
@@ -142,27 +156,38 @@ class Condensed:
             raise DecoctError(f"{folder} is damaged: {why}; make the set again") from error
 
     def export(self, folder: Path | str) -> None:
-        """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning."""
+        """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning.
+
+        The weights of a weighted set go beside them, into ``folder/weights.csv``.
+        """
         images, folder = self.pixels(), Path(folder)
         if images.dtype != np.uint8:
             quantised = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
             worst = float(np.abs(quantised / 255.0 - images).max())
             warnings.warn(f"float images quantised to 8 bits for PNG; largest error {worst:.4f} of 1", stacklevel=2)
             images = quantised
+        files = {}
         for c, name in enumerate(folder_names(self.class_names)):
             (folder / name).mkdir(parents=True, exist_ok=True)
             for rank, row in enumerate(np.flatnonzero(self.labels == c)):
+                files[f"{name}/{rank:05d}.png"] = row
                 picture(images[row]).save(folder / name / f"{rank:05d}.png")
+        (folder / WEIGHTS).unlink(missing_ok=True)  # of a set that was there before
+        if self.weights is not None:
+            rows = [(file, float(self.weights[row])) for file, row in files.items()]
+            with (folder / WEIGHTS).open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("file", "weight"), *rows])
 
     def write_picks(self, path: Path | str, files: Sequence[str] | None = None) -> None:
-        """Write a selection as CSV: index into the train split, class, source file if there are files."""
+        """Write a selection as CSV: index into the train split, class, source file and weight where there are any."""
         if self.indices is None:
             raise DecoctError(f"{self.provenance.method} makes new images; it has no picks")
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            rows.writerow(["index", "class", "source"])
-            for index, label in zip(self.indices.tolist(), self.labels.tolist(), strict=True):
-                rows.writerow([index, self.class_names[label], files[index] if files else ""])
+            weights = [] if self.weights is None else [self.weights.tolist()]
+            rows.writerow(["index", "class", "source", *(["weight"] if weights else [])])
+            for index, label, *weight in zip(self.indices.tolist(), self.labels.tolist(), *weights, strict=True):
+                rows.writerow([index, self.class_names[label], files[index] if files else "", *weight])
 
     def image_bytes(self, train_images: Any = None) -> int:
         """Bytes of the images as PNG files, one at a time; float images as stored.
@@ -195,6 +220,12 @@ def finite(values: NDArray[Any]) -> bool:
         return True
     step = max(1, BLOCK * len(values) // values.nbytes)
     return all(np.isfinite(values[at : at + step]).all() for at in range(0, len(values), step))
+
+
+def relative(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights scaled to the mean 1; where all are alike, exactly 1."""
+    scaled: NDArray[np.float32] = (weights / weights.mean(dtype=np.float64)).astype(np.float32)
+    return scaled
 
 
 def picture(image: NDArray[np.uint8]) -> Image.Image:

@@ -33,7 +33,7 @@ class Teacher(Need):
 
 
 class Features(Need):
-    """Penultimate features of the train and val images from a frozen extractor (a teacher's name)."""
+    """Features of the train images, and of val where there are some; ``decoct.engine.extract.Extract`` has the words."""
 
     extractor: str = "teacher"
     normalise: Literal["none", "unit"] = "none"
@@ -73,9 +73,12 @@ class Kept:
         """Whether it is time to save again something that changes step by step."""
         return False
 
-    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Room for so many bytes, zeros at first; the runner's is on disk, so that a large set fills no memory."""
-        return np.zeros(shape, np.uint8)
+    def drop(self, name: str) -> None:
+        """Forget what was saved under a name, if anything was."""
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """Room for an array, zeros at first; the runner's is on disk, so that a large set fills no memory."""
+        return np.zeros(shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,17 @@ class Inputs:
         return tuple(range(len(self.data.class_names))) if self.classes is None else self.classes
 
     def quotas(self) -> list[int]:
-        """Images to make of each class that is wanted, in class order."""
-        counts = np.bincount(self.data.train.labels, minlength=len(self.data.class_names))
-        each = self.budget.per_class(counts.tolist(), self.data.class_names)
+        """Images to make of each class that is wanted, in class order; a class may give none."""
+        each = self.budget.per_class(self._counts(), self.data.class_names)
         return [each[c] for c in self.wanted()]
+
+    def ipc(self, method: str) -> int:
+        """Images of every class, for a method that makes as many of each: one that says ``even``.
+
+        Raises:
+            DecoctError: the budget gives classes different numbers, or one of them none.
+        """
+        return self.budget.of_each(method, self._counts(), self.data.class_names)
 
     def members(self) -> list[NDArray[np.int64]]:
         """Train indices of each class that is wanted, ascending, in class order."""
@@ -139,6 +149,10 @@ class Inputs:
             picked.append(rows[np.asarray(pick(np.ascontiguousarray(features[rows]), quota))])
             self.progress(done + 1, len(self.wanted()))
         return np.concatenate(picked)
+
+    def _counts(self) -> list[int]:
+        counts: list[int] = np.bincount(self.data.train.labels, minlength=len(self.data.class_names)).tolist()
+        return counts
 
 
 @dataclass(frozen=True)
@@ -178,11 +192,16 @@ class Draft:
 
 
 class Condenser(Spec):
-    """A method that makes a small training set. Its docstring names the paper; its fields are its hyper-parameters."""
+    """A method that makes a small training set. Its docstring names the paper; its fields are its hyper-parameters.
+
+    ``stochastic``: its seed matters. ``even``: it makes the same number of images of each class, and a budget that
+    gives others is refused before anything runs.
+    """
 
     kind: ClassVar[str] = "condenser"
     family: ClassVar[Literal["coreset", "distillation"]]
     stochastic: ClassVar[bool] = True
+    even: ClassVar[bool] = False
 
     def at(self, size: int) -> Self:
         """The same with what hangs on the resolution filled in; it is this that is made and keyed."""
@@ -192,6 +211,9 @@ class Condenser(Spec):
         """Consecutive classes that are made together; None if the maths of the method ties all of them.
 
         A shard of whole groups of such classes is that part of the whole set, bit for bit.
+
+        Args:
+            ipc: images of each class; of the class that gives most where they differ.
         """
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -149,7 +149,7 @@ def _complaint(cls: type[BaseModel], error: Any, where: str) -> str:
         owner: Any = cls
         for part in error["loc"][:-1]:  # a nested model knows its own keys
             annotation = getattr(owner, "model_fields", {}).get(part)
-            owner = annotation.annotation if annotation else None
+            owner = annotation.annotation if annotation else next(iter(get_args(owner)), None)  # a tuple's own
         known = getattr(owner, "model_fields", {})
         hint = suggest(str(error["loc"][-1]), known) if known else ""
         return f"{where}: unknown key '{path}'.{hint}"

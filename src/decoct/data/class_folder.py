@@ -1,10 +1,12 @@
 """A condensed set that is a class-folder of pictures, made by decoct or by anyone."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from decoct.core.condensed import Condensed, folder_names
+from decoct.core.condensed import WEIGHTS, Condensed, folder_names
 from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
 from decoct.data.decode import DecodeError, decode
@@ -14,7 +16,8 @@ from decoct.data.tree import classes
 def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[int, int, int]) -> Condensed:
     """Read ``folder/CLASS/*`` for data with these classes and this image shape.
 
-    Pictures of another size are resized and cropped as the data's own were; PNGs of the data's size are exact.
+    Pictures of another size are resized and cropped as the data's own were; PNGs of the data's size are exact. Weights
+    are read from ``folder/weights.csv`` if it is there, as ``Condensed.export`` writes it.
 
     Args:
         folder: class folders, named as the classes or as ``Condensed.export`` names them.
@@ -22,7 +25,8 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
         shape: (C, H, W) of the data.
 
     Raises:
-        DecoctError: unreadable, classes that the data do not have or that are missing, or a damaged picture.
+        DecoctError: unreadable, classes that the data do not have or that are missing, a damaged picture, or
+            weights that do not fit.
     """
     found = classes(folder, folder)
     for expected in (class_names, folder_names(class_names)):
@@ -34,7 +38,7 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
             f"the classes of {folder} are not those of the data\n"
             f"missing: {', '.join(missing[:5]) or 'none'}; unknown: {', '.join(extra[:5]) or 'none'}"
         )
-    images, labels = [], []
+    images, labels, files = [], [], []
     for label, name in enumerate(expected):
         for file in found[name]:
             try:
@@ -42,9 +46,23 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
             except (DecodeError, OSError) as error:
                 raise DecoctError(f"{folder / file}: {error}; replace or remove it") from error
             labels.append(label)
+            files.append(Path(file).as_posix())
     return Condensed(
         labels=np.array(labels, dtype=np.int64),
         class_names=class_names,
         provenance=Provenance(method=folder.name or "unknown"),
         images=np.stack(images),
+        weights=_weights(folder / WEIGHTS, files) if (folder / WEIGHTS).is_file() else None,
     )
+
+
+def _weights(path: Path, files: list[str]) -> NDArray[np.float32]:
+    """The weight of each file, from rows of file and weight below a heading."""
+    try:
+        with path.open(newline="", encoding="utf-8") as rows:
+            found = {row["file"]: float(row["weight"]) for row in csv.DictReader(rows)}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DecoctError(f"{path} holds no file and weight a row ({error}): mend or remove it") from error
+    if without := [file for file in files if file not in found]:
+        raise DecoctError(f"{path} has no weight of {without[0]}: add it, or remove the file to count all images alike")
+    return np.array([found[file] for file in files], np.float32)

@@ -9,9 +9,12 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed as derive
+from decoct.data.augment import Mix
 from decoct.engine.images import Images
+from decoct.engine.objective import Mixed
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
@@ -28,7 +31,7 @@ class TrainingSet:
         labels: [N] int64.
         mean: per channel, on the 0 to 1 scale; of the data set, never ImageNet's.
         std: likewise.
-        weights: [N] float32 sample weights, or None.
+        weights: [N] float32 sample weights, of which the size relative to their mean counts; or None.
     """
 
     images: Tensor
@@ -45,16 +48,16 @@ class Batch:
     Attributes:
         images: [B, C, S, S] normalised, augmented, mixed.
         labels: [B] of the unmixed images.
-        weights: [B] or None.
+        weights: [B], on average over the set 1; or None.
         teacher: [B, classes] logits; None for a step on hard labels.
-        mixed: labels [B] of the partners and the share of the images themselves; None if unmixed.
+        mixed: what the images were mixed with; None if unmixed.
     """
 
     images: Tensor
     labels: Tensor
     weights: Tensor | None = None
     teacher: Tensor | None = None
-    mixed: tuple[Tensor, float] | None = None
+    mixed: Mixed | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -107,7 +110,7 @@ class Batches(Iterator[Batch]):
         self.recipe, self.seed, self.teachers, self.stored, self.precision = recipe, seed, teachers, labels, precision
         self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
         self.labels = data.labels.to(device)
-        self.weights = None if data.weights is None else data.weights.to(device)
+        self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)
         self.draws = Draws(recipe, data.images.shape[-1], seed)
         self.rows = islice(order(len(data.labels), recipe.batch, seed, recipe.drop_single), recipe.steps)
         self.made = 0  # batches drawn so far
@@ -167,13 +170,18 @@ class Batches(Iterator[Batch]):
         weights = None if self.weights is None else self.weights[rows].split(sizes)
         teacher = None if z is None else z.split(sizes)
         mixes = view.mixes or (None,) * len(sizes)
+
+        def mixed(i: int, mix: Mix) -> Mixed:
+            partners = mix.order.to(labels[i].device)
+            return Mixed(labels[i][partners], mix.share, None if weights is None else weights[i][partners])
+
         return [
             Batch(
                 images,
                 labels[i],
                 None if weights is None else weights[i],
                 None if teacher is None else teacher[i],
-                None if mix is None else (labels[i][mix.order.to(labels[i].device)], mix.share),
+                None if mix is None else mixed(i, mix),
             )
             for i, (images, mix) in enumerate(zip(x.split(sizes), mixes, strict=True))
         ]

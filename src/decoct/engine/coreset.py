@@ -1,5 +1,6 @@
 """What coresets share: the groups of train images that they pick from, and picking by features."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -78,18 +79,25 @@ class FeatureCoreset(Coreset):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Pick in each class by itself, or among all images."""
+        return self.picked(inputs, lambda group, features: self.pick(features, group.quota, group.seed))
+
+    def picked(self, inputs: Inputs, pick: Callable[[Group, NDArray[Any]], ArrayLike]) -> Draft:
+        """What ``pick`` picks in each group: it gets the group and its features [n, d], and gives rows of them."""
         groups = self.groups(inputs)
 
-        def picked(number: int, features: NDArray[Any]) -> NDArray[np.int64]:
+        def rows_of(number: int, features: NDArray[Any]) -> NDArray[np.int64]:
             group = groups[number]
             if group.quota == 0:
                 return group.rows[:0]
-            rows = self.pick(unit(features) if self.normalise == "unit" else features, group.quota, group.seed)
-            return np.take(group.rows, np.asarray(rows))
+            return np.take(group.rows, np.asarray(pick(group, self.scaled(features))))
 
         features = inputs.features[Features(extractor=self.extractor)]
         rows = [group.rows for group in groups]
-        return Draft.selected(np.concatenate(select.each(picked, features, rows, progress=inputs.progress)))
+        return Draft.selected(np.concatenate(select.each(rows_of, features, rows, progress=inputs.progress)))
+
+    def scaled(self, features: NDArray[Any]) -> NDArray[Any]:
+        """Features as the method looks at them."""
+        return unit(features) if self.normalise == "unit" else features
 
 
 def unit(features: NDArray[Any]) -> NDArray[Any]:

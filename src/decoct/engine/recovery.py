@@ -46,6 +46,7 @@ class Recovery(WithPresets):
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
+    even: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"iterations": 20}
     in_turn: ClassVar[bool] = False  # one net of the jury an iteration, instead of all at once
     penalty: ClassVar[str | None] = None  # name of a further term of the loss
@@ -127,7 +128,7 @@ class Recovery(WithPresets):
             DecoctError: a net has no batch norm, or other classes than the data, or the loss is no longer finite.
         """
         spec, pixels, data = self.at(inputs.data.size), Pixels.of(inputs.data, inputs.device), inputs.data
-        (ipc, *_), classes = inputs.quotas(), inputs.wanted()
+        ipc, classes = inputs.ipc(self.name), inputs.wanted()
         place = {c: i for i, c in enumerate(classes)}
         runs = list(
             side_by_side(

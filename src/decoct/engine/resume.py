@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,17 +67,21 @@ class Checkpoint:
         path: of the file; whoever started the training removes it in the end.
         key: of the training: another one's file is not read.
         every: seconds between two saves; the first comes so long after the start.
+        beside: called before a state is written: it keeps what a training that goes on from there needs besides.
     """
 
     path: Path
     key: str
     every: float = 300.0
     last: float = field(default_factory=time.monotonic)
+    beside: Callable[[], None] | None = None
 
     def save(self, state: State, batches: Batches) -> None:
         """Write the state, if it is time, in one rename: what is there is always whole."""
         if time.monotonic() - self.last < self.every:
             return
+        if self.beside is not None:
+            self.beside()
         tensors = {f"student.{name}": value for name, value in state.student.state_dict().items()}
         tensors |= {f"stream.{name}": value for name, value in batches.state().items()}
         tensors |= {f"average.{i}": value for i, value in enumerate(state.average or ())}
@@ -116,6 +121,11 @@ class Checkpoint:
         if "random.cuda" in tensors and state.losses.is_cuda:
             torch.cuda.set_rng_state(tensors["random.cuda"], state.losses.device)
         return True
+
+    def done(self) -> int:
+        """Steps behind the state in the file; 0 if there is none that fits."""
+        read = self._read()
+        return read[1]["done"] if read else 0
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and facts of the file; None if it is missing, damaged, or another training's."""

@@ -89,12 +89,15 @@ class Teach(Spec):
             content = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
         return self.model_copy(update={"checkpoint_digest": content, "checkpoint": str(file.resolve())})
 
+    def epochs_at(self, size: int) -> int:
+        """Epochs at a resolution."""
+        return self.epochs or (10 if size >= 28 else 30)
+
     def recipe(self, task: Task) -> Recipe:
         """The training recipe on a whole train split."""
         batch = min(self.batch, task.images)
-        epochs = self.epochs or (10 if task.size >= 28 else 30)
         return Recipe(
-            steps=epochs * epoch_steps(task.images, batch),
+            steps=self.epochs_at(task.size) * epoch_steps(task.images, batch),
             batch=batch,
             optimiser="adamw",
             lr=self.lr,

@@ -27,6 +27,8 @@ def penultimate(
 ) -> Tensor:
     """Features [n, d] float32, on the CPU: what the net's classifier, its last linear layer, gets to see.
 
+    ``penultimate_blocks`` gives the same block by block, for what is too large to be held.
+
     Args:
         net: moved to ``device`` and left there; its train and eval modes are as before afterwards.
         images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor.
@@ -39,17 +41,28 @@ def penultimate(
     Raises:
         DecoctError: the net has no linear classifier that sees one vector an image, or there are no images.
     """
+    return torch.cat(list(penultimate_blocks(net, images, mean, std, device, batch, progress)))
+
+
+def penultimate_blocks(
+    net: nn.Module,
+    images: Images,
+    mean: ArrayLike | Tensor,
+    std: ArrayLike | Tensor,
+    device: str | torch.device = "cpu",
+    batch: int = 512,
+    progress: Progress = silent,
+) -> Iterator[Tensor]:
+    """Features [batch, d] of one batch after the other; arguments and errors as for ``penultimate``."""
     seen: list[Tensor] = []
     hook = classifier(net).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     try:
-        blocks = []
-        for out in _forward(net, images, mean, std, device, batch, progress):
+        for out in logit_blocks(net, images, mean, std, device, batch, progress):
             if not seen or seen[-1].ndim != 2 or len(seen[-1]) != len(out):
                 shape = list(seen[-1].shape) if seen else "nothing"
                 raise DecoctError(f"{type(net).__name__}: its last linear layer gets {shape}, not one vector an image")
-            blocks.append(seen[-1].float().cpu())
+            yield seen[-1].float().cpu()
             seen.clear()
-        return torch.cat(blocks)
     finally:
         hook.remove()
 
@@ -64,7 +77,33 @@ def logits(
     progress: Progress = silent,
 ) -> Tensor:
     """Outputs [n, classes] float32, on the CPU; arguments as for ``penultimate``."""
-    return torch.cat([out.float().cpu() for out in _forward(net, images, mean, std, device, batch, progress)])
+    return torch.cat([out.float().cpu() for out in logit_blocks(net, images, mean, std, device, batch, progress)])
+
+
+def logit_blocks(
+    net: nn.Module,
+    images: Images,
+    mean: ArrayLike | Tensor,
+    std: ArrayLike | Tensor,
+    device: str | torch.device = "cpu",
+    batch: int = 512,
+    progress: Progress = silent,
+) -> Iterator[Tensor]:
+    """Outputs of one batch after the other, as the net gives them, on its device; arguments as for ``penultimate``."""
+    if len(images) == 0:
+        raise DecoctError("there are no images to take features of")
+    net = net.to(device)
+    shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
+    with _evaluating(net):
+        for start in range(0, len(images), batch):
+            block = images[start : start + batch]
+            block = block if isinstance(block, Tensor) else torch.from_numpy(np.array(block))
+            block = block.to(device)
+            pixels = block.float() if block.is_floating_point() else block.float() / 255
+            with torch.inference_mode():
+                out = net((pixels - shift) / scale)
+            yield out
+            progress(min(start + batch, len(images)), len(images))
 
 
 def classifier(net: nn.Module) -> nn.Linear:
@@ -111,31 +150,6 @@ def entering(net: nn.Module, images: Tensor, layer: int) -> Tensor:
     finally:
         handle.remove()
     return seen[0]
-
-
-def _forward(
-    net: nn.Module,
-    images: Images,
-    mean: ArrayLike | Tensor,
-    std: ArrayLike | Tensor,
-    device: str | torch.device,
-    batch: int,
-    progress: Progress,
-) -> Iterator[Tensor]:
-    if len(images) == 0:
-        raise DecoctError("there are no images to take features of")
-    net = net.to(device)
-    shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
-    with _evaluating(net):
-        for start in range(0, len(images), batch):
-            block = images[start : start + batch]
-            block = block if isinstance(block, Tensor) else torch.from_numpy(np.array(block))
-            block = block.to(device)
-            pixels = block.float() if block.is_floating_point() else block.float() / 255
-            with torch.inference_mode():
-                out = net((pixels - shift) / scale)
-            yield out
-            progress(min(start + batch, len(images)), len(images))
 
 
 @contextlib.contextmanager

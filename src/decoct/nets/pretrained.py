@@ -10,6 +10,8 @@ from decoct.nets.renormalise import IMAGENET, Normalisation
 from decoct.nets.transformers import geometry
 from decoct.nets.weights import Weights
 
+ADVICE = "fetch them where there is a network and keep the cache, or load a file with checkpoint = …"
+
 
 def pretrained(name: str, size: int) -> Weights:
     """The weights of a net from timm's hub or torchvision's, or from their caches.
@@ -43,7 +45,12 @@ def expected(net: nn.Module) -> Normalisation:
     return Normalisation.of(facts["mean"], facts["std"]) if {"mean", "std"} <= set(facts) else IMAGENET
 
 
-def _timm(name: str, size: int) -> Weights:
+def configuration(name: str) -> Any:
+    """What timm says of the pretrained weights that it means by a name: architecture, tag, input …
+
+    Raises:
+        UsageError: it has none of that name.
+    """
     import timm
 
     try:
@@ -52,12 +59,23 @@ def _timm(name: str, size: int) -> Weights:
         raise UsageError(f"timm has no such weights: {error}") from error
     if facts is None or not facts.has_weights:
         raise UsageError(f"timm has no pretrained weights of {name}: see timm.list_pretrained()")
+    return facts
+
+
+def out_of_reach(what: str, error: Exception, advice: str = ADVICE) -> DecoctError:
+    """The error for weights that cannot be fetched, in two lines."""
+    said = (str(error).splitlines() or [""])[0]
+    return DecoctError(f"cannot get the weights of {what}: {type(error).__name__}: {said}\n{advice}")
+
+
+def _timm(name: str, size: int) -> Weights:
+    facts = configuration(name)
     try:
         net = _at(name, size)
     except UsageError:
         raise
     except Exception as error:  # the hub's client has many kinds of errors
-        raise _out_of_reach(f"timm's {name}", error) from error
+        raise out_of_reach(f"timm's {name}", error) from error
     return _checked(net, f"{facts.architecture}.{facts.tag} of timm" if facts.tag else f"{name} of timm", expected(net))
 
 
@@ -82,7 +100,7 @@ def _torchvision(name: str) -> Weights:
     try:
         net: nn.Module = models.get_model(name, weights="DEFAULT")
     except Exception as error:
-        raise _out_of_reach(f"torchvision's {name}", error) from error
+        raise out_of_reach(f"torchvision's {name}", error) from error
     view: Any = best.transforms()
     takes = Normalisation.of(view.mean, view.std)
     if getattr(net, "transform_input", False):  # it turns that into this by itself, which the zoo's net does not do
@@ -95,10 +113,3 @@ def _checked(net: nn.Module, origin: str, normalisation: Normalisation) -> Weigh
     if outputs != imagenet_classes.CLASSES:
         raise DecoctError(f"{origin} has {outputs} outputs, not ImageNet-1K's: take weights that end in in1k")
     return Weights(net.state_dict(), origin, normalisation=normalisation, imagenet=True)
-
-
-def _out_of_reach(what: str, error: Exception) -> DecoctError:
-    return DecoctError(
-        f"cannot get the weights of {what}: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}\n"
-        "fetch them where there is a network and keep the cache, or load a file with checkpoint = …"
-    )

@@ -21,7 +21,7 @@ ARROWS = {True: "↑", False: "↓"}
 
 def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     """What every set took to make, and accuracy over it."""
-    rows = _groups(frame.costs.to_pylist(), summary, ("method", "budget"))
+    rows = _groups(frame.costs.to_pylist(), frame.manifest, ("method", "budget"))
     if not rows:
         return Markup()
     hardware = sorted({row["hardware"] for group in rows.values() for row in group})
@@ -40,8 +40,9 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         "cost",
         "Cost",
         note(
-            "Means over sets. Own time is the construction alone; shared is the teachers, features and statistics "
-            "that it stands on, charged in full to every method that needs them. A larger mark is a larger budget. ",
+            "Means over sets. Own time is the construction alone; shared is the teachers, features, statistics and "
+            "traces that it stands on, charged in full to every method that needs them. A larger mark is a larger "
+            "budget. ",
             f"Times are from {', '.join(hardware)}; compare them only between like machines."
             if hardware
             else "Compare times only between like machines.",
@@ -58,7 +59,7 @@ def metrics(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         groups.setdefault((row["extractor"], row["budget"]), []).append(row)
     if not groups:
         return Markup()
-    order = sorted(groups, key=lambda key: (key[0], wording.budget_order(key[1])))
+    order = sorted(groups, key=lambda key: (key[0], frame.manifest.budget_order(key[1])))
     blocks: list[Markup] = []
     for extractor, budget in order:
         heading = join([tag("b", name(wording.budget(budget))), " · features of ", name(extractor)])
@@ -71,8 +72,9 @@ def metrics(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         "metrics",
         "Metrics",
         note(
-            "Means over condensed sets with 95 % t intervals where there are at least two. The arrow points to what is "
-            "better. A dash: not defined for a set of that size. No winner is marked; noise would pick it."
+            "Means over condensed sets with 95 % t intervals where there are at least two; per class, over the classes "
+            "that a set has images of. The arrow points to what is better. A dash: not defined for a set of that size. "
+            "No winner is marked; noise would pick it."
         ),
         *blocks,
     )
@@ -82,7 +84,7 @@ def pictures(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     """The sets themselves: replicate 0 of every method and budget, what it started from beside it."""
     run = frame.manifest
     first = [job for job in run.finished("condense") if job.labels["condense_replicate"] == 0]
-    rows = _groups([{**job.labels, "job": job} for job in first], summary, ("budget", "method"))
+    rows = _groups([{**job.labels, "job": job} for job in first], run, ("budget", "method"))
     blocks = []
     for budget in dict.fromkeys(budget for budget, _ in rows):
         own = [(m, group[0]["job"]) for (b, m), group in rows.items() if b == budget]
@@ -180,16 +182,16 @@ def _png(path: Path) -> bytes | None:
 
 
 def _groups(
-    rows: Iterable[dict[str, Any]], summary: Summary, keys: tuple[str, str]
+    rows: Iterable[dict[str, Any]], run: Manifest, keys: tuple[str, str]
 ) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Rows by two labels, methods in study order and budgets by size."""
-    methods = list(summary.methods)
+    methods = list(run.methods)
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row[keys[0]], row[keys[1]]), []).append(row)
 
     def place(pair: tuple[str, str]) -> tuple[Any, ...]:
-        ranks = {"method": lambda v: (methods.index(v), ""), "budget": wording.budget_order}
+        ranks = {"method": lambda v: (methods.index(v), ""), "budget": run.budget_order}
         return tuple(ranks[key](value) for key, value in zip(keys, pair, strict=True))
 
     return {pair: groups[pair] for pair in sorted(groups, key=place)}

@@ -40,6 +40,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figure:
     ticks = {
         "tickvals": list(range(len(settings))),
         "ticktext": [plot.label(wording.budget(s.budget)) for s in settings],
+        "autotickangles": [0, -45],  # upwards: a label that leaves the figure on the right is not drawn
     }
     xaxis = {"range": [-0.5, len(settings) - 0.5], "showgrid": False, "zeroline": False, **ticks}
     layout = plot.layout(330, xaxis, plot.accuracy_axis(summary))

@@ -44,7 +44,7 @@ class Frame:
         results: one row per trained student.
         metrics: one row per reading; a value that is not defined is null.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
-            ``shared_seconds`` what it stands on (teachers, features, statistics) in full, ``cpu_seconds`` and
+            ``shared_seconds`` what it stands on (teachers, features, traces …) in full, ``cpu_seconds`` and
             ``peak_memory`` are over both.
         holes: planned students that have no result.
         failures: failed jobs with their messages.

@@ -1,12 +1,14 @@
 """What a run says of itself: ``run.json`` with its jobs, read and checked."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, Cost, cell_dir, complete, read_json
 
@@ -25,7 +27,7 @@ class Job:
 
     Attributes:
         key: of its cell.
-        kind: teacher, features, statistics, shard, condense, labels, train or measure.
+        kind: teacher, features, statistics, dynamics, shard, condense, labels, train or measure.
         inputs: keys of the cells that it reads, by role.
         labels: what it is, in the study's words.
     """
@@ -89,6 +91,12 @@ class Manifest:
     def margin(self) -> float:
         """Differences in accuracy below this do not matter, as a fraction."""
         return float(self.study.get("margin", 0.01))
+
+    def budget_order(self, budget: str) -> tuple[float, str]:
+        """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
+        found = Budget.read(budget)
+        size = found.total(self.data["images"]["train"], len(self.data["class_names"])) if found else math.inf
+        return size, budget
 
     @property
     def controls(self) -> dict[str, str]:

@@ -17,7 +17,9 @@ def price(frame: Frame) -> tuple[str, ...]:
     lines = []
     for label in (m for m, family in families.items() if family == "distillation"):
         said = []
-        for budget in sorted({row["budget"] for row in rows if row["method"] == label}, key=wording.budget_order):
+        for budget in sorted(
+            {row["budget"] for row in rows if row["method"] == label}, key=frame.manifest.budget_order
+        ):
             here = [row for row in rows if row["budget"] == budget]
             own = fmean(row["total_seconds"] for row in here if row["method"] == label)
             times = {

@@ -16,7 +16,8 @@ from decoct.report.summary import Summary
 def recipes(frame: Frame, summary: Summary) -> Markup:
     """What a student went through: steps, images seen and labels explain much of what images are praised for."""
     body = []
-    for a in sorted(summary.accuracies, key=lambda a: (a.setting[:2], wording.budget_order(a.setting.budget))):
+    order = frame.manifest.budget_order
+    for a in sorted(summary.accuracies, key=lambda a: (a.setting[:2], order(a.setting.budget))):
         first = a.method if a.method != FULL else "full data" if a.ceiling else same_steps.NAME
         images = wording.NONE if a.images is None else f"{a.images:,}"
         budget = wording.budget(a.setting.budget)
@@ -41,12 +42,13 @@ def recipes(frame: Frame, summary: Summary) -> Markup:
 
 def methods(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     """Every method with its family and hyper-parameters."""
-    body, details = [], []
+    body, details, weighted = [], [], _weighted(frame)
     for label, about in frame.manifest.methods.items():
         fields = {k: v for k, v in about["config"].items() if k != "name"}
         config = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items() if value is not None)
         details.append(_construction(method(summary, marks, label), about))
         draws = "a new set each replicate" if about["stochastic"] else "deterministic, one set"
+        draws += ", weighted" if label in weighted else ""
         body.append(
             cells(
                 method(summary, marks, label),
@@ -61,6 +63,12 @@ def methods(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         "Methods",
         table(columns("method", "family", "sets", "configuration", "what it does"), body, "prose"),
         *details,
+        note(
+            "The images of a weighted set count in a student's loss by their weights, relative to the mean over the "
+            "set, under every protocol; metrics of the set itself count all images alike."
+        )
+        if weighted
+        else "",
         note(tag("code", "teacher"), " is the default net of the resolution: the same word in a paper is another net.")
         if any(entry.get("paper") for entry in frame.manifest.methods.values())
         else "",
@@ -102,6 +110,13 @@ def toml(study: dict[str, Any]) -> str:
     lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
     blocks = [_toml_tables(key, value) for key, value in study.items() if _is_tables(value)]
     return "\n\n".join(["\n".join(lines), *blocks]) + "\n"
+
+
+def _weighted(frame: Frame) -> set[str]:
+    """Methods with a set whose images have weights."""
+    run = frame.manifest
+    sets = [job for job in run.finished("condense") if run.load(job, "condensed.json").get("weighted")]
+    return {job.labels["method"] for job in sets}
 
 
 def _construction(shown: Markup, entry: dict[str, Any]) -> Markup:
@@ -178,7 +193,7 @@ def _value(value: Any) -> str:
 def _machines(frame: Frame) -> list[tuple[str, str]]:
     """Where the jobs ran, and with which versions; several of each where a run was moved."""
     run, machines, versions = frame.manifest, set(), set()
-    for kind in ("teacher", "shard", "condense", "train"):
+    for kind in ("teacher", "dynamics", "shard", "condense", "train"):
         for job in run.finished(kind):
             cost = run.cost(job)
             machines.add(f"{cost.hardware} ({cost.device})")

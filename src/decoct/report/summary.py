@@ -155,7 +155,8 @@ def _settings(frame: Frame) -> tuple[Setting, ...]:
     labels = [job.labels for job in frame.manifest.of_kind("train") if job.labels["method"] != FULL]
     planned = dict.fromkeys(Setting(row["protocol"], row["student"], row["budget"]) for row in labels)
     order = [(s.protocol, s.student) for s in planned]
-    return tuple(sorted(planned, key=lambda s: (order.index((s.protocol, s.student)), wording.budget_order(s.budget))))
+    size = frame.manifest.budget_order
+    return tuple(sorted(planned, key=lambda s: (order.index((s.protocol, s.student)), size(s.budget))))
 
 
 def _accuracy(a: Accuracy) -> dict[str, Any]:

@@ -1,25 +1,23 @@
 """How numbers and names are written for people: percent, points, seconds, bytes."""
 
 import math
-import re
 
+from decoct.core.budget import Budget
 from decoct.report.stats import Comparison, Interval
 
 MINUS, NONE = "−", "–"
 
 
 def budget(text: str) -> str:
-    """``ipc=10`` as ``IPC 10``; anything else as it is."""
-    return re.sub(r"^ipc=", "IPC ", text)
-
-
-def budget_order(text: str) -> tuple[str, float]:
-    """Sorts budgets by kind, then size."""
-    name, _, size = text.partition("=")
-    try:
-        return name, float(size)
-    except ValueError:
-        return text, math.inf
+    """``ipc=10`` as ``IPC 10``, ``fraction=0.1`` as ``10 % of each class``; what is no budget as it is."""
+    found = Budget.read(text)
+    if found is None:
+        return text
+    if found.fraction is not None:
+        return f"{100 * found.fraction:.10g} %{', balanced' if found.balanced else ' of each class'}"
+    if found.images is not None:
+        return f"{found.images:,} image{'s' * (found.images > 1)}{'' if found.balanced is None else ', unbalanced'}"
+    return f"IPC {found.ipc}"
 
 
 def percent(value: float) -> str:

@@ -1,12 +1,13 @@
 """Where and how to compute what is asked for outside of a study, and the store that it goes to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.data.dataset import Dataset, default_store
+from decoct.engine.extract import Extract
 from decoct.engine.teachers import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
@@ -36,7 +37,9 @@ class Compute:
     plugins: tuple[str, ...] = ()
     watch: Watch = field(default=lambda job: silent, repr=False)
 
-    def planner(self, data: Dataset, teachings: Mapping[str, Teach] | None = None) -> Planner:
+    def planner(
+        self, data: Dataset, teachings: Mapping[str, Teach] | None = None, extractors: Sequence[Extract] = ()
+    ) -> Planner:
         """A planner whose teachers and students are those of a study with seed 0.
 
         Raises:
@@ -50,7 +53,7 @@ class Compute:
             )
         keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
         pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
-        return Planner(data, 0, keyed, pinned, self.plugins)
+        return Planner(data, 0, keyed, pinned, self.plugins, extractors)
 
     def cells(self) -> Store:
         """The store, made if it is not there."""

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Features, LayerStatistics, Progress, Teacher, silent
+from decoct.core.kinds import Condenser, Dynamics, Features, LayerStatistics, Progress, Teacher, silent
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
@@ -25,6 +26,8 @@ from decoct.run.store import Store
 from decoct.run.work import RESULT
 
 IPC, EPOCHS, STEPS = 2, 3, 20
+EVEN = Budget(ipc=IPC)
+UNEVEN = Budget(fraction=0.03), Budget(images=7)  # some classes more than others; of three of the ten none
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class _Suite:
     def __init__(self, method: Condenser, plugins: tuple[str, ...], folder: Path, progress: Progress) -> None:
         self.method, self.plugins, self.folder, self.progress = method, plugins, folder, progress
         self.data: Dataset = load_data("digits")
-        self.store = Store(folder / "store")
-        self.store.root.mkdir()
+        self.store, self.again = Store(folder / "store"), Store(folder / "again")
+        for store in (self.store, self.again):
+            store.root.mkdir()
 
     def run(self) -> list[Finding]:
         rules: list[tuple[str, Callable[[], Any]]] = [
@@ -69,23 +73,19 @@ class _Suite:
             ("its fields make the same method again", self.parsed_again),
             ("asks only for what can be supplied", self.needs_known),
             ("makes a set", self.constructs),
-            ("gives the budget of every class", self.balanced),
+            ("gives the budget of every class, or in all where classes are pooled", self.balanced),
             ("gives images of the data's shape, or picks of the train split, each once", self.sound),
             ("the same seed gives the same set", self.deterministic),
             ("another seed gives another set" if self.method.stochastic else "ignores the seed", self.seed_sensitive),
             ("its set survives saving and loading", self.round_trip),
             ("a student trains on it", self.trains),
             ("shards of its classes, where it can be cut, are the set bit for bit", self.sharded),
+            ("keeps to budgets that ask classes for different numbers, unless it says even", self.uneven),
         ]
         findings = []
         for done, (rule, test) in enumerate(rules):
-            try:
-                detail = test() or ""
-                findings.append(Finding(rule, not detail, detail))
-            except DecoctError as error:
-                findings.append(Finding(rule, False, str(error)))
-            except Exception as error:
-                findings.append(Finding(rule, False, f"{type(error).__name__}: {error}"))
+            detail = _wrong(test)
+            findings.append(Finding(rule, not detail, detail))
             self.progress(done + 1, len(rules))
             if not findings[-1].ok and test == self.constructs:
                 break  # there is no set to look at
@@ -106,7 +106,7 @@ class _Suite:
         unknown = [
             need
             for need in self.method.at(self.data.size).needs()
-            if not isinstance(need, Teacher | Features | LayerStatistics)
+            if not isinstance(need, Teacher | Features | LayerStatistics | Dynamics)
         ]
         return f"nobody supplies {unknown[0]!r}" if unknown else None
 
@@ -114,11 +114,20 @@ class _Suite:
         self.made = self._make(0, self.store)
 
     def balanced(self) -> str | None:
-        counts = np.bincount(self.made.labels, minlength=len(self.data.class_names))
-        return None if (counts == IPC).all() else f"asked for {IPC} of each class, got {counts.tolist()}"
+        return self._kept_to(self.method, EVEN, self.made)
 
     def sound(self) -> str | None:
-        made = self.made
+        return self._sound(self.made)
+
+    def _kept_to(self, method: Condenser, budget: Budget, made: Condensed) -> str | None:
+        """That a set has what its budget asks of each class; in all, which is checked as it is made, if pooled."""
+        counts = np.bincount(made.labels, minlength=len(self.data.class_names)).tolist()
+        asked = budget.per_class(self.data.counts(), self.data.class_names)
+        if getattr(method, "pooled", False) or counts == asked:
+            return None
+        return f"the budget {budget} asks for {asked} of the classes, got {counts}"
+
+    def _sound(self, made: Condensed) -> str | None:
         if made.indices is not None:
             twice = len(np.unique(made.indices)) != len(made)
             return "an image was picked twice" if twice else None
@@ -128,9 +137,7 @@ class _Suite:
         return None if np.isfinite(made.images).all() else "an image holds values that are not finite"
 
     def deterministic(self) -> str | None:
-        again = Store(self.folder / "again")
-        again.root.mkdir()
-        return None if _same(self.made, self._make(0, again)) else "two runs with one seed differ"
+        return None if _same(self.made, self._make(0, self.again)) else "two runs with one seed differ"
 
     def seed_sensitive(self) -> str | None:
         same = _same(self.made, self._make(1, self.store))
@@ -144,7 +151,7 @@ class _Suite:
 
     def trains(self) -> str | None:
         planner = self._planner()
-        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0)
+        made = planner.condense(self.method.name, self.method, EVEN, 0)
         job = planner.train(("erm", ERM(steps=STEPS)), "convnet3_w32", made)
         self._do(planner, self.store)
         accuracy = read_json(self.store.path("train", job.key) / RESULT)["accuracy"]
@@ -159,6 +166,23 @@ class _Suite:
         same = _same(self.made, self._make(0, cut, shards=2))
         return None if same else "classes do not come out alike when they are made apart: see together()"
 
+    def uneven(self) -> str | None:
+        if self.method.even:
+            return None
+        config, tried = self.method.config(), [(budget, self.method) for budget in UNEVEN]
+        if "pooled" in config:
+            own, pooled = (parse("condenser", config | {"pooled": said}, self.plugins) for said in (False, True))
+            tried = [(UNEVEN[0], own), (UNEVEN[0], pooled), (UNEVEN[1], own)]
+        for budget, method in tried:
+            if wrong := _wrong(partial(self._at, budget, method)):
+                return f"at {budget}{', pooled' if getattr(method, 'pooled', False) else ''}: {wrong}"
+        return None
+
+    def _at(self, budget: Budget, method: Condenser) -> str | None:
+        made, again = (self._make(0, store, budget=budget, method=method) for store in (self.store, self.again))
+        wrong = self._kept_to(method, budget, made) or self._sound(made)
+        return wrong or (None if _same(made, again) else "two runs with one seed differ")
+
     def _planner(self) -> Planner:
         class Quick(dict[str, Teach]):  # every net that is asked for is taught for a few epochs
             def get(self, net: str, default: Any = None) -> Teach:
@@ -166,14 +190,21 @@ class _Suite:
 
         return Planner(self.data, teachings=Quick(), plugins=self.plugins)
 
-    def _make(self, seed: int, store: Store, shards: int = 1) -> Condensed:
+    def _make(
+        self,
+        seed: int,
+        store: Store,
+        shards: int = 1,
+        budget: Budget = EVEN,
+        method: Condenser | None = None,
+    ) -> Condensed:
         """The set that a seed gives, whether or not the method says that it uses one."""
 
         def seeded(job: Job, **inputs: str) -> Job:
             return Job(**job.model_dump() | {"keyed": job.keyed | {"seed": seed}, "inputs": job.inputs | inputs})
 
         planner = self._planner()
-        made = planner.condense(self.method.name, self.method, Budget(ipc=IPC), 0, shards)
+        made = planner.condense(self.method.name, method or self.method, budget, 0, shards)
         planned = planner.jobs.pop(made.key)
         cut = {f"shard:{n}": seeded(planner.jobs.pop(key)) for n, key in planned.role("shard").items()}
         job = seeded(planned, **{role: part.key for role, part in cut.items()})
@@ -185,6 +216,16 @@ class _Suite:
     def _do(self, planner: Planner, store: Store) -> None:
         for job in planner.jobs.values():
             execute(store.root, job)
+
+
+def _wrong(test: Callable[[], str | None]) -> str:
+    """What a test finds wrong, or the error that it raises; empty where the rule holds."""
+    try:
+        return test() or ""
+    except DecoctError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _same(a: Condensed, b: Condensed) -> bool:

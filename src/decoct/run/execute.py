@@ -13,6 +13,7 @@ from decoct.core.kinds import Progress, silent
 from decoct.core.record import CELL, MEASURED, write_json
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
+from decoct.run.dynamics import make_dynamics
 from decoct.run.executors import keep_memory
 from decoct.run.jobs import Job
 from decoct.run.sets import make_condensed, make_shard, make_statistics
@@ -24,6 +25,7 @@ WORK: dict[str, Callable[[Cell], None]] = {
     "teacher": make_teacher,
     "features": make_features,
     "statistics": make_statistics,
+    "dynamics": make_dynamics,
     "shard": make_shard,
     "condense": make_condensed,
     "labels": make_labels,

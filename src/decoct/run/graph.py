@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Features, LayerStatistics, Metric, Need, Teacher, TrainProtocol
+from decoct.core.kinds import Condenser, Dynamics, Features, LayerStatistics, Metric, Need, Teacher, TrainProtocol
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
+from decoct.engine.extract import Extract, brought
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
+from decoct.run.dynamics import role
 from decoct.run.jobs import Job, Kind
 from decoct.run.study import Study
 
@@ -34,6 +36,7 @@ class Planner:
         compute: threads, precision and compile, as they are keyed.
         teachings: teachers that are not trained as usual, by net.
         plugins: files that the jobs must load.
+        extractors: those with options; others are taken by the word for them alone.
         jobs: all jobs so far by key, inputs before what needs them.
     """
 
@@ -42,34 +45,59 @@ class Planner:
     compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
     teachings: Mapping[str, Teach] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
+    extractors: Sequence[Extract] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for net in self.teachings:
             if net != "teacher":
                 zoo.check_name(net)
+        self._known = {extract.title: extract for extract in map(self._resolved, self.extractors)}
+        if len(self._known) < len(self.extractors):
+            raise UsageError(f"give options of an extractor once: {', '.join(each.name for each in self.extractors)}")
 
     def teacher(self, net: str) -> Job:
         """Train or load a teacher."""
-        default = zoo.resolve("teacher", self.data.size)
-        net = default if net == "teacher" else net
-        zoo.check_name(net)
-        spec = self.teachings.get(net) or Teach(net=net)
-        if net == default and "teacher" in self.teachings:
-            spec = self.teachings["teacher"].model_copy(update={"net": net})
-        return self._add("teacher", spec, {"seed": self._seed("teacher", net)}, {}, {"net": net})
+        spec = self._taught(net)
+        return self._add("teacher", spec, {"seed": self._seed("teacher", spec.net)}, {}, {"net": spec.net})
+
+    def extract(self, word: str) -> Extract:
+        """The extractor that a word means, with its options, and with all that decides what it gives."""
+        extract = self._resolved(Extract.of(word))
+        return self._known.get(extract.title, extract)
 
     def features(self, extractor: str) -> Job:
-        """Penultimate features of train and val from a teacher."""
-        teacher = self.teacher(extractor)
-        net = str(teacher.labels["net"])
-        return self._add("features", None, {}, {f"teacher:{net}": teacher.key}, {"extractor": net})
+        """Features of train and val from an extractor."""
+        extract, inputs = self.extract(extractor), {}
+        if extract.origin == "teacher":
+            inputs = {f"teacher:{extract.net}": self.teacher(extract.net).key}
+        elif extract.origin == "rows":
+            brought(extract, self.data)  # which says at once what is wrong
+        usual = extract == Extract(name=extract.net)  # such keys are older than the options
+        return self._add("features", None if usual else extract, {}, inputs, {"extractor": extract.title})
 
     def statistics(self, net: str) -> Job:
         """Moments of what goes into a teacher's layers, over the train split and by class."""
         teacher = self.teacher(net)
         net = str(teacher.labels["net"])
         return self._add("statistics", None, {}, {f"teacher:{net}": teacher.key}, {"net": net})
+
+    def dynamics(self, net: str, epochs: int | None = None, run: int = 0) -> Job:
+        """Traces of a training of a net, as its teacher's but that no accuracy ends it; a net that is loaded is trained
+        as usual.
+
+        Args:
+            net: that is trained.
+            epochs: None for as many as the teacher gets.
+            run: number of the training; each has a seed of its own.
+        """
+        taught = self._taught(net)
+        if taught.pretrained or taught.checkpoint:
+            taught = Teach(net=taught.net)
+        epochs = epochs or taught.epochs_at(self.data.size)
+        spec = taught.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+        keyed = {"seed": self._seed("dynamics", spec.net, run)}
+        return self._add("dynamics", spec, keyed, {}, {"net": spec.net, "training": f"{epochs} epochs, run {run}"})
 
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
         """Make a set; a deterministic method has one, at replicate 0.
@@ -80,17 +108,24 @@ class Planner:
             budget: how many images.
             replicate: of the set.
             shards: jobs that make some classes each, and are put together; the result and its key are the same.
+
+        Raises:
+            UsageError: the method makes as many images of each class, and the budget gives others.
+            DecoctError: a class is smaller than the budget.
         """
+        counts, names = self.data.counts(), self.data.class_names
+        ipc = budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
         method = method.at(self.data.size)
         inputs: dict[str, str] = {}
         for need in method.needs():
             inputs |= self._need(need)
+        method = self._by_content(method)
         drawn = self._seed("condense", method.name, replicate) if method.stochastic else None
         labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
         labels["condense_replicate"] = replicate if method.stochastic else 0
         keyed = {"seed": drawn, "budget": budget.model_dump()}
         needs = dict(inputs)
-        for number, classes in enumerate(shares(method, len(self.data.class_names), budget.ipc, shards)):
+        for number, classes in enumerate(shares(method, len(names), ipc, shards)):
             part = self._add("shard", method, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
             inputs = {**inputs, f"shard:{number}": part.key}
         return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
@@ -153,6 +188,26 @@ class Planner:
         teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
         return {f"teacher:{teacher.labels['net']}": teacher.key for teacher in teachers}
 
+    def _taught(self, net: str) -> Teach:
+        """How a net is taught, under its own name."""
+        default = zoo.resolve("teacher", self.data.size)
+        net = default if net == "teacher" else net
+        zoo.check_name(net)
+        if net == default and "teacher" in self.teachings:
+            return self.teachings["teacher"].model_copy(update={"net": net})
+        return self.teachings.get(net) or Teach(net=net)
+
+    def _resolved(self, extract: Extract) -> Extract:
+        word = zoo.resolve(extract.name, self.data.size)
+        return extract.model_copy(update={"name": word}).pinned()
+
+    def _by_content(self, method: Condenser) -> Condenser:
+        """The method with extractors called by what is in their files, so that no key holds where a file lies."""
+        words = {need.extractor for need in method.needs() if isinstance(need, Features)}
+        titles = {word: found.title for word in words if (found := self.extract(word)).origin != "teacher"}
+        fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
+        return method.model_copy(update=fields)
+
     def _need(self, need: Need) -> dict[str, str]:
         if isinstance(need, Teacher):
             teacher = self.teacher(need.net)
@@ -163,7 +218,12 @@ class Planner:
         if isinstance(need, LayerStatistics):
             statistics = self.statistics(need.net)
             return {f"statistics:{statistics.labels['net']}": statistics.key}
-        raise UsageError(f"nobody supplies the need {need!r}: a method may need a Teacher, Features or LayerStatistics")
+        if isinstance(need, Dynamics):
+            runs = [self.dynamics(need.net, need.epochs, run) for run in range(need.runs)]
+            return {role(need, str(job.labels["net"]), run): job.key for run, job in enumerate(runs)}
+        raise UsageError(
+            f"nobody supplies the need {need!r}: a method may need a Teacher, Features, LayerStatistics or Dynamics"
+        )
 
     def _seed(self, *names: str | int) -> int:
         return seed(self.seed, self.data.digest, *names)
@@ -171,7 +231,7 @@ class Planner:
     def _add(
         self,
         kind: Kind,
-        spec: Spec | None,
+        spec: Spec | Extract | None,
         keyed: Mapping[str, Any],
         inputs: dict[str, str],
         labels: Mapping[str, str | int],
@@ -214,10 +274,9 @@ def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[
 def plan(study: Study, data: Dataset) -> list[Job]:
     """All jobs of a study, inputs before what needs them."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
-    planner = Planner(data, study.seed, compute, study.teachings(), study.plugins)
+    planner = Planner(data, study.seed, compute, study.teachings(), study.plugins, study.extractors)
     metrics = list(study.measures().values())
     for budget in study.budgets:
-        budget.per_class(data.counts(), data.class_names)
         for label, method in study.methods().items():
             for replicate in range(study.replicates.condense):
                 condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from decoct.core.record import Record
 from decoct.core.spec import digest
 
-Kind = Literal["teacher", "features", "statistics", "shard", "condense", "labels", "train", "measure"]
+Kind = Literal["teacher", "features", "statistics", "dynamics", "shard", "condense", "labels", "train", "measure"]
 
 
 class Job(Record):

@@ -44,6 +44,10 @@ class KeptOnDisk(Kept):
             scratch.replace(self.folder / f"{name}.safetensors")
         self.last = time.monotonic()
 
+    def drop(self, name: str) -> None:
+        """Remove what was saved under a name, if anything was."""
+        (self.folder / f"{name}.safetensors").unlink(missing_ok=True)
+
     def due(self) -> bool:
         """Whether ``every`` seconds have gone by since something was saved."""
         return time.monotonic() - self.last >= self.every

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Draft, Features, Inputs, LayerStatistics, Teacher
+from decoct.core.kinds import Condenser, Draft, Dynamics, Features, Inputs, LayerStatistics, Teacher
 from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
+from decoct.engine.dynamics import Traces
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import Statistics, collect
 from decoct.nets import zoo
 from decoct.run.cell import Cell
+from decoct.run.dynamics import load_dynamics
 from decoct.run.kept import KeptOnDisk
 from decoct.run.pictures import grid
-from decoct.run.work import FACTS, TEACHER, load_features, load_teacher
+from decoct.run.work import EXTRACTOR, FACTS, TEACHER, load_teacher, splits_of
 
 SHARD, NOTES = "shard.safetensors", "shard.json"
 ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
@@ -75,23 +78,26 @@ def make_shard(cell: Cell) -> None:
 
 def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None) -> Inputs:
     """What a method gets: its needs from the store, its seed, its classes, and room for what it makes."""
-    job, data = cell.job, cell.data
+    job, data, room = cell.job, cell.data, cell.kept().array
     teachers: dict[str, Any] = {}
     features: dict[Features, Any] = {}
     held_out: dict[Features, Any] = {}
     statistics: dict[str, Statistics] = {}
+    dynamics: dict[Dynamics, Traces] = {}
     for need in method.needs():
         if isinstance(need, Teacher):
             key = job.role("teacher")[zoo.resolve(need.net, data.size)]
             teachers[need.net] = load_teacher(cell.input("teacher", key), data, cell.device)
         elif isinstance(need, Features):
             key = job.role("features")[zoo.resolve(need.extractor, data.size)]
-            features[need], held_out[need] = (
-                load_features(cell.input("features", key), split, need.normalise) for split in ("train", "val")
-            )
+            found = splits_of(cell.input("features", key), normalise=need.normalise, room=partial(room, "features"))
+            features[need] = found["train"]
+            held_out |= {need: found["val"]} if "val" in found else {}
         elif isinstance(need, LayerStatistics):
             key = job.role("statistics")[zoo.resolve(need.net, data.size)]
             statistics[need.net] = Statistics.load(cell.input("statistics", key), cell.device)
+        elif isinstance(need, Dynamics):
+            dynamics[need] = load_dynamics(cell, need)
     return Inputs(
         data,
         Budget(**job.keyed["budget"]),
@@ -101,6 +107,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         features=features,
         held_out=held_out,
         statistics=statistics,
+        dynamics=dynamics,
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,
@@ -133,13 +140,15 @@ def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, fl
 
 
 def supplied(cell: Cell) -> tuple[str, ...]:
-    """Nets behind what a set stands on whose weights the user brought, so that their cost is not known."""
-    keys = cell.job.role("teacher")
+    """Nets, and features, behind what a set stands on that the user brought, so that their cost is not known."""
+    keys, brought = cell.job.role("teacher"), []
     for kind in ("features", "statistics"):
-        for made in cell.job.role(kind).values():
+        for name, made in cell.job.role(kind).items():
             behind: dict[str, str] = read_json(cell.input(kind, made) / CELL)["inputs"]
             keys |= {role.removeprefix("teacher:"): key for role, key in behind.items()}
-    return tuple(net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"])
+            brought += [name] if (cell.input(kind, made) / EXTRACTOR).is_file() else []
+    loaded = [net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"]]
+    return (*loaded, *brought)
 
 
 def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
@@ -191,6 +200,6 @@ def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> Non
 
 
 def label_bytes(condensed: Condensed) -> int:
-    """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels."""
+    """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels and weights."""
     hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
-    return hard + (0 if condensed.soft_labels is None else condensed.soft_labels.nbytes)
+    return hard + sum(part.nbytes for part in (condensed.soft_labels, condensed.weights) if part is not None)

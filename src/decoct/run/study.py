@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Features, Metric, Teacher, TrainProtocol
+from decoct.core.kinds import Condenser, Dynamics, Features, Metric, Teacher, TrainProtocol
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
+from decoct.engine.extract import Extract, anchored
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 
@@ -57,6 +58,8 @@ class Study(Part):
             the same method with ``iterations = 0``.
         protocols: names or tables.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
+        extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
+            ``decoct.engine.extract.Extract`` for the words.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.
@@ -76,6 +79,7 @@ class Study(Part):
     condensers: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     protocols: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     teachers: tuple[dict[str, Any], ...] = ()
+    extractors: tuple[Extract, ...] = ()
     metrics: Metrics = Metrics()
     ceiling: bool = True
     same_steps: bool = False
@@ -83,7 +87,7 @@ class Study(Part):
 
     @classmethod
     def from_toml(cls, path: Path | str) -> "Study":
-        """Read a study; relative paths of plug-ins, data and checkpoints start at its folder.
+        """Read a study; relative paths of plug-ins, data, checkpoints and extractors start at its folder.
 
         Raises:
             UsageError: no such file, not TOML, or an unknown key (with the nearest one).
@@ -122,13 +126,15 @@ class Study(Part):
         self.measures()
         self.shards()
         self.controls()
-        nets = {*self.students, *self.metrics.extractors, *self.teachings()}
+        nets, extractors = {*self.students, *self.teachings()}, {*self.metrics.extractors}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
         for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
-            nets |= {need.net} if isinstance(need, Teacher) else set()
-            nets |= {need.extractor} if isinstance(need, Features) else set()
+            nets |= {need.net} if isinstance(need, Teacher | Dynamics) else set()
+            extractors |= {need.extractor} if isinstance(need, Features) else set()
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)
+        for extract in (*self.extractors, *map(Extract.of, sorted(extractors))):
+            extract.check()
 
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""
@@ -216,6 +222,9 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     def at(entry: Any, key: str) -> Any:
         return entry | {key: absolute(entry[key])} if isinstance(entry, dict) and entry.get(key) else entry
 
+    def extractor(word: Any) -> Any:
+        return anchored(word, folder) if isinstance(word, str) else word
+
     def source(word: Any) -> Any:
         name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
         return f"{name}:{absolute(path)}" if colon else word
@@ -224,6 +233,12 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         table["plugins"] = [absolute(path) for path in table["plugins"]]
     if isinstance(table.get("teachers"), list):
         table["teachers"] = [at(teacher, "checkpoint") for teacher in table["teachers"]]
+    for kind in ("extractors", "condensers"):  # whatever a method calls the field
+        if isinstance(entries := table.get(kind), list):
+            named = [{k: extractor(v) for k, v in e.items()} if isinstance(e, dict) else e for e in entries]
+            table[kind] = named
+    if isinstance(metrics := table.get("metrics"), dict) and isinstance(words := metrics.get("extractors"), list):
+        table["metrics"] = metrics | {"extractors": [extractor(word) for word in words]}
     if isinstance(data := table.get("data"), dict):
         table["data"] = at(data, "path") | ({"name": source(data["name"])} if "name" in data else {})
     elif data is not None:

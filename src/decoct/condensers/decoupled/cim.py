@@ -48,6 +48,7 @@ class CIM(WithPresets):
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
+    even: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "candidates": 50}
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": {"layer": -4},
@@ -86,7 +87,7 @@ class CIM(WithPresets):
     def __call__(self, inputs: Inputs) -> Draft:
         """Class after class."""
         spec, data, pixels = self.at(inputs.data.size), inputs.data, Pixels.of(inputs.data, inputs.device)
-        (ipc, *_), classes = inputs.quotas(), inputs.wanted()
+        ipc, classes = inputs.ipc(self.name), inputs.wanted()
         shape = (len(classes), ipc, *data.shape)
         images, initial = (inputs.kept.array(name, shape) for name in ("images", "initial"))
         traces = np.zeros((len(classes), self.iterations))

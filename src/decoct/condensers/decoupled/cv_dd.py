@@ -71,7 +71,7 @@ class CVDD(FromPatches):
 
     def jury(self, inputs: Inputs, block: Block) -> tuple[str, ...]:
         """The pair of this image number."""
-        nets, (ipc, *_) = self.committee, inputs.quotas()
+        nets, ipc = self.committee, inputs.ipc(self.name)
         if len(nets) < 3:
             return nets
         pairs, i = list(combinations(range(len(nets)), 2)), block.ids[0]

@@ -68,7 +68,7 @@ class DELT(Recovery):
 
     def optimise(self, work: Workpiece, images: Tensor) -> Tensor:
         """Round after round, with the groups that have joined."""
-        (ipc, *_), total = work.inputs.quotas(), self.iterations or 1
+        ipc, total = work.inputs.ipc(self.name), self.iterations or 1
         rounds = self.rounds if ipc > 1 else 1
         joins = torch.tensor([joining(i, ipc, rounds) for i in work.blocks[0].ids])
         for k in range(rounds):

@@ -26,6 +26,7 @@ class RDED(WithPresets):
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
+    even: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"candidates": 20}
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": {"factor": 2},
@@ -61,7 +62,7 @@ class RDED(WithPresets):
     def __call__(self, inputs: Inputs) -> Draft:
         """Rank crops and tile them, class after class."""
         spec, data, pixels = self.at(inputs.data.size), inputs.data, Pixels.of(inputs.data, inputs.device)
-        factor, (ipc, *_), classes = spec.factor or 1, inputs.quotas(), inputs.wanted()
+        factor, ipc, classes = spec.factor or 1, inputs.ipc(self.name), inputs.wanted()
         images = inputs.kept.array("images", (len(classes), ipc, *data.shape))
         short = 0
         for done, c in enumerate(classes):

@@ -1,0 +1,79 @@
+"""Prototypes: the images farthest from every cluster of the data, or the nearest."""
+
+import warnings
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import sklearn.cluster
+from numpy.typing import NDArray
+from pydantic import Field
+from sklearn.exceptions import ConvergenceWarning
+
+from decoct.core.kinds import Draft, Features, Inputs
+from decoct.core.seeds import seed
+from decoct.engine.coreset import FeatureCoreset, Group, unit
+from decoct.engine.scores import ranked
+
+SAMPLE = 2**18  # images that clusters are found from
+BLOCK = 2**22  # cosines that are held at once
+
+
+class Prototypes(FeatureCoreset):
+    """Self-supervised prototypes (Sorscher et al., 2022, arXiv:2206.14486): hard is what lies far from its prototype.
+
+    Prototypes are the centres of a k-means clustering of the features of all images, whatever their class; the
+    difficulty of an image is its cosine distance to the nearest. The paper keeps hard images where data are plentiful
+    and easy ones where they are scarce. It takes the features of SwAV: give an ``extractor`` that was not taught the
+    labels to do as it does. Departures: the paper ranks all images together, here each class by itself unless
+    ``pooled``; of more than 2¹⁸ images, so many are drawn to find the clusters. Picks are ordered, so the first ten of
+    IPC 50 are the set of IPC 10.
+
+    Attributes:
+        clusters: None for as many as there are classes; the paper finds that the number hardly matters near it.
+        keep: which end of the ranking.
+        trim: share of each class, its hardest, that is left out first.
+    """
+
+    stochastic: ClassVar[bool] = True
+
+    clusters: int | None = Field(None, ge=1)
+    keep: Literal["easy", "hard"] = "hard"
+    trim: float = Field(0.0, ge=0, lt=1)
+
+    def together(self, ipc: int) -> int | None:
+        """The clusters are those of all classes."""
+        return None
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """Cluster all images, then rank each class by itself, or all."""
+        features = inputs.features[Features(extractor=self.extractor)]
+        rng = np.random.default_rng(seed(inputs.seed, self.name))
+        few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
+        found = unit(centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31))))
+
+        def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
+            return ranked(distances(block, found), group.quota, self.keep, self.trim)
+
+        return self.picked(inputs, pick)
+
+
+def centres(features: NDArray[Any], clusters: int, seed: int) -> NDArray[Any]:
+    """[k, d] centres of k-means (k-means++, one start); of fewer distinct rows than clusters, some come twice.
+
+    Args:
+        features: [n, d].
+        clusters: k; one a row where there are not as many.
+        seed: of k-means++, below 2³².
+    """
+    rows = features.astype(np.promote_types(features.dtype, np.float32), copy=False)
+    means = sklearn.cluster.KMeans(min(clusters, len(rows)), n_init=1, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
+        found: NDArray[Any] = means.fit(rows).cluster_centers_
+    return found
+
+
+def distances(features: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
+    """[n] 1 − the largest cosine of rows [n, d] with centres [k, d] of length 1."""
+    parts = np.array_split(features, -(-len(features) * len(centres) // BLOCK))
+    return np.concatenate([1 - (unit(part) @ centres.T).max(1) for part in parts])

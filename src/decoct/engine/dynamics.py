@@ -1,0 +1,293 @@
+"""What a training does to each example: recorded once, after every epoch, for all methods that score by it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Kept, Progress, silent
+from decoct.engine.batches import TrainingSet
+from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.engine.resume import Checkpoint
+from decoct.engine.train import train
+from decoct.nets.features import classifier
+from decoct.nets.layout import as_input
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One training run: T epochs, N images in the order of the train split, C classes.
+
+    Measured after each epoch, of the live weights, in eval mode, on the images as they are: not augmented. Papers such
+    as those of forgetting events, AUM, TDDS and DUAL take what the net says of augmented minibatches while the epoch is
+    under way, which costs no pass over the data and mixes weights of different steps.
+
+    With logits z, probabilities p, the label y as a one-hot vector e_y, and h what the last linear layer sees:
+
+    Attributes:
+        probability: [T, N] float32, p_y.
+        error: [T, N] float32, ‖p − e_y‖₂.
+        margin: [T, N] float32, z_y − max_{j≠y} z_j.
+        confidence: [T, N] float32, max_j p_j.
+        entropy: [T, N] float32, −Σ_j p_j log p_j, in nats.
+        gap: [T, N] float32, the largest p_j minus the second largest.
+        correct: [T, N] uint8, whether y has the largest logit.
+        gradient: [T, N] float32, norm of the gradient of the cross-entropy by weights and bias of the last layer:
+            ‖p − e_y‖₂ √(1 + ‖h‖²).
+        shift: [T − 1, N] float32, Σ_j |p_j log(p_j / q_j)|, q the probabilities one epoch before.
+    """
+
+    probability: Rows
+    error: Rows
+    margin: Rows
+    confidence: Rows
+    entropy: Rows
+    gap: Rows
+    correct: Rows
+    gradient: Rows
+    shift: Rows
+
+    @property
+    def epochs(self) -> int:
+        """T."""
+        return len(self.correct)
+
+    def after(self, share: float) -> int:
+        """The number, from 0, of the epoch that ends nearest to a share of the training."""
+        return max(1, round(share * self.epochs)) - 1
+
+    def save(self, folder: Path) -> None:
+        """Write ``NAME.npy`` for each array."""
+        for name in NAMES:
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Trace":
+        """What ``save`` wrote, as memory maps.
+
+        Raises:
+            DecoctError: missing or damaged.
+        """
+        try:
+            return cls(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in NAMES})
+        except (OSError, ValueError, EOFError) as error:
+            raise DecoctError(f"the traces in {folder} are damaged: {error}; remove that folder") from error
+
+
+NAMES = tuple(field.name for field in fields(Trace))
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Training runs from different seeds."""
+
+    runs: tuple[Trace, ...]
+
+    @classmethod
+    def load(cls, folders: Sequence[Path]) -> "Traces":
+        """One run a folder.
+
+        Raises:
+            DecoctError: a trace is missing or damaged.
+        """
+        return cls(tuple(Trace.load(folder) for folder in folders))
+
+    def mean(self, of: Callable[[Trace], Rows]) -> NDArray[np.float64]:
+        """The mean over runs of something that each gives, such as ``lambda run: run.margin.mean(0)``."""
+        total = sum(np.asarray(of(run), np.float64) for run in self.runs)
+        return np.asarray(total / len(self.runs), np.float64)
+
+
+def record(
+    net: nn.Module,
+    data: TrainingSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
+    kept: Kept | None = None,
+    batch: int = 512,
+) -> Trace:
+    """Train ``net`` in place and look at every image after each epoch; looking leaves the training as it would be.
+
+    Memory is that of the training and of one block of images; traces, and the [N, C] log-probabilities that ``shift``
+    compares with, lie in room that ``kept`` gives.
+
+    Args:
+        net: with a linear classifier.
+        data: the train split.
+        recipe: all numbers of the training; what is left of its steps after the last whole epoch is not traced.
+        seed: of batch order and augmentation.
+        device: where to compute.
+        precision: of the training; the looks are in float32.
+        compiled: train through torch.compile.
+        progress: called with (steps done, steps in all).
+        checkpoint: where a long training leaves its state, and goes on from.
+        kept: room, and where the traces behind a checkpoint are kept; if they are gone, the training starts anew.
+        batch: images at a time.
+
+    Raises:
+        DecoctError: the net has no linear classifier, there is one class, there is no whole epoch, or loss or logits
+            are not finite.
+    """
+    recorder = _Recorder(net, data, recipe, torch.device(device), kept or Kept(), batch)
+    if checkpoint is not None:
+        if not recorder.resumed(checkpoint.done()):
+            checkpoint.path.unlink(missing_ok=True)
+        checkpoint = replace(checkpoint, beside=recorder.keep)
+    train(
+        net,
+        data,
+        recipe,
+        seed=seed,
+        device=device,
+        precision=precision,
+        compiled=compiled,
+        progress=progress,
+        stop=recorder,
+        stop_every=recorder.every,
+        checkpoint=checkpoint,
+    )
+    return Trace(**recorder.arrays)
+
+
+def per_example(logits: Tensor, labels: Tensor, features: Tensor, bias: bool = True) -> dict[str, Tensor]:
+    """What ``Trace`` says of each example at one moment, all but ``shift``.
+
+    Args:
+        logits: [B, C], at least two classes.
+        labels: [B].
+        features: [B, d], what the last layer sees.
+        bias: whether that layer has one; without, its gradient is ‖p − e_y‖₂ ‖h‖.
+
+    Returns:
+        [B] by name.
+    """
+    y, log_p = labels[:, None], logits.log_softmax(1)
+    p = log_p.exp()
+    others = p.scatter(1, y, 0.0)
+    # 1 − p_y as the sum of the others: the difference would be 0 for every image that is learnt well.
+    error = (others.square().sum(1) + others.sum(1).square()).sqrt()
+    first, second = p.topk(2, 1).values.unbind(1)
+    return {
+        "probability": p.gather(1, y)[:, 0],
+        "error": error,
+        "margin": logits.gather(1, y)[:, 0] - logits.scatter(1, y, -torch.inf).amax(1),
+        "confidence": first,
+        "entropy": -(p * log_p).sum(1),
+        "gap": first - second,
+        "correct": logits.argmax(1) == labels,
+        "gradient": error * (features.square().sum(1) + float(bias)).sqrt(),
+    }
+
+
+def shift(log_p: Tensor, before: Tensor) -> Tensor:
+    """[B] Σ_j |p_j log(p_j / q_j)| between the log-probabilities [B, C] of two moments (TDDS)."""
+    return (log_p.exp() * (log_p - before)).abs().sum(1)
+
+
+class _Recorder:
+    """Fills the arrays of a trace; called by the training loop after each epoch."""
+
+    def __init__(
+        self, net: nn.Module, data: TrainingSet, recipe: Recipe, device: torch.device, kept: Kept, batch: int
+    ) -> None:
+        self.data, self.device, self.kept, self.batch = data, device, kept, batch
+        self.layer = classifier(net)
+        if self.layer.out_features < 2:
+            raise DecoctError("traces of a training need at least two classes")
+        self.every = epoch_steps(images := len(data.labels), recipe.batch, recipe.drop_single)
+        epochs = recipe.steps // self.every
+        if epochs == 0:
+            raise DecoctError(f"{recipe.steps} steps are no epoch of {self.every}: train longer to trace a training")
+        sizes = {name: epochs - (name == "shift") for name in NAMES}
+        self.arrays = {n: kept.array(n, (size, images), _dtype(n)) for n, size in sizes.items()}
+        self.before = kept.array("log-probabilities", (images, self.layer.out_features), np.float32)
+        self.done = 0  # epochs
+        self.safe: list[int] = []  # epochs whose log-probabilities are kept
+        self.rows = 0  # epochs whose rows are kept
+
+    @torch.inference_mode()
+    def __call__(self, step: int, net: nn.Module) -> bool:
+        """Look at every image; never enough."""
+        epoch = step // self.every - 1
+        for at, logits, features in self._seen(net):
+            if not logits.isfinite().all():
+                raise DecoctError(f"the net's logits are not finite after epoch {epoch + 1}: lower lr")
+            log_p, before = logits.log_softmax(1), self.before[at]
+            labels = self.data.labels[at].to(self.device)
+            found = per_example(logits, labels, features, self.layer.bias is not None)
+            for name, values in found.items():
+                self.arrays[name][epoch, at] = values.cpu().numpy()
+            if epoch > 0:
+                moved = shift(log_p, torch.from_numpy(before).to(self.device))
+                self.arrays["shift"][epoch - 1, at] = moved.cpu().numpy()
+            before[:] = log_p.cpu().numpy()
+        self.done = epoch + 1
+        return False
+
+    def _seen(self, net: nn.Module) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Rows, their logits and what the last layer saw, block by block."""
+        entered: list[Tensor] = []
+        handle = self.layer.register_forward_pre_hook(lambda module, args: entered.append(args[0]))
+        images, white = self.data.images, 1.0 if self.data.images.is_floating_point() else 255.0
+        scale = self.data.mean, self.data.std
+        mean, std = (torch.tensor(v, device=self.device).view(-1, 1, 1) * white for v in scale)
+        try:
+            for start in range(0, len(images), self.batch):
+                at = slice(start, min(start + self.batch, len(images)))
+                x = (images[at].to(self.device).float() - mean) / std
+                entered.clear()
+                logits = net(as_input(x, net)).float()
+                if len(entered) != 1 or entered[0].shape != (len(x), self.layer.in_features):
+                    raise DecoctError(f"{type(net).__name__}: its last linear layer does not get one vector an image")
+                yield at, logits, entered[0].float()
+        finally:
+            handle.remove()
+
+    def keep(self) -> None:
+        """Keep what a training needs that goes on from here; a checkpoint is written next."""
+        for epoch in range(self.rows, self.done):
+            rows = {name: array[epoch] for name, array in self.arrays.items() if name != "shift"}
+            self.kept.save(f"epoch-{epoch}", rows | ({"shift": self.arrays["shift"][epoch - 1]} if epoch else {}))
+        self.rows = self.done
+        if self.done and self.done not in self.safe:
+            self.kept.save(f"after-{self.done}", {"log-probabilities": self.before})
+            self.safe.append(self.done)
+            for old in self.safe[:-2]:  # the checkpoint that is there still needs those of the last time
+                self.kept.drop(f"after-{old}")
+            self.safe = self.safe[-2:]
+
+    def resumed(self, steps: int) -> bool:
+        """Take up what was kept of so many steps; False if it is not there."""
+        done = steps // self.every
+        for epoch in range(done):
+            rows = self.kept.load(f"epoch-{epoch}")
+            if rows is None:
+                return False
+            for name, values in rows.items():
+                self.arrays[name][epoch - (name == "shift")] = values
+        if done:
+            last = self.kept.load(f"after-{done}")
+            if last is None:
+                return False
+            self.before[:] = last["log-probabilities"]
+            self.safe = [done]
+        self.rows = self.done = done
+        return True
+
+
+def _dtype(name: str) -> Any:
+    return np.uint8 if name == "correct" else np.float32

