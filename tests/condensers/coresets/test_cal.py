@@ -54,6 +54,12 @@ def test_the_divergence_is_of_the_neighbour_from_the_image_itself():
     assert found == pytest.approx([np.log(2), 0.5 * np.log(0.5) + 0.5 * np.log(0.5e30)])
 
 
+def test_the_score_is_the_mean_over_neighbours():
+    log_p = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).log_softmax(1)
+    one, other = (contrast(log_p, np.array([[j]] * 3))[0] for j in (1, 2))
+    assert contrast(log_p, np.array([[1, 2]] * 3))[0] == pytest.approx((one + other) / 2)
+
+
 def test_an_image_that_has_no_neighbour_or_like_ones_alone_scores_nothing():
     log_p = torch.randn(1, 4, dtype=torch.float64).log_softmax(1).repeat(3, 1)
     assert contrast(log_p, np.empty((3, 0), np.int64)).tolist() == [0, 0, 0]

@@ -62,6 +62,23 @@ def test_draws_are_in_proportion_to_the_weights(monkeypatch):
     assert firsts / 4000 == pytest.approx(weights / 10, abs=0.03)
 
 
+def test_each_class_is_drawn_by_its_own_images(planted, monkeypatch):
+    seen = []
+
+    def watched(score, mean, left_out, c_d):
+        seen.append((score, mean, left_out))
+        return log_weights(score, mean, left_out, c_d)
+
+    monkeypatch.setattr("decoct.condensers.coresets.dual.log_weights", watched)
+    DUAL()(planted.inputs(DUAL(), 6))
+    means = planted.traces.mean(lambda run: run.probability.mean(0))
+    for c, (score, mean, left_out) in enumerate(seen):
+        assert np.array_equal(score, DUAL().difficulty(planted.traces)[planted.labels == c])
+        assert mean == pytest.approx(means[planted.labels == c], rel=1e-5)
+        assert left_out == pytest.approx(0.9)
+    assert len(seen) == 3
+
+
 def test_only_the_first_epochs_are_read():
     p = np.concatenate([np.full((10, 1), 0.5), np.tile([[0.0], [1.0]], (10, 1))])
     traces = Traces((Trace(**dict.fromkeys(NAMES, p)),))
