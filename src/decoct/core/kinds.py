@@ -33,7 +33,7 @@ class Teacher(Need):
 
 
 class Features(Need):
-    """Features of the train images, and of val where there are some; ``decoct.engine.extract.Extract`` has the words."""
+    """Features of the train images, and of val where there are some; ``engine.extract.Extract`` has the words."""
 
     extractor: str = "teacher"
     normalise: Literal["none", "unit"] = "none"
