@@ -15,7 +15,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "docs" / "results" / "bench.md"
 SCRATCH = HERE.parent / "runs" / "bench"  # what long ones leave to resume from
-NAMES = "train loader startup gpu demo sre2l decoupled labels fashion_dc selection memory".split()
+NAMES = [
+    "train",
+    "loader",
+    "startup",
+    "gpu",
+    "demo",
+    "sre2l",
+    "decoupled",
+    "labels",
+    "fashion_dc",
+    "selection",
+    "memory",
+]
 HEAD = (
     "# Benchmarks\n\n`make bench` makes the sections train, loader and startup, `make bench-gpu` gpu (it needs one), "
     "`make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks memory`.\n"
