@@ -50,15 +50,16 @@ def split_folders(root: Path) -> list[str]:
     return found
 
 
-def classes(root: Path, folder: Path) -> dict[str, list[str]]:
-    """Picture files by class folder of ``folder``."""
+def classes(root: Path, folder: Path, sparse: bool = False) -> dict[str, list[str]]:
+    """Picture files by class folder of ``folder``; ``sparse`` ones may be empty, but not all of them."""
     names = subfolders(folder)
     if not names:
         raise DecoctError(f"{folder} holds no class folders: put the pictures of each class in a folder of its own")
     if len(names) == 1:
         raise DecoctError(f"{folder} holds only one class, '{names[0]}': at least two are needed")
     found = {name: sorted(pictures(root, folder / name, set())) for name in names}
-    if empty := [name for name, files in found.items() if not files]:
+    empty = [name for name, files in found.items() if not files]
+    if empty and not (sparse and len(empty) < len(found)):
         raise DecoctError(f"class '{empty[0]}' in {folder} has no pictures: add some or remove the folder")
     return found
 
