@@ -46,7 +46,8 @@ def k_center(features: ArrayLike | Tensor, n: int, start: int | None = None) -> 
         if row not in ahead:
             # The next picks are likely among the rows that are farthest now: one look at the features serves several.
             likely = nearest.topk(min(AHEAD, n - len(picked)) - 1).indices.tolist() if len(picked) > 1 else []
-            ahead = dict(zip([row, *likely], rows.away(torch.tensor([row, *likely], device=rows.device)), strict=True))
+            looked = torch.tensor([row, *likely], device=rows.device)
+            ahead = dict(zip(looked.tolist(), rows.away(looked), strict=True))
         torch.minimum(nearest, ahead[row], out=nearest)
         reach = max(reach, float(rows.squared[row]) ** 0.5)
         worst = rows.rounding * (rows.widest + reach**2 + 2 * reach * rows.longest)

@@ -93,12 +93,12 @@ class _Location:
     def _every_gain(self) -> None:
         """The gain of every row after the first pick. Products are symmetric: half of them are computed."""
         size = len(self.rows)
-        if size * size * self.b.element_size() <= LIMIT:
-            self.products = torch.empty(size, size, dtype=self.b.dtype, device=self.b.device)
         if self.prepared is None:
             for index in torch.arange(size, device=self.b.device).split(TILE):
                 self.gain[index] = self._gains(index)
             return
+        if size * size * self.b.element_size() <= LIMIT:
+            self.products = torch.empty(size, size, dtype=self.b.dtype, device=self.b.device)
         for at in range(0, size, TILE):
             to = min(at + TILE, size)
             tile = 2 * self.prepared[at:to] @ self.prepared[at:].T
@@ -147,7 +147,7 @@ class _Location:
 
     def _products(self, index: Tensor) -> Tensor:
         """[m, N] 2 g_i·g_j of the rows j with all i, a copy."""
-        if self.products is not None and len(self.exact.picked):
+        if self.products is not None:
             return self.products[index]
         if self.prepared is not None:
             return 2 * self.prepared[index] @ self.prepared.T
