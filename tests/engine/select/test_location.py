@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.engine import select
+from decoct.engine.select import location
 
 
 def value(similar, picks):
@@ -41,3 +42,11 @@ def test_it_serves_each_cluster_before_any_twice():
 def test_an_unknown_similarity_is_refused():
     with pytest.raises(ValueError, match="'cosine' or 'euclidean', not 'dot'"):
         select.facility_location(np.zeros((3, 2)), 1, similarity="dot")
+
+
+def test_features_that_do_not_fit_where_similarities_would_change_no_pick(monkeypatch):
+    features = np.random.default_rng(0).normal(size=(12, 40))
+    usual = {name: select.facility_location(features, 12, similarity=name).tolist() for name in ("cosine", "euclidean")}
+    monkeypatch.setattr(location, "LIMIT", 2000)  # bytes; features take 3,840 and similarities 1,152
+    for name, picks in usual.items():
+        assert select.facility_location(features, 12, similarity=name).tolist() == picks

@@ -62,8 +62,9 @@ def _error(rows: Rows, reach: float) -> Tensor:
 
 def _nearest_mean(rows: Rows) -> int:
     point = rows.about if rows.origin is None else rows.about - rows.origin.to(rows.home)
-    # ``about`` is as far from the mean as rounding makes a sum of rows, which counts as much again as the product.
-    reach = float(point.norm()) + rows.longest
+    reach = (
+        float(point.norm()) + rows.drift / rows.rounding
+    )  # how far ``about`` may be from the mean, as what is rounded
     return settled(
         rows.products(2 * point[None])[0].sub_(rows.squared),
         rows.rounding * (rows.widest + reach**2 + 2 * reach * rows.longest),

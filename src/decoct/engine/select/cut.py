@@ -42,7 +42,7 @@ def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
     def move(row: int) -> Tensor:
         return -2 * unit(rows.wide(rows.features[row])[None])[0]
 
-    def exact(index: Tensor) -> Tensor:
+    def exact(index: Tensor, picked: int) -> Tensor:
         near = unit(rows.wide(rows.features[index]))
         return near @ pull - near.square().sum(1)
 

@@ -23,8 +23,9 @@ def linear(
     base: Tensor,
     goal: Tensor,
     move: Move,
-    exact: Callable[[Tensor], Tensor],
+    exact: Callable[[Tensor, int], Tensor],
     scale: Tensor | None = None,
+    drift: float = 0.0,
 ) -> list[int]:
     """Pick the row with the largest  base_i + scale_i f_i·goal  again and again, where each pick moves the goal.
 
@@ -38,12 +39,14 @@ def linear(
         base: [N]; with an origin, what is missing in f·goal has to be the same for every row.
         goal: [d] float64; it is changed.
         move: a row -> what picking it adds to the goal, [d] float64.
-        exact: row numbers [m] -> their scores in float64 for the goal as it is now, up to a constant.
+        exact: row numbers [m], picks so far -> scores [m] in float64 for the goal as it is now, up to a constant.
         scale: [N]; None for 1.
+        drift: how far the goal and each move may be from the truth that ``exact`` knows.
     """
     left = base.clone()  # −∞ once picked
     foresight = _Foresight(rows, left, scale, move)
     bounds = _Bounds(rows, base, scale)
+    unsure = drift / rows.rounding  # as a length that is rounded
     picked: list[int] = []
     while True:
         guesses = foresight.guesses
@@ -52,7 +55,8 @@ def linear(
             products *= scale
         score, size, held = products[0].add_(left), _norm(goal), 0
         while True:
-            row = settled(score, bounds.worst(size), partial(bounds, size), exact)
+            reach = size + (len(picked) + 1) * unsure
+            row = settled(score, bounds.worst(reach), partial(bounds, reach), lambda close: exact(close, len(picked)))
             picked.append(row)
             if len(picked) == n:
                 return picked

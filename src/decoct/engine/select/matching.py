@@ -28,14 +28,30 @@ def herding(features: ArrayLike | Tensor, n: int) -> Tensor:
         Welling, "Herding dynamical weights to learn", ICML 2009.
     """
     rows = Rows(features, n)
-    origin = rows.zeros() if rows.origin is None else rows.origin.to(rows.home).double()
-    # −‖r − f‖² = −‖f‖² + f·2r − ‖r‖², measured from the origin; the last is the same for every row.
-    goal, twice = 2 * (rows.mean - origin), 2 * rows.mean
+    target = _Target(rows)
+    return torch.tensor(linear(rows, n, -rows.squared, target.goal, target.move, target.exact, drift=2 * rows.drift))
 
-    def move(row: int) -> Tensor:
-        return torch.sub(twice, rows.features[row].to(rows.home), alpha=2)
 
-    def exact(index: Tensor) -> Tensor:
-        return -rows.distances(index, (goal / 2 + origin)[None])[:, 0]
+class _Target:
+    """r = t·μ − Σ_{picked} f, as 2 r from the origin:  −‖r − f‖² = −‖f‖² + f·2r − ‖r‖²,  whose last part is common.
 
-    return torch.tensor(linear(rows, n, -rows.squared, goal, move, exact))
+    μ is known but for rounding until a pick hangs on more.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.mean = rows, rows.about
+        self.origin = rows.zeros() if rows.origin is None else rows.origin.to(rows.about)
+        self.goal = 2 * (self.mean - self.origin)
+        self.twice = 2 * self.mean
+
+    def move(self, row: int) -> Tensor:
+        """What a pick adds to 2 r."""
+        return torch.sub(self.twice, self.rows.features[row].to(self.rows.home), alpha=2)
+
+    def exact(self, index: Tensor, picked: int) -> Tensor:
+        """[m] −‖r − f‖² of some rows after so many picks."""
+        if self.mean is self.rows.about:
+            self.mean = self.rows.mean
+            self.goal += 2 * (picked + 1) * (self.mean - self.rows.about)
+            self.twice = 2 * self.mean
+        return -self.rows.distances(index, (self.goal / 2 + self.origin)[None])[:, 0]

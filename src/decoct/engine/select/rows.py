@@ -32,6 +32,7 @@ class Rows:
         origin: [d]; None for 0.
         squared: [N] ‖f − origin‖².
         longest: a bound on every ‖f‖.
+        about: [d] float64, the mean but for rounding of the features' own precision, at most ``drift`` away from it.
 
     Raises:
         ValueError: ``n`` out of range, features not [N, d], not finite, or too large to be squared.
@@ -46,9 +47,12 @@ class Rows:
         self.home = torch.device("cpu") if self.device.type == "mps" else self.device  # of float64
         self.origin = self._origin() if centred else None
         self.squared = torch.empty(len(self), dtype=self.dtype, device=self.device)
-        for at, part in self.blocks(2**22 if self.origin is None else BLOCK):
+        total = self.zeros()
+        for at, part in self.blocks(2 * BLOCK):
             moved = part if self.origin is None else part - self.origin
             torch.linalg.vector_norm(moved, dim=1, out=self.squared[at : at + len(part)])
+            total += part.sum(0).to(self.home)
+        self.about = total / len(self)
         self.squared.square_()
         self.widest = float(self.squared.max())  # NaN if anything is
         if not self.widest < torch.inf:
@@ -77,14 +81,6 @@ class Rows:
         return total / len(self)
 
     @cached_property
-    def about(self) -> Tensor:
-        """[d] the mean but for rounding of the features' own precision, which is faster."""
-        total = self.zeros()
-        for _, part in self.blocks(2 * BLOCK):
-            total += part.sum(0).to(total)
-        return total / len(self)
-
-    @cached_property
     def length(self) -> Tensor:
         """[N] bounds on ‖f‖."""
         return self.squared.sqrt() + (0.0 if self.origin is None else self.origin.norm())
@@ -98,6 +94,11 @@ class Rows:
         d = self.features.shape[1]
         unit_roundoff: float = torch.finfo(self.dtype).eps / 2
         return unit_roundoff * (min(d, 4 * math.sqrt(d)) + 4)
+
+    @cached_property
+    def drift(self) -> float:
+        """A bound on ‖about − mean‖: the sum of a block is a cascade of few roundings."""
+        return float(32 * torch.finfo(self.dtype).eps / 2 * self.longest)
 
     def zeros(self) -> Tensor:
         """[d] in float64."""
