@@ -1,35 +1,21 @@
 """Nearest mean: the real images nearest to the mean of their class."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core.kinds import Condenser, Draft, Features, Inputs, Need
+from decoct.engine.coreset import FeatureCoreset
 
 
-class NearestMean(Condenser):
+class NearestMean(FeatureCoreset):
     """The most typical images of each class in feature space, with one prototype a class.
 
     The easy end of prototype pruning (Sorscher et al., 2022, arXiv:2206.14486). Picks are ordered from the mean
     outwards, so the first ten of IPC 50 are the set of IPC 10.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
-    stochastic: ClassVar[bool] = False
-    extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"
-
-    def needs(self) -> tuple[Need, ...]:
-        """Features of the train images."""
-        return (Features(extractor=self.extractor, normalise=self.normalise),)
-
-    def __call__(self, inputs: Inputs) -> Draft:
-        """Pick in each class by itself."""
-        return Draft.selected(inputs.per_class(nearest_mean))
-
-
-def nearest_mean(features: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """The ``n`` rows of [N, d] with the least ‖f_i − μ‖, nearest first; the lowest index wins a tie."""
-    distance = np.linalg.norm(features - features.mean(0), axis=1)
-    return np.argsort(distance, kind="stable")[:n]
+    def pick(self, features: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
+        """The ``n`` rows of [N, d] with the least ‖f_i − μ‖, nearest first; the lowest index wins a tie."""
+        distance = np.linalg.norm(features - features.mean(0), axis=1)
+        return np.argsort(distance, kind="stable")[:n]

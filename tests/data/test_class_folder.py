@@ -132,7 +132,7 @@ def test_a_damaged_picture_is_named(exported, content):
 def test_no_picture_of_any_class(exported):
     for name in NAMES:
         (exported / name / "00000.png").unlink()
-    with pytest.raises(DecoctError, match="class 'cat' .* has no pictures"):
+    with pytest.raises(DecoctError, match=r"class 'cat' .* has no pictures"):
         read_class_folder(exported, NAMES, (1, 8, 8))
 
 

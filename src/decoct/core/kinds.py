@@ -134,22 +134,6 @@ class Inputs:
         """Train indices of each class that is wanted, ascending, in class order."""
         return [np.flatnonzero(self.data.train.labels == c) for c in self.wanted()]
 
-    def per_class(self, pick: Callable[[Any, int], Any]) -> NDArray[np.int64]:
-        """Run a selection kernel on each class's rows of the only features that were needed.
-
-        Args:
-            pick: (features [n, d], number of picks) -> ordered row numbers.
-
-        Returns:
-            Train indices, class after class, each class in order of picking.
-        """
-        (features,) = self.features.values()
-        picked = []
-        for done, (rows, quota) in enumerate(zip(self.members(), self.quotas(), strict=True)):
-            picked.append(rows[np.asarray(pick(np.ascontiguousarray(features[rows]), quota))])
-            self.progress(done + 1, len(self.wanted()))
-        return np.concatenate(picked)
-
     def _counts(self) -> list[int]:
         counts: list[int] = np.bincount(self.data.train.labels, minlength=len(self.data.class_names)).tolist()
         return counts
