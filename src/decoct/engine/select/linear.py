@@ -50,10 +50,14 @@ def linear(
     picked: list[int] = []
     while True:
         guesses = foresight.guesses
-        products = rows.products(torch.stack([goal, *map(move, guesses)]) if guesses else goal[None])
-        if scale is not None:
-            products *= scale
-        score, size, held = products[0].add_(left), _norm(goal), 0
+        if guesses or scale is not None:
+            products = rows.products(torch.stack([goal, *map(move, guesses)]))
+            if scale is not None:
+                products *= scale
+            score = products[0].add_(left)
+        else:
+            score = rows.plus_product(left, goal)
+        size, held = _norm(goal), 0
         while True:
             reach = size + (len(picked) + 1) * unsure
             row = settled(score, bounds.worst(reach), partial(bounds, reach), lambda close: exact(close, len(picked)))

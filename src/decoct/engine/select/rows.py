@@ -108,6 +108,12 @@ class Rows:
         """Points of any precision in that of the computation."""
         return point.to(self.device, self.dtype)
 
+    def plus_product(self, bias: Tensor, point: Tensor) -> Tensor:
+        """[N] bias + f · w of all rows with a point [d] = w, but for rounding."""
+        if self.features.dtype == self.dtype:
+            return torch.addmv(bias, self.features, self.compute(point))
+        return self.products(point[None])[0].add_(bias)
+
     def products(self, points: Tensor) -> Tensor:
         """[m, N] products f · w of all rows with points [m, d] = w, but for rounding."""
         near = self.compute(points)
@@ -153,12 +159,14 @@ def settled(score: Tensor, worst: float, error: Callable[[], Tensor], exact: Cal
     """
     if score.is_cpu:  # NumPy's small steps cost less, and its view is the same memory
         values = score.numpy()
-        first = np.flatnonzero(values >= values.max() - 2 * worst)
-        if len(first) == 1:
-            return int(first[0])
-        close = torch.from_numpy(first)
-    else:
-        close = (score >= score.max() - 2 * worst).nonzero()[:, 0]
+        best = int(values.argmax())
+        top = values[best]
+        values[best] = -np.inf
+        alone = values.max() < top - 2 * worst
+        values[best] = top
+        if alone:
+            return best
+    close = (score >= score.max() - 2 * worst).nonzero()[:, 0]
     if len(close) > 1:
         bound, near = error()[close], score[close]
         close = close[near + bound >= (near - bound).max()]
