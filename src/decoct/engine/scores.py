@@ -1,6 +1,6 @@
 """Coresets by a score of each image, taken from traces of a training; one sign convention: high is hard."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,6 +77,19 @@ class RankedCoreset(ScoreCoreset):
         return ranked(difficulty, group.quota, self.keep, self.trim, rng)
 
 
+class EarlyCoreset(RankedCoreset):
+    """A ranking by nets early in their training (Paul et al., 2021, arXiv:2107.07075): ten, after a tenth of it.
+
+    Attributes:
+        after: share of the training after which the net is asked.
+    """
+
+    quick: ClassVar[dict[str, Any]] = {"runs": 2}
+
+    runs: int = Field(10, ge=1)
+    after: float = Field(0.1, gt=0, le=1)
+
+
 def ranked(
     difficulty: NDArray[Any],
     n: int,
@@ -105,6 +118,15 @@ def forgotten(correct: NDArray[np.uint8]) -> NDArray[np.int64]:
     correct = np.asarray(correct, bool)
     events = (correct[:-1] & ~correct[1:]).sum(0)
     return np.where(correct.any(0), events, len(correct))
+
+
+def area(traces: Traces) -> NDArray[np.float64]:
+    """[N] the area under the margin, negative: minus the mean over runs and epochs of z_y − max_{j≠y} z_j.
+
+    Source:
+        Pleiss et al., 2020, arXiv:2001.10528.
+    """
+    return -traces.mean(lambda run: run.margin.mean(0))
 
 
 def untrimmed(

@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from decoct.engine.dynamics import Traces
-from decoct.engine.scores import RankedCoreset
+from decoct.engine.scores import RankedCoreset, area
 
 
 class AUM(RankedCoreset):
@@ -19,4 +19,4 @@ class AUM(RankedCoreset):
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:
         """The area, negative."""
-        return -traces.mean(lambda run: run.margin.mean(0))
+        return area(traces)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from decoct.engine.coreset import Group
 from decoct.engine.dynamics import Traces
-from decoct.engine.scores import ScoreCoreset, untrimmed
+from decoct.engine.scores import ScoreCoreset, area, untrimmed
 
 
 class CCS(ScoreCoreset):
@@ -35,7 +35,7 @@ class CCS(ScoreCoreset):
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:
         """The area under the margin, negative."""
-        return -traces.mean(lambda run: run.margin.mean(0))
+        return area(traces)
 
     def pick(self, difficulty: NDArray[Any], group: Group, traces: Traces) -> ArrayLike:
         """Draw from the strata."""

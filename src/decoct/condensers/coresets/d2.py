@@ -11,7 +11,7 @@ from decoct.core.kinds import Draft, Dynamics, Features, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
 from decoct.engine.dynamics import Traces
 from decoct.engine.neighbours import neighbours
-from decoct.engine.scores import forgotten, untrimmed
+from decoct.engine.scores import area, forgotten, untrimmed
 
 
 class D2(FeatureCoreset):
@@ -73,7 +73,7 @@ def hardness(traces: Traces, difficulty: Literal["forgetting", "aum"]) -> NDArra
     """[N] how hard each train image is."""
     if difficulty == "forgetting":
         return traces.mean(lambda run: forgotten(run.correct))
-    return -traces.mean(lambda run: run.margin.mean(0))
+    return area(traces)
 
 
 class Graph:
