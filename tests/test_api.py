@@ -48,7 +48,7 @@ def digits():
 def teachers(tmp_path_factory):
     """Untrained weights in place of the two teachers that digits need."""
     folder, found = tmp_path_factory.mktemp("checkpoints"), {}
-    for net in ("convnet3_bn", "mobilenetv3_small_050"):
+    for net in ("convnet3_bn", "test_efficientnet"):
         state = zoo.build(net, 1, 10, 8, seed=0).state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, folder / f"{net}.safetensors")
         found[net] = Teach(net=net, checkpoint=str(folder / f"{net}.safetensors"))

@@ -1,11 +1,13 @@
 """The Python API: one data set, one set, one protocol at a time, on the user's shared store."""
 
+import operator
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 from torch import nn
 
 from decoct.core.budget import Budget
@@ -18,15 +20,18 @@ from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
+from decoct.report import reference
 from decoct.report.stats import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.execute import threads
+from decoct.run.measuring import READINGS
 from decoct.run.module import student_name, train_module
 from decoct.run.sets import label_bytes as hard_bytes
 from decoct.run.store import whole
-from decoct.run.work import READINGS, RESULT, TEACHER, load_teacher
+from decoct.run.study import NAMES
+from decoct.run.work import RESULT, TEACHER, load_teacher
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "train"]
 
@@ -215,8 +220,10 @@ def measure(
     condensed: Condensed | str | Path,
     data: Dataset | str,
     *,
-    metrics: Sequence[str | Mapping[str, Any]] = ("prdc", "covering_radius", "mmd", "vendi", "realism"),
-    extractors: Sequence[str | Extract] = ("teacher",),
+    metrics: Sequence[str | Mapping[str, Any]] = NAMES,
+    extractors: Sequence[str | Extract] = ("teacher", "held_out"),
+    draws: int = 20,
+    resamples: int = 20,
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
 ) -> list[dict[str, Any]]:
@@ -226,14 +233,18 @@ def measure(
         condensed: a set, or the folder of one.
         data: the data set that it stands for.
         metrics: names or tables.
-        extractors: whose features are looked at: "teacher", a net's name, "timm:NAME", "timm:NAME@FILE" or "FILE.npy",
-            or an ``Extract`` of one of them with options.
+        extractors: whose features are looked at: "teacher", a net's name, "held_out" (a net that took no part in making
+            the set), "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with options.
+        draws: random sets of the same size that are measured beside; 0 for none.
+        resamples: for intervals over images; 0 for none.
         compute: where and how.
         teachers: nets that are not trained as usual.
 
     Returns:
-        Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; a value is None where the
-        metric is not defined.
+        Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
+        over the images of the set and of val; ``classes`` that a mean was taken over; ``random, random_lo, random_hi``,
+        mean and 95 % prediction interval of random sets of the same size, and ``z``, how many of their standard
+        deviations the value is above them. What is not defined is None.
 
     Raises:
         UsageError: unknown metric or extractor.
@@ -246,9 +257,16 @@ def measure(
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
     words = [each.name if isinstance(each, Extract) else each for each in extractors]
-    job = planner.measure(made, specs, words)
-    rows: list[dict[str, Any]] = read_json(compute.do(planner).path("measure", job.key) / READINGS)
-    return rows
+    involved = {role.partition(":")[2].partition("/")[0] for role in given.provenance.inputs}
+    planner.held_out = zoo.judge(data.size, involved)
+    job, random = planner.measure(made, specs, words, resamples), None
+    counts = np.bincount(given.labels, minlength=len(data.class_names)).tolist()
+    if draws and all(map(operator.le, counts, data.counts())):
+        random = planner.reference(given.provenance.budget, counts, specs, words, draws)
+    store = compute.do(planner)
+    beside = reference.by_name(read_json(store.path("reference", random.key) / READINGS)) if random else {}
+    rows: list[dict[str, Any]] = read_json(store.path("measure", job.key) / READINGS)
+    return [reference.beside(row, beside) for row in rows]
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_equal
 
 from decoct.core.kinds import Measured
-from decoct.metrics import _distances
+from decoct.engine import nearest
 from decoct.metrics.prdc import PRDC, ball_radii, expected_coverage, prdc
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -79,8 +79,8 @@ def test_blocks_and_given_radii_change_nothing(monkeypatch):
     real, condensed = rng.normal(size=(101, 8)), rng.normal(size=(37, 8))
     whole = prdc(real, condensed)
     assert prdc(real, condensed, radii=ball_radii(real)) == whole
-    monkeypatch.setattr(_distances, "BLOCK", 100)
-    monkeypatch.setattr(_distances, "CACHED", 10)
+    monkeypatch.setattr(nearest, "BLOCK", 100)
+    monkeypatch.setattr(nearest, "CACHED", 10)
     assert prdc(real, condensed) == whole
     check(real, condensed, 5)
 

@@ -174,6 +174,14 @@ def test_the_committees_are_those_of_the_protocols():
     assert [zoo.resolve("teacher", size) for size in (8, 28, 32, 64, 224)] == ["convnet3_bn"] * 2 + ["resnet18"] * 3
     assert zoo.resolve("test_resnet", 8) == "test_resnet"
     for size in (8, 28, 64, 224):
-        assert zoo.HELD_OUT not in zoo.label_committee(size)
-        for name in (*zoo.label_committee(size), zoo.HELD_OUT):
+        assert not {*zoo.judges(size)} & {*zoo.label_committee(size)}
+        for name in (*zoo.label_committee(size), *zoo.judges(size)):
             zoo.check_name(name)
+
+
+def test_the_judge_is_the_first_candidate_that_takes_no_part():
+    first, second, third = zoo.judges(28)
+    assert zoo.judge(28, {"convnet3_bn"}) == first
+    assert zoo.judge(28, {first, "convnet3_bn"}) == second
+    with pytest.raises(UsageError, match=f"leave one of {first}, {second}, {third} out"):
+        zoo.judge(28, {first, second, third})

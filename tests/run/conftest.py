@@ -24,7 +24,7 @@ TINY = """
       {net = "convnet3_bn", epochs = 1},
       {net = "resnet10t", epochs = 1},
       {net = "test_resnet", epochs = 1},
-      {net = "mobilenetv3_small_050", epochs = 1},
+      {net = "test_efficientnet", epochs = 1},
     ]
 """
 

@@ -55,13 +55,17 @@ def test_no_job_is_there_twice(jobs):
     assert len(found) == len(set(found))
 
 
+KINDS = ("teacher", "features", "condense", "measure", "reference", "train")
+
+
 def test_how_many_jobs_there_are(jobs):
-    """Teachers: convnet3_bn and the held-out one. Sets: 2 budgets × (3 random + 1 herding), each measured once.
+    """Teachers: convnet3_bn and the held-out one. Sets: 2 budgets × (3 random + 1 herding), each measured once, beside
+    random sets of each budget.
 
     Students: 2 budgets × 2 methods × 3 × 2 replicates × 2 protocols, and the ceiling once a protocol.
     """
-    count = {kind: len(keys(jobs(), kind)) for kind in ("teacher", "features", "condense", "measure", "train")}
-    assert count == {"teacher": 2, "features": 1, "condense": 8, "measure": 8, "train": 48 + 2}
+    count = {kind: len(keys(jobs(), kind)) for kind in KINDS}
+    assert count == {"teacher": 2, "features": 2, "condense": 8, "measure": 8, "reference": 2, "train": 48 + 2}
 
 
 def test_a_deterministic_method_has_one_set_which_trains_every_replicates_student(jobs):
@@ -261,9 +265,9 @@ def test_budgets_in_other_words_are_keyed_by_their_words_and_move_no_other_key(j
     assert set(keys(jobs(same_steps=True))) < set(keys(found))
     for word in ({"ipc": 1}, {"ipc": 2}, *WORDS):
         own = of(found, budget=str(Budget(**word)))
-        assert {job.kind for job in own} == {"condense", "measure", "train"}
+        assert {job.kind for job in own} == {"condense", "measure", "reference", "train"}
         assert all(job.keyed["budget"] == word for job in own if job.kind == "condense")
-        assert [job.keyed["as_long_as"] for job in own if job.labels["method"] == "full"] == [word, word]
+        assert [job.keyed["as_long_as"] for job in own if job.labels.get("method") == "full"] == [word, word]
 
 
 def test_a_default_that_is_said_moves_no_key(jobs):

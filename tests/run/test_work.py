@@ -23,7 +23,7 @@ from decoct.engine.teachers import Teach
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import embed
 from decoct.nets.features import penultimate
-from decoct.run import sets, work
+from decoct.run import measuring, sets, work
 from decoct.run.cell import Cell
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
@@ -108,7 +108,7 @@ def rows(digits, tmp_path):
 def box(digits, tmp_path_factory):
     """``box(MAKE, …)``: the job that MAKE(planner) plans, with its cell after it and all that it needs was run."""
     store = Store(tmp_path_factory.mktemp("box"))
-    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "mobilenetv3_small_050")}
+    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "test_efficientnet")}
 
     def run(make, **options):
         planner = Planner(digits, teachings=quick, **options)
@@ -141,7 +141,7 @@ def measured(word, method="herding", extractors=None):
 
 
 def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(finished, digits):
-    for folder, job in zip(cells(finished, "features"), ["convnet3_bn"], strict=True):
+    for folder, job in zip(cells(finished, "features"), ["convnet3_bn", "test_efficientnet"], strict=True):
         (teacher,) = cells(finished, "teacher", net=job)
         net = work.load_teacher(teacher, digits, "cpu")
         assert sorted(file.name for file in folder.iterdir()) == ["cell.json", "measured.json", "train.npy", "val.npy"]
@@ -175,7 +175,7 @@ def test_features_of_a_frozen_net_lie_beside_its_weights(box, digits, weighed):
     title = job.labels["extractor"]
     assert read_json(folder / "extractor.json") == {"extractor": title, **facts}
     assert title.startswith("timm:test_resnet@") and str(weighed) not in str(job.keyed)
-    again = work.load_backbone(folder, "cpu")
+    again = measuring.load_backbone(folder, "cpu")
     assert torch.equal(torch.cat(list(embed(again, digits.val.images))), torch.from_numpy(expected))
 
 
@@ -225,19 +225,19 @@ def test_there_is_no_val_unless_it_is_brought(box, digits, rows):
 
 
 def test_a_set_is_looked_at_as_the_real_images_were(box, digits, weighed, rows, monkeypatch):
-    word, types, readings = f"timm:test_resnet@{weighed}", {}, work.readings
+    word, types, readings = f"timm:test_resnet@{weighed}", {}, measuring.readings
 
-    def noted(metric, measured, extractor):
-        if metric.on == "features":
+    def noted(metric, measured, extractor, resamples):
+        if metric.needs == "features":
             types[extractor] = (measured.condensed.dtype, measured.real["train"].dtype)
-        return readings(metric, measured, extractor)
+        return readings(metric, measured, extractor, resamples)
 
-    monkeypatch.setattr(work, "readings", noted)
+    monkeypatch.setattr(measuring, "readings", noted)
     half = small(word, dtype="float16")
     job, folder = box(measured(rows, extractors=[str(rows), word, "teacher"]), extractors=[half])
     found = read_json(folder / "readings.json")
     mine, frozen = (next(n for n in job.role("features") if n.startswith(start)) for start in ("npy:", "timm:"))
-    assert {row["extractor"] for row in found} == {mine, frozen, "convnet3_bn", "mobilenetv3_small_050"}
+    assert {row["extractor"] for row in found} == {mine, frozen, "convnet3_bn", "test_efficientnet"}
     assert {row["reference"] for row in found if row["extractor"] == mine} == {"train"}
     assert {row["reference"] for row in found if row["extractor"] == frozen} == {"train", "val"}
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,8 +14,11 @@ from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Setting
 from decoct.console import bars, out, say
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
+from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
 from decoct.run.store import whole
+
+NONE, AXES = "–", get_args(Axis)
 
 
 def condense(
@@ -119,8 +123,10 @@ def measure(
     metric: Annotated[list[str] | None, typer.Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
     extractor: Annotated[
         list[str] | None,
-        typer.Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: the teacher."),
+        typer.Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: teacher, held_out."),
     ] = None,
+    draws: Annotated[int, typer.Option(min=0, help="Random sets of the same size to set it beside.")] = 20,
+    resamples: Annotated[int, typer.Option(min=0, help="For the intervals over images.")] = 20,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -131,12 +137,14 @@ def measure(
     """Measure representativeness, diversity and quality of a set."""
     from decoct import api
     from decoct.engine.extract import Extract
+    from decoct.nets import zoo
 
     metrics = metric or sorted(summary("metric"))
     for name in metrics:
         parse("metric", name, plugin or ())  # a slip is told before the data are read
     for word in extractor or ():
-        Extract.of(word).check()
+        if word != zoo.HELD_OUT:
+            Extract.of(word).check()
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
@@ -144,7 +152,9 @@ def measure(
             condensed,
             load(data, skip_corrupt, bar, plugin or ()),
             metrics=metrics,
-            extractors=extractor or ["teacher"],
+            extractors=extractor or ["teacher", zoo.HELD_OUT],
+            draws=draws,
+            resamples=resamples,
             compute=compute,
             teachers=brought,
         )
@@ -154,19 +164,31 @@ def measure(
     out.print(readings(rows))
 
 
-def readings(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line a reading below its axis; names stay whole however narrow the terminal."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("metric", "scope", "reference", "extractor"):
-        table.add_column(title, overflow="fold", no_wrap=title == "metric")
-    table.add_column("value", justify="right", no_wrap=True)
-    for axis in dict.fromkeys(row["axis"] for row in rows):
-        table.add_row(f"[bold]{axis}[/]")
-        for row in (row for row in rows if row["axis"] == axis):
-            value = "–" if row["value"] is None else f"{row['value']:.4g}"
-            cells = (f"  {row['metric']}", row["scope"], row["reference"], row["extractor"], value)
-            table.add_row(*map(escape, cells))
-    return table
+def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
+    """A table for each kind of reading: what it is of, by whose features, against what."""
+    kinds: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: AXES.index(row["axis"])):
+        against = "" if row["reference"] == "none" else f", against {row['reference']}"
+        kinds.setdefault((row["axis"], f"{row['scope'].replace('_', ' ')}{against}", row["extractor"]), []).append(row)
+    parts: list[Table] = []
+    for kind, own in kinds.items():
+        table = Table(
+            title=escape(" · ".join(kind)), title_justify="left", title_style="bold", box=None, pad_edge=False
+        )
+        table.add_column("metric", no_wrap=True, min_width=24)
+        for head, width in (("value", 8), ("95 % interval", 18), ("random", 8), ("z", 5)):
+            table.add_column(head, justify="right", no_wrap=True, min_width=width)
+        for row in own:
+            value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
+            interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"
+            z = NONE if row["z"] is None else f"{row['z']:+.1f}"
+            table.add_row(*map(escape, (row["metric"], value, interval, random, z)))
+        parts.append(table)
+    return Group(*parts)
+
+
+def _short(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}"
 
 
 def teach(

@@ -279,21 +279,33 @@ class Reading:
         value: may be NaN where the metric is not defined, such as recall with no more images than k.
         scope: "per_class" (mean over classes) or "pooled".
         reference: the real split it was measured against: "train", "val", or "none".
+        classes: over how many classes the mean was taken, where it is defined in those alone; None for pooled.
     """
 
     metric: str
     value: float
     scope: Literal["per_class", "pooled"]
     reference: Literal["train", "val", "none"]
+    classes: int | None = None
 
 
 class Metric(Spec):
-    """A property of a condensed set other than the accuracy that it gives."""
+    """A property of a condensed set other than the accuracy that it gives.
+
+    Attributes:
+        axis: what kind of property.
+        needs: what it looks at: features of each extractor; logits of the held-out teacher, once; or what the set cost.
+        higher_is_better: by the names of the values that it gives; None for a fact that is no virtue by itself.
+        lead: those of them that stand for the metric where there is no room for all.
+        limits: the lowest and the highest that a value can be, where it has any.
+    """
 
     kind: ClassVar[str] = "metric"
     axis: ClassVar[Axis]
-    on: ClassVar[Literal["features", "logits"]] = "features"  # of each extractor; or of the held-out teacher, once
-    higher_is_better: ClassVar[Mapping[str, bool]]  # by the names of the values that it gives
+    needs: ClassVar[Literal["features", "logits", "cost"]] = "features"
+    higher_is_better: ClassVar[Mapping[str, bool | None]]
+    lead: ClassVar[tuple[str, ...]] = ()
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Measure one set."""

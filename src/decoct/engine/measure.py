@@ -16,7 +16,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Split = Literal["train", "val"]
-Comparison = Callable[[NDArray[Any], NDArray[Any], bool], Mapping[str, float]]
+Comparison = Callable[[NDArray[Any], NDArray[Any], int | None], Mapping[str, float]]
+MOST = 10_000  # real images that enter one comparison: pairs of them cost the square
 
 
 def against_real(
@@ -24,15 +25,23 @@ def against_real(
     compare: Comparison,
     *,
     splits: Sequence[Split] = ("train", "val"),
+    per_class: bool = True,
     pooled: bool = True,
+    absent: Mapping[str, float] | None = None,
 ) -> list[Reading]:
     """Readings of a comparison with real features: class by class, and of all classes together.
 
+    Of more than ``MOST`` real images, of a class or of all, so many are drawn, the same for every set.
+
     Args:
         measured: the set and the real data.
-        compare: (real [N, d], condensed [n, d], the set is a subset of that real split) -> values by name.
+        compare: (real [N, d], condensed [n, d], population) -> values by name. The population is the number of images
+            of which the set is a subset, and the real ones a sample or all; None where the set has nothing to do with
+            the real images.
         splits: the real splits to compare with; one that has no images is left out.
-        pooled: whether to give the comparison of all classes together as well.
+        per_class: whether to give the mean over classes.
+        pooled: whether to give the comparison of all classes together.
+        absent: values of a class that the set has no image of; those that are not named are undefined there.
 
     Raises:
         DecoctError: the comparison refused the features.
@@ -42,18 +51,41 @@ def against_real(
     for split in splits:
         if len(measured.real.get(split, ())) == 0:
             continue
-        real, member = measured.real[split], measured.member and split == "train"
-        theirs = rows_by_class(measured.real_labels[split], len(measured.class_names))
+        real, labels = measured.real[split], measured.real_labels[split]
+        member = measured.member and split == "train"
+
+        def compared(
+            rows: NDArray[np.int64],
+            condensed: NDArray[Any],
+            real: NDArray[Any] = real,
+            labels: NDArray[np.int64] = labels,
+            member: bool = member,
+        ) -> Mapping[str, float]:
+            some = rows[sample(labels[rows], MOST)] if len(rows) > MOST else rows
+            near = real if len(some) == len(real) else real[some]
+            return compare(near, condensed, len(rows) if member else None)
+
         try:
-            pairs = [(r, c) for r, c in zip(theirs, own, strict=True) if len(r) and len(c)]
-            values = mean_defined([compare(real[r], measured.condensed[c], member) for r, c in pairs])
-            readings += [Reading(name, value, "per_class", split) for name, value in values.items()]
+            if per_class:
+                pairs = zip(rows_by_class(labels, len(measured.class_names)), own, strict=True)
+                values = [compared(r, measured.condensed[c]) if len(c) else absent or {} for r, c in pairs if len(r)]
+                readings += mean_readings(values, split)
             if pooled:
-                values = dict(compare(real, measured.condensed, member))
-                readings += [Reading(name, value, "pooled", split) for name, value in values.items()]
+                found = compared(np.arange(len(real)), measured.condensed)
+                readings += [Reading(name, value, "pooled", split) for name, value in found.items()]
         except ValueError as error:
             raise DecoctError(f"cannot measure against the {split} split: {error}") from error
     return readings
+
+
+def sample(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Rows of ``most`` images, ascending, drawn once and for all; classes keep their shares. All if there are fewer."""
+    n = len(labels)
+    if n <= most:
+        return np.arange(n)
+    shuffled = np.random.default_rng(0).permutation(n)
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return np.sort(by_class[np.linspace(0, n - 1, most).round().astype(np.int64)])
 
 
 def rows_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:
@@ -63,10 +95,18 @@ def rows_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.in
 
 
 def mean_defined(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each value over the classes where it is defined (not NaN); NaN where it is defined for none."""
-    names = values[0] if values else {}
-    defined = {name: [v[name] for v in values if not math.isnan(v[name])] for name in names}
-    return {name: math.fsum(known) / len(known) if known else math.nan for name, known in defined.items()}
+    """Mean of each value over the classes where it is defined, which is neither missing nor NaN; NaN for none."""
+    return {reading.metric: reading.value for reading in mean_readings(values, "none")}
+
+
+def mean_readings(values: Sequence[Mapping[str, float]], reference: Literal["train", "val", "none"]) -> list[Reading]:
+    """The same as readings, each with the number of classes where it is defined."""
+    readings = []
+    for name in dict.fromkeys(name for each in values for name in each):
+        known = [each[name] for each in values if not math.isnan(each.get(name, math.nan))]
+        mean = math.fsum(known) / len(known) if known else math.nan
+        readings.append(Reading(name, mean, "per_class", reference, len(known)))
+    return readings
 
 
 def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.metrics._distances import as_pair, nearest, screened
+from decoct.engine.nearest import as_pair, nearest, screened
 
 
 def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:
@@ -40,16 +40,17 @@ class CoveringRadius(Metric):
     """Distance from real images to the set, in an extractor's features."""
 
     axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool]] = {
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
         "covering_radius_mean": False,
         "covering_radius_p95": False,
         "covering_radius_max": False,
     }
+    lead: ClassVar[tuple[str, ...]] = ("covering_radius_mean",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val; in train a selection is at distance 0 from the images it picked."""
 
-        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
+        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
             return {f"covering_radius_{name}": value for name, value in covering_radius(real, condensed).items()}
 
         return against_real(measured, compare)

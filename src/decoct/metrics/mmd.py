@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real, mean_defined, once, rows_by_class
-from decoct.metrics._distances import BLOCK, as_features, as_pair
+from decoct.engine.nearest import BLOCK, as_features, as_pair
 
 MEDIAN_OVER = 2000  # rows, evenly spaced, that the bandwidth is taken from: two million distances
 
@@ -77,12 +77,13 @@ class MMD(Metric):
     """Discrepancy of the distribution within each class, in an extractor's features."""
 
     axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool]] = {"mmd": False}
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"mmd": False}
+    lead: ClassVar[tuple[str, ...]] = ("mmd",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val, mean over classes."""
 
-        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
+        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
             return _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real))
 
         return against_real(measured, compare, pooled=False)

@@ -4,14 +4,16 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
+from scipy.special import gammaln
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real, once
-from decoct.metrics._distances import Points, as_features, as_pair, below, blocks, nearest, screened
+from decoct.engine.nearest import Points, as_features, as_pair, below, blocks, nearest, screened
 
 
 def prdc(
@@ -20,6 +22,7 @@ def prdc(
     *,
     k: int = 5,
     member: bool = False,
+    population: int | None = None,
     radii: Tensor | None = None,
 ) -> dict[str, float]:
     """Overlap of a condensed set Y with real data X, with B(x) the open ball around x up to its k-th neighbour in X.
@@ -36,6 +39,8 @@ def prdc(
         k: neighbours, not counting the point itself.
         member: the set is a subset of ``real``. Its points have distance 0 to themselves, which inflates all but
             recall, and coverage has another expectation.
+        population: the set is a random subset of so many images, of which ``real`` are as random a sample;
+            ``member`` says that they are all of them.
         radii: [N], as ``ball_radii`` gives them for ``real``, if known.
 
     Returns:
@@ -51,7 +56,7 @@ def prdc(
     features = as_pair(real, condensed)
     x, y = screened(*features)
     n, m = len(x), len(y)
-    expected = expected_coverage(n, m, k=k, member=member)
+    expected = expected_coverage(n, m, k=k, member=member, population=population)
     reach = _reach(x, k) if radii is None else radii.to(features[0].device).square()
     own = _reach(y, k)
     precise, covered, recalled = (torch.zeros(size, dtype=torch.bool, device=reach.device) for size in (m, n, n))
@@ -79,47 +84,62 @@ def ball_radii(real: ArrayLike | Tensor, *, k: int = 5) -> Tensor:
     return _reach(x, k).sqrt()
 
 
-def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False) -> float:
+def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, population: int | None = None) -> float:
     """Coverage that M random images give of N, without ties; NaN if N ≤ k.
 
     iid draws:        1 − ∏_{j=1..k} (N−j)/(N+M−j), no draw among the first k of all the others
     random subset:    M/N + (1 − M/N)(1 − ∏_{j=0..k−2} (N−M−1−j)/(N−1−j)), itself or one of the k − 1 nearest
+    of P, N a sample: M/P + (1 − M/P)(1 − Σ_r p(r) C(P−r, M)/C(P−1, M)), no member nearer than the k-th of the sample,
+                      which is the r-th of all others with p(r) = C(r−1, k−1) C(P−1−r, N−1−k)/C(P−1, N−1)
 
     Raises:
-        ValueError: k < 1, or a subset larger than the whole.
+        ValueError: k < 1, or a subset or a sample larger than the whole.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    if member and m > n:
-        raise ValueError(f"a set of {m} is no subset of {n} real images: member=False?")
+    whole = n if member and population is None else population
+    if whole is not None and max(m, n) > whole:
+        said = f"a set of {m} is no subset" if m > whole else f"{n} real images are no sample"
+        raise ValueError(f"{said} of {whole} images: member=False?")
     if n <= k:
         return math.nan
-    if not member:
+    if whole is None:
         return 1 - math.prod((n - j) / (n + m - j) for j in range(1, k + 1))
-    missed = math.prod(max(n - m - 1 - j, 0) / (n - 1 - j) for j in range(k - 1))
-    return m / n + (1 - m / n) * (1 - missed)
+    if whole == n:
+        missed = math.prod(max(n - m - 1 - j, 0) / (n - 1 - j) for j in range(k - 1))
+    else:
+        r = np.arange(k, whole - n + k + 1)
+        at = _log_choose(r - 1, k - 1) + _log_choose(whole - 1 - r, n - 1 - k) - _log_choose(whole - 1, n - 1)
+        missed = float(np.exp(at + _log_choose(whole - r, m) - _log_choose(whole - 1, m)).sum())
+    return m / whole + (1 - m / whole) * (1 - missed)
 
 
 class PRDC(Metric):
     """Overlap with the real data in an extractor's features."""
 
     axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool]] = {
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
         "precision": True,
         "recall": True,
         "density": True,
         "coverage": True,
         "coverage_ratio": True,
     }
+    lead: ClassVar[tuple[str, ...]] = ("coverage_ratio",)
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
     k: int = Field(5, ge=1)
 
     def __call__(self, measured: Measured) -> list[Reading]:
-        """Against train and val; a subset of train is compared with its own expectation there, as iid with val."""
+        """Against train and val; a subset of train is compared with its own expectation there, as iid with val.
 
-        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
-            return prdc(real, condensed, k=self.k, member=member, radii=once(ball_radii, real, k=self.k))
+        Nothing of a class is covered by a set that has no image of it.
+        """
 
-        return against_real(measured, compare)
+        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
+            radii = once(ball_radii, real, k=self.k)
+            return prdc(real, condensed, k=self.k, population=population, radii=radii)
+
+        return against_real(measured, compare, absent={"coverage": 0.0})
 
 
 def _reach(points: Points, k: int) -> Tensor:
@@ -131,3 +151,10 @@ def _reach(points: Points, k: int) -> Tensor:
 
 def _mean(flags: Tensor) -> float:
     return int(flags.sum()) / len(flags)
+
+
+def _log_choose(n: Any, k: Any) -> Any:
+    """log C(n, k); −∞ where there is no such choice."""
+    with np.errstate(invalid="ignore"):
+        found = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return np.where((n >= k) & (np.asarray(k) >= 0), found, -np.inf)

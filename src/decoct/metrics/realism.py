@@ -9,8 +9,8 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import mean_defined, rows_by_class
-from decoct.metrics._distances import as_features
+from decoct.engine.measure import mean_readings, rows_by_class
+from decoct.engine.nearest import as_features
 
 
 def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:
@@ -46,16 +46,17 @@ class Realism(Metric):
     """Confidence and agreement of the held-out teacher."""
 
     axis: ClassVar[Axis] = "quality"
-    on: ClassVar[Literal["features", "logits"]] = "logits"
-    higher_is_better: ClassVar[Mapping[str, bool]] = {"p_true": True, "top1": True}
+    needs: ClassVar[Literal["features", "logits", "cost"]] = "logits"
+    lead: ClassVar[tuple[str, ...]] = ("p_true",)
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"p_true": (0, 1), "top1": (0, 1)}
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"p_true": True, "top1": True}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Mean over classes, and over images."""
         rows = [r for r in rows_by_class(measured.labels, len(measured.class_names)) if len(r)]
         try:
             pooled = realism(measured.logits, measured.labels)
-            classes = mean_defined([realism(measured.logits[r], measured.labels[r]) for r in rows])
+            each = [realism(measured.logits[r], measured.labels[r]) for r in rows]
         except ValueError as error:
             raise DecoctError(f"cannot measure realism: {error}") from error
-        readings = [Reading(name, value, "per_class", "none") for name, value in classes.items()]
-        return readings + [Reading(name, value, "pooled", "none") for name, value in pooled.items()]
+        return mean_readings(each, "none") + [Reading(name, value, "pooled", "none") for name, value in pooled.items()]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.metrics._distances import as_pair
+from decoct.engine.nearest import as_pair
 
 
 def vendi(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:
@@ -48,12 +48,13 @@ class Vendi(Metric):
     """Diversity of a condensed set; noise has it too, so read it beside a metric of quality."""
 
     axis: ClassVar[Axis] = "diversity"
-    higher_is_better: ClassVar[Mapping[str, bool]] = {"vendi": True, "vendi_per_image": True}
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"vendi": True, "vendi_per_image": True}
+    lead: ClassVar[tuple[str, ...]] = ("vendi_per_image",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Centred on the train split."""
 
-        def compare(real: NDArray[Any], condensed: NDArray[Any], member: bool) -> dict[str, float]:
+        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
             return vendi(real, condensed)
 
         return against_real(measured, compare, splits=("train",))

@@ -1,6 +1,6 @@
 """Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -11,12 +11,13 @@ from decoct.core.spec import suggest
 from decoct.nets import convnet, resnet, resnet_ap
 from decoct.nets.transformers import geometry
 
-HELD_OUT = "mobilenetv3_small_050"  # judges realism; never labels a batch
+HELD_OUT = "held_out"  # the word for a net that judges sets, and takes no part in making or labelling them
 OWN = (convnet.convnet, resnet.resnet, resnet_ap.resnet_ap)  # in the order in which they are asked for a name
 PATTERNS = (convnet.NAME, resnet.NAME, resnet_ap.NAME)
 EXAMPLES = ("convnet3", "convnet3_bn", "convnet3_w32", *resnet.NAMES, "resnet18_in", "resnet_ap10")
 COMMON = (  # known to be timm's and torchvision's, which take a second to import
-    HELD_OUT,
+    "mobilenetv3_small_050",
+    "test_efficientnet",
     "resnet10t",
     "test_resnet",
     "mobilenetv2_100",
@@ -61,6 +62,27 @@ def label_committee(size: int) -> tuple[str, ...]:
     if size <= 64:
         return ("resnet18", "convnet3_bn", "resnet10t")
     return ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121")
+
+
+def judges(size: int) -> tuple[str, ...]:
+    """Candidates for the held-out net at a resolution, in order; none is a label teacher by default."""
+    if size <= 64:  # nets that halve the image five times see little of it
+        return ("test_efficientnet", "test_nfnet", "test_byobnet")
+    return ("mobilenetv3_small_050", "mnasnet_small", "lcnet_050")
+
+
+def judge(size: int, involved: Collection[str]) -> str:
+    """The held-out net: the first candidate that takes no part in making or labelling sets.
+
+    Raises:
+        UsageError: every candidate takes part.
+    """
+    free = [net for net in judges(size) if net not in involved]
+    if not free:
+        raise UsageError(
+            f"no net is left to judge the sets: leave one of {', '.join(judges(size))} out of their making"
+        )
+    return free[0]
 
 
 def resolve(net: str, size: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from decoct.core.record import Result
+from decoct.report import reference
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
 
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -25,7 +26,9 @@ RESULTS = pa.schema(
 METRICS = pa.schema(
     [("data", STRING), ("method", STRING), ("budget", STRING), ("condense_replicate", INT)]
     + [(name, STRING) for name in ("extractor", "metric", "scope", "reference", "axis")]
-    + [("higher_is_better", BOOL), ("value", FLOAT)]
+    + [("higher_is_better", BOOL), ("lead", BOOL), ("classes", INT)]
+    + [(name, FLOAT) for name in ("value", "lo", "hi", "random", "random_sd", "random_lo", "random_hi")]
+    + [("random_n", INT), ("z", FLOAT)]
 )
 COSTS = pa.schema(
     [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
@@ -42,7 +45,8 @@ class Frame:
     Attributes:
         manifest: the run.
         results: one row per trained student.
-        metrics: one row per reading; a value that is not defined is null.
+        metrics: one row per reading, with its interval over images (lo, hi) and what random sets of the same size
+            give (random …, z; see ``reference.beside``); what is not defined is null.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full, ``cpu_seconds`` and
             ``peak_memory`` are over both.
@@ -77,9 +81,7 @@ def read(folder: Path) -> Frame:
     return Frame(
         manifest=run,
         results=pa.Table.from_pylist(rows, schema=RESULTS),
-        metrics=pa.Table.from_pylist(
-            [r for job in run.finished("measure") for r in _readings(run, job)], schema=METRICS
-        ),
+        metrics=pa.Table.from_pylist(_metrics(run), schema=METRICS),
         costs=pa.Table.from_pylist([_cost(run, job) for job in run.finished("condense")], schema=COSTS),
         holes=tuple(job for job in run.of_kind("train") if job.key not in trained),
         failures=failures,
@@ -121,11 +123,15 @@ def _result(run: Manifest, job: Job) -> dict[str, Any]:
     return {"data": run.data["name"], **job.labels, **size, **own, "key": job.key}
 
 
-def _readings(run: Manifest, job: Job) -> list[dict[str, Any]]:
-    rows = run.load(job, "readings.json")
-    values = [row["value"] for row in rows]
-    defined = [v if v is not None and math.isfinite(v) else None for v in values]
-    return [{"data": run.data["name"], **job.labels, **row, "value": v} for row, v in zip(rows, defined, strict=True)]
+def _metrics(run: Manifest) -> list[dict[str, Any]]:
+    random = {
+        job.labels["budget"]: reference.by_name(run.load(job, "readings.json")) for job in run.finished("reference")
+    }
+    return [
+        {"data": run.data["name"], **job.labels, **reference.beside(row, random.get(job.labels["budget"], {}))}
+        for job in run.finished("measure")
+        for row in run.load(job, "readings.json")
+    ]
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from decoct.run.cell import Cell
 from decoct.run.dynamics import make_dynamics
 from decoct.run.executors import keep_memory
 from decoct.run.jobs import Job
+from decoct.run.measuring import make_readings, make_reference
 from decoct.run.sets import make_condensed, make_shard, make_statistics
 from decoct.run.store import Store
 from decoct.run.students import make_labels, make_student
-from decoct.run.work import make_features, make_readings, make_teacher
+from decoct.run.work import make_features, make_teacher
 
 WORK: dict[str, Callable[[Cell], None]] = {
     "teacher": make_teacher,
@@ -31,6 +32,7 @@ WORK: dict[str, Callable[[Cell], None]] = {
     "labels": make_labels,
     "train": make_student,
     "measure": make_readings,
+    "reference": make_reference,
 }
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Dynamics, Features, LayerStatistics, Metric, Need, Teacher, TrainProtocol
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
@@ -37,6 +37,8 @@ class Planner:
         teachings: teachers that are not trained as usual, by net.
         plugins: files that the jobs must load.
         extractors: those with options; others are taken by the word for them alone.
+        held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it; empty
+            for the resolution's first candidate.
         jobs: all jobs so far by key, inputs before what needs them.
     """
 
@@ -46,9 +48,11 @@ class Planner:
     teachings: Mapping[str, Teach] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     extractors: Sequence[Extract] = ()
+    held_out: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.held_out = self.held_out or zoo.judges(self.data.size)[0]
         for net in self.teachings:
             if net != "teacher":
                 zoo.check_name(net)
@@ -173,16 +177,50 @@ class Planner:
             keyed["as_long_as"] = as_long_as.model_dump()
         return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
 
-    def measure(self, condensed: Made, metrics: Sequence[Metric], extractors: Sequence[str]) -> Job:
-        """Measure one set on the features of every extractor."""
-        held_out = self.teacher(zoo.HELD_OUT)
-        inputs = {"condensed": condensed.key, f"teacher:{zoo.HELD_OUT}": held_out.key}
+    def measure(self, condensed: Made, metrics: Sequence[Metric], extractors: Sequence[str], resamples: int = 0) -> Job:
+        """Measure one set on the features of every extractor; what it cost is in no cell.
+
+        Args:
+            condensed: the set.
+            metrics: specs.
+            extractors: words.
+            resamples: for intervals over images; 0 for none.
+        """
+        keyed, inputs, config = self._eyes(metrics, extractors)
+        keyed |= {"resamples": resamples}
+        return self._add("measure", None, keyed, {"condensed": condensed.key, **inputs}, condensed.labels, config)
+
+    def reference(
+        self, budget: str, counts: Sequence[int], metrics: Sequence[Metric], extractors: Sequence[str], draws: int
+    ) -> Job:
+        """Measure random subsets of the train split, to set other sets of that size beside.
+
+        Args:
+            budget: what the sets are called.
+            counts: images of each class.
+            metrics: specs.
+            extractors: words.
+            draws: how many random sets.
+
+        Raises:
+            DecoctError: a class has fewer images.
+        """
+        for name, asked, there in zip(self.data.class_names, counts, self.data.counts(), strict=True):
+            if asked > there:
+                raise DecoctError(f"class '{name}' has {there} training images: no random set has {asked} of them")
+        keyed, inputs, config = self._eyes(metrics, extractors)
+        keyed |= {"counts": list(counts), "draws": draws, "seed": self._seed("reference")}
+        return self._add("reference", None, keyed, inputs, {"budget": budget}, config)
+
+    def _eyes(self, metrics: Sequence[Metric], extractors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str], Any]:
+        """What sets are looked at with: keyed, inputs and config of a job."""
+        inputs = {f"held_out:{self.held_out}": self.teacher(self.held_out).key}
         for extractor in extractors:
             features = self.features(extractor)
             inputs |= {f"features:{features.labels['extractor']}": features.key} | features.inputs
-        keyed = {"metrics": [metric.identity() for metric in metrics]}
-        config = {"metrics": [metric.config() for metric in metrics]}
-        return self._add("measure", None, keyed, inputs, condensed.labels, config)
+        looking = [metric for metric in metrics if metric.needs != "cost"]
+        keyed = {"metrics": [metric.identity() for metric in looking]}
+        return keyed, inputs, {"metrics": [metric.config() for metric in looking]}
 
     def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
         teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
@@ -198,7 +236,7 @@ class Planner:
         return self.teachings.get(net) or Teach(net=net)
 
     def _resolved(self, extract: Extract) -> Extract:
-        word = zoo.resolve(extract.name, self.data.size)
+        word = self.held_out if extract.name == zoo.HELD_OUT else zoo.resolve(extract.name, self.data.size)
         return extract.model_copy(update={"name": word}).pinned()
 
     def _by_content(self, method: Condenser) -> Condenser:
@@ -275,13 +313,17 @@ def plan(study: Study, data: Dataset) -> list[Job]:
     """All jobs of a study, inputs before what needs them."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     planner = Planner(data, study.seed, compute, study.teachings(), study.plugins, study.extractors)
-    metrics = list(study.measures().values())
+    planner.held_out = zoo.judge(data.size, _involved(study, data.size))
+    metrics, look = list(study.measures().values()), study.metrics
     for budget in study.budgets:
+        if metrics and look.draws:
+            counts = budget.per_class(data.counts(), data.class_names)
+            planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
         for label, method in study.methods().items():
             for replicate in range(study.replicates.condense):
                 condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))
                 if metrics:
-                    planner.measure(condensed, metrics, study.metrics.extractors)
+                    planner.measure(condensed, metrics, look.extractors, look.resamples)
                 for protocol in study.recipes().items():
                     for student in study.students:
                         for again in range(study.replicates.train):
@@ -295,3 +337,11 @@ def plan(study: Study, data: Dataset) -> list[Job]:
                 for budget in study.budgets if study.same_steps and not fixed else ():
                     planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())
+
+
+def _involved(study: Study, size: int) -> set[str]:
+    """Nets that take part in making sets or in labelling them."""
+    needs = [need for method in study.methods().values() for need in method.at(size).needs()]
+    words = {need.extractor if isinstance(need, Features) else getattr(need, "net", "") for need in needs}
+    words |= {net for protocol in study.recipes().values() for net in protocol.label_teachers(size)}
+    return {zoo.resolve(word, size) for word in words}

@@ -6,7 +6,9 @@ from typing import Any, Literal
 from decoct.core.record import Record
 from decoct.core.spec import digest
 
-Kind = Literal["teacher", "features", "statistics", "dynamics", "shard", "condense", "labels", "train", "measure"]
+Kind = Literal[
+    "teacher", "features", "statistics", "dynamics", "shard", "condense", "labels", "train", "measure", "reference"
+]
 
 
 class Job(Record):

@@ -16,6 +16,7 @@ from decoct.engine.extract import Extract, anchored
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 
+NAMES = ("prdc", "covering_radius", "mmd", "vendi", "realism")
 WORDS = ("control", "shards")  # of a condenser's table beside its label: what a study does with it, no field of it
 
 
@@ -33,10 +34,20 @@ class Replicates(Part):
 
 
 class Metrics(Part):
-    """What is measured of each set, and on whose features."""
+    """What is measured of each set, and in whose features.
 
-    extractors: tuple[str, ...] = ("teacher",)
-    names: tuple[str | dict[str, Any], ...] = ("prdc", "covering_radius", "mmd", "vendi", "realism")
+    Attributes:
+        extractors: words of ``decoct.engine.extract.Extract``; ``"held_out"`` is a net that takes no part in making the
+            sets, trained on the same data.
+        names: of metrics, or tables.
+        draws: random sets of each budget that are measured beside; 0 for none.
+        resamples: for intervals over the images of each set; 0 for none.
+    """
+
+    extractors: tuple[str, ...] = Field(("teacher", zoo.HELD_OUT), min_length=1)
+    names: tuple[str | dict[str, Any], ...] = NAMES
+    draws: int = Field(20, ge=0)
+    resamples: int = Field(20, ge=0)
 
 
 class Study(Part):
@@ -134,7 +145,8 @@ class Study(Part):
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)
         for extract in (*self.extractors, *map(Extract.of, sorted(extractors))):
-            extract.check()
+            if extract.name != zoo.HELD_OUT:
+                extract.check()
 
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""

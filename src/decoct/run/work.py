@@ -1,39 +1,34 @@
-"""The work of each kind of job: what is loaded, what runs under the meter, what is left in the cell."""
+"""The work on teachers and features: what is loaded, what runs under the meter, what is left in the cell."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured, Metric
 from decoct.core.record import read_json, write_json
-from decoct.core.spec import build, parse
+from decoct.core.spec import build
 from decoct.data.dataset import Dataset
 from decoct.engine.coreset import unit
-from decoct.engine.extract import Extract, brought, fitting, in_blocks, store
+from decoct.engine.extract import Extract, brought, in_blocks, store
 from decoct.engine.teachers import Teach, restore, teach
-from decoct.nets import backbone, weights, zoo
-from decoct.nets.backbone import Backbone, embed
-from decoct.nets.features import logits, penultimate, penultimate_blocks
+from decoct.nets import backbone, weights
+from decoct.nets.backbone import embed
+from decoct.nets.features import penultimate_blocks
 from decoct.nets.layout import laid_out
 from decoct.nets.renormalise import Normalisation, bare
 from decoct.run.cell import Cell
 
-WEIGHTS, TEACHER, EXTRACTOR, FACTS, RESULT, CORRECT, READINGS = (
+WEIGHTS, TEACHER, EXTRACTOR, FACTS, RESULT, CORRECT = (
     "weights.safetensors",
     "teacher.json",
     "extractor.json",
     "facts.json",
     "result.json",
     "correct.npy",
-    "readings.json",
 )
 Blocks = Mapping[str, Iterator[Any]]  # features by split, some rows at a time
 
@@ -133,96 +128,7 @@ def load_features(
     return scaled
 
 
-def load_backbone(folder: Path, device: str) -> Backbone:
-    """The frozen net behind stored features, on ``device``.
-
-    Raises:
-        DecoctError: its weights are damaged.
-    """
-    stored = weights.read(folder / WEIGHTS)
-    net = backbone.restore(read_json(folder / EXTRACTOR), stored.state, str(folder))
-    laid_out(net.to(device))
-    return net
-
-
-def make_readings(cell: Cell) -> None:
-    """Measure one set on the features of every extractor."""
-    job, data = cell.job, cell.data
-    metrics = [parse("metric", config, job.plugins) for config in job.config["metrics"]]
-    condensed = Condensed.load(cell.input("condense", job.inputs["condensed"])).materialise(data.train.images)
-    images, teachers = condensed.pixels(), job.role("teacher").items()
-    nets: dict[str, nn.Module]
-    nets = {net: load_teacher(cell.input("teacher", key), data, cell.device) for net, key in teachers}
-    stored = {name: cell.input("features", key) for name, key in job.role("features").items()}
-    nets |= {
-        name: load_backbone(folder, cell.device) for name, folder in stored.items() if (folder / WEIGHTS).is_file()
-    }
-    real = {name: splits_of(folder) for name, folder in stored.items()}
-    rows: list[dict[str, Any]] = []
-    with cell.meter():
-        judged = logits(nets[zoo.HELD_OUT], images, data.mean, data.std, cell.device).numpy()
-        for done, (extractor, features) in enumerate(real.items()):
-            seen = seen_by(nets.get(extractor), features["train"], condensed, data, cell.device)
-            measured = Measured(
-                condensed=fitting(seen, features["train"].dtype, extractor),
-                labels=condensed.labels,
-                real=features,
-                real_labels={"train": data.train.labels, "val": data.val.labels},
-                class_names=data.class_names,
-                member=condensed.member,
-                logits=judged,
-            )
-            for metric in metrics:
-                if metric.on == "features":
-                    rows += readings(metric, measured, extractor)
-                elif done == 0:
-                    rows += readings(metric, measured, zoo.HELD_OUT)
-            cell.progress(done + 1, len(real))
-    write_json(cell.folder / READINGS, rows)
-
-
 def splits_of(folder: Path, **how: Any) -> dict[str, NDArray[Any]]:
     """Stored features of train, and of val where there are some, by split; ``how`` is for ``load_features``."""
     there = [split for split in ("train", "val") if (folder / f"{split}.npy").is_file()]
     return {split: load_features(folder, split, **how) for split in there}
-
-
-def seen_by(
-    net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str
-) -> NDArray[Any]:
-    """Features [n, d] of a set's images, made as those of the train images were.
-
-    Args:
-        net: a teacher or a backbone; None where the user brought the features.
-        train: features of the train images.
-        condensed: the set, with its pixels.
-        data: that it stands for.
-        device: where to compute.
-
-    Raises:
-        DecoctError: the set has images that are not in train, and there is no net to look at them.
-    """
-    if isinstance(net, Backbone):
-        return torch.cat(list(embed(net, condensed.pixels(), device))).numpy()
-    if net is not None:
-        return penultimate(net, condensed.pixels(), data.mean, data.std, device).numpy()
-    if condensed.indices is None:
-        raise DecoctError(
-            "features from a .npy file are of the train images, and this set has images of its own\n"
-            "measure it with an extractor that can look at them: a teacher, or timm:NAME"
-        )
-    return np.asarray(train[condensed.indices])
-
-
-def readings(metric: Metric, measured: Measured, extractor: str) -> list[dict[str, Any]]:
-    """A metric's readings as rows, with its traits; what is not defined is null."""
-    return [
-        {
-            **vars(reading),
-            "value": reading.value if math.isfinite(reading.value) else None,
-            "extractor": extractor,
-            "axis": metric.axis,
-            "higher_is_better": metric.higher_is_better[reading.metric],
-        }
-        for reading in metric(measured)
-    ]
