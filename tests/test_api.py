@@ -101,6 +101,54 @@ def test_condense_train_measure_and_again_from_the_store(digits, teachers, cells
     assert json.loads(json.dumps(first[1].to_json()))["seeds"] == [0, 1]
 
 
+def values(rows):
+    return {row["metric"]: row["value"] for row in rows}
+
+
+def test_the_cost_of_a_set_is_read_without_looking_at_it(digits, teachers, cells, tmp_path):
+    compute, state = cells
+    made = decoct.condense("sre2l", digits, ipc=2, iterations=3, compute=compute, teachers=teachers)
+    ready = set(state())
+    rows = decoct.measure(made, digits, metrics=["cost"], compute=compute)
+    assert {file.split("/store/")[1].split("/")[0] for file in set(state()) - ready} == {"condense"}  # it is adopted
+    known, weight = values(rows), made.image_bytes() + 20
+    assert known["total_seconds"] == made.cost.seconds and known["cpu_seconds"] == made.cost.cpu_seconds
+    assert (known["device_seconds"], known["energy"]) == (0.0, made.cost.energy)
+    assert (known["peak_memory"], known["steps"]) == (made.cost.peak_memory, 3)
+    assert (known["image_bytes"], known["label_bytes"]) == (made.image_bytes(), 20)
+    assert known["bytes_per_class"] == pytest.approx(weight / 10)
+    assert {row["metric"] for row in rows if row["lead"]} == {"total_seconds", "bytes_per_class"}
+    assert {(row["axis"], row["extractor"], row["scope"], row["reference"]) for row in rows} == {
+        ("cost", "–", "pooled", "none")
+    }
+    assert all(row["lo"] is row["hi"] is row["random"] is row["z"] is None for row in rows)
+    json.dumps(rows, allow_nan=False)
+    made.save(tmp_path / "set")
+    assert decoct.measure(tmp_path / "set", digits, metrics=["cost"], compute=compute) == rows
+    elsewhere = values(decoct.measure(tmp_path / "set", digits, metrics=["cost"], compute=api.Compute(store=tmp_path)))
+    assert elsewhere == known | {"steps": None}  # the cell that it was made in is not there
+
+
+def test_a_set_that_nobody_made_has_bytes_and_no_cost(small, digits, tmp_path):
+    small.export(tmp_path / "pictures")
+    known = values(decoct.measure(tmp_path / "pictures", digits, metrics=["cost"]))
+    assert {name for name, value in known.items() if value is not None} == {
+        "image_bytes",
+        "label_bytes",
+        "bytes_per_class",
+    }
+    assert known["image_bytes"] == small.image_bytes()
+
+
+def test_the_cost_stands_beside_what_was_seen(small, digits, teachers):
+    seen = {"extractors": ["teacher"], "draws": 2, "resamples": 2, "teachers": teachers}
+    both = decoct.measure(small, digits, metrics=["cost", "vendi"], **seen)
+    rows = decoct.measure(small, digits, metrics=["vendi"], **seen)
+    priced = decoct.measure(small, digits, metrics=["cost"])
+    assert both == rows + priced
+    assert all(row.keys() == rows[0].keys() for row in priced)
+
+
 def test_greedy_picks_of_a_larger_set_start_with_those_of_a_smaller(digits, teachers):
     one, three = (decoct.condense("herding", digits, ipc=n, teachers=teachers) for n in (1, 3))
     for c in range(10):

@@ -13,24 +13,26 @@ from torch import nn
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
+from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
+from decoct.metrics.cost import NOBODY
 from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
-from decoct.run.cost import total_cost
+from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
-from decoct.run.measuring import READINGS
+from decoct.run.measuring import READINGS, readings
 from decoct.run.module import student_name, train_module
 from decoct.run.sets import label_bytes as hard_bytes
 from decoct.run.store import whole
-from decoct.run.study import NAMES
+from decoct.run.study import NAMES, labelled
 from decoct.run.work import RESULT, TEACHER, load_teacher
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "train"]
@@ -227,12 +229,12 @@ def measure(
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
 ) -> list[dict[str, Any]]:
-    """Representativeness, diversity and quality of a set.
+    """Representativeness, diversity, quality and cost of a set.
 
     Args:
         condensed: a set, or the folder of one.
         data: the data set that it stands for.
-        metrics: names or tables.
+        metrics: names or tables; ``label`` tells two of one name apart, and stands before the names of its values.
         extractors: whose features are looked at: "teacher", a net's name, "held_out" (a net that took no part in making
             the set), "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with options.
         draws: random sets of the same size that are measured beside; 0 for none.
@@ -244,29 +246,38 @@ def measure(
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
         over the images of the set and of val; ``classes`` that a mean was taken over; ``random, random_lo, random_hi``,
         mean and 95 % prediction interval of random sets of the same size, and ``z``, how many of their standard
-        deviations the value is above them. What is not defined is None.
+        deviations the value is above them. What is not defined is None, and so is what a set took that came without its
+        cost; cost is by no extractor ("–").
 
     Raises:
         UsageError: unknown metric or extractor.
         DecoctError: the set does not fit the data, weights or features cannot be had or do not fit, or the set has
             images of its own and an extractor is a .npy file.
     """
-    specs = [parse("metric", metric, compute.plugins) for metric in metrics]
+    specs = labelled("metric", metrics, compute.plugins)
     data = _loaded(data, compute)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
-    made = adopt(given, data, compute.cells())
+    store = compute.cells()
+    made, bare = adopt(given, data, store), np.empty((len(given), 0), np.float32)
+    bill = Measured(bare, given.labels, {}, {}, data.class_names, given.member, bare, taken(given, made.key, store))
+    priced = {label: spec for label, spec in specs.items() if spec.needs == "cost"}
+    looking = {label: spec for label, spec in specs.items() if label not in priced}
+    rows = [row for label, spec in priced.items() for row in readings(spec, bill, NOBODY, label=label)]
+    prices = [reference.beside(row, {}) for row in rows]
+    if not looking:
+        return prices
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
     words = [each.name if isinstance(each, Extract) else each for each in extractors]
     involved = {role.partition(":")[2].partition("/")[0] for role in given.provenance.inputs}
     planner.held_out = zoo.judge(data.size, involved)
-    job, random = planner.measure(made, specs, words, resamples), None
+    job, random = planner.measure(made, looking, words, resamples), None
     counts = np.bincount(given.labels, minlength=len(data.class_names)).tolist()
     if draws and all(map(operator.le, counts, data.counts())):
-        random = planner.reference(given.provenance.budget, counts, specs, words, draws)
+        random = planner.reference(given.provenance.budget, counts, looking, words, draws)
     store = compute.do(planner)
     beside = reference.by_name(read_json(store.path("reference", random.key) / READINGS)) if random else {}
-    rows: list[dict[str, Any]] = read_json(store.path("measure", job.key) / READINGS)
-    return [reference.beside(row, beside) for row in rows]
+    found: list[dict[str, Any]] = read_json(store.path("measure", job.key) / READINGS)
+    return [reference.beside(row, beside) for row in found] + prices
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts

@@ -8,12 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decoct.metrics.covering_radius import covering_radius
+    from decoct.metrics.distances import distances
+    from decoct.metrics.frechet import frechet
+    from decoct.metrics.kid import kid
+    from decoct.metrics.label_spread import label_spread
+    from decoct.metrics.memorisation import memorisation
     from decoct.metrics.mmd import mmd
     from decoct.metrics.prdc import prdc
     from decoct.metrics.realism import realism
+    from decoct.metrics.sliced_wasserstein import sliced_wasserstein
     from decoct.metrics.vendi import vendi
 
-__all__ = ["covering_radius", "mmd", "prdc", "realism", "vendi"]
+__all__ = [
+    "covering_radius",
+    "distances",
+    "frechet",
+    "kid",
+    "label_spread",
+    "memorisation",
+    "mmd",
+    "prdc",
+    "realism",
+    "sliced_wasserstein",
+    "vendi",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import statistics
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import timm
 from PIL import Image
 
 from decoct.core.condensed import Condensed
+from decoct.core.kinds import Axis
 from decoct.data.dataset import load_data
 
 FAST = ("--set", "steps=5", "--student", "convnet1_w8")
@@ -188,7 +190,7 @@ def test_measure_gives_rows(decoct, picks, brought):
     assert said.code == 0
     rows = json.loads(said.out)
     assert {"metric", "value", "scope", "reference", "extractor", "axis", "higher_is_better"} <= rows[0].keys()
-    assert {row["axis"] for row in rows} == {"representativeness", "diversity", "quality"}
+    assert {row["axis"] for row in rows} == set(get_args(Axis))
 
 
 @pytest.mark.parametrize("columns", ["80", "60"])
@@ -198,6 +200,15 @@ def test_no_metric_is_cut_in_a_narrow_terminal(decoct, picks, brought, monkeypat
     shown = decoct("measure", picks, *brought).out
     assert "…" not in shown
     assert names <= {line.split()[0] for line in shown.splitlines() if line.strip()}
+
+
+def test_chance_is_asked_for_by_numbers(decoct, picks, brought):
+    asked = ("--metric", "vendi", "--extractor", "held_out", "--draws", "3", "--resamples", "0")
+    rows = json.loads(decoct("measure", picks, *asked, *brought, "--json").out)
+    assert {row["extractor"] for row in rows} == {"test_efficientnet"}
+    assert all(row["random_n"] == 3 and row["lo"] is None for row in rows)
+    alone = json.loads(decoct("measure", picks, *asked[:4], "--draws", "0", *brought, "--json").out)
+    assert all(row["random"] is row["z"] is None for row in alone)
 
 
 def test_one_metric(decoct, picks, brought):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from decoct.core.record import CELL, Provenance, Result, cell_dir, complete, read_json, write_json
+from decoct.core.record import CELL, Cost, Provenance, Result, cell_dir, complete, read_json, write_json
 
 
 def test_a_cell_lives_under_the_first_two_digits_of_its_key():
@@ -34,3 +34,33 @@ def test_a_record_survives_json_and_refuses_unknown_keys(tmp_path):
     assert Result(**read_json(tmp_path / "r")) == result
     with pytest.raises(ValidationError):
         Provenance(method="random", metod="herding")
+
+
+OLD = {  # as measured.json was before it knew of accelerators and energy
+    "seconds": 3.5,
+    "cpu_seconds": 7.0,
+    "peak_memory": 1000,
+    "device": "cpu",
+    "hardware": "a processor",
+    "host": "here",
+    "versions": {},
+}
+
+
+@pytest.mark.parametrize(("device", "held"), [("cpu", 0.0), ("cuda", 3.5), ("cuda:1", 3.5), ("mps", 3.5)])
+def test_a_cost_from_before_device_seconds_held_its_accelerator_all_the_time(device, held):
+    cost = Cost(**{**OLD, "device": device})
+    assert (cost.device_seconds, cost.energy) == (held, None)
+    assert cost.model_dump(exclude={"device_seconds", "energy"}) == {**OLD, "device": device}
+
+
+def test_a_cost_that_says_what_it_held_is_believed(tmp_path):
+    cost = Cost(**{**OLD, "device": "cuda", "device_seconds": 1.25, "energy": 310.0})
+    assert (cost.device_seconds, cost.energy) == (1.25, 310.0)
+    write_json(tmp_path / "cost.json", cost.model_dump(mode="json"))
+    assert Cost(**read_json(tmp_path / "cost.json")) == cost
+
+
+def test_a_cost_without_seconds_is_refused():
+    with pytest.raises(ValidationError, match="seconds"):
+        Cost(**{name: value for name, value in OLD.items() if name != "seconds"})

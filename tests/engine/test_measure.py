@@ -108,19 +108,3 @@ def test_rows_by_class(labels):
     labels = np.array(labels, dtype=np.int64)
     rows = measure.rows_by_class(labels, 3)
     assert [r.tolist() for r in rows] == [np.flatnonzero(labels == c).tolist() for c in range(3)]
-
-
-def test_once_computes_once_for_equal_content():
-    calls = []
-
-    def total(array, *, times=1):
-        calls.append(times)
-        return float(array.sum()) * times
-
-    x = np.arange(4.0)
-    assert [measure.once(total, x), measure.once(total, x.copy()), measure.once(total, np.arange(8.0)[:4])] == [6, 6, 6]
-    assert calls == [1]
-    assert measure.once(total, x, times=2) == 12
-    assert measure.once(total, x.astype(np.float32)) == 6
-    assert measure.once(total, x + 1) == 10
-    assert len(calls) == 4

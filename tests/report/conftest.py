@@ -25,6 +25,15 @@ METHODS = {
 TRUTH = {"random": 0.50, "herding": 0.52, "k_center": 0.45, "rded": 0.60, "sre2l": 0.30}
 LABELLED = {"single_teacher": ("convnet3_bn",), "multi_teacher": ("convnet3_bn", "resnet10t")}  # teachers, online
 
+SD = 0.02  # of a reading, over sets
+READINGS = (  # metric, what random sets give, axis, higher is better, against
+    ("coverage", 0.31, "representativeness", True, "val"),
+    ("mmd", 0.02, "representativeness", False, "train"),
+    ("recall", 0.8, "diversity", True, "val"),
+    ("vendi", 3.2, "diversity", True, "none"),
+    ("realism", 0.9, "quality", True, "none"),
+)
+
 
 @dataclass
 class Builder:
@@ -52,6 +61,10 @@ class Builder:
     controls: dict[str, str] = field(default_factory=dict)  # by label
     said: dict[str, dict[str, Any]] = field(default_factory=dict)  # more of a method in run.json, by label
     weighted: tuple[str, ...] = ()  # methods whose images have weights
+    extractors: tuple[str, ...] = ("teacher",)
+    shift: Any = None  # (method, metric, extractor) -> what to add to a reading
+    spread: float = SD  # of all readings of a set together
+    draws: int = 20  # random sets of each budget
     twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -62,6 +75,8 @@ class Builder:
         teachers = {net: self._teacher(net) for net in nets}
         features = self._job("features", {"teacher": teachers["convnet3_bn"]}, {"extractor": "teacher"}, seconds=2.0)
         for budget in self.budgets:
+            if self.draws:
+                self._job("reference", {}, {"budget": budget}, {"readings.json": self._random()})
             for method in self.methods:
                 self._method(method, budget, teachers, features)
         for protocol in self.protocols if self.full else ():
@@ -90,7 +105,9 @@ class Builder:
             labels = {"method": method, "budget": budget, "condense_replicate": c}
             key = self._condense(labels, inputs, ipc, family)
             sets.append(key)
-            self._job("measure", {"condensed": key}, labels, {"readings.json": self._readings(ipc)}, seconds=0.1)
+            self._job(
+                "measure", {"condensed": key}, labels, {"readings.json": self._readings(ipc, method)}, seconds=0.1
+            )
         for protocol in self.protocols:
             for student in self.students:
                 for c in range(self.replicates):
@@ -155,18 +172,25 @@ class Builder:
         stored = self.tables.get(protocol, {}).get("labels")
         return 1000 * stored["bits"] + 10 * replicate if stored else 80 if protocol == "erm" else 0
 
-    def _readings(self, ipc: float) -> list[dict[str, Any]]:
-        def row(metric: str, value: float | None, axis: str, higher: bool, reference: str = "val") -> dict[str, Any]:
-            where = {"extractor": "teacher", "scope": "per_class", "reference": reference}
-            return {**where, "metric": metric, "value": value, "axis": axis, "higher_is_better": higher}
+    def _readings(self, ipc: float, method: str) -> list[dict[str, Any]]:
+        rows, draw = [], self.rng.normal() * self.spread
+        for extractor in self.extractors:
+            for metric, value, axis, higher, reference in READINGS:
+                here = None if metric == "recall" and ipc <= 5 else value + (draw if higher else -draw / 10)
+                if here is not None and self.shift:
+                    here += self.shift(method, metric, extractor)
+                ends = {"lo": None if here is None else here - 0.05, "hi": None if here is None else here + 0.05}
+                where = {"extractor": extractor, "scope": "per_class", "reference": reference}
+                facts = {"axis": axis, "higher_is_better": higher, "classes": 10, "lead": metric != "recall"}
+                rows.append({**where, "metric": metric, "value": here, **ends, **facts})
+        return rows
 
-        draw = self.rng.normal() * 0.02
+    def _random(self) -> list[dict[str, Any]]:
         return [
-            row("coverage", 0.31 + draw, "representativeness", True),
-            row("mmd", 0.02 - draw / 10, "representativeness", False, "train"),
-            row("recall", None if ipc <= 5 else 0.8 + draw, "diversity", True),
-            row("vendi", 3.2 + draw, "diversity", True, "none"),
-            row("realism", 0.9 + draw, "quality", True, "none"),
+            {"extractor": e, "metric": metric, "scope": "per_class", "reference": reference}
+            | {"mean": value, "sd": SD, "lo": value - 2 * SD, "hi": value + 2 * SD, "n": self.draws}
+            for e in self.extractors
+            for metric, value, _, _, reference in READINGS
         ]
 
     def _grid(self, rows: int, columns: int) -> bytes:

@@ -9,7 +9,9 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
+from decoct.metrics.cost import TAKEN
 from decoct.report import frame
+from decoct.report.page import write_report
 
 
 def rows(table, **where):
@@ -123,6 +125,114 @@ def test_a_loaded_teacher_is_named_as_not_counted(builder):
     costs = frame.read(builder.build()).costs
     assert {row["not_counted"] for row in rows(costs, method="rded")} == {"training of convnet3_bn"}
     assert {row["not_counted"] for row in rows(costs, method="random")} == {""}
+
+
+@pytest.fixture
+def told(run):
+    """Adds to what the jobs of a kind took, and to what the study says."""
+
+    def tell(kind=None, study=None, **took):
+        for file in (run / "store" / kind).rglob("measured.json") if kind else ():
+            file.write_text(json.dumps(json.loads(file.read_text()) | took))
+        manifest = json.loads((run / "run.json").read_text())
+        manifest["study"] |= study or {}
+        (run / "run.json").write_text(json.dumps(manifest))
+        return frame.read(run)
+
+    return tell
+
+
+def test_device_seconds_and_energy_are_of_the_set_and_all_that_it_stands_on(told):
+    told("teacher", device_seconds=9.5, energy=3000.0)
+    told("features", device_seconds=1.5, energy=400.0)
+    costs = told("condense", energy=7.0).costs
+    (herding,) = rows(costs, method="herding", budget="ipc=10")
+    assert (herding["device_seconds"], herding["energy"]) == (11.0, 3407.0)
+    for row in rows(costs, method="rded"):
+        assert (row["device_seconds"], row["energy"]) == (9.5, 3007.0)
+    for row in rows(costs, method="random"):
+        assert (row["device_seconds"], row["energy"]) == (0.0, 7.0)
+
+
+def test_energy_is_unknown_where_that_of_a_part_is(told):
+    costs = told("condense", energy=7.0).costs  # and of no teacher
+    assert {row["energy"] for row in rows(costs, method="herding")} == {None}
+    assert {row["energy"] for row in rows(costs, method="random")} == {7.0}
+    costs = told("teacher", energy=5.0).costs
+    assert {row["energy"] for row in rows(costs, method="herding")} == {None}  # its features'
+    assert {row["energy"] for row in rows(costs, method="sre2l")} == {12.0}
+
+
+def test_a_part_that_is_gone_leaves_device_seconds_and_energy_unknown(builder):
+    builder.holes = lambda labels: labels["kind"] == "features"
+    run = builder.build()
+    for file in (run / "store").rglob("measured.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"device_seconds": 1.0, "energy": 1.0}))
+    costs = frame.read(run).costs
+    (herding,) = rows(costs, method="herding", budget="ipc=1")
+    assert herding["device_seconds"] is herding["energy"] is None
+    assert {row["energy"] for row in rows(costs, method="sre2l")} == {2.0}
+
+
+def test_cells_from_before_energy_was_counted_are_read(run):
+    for file in (run / "store").rglob("measured.json"):
+        old = json.loads(file.read_text())
+        del old["device_seconds"], old["energy"]
+        file.write_text(json.dumps(old | {"device": "cuda"}))
+    (herding,) = rows(frame.read(run).costs, method="herding", budget="ipc=10")
+    assert herding["device_seconds"] == herding["total_seconds"] == pytest.approx(12.2)
+    assert herding["energy"] is None
+
+
+def test_bytes_are_spread_over_the_classes(run):
+    for file in (run / "store" / "condense").rglob("facts.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"label_bytes": 30}))
+    rates = {(row["budget"], row["bytes_per_class"]) for row in frame.read(run).costs.to_pylist()}
+    assert rates == {("ipc=1", 93.0), ("ipc=10", 903.0)}  # 90 bytes an image, 10 classes
+
+
+def test_the_cost_is_read_among_the_metrics_where_the_study_asks_for_it(told):
+    assert not rows(told().metrics, axis="cost")
+    assert not rows(told(study={"metrics": {"names": ["prdc"]}}).metrics, axis="cost")
+    found = told("teacher", study={"metrics": {"names": ["prdc", "cost"]}}, energy=5.0)
+    costs, read = found.costs.to_pylist(), rows(found.metrics, axis="cost")
+    assert len(read) == len(costs) * (len(TAKEN) + 1)
+    for cost in costs:
+        where = {name: cost[name] for name in ("data", "method", "budget", "condense_replicate")}
+        own = rows(found.metrics, axis="cost", **where)
+        assert {row["metric"]: row["value"] for row in own} == {
+            name: cost[name] for name in (*TAKEN, "bytes_per_class")
+        }
+    assert {row["metric"] for row in read if row["lead"]} == {"total_seconds", "bytes_per_class"}
+    empty = ("classes", "lo", "hi", "random", "random_sd", "random_lo", "random_hi", "random_n", "z")
+    assert {tuple(row[name] for name in empty) for row in read} == {(None,) * len(empty)}
+    traits = {tuple(row[name] for name in ("extractor", "scope", "reference", "higher_is_better")) for row in read}
+    assert traits == {("–", "pooled", "none", False)}
+    assert rows(found.metrics, metric="coverage") == rows(told().metrics, metric="coverage")
+
+
+def test_a_set_that_was_not_made_has_no_cost(builder):
+    builder.holes = lambda labels: labels["kind"] == "condense" and labels["method"] == "rded"
+    run = builder.build()
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["study"]["metrics"] = {"names": {"price": {"name": "cost"}}}
+    (run / "run.json").write_text(json.dumps(manifest))
+    methods = {row["method"] for row in rows(frame.read(run).metrics, axis="cost")}
+    assert methods == {"random", "herding", "k_center", "sre2l"}
+
+
+def test_the_page_shows_device_time_and_energy_where_some_set_has_them(run, told):
+    def heads():
+        page = write_report(run).page.read_text("utf-8")
+        return page[page.index('id="cost"') : page.index('id="bytes"')]
+
+    plain = heads()
+    assert "bytes per class" in plain and "90 B" in plain and "900 B" in plain
+    assert "device time" not in plain and "energy" not in plain.lower()
+    told("condense", device_seconds=33.0)
+    assert "device time" in heads() and "33.0 s" in heads() and "energy" not in heads().lower()
+    told("condense", energy=12345.6)
+    assert "energy (J)" in heads() and "12,345.6" in heads()
 
 
 def test_a_reading_that_is_not_defined_is_null(run):

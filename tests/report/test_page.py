@@ -86,7 +86,7 @@ def test_the_page_says_all_that_was_promised(builder):
 
 def test_every_figure_is_one_that_plotly_accepts(builder):
     _, page = written(builder)
-    assert len(page.figures) == 3 * 4  # protocols × (accuracy, differences, cost, bytes)
+    assert len(page.figures) == 3 * 4 + 2  # protocols × (accuracy, differences, cost, bytes), and metrics by budget
     for figure in page.figures:
         go.Figure(figure)  # raises on an unknown property or value
 

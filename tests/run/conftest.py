@@ -6,11 +6,19 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from decoct.data.dataset import load_data
+from decoct.engine.teachers import Teach
 from decoct.report.page import write_report
+from decoct.run.execute import execute
+from decoct.run.graph import Planner
 from decoct.run.run import run
+from decoct.run.store import Store
 from decoct.run.study import Study
 
 TINY = """
@@ -347,3 +355,39 @@ def start():
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def weighed(tmp_path_factory):
+    """A file with a tiny net of timm's, of random weights."""
+    file = tmp_path_factory.mktemp("timm") / "weights.safetensors"
+    with torch.random.fork_rng([]):
+        torch.random.default_generator.manual_seed(0)
+        net = timm.create_model("test_resnet", num_classes=3)
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
+    return file
+
+
+@pytest.fixture
+def rows(digits, tmp_path):
+    """Features that somebody brings along: the pixels, in double precision."""
+    file = tmp_path / "pixels.npy"
+    np.save(file, digits.train.images.reshape(len(digits.train), -1) / 255)
+    return file
+
+
+@pytest.fixture(scope="module")
+def box(digits, tmp_path_factory):
+    """``box(MAKE, …)``: the job that MAKE(planner) plans, with its cell after it and all that it needs was run."""
+    store = Store(tmp_path_factory.mktemp("box"))
+    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "test_efficientnet")}
+
+    def run(make, **options):
+        planner = Planner(digits, teachings=quick, **options)
+        made = make(planner)
+        for job in planner.jobs.values():
+            execute(store.root, job)
+        job = planner.jobs[made.key]
+        return job, store.path(job.kind, job.key)
+
+    return run

@@ -1,6 +1,7 @@
 """A job leaves a cell, or nothing: metered, with its own threads, and the caller's settings as they were."""
 
 import time
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.run import cell as cells
+from decoct.run.energy import Counter
 from decoct.run.execute import WORK, cores, execute, threads
 from decoct.run.jobs import Job, Kind
 from decoct.run.store import Store
@@ -48,7 +51,7 @@ def test_a_cell_says_what_it_is_and_what_it_took(job, working, tmp_path):
     cost = Cost(**read_json(folder / MEASURED))
     assert 0.1 <= cost.seconds <= took[0]
     assert cost.cpu_seconds < cost.seconds
-    assert cost.device == "cpu"
+    assert (cost.device, cost.device_seconds) == ("cpu", 0.0)
     assert set(cost.versions) >= {"decoct", "torch", "numpy", "python"}
 
 
@@ -69,6 +72,45 @@ def test_the_peak_is_of_the_work_alone(job, working, tmp_path):
     for megabytes in (200, 10):
         fill(megabytes)
     assert 150 * 2**20 < sizes[200] - sizes[10] < 250 * 2**20
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1", "mps"])
+def test_an_accelerator_is_held_and_its_energy_counted(job, working, tmp_path, monkeypatch, device):
+    """With counters for a clock, and a machine of two GPUs that is made up."""
+    joules = {"processor": 1.0, "first": 10.0, "second": 100.0}
+
+    def counts(name):
+        return (Counter(lambda: joules[name]),)
+
+    monkeypatch.setattr(cells, "of_processor", lambda: counts("processor"))
+    monkeypatch.setattr(cells, "of_gpu", counts)
+    gpus = {"cuda": "first", "cuda:0": "first", "cuda:1": "second"}
+    made_up = {
+        "init": lambda: None,
+        "synchronize": lambda device: joules.update(second=joules["second"] + 50),
+        "reset_peak_memory_stats": lambda device: None,
+        "max_memory_allocated": {"cuda:0": 111, "cuda:1": 222}.__getitem__,
+        "get_device_name": lambda device: f"the {gpus[device]} GPU",
+        "get_device_properties": lambda device: SimpleNamespace(uuid=gpus[device]),
+    }
+    for name, function in made_up.items():
+        monkeypatch.setattr(torch.cuda, name, function)
+
+    def work(cell):
+        joules["processor"] += 1000
+        with cell.meter():
+            for name in joules:
+                joules[name] *= 2
+        joules["processor"] += 1000
+
+    working(work)
+    execute(tmp_path, job, device)
+    cost = Cost(**read_json(Store(tmp_path).path("train", job.key) / MEASURED))
+    assert cost.device == device and cost.seconds > 0
+    assert cost.energy == {"cpu": 1001.0, "cuda:1": 150.0, "mps": None}[device]
+    assert cost.device_seconds == (0.0 if device == "cpu" else cost.seconds)
+    if device == "cuda:1":
+        assert (cost.peak_memory, cost.hardware) == (222, "the second GPU")
 
 
 def test_a_finished_cell_is_not_worked_on_again(job, working, tmp_path):

@@ -402,3 +402,33 @@ def test_what_hangs_on_the_resolution_is_keyed(jobs):
     assert asked.key in keys(named, "condense")
     other = jobs(condensers=[{"name": "cda", "preset": "tiny"}], replicates={"condense": 1})
     assert asked.key not in keys(other, "condense")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"condensers": ["random", {"name": "herding", "extractor": "test_efficientnet"}]},
+        {"condensers": ["random", {"name": "sre2l", "nets": ["test_efficientnet"]}]},
+        {"condensers": ["random", {"name": "el2n", "net": "test_efficientnet"}]},
+        {"protocols": [{"name": "single_teacher", "teacher": "test_efficientnet"}]},
+    ],
+)
+def test_the_net_that_judges_takes_no_part_in_making_or_labelling(jobs, changes):
+    def judges(found):
+        return {name for job in found if job.kind == "measure" for name in job.role("held_out")}
+
+    assert judges(jobs()) == {"test_efficientnet"}
+    found = jobs(**changes)
+    assert judges(found) == {"test_nfnet"}
+    extractors = {name for job in found if job.kind == "measure" for name in job.role("features")}
+    assert "test_nfnet" in extractors
+
+
+def test_random_sets_are_measured_once_a_budget_and_as_often_as_is_asked_for(jobs):
+    found = [job for job in jobs() if job.kind == "reference"]
+    assert [job.labels for job in found] == [{"budget": "ipc=1"}, {"budget": "ipc=2"}]
+    assert [job.keyed["counts"] for job in found] == [[1] * 10, [2] * 10]
+    assert {job.keyed["draws"] for job in found} == {20}
+    quiet = jobs(metrics={"names": ["vendi"], "draws": 0, "resamples": 0})
+    assert not [job for job in quiet if job.kind == "reference"]
+    assert {job.keyed["resamples"] for job in quiet if job.kind == "measure"} == {0}

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
@@ -19,7 +17,6 @@ from decoct.core.spec import parse
 from decoct.engine import extract, select
 from decoct.engine.coreset import unit
 from decoct.engine.extract import Extract
-from decoct.engine.teachers import Teach
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import embed
 from decoct.nets.features import penultimate
@@ -85,42 +82,6 @@ def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
         work.load_teacher(tmp_path / "cell", digits, "cpu")
 
 
-@pytest.fixture(scope="module")
-def weighed(tmp_path_factory):
-    """A file with a tiny net of timm's, of random weights."""
-    file = tmp_path_factory.mktemp("timm") / "weights.safetensors"
-    with torch.random.fork_rng([]):
-        torch.random.default_generator.manual_seed(0)
-        net = timm.create_model("test_resnet", num_classes=3)
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
-    return file
-
-
-@pytest.fixture
-def rows(digits, tmp_path):
-    """Features that somebody brings along: the pixels, in double precision."""
-    file = tmp_path / "pixels.npy"
-    np.save(file, digits.train.images.reshape(len(digits.train), -1) / 255)
-    return file
-
-
-@pytest.fixture(scope="module")
-def box(digits, tmp_path_factory):
-    """``box(MAKE, …)``: the job that MAKE(planner) plans, with its cell after it and all that it needs was run."""
-    store = Store(tmp_path_factory.mktemp("box"))
-    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "test_efficientnet")}
-
-    def run(make, **options):
-        planner = Planner(digits, teachings=quick, **options)
-        made = make(planner)
-        for job in planner.jobs.values():
-            execute(store.root, job)
-        job = planner.jobs[made.key]
-        return job, store.path(job.kind, job.key)
-
-    return run
-
-
 def small(word, **options):
     return Extract(name=word, size=32, **options)
 
@@ -128,16 +89,6 @@ def small(word, **options):
 def herding(word):
     method = parse("condenser", {"name": "herding", "extractor": str(word)})
     return lambda planner: planner.condense("herding", method, Budget(ipc=2), 0)
-
-
-def measured(word, method="herding", extractors=None):
-    def make(planner):
-        spec = parse("condenser", {"name": method, **({"extractor": str(word)} if method == "herding" else {})})
-        made = planner.condense(method, spec, Budget(ipc=2), 0)
-        metrics = [parse("metric", name) for name in ("covering_radius", "vendi", "realism")]
-        return planner.measure(made, metrics, extractors or [str(word)])
-
-    return make
 
 
 def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(finished, digits):
@@ -222,44 +173,6 @@ def test_there_is_no_val_unless_it_is_brought(box, digits, rows):
     half = digits.val.images.reshape(len(digits.val), -1).astype(np.float16)
     np.save(rows.with_name("pixels.val.npy"), half)
     assert np.array_equal(held_out(), half)
-
-
-def test_a_set_is_looked_at_as_the_real_images_were(box, digits, weighed, rows, monkeypatch):
-    word, types, readings = f"timm:test_resnet@{weighed}", {}, measuring.readings
-
-    def noted(metric, measured, extractor, resamples):
-        if metric.needs == "features":
-            types[extractor] = (measured.condensed.dtype, measured.real["train"].dtype)
-        return readings(metric, measured, extractor, resamples)
-
-    monkeypatch.setattr(measuring, "readings", noted)
-    half = small(word, dtype="float16")
-    job, folder = box(measured(rows, extractors=[str(rows), word, "teacher"]), extractors=[half])
-    found = read_json(folder / "readings.json")
-    mine, frozen = (next(n for n in job.role("features") if n.startswith(start)) for start in ("npy:", "timm:"))
-    assert {row["extractor"] for row in found} == {mine, frozen, "convnet3_bn", "test_efficientnet"}
-    assert {row["reference"] for row in found if row["extractor"] == mine} == {"train"}
-    assert {row["reference"] for row in found if row["extractor"] == frozen} == {"train", "val"}
-
-    assert types == {mine: (np.float32,) * 2, frozen: (np.float16,) * 2, "convnet3_bn": (np.float32,) * 2}
-
-    def radius(extractor, scope="pooled"):
-        keys = {"metric": "covering_radius_max", "extractor": extractor, "reference": "train", "scope": scope}
-        (row,) = [row for row in found if keys.items() <= row.items()]
-        return row["value"]
-
-    picks = Condensed.load(cell_dir(folder.parents[2], "condense", job.inputs["condensed"])).indices
-    real = np.load(rows).astype(np.float32)
-    net, _ = backbone.load("test_resnet", weighed, 32)
-    seen = torch.cat(list(embed(net, digits.train.images))).numpy().astype(np.float16)
-    for name, features in ((mine, real), (frozen, seen.astype(np.float32))):
-        distances = np.linalg.norm(features[:, None] - features[picks][None], axis=2).min(1)
-        assert radius(name) == pytest.approx(distances.max(), rel=1e-3)
-
-
-def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
-    with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, or timm:NAME"):
-        box(measured(rows, method="rded"))
 
 
 def test_rows_that_do_not_fit_the_data_are_refused_before_anything_runs(digits, rows):

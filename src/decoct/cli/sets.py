@@ -134,7 +134,7 @@ def measure(
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
-    """Measure representativeness, diversity and quality of a set."""
+    """Measure representativeness, diversity, quality and cost of a set, beside random sets of the same size."""
     from decoct import api
     from decoct.engine.extract import Extract
     from decoct.nets import zoo
@@ -170,14 +170,15 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
     for row in sorted(rows, key=lambda row: AXES.index(row["axis"])):
         against = "" if row["reference"] == "none" else f", against {row['reference']}"
         kinds.setdefault((row["axis"], f"{row['scope'].replace('_', ' ')}{against}", row["extractor"]), []).append(row)
+    widths = (22, 9, 20, 9, 5) if out.width >= 80 else (0,) * 5
     parts: list[Table] = []
     for kind, own in kinds.items():
         table = Table(
             title=escape(" · ".join(kind)), title_justify="left", title_style="bold", box=None, pad_edge=False
         )
-        table.add_column("metric", no_wrap=True, min_width=24)
-        for head, width in (("value", 8), ("95 % interval", 18), ("random", 8), ("z", 5)):
-            table.add_column(head, justify="right", no_wrap=True, min_width=width)
+        table.add_column("metric", no_wrap=True, min_width=widths[0])
+        for head, width in zip(("value", "95 % interval", "random", "z"), widths[1:], strict=True):
+            table.add_column(head, justify="right", no_wrap=head != "95 % interval", min_width=width)
         for row in own:
             value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
             interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"

@@ -259,6 +259,7 @@ class Measured:
         class_names: in class order.
         member: the set is a subset of the train split.
         logits: [n, classes] of the held-out teacher on the set.
+        cost: what the set took, by the names of ``decoct.metrics.cost``; None, or left out, where unknown.
     """
 
     condensed: NDArray[Any]
@@ -268,6 +269,7 @@ class Measured:
     class_names: tuple[str, ...]
     member: bool
     logits: NDArray[Any]
+    cost: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,7 @@ class Metric(Spec):
         needs: what it looks at: features of each extractor; logits of the held-out teacher, once; or what the set cost.
         higher_is_better: by the names of the values that it gives; None for a fact that is no virtue by itself.
         lead: those of them that stand for the metric where there is no room for all.
+        lead_against: the split that they are read against there, if it has images.
         limits: the lowest and the highest that a value can be, where it has any.
     """
 
@@ -305,6 +308,7 @@ class Metric(Spec):
     needs: ClassVar[Literal["features", "logits", "cost"]] = "features"
     higher_is_better: ClassVar[Mapping[str, bool | None]]
     lead: ClassVar[tuple[str, ...]] = ()
+    lead_against: ClassVar[Literal["train", "val"]] = "val"
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def __call__(self, measured: Measured) -> list[Reading]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 CELL = "cell.json"  # written with everything else in the cell; a cell without it is not one
 MEASURED = "measured.json"
@@ -23,6 +23,9 @@ class Cost(Record):
     Attributes:
         seconds: wall time of the work itself, without loading its inputs.
         cpu_seconds: processor time of the process over the same span.
+        device_seconds: wall time for which it held an accelerator; 0 on a CPU.
+        energy: joules that its device drew meanwhile, for this job and for all else that ran on it: the whole GPU, or
+            the processor packages without the main memory; None where nothing reports it. See ``decoct.run.energy``.
         peak_memory: bytes, the process's peak while it worked; on a GPU the device's peak.
         device: such as "cpu" or "cuda".
         hardware: name of the processor or GPU.
@@ -32,11 +35,21 @@ class Cost(Record):
 
     seconds: float
     cpu_seconds: float
+    device_seconds: float = 0.0
+    energy: float | None = None
     peak_memory: int
     device: str
     hardware: str
     host: str
     versions: dict[str, str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _held(cls, fields: Any) -> Any:
+        """Records from before ``device_seconds`` have none: a job on an accelerator held it all the time."""
+        if isinstance(fields, dict) and "device_seconds" not in fields and fields.get("device", "cpu") != "cpu":
+            return fields | {"device_seconds": fields.get("seconds")}
+        return fields
 
 
 class Provenance(Record):

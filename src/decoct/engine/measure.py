@@ -1,19 +1,15 @@
-"""What metrics share: the loop over classes, real splits and scopes, and what is worth computing once."""
+"""What metrics share: the loop over classes, real splits and scopes, on the same real images for every set."""
 
-import functools
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured, Reading
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from decoct.engine.once import part
 
 Split = Literal["train", "val"]
 Comparison = Callable[[NDArray[Any], NDArray[Any], int | None], Mapping[str, float]]
@@ -46,36 +42,42 @@ def against_real(
     Raises:
         DecoctError: the comparison refused the features.
     """
-    readings = []
-    own = rows_by_class(measured.labels, len(measured.class_names))
+    readings, classes = [], len(measured.class_names)
+    own = rows_by_class(measured.labels, classes)
     for split in splits:
         if len(measured.real.get(split, ())) == 0:
             continue
         real, labels = measured.real[split], measured.real_labels[split]
         member = measured.member and split == "train"
-
-        def compared(
-            rows: NDArray[np.int64],
-            condensed: NDArray[Any],
-            real: NDArray[Any] = real,
-            labels: NDArray[np.int64] = labels,
-            member: bool = member,
-        ) -> Mapping[str, float]:
-            some = rows[sample(labels[rows], MOST)] if len(rows) > MOST else rows
-            near = real if len(some) == len(real) else real[some]
-            return compare(near, condensed, len(rows) if member else None)
-
         try:
             if per_class:
-                pairs = zip(rows_by_class(labels, len(measured.class_names)), own, strict=True)
-                values = [compared(r, measured.condensed[c]) if len(c) else absent or {} for r, c in pairs if len(r)]
+                values = []
+                for c, (rows, mine) in enumerate(zip(rows_by_class(labels, classes), own, strict=True)):
+                    if len(rows) == 0:
+                        continue
+                    near = chosen(real, labels, rows, c)
+                    population = len(rows) if member else None
+                    values.append(compare(near, measured.condensed[mine], population) if len(mine) else absent or {})
                 readings += mean_readings(values, split)
             if pooled:
-                found = compared(np.arange(len(real)), measured.condensed)
+                near, population = chosen(real, labels, np.arange(len(real)), "all"), len(real) if member else None
+                found = compare(near, measured.condensed, population)
                 readings += [Reading(name, value, "pooled", split) for name, value in found.items()]
         except ValueError as error:
             raise DecoctError(f"cannot measure against the {split} split: {error}") from error
     return readings
+
+
+def chosen(real: NDArray[Any], labels: NDArray[np.int64], rows: NDArray[np.int64], name: int | str) -> NDArray[Any]:
+    """Features of at most ``MOST`` of some real images; the same array each time, where there is room.
+
+    Args:
+        real: [N, d].
+        labels: [N].
+        rows: the images.
+        name: of them, such as the class.
+    """
+    return part(real, (name, MOST), lambda: np.array(real[rows[sample(labels[rows], MOST)]]))
 
 
 def sample(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -107,22 +109,3 @@ def mean_readings(values: Sequence[Mapping[str, float]], reference: Literal["tra
         mean = math.fsum(known) / len(known) if known else math.nan
         readings.append(Reading(name, mean, "per_class", reference, len(known)))
     return readings
-
-
-def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
-    """``function(array, **options)``, computed once per process for arrays of equal content.
-
-    Every set of a study is measured against the same real features, and what depends on those alone, such as their
-    k-NN radii, costs more than all the rest. Only the result is kept, not the array.
-    """
-    array = np.ascontiguousarray(cast(Any, args[0]))
-    content = (array.shape, array.dtype.str, hashlib.blake2b(array.data).hexdigest())
-    slot = _slot(function, content, tuple(sorted(options.items())))
-    if not slot:
-        slot.append(function(*args, **options))
-    return cast(R, slot[0])
-
-
-@functools.lru_cache(maxsize=4096)
-def _slot(function: Callable[..., Any], content: tuple[Any, ...], options: tuple[Any, ...]) -> list[Any]:
-    return []

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -10,10 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import against_real, mean_defined, once, rows_by_class
-from decoct.engine.nearest import BLOCK, as_features, as_pair
+from decoct.engine.measure import against_real, mean_defined, rows_by_class
+from decoct.engine.nearest import as_features, as_pair
+from decoct.engine.once import once
 
+Kernel = Literal["median", "cmmd"]
+Known = Mapping[Kernel, tuple[float, float]]
+VALUES: Mapping[Kernel, tuple[str, int]] = {"median": ("mmd", 1), "cmmd": ("cmmd", 1000)}  # names, and times what
+CMMD_SIGMA = 10.0
 MEDIAN_OVER = 2000  # rows, evenly spaced, that the bandwidth is taken from: two million distances
+TILE = 512  # rows of either set at once: 2 MiB of kernel values, which stay in cache
 
 
 def mmd(
@@ -21,31 +27,43 @@ def mmd(
     condensed: ArrayLike | Tensor,
     *,
     labels: tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
+    kernel: Kernel = "median",
 ) -> dict[str, float]:
-    """Unbiased estimate of MMD² with k(a, b) = exp(−‖a − b‖² / 2σ²), σ the median distance within the real data.
+    """Unbiased estimate of MMD² with a Gaussian kernel k(a, b) = exp(−‖a − b‖² / 2σ²).
 
     MMD²_u = 1/(N(N−1)) Σ_{i≠j} k(x_i, x_j) + 1/(M(M−1)) Σ_{i≠j} k(y_i, y_j) − 2/(NM) Σ_{ij} k(x_i, y_j)
+
+    "median" takes for σ the median distance within the real data. "cmmd" is 1000 · MMD²_u of rows scaled to unit
+    length, with σ = 10. Such rows are never further apart than 2, where this kernel is all but linear: the value is
+    near ten times the squared distance of the mean directions. A row of zeros has none and stays as it is.
 
     Args:
         real: [N, d].
         condensed: [M, d].
-        labels: classes of the real and of the condensed rows; then the mean over classes, each with its own σ, of
-            those classes where the estimate exists.
+        labels: classes of the real and of the condensed rows; then the mean over classes, each with its own σ if it is
+            a median, of those classes where the estimate exists.
+        kernel: which.
 
     Returns:
-        mmd: MMD²_u, around 0 for draws from one distribution and sometimes negative. NaN where one set has a single
-        image, whose similarity to the others of its kind nobody can estimate, or where all real rows are equal, which
-        leaves no bandwidth. A set of members of ``real`` is not independent of it: read its value against other data.
+        mmd, or cmmd with that kernel: around 0 for draws from one distribution and sometimes negative. NaN where one
+        set has a single image, whose similarity to the others of its kind nobody can estimate; mmd also where all real
+        rows are equal, which leaves no bandwidth. A set of members of ``real`` is not independent of it: read its value
+        against other data.
 
     Raises:
-        ValueError: features that are empty, not finite or of different dimension; labels that do not fit.
+        ValueError: features that are empty, not finite or of different dimension; labels that do not fit; no such
+            kernel.
 
     Source:
-        Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; σ as in its section 8.
+        Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; σ as in its section 8. CMMD: Jayasumana et
+        al., 2024, arXiv:2401.09603, on embeddings of CLIP and with the pairs i = j (a V-statistic), which a small set
+        has so many of that they would be most of the value.
     """
+    if kernel not in VALUES:
+        raise ValueError(f"kernel must be one of {', '.join(VALUES)}, not {kernel!r}")
     x, y = as_pair(real, condensed)
     if labels is None:
-        return _unbiased(x, y, bandwidth_and_similarity(x))
+        return _unbiased(x, y, bandwidth_and_similarity(x, kernels=(kernel,)))
     of_x, of_y = (np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels)
     if of_x.shape != (len(x),) or of_y.shape != (len(y),):
         raise ValueError(
@@ -55,29 +73,28 @@ def mmd(
         raise ValueError("labels must not be negative")
     classes = int(max(of_x.max(), of_y.max())) + 1
     pairs = zip(rows_by_class(of_x, classes), rows_by_class(of_y, classes), strict=True)
-    return mean_defined([mmd(x[r], y[c]) for r, c in pairs if len(r) and len(c)]) or {"mmd": math.nan}
+    values = [mmd(x[r], y[c], kernel=kernel) for r, c in pairs if len(r) and len(c)]
+    return mean_defined(values) or {VALUES[kernel][0]: math.nan}
 
 
-def bandwidth_and_similarity(real: ArrayLike | Tensor) -> tuple[float, float]:
-    """σ, the median of the non-zero distances between rows (at most 2,000, evenly spaced), and mean_{i≠j} k(x_i, x_j).
+def bandwidth_and_similarity(
+    real: ArrayLike | Tensor, *, kernels: tuple[Kernel, ...] = get_args(Kernel)
+) -> dict[Kernel, tuple[float, float]]:
+    """σ and mean_{i≠j} k(x_i, x_j) − 1, by kernel; NaN for a single row, and of the median kernel for equal rows.
 
-    Both are NaN for a single row or equal rows.
+    The median is of the non-zero distances between rows, of at most 2,000 that are evenly spaced.
     """
     x = as_features(real, "real")
-    rows = np.linspace(0, len(x) - 1, min(len(x), MEDIAN_OVER)).round().astype(np.int64)
-    distances = torch.pdist(x[torch.from_numpy(rows).to(x.device)].double())
-    distances = distances[distances > 0]  # else many duplicates would make a kernel that sees nothing else
-    if len(distances) == 0:
-        return math.nan, math.nan
-    sigma = float(np.median(distances.cpu().numpy()))
-    return sigma, (_similarity(x, x, sigma, x.mean(0)) - len(x)) / (len(x) * (len(x) - 1))
+    sigmas = {kernel: _median(x) if kernel == "median" else CMMD_SIGMA for kernel in kernels}
+    return {kernel: (sigmas[kernel], value) for kernel, value in _within(x, sigmas, x.mean(0)).items()}
 
 
 class MMD(Metric):
     """Discrepancy of the distribution within each class, in an extractor's features."""
 
+    version: ClassVar[int] = 2  # cmmd came with it
     axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"mmd": False}
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"mmd": False, "cmmd": False}
     lead: ClassVar[tuple[str, ...]] = ("mmd",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
@@ -89,23 +106,38 @@ class MMD(Metric):
         return against_real(measured, compare, pooled=False)
 
 
-def _unbiased(x: Tensor, y: Tensor, known: tuple[float, float]) -> dict[str, float]:
-    (sigma, within_x), n, m = known, len(x), len(y)
-    if m < 2 or math.isnan(sigma):
-        return {"mmd": math.nan}
-    centre = x.mean(0)
-    within_y = (_similarity(y, y, sigma, centre) - m) / (m * (m - 1))
-    return {"mmd": within_x + within_y - 2 * _similarity(x, y, sigma, centre) / (n * m)}
+def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:
+    sigmas, centre = {kernel: sigma for kernel, (sigma, _) in known.items()}, x.mean(0)
+    own, across = _within(y, sigmas, centre), _across(x, y, sigmas, centre)
+    found = {kernel: within + own[kernel] - 2 * across[kernel] for kernel, (_, within) in known.items()}
+    return {VALUES[kernel][0]: VALUES[kernel][1] * value for kernel, value in found.items()}
 
 
-def _similarity(a: Tensor, b: Tensor, sigma: float, centre: Tensor) -> float:
-    """Σ_{ij} k(a_i, b_j) in float64; the centre only spares the squares from cancelling."""
-    scale = math.sqrt(2) * sigma
-    others = (b.double() - centre.double()) / scale
-    squares = others.square().sum(1)
-    step, sums = max(1, BLOCK // len(b)), []
-    for start in range(0, len(a), step):
-        rows = (a[start : start + step].double() - centre.double()) / scale
-        distance = torch.addmm(squares, rows, others.T, alpha=-2).add_(rows.square().sum(1, keepdim=True))
-        sums.append(distance.clamp_(min=0).neg_().exp_().sum().item())
-    return math.fsum(sums)
+def _median(x: Tensor) -> float:
+    rows = np.linspace(0, len(x) - 1, min(len(x), MEDIAN_OVER)).round().astype(np.int64)
+    distances = torch.pdist(x[torch.from_numpy(rows).to(x.device)].double())
+    distances = distances[distances > 0]  # else many duplicates would make a kernel that sees nothing else
+    return float(np.median(distances.cpu().numpy())) if len(distances) else math.nan
+
+
+def _within(x: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[Kernel, float]:
+    """Means of k − 1 over all pairs of unlike rows: a row and itself add nothing."""
+    n = len(x)
+    return {k: v * n / (n - 1) if n > 1 else math.nan for k, v in _across(x, x, sigmas, centre).items()}
+
+
+def _across(x: Tensor, y: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[Kernel, float]:
+    """Means of k − 1 over all pairs; the ones cancel in MMD², and what is left of a wide kernel keeps its digits."""
+    sums: dict[Kernel, list[float]] = {kernel: [] for kernel in sigmas}
+    for rows in x.double().split(TILE):
+        for others in y.double().split(TILE):
+            for kernel, sigma in sigmas.items():
+                a, b = (_placed(part, kernel, centre) for part in (rows, others))
+                squared = torch.addmm(b.square().sum(1), a, b.T, alpha=-2).add_(a.square().sum(1, keepdim=True))
+                sums[kernel].append(squared.clamp_(min=0).mul_(-0.5 / sigma**2).expm1_().sum().item())
+    return {kernel: math.fsum(parts) / (len(x) * len(y)) for kernel, parts in sums.items()}
+
+
+def _placed(rows: Tensor, kernel: Kernel, centre: Tensor) -> Tensor:
+    """Unit rows, or rows about a centre that only spares their squares from cancelling."""
+    return torch.nn.functional.normalize(rows, eps=1e-300) if kernel == "cmmd" else rows - centre

@@ -12,8 +12,9 @@ from scipy.special import gammaln
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import against_real, once
+from decoct.engine.measure import against_real
 from decoct.engine.nearest import Points, as_features, as_pair, below, blocks, nearest, screened
+from decoct.engine.once import once
 
 
 def prdc(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -14,7 +15,9 @@ from decoct.engine.nearest import as_features
 
 
 def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:
-    """Confidence and agreement of a teacher with the labels of a set.
+    """Confidence and agreement of a teacher with the labels y of a set, z its logits.
+
+    p_true = mean_i softmax(z_i)[y_i]        top1 = mean_i 1[argmax z_i = y_i]
 
     The teacher must be held out: the one that an image was optimised or labelled with is confident of it by
     construction.
@@ -24,13 +27,15 @@ def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str,
         labels: [n] classes.
 
     Returns:
-        p_true: mean softmax probability of the image's class. top1: fraction where that class is the likeliest.
+        p_true: mean softmax probability of the image's class. top1: fraction where that class is the likeliest, and the
+        first of those that are as likely.
 
     Raises:
         ValueError: logits that are empty or not finite; labels that do not fit them.
     """
     scores = as_features(logits, "logits of the held-out teacher as")
-    truth = torch.as_tensor(labels).to(scores.device, torch.int64)
+    own = labels if isinstance(labels, Tensor) else torch.from_numpy(np.array(labels))  # may be read-only: a copy
+    truth = own.to(scores.device, torch.int64)
     if truth.shape != (len(scores),):
         raise ValueError(f"{len(scores)} rows of logits need as many labels, not {list(truth.shape)}")
     if truth.min() < 0 or truth.max() >= scores.shape[1]:

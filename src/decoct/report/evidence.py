@@ -1,7 +1,6 @@
-"""The second half of the page: cost, metrics, pictures, teachers."""
+"""The second half of the page: cost, pictures, teachers."""
 
 import base64
-import math
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,6 @@ from decoct.report.style import Mark
 from decoct.report.summary import Summary
 
 PNG = b"\x89PNG\r\n\x1a\n"
-ARROWS = {True: "↑", False: "↓"}
 
 
 def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
@@ -24,59 +22,43 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     rows = _groups(frame.costs.to_pylist(), frame.manifest, ("method", "budget"))
     if not rows:
         return Markup()
-    hardware = sorted({row["hardware"] for group in rows.values() for row in group})
-    head = ("method", "budget", "images", "own time", "shared", "total", "processor", "peak memory", "steps")
+    every = [row for group in rows.values() for row in group]
+    hardware = sorted({row["hardware"] for row in every})
+    held, counted = any(row["device_seconds"] for row in every), any(row["energy"] is not None for row in every)
+    times = {"own time": "seconds", "shared": "shared_seconds", "total": "total_seconds", "processor": "cpu_seconds"}
+    times |= {"device time": "device_seconds"} if held else {}
+    stored = {"image bytes": "image_bytes", "label bytes": "label_bytes", "bytes per class": "bytes_per_class"}
+    energy = ["energy (J)"] if counted else []
+    head = ("method", "budget", "images", *times, *energy, "peak memory", "steps", *stored, "not counted")
     body = []
     for (label, budget), group in rows.items():
-        numbers = [
-            wording.seconds(_mean(group, c)) for c in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")
-        ]
+        numbers = [wording.seconds(_mean(group, c)) for c in times.values()]
+        if counted:
+            drawn = _mean(group, "energy")
+            numbers.append(wording.NONE if drawn is None else f"{drawn:,.1f}")
         memory = wording.size(max(row["peak_memory"] for row in group))
-        stored = [wording.size(_mean(group, c)) for c in ("image_bytes", "label_bytes")]
+        sizes = [wording.size(_mean(group, c)) for c in stored.values()]
         excluded = "; ".join(dict.fromkeys(row["not_counted"] for row in group if row["not_counted"]))
         first = (method(summary, marks, label), name(wording.budget(budget)), f"{group[0]['images']:,}")
-        body.append(cells(*first, *numbers, memory, f"{group[0]['steps']:,}", *stored, name(excluded or wording.NONE)))
+        body.append(cells(*first, *numbers, memory, f"{group[0]['steps']:,}", *sizes, name(excluded or wording.NONE)))
     return section(
         "cost",
         "Cost",
         note(
             "Means over sets. Own time is the construction alone; shared is the teachers, features, statistics and "
-            "traces that it stands on, charged in full to every method that needs them. A larger mark is a larger "
-            "budget. ",
+            "traces that it stands on, charged in full to every method that needs them. ",
+            "Device time is how long an accelerator was held, own and shared. " if held else "",
+            "Energy is what the GPU or the processor drew meanwhile, for all that ran on it: compare it where jobs ran "
+            "alone. "
+            if counted
+            else "",
+            "A larger mark is a larger budget. ",
             f"Times are from {', '.join(hardware)}; compare them only between like machines."
             if hardware
             else "Compare times only between like machines.",
         ),
         charts(summary, lambda panel: figures.over_cost(frame, summary, marks, panel)),
-        table(columns(*head, "image bytes", "label bytes", "not counted"), body),
-    )
-
-
-def metrics(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
-    """How well each set stands for the data: one table an extractor and budget, methods side by side."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in frame.metrics.to_pylist():
-        groups.setdefault((row["extractor"], row["budget"]), []).append(row)
-    if not groups:
-        return Markup()
-    order = sorted(groups, key=lambda key: (key[0], frame.manifest.budget_order(key[1])))
-    blocks: list[Markup] = []
-    for extractor, budget in order:
-        heading = join([tag("b", name(wording.budget(budget))), " · features of ", name(extractor)])
-        body = _readings(groups[extractor, budget], summary)
-        head = columns("metric")
-        head[0] += [tag("th", method(summary, marks, m), scope="col") for m in summary.methods]
-        opened = "open" if not blocks else None
-        blocks.append(tag("details", tag("summary", heading), table(head, body, class_="metrics"), open=opened))
-    return section(
-        "metrics",
-        "Metrics",
-        note(
-            "Means over condensed sets with 95 % t intervals where there are at least two; per class, over the classes "
-            "that a set has images of. The arrow points to what is better. A dash: not defined for a set of that size. "
-            "No winner is marked; noise would pick it."
-        ),
-        *blocks,
+        table(columns(*head), body),
     )
 
 
@@ -120,34 +102,6 @@ def teachers(frame: Frame) -> Markup:
         "Accuracy in percent on the held-out split (val), which no teacher trained on, with Wilson's 95 % interval."
     )
     return section("teachers", "Teachers", about, table(columns("net", "accuracy", "epochs", "time", "origin"), body))
-
-
-def _readings(rows: list[dict[str, Any]], summary: Summary) -> list[list[Markup]]:
-    keys = ("axis", "metric", "scope", "reference")
-    order = dict.fromkeys(tuple(row[k] for k in keys) for row in rows)
-    body, last = [], None
-    for key in sorted(order, key=lambda k: list(dict.fromkeys(a for a, *_ in order)).index(k[0])):
-        axis, metric, scope, reference = key
-        own = [row for row in rows if tuple(row[k] for k in keys) == key]
-        if axis != last:
-            body.append([tag("th", axis, colspan=len(summary.methods) + 1, scope="colgroup", class_="axis")])
-            last = axis
-        against = "" if reference == "none" else f", against {reference}"
-        small = tag("small", f"{scope.replace('_', ' ')}{against}")
-        first = join([name(metric.replace("_", " ")), " ", ARROWS[own[0]["higher_is_better"]], " ", small])
-        body.append(cells(first, *(_reading([r for r in own if r["method"] == m]) for m in summary.methods)))
-    return body
-
-
-def _reading(rows: list[dict[str, Any]]) -> Markup:
-    values = [row["value"] for row in rows if row["value"] is not None]
-    if not values:
-        return Markup(wording.NONE)
-    interval = stats.t_interval(values)
-    small = ""
-    if not math.isnan(interval.lo):
-        small = tag("small", f"[{wording.reading(interval.lo)}, {wording.reading(interval.hi)}]")
-    return tag("span", wording.reading(interval.mean), small, class_="number stacked")
 
 
 def _card(run: Manifest, job: Job, caption: Markup) -> Markup:

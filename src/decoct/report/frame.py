@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from decoct.core.record import Result
+from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import reference
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
 
@@ -33,7 +34,9 @@ METRICS = pa.schema(
 COSTS = pa.schema(
     [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
     + [(name, FLOAT) for name in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")]
+    + [(name, FLOAT) for name in ("device_seconds", "energy")]
     + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
+    + [("bytes_per_class", FLOAT)]
     + [(name, STRING) for name in ("device", "hardware", "not_counted")]
 )
 
@@ -46,10 +49,11 @@ class Frame:
         manifest: the run.
         results: one row per trained student.
         metrics: one row per reading, with its interval over images (lo, hi) and what random sets of the same size
-            give (random …, z; see ``reference.beside``); what is not defined is null.
+            give (random …, z; see ``reference.beside``); what is not defined is null. Those of the cost, where the
+            study asks for it, say what ``costs`` says.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
-            ``shared_seconds`` what it stands on (teachers, features, traces …) in full, ``cpu_seconds`` and
-            ``peak_memory`` are over both.
+            ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
+            ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
     """
@@ -78,11 +82,13 @@ def read(folder: Path) -> Frame:
     rows = [row for job in run.finished("train") if math.isfinite((row := _result(run, job))["accuracy"])]
     trained = {row["key"] for row in rows}
     failures = tuple((job, run.messages[job.key]) for job in run.jobs if job.key in run.messages and not run.done(job))
+    costs = [_cost(run, job) for job in run.finished("condense")]
+    prices = [price for row in costs for price in _prices(run, row)] if _asks(run, CostOfSet.name) else []
     return Frame(
         manifest=run,
         results=pa.Table.from_pylist(rows, schema=RESULTS),
-        metrics=pa.Table.from_pylist(_metrics(run), schema=METRICS),
-        costs=pa.Table.from_pylist([_cost(run, job) for job in run.finished("condense")], schema=COSTS),
+        metrics=pa.Table.from_pylist(_metrics(run) + prices, schema=METRICS),
+        costs=pa.Table.from_pylist(costs, schema=COSTS),
         holes=tuple(job for job in run.of_kind("train") if job.key not in trained),
         failures=failures,
     )
@@ -134,27 +140,53 @@ def _metrics(run: Manifest) -> list[dict[str, Any]]:
     ]
 
 
+def _asks(run: Manifest, metric: str) -> bool:
+    """Whether a metric is among those of the study."""
+    names = run.study.get("metrics", {}).get("names", ())
+    return metric in ([table["name"] for table in names.values()] if isinstance(names, dict) else names)
+
+
+def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cost of a set as readings. They are in no cell of their own: what was measured once is not equal again."""
+    traits = {"extractor": NOBODY, "scope": "pooled", "reference": "none", "axis": CostOfSet.axis}
+    traits |= {name: row[name] for name in ("data", "method", "budget", "condense_replicate")}
+    return [
+        {
+            **traits,
+            "metric": name,
+            "value": value if math.isfinite(value) else None,
+            "higher_is_better": CostOfSet.higher_is_better[name],
+            "lead": name in CostOfSet.lead,
+        }
+        for name, value in cost(row, len(run.data["class_names"])).items()
+    ]
+
+
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
     parts, needs = run.construction(job), [need for need in run.needs(job).values() if need.kind != SHARD]
     there, present = ([each for each in jobs if run.done(each)] for jobs in (parts, needs))
     own, shared = ([run.cost(each) for each in jobs] for jobs in (there, present))
     condensed, facts = run.load(job, "condensed.json"), run.load(job, "facts.json")
     # What is gone leaves its cost unknown, not zero.
-    seconds = sum(cost.seconds for cost in own) if len(own) == len(parts) else None
-    shared_seconds = sum(cost.seconds for cost in shared) if len(shared) == len(needs) else None
-    known = seconds is not None and shared_seconds is not None
+    seconds = sum(each.seconds for each in own) if len(own) == len(parts) else None
+    shared_seconds = sum(each.seconds for each in shared) if len(shared) == len(needs) else None
+    known, both = seconds is not None and shared_seconds is not None, (*own, *shared)
+    drawn = [each.energy for each in both if each.energy is not None]
     return {
         "data": run.data["name"],
         **job.labels,
         "images": condensed["images"],
         "seconds": seconds,
         "shared_seconds": shared_seconds,
-        "total_seconds": sum(cost.seconds for cost in (*own, *shared)) if known else None,
-        "cpu_seconds": sum(cost.cpu_seconds for cost in (*own, *shared)) if known else None,
-        "peak_memory": max(cost.peak_memory for cost in (*own, *shared)),
+        "total_seconds": sum(each.seconds for each in both) if known else None,
+        "cpu_seconds": sum(each.cpu_seconds for each in both) if known else None,
+        "device_seconds": sum(each.device_seconds for each in both) if known else None,
+        "energy": sum(drawn) if known and len(drawn) == len(both) else None,
+        "peak_memory": max(each.peak_memory for each in both),
         **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
+        "bytes_per_class": cost(facts, len(run.data["class_names"]))["bytes_per_class"],
         "device": own[0].device,
-        "hardware": " / ".join(sorted({cost.hardware for cost in (*own, *shared)})),
+        "hardware": " / ".join(sorted({each.hardware for each in both})),
         "not_counted": "; ".join(_not_counted(run, condensed, present)),
     }
 

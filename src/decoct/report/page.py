@@ -5,7 +5,18 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from decoct.report import architectures, evidence, frame, provenance, robust, scorecard, sections, utility, wording
+from decoct.report import (
+    architectures,
+    beyond,
+    evidence,
+    frame,
+    provenance,
+    robust,
+    scorecard,
+    sections,
+    utility,
+    wording,
+)
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL
 from decoct.report.markup import Markup, join, name, tag
@@ -49,7 +60,7 @@ def render(tables: Frame, summary: Summary) -> str:
         scorecard.scorecard(summary, drawn),
         evidence.cost(tables, summary, drawn),
         utility.rate(tables, summary, drawn),
-        evidence.metrics(tables, summary, drawn),
+        beyond.beyond(summary, drawn),
         evidence.pictures(tables, summary, drawn),
         evidence.teachers(tables),
         provenance.recipes(tables, summary),

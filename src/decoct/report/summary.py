@@ -15,6 +15,7 @@ from decoct.report.manifest import CONTROL, FULL
 from decoct.report.price import price
 from decoct.report.robust import Score, Scorer
 from decoct.report.same_steps import Gap
+from decoct.report.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.transfer import Transfer
 from decoct.report.verdict import Setting, Verdict, Worth, verdicts, worth
 
@@ -35,6 +36,9 @@ class Summary:
         gaps: how far the best set of each setting falls short of the full data after as many steps.
         transfers: whether methods keep their order across students, by protocol and budget; controls are left out.
         scores: label-robust and augmentation-robust.
+        standings: readings of the metrics, beside random sets of the same size.
+        agreements: what two extractors say of each other.
+        classes: of the data.
         worth: whether distilling was worth it.
         price: what the distilled sets took to make, beside the dearest coreset; one sentence a method.
         cautions: where the numbers stand on weak ground; one sentence each.
@@ -56,6 +60,9 @@ class Summary:
     gaps: tuple[Gap, ...]
     transfers: tuple[Transfer, ...]
     scores: tuple[Score, ...]
+    standings: tuple[Standing, ...]
+    agreements: tuple[Agreement, ...]
+    classes: int
     worth: Worth
     price: tuple[str, ...]
     cautions: tuple[str, ...]
@@ -106,6 +113,9 @@ class Summary:
             "same_steps": list(same_steps.sentences(self.gaps)),
             "across_students": [_plain(_transfer(t)) for t in self.transfers],
             "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
+            "metrics": [_plain(_standing(s)) for s in self.standings if s.lead],
+            "beside_random": list(sentences(self.standings)),
+            "extractors": [f"{a.sentence()}." for a in self.agreements],
             "verdicts": [_plain(_verdict(v, v.method in self.deterministic)) for v in self.verdicts],
         }
 
@@ -127,6 +137,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
     reduced = accuracies(rows)
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(run, runs, {a.setting[:2]: a.interval.mean for a in ceilings}, tests)
+    read = standings(frame)
     return Summary(
         name=run.name,
         data=run.data["name"],
@@ -139,6 +150,9 @@ def summarise(frame: Frame, page: Path) -> Summary:
         gaps=same_steps.gaps(reduced, settings),
         transfers=transfer.transfers(runs, settings, contenders, floor),
         scores=scorer.all(settings, tuple(families)),
+        standings=read,
+        agreements=agreements(read),
+        classes=len(run.data["class_names"]),
         worth=worth(found),
         price=price(frame),
         cautions=cautions([(a.setting, a.interval) for a in ceilings]),
@@ -166,6 +180,22 @@ def _accuracy(a: Accuracy) -> dict[str, Any]:
         | a.setting._asdict()
         | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n}
     )
+
+
+def _standing(s: Standing) -> dict[str, Any]:
+    return {
+        "method": s.method,
+        "budget": s.budget,
+        **s.name._asdict(),
+        "higher_is_better": s.higher_is_better,
+        "value": s.interval.mean,
+        "ci95": [s.interval.lo, s.interval.hi],
+        "ci_over": s.over or None,
+        "n": s.interval.n,
+        "random": asdict(s.random) if s.random else None,
+        "z": s.z,
+        "word": s.word or None,
+    }
 
 
 def _transfer(t: Transfer) -> dict[str, Any]:

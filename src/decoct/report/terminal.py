@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from decoct.report import controls, same_steps, transfer, wording
+from decoct.report import controls, same_steps, standing, transfer, wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import FULL
 from decoct.report.stats import Word
@@ -25,6 +25,7 @@ def render(summary: Summary) -> RenderableType:
     ]
     parts += [Text(f"  {line}") for line in (*summary.worth.methods, *summary.price)]
     beside = dict.fromkeys((controls.overall(summary.controls), *controls.sentences(summary.controls)))
+    beside |= dict.fromkeys((*standing.sentences(summary.standings), *(a.sentence() for a in summary.agreements)))
     across = (same_steps.overall(summary.gaps), transfer.overall(summary.transfers))
     parts += [Text(f"  {line}") for line in (*beside, *across) if line]
     parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]

@@ -16,6 +16,7 @@ from decoct.core.kinds import Progress
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
 from decoct.engine.resume import Checkpoint
+from decoct.run.energy import Counter, Energy, of_gpu, of_processor
 from decoct.run.executors import give_memory_back
 from decoct.run.jobs import Job
 from decoct.run.kept import KeptOnDisk
@@ -48,26 +49,39 @@ class Cell:
 
     @contextmanager
     def meter(self) -> Iterator[None]:
-        """Time and memory of the block are the job's cost; loading inputs and saving stay outside."""
+        """Time, energy and memory of the block are the job's cost; loading inputs and saving stay outside."""
         cuda = self.device.startswith("cuda")
+        counters = _counters(self.device)
         if cuda:
-            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.init()  # before it there is no peak to reset
+            torch.cuda.reset_peak_memory_stats(self.device)
         give_memory_back()
         _reset_peak()
-        wall, cpu = time.perf_counter(), time.process_time()
-        yield
-        if cuda:
-            torch.cuda.synchronize()
+        with Energy(counters) as energy:
+            wall, cpu = time.perf_counter(), time.process_time()
+            yield
+            if cuda:
+                torch.cuda.synchronize(self.device)
+            seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         self.cost = Cost(
-            seconds=time.perf_counter() - wall,
-            cpu_seconds=time.process_time() - cpu,
-            peak_memory=torch.cuda.max_memory_allocated() if cuda else _peak(),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            device_seconds=0.0 if self.device == "cpu" else seconds,
+            energy=energy.joules,
+            peak_memory=torch.cuda.max_memory_allocated(self.device) if cuda else _peak(),
             device=self.device,
-            hardware=torch.cuda.get_device_name() if cuda else _processor(),
+            hardware=torch.cuda.get_device_name(self.device) if cuda else _processor(),
             host=platform.node(),
             versions={name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
             | {"python": platform.python_version()},
         )
+
+
+def _counters(device: str) -> tuple[Counter, ...]:
+    """What counts the energy of a device; of accelerators that are no GPU of CUDA, nothing does."""
+    if device.startswith("cuda"):
+        return of_gpu(str(torch.cuda.get_device_properties(device).uuid))
+    return of_processor() if device == "cpu" else ()
 
 
 def _reset_peak() -> None:

@@ -1,11 +1,15 @@
-"""What a cell took with everything that it needed, shared parts in full."""
+"""What a set, or any cell, took with everything that it needed, shared parts in full."""
 
+from decoct.core.condensed import Condensed
 from decoct.core.record import CELL, MEASURED, Cost, read_json
 from decoct.run.store import Store
+from decoct.run.work import FACTS
 
 
 def total_cost(store: Store, kind: str, key: str) -> Cost:
-    """Sum of seconds, and largest peak, of a cell and of all that it reads, each once.
+    """Sums of seconds and joules, and largest peak, of a cell and of all that it reads, each once.
+
+    Energy is None where that of a part is unknown.
 
     Args:
         store: where the cells are.
@@ -22,11 +26,36 @@ def total_cost(store: Store, kind: str, key: str) -> Cost:
         seen[key_] = Cost(**read_json(folder / MEASURED))
         for role, needed in read_json(folder / CELL)["inputs"].items():
             todo.append((role.partition(":")[0].replace("condensed", "condense"), needed))
-    own = seen[key]
-    return own.model_copy(
+    parts = seen.values()
+    drawn = [cost.energy for cost in parts if cost.energy is not None]
+    return seen[key].model_copy(
         update={
-            "seconds": sum(cost.seconds for cost in seen.values()),
-            "cpu_seconds": sum(cost.cpu_seconds for cost in seen.values()),
-            "peak_memory": max(cost.peak_memory for cost in seen.values()),
+            "seconds": sum(cost.seconds for cost in parts),
+            "cpu_seconds": sum(cost.cpu_seconds for cost in parts),
+            "device_seconds": sum(cost.device_seconds for cost in parts),
+            "energy": sum(drawn) if len(drawn) == len(parts) else None,
+            "peak_memory": max(cost.peak_memory for cost in parts),
         }
     )
+
+
+def taken(condensed: Condensed, key: str, store: Store) -> dict[str, float | None]:
+    """What is known of the cost of a set, by the names of ``decoct.metrics.cost``.
+
+    Its seconds and joules travel with the set and its bytes are looked up in the cell that holds it. The steps of its
+    construction are in the cell that it was made in, if that is at hand.
+
+    Args:
+        condensed: the set.
+        key: of the cell that holds it, made or adopted.
+        store: where the cells are.
+    """
+    cost, made = condensed.cost, condensed.provenance.key
+    facts = read_json(store.path("condense", key) / FACTS)
+    found: dict[str, float | None] = {name: facts[name] for name in ("image_bytes", "label_bytes")}
+    if made is not None and store.has("condense", made):
+        found["steps"] = read_json(store.path("condense", made) / FACTS)["steps"]
+    if cost is not None:
+        found["total_seconds"] = cost.seconds
+        found |= {name: getattr(cost, name) for name in ("cpu_seconds", "device_seconds", "energy", "peak_memory")}
+    return found

@@ -177,12 +177,14 @@ class Planner:
             keyed["as_long_as"] = as_long_as.model_dump()
         return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
 
-    def measure(self, condensed: Made, metrics: Sequence[Metric], extractors: Sequence[str], resamples: int = 0) -> Job:
+    def measure(
+        self, condensed: Made, metrics: Mapping[str, Metric], extractors: Sequence[str], resamples: int = 0
+    ) -> Job:
         """Measure one set on the features of every extractor; what it cost is in no cell.
 
         Args:
             condensed: the set.
-            metrics: specs.
+            metrics: specs by label.
             extractors: words.
             resamples: for intervals over images; 0 for none.
         """
@@ -191,14 +193,14 @@ class Planner:
         return self._add("measure", None, keyed, {"condensed": condensed.key, **inputs}, condensed.labels, config)
 
     def reference(
-        self, budget: str, counts: Sequence[int], metrics: Sequence[Metric], extractors: Sequence[str], draws: int
+        self, budget: str, counts: Sequence[int], metrics: Mapping[str, Metric], extractors: Sequence[str], draws: int
     ) -> Job:
         """Measure random subsets of the train split, to set other sets of that size beside.
 
         Args:
             budget: what the sets are called.
             counts: images of each class.
-            metrics: specs.
+            metrics: specs by label.
             extractors: words.
             draws: how many random sets.
 
@@ -212,15 +214,17 @@ class Planner:
         keyed |= {"counts": list(counts), "draws": draws, "seed": self._seed("reference")}
         return self._add("reference", None, keyed, inputs, {"budget": budget}, config)
 
-    def _eyes(self, metrics: Sequence[Metric], extractors: Sequence[str]) -> tuple[dict[str, Any], dict[str, str], Any]:
+    def _eyes(
+        self, metrics: Mapping[str, Metric], extractors: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str], Any]:
         """What sets are looked at with: keyed, inputs and config of a job."""
         inputs = {f"held_out:{self.held_out}": self.teacher(self.held_out).key}
         for extractor in extractors:
             features = self.features(extractor)
             inputs |= {f"features:{features.labels['extractor']}": features.key} | features.inputs
-        looking = [metric for metric in metrics if metric.needs != "cost"]
-        keyed = {"metrics": [metric.identity() for metric in looking]}
-        return keyed, inputs, {"metrics": [metric.config() for metric in looking]}
+        looking = {label: metric for label, metric in metrics.items() if metric.needs != "cost"}
+        keyed = {"metrics": {label: metric.identity() for label, metric in looking.items()}}
+        return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
 
     def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
         teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
@@ -314,15 +318,16 @@ def plan(study: Study, data: Dataset) -> list[Job]:
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     planner = Planner(data, study.seed, compute, study.teachings(), study.plugins, study.extractors)
     planner.held_out = zoo.judge(data.size, _involved(study, data.size))
-    metrics, look = list(study.measures().values()), study.metrics
+    metrics, look = study.measures(), study.metrics
+    looking = any(metric.needs != "cost" for metric in metrics.values())
     for budget in study.budgets:
-        if metrics and look.draws:
+        if looking and look.draws:
             counts = budget.per_class(data.counts(), data.class_names)
             planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
         for label, method in study.methods().items():
             for replicate in range(study.replicates.condense):
                 condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))
-                if metrics:
+                if looking:
                     planner.measure(condensed, metrics, look.extractors, look.resamples)
                 for protocol in study.recipes().items():
                     for student in study.students:

@@ -35,13 +35,13 @@ class Eyes:
     """What sets are looked at with.
 
     Attributes:
-        metrics: specs.
+        metrics: specs by label, in the study's order.
         judge: name of the held-out teacher.
         nets: teachers and backbones on the device, by name.
         real: features by extractor and split.
     """
 
-    metrics: tuple[Metric, ...]
+    metrics: Mapping[str, Metric]
     judge: str
     nets: Mapping[str, nn.Module]
     real: Mapping[str, Mapping[str, NDArray[Any]]]
@@ -58,7 +58,7 @@ class Eyes:
         nets |= {
             name: load_backbone(folder, cell.device) for name, folder in stored.items() if (folder / WEIGHTS).is_file()
         }
-        metrics = tuple(parse("metric", config, job.plugins) for config in job.config["metrics"])
+        metrics = {label: parse("metric", config, job.plugins) for label, config in job.config["metrics"].items()}
         return cls(metrics, judge, nets, {name: splits_of(folder) for name, folder in stored.items()})
 
     def judged(self, images: NDArray[Any], data: Dataset, device: str) -> NDArray[Any]:
@@ -91,9 +91,9 @@ def make_readings(cell: Cell) -> None:
             measured = _measured(
                 fitting(seen, real["train"].dtype, extractor), condensed.labels, real, data, condensed.member, judged
             )
-            for metric in eyes.metrics:
+            for label, metric in eyes.metrics.items():
                 if who := eyes.look(metric, extractor):
-                    rows += readings(metric, measured, who, job.keyed["resamples"])
+                    rows += readings(metric, measured, who, job.keyed["resamples"], label)
             cell.progress(done + 1, len(eyes.real))
     write_json(cell.folder / READINGS, rows)
 
@@ -108,17 +108,22 @@ def make_reference(cell: Cell) -> None:
         judged = [eyes.judged(data.train.images[picks], data, cell.device) for picks in sets]
         done, total = 0, len(eyes.real) * draws
         for extractor, real in eyes.real.items():
-            values: dict[tuple[Metric, Reading], list[float]] = {}
+            values: dict[tuple[str, Reading], list[float]] = {}
             for picks, said in zip(sets, judged, strict=True):
                 measured = _measured(real["train"][picks], data.train.labels[picks], real, data, True, said)
-                for metric in eyes.metrics:
+                for label, metric in eyes.metrics.items():
                     for one in metric(measured) if eyes.look(metric, extractor) else ():
                         which = Reading(one.metric, 0.0, one.scope, one.reference)
-                        values.setdefault((metric, which), []).append(one.value)
+                        values.setdefault((label, which), []).append(one.value)
                 done += 1
                 cell.progress(done, total)
-            for (metric, which), known in values.items():
-                name = {"metric": which.metric, "scope": which.scope, "reference": which.reference}
+            for (label, which), known in values.items():
+                metric = eyes.metrics[label]
+                name = {
+                    "metric": called(which.metric, metric, label),
+                    "scope": which.scope,
+                    "reference": which.reference,
+                }
                 found = _defined(of_random(metric, which.metric, known))
                 rows.append({**name, "extractor": eyes.look(metric, extractor), **found})
     write_json(cell.folder / READINGS, rows)
@@ -158,19 +163,38 @@ def seen_by(
     return None if condensed.indices is None else np.asarray(train[condensed.indices])
 
 
-def readings(metric: Metric, measured: Measured, extractor: str, resamples: int = 0) -> list[dict[str, Any]]:
-    """A metric's readings as rows, with its traits and their intervals over images; what is not defined is null."""
+def readings(
+    metric: Metric, measured: Measured, extractor: str, resamples: int = 0, label: str = ""
+) -> list[dict[str, Any]]:
+    """A metric's readings as rows, with its traits and their intervals over images; what is not defined is null.
+
+    Args:
+        metric: spec.
+        measured: the set and the real data.
+        extractor: whose features, or logits, they are.
+        resamples: for the intervals; 0 for none.
+        label: of the metric in the study.
+    """
+    found = over_images(metric, measured, resamples)
+    splits = {reading.reference for reading, _, _ in found}
+    against = {metric.lead_against} & splits or splits  # such as train alone, or none
     return [
         {
             **vars(reading),
+            "metric": called(reading.metric, metric, label),
             **_defined({"value": reading.value, "lo": lo, "hi": hi}),
             "extractor": extractor,
             "axis": metric.axis,
             "higher_is_better": metric.higher_is_better[reading.metric],
-            "lead": reading.metric in metric.lead,
+            "lead": reading.metric in metric.lead and reading.reference in against,
         }
-        for reading, lo, hi in over_images(metric, measured, resamples)
+        for reading, lo, hi in found
     ]
+
+
+def called(value: str, metric: Metric, label: str) -> str:
+    """The name of a value in tables, after the label of its metric where that is not the metric's own name."""
+    return value if label in ("", metric.name) else f"{label} {value}"
 
 
 def _measured(

@@ -79,7 +79,8 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
         "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
-        "metrics": {"extractors": study.metrics.extractors, "names": list(study.measures())},
+        "metrics": study.metrics.model_dump(mode="json")
+        | {"names": {label: metric.config() for label, metric in study.measures().items()}},
     }
     manifest = {
         "format": 1,

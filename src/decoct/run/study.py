@@ -1,7 +1,7 @@
 """A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,10 @@ from decoct.engine.extract import Extract, anchored
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 
-NAMES = ("prdc", "covering_radius", "mmd", "vendi", "realism")
+NAMES = (
+    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein"),
+    *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
+)
 WORDS = ("control", "shards")  # of a condenser's table beside its label: what a study does with it, no field of it
 
 
@@ -150,7 +153,7 @@ class Study(Part):
 
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""
-        return self._labelled("condenser", self.condensers)
+        return labelled("condenser", self.condensers, self.plugins)
 
     def shards(self) -> dict[str, int]:
         """In how many jobs a construction is cut, by label, where it is."""
@@ -176,11 +179,11 @@ class Study(Part):
 
     def recipes(self) -> dict[str, TrainProtocol]:
         """Protocols by label."""
-        return self._labelled("protocol", self.protocols)
+        return labelled("protocol", self.protocols, self.plugins)
 
     def measures(self) -> dict[str, Metric]:
-        """Metrics by label."""
-        return self._labelled("metric", self.metrics.names)
+        """Metrics by label; one of another label than its name has it before the names of its values."""
+        return labelled("metric", self.metrics.names, self.plugins)
 
     def teachings(self) -> dict[str, Teach]:
         """How the teachers that are not trained as usual come about, by net."""
@@ -192,22 +195,28 @@ class Study(Part):
         tables = [entry for entry in self.condensers if isinstance(entry, dict) and word in entry]
         return {str(table.get("label", table.get("name"))): table[word] for table in tables}
 
-    def _labelled(self, kind: str, entries: tuple[str | dict[str, Any], ...]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for entry in entries:
-            fields = {"name": entry} if isinstance(entry, str) else dict(entry)
-            label = str(fields.pop("label", fields.get("name")))
-            if kind == "condenser":
-                fields = {key: value for key, value in fields.items() if key not in WORDS}
-            if label in found:
-                raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
-            if label in ("full", ""):
-                raise UsageError(f"a {kind} cannot be called '{label}'")
-            found[label] = parse(kind, fields, self.plugins)
-            same = [other for other, spec in found.items() if spec == found[label]]
-            if len(same) > 1:
-                raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
-        return found
+
+def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Specs by label, from names or tables; ``label`` tells two entries of one name apart.
+
+    Raises:
+        UsageError: unknown names or fields, a label twice, or two entries that are the same.
+    """
+    found: dict[str, Any] = {}
+    for entry in entries:
+        fields = {"name": entry} if isinstance(entry, str) else dict(entry)
+        label = str(fields.pop("label", fields.get("name")))
+        if kind == "condenser":
+            fields = {key: value for key, value in fields.items() if key not in WORDS}
+        if label in found:
+            raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
+        if label in ("full", ""):
+            raise UsageError(f"a {kind} cannot be called '{label}'")
+        found[label] = parse(kind, fields, plugins)
+        same = [other for other, spec in found.items() if spec == found[label]]
+        if len(same) > 1:
+            raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
+    return found
 
 
 def _at_some_size(method: Condenser) -> Condenser:

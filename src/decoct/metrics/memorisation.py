@@ -1,0 +1,130 @@
+"""Memorisation: how near the images of a set come to real ones, measured by how near real ones come to each other."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+from torch import Tensor
+
+from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.engine.measure import against_real
+from decoct.engine.nearest import CACHED, Points, as_features, as_pair, below, blocks, nearest, screened
+from decoct.engine.once import once
+
+
+def memorisation(
+    real: ArrayLike | Tensor, condensed: ArrayLike | Tensor, *, copy: float = 0.1, spacing: Tensor | None = None
+) -> dict[str, float]:
+    """Distances of the images y to their nearest real image x*, beside its spacing s: how far its own nearest other is.
+
+    nearest_real = mean_j ‖y_j − x*_j‖
+    authenticity = mean_j 1[‖y_j − x*_j‖ > s(x*_j)]        copies = mean_j 1[‖y_j − x*_j‖ ≤ copy · s(x*_j)]
+
+    A copy that was encoded anew or slightly disturbed lies far closer to its original than other real images do.
+
+    Args:
+        real: [N, d].
+        condensed: [M, d].
+        copy: share of the spacing within which an image is a copy, from 0 (exact ones alone) to 1.
+        spacing: [N], as ``spacings`` gives them for ``real``, if known.
+
+    Returns:
+        nearest_real, in units of the features; authenticity; copies. For iid draws authenticity is the chance that an
+        image is not the nearest of its own nearest one: 1/3 on a line, .38 in a plane, one half in many dimensions,
+        and more where a few real images are the nearest of many. A real image with a duplicate has spacing 0: its
+        exact copy is a copy, a disturbed one is not found. Where several real images are nearest, the first counts.
+        NaN for a single real image: authenticity and copies.
+
+    Raises:
+        ValueError: features that are empty, not finite or of different dimension; spacings that do not fit; ``copy``
+            out of its range.
+
+    Source:
+        Alaa et al., 2022, arXiv:2102.08921, for authenticity; the threshold for copies is ours.
+    """
+    if not 0 <= copy <= 1:
+        raise ValueError(f"copy must be between 0 and 1, not {copy}")
+    features = as_pair(real, condensed)
+    x, y = screened(*features)
+    own = spacings(features[0]) if spacing is None else spacing.to(x.rows.device, torch.float64)
+    if own.shape != (len(x),):
+        raise ValueError(f"{len(x)} real images need as many spacings, not {list(own.shape)}")
+    squared, row = _nearest_rows(y, x)
+    reach = own[row].square() * (1 + _tie(x))  # at equal distance an image is not farther, and still a copy
+    known = len(x) > 1
+    return {
+        "nearest_real": squared.sqrt().mean().item(),
+        "authenticity": _mean(squared > reach) if known else math.nan,
+        "copies": _mean(squared <= copy**2 * reach) if known else math.nan,
+    }
+
+
+def spacings(real: ArrayLike | Tensor) -> Tensor:
+    """Distance [N] float64 of each point to its nearest other point, 0 for duplicates; NaN for a single point."""
+    (x,) = screened(as_features(real, "real"))
+    if len(x) < 2:
+        return x.rows.new_full((len(x),), math.nan, dtype=torch.float64)
+    return nearest(x, x, 2)[:, 1].sqrt()  # the point itself is one of the two
+
+
+class Memorisation(Metric):
+    """Copies of real images in the set, in an extractor's features."""
+
+    axis: ClassVar[Axis] = "quality"
+    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"nearest_real": None, "authenticity": None, "copies": None}
+    lead: ClassVar[tuple[str, ...]] = ("copies",)
+    lead_against: ClassVar[Literal["train", "val"]] = "train"  # what a method has seen, it can copy
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "nearest_real": (0, math.inf),
+        "authenticity": (0, 1),
+        "copies": (0, 1),
+    }
+    copy_within: float = Field(0.1, ge=0, le=1)
+
+    def __call__(self, measured: Measured) -> list[Reading]:
+        """Against train and val.
+
+        The images of a coreset are copies of train by design; those of any set that are copies of val show what the
+        splits share. Of more real images than are compared at once, only the originals in the sample are found.
+        """
+
+        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
+            return memorisation(real, condensed, copy=self.copy_within, spacing=once(spacings, real))
+
+        return against_real(measured, compare)
+
+
+def _nearest_rows(y: Points, x: Points) -> tuple[Tensor, Tensor]:
+    """Squared distance [M] float64 from each row of ``y`` to its nearest row of ``x``, and the first such row."""
+    squared = torch.empty(len(y), dtype=torch.float64, device=y.rows.device)
+    nearest_row = torch.empty(len(y), dtype=torch.int64, device=y.rows.device)
+    for rows, lower in blocks(y, x):
+        likely = lower.argmin(1)
+        most = _squared(y, torch.arange(rows.start, rows.stop, device=lower.device), x, likely)
+        # What may be as near as the likely one: nothing if that is at distance 0, where its duplicates do as well.
+        j, i = below(lower, rows, y, x, most[:, None] * (1 + 2 * _tie(x)))
+        exact, local = _squared(y, j, x, i), j - rows.start
+        least = most.scatter_reduce(0, local, exact, "amin")
+        equal = exact <= least[local] * (1 + _tie(x))
+        first = torch.full_like(likely, len(x)).scatter_reduce(0, local[equal], i[equal], "amin")
+        squared[rows], nearest_row[rows] = least, torch.where(first < len(x), first, likely)
+    return squared, nearest_row
+
+
+def _squared(y: Points, j: Tensor, x: Points, i: Tensor) -> Tensor:
+    """‖y_j − x_i‖² of each pair, float64, as many at once as stay in cache."""
+    step = max(1, CACHED // x.rows.shape[1])
+    pairs = zip(j.split(step), i.split(step), strict=True)
+    return torch.cat([(y.rows[b].double() - x.rows[a].double()).square_().sum(1) for b, a in pairs])
+
+
+def _tie(x: Points) -> float:
+    """Relative difference of squared distances that rounding explains: of the common centre, of d terms, of a root."""
+    return 8 * (x.rows.shape[1] + 4) * torch.finfo(torch.float64).eps
+
+
+def _mean(flags: Tensor) -> float:
+    return int(flags.sum()) / len(flags)

@@ -1,0 +1,129 @@
+"""Once a process, by content; parts of an array while it lives; bounded."""
+
+import gc
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from decoct.engine import once as module
+from decoct.engine.once import once, part
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setattr(module, "_known", module._Known())
+    return module._known
+
+
+def counted():
+    calls = []
+
+    def total(array, *, times=1):
+        calls.append(times)
+        return float(array.sum()) * times
+
+    return total, calls
+
+
+def test_equal_content_is_computed_once():
+    total, calls = counted()
+    x = np.arange(4.0)
+    assert [once(total, x), once(total, x.copy()), once(total, np.arange(8.0)[:4])] == [6, 6, 6]
+    assert calls == [1]
+    assert once(total, x, times=2) == 12
+    assert once(total, x.astype(np.float32)) == 6
+    assert once(total, x + 1) == 10
+    assert once(total, x[::2]) == 2
+    assert len(calls) == 5
+
+
+def test_an_array_that_is_written_to_is_another():
+    total, _ = counted()
+    x = np.arange(4.0)
+    once(total, x)
+    x[0] = 10
+    assert once(total, x) == 16
+
+
+def test_an_error_is_not_kept():
+    def fails(array):
+        raise ValueError("no")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            once(fails, np.ones(2))
+
+
+def test_old_results_make_room(monkeypatch, known):
+    monkeypatch.setattr(module, "ROOM", 3 * 800)
+    calls = []
+
+    def hundred(array):
+        calls.append(float(array[0]))
+        return (torch.zeros(50, dtype=torch.float64), np.zeros(50))
+
+    for value in (0.0, 1.0, 2.0, 0.0, 3.0, 0.0, 1.0):  # 3 makes 1 go: 0 was used since
+        once(hundred, np.array([value]))
+    assert calls == [0, 1, 2, 3, 1]
+    assert known.size == 3 * 800
+
+
+def test_a_part_is_made_once_and_is_read_only_and_the_same_object(known):
+    x, made = np.arange(10.0), []
+
+    def rows():
+        made.append(1)
+        return x[[1, 3]]
+
+    first = part(x, "odd", rows)
+    assert part(x, "odd", rows) is first and made == [1]
+    assert part(x, "other", rows) is not first and part(x.copy(), "odd", rows) is not first
+    assert len(made) == 3
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 5
+
+
+def test_a_part_is_digested_once_and_meets_equal_content_of_others(known, monkeypatch):
+    total, calls = counted()
+    x, hashes = np.arange(10.0), []
+    honest = module.hashlib.blake2b
+    monkeypatch.setattr(module.hashlib, "blake2b", lambda data: hashes.append(1) or honest(data))
+    for _ in range(3):
+        assert once(total, part(x, "odd", lambda: x[[1, 3]])) == 4
+    assert calls == [1] and len(hashes) == 1
+    assert once(total, np.array([1.0, 3.0])) == 4
+    assert calls == [1] and len(hashes) == 2
+
+
+def test_parts_go_with_the_array_they_are_of(known):
+    x = np.arange(1000.0)
+    part(part(x, "half", lambda: np.ones(500)), "quarter", lambda: np.ones(250))
+    assert known.held == 750 * 8
+    del x
+    gc.collect()
+    assert (known.held, known.parts, known.digests) == (0, {}, {})
+
+
+def test_a_memory_map_is_let_go(known, tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(100.0))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    part(x, "all", partial(np.array, x[np.arange(100)]))
+    assert known.held == 800
+    del x
+    gc.collect()
+    assert known.held == 0
+
+
+def test_without_room_a_part_is_made_anew_each_time(known, monkeypatch):
+    monkeypatch.setattr(module, "ROOM", 100)
+    x, made = np.arange(20.0), []
+
+    def rows():
+        made.append(1)
+        return x[:10].copy()
+
+    part(x, "few", lambda: x[:5].copy())
+    assert np.array_equal(part(x, "ten", rows), part(x, "ten", rows)) and len(made) == 2
+    assert known.held == 40
