@@ -128,7 +128,7 @@ def test_noise_has_diversity_and_no_quality():
     assert interval(clean["top1"])[0] > 0.95  # the judge is worth asking
 
 
-@pytest.mark.parametrize("n,m", [(100, 10), (100, 60), (300, 30)])
+@pytest.mark.parametrize("n,m", [(100, 10), (100, 60), (200, 30)])
 @pytest.mark.parametrize("k", [1, 5])
 def test_random_sets_score_one_on_coverage_ratio_by_the_formula_that_fits_and_no_other(n, m, k):
     whole = 2 * n
@@ -143,10 +143,10 @@ def test_random_sets_score_one_on_coverage_ratio_by_the_formula_that_fits_and_no
             "unfit": prdc(train, subset, k=k)["coverage_ratio"],
         }
 
-    found = replicates(one)
+    found = replicates(one, runs=60)
     for name in ("iid", "member", "population"):
         lo, hi = interval(found[name])
-        assert lo <= 1 <= hi and hi - lo < 0.4, name
+        assert lo <= 1 <= hi and hi - lo < 0.35, name
     expected = expected_coverage(whole, m, k=k, member=True) / expected_coverage(whole, m, k=k)
     lo, hi = interval(found["unfit"])
     assert lo - 1e-9 <= expected <= hi + 1e-9  # of no width where k = 1: nothing but the members is covered
@@ -176,13 +176,13 @@ def test_a_random_coreset_looks_better_against_train_by_what_its_own_points_expl
             "mmd": found["train_mmd"] - found["val_mmd"] + 2 / n * (1 - kernel),
         }
 
-    found = replicates(one, runs=150)
+    found = replicates(one, runs=100)
     for split, member in (("train", True), ("val", False)):
         lo, hi = interval(found[f"{split}_coverage"])
         assert lo <= expected_coverage(n, m, k=k, member=member) <= hi
         lo, hi = interval(found[f"{split}_density"])  # own ball and k − 1 others, or k of them
         assert lo <= 1 <= hi
-    for name in ("radius", "mmd"):
+    for name in ("radius", "mmd", "val_mmd"):
         lo, hi = interval(found[name])
         assert lo <= 0 <= hi, name
     assert (found["train_precision"] == 1).all() and interval(found["val_precision"])[1] < 1
