@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.engine import neighbours as module
+from decoct.engine import nearest
 from decoct.engine.neighbours import neighbours
 
 shapes = {"n": st.integers(1, 30), "d": st.integers(1, 6), "k": st.integers(0, 35), "seed": st.integers(0, 2**32 - 1)}
@@ -44,8 +44,9 @@ def test_what_rows_have_in_common_and_their_scale_change_nothing(n, d, k, seed, 
 def test_blocks_change_nothing(block, monkeypatch):
     features = np.random.default_rng(0).integers(0, 4, (50, 3)).astype(np.float32)
     whole = neighbours(features, 5)
-    monkeypatch.setattr(module, "BLOCK", block)
-    monkeypatch.setattr(module, "PAIRS", block)
+    monkeypatch.setattr(nearest, "BLOCK", block)
+    monkeypatch.setattr(nearest, "CACHED", block)
+    monkeypatch.setattr(nearest, "SMALL", 0)
     parts = neighbours(torch.from_numpy(features), 5)
     assert (whole.rows == parts.rows).all() and (whole.distances == parts.distances).all()
 

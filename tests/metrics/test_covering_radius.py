@@ -1,6 +1,7 @@
 """Covering radius against a double loop."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.core.kinds import Measured
+from decoct.engine import nearest as module
 from decoct.metrics.covering_radius import CoveringRadius, covering_radius
 
 
@@ -25,6 +27,8 @@ def test_it_is_what_its_definition_says(n, m, d, offset, seed):
     condensed = np.concatenate([real[:1], (rng.normal(size=(m, d)) + offset).astype(np.float32)])
     nearest = [min(math.dist(x, y) for y in condensed.tolist()) for x in real.tolist()]
     got = covering_radius(real, condensed)
+    with mock.patch.object(module, "SMALL", 0):  # as it goes for large sets
+        assert covering_radius(real, condensed) == got
     assert got["mean"] == pytest.approx(np.mean(nearest), rel=1e-9)
     assert got["p95"] == pytest.approx(np.percentile(nearest, 95), rel=1e-9)
     assert got["max"] == pytest.approx(max(nearest), rel=1e-9)

@@ -11,6 +11,7 @@ from scipy.stats import f_oneway
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured
+from decoct.engine import measure
 from decoct.engine.resampling import random_sets
 from decoct.metrics import label_spread as module
 from decoct.metrics.label_spread import LabelSpread, label_spread, spread
@@ -200,7 +201,7 @@ def test_the_metric_is_the_function_on_each_split():
 
 
 def test_the_metric_draws_some_of_a_large_class(monkeypatch):
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(measure, "MOST", 10)
     rng = np.random.default_rng(0)
     real, labels = {"train": rng.normal(size=(300, 3))}, np.arange(300) % 2
     measured = Measured(real["train"], labels, real, {"train": labels}, ("a", "b"), True, np.zeros((300, 2)))

@@ -87,7 +87,8 @@ def test_blocks_and_given_spacings_change_nothing(monkeypatch):
     whole = memorisation(real, condensed)
     assert memorisation(real, condensed, spacing=spacings(real)) == whole
     monkeypatch.setattr(nearest, "BLOCK", 500)
-    monkeypatch.setattr(module, "CACHED", 10)
+    monkeypatch.setattr(nearest, "CACHED", 10)
+    monkeypatch.setattr(nearest, "SMALL", 1)
     assert memorisation(real, condensed) == whole
     check(real, condensed)
 

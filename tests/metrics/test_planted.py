@@ -240,9 +240,9 @@ def test_a_class_that_a_set_lacks_is_not_covered_and_else_not_judged(member):
         for name, reading in lacking.items():
             if reading.scope == "pooled":
                 continue
-            alone = [one[name].value * (classes if reading.metric == "coverage" else 1) for one in each]
-            total = sum(alone[1:])
-            assert reading.classes == (classes if reading.metric == "coverage" else classes - 1), name
+            covers = reading.metric in ("coverage", "coverage_ratio")
+            total = sum(one[name].value * (classes if covers else 1) for one in each[1:])
+            assert reading.classes == (classes if covers else classes - 1), name
             assert reading.value == pytest.approx(total / reading.classes), name
 
     whole, lacking = read(PRDC(), []), read(PRDC(), [0, 1])

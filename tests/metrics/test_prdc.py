@@ -1,6 +1,8 @@
 """PRDC against double loops over its definition, its expectations against simulation, planted cases."""
 
 import math
+from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_equal
 
 from decoct.core.kinds import Measured
-from decoct.engine import nearest
+from decoct.engine import measure, nearest
 from decoct.metrics.prdc import PRDC, ball_radii, expected_coverage, prdc
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -34,6 +36,8 @@ def naive(real, condensed, k):
 
 def check(real, condensed, k):
     got = prdc(real, condensed, k=k)
+    with mock.patch.object(nearest, "SMALL", 0):  # as it goes for large sets
+        assert_equal(prdc(real, condensed, k=k), got)
     for name, value in naive(real, condensed, k).items():
         assert got[name] == pytest.approx(value, rel=1e-12, nan_ok=True), name
 
@@ -79,10 +83,11 @@ def test_blocks_and_given_radii_change_nothing(monkeypatch):
     real, condensed = rng.normal(size=(101, 8)), rng.normal(size=(37, 8))
     whole = prdc(real, condensed)
     assert prdc(real, condensed, radii=ball_radii(real)) == whole
+    check(real, condensed, 5)
+    monkeypatch.setattr(nearest, "SMALL", 0)
     monkeypatch.setattr(nearest, "BLOCK", 100)
     monkeypatch.setattr(nearest, "CACHED", 10)
     assert prdc(real, condensed) == whole
-    check(real, condensed, 5)
 
 
 def test_products_of_reduced_precision_change_nothing():
@@ -125,10 +130,47 @@ def test_expected_coverage_is_what_simulation_gives(member):
     assert abs(np.mean(coverage) - other) > error  # the test tells the two formulas apart
 
 
+@pytest.mark.parametrize(("population", "n", "m", "k"), [(400, 150, 80, 5), (300, 250, 30, 2), (120, 40, 100, 1)])
+def test_expected_coverage_of_a_sample_is_what_simulation_gives(population, n, m, k):
+    rng, runs, coverage = np.random.default_rng(0), 80, []
+    for _ in range(runs):
+        whole = rng.normal(size=(population, 3))
+        real, drawn = whole[rng.permutation(population)[:n]], whole[rng.permutation(population)[:m]]
+        coverage.append(prdc(real, drawn, k=k)["coverage"])
+    error = 4 * np.std(coverage, ddof=1) / math.sqrt(runs)
+    assert np.mean(coverage) == pytest.approx(expected_coverage(n, m, k=k, population=population), abs=error)
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 30), m=st.integers(1, 30), k=st.integers(1, 12), more=st.integers(0, 30))
+def test_expected_coverage_of_a_sample_is_that_of_the_nearest_member(n, m, k, more):
+    """Counted from the other side: a member is inside if fewer than k of the sample are as near as the nearest one."""
+    population = max(n, m) + more
+    others, inside = population - 1, Fraction(0)
+    for rank in range(1, others + 1):  # of that member
+        nearest_there = Fraction(math.comb(others - rank, m - 1), math.comb(others, m) or 1)
+        fewer = sum(math.comb(rank, s) * math.comb(others - rank, n - 1 - s) for s in range(min(k, n)))
+        inside += nearest_there * Fraction(fewer, math.comb(others, n - 1))
+    member = Fraction(m, population)
+    expected = float(member + (1 - member) * inside) if n > k else math.nan
+    assert expected_coverage(n, m, k=k, population=population) == pytest.approx(expected, rel=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(300, 60, 5), (40, 200, 5), (50, 10, 1), (1300, 10, 20)])
+def test_expected_coverage_of_a_sample_goes_from_that_of_a_subset_to_iid(n, m, k):
+    if m < n:
+        assert expected_coverage(n, m, k=k, population=n) == expected_coverage(n, m, k=k, member=True)
+    sizes = [max(n, m) + 1, 2000, 20_000, 2_000_000]
+    some = [expected_coverage(n, m, k=k, population=size) for size in sizes]
+    assert some == sorted(some, reverse=True)  # the fewer there are, the likelier the set is next door
+    assert some[-1] == pytest.approx(expected_coverage(n, m, k=k), abs=2e-4)
+    assert some[-1] > expected_coverage(n, m, k=k) and math.isnan(expected_coverage(k, m, k=k, population=9999))
+
+
 def test_expected_coverage_at_published_sizes():
     assert [round(expected_coverage(1300, m), 3) for m in (10, 50, 100, 500)] == [0.038, 0.172, 0.310, 0.804]
     assert [round(expected_coverage(1300, m, member=True), 3) for m in (100, 500)] == [0.330, 0.912]
-    assert expected_coverage(1300, 1300, member=True) == 1
+    assert expected_coverage(1300, 1300, member=True) == expected_coverage(300, 1300, population=1300) == 1
     assert expected_coverage(100, 97, k=5, member=True) == 1  # 3 left out: one of the 4 nearest others is always in
 
 
@@ -138,6 +180,19 @@ def test_the_ratio_uses_the_expectation_that_fits():
     for member in (False, True):
         got = prdc(real, real[:10], member=member)
         assert got["coverage_ratio"] == pytest.approx(got["coverage"] / expected_coverage(50, 10, member=member))
+
+
+def test_the_metric_says_of_what_population_a_sample_is(monkeypatch):
+    """Of more images than are compared at once, the expectation is that of a sample; of others, as iid."""
+    monkeypatch.setattr(measure, "MOST", 40)
+    rng = np.random.default_rng(0)
+    real, labels = rng.normal(size=(100, 3)), np.repeat([0, 1], [70, 30])
+    rows = rng.permutation(100)[:24]
+    for member in (True, False):
+        measured = Measured(real[rows], labels[rows], {"train": real}, {"train": labels}, ("a", "b"), member, rows)
+        got = {(r.metric, r.scope): r.value for r in PRDC()(measured)}
+        expected = expected_coverage(40, 24, population=100 if member else None)
+        assert got["coverage_ratio", "pooled"] == pytest.approx(got["coverage", "pooled"] / expected)
 
 
 def test_a_dropped_mode_costs_recall_and_coverage_and_nothing_else():
@@ -180,6 +235,11 @@ def test_bad_input_is_refused_by_name():
         prdc(good, np.zeros((10, 2)), member=True)
     with pytest.raises(ValueError, match="k must be at least 1"):
         prdc(good, good, k=0)
+    with pytest.raises(ValueError, match="9 real images need as many radii, not \\[8\\]"):
+        prdc(good, good, radii=ball_radii(good[:8]))
+    for sizes in ({"n": 9, "m": 10}, {"n": 10, "m": 9}):
+        with pytest.raises(ValueError, match="of 9 images"):
+            expected_coverage(**sizes, population=9)
 
 
 def test_the_metric_reads_each_class_and_all_against_train_and_val():

@@ -2,44 +2,38 @@
 
 ‖a‖² + ‖b‖² − 2a·b loses near-identical points to cancellation, and for sets of real images ties are the rule: a member
 is at distance 0 from itself and exactly on the k-NN sphere of some neighbour. So the product only yields a lower bound
-of every squared distance, and whatever the bound leaves open is computed from the rows themselves.
+of every squared distance, and whatever the bound leaves open is computed from the rows themselves. Blocks, threads and
+devices change no result.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-BLOCK = 2**22  # distances held at once: 16 MiB in float32, four to six times that with what is worked out from them
-CACHED = 2**17  # float64 differences at once: 1 MiB, so that they are summed while in cache
+BLOCK = 2**22  # bounds held at once: 16 MiB in float32, and as much again with what is worked out from them
+PANEL = 512  # rows of a block of a triangle at most: the half of its square that lies below the diagonal is wasted
+STRIP = 32  # bounds that are first looked at through their minimum
+CACHED = 2**16  # numbers in float64 at once, so that differences are summed while in cache
+SMALL = 2**19  # numbers whose differences cost less than the screening
 
 
-@dataclass(frozen=True)
-class Points:
-    """Rows as given, and as the screen sees them: shifted to a common centre and scaled into [−1, 1].
+class Nearest(NamedTuple):
+    """The nearest rows, nearest first; of a tie, the lowest number first.
 
     Attributes:
-        rows: [n, d], any floating type.
-        screened: [n, d] the same for the matrix product.
-        squares: [n] squared norms of ``screened``.
-        error: relative error c of the screen: |‖a‖² + ‖b‖² − 2a·b − true| ≤ c(‖a‖² + ‖b‖²) + ``underflow``.
-        underflow: its absolute part.
-        unit: squared length of 1 in ``screened``.
+        rows: [N, k] or [N] int64 row numbers.
+        squared: the same in float64, squared distances.
     """
 
     rows: Tensor
-    screened: Tensor
-    squares: Tensor
-    error: float
-    underflow: float
-    unit: float
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    squared: Tensor
 
 
 def as_features(values: ArrayLike | Tensor, name: str) -> Tensor:
@@ -57,8 +51,8 @@ def as_features(values: ArrayLike | Tensor, name: str) -> Tensor:
         features = features.double()
     elif features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
-    if not features.isfinite().all():
-        raise ValueError(f"{name} features hold values that are not finite")
+    if not all(abs(bound.item()) < 2.0**500 for bound in features.aminmax()):  # one pass; isfinite takes twenty as long
+        raise ValueError(f"{name} features hold values that are not finite, or too large to be squared")
     return features.detach()
 
 
@@ -74,80 +68,261 @@ def as_pair(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> tuple[Te
     return x, y.to(x.device)
 
 
-def screened(*sets: Tensor) -> list[Points]:
-    """The sets, ready to be compared with each other; the first gives the centre."""
-    # Reduced precision products would break the error bound.
-    dtype = torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
-    centre, d = sets[0].mean(0), sets[0].shape[1]
-    shifted = [s.to(torch.promote_types(s.dtype, dtype)) - centre for s in sets]
-    scale = max(max(s.abs().max().item() for s in shifted), np.finfo(np.float64).tiny)
-    # A dot product of d terms errs by d roundings at most, a squared norm likewise; the rest is shift and scale.
-    info = torch.finfo(dtype)
-    error, underflow = (2 * d + 32) * info.eps / 2, 16 * d * info.tiny
-    near = [(s / scale).to(dtype) for s in shifted]
-    return [Points(s, p, p.square().sum(1), error, underflow, scale**2) for s, p in zip(sets, near, strict=True)]
+def nearest_rows(x: Tensor, y: Tensor) -> Nearest:
+    """The nearest row of ``y`` [M, d] to each row of ``x`` [N, d], as [N]."""
+    rows, squared = _nearest(x, y, 1, others=False)
+    return Nearest(rows[:, 0], squared[:, 0])
 
 
-def blocks(x: Points, y: Points) -> Iterator[tuple[slice, Tensor]]:
-    """Rows of ``x``, and lower bounds [rows, M] of their squared distances to ``y``, in units of ``unit``."""
-    keep = 1 - x.error
-    step = max(1, BLOCK // len(y))
-    for start in range(0, len(x), step):
-        rows = slice(start, min(start + step, len(x)))
-        lower = torch.addmm(y.squares * keep - x.underflow, x.screened[rows], y.screened.T, alpha=-2)
-        yield rows, lower.add_((x.squares[rows] * keep)[:, None])
+def nearest_others(x: Tensor, k: int) -> Nearest:
+    """The k nearest other rows of each row of ``x``, as [N, k]; 1 ≤ k < N. Symmetry saves half of the products."""
+    return _nearest(x, x, k, others=True)
 
 
-def nearest(x: Points, y: Points, k: int) -> Tensor:
-    """Squared distances [N, k] float64 from each row of ``x`` to its k nearest rows of ``y``, ascending; k ≤ M."""
-    found = torch.empty(len(x), k, dtype=torch.float64, device=x.rows.device)
-    for rows, lower in blocks(x, y):
-        numbers = torch.arange(rows.start, rows.stop, device=lower.device)
-        found[rows] = _smallest(lower, numbers, x, y, k, min(k + 4, len(y)))
-    return found
+def inside(x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Who lies in whose open ball, block by block.
 
-
-def below(lower: Tensor, rows: slice, x: Points, y: Points, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """The pairs of a block whose squared distance is less than ``limit``; equal to float64 rounding is not less.
+    Distances that are equal to a radius but for float64 rounding are not less.
 
     Args:
-        lower: [n, M], as ``blocks`` gives it for ``rows``.
-        rows: rows of ``x``.
-        x: the one set.
-        y: the other.
-        limit: float64 [n, 1] or [1, M].
+        x: [N, d].
+        y: [M, d].
+        of_x: [N] float64, squared radii of balls around the rows of ``x``; NaN or 0 for an empty one.
+        of_y: [M] likewise.
 
-    Returns:
-        rows of ``x`` and rows of ``y``, one of each per pair.
+    Yields:
+        i and j, one of each per pair with y_j in the ball of x_i; and rows of ``x`` that are in the ball of a y_j.
     """
-    local, j = torch.nonzero(lower < (limit / x.unit).to(lower.dtype), as_tuple=True)
-    i = local + rows.start
-    most = limit.expand(lower.shape)[local, j]
-    upper = lower[local, j].double() + 2 * (x.error * (x.squares[i] + y.squares[j]).double() + x.underflow)
-    inside = upper < most / x.unit
-    open_ = ~inside & (most > 0)
     # Two orders of summing d terms, and a square root squared, differ by no more.
-    tie = (x.rows.shape[1] + 4) * torch.finfo(torch.float64).eps
-    inside[open_] = _squared(x, i[open_], y, j[open_]) < most[open_] * (1 - tie)
-    return i[inside], j[inside]
+    tie = 1 - (x.shape[1] + 4) * torch.finfo(torch.float64).eps
+    if (squared := _direct(x, y)) is not None:
+        i, j = (squared < of_x[:, None] * tie).nonzero(as_tuple=True)
+        yield i, j, (squared < of_y * tie).any(1).nonzero()[:, 0]
+        return
+    for block in _blocks(*_screens(x, y)):
+        i, j = block.inside(of_x, tie)
+        yield i, j, block.T.inside(of_y, tie)[1]
 
 
-def _smallest(lower: Tensor, numbers: Tensor, x: Points, y: Points, k: int, width: int) -> Tensor:
-    bound, j = lower.topk(width, largest=False)
-    exact = _squared(x, numbers.repeat_interleave(width), y, j.flatten()).view(-1, width).sort().values[:, :k]
-    # What was left out is at least as far as the last bound: done, unless that bound is below the k-th distance.
-    open_ = (bound[:, -1].double() * x.unit < exact[:, -1]) & (exact[:, -1] > 0)
-    if width < len(y) and bool(open_.any()):
-        exact[open_] = _smallest(lower[open_], numbers[open_], x, y, k, min(4 * width, len(y)))
-    return exact
+def _nearest(x: Tensor, y: Tensor, k: int, others: bool) -> Nearest:
+    if (squared := _direct(x, y)) is not None:
+        if others:
+            squared.fill_diagonal_(torch.inf)
+        squared, rows = squared.sort(dim=1, stable=True)
+        return Nearest(rows[:, :k], squared[:, :k])
+    screens = _screens(x, x if others else y)
+    search = _Search(*screens, k)
+    for block in _blocks(*screens, triangle=others):
+        if others:
+            block.lower.fill_diagonal_(torch.inf)  # no row is its own neighbour
+        search.look(block)
+        if others:
+            search.look(block.beyond())
+    return search.found()
 
 
-def _squared(x: Points, i: Tensor, y: Points, j: Tensor) -> Tensor:
+class _Screen:
+    """A set as the screen sees it: shifted to a common centre and scaled into [−1, 1].
+
+    Attributes:
+        rows: [n, d] as given.
+        near: [n, d] the same for the matrix product.
+        squares: [n] squared norms of ``near``.
+        error: relative error c of the screen: |‖a‖² + ‖b‖² − 2a·b − true| ≤ c(‖a‖² + ‖b‖²) + ``underflow``.
+        underflow: its absolute part.
+        unit: squared length of 1 in ``near``.
+    """
+
+    def __init__(self, rows: Tensor, near: Tensor, scale: float, dtype: torch.dtype) -> None:
+        d, info = rows.shape[1], torch.finfo(dtype)
+        self.rows, self.near, self.unit = rows, near.div_(scale).to(dtype), scale**2
+        self.squares = torch.linalg.vector_norm(self.near, dim=1).square_()
+        # A dot product of d terms errs by d roundings at most, a squared norm likewise; the rest is shift and sums.
+        self.error, self.underflow = (2 * d + 64) * info.eps / 2, 16 * d * info.tiny
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _screens(x: Tensor, y: Tensor) -> tuple[_Screen, _Screen]:
+    """Both sets, the one centred."""
+    dtype = torch.float32 if _full_products() else torch.float64
+    wide = torch.promote_types(torch.promote_types(x.dtype, y.dtype), dtype)
+    sets = (x,) if x is y else (x, y)
+    centre = x.to(wide).mean(0)
+    near = [rows.to(wide) - centre for rows in sets]
+    bounds = [abs(bound.item()) for each in near for bound in each.aminmax()]
+    if not all(map(math.isfinite, bounds)):
+        raise ValueError(f"features are too large to be subtracted in {str(wide).removeprefix('torch.')}")
+    scale = 2.0 ** max(math.frexp(max(bounds))[1], -500)  # a power of 2, by which dividing is exact, and a square > 0
+    screens = [_Screen(*pair, scale, dtype) for pair in zip(sets, near, strict=True)]
+    return screens[0], screens[-1]
+
+
+def _full_products() -> bool:
+    """Products in float32 are not of reduced precision, which would break the error bound."""
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # it was set by backend
+        return False
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Lower bounds [rows, columns] of squared distances, in units of ``unit``."""
+
+    x: _Screen
+    y: _Screen
+    rows: slice
+    columns: slice
+    lower: Tensor
+
+    @property
+    def T(self) -> "_Block":  # noqa: N802
+        """Seen from the other set."""
+        return _Block(self.y, self.x, self.columns, self.rows, self.lower.T)
+
+    def beyond(self) -> "_Block":
+        """Of a block on the diagonal what is beyond it, seen from the columns."""
+        later = slice(self.rows.stop, self.columns.stop)
+        return _Block(self.y, self.x, later, self.rows, self.lower[:, self.lower.shape[0] :].T)
+
+    def strips(self, width: int) -> list[tuple[int, Tensor, Tensor]]:
+        """Columns dealt to strips: first one, bounds [rows, width, strips], minima [rows, strips]; then the rest."""
+        cut = self.lower.shape[1] // width * width
+        parts = {0: self.lower[:, :cut].unflatten(1, (width, -1)), cut: self.lower[:, cut:, None]}
+        along = self.lower.stride(1) == 1  # minima in the order of memory take a fifth of the time
+        return [
+            (first, part, part.amin(1) if along else part.permute(1, 2, 0).amin(0).T)
+            for first, part in parts.items()
+            if part.numel()
+        ]
+
+    def under(self, limit: Tensor, strips: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+        """i, j and bound of all pairs whose bound is less than the limit [rows] of the row."""
+        found = []
+        for first, bounds, lowest in strips:
+            row, strip = (lowest < limit[:, None]).nonzero(as_tuple=True)
+            hit, at = (bounds[row, :, strip] < limit[row, None]).nonzero(as_tuple=True)
+            found.append((row[hit], first + at * bounds.shape[2] + strip[hit]))
+        i, j = (torch.cat(part) for part in zip(*found, strict=True))
+        return i + self.rows.start, j + self.columns.start, self.lower[i, j]
+
+    def inside(self, limit: Tensor, tie: float) -> tuple[Tensor, Tensor]:
+        """i and j of all pairs whose squared distance is less than the limit of i, and no tie."""
+        i, j, lower = self.under((limit[self.rows] / self.x.unit).to(self.lower.dtype), self.strips(STRIP))
+        most = limit[i]
+        slack = self.x.error * (self.x.squares[i] + self.y.squares[j]) + self.x.underflow
+        sure = lower.double() + 2 * slack.double() < most / self.x.unit
+        open_ = (~sure & (most > 0)).nonzero()[:, 0]
+        sure[open_] = _squared(self.x.rows, i[open_], self.y.rows, j[open_]) < most[open_] * tie
+        return i[sure], j[sure]
+
+
+def _blocks(x: _Screen, y: _Screen, triangle: bool = False) -> Iterator[_Block]:
+    """All pairs, in blocks that are overwritten by the next; of a triangle those from the diagonal on."""
+    keep, start = 1 - x.error, 0
+    room = x.near.new_empty(min(max(BLOCK, len(y)), len(x) * len(y)))
+    while start < len(x):
+        first = start if triangle else 0
+        step = max(1, min(BLOCK // (len(y) - first), len(x) - start, PANEL if triangle else BLOCK))
+        rows, columns = slice(start, start + step), slice(first, len(y))
+        lower = room[: step * (len(y) - first)].view(step, -1)
+        torch.addmm(y.squares[columns] * keep - x.underflow, x.near[rows], y.near[columns].T, alpha=-2, out=lower)
+        yield _Block(x, y, rows, columns, lower.add_((x.squares[rows] * keep)[:, None]))
+        start += step
+
+
+class _Search:
+    """The k nearest of each row of ``x``, while blocks come in; each row is shown the others in order of number."""
+
+    def __init__(self, x: _Screen, y: _Screen, k: int) -> None:
+        self.x, self.y, self.k = x, y, k
+        self.best = x.near.new_full((len(x), k), torch.inf)  # upper bounds on distances to k others, the least so far
+        self.pool: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.pooled = 0
+
+    def look(self, block: _Block) -> None:
+        """Take in a block."""
+        if not block.lower.numel():
+            return
+        width = max(1, min(STRIP, block.lower.shape[1] // (4 * self.k)))
+        squares, bounds, strips = block.y.squares[block.columns], [self.best[block.rows]], block.strips(width)
+        for first, part, lowest in strips:
+            largest = squares[first : first + part[0].numel()].view(part.shape[1:]).amax(0)
+            slack = self.x.error * (block.x.squares[block.rows, None] + largest) + self.x.underflow
+            bounds.append(slack.mul_(2).add_(lowest))
+        self.best[block.rows] = best = torch.cat(bounds, 1).topk(self.k, largest=False).values
+        self.pool.append(block.under(best[:, -1], strips))
+        self.pooled += len(self.pool[-1][0])
+        if self.pooled > max(BLOCK, 8 * self.best.numel()):  # ties in masses
+            i, j, squared, rank = self._settled()
+            self.pool, self.pooled = [(i, j, self.best.new_full((len(i),), -torch.inf))], len(i)
+            # Who comes later has a higher number and loses a tie at 0; elsewhere no rounding may shut anyone out.
+            bound = squared / self.x.unit * (1 + self.x.error) + self.x.underflow
+            self.best.fill_(torch.inf)[i, rank] = torch.where(squared > 0, bound, -torch.inf).to(self.best.dtype)
+
+    def found(self) -> Nearest:
+        """What was found, when all blocks have come."""
+        _, j, squared, _ = self._settled()
+        return Nearest(j.view(-1, self.k), squared.view(-1, self.k))
+
+    def _settled(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """i, j, squared distance and rank of the k nearest of each row, or of as many as it has, row by row."""
+        i, j, lower = (torch.cat(part) for part in zip(*self.pool, strict=True))
+        left = lower <= self.best[i, -1]
+        i, j = i[left], j[left]
+        squared = _squared(self.x.rows, i, self.y.rows, j)
+        order = j.argsort()
+        order = order[squared[order].argsort(stable=True)]
+        order = order[i[order].argsort(stable=True)]
+        i = i[order]
+        counts = torch.bincount(i, minlength=len(self.x))
+        rank = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
+        kept = rank < self.k
+        return i[kept], j[order][kept], squared[order][kept], rank[kept]
+
+
+def _direct(x: Tensor, y: Tensor) -> Tensor | None:
+    """‖x_i − y_j‖² of all pairs, float64, if they are few."""
+    few = len(x) * y.numel() <= SMALL
+    return (x.double()[:, None] - y.double()).square_().sum(2) if few else None
+
+
+def _squared(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
     """‖x_i − y_j‖² of each pair, float64."""
-    exact = torch.empty(len(i), dtype=torch.float64, device=x.rows.device)
-    step = max(1, CACHED // x.rows.shape[1])
+    exact = torch.empty(len(i), dtype=torch.float64, device=x.device)
+    step = max(1, CACHED // x.shape[1])
     for start in range(0, len(i), step):
         pairs = slice(start, start + step)
-        difference = x.rows[i[pairs]].double() - y.rows[j[pairs]].double()
+        difference = x.index_select(0, i[pairs]).double() - y.index_select(0, j[pairs])
         exact[pairs] = difference.square_().sum(1)
     return exact
+
+
+# What memorisation.py and distances.py still ask for; goes when they call nearest_rows and nearest_others.
+Points = _Screen
+
+
+def screened(*sets: Tensor) -> list[_Screen]:
+    """Old."""
+    return list(_screens(sets[0], sets[-1]))[: len(sets)]
+
+
+def nearest(x: _Screen, y: _Screen, k: int) -> Tensor:
+    """Old."""
+    return torch.cat([x.rows.new_zeros(len(x), 1, dtype=torch.float64), nearest_others(x.rows, k - 1).squared], 1)
+
+
+def blocks(x: _Screen, y: _Screen) -> Iterator[tuple[slice, Tensor]]:
+    """Old."""
+    for block in _blocks(x, y):
+        yield block.rows, block.lower
+
+
+def below(lower: Tensor, rows: slice, x: _Screen, y: _Screen, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Old."""
+    whole = torch.full((len(x),), math.nan, dtype=torch.float64, device=limit.device)
+    whole[rows] = limit[:, 0]
+    tie = 1 - (x.rows.shape[1] + 4) * torch.finfo(torch.float64).eps
+    return _Block(x, y, rows, slice(0, len(y)), lower).inside(whole, tie)

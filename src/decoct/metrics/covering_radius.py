@@ -8,7 +8,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.engine.nearest import as_pair, nearest, screened
+from decoct.engine.nearest import as_pair, nearest_rows
 
 
 def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:
@@ -27,8 +27,7 @@ def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> 
     Source:
         Sener and Savarese, 2018, arXiv:1708.00489.
     """
-    x, y = screened(*as_pair(real, condensed))
-    distance = nearest(x, y, 1)[:, 0].sqrt()
+    distance = nearest_rows(*as_pair(real, condensed)).squared.sqrt()
     return {
         "mean": distance.mean().item(),
         "p95": distance.quantile(0.95).item(),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest, screened
+from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest_others
 from decoct.engine.once import once
 
 PERCENTILE = 5  # of the real nearest-neighbour distances: so near are one real image in twenty to another
@@ -84,8 +84,7 @@ def _distances(y: Tensor, scale: float) -> dict[str, float]:
 
 def _nearest_other(features: Tensor) -> NDArray[np.float64]:
     """Distance [n] float64 of each row to its nearest other row; 0 for a copy."""
-    (points,) = screened(features)
-    found: NDArray[np.float64] = nearest(points, points, 2)[:, 1].sqrt().cpu().numpy()  # the row itself is one of two
+    found: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
     return found
 
 

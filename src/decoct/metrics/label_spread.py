@@ -12,7 +12,7 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import MOST, Split, mean_defined, mean_readings, rows_by_class, sample
+from decoct.engine.measure import Split, chosen, mean_defined, mean_readings, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
 from decoct.engine.once import once
 
@@ -108,7 +108,7 @@ class LabelSpread(Metric):
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val: label_spread as a mean over classes, class_separation of all of them together.
 
-        Of more than ``MOST`` real images of a class so many are drawn, the same for every set.
+        Of more than ``measure.MOST`` real images of a class so many are drawn, the same for every set.
         """
         readings = []
         for split in SPLITS:
@@ -117,7 +117,7 @@ class LabelSpread(Metric):
             real, labels = measured.real[split], measured.real_labels[split]
             pairs = _pairs(labels, measured.labels, len(measured.class_names))
             try:
-                own = [once(spread, real[r[sample(labels[r], MOST)]]) for r, _ in pairs]
+                own = [once(spread, chosen(real, labels, r, int(labels[r[0]]))) for r, _ in pairs]
                 theirs = [spread(measured.condensed[c], "condensed") for _, c in pairs]
             except ValueError as error:
                 raise DecoctError(f"cannot measure against the {split} split: {error}") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.engine.nearest import CACHED, Points, as_features, as_pair, below, blocks, nearest, screened
+from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
 from decoct.engine.once import once
 
 
@@ -47,13 +47,14 @@ def memorisation(
     """
     if not 0 <= copy <= 1:
         raise ValueError(f"copy must be between 0 and 1, not {copy}")
-    features = as_pair(real, condensed)
-    x, y = screened(*features)
-    own = spacings(features[0]) if spacing is None else spacing.to(x.rows.device, torch.float64)
+    x, y = as_pair(real, condensed)
+    own = spacings(x) if spacing is None else spacing.to(x.device, torch.float64)
     if own.shape != (len(x),):
         raise ValueError(f"{len(x)} real images need as many spacings, not {list(own.shape)}")
-    squared, row = _nearest_rows(y, x)
-    reach = own[row].square() * (1 + _tie(x))  # at equal distance an image is not farther, and still a copy
+    row, squared = nearest_rows(y, x)
+    # Two orders of summing d terms, and a square root squared: at equal distance an image is not farther.
+    tie = 8 * (x.shape[1] + 4) * torch.finfo(torch.float64).eps
+    reach = own[row].square() * (1 + tie)
     known = len(x) > 1
     return {
         "nearest_real": squared.sqrt().mean().item(),
@@ -64,10 +65,10 @@ def memorisation(
 
 def spacings(real: ArrayLike | Tensor) -> Tensor:
     """Distance [N] float64 of each point to its nearest other point, 0 for duplicates; NaN for a single point."""
-    (x,) = screened(as_features(real, "real"))
+    x = as_features(real, "real")
     if len(x) < 2:
-        return x.rows.new_full((len(x),), math.nan, dtype=torch.float64)
-    return nearest(x, x, 2)[:, 1].sqrt()  # the point itself is one of the two
+        return x.new_full((len(x),), math.nan, dtype=torch.float64)
+    return nearest_others(x, 1).squared[:, 0].sqrt()
 
 
 class Memorisation(Metric):
@@ -95,35 +96,6 @@ class Memorisation(Metric):
             return memorisation(real, condensed, copy=self.copy_within, spacing=once(spacings, real))
 
         return against_real(measured, compare)
-
-
-def _nearest_rows(y: Points, x: Points) -> tuple[Tensor, Tensor]:
-    """Squared distance [M] float64 from each row of ``y`` to its nearest row of ``x``, and the first such row."""
-    squared = torch.empty(len(y), dtype=torch.float64, device=y.rows.device)
-    nearest_row = torch.empty(len(y), dtype=torch.int64, device=y.rows.device)
-    for rows, lower in blocks(y, x):
-        likely = lower.argmin(1)
-        most = _squared(y, torch.arange(rows.start, rows.stop, device=lower.device), x, likely)
-        # What may be as near as the likely one: nothing if that is at distance 0, where its duplicates do as well.
-        j, i = below(lower, rows, y, x, most[:, None] * (1 + 2 * _tie(x)))
-        exact, local = _squared(y, j, x, i), j - rows.start
-        least = most.scatter_reduce(0, local, exact, "amin")
-        equal = exact <= least[local] * (1 + _tie(x))
-        first = torch.full_like(likely, len(x)).scatter_reduce(0, local[equal], i[equal], "amin")
-        squared[rows], nearest_row[rows] = least, torch.where(first < len(x), first, likely)
-    return squared, nearest_row
-
-
-def _squared(y: Points, j: Tensor, x: Points, i: Tensor) -> Tensor:
-    """‖y_j − x_i‖² of each pair, float64, as many at once as stay in cache."""
-    step = max(1, CACHED // x.rows.shape[1])
-    pairs = zip(j.split(step), i.split(step), strict=True)
-    return torch.cat([(y.rows[b].double() - x.rows[a].double()).square_().sum(1) for b, a in pairs])
-
-
-def _tie(x: Points) -> float:
-    """Relative difference of squared distances that rounding explains: of the common centre, of d terms, of a root."""
-    return 8 * (x.rows.shape[1] + 4) * torch.finfo(torch.float64).eps
 
 
 def _mean(flags: Tensor) -> float:

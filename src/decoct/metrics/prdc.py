@@ -1,5 +1,6 @@
 """Precision, recall, density, coverage: how two sets overlap, by balls that reach to the k-th neighbour."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
 from decoct.engine.measure import against_real
-from decoct.engine.nearest import Points, as_features, as_pair, below, blocks, nearest, screened
+from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
 from decoct.engine.once import once
 
 
@@ -49,26 +50,23 @@ def prdc(
         ``expected_coverage``. NaN: recall if M ≤ k; all others if N ≤ k. A ball of radius 0 (k duplicates) is empty.
 
     Raises:
-        ValueError: features that are empty, not finite or of different dimension; k < 1; a subset larger than ``real``.
+        ValueError: features that are empty, not finite or of different dimension; k < 1; a subset or a sample larger
+            than the whole; radii that do not fit.
 
     Source:
         Naeem et al., 2020, arXiv:2002.09797; recall as in Kynkäänniemi et al., 2019, arXiv:1904.06991.
     """
-    features = as_pair(real, condensed)
-    x, y = screened(*features)
+    x, y = as_pair(real, condensed)
     n, m = len(x), len(y)
     expected = expected_coverage(n, m, k=k, member=member, population=population)
-    reach = _reach(x, k) if radii is None else radii.to(features[0].device).square()
-    own = _reach(y, k)
-    precise, covered, recalled = (torch.zeros(size, dtype=torch.bool, device=reach.device) for size in (m, n, n))
+    reach = _reach(x, k) if radii is None else radii.to(x.device, torch.float64).square()
+    if reach.shape != (n,):
+        raise ValueError(f"{n} real images need as many radii, not {list(reach.shape)}")
+    precise, covered, recalled = (torch.zeros(size, dtype=torch.bool, device=x.device) for size in (m, n, n))
     hits = 0
-    for rows, lower in blocks(x, y):
-        if n > k:
-            i, j = below(lower, rows, x, y, reach[rows, None])
-            precise[j] = covered[i] = True
-            hits += len(i)
-        if m > k:
-            recalled[below(lower, rows, x, y, own[None])[0]] = True
+    for i, j, within in inside(x, y, reach, _reach(y, k)):
+        covered[i] = precise[j] = recalled[within] = True
+        hits += len(i)
     coverage = _mean(covered) if n > k else math.nan
     return {
         "precision": _mean(precise) if n > k else math.nan,
@@ -81,8 +79,7 @@ def prdc(
 
 def ball_radii(real: ArrayLike | Tensor, *, k: int = 5) -> Tensor:
     """Distance [N] float64 of each point to its k-th nearest other point, duplicates counted; NaN if N ≤ k."""
-    (x,) = screened(as_features(real, "real"))
-    return _reach(x, k).sqrt()
+    return _reach(as_features(real, "real"), k).sqrt()
 
 
 def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, population: int | None = None) -> float:
@@ -106,13 +103,7 @@ def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, popul
         return math.nan
     if whole is None:
         return 1 - math.prod((n - j) / (n + m - j) for j in range(1, k + 1))
-    if whole == n:
-        missed = math.prod(max(n - m - 1 - j, 0) / (n - 1 - j) for j in range(k - 1))
-    else:
-        r = np.arange(k, whole - n + k + 1)
-        at = _log_choose(r - 1, k - 1) + _log_choose(whole - 1 - r, n - 1 - k) - _log_choose(whole - 1, n - 1)
-        missed = float(np.exp(at + _log_choose(whole - r, m) - _log_choose(whole - 1, m)).sum())
-    return m / whole + (1 - m / whole) * (1 - missed)
+    return m / whole + (1 - m / whole) * (1 - _missed(n, m, k, whole)) if m < whole else 1.0
 
 
 class PRDC(Metric):
@@ -140,18 +131,28 @@ class PRDC(Metric):
             radii = once(ball_radii, real, k=self.k)
             return prdc(real, condensed, k=self.k, population=population, radii=radii)
 
-        return against_real(measured, compare, absent={"coverage": 0.0})
+        return against_real(measured, compare, absent={"coverage": 0.0, "coverage_ratio": 0.0})
 
 
-def _reach(points: Points, k: int) -> Tensor:
-    """Squared radii [n]."""
+def _reach(points: Tensor, k: int) -> Tensor:
+    """Squared radii [n]; NaN, of balls that hold nothing, if n ≤ k."""
     if len(points) <= k:
-        return points.rows.new_full((len(points),), math.nan, dtype=torch.float64)
-    return nearest(points, points, k + 1)[:, k]  # the point itself is among the k + 1
+        return points.new_full((len(points),), math.nan, dtype=torch.float64)
+    return nearest_others(points, k).squared[:, -1]
 
 
 def _mean(flags: Tensor) -> float:
     return int(flags.sum()) / len(flags)
+
+
+@functools.lru_cache(maxsize=1024)  # of a million images it takes a second, and few sizes come up
+def _missed(n: int, m: int, k: int, whole: int) -> float:
+    """Chance that no image of a subset of ``whole`` lies in the ball of one of the n that is not in the subset."""
+    if whole == n:
+        return math.prod(max(n - m - 1 - j, 0) / (n - 1 - j) for j in range(k - 1))
+    r = np.arange(k, whole - n + k + 1)
+    at = _log_choose(r - 1, k - 1) + _log_choose(whole - 1 - r, n - 1 - k) - _log_choose(whole - 1, n - 1)
+    return float(np.exp(at + _log_choose(whole - r, m) - _log_choose(whole - 1, m)).sum())
 
 
 def _log_choose(n: Any, k: Any) -> Any:

@@ -69,9 +69,9 @@ class Standing:
         classes: the fewest that a set's mean was taken over; None for pooled.
         random: None where there are no random sets, or it is not defined for them.
         z: (mean − random) in standard deviations of random sets; NaN where these are all alike.
-        p: two-sided, of "no other than random"; NaN where unknown.
-        word: after Holm over the leading readings of the budget and the extractor; empty for the others, for random
-            itself and where p is unknown.
+        p: two-sided, of "no other than random", see ``stats.apart``; NaN where unknown.
+        word: after Holm over the leading readings of the budget and the extractor, and with the mean of random outside
+            of the interval over sets, if there is one; empty for the others, for random itself and where p is unknown.
     """
 
     budget: str
@@ -258,7 +258,8 @@ def _worded(found: Sequence[Standing]) -> Iterable[Standing]:
 
 def _word(s: Standing, p: float) -> Word:
     assert s.random is not None
-    if p >= ALPHA:
+    within = s.over == "sets" and s.interval.lo <= s.random.mean <= s.interval.hi  # they may spread more than random
+    if p >= ALPHA or within:
         return "like random"
     above = s.interval.mean > s.random.mean
     if s.higher_is_better is None:

@@ -167,10 +167,9 @@ def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0
 
 
 def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
-    """Two-sided p of "the values have the mean of n others": the larger of Student's and Welch's t.
+    """Two-sided p of "the values are more of the same as n others": Student's t with the pooled spread.
 
-    Student's is exact where the spreads are equal, for one value as well, which is asked whether it could be one more
-    of the n; it errs where the few values spread more. Welch's errs where these few happen to lie close together.
+    Exact, for one value as well, where the values spread as the others do; too sure where they spread more.
 
     Args:
         values: independent.
@@ -181,14 +180,8 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
     m, own, spread = _moments(values, 0.0)
     if m == 0 or n < 2 or not math.isfinite(sd):
         return math.nan
-    within = sd**2 if m == 1 else ((m - 1) * spread**2 + (n - 1) * sd**2) / (m + n - 2)
-    tests = [(within * (1 / m + 1 / n), m + n - 2.0)]
-    if m > 1 and within > 0:
-        a, b = spread**2 / m, sd**2 / n
-        tests.append((a + b, (a + b) ** 2 / (a**2 / (m - 1) + b**2 / (n - 1))))
-    if within == 0:
-        return 1.0 if own == mean else 0.0
-    return max(float(2 * stdtr(df, -abs(own - mean) / math.sqrt(square))) for square, df in tests)
+    squares = (n - 1) * sd**2 + ((m - 1) * spread**2 if m > 1 else 0.0)
+    return 2 * _tail(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2)
 
 
 def replicates_to_decide(mean: float, sd: float, margin: float, power: float = 0.8, limit: int = 1000) -> int | None:
