@@ -298,31 +298,3 @@ def _squared(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
         difference = x.index_select(0, i[pairs]).double() - y.index_select(0, j[pairs])
         exact[pairs] = difference.square_().sum(1)
     return exact
-
-
-# What memorisation.py and distances.py still ask for; goes when they call nearest_rows and nearest_others.
-Points = _Screen
-
-
-def screened(*sets: Tensor) -> list[_Screen]:
-    """Old."""
-    return list(_screens(sets[0], sets[-1]))[: len(sets)]
-
-
-def nearest(x: _Screen, y: _Screen, k: int) -> Tensor:
-    """Old."""
-    return torch.cat([x.rows.new_zeros(len(x), 1, dtype=torch.float64), nearest_others(x.rows, k - 1).squared], 1)
-
-
-def blocks(x: _Screen, y: _Screen) -> Iterator[tuple[slice, Tensor]]:
-    """Old."""
-    for block in _blocks(x, y):
-        yield block.rows, block.lower
-
-
-def below(lower: Tensor, rows: slice, x: _Screen, y: _Screen, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """Old."""
-    whole = torch.full((len(x),), math.nan, dtype=torch.float64, device=limit.device)
-    whole[rows] = limit[:, 0]
-    tie = 1 - (x.rows.shape[1] + 4) * torch.finfo(torch.float64).eps
-    return _Block(x, y, rows, slice(0, len(y)), lower).inside(whole, tie)
