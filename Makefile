@@ -33,7 +33,7 @@ bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks gpu
 
 bench-long: $(VENV)/.installed
-	$(BIN)/python benchmarks train loader startup demo sre2l decoupled labels fashion_dc selection
+	$(BIN)/python benchmarks train loader startup demo sre2l decoupled labels fashion_dc selection metrics
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

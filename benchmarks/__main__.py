@@ -26,6 +26,7 @@ NAMES = [
     "labels",
     "fashion_dc",
     "selection",
+    "metrics",
     "memory",
 ]
 HEAD = (

@@ -51,6 +51,15 @@ def test_it_is_what_its_definition_says(n, m, d, k, seed):
     check(real.astype(np.float32), condensed.astype(np.float32), k)
 
 
+def test_the_package_prdc_gives_the_same():
+    theirs = pytest.importorskip("prdc")
+    rng = np.random.default_rng(0)
+    real, condensed = rng.normal(size=(300, 8)), 1.2 * rng.normal(size=(90, 8))
+    got = prdc(real, condensed, k=5)
+    for name, value in theirs.compute_prdc(real, condensed, nearest_k=5).items():
+        assert got[name] == pytest.approx(value, rel=1e-12), name
+
+
 @settings(max_examples=50, deadline=None)
 @given(n=st.integers(4, 30), m=st.integers(1, 20), d=st.integers(1, 3), k=st.integers(1, 3), seed=SEEDS)
 def test_ties_duplicates_and_members_are_decided_exactly(n, m, d, k, seed):
