@@ -17,7 +17,7 @@ from decoct.data.source import hash_file
 from decoct.nets import backbone, zoo
 
 TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
-WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy'
+WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also "held_out"'
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
 
