@@ -11,7 +11,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
 from decoct.metrics.cost import TAKEN
 from decoct.report import frame
-from decoct.report.page import write_report
+from decoct.report.write import write_report
 
 
 def rows(table, **where):

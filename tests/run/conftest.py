@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from decoct.data.dataset import load_data
 from decoct.engine.teachers import Teach
-from decoct.report.page import write_report
+from decoct.report.write import write_report
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.run import run

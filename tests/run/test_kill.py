@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from decoct.core.record import CELL
-from decoct.report.page import write_report
+from decoct.report.write import write_report
 from decoct.run.run import run
 
 PATIENCE = 120  # seconds that anything may take on a busy machine

@@ -21,7 +21,7 @@ from decoct.core.record import CELL
 from decoct.data.dataset import load_data
 from decoct.engine.resume import Checkpoint
 from decoct.engine.softlabels import StoredLabels
-from decoct.report.page import write_report
+from decoct.report.write import write_report
 from decoct.run import run as run_module
 from decoct.run.run import run
 from decoct.run.store import Store

@@ -27,7 +27,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a study and write its report. Started again, it goes on where it stopped."""
-    from decoct.report.page import write_report
+    from decoct.report.write import write_report
     from decoct.run.execute import cores
     from decoct.run.run import run as run_study
     from decoct.run.study import Study
@@ -82,7 +82,7 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'decoct run' made.")], json: Json = False
 ) -> None:
     """Write a run's tables and page anew, finished or not."""
-    from decoct.report.page import write_report
+    from decoct.report.write import write_report
 
     _show(write_report(folder), json)
 

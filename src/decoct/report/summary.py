@@ -6,18 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoct.report import controls, robust, same_steps, stats, transfer, wording
-from decoct.report.accuracy import Accuracy, accuracies, replicates
-from decoct.report.cautions import cautions
-from decoct.report.controls import Controlled, controlled
+from decoct.report import stats, wording
+from decoct.report.findings import controls, robust, same_steps, transfer
+from decoct.report.findings.accuracy import Accuracy, accuracies, replicates
+from decoct.report.findings.cautions import cautions
+from decoct.report.findings.controls import Controlled, controlled
+from decoct.report.findings.price import price
+from decoct.report.findings.robust import Score, Scorer
+from decoct.report.findings.same_steps import Gap
+from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
+from decoct.report.findings.transfer import Transfer
+from decoct.report.findings.verdict import Setting, Verdict, Worth, verdicts, worth
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL, FULL
-from decoct.report.price import price
-from decoct.report.robust import Score, Scorer
-from decoct.report.same_steps import Gap
-from decoct.report.standing import Agreement, Standing, agreements, sentences, standings
-from decoct.report.transfer import Transfer
-from decoct.report.verdict import Setting, Verdict, Worth, verdicts, worth
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from decoct.report import controls, same_steps, standing, transfer, wording
-from decoct.report.accuracy import Accuracy
+from decoct.report import wording
+from decoct.report.findings import controls, same_steps, standing, transfer
+from decoct.report.findings.accuracy import Accuracy
+from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import FULL
 from decoct.report.stats import Word
 from decoct.report.summary import Summary
-from decoct.report.verdict import Setting
 
 STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
 

@@ -1,0 +1,77 @@
+"""One self-contained HTML page of a run: no network, light and dark, for phone, screen and paper."""
+
+import string
+from functools import cache
+from importlib.resources import files
+
+from decoct.report import wording
+from decoct.report.frame import Frame
+from decoct.report.manifest import CONTROL
+from decoct.report.page import architectures, beyond, evidence, provenance, scorecard, sections, utility
+from decoct.report.page.markup import Markup, join, name, tag
+from decoct.report.page.style import marks
+from decoct.report.summary import Summary
+
+
+def render(tables: Frame, summary: Summary) -> str:
+    """The page as text."""
+    drawn = marks(summary.methods)
+    parts = [
+        sections.verdict(summary, drawn),
+        sections.accuracy(summary, drawn),
+        sections.differences(summary, drawn),
+        sections.against_controls(summary, drawn),
+        architectures.architectures(summary, drawn),
+        scorecard.scorecard(summary, drawn),
+        evidence.cost(tables, summary, drawn),
+        utility.rate(tables, summary, drawn),
+        beyond.beyond(summary, drawn),
+        evidence.pictures(tables, summary, drawn),
+        evidence.teachers(tables),
+        provenance.recipes(tables, summary),
+        provenance.methods(tables, summary, drawn),
+        provenance.provenance(tables),
+    ]
+    template = string.Template(_asset("page.html"))
+    return template.substitute(
+        title=tag("title", f"{summary.name} · decoct"),
+        style=_asset("page.css"),
+        header=_header(tables, summary),
+        holes=sections.holes(tables, summary),
+        main=join(parts),
+        plotly=_plotly(),
+        script=_asset("page.js"),
+    )
+
+
+def _header(tables: Frame, summary: Summary) -> Markup:
+    data, families = tables.manifest.data, list(summary.methods.values())
+    beside = families.count(CONTROL)
+    said = wording.count(len(families) - beside, "method")
+    said += f" and {wording.count(beside, 'control')}" if beside else ""
+    about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
+    return join(
+        [
+            tag("h1", name(summary.name)),
+            tag(
+                "p",
+                "Which small training set of ",
+                name(summary.data),
+                " should I use, and is distilling one worth it? ",
+                tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained."),
+                class_="lede",
+            ),
+        ]
+    )
+
+
+def _asset(file: str) -> str:
+    return files("decoct.report.page").joinpath(file).read_text("utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """The library that draws, 5 MB, so that the page needs no network."""
+    from plotly.offline import get_plotlyjs  # late: everything else works without
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -1,0 +1,32 @@
+"""Write a run's report: its tables, and the page that shows them."""
+
+from pathlib import Path
+
+from decoct.report import frame
+from decoct.report.findings import robust
+from decoct.report.page.page import render
+from decoct.report.summary import Summary, summarise
+
+PAGE = "report.html"
+
+
+def write_report(folder: Path) -> Summary:
+    """Write a run's tables and its page, each in one step, whether or not the run is finished.
+
+    Args:
+        folder: what ``decoct run --out`` made.
+
+    Returns:
+        The numbers, for the terminal and for ``--json``.
+
+    Raises:
+        DecoctError: not a run, or a damaged one.
+    """
+    tables = frame.read(folder)
+    summary = summarise(tables, folder / PAGE)
+    tables.write_tables(folder)
+    scores = robust.table(summary.scores, summary.data, summary.deterministic)
+    frame.write(folder, "scores", scores, csv=True)
+    text = render(tables, summary)
+    frame.replace(summary.page, lambda path: path.write_text(text, "utf-8"))
+    return summary
