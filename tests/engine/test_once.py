@@ -116,9 +116,11 @@ def test_a_memory_map_is_let_go(known, tmp_path):
     assert known.held == 0
 
 
-def test_without_room_a_part_is_made_anew_each_time(known, monkeypatch):
+def test_without_room_a_part_is_made_anew_each_time_and_digested_but_once(known, monkeypatch):
     monkeypatch.setattr(module, "ROOM", 100)
-    x, made = np.arange(20.0), []
+    x, made, hashes = np.arange(20.0), [], []
+    honest = module.hashlib.blake2b
+    monkeypatch.setattr(module.hashlib, "blake2b", lambda data: hashes.append(1) or honest(data))
 
     def rows():
         made.append(1)
@@ -127,3 +129,6 @@ def test_without_room_a_part_is_made_anew_each_time(known, monkeypatch):
     part(x, "few", lambda: x[:5].copy())
     assert np.array_equal(part(x, "ten", rows), part(x, "ten", rows)) and len(made) == 2
     assert known.held == 40
+    total, calls = counted()
+    assert [once(total, part(x, "ten", rows)) for _ in range(3)] == [45.0] * 3
+    assert len(calls) == 1 and len(hashes) == 1

@@ -19,18 +19,21 @@ ROOM = 2**29  # bytes of results, and as many of parts of arrays
 
 
 class _Known:
-    """Results by function, content and options, the oldest first; parts and their digests by identity."""
+    """Results by function, content and options, the oldest first; of each array, while it lives, its parts."""
 
     def __init__(self) -> None:
         self.results: OrderedDict[Any, Any] = OrderedDict()
         self.size = 0  # of results
-        self.parts: dict[int, dict[Any, NDArray[Any]]] = {}  # by the array they come from, while it lives
-        self.digests: dict[int, str] = {}  # of parts, while they live
+        self.parts: dict[int, dict[Any, NDArray[Any]]] = {}  # those that there is room for, by array and name
+        self.digests: dict[int, dict[Any, str]] = {}  # of all of them, likewise
+        self.origins: dict[int, tuple[int, Any]] = {}  # array and name of a part, while the part lives
         self.held = 0  # bytes of parts
 
-    def release(self, part: int, size: int) -> None:
-        self.digests.pop(part, None)
-        self.held -= size
+    def forget(self, array: int) -> None:
+        """An array is gone, and its parts go with it."""
+        parts = self.parts.pop(array)
+        self.held -= sum(kept.nbytes for kept in parts.values())
+        self.digests.pop(array)
 
 
 _known = _Known()
@@ -55,7 +58,7 @@ def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
 def part(array: NDArray[Any], name: Any, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """What ``make`` makes of an array, such as the rows of a class: kept while the array lives and there is room.
 
-    A part that is kept cannot be written to, so that its content needs to be digested but once.
+    A part cannot be written to, so that its content is digested but once, even where it has to be made anew.
 
     Args:
         array: that it is made of; nobody writes to it.
@@ -63,28 +66,27 @@ def part(array: NDArray[Any], name: Any, make: Callable[[], NDArray[Any]]) -> ND
         make: makes it, as an array of its own.
     """
     if id(array) not in _known.parts:
-        _known.parts[id(array)] = {}
-        weakref.finalize(array, _known.parts.pop, id(array), None)
+        _known.parts[id(array)], _known.digests[id(array)] = {}, {}
+        weakref.finalize(array, _known.forget, id(array))
     own = _known.parts[id(array)]
-    if name not in own:
-        made = make()
-        if _known.held + made.nbytes > ROOM:
-            return made
-        made.flags.writeable = False
-        own[name], _known.digests[id(made)] = made, ""
+    if name in own:
+        return own[name]
+    made = make()
+    made.flags.writeable = False
+    _known.origins[id(made)] = id(array), name
+    weakref.finalize(made, _known.origins.pop, id(made), None)
+    if _known.held + made.nbytes <= ROOM:
+        own[name] = made
         _known.held += made.nbytes
-        weakref.finalize(made, _known.release, id(made), made.nbytes)
-    return own[name]
+    return made
 
 
 def _digest(array: NDArray[Any]) -> str:
-    known = _known.digests.get(id(array))
-    if known:
-        return known
-    made = hashlib.blake2b(np.ascontiguousarray(array).data).hexdigest()
-    if known is not None:  # a part, which does not change
-        _known.digests[id(array)] = made
-    return made
+    of, name = _known.origins.get(id(array), (0, None))
+    digests = _known.digests.get(of, {})
+    if name not in digests:
+        digests[name] = hashlib.blake2b(np.ascontiguousarray(array).data).hexdigest()
+    return digests[name]
 
 
 def _size(result: Any) -> int:
