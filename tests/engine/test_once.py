@@ -56,18 +56,42 @@ def test_an_error_is_not_kept():
             once(fails, np.ones(2))
 
 
-def test_old_results_make_room(monkeypatch, known):
-    monkeypatch.setattr(module, "ROOM", 3 * 800)
-    calls = []
-
-    def hundred(array):
+def taking(clock, calls):
+    def hundred(array, *, seconds):
+        clock[0] += seconds
         calls.append(float(array[0]))
         return (torch.zeros(50, dtype=torch.float64), np.zeros(50))
 
-    for value in (0.0, 1.0, 2.0, 0.0, 3.0, 0.0, 1.0):  # 3 makes 1 go: 0 was used since
-        once(hundred, np.array([value]))
-    assert calls == [0, 1, 2, 3, 1]
+    return hundred
+
+
+def test_of_results_as_dear_the_one_not_used_for_longest_makes_room(monkeypatch, known):
+    clock, calls = [0.0], []
+    monkeypatch.setattr(module, "ROOM", 3 * 800)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    hundred = taking(clock, calls)
+    for value in (0.0, 1.0, 2.0, 3.0):  # 0 goes
+        once(hundred, np.array([value]), seconds=1)
+    for value in (1.0, 4.0, 1.0, 2.0):  # 1 was used since, so that 2 goes
+        once(hundred, np.array([value]), seconds=1)
+    assert calls == [0, 1, 2, 3, 4, 2]
     assert known.size == 3 * 800
+
+
+def test_a_dear_result_outlives_cheap_ones_and_goes_when_it_is_not_used_any_more(monkeypatch):
+    clock, calls = [0.0], []
+    monkeypatch.setattr(module, "ROOM", 3 * 800)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    hundred = taking(clock, calls)
+    once(hundred, np.array([-1.0]), seconds=10)
+    for value in range(15):  # rounds of five cheap ones, of which two find room
+        once(hundred, np.array([float(value % 5)]), seconds=1)
+        once(hundred, np.array([-1.0]), seconds=10)
+    assert calls.count(-1) == 1
+    for value in range(100):
+        once(hundred, np.array([float(value)]), seconds=1)
+    once(hundred, np.array([-1.0]), seconds=10)
+    assert calls.count(-1) == 2
 
 
 def test_a_part_is_made_once_and_is_read_only_and_the_same_object(known):

@@ -4,9 +4,10 @@ Every set of a study, every random set and every resample is measured against th
 """
 
 import hashlib
+import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -18,12 +19,23 @@ R = TypeVar("R")
 ROOM = 2**29  # bytes of results, and as many of parts of arrays
 
 
+@dataclass
+class _Result:
+    """A result, what it is worth (seconds a byte), and what it is due to stay: its worth since it was last used."""
+
+    value: Any
+    size: int
+    worth: float
+    due: float = 0.0
+
+
 class _Known:
-    """Results by function, content and options, the oldest first; of each array, while it lives, its parts."""
+    """Results by function, content and options; of each array, while it lives, its parts."""
 
     def __init__(self) -> None:
-        self.results: OrderedDict[Any, Any] = OrderedDict()
+        self.results: dict[Any, _Result] = {}
         self.size = 0  # of results
+        self.gone = 0.0  # what was due to the last that went
         self.parts: dict[int, dict[Any, NDArray[Any]]] = {}  # those that there is room for, by array and name
         self.digests: dict[int, dict[Any, str]] = {}  # of all of them, likewise
         self.origins: dict[int, tuple[int, Any]] = {}  # array and name of a part, while the part lives
@@ -40,19 +52,29 @@ _known = _Known()
 
 
 def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
-    """``function(array, **options)``, computed once for arrays of equal content; the oldest results make room.
+    """``function(array, **options)``, computed once for arrays of equal content.
 
-    Only the result is kept, not the array.
+    Only the result is kept, not the array. Where there is no room, results go that took the least time for their size
+    and have not been used for long: of more than there is room for in one round, the dear ones stay.
+
+    Source:
+        GreedyDual-Size: Cao and Irani, "Cost-aware WWW proxy caching algorithms", USITS 1997.
     """
     array, results = cast(NDArray[Any], args[0]), _known.results
     key = (function, array.shape, array.dtype.str, _digest(array), tuple(sorted(options.items())))
     if key not in results:
-        results[key] = function(*args, **options)
-        _known.size += _size(results[key])
-        while len(results) > 1 and _known.size > ROOM:
-            _known.size -= _size(results.popitem(last=False)[1])
-    results.move_to_end(key)
-    return cast(R, results[key])
+        start = time.perf_counter()
+        value = function(*args, **options)
+        size = max(1, _size(value))
+        results[key] = _Result(value, size, (time.perf_counter() - start) / size)
+        _known.size += size
+    found = results[key]
+    found.due = _known.gone + found.worth
+    while len(results) > 1 and _known.size > ROOM:
+        least = min(results, key=lambda known: results[known].due)
+        _known.gone = results[least].due
+        _known.size -= results.pop(least).size
+    return cast(R, found.value)
 
 
 def part(array: NDArray[Any], name: Any, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
