@@ -26,14 +26,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed
-	$(BIN)/python benchmarks train loader startup
+bench: $(VENV)/.installed-test
+	$(BIN)/python benchmarks train loader startup page
 
 bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks gpu
 
-bench-long: $(VENV)/.installed
-	$(BIN)/python benchmarks train loader startup demo sre2l decoupled labels fashion_dc selection metrics
+bench-long: $(VENV)/.installed-test
+	$(BIN)/python benchmarks train loader startup page demo sre2l decoupled labels fashion_dc selection metrics
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

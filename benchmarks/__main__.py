@@ -1,6 +1,6 @@
 """Run benchmarks and put their tables into ``docs/results/bench.md``; a table that is not made anew stays.
 
-python benchmarks train loader startup
+python benchmarks train loader startup page
 """
 
 import argparse
@@ -19,6 +19,7 @@ NAMES = [
     "train",
     "loader",
     "startup",
+    "page",
     "gpu",
     "demo",
     "sre2l",
@@ -30,8 +31,8 @@ NAMES = [
     "memory",
 ]
 HEAD = (
-    "# Benchmarks\n\n`make bench` makes the sections train, loader and startup, `make bench-gpu` gpu (it needs one), "
-    "`make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks memory`.\n"
+    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup and page, `make bench-gpu` gpu (it needs "
+    "one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks memory`.\n"
 )
 
 

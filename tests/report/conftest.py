@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import save
 
 from decoct.core.budget import Budget
 from decoct.core.record import Cost, cell_dir
@@ -65,6 +67,8 @@ class Builder:
     shift: Any = None  # (method, metric, extractor) -> what to add to a reading
     spread: float = SD  # of all readings of a set together
     draws: int = 20  # random sets of each budget
+    skew: Any = None  # (method, class) -> what to add to the accuracy of a class alone
+    maps: bool = False  # places of images on a plane
     twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -73,7 +77,11 @@ class Builder:
         self.rng = np.random.default_rng(0)
         nets = ("convnet3_bn", "resnet10t")
         teachers = {net: self._teacher(net) for net in nets}
-        features = self._job("features", {"teacher": teachers["convnet3_bn"]}, {"extractor": "teacher"}, seconds=2.0)
+        plane = self._places(50) | {"map.json": {"explained": [0.5, 0.25], "images": 50}} if self.maps else {}
+        if self.maps:
+            plane["map_classes.npy"] = _npy(np.arange(50) % len(self.class_names))
+        made = {"teacher": teachers["convnet3_bn"]}
+        features = self._job("features", made, {"extractor": "teacher"}, plane, seconds=2.0)
         for budget in self.budgets:
             if self.draws:
                 self._job("reference", {}, {"budget": budget}, {"readings.json": self._random()})
@@ -105,9 +113,11 @@ class Builder:
             labels = {"method": method, "budget": budget, "condense_replicate": c}
             key = self._condense(labels, inputs, ipc, family)
             sets.append(key)
-            self._job(
-                "measure", {"condensed": key}, labels, {"readings.json": self._readings(ipc, method)}, seconds=0.1
-            )
+            read, looks = {"readings.json": self._readings(ipc, method)}, {"condensed": key}
+            if self.maps:
+                read |= self._places(images) | {"map.json": {"extractor": "teacher"}}
+                looks["features:teacher"] = features
+            self._job("measure", looks, labels, read, seconds=0.1)
         for protocol in self.protocols:
             for student in self.students:
                 for c in range(self.replicates):
@@ -138,6 +148,8 @@ class Builder:
             "facts.json": facts,
             "preview.png": self._grid(rows, columns),
         }
+        if self.maps:
+            files["condensed.safetensors"] = save({"labels": np.arange(n) % len(self.class_names)})
         if distilled:
             files["initial.png"] = self._grid(rows, columns)
         seconds = (8.0 if distilled else 0.02) * ipc
@@ -158,7 +170,10 @@ class Builder:
         right = round(min(max(accuracy, 0), 1) * self.test_images)
         result = {
             "accuracy": right / self.test_images,
-            "per_class": [right / self.test_images] * len(self.class_names),
+            "per_class": [
+                right / self.test_images + (self.skew(labels["method"], c) if self.skew else 0)
+                for c in range(len(self.class_names))
+            ],
             "test_images": self.test_images,
             "steps": steps,
             "images_seen": steps * 64,
@@ -192,6 +207,9 @@ class Builder:
             for e in self.extractors
             for metric, value, _, _, reference in READINGS
         ]
+
+    def _places(self, n: int) -> dict[str, bytes]:
+        return {"map.npy": _npy(self.rng.normal(size=(n, 2)).astype(np.float32))}
 
     def _grid(self, rows: int, columns: int) -> bytes:
         pixels = self.rng.integers(0, 255, (rows * 8, columns * 8), dtype=np.uint8)
@@ -270,6 +288,12 @@ class Builder:
             ]
             found[own[0]["key"]] = message
         return found
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def test_what_a_set_stands_on_is_counted_in_full_and_once(run):
     assert herding["shared_seconds"] == pytest.approx(12.0)
     assert herding["total_seconds"] == pytest.approx(12.2)
     assert herding["cpu_seconds"] == pytest.approx(24.4)
+    assert (herding["own_cpu_seconds"], herding["own_device_seconds"]) == (pytest.approx(0.4), 0.0)
     assert herding["peak_memory"] == 10e8  # the teacher's, larger than its own
     assert rows(costs, method="random", budget="ipc=1")[0]["shared_seconds"] == 0
 
@@ -100,7 +101,7 @@ def test_the_shards_of_a_set_are_its_own_cost_and_no_sets(cut, planned):
 
 def test_a_shard_that_is_gone_leaves_the_cost_of_its_set_unknown(cut):
     _, row = cut(gone=True)
-    assert row["seconds"] is row["total_seconds"] is row["cpu_seconds"] is None
+    assert row["seconds"] is row["total_seconds"] is row["cpu_seconds"] is row["own_cpu_seconds"] is None
     assert row["shared_seconds"] == pytest.approx(10.0)
 
 

@@ -92,6 +92,11 @@ def test_what_is_not_finite_never_becomes_a_verdict(bad):
         stats.compare([0.1, bad, 0.2])
 
 
+def test_an_interval_says_what_it_is_by():
+    assert stats.t_interval([0.1, 0.2]).by == stats.clip(stats.t_interval([0.1, 0.2]), 0, 1).by == "t"
+    assert stats.wilson(3, 4).by == stats.wilson(0, 0).by == "wilson"
+
+
 def test_a_margin_of_nothing_is_refused():
     with pytest.raises(ValueError, match="margin"):
         stats.compare([0.1, 0.2], margin=0)
@@ -201,3 +206,56 @@ def test_the_paired_interval_of_nested_replicates_keeps_its_coverage_at_five():
         found = stats.compare(stats.paired(a, b))
         hits += found.lo <= 0.02 <= found.hi
     assert hits / studies == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20, 200])
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+def test_the_detectable_difference_is_the_inverse_of_the_power(n, power):
+    found = stats.detectable(0.012, n, power)
+    assert stats.difference_power(found, 0.012, n) == pytest.approx(power, abs=1e-5)
+    assert stats.detectable(0.024, n, power) == pytest.approx(2 * found)
+
+
+def test_the_detectable_difference_is_found_as_often_in_simulation():
+    rng, n, sd = np.random.default_rng(3), 5, 0.01
+    drawn = rng.normal(stats.detectable(sd, n), sd, (20_000, n))
+    found = reference.ttest_1samp(drawn, 0, axis=1, alternative="greater").pvalue < 0.025
+    assert found.mean() == pytest.approx(0.8, abs=0.01)  # binomial error: 0.003
+
+
+def test_one_replicate_detects_nothing_and_no_spread_everything():
+    assert math.isnan(stats.detectable(0.01, 1)) and math.isnan(stats.detectable(math.nan, 5))
+    assert stats.detectable(0.0, 5) == 0.0
+    assert math.isnan(stats.compare([0.1]).detectable)
+
+
+def test_power_and_equivalence_are_statsmodels():
+    power = pytest.importorskip("statsmodels.stats.power")
+    weights = pytest.importorskip("statsmodels.stats.weightstats")
+    effect = power.TTestPower().solve_power(nobs=5, alpha=0.05, power=0.8, alternative="two-sided")
+    assert stats.detectable(0.01, 5) == pytest.approx(0.01 * effect, rel=1e-3)  # its other tail adds a little
+    differences = [0.004, -0.002, 0.006, 0.001, 0.003]
+    p, *_ = weights.DescrStatsW(differences).ttost_mean(-0.01, 0.01)
+    assert stats.compare(differences).p_equivalent == pytest.approx(p)
+
+
+@given(
+    differences=st.lists(st.lists(st.floats(-0.05, 0.05), min_size=2, max_size=5), min_size=1, max_size=4),
+)
+def test_the_word_against_all_follows_its_definition(differences):
+    """Better: better than each, uncorrected. Worse: worse than one of them after Holm, one-sided at 2.5 %."""
+    found = [stats.compare(d) for d in differences]
+    ranked = sorted(range(len(found)), key=lambda i: found[i].p_worse)
+    rejected = []
+    for rank, i in enumerate(ranked):
+        if found[i].p_worse * (len(found) - rank) >= 0.025:
+            break
+        rejected.append(found[i])
+    expected = "undecided"
+    if any(c.verdict == "worse" for c in rejected):
+        expected = "worse"
+    elif all(c.verdict == "better" for c in found):
+        expected = "better"
+    elif all(c.verdict in ("better", "equivalent") for c in found):
+        expected = "equivalent"
+    assert stats.against_all(found) == expected

@@ -3,6 +3,7 @@
 import pytest
 
 from decoct.report import wording
+from decoct.report.stats import Interval, compare
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,15 @@ from decoct.report import wording
 )
 def test_numbers_for_people(said, expected):
     assert said == expected
+
+
+def test_a_difference_that_other_images_could_undo_says_so():
+    from dataclasses import replace
+
+    found = compare([0.02, 0.021, 0.019])
+    plain = wording.comparison("a", "b", found)
+    sure = replace(found, over_images=Interval(0.02, 0.004, 0.036, 360, "images"))
+    flagged = replace(found, over_images=Interval(0.02, -0.004, 0.044, 360, "images"))
+    assert wording.comparison("a", "b", sure) == plain
+    end = "on these test images, since it is [−0.4, 4.4] over 360 test images"
+    assert wording.comparison("a", "b", flagged) == f"{plain}; {end}"

@@ -124,10 +124,17 @@ def test_a_study_of_ones_own_pictures(pets, tmp_path):
         "digest": "",
         "class_names": ["bird", "cat", "dog"],
         "images": {split: len(getattr(data, split)) for split in ("train", "val", "test")},
+        "test_per_class": [4, 4, 4],
         "shape": [3, 16, 16],
         "flip": True,
         "skipped": [],
     }
+    with Image.open(out / "real.png") as picture:  # a class a row, with the train images of it in their order
+        sheet, side = np.asarray(picture), data.shape[-1]
+    for c in range(3):
+        image = np.moveaxis(data.train.images[np.flatnonzero(data.train.labels == c)[0]], 0, -1)
+        top = 1 + c * (side + 1)
+        assert np.array_equal(sheet[top : top + side, 1 : 1 + side], image)
     rows = table(out / "results.parquet")
     by_method = [(row["method"], row["protocol"], row["condense_replicate"], row["train_replicate"]) for row in rows]
     pairs = [(c, t) for c in range(2) for t in range(2)]
@@ -276,7 +283,7 @@ def test_a_disk_too_full_for_the_manifest_keeps_the_one_that_was_there(study_of,
         with pytest.raises(OSError, match="No space"):
             run(study, tmp_path)
     assert (tmp_path / "run.json").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "store"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["real.png", "run.json", "store"]
 
 
 def workers_of(pid):

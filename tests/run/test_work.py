@@ -95,7 +95,18 @@ def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(fini
     for folder, job in zip(cells(finished, "features"), ["convnet3_bn", "test_efficientnet"], strict=True):
         (teacher,) = cells(finished, "teacher", net=job)
         net = work.load_teacher(teacher, digits, "cpu")
-        assert sorted(file.name for file in folder.iterdir()) == ["cell.json", "measured.json", "train.npy", "val.npy"]
+        assert sorted(file.name for file in folder.iterdir()) == sorted(
+            [
+                "cell.json",
+                "measured.json",
+                "train.npy",
+                "val.npy",
+                "map.json",
+                "map.npy",
+                "map_classes.npy",
+                "plane.npy",
+            ]
+        )
         for name, split in (("train", digits.train), ("val", digits.val)):
             buffer = io.BytesIO()
             np.save(buffer, penultimate(net, split.images, digits.mean, digits.std).numpy())

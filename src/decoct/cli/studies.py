@@ -1,4 +1,4 @@
-"""Commands on whole studies and on what there is to study: run, report, ls, check."""
+"""Commands on whole studies and on what there is to study: run, report, compare, ls, check."""
 
 import traceback
 from pathlib import Path
@@ -79,12 +79,49 @@ def run(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'decoct run' made.")], json: Json = False
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR…", help="What 'decoct run' made; several give a leaderboard.")
+    ],
+    budget: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run."),
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """Write a run's tables and page anew, finished or not."""
-    from decoct.report.write import write_report
+    """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets."""
+    if budget is not None:
+        if len(folders) > 1:
+            raise UsageError("--for asks one run: name one")
+        _recommend(folders[0], budget, json)
+    elif len(folders) > 1:
+        _leaderboard(folders, to or folders[0].resolve().parent / "leaderboard", json)
+    else:
+        if to is not None:
+            raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
+        from decoct.report.write import write_report
 
-    _show(write_report(folder), json)
+        _show(write_report(folders[0]), json)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="What 'decoct run' made.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another run on the same data.")],
+    json: Json = False,
+) -> None:
+    """Say what changed from one run to another on the same data: settings, accuracies, metrics, costs."""
+    from decoct.report import frame
+    from decoct.report.several import tell, terminal
+    from decoct.report.several.compare import compare as compare_runs
+
+    found = compare_runs(frame.read(first), frame.read(second))
+    if json:
+        say(tell.comparison_json(found))
+    else:
+        out.print(terminal.comparison(found))
 
 
 def ls(
@@ -133,6 +170,31 @@ def check(
             out.print(f"{mark} {finding.rule}{detail}", style=style, markup=False, soft_wrap=True)
     if broken := [f for f in findings if not f.ok]:
         fail(f"{method} breaks {len(broken)} of {len(findings)} rules", 1)
+
+
+def _leaderboard(folders: list[Path], to: Path, json: bool) -> None:
+    from decoct.report.several import tell, terminal
+
+    board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
+    if json:
+        say(tell.board_json(board, page))
+    else:
+        out.print(terminal.board(board))
+        out.print(f"\n{page}", markup=False, soft_wrap=True)
+
+
+def _recommend(folder: Path, budget: str, json: bool) -> None:
+    from decoct.report import frame
+    from decoct.report.findings.recommend import recommend
+    from decoct.report.summary import summarise
+    from decoct.report.write import PAGE
+
+    tables = frame.read(folder)
+    found = recommend(tables, summarise(tables, folder / PAGE), budget)
+    if json:
+        say(found.to_json())
+    else:
+        out.print(found.sentence(), markup=False, soft_wrap=True)
 
 
 def _show(found: Any, json: bool) -> None:

@@ -4,17 +4,22 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from decoct.core.errors import DecoctError
 from decoct.core.record import Result
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import reference
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
+from decoct.report.over_test import Correct
 
+CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 RESULTS = pa.schema(
@@ -34,7 +39,7 @@ METRICS = pa.schema(
 COSTS = pa.schema(
     [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
     + [(name, FLOAT) for name in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")]
-    + [(name, FLOAT) for name in ("device_seconds", "energy")]
+    + [(name, FLOAT) for name in ("device_seconds", "energy", "own_cpu_seconds", "own_device_seconds")]
     + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
     + [("bytes_per_class", FLOAT)]
     + [(name, STRING) for name in ("device", "hardware", "not_counted")]
@@ -53,7 +58,8 @@ class Frame:
             study asks for it, say what ``costs`` says.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
-            ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both.
+            ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both,
+            ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
     """
@@ -64,6 +70,24 @@ class Frame:
     costs: pa.Table
     holes: tuple[Job, ...]
     failures: tuple[tuple[Job, str], ...]
+
+    def correct(self, key: str) -> Correct | None:
+        """Which test images a student had right, by its result's key: [images]; None where that was not stored.
+
+        Raises:
+            DecoctError: the file is damaged.
+        """
+        bits = self._packed(key)
+        return None if bits is None else np.unpackbits(bits, count=self._test_images[key]).astype(np.bool_)
+
+    @cached_property
+    def _packed(self) -> Callable[[str], NDArray[np.uint8] | None]:
+        """Packed bits are kept, an eighth of a byte an image: every comparison asks for them again."""
+        return lru_cache(maxsize=KEPT)(lambda key: _bits(self.manifest, key, self._test_images[key]))
+
+    @cached_property
+    def _test_images(self) -> dict[str, int]:
+        return dict(zip(*(self.results[name].to_pylist() for name in ("key", "test_images")), strict=True))
 
     def write_tables(self, folder: Path) -> None:
         """Write results (.parquet and .csv), metrics and costs (.parquet), each file whole or not at all."""
@@ -113,6 +137,19 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
+    path = run.cell(run.by_key[key]) / CORRECT
+    if not path.is_file():
+        return None
+    try:
+        bits: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+        if bits.dtype != np.uint8 or bits.shape != (-(-images // 8),):
+            raise ValueError(f"{bits.dtype} {bits.shape} for {images} test images")
+    except (OSError, ValueError, EOFError) as error:
+        raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
+    return bits
 
 
 def _result(run: Manifest, job: Job) -> dict[str, Any]:
@@ -182,6 +219,8 @@ def _cost(run: Manifest, job: Job) -> dict[str, Any]:
         "cpu_seconds": sum(each.cpu_seconds for each in both) if known else None,
         "device_seconds": sum(each.device_seconds for each in both) if known else None,
         "energy": sum(drawn) if known and len(drawn) == len(both) else None,
+        "own_cpu_seconds": sum(each.cpu_seconds for each in own) if seconds is not None else None,
+        "own_device_seconds": sum(each.device_seconds for each in own) if seconds is not None else None,
         "peak_memory": max(each.peak_memory for each in both),
         **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
         "bytes_per_class": cost(facts, len(run.data["class_names"]))["bytes_per_class"],

@@ -1,21 +1,22 @@
 """Intervals, paired comparisons and verdicts: pure functions of plain numbers.
 
 The unit of inference is the condense-level mean: a set's students are averaged first, because they share the set.
-Everything is a t statistic over those means, which holds its level at three to ten replicates; a bootstrap does not.
+Everything here is a t statistic over those means; ``nested`` takes its quantiles from a bootstrap where that is better.
 """
 
 import bisect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import nctdtr, ndtri, stdtr, stdtrit
+from scipy.special import nctdtr, nctdtrinc, ndtri, stdtr, stdtrit
 
 Word = Literal["better", "worse", "equivalent", "undecided"]
+By = Literal["t", "bootstrap", "wilson", "images"]
 Replicates = Mapping[tuple[int, int], float]  # (condense, train) replicate -> accuracy as a fraction
-ALPHA = 0.05
+ALPHA, POWER = 0.05, 0.8
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,16 @@ class Interval:
     """A mean with its interval; the bounds are NaN where one value gives none.
 
     Attributes:
-        mean: NaN where n is 0.
-        lo: lower bound.
-        hi: upper bound.
-        n: condense-level means, or test images for a Wilson interval.
+        mean, lo, hi: mean and bounds; the mean is NaN where n is 0.
+        n: condense-level means; test images where it is by "wilson" or "images".
+        by: t or bootstrap over condense replicates, or over the test images of one or of several students.
     """
 
     mean: float
     lo: float
     hi: float
     n: int
+    by: By = "t"
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Comparison:
         lo90, hi90: 90 % interval: inside ±margin exactly where both one-sided tests of equivalence reject at 5 %.
         sd: standard deviation of the differences; NaN below two pairs.
         margin: differences smaller than this do not matter.
-        p_better: one-sided p of "no better".
-        p_worse: one-sided p of "no worse".
+        p_better, p_worse: one-sided p of "no better", of "no worse".
         p_equivalent: larger p of the two one-sided tests.
         verdict: see ``compare``.
         needed: replicates that would decide an undecided comparison; None if decided, unknown or beyond 1,000.
+        by: where the intervals and p-values come from, "t" or "bootstrap".
+        over_images: the same difference as it would move with other test images; None where that is not known.
     """
 
     n: int
@@ -66,6 +68,19 @@ class Comparison:
     p_equivalent: float
     verdict: Word
     needed: int | None
+    by: By = "t"
+    over_images: Interval | None = None
+
+    @property
+    def on_these_images(self) -> bool:
+        """Better or worse by replicates, on these test images: over test images, the interval includes 0."""
+        i = self.over_images
+        return self.verdict in ("better", "worse") and i is not None and i.lo <= 0 <= i.hi
+
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that as many replicates with this spread would find in four of five studies."""
+        return detectable(self.sd, self.n)
 
 
 def condense_means(replicates: Replicates) -> list[float]:
@@ -81,8 +96,13 @@ def paired(a: Replicates, b: Replicates) -> list[float]:
 
 def combined(terms: Sequence[tuple[float, Replicates]]) -> list[float]:
     """Condense-level means of Σ weight · accuracy over the (condense, train) replicates that all terms have."""
-    common = set.intersection(*(set(replicates) for _, replicates in terms))
-    return condense_means({key: sum(weight * a[key] for weight, a in terms) for key in common})
+    return condense_means(common(terms))
+
+
+def common(terms: Sequence[tuple[float, Replicates]]) -> dict[tuple[int, int], float]:
+    """Σ weight · accuracy by (condense, train) replicate, of those that all terms have."""
+    keys = set.intersection(*(set(replicates) for _, replicates in terms))
+    return {key: sum(weight * a[key] for weight, a in terms) for key in sorted(keys)}
 
 
 def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float = 0.0) -> Interval:
@@ -97,30 +117,29 @@ def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float =
         ValueError: a value is not finite.
     """
     n, mean, sd = _moments(values, floor)
-    half = stdtrit(n - 1, (1 + level) / 2) * sd / math.sqrt(n) if n > 1 else math.nan
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n) if n > 1 else math.nan
     return Interval(mean, mean - half, mean + half, n)
 
 
 def clip(interval: Interval, lo: float, hi: float) -> Interval:
     """The interval with bounds that stay within the quantity's range; what is not defined stays so."""
     low, high = (x if math.isnan(x) else min(hi, max(lo, x)) for x in (interval.lo, interval.hi))
-    return Interval(interval.mean, low, high, interval.n)
+    return replace(interval, lo=low, hi=high)
 
 
 def wilson(right: float, n: int, level: float = 1 - ALPHA) -> Interval:
     """Interval of a proportion over n test images (Wilson, 1927, without continuity correction).
 
     Args:
-        right: how many were right.
-        n: of how many; 0 gives NaN.
+        right, n: how many were right, of how many; 0 gives NaN.
         level: coverage.
     """
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
+        return Interval(math.nan, math.nan, math.nan, 0, "wilson")
     z, p = float(ndtri((1 + level) / 2)), right / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n, "wilson")
 
 
 def grid_floor(test_images: int) -> float:
@@ -156,14 +175,19 @@ def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0
     se = sd / math.sqrt(n)
     p_better, p_worse = _tail(mean, se, n - 1), _tail(-mean, se, n - 1)
     p_equivalent = max(_tail(margin + mean, se, n - 1), _tail(margin - mean, se, n - 1))
-    word: Word = "undecided"
-    if p_equivalent < ALPHA:
-        word = "equivalent"
-    elif min(p_better, p_worse) < ALPHA / 2:
-        word = "better" if mean > 0 else "worse"
+    word = decided(p_better, p_worse, p_equivalent)
     needed = replicates_to_decide(mean, sd, margin) if word == "undecided" else None
     bounds = (wide.lo, wide.hi, narrow.lo, narrow.hi)
     return Comparison(n, mean, *bounds, sd, margin, p_better, p_worse, p_equivalent, word, needed)
+
+
+def decided(p_better: float, p_worse: float, p_equivalent: float) -> Word:
+    """The word that three p-values give; see ``compare``."""
+    if p_equivalent < ALPHA:
+        return "equivalent"
+    if min(p_better, p_worse) < ALPHA / 2:
+        return "better" if p_better < p_worse else "worse"
+    return "undecided"
 
 
 def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
@@ -173,8 +197,7 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
 
     Args:
         values: independent.
-        mean: of the n others.
-        sd: of them.
+        mean, sd: of the n others.
         n: at least 2, else NaN.
     """
     m, own, spread = _moments(values, 0.0)
@@ -184,15 +207,14 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
     return 2 * _tail(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2)
 
 
-def replicates_to_decide(mean: float, sd: float, margin: float, power: float = 0.8, limit: int = 1000) -> int | None:
+def replicates_to_decide(mean: float, sd: float, margin: float, power: float = POWER, limit: int = 1000) -> int | None:
     """Smallest n at which a new study would decide with the given power, were the observed mean and sd the true ones.
 
     Decided means: the 95 % interval excludes 0 on the side of ``mean`` (noncentral t), or both one-sided tests of
     equivalence reject (noncentral t approximation of Phillips, 1990). The larger of the two powers counts.
 
     Args:
-        mean: true difference, a fraction.
-        sd: true standard deviation of the differences.
+        mean, sd: true difference, and true standard deviation of the differences; fractions.
         margin: of equivalence.
         power: probability to decide.
         limit: give up above.
@@ -217,6 +239,13 @@ def difference_power(mean: float, sd: float, n: int) -> float:
     if sd == 0:
         return float(mean != 0)
     return float(1 - nctdtr(n - 1, abs(mean) * math.sqrt(n) / sd, stdtrit(n - 1, 1 - ALPHA / 2)))
+
+
+def detectable(sd: float, n: int, power: float = POWER) -> float:
+    """Smallest true difference that a paired t at 5 % two-sided finds with the given power; NaN below two pairs."""
+    if n < 2 or not math.isfinite(sd):
+        return math.nan
+    return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, 1 - ALPHA / 2))) * sd / math.sqrt(n)
 
 
 def equivalence_power(mean: float, sd: float, margin: float, n: int) -> float:

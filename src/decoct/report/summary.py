@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from decoct.report import stats, wording
-from decoct.report.findings import controls, robust, same_steps, transfer
-from decoct.report.findings.accuracy import Accuracy, accuracies, replicates
-from decoct.report.findings.cautions import cautions
+from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
+from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
+from decoct.report.findings.breakdown import Breakdown, breakdowns
+from decoct.report.findings.cautions import cautions, few_images
+from decoct.report.findings.claims import Claims, claims
 from decoct.report.findings.controls import Controlled, controlled
-from decoct.report.findings.price import price
+from decoct.report.findings.coverage import coverages
+from decoct.report.findings.recommend import Adviser, Recommendation
 from decoct.report.findings.robust import Score, Scorer
 from decoct.report.findings.same_steps import Gap
 from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.findings.transfer import Transfer
-from decoct.report.findings.verdict import Setting, Verdict, Worth, verdicts, worth
+from decoct.report.findings.verdict import Setting, Verdict, Worth, resolution, verdicts, worth
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL, FULL
+from decoct.report.over_test import Answers
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,12 @@ class Summary:
         agreements: what two extractors say of each other.
         classes: of the data.
         worth: whether distilling was worth it.
-        price: what the distilled sets took to make, beside the dearest coreset; one sentence a method.
+        claims: the four questions of a study and what the results say to them.
+        price: what the distilled sets took to make, beside the dearest and the cheapest coreset, in one sentence.
+        breakdown: what hard labels, a protocol's labels, and images give to each accuracy.
+        untold: what of that cannot be said; one sentence each.
+        advice: what to use for the sizes of the study and a few round numbers of bytes and seconds.
+        detectable: the smallest differences that the replicates at hand would find; one sentence a setting.
         cautions: where the numbers stand on weak ground; one sentence each.
         margin: of equivalence, a fraction.
         planned: students that the study trains.
@@ -65,7 +74,12 @@ class Summary:
     agreements: tuple[Agreement, ...]
     classes: int
     worth: Worth
+    claims: Claims
     price: tuple[str, ...]
+    breakdown: tuple[Breakdown, ...]
+    untold: tuple[str, ...]
+    advice: tuple[Recommendation, ...]
+    detectable: tuple[str, ...]
     cautions: tuple[str, ...]
     margin: float
     planned: int
@@ -101,8 +115,17 @@ class Summary:
             "trained": self.trained,
             "failures": list(self.failures),
             "margin": self.margin,
+            "detectable": list(self.detectable),
             "cautions": list(self.cautions),
             "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
+            "claims": _plain(self.claims.to_json()),
+            "breakdown": {
+                "overall": breakdown.overall(self.breakdown),
+                "protocols": list(breakdown.sentences(self.breakdown)),
+                "cannot_be_said": list(self.untold),
+                "parts": _plain(breakdown.to_json(self.breakdown)),
+            },
+            "advice": [_plain(r.to_json()) for r in self.advice],
             "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
             "controls": {
                 "overall": controls.overall(self.controls),
@@ -133,17 +156,21 @@ def summarise(frame: Frame, page: Path) -> Summary:
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     families = {label: method["family"] for label, method in run.methods.items()}
-    found = verdicts(by_setting, families, run.margin, floor)
+    deterministic = frozenset(label for label, method in run.methods.items() if not method["stochastic"])
+    answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
+    found = verdicts(by_setting, families, run.margin, floor, answers)
     contenders = tuple(label for label, family in families.items() if family != CONTROL)
-    reduced = accuracies(rows)
+    reduced = accuracies(rows, answers, deterministic)
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(run, runs, {a.setting[:2]: a.interval.mean for a in ceilings}, tests)
     read = standings(frame)
+    asked = claims(frame, found, coverages(frame, read))
+    parts = breakdowns(run, runs, reduced, settings, floor)
     return Summary(
         name=run.name,
         data=run.data["name"],
         methods=families,
-        deterministic=frozenset(label for label, method in run.methods.items() if not method["stochastic"]),
+        deterministic=deterministic,
         settings=settings,
         accuracies=reduced,
         verdicts=tuple(found),
@@ -155,8 +182,13 @@ def summarise(frame: Frame, page: Path) -> Summary:
         agreements=agreements(read),
         classes=len(run.data["class_names"]),
         worth=worth(found),
-        price=price(frame),
-        cautions=cautions([(a.setting, a.interval) for a in ceilings]),
+        claims=asked,
+        price=asked.price,
+        breakdown=parts,
+        untold=tuple(breakdown.missing(run, parts, settings)),
+        advice=Adviser.of(frame, reduced).break_points(),
+        detectable=resolution(found),
+        cautions=(*cautions([(a.setting, a.interval) for a in ceilings]), *few_images(found)),
         margin=run.margin,
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,
@@ -179,7 +211,7 @@ def _accuracy(a: Accuracy) -> dict[str, Any]:
     return (
         rest
         | a.setting._asdict()
-        | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n}
+        | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n, "by": a.interval.by}
     )
 
 
@@ -205,7 +237,12 @@ def _transfer(t: Transfer) -> dict[str, Any]:
 
 
 def _comparison(c: stats.Comparison) -> dict[str, Any]:
-    return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed}
+    return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed} | {
+        "by": c.by,
+        "detectable": c.detectable,
+        "ci95_over_images": [c.over_images.lo, c.over_images.hi] if c.over_images else None,
+        "on_these_images": c.on_these_images,
+    }
 
 
 def _controlled(c: Controlled, deterministic: bool) -> dict[str, Any]:
@@ -226,7 +263,8 @@ def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
         "family": v.family,
         **v.setting._asdict(),
         "conditional_on_set": deterministic,
-        "random": _comparison(v.random) if v.random else None,
+        "random": _comparison(v.random) | {"after_holm": v.random_sure} if v.random else None,
+        "components": asdict(v.components) if v.components else None,
         "coresets": {name: _comparison(c) for name, c in v.coresets.items()},
         "against_coresets": v.against_coresets,
         "needed": v.needed,

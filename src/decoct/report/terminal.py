@@ -5,10 +5,11 @@ from rich.table import Table
 from rich.text import Text
 
 from decoct.report import wording
-from decoct.report.findings import controls, same_steps, standing, transfer
+from decoct.report.findings import breakdown, controls, ranks, same_steps, transfer
 from decoct.report.findings.accuracy import Accuracy
+from decoct.report.findings.recommend import stretches
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import FULL
+from decoct.report.manifest import CONTROL, FULL
 from decoct.report.stats import Word
 from decoct.report.summary import Summary
 
@@ -16,7 +17,7 @@ STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cya
 
 
 def render(summary: Summary) -> RenderableType:
-    """Accuracy by budget, method and protocol, then the verdict."""
+    """Accuracy by budget, method and protocol, then the verdict, the four claims, and what to take for how much."""
     students = dict.fromkeys(s.student for s in summary.settings)
     parts: list[RenderableType] = [_accuracy(summary, student) for student in students]
     parts += [
@@ -24,17 +25,23 @@ def render(summary: Summary) -> RenderableType:
         Text(f"Is distilling worth it here? {summary.worth.answer}.", style="bold"),
         Text(summary.worth.because),
     ]
-    parts += [Text(f"  {line}") for line in (*summary.worth.methods, *summary.price)]
+    parts += [Text(f"  {claim.question} {claim.answer}.") for claim in summary.claims.all]
+    parts += [Text(f"  Where do the points come from? {breakdown.overall(summary.breakdown)}.")]
     beside = dict.fromkeys((controls.overall(summary.controls), *controls.sentences(summary.controls)))
-    beside |= dict.fromkeys((*standing.sentences(summary.standings), *(a.sentence() for a in summary.agreements)))
-    across = (same_steps.overall(summary.gaps), transfer.overall(summary.transfers))
+    across = (same_steps.overall(summary.gaps), transfer.overall(summary.transfers), _ranks(summary))
     parts += [Text(f"  {line}") for line in (*beside, *across) if line]
     parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]
     if summary.trained < summary.planned:
         missing = summary.planned - summary.trained
         parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))
     parts += [Text(f"failed: {failure}", style="red") for failure in summary.failures]
+    parts += [table for student in students if (table := _advice(summary, student))]
     return Group(*parts)
+
+
+def _ranks(summary: Summary) -> str:
+    competing = [method for method, family in summary.methods.items() if family != CONTROL]
+    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.data))
 
 
 def _accuracy(summary: Summary, student: str) -> Table:
@@ -61,6 +68,26 @@ def _accuracy(summary: Summary, student: str) -> Table:
     if summary.deterministic:
         table.caption = Text("† deterministic: one set; its intervals condition on it. Colour: against the coresets.")
         table.caption_justify = "left"
+    return table
+
+
+def _advice(summary: Summary, student: str) -> Table | None:
+    """What to take for how many images, bytes or seconds, where anything can be recommended."""
+    rows = [(a, b, c) for a, b, c in stretches(summary.advice, student) if c.pick]
+    if not rows:
+        return None
+    title = f"What to take with {student}: the cheapest of those that none is shown to beat"
+    table = Table(title=Text(title), title_justify="left", box=None)
+    for heading in ("at most", "take", "%", "of"):
+        table.add_column(heading)
+    for first, last, choice in rows:
+        assert choice.pick is not None
+        a = choice.pick.accuracy
+        upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
+        named = f"{choice.pick} at {wording.budget(a.setting.budget)}"
+        table.add_row(
+            *map(Text, (upto, named, wording.accuracy(a.interval), f"{len(choice.kept)} of {choice.considered}"))
+        )
     return table
 
 

@@ -54,13 +54,13 @@ def count(number: int, noun: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """``85 ms``, ``4.2 s``, ``3 min 10 s``, ``2 h 5 min``."""
+    """``0.46 ms``, ``85 ms``, ``4.2 s``, ``3 min 10 s``, ``2 h 5 min``."""
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0:
         return "0"
     if value < 1:
-        return f"{1000 * value:.0f} ms"
+        return f"{1000 * value:.0f} ms" if value >= 9.5e-3 else f"{1000 * value:.2g} ms"
     if value < 100:
         return f"{value:.1f} s"
     if value < 3600:
@@ -85,6 +85,13 @@ def reading(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".").replace("-", MINUS)
 
 
+def multiple(value: float) -> str:
+    """How many times something is something else: three digits, above 100 all of them."""
+    if not math.isfinite(value):
+        return NONE
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
+
+
 def comparison(method: str, reference: str, c: Comparison) -> str:
     """One paired comparison as a sentence that gives word, difference, interval and n."""
     if c.n == 0:
@@ -93,11 +100,15 @@ def comparison(method: str, reference: str, c: Comparison) -> str:
         return (
             f"{method} against {reference} is undecided: {points(c.mean)} points, n = 1; it needs at least 2 replicates"
         )
-    found = f"{points(c.mean)} points {bounds(c.lo, c.hi)}, n = {c.n}"
+    by = " (bootstrap)" if c.by == "bootstrap" else ""
+    found = f"{points(c.mean)} points {bounds(c.lo, c.hi)}{by}, n = {c.n}"
     if c.verdict == "equivalent":
-        inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}, n = {c.n}"
+        inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}{by}, n = {c.n}"
         return f"{method} is equivalent to {reference} within {margin(c.margin)}: {inside}"
     if c.verdict == "undecided":
         more = f"about {c.needed} replicates would decide" if c.needed else "more than 1,000 replicates would be needed"
         return f"{method} against {reference} is undecided: {found}; {more}"
+    if c.on_these_images and c.over_images:
+        over = f"{bounds(c.over_images.lo, c.over_images.hi)} over {c.over_images.n:,} test images"
+        found += f"; on these test images, since it is {over}"
     return f"{method} is {c.verdict} than {reference}: {found}"

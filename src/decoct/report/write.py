@@ -6,6 +6,7 @@ from decoct.report import frame
 from decoct.report.findings import robust
 from decoct.report.page.page import render
 from decoct.report.summary import Summary, summarise
+from decoct.report.tables import write_tables
 
 PAGE = "report.html"
 
@@ -27,6 +28,7 @@ def write_report(folder: Path) -> Summary:
     tables.write_tables(folder)
     scores = robust.table(summary.scores, summary.data, summary.deterministic)
     frame.write(folder, "scores", scores, csv=True)
+    write_tables(folder, tables, summary)
     text = render(tables, summary)
     frame.replace(summary.page, lambda path: path.write_text(text, "utf-8"))
     return summary

@@ -24,6 +24,7 @@ from decoct.nets.backbone import Backbone, embed
 from decoct.nets.features import logits, penultimate
 from decoct.nets.layout import laid_out
 from decoct.run.cell import Cell
+from decoct.run.plane import ABOUT, MAP, Plane
 from decoct.run.work import EXTRACTOR, WEIGHTS, load_teacher, splits_of
 
 READINGS = "readings.json"
@@ -39,12 +40,14 @@ class Eyes:
         judge: name of the held-out teacher.
         nets: teachers and backbones on the device, by name.
         real: features by extractor and split.
+        plane: that the first extractor's features are drawn in; None where they are from before there were planes.
     """
 
     metrics: Mapping[str, Metric]
     judge: str
     nets: Mapping[str, nn.Module]
     real: Mapping[str, Mapping[str, NDArray[Any]]]
+    plane: Plane | None
 
     @classmethod
     def of(cls, cell: Cell) -> "Eyes":
@@ -59,7 +62,12 @@ class Eyes:
             name: load_backbone(folder, cell.device) for name, folder in stored.items() if (folder / WEIGHTS).is_file()
         }
         metrics = {label: parse("metric", config, job.plugins) for label, config in job.config["metrics"].items()}
-        return cls(metrics, judge, nets, {name: splits_of(folder) for name, folder in stored.items()})
+        real = {name: splits_of(folder) for name, folder in stored.items()}
+        return cls(metrics, judge, nets, real, Plane.load(next(iter(stored.values()))))
+
+    def features(self, extractor: str) -> dict[str, NDArray[Any]]:
+        """Views of the real features by split: what is remembered of them goes when they go."""
+        return {split: rows[:] for split, rows in self.real[extractor].items()}
 
     def judged(self, images: NDArray[Any], data: Dataset, device: str) -> NDArray[Any]:
         """Logits [n, classes] of the held-out teacher."""
@@ -77,9 +85,11 @@ def make_readings(cell: Cell) -> None:
     job, data, eyes = cell.job, cell.data, Eyes.of(cell)
     condensed = Condensed.load(cell.input("condense", job.inputs["condensed"])).materialise(data.train.images)
     rows: list[dict[str, Any]] = []
+    first = None  # what the first extractor sees
     with cell.meter():
         judged = eyes.judged(condensed.pixels(), data, cell.device)
-        for done, (extractor, real) in enumerate(eyes.real.items()):
+        for done, extractor in enumerate(eyes.real):
+            real = eyes.features(extractor)
             seen = seen_by(eyes.nets.get(extractor), real["train"], condensed, data, cell.device)
             if seen is None:
                 if len(eyes.real) > 1:
@@ -88,14 +98,17 @@ def make_readings(cell: Cell) -> None:
                     "features from a .npy file are of the train images, and this set has images of its own\n"
                     "measure it with an extractor that can look at them: a teacher, or timm:NAME"
                 )
-            measured = _measured(
-                fitting(seen, real["train"].dtype, extractor), condensed.labels, real, data, condensed.member, judged
-            )
+            seen = fitting(seen, real["train"].dtype, extractor)
+            first = seen if done == 0 else first
+            measured = _measured(seen, condensed.labels, real, data, condensed.member, judged)
             for label, metric in eyes.metrics.items():
                 if who := eyes.look(metric, extractor):
                     rows += readings(metric, measured, who, job.keyed["resamples"], label)
             cell.progress(done + 1, len(eyes.real))
     write_json(cell.folder / READINGS, rows)
+    if eyes.plane is not None and first is not None:
+        np.save(cell.folder / MAP, eyes.plane.project(first))
+        write_json(cell.folder / ABOUT, {"extractor": next(iter(eyes.real))})
 
 
 def make_reference(cell: Cell) -> None:
@@ -107,7 +120,8 @@ def make_reference(cell: Cell) -> None:
         sets = list(random_sets(data.train.labels, counts, draws, job.keyed["seed"]))
         judged = [eyes.judged(data.train.images[picks], data, cell.device) for picks in sets]
         done, total = 0, len(eyes.real) * draws
-        for extractor, real in eyes.real.items():
+        for extractor in eyes.real:
+            real = eyes.features(extractor)
             values: dict[tuple[str, Reading], list[float]] = {}
             for picks, said in zip(sets, judged, strict=True):
                 measured = _measured(real["train"][picks], data.train.labels[picks], real, data, True, said)

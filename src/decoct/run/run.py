@@ -8,6 +8,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import decoct
 from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.record import write_json
@@ -17,10 +19,11 @@ from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.executors import Inline, process_pool
 from decoct.run.graph import plan
 from decoct.run.jobs import Job
+from decoct.run.pictures import grid
 from decoct.run.store import Store
 from decoct.run.study import Study
 
-MANIFEST = "run.json"
+MANIFEST, REAL = "run.json", "real.png"
 PAPER = "imagenet1k"  # the preset of the methods' papers
 
 
@@ -35,7 +38,7 @@ def run(
     on_done: OnDone = ignore,
     progress: Progress = silent,
 ) -> dict[str, str]:
-    """Do what is missing of a study in ``out/store`` and write ``out/run.json``.
+    """Do what is missing of a study in ``out/store``; write ``out/run.json``, and real images as a picture.
 
     Args:
         study: what.
@@ -61,6 +64,7 @@ def run(
     store.root.mkdir(parents=True, exist_ok=True)
     store.sweep()
     _write(out, study, data, jobs, {})
+    _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
 
     def pool(size: int) -> Executor:
         return Inline() if workers == 1 else process_pool(size, study.threads)
@@ -92,6 +96,7 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
             "digest": data.digest,
             "class_names": list(data.class_names),
             "images": {name: len(getattr(data, name)) for name in ("train", "val", "test")},
+            "test_per_class": np.bincount(data.test.labels, minlength=len(data.class_names)).tolist(),
             "shape": list(data.shape),
             "flip": data.flip,
             "skipped": list(data.skipped),
@@ -100,10 +105,15 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
         "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
         "failures": failures,
     }
-    temporary = out / f".{MANIFEST}.{os.getpid()}"
+    _replace(out / MANIFEST, lambda path: write_json(path, manifest))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, then move it there."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        write_json(temporary, manifest)
-        temporary.replace(out / MANIFEST)
+        write(temporary)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # the disk may be full
 

@@ -21,6 +21,7 @@ from decoct.nets.features import penultimate_blocks
 from decoct.nets.layout import laid_out
 from decoct.nets.renormalise import Normalisation, bare
 from decoct.run.cell import Cell
+from decoct.run.plane import keep_plane
 
 WEIGHTS, TEACHER, EXTRACTOR, FACTS, RESULT, CORRECT = (
     "weights.safetensors",
@@ -82,6 +83,8 @@ def make_features(cell: Cell) -> None:
         for split, made in blocks.items():
             rows = len(getattr(data, split))
             store(cell.folder / f"{split}.npy", map(np.asarray, made), rows, extract.dtype, extract.name)
+    # For the page alone, so it is on nobody's bill.
+    keep_plane(cell.folder, load_features(cell.folder, "train"), np.asarray(data.train.labels))
 
 
 def _of_teacher(cell: Cell, net: nn.Module) -> Blocks:

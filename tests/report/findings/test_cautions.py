@@ -1,8 +1,10 @@
 """A protocol whose own ceiling is low is named; one that is merely noisy is not."""
 
-from decoct.report.findings.cautions import cautions
-from decoct.report.findings.verdict import Setting
-from decoct.report.stats import wilson
+from dataclasses import replace
+
+from decoct.report.findings.cautions import cautions, few_images
+from decoct.report.findings.verdict import Setting, Verdict
+from decoct.report.stats import Interval, compare, wilson
 
 
 def ceiling(protocol, right, n=1000, student="convnet3"):
@@ -26,3 +28,30 @@ def test_students_are_compared_with_themselves_only():
 
 def test_without_a_ceiling_there_is_nothing_to_say():
     assert cautions([]) == ()
+
+
+def pair(lo, hi, differences=(0.02, 0.021, 0.019)):
+    """Two methods against each other, both ways, with an interval over 360 test images."""
+    setting = Setting("erm", "convnet3", "ipc=1")
+    for a, b, sign in (("herding", "random", 1), ("random", "herding", -1)):
+        ends = sorted((sign * lo, sign * hi))
+        over = Interval(sign * 0.02, *ends, 360, "images")
+        found = replace(compare([sign * d for d in differences]), over_images=over)
+        yield Verdict(a, "coreset", setting, None, {b: found}, found.verdict, None)
+
+
+def test_a_pair_is_counted_once_whichever_way_it_is_told():
+    (line,) = few_images(list(pair(-0.01, 0.05)))
+    assert line.startswith("1 of 1 difference between two methods that replicates show is shown on these 360")
+
+
+def test_images_that_agree_and_pairs_that_are_open_are_not_flagged():
+    assert few_images(list(pair(0.001, 0.05))) == ()
+    assert few_images(list(pair(-0.01, 0.05, (0.02, -0.02, 0.03)))) == ()
+    assert few_images([]) == ()
+
+
+def test_a_difference_without_answers_is_not_counted():
+    setting = Setting("erm", "convnet3", "ipc=1")
+    found = compare([0.02, 0.021, 0.019])
+    assert few_images([Verdict("a", "coreset", setting, None, {"b": found}, "better", None)]) == ()

@@ -128,15 +128,69 @@ def test_one_lucky_setting_among_many_does_not_survive_holm(builder):
     assert "none survives Holm" in said.because
 
 
-def test_the_price_is_a_multiple_of_the_dearest_coreset(builder):
-    found = summary(builder)
-    # rded: 8 s an image a class, and a teacher of 10 s; herding: 0.02 s an image a class, features 2 s, the teacher
-    assert "18.0 s at IPC 1 (1.5 × herding), 90.0 s at IPC 10 (7.4 × herding)" in found.price[0]
-
-
 def test_the_ceiling_has_wilsons_interval(builder):
     from scipy.stats import binomtest
 
     found = summary(builder)
     expected = binomtest(349, 360).proportion_ci(method="wilson")  # 0.97 of 360 test images
     assert {(a.interval.n, round(a.interval.lo, 9)) for a in found.ceiling} == {(360, round(expected.low, 9))}
+
+
+def test_a_word_against_random_is_sure_if_it_survives_holm_over_all_methods_and_settings(builder):
+    from decoct.report import stats
+
+    builder.truth |= {"rded": 0.515, "sre2l": 0.49}
+    builder.noise, builder.test_images = 0.006, 10_000
+    found = [v for v in summary(builder).verdicts if v.random]
+    assert len(found) == 6 * 4
+    kept = {"better": 0.025, "worse": 0.025, "equivalent": 0.05}
+    p = {
+        "better": stats.holm([v.random.p_better for v in found]),
+        "worse": stats.holm([v.random.p_worse for v in found]),
+        "equivalent": stats.holm([v.random.p_equivalent for v in found]),
+    }
+    for i, v in enumerate(found):
+        word = v.random.verdict
+        assert v.random_sure == (word in kept and p[word][i] < kept[word])
+    assert {v.random_sure for v in found if v.random.verdict in kept} == {True, False}
+
+
+def test_random_itself_and_a_study_without_random_have_nothing_that_is_sure(builder):
+    assert not any(v.random_sure or v.components for v in summary(builder).verdicts if v.method == "random")
+    del builder.methods["random"]
+    builder.folder, builder.jobs = builder.folder.with_name("other"), []
+    assert not any(v.random_sure or v.components for v in summary(builder).verdicts)
+
+
+def test_a_lucky_word_is_not_sure_among_many():
+    from decoct.report.findings.verdict import sure
+    from decoct.report.stats import compare
+
+    lucky, noise = compare([0.020, 0.012, 0.035, 0.028, 0.009]), compare([0.03, -0.03, 0.02, -0.02, 0.0])
+    assert lucky.verdict == "better"
+    assert sure([lucky]) == [True] and sure([]) == []
+    assert sure([lucky] + [noise] * 59) == [False] * 60
+
+
+def test_each_setting_says_what_its_replicates_would_find(builder):
+    from statistics import median
+
+    found = summary(builder)
+    assert len(found.detectable) == len(found.settings)
+    sizes = [c.detectable for v in found.verdicts if v.setting == found.settings[0] for c in v.coresets.values()]
+    assert found.detectable[0].startswith("erm, convnet3_w32, IPC 1: in 4 of 5 studies, 5 replicates find")
+    assert f"of {100 * median(sizes):.1f} points for half of the pairs" in found.detectable[0]
+    assert f"of {100 * max(sizes):.1f} points for all" in found.detectable[0]
+
+
+def test_one_replicate_finds_nothing_and_says_nothing_of_it(builder):
+    builder.replicates = 1
+    assert summary(builder).detectable == ()
+
+
+def test_many_replicates_are_judged_by_the_bootstrap_and_say_so(builder):
+    builder.replicates, builder.protocols, builder.budgets = 20, ("erm",), ("ipc=1",)
+    v = summary(builder).verdict("rded", ("erm", "convnet3_w32", "ipc=1"))
+    assert v.random.by == "bootstrap" and v.random.verdict == "better"
+    assert "] (bootstrap), n = 20" in v.sentences()[0]
+    assert v.components.sets == 20 and "cannot be told apart" in v.components.sentence()

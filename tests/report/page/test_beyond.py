@@ -1,8 +1,5 @@
 """The section beyond accuracy: what stands in its tables and figures."""
 
-import math
-
-import pytest
 from tests.report.conftest import SD
 
 from decoct.report.page import beyond
@@ -42,28 +39,3 @@ def test_means_over_some_of_the_classes_are_said_to_be(builder):
     assert "over the classes that a set has images of" not in written(builder)[1]
     builder.folder, builder.jobs, builder.class_names = builder.folder / "more", [], tuple("0123456789ab")
     assert "over the classes that a set has images of" in written(builder)[1]
-
-
-def test_the_figure_turns_lower_to_the_right_where_it_is_better(builder):
-    summary, _ = written(builder, shift=lambda method, metric, e: -20 * SD * (method == "rded" and metric == "mmd"))
-    own = [s for s in summary.standings if s.budget == "ipc=10" and s.lead]
-    figure = beyond.figure(own, summary, marks(summary.methods))
-    (trace,) = [t for t in figure["data"] if "rded" in t["name"]]
-    row = [text for text in figure["layout"]["yaxis"]["ticktext"] if "mmd" in text]
-    assert "↓" in row[0]
-    (x,) = [x for x, said in zip(trace["x"], trace["customdata"], strict=True) if "mmd" in said]
-    low, high = figure["layout"]["xaxis"]["range"]
-    assert 0 < x < high and low == -high
-
-
-def test_there_is_no_figure_of_what_has_no_z(builder):
-    summary, _ = written(builder, draws=0)
-    assert beyond.figure([s for s in summary.standings if s.lead], summary, marks(summary.methods)) is None
-
-
-@pytest.mark.parametrize("z", [0.0, 1.0, 3.0, 3.0001, 50.0])
-def test_the_axis_is_odd_rising_and_smooth(z):
-    at = beyond._squeezed
-    assert at(-z) == -at(z)
-    assert 0 < at(z + 1e-3) - at(z) <= 1.0001e-3
-    assert at(z) == z if z <= 3 else at(z) == pytest.approx(3 + 3 * math.log(z / 3))

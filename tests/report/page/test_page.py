@@ -62,9 +62,14 @@ def test_the_page_says_all_that_was_promised(builder):
     ids = [a.get("id") for e, a in page.elements if e == "section"]
     assert ids == [
         "verdict",
+        "claims",
+        "recommend",
         "accuracy",
+        "breakdown",
         "differences",
+        "ranks",
         "scores",
+        "classes",
         "cost",
         "bytes",
         "metrics",
@@ -86,7 +91,8 @@ def test_the_page_says_all_that_was_promised(builder):
 
 def test_every_figure_is_one_that_plotly_accepts(builder):
     _, page = written(builder)
-    assert len(page.figures) == 3 * 4 + 2  # protocols × (accuracy, differences, cost, bytes), and metrics by budget
+    # protocols × (accuracy, breakdown, differences, ranks, cost, bytes), metrics by budget
+    assert len(page.figures) == 3 * 6 + 2
     for figure in page.figures:
         go.Figure(figure)  # raises on an unknown property or value
 
@@ -144,12 +150,12 @@ def test_names_and_messages_are_shown_as_text(builder, evil):
     }
     assert {e for e, _ in page.elements} <= benign | {"dd", "footer", "i", "code"}
     assert not any(name.startswith("on") or a.get("src") == "x" for _, a in page.elements for name in a)
-    assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 2
+    assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 2  # its own, and plotly
     assert f"failed on {evil}" in page.text
     assert f"On {evil}." in page.text and f"in the paper's preset, {evil}" in page.text
     assert f"{evil} over random" in page.text and f"random over {evil}" in page.text
     for figure in page.figures:
-        names = [trace["name"] for trace in figure["data"]]
+        names = [trace.get("name", "") for trace in figure["data"]]
         assert not any(re.search(r"<(?!/?b>|br>)", name) for name in names)
 
 
@@ -189,6 +195,36 @@ def test_a_page_whatever_the_run(builder, change):
     assert not re.search(r"\bnan\b|\bNone\b|NaN", page.text)
     json.dumps(summary.to_json(), allow_nan=False)
     assert "Is distilling worth it here?" in printed(summary)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"holes": lambda j: j["kind"] == "train" and j["method"] == "sre2l"},
+            "20 students of 102 planned have no result",
+        ),
+        ({"replicates": 1}, "it needs at least 2 replicates"),
+        ({"methods": {"rded": ("distillation", True)}}, "no coreset to compare with; add random"),
+        (
+            {"methods": {"rded": ("distillation", True), "sre2l": ("distillation", True)}},
+            "This study has no coreset: nothing can be said",
+        ),
+        ({"holes": lambda j: j["kind"] in ("measure", "reference")}, "No set has been measured"),
+        ({"noise": 0.0, "truth": 0.5}, "equivalent"),
+        ({"holes": lambda j: True}, "No student has been trained yet"),
+    ],
+    ids=["holes", "one replicate", "one method", "no coreset", "no metrics", "identical", "nothing"],
+)
+def test_what_cannot_be_said_is_said(builder, change, said):
+    builder.protocols = ("erm", "single_teacher")
+    if "truth" in change:
+        change = change | {"truth": dict.fromkeys(builder.truth, change["truth"])}
+    for name, value in change.items():
+        setattr(builder, name, value)
+    _, page = written(builder)
+    assert said in page.text
+    assert not re.search(r"\bNaN\b|\bnan\b|\bNone\b|\binf\b", page.text)
 
 
 def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):

@@ -1,14 +1,16 @@
 """Test accuracy of a method in a setting, reduced from its students to a mean with an interval."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from decoct.report import stats
+from decoct.report import nested, stats
 from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import ALL, FULL
+from decoct.report.nested import Components
+from decoct.report.over_test import Answers
 from decoct.report.stats import Interval, Replicates
 
 Rows = Mapping[tuple[str, Setting], Sequence[Mapping[str, Any]]]  # of the results, by method and setting
@@ -28,6 +30,7 @@ class Accuracy:
         images_seen: images that went through a student.
         image_bytes: of the set's images as PNG, mean over students; None for the full data or if unknown.
         label_bytes: of the labels that a student learnt from, mean over students.
+        components: what the students' accuracies vary by; None for the full data.
     """
 
     method: str
@@ -39,6 +42,7 @@ class Accuracy:
     images_seen: int
     image_bytes: int | None
     label_bytes: int
+    components: Components | None = None
 
     @property
     def total_bytes(self) -> int | None:
@@ -51,14 +55,41 @@ class Accuracy:
         return self.method == FULL and self.setting.budget == ALL
 
 
-def accuracies(rows: Rows) -> tuple[Accuracy, ...]:
-    """One accuracy for each method and setting that has a student."""
-    return tuple(_reduced(method, setting, group) for (method, setting), group in rows.items())
+def accuracies(
+    rows: Rows, answers: Answers | None = None, deterministic: Collection[str] = frozenset()
+) -> tuple[Accuracy, ...]:
+    """One accuracy for each method and setting that has a student.
+
+    Args:
+        rows: of the results.
+        answers: of the students by test image, for what the test images add.
+        deterministic: methods whose students are all of one set.
+    """
+    return tuple(
+        replace(
+            _reduced(method, setting, group), components=_components(method, setting, group, answers, deterministic)
+        )
+        for (method, setting), group in rows.items()
+    )
+
+
+def _components(
+    method: str, setting: Setting, rows: Sequence[Mapping[str, Any]], answers: Answers | None, one_set: Collection[str]
+) -> Components | None:
+    if method == FULL:
+        return None
+    found = answers.accuracy(method, setting) if answers else None
+    return nested.components(replicates(rows), found.deviation if found else None, method in one_set)
 
 
 def replicates(rows: Sequence[Mapping[str, Any]]) -> Replicates:
     """Accuracy by (condense, train) replicate."""
     return {(row["condense_replicate"], row["train_replicate"]): row["accuracy"] for row in rows}
+
+
+def keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], str]:
+    """Keys of the results by (condense, train) replicate."""
+    return {(row["condense_replicate"], row["train_replicate"]): row["key"] for row in rows}
 
 
 def _reduced(method: str, setting: Setting, rows: Sequence[Mapping[str, Any]]) -> Accuracy:
@@ -68,7 +99,7 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Mapping[str, Any]]) -
     else:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
         floor = stats.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
-        interval = stats.clip(stats.t_interval(stats.condense_means(replicates(rows)), floor=floor), 0, 1)
+        interval = stats.clip(nested.interval(replicates(rows), floor), 0, 1)
     sizes = [row["image_bytes"] for row in rows]
     return Accuracy(
         method,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from decoct.report import wording
-from decoct.report.findings.verdict import Setting
+from decoct.report.findings.verdict import Setting, Verdict
 from decoct.report.stats import Interval
 
 SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
@@ -28,3 +28,22 @@ def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
                     "comparisons say little about the sets"
                 )
     return tuple(lines)
+
+
+def few_images(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """How many differences between two methods hold by replicates, and could be otherwise on other test images."""
+    pairs = {
+        (v.setting, *sorted((v.method, other))): c
+        for v in verdicts
+        for other, c in v.coresets.items()
+        if c.verdict in ("better", "worse") and c.over_images is not None
+    }
+    flagged = [c for c in pairs.values() if c.on_these_images]
+    if not flagged:
+        return ()
+    images = min(c.over_images.n for c in flagged if c.over_images)
+    return (
+        f"{len(flagged)} of {wording.count(len(pairs), 'difference')} between two methods that replicates show "
+        f"{'is' if len(flagged) == 1 else 'are'} shown on these {images:,} test images only: over test images, the "
+        "interval includes 0. More replicates do not change that, a larger test set would",
+    )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from decoct.report import stats, wording
+from decoct.report import nested, stats, wording
 from decoct.report.findings.verdict import WORDS, Setting
 from decoct.report.stats import ALPHA, Comparison, Replicates
 
@@ -43,7 +43,7 @@ def controlled(
     found = []
     for method, control, setting in asked:
         own, other = (accuracies[setting].get(label, {}) for label in (method, control))
-        found.append(stats.compare(stats.paired(own, other), margin, floor))
+        found.append(nested.compare(own, other, margin, floor))
     adjusted = stats.holm([c.p_better for c in found])
     return tuple(
         Controlled(*who, c, sure=c.verdict == "better" and p < ALPHA / 2)

@@ -2,13 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import NamedTuple
 
-from decoct.report import stats, wording
+from decoct.report import nested, stats, wording
 from decoct.report.manifest import REFERENCE
-from decoct.report.stats import ALPHA, Comparison, Replicates, Word
+from decoct.report.nested import Components
+from decoct.report.over_test import Answers, over_images
+from decoct.report.stats import ALPHA, Comparison, Interval, Replicates, Word
 
 WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
 
@@ -33,6 +36,8 @@ class Verdict:
         coresets: against every other coreset of the study, random included.
         against_coresets: the word over all of them; None where there is none.
         needed: replicates that would decide against all coresets; None if decided or unknown.
+        random_sure: the word against random survives Holm over all methods and settings, see ``sure``.
+        components: what the differences to random vary by; None without random.
     """
 
     method: str
@@ -42,6 +47,8 @@ class Verdict:
     coresets: Mapping[str, Comparison]
     against_coresets: Word | None
     needed: int | None
+    random_sure: bool = False
+    components: Components | None = None
 
     def sentences(self) -> list[str]:
         """Against random, then against the coresets, with intervals and n."""
@@ -80,7 +87,11 @@ class Worth:
 
 
 def verdicts(
-    accuracies: Mapping[Setting, Mapping[str, Replicates]], families: Mapping[str, str], margin: float, floor: float
+    accuracies: Mapping[Setting, Mapping[str, Replicates]],
+    families: Mapping[str, str],
+    margin: float,
+    floor: float,
+    answers: Answers | None = None,
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
@@ -89,19 +100,59 @@ def verdicts(
         families: of every method of the study, in its order.
         margin: of equivalence, a fraction.
         floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        answers: of the students by test image, for the intervals over test images.
     """
     found = []
     for setting, by_method in accuracies.items():
         for method, family in families.items():
+            own = by_method.get(method, {})
             against = {
-                other: stats.compare(stats.paired(by_method.get(method, {}), by_method.get(other, {})), margin, floor)
+                other: replace(
+                    nested.compare(own, by_method.get(other, {}), margin, floor),
+                    over_images=_over_images(answers, setting, method, other),
+                )
                 for other in families
                 if other != method and (families[other] == "coreset" or other == REFERENCE)
             }
             word = stats.against_all(list(against.values())) if against else None
             needed = _needed(against) if word == "undecided" else None
-            found.append(Verdict(method, family, setting, against.get(REFERENCE), against, word, needed))
-    return found
+            parts = _components(answers, setting, method, by_method) if REFERENCE in against else None
+            random = against.get(REFERENCE)
+            found.append(Verdict(method, family, setting, random, against, word, needed, components=parts))
+    kept = iter(sure([v.random for v in found if v.random]))
+    return [replace(v, random_sure=next(kept)) if v.random else v for v in found]
+
+
+def sure(family: Sequence[Comparison]) -> list[bool]:
+    """Which comparisons keep their word after Holm over the family, in the order given.
+
+    Each word has its own correction over all of the family's comparisons: "better" and "worse" at 2.5 % one-sided,
+    "equivalent" at 5 %. So a false difference is said with at most 5 % over the family, and so is a false equivalence.
+    """
+    adjusted: dict[Word, list[float]] = {
+        "better": stats.holm([c.p_better for c in family]),
+        "worse": stats.holm([c.p_worse for c in family]),
+        "equivalent": stats.holm([c.p_equivalent for c in family]),
+    }
+    level = {"better": ALPHA / 2, "worse": ALPHA / 2, "equivalent": ALPHA}
+    return [c.verdict in level and adjusted[c.verdict][i] < level[c.verdict] for i, c in enumerate(family)]
+
+
+def resolution(found: Sequence[Verdict]) -> tuple[str, ...]:
+    """One sentence for each setting: the smallest differences that as many replicates with this spread would find."""
+    lines = []
+    for setting in dict.fromkeys(v.setting for v in found):
+        own = [c for v in found if v.setting == setting for c in v.coresets.values() if c.n > 1]
+        if own:
+            counts, sizes = sorted(c.n for c in own), [c.detectable for c in own]
+            n = " to ".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
+            half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
+            lines.append(
+                f"{setting.protocol}, {setting.student}, {wording.budget(setting.budget)}: in 4 of 5 studies, {n} "
+                f"replicates find a true difference of {half} points for half of the pairs and of {all_} points for "
+                "all, each by its own spread"
+            )
+    return tuple(lines)
 
 
 def worth(found: list[Verdict]) -> Worth:
@@ -117,7 +168,7 @@ def worth(found: list[Verdict]) -> Worth:
         return Worth("Cannot be said", "This study has no coreset to compare with; add random and herding.", ())
     if all(c.n == 0 for v in distilled for c in v.coresets.values()):
         return Worth("Cannot be said", "No pair of students has been trained yet.", ())
-    adjusted = stats.holm([_p_better(v) for v in distilled])
+    adjusted = stats.holm([p_better(v) for v in distilled])
     sure = [v for v, p in zip(distilled, adjusted, strict=True) if v.against_coresets == "better" and p < ALPHA / 2]
     lines = tuple(_tally(method, distilled) for method in dict.fromkeys(v.method for v in distilled))
     return Worth(*_answer(distilled, sure), lines)
@@ -169,7 +220,20 @@ def _spell(words: Mapping[Word | None, int] | Mapping[Word, int]) -> str:
     return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts.get(word))
 
 
-def _p_better(verdict: Verdict) -> float:
+def _over_images(answers: Answers | None, setting: Setting, a: str, b: str) -> Interval | None:
+    found = answers.difference(setting, a, b) if answers else None
+    return over_images(found) if found else None
+
+
+def _components(
+    answers: Answers | None, setting: Setting, method: str, by_method: Mapping[str, Replicates]
+) -> Components:
+    differences = stats.common([(1, by_method.get(method, {})), (-1, by_method.get(REFERENCE, {}))])
+    found = answers.difference(setting, method, REFERENCE) if answers else None
+    return nested.components(differences, found.deviation if found else None)
+
+
+def p_better(verdict: Verdict) -> float:
     """The intersection-union p-value: the largest over the coresets, one-sided; an untested one counts as 1."""
     return max(1.0 if math.isnan(c.p_better) else c.p_better for c in verdict.coresets.values())
 

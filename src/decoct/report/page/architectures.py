@@ -6,7 +6,8 @@ from decoct.report.findings.same_steps import NAME
 from decoct.report.findings.transfer import Transfer, overall
 from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import ALL, CONTROL, FULL
-from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, method, note, section
 from decoct.report.page.style import Mark
 from decoct.report.summary import Summary
@@ -19,7 +20,7 @@ def architectures(summary: Summary, marks: dict[str, Mark]) -> Markup:
         return Markup()
     blocks = []
     for i, t in enumerate(found):
-        heading = join([tag("b", name(t.protocol)), " · ", name(wording.budget(t.budget))])
+        heading = join([tag("b", facets.protocol(t.protocol)), " · ", facets.budget(t.budget)])
         said = tag("p", f"{t.sentence()}.")
         blocks.append(
             tag("details", tag("summary", heading), said, _table(t, summary, marks), open=None if i else "open")
@@ -53,6 +54,6 @@ def _table(t: Transfer, summary: Summary, marks: dict[str, Mark]) -> Markup:
     ceiling = [summary.accuracy(FULL, Setting(t.protocol, student, ALL)) for student in t.students]
     rows += [row(title, FULL, found) for title, found in ((NAME, beside), ("full data", ceiling)) if any(found)]
     head = columns("method")
-    head[0] += [tag("th", name(student), scope="col") for student in t.students]
+    head[0] += [tag("th", facets.student(student), scope="col") for student in t.students]
     head[0] += [tag("th", word, scope="col") for word in ("mean rank", "spread")]
     return table(head, rows)

@@ -1,32 +1,29 @@
 """The section beyond accuracy: how well each set stands for the data, beside random sets of the same size."""
 
 import math
-from collections.abc import Sequence
 
 from decoct.report import wording
 from decoct.report.findings.standing import Name, Standing, Word, sentences
-from decoct.report.page import plot
+from decoct.report.page import facets, parallel
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.parts import chart, method, note, section
-from decoct.report.page.plot import Figure
+from decoct.report.page.parts import block, chart, method, note, section
 from decoct.report.page.style import Mark
 from decoct.report.summary import Summary
 
-ARROWS = {True: " ↑", False: " ↓", None: ""}
 SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "more": "△", "less": "▽", "like random": "≈", "": ""}
-WIDE = 3.0  # z below which the figure's axis is linear
 
 
 def beyond(summary: Summary, marks: dict[str, Mark]) -> Markup:
     """The leading readings beside random as figure and table, then everything that was read."""
     if not summary.standings:
-        return Markup()
+        said = "No set has been measured: nothing can be said of how the sets cover the data, nor of their quality."
+        return section("metrics", "Beyond accuracy", note(said))
     blocks: list[object] = []
     for budget in dict.fromkeys(s.budget for s in summary.standings):
         own = [s for s in summary.standings if s.budget == budget and s.lead]
         if own:
-            heading = tag("h3", name(wording.budget(budget)))
-            blocks += [heading, _charts(own, summary, marks), _table(own, summary, marks, words=True)]
+            heading = tag("h3", facets.budget(budget))
+            blocks.append(block(heading, _charts(own, summary, marks), _table(own, summary, marks, words=True)))
     return section(
         "metrics",
         "Beyond accuracy",
@@ -39,56 +36,14 @@ def beyond(summary: Summary, marks: dict[str, Mark]) -> Markup:
     )
 
 
-def figure(own: Sequence[Standing], summary: Summary, marks: dict[str, Mark]) -> Figure | None:
-    """z of every method by reading, better to the right; beyond ±3 the axis is logarithmic."""
-    shown = [s for s in own if math.isfinite(s.z) and s.higher_is_better is not None]
-    if not shown:
-        return None
-    rows, methods = list(dict.fromkeys(s.name for s in shown)), list(summary.methods)
-    step = 0.7 / max(len(methods), 1)
-    traces = []
-    for index, label in enumerate(methods):
-        mine = [s for s in shown if s.method == label]
-        if mine:
-            mark = marks[label]
-            line = {"width": 2, "color": mark.color}
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers",
-                    "name": plot.label(label),
-                    "meta": index,
-                    "x": [_squeezed(s.towards) for s in mine],
-                    "y": [rows.index(s.name) + step * (index - (len(methods) - 1) / 2) for s in mine],
-                    "marker": {"color": mark.color, "symbol": mark.symbol, "size": 9, "line": line},
-                    "customdata": [f"<b>{plot.label(label)}</b><br>{plot.label(_said(s))}" for s in mine],
-                    "hovertemplate": "%{customdata}<extra></extra>",
-                }
-            )
-    most = max(WIDE, *(abs(s.towards) for s in shown))
-    ticks = [z for z in (-300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300) if abs(z) <= 1.3 * most]
-    ends = _squeezed(1.25 * most)
-    xaxis = {
-        "range": [-ends, ends],
-        "tickvals": [_squeezed(z) for z in ticks],
-        "ticktext": [f"{z}".replace("-", wording.MINUS) for z in ticks],
-        "title": {"text": "standard deviations of random sets, better to the right"},
-        "zeroline": True,
-    }
-    text = [plot.label(f"{row.metric.replace('_', ' ')}{ARROWS[_direction(shown, row)]}") for row in rows]
-    ticked = {"tickvals": list(range(len(rows))), "ticktext": text}
-    yaxis = {"range": [len(rows) - 0.4, -0.6], "showgrid": False, "zeroline": False, "automargin": True, **ticked}
-    layout = plot.layout(34 * len(rows) + 80, xaxis, yaxis)
-    band = {"type": "rect", "xref": "x", "yref": "paper", "x0": _squeezed(-1.96), "x1": _squeezed(1.96)}
-    layout["shapes"] = [{**band, "y0": 0, "y1": 1, "name": "band"}]
-    return {"data": traces, "layout": layout}
-
-
 def _charts(own: list[Standing], summary: Summary, marks: dict[str, Mark]) -> Markup:
     drawn = [
-        chart(figure([s for s in own if s.name.extractor == e], summary, marks), join(["features of ", name(e)]))
+        chart(
+            parallel.axes([s for s in own if s.name.extractor == e], summary, marks),
+            join(["features of ", name(e)]),
+            wide=True,
+        )
         for e in dict.fromkeys(s.name.extractor for s in own)
-        if sum(s.name.extractor == e for s in own) > len(summary.methods)  # more than one reading
     ]
     return tag("div", *drawn, class_="charts")
 
@@ -97,7 +52,7 @@ def _everything(summary: Summary, marks: dict[str, Mark]) -> list[Markup]:
     blocks = []
     for budget, extractor in dict.fromkeys((s.budget, s.name.extractor) for s in summary.standings):
         own = [s for s in summary.standings if (s.budget, s.name.extractor) == (budget, extractor)]
-        heading = join([tag("b", name(wording.budget(budget))), " · features of ", name(extractor)])
+        heading = join([tag("b", facets.budget(budget)), " · features of ", name(extractor)])
         blocks.append(tag("details", tag("summary", heading), _table(own, summary, marks)))
     return blocks
 
@@ -127,7 +82,7 @@ def _first(n: Name, own: list[Standing], words: bool) -> Markup:
     against = "" if n.reference == "none" else f", against {n.reference}"
     whose = tag("small", name(n.extractor)) if words and n.extractor else Markup()
     small = tag("small", f"{n.scope.replace('_', ' ')}{against}")
-    return join([name(n.metric.replace("_", " ")), ARROWS[_direction(own, n)], " ", small, whose])
+    return join([name(n.metric.replace("_", " ")), parallel.ARROWS[parallel.direction(own, n)], " ", small, whose])
 
 
 def _cell(s: Standing | None, words: bool) -> Markup:
@@ -137,7 +92,13 @@ def _cell(s: Standing | None, words: bool) -> Markup:
     small = [f"[{wording.reading(s.interval.lo)}, {wording.reading(s.interval.hi)}]"] if s.over else []
     small += [f"z {s.z:+.1f}".replace("-", wording.MINUS)] if math.isfinite(s.z) else []
     sign = tag("i", SIGNS[s.word], class_=f"sign {s.word.replace(' ', '-')}", title=s.word) if words and s.word else ""
-    return tag("span", tag("span", sign, " ", *shown), *(tag("small", part) for part in small), class_="number stacked")
+    return tag(
+        "span",
+        tag("span", sign, " ", *shown),
+        *(tag("small", part) for part in small),
+        class_="number stacked",
+        data_value=s.interval.mean,
+    )
 
 
 def _random(row: list[Standing]) -> Markup:
@@ -145,7 +106,7 @@ def _random(row: list[Standing]) -> Markup:
     if random is None:
         return Markup(wording.NONE)
     small = tag("small", f"[{wording.reading(random.lo)}, {wording.reading(random.hi)}]")
-    return tag("span", wording.reading(random.mean), small, class_="number stacked")
+    return tag("span", wording.reading(random.mean), small, class_="number stacked", data_value=random.mean)
 
 
 def _about(summary: Summary) -> list[object]:
@@ -166,22 +127,8 @@ def _about(summary: Summary) -> list[object]:
         "sets. ≈: not told from random, which is not the same as equal. Against val wherever there is a choice, since "
         "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
         "noise: read it beside quality. A dash: not defined for a set of that size.",
+        " On the parallel axes stands z, turned so that up is better, for readings that have a z and a direction; "
+        "beyond ±3 it is logarithmic, and the band is where 95 of 100 random sets fall. Intervals and n are on hover "
+        "and in the table.",
         " Means per class are over the classes that a set has images of." if few else "",
     ]
-
-
-def _direction(own: Sequence[Standing], n: Name) -> bool | None:
-    return next(s.higher_is_better for s in own if s.name == n)
-
-
-def _said(s: Standing) -> str:
-    bounds = f" [{wording.reading(s.interval.lo)}, {wording.reading(s.interval.hi)}]" if s.over else ""
-    n = f"n = {s.interval.n}" + (", interval over images" if s.over == "images" else "")
-    random = f"; random {wording.reading(s.random.mean)}" if s.random else ""
-    z = f"z {s.z:+.1f}".replace("-", wording.MINUS)
-    return f"{s.name}: {wording.reading(s.interval.mean)}{bounds}, {n}{random}, {z}"
-
-
-def _squeezed(z: float) -> float:
-    """Linear up to ``WIDE``, beyond that logarithmic, and smooth."""
-    return z if abs(z) <= WIDE else math.copysign(WIDE * (1 + math.log(abs(z) / WIDE)), z)

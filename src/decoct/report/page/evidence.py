@@ -1,21 +1,26 @@
 """The second half of the page: cost, pictures, teachers."""
 
 import base64
+import io
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from decoct.report import stats, wording
 from decoct.report.frame import Frame
 from decoct.report.manifest import Job, Manifest
-from decoct.report.page import figures
-from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.parts import charts, method, note, section
+from decoct.report.page import facets, figures
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
+from decoct.report.page.parts import block, charts, method, note, section
 from decoct.report.page.style import Mark
 from decoct.report.summary import Summary
 
 PNG = b"\x89PNG\r\n\x1a\n"
+REAL = "real.png"  # in the run's folder, where the run left one
+WIDEST = 1200  # pixels of a picture on the page: one of ten large images a row would weigh tens of megabytes
 
 
 def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
@@ -26,29 +31,34 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     every = [row for group in rows.values() for row in group]
     hardware = sorted({row["hardware"] for row in every})
     held, counted = any(row["device_seconds"] for row in every), any(row["energy"] is not None for row in every)
-    times = {"own time": "seconds", "shared": "shared_seconds", "total": "total_seconds", "processor": "cpu_seconds"}
-    times |= {"device time": "device_seconds"} if held else {}
+    times = {"device time": ("device_seconds", "own_device_seconds")} if held else {}
+    times |= {"processor time": ("cpu_seconds", "own_cpu_seconds"), "wall time": ("total_seconds", "seconds")}
     stored = {"image bytes": "image_bytes", "label bytes": "label_bytes", "bytes per class": "bytes_per_class"}
     energy = ["energy (J)"] if counted else []
     head = ("method", "budget", "images", *times, *energy, "peak memory", "steps", *stored, "not counted")
     body = []
     for (label, budget), group in rows.items():
-        numbers = [wording.seconds(_mean(group, c)) for c in times.values()]
+        numbers: list[object] = [_time(_mean(group, full), _mean(group, own)) for full, own in times.values()]
         if counted:
             drawn = _mean(group, "energy")
             numbers.append(wording.NONE if drawn is None else f"{drawn:,.1f}")
-        memory = wording.size(max(row["peak_memory"] for row in group))
-        sizes = [wording.size(_mean(group, c)) for c in stored.values()]
+        most = max(row["peak_memory"] for row in group)
+        memory = valued(most, wording.size(most))
+        sizes = [valued(mean := _mean(group, c), wording.size(mean)) for c in stored.values()]
         excluded = "; ".join(dict.fromkeys(row["not_counted"] for row in group if row["not_counted"]))
-        first = (method(summary, marks, label), name(wording.budget(budget)), f"{group[0]['images']:,}")
+        first = (method(summary, marks, label), facets.budget(budget), f"{group[0]['images']:,}")
         body.append(cells(*first, *numbers, memory, f"{group[0]['steps']:,}", *sizes, name(excluded or wording.NONE)))
     return section(
         "cost",
         "Cost",
         note(
-            "Means over sets. Own time is the construction alone; shared is the teachers, features, statistics and "
-            "traces that it stands on, charged in full to every method that needs them. ",
-            "Device time is how long an accelerator was held, own and shared. " if held else "",
+            "Means over sets. Times are of the construction and of all that it stands on (teachers, features, "
+            "statistics and traces), charged in full to every method that needs them; small, the construction alone, "
+            "which is what one more set takes when the rest is there already. ",
+            "Device time is how long an accelerator was held, and what methods are compared by where one was. "
+            if held
+            else "",
+            "Wall time hangs on what else ran at the same time: it is shown, and not compared. ",
             "Energy is what the GPU or the processor drew meanwhile, for all that ran on it: compare it where jobs ran "
             "alone. "
             if counted
@@ -63,6 +73,11 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     )
 
 
+def _time(full: float | None, own: float | None) -> Markup:
+    alone = tag("small", f"{wording.seconds(own)} alone")
+    return tag("span", valued(full, wording.seconds(full)), alone, class_="number stacked")
+
+
 def pictures(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     """The sets themselves: replicate 0 of every method and budget, what it started from beside it."""
     run = frame.manifest
@@ -73,9 +88,17 @@ def pictures(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         own = [(m, group[0]["job"]) for (b, m), group in rows.items() if b == budget]
         cards = [card for m, job in own if (card := _card(run, job, method(summary, marks, m)))]
         if cards:
-            blocks += [tag("h3", name(wording.budget(budget))), tag("div", *cards, class_="pictures")]
-    if not blocks:
+            blocks.append(block(tag("h3", facets.budget(budget)), tag("div", *cards, class_="pictures")))
+    real = _png(run.folder / REAL)
+    if not blocks and not real:
         return Markup()
+    if real:
+        shown = tag(
+            "figure",
+            tag("figcaption", "real training images, the first of each class"),
+            _picture(real, run.data["shape"][-1], "real"),
+        )
+        blocks.insert(0, tag("div", shown, class_="pictures"))
     names = run.data["class_names"][:10]
     rest = f" and {len(run.data['class_names']) - 10} more classes" if len(run.data["class_names"]) > 10 else ""
     classes = note("Up to ten images of each class, one class a row: ", join(map(name, names), ", "), rest, ".")
@@ -123,12 +146,25 @@ def _card(run: Manifest, job: Job, caption: Markup) -> Markup:
 def _picture(data: bytes, side: int, what: str) -> Markup:
     """The grid, enlarged by a whole number so that one small image is about 32 pixels wide."""
     width, height = struct.unpack(">II", data[16:24])
+    if width > WIDEST:
+        return _smaller(data, what)
     scale = max(1, round(32 / side))
     source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     pixelated = "pixelated" if scale > 1 else None
     return tag(
         "img", src=source, width=width * scale, height=height * scale, alt=what, class_=pixelated, loading="lazy"
     )
+
+
+def _smaller(data: bytes, what: str) -> Markup:
+    """The grid at the page's width, as JPEG: to look at, not to measure."""
+    with Image.open(io.BytesIO(data)) as picture:
+        width, height = WIDEST, round(picture.height * WIDEST / picture.width)
+        shrunk = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    shrunk.save(buffer, "jpeg", quality=85)
+    source = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return tag("img", src=source, width=width, height=height, alt=what, loading="lazy")
 
 
 def _png(path: Path) -> bytes | None:

@@ -1,10 +1,10 @@
 """The figures, as plotly data and layout; the page's script adds the colours of the theme and draws them."""
 
-import html
 import math
 from statistics import fmean
 
 from decoct.report import wording
+from decoct.report.findings import price
 from decoct.report.findings.same_steps import NAME
 from decoct.report.findings.verdict import Setting
 from decoct.report.frame import Frame
@@ -36,7 +36,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figure:
             if a := summary.accuracy(method, setting):
                 x.append(position + step * (i - (len(methods) - 1) / 2))
                 found.append(a)
-        traces.append(plot.dots(summary, marks, method, x, found))
+        traces.append(plot.dots(marks, method, x, found))
     traces += _same_steps(summary, settings)
     ticks = {
         "tickvals": list(range(len(settings))),
@@ -49,6 +49,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figure:
         {"type": "line", "xref": "x", "yref": "paper", "x0": i + 0.5, "x1": i + 0.5, "y0": 0, "y1": 1, "name": "grid"}
         for i in range(len(settings) - 1)
     ]
+    layout = plot.slots(layout, "x", ((i, {"budget": s.budget}) for i, s in enumerate(settings)))
     return {"data": traces, "layout": plot.with_ceiling(layout, summary, panel)}
 
 
@@ -63,17 +64,20 @@ def differences(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figur
     if not rows:
         return None
     last, y, places, heads = None, 0.0, [], []
-    for setting, _, _ in rows:
+    slots: list[tuple[float, dict[str, str]]] = []
+    for setting, method, _ in rows:
         if setting != last:
             heads.append((y, setting.budget))
+            slots.append((y, {"budget": setting.budget}))
             y, last = y + 1, setting
         places.append(y)
+        slots.append((y, {"method": method, "budget": setting.budget}))
         y += 1
     traces = []
     for method in summary.methods:
         own = [(place, s, c) for place, (s, m, c) in zip(places, rows, strict=True) if m == method]
         if own:
-            traces.append(_forest(marks[method], list(summary.methods).index(method), method, own))
+            traces.append(_forest(marks[method], method, own))
     ends = [100 * x for _, _, c in rows for x in (c.mean, c.lo, c.hi) if math.isfinite(x)]
     m = 100 * summary.margin
     low, high = max(min(*ends, -m), -100), min(max(*ends, m), 100)
@@ -87,12 +91,13 @@ def differences(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figur
     ]
     spot = {"xref": "paper", "x": 0, "xanchor": "left", "showarrow": False, "name": "head"}
     layout["annotations"] = [{**spot, "y": at, "text": f"<b>{plot.label(wording.budget(b))}</b>"} for at, b in heads]
-    return {"data": traces, "layout": layout}
+    return {"data": traces, "layout": plot.slots(layout, "y", slots, height=24)}
 
 
 def over_cost(frame: Frame, summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figure:
-    """Accuracy over construction seconds, teachers and features in full, on a log axis."""
-    seconds = _mean_by_set(frame, "total_seconds")
+    """Accuracy over construction seconds, teachers and features in full, on a log axis; wall time only if need be."""
+    by = price.measure(frame.costs.to_pylist())
+    seconds = _mean_by_set(frame, price.FULL[by] if by else "total_seconds")
     traces: list[Figure] = []
     seen: list[float] = []
     order = [s.budget for s in panels(summary)[panel]]
@@ -104,11 +109,9 @@ def over_cost(frame: Frame, summary: Summary, marks: dict[str, Mark], panel: Pan
         at = [max(seconds[method, a.setting.budget], 1e-3) for a in found]
         seen += at
         notes = [f"{wording.budget(a.setting.budget)} · {wording.seconds(x)}" for a, x in zip(found, at, strict=True)]
-        traces.append(
-            plot.joined(plot.dots(summary, marks, method, at, found, notes), [a.setting.budget for a in found], order)
-        )
+        traces.append(plot.joined(plot.dots(marks, method, at, found, notes), [a.setting.budget for a in found], order))
     ticks, ends = plot.log_ticks(seen)
-    title = {"text": "time to make the set, its needs included"}
+    title = {"text": f"{by or 'wall time'} to make the set, its needs included"}
     xaxis = {"type": "log", "title": title, "tickvals": ticks, "ticktext": [f"{v:g} s" for v in ticks]}
     xaxis |= {"range": ends} if ends else {}
     layout = plot.layout(330, xaxis, plot.accuracy_axis(summary))
@@ -127,7 +130,7 @@ def _same_steps(summary: Summary, settings: list[Setting]) -> list[Figure]:
                     "type": "scatter",
                     "mode": "lines",
                     "name": NAME,
-                    "meta": NAME,
+                    "meta": {"budget": setting.budget},
                     "x": across,
                     "y": [100 * a.interval.mean] * 3,
                     "error_y": bar,  # at the line's left end, beside the methods' own
@@ -140,16 +143,14 @@ def _same_steps(summary: Summary, settings: list[Setting]) -> list[Figure]:
     return traces
 
 
-def _forest(mark: Mark, index: int, method: str, own: list[tuple[float, Setting, Comparison]]) -> Figure:
-    said = [
-        html.escape(wording.comparison(method, REFERENCE, c), quote=False).replace(": ", ":<br>") for _, _, c in own
-    ]
+def _forest(mark: Mark, method: str, own: list[tuple[float, Setting, Comparison]]) -> Figure:
+    said = [plot.label(wording.comparison(method, REFERENCE, c)).replace(": ", ":<br>") for _, _, c in own]
     intervals = [Interval(c.mean, c.lo, c.hi, c.n) for _, _, c in own]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": plot.label(method),
-        "meta": index,
+        "meta": {"method": method, "budget": [s.budget for _, s, _ in own]},
         "x": [100 * c.mean for _, _, c in own],
         "y": [place for place, _, _ in own],
         "error_x": plot.bars(mark.color, intervals),

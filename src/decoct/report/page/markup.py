@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,12 @@ def join(parts: Iterable[object], separator: str = "") -> Markup:
 def name(value: object) -> Markup:
     """A name from the user or the data, isolated so that right-to-left text cannot reorder what stands around it."""
     return tag("bdi", value)
+
+
+def valued(value: float | None, *children: object) -> Markup:
+    """A number in words, with the number itself for the page's script to sort by."""
+    known = value is not None and math.isfinite(value)
+    return tag("span", *children, data_value=f"{value:.9g}" if known else "")
 
 
 def table(head: Sequence[Sequence[Markup]], body: Iterable[Sequence[Markup]], class_: str = "") -> Markup:

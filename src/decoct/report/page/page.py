@@ -7,7 +7,22 @@ from importlib.resources import files
 from decoct.report import wording
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL
-from decoct.report.page import architectures, beyond, evidence, provenance, scorecard, sections, utility
+from decoct.report.page import (
+    architectures,
+    beyond,
+    breakdown,
+    claims,
+    classes,
+    evidence,
+    facets,
+    featuremap,
+    provenance,
+    ranks,
+    recommend,
+    scorecard,
+    sections,
+    utility,
+)
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.style import marks
 from decoct.report.summary import Summary
@@ -18,13 +33,19 @@ def render(tables: Frame, summary: Summary) -> str:
     drawn = marks(summary.methods)
     parts = [
         sections.verdict(summary, drawn),
+        claims.claims(summary, drawn),
+        recommend.recommend(summary, drawn),
         sections.accuracy(summary, drawn),
+        breakdown.breakdown(summary, drawn),
         sections.differences(summary, drawn),
         sections.against_controls(summary, drawn),
+        ranks.ranks(tables, summary, drawn),
         architectures.architectures(summary, drawn),
         scorecard.scorecard(summary, drawn),
+        classes.classes(tables, summary, drawn),
         evidence.cost(tables, summary, drawn),
         utility.rate(tables, summary, drawn),
+        featuremap.feature_map(tables, summary, drawn),
         beyond.beyond(summary, drawn),
         evidence.pictures(tables, summary, drawn),
         evidence.teachers(tables),
@@ -32,15 +53,22 @@ def render(tables: Frame, summary: Summary) -> str:
         provenance.methods(tables, summary, drawn),
         provenance.provenance(tables),
     ]
+    filters, holes = facets.filters(summary, drawn), sections.holes(tables, summary)
+    return document(f"{summary.name} · decoct", _header(tables, summary), join(parts), holes, filters)
+
+
+def document(title: str, header: Markup, main: Markup, holes: Markup, filters: Markup) -> str:
+    """A whole page of ready parts, with the style, the script and the library that draws."""
     template = string.Template(_asset("page.html"))
     return template.substitute(
-        title=tag("title", f"{summary.name} · decoct"),
+        title=tag("title", title),
         style=_asset("page.css"),
-        header=_header(tables, summary),
-        holes=sections.holes(tables, summary),
-        main=join(parts),
+        header=header,
+        holes=holes,
+        filters=filters,
+        main=main,
         plotly=_plotly(),
-        script=_asset("page.js"),
+        script=_script(),
     )
 
 
@@ -67,6 +95,12 @@ def _header(tables: Frame, summary: Summary) -> Markup:
 
 def _asset(file: str) -> str:
     return files("decoct.report.page").joinpath(file).read_text("utf-8")
+
+
+def _script() -> str:
+    """The page's own script: its parts one after the other, in a scope of their own."""
+    parts = (_asset(f"script/{part}.js") for part in ("filters", "typeset", "tables", "figures", "page"))
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();"
 
 
 @cache

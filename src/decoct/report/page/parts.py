@@ -6,7 +6,7 @@ from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import FULL
-from decoct.report.page import figures
+from decoct.report.page import facets, figures
 from decoct.report.page.markup import Markup, embed, join, name, table, tag
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import Mark
@@ -21,6 +21,11 @@ def section(key: str, title: str, *content: object) -> Markup:
     return tag("section", tag("h2", title), *content, id=key) if any(content) else Markup()
 
 
+def block(*content: object) -> Markup:
+    """What stands under one ``h3``, so that the filter can hide it with what the heading names."""
+    return tag("div", *content, class_="block")
+
+
 def note(*content: object) -> Markup:
     """Small print."""
     return tag("p", *content, class_="note")
@@ -29,7 +34,8 @@ def note(*content: object) -> Markup:
 def method(summary: Summary, marks: dict[str, Mark], label: str) -> Markup:
     """A method's mark and name; a dagger where its intervals condition on one set."""
     mark = marks[label].svg() if label in marks else Markup()
-    return join([mark, name(label), tag("sup", "†") if label in summary.deterministic else ""])
+    dagger = tag("sup", "†") if label in summary.deterministic else ""
+    return tag("span", mark, name(label), dagger, data_method=label)
 
 
 def methods(summary: Summary, marks: dict[str, Mark]) -> dict[str, Markup]:
@@ -57,7 +63,7 @@ def charts(summary: Summary, draw: Callable[[Panel], Figure | None]) -> Markup:
 
 def title(panel: Panel) -> Markup:
     """Protocol and student of a panel."""
-    return join([tag("b", name(panel[0])), " · ", name(panel[1])])
+    return join([tag("b", facets.protocol(panel[0])), " · ", facets.student(panel[1])])
 
 
 def accuracy_cell(a: Accuracy | None) -> Markup:
@@ -68,7 +74,9 @@ def accuracy_cell(a: Accuracy | None) -> Markup:
     small = join(
         part for part in (tag("small", wording.bounds(a.interval.lo, a.interval.hi)), tag("small", count)) if part
     )
-    return tag("span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked")
+    return tag(
+        "span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked", data_value=a.interval.mean
+    )
 
 
 def comparison_cell(c: Comparison | None) -> Markup:
@@ -82,9 +90,8 @@ def difference(c: Comparison) -> Markup:
     """Points with their interval."""
     if c.n == 0:
         return Markup(wording.NONE)
-    return tag(
-        "span", wording.points(c.mean), " ", tag("small", wording.bounds(c.lo, c.hi) or "n = 1"), class_="number"
-    )
+    small = tag("small", wording.bounds(c.lo, c.hi) or "n = 1")
+    return tag("span", wording.points(c.mean), " ", small, class_="number", data_value=c.mean)
 
 
 def grid(
@@ -97,9 +104,7 @@ def grid(
     panels = figures.panels(summary)
     top = [tag("th", "method", rowspan=2, scope="col")]
     top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in panels.items()]
-    budgets = [
-        tag("th", name(wording.budget(s.budget)), scope="col", class_=first(s, summary)) for s in summary.settings
-    ]
+    budgets = [tag("th", facets.budget(s.budget), scope="col", class_=first(s, summary)) for s in summary.settings]
     rows = [
         [
             tag("th", head, scope="row"),

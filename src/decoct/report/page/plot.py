@@ -16,12 +16,14 @@ Panel = tuple[str, str]  # protocol, student
 
 
 def label(name: object) -> str:
-    """A name for plotly, which reads some HTML in labels; directional isolates keep right-to-left names in place."""
-    return f"\u2068{html.escape(str(name), quote=False)}\u2069"
+    """A name for plotly, which reads some HTML in labels, and formulas between dollars.
+
+    Directional isolates keep right-to-left names in place.
+    """
+    return f"\u2068{html.escape(str(name), quote=False).replace('$', '&#36;')}\u2069"
 
 
 def dots(
-    summary: Summary,
     marks: dict[str, Mark],
     method: str,
     x: list[float],
@@ -36,7 +38,7 @@ def dots(
         "type": "scatter",
         "mode": "markers",
         "name": label(method),
-        "meta": list(summary.methods).index(method),  # what the page's filter hides by
+        "meta": {"method": method, "budget": [a.setting.budget for a in found]},  # what the page's filter hides by
         "x": x,
         "y": [100 * a.interval.mean for a in found],
         "error_y": bars(mark.color, (a.interval for a in found)),
@@ -96,6 +98,18 @@ def with_ceiling(layout: Figure, summary: Summary, panel: Panel, whose: str = ""
             note = {**spot, "text": f"full data{whose} {wording.percent(a.interval.mean)}", "name": "note"}
             layout.setdefault("annotations", []).append(note)
     return layout
+
+
+def slots(layout: Figure, axis: str, places: Iterable[tuple[float, dict[str, str]]], height: int = 0) -> Figure:
+    """The layout with places on an axis that close up when what stands there is filtered out.
+
+    Args:
+        layout: to add to.
+        axis: "x" or "y".
+        places: where each stands, one apart, and what it is of.
+        height: of each, in pixels, where they stand one above the other.
+    """
+    return layout | {"meta": {"axis": axis, "slots": [{"at": at, **of} for at, of in places], "height": height}}
 
 
 def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:

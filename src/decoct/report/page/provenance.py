@@ -8,7 +8,8 @@ from decoct.report import wording
 from decoct.report.findings import same_steps
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL
-from decoct.report.page.markup import Markup, cells, columns, name, table, tag
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, cells, columns, name, table, tag, valued
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
 from decoct.report.summary import Summary
@@ -19,12 +20,13 @@ def recipes(frame: Frame, summary: Summary) -> Markup:
     body = []
     order = frame.manifest.budget_order
     for a in sorted(summary.accuracies, key=lambda a: (a.setting[:2], order(a.setting.budget))):
-        first = a.method if a.method != FULL else "full data" if a.ceiling else same_steps.NAME
+        full = "full data" if a.ceiling else same_steps.NAME
+        first = name(full) if a.method == FULL else tag("bdi", a.method, data_method=a.method)
         images = wording.NONE if a.images is None else f"{a.images:,}"
-        budget = wording.budget(a.setting.budget)
         labels = wording.size(a.label_bytes) if a.label_bytes else "none stored"
-        where = name(a.setting.protocol), name(a.setting.student), name(budget), name(first)
-        body.append(cells(*where, images, f"{a.steps:,}", f"{a.images_seen:,}", labels, str(a.students)))
+        where = (f(v) for f, v in zip((facets.protocol, facets.student, facets.budget), a.setting, strict=True))
+        stored = valued(a.label_bytes, labels)
+        body.append(cells(*where, first, images, f"{a.steps:,}", f"{a.images_seen:,}", stored, str(a.students)))
     if not body:
         return Markup()
     configs = _toml_tables("protocols", _tables(frame.manifest.protocols))

@@ -5,6 +5,7 @@ import math
 from decoct.report import wording
 from decoct.report.findings.robust import Name, Score
 from decoct.report.manifest import REFERENCE
+from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, table, tag
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
@@ -19,7 +20,7 @@ def scorecard(summary: Summary, marks: dict[str, Mark]) -> Markup:
     blocks: list[Markup] = []
     for student, budget in dict.fromkeys((score.student, score.budget) for score in summary.scores):
         own = [score for score in summary.scores if (score.student, score.budget) == (student, budget)]
-        heading = join([tag("b", name(student)), " · ", name(wording.budget(budget))])
+        heading = join([tag("b", facets.student(student)), " · ", facets.budget(budget)])
         opened = "open" if not blocks else None
         blocks.append(tag("details", tag("summary", heading), _table(own, summary, marks), open=opened))
     if not blocks:
@@ -93,10 +94,11 @@ def _first(column: Column, groups: dict[Name, list[Column]]) -> str | None:
 def _head(column: Column) -> Markup:
     score, hard, protocol, plain = column
     if score == "LRS":
-        return join([name(protocol), tag("small", " with ", name(hard))]) if protocol != hard else name(hard)
+        shown = facets.protocol(protocol)
+        return join([shown, tag("small", " with ", name(hard))]) if protocol != hard else shown
     if score == "ARS":
-        return join([name(protocol), tag("small", " and ", name(plain))])
-    return name(hard if score == "HLR" else protocol)
+        return join([facets.protocol(protocol), tag("small", " and ", name(plain))])
+    return facets.protocol(hard if score == "HLR" else protocol)
 
 
 def _cell(score: Score | None) -> Markup:
@@ -108,4 +110,4 @@ def _cell(score: Score | None) -> Markup:
     else:
         value, spread = wording.points(i.mean), wording.bounds(i.lo, i.hi)
     small = join(tag("small", part) for part in (spread, f"n = {i.n}") if part)
-    return tag("span", tag("b", value), small, class_="number stacked")
+    return tag("span", tag("b", value), small, class_="number stacked", data_value=i.mean)

@@ -8,7 +8,7 @@ from decoct.report.findings import controls, same_steps
 from decoct.report.findings.verdict import Setting, Verdict
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL, REFERENCE
-from decoct.report.page import figures
+from decoct.report.page import facets, figures
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.parts import (
     accuracy_cell,
@@ -58,7 +58,6 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
     """Dots with intervals by protocol and budget, the same as a table, and the ceiling."""
     if not summary.accuracies:
         return section("accuracy", "Accuracy", note("No student has been trained yet."))
-    keys = tag("div", *(_key(summary, marks, m, i) for i, m in enumerate(summary.methods)), class_="keys")
     beside = any(map(summary.same_steps, summary.settings))
     last = [[tag("th", same_steps.NAME, scope="row"), *_beside(summary)]] if beside else []
     last += [[tag("th", "full data", scope="row"), *_ceiling_cells(summary)]] if summary.ceiling else []
@@ -74,7 +73,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
             if beside
             else "",
         ),
-        keys,
+        facets.method_keys(summary, marks),
         charts(summary, lambda panel: figures.accuracy(summary, marks, panel)),
         grid(summary, methods(summary, marks), lambda m, s: accuracy_cell(summary.accuracy(m, s)), last),
         note(
@@ -93,7 +92,7 @@ def differences(summary: Summary, marks: dict[str, Mark]) -> Markup:
     drawn = charts(summary, lambda panel: figures.differences(summary, marks, panel))
     tables: list[Markup] = []
     for setting in summary.settings:
-        heading = join([title((setting.protocol, setting.student)), " · ", name(wording.budget(setting.budget))])
+        heading = join([title((setting.protocol, setting.student)), " · ", facets.budget(setting.budget)])
         tables.append(
             tag("details", tag("summary", heading), _pairs(summary, marks, setting), open=not tables and "open")
         )
@@ -118,7 +117,7 @@ def against_controls(summary: Summary, marks: dict[str, Mark]) -> Markup:
     beside = {c.method: c.control for c in summary.controls}
     found = {(c.method, c.setting): c.comparison for c in summary.controls}
     heads = {
-        label: join([method(summary, marks, label), tag("small", " over ", method(summary, {}, control))])
+        label: join([method(summary, marks, label), tag("small", " over ", name(control), _dagger(summary, control))])
         for label, control in beside.items()
     }
     lines = controls.sentences(summary.controls)
@@ -224,11 +223,8 @@ def _word(c: Comparison) -> Markup:
     return chip(c.verdict) if c.n else Markup()
 
 
-def _key(summary: Summary, marks: dict[str, Mark], label: str, index: int) -> Markup:
-    shown = method(summary, marks, label)
-    return tag(
-        "button", shown, type="button", data_method=index, aria_pressed="true", title="show or hide in the figures"
-    )
+def _dagger(summary: Summary, label: str) -> Markup:
+    return tag("sup", "†") if label in summary.deterministic else Markup()
 
 
 def _said(v: Verdict) -> list[str]:

@@ -9,7 +9,7 @@ from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
 from decoct.report.frame import Frame
 from decoct.report.manifest import Manifest
-from decoct.report.page import plot
+from decoct.report.page import facets, plot
 from decoct.report.page.figures import panels
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import chart, note, section
@@ -127,7 +127,8 @@ def over_bytes(
             at = [float(weight) for _, weight in found]
             accuracies = [a for a, _ in found]
             notes = [_note(a, variant, weight, classes) for a, weight in found]
-            trace = plot.dots(summary, marks, method, at, accuracies, notes)
+            trace = plot.dots(marks, method, at, accuracies, notes)
+            trace["meta"]["protocol"] = variant.protocol
             trace = plot.joined(trace, [a.setting.budget for a in accuracies], order, variant.dash)
             traces.append(trace | _lettered(variant.letter, len(found), marks[method]))
             seen += at
@@ -167,7 +168,7 @@ def _lettered(letter: str, points: int, mark: Mark) -> Figure:
 
 
 def _caption(own: list[Variant], student: str) -> Markup:
-    heading = join([join((tag("b", name(v.protocol)) for v in own), ", "), " · ", name(student)])
+    heading = join([join((tag("b", facets.protocol(v.protocol)) for v in own), ", "), " · ", facets.student(student)])
     if len(own) == 1:
         return join([heading, tag("small", name(own[0].said))])
     lines = [

@@ -1,0 +1,212 @@
+"""Several runs as one leaderboard: methods over data sets and budgets, for each protocol and student."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import pyarrow as pa
+
+from decoct.core.errors import UsageError
+from decoct.report.findings import ranks
+from decoct.report.findings.accuracy import Accuracy, accuracies
+from decoct.report.findings.ranks import Block, Ranks
+from decoct.report.findings.verdict import Setting
+from decoct.report.frame import FLOAT, INT, STRING, Frame
+from decoct.report.manifest import CONTROL, FULL, Manifest
+from decoct.report.several.settings import apart
+
+Panel = tuple[str, str]  # protocol, student
+
+ROWS = pa.schema(
+    [(name, STRING) for name in ("data", "run", "method", "family", "protocol", "student", "budget")]
+    + [(name, FLOAT) for name in ("accuracy", "lo", "hi")]
+    + [(name, INT) for name in ("n", "students", "images", "steps", "images_seen", "label_bytes")]
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the board.
+
+    Attributes:
+        run: its manifest.
+        data: what its data set is called on the board, other than any other data set.
+        accuracies: of methods and of the full data.
+        trained, planned: students.
+    """
+
+    run: Manifest
+    data: str
+    accuracies: tuple[Accuracy, ...]
+    trained: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """What several runs found.
+
+    Attributes:
+        entries: the runs, in the order given.
+        methods: label to family, in the order in which the runs name them.
+        deterministic: methods that give one set whatever the seed.
+        panels: accuracies by protocol and student, then by data set and budget, then by method.
+        full: accuracies of the full data by protocol and student, then by data set.
+        ranks: over data sets and budgets, by protocol and student.
+        over_data: over data sets alone, where there are two or more.
+        unlike: what the runs call the same and set otherwise; a line each.
+    """
+
+    entries: tuple[Entry, ...]
+    methods: Mapping[str, str]
+    deterministic: frozenset[str]
+    panels: Mapping[Panel, Mapping[Block, Mapping[str, Accuracy]]]
+    full: Mapping[Panel, Mapping[str, Accuracy]]
+    ranks: Mapping[Panel, Ranks]
+    over_data: Mapping[Panel, Ranks]
+    unlike: tuple[str, ...]
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets."""
+        return tuple(dict.fromkeys(entry.data for entry in self.entries))
+
+    def table(self) -> pa.Table:
+        """One row for each method, setting and data set."""
+        rows = [_row(entry, a, self.methods) for entry in self.entries for a in entry.accuracies]
+        return pa.Table.from_pylist(rows, schema=ROWS)
+
+
+def leaderboard(frames: Sequence[Frame]) -> Board:
+    """Put runs side by side.
+
+    Runs on the same data are one data set and complete each other, as long as nothing in them is twice and what they
+    call the same is the same.
+
+    Raises:
+        UsageError: a run is named twice, or two runs on the same data hold the same method in the same setting, or call
+            the same what is not.
+    """
+    runs = [frame.manifest for frame in frames]
+    for a, b in combinations(runs, 2):
+        if a.folder.resolve() == b.folder.resolve():
+            raise UsageError(f"{b.folder} is the same run twice: name each once")
+    called = _called(runs)
+    entries = [_entry(frame, data) for frame, data in zip(frames, called, strict=True)]
+    for first, second in combinations(entries, 2):
+        if first.data == second.data:
+            _refuse_collisions(first, second)
+    methods = _families(runs)
+    fixed = (label for run in runs for label, about in run.methods.items() if not about["stochastic"])
+    panels, full = _panels(entries)
+    contenders = [label for label, family in methods.items() if family != CONTROL]
+    means = {
+        panel: {block: {m: a.interval.mean for m, a in own.items()} for block, own in blocks.items()}
+        for panel, blocks in panels.items()
+    }
+    several = len(set(called)) > 1
+    return Board(
+        tuple(entries),
+        methods,
+        frozenset(fixed),
+        panels,
+        full,
+        {panel: ranks.ranked(blocks, contenders, "block") for panel, blocks in means.items()},
+        {panel: ranks.over_data(blocks, contenders) for panel, blocks in means.items()} if several else {},
+        tuple(_unlike(runs)),
+    )
+
+
+def _families(runs: Sequence[Manifest]) -> dict[str, str]:
+    """Each method's family, as the first run says that has it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        for label, about in run.methods.items():
+            found.setdefault(label, about["family"])
+    return found
+
+
+def _entry(frame: Frame, data: str) -> Entry:
+    rows: dict[tuple[str, Setting], list[dict[str, Any]]] = {}
+    for row in frame.results.to_pylist():
+        rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
+    run = frame.manifest
+    return Entry(run, data, accuracies(rows), frame.results.num_rows, len(run.of_kind("train")))
+
+
+def _called(runs: Sequence[Manifest]) -> list[str]:
+    """A name for each run's data, the same where the data are: the data set's own, with more where two share one."""
+    by_name: dict[str, dict[str, Manifest]] = {}
+    for run in runs:
+        by_name.setdefault(run.data["name"], {}).setdefault(run.data["digest"], run)
+    names = {}
+    for name, own in by_name.items():
+        studies = [run.name for run in own.values()]
+        for digest, run in own.items():
+            more = run.name if studies.count(run.name) == 1 else digest[:6]
+            names[digest] = name if len(own) == 1 else f"{name} ({more})"
+    return [names[run.data["digest"]] for run in runs]
+
+
+def _refuse_collisions(a: Entry, b: Entry) -> None:
+    both = f"{a.run.folder} and {b.run.folder}, both on {a.data},"
+    told = (("method", a.run.methods, b.run.methods), ("protocol", a.run.protocols, b.run.protocols))
+    compare = f"`decoct compare {a.run.folder} {b.run.folder}` says what changed between them"
+    for kind, first, second in told:
+        for label in (label for label in first if label in second):
+            tables = [own[label].get("config", own[label]) for own in (first, second)]
+            if fields := apart(*tables):
+                raise UsageError(f"{both} set the {kind} {label} otherwise: {', '.join(fields)}\n{compare}")
+    cells = [{(x.method, *x.setting) for x in entry.accuracies if x.method != FULL} for entry in (a, b)]
+    if twice := sorted(cells[0] & cells[1]):
+        method, protocol, student, budget = twice[0]
+        more = f" and {len(twice) - 1} more" if len(twice) > 1 else ""
+        what = f"{method} under {protocol} with {student} at {budget}{more}"
+        raise UsageError(f"{both} have {what}: a board takes each once\n{compare}")
+
+
+def _panels(
+    entries: Sequence[Entry],
+) -> tuple[dict[Panel, dict[Block, dict[str, Accuracy]]], dict[Panel, dict[str, Accuracy]]]:
+    panels: dict[Panel, dict[Block, dict[str, Accuracy]]] = {}
+    full: dict[Panel, dict[str, Accuracy]] = {}
+    for entry in entries:
+        order = entry.run.budget_order
+        for a in sorted(entry.accuracies, key=lambda a: order(a.setting.budget)):
+            panel = a.setting.protocol, a.setting.student
+            if a.ceiling:
+                full.setdefault(panel, {}).setdefault(entry.data, a)
+            elif a.method != FULL:
+                panels.setdefault(panel, {}).setdefault((entry.data, a.setting.budget), {})[a.method] = a
+    return panels, full
+
+
+def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
+    for kind, tables in (
+        ("method", [{label: about["config"] for label, about in run.methods.items()} for run in runs]),
+        ("protocol", [run.protocols for run in runs]),
+    ):
+        for label in dict.fromkeys(label for own in tables for label in own):
+            there = [own[label] for own in tables if label in own]
+            fields = dict.fromkeys(field for other in there[1:] for field in apart(there[0], other))
+            if fields:
+                yield f"The {kind} {label} is not set alike in all runs: {', '.join(fields)}"
+    margins = dict.fromkeys(run.margin for run in runs)
+    if len(margins) > 1:
+        yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
+
+
+def _row(entry: Entry, a: Accuracy, methods: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "data": entry.data,
+        "run": str(entry.run.folder),
+        "method": a.method,
+        "family": methods.get(a.method, FULL),
+        **a.setting._asdict(),
+        "accuracy": a.interval.mean,
+        "lo": a.interval.lo,
+        "hi": a.interval.hi,
+        "n": a.interval.n,
+        **{field: getattr(a, field) for field in ("students", "images", "steps", "images_seen", "label_bytes")},
+    }

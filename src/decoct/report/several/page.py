@@ -1,0 +1,129 @@
+"""The leaderboard as one self-contained page, made of the pieces of a run's page."""
+
+from collections.abc import Iterable, Mapping
+
+from decoct.report import wording
+from decoct.report.findings.accuracy import Accuracy
+from decoct.report.findings.ranks import Ranks
+from decoct.report.manifest import FULL
+from decoct.report.page import facets, ranks
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
+from decoct.report.page.page import document
+from decoct.report.page.parts import accuracy_cell, note, section, title
+from decoct.report.page.style import Mark, marks
+from decoct.report.several.leaderboard import Board, Entry, Panel
+
+INDEPENDENT = (
+    "Budgets of one data set share its images and teachers, so they are no independent blocks, and a test over them is "
+    "too sure of itself. Data sets are: over them alone, a method's ranks at the budgets of a data set are averaged "
+    "and ranked again. "
+)
+
+
+def render(board: Board) -> str:
+    """The page as text."""
+    drawn = marks(board.methods)
+    parts = [
+        _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, drawn, ranks.READING, INDEPENDENT),
+        _ranks("data", "Average ranks over data sets alone", board.over_data, drawn),
+        _accuracies(board, drawn),
+        _runs(board),
+    ]
+    keys = facets.keys("method", [(m, join([drawn[m].svg(), name(m)])) for m in board.methods])
+    return document(f"{', '.join(board.data)} · decoct", _header(board), join(parts), _holes(board), keys)
+
+
+def _header(board: Board) -> Markup:
+    about = (
+        f"{wording.count(len(board.methods), 'method')} on {wording.count(len(board.data), 'data set')}, "
+        f"from {wording.count(len(board.entries), 'run')}."
+    )
+    asked = ("Which small training set should I use, over ", join(map(name, board.data), ", "), "? ")
+    return join([tag("h1", "Leaderboard"), tag("p", *asked, tag("span", about), class_="lede")])
+
+
+def _holes(board: Board) -> Markup:
+    """Runs that are not finished, and what is called the same and is not."""
+    missing = [e for e in board.entries if e.trained < e.planned]
+    lines: list[object] = [
+        tag("p", name(e.run.name), f": {e.planned - e.trained:,} of {e.planned:,} planned students have no result.")
+        for e in missing
+    ]
+    lines += [tag("p", f"{line}.") for line in board.unlike]
+    return tag("aside", *lines, class_="holes", role="status") if lines else Markup()
+
+
+def _ranks(key: str, heading: str, found: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:
+    ranked = {panel: own for panel, own in found.items() if own.mean}
+    rest = [
+        tag("p", title(panel), f": {line}.", class_="note")
+        for panel, own in found.items()
+        if not own.mean
+        for line in own.sentences()
+    ]
+    shown = ranks.diagrams(ranked, drawn) if ranked else Markup()
+    return section(key, heading, shown, *rest, note(*about) if about else "") if found else Markup()
+
+
+def _accuracies(board: Board, drawn: dict[str, Mark]) -> Markup:
+    grids = [tag("div", tag("h3", title(panel)), _grid(board, panel, drawn), class_="block") for panel in board.panels]
+    if not grids:
+        return section("accuracy", "Accuracy", note("No student has been trained yet."))
+    dagger = " † deterministic: one set; its intervals condition on it." if board.deterministic else ""
+    about = (
+        "Test accuracy in percent with 95 % intervals over condense-level replicates, n of them; students of one set "
+        "are averaged first. Methods stand in the order of their average rank, those without one below."
+    )
+    return section("accuracy", "Accuracy", *grids, note(about, dagger))
+
+
+def _grid(board: Board, panel: Panel, drawn: dict[str, Mark]) -> Markup:
+    blocks, full = board.panels[panel], board.full.get(panel, {})
+    data = list(dict.fromkeys(data for data, _ in blocks))
+    spans = {each: sum(own == each for own, _ in blocks) for each in data}
+    top = [tag("th", "method", rowspan=2, scope="col")]
+    top += [tag("th", tag("b", name(each)), colspan=spans[each], scope="colgroup") for each in data]
+    budgets = [tag("th", facets.budget(b), scope="col", class_=_first(i, blocks)) for i, (_, b) in enumerate(blocks)]
+    there = [m for m in board.methods if any(m in own for own in blocks.values())]
+    order = list(board.ranks[panel].mean)
+    there.sort(key=lambda m: order.index(m) if m in order else len(order))
+    rows = []
+    for method in there:
+        found = [own.get(method) for own in blocks.values()]
+        rows.append([tag("th", _method(board, drawn, method), scope="row"), *_cells(found, list(blocks))])
+    if full:
+        last = [tag("th", "full data", scope="row")]
+        for each in data:
+            last.append(tag("td", accuracy_cell(full.get(each)), colspan=spans[each], class_="first"))
+        rows.append(last)
+    return table([top, budgets], rows, class_="grid")
+
+
+def _cells(found: list[Accuracy | None], blocks: list[tuple[str, str]]) -> Iterable[Markup]:
+    for i, a in enumerate(found):
+        yield tag("td", accuracy_cell(a), class_=_first(i, blocks))
+
+
+def _first(i: int, blocks: Iterable[tuple[str, str]]) -> str | None:
+    """The class of a cell that begins a data set."""
+    names = [data for data, _ in blocks]
+    return "first" if i == 0 or names[i] != names[i - 1] else None
+
+
+def _method(board: Board, drawn: dict[str, Mark], label: str) -> Markup:
+    dagger = tag("sup", "†") if label in board.deterministic else ""
+    return tag("span", drawn[label].svg(), name(label), dagger, data_method=label)
+
+
+def _runs(board: Board) -> Markup:
+    head = columns("run", "data", "folder", "train images", "classes", "students", "steps of a set", "decoct", "digest")
+    return section("runs", "Runs", table(head, [_run(entry) for entry in board.entries]))
+
+
+def _run(e: Entry) -> list[Markup]:
+    steps = sorted({a.steps for a in e.accuracies if a.method != FULL})
+    told = wording.NONE if not steps else f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+    size = f"{e.run.data['images']['train']:,}", f"{len(e.run.data['class_names']):,}"
+    students = f"{e.trained:,} of {e.planned:,}"
+    rest = (*size, students, told, e.run.decoct, tag("code", e.run.data["digest"][:12]))
+    return cells(name(e.run.name), name(e.data), name(e.run.folder.name), *rest)

@@ -1,0 +1,81 @@
+"""What two runs were told differently, and where they ran: in words."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from decoct.report.manifest import Manifest
+
+TOLD_APART = ("condensers", "protocols", "metrics")  # of a study: tables that have labels, compared by them
+MISSING = object()
+
+
+def differences(a: Manifest, b: Manifest) -> tuple[str, ...]:
+    """One line for each setting that differs, the first run's value before the second's.
+
+    Plain settings come first, then methods, protocols and metrics by label, the version of decoct and what failed.
+    """
+    plain = [{k: v for k, v in run.study.items() if k not in TOLD_APART} for run in (a, b)]
+    lines = list(_changed("", *plain))
+    lines += _labelled("method", *({m: about["config"] for m, about in run.methods.items()} for run in (a, b)))
+    lines += _changed("control of", a.controls, b.controls)
+    lines += _labelled("protocol", a.protocols, b.protocols)
+    lines += _labelled("metric", *(measures(run) for run in (a, b)))
+    rest = [{k: v for k, v in run.study.get("metrics", {}).items() if k != "names"} for run in (a, b)]
+    lines += _changed("metrics", *rest)
+    lines += _changed("", {"images": a.data["images"]}, {"images": b.data["images"]})
+    lines += _changed("", *({"decoct": run.decoct} | machines(run) for run in (a, b)))
+    return tuple(lines)
+
+
+def measures(run: Manifest) -> dict[str, dict[str, Any]]:
+    """The metrics' fields by label; none where a run lists names alone."""
+    names = run.study.get("metrics", {}).get("names", {})
+    return dict(names) if isinstance(names, dict) else {}
+
+
+def machines(run: Manifest) -> dict[str, str]:
+    """Hardware and versions of what a run finished; several of each where it was moved."""
+    costs = [run.cost(job) for kind in ("condense", "train") for job in run.finished(kind)]
+    found = {"hardware": {f"{cost.hardware} ({cost.device})" for cost in costs}}
+    for cost in costs:
+        for library, version in cost.versions.items():
+            if library != "decoct":
+                found.setdefault(library, set()).add(version)
+    return {what: " and ".join(sorted(values)) for what, values in found.items() if values}
+
+
+def apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names of the fields in which two tables differ, nested ones with a dot."""
+    a, b = flat(first), flat(second)
+    return [field for field in dict.fromkeys((*a, *b)) if a.get(field, MISSING) != b.get(field, MISSING)]
+
+
+def flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """A table's values by path, ``a.b``; lists are values."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{above}.{key}" if above else str(key)
+        found |= flat(value, path) if isinstance(value, Mapping) and value else {path: value}
+    return found
+
+
+def _labelled(kind: str, a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    for side, own, other in (("A", a, b), ("B", b, a)):
+        if alone := [label for label in own if label not in other]:
+            yield f"only {side} has the {kind}{'s' * (len(alone) > 1)} {', '.join(alone)}"
+    for label in (label for label in a if label in b):
+        yield from _changed(f"{kind} {label}", a[label], b[label])
+
+
+def _changed(where: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterable[str]:
+    first, second = flat(a), flat(b)
+    for field in apart(a, b):
+        told = [_word(own.get(field, MISSING)) for own in (first, second)]
+        yield f"{where} {field}: {told[0]} → {told[1]}".strip()
+
+
+def _word(value: Any) -> str:
+    if value is MISSING or value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,112 @@
+"""The four claims on planted truths: what is said follows from the results and from nothing else."""
+
+import json
+
+import pytest
+
+from decoct.report import frame, stats
+from decoct.report.findings.verdict import p_better
+from decoct.report.manifest import REFERENCE
+from decoct.report.summary import summarise
+
+
+def summary(builder):
+    folder = builder.build()
+    return summarise(frame.read(folder), folder / "report.html")
+
+
+def claim(found, key):
+    return next(c for c in found.claims.all if c.key == key)
+
+
+def test_four_questions_in_order(builder):
+    found = summary(builder)
+    assert [c.key for c in found.claims.all] == ["random", "coresets", "cost", "coverage"]
+    assert all(c.question.endswith("?") and not c.answer.endswith(".") for c in found.claims.all)
+    assert all([line for line in c.methods if "rded" in line] for c in found.claims.all)
+
+
+def test_against_random_the_counts_are_those_that_keep_their_word_after_holm(builder):
+    builder.noise = 0.05
+    found = summary(builder)
+    mine = [v for v in found.verdicts if v.family == "distillation"]
+    for word, p in (("better", "p_better"), ("worse", "p_worse")):
+        adjusted = stats.holm([getattr(v.random, p) for v in mine])
+        sure = [v for v, q in zip(mine, adjusted, strict=True) if v.random.verdict == word and q < 0.025]
+        count = len(sure) or "none"
+        said = claim(found, "random").answer
+        assert (
+            f"better than random of the same size in {count} of 12" if word == "better" else f"worse in {count}"
+        ) in said
+    own = [v.random for v in mine if v.method == "rded"]
+    low = min(own, key=lambda c: c.mean)
+    assert f"differences {100 * low.mean:+.1f} points [" in claim(found, "random").methods[0]
+
+
+def test_planted_truths(builder):
+    found = summary(builder)
+    assert "better than random of the same size in 6 of 12" in claim(found, "random").answer
+    assert "and worse in 6, after Holm" in claim(found, "random").answer
+    said = claim(found, "coresets")
+    assert "better than every coreset in 6 of 12" in said.answer and said.answer.endswith(": rded in 6")
+    assert said.methods[1].startswith("sre2l: better than every coreset in none of 6 settings and worse than at least")
+    assert "(herding, " in said.methods[0]  # the coreset that does best, by what was planted
+
+
+def test_the_intersection_is_the_largest_p_and_an_untested_coreset_counts_as_one(builder):
+    builder.holes = lambda labels: labels["kind"] == "train" and labels["method"] == "k_center"
+    found = summary(builder)
+    v = found.verdict("rded", found.settings[0])
+    assert p_better(v) == 1.0
+    assert p_better(v) > max(v.coresets[m].p_better for m in ("random", "herding"))
+    assert "better than every coreset in none" in claim(found, "coresets").answer
+    assert "n = 0" not in claim(found, "coresets").methods[0]
+
+
+def test_a_certain_difference_below_the_margin_is_equivalent_and_not_better(builder):
+    builder.truth |= dict.fromkeys(("rded", "sre2l"), builder.truth[REFERENCE] + 0.004)
+    builder.noise, builder.test_images = 0.0003, 100_000
+    said = claim(summary(builder), "random")
+    assert "in none of 12" in said.answer and "equivalent within the margin in 6" in said.methods[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "said"),
+    [
+        ({"methods": ("random", "herding")}, "random", "no distillation method"),
+        ({"methods": ("random", "herding")}, "cost", "no distillation method"),
+        ({"methods": ("herding", "rded")}, "random", "no random selection"),
+        ({"methods": ("rded", "sre2l")}, "coresets", "no coreset"),
+        ({"methods": ("rded", "sre2l")}, "coverage", "no coreset"),
+        ({"replicates": 1}, "random", "One replicate shows no difference"),
+        ({"replicates": 1}, "coresets", "One replicate shows no difference"),
+        ({"holes": lambda labels: labels["kind"] == "train"}, "random", "No pair of students"),
+        ({"holes": lambda labels: labels["kind"] == "train"}, "coresets", "No pair of students"),
+        ({"holes": lambda labels: True}, "cost", "costs cannot be compared"),
+        ({"holes": lambda labels: True}, "coverage", "cannot be said"),
+    ],
+)
+def test_what_cannot_be_said_is_said(builder, changes, key, said):
+    for name, value in changes.items():
+        setattr(builder, name, {m: builder.methods[m] for m in value} if name == "methods" else value)
+    found = summary(builder)
+    assert said in claim(found, key).answer
+    plain = json.dumps(found.to_json(), allow_nan=False)
+    assert not any("nan" in line for c in found.claims.all for line in (c.answer, *c.methods)) and plain
+
+
+def test_no_method_is_called_anything_where_all_are_alike(builder):
+    """One study: identical accuracies give no better, no worse, and sentences without an interval of no width."""
+    builder.truth, builder.noise = dict.fromkeys(builder.truth, 0.5), 0.0
+    found = summary(builder)
+    assert "in none of 12 comparisons" in claim(found, "random").answer
+    assert "in none of 12 comparisons" in claim(found, "coresets").answer
+
+
+def test_the_json_holds_questions_multiples_and_contrasts(builder):
+    found = summary(builder)
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))["claims"]
+    assert [c["key"] for c in plain["questions"]] == ["random", "coresets", "cost", "coverage"]
+    assert len(plain["cost"]) == 12 and plain["cost"][0]["full"]["n"] == [5, 5]
+    assert plain["coverage"][0]["name"]["metric"] == "coverage" and "herding" in plain["coverage"][0]["contrasts"]
+    assert found.price == (claim(found, "cost").answer,)

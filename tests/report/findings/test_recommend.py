@@ -1,0 +1,136 @@
+"""Recommendations on planted truths: the cheapest of what nothing is shown to beat, within the limit."""
+
+import json
+
+import pytest
+
+from decoct.core.errors import UsageError
+from decoct.report import frame
+from decoct.report.findings.recommend import recommend, stretches
+from decoct.report.summary import summarise
+
+
+def advised(builder, **changes):
+    for key, value in changes.items():
+        setattr(builder, key, value)
+    folder = builder.build()
+    tables = frame.read(folder)
+    return tables, summarise(tables, folder / "report.html")
+
+
+def far(method, protocol, student):
+    """rded under single_teacher far above all, so that it alone stays; the rest as planted."""
+    return 0.25 if (method, protocol) == ("rded", "single_teacher") else 0.0
+
+
+def test_the_best_by_far_is_taken_if_it_fits(builder):
+    found = recommend(*advised(builder, twist=far, budgets=("ipc=1",)), "10 images")
+    (choice,) = found.choices
+    a = choice.pick.accuracy
+    assert (a.method, a.setting.protocol, len(choice.kept), choice.considered) == ("rded", "single_teacher", 1, 15)
+    said = found.sentence()
+    assert said.startswith("For at most 10 images with convnet3_w32, take rded under single_teacher at IPC 1: ")
+    assert "36.0 s of processor time before training" in said and "beat each of the 14 others" in said
+
+
+def test_among_those_that_none_is_shown_to_beat_the_cheapest_is_taken(builder):
+    truth = dict.fromkeys(builder.truth, 0.5)
+    found = recommend(*advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",)), "1 h")
+    (choice,) = found.choices
+    assert choice.pick.accuracy.method == "random"  # 0.02 s, and no teacher
+    assert [k.accuracy.method for k in choice.kept][:1] == ["random"] and len(choice.kept) > 2
+    assert {k.accuracy.method for k in choice.kept} >= {choice.highest.accuracy.method}
+    assert all(str(k) in found.sentence() for k in choice.kept)
+
+
+def test_seconds_are_of_all_that_a_student_stands_on_and_the_protocols_teachers_count(builder):
+    tables, summary = advised(builder, budgets=("ipc=1",))
+    found = recommend(tables, summary, "1 h").choices[0]
+    seconds = {(k.accuracy.method, k.accuracy.setting.protocol): k.seconds for k in found.kept}
+    assert seconds[("rded", "single_teacher")] == pytest.approx(2 * (8 + 10))  # its teacher labels too: once
+    assert seconds[("rded", "multi_teacher")] == pytest.approx(2 * (8 + 10 + 10))
+    cheap = recommend(tables, summary, "1 s").choices[0]
+    assert {(k.accuracy.method, k.accuracy.setting.protocol) for k in cheap.kept} == {("random", "erm")}
+    assert cheap.considered == 1 and "the only one within the limit" in recommend(tables, summary, "1 s").sentence()
+
+
+def test_bytes_are_of_images_and_labels(builder):
+    found = recommend(*advised(builder), "2 kB").choices[0]
+    assert found.considered == 15 and {k.accuracy.setting.budget for k in found.kept} == {"ipc=1"}
+    everything = recommend(*advised(builder, jobs=[], folder=builder.folder.with_name("again")), "1 MB").choices[0]
+    assert everything.considered == 30
+
+
+def test_nothing_fits(builder):
+    said = recommend(*advised(builder), "9 images").sentence()
+    assert "nothing can be recommended: nothing that was trained fits; the least is 10 images" in said
+
+
+def test_one_replicate_recommends_nothing(builder):
+    found = recommend(*advised(builder, replicates=1), "100 images")
+    assert found.choices[0].pick is None and found.choices[0].left_out == 30
+    assert "two replicates or more" in found.sentence()
+
+
+def test_a_method_with_one_replicate_is_left_out(builder):
+    def hole(labels):
+        return labels["kind"] == "train" and labels["method"] == "random" and labels["condense_replicate"] > 0
+
+    (choice,) = recommend(*advised(builder, holes=hole), "100 images").choices
+    assert (choice.considered, choice.left_out) == (24, 6)
+    assert all(k.accuracy.method != "random" for k in choice.kept)
+
+
+def test_unlike_machines_leave_images_and_bytes(builder):
+    tables, summary = advised(builder)
+    job = next(j for j in tables.manifest.of_kind("condense") if j.labels["method"] == "rded")
+    file = tables.manifest.cell(job) / "measured.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"hardware": "Other"}))
+    tables = frame.read(tables.manifest.folder)
+    assert "unlike machines" in recommend(tables, summary, "60 s").sentence()
+    found = recommend(tables, summary, "100 images")
+    assert found.measure is None and found.choices[0].pick is not None
+    assert "before training" not in found.sentence()
+    assert {r.limit.kind for r in summarise(tables, summary.page).advice} == {"images", "bytes"}
+
+
+def test_each_student_has_its_own(builder):
+    def twist(method, protocol, student):
+        return 0.3 if (method, student) in (("rded", "a"), ("k_center", "b")) else 0.0
+
+    found = recommend(*advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
+    assert [(c.student, c.pick.accuracy.method) for c in found.choices] == [("a", "rded"), ("b", "k_center")]
+    assert found.sentence().count("take ") == 2
+
+
+def test_controls_compete_with_none(builder):
+    builder.methods["start"], builder.truth["start"] = ("control", True), 0.75
+    (choice,) = recommend(*advised(builder), "10 images").choices
+    assert choice.considered == 15 and choice.highest.accuracy.method == "rded"
+
+
+def test_break_points_are_the_sizes_and_a_few_round_numbers(builder):
+    _, summary = advised(builder)
+    images = [r.limit.amount for r in summary.advice if r.limit.kind == "images"]
+    assert images == [10, 100]
+    for kind in ("bytes", "seconds"):
+        amounts = [r.limit.amount for r in summary.advice if r.limit.kind == kind]
+        assert 1 < len(amounts) <= 4 and amounts == sorted(amounts)
+    last = [r.choices[0] for r in summary.advice if r.limit.kind != "images"][-1]
+    assert last.considered == 30  # the largest limit holds everything
+    plain = json.loads(json.dumps(summary.to_json(), allow_nan=False))["advice"]
+    assert len(plain) == len(summary.advice) and plain[0]["choices"][0]["take"]["images"] == 10
+    merged = stretches(summary.advice, "convnet3_w32")
+    assert len(merged) <= len(summary.advice) and merged[0][0].limit.amount == 10
+    assert all(first.limit.amount <= last.limit.amount for first, last, _ in merged)
+
+
+def test_nothing_trained_advises_nothing(builder):
+    tables, summary = advised(builder, holes=lambda labels: labels["kind"] == "train")
+    assert summary.advice == ()
+    assert recommend(tables, summary, "10 images").sentence().startswith("No student has been trained yet")
+
+
+def test_a_text_that_is_no_budget_is_refused(builder):
+    with pytest.raises(UsageError, match="no budget"):
+        recommend(*advised(builder), "plenty")

@@ -1,0 +1,380 @@
+"""The page in a real browser: silent, filtered, sorted, taken away, and safe whatever the names are."""
+
+import csv
+import html
+import io
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from tests.report.conftest import Builder
+
+from decoct.report.write import write_report
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
+
+SCRIPT, QUOTES, RIGHT = "<script>alert(1)</script>", '"quo\'te" & <b>bold</b> $x_1$ 50%', "مرحبا"
+METHODS = {
+    "random": ("coreset", True),
+    "=herding": ("coreset", False),
+    SCRIPT: ("distillation", True),
+    QUOTES: ("distillation", True),
+    RIGHT: ("distillation", True),
+}
+TRUTH = dict(zip(METHODS, (0.5, 0.52, 0.6, 0.3, 0.45), strict=True))
+COPIED = (
+    "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => { window.copied = text; }}})"
+)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A page on which every name is as bad as names get."""
+    builder = Builder(tmp_path_factory.mktemp("hostile") / "run", maps=True, train_replicates=1, replicates=3)
+    builder.methods, builder.truth = dict(METHODS), dict(TRUTH)
+    builder.protocols, builder.students = ("erm", SCRIPT), ("net_a", RIGHT)
+    builder.class_names, builder.name = (SCRIPT, QUOTES, RIGHT, "</bdi>", "a\u2028b"), QUOTES
+    builder.skew = lambda method, c: 0.01 * c - 0.02
+    builder.said = {QUOTES: {"about": f"{SCRIPT}\n\n``{QUOTES}``"}}
+    return write_report(builder.build()).page
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a page, and fails at the end if it complained or asked the network for anything."""
+    contexts, complaints = [], []
+
+    def open_(path, width=1280, fragment="", **options):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(COPIED)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
+        page.goto(f"{path.as_uri()}{fragment}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def kept(chromium, hostile):
+    """One page for the tests that leave it as it was: opening it takes longer than what they do."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page, complaints = context.new_page(), []
+    page.add_init_script(COPIED)
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(hostile.as_uri())
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def view(kept):
+    yield kept
+    kept.evaluate("document.querySelector('[data-reset]').click()")
+
+
+def seen(page, selector):
+    """Scroll to the first that matches, and wait until the page has set it up."""
+    locator = page.locator(selector).first
+    locator.scroll_into_view_if_needed()
+    if "figure" in selector:
+        page.locator(f"{selector}[aria-busy=false] .main-svg").first.wait_for()
+    else:
+        page.locator(f"{selector}.ready").first.wait_for()
+    return locator
+
+
+def press(page, facet, value):
+    """Press the filter's button for a value."""
+    filters = page.locator("details.filters")
+    if filters.get_attribute("open") is None:
+        filters.locator("> summary").click()
+    wanted = page.locator(f".filters button[data-facet={facet}]")
+    (at,) = [i for i in range(wanted.count()) if wanted.nth(i).get_attribute("data-value") == value]
+    wanted.nth(at).click()
+
+
+def drawn(figure):
+    """What plotly has drawn: data and layout."""
+    return figure.locator(".plot").evaluate(
+        """e => ({data: e.data, layout: {height: e.layout.height, x: e.layout.xaxis,
+            ink: getComputedStyle(e.querySelector('.xtick text')).fill}})"""
+    )
+
+
+def rows(table):
+    """Cells of the rows that are shown."""
+    return table.evaluate(
+        """t => [...t.rows].filter(r => r.offsetParent)
+                .map(r => [...r.cells].filter(c => c.offsetParent).map(c => c.innerText))"""
+    )
+
+
+def test_every_figure_is_drawn_without_a_word_and_without_the_network(opened, hostile):
+    page = opened(hostile)
+    page.locator("details:not([open]) > summary").evaluate_all("all => all.forEach(s => s.parentNode.open = true)")
+    for figure in page.locator("figure.chart").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".main-svg").first.wait_for()
+    assert page.locator("figure.chart").count() == page.locator("figure.chart:has(.main-svg)").count() > 20
+    assert page.title() == f"{QUOTES} · decoct"
+
+
+def test_names_are_text(view):
+    page = view
+    assert page.locator("h1").inner_text() == QUOTES
+    assert page.locator("main b b, main script:not([type]), main img[src='x']").count() == 0
+    table = seen(page, "#accuracy table")
+    heads = [row[0].removesuffix("†") for row in rows(table)[2:]]
+    assert heads[:5] == list(METHODS)
+    ticks = seen(page, "#differences figure").locator(".ytick text").all_text_contents()
+    assert {text.strip("\u2068\u2069") for text in ticks} == set(METHODS) - {"random"}
+    page.locator("#classes details > summary").first.click()
+    names = [row[0] for row in rows(seen(page, "#classes details[open] table"))[1:]]
+    assert names == [SCRIPT, QUOTES, RIGHT, "</bdi>", "a\u2028b"]  # the worst first
+    options = page.locator("select[data-class] option").all_text_contents()
+    assert options[1:5] == [SCRIPT, QUOTES, RIGHT, "</bdi>"]
+    bold = page.locator("#accuracy th bdi", has_text="مرحبا").first
+    assert bold.evaluate("e => getComputedStyle(e).unicodeBidi") == "isolate"
+
+
+def test_a_method_leaves_every_figure_and_table(view):
+    page = view
+    table, figure = seen(page, "#accuracy table"), seen(page, "#accuracy figure")
+    before = len(rows(table)), len(drawn(figure)["data"])
+    press(page, "method", SCRIPT)
+    assert (len(rows(table)), len(drawn(figure)["data"])) == (before[0] - 1, before[1] - 1)
+    assert not any(SCRIPT in row[0] for row in rows(table))
+    for section in ("differences", "cost", "bytes", "map", "metrics"):
+        made = drawn(seen(page, f"#{section} figure"))
+        assert made["data"] and SCRIPT not in [(trace.get("meta") or {}).get("method") for trace in made["data"]]
+    assert not any(SCRIPT in cell for cell in rows(seen(page, "#metrics table"))[0])  # a column
+    cards = page.locator("#pictures figure figcaption")
+    assert SCRIPT not in [
+        cards.nth(i).inner_text().split("\n")[0] for i in range(cards.count()) if cards.nth(i).is_visible()
+    ]
+    assert "1 method hidden" in page.locator(".filters .state").inner_text()
+    assert page.locator("#accuracy .keys button[aria-pressed=false]").count() == 1  # the legend says the same
+
+
+def test_budget_protocol_and_student_leave_figures_and_tables(view):
+    page = view
+    table = seen(page, "#accuracy table")
+    forest = drawn(seen(page, "#differences figure"))["layout"]["height"]
+    press(page, "budget", "ipc=1")
+    made = drawn(seen(page, "#accuracy figure"))
+    assert [t.strip("\u2068\u2069") for t in made["layout"]["x"]["ticktext"]] == ["IPC 10"]
+    assert made["layout"]["x"]["range"] == [-0.5, 0.5]
+    assert all(len(trace["x"]) == 1 and abs(trace["x"][0]) < 0.5 for trace in made["data"])
+    assert drawn(seen(page, "#differences figure"))["layout"]["height"] == forest - 5 * 24  # a heading, four methods
+    assert set(rows(table)[1]) == {"IPC 10"} and len(rows(table)[1]) == 4
+    assert [len(row) for row in rows(table)] == [5, 4, *[5] * 6]
+    assert not any("IPC 1" in row[1:2] for row in rows(seen(page, "#cost table")))
+    assert page.locator("#pictures h3:visible").all_inner_texts() == ["IPC 10"]
+    press(page, "protocol", SCRIPT)
+    press(page, "student", RIGHT)
+    assert page.locator("#accuracy figure:visible").count() == 1
+    assert [len(row) for row in rows(table)][:2] == [2, 1]
+    assert "net_a" in rows(table)[0][1]
+
+
+def test_a_view_is_shared_by_its_address_and_taken_back(opened, hostile):
+    page = opened(hostile)
+    seen(page, "#accuracy table")
+    press(page, "method", QUOTES)
+    press(page, "budget", "ipc=1")
+    page.locator("nav a", has_text="Cost").click()
+    fragment = page.evaluate("location.hash")
+    assert fragment.startswith("#cost&method=")
+    other = opened(hostile, fragment=fragment)
+    table = seen(other, "#accuracy table")
+    assert len(rows(table)) == 2 + 4 + 1 and set(rows(table)[1]) == {"IPC 10"}
+    other.locator(".filters > summary").click()
+    other.locator(".filters [data-reset]").click()
+    assert len(rows(table)) == 2 + 5 + 1 and other.evaluate("location.hash") == "#cost"
+    assert len(drawn(seen(other, "#accuracy figure"))["data"]) == 5
+
+
+def test_an_address_with_nonsense_shows_everything(view):
+    table = seen(view, "#accuracy table")
+    view.evaluate("location.hash = '#nowhere&method=nobody&method=%zz&x'")
+    assert len(rows(table)) == 2 + 5 + 1 and len(drawn(seen(view, "#accuracy figure"))["data"]) == 5
+
+
+def test_the_map_shows_one_class(view):
+    page = view
+    figure = seen(page, "#map figure")
+    page.locator("select[data-class]").select_option("1")
+    assert [len(trace["x"]) for trace in drawn(figure)["data"]] == [10, *[1] * 5]  # of 50 real ones, and of 5
+    said = drawn(figure)["data"][0]["customdata"]
+    assert {html.unescape(text).strip("\u2068\u2069") for text in said} == {QUOTES}
+    page.locator("select[data-class]").select_option("")
+    assert [len(trace["x"]) for trace in drawn(figure)["data"]] == [50, *[5] * 5]
+
+
+def test_tables_sort_by_value_with_mouse_and_keyboard(view):
+    page = view
+    table = seen(page, "#cost table")
+    heads = rows(table)[0]
+    column = heads.index("image bytes")
+    button = table.locator("thead th").nth(column).locator("button")
+
+    def shown():
+        return [row[column] for row in rows(table)[1:]]
+
+    def sort():
+        return table.locator("thead th").nth(column).get_attribute("aria-sort")
+
+    original = shown()
+    assert sort() is None and set(original) == {"450 B", "4.5 kB"}
+    button.click()
+    assert sort() == "descending" and shown() == ["4.5 kB"] * 5 + ["450 B"] * 5
+    button.focus()
+    page.keyboard.press("Enter")
+    assert sort() == "ascending" and shown() == ["450 B"] * 5 + ["4.5 kB"] * 5
+    page.keyboard.press("Enter")
+    assert sort() is None and shown() == original
+    first = table.locator("thead th").first.locator("button")
+    first.click()
+    assert table.locator("[aria-sort]").count() == 1 and rows(table)[1][0] == QUOTES
+
+
+def test_sorting_leaves_headings_and_dashes_in_their_places(view):
+    page = view
+    page.locator("#metrics details:not(.menu) > summary").first.click()
+    table = seen(page, "#metrics details:not(.menu) table")
+    groups = [row[0] for row in rows(table) if len(row) == 1]
+    table.locator("thead th").nth(1).locator("button").click()
+    values, found = {}, []
+    for row in rows(table)[1:]:
+        if len(row) == 1:
+            found.append(row[0])
+        else:
+            values.setdefault(found[-1], []).append(row[1].split("\n")[0])
+    assert found == groups and len(groups) == 3
+    assert any(own[-1] == "–" for own in values.values())
+    for own in values.values():
+        known = [float(value.replace("−", "-").lstrip("▲▼△▽≈ ")) for value in own if value != "–"]
+        assert known == sorted(known, reverse=True) and "–" not in own[: len(known)]
+
+
+def test_a_table_goes_to_markdown_latex_and_csv_as_it_is_shown(view):
+    page = view
+    seen(page, "#accuracy table")
+    press(page, "student", RIGHT)
+    menu = page.locator("#accuracy details.menu").first
+    menu.locator("summary").click()
+    menu.get_by_text("Copy as Markdown").click()
+    lines = page.evaluate("window.copied").strip().split("\n")
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1 and len(lines) == 2 + 5 + 1
+    assert lines[0].startswith(r"| method | erm · net\_a · IPC 1 | erm · net\_a · IPC 10 | \<script\>")
+    assert lines[4].startswith(r"| \<script\>alert(1)\</script\> | ")
+    menu.get_by_text("Copy as LaTeX").click()
+    text = page.evaluate("window.copied")
+    assert r"\begin{tabular}{lrrrr}" in text and r"\multicolumn{2}{c}{erm $\cdot$ net\_a}" in text
+    quotes = r"\textquotedbl{}quo'te\textquotedbl{} \& \textless{}b\textgreater{}bold\textless{}/b\textgreater{}"
+    assert rf"{quotes} \$x\_1\$ 50\%" in text
+    assert text.count("\\\\\n") == 2 + 5 + 1 and all(
+        text.count(rule) == 1 for rule in (r"\toprule", r"\midrule", r"\bottomrule")
+    )
+    with page.expect_download() as download:
+        menu.get_by_text("Download CSV").click()
+    found = list(csv.reader(io.StringIO(download.value.path().read_text("utf-8-sig"), newline="")))
+    assert len({len(row) for row in found}) == 1 and found[0][:2] == ["method", "erm · net_a · IPC 1"]
+    assert [row[0].removesuffix(" †") for row in found[1:]] == ["random", "'=herding", *list(METHODS)[2:], "full data"]
+    assert re.fullmatch(r"\d+\.\d \[\d+\.\d, \d+\.\d\] n = 3", found[1][1])
+
+
+def test_a_figure_goes_to_svg_and_png_in_the_colours_of_paper(opened, hostile):
+    page = opened(hostile, color_scheme="dark")
+    figure = seen(page, "#accuracy figure")
+    figure.hover()
+    files = {}
+    for format in ("SVG", "PNG"):
+        with page.expect_download() as download:
+            figure.locator(".save").get_by_text(format).click()
+        files[format] = download.value.path().read_bytes()
+        assert download.value.suggested_filename == f"decoct-accuracy.{format.lower()}"
+    svg = files["SVG"].decode()
+    assert svg.startswith("<svg") and "<script" not in svg and "IPC 10" in svg
+    with Image.open(io.BytesIO(files["PNG"])) as picture:
+        assert picture.width > 800 and picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_a_phone_scrolls_down_and_not_sideways(opened, hostile):
+    page = opened(hostile, width=390)
+    page.locator("details:not([open]) > summary").evaluate_all("all => all.forEach(s => s.parentNode.open = true)")
+    for figure in page.locator("figure.chart").all()[::4]:
+        figure.scroll_into_view_if_needed()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_page_is_as_dark_as_the_device_asks_for(view):
+    figure = seen(view, "#accuracy figure")
+    for scheme, above in (("dark", False), ("light", True)):
+        view.emulate_media(color_scheme=scheme)
+        colors = view.evaluate("getComputedStyle(document.body).backgroundColor"), drawn(figure)["layout"]["ink"]
+        paper, ink = (np.mean([int(x) for x in re.findall(r"\d+", color)]) for color in colors)
+        assert (paper > 128) == above == (ink < 128)
+
+
+def test_paper_has_every_figure_and_no_buttons(opened, hostile):
+    page = opened(hostile, color_scheme="dark")
+    seen(page, "#accuracy figure")
+    page.emulate_media(media="print")
+    pdf = page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") > 5
+    assert page.locator("figure.chart:has(.main-svg)").count() == page.locator("figure.chart").count()
+    assert page.locator("main button:not(.sort):visible, .filters:visible").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+def test_a_thousand_classes_stay_quick(opened, tmp_path):
+    builder = Builder(tmp_path / "run", maps=True, replicates=2, protocols=("erm",), budgets=("ipc=1", "ipc=3"))
+    builder.class_names = tuple(f"class {i} {RIGHT}" for i in range(1000))
+    builder.test_images = 5000
+    builder.skew = lambda method, c: 0.0001 * (c % 97)
+    page = opened(write_report(builder.build()).page)
+    table = seen(page, "#accuracy table")
+    started = time.monotonic()
+    press(page, "method", "rded")
+    assert len(rows(table)) == 2 + 4 + 1
+    assert time.monotonic() - started < 3
+    page.locator("#classes details > summary").first.click()
+    ends = rows(seen(page, "#classes details[open] table"))[1:]
+    assert len(ends) == 4 * 20
+    assert [row[1] for row in ends[:20]] == ["worst"] * 10 + ["best"] * 10
+    page.locator("select[data-class]").select_option("999")
+    assert sum(len(trace["x"]) for trace in drawn(seen(page, "#map figure"))["data"]) < 10
+
+
+@pytest.mark.parametrize("change", [{"methods": {"rded": ("distillation", True)}}, {"holes": lambda labels: True}])
+def test_a_page_with_little_on_it_does_not_complain(opened, builder, change):
+    for name, value in change.items():
+        setattr(builder, name, value)
+    page = opened(write_report(builder.build()).page)
+    for table in page.locator("main table:visible").all():
+        table.scroll_into_view_if_needed()
+    assert "be said" in page.locator("#verdict .card").inner_text()

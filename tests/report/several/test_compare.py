@@ -1,0 +1,159 @@
+"""Two runs side by side: planted changes are found, what is the same is said to be, and what differs is refused."""
+
+import io
+import json
+import math
+import shutil
+
+import pytest
+from rich.console import Console
+
+from decoct.core.errors import UsageError
+from decoct.report import frame
+from decoct.report.manifest import Manifest
+from decoct.report.several import terminal
+from decoct.report.several.compare import compare
+from decoct.report.several.settings import apart, differences, flat
+from decoct.report.several.tell import comparison_json
+
+HOSTILE = "[bold red]x[/] <script>alert(1)</script> \x1b[31m"
+
+
+def printed(found, width=200):
+    console = Console(width=width, file=io.StringIO())
+    console.print(terminal.comparison(found))
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def two(builder, tmp_path, rekeyed):
+    """``two(changes of the second builder)``: tables of two runs whose cells are their own."""
+
+    def make(**changes):
+        own = {"protocols": ("erm",), "budgets": ("ipc=1",), "class_names": ("0", "1")}
+        for side in "ab":
+            shutil.rmtree(tmp_path / side, ignore_errors=True)
+        first = type(builder)(tmp_path / "a", **own).build()
+        second = rekeyed(type(builder)(tmp_path / "b", **{**own, **changes}).build(), "b")
+        return frame.read(first), frame.read(second)
+
+    return make
+
+
+def words(found):
+    return {t.a.method: t.change.word for t in found.trained if t.change}
+
+
+def test_a_planted_change_is_found_and_nothing_else(two):
+    found = compare(*two(truth={"random": 0.5, "herding": 0.52, "k_center": 0.45, "rded": 0.7, "sre2l": 0.2}))
+    assert found.paired
+    told = words(found)
+    assert (told["rded"], told["sre2l"]) == ("better", "worse")
+    assert all(told[m] in ("equivalent", "undecided") for m in ("random", "herding", "k_center", "full"))
+    rded = next(t for t in found.trained if t.a.method == "rded")
+    assert rded.change.interval.mean == pytest.approx(0.1, abs=0.02)
+    assert "rded under erm with convnet3_w32 at IPC 1: B is better than A" in rded.sentence()
+    assert "n = 5 pairs" in rded.sentence()
+    assert {t.a.method for t in found.trained if t.conditional} == {"herding", "k_center"}
+    assert "herding†" in printed(found) and "rded†" not in printed(found)
+
+
+def test_other_seeds_do_not_pair(two, edited, tmp_path):
+    two()
+    edited(tmp_path / "b", lambda run: run["study"].update(seed=1))
+    found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
+    assert not found.paired and "Welch" in found.how() and "seed: 0 → 1" in found.settings
+    assert all(not t.change.paired and t.change.n in ((5, 5), (1, 1)) for t in found.trained)
+
+
+def test_the_same_cells_are_no_comparison(run, tmp_path):
+    shutil.copytree(run, tmp_path / "copy")
+    found = compare(frame.read(run), frame.read(tmp_path / "copy"))
+    assert (
+        found.settings == ()
+        and all(t.change is None for t in found.trained)
+        and all(r.change is None for r in found.read)
+    )
+    assert found.overall() == "33 results from the same students in both runs"
+    assert "same students" in printed(found)
+
+
+def test_settings_in_words(two, edited, tmp_path):
+    two(replicates=3)
+
+    def change(run):
+        run["methods"]["rded"]["config"]["factor"] = 2
+        run["methods"]["new"] = run["methods"].pop("sre2l")
+        run["study"]["protocols"]["erm"]["steps"] = 900
+
+    edited(tmp_path / "b", change)
+    said = differences(Manifest.read(tmp_path / "a"), Manifest.read(tmp_path / "b"))
+    assert "replicates.condense: 5 → 3" in said
+    assert "method rded factor: 1 → 2" in said
+    assert "protocol erm steps: 500 → 900" in said
+    assert "only A has the method sre2l" in said and "only B has the method new" in said
+
+
+def test_tables_by_path():
+    a, b = {"x": {"y": 1, "z": [1]}, "w": {}}, {"x": {"y": 2, "z": [1]}, "v": None}
+    assert flat(a) == {"x.y": 1, "x.z": [1], "w": {}}
+    assert apart(a, b) == ["x.y", "w", "v"]
+
+
+def test_readings_change_and_other_nets_are_not_compared(two, edited, tmp_path):
+    found = compare(*two(shift=lambda method, metric, _: 0.3 * (method == "rded" and metric == "coverage")))
+    told = {(r.a.method, r.a.name.metric): r.change.word for r in found.read if r.change}
+    assert told["rded", "coverage"] == "better"
+    assert "coverage" in printed(found)
+
+    def another(run):
+        for job in run["jobs"]:
+            if job["kind"] == "features":
+                job["key"] = "f" * 32
+
+    edited(tmp_path / "b", another)
+    found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
+    assert found.read == () and any("another net" in line for line in found.unlike)
+
+
+def test_costs_are_ratios_between_like_machines(two, tmp_path):
+    found = compare(*two())
+    ratio = {(p.method, p.what): p.ratio for p in found.priced}
+    assert ratio["rded", "seconds"].mean == pytest.approx(1) and ratio["rded", "seconds"].n == 5
+    assert math.isnan(ratio["herding", "seconds"].lo)  # one set
+    for file in (tmp_path / "b" / "store").rglob("measured.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"hardware": "Other CPU"}))
+    found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
+    ratio = {(p.method, p.what): p.ratio for p in found.priced}
+    assert ratio["rded", "seconds"] is None and ratio["rded", "bytes"].mean == pytest.approx(1)
+    assert any(line.startswith("hardware: Test CPU") for line in found.settings)
+    assert "machines differ" in printed(found)
+
+
+def test_half_a_run_and_no_method_in_common(two, edited, tmp_path):
+    half = compare(*two(holes=lambda job: job["kind"] == "train" and job.get("method") != "random"))
+    assert [t.a.method for t in half.trained] == ["random"] and half.alone == {"A": 5, "B": 0}
+    assert "5 results in A alone" in printed(half)
+    none = compare(*two(methods={"new": ("coreset", True)}, truth={"new": 0.5}, full=False))
+    assert none.trained == () and "No method has a result in both runs" in printed(none)
+    json.dumps(comparison_json(none), allow_nan=False)
+
+
+def test_what_cannot_be_compared_is_refused(run, builder, tmp_path, on_other_data):
+    with pytest.raises(UsageError, match="same run twice"):
+        compare(frame.read(run), frame.read(run / ".." / "run"))
+    other = on_other_data(type(builder)(tmp_path / "other").build(), "faces")
+    with pytest.raises(UsageError, match=r"different data(.|\n)*decoct report"):
+        compare(frame.read(run), frame.read(other))
+
+
+def test_json_has_no_nan_and_names_stay_text(two, edited, tmp_path):
+    two()
+    for side in "ab":
+        edited(tmp_path / side, lambda run: run.update(name=HOSTILE))
+    found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
+    told = json.loads(json.dumps(comparison_json(found), allow_nan=False))
+    full = next(row for row in told["accuracy"] if row["method"] == "full")
+    assert (full["same"], full["ci95"], full["p"], full["verdict"]) == (False, None, None, "undecided")
+    text = printed(found)
+    assert "[bold red]x[/] <script>" in text and "\x1b" not in text and " nan" not in text

@@ -1,0 +1,154 @@
+"""How far a run is, from cells that come and go; nothing on disk is touched."""
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+
+from decoct.core.errors import DecoctError
+from decoct.core.record import cell_dir
+from decoct.report.progress import RECENT, Watcher
+
+DEAD = 2**22 + 1  # above the largest process id of Linux
+
+
+def listed(folder):
+    return sorted((str(p), p.stat().st_mtime_ns) for p in folder.rglob("*"))
+
+
+@pytest.fixture
+def small(builder):
+    """``small(HOLES)``: a run of 5 methods, one protocol, one budget, two replicates."""
+
+    def make(holes=None, **more):
+        made = type(builder)(
+            builder.folder, protocols=("erm",), budgets=("ipc=1",), replicates=2, full=False, holes=holes, **more
+        )
+        return made.build()
+
+    return make
+
+
+def kinds(progress):
+    return {kind.name: (kind.done, kind.planned) for kind in progress.kinds}
+
+
+def test_a_finished_run(small):
+    folder = small()
+    before = listed(folder)
+    found = Watcher(folder).look(time.time())
+    assert (found.state, found.done, found.planned, found.remaining) == ("done", 30, 30, None)
+    assert kinds(found)["train"] == (10, 10) and kinds(found)["condense"] == (8, 8)
+    assert len(found.trained) == 10 and found.unknown == ()
+    assert listed(folder) == before
+
+
+def test_counts_remaining_time_and_what_is_ready(small):
+    """Students of rded are missing, and sre2l's sets: jobs take 3 s to train, 8 s to distil, two run at once."""
+    folder = small(lambda j: j.get("method") == "sre2l" or (j["kind"] == "train" and j["method"] == "rded"))
+    now = time.time()
+    for job in json.loads((folder / "run.json").read_text())["jobs"]:
+        file = cell_dir(folder / "store", job["kind"], job["key"]) / "measured.json"
+        if file.exists():  # long ago, so that only what is at work says how many run at once
+            os.utime(file, (now - 2 * RECENT,) * 2)
+    for i in range(2):
+        scratch = folder / "store" / f".tmp-{os.getpid()}-{i}"
+        scratch.mkdir()
+        os.utime(scratch, (now - 5, now - 5))
+    (folder / "store" / f".tmp-{DEAD}-0").mkdir()
+    found = Watcher(folder).look(now)
+    assert (found.state, found.left_over, found.per_minute, found.at_once) == ("running", 1, None, None)
+    assert found.at_work == pytest.approx((5, 5), abs=0.1)
+    assert kinds(found)["train"] == (6, 10) and kinds(found)["condense"] == (6, 8)
+    # Two sets that are like those of each other method, of 0.02 or 8 s; two measurements and four students.
+    assert found.remaining == pytest.approx((2 * (3 * 0.02 + 8) / 4 + 2 * 0.1 + 4 * 3) / 2)
+    assert dict(found.ready) == {"condense": 2, "train": 2}
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert told["state"] == "running" and told["at_work"] == 2
+
+
+def test_the_rate_and_how_much_runs_at_once_are_of_the_recent_past(small):
+    folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
+    now, end = time.time(), {}
+    jobs = json.loads((folder / "run.json").read_text())["jobs"]
+    for job in jobs:
+        file = cell_dir(folder / "store", job["kind"], job["key"]) / "measured.json"
+        if file.exists():
+            end[job["key"]] = now - 2 * RECENT
+            os.utime(file, (end[job["key"]],) * 2)
+    trained = [j for j in jobs if j["kind"] == "train" and j["key"] in end]
+    for i, job in enumerate(trained[:4]):  # of 3 s each, two at once, the last pair just now
+        os.utime(cell_dir(folder / "store", "train", job["key"]) / "measured.json", (now - 3 * (1 - i // 2),) * 2)
+    found = Watcher(folder).look(now)
+    assert found.state == "running"  # between two jobs
+    assert found.per_minute == pytest.approx(60 * 4 / 6, rel=0.01)
+    assert found.at_once == pytest.approx(2, rel=0.01)
+    assert found.remaining == pytest.approx(2 * 3 / 2, rel=0.01)
+
+
+def test_a_kind_of_which_none_has_finished_has_no_time(small):
+    folder = small(lambda j: j["kind"] == "train")
+    found = Watcher(folder).look(time.time() + 1000)
+    assert found.state == "idle" and found.remaining is None and found.unknown == ("train",)
+    assert next(k for k in found.kinds if k.name == "train").seconds is None
+
+
+def test_it_sees_what_happens_meanwhile(small, tmp_path):
+    watcher = Watcher(tmp_path / "run")
+    assert watcher.look(0).state == "waiting"
+    folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
+    first = watcher.look(time.time())
+    assert kinds(first)["train"] == (8, 10)
+    missing = [
+        j
+        for j in json.loads((folder / "run.json").read_text())["jobs"]
+        if j["kind"] == "train" and j["labels"]["method"] == "rded"
+    ]
+    cell = cell_dir(folder / "store", "train", missing[0]["key"])
+    cell.mkdir(parents=True)
+    assert kinds(watcher.look(time.time()))["train"] == (8, 10)  # no cell.json: not one yet
+    (cell / "cell.json").write_text("{}")
+    then = watcher.look(time.time())
+    assert kinds(then)["train"] == (9, 10) and then.trained - first.trained == {missing[0]["key"]}
+    run = json.loads((folder / "run.json").read_text())
+    run["failures"] = {missing[1]["key"]: "no luck"}
+    (folder / "new").write_text(json.dumps(run))
+    (folder / "new").replace(folder / "run.json")
+    failed = watcher.look(time.time())
+    assert failed.state == "failed" and failed.failures[0][1] == "no luck" and "rded" in failed.failures[0][0]
+
+
+def test_checkpoints_are_named(small):
+    folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
+    key = next(
+        j["key"]
+        for j in json.loads((folder / "run.json").read_text())["jobs"]
+        if j["kind"] == "train" and j["labels"]["method"] == "rded"
+    )
+    kept = folder / "store" / "unfinished" / "train" / f"{key}.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    ((job, age),) = Watcher(folder).look(time.time()).half_way
+    assert "rded" in job and age == pytest.approx(0, abs=5)
+
+
+def test_shards_of_a_set_that_is_there_are_not_waited_for(small):
+    folder = small()
+    run = json.loads((folder / "run.json").read_text())
+    made = next(j for j in run["jobs"] if j["kind"] == "condense")
+    shard = {"key": "5" * 32, "kind": "shard", "inputs": {}, "labels": {**made["labels"], "shard": 0}}
+    made["inputs"]["shard:0"] = shard["key"]
+    run["jobs"].insert(0, shard)
+    (folder / "run.json").write_text(json.dumps(run))
+    assert Watcher(folder).look(time.time()).state == "done"
+    shutil.rmtree(cell_dir(folder / "store", "condense", made["key"]))
+    assert kinds(Watcher(folder).look(time.time()))["shard"] == (0, 1)
+
+
+def test_a_damaged_run_is_no_progress(small):
+    folder = small()
+    (folder / "run.json").write_text("{")
+    with pytest.raises(DecoctError, match="damaged"):
+        Watcher(folder).look(0)
