@@ -57,9 +57,7 @@ def _block(found: list[Verdict], setting: Setting, summary: Summary, marks: dict
         own = [_points(read(v.components) if v.components else None) for read in spreads.values()]
         word = join([chip(v.random.verdict), tag("small", _after(v), class_="number")])
         least = _points(v.random.detectable)
-        rows.append(
-            cells(method(summary, marks, v.method), word, difference(v.random), _images(v.random), *own, least)
-        )
+        rows.append(cells(method(summary, marks, v.method), word, difference(v.random), _images(v.random), *own, least))
     head = columns(
         "method", "", "over sets and students", "over test images", *(f"spread, {t}" for t in spreads), "found at 80 %"
     )
