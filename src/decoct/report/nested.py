@@ -17,6 +17,7 @@ from decoct.report import stats, wording
 from decoct.report.stats import ALPHA, Comparison, Interval, Replicates
 
 FEWEST = 20  # sets from which the bootstrap-t covers as the t or better and is hardly wider: docs/statistics.md
+HOW = f"Student's t, from {FEWEST} of them on by a bootstrap of it"
 DRAWS, SEED = 9_999, 20260  # draws + 1 is a multiple of 400, so that every quantile asked for is one of the draws
 
 Floats = NDArray[np.float64]

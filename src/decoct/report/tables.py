@@ -51,7 +51,7 @@ def accuracy(summary: Summary) -> Table | None:
 
     notes = [
         "Test accuracy in percent after the last step, with 95 % intervals.",
-        "n counts condense-level replicates, over whose means the t interval is; of the full data it counts test "
+        "n counts condense-level replicates, over whose means the interval is; of the full data it counts test "
         "images, and the interval is Wilson's.",
         *_daggers(summary),
     ]
@@ -73,7 +73,7 @@ def verdict(summary: Summary) -> Table | None:
     if all(cell(label, setting) == wording.NONE for label in methods for setting in summary.settings):
         return None
     notes = [
-        "Paired differences of test accuracy in points with 95 % t intervals over condense-level replicates.",
+        "Paired differences of test accuracy in points with 95 % intervals over condense-level replicates.",
         f"Equivalent: within {wording.margin(summary.margin)} by two one-sided tests. Undecided is not equal.",
         "Better than the best coreset: better than every one of them; worse: worse than at least one, after Holm.",
         *_daggers(summary),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from decoct.report import wording
+from decoct.report import nested, wording
 from decoct.report.findings import controls, same_steps
 from decoct.report.findings.verdict import Setting, Verdict
 from decoct.report.frame import Frame
@@ -78,7 +78,7 @@ def accuracy(summary: Summary, marks: dict[str, Mark]) -> Markup:
         grid(summary, methods(summary, marks), lambda m, s: accuracy_cell(summary.accuracy(m, s)), last),
         note(
             "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
-            "the interval is a t interval over those means. The full data's interval is Wilson's, over test images."
+            f"the interval is over those means, by {nested.HOW}. The full data's is Wilson's, over test images."
         ),
         *_gaps(summary),
         _daggers(summary),
@@ -245,7 +245,7 @@ def _reading(summary: Summary) -> list[object]:
         else "no"
     )
     return [
-        f"From paired t intervals over {used} condense-level replicates. ",
+        f"From paired differences over {used} condense-level replicates, by {nested.HOW}. ",
         tag("b", "better"),
         " and ",
         tag("b", "worse"),
