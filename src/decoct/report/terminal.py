@@ -7,6 +7,7 @@ from rich.text import Text
 from decoct.report import wording
 from decoct.report.findings import breakdown, controls, ranks, same_steps, transfer
 from decoct.report.findings.accuracy import Accuracy
+from decoct.report.findings.candidates import Candidate
 from decoct.report.findings.recommend import stretches
 from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import CONTROL, FULL
@@ -76,19 +77,21 @@ def _advice(summary: Summary, student: str) -> Table | None:
     rows = [(a, b, c) for a, b, c in stretches(summary.advice, student) if c.pick]
     if not rows:
         return None
-    title = f"What to take with {student}: the cheapest of those that none is shown to beat"
+    title = f"What to take with {student}: the cheapest of those that none is shown to beat, beside the highest mean"
     table = Table(title=Text(title), title_justify="left", box=None)
-    for heading in ("at most", "take", "%", "of"):
+    for heading in ("at most", "cheapest", "%", "of", "highest mean", "%"):
         table.add_column(heading)
     for first, last, choice in rows:
-        assert choice.pick is not None
-        a = choice.pick.accuracy
+        assert choice.pick is not None and choice.highest is not None
         upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
-        named = f"{choice.pick} at {wording.budget(a.setting.budget)}"
-        table.add_row(
-            *map(Text, (upto, named, wording.accuracy(a.interval), f"{len(choice.kept)} of {choice.considered}"))
-        )
+        kept = f"{len(choice.kept)} of {choice.considered}"
+        table.add_row(*map(Text, (upto, *_named(choice.pick), kept, *_named(choice.highest))))
     return table
+
+
+def _named(candidate: Candidate) -> tuple[str, str]:
+    a = candidate.accuracy
+    return f"{candidate} at {wording.budget(a.setting.budget)}", wording.accuracy(a.interval)
 
 
 def _cell(summary: Summary, method: str, setting: Setting) -> Text:

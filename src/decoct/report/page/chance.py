@@ -9,7 +9,7 @@ from decoct.report.manifest import REFERENCE
 from decoct.report.nested import Components
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
-from decoct.report.page.parts import block, chip, difference, method, note, section
+from decoct.report.page.parts import chip, difference, method, note, section, title
 from decoct.report.page.style import Mark
 from decoct.report.stats import Comparison
 from decoct.report.summary import Summary
@@ -27,11 +27,8 @@ def chance(summary: Summary, marks: dict[str, Mark]) -> Markup:
     told = [v for v in summary.verdicts if v.random is not None and v.random.n > 1]
     if not told:
         return Markup()
-    blocks = [
-        _block([v for v in told if v.setting == setting], setting, summary, marks)
-        for setting in summary.settings
-        if any(v.setting == setting for v in told)
-    ]
+    settings = [s for s in summary.settings if any(v.setting == s for v in told)]
+    blocks = [_block([v for v in told if v.setting == s], s, summary, marks, shown=s == settings[0]) for s in settings]
     return section(
         "chance",
         "How sure is it?",
@@ -47,9 +44,9 @@ def chance(summary: Summary, marks: dict[str, Mark]) -> Markup:
     )
 
 
-def _block(found: list[Verdict], setting: Setting, summary: Summary, marks: dict[str, Mark]) -> Markup:
+def _block(found: list[Verdict], setting: Setting, summary: Summary, marks: dict[str, Mark], shown: bool) -> Markup:
     spreads = {
-        title: read for title, read in SPREADS.items() if any(v.components and read(v.components) for v in found)
+        words: read for words, read in SPREADS.items() if any(v.components and read(v.components) for v in found)
     }
     rows = []
     for v in found:
@@ -61,9 +58,8 @@ def _block(found: list[Verdict], setting: Setting, summary: Summary, marks: dict
     head = columns(
         "method", "", "over sets and students", "over test images", *(f"spread, {t}" for t in spreads), "found at 80 %"
     )
-    where = join([facets.protocol(setting.protocol), " · ", facets.student(setting.student), " · "])
-    heading = tag("h3", where, facets.budget(setting.budget))
-    return block(heading, table(head, rows))
+    heading = join([title((setting.protocol, setting.student)), " · ", facets.budget(setting.budget)])
+    return tag("details", tag("summary", heading), table(head, rows), open=shown and "open")
 
 
 def _after(v: Verdict) -> str:

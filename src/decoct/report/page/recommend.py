@@ -30,7 +30,8 @@ def recommend(summary: Summary, marks: dict[str, Mark]) -> Markup:
         "not picked and then tested: what is left out is what something else within the limit is shown to beat (paired "
         "t, Holm over its rivals, 5 %). The truly best one stays in with 95 % whichever it is. Of those that stay, the "
         f"{'cheapest' if measure else 'smallest'} is recommended: not shown to be worse, which is not the same as "
-        "equal. ",
+        "equal. With few replicates little is shown, and the cheapest may lie far below the highest mean: both stand "
+        "here. ",
         time,
         "Bytes are images and stored labels; the weights of online teachers are not in them. For another limit: "
         'decoct report DIR --for "100 images".',
@@ -40,7 +41,9 @@ def recommend(summary: Summary, marks: dict[str, Mark]) -> Markup:
 
 def _table(summary: Summary, marks: dict[str, Mark], student: str, named: bool) -> Markup:
     rows = [_row(summary, marks, *stretch) for stretch in stretches(summary.advice, student)]
-    head = columns("at most", "take", "protocol", "budget", "accuracy", "takes", "not shown to be worse")
+    head = columns(
+        "at most", "take", "protocol", "budget", "accuracy", "takes", "highest mean", "not shown to be worse"
+    )
     heading = tag("h3", facets.student(student)) if named else ""
     said = [r.of(choice) for r, _, choice in stretches(summary.advice, student)]
     listed = tag("ul", *(tag("li", f"{line}.") for line in said))
@@ -53,7 +56,7 @@ def _row(
 ) -> list[Markup]:
     upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
     if choice.pick is None:
-        return [tag("th", upto, scope="row"), tag("td", f"nothing: {choice.why}", colspan=6, class_="names")]
+        return [tag("th", upto, scope="row"), tag("td", f"nothing: {choice.why}", colspan=7, class_="names")]
     a = choice.pick.accuracy
     takes = [tag("small", part) for part in first.takes(choice.pick).split(", ")]
     steps = tag("small", f"{a.steps:,} steps, {a.images_seen:,} images seen")
@@ -64,18 +67,27 @@ def _row(
         facets.budget(a.setting.budget),
         accuracy_cell(a),
         tag("span", *takes, steps, class_="number stacked"),
+        _highest(choice),
         _kept(choice),
     )
 
 
+def _highest(choice: Choice) -> Markup:
+    top = choice.highest
+    if top is None or top == choice.pick:
+        return Markup("the same" if top else wording.NONE)
+    named = tag("small", tag("bdi", f"{top} at {wording.budget(top.accuracy.setting.budget)}"))
+    return tag("span", accuracy_cell(top.accuracy), named, class_="number stacked")
+
+
 def _kept(choice: Choice) -> Markup:
-    others = sorted((k for k in choice.kept if k != choice.pick), key=lambda k: k != choice.highest)
-    lines = [tag("small", _said(k, k == choice.highest)) for k in others[:NAMED]]
+    others = [k for k in choice.kept if k not in (choice.pick, choice.highest)]
+    lines = [tag("small", _said(k)) for k in others[:NAMED]]
     lines += [tag("small", f"and {len(others) - NAMED} more, named below")] if len(others) > NAMED else []
     return tag("span", f"{len(choice.kept)} of {choice.considered}", *lines, class_="number stacked")
 
 
-def _said(candidate: Candidate, highest: bool) -> Markup:
+def _said(candidate: Candidate) -> Markup:
     budget = wording.budget(candidate.accuracy.setting.budget)
-    mean = f" {wording.percent(candidate.accuracy.interval.mean)} %{', the highest' if highest else ''}"
+    mean = f" {wording.percent(candidate.accuracy.interval.mean)} %"
     return join([tag("bdi", f"{candidate} at {budget}"), mean])
