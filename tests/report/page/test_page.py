@@ -67,6 +67,7 @@ def test_the_page_says_all_that_was_promised(builder):
         "accuracy",
         "breakdown",
         "differences",
+        "chance",
         "ranks",
         "scores",
         "classes",
@@ -275,7 +276,7 @@ def test_every_method_stands_beside_its_control(builder):
     builder.holes = lambda labels: labels["kind"] == "train" and labels["protocol"] == "multi_teacher"
     summary, page = written(builder)
     ids = [a.get("id") for e, a in page.elements if e == "section"]
-    assert ids[ids.index("differences") + 1] == "controls"
+    assert ids[ids.index("chance") + 1] == "controls"
     about = page.text[page.text.index("Against their controls") : page.text.index("Method minus control")]
     assert "over 12 comparisons: 8 better, 4 without a shared replicate; after Holm over all of them 8 better" in about
     assert "sre2l over start" in about and "rded over random" in about
