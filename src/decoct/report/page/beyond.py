@@ -30,6 +30,7 @@ def beyond(summary: Summary, marks: dict[str, Mark]) -> Markup:
         note(*_about(summary)),
         tag("ul", *(tag("li", f"{line}.") for line in sentences(summary.standings))),
         *(tag("p", f"{a.sentence()}.") for a in summary.agreements),
+        facets.method_keys(summary, marks),
         *blocks,
         tag("h3", "All readings"),
         *_everything(summary, marks),
