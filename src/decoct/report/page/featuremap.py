@@ -62,7 +62,9 @@ def feature_map(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Marku
                 caption = join(["features of ", name(extractor), _left(own, summary)])
                 drawn = chart(_figure(grey, own, marks, named, about["explained"]), caption, wide=True)
                 blocks.append(block(tag("h3", facets.budget(budget)), tag("div", drawn, class_="charts")))
-    return section("map", "Map", _about(real), _chooser(run.data["class_names"]), *blocks)
+    return section(
+        "map", "Map", _about(real), facets.method_keys(summary, marks), _chooser(run.data["class_names"]), *blocks
+    )
 
 
 def _figure(
