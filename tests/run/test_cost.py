@@ -13,7 +13,7 @@ from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_json
 from decoct.metrics.cost import TAKEN
 from decoct.run.adopt import adopt
 from decoct.run.cost import taken, total_cost
-from decoct.run.graph import plan
+from decoct.run.expand import plan
 from decoct.run.store import Store
 
 ROLES = {"teacher": "teacher:{}", "features": "features:{}", "condense": "condensed"}

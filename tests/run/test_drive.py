@@ -13,7 +13,7 @@ from decoct.core.record import CELL
 from decoct.run import drive
 from decoct.run.drive import LONGEST, Driver, describe
 from decoct.run.executors import Inline, process_pool
-from decoct.run.graph import plan
+from decoct.run.expand import plan
 from decoct.run.jobs import Job
 from decoct.run.run import run
 from decoct.run.store import Store

@@ -14,7 +14,8 @@ from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.run.graph import Made, Planner, plan, shares
+from decoct.run.expand import plan
+from decoct.run.graph import Made, Planner, shares
 from decoct.run.study import Study
 
 TABLE = {

@@ -23,7 +23,8 @@ from decoct.engine.teachers import Teach
 from decoct.run import sets
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
-from decoct.run.graph import Planner, plan
+from decoct.run.expand import plan
+from decoct.run.graph import Planner
 from decoct.run.kept import KeptOnDisk
 from decoct.run.store import Store
 from decoct.run.work import load_teacher

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured, Reading
@@ -88,6 +90,23 @@ def sample(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     shuffled = np.random.default_rng(0).permutation(n)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     return np.sort(by_class[np.linspace(0, n - 1, most).round().astype(np.int64)])
+
+
+def as_labels(labels: tuple[ArrayLike | Tensor, ArrayLike | Tensor], *sizes: int) -> list[NDArray[np.int64]]:
+    """Classes of the real and of the condensed rows, of which there are so many.
+
+    Raises:
+        ValueError: other numbers of labels, or a negative one.
+    """
+    found = [np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels]
+    shapes = [part.shape for part in found]
+    if shapes != [(size,) for size in sizes]:
+        raise ValueError(
+            f"{sizes[0]} real and {sizes[1]} condensed rows need as many labels; got {shapes[0]}, {shapes[1]}"
+        )
+    if min(part.min() for part in found) < 0:
+        raise ValueError("labels must not be negative")
+    return found
 
 
 def rows_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import Split, chosen, mean_defined, mean_readings, rows_by_class
+from decoct.engine.measure import Split, as_labels, chosen, mean_defined, mean_readings, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
 from decoct.engine.once import once
 
@@ -58,13 +58,7 @@ def label_spread(
         Searle, Casella and McCulloch, "Variance Components", 1992; the ratios to the real data are ours.
     """
     x, y = as_pair(real, condensed)
-    of_x, of_y = (np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels)
-    if of_x.shape != (len(x),) or of_y.shape != (len(y),):
-        raise ValueError(
-            f"{len(x)} real and {len(y)} condensed rows need as many labels; got {of_x.shape}, {of_y.shape}"
-        )
-    if min(of_x.min(), of_y.min()) < 0:
-        raise ValueError("labels must not be negative")
+    of_x, of_y = as_labels(labels, len(x), len(y))
     pairs = _pairs(of_x, of_y, int(max(of_x.max(), of_y.max())) + 1)
     own, theirs = [spread(x[r]) for r, _ in pairs], [spread(y[c], "condensed") for _, c in pairs]
     return {**mean_defined(_ratios(own, theirs)), "class_separation": _separation(own, theirs)}

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
-from decoct.engine.measure import against_real, mean_defined, rows_by_class
+from decoct.engine.measure import against_real, as_labels, mean_defined, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
 from decoct.engine.once import once
 
@@ -64,13 +64,7 @@ def mmd(
     x, y = as_pair(real, condensed)
     if labels is None:
         return _unbiased(x, y, bandwidth_and_similarity(x, kernels=(kernel,)))
-    of_x, of_y = (np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels)
-    if of_x.shape != (len(x),) or of_y.shape != (len(y),):
-        raise ValueError(
-            f"{len(x)} real and {len(y)} condensed rows need as many labels; got {of_x.shape}, {of_y.shape}"
-        )
-    if min(of_x.min(), of_y.min()) < 0:
-        raise ValueError("labels must not be negative")
+    of_x, of_y = as_labels(labels, len(x), len(y))
     classes = int(max(of_x.max(), of_y.max())) + 1
     pairs = zip(rows_by_class(of_x, classes), rows_by_class(of_y, classes), strict=True)
     values = [mmd(x[r], y[c], kernel=kernel) for r, c in pairs if len(r) and len(c)]

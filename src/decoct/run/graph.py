@@ -16,7 +16,6 @@ from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run.dynamics import role
 from decoct.run.jobs import Job, Kind
-from decoct.run.study import Study
 
 
 class Made(NamedTuple):
@@ -311,42 +310,3 @@ def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[
     cuts = [len(groups) * i // min(shards, len(groups)) for i in range(min(shards, len(groups)) + 1)]
     found = [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)]
     return found if len(found) > 1 else []
-
-
-def plan(study: Study, data: Dataset) -> list[Job]:
-    """All jobs of a study, inputs before what needs them."""
-    compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
-    planner = Planner(data, study.seed, compute, study.teachings(), study.plugins, study.extractors)
-    planner.held_out = zoo.judge(data.size, _involved(study, data.size))
-    metrics, look = study.measures(), study.metrics
-    looking = any(metric.needs != "cost" for metric in metrics.values())
-    for budget in study.budgets:
-        if looking and look.draws:
-            counts = budget.per_class(data.counts(), data.class_names)
-            planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
-        for label, method in study.methods().items():
-            for replicate in range(study.replicates.condense):
-                condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))
-                if looking:
-                    planner.measure(condensed, metrics, look.extractors, look.resamples)
-                for protocol in study.recipes().items():
-                    for student in study.students:
-                        for again in range(study.replicates.train):
-                            planner.train(protocol, student, condensed, replicate, again)
-    if study.ceiling or study.same_steps:
-        for protocol in study.recipes().items():
-            for student in study.students:
-                if study.ceiling:
-                    planner.train(protocol, student, None)
-                fixed = getattr(protocol[1], "steps", None)  # then the ceiling itself is as long as any set
-                for budget in study.budgets if study.same_steps and not fixed else ():
-                    planner.train(protocol, student, None, as_long_as=budget)
-    return list(planner.jobs.values())
-
-
-def _involved(study: Study, size: int) -> set[str]:
-    """Nets that take part in making sets or in labelling them."""
-    needs = [need for method in study.methods().values() for need in method.at(size).needs()]
-    words = {need.extractor if isinstance(need, Features) else getattr(need, "net", "") for need in needs}
-    words |= {net for protocol in study.recipes().values() for net in protocol.label_teachers(size)}
-    return {zoo.resolve(word, size) for word in words}

@@ -17,7 +17,7 @@ from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.executors import Inline, process_pool
-from decoct.run.graph import plan
+from decoct.run.expand import plan
 from decoct.run.jobs import Job
 from decoct.run.pictures import grid
 from decoct.run.store import Store
