@@ -76,13 +76,13 @@ def _highest(choice: Choice) -> Markup:
     top = choice.highest
     if top is None or top == choice.pick:
         return Markup("the same" if top else wording.NONE)
-    named = tag("small", tag("bdi", f"{top} at {wording.budget(top.accuracy.setting.budget)}"))
+    named = tag("small", tag("bdi", f"{top} at {wording.budget(top.accuracy.setting.budget)}"), class_="names")
     return tag("span", accuracy_cell(top.accuracy), named, class_="number stacked")
 
 
 def _kept(choice: Choice) -> Markup:
     others = [k for k in choice.kept if k not in (choice.pick, choice.highest)]
-    lines = [tag("small", _said(k)) for k in others[:NAMED]]
+    lines = [tag("small", _said(k), class_="names") for k in others[:NAMED]]
     lines += [tag("small", f"and {len(others) - NAMED} more, named below")] if len(others) > NAMED else []
     return tag("span", f"{len(choice.kept)} of {choice.considered}", *lines, class_="number stacked")
 
