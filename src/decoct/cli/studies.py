@@ -190,7 +190,7 @@ def _recommend(folder: Path, budget: str, json: bool) -> None:
     from decoct.report.write import PAGE
 
     tables = frame.read(folder)
-    found = recommend(tables, summarise(tables, folder / PAGE), budget)
+    found = recommend(tables, summarise(tables, folder / PAGE).accuracies, budget)
     if json:
         say(found.to_json())
     else:

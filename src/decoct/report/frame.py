@@ -16,8 +16,8 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Result
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import reference
+from decoct.report.answers import Correct
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
-from decoct.report.over_test import Correct
 
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()

@@ -133,7 +133,7 @@ class Components:
         condense: between sets, without what their students add.
         train: between students of one set.
         together: of one student a set, sets and students at once; None where the two can be told apart.
-        images: what a test set of as many other images would add, see ``over_test.Tally.deviation``.
+        images: what a test set of as many other images would add, see ``answers.Tally.deviation``.
         sets: condense replicates; 1 where all students are of one set.
         students: in all.
     """

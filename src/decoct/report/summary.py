@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from decoct.report import stats, wording
+from decoct.report.answers import Answers
 from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
 from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
 from decoct.report.findings.breakdown import Breakdown, breakdowns
@@ -22,7 +23,6 @@ from decoct.report.findings.transfer import Transfer
 from decoct.report.findings.verdict import Setting, Verdict, Worth, resolution, verdicts, worth
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL, FULL
-from decoct.report.over_test import Answers
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ from decoct.report.findings.recommend import recommend, stretches
 from decoct.report.summary import summarise
 
 
+def taken(tables, summary, text):
+    return recommend(tables, summary.accuracies, text)
+
+
 def advised(builder, **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
@@ -24,7 +28,7 @@ def far(method, protocol, student):
 
 
 def test_the_best_by_far_is_taken_if_it_fits(builder):
-    found = recommend(*advised(builder, twist=far, budgets=("ipc=1",)), "10 images")
+    found = taken(*advised(builder, twist=far, budgets=("ipc=1",)), "10 images")
     (choice,) = found.choices
     a = choice.pick.accuracy
     assert (a.method, a.setting.protocol, len(choice.kept), choice.considered) == ("rded", "single_teacher", 1, 15)
@@ -35,7 +39,7 @@ def test_the_best_by_far_is_taken_if_it_fits(builder):
 
 def test_among_those_that_none_is_shown_to_beat_the_cheapest_is_taken(builder):
     truth = dict.fromkeys(builder.truth, 0.5)
-    found = recommend(*advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",)), "1 h")
+    found = taken(*advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",)), "1 h")
     (choice,) = found.choices
     assert choice.pick.accuracy.method == "random"  # 0.02 s, and no teacher
     assert [k.accuracy.method for k in choice.kept][:1] == ["random"] and len(choice.kept) > 2
@@ -45,29 +49,29 @@ def test_among_those_that_none_is_shown_to_beat_the_cheapest_is_taken(builder):
 
 def test_seconds_are_of_all_that_a_student_stands_on_and_the_protocols_teachers_count(builder):
     tables, summary = advised(builder, budgets=("ipc=1",))
-    found = recommend(tables, summary, "1 h").choices[0]
+    found = taken(tables, summary, "1 h").choices[0]
     seconds = {(k.accuracy.method, k.accuracy.setting.protocol): k.seconds for k in found.kept}
     assert seconds[("rded", "single_teacher")] == pytest.approx(2 * (8 + 10))  # its teacher labels too: once
     assert seconds[("rded", "multi_teacher")] == pytest.approx(2 * (8 + 10 + 10))
-    cheap = recommend(tables, summary, "1 s").choices[0]
+    cheap = taken(tables, summary, "1 s").choices[0]
     assert {(k.accuracy.method, k.accuracy.setting.protocol) for k in cheap.kept} == {("random", "erm")}
-    assert cheap.considered == 1 and "the only one within the limit" in recommend(tables, summary, "1 s").sentence()
+    assert cheap.considered == 1 and "the only one within the limit" in taken(tables, summary, "1 s").sentence()
 
 
 def test_bytes_are_of_images_and_labels(builder):
-    found = recommend(*advised(builder), "2 kB").choices[0]
+    found = taken(*advised(builder), "2 kB").choices[0]
     assert found.considered == 15 and {k.accuracy.setting.budget for k in found.kept} == {"ipc=1"}
-    everything = recommend(*advised(builder, jobs=[], folder=builder.folder.with_name("again")), "1 MB").choices[0]
+    everything = taken(*advised(builder, jobs=[], folder=builder.folder.with_name("again")), "1 MB").choices[0]
     assert everything.considered == 30
 
 
 def test_nothing_fits(builder):
-    said = recommend(*advised(builder), "9 images").sentence()
+    said = taken(*advised(builder), "9 images").sentence()
     assert "nothing can be recommended: nothing that was trained fits; the least is 10 images" in said
 
 
 def test_one_replicate_recommends_nothing(builder):
-    found = recommend(*advised(builder, replicates=1), "100 images")
+    found = taken(*advised(builder, replicates=1), "100 images")
     assert found.choices[0].pick is None and found.choices[0].left_out == 30
     assert "two replicates or more" in found.sentence()
 
@@ -76,7 +80,7 @@ def test_a_method_with_one_replicate_is_left_out(builder):
     def hole(labels):
         return labels["kind"] == "train" and labels["method"] == "random" and labels["condense_replicate"] > 0
 
-    (choice,) = recommend(*advised(builder, holes=hole), "100 images").choices
+    (choice,) = taken(*advised(builder, holes=hole), "100 images").choices
     assert (choice.considered, choice.left_out) == (24, 6)
     assert all(k.accuracy.method != "random" for k in choice.kept)
 
@@ -87,8 +91,8 @@ def test_unlike_machines_leave_images_and_bytes(builder):
     file = tables.manifest.cell(job) / "measured.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"hardware": "Other"}))
     tables = frame.read(tables.manifest.folder)
-    assert "unlike machines" in recommend(tables, summary, "60 s").sentence()
-    found = recommend(tables, summary, "100 images")
+    assert "unlike machines" in taken(tables, summary, "60 s").sentence()
+    found = taken(tables, summary, "100 images")
     assert found.measure is None and found.choices[0].pick is not None
     assert "before training" not in found.sentence()
     assert {r.limit.kind for r in summarise(tables, summary.page).advice} == {"images", "bytes"}
@@ -98,14 +102,14 @@ def test_each_student_has_its_own(builder):
     def twist(method, protocol, student):
         return 0.3 if (method, student) in (("rded", "a"), ("k_center", "b")) else 0.0
 
-    found = recommend(*advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
+    found = taken(*advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
     assert [(c.student, c.pick.accuracy.method) for c in found.choices] == [("a", "rded"), ("b", "k_center")]
     assert found.sentence().count("take ") == 2
 
 
 def test_controls_compete_with_none(builder):
     builder.methods["start"], builder.truth["start"] = ("control", True), 0.75
-    (choice,) = recommend(*advised(builder), "10 images").choices
+    (choice,) = taken(*advised(builder), "10 images").choices
     assert choice.considered == 15 and choice.highest.accuracy.method == "rded"
 
 
@@ -128,9 +132,9 @@ def test_break_points_are_the_sizes_and_a_few_round_numbers(builder):
 def test_nothing_trained_advises_nothing(builder):
     tables, summary = advised(builder, holes=lambda labels: labels["kind"] == "train")
     assert summary.advice == ()
-    assert recommend(tables, summary, "10 images").sentence().startswith("No student has been trained yet")
+    assert taken(tables, summary, "10 images").sentence().startswith("No student has been trained yet")
 
 
 def test_a_text_that_is_no_budget_is_refused(builder):
     with pytest.raises(UsageError, match="no budget"):
-        recommend(*advised(builder), "plenty")
+        taken(*advised(builder), "plenty")

@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Any
 
 from decoct.report import nested, stats
+from decoct.report.answers import Answers
 from decoct.report.findings.verdict import Setting
 from decoct.report.manifest import ALL, FULL
 from decoct.report.nested import Components
-from decoct.report.over_test import Answers
 from decoct.report.stats import Interval, Replicates
 
 Rows = Mapping[tuple[str, Setting], Sequence[Mapping[str, Any]]]  # of the results, by method and setting

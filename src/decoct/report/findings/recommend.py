@@ -8,7 +8,7 @@ with 95 % whichever it is, and among those that stay the cost decides, which is 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from decoct.report.frame import Frame
 
 NAMED = 20  # of those that stay, in a sentence
 SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
-
-if TYPE_CHECKING:
-    from decoct.report.summary import Summary  # which holds recommendations itself
 
 
 @dataclass(frozen=True)
@@ -198,14 +195,14 @@ def stretches(advice: Sequence[Recommendation], student: str) -> list[tuple[Reco
     return found
 
 
-def recommend(frame: Frame, summary: "Summary", text: str) -> Recommendation:
+def recommend(frame: Frame, accuracies: Sequence[Accuracy], text: str) -> Recommendation:
     """What to use for "100 images", "2 MB" (images and labels) or "60 s" (of all that is made before training).
 
     Raises:
         UsageError: the text is no budget.
     """
     asked = limit.read(text)
-    return Adviser.of(frame, summary.accuracies).recommend(asked)
+    return Adviser.of(frame, accuracies).recommend(asked)
 
 
 def _cost(candidate: Candidate) -> tuple[float, float, float]:

@@ -8,9 +8,9 @@ from statistics import median
 from typing import NamedTuple
 
 from decoct.report import nested, stats, wording
+from decoct.report.answers import Answers, over_images
 from decoct.report.manifest import REFERENCE
 from decoct.report.nested import Components
-from decoct.report.over_test import Answers, over_images
 from decoct.report.stats import ALPHA, Comparison, Interval, Replicates, Word
 
 WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")

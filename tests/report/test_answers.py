@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from decoct.core.errors import DecoctError
 from decoct.report import frame
-from decoct.report.over_test import Answers, Tally, over_images, tally
+from decoct.report.answers import Answers, Tally, over_images, tally
 from decoct.report.summary import summarise
 
 
