@@ -114,8 +114,11 @@ def test_it_sees_what_happens_meanwhile(small, tmp_path):
     assert kinds(then)["train"] == (9, 10) and then.trained - first.trained == {missing[0]["key"]}
     run = json.loads((folder / "run.json").read_text())
     run["failures"] = {missing[1]["key"]: "no luck"}
-    (folder / "new").write_text(json.dumps(run))
-    (folder / "new").replace(folder / "run.json")
+    for ended, state in ((False, "running"), (True, "failed")):
+        run["ended"] = ended
+        (folder / "new").write_text(json.dumps(run))
+        (folder / "new").replace(folder / "run.json")
+        assert watcher.look(time.time()).state == state
     failed = watcher.look(time.time())
     assert failed.state == "failed" and failed.failures[0][1] == "no luck" and "rded" in failed.failures[0][0]
 

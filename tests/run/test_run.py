@@ -164,12 +164,24 @@ def test_pictures_that_change_move_every_key(pets, tmp_path):
     assert not keys & before
 
 
+def test_a_failure_is_told_while_the_run_goes_on(study_of, wayward, tmp_path):
+    plugin, _ = wayward
+    study, out, told = study_of("random", "wayward", plugins=[plugin]), tmp_path / "out", []
+
+    def on_done(job, error):
+        if error is not None:
+            told.append((manifest(out)["failures"].get(job.key), manifest(out)["ended"]))
+
+    assert run(study, out, on_done=on_done)
+    assert told == [("RuntimeError: rained <b>off</b>", False)]
+
+
 def test_what_fails_is_on_record_shown_as_a_hole_and_tried_again(study_of, wayward, watched, tmp_path):
     plugin, rain = wayward
     study, out = study_of("random", "wayward", plugins=[plugin]), tmp_path / "out"
     failures = watched(study, out)
     assert list(failures.values()) == ["RuntimeError: rained <b>off</b>"]
-    assert manifest(out)["failures"] == failures
+    assert (manifest(out)["failures"], manifest(out)["ended"]) == (failures, True)
     assert sorted(watched.done) == [
         ("condense", "random", True),
         ("condense", "wayward", False),
@@ -533,7 +545,7 @@ def methods(tmp_path, digits):
     def written(*condensers):
         table = {"name": "t", "condensers": list(condensers), "protocols": ["erm"]}
         study = Study.from_dict(table | {"plugins": [str(tmp_path / "wordy.py")]})
-        run_module._write(tmp_path, study, digits, [], {})
+        run_module._write(tmp_path, run_module._manifest(study, digits, []), {}, ended=True)
         return manifest(tmp_path)["methods"]
 
     return written

@@ -164,8 +164,6 @@ def _now(p: "Progress") -> Iterator[str]:
         yield f"{left}; how long {' and '.join(p.unknown)} will take is not known yet."
     elif p.remaining is not None:
         yield f"About {wording.seconds(p.remaining)} left, by the jobs that are done."
-    if not p.failures:
-        yield "Failed jobs are named when the run ends."
 
 
 def _failed(p: "Progress") -> Iterator[str]:

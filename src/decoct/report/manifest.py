@@ -55,6 +55,7 @@ class Manifest:
             (paragraphs), paper (the fields of its paper's preset) and control (a label).
         jobs: all that was planned.
         messages: of failed jobs, by key.
+        ended: the run came to its end, whether or not jobs failed.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Manifest:
     methods: dict[str, dict[str, Any]]
     jobs: tuple[Job, ...]
     messages: dict[str, str]
+    ended: bool
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -83,7 +85,8 @@ class Manifest:
             jobs = tuple(Job(j["key"], j["kind"], dict(j["inputs"]), dict(j["labels"])) for j in raw["jobs"])
             own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
             methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
-            return cls(folder=folder, jobs=jobs, methods=methods, messages=dict(raw.get("failures", {})), **own)
+            messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
+            return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 

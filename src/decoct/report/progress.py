@@ -55,7 +55,7 @@ class Progress:
         half_way: jobs with a checkpoint, and how many seconds ago it was written.
         per_minute: jobs that finished a minute, over the last ten minutes; None below two.
         at_once: seconds of work that were done a second over the same time; None where unknown.
-        failures: jobs that failed, each with its message; a run names them when it ends.
+        failures: jobs that failed, each with its message.
         trained: keys of trained students, which say whether a verdict may have changed.
     """
 
@@ -153,7 +153,8 @@ class Watcher:
         at_work, left_over = _scratch(run.folder / "store", now)
         failures = tuple((str(job), run.messages[job.key]) for job in pending if job.key in run.messages)
         between = any(now - self._finished[job.key].at <= PAUSE for job in done)
-        state: State = "failed" if failures and not at_work else "running" if at_work or between else "idle"
+        failed = failures and run.ended and not at_work
+        state: State = "failed" if failed else "running" if at_work or between else "idle"
         rate, at_once = self._rate(done, at_work, now)
         return Progress(
             self.folder,

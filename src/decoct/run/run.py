@@ -3,8 +3,10 @@
 import inspect
 import os
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from decoct.run.store import Store
 from decoct.run.study import Study
 
 MANIFEST, REAL = "run.json", "real.png"
+EVERY = 5.0  # seconds between two manifests that tell of failures: of a large study each is megabytes
 PAPER = "imagenet1k"  # the preset of the methods' papers
 
 
@@ -63,22 +66,41 @@ def run(
     store = Store(out / "store")
     store.root.mkdir(parents=True, exist_ok=True)
     store.sweep()
-    _write(out, study, data, jobs, {})
+    manifest, failures = _manifest(study, data, jobs), dict[str, str]()
+    _write(out, manifest, {}, ended=False)
     _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
 
     def pool(size: int) -> Executor:
         return Inline() if workers == 1 else process_pool(size, study.threads)
 
-    driver = Driver(store, pool, workers, device, on_done)
+    told = -EVERY
+
+    def done(job: Job, error: BaseException | None) -> None:
+        nonlocal told
+        if error is not None:
+            failures[job.key] = str(error)
+            if time.monotonic() - told >= EVERY:  # whoever watches sees it; the last ones are written at the end
+                with suppress(OSError):  # the disk may be full, which is what failed the job
+                    _write(out, manifest, failures, ended=False)
+                told = time.monotonic()
+        on_done(job, error)
+
+    driver = Driver(store, pool, workers, device, done)
     on_plan(len(driver.missing(jobs)), len(jobs))
-    failures = {key: str(error) for key, error in driver.run(jobs).items()}
+    failures |= {key: str(error) for key, error in driver.run(jobs).items()}
     store.sweep()  # workers that died left what they were writing
-    _write(out, study, data, jobs, failures)
+    _write(out, manifest, failures, ended=True)
     return failures
 
 
-def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: dict[str, str]) -> None:
+def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:
     """Write the manifest, replacing the old one in one step."""
+    now = manifest | {"failures": failures, "ended": ended}
+    _replace(out / MANIFEST, lambda path: write_json(path, now))
+
+
+def _manifest(study: Study, data: Dataset, jobs: list[Job]) -> dict[str, Any]:
+    """What a run says of itself before it starts."""
     controls = study.controls()
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
@@ -86,7 +108,7 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
         "metrics": study.metrics.model_dump(mode="json")
         | {"names": {label: metric.config() for label, metric in study.measures().items()}},
     }
-    manifest = {
+    return {
         "format": 1,
         "decoct": decoct.__version__,
         "name": study.name,
@@ -103,9 +125,7 @@ def _write(out: Path, study: Study, data: Dataset, jobs: list[Job], failures: di
         },
         "methods": methods,
         "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
-        "failures": failures,
     }
-    _replace(out / MANIFEST, lambda path: write_json(path, manifest))
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
