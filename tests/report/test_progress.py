@@ -9,6 +9,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
+from decoct.report.manifest import Manifest
 from decoct.report.progress import RECENT, Watcher
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
@@ -53,14 +54,16 @@ def test_counts_remaining_time_and_what_is_ready(small):
         file = cell_dir(folder / "store", job["kind"], job["key"]) / "measured.json"
         if file.exists():  # long ago, so that only what is at work says how many run at once
             os.utime(file, (now - 2 * RECENT,) * 2)
+    jobs = Manifest.read(folder).jobs
     for i in range(2):
-        scratch = folder / "store" / f".tmp-{os.getpid()}-{i}"
+        scratch = folder / "store" / f".tmp-{os.getpid()}-{jobs[i].key}-{i}"
         scratch.mkdir()
         os.utime(scratch, (now - 5, now - 5))
     (folder / "store" / f".tmp-{DEAD}-0").mkdir()
     found = Watcher(folder).look(now)
     assert (found.state, found.left_over, found.per_minute, found.at_once) == ("running", 1, None, None)
     assert found.at_work == pytest.approx((5, 5), abs=0.1)
+    assert set(found.doing) == {str(jobs[0]), str(jobs[1])}
     assert kinds(found)["train"] == (6, 10) and kinds(found)["condense"] == (6, 8)
     # Two sets that are like those of each other method, of 0.02 or 8 s; two measurements and four students.
     assert found.remaining == pytest.approx((2 * (3 * 0.02 + 8) / 4 + 2 * 0.1 + 4 * 3) / 2)

@@ -155,6 +155,8 @@ def _now(p: "Progress") -> Iterator[str]:
         since = ", ".join(wording.seconds(age) for age in p.at_work)
         work = f"At work on {wording.count(len(p.at_work), 'job')}, for {since}" if p.at_work else "Between two jobs"
         yield f"{work}; ready: {ready or 'none'}."
+    for job in p.doing[:SHOWN]:
+        yield f"At work: {job}."
     for job, age in p.half_way[:SHOWN]:
         yield f"Half-way: {job}, kept {wording.seconds(age)} ago."
     if p.per_minute is not None:

@@ -50,8 +50,9 @@ class Progress:
             end of a run with failures; done.
         kinds: in the order of the plan.
         at_work: for each cell in the making, the seconds since its process last touched it.
+        doing: what those are, where the run planned them; the longest untouched first.
         left_over: cells in the making whose process is not on this machine, or no more.
-        ready: jobs whose inputs are there, by kind; those at work are among them, but which ones no file says.
+        ready: jobs whose inputs are there, by kind; those at work are among them.
         half_way: jobs with a checkpoint, and how many seconds ago it was written.
         per_minute: jobs that finished a minute, over the last ten minutes; None below two.
         at_once: seconds of work that were done a second over the same time; None where unknown.
@@ -64,6 +65,7 @@ class Progress:
     state: State
     kinds: tuple[Kind, ...] = ()
     at_work: tuple[float, ...] = ()
+    doing: tuple[str, ...] = ()
     left_over: int = 0
     ready: Mapping[str, int] | None = None
     half_way: tuple[tuple[str, float], ...] = ()
@@ -106,6 +108,7 @@ class Progress:
             "planned": self.planned,
             "kinds": kinds,
             "at_work": len(self.at_work),
+            "doing": list(self.doing),
             "ready": dict(self.ready or {}),
             "half_way": [job for job, _ in self.half_way],
             "jobs_per_minute": self.per_minute,
@@ -150,7 +153,8 @@ class Watcher:
         # A set that is there needs its shards no more, and nobody makes them.
         pending = [job for job in pending if job.kind != SHARD or job.key in wanted]
         done = [job for job in run.jobs if job.key in self._finished]
-        at_work, left_over = _scratch(run.folder / "store", now)
+        making, left_over = _scratch(run.folder / "store", now)
+        at_work = tuple(age for age, _ in making)
         failures = tuple((str(job), run.messages[job.key]) for job in pending if job.key in run.messages)
         between = any(now - self._finished[job.key].at <= PAUSE for job in done)
         failed = failures and run.ended and not at_work
@@ -162,6 +166,7 @@ class Watcher:
             state if pending else "done",
             self._kinds(run, done, pending),
             at_work,
+            tuple(str(run.by_key[key]) for _, key in making if key in run.by_key),
             left_over,
             Counter(job.kind for job in pending if not set(job.inputs.values()) & {p.key for p in pending}),
             tuple(_half_way(run, pending, now)),
@@ -241,24 +246,24 @@ def _finished(cell: Path) -> Finished:
         return Finished(0.0, None)
 
 
-def _scratch(store: Path, now: float) -> tuple[tuple[float, ...], int]:
-    """Cells in the making: seconds since each was touched, of those whose process lives; and how many others."""
-    ages, others = [], 0
+def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
+    """Cells in the making, of processes that live: seconds since each was touched, and key; and how many others."""
+    making, others = [], 0
     try:
         folders = [entry for entry in os.scandir(store) if entry.name.startswith(".tmp-")]
     except OSError:
-        return (), 0
+        return [], 0
     for entry in folders:
         try:
             age = max(0.0, now - entry.stat().st_mtime)
         except OSError:
             continue  # it became a cell meanwhile
-        pid = entry.name.split("-")[1]
+        _, pid, *key = entry.name.split("-")
         if pid.isdecimal() and psutil.pid_exists(int(pid)):
-            ages.append(age)
+            making.append((age, key[0] if key else ""))
         else:
             others += 1
-    return tuple(sorted(ages, reverse=True)), others
+    return sorted(making, reverse=True), others
 
 
 def _half_way(run: Manifest, pending: Iterable[Job], now: float) -> Iterable[tuple[str, float]]:

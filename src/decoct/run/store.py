@@ -44,7 +44,7 @@ class Store:
         """
         target = self.path(kind, key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = self.root / f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder = self.root / f".tmp-{os.getpid()}-{key}-{uuid.uuid4().hex[:8]}"
         folder.mkdir()
         try:
             yield folder
