@@ -197,9 +197,18 @@ def test_measure_gives_rows(decoct, picks, brought):
 def test_no_metric_is_cut_in_a_narrow_terminal(decoct, picks, brought, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     names = {row["metric"] for row in json.loads(decoct("measure", picks, *brought, "--json").out)}
-    shown = decoct("measure", picks, *brought).out
+    shown = decoct("measure", picks, "--all", *brought).out
     assert "…" not in shown
     assert names <= {line.split()[0] for line in shown.splitlines() if line.strip()}
+
+
+def test_what_leads_is_printed_once_for_each_extractor_and_the_rest_is_counted(decoct, picks, brought):
+    rows = json.loads(decoct("measure", picks, *brought, "--json").out)
+    lines = decoct("measure", picks, *brought).out.splitlines()
+    lead = {(row["extractor"], row["metric"]) for row in rows if row["lead"]}
+    shown = [line.split()[0] for line in lines if line.strip() and " · " not in line]
+    assert sorted(name for name in shown if name in {m for _, m in lead}) == sorted(name for _, name in lead)
+    assert lines[-1] == f"{len(lead)} of {len(rows)} readings; --all prints them all, --json gives them"
 
 
 def test_chance_is_asked_for_by_numbers(decoct, picks, brought):

@@ -127,6 +127,7 @@ def measure(
     ] = None,
     draws: Annotated[int, typer.Option(min=0, help="Random sets of the same size to set it beside.")] = 20,
     resamples: Annotated[int, typer.Option(min=0, help="For the intervals over images.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Print all readings; without it those that lead.")] = False,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -161,7 +162,20 @@ def measure(
     if json:
         say(rows)
         return
-    out.print(readings(rows))
+    shown = rows if everything or metric else leading(rows)
+    out.print(readings(shown))
+    if len(shown) < len(rows):
+        out.print(f"{len(shown)} of {len(rows)} readings; --all prints them all, --json gives them")
+
+
+def leading(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What stands for each metric in each extractor's features: by class where it was read so."""
+    best: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in (row for row in rows if row["lead"]):
+        place = row["extractor"], row["metric"]
+        if place not in best or (row["scope"], best[place]["scope"]) == ("per_class", "pooled"):
+            best[place] = row
+    return [row for row in rows if best.get((row["extractor"], row["metric"])) is row]
 
 
 def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
