@@ -106,14 +106,19 @@ def seen(page, selector):
     return locator
 
 
+def unfold(summary):
+    """Open what is folded, by keyboard: under a mouse, figures drawn meanwhile move the page between down and up."""
+    summary.press("Enter")
+
+
 def press(page, facet, value):
     """Press the filter's button for a value."""
     filters = page.locator("details.filters")
     if filters.get_attribute("open") is None:
-        filters.locator("> summary").click()
+        unfold(filters.locator("> summary"))
     wanted = page.locator(f".filters button[data-facet={facet}]")
     (at,) = [i for i in range(wanted.count()) if wanted.nth(i).get_attribute("data-value") == value]
-    wanted.nth(at).click()
+    wanted.nth(at).press("Enter")
 
 
 def drawn(figure):
@@ -151,7 +156,7 @@ def test_names_are_text(view):
     assert heads[:5] == list(METHODS)
     ticks = seen(page, "#differences figure").locator(".ytick text").all_text_contents()
     assert {text.strip("\u2068\u2069") for text in ticks} == set(METHODS) - {"random"}
-    page.locator("#classes details > summary").first.click()
+    unfold(page.locator("#classes details > summary").first)
     names = [row[0] for row in rows(seen(page, "#classes details[open] table"))[1:]]
     assert names == [SCRIPT, QUOTES, RIGHT, "</bdi>", "a\u2028b"]  # the worst first
     options = page.locator("select[data-class] option").all_text_contents()
@@ -211,7 +216,7 @@ def test_a_view_is_shared_by_its_address_and_taken_back(opened, hostile):
     other = opened(hostile, fragment=fragment)
     table = seen(other, "#accuracy table")
     assert len(rows(table)) == 2 + 4 + 1 and set(rows(table)[1]) == {"IPC 10"}
-    other.locator(".filters > summary").click()
+    unfold(other.locator(".filters > summary"))
     other.locator(".filters [data-reset]").click()
     assert len(rows(table)) == 2 + 5 + 1 and other.evaluate("location.hash") == "#cost"
     assert len(drawn(seen(other, "#accuracy figure"))["data"]) == 5
@@ -263,10 +268,10 @@ def test_tables_sort_by_value_with_mouse_and_keyboard(view):
 
 def test_sorting_leaves_headings_and_dashes_in_their_places(view):
     page = view
-    page.locator("#metrics details:not(.menu) > summary").first.click()
+    unfold(page.locator("#metrics details:not(.menu) > summary").first)
     table = seen(page, "#metrics details:not(.menu) table")
     groups = [row[0] for row in rows(table) if len(row) == 1]
-    table.locator("thead th").nth(1).locator("button").click()
+    table.locator("thead th").nth(1).locator("button").press("Enter")
     values, found = {}, []
     for row in rows(table)[1:]:
         if len(row) == 1:
@@ -285,13 +290,13 @@ def test_a_table_goes_to_markdown_latex_and_csv_as_it_is_shown(view):
     seen(page, "#accuracy table")
     press(page, "student", RIGHT)
     menu = page.locator("#accuracy details.menu").first
-    menu.locator("summary").click()
-    menu.get_by_text("Copy as Markdown").click()
+    unfold(menu.locator("summary"))
+    menu.get_by_text("Copy as Markdown").press("Enter")
     lines = page.evaluate("window.copied").strip().split("\n")
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1 and len(lines) == 2 + 5 + 1
     assert lines[0].startswith(r"| method | erm · net\_a · IPC 1 | erm · net\_a · IPC 10 | \<script\>")
     assert lines[4].startswith(r"| \<script\>alert(1)\</script\> | ")
-    menu.get_by_text("Copy as LaTeX").click()
+    menu.get_by_text("Copy as LaTeX").press("Enter")
     text = page.evaluate("window.copied")
     assert r"\begin{tabular}{lrrrr}" in text and r"\multicolumn{2}{c}{erm $\cdot$ net\_a}" in text
     quotes = r"\textquotedbl{}quo'te\textquotedbl{} \& \textless{}b\textgreater{}bold\textless{}/b\textgreater{}"
@@ -300,7 +305,7 @@ def test_a_table_goes_to_markdown_latex_and_csv_as_it_is_shown(view):
         text.count(rule) == 1 for rule in (r"\toprule", r"\midrule", r"\bottomrule")
     )
     with page.expect_download() as download:
-        menu.get_by_text("Download CSV").click()
+        menu.get_by_text("Download CSV").press("Enter")
     found = list(csv.reader(io.StringIO(download.value.path().read_text("utf-8-sig"), newline="")))
     assert len({len(row) for row in found}) == 1 and found[0][:2] == ["method", "erm · net_a · IPC 1"]
     assert [row[0].removesuffix(" †") for row in found[1:]] == ["random", "'=herding", *list(METHODS)[2:], "full data"]
@@ -314,7 +319,7 @@ def test_a_figure_goes_to_svg_and_png_in_the_colours_of_paper(opened, hostile):
     files = {}
     for format in ("SVG", "PNG"):
         with page.expect_download() as download:
-            figure.locator(".save").get_by_text(format).click()
+            figure.locator(".save").get_by_text(format).press("Enter")
         files[format] = download.value.path().read_bytes()
         assert download.value.suggested_filename == f"decoct-accuracy.{format.lower()}"
     svg = files["SVG"].decode()
@@ -362,7 +367,7 @@ def test_a_thousand_classes_stay_quick(opened, tmp_path):
     press(page, "method", "rded")
     assert len(rows(table)) == 2 + 4 + 1
     assert time.monotonic() - started < 3
-    page.locator("#classes details > summary").first.click()
+    unfold(page.locator("#classes details > summary").first)
     ends = rows(seen(page, "#classes details[open] table"))[1:]
     assert len(ends) == 4 * 20
     assert [row[1] for row in ends[:20]] == ["worst"] * 10 + ["best"] * 10
