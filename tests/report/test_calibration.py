@@ -70,6 +70,7 @@ def test_planted_differences_are_found_with_the_computed_power(studies, sets, po
     none = {(c, 0): 0.0 for c in range(sets)}
     found = [nested.compare({(c, 0): float(x) for c, x in enumerate(row)}, none, MARGIN) for row in drawn]
     share = sum(c.verdict == "better" for c in found) / studies
+    print("power", power, "found", share)
     assert share == pytest.approx(power, abs=3 * math.sqrt(power * (1 - power) / studies))
 
 
@@ -80,7 +81,7 @@ def test_the_bootstrap_at_the_fewest_sets_has_nearly_the_computed_power(studies=
     found = [nested.compare({(c, 0): float(x) for c, x in enumerate(row)}, none, 0.001) for row in drawn]
     assert {c.by for c in found} == {"bootstrap"}
     share = sum(c.verdict == "better" for c in found) / studies
-    print("power", share)
+    print("power 0.8, by the bootstrap found", share)
     assert 0.75 < share < 0.83
 
 
@@ -113,7 +114,9 @@ def nested_study(rng, skewed, sets, students, studies):
 def test_the_t_below_the_fewest_sets_covers(studies, near, students, sets):
     means = nested_study(np.random.default_rng(3), False, sets, students, studies).mean(1).T
     found = [stats.t_interval(row) for row in means]
-    assert np.mean([i.lo <= 0 <= i.hi for i in found]) == pytest.approx(0.95, abs=near)
+    covered = np.mean([i.lo <= 0 <= i.hi for i in found])
+    print("t,", sets, "sets,", students, "students covers", covered)
+    assert covered == pytest.approx(0.95, abs=near)
 
 
 @pytest.mark.parametrize(("studies", "near"), [(500, 0.03), pytest.param(10_000, 0.015, marks=pytest.mark.slow)])
@@ -128,11 +131,12 @@ def test_the_bootstrap_at_the_fewest_sets_covers(studies, near, students, skewed
         ratios = nested.pivots(values.reshape(sets * students, -1), (students,) * sets, draws=1999)
         lo, hi = (mean - nested.quantile(ratios, p) * se for p in (0.975, 0.025))
         covered += np.count_nonzero((lo <= 0) & (hi >= 0))
+    print("bootstrap,", students, "students,", "skewed" if skewed else "normal", "covers", covered / studies)
     assert covered / studies == pytest.approx(0.95, abs=near)
 
 
 @pytest.mark.parametrize("studies", [400, LONG])
-@pytest.mark.parametrize("images", [30, 360])
+@pytest.mark.parametrize("images", [30, 360, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 2000))])
 @pytest.mark.parametrize("students", [1, 5])
 def test_the_interval_over_images_covers(studies, images, students):
     """The students held, images of unlike difficulty drawn anew for each study."""
@@ -145,4 +149,5 @@ def test_the_interval_over_images_covers(studies, images, students):
         right = rng.random((2, students, images)) < expit(2 * rng.normal(size=images) + ability)
         found = over_images(tally((c, right[0, c].astype(np.int8) - right[1, c]) for c in range(students)))
         covered += found.lo <= truth[0] - truth[1] <= found.hi
+    print("over", images, "images,", students, "students covers", covered / studies)
     assert covered / studies == pytest.approx(0.95, abs=near)
