@@ -6,11 +6,33 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
+from decoct.core.needs import Dynamics, Features, ImageGenerator, LayerStatistics, Need, Teacher, Trajectories
 from decoct.core.spec import Spec
+
+__all__ = [
+    "Axis",
+    "Condenser",
+    "Draft",
+    "Dynamics",
+    "Features",
+    "ImageGenerator",
+    "Inputs",
+    "Kept",
+    "LayerStatistics",
+    "Measured",
+    "Metric",
+    "Need",
+    "Progress",
+    "Reading",
+    "Task",
+    "Teacher",
+    "TrainProtocol",
+    "Trajectories",
+    "silent",
+]
 
 Axis = Literal["representativeness", "diversity", "quality", "cost"]
 Progress = Callable[[int, int], None]  # steps done, steps in all
@@ -18,45 +40,6 @@ Progress = Callable[[int, int], None]  # steps done, steps in all
 
 def silent(done: int, total: int) -> None:
     """A progress callback that says nothing."""
-
-
-class Need(BaseModel):
-    """Something that must exist before a method runs; the runner makes it once and counts its cost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Teacher(Need):
-    """A net trained on the whole train split. ``"teacher"`` is the default label teacher at the data's resolution."""
-
-    net: str = "teacher"
-
-
-class Features(Need):
-    """Features of the train images, and of val where there are some; ``engine.extract.Extract`` has the words."""
-
-    extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"
-
-
-class LayerStatistics(Need):
-    """Moments of what goes into each batch norm and convolution of a net, over the train split and by class."""
-
-    net: str = "teacher"
-
-
-class Dynamics(Need):
-    """What training runs on the train split do to each image: ``decoct.engine.dynamics.Traces``.
-
-    Attributes:
-        net: that is trained, as the teacher of that name is; ``"teacher"`` is the default label teacher.
-        epochs: None for as many as the teacher gets.
-        runs: from so many seeds; fewer runs are the first of more.
-    """
-
-    net: str = "teacher"
-    epochs: int | None = None
-    runs: int = 1
 
 
 class Kept:
@@ -95,6 +78,8 @@ class Inputs:
         held_out: the same over the val split, where the extractor has them.
         statistics: ``decoct.engine.statistics.Statistics`` by net, of ``LayerStatistics`` needs.
         dynamics: ``decoct.engine.dynamics.Traces`` by need.
+        trajectories: ``decoct.engine.experts.Experts`` by need.
+        generators: ``decoct.engine.diffusion.DiffusionModel`` by need.
         classes: which classes to make, of a shard; None for all.
         kept: intermediate results.
         progress: call it with (steps done, steps in all).
@@ -109,6 +94,8 @@ class Inputs:
     held_out: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
     statistics: Mapping[str, Any] = field(default_factory=dict)
     dynamics: Mapping[Dynamics, Any] = field(default_factory=dict)
+    trajectories: Mapping[Trajectories, Any] = field(default_factory=dict)
+    generators: Mapping[ImageGenerator, Any] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
     kept: Kept = field(default_factory=Kept)
     progress: Progress = silent
@@ -205,6 +192,18 @@ class Condenser(Spec):
         """What must exist first."""
         return ()
 
+    def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
+        """Bytes that making a set is estimated to take at its peak, beyond its inputs; 0 where nobody has estimated it.
+
+        More than the device has is refused before anything runs.
+
+        Args:
+            shape: (C, S, S) of the images.
+            classes: how many there are.
+            ipc: images of each; of the class that gives most where they differ.
+        """
+        return 0
+
     def __call__(self, inputs: Inputs) -> Draft:
         """Make the set."""
         raise DecoctError(f"{self.name} does not say how it condenses: define __call__(self, inputs)")
@@ -222,6 +221,7 @@ class Task:
         ceiling: the training set is the whole train split.
         batch_norm: the student has batch norm, which cannot train on a batch of one image.
         mosaic: tiles a side that each image is made of; 1 for whole images.
+        soft_labels: the set has soft labels of its own.
     """
 
     images: int
@@ -231,6 +231,7 @@ class Task:
     ceiling: bool = False
     batch_norm: bool = True
     mosaic: int = 1
+    soft_labels: bool = False
 
 
 class TrainProtocol(Spec):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Dynamics, Features, LayerStatistics, Progress, Teacher, silent
+from decoct.core.kinds import Condenser, Progress, silent
+from decoct.core.needs import SUPPLIED
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
@@ -103,11 +104,7 @@ class _Suite:
         return None if again == self.method else f"{self.method.config()} becomes {again.config()}"
 
     def needs_known(self) -> str | None:
-        unknown = [
-            need
-            for need in self.method.at(self.data.size).needs()
-            if not isinstance(need, Teacher | Features | LayerStatistics | Dynamics)
-        ]
+        unknown = [need for need in self.method.at(self.data.size).needs() if not isinstance(need, SUPPLIED)]
         return f"nobody supplies {unknown[0]!r}" if unknown else None
 
     def constructs(self) -> None:
