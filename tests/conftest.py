@@ -1,6 +1,8 @@
-"""What every test gets: a store of its own, so that no test reads or fills the user's cache."""
+"""What every test gets: a store of its own, so that no test reads or fills the user's cache; and tiny generators."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,3 +12,79 @@ def decoct_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DECOCT_STORE", str(tmp_path_factory.mktemp("store")))
         yield
+
+
+@pytest.fixture
+def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
+    """Save an untrained diffusion model in diffusers' layout: tiny_pipeline("unet", classes=3, vae=False).
+
+    "dit": patches of 2, latents of 4 × 4 × 4, a learnt variance, classes and a null class; with its decoder it makes
+    colour images of 8 px. "unet" is a ``UNet2DModel`` on the same latents; without a decoder, on grey pixels of 8 × 8.
+    """
+
+    def make(
+        net: str = "dit",
+        *,
+        classes: int = 10,
+        null: bool = True,
+        vae: bool = True,
+        channels: int = 1,
+        side: int | None = None,
+        prediction: str = "epsilon",
+        safe: bool = True,
+        seed: int = 0,
+        folder: Path | None = None,
+    ) -> Path:
+        import diffusers
+        import torch
+
+        folder = folder or tmp_path / f"tiny-{net}"
+        kinds: dict[str, Any] = {"safe_serialization": safe}
+        side, depth = side or (4 if vae else 8), 4 if vae else channels
+        with torch.random.fork_rng([]):
+            torch.random.default_generator.manual_seed(seed)
+            if net == "dit":
+                model = diffusers.DiTTransformer2DModel(
+                    num_attention_heads=2,
+                    attention_head_dim=8,
+                    in_channels=depth,
+                    out_channels=2 * depth,
+                    num_layers=2,
+                    norm_num_groups=4,
+                    sample_size=side,
+                    patch_size=2,
+                    num_embeds_ada_norm=classes,
+                )
+                model.save_pretrained(folder / "transformer", **kinds)
+            else:
+                model = diffusers.UNet2DModel(
+                    sample_size=side,
+                    in_channels=depth,
+                    out_channels=depth,
+                    down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+                    up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+                    block_out_channels=(8, 8),
+                    layers_per_block=1,
+                    norm_num_groups=4,
+                    attention_head_dim=8,
+                    num_class_embeds=classes + null,
+                )
+                model.save_pretrained(folder / "unet", **kinds)
+            if vae:
+                decoder = diffusers.AutoencoderKL(
+                    down_block_types=("DownEncoderBlock2D",) * 2,
+                    up_block_types=("UpDecoderBlock2D",) * 2,
+                    block_out_channels=(8, 8),
+                    layers_per_block=1,
+                    latent_channels=4,
+                    norm_num_groups=4,
+                    sample_size=2 * side,
+                )
+                decoder.save_pretrained(folder / "vae", **kinds)
+        scheduler = diffusers.DDPMScheduler(
+            num_train_timesteps=1000, beta_schedule="linear", prediction_type=prediction
+        )
+        scheduler.save_pretrained(folder / "scheduler")
+        return folder
+
+    return make

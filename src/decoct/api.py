@@ -30,6 +30,7 @@ from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
 from decoct.run.measuring import READINGS, readings
 from decoct.run.module import student_name, train_module
+from decoct.run.room import check_room
 from decoct.run.sets import label_bytes as hard_bytes
 from decoct.run.store import whole
 from decoct.run.study import NAMES, labelled
@@ -76,6 +77,7 @@ def condense(
     spec = parse("condenser", config | fields, compute.plugins)
     budget = Budget.asked(ipc, fraction, images, balanced)
     data = _loaded(data, compute)
+    check_room(spec, data, budget, compute.device)
     planner = compute.planner(data, teachers, extractors)
     made = planner.condense(spec.name, spec, budget, seed)
     store = compute.do(planner)

@@ -15,6 +15,7 @@ from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
 from decoct.run.dynamics import make_dynamics
 from decoct.run.executors import keep_memory
+from decoct.run.experts import make_trajectory
 from decoct.run.jobs import Job
 from decoct.run.measuring import make_readings, make_reference
 from decoct.run.sets import make_condensed, make_shard, make_statistics
@@ -27,6 +28,7 @@ WORK: dict[str, Callable[[Cell], None]] = {
     "features": make_features,
     "statistics": make_statistics,
     "dynamics": make_dynamics,
+    "trajectory": make_trajectory,
     "shard": make_shard,
     "condense": make_condensed,
     "labels": make_labels,

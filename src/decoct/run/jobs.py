@@ -7,7 +7,18 @@ from decoct.core.record import Record
 from decoct.core.spec import digest
 
 Kind = Literal[
-    "teacher", "features", "statistics", "dynamics", "shard", "condense", "labels", "train", "measure", "reference"
+    "teacher",
+    "features",
+    "statistics",
+    "dynamics",
+    "trajectory",
+    "generator",
+    "shard",
+    "condense",
+    "labels",
+    "train",
+    "measure",
+    "reference",
 ]
 
 

@@ -22,6 +22,7 @@ from decoct.run.executors import Inline, process_pool
 from decoct.run.expand import plan
 from decoct.run.jobs import Job
 from decoct.run.pictures import grid
+from decoct.run.room import check_room
 from decoct.run.store import Store
 from decoct.run.study import Study
 
@@ -58,10 +59,14 @@ def run(
 
     Raises:
         UsageError: an unknown net.
-        DecoctError: the data cannot be read, or a class is smaller than a budget.
+        DecoctError: the data cannot be read, a class is smaller than a budget, or a method needs more memory than there
+            is.
     """
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
+    for method in study.methods().values():
+        for budget in study.budgets:
+            check_room(method, data, budget, device)
     jobs = plan(study, data)
     store = Store(out / "store")
     store.root.mkdir(parents=True, exist_ok=True)

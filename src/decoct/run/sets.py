@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,18 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Draft, Dynamics, Features, Inputs, LayerStatistics, Teacher
-from decoct.core.record import CELL, Provenance, read_json, write_json
+from decoct.core.kinds import Draft
+from decoct.core.record import Provenance, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
-from decoct.engine.dynamics import Traces
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import Statistics, collect
-from decoct.nets import zoo
+from decoct.engine.statistics import collect
 from decoct.run.cell import Cell
-from decoct.run.dynamics import load_dynamics
+from decoct.run.inputs import needed, supplied
 from decoct.run.kept import KeptOnDisk
 from decoct.run.pictures import grid
-from decoct.run.work import EXTRACTOR, FACTS, TEACHER, load_teacher, splits_of
+from decoct.run.room import check_room
+from decoct.run.work import FACTS, load_teacher
 
 SHARD, NOTES = "shard.safetensors", "shard.json"
 ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
@@ -45,10 +43,11 @@ def make_condensed(cell: Cell) -> None:
     """Run a condenser on what it needs, or put its shards together; keep the set, its provenance and its picture."""
     job, data = cell.job, cell.data
     method = parse("condenser", job.config, job.plugins)
+    budget = Budget(**job.keyed["budget"])
+    check_room(method, data, budget, cell.device)
     shards = [cell.input("shard", key) for _, key in sorted(job.role("shard").items(), key=lambda each: int(each[0]))]
     with cell.meter():
         draft = merged(shards, cell.kept()) if shards else method(needed(cell, method))
-    budget = Budget(**job.keyed["budget"])
     provenance = Provenance(
         method=method.name,
         spec=method.identity(),
@@ -69,49 +68,12 @@ def make_condensed(cell: Cell) -> None:
 def make_shard(cell: Cell) -> None:
     """Run a condenser for some of the classes."""
     method = parse("condenser", cell.job.config, cell.job.plugins)
+    check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
     with cell.meter():
         draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
     tensorfile.write(cell.folder / SHARD, arrays)
     write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
-
-
-def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None) -> Inputs:
-    """What a method gets: its needs from the store, its seed, its classes, and room for what it makes."""
-    job, data, room = cell.job, cell.data, cell.kept().array
-    teachers: dict[str, Any] = {}
-    features: dict[Features, Any] = {}
-    held_out: dict[Features, Any] = {}
-    statistics: dict[str, Statistics] = {}
-    dynamics: dict[Dynamics, Traces] = {}
-    for need in method.needs():
-        if isinstance(need, Teacher):
-            key = job.role("teacher")[zoo.resolve(need.net, data.size)]
-            teachers[need.net] = load_teacher(cell.input("teacher", key), data, cell.device)
-        elif isinstance(need, Features):
-            key = job.role("features")[zoo.resolve(need.extractor, data.size)]
-            found = splits_of(cell.input("features", key), normalise=need.normalise, room=partial(room, "features"))
-            features[need] = found["train"]
-            held_out |= {need: found["val"]} if "val" in found else {}
-        elif isinstance(need, LayerStatistics):
-            key = job.role("statistics")[zoo.resolve(need.net, data.size)]
-            statistics[need.net] = Statistics.load(cell.input("statistics", key), cell.device)
-        elif isinstance(need, Dynamics):
-            dynamics[need] = load_dynamics(cell, need)
-    return Inputs(
-        data,
-        Budget(**job.keyed["budget"]),
-        job.keyed["seed"] or 0,
-        cell.device,
-        teachers=teachers,
-        features=features,
-        held_out=held_out,
-        statistics=statistics,
-        dynamics=dynamics,
-        classes=classes,
-        kept=cell.kept(),
-        progress=cell.progress,
-    )
 
 
 def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
@@ -137,18 +99,6 @@ def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, fl
     """Means weighted by images."""
     names = notes[0].keys()
     return {name: sum(n[name] * size for n, size in zip(notes, sizes, strict=True)) / sum(sizes) for name in names}
-
-
-def supplied(cell: Cell) -> tuple[str, ...]:
-    """Nets, and features, behind what a set stands on that the user brought, so that their cost is not known."""
-    keys, brought = cell.job.role("teacher"), []
-    for kind in ("features", "statistics"):
-        for name, made in cell.job.role(kind).items():
-            behind: dict[str, str] = read_json(cell.input(kind, made) / CELL)["inputs"]
-            keys |= {role.removeprefix("teacher:"): key for role, key in behind.items()}
-            brought += [name] if (cell.input(kind, made) / EXTRACTOR).is_file() else []
-    loaded = [net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"]]
-    return (*loaded, *brought)
 
 
 def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser, Dynamics, Features, Metric, Teacher, TrainProtocol
+from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
 from decoct.engine.extract import Extract, anchored
@@ -143,7 +144,7 @@ class Study(Part):
         nets, extractors = {*self.students, *self.teachings()}, {*self.metrics.extractors}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
         for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
-            nets |= {need.net} if isinstance(need, Teacher | Dynamics) else set()
+            nets |= {need.net} if isinstance(need, Teacher | Dynamics | Trajectories) else set()
             extractors |= {need.extractor} if isinstance(need, Features) else set()
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)

@@ -196,7 +196,7 @@ def _value(value: Any) -> str:
 def _machines(frame: Frame) -> list[tuple[str, str]]:
     """Where the jobs ran, and with which versions; several of each where a run was moved."""
     run, machines, versions = frame.manifest, set(), set()
-    for kind in ("teacher", "dynamics", "shard", "condense", "train"):
+    for kind in ("teacher", "dynamics", "trajectory", "generator", "shard", "condense", "train"):
         for job in run.finished(kind):
             cost = run.cost(job)
             machines.add(f"{cost.hardware} ({cost.device})")

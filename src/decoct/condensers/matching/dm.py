@@ -1,0 +1,93 @@
+"""DM: learnt images whose mean embedding in random nets is that of the real images of their class."""
+
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from decoct.core.kinds import Condenser, Draft, Inputs
+from decoct.data import dsa
+from decoct.engine.footprint import held, passing
+from decoct.engine.matching import (
+    BLOCK,
+    RealBatches,
+    check_net,
+    embedding_distance,
+    fresh_net,
+    headless,
+    mean_embedding,
+    shared_draws,
+)
+from decoct.engine.synthetic import Init, Synthetic, learn
+
+
+class DM(Condenser):
+    """Distribution matching (Zhao and Bilen, 2023, arXiv:2110.04181).
+
+    At each iteration, in a net with fresh random weights, L = Σ_c ‖mean ψ(A_c(real_c)) − mean ψ(A_c(learnt_c))‖², ψ
+    what goes into the classifier, A_c one transform of differentiable Siamese augmentation with one set of parameters
+    for all images of class c, real and learnt. Pixels, normalised and not clipped, follow SGD with momentum.
+
+    The authors' code runs one iteration more than it says. It embeds all classes in one batch where the net has batch
+    norm; here such nets are refused.
+
+    Attributes:
+        net: without batch norm.
+        iterations: updates of the images.
+        lr: of SGD, on normalised pixels.
+        momentum: of SGD.
+        batch: real images of each class at an iteration.
+        init: "real" images, random and none twice, or "noise".
+    """
+
+    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
+    even: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"net": "convnet3_w32", "iterations": 10, "batch": 32}
+    net: str = "convnet3"
+    iterations: int = Field(20_000, ge=1)
+    lr: float = Field(1.0, gt=0)
+    momentum: float = Field(0.5, ge=0, lt=1)
+    batch: int = Field(256, ge=1)
+    init: Init = "real"
+
+    def at(self, size: int) -> Self:
+        """As it is.
+
+        Raises:
+            UsageError: the net cannot take images of this size, or has batch norm.
+        """
+        check_net(self.name, self.net, size)
+        return self
+
+    def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
+        """A group of classes' learnt images with what their backward pass needs, or a block of real ones."""
+        group = min(classes, max(1, BLOCK // ipc)) * ipc
+        return max(group * held(self.net, shape, classes), min(BLOCK, self.batch) * passing(self.net, shape, classes))
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """All classes at every iteration; classes share a forward pass as far as a block holds them."""
+        self.at(inputs.data.size)
+        synthetic = Synthetic.start(inputs, self.name, self.init)
+        real = RealBatches.of(inputs, self.name, self.batch)
+        optimiser = torch.optim.SGD([synthetic.images], self.lr, self.momentum)
+        classes = len(real.members)
+        together = max(1, BLOCK // synthetic.ipc)
+
+        def step(t: int) -> Tensor:
+            net = headless(fresh_net(inputs, self.name, self.net, t)).requires_grad_(False)
+            draws = shared_draws(inputs, self.name, t, classes)
+            targets = [mean_embedding(net, dsa.apply(x, a)) for x, a in zip(real.at(t), draws, strict=True)]
+            optimiser.zero_grad(set_to_none=True)
+            total = targets[0].new_zeros(())
+            for first in range(0, classes, together):
+                group = range(first, min(first + together, classes))
+                made = net(torch.cat([dsa.apply(synthetic.of_class(c), draws[c]) for c in group]))
+                loss = embedding_distance(torch.stack([targets[c] for c in group]), made.unflatten(0, (len(group), -1)))
+                loss.backward()
+                total += loss.detach()
+            optimiser.step()
+            return total
+
+        trace = learn(inputs, self.name, optimiser, step, self.iterations, {"images": synthetic.images})
+        return synthetic.draft(trace)

@@ -1,0 +1,137 @@
+"""A class-conditional diffusion model as the methods see it: what it predicts, and what its latents are images of."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Predicted(NamedTuple):
+    """What a model says of noisy latents.
+
+    Attributes:
+        noise: [B, c, h, w] ε, with classifier-free guidance.
+        conditional: [B, c, h, w] ε given the class alone.
+        fraction: [B, c, h, w] of a learnt variance, 0 for the least and 1 for the most; None where it is fixed.
+    """
+
+    noise: Tensor
+    conditional: Tensor
+    fraction: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class DiffusionModel:
+    """A frozen noise predictor in eval mode, its decoder, and the translation of classes and pixels to its own.
+
+    Attributes:
+        net: ``DiTTransformer2DModel`` or ``UNet2DModel`` of diffusers, conditioned on a class.
+        vae: ``AutoencoderKL``; None where the latents are the pixels, from −1 to 1.
+        alphas: [T] ᾱ_t, the share of the signal's variance after t + 1 steps of noise, float64 on the CPU.
+        prediction: what the net gives: ε, v = √ᾱ ε − √(1 − ᾱ) x₀, or x₀.
+        rows: [K] the net's class for each class of the data.
+        null: the net's class for "no class".
+        latent: (c, h, w) of a latent.
+        pixels: height and width of the images that the model makes.
+        shape: (C, S, S) of the data's images.
+        facts: what is on record of where it came from.
+    """
+
+    net: nn.Module
+    vae: Any
+    alphas: Tensor
+    prediction: Literal["epsilon", "v_prediction", "sample"]
+    rows: Tensor
+    null: int
+    latent: tuple[int, int, int]
+    pixels: int
+    shape: tuple[int, int, int]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the net is."""
+        return next(self.net.parameters()).device
+
+    @cached_property
+    def _scaling(self) -> float:
+        return float(self.vae.config.scaling_factor) if self.vae is not None else 1.0
+
+    def noisy(self, latents: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """√ᾱ_t z + √(1 − ᾱ_t) ε for latents and noise [B, c, h, w] and steps [B]."""
+        share = self.alphas.to(latents.device)[t.to(latents.device)].view(-1, 1, 1, 1)
+        return torch.addcmul(share.sqrt().to(latents.dtype) * latents, (1 - share).sqrt().to(latents.dtype), noise)
+
+    def denoised(self, latents: Tensor, noise: Tensor, t: int) -> Tensor:
+        """x̂₀ = (x_t − √(1 − ᾱ_t) ε) / √ᾱ_t, clipped to the range of pixels where latents are pixels."""
+        share = float(self.alphas[t])
+        clean: Tensor = (latents - (1 - share) ** 0.5 * noise) / share**0.5
+        return clean if self.vae is not None else clean.clamp(-1, 1)
+
+    def raw(self, latents: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """ε and the fraction of a learnt variance, for steps [B] and classes [B] of the net's own."""
+        out = self.net(latents, timestep=t, class_labels=labels, return_dict=False)[0]
+        channels, fraction = self.latent[0], None
+        if out.shape[1] == 2 * channels:
+            out, learnt = out.split(channels, 1)
+            fraction = (learnt + 1) / 2
+        if self.prediction != "epsilon":
+            share = self.alphas.to(latents.device)[t].view(-1, 1, 1, 1)
+            signal, rest = share.sqrt().to(out.dtype), (1 - share).sqrt().to(out.dtype)
+            out = (
+                signal * out + rest * latents if self.prediction == "v_prediction" else (latents - signal * out) / rest
+            )
+        return out, fraction
+
+    def predict(self, latents: Tensor, t: int, labels: Tensor, guidance: float = 1.0) -> Predicted:
+        """ε̂ = ε(∅) + w (ε(y) − ε(∅)) of a batch, both in one forward pass.
+
+        Classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598), on all channels; DiT's own code leaves the
+        fourth one out. The null class is the model's, whatever the number of classes.
+
+        Args:
+            latents: [B, c, h, w] x_t.
+            t: step of the training's schedule.
+            labels: [B] classes of the data.
+            guidance: w; 1 for none.
+        """
+        own = self.rows.to(latents.device)[labels.to(latents.device)]
+        if guidance == 1:
+            noise, fraction = self.raw(latents, self._steps(t, latents), own)
+            return Predicted(noise, noise, fraction)
+        both, classes = torch.cat([latents, latents]), torch.cat([own, torch.full_like(own, self.null)])
+        noise, fraction = self.raw(both, self._steps(t, both), classes)
+        conditional, without = noise.chunk(2)
+        return Predicted(
+            without + guidance * (conditional - without),
+            conditional,
+            None if fraction is None else fraction.chunk(2)[0],
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents [B, c, h, w] of images [B, C, S, S] from 0 to 255: the mean of the encoder's Gaussian."""
+        x = images.to(self.device).float() / 127.5 - 1
+        if x.shape[-1] != self.pixels:
+            x = F.interpolate(x, (self.pixels, self.pixels), mode="bicubic", antialias=True).clamp(-1, 1)
+        if self.vae is None:
+            return x
+        x = x.expand(-1, 3, -1, -1)  # grey images become three channels
+        mean: Tensor = self.vae.encode(x).latent_dist.mode()
+        return mean * self._scaling
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images [B, C, S, S] on the scale 0 to 255, not rounded or clipped, of latents; differentiable."""
+        x: Tensor = latents
+        if self.vae is not None:
+            x = self.vae.decode(latents / self._scaling).sample
+            if self.shape[0] == 1:
+                x = x.mean(1, keepdim=True)
+        if x.shape[-1] != self.shape[-1]:
+            x = F.interpolate(x, self.shape[1:], mode="bicubic", antialias=True)
+        return (x + 1) * 127.5
+
+    def _steps(self, t: int, latents: Tensor) -> Tensor:
+        return torch.full((len(latents),), t, device=latents.device)

@@ -1,0 +1,289 @@
+"""Expert trajectories: the weights of a net after every epoch of a training on the train split, kept for matching."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Kept, Progress, Task, Trajectories, silent
+from decoct.core.record import read_json, write_json
+from decoct.core.spec import Spec
+from decoct.engine.batches import TrainingSet
+from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.engine.resume import Checkpoint
+from decoct.engine.train import train
+from decoct.nets.layout import as_input
+
+WEIGHTS, FACTS = "weights.npy", "weights.json"
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # names and shapes of parameters, in the net's order
+
+
+class Expert(Spec):
+    """How an expert is trained: SGD at a constant rate, on the whole train split (Cazenavette et al., 2022).
+
+    arXiv:2203.11932, with the numbers of the authors' code: no momentum, no weight decay, no schedule. Without ``dsa``
+    nothing is augmented; the authors crop, scale and rotate there.
+
+    Attributes:
+        net: a name that the zoo knows.
+        epochs: passes over the train split.
+        dsa: differentiable Siamese augmentation of every batch.
+        lr: learning rate.
+        momentum: of SGD.
+        weight_decay: on all parameters.
+        batch: images a step.
+    """
+
+    kind: ClassVar[str] = "trajectory"
+    name: ClassVar[str] = "expert"
+
+    net: str
+    epochs: int = Field(50, ge=1)
+    dsa: bool = True
+    lr: float = Field(0.01, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    batch: int = Field(256, ge=2)
+
+    @classmethod
+    def of(cls, need: Trajectories) -> Self:
+        """The expert that a method needs."""
+        return cls(net=need.net, epochs=need.epochs, dsa=need.dsa)
+
+    def recipe(self, task: Task) -> Recipe:
+        """The training recipe on a whole train split."""
+        batch = min(self.batch, task.images)
+        return Recipe(
+            steps=self.epochs * epoch_steps(task.images, batch, task.batch_norm),
+            batch=batch,
+            optimiser="sgd",
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            decay_all=True,
+            schedule="multistep",  # with no milestone: constant
+            dsa=self.dsa,
+            flip=self.dsa and task.flip,
+            drop_single=task.batch_norm,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One training.
+
+    Attributes:
+        weights: [E + 1, P] float32, the parameters after 0 … E epochs, each row one after the other in the net's order.
+        shapes: names and shapes of the parameters.
+    """
+
+    weights: NDArray[np.float32]
+    shapes: Shapes
+
+    @property
+    def epochs(self) -> int:
+        """E."""
+        return len(self.weights) - 1
+
+    def save(self, folder: Path) -> None:
+        """Write ``weights.npy`` and ``weights.json``."""
+        np.save(folder / WEIGHTS, self.weights, allow_pickle=False)
+        write_json(folder / FACTS, {"parameters": [[name, list(shape)] for name, shape in self.shapes]})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Trajectory":
+        """What ``save`` wrote, the weights as a memory map.
+
+        Raises:
+            DecoctError: missing or damaged.
+        """
+        try:
+            weights = np.load(folder / WEIGHTS, "r", allow_pickle=False)
+            found = read_json(folder / FACTS)["parameters"]
+            shapes = tuple((str(name), tuple(map(int, shape))) for name, shape in found)
+            if weights.ndim != 2 or weights.dtype != np.float32 or weights.shape[1] != size_of(shapes):
+                raise ValueError(f"{list(weights.shape)} {weights.dtype} for {size_of(shapes)} parameters")
+            return cls(weights, shapes)
+        except (OSError, ValueError, EOFError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise DecoctError(f"the trajectory in {folder} is damaged: {error}; remove that folder") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Experts:
+    """Trainings from different seeds, and the net that takes their weights as one vector.
+
+    The net is in eval mode and has no running statistics: batch norm, where there is any, normalises by the batch.
+
+    Attributes:
+        net: built once; its own weights are never read.
+        trajectories: one an expert.
+    """
+
+    net: nn.Module
+    trajectories: tuple[Trajectory, ...]
+
+    @classmethod
+    def load(cls, net: nn.Module, folders: Sequence[Path]) -> "Experts":
+        """One expert a folder.
+
+        Raises:
+            DecoctError: a trajectory is missing or damaged, or of another net.
+        """
+        found = tuple(Trajectory.load(folder) for folder in folders)
+        for folder, trajectory in zip(folders, found, strict=True):
+            if trajectory.shapes != shapes_of(net):
+                raise DecoctError(f"the trajectory in {folder} is of another net: remove that folder")
+        return cls(by_batch_alone(net), found)
+
+    def __len__(self) -> int:
+        return len(self.trajectories)
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """Names and shapes of the net's parameters."""
+        return shapes_of(self.net)
+
+    @property
+    def size(self) -> int:
+        """P, parameters of the net."""
+        return size_of(self.shapes)
+
+    def weights(self, expert: int, epoch: int, device: str = "cpu") -> Tensor:
+        """[P] float32 of an expert after so many epochs; a copy on ``device``."""
+        return torch.from_numpy(np.array(self.trajectories[expert].weights[epoch])).to(device)
+
+    def parameters(self, flat: Tensor) -> dict[str, Tensor]:
+        """A vector [P] as the parameters of the net by name: views of it."""
+        parts = flat.split([math.prod(shape) for _, shape in self.shapes])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
+
+    def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        """[B, classes] of the net with these parameters, on [B, C, S, S] normalised images."""
+        found: Tensor = functional_call(self.net, dict(parameters), (as_input(images, self.net),))
+        return found
+
+
+def record(
+    net: nn.Module,
+    data: TrainingSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
+    kept: Kept | None = None,
+) -> Trajectory:
+    """Train ``net`` in place and keep its weights before it, and after every epoch.
+
+    Memory is that of the training; the [E + 1, P] weights lie in room that ``kept`` gives.
+
+    Args:
+        net: freshly initialised.
+        data: the train split.
+        recipe: all numbers of the training.
+        seed: of batch order and augmentation.
+        device: where to compute.
+        precision: of the training; weights are float32.
+        compiled: train through torch.compile.
+        progress: called with (steps done, steps in all).
+        checkpoint: where a long training leaves its state, and goes on from.
+        kept: room, and where the weights behind a checkpoint are kept; if they are gone, the training starts anew.
+
+    Raises:
+        DecoctError: there is no whole epoch, or the loss is not finite.
+    """
+    recorder = _Recorder(net, len(data.labels), recipe, kept or Kept())
+    if checkpoint is not None:
+        if not recorder.resumed(checkpoint.done()):
+            checkpoint.path.unlink(missing_ok=True)
+        checkpoint = replace(checkpoint, beside=recorder.keep)
+    train(
+        net,
+        data,
+        recipe,
+        seed=seed,
+        device=device,
+        precision=precision,
+        compiled=compiled,
+        progress=progress,
+        stop=recorder,
+        stop_every=recorder.every,
+        checkpoint=checkpoint,
+    )
+    return Trajectory(recorder.rows, shapes_of(net))
+
+
+def shapes_of(net: nn.Module) -> Shapes:
+    """Names and shapes of a net's parameters."""
+    return tuple((name, tuple(parameter.shape)) for name, parameter in net.named_parameters())
+
+
+def size_of(shapes: Shapes) -> int:
+    """P, how many numbers the parameters are."""
+    return sum(math.prod(shape) for _, shape in shapes)
+
+
+def flattened(net: nn.Module) -> Tensor:
+    """The parameters of a net as one vector, [P], on its device."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in net.parameters()])
+
+
+def by_batch_alone(net: nn.Module) -> nn.Module:
+    """The net in eval mode, its batch norms without running statistics: they are no part of a trajectory."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+    return net.eval().requires_grad_(False)
+
+
+class _Recorder:
+    """Fills the rows of a trajectory; called by the training loop after each epoch."""
+
+    def __init__(self, net: nn.Module, images: int, recipe: Recipe, kept: Kept) -> None:
+        self.every, self.kept = epoch_steps(images, recipe.batch, recipe.drop_single), kept
+        epochs = recipe.steps // self.every
+        if epochs == 0:
+            raise DecoctError(f"{recipe.steps} steps are no epoch of {self.every}: train longer to keep a trajectory")
+        start = flattened(net).cpu().numpy()
+        self.rows: NDArray[Any] = kept.array("weights", (epochs + 1, len(start)), np.float32)
+        self.rows[0] = start
+        self.done = self.safe = 0  # epochs whose weights are there, and are kept
+
+    def __call__(self, step: int, net: nn.Module) -> bool:
+        """Keep the weights; never enough."""
+        self.done = step // self.every
+        self.rows[self.done] = flattened(net).cpu().numpy()
+        return False
+
+    def keep(self) -> None:
+        """Keep what a training needs that goes on from here; a checkpoint is written next."""
+        for epoch in range(self.safe + 1, self.done + 1):
+            self.kept.save(f"epoch-{epoch}", {"weights": self.rows[epoch]})
+        self.safe = self.done
+
+    def resumed(self, steps: int) -> bool:
+        """Take up what was kept of so many steps; False if it is not there."""
+        for epoch in range(1, steps // self.every + 1):
+            found = self.kept.load(f"epoch-{epoch}")
+            if found is None:
+                self.done = self.safe = 0
+                return False
+            self.rows[epoch] = found["weights"]
+            self.done = self.safe = epoch
+        return True

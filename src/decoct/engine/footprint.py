@@ -1,0 +1,63 @@
+"""How many bytes an image takes in a net: on its way through, held for a backward pass, or for a second one."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from decoct.nets import zoo
+
+Shape = tuple[int, int, int]
+
+
+@cache
+def passing(net: str, shape: Shape, classes: int) -> int:
+    """Bytes of what goes into and comes out of the layer where the two are largest together: a pass without a graph."""
+    widest = 0
+
+    def look(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal widest
+        widest = max(widest, sum(x.nbytes for x in (*args, out) if isinstance(x, Tensor)))
+
+    built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
+    for module in built.modules():
+        if not list(module.children()):
+            module.register_forward_hook(look)
+    with torch.no_grad():
+        built(torch.zeros(1, *shape))
+    return widest
+
+
+@cache
+def held(net: str, shape: Shape, classes: int) -> int:
+    """Bytes that the graph of one image's loss holds, the weights left out, and the largest on top, its gradient."""
+    built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
+    return _saved(built, shape, twice=False)
+
+
+@cache
+def twice_held(net: str, shape: Shape, classes: int) -> int:
+    """The same of the graph of the gradient of one image's loss in the weights, which is differentiated again."""
+    built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
+    return _saved(built, shape, twice=True)
+
+
+def _saved(net: nn.Module, shape: Shape, twice: bool) -> int:
+    weights = list(net.parameters())
+    own = {p.data_ptr() for p in weights}
+    found: dict[int, int] = {}
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in own:
+            found[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        image = torch.zeros(1, *shape, requires_grad=True)
+        loss = F.cross_entropy(net(image), torch.zeros(1, dtype=torch.long))
+        if twice:
+            kept = torch.autograd.grad(loss, weights, create_graph=True)
+            own |= {g.untyped_storage().data_ptr() for g in kept}
+    return sum(size for at, size in found.items() if at not in own) + max(found.values())

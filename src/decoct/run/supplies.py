@@ -1,0 +1,170 @@
+"""What methods need becomes jobs; asking twice for the same gives the same job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoct.core.errors import UsageError
+from decoct.core.kinds import Condenser
+from decoct.core.needs import SUPPLIED, Dynamics, Features, LayerStatistics, Need, Teacher, Trajectories
+from decoct.core.seeds import seed
+from decoct.core.spec import Spec
+from decoct.data.dataset import Dataset
+from decoct.engine.experts import Expert
+from decoct.engine.extract import Extract, brought
+from decoct.engine.teachers import Teach
+from decoct.nets import zoo
+from decoct.run import experts
+from decoct.run.dynamics import role
+from decoct.run.jobs import Job, Kind
+
+
+@dataclass
+class Supplies:
+    """Makes jobs on one data set; asking twice for the same work gives the same job.
+
+    Attributes:
+        data: the data set.
+        seed: root of all seeds.
+        compute: threads, precision and compile, as they are keyed.
+        teachings: teachers that are not trained as usual, by net.
+        plugins: files that the jobs must load.
+        extractors: those with options; others are taken by the word for them alone.
+        held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it; empty
+            for the resolution's first candidate.
+        jobs: all jobs so far by key, inputs before what needs them.
+    """
+
+    data: Dataset
+    seed: int = 0
+    compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
+    teachings: Mapping[str, Teach] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    extractors: Sequence[Extract] = ()
+    held_out: str = ""
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.held_out = self.held_out or zoo.judges(self.data.size)[0]
+        for net in self.teachings:
+            if net != "teacher":
+                zoo.check_name(net)
+        self._known = {extract.title: extract for extract in map(self._resolved, self.extractors)}
+        if len(self._known) < len(self.extractors):
+            raise UsageError(f"give options of an extractor once: {', '.join(each.name for each in self.extractors)}")
+
+    def teacher(self, net: str) -> Job:
+        """Train or load a teacher."""
+        spec = self._taught(net)
+        return self._add("teacher", spec, {"seed": self._seed("teacher", spec.net)}, {}, {"net": spec.net})
+
+    def extract(self, word: str) -> Extract:
+        """The extractor that a word means, with its options, and with all that decides what it gives."""
+        extract = self._resolved(Extract.of(word))
+        return self._known.get(extract.title, extract)
+
+    def features(self, extractor: str) -> Job:
+        """Features of train and val from an extractor."""
+        extract, inputs = self.extract(extractor), {}
+        if extract.origin == "teacher":
+            inputs = {f"teacher:{extract.net}": self.teacher(extract.net).key}
+        elif extract.origin == "rows":
+            brought(extract, self.data)  # which says at once what is wrong
+        usual = extract == Extract(name=extract.net)  # such keys are older than the options
+        return self._add("features", None if usual else extract, {}, inputs, {"extractor": extract.title})
+
+    def statistics(self, net: str) -> Job:
+        """Moments of what goes into a teacher's layers, over the train split and by class."""
+        teacher = self.teacher(net)
+        net = str(teacher.labels["net"])
+        return self._add("statistics", None, {}, {f"teacher:{net}": teacher.key}, {"net": net})
+
+    def dynamics(self, net: str, epochs: int | None = None, run: int = 0) -> Job:
+        """Traces of a training of a net, as its teacher's but that no accuracy ends it; a net that is loaded is trained
+        as usual.
+
+        Args:
+            net: that is trained.
+            epochs: None for as many as the teacher gets.
+            run: number of the training; each has a seed of its own.
+        """
+        taught = self._taught(net)
+        if taught.pretrained or taught.checkpoint:
+            taught = Teach(net=taught.net)
+        epochs = epochs or taught.epochs_at(self.data.size)
+        spec = taught.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+        keyed = {"seed": self._seed("dynamics", spec.net, run)}
+        return self._add("dynamics", spec, keyed, {}, {"net": spec.net, "training": f"{epochs} epochs, run {run}"})
+
+    def trajectory(self, need: Trajectories, run: int) -> Job:
+        """Weights of a net after every epoch of a training from a seed of its own."""
+        zoo.check_name(need.net)
+        keyed = {"seed": self._seed("trajectory", need.net, run)}
+        labels = {"net": need.net, "training": f"{need.epochs} epochs, expert {run}"}
+        return self._add("trajectory", Expert.of(need), keyed, {}, labels)
+
+    def _taught(self, net: str) -> Teach:
+        """How a net is taught, under its own name."""
+        default = zoo.resolve("teacher", self.data.size)
+        net = default if net == "teacher" else net
+        zoo.check_name(net)
+        if net == default and "teacher" in self.teachings:
+            return self.teachings["teacher"].model_copy(update={"net": net})
+        return self.teachings.get(net) or Teach(net=net)
+
+    def _resolved(self, extract: Extract) -> Extract:
+        word = self.held_out if extract.name == zoo.HELD_OUT else zoo.resolve(extract.name, self.data.size)
+        return extract.model_copy(update={"name": word}).pinned()
+
+    def _by_content(self, method: Condenser) -> Condenser:
+        """The method with extractors called by what is in their files, so that no key holds where a file lies."""
+        words = {need.extractor for need in method.needs() if isinstance(need, Features)}
+        titles = {word: found.title for word in words if (found := self.extract(word)).origin != "teacher"}
+        fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
+        return method.model_copy(update=fields)
+
+    def _need(self, need: Need) -> dict[str, str]:
+        if isinstance(need, Teacher):
+            teacher = self.teacher(need.net)
+            return {f"teacher:{teacher.labels['net']}": teacher.key}
+        if isinstance(need, Features):
+            features = self.features(need.extractor)
+            return {f"features:{features.labels['extractor']}": features.key}
+        if isinstance(need, LayerStatistics):
+            statistics = self.statistics(need.net)
+            return {f"statistics:{statistics.labels['net']}": statistics.key}
+        if isinstance(need, Dynamics):
+            runs = [self.dynamics(need.net, need.epochs, run) for run in range(need.runs)]
+            return {role(need, str(job.labels["net"]), run): job.key for run, job in enumerate(runs)}
+        if isinstance(need, Trajectories):
+            return {experts.role(need, run): self.trajectory(need, run).key for run in range(need.experts)}
+        known = ", ".join(kind.__name__ for kind in SUPPLIED)
+        raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {known}")
+
+    def _seed(self, *names: str | int) -> int:
+        return seed(self.seed, self.data.digest, *names)
+
+    def _add(
+        self,
+        kind: Kind,
+        spec: Spec | Extract | None,
+        keyed: Mapping[str, Any],
+        inputs: dict[str, str],
+        labels: Mapping[str, str | int],
+        config: dict[str, Any] | None = None,
+    ) -> Job:
+        job = Job(
+            kind=kind,
+            keyed={
+                "data": self.data.digest,
+                "spec": spec.identity() if spec else None,
+                "compute": dict(self.compute),
+                **keyed,
+            },
+            inputs=inputs,
+            labels=dict(labels),
+            config=config or (spec.config() if spec else {}),
+            data=str(self.data.folder),
+            plugins=self.plugins,
+        )
+        return self.jobs.setdefault(job.key, job)
