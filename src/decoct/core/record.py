@@ -64,6 +64,8 @@ class Provenance(Record):
         seed: None for a method that is deterministic.
         inputs: keys of the artifacts that it used, by role.
         not_counted: pretrained models that the user supplied, whose cost is unknown.
+        seen: what each generator that it used was trained on, by the generator's name: one that saw more than the train
+            split brings what no coreset has.
         key: of the cell that made it.
     """
 
@@ -75,6 +77,7 @@ class Provenance(Record):
     seed: int | None = None
     inputs: dict[str, str] = {}
     not_counted: tuple[str, ...] = ()
+    seen: dict[str, str] = {}
     key: str | None = None
 
 

@@ -42,7 +42,7 @@ COSTS = pa.schema(
     + [(name, FLOAT) for name in ("device_seconds", "energy", "own_cpu_seconds", "own_device_seconds")]
     + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
     + [("bytes_per_class", FLOAT)]
-    + [(name, STRING) for name in ("device", "hardware", "not_counted")]
+    + [(name, STRING) for name in ("device", "hardware", "not_counted", "seen")]
 )
 
 
@@ -227,6 +227,7 @@ def _cost(run: Manifest, job: Job) -> dict[str, Any]:
         "device": own[0].device,
         "hardware": " / ".join(sorted({each.hardware for each in both})),
         "not_counted": "; ".join(_not_counted(run, condensed, present)),
+        "seen": "; ".join(f"{k} saw {v}" for k, v in sorted(condensed["provenance"].get("seen", {}).items())),
     }
 
 

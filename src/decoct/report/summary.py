@@ -11,7 +11,7 @@ from decoct.report.answers import Answers
 from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
 from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
 from decoct.report.findings.breakdown import Breakdown, breakdowns
-from decoct.report.findings.cautions import cautions, few_images
+from decoct.report.findings.cautions import cautions, few_images, generators
 from decoct.report.findings.claims import Claims, claims
 from decoct.report.findings.controls import Controlled, controlled
 from decoct.report.findings.coverage import coverages
@@ -188,7 +188,11 @@ def summarise(frame: Frame, page: Path) -> Summary:
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(frame, reduced).break_points(),
         detectable=resolution(found),
-        cautions=(*cautions([(a.setting, a.interval) for a in ceilings]), *few_images(found)),
+        cautions=(
+            *cautions([(a.setting, a.interval) for a in ceilings]),
+            *few_images(found),
+            *generators(frame.costs.to_pylist()),
+        ),
         margin=run.margin,
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,

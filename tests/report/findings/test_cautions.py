@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from decoct.report.findings.cautions import cautions, few_images
+from decoct.report.findings.cautions import cautions, few_images, generators
 from decoct.report.findings.verdict import Setting, Verdict
 from decoct.report.stats import Interval, compare, wilson
 
@@ -55,3 +55,17 @@ def test_a_difference_without_answers_is_not_counted():
     setting = Setting("erm", "convnet3", "ipc=1")
     found = compare([0.02, 0.021, 0.019])
     assert few_images([Verdict("a", "coreset", setting, None, {"b": found}, "better", None)]) == ()
+
+
+def test_a_generator_is_named_with_what_it_saw_once_for_all_methods_that_stand_on_it():
+    rows = [
+        {"method": "random", "seen": ""},
+        {"method": "mgd3", "seen": "hub:a/DiT@1 saw ImageNet-1K's train split"},
+        {"method": "mgd3", "seen": "hub:a/DiT@1 saw ImageNet-1K's train split"},
+        {"method": "igd", "seen": "hub:a/DiT@1 saw ImageNet-1K's train split"},
+        {"method": "d4m", "seen": "own saw the train split: 54,000 images"},
+        {"method": "herding", "seen": None},
+    ]
+    hub, own = generators(rows)
+    assert hub.startswith("The sets of mgd3, igd come from a generator: hub:a/DiT@1 saw ImageNet-1K's train split.")
+    assert own.startswith("The sets of d4m come from a generator: own saw the train split: 54,000 images.")

@@ -1,6 +1,7 @@
 """Where the numbers stand on weak ground, said beside the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from decoct.report import wording
 from decoct.report.findings.verdict import Setting, Verdict
@@ -28,6 +29,23 @@ def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
                     "comparisons say little about the sets"
                 )
     return tuple(lines)
+
+
+def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator.
+
+    Args:
+        costs: rows of ``Frame.costs``.
+    """
+    found: dict[str, list[str]] = {}
+    for row in costs:
+        for said in filter(None, (row["seen"] or "").split("; ")):
+            found.setdefault(said, []).append(row["method"])
+    return tuple(
+        f"The sets of {', '.join(dict.fromkeys(methods))} come from a generator: {said}. What it saw beyond the train "
+        "split, if anything, no coreset had"
+        for said, methods in found.items()
+    )
 
 
 def few_images(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
