@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matching_speed import speed
 from numpy.typing import NDArray
 
 from decoct.condensers.coresets.random import Random
@@ -41,6 +40,7 @@ from decoct.report.stats import t_interval
 from decoct.run.executors import keep_memory
 from decoct.run.kept import KeptOnDisk
 from decoct.run.sets import from_draft
+from matching_speed import speed
 
 PUBLISHED = {  # percent, as shared by the papers' tables and later surveys
     "dc": {1: 70.5, 10: 82.3, 50: 83.6},
@@ -84,8 +84,10 @@ class Snapshots(KeptOnDisk):
         )
 
     def due(self) -> bool:
-        """Whether the next minute has come."""
-        return super().due() if self.full else bool(self.left) and self.elapsed()[0] >= 60 * self.left[0]
+        """Whether the next minute has come: of the processor per thread, so that it matters not what else runs."""
+        if self.full:
+            return super().due()
+        return bool(self.left) and self.elapsed()[1] / self.facts["threads"] >= 60 * self.left[0]
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """The state, and a snapshot of the images."""
@@ -133,7 +135,7 @@ def construct(method: Condenser, options: argparse.Namespace) -> None:
     except TimeUpError:
         return
     wall, cpu = kept.elapsed()  # it came to its end before its time
-    kept.note(wall / 60, wall, cpu, draft, np.zeros(0))
+    kept.note(cpu / 60 / options.threads, wall, cpu, draft, np.zeros(0))
     kept.drop(STATE)
 
 

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from yardstick import race, table
 
 from decoct.condensers.matching.dm import DM
 from decoct.core.budget import Budget
@@ -10,6 +9,7 @@ from decoct.core.kinds import Inputs
 from decoct.data.dataset import load_data
 from decoct.engine.matching import BLOCK, headless
 from decoct.nets import zoo
+from yardstick import race, table
 
 
 def speed(ipc: int, seconds: float = 10.0, repeats: int = 5) -> str:

@@ -7,6 +7,7 @@ The public names, one page; each is imported when it is first used:
     train       train students on a set and evaluate them
     relabel     label a set once with teachers, so that students learn from it without them
     teach       train or load teachers
+    teach_generator  train a class-conditional diffusion model, or look at one that is supplied
     measure     representativeness, diversity and quality of a set
     Condensed   a small training set: save, load, export, to_torch
     Study       methods × budgets × protocols × replicates, from TOML
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from decoct import functional
-    from decoct.api import condense, load_data, measure, relabel, teach, train
+    from decoct.api import condense, load_data, measure, relabel, teach, teach_generator, train
     from decoct.core.condensed import Condensed
     from decoct.engine import select
     from decoct.run.study import Study
@@ -36,6 +37,7 @@ __all__ = [
     "relabel",
     "select",
     "teach",
+    "teach_generator",
     "train",
 ]
 
@@ -47,6 +49,7 @@ _HOMES = {
     "measure": "decoct.api",
     "relabel": "decoct.api",
     "teach": "decoct.api",
+    "teach_generator": "decoct.api",
     "train": "decoct.api",
 }
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}

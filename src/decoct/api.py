@@ -15,9 +15,11 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
-from decoct.core.spec import parse
+from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
+from decoct.engine.adapted import CARD
 from decoct.engine.extract import Extract
+from decoct.engine.generators import TeachGenerator
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
@@ -36,7 +38,7 @@ from decoct.run.store import whole
 from decoct.run.study import NAMES, labelled
 from decoct.run.work import RESULT, TEACHER, load_teacher
 
-__all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "train"]
+__all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
 
 
 def condense(
@@ -339,6 +341,54 @@ def teach(
         {**read_json(folder / TEACHER), "folder": str(place)} for folder, place in zip(folders, places, strict=True)
     ]
     return found[0] if alone else found
+
+
+def teach_generator(
+    generator: str | TeachGenerator = "own",
+    data: Dataset | str = "digits",
+    *,
+    compute: Compute = Compute(),
+    out: Path | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """Train a class-conditional diffusion model on the train split, or look whether one that is supplied fits the data.
+
+    Args:
+        generator: "own" to train one, "hub:NAME" for one in the hub's cache, a local folder in diffusers' layout; or a
+            ``TeachGenerator`` with its fields.
+        data: a data set or its name.
+        compute: where and how.
+        out: folder for a copy of what is stored: the weights of one that was trained, and ``generator.json``; such a
+            folder is a generator itself. None for none.
+        fields: of the training, such as ``epochs=8``.
+
+    Returns:
+        generator, steps, epochs, seen, loss, parameters, pixels …, what training or loading it took (``seconds``,
+        ``cpu_seconds``), and the folder of its cell, or of the copy.
+
+    Raises:
+        UsageError: unknown field, ``out`` exists, images that are too large to train on or do not fit, or diffusers is
+            not installed.
+        DecoctError: a supplied one is not there, is damaged, or has other classes; or a loss that is not finite.
+    """
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists: choose another folder")
+    if isinstance(generator, TeachGenerator):
+        fields = {**generator.model_dump(), **fields}
+    else:
+        fields = {"generator": generator, **fields}
+    spec = build(TeachGenerator, fields, "generator")
+    data = _loaded(data, compute)
+    planner = compute.planner(data, generators=[spec])
+    job = planner.generator(spec.generator)
+    store = compute.do(planner)
+    folder = store.path("generator", job.key)
+    if out is not None:
+        with whole(out) as scratch:
+            shutil.copytree(folder, scratch)
+    spent = total_cost(store, "generator", job.key)
+    took = {"seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
+    return {**read_json(folder / CARD), **took, "folder": str(folder if out is None else out)}
 
 
 def _loaded(data: Dataset | str, compute: Compute) -> Dataset:

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from decoct.cli import words
+from decoct.cli import generators, words
 from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
 from decoct.console import bars, out, say
 from decoct.core.budget import Budget
@@ -220,6 +220,9 @@ def teach(
         float | None,
         typer.Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images."),
     ] = None,
+    generator: Annotated[
+        bool, typer.Option("--generator", help="No net but a class-conditional diffusion model; --from: hub:NAME.")
+    ] = False,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Also copy the weights there; of several nets, in a folder each.")
     ] = None,
@@ -230,6 +233,12 @@ def teach(
     json: Json = False,
 ) -> None:
     """Train or load teachers. The accuracy of each on held-out images is put on record."""
+    if generator:
+        unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
+        where: dict[str, Any] = {"data": data, "source": checkpoint and str(checkpoint), "folder": folder}
+        where |= {"device": device, "threads": threads, "skip_corrupt": skip_corrupt, "json": json}
+        generators.teach_generator(settings, **where, unfit=unfit)
+        return
     from decoct import api
     from decoct.core.spec import build
     from decoct.engine.teachers import Teach

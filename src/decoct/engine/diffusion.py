@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from decoct.core.errors import UsageError
+
 
 class Predicted(NamedTuple):
     """What a model says of noisy latents.
@@ -33,7 +35,7 @@ class DiffusionModel:
         alphas: [T] ᾱ_t, the share of the signal's variance after t + 1 steps of noise, float64 on the CPU.
         prediction: what the net gives: ε, v = √ᾱ ε − √(1 − ᾱ) x₀, or x₀.
         rows: [K] the net's class for each class of the data.
-        null: the net's class for "no class".
+        null: the net's class for "no class"; None where it has none, so that nothing can be guided.
         latent: (c, h, w) of a latent.
         pixels: height and width of the images that the model makes.
         shape: (C, S, S) of the data's images.
@@ -45,7 +47,7 @@ class DiffusionModel:
     alphas: Tensor
     prediction: Literal["epsilon", "v_prediction", "sample"]
     rows: Tensor
-    null: int
+    null: int | None
     latent: tuple[int, int, int]
     pixels: int
     shape: tuple[int, int, int]
@@ -97,11 +99,16 @@ class DiffusionModel:
             t: step of the training's schedule.
             labels: [B] classes of the data.
             guidance: w; 1 for none.
+
+        Raises:
+            UsageError: guidance of a model that has no null class.
         """
         own = self.rows.to(latents.device)[labels.to(latents.device)]
         if guidance == 1:
             noise, fraction = self.raw(latents, self._steps(t, latents), own)
             return Predicted(noise, noise, fraction)
+        if self.null is None:
+            raise UsageError("this generator has no class for 'no class', so it cannot be guided: guidance = 1")
         both, classes = torch.cat([latents, latents]), torch.cat([own, torch.full_like(own, self.null)])
         noise, fraction = self.raw(both, self._steps(t, both), classes)
         conditional, without = noise.chunk(2)
@@ -118,7 +125,7 @@ class DiffusionModel:
             x = F.interpolate(x, (self.pixels, self.pixels), mode="bicubic", antialias=True).clamp(-1, 1)
         if self.vae is None:
             return x
-        x = x.expand(-1, 3, -1, -1)  # grey images become three channels
+        x = x.expand(-1, self.vae.config.in_channels, -1, -1)  # grey images become three channels
         mean: Tensor = self.vae.encode(x).latent_dist.mode()
         return mean * self._scaling
 

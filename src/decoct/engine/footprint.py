@@ -1,5 +1,9 @@
-"""How many bytes an image takes in a net: on its way through, held for a backward pass, or for a second one."""
+"""How many bytes an image takes in a net: on its way through, held for a backward pass, or for a second one.
 
+They are counted on one image, without a net's weights, which ``weights`` gives.
+"""
+
+import math
 from functools import cache
 
 import torch
@@ -43,9 +47,20 @@ def twice_held(net: str, shape: Shape, classes: int) -> int:
     return _saved(built, shape, twice=True)
 
 
+@cache
+def weights(net: str, shape: Shape, classes: int) -> int:
+    """Bytes of the net's parameters."""
+    return sum(p.nbytes for p in zoo.build(net, shape[0], classes, shape[1], 0).parameters())
+
+
+def pixels(shape: Shape, images: int) -> int:
+    """Bytes of images as floats."""
+    return 4 * math.prod(shape) * images
+
+
 def _saved(net: nn.Module, shape: Shape, twice: bool) -> int:
-    weights = list(net.parameters())
-    own = {p.data_ptr() for p in weights}
+    parameters = list(net.parameters())
+    own = {p.data_ptr() for p in parameters}
     found: dict[int, int] = {}
 
     def pack(x: Tensor) -> Tensor:
@@ -58,6 +73,6 @@ def _saved(net: nn.Module, shape: Shape, twice: bool) -> int:
         image = torch.zeros(1, *shape, requires_grad=True)
         loss = F.cross_entropy(net(image), torch.zeros(1, dtype=torch.long))
         if twice:
-            kept = torch.autograd.grad(loss, weights, create_graph=True)
+            kept = torch.autograd.grad(loss, parameters, create_graph=True)
             own |= {g.untyped_storage().data_ptr() for g in kept}
     return sum(size for at, size in found.items() if at not in own) + max(found.values())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,8 +15,17 @@ from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.data.cache import sync
-from decoct.engine.batches import Batches
 from decoct.engine.recipe import Recipe
+
+
+class Stream(Protocol):
+    """Batches of a training, which can say where they stand and go on from there."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the stream stands."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Let a new stream go on from a ``state``."""
 
 
 @dataclass
@@ -76,7 +85,7 @@ class Checkpoint:
     last: float = field(default_factory=time.monotonic)
     beside: Callable[[], None] | None = None
 
-    def save(self, state: State, batches: Batches) -> None:
+    def save(self, state: State, batches: Stream) -> None:
         """Write the state, if it is time, in one rename: what is there is always whole."""
         if time.monotonic() - self.last < self.every:
             return
@@ -99,7 +108,7 @@ class Checkpoint:
         scratch.replace(self.path)
         self.last = time.monotonic()
 
-    def restore(self, state: State, batches: Batches) -> bool:
+    def restore(self, state: State, batches: Stream) -> bool:
         """Bring a fresh training to where the file says; False if there is none that fits."""
         read = self._read()
         if read is None:

@@ -50,11 +50,10 @@ class Synthetic:
             init: "real" or "noise".
 
         Raises:
-            DecoctError: a class has fewer images than are to start from.
+            DecoctError: a class has fewer images than the budget asks for.
         """
         ipc, classes, scale = inputs.ipc(name), inputs.wanted(), Pixels.of(inputs.data, inputs.device)
         if init == "real":
-            check_enough(inputs, name, ipc, 'start from init="noise" or lower --ipc')
             rows = np.concatenate([random_rows(inputs, name, c, ipc) for c in classes])
             initial = np.array(inputs.data.train.images[rows])
             images = scale.normalise(scale.load(initial))
@@ -204,6 +203,6 @@ def _restore(inputs: Inputs, optimiser: torch.optim.Optimizer, tensors: Mapping[
     return len(state["trace"])
 
 
-def parameters(tensors: Sequence[Tensor], prefix: str) -> dict[str, Tensor]:
+def numbered(tensors: Sequence[Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors by number, as ``learn`` wants them by name."""
     return {f"{prefix}.{i}": tensor for i, tensor in enumerate(tensors)}

@@ -1,5 +1,7 @@
 """The recipe behind the published small-data tables of the Dataset Condensation lineage."""
 
+from typing import Any
+
 from pydantic import Field
 
 from decoct.core.kinds import Task, TrainProtocol
@@ -21,6 +23,8 @@ class DC(TrainProtocol):
         weight_decay: on all parameters.
         batch: images a step.
         dsa: augment each batch by one of colour, crop, cutout, flip, scale and rotation.
+        own_labels: learn from the soft labels that travel with a set, where it has some (DATM; Guo et al., 2024,
+            arXiv:2310.05773): cross-entropy to them instead of to the class.
     """
 
     epochs: int | None = Field(None, ge=1)
@@ -31,6 +35,14 @@ class DC(TrainProtocol):
     weight_decay: float = Field(5e-4, ge=0)
     batch: int = Field(256, ge=2)
     dsa: bool = False
+    own_labels: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """As of any Spec, but that keys without ``own_labels`` are as they were before there was such a field."""
+        who = super().identity()
+        if not self.own_labels:
+            who["fields"].pop("own_labels")
+        return who
 
     def recipe(self, task: Task) -> Recipe:
         """The same numbers at every size and resolution."""
@@ -52,4 +64,5 @@ class DC(TrainProtocol):
             dsa=self.dsa,
             flip=self.dsa and task.flip,
             drop_single=task.batch_norm,
+            loss="kl" if self.own_labels and task.soft_labels else "ce",  # at temperature 1 both have one gradient
         )

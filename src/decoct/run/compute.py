@@ -8,6 +8,7 @@ from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.data.dataset import Dataset, default_store
 from decoct.engine.extract import Extract
+from decoct.engine.generators import TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
@@ -38,7 +39,11 @@ class Compute:
     watch: Watch = field(default=lambda job: silent, repr=False)
 
     def planner(
-        self, data: Dataset, teachings: Mapping[str, Teach] | None = None, extractors: Sequence[Extract] = ()
+        self,
+        data: Dataset,
+        teachings: Mapping[str, Teach] | None = None,
+        extractors: Sequence[Extract] = (),
+        generators: Sequence[TeachGenerator] = (),
     ) -> Planner:
         """A planner whose teachers and students are those of a study with seed 0.
 
@@ -53,7 +58,8 @@ class Compute:
             )
         keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
         pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
-        return Planner(data, 0, keyed, pinned, self.plugins, extractors)
+        made = {spec.generator: spec.pinned() for spec in generators}
+        return Planner(data, 0, keyed, pinned, self.plugins, extractors, made)
 
     def cells(self) -> Store:
         """The store, made if it is not there."""

@@ -18,6 +18,7 @@ from decoct.core.needs import SUPPLIED
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
+from decoct.engine.generators import TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
 from decoct.run.execute import execute
@@ -185,7 +186,8 @@ class _Suite:
             def get(self, net: str, default: Any = None) -> Teach:
                 return Teach(net=net, epochs=EPOCHS)
 
-        return Planner(self.data, teachings=Quick(), plugins=self.plugins)
+        quick = TeachGenerator(epochs=EPOCHS, width=8)
+        return Planner(self.data, teachings=Quick(), plugins=self.plugins, generators={quick.generator: quick})
 
     def _make(
         self,

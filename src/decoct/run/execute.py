@@ -16,6 +16,7 @@ from decoct.run.cell import Cell
 from decoct.run.dynamics import make_dynamics
 from decoct.run.executors import keep_memory
 from decoct.run.experts import make_trajectory
+from decoct.run.generators import make_generator
 from decoct.run.jobs import Job
 from decoct.run.measuring import make_readings, make_reference
 from decoct.run.sets import make_condensed, make_shard, make_statistics
@@ -29,6 +30,7 @@ WORK: dict[str, Callable[[Cell], None]] = {
     "statistics": make_statistics,
     "dynamics": make_dynamics,
     "trajectory": make_trajectory,
+    "generator": make_generator,
     "shard": make_shard,
     "condense": make_condensed,
     "labels": make_labels,

@@ -11,7 +11,8 @@ from decoct.run.study import Study
 def plan(study: Study, data: Dataset) -> list[Job]:
     """All jobs of a study, inputs before what needs them."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
-    planner = Planner(data, study.seed, compute, study.teachings(), study.plugins, study.extractors)
+    teachers, generators = study.teachings(), study.generatings()
+    planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
     planner.held_out = zoo.judge(data.size, _involved(study, data.size))
     metrics, look = study.measures(), study.metrics
     looking = any(metric.needs != "cost" for metric in metrics.values())

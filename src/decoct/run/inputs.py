@@ -5,8 +5,10 @@ from typing import Any
 
 from decoct.core.budget import Budget
 from decoct.core.kinds import Condenser, Inputs
-from decoct.core.needs import Dynamics, Features, LayerStatistics, Teacher, Trajectories
+from decoct.core.needs import Dynamics, Features, ImageGenerator, LayerStatistics, Teacher, Trajectories
 from decoct.core.record import CELL, read_json
+from decoct.engine.adapted import CARD
+from decoct.engine.diffusion import DiffusionModel
 from decoct.engine.dynamics import Traces
 from decoct.engine.experts import Experts
 from decoct.engine.statistics import Statistics
@@ -14,6 +16,7 @@ from decoct.nets import zoo
 from decoct.run.cell import Cell
 from decoct.run.dynamics import load_dynamics
 from decoct.run.experts import load_experts
+from decoct.run.generators import load_generator
 from decoct.run.work import EXTRACTOR, TEACHER, load_teacher, splits_of
 
 
@@ -26,6 +29,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
     statistics: dict[str, Statistics] = {}
     dynamics: dict[Dynamics, Traces] = {}
     trajectories: dict[Trajectories, Experts] = {}
+    generators: dict[ImageGenerator, DiffusionModel] = {}
     for need in method.needs():
         if isinstance(need, Teacher):
             key = job.role("teacher")[zoo.resolve(need.net, data.size)]
@@ -42,6 +46,9 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
             dynamics[need] = load_dynamics(cell, need)
         elif isinstance(need, Trajectories):
             trajectories[need] = load_experts(cell, need)
+        elif isinstance(need, ImageGenerator):
+            key = job.role("generator")[need.generator]
+            generators[need] = load_generator(cell.input("generator", key), data, cell.device)
     return Inputs(
         data,
         Budget(**job.keyed["budget"]),
@@ -53,6 +60,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         statistics=statistics,
         dynamics=dynamics,
         trajectories=trajectories,
+        generators=generators,
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,
@@ -60,7 +68,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
 
 
 def supplied(cell: Cell) -> tuple[str, ...]:
-    """Nets, and features, behind what a set stands on that the user brought, so that their cost is not known."""
+    """Nets, features and generators behind a set that the user brought, so that their cost is not known."""
     keys, brought = cell.job.role("teacher"), []
     for kind in ("features", "statistics"):
         for name, made in cell.job.role(kind).items():
@@ -68,4 +76,15 @@ def supplied(cell: Cell) -> tuple[str, ...]:
             keys |= {role.removeprefix("teacher:"): key for role, key in behind.items()}
             brought += [name] if (cell.input(kind, made) / EXTRACTOR).is_file() else []
     loaded = [net for net, key in keys.items() if read_json(cell.input("teacher", key) / TEACHER)["checkpoint"]]
+    brought += [name for name, card in cards(cell).items() if not card["trained_here"]]
     return (*loaded, *brought)
+
+
+def seen(cell: Cell) -> dict[str, str]:
+    """What each generator behind a set was trained on."""
+    return {name: card["seen"] for name, card in cards(cell).items()}
+
+
+def cards(cell: Cell) -> dict[str, Any]:
+    """What is on record of each generator behind a set."""
+    return {name: read_json(cell.input("generator", key) / CARD) for name, key in cell.job.role("generator").items()}

@@ -12,6 +12,7 @@ from decoct.core.kinds import TrainProtocol
 from decoct.core.seeds import seed as derive
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
+from decoct.engine.ownlabels import own_labels
 from decoct.engine.softlabels import StoredLabels
 from decoct.engine.train import train
 from decoct.nets.layout import has_batch_norm
@@ -61,8 +62,9 @@ def train_module(
         recipe = protocol.recipe(task_of(condensed, data, has_batch_norm(net)))
         if labels is not None:
             labels.check(given, data.class_names, recipe)
+        soft = labels or own_labels(protocol, condensed)
         try:
-            train(net, given, recipe, seed=start, device=device, teachers=teachers, labels=labels, precision=precision)
+            train(net, given, recipe, seed=start, device=device, teachers=teachers, labels=soft, precision=precision)
             accuracies.append(float(correct(net, data.test, data, device).mean()))
         except (RuntimeError, IndexError, ValueError) as error:
             raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error

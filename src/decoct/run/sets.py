@@ -19,7 +19,7 @@ from decoct.data.dataset import Dataset
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
 from decoct.run.cell import Cell
-from decoct.run.inputs import needed, supplied
+from decoct.run.inputs import needed, seen, supplied
 from decoct.run.kept import KeptOnDisk
 from decoct.run.pictures import grid
 from decoct.run.room import check_room
@@ -57,6 +57,7 @@ def make_condensed(cell: Cell) -> None:
         seed=job.keyed["seed"],
         inputs={role: key for role, key in job.inputs.items() if not role.startswith("shard:")},
         not_counted=supplied(cell),
+        seen=seen(cell),
         key=job.key,
     )
     made = from_draft(draft, data, provenance)

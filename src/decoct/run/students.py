@@ -11,6 +11,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
 from decoct.engine.images import tensor
+from decoct.engine.ownlabels import own_labels
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels
 from decoct.engine.train import TrainingSet, train
@@ -48,7 +49,8 @@ def task_of(condensed: Condensed | None, data: Dataset, batch_norm: bool, images
     count = images or len(data.train if condensed is None else condensed)
     mosaic = 1 if condensed is None else condensed.mosaic
     ceiling = condensed is None and images is None
-    return Task(count, len(data.class_names), data.size, data.flip, ceiling, batch_norm, mosaic)
+    soft = condensed is not None and condensed.soft_labels is not None
+    return Task(count, len(data.class_names), data.size, data.flip, ceiling, batch_norm, mosaic, soft)
 
 
 def make_labels(cell: Cell) -> None:
@@ -96,7 +98,7 @@ def make_student(cell: Cell) -> None:
             seed=job.keyed["seed"],
             device=cell.device,
             teachers=teachers,
-            labels=labels,
+            labels=labels or own_labels(protocol, condensed),
             precision=compute["precision"],
             compiled=compute["compile"],
             progress=cell.progress,

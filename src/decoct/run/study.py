@@ -14,6 +14,7 @@ from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
 from decoct.engine.extract import Extract, anchored
+from decoct.engine.generators import HUB, OWN, TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 
@@ -75,6 +76,8 @@ class Study(Part):
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
             ``decoct.engine.extract.Extract`` for the words.
+        generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
+            ``decoct.engine.generators.TeachGenerator``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.
@@ -95,6 +98,7 @@ class Study(Part):
     protocols: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     teachers: tuple[dict[str, Any], ...] = ()
     extractors: tuple[Extract, ...] = ()
+    generators: tuple[dict[str, Any], ...] = ()
     metrics: Metrics = Metrics()
     ceiling: bool = True
     same_steps: bool = False
@@ -141,6 +145,7 @@ class Study(Part):
         self.measures()
         self.shards()
         self.controls()
+        self.generatings()
         nets, extractors = {*self.students, *self.teachings()}, {*self.metrics.extractors}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
         for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
@@ -190,6 +195,11 @@ class Study(Part):
         """How the teachers that are not trained as usual come about, by net."""
         specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
         return {spec.net: spec for spec in specs}
+
+    def generatings(self) -> dict[str, TeachGenerator]:
+        """How the generators that are not trained as usual come about, by the word for them."""
+        specs = [build(TeachGenerator, fields, "generators") for fields in self.generators]
+        return {spec.generator: spec.pinned() for spec in specs}
 
     def _said(self, word: str) -> dict[str, Any]:
         """A word of the condensers' tables, by label, where it is said."""
@@ -247,6 +257,11 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     def extractor(word: Any) -> Any:
         return anchored(word, folder) if isinstance(word, str) else word
 
+    def generator(entry: Any) -> Any:
+        word = entry.get("generator") if isinstance(entry, dict) else None
+        own = not isinstance(word, str) or word == OWN or word.startswith(HUB)
+        return entry if own else at(entry, "generator")
+
     def source(word: Any) -> Any:
         name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
         return f"{name}:{absolute(path)}" if colon else word
@@ -259,6 +274,9 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(entries := table.get(kind), list):
             named = [{k: extractor(v) for k, v in e.items()} if isinstance(e, dict) else e for e in entries]
             table[kind] = named
+    for kind in ("generators", "condensers"):
+        if isinstance(entries := table.get(kind), list):
+            table[kind] = [generator(entry) for entry in entries]
     if isinstance(metrics := table.get("metrics"), dict) and isinstance(words := metrics.get("extractors"), list):
         table["metrics"] = metrics | {"extractors": [extractor(word) for word in words]}
     if isinstance(data := table.get("data"), dict):

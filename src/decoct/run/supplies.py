@@ -6,12 +6,13 @@ from typing import Any
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser
-from decoct.core.needs import SUPPLIED, Dynamics, Features, LayerStatistics, Need, Teacher, Trajectories
+from decoct.core.needs import SUPPLIED, Dynamics, Features, ImageGenerator, LayerStatistics, Need, Teacher, Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.engine.experts import Expert
 from decoct.engine.extract import Extract, brought
+from decoct.engine.generators import OWN, TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run import experts
@@ -30,6 +31,7 @@ class Supplies:
         teachings: teachers that are not trained as usual, by net.
         plugins: files that the jobs must load.
         extractors: those with options; others are taken by the word for them alone.
+        generators: those that do not come about as usual, by the word for them.
         held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it; empty
             for the resolution's first candidate.
         jobs: all jobs so far by key, inputs before what needs them.
@@ -41,6 +43,7 @@ class Supplies:
     teachings: Mapping[str, Teach] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     extractors: Sequence[Extract] = ()
+    generators: Mapping[str, TeachGenerator] = field(default_factory=dict)
     held_out: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
 
@@ -103,6 +106,15 @@ class Supplies:
         labels = {"net": need.net, "training": f"{need.epochs} epochs, expert {run}"}
         return self._add("trajectory", Expert.of(need), keyed, {}, labels)
 
+    def generator(self, word: str) -> Job:
+        """Train a class-conditional generator on the train split, or take one that is supplied."""
+        spec = self._generating(word)
+        drawn = {"seed": self._seed("generator")} if spec.generator == OWN else {}
+        return self._add("generator", spec, drawn, {}, {"generator": spec.title})
+
+    def _generating(self, word: str) -> TeachGenerator:
+        return self.generators.get(word) or TeachGenerator(generator=word).pinned()
+
     def _taught(self, net: str) -> Teach:
         """How a net is taught, under its own name."""
         default = zoo.resolve("teacher", self.data.size)
@@ -117,9 +129,12 @@ class Supplies:
         return extract.model_copy(update={"name": word}).pinned()
 
     def _by_content(self, method: Condenser) -> Condenser:
-        """The method with extractors called by what is in their files, so that no key holds where a file lies."""
-        words = {need.extractor for need in method.needs() if isinstance(need, Features)}
+        """The method with what the user brought called by its content, so that no key holds where a file lies."""
+        needs = method.needs()
+        words = {need.extractor for need in needs if isinstance(need, Features)}
         titles = {word: found.title for word in words if (found := self.extract(word)).origin != "teacher"}
+        brought = {need.generator for need in needs if isinstance(need, ImageGenerator)}
+        titles |= {word: self._generating(word).title for word in brought}
         fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
         return method.model_copy(update=fields)
 
@@ -138,6 +153,9 @@ class Supplies:
             return {role(need, str(job.labels["net"]), run): job.key for run, job in enumerate(runs)}
         if isinstance(need, Trajectories):
             return {experts.role(need, run): self.trajectory(need, run).key for run in range(need.experts)}
+        if isinstance(need, ImageGenerator):
+            generator = self.generator(need.generator)
+            return {f"generator:{generator.labels['generator']}": generator.key}
         known = ", ".join(kind.__name__ for kind in SUPPLIED)
         raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {known}")
 

@@ -1,6 +1,6 @@
 """DATM: trajectory matching with soft labels that are learnt, on start epochs that suit the size of the set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,14 +10,24 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
+from decoct.core.errors import UsageError
 from decoct.core.kinds import Inputs
-from decoct.core.seeds import seed
 from decoct.engine.experts import Experts
 from decoct.engine.pixels import Pixels
+from decoct.engine.starts import random_rows
 from decoct.engine.synthetic import Synthetic, check_enough
 from decoct.engine.trajectory_matching import TrajectoryMatching
 
 BLOCK = 256  # images that an expert looks at together
+COMMON: dict[str, Any] = {  # of the authors' settings
+    "syn_steps": 80,
+    "min_start_epoch": 0,
+    "growth": 1,
+    "lr_lr": 1e-5,
+    "lr_teacher": 0.01,
+    "lr_y": 2.0,
+    "threshold": 1.0,
+}
 
 
 class DATM(TrajectoryMatching):
@@ -76,16 +86,84 @@ class DATM(TrajectoryMatching):
         return self
 
     def for_ipc(self, ipc: int) -> Self:
-        """As MTT's; the bounds of the start epoch in order, of which those that the user set stay."""
+        """As MTT's, and the start epochs in order: lowest, first bound, last bound.
+
+        Raises:
+            UsageError: one that is set does not go with the authors' others for this IPC.
+        """
         spec = super().for_ipc(ipc)
         most = spec.max_start_epoch or 1
-        first = spec.first_max_start_epoch or most
-        if self.first_max_start_epoch is not None:
-            most = max(most, first)
-        first = min(first, most)
-        low = min(spec.min_start_epoch or 0, first - 1)
-        if self.min_start_epoch is not None and low < self.min_start_epoch:
-            low, first, most = self.min_start_epoch, self.min_start_epoch + 1, max(most, self.min_start_epoch + 1)
-        return spec.model_copy(
-            update={"min_start_epoch": low, "first_max_start_epoch": first, "max_start_epoch": most}
-        )
+        first = min(spec.first_max_start_epoch or most, most)
+        found = {"first_max_start_epoch": first, "min_start_epoch": min(spec.min_start_epoch or 0, first - 1)}
+        for name, value in found.items():
+            if (said := getattr(self, name)) not in (None, value):
+                raise UsageError(
+                    f"{self.name}: {name} {said} does not go with the bounds {first} and {most} of the start epoch at "
+                    f"IPC {ipc}: set first_max_start_epoch and max_start_epoch too"
+                )
+        return spec.model_copy(update=found)
+
+    def starting(self) -> set[str]:
+        """Fields that are start epochs."""
+        return {"min_start_epoch", "first_max_start_epoch", "max_start_epoch"}
+
+    def span(self, t: int) -> tuple[int, int]:
+        """The bound at iteration t is  first + ⌊(last − first) · t / growth⌋, at most the last."""
+        first, last = self.first_max_start_epoch or 1, self.max_start_epoch or 1
+        return self.min_start_epoch or 0, min(last, first + (last - first) * t // (self.growth or 1))
+
+    def groups(self, images: Tensor, rate: Tensor, labels: Tensor) -> list[dict[str, Any]]:
+        """Images, step size and logits."""
+        return [
+            *super().groups(images, rate, labels),
+            {"params": [labels], "lr": self.lr_y, "momentum": self.momentum_y},
+        ]
+
+    def takes(self, loss: Tensor) -> bool:
+        """Updates whose loss is at most the threshold."""
+        return bool(loss <= (self.threshold or torch.inf))
+
+    def start(self, inputs: Inputs, experts: Experts, ipc: int) -> tuple[Synthetic, Tensor]:
+        """Real images that experts are right about, and the mean logits of those that are.
+
+        Raises:
+            DecoctError: a class has fewer images than are to be made.
+        """
+        check_enough(inputs, self.name, ipc, "lower --ipc")
+        data, scale, classes = inputs.data, Pixels.of(inputs.data, inputs.device), inputs.wanted()
+        last = [experts.parameters(experts.weights(e, self.epochs, inputs.device)) for e in range(len(experts))]
+
+        def says(expert: int, rows: NDArray[np.int64]) -> Tensor:
+            with torch.no_grad():
+                x = scale.normalise(scale.load(data.train.images[rows]))
+                return torch.cat([experts.logits(last[expert], part) for part in x.split(BLOCK)])
+
+        rows = np.concatenate([self._right(inputs, says, len(experts), c, ipc) for c in classes])
+        labels = torch.tensor(classes, device=inputs.device).repeat_interleave(ipc)
+        initial = np.array(data.train.images[rows])
+        images = scale.normalise(scale.load(initial)).requires_grad_()
+        found = torch.stack([says(expert, rows) for expert in range(len(experts))])
+        right = (found.argmax(2) == labels).float()
+        right[:, ~right.any(0)] = 1.0
+        logits = (found * right[..., None]).sum(0) / right.sum(0)[:, None]
+        return Synthetic(images, labels, initial, scale, ipc), logits.requires_grad_()
+
+    def _right(
+        self, inputs: Inputs, says: Callable[[int, NDArray[np.int64]], Tensor], experts: int, c: int, ipc: int
+    ) -> NDArray[np.int64]:
+        """Rows of a class that the first expert is right about, then the second, …; then the likeliest."""
+        order = random_rows(inputs, self.name, c, len(inputs.members()[inputs.wanted().index(c)]))
+        taken, likely = np.zeros(len(order), bool), np.zeros(len(order))
+        picked: list[int] = []
+        for expert in range(experts):
+            for begin in range(0, len(order), BLOCK):
+                logits = says(expert, order[begin : begin + BLOCK])
+                right = (logits.argmax(1) == c).cpu().numpy()
+                likely[begin : begin + BLOCK] += logits.softmax(1)[:, c].cpu().numpy()
+                new = begin + np.flatnonzero(right & ~taken[begin : begin + BLOCK])[: ipc - len(picked)]
+                picked += new.tolist()
+                taken[new] = True
+                if len(picked) == ipc:
+                    return order[picked]
+        best = np.argsort(-np.where(taken, -np.inf, likely), kind="stable")
+        return order[[*picked, *best[: ipc - len(picked)]]]

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data import dsa
-from decoct.engine.footprint import held, twice_held
+from decoct.engine.footprint import held, pixels, twice_held, weights
 from decoct.engine.matching import (
     BLOCK,
     RealBatches,
@@ -20,7 +20,7 @@ from decoct.engine.matching import (
     matching_gradient,
     shared_draws,
 )
-from decoct.engine.synthetic import Init, Synthetic, learn, parameters
+from decoct.engine.synthetic import Init, Synthetic, learn, numbered
 
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images a class
 
@@ -81,9 +81,13 @@ class DC(Condenser):
         return self.outer or outer, inner if self.inner is None else self.inner
 
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
-        """The largest of: a class's learnt images differentiated twice, a block of real ones, a batch of the net's."""
-        once = max(min(BLOCK, self.batch), min(self.batch_net, classes * ipc)) * held(self.net, shape, classes)
-        return max(once, ipc * twice_held(self.net, shape, classes))
+        """A net with three gradients of its size; learnt images with gradient and momentum; a class's real ones, raw,
+        normalised and augmented; and the largest of what is held to differentiate a class's learnt images twice, a
+        block of real ones once, and a batch of the net's training."""
+        net = self.net, shape, classes
+        once = max(min(BLOCK, self.batch), min(self.batch_net, classes * ipc)) * held(*net)
+        passes = max(once, ipc * twice_held(*net))
+        return 4 * weights(*net) + pixels(shape, 3 * classes * ipc + 3 * self.batch) + passes
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes at every update, one after the other."""
@@ -93,12 +97,12 @@ class DC(Condenser):
         optimiser = torch.optim.SGD([synthetic.images], self.lr, self.momentum)
         outer, inner = self.loops(synthetic.ipc)
         classes, net = len(real.members), fresh_net(inputs, self.name, self.net, 0)
-        weights: list[Tensor] = list(net.parameters())
+        parameters: list[Tensor] = list(net.parameters())
 
         def step(t: int) -> Tensor:
             if t % outer == 0:
                 with torch.no_grad():
-                    torch._foreach_copy_(weights, list(fresh_net(inputs, self.name, self.net, t).parameters()))
+                    torch._foreach_copy_(parameters, list(fresh_net(inputs, self.name, self.net, t).parameters()))
             draws: list[dsa.Drawn] | None = shared_draws(inputs, self.name, t, classes) if self.siamese else None
             gradients, total = [], synthetic.images.new_zeros(())
             for c, images in enumerate(real.at(t)):
@@ -125,6 +129,6 @@ class DC(Condenser):
             return total
 
         steps = self.iterations * outer
-        tensors = {"images": synthetic.images, **parameters(weights, "net")}
+        tensors = {"images": synthetic.images, **numbered(parameters, "net")}
         trace = learn(inputs, self.name, optimiser, step, steps, tensors, "lower lr or lr_net")
         return synthetic.draft(trace)

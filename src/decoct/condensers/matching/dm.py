@@ -8,7 +8,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.data import dsa
-from decoct.engine.footprint import held, passing
+from decoct.engine.footprint import held, passing, pixels, weights
 from decoct.engine.matching import (
     BLOCK,
     RealBatches,
@@ -61,9 +61,11 @@ class DM(Condenser):
         return self
 
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
-        """A group of classes' learnt images with what their backward pass needs, or a block of real ones."""
-        group = min(classes, max(1, BLOCK // ipc)) * ipc
-        return max(group * held(self.net, shape, classes), min(BLOCK, self.batch) * passing(self.net, shape, classes))
+        """A net; learnt images with gradient and momentum; a class's real ones, raw, normalised and augmented; and the
+        larger of what a group of classes' learnt images leave for the backward pass, and a block of real ones."""
+        group, net = min(classes, max(1, BLOCK // ipc)) * ipc, (self.net, shape, classes)
+        passes = max(group * held(*net), min(BLOCK, self.batch) * passing(*net))
+        return weights(*net) + pixels(shape, 3 * classes * ipc + 3 * self.batch) + passes
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes at every iteration; classes share a forward pass as far as a block holds them."""

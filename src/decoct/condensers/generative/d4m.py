@@ -1,0 +1,61 @@
+"""D4M: prototypes of the real latents, noised and denoised again."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from decoct.core.kinds import Inputs
+from decoct.core.seeds import seed
+from decoct.engine.blocks import Block
+from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.generative import Centred, Generative
+from decoct.engine.latents import prototypes
+from decoct.engine.sampling import draw
+
+
+class D4M(Generative):
+    """Disentangled diffusion (Su et al., 2024, arXiv:2407.15138): image-to-image from prototypes, nothing is trained.
+
+    Of each class, online k-means over its latents gives as many prototypes as images are to be made. Each is noised to
+    a share ``strength`` of the schedule and denoised from there.
+
+    The paper takes Stable Diffusion 1.5, prompted with the name of the class and, against it, with "cartoon, anime,
+    painting". Here the class itself is the condition, with the null class against it, and the sampler is ancestral.
+    The authors' code clusters ``expand`` · IPC latents at a time and leaves out what remains of every class but the
+    last; here all latents are seen, once, in random order.
+
+    Attributes:
+        strength: share of the steps that are taken; 0 decodes the prototypes as they are.
+        expand: latents of one update of the clusters, in multiples of their number.
+    """
+
+    guidance: float = Field(8.0, ge=0)
+    strength: float = Field(0.7, ge=0, le=1)
+    expand: int = Field(10, ge=1)
+
+    def made(self, inputs: Inputs, model: DiffusionModel) -> "FromPrototypes":
+        """Each batch from its prototypes."""
+        return FromPrototypes(self, inputs, model)
+
+
+class FromPrototypes(Centred):
+    """Image-to-image."""
+
+    spec: D4M
+
+    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
+        """The prototypes of a class."""
+        named = self.inputs.seed, self.spec.name, "prototypes", c
+        order = np.random.default_rng(seed(*named, "order")).permutation(len(latents))
+        name = self.inputs.data.class_names[c]
+        return prototypes(latents[order], count, self.spec.expand * count, seed(*named), name)
+
+    def __call__(self, block: Block) -> dict[str, Tensor]:
+        """Latents of a batch, and the prototypes that they start from."""
+        start, rngs, first = self.centres(block), self.rngs(block), int(self.spec.strength * len(self.schedule))
+        x = start
+        if first:
+            t = self.labels(block).new_full((len(block),), self.schedule.steps[first - 1])
+            x = self.model.noisy(start, draw(rngs, self.model), t)
+        return {"images": self.denoised(block, x, rngs, first=first), "initial": start}

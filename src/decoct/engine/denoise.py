@@ -1,0 +1,207 @@
+"""Training of a small class-conditional noise predictor on the pixels of a data set."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress, silent
+from decoct.core.seeds import seed as derive
+from decoct.engine.images import Images
+from decoct.engine.resume import Checkpoint, State
+from decoct.engine.synthetic import check_finite
+
+LOOK = 50  # steps between two looks at the loss on a GPU, which each look makes wait
+WARM = 100  # steps, or a tenth of them where that is less, in which the learning rate rises
+CLIP = 1.0  # norm of the gradient
+BETAS = (0.9, 0.99)
+REMEDY = "lower lr"
+
+Prediction = Literal["epsilon", "v_prediction"]
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """How a noise predictor is trained, in full.
+
+    Attributes:
+        steps: optimiser steps, of AdamW without weight decay; the rate rises over the first and falls to 0 as a cosine.
+        batch: images a step.
+        lr: learning rate at its highest.
+        ema: decay of the average of the weights, which is the result; it starts lower, at (1 + n) / (10 + n).
+        drop: share of the labels that become the null class.
+        prediction: what the net gives: ε, or v = √ᾱ ε − √(1 − ᾱ) x₀ (Salimans and Ho, 2022, arXiv:2202.00512).
+        flip: mirror half of the images.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    ema: float
+    drop: float
+    prediction: Prediction
+    flip: bool
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """One step's worth, on the device.
+
+    Attributes:
+        latents: [B, c, h, w] √ᾱ_t x + √(1 − ᾱ_t) ε.
+        target: [B, c, h, w] what the net is to say of them.
+        t: [B] steps of the schedule.
+        labels: [B] classes, or the null class.
+    """
+
+    latents: Tensor
+    target: Tensor
+    t: Tensor
+    labels: Tensor
+
+
+class NoisyBatches:
+    """Batches by number, each the same whatever came before: epoch after epoch of all images, each batch full.
+
+    The steps t of a batch lie evenly over the schedule, shifted together by one draw, which makes the loss vary less
+    from batch to batch (Kingma et al., 2021, arXiv:2107.00630).
+
+    Args:
+        images: [N, C, S, S] uint8; they are seen from −1 to 1.
+        labels: [N] int64.
+        alphas: [T] ᾱ_t.
+        how: all numbers.
+        null: the label that stands for none.
+        seed: of all draws.
+        device: where batches go.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, alphas: Tensor, how: Denoising, null: int, seed: int, device: str
+    ) -> None:
+        half = (0.5,) * images.shape[1]
+        self.images, self.labels = Images.of(images, half, half, device), labels
+        self.alphas, self.how, self.null, self.seed = alphas, how, null, seed
+        self._orders: dict[int, Tensor] = {}
+
+    def __getitem__(self, step: int) -> Noisy:
+        how, device = self.how, self.images.device
+        rows, rng = self.rows(step), Generator().manual_seed(derive(self.seed, "noise", step))
+        count, size = len(rows), len(self.alphas)
+        even = (torch.arange(count) + torch.rand(1, generator=rng)) / count
+        t = (even * size).long().clamp(max=size - 1)
+        labels = self.labels[rows].masked_fill(torch.rand(count, generator=rng) < how.drop, self.null)
+        x = self.images.normalise(self.images.rows(rows).float())
+        if how.flip:
+            mirrored = (torch.rand(count, generator=rng) < 0.5).to(device).view(-1, 1, 1, 1)
+            x = torch.where(mirrored, x.flip(-1), x)
+        noise = torch.randn(x.shape, generator=rng).to(device)
+        share = self.alphas[t].view(-1, 1, 1, 1)
+        signal, rest = share.sqrt().float().to(device), (1 - share).sqrt().float().to(device)
+        target = noise if how.prediction == "epsilon" else signal * noise - rest * x
+        return Noisy(signal * x + rest * noise, target, t.to(device), labels.to(device))
+
+    def rows(self, step: int) -> Tensor:
+        """[B] row numbers of a batch."""
+        count, batch = len(self.labels), self.how.batch
+        first, last = step * batch, (step + 1) * batch
+        epochs = range(first // count, (last - 1) // count + 1)
+        self._orders = {e: self._orders[e] if e in self._orders else self._order(e) for e in epochs}
+        begin = epochs[0] * count
+        return torch.cat([self._orders[e] for e in epochs])[first - begin : last - begin]
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing: a batch hangs on its number alone."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Nothing to do."""
+
+    def _order(self, epoch: int) -> Tensor:
+        return torch.randperm(len(self.labels), generator=Generator().manual_seed(derive(self.seed, "order", epoch)))
+
+
+def denoise(
+    net: nn.Module,
+    batches: NoisyBatches,
+    *,
+    device: str = "cpu",
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
+) -> Tensor:
+    """Train ``net`` in place on the mean squared error; it ends in eval mode with the average of its weights.
+
+    Args:
+        net: of diffusers, which takes latents, timestep and class_labels; moved to ``device``.
+        batches: what it sees.
+        device: where to compute.
+        precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
+        compiled: run the net through torch.compile.
+        progress: called with (steps done, steps in all).
+        checkpoint: where a long training leaves its state from time to time, and goes on from, to equal bytes.
+
+    Returns:
+        [steps] losses, on the CPU.
+
+    Raises:
+        DecoctError: a loss or a weight is not finite; the state that was kept before stays.
+    """
+    how = batches.how
+    net.to(device).train()
+    optimiser = torch.optim.AdamW(net.parameters(), how.lr, betas=BETAS, weight_decay=0.0, fused=True)
+    average = [p.detach().clone() for p in net.parameters()]
+    state = State(net, optimiser, average, torch.zeros(how.steps, device=device))
+    forward = torch.compile(net, dynamic=False) if compiled else net
+    look = 10 if device == "cpu" else LOOK
+    with torch.random.fork_rng([torch.device(device)] if device.startswith("cuda") else []):
+        if checkpoint is not None:
+            checkpoint.restore(state, batches)
+        while state.done < how.steps:
+            _step(state, batches[state.done], forward, how, precision)
+            if state.done % look == 0 or state.done == how.steps:
+                _check(state, how.steps)
+                progress(state.done, how.steps)
+                if checkpoint is not None and state.done < how.steps:
+                    checkpoint.save(state, batches)
+    state.settle()
+    return state.losses.cpu()
+
+
+def rate(how: Denoising, step: int) -> float:
+    """Learning rate of a step: min(1, (step + 1) / w) · (1 + cos(π step / steps)) / 2 of the highest."""
+    warm = max(1, min(WARM, how.steps // 10))
+    return how.lr * min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / how.steps))
+
+
+def _step(state: State, batch: Noisy, forward: Any, how: Denoising, precision: str) -> None:
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate(how, state.done)
+    with torch.autocast(batch.latents.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        said = forward(batch.latents, timestep=batch.t, class_labels=batch.labels, return_dict=False)[0]
+    loss = (said.float() - batch.target).square().mean()
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.student.parameters(), CLIP)
+    state.optimiser.step()
+    assert state.average is not None
+    with torch.no_grad():
+        decay = min(how.ema, (1 + state.done) / (10 + state.done))
+        torch._foreach_lerp_(state.average, list(state.student.parameters()), 1 - decay)
+    state.losses[state.done] = loss.detach()
+    state.done += 1
+    state.seen += len(batch.labels)
+
+
+def _check(state: State, steps: int) -> None:
+    check_finite("the generator", state.losses[: state.done], steps, REMEDY)
+    if not all(p.isfinite().all() for p in state.student.parameters()):
+        last = float(state.losses[state.done - 1])
+        raise DecoctError(
+            f"the generator: weights are not finite after step {state.done} of {steps} (the last loss was {last:.4g}): "
+            f"{REMEDY}"
+        )

@@ -1,0 +1,300 @@
+"""Class-conditional generators: trained on the data's train split, from the hub's cache, or from a local folder."""
+
+import functools
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.core.record import read_json
+from decoct.core.seeds import seed as derive
+from decoct.core.spec import Spec, digest
+from decoct.data.dataset import Dataset
+from decoct.data.source import hash_file
+from decoct.engine.adapted import CARD, adapted
+from decoct.engine.denoise import Denoising, NoisyBatches, Prediction, denoise
+from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.images import tensor
+from decoct.engine.resume import Checkpoint
+from decoct.nets import pipeline
+from decoct.nets.pipeline import Pipeline, diffusers
+from decoct.nets.unet import unet
+
+__all__ = ["TeachGenerator", "diffusers", "teach_generator"]
+
+OWN, HUB = "own", "hub:"
+LARGEST = 64  # pixels up to which a net on pixels is trained
+SHOWN = 12  # digits of a content's digest in a name
+IMAGES, STEPS = 300_000, 3_000  # that a training sees and takes at least, unless epochs are given
+SEEN = {f"facebook/DiT-XL-2-{size}": "ImageNet-1K's whole train split" for size in (256, 512)}
+UNKNOWN = "not known: supplied by the user"
+
+
+class TeachGenerator(Spec):
+    """Where a generator comes from, and how one is trained: a U-Net on pixels, up to 64 px, of diffusers' parts.
+
+    DDPM (Ho et al., 2020, arXiv:2006.11239) with labels left out for classifier-free guidance (Ho and Salimans, 2022,
+    arXiv:2207.12598), a cosine schedule of 1,000 steps, and AdamW whose rate falls to 0 as a cosine.
+
+    Attributes:
+        generator: "own", trained on the train split; "hub:NAME", from the hub's cache; or a folder in diffusers'
+            layout. All but ``digest`` is for "own".
+        epochs: None for 300,000 images, but at least 3,000 steps.
+        lr: at its highest.
+        batch: images a step.
+        ema: decay of the average of the weights, which is the result.
+        width: channels at full resolution, a multiple of 8; 2 and 4 times as many below.
+        label_dropout: share of the images that are shown without their class.
+        prediction: what the net gives, ε or v.
+        digest: of a folder's content, or the hub's revision; filled in by the runner, so that another content is
+            another generator.
+    """
+
+    kind: ClassVar[str] = "generator"
+    name: ClassVar[str] = "teach_generator"
+
+    generator: str = Field(OWN, min_length=1)
+    epochs: int | None = Field(None, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    batch: int = Field(64, ge=1)
+    ema: float = Field(0.999, ge=0, lt=1)
+    width: int = Field(16, ge=8, multiple_of=8)
+    label_dropout: float = Field(0.1, ge=0, lt=1)
+    prediction: Prediction = "v_prediction"
+    digest: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "TeachGenerator":
+        usual = type(self).model_fields
+        changed = [name for name in self.training if getattr(self, name) != usual[name].default]
+        for wrong, said in (
+            (self.generator != OWN and changed, f"{', '.join(changed)}: for a generator that is trained, not supplied"),
+            (self.generator == HUB, "the name is missing: hub:NAME"),
+            (self.generator == OWN and self.digest is not None, "a digest is for a generator that is supplied"),
+        ):
+            if wrong:
+                raise PydanticCustomError("generator", "{said}", {"said": said})
+        return self
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """Names of the fields that say how one is trained."""
+        return tuple(name for name in type(self).model_fields if name not in ("generator", "digest"))
+
+    @property
+    def hub(self) -> str | None:
+        """Name on the hub; None for one that comes from elsewhere."""
+        return self.generator.removeprefix(HUB) if self.generator.startswith(HUB) else None
+
+    @property
+    def title(self) -> str:
+        """What it is called in cells and tables: a supplied one by its content, wherever it lies."""
+        if self.generator == OWN:
+            return OWN
+        name = self.generator if self.hub else Path(self.generator).expanduser().resolve().name
+        return f"{name}@{self.digest[:SHOWN]}" if self.digest else name
+
+    def identity(self) -> dict[str, Any]:
+        """As of any Spec, without a folder's path: its content counts; and of one that is supplied, nothing else."""
+        who = super().identity()
+        if self.generator != OWN:
+            who["fields"] = {"generator": self.generator if self.hub else "folder", "digest": self.digest}
+        return who
+
+    def pinned(self) -> "TeachGenerator":
+        """The same with the digest of a folder's content, or the revision that the hub's cache holds.
+
+        Raises:
+            UsageError: there is no such folder.
+            DecoctError: the hub's cache does not hold it, and what to do then.
+        """
+        if self.generator == OWN:
+            return self
+        if self.hub:
+            return self.model_copy(update={"digest": self.place().name})
+        place = self.place().resolve()
+        return self.model_copy(update={"generator": str(place), "digest": content(place)})
+
+    def place(self) -> Path:
+        """The folder of a supplied generator."""
+        if self.hub:
+            return pipeline.from_cache(self.hub, self.digest)
+        folder = Path(self.generator).expanduser()
+        if not folder.is_dir():
+            hint = f"\non the hub it would be {HUB}{self.generator}" if self.generator.count("/") == 1 else ""
+            raise UsageError(f'no folder {folder}: a generator is "{OWN}", "{HUB}NAME", or a local folder{hint}')
+        return folder
+
+    def steps(self, images: int) -> int:
+        """Optimiser steps on a train split: what the epochs come to, with every batch full."""
+        if self.epochs is None:
+            return max(STEPS, math.ceil(IMAGES / self.batch))
+        return math.ceil(self.epochs * images / self.batch)
+
+
+def content(folder: Path) -> str:
+    """Digest of all that decides what the model in a folder does, wherever it lies.
+
+    Raises:
+        DecoctError: a file cannot be read.
+    """
+    found = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
+    try:
+        return digest({str(file.relative_to(folder)): _hashed(file, *_changed(file)) for file in found})
+    except OSError as error:
+        raise DecoctError(f"cannot read the generator in {folder}: {error}") from error
+
+
+def teach_generator(
+    spec: TeachGenerator,
+    data: Dataset,
+    *,
+    seed: int,
+    device: str = "cpu",
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[DiffusionModel, dict[str, Any]]:
+    """A generator in eval mode, frozen, on the device; and what is on record of it.
+
+    Returns:
+        The model; and generator, trained_here, origin, hub, place and digest (of a supplied one), steps, epochs,
+        images_seen, seen (what it has seen, in words), loss (mean over the last tenth of the steps), parameters,
+        latent, pixels, prediction, null, class_names, data (name and digest). What is not known is None.
+
+    Raises:
+        UsageError: diffusers is not installed; an own generator of images over 64 px; a supplied one of another size.
+        DecoctError: one that is supplied is not there, is damaged, has changed, or has other classes than the data; a
+            loss that is not finite.
+    """
+    if spec.generator == OWN:
+        how: dict[str, Any] = {
+            "seed": seed,
+            "device": device,
+            "precision": precision,
+            "compiled": compiled,
+            "progress": progress,
+        }
+        found, facts = _trained(spec, data, **how, checkpoint=checkpoint)
+    else:
+        found, facts = _supplied(spec, data)
+    model = adapted(found, data, spec.title, facts)
+    model.net.to(device)
+    if model.vae is not None:
+        model.vae.to(device)
+    return model, model.facts
+
+
+def restore(folder: Path, data: Dataset, title: str = OWN) -> DiffusionModel:
+    """A generator that was trained here again, from the folder it was saved in, on the CPU.
+
+    Raises:
+        DecoctError: it was taught other classes or another order, or is damaged.
+    """
+    return adapted(pipeline.read(folder), data, title, read_json(folder / CARD))
+
+
+def _trained(
+    spec: TeachGenerator, data: Dataset, *, seed: int, device: str, checkpoint: Checkpoint | None, **how: Any
+) -> tuple[Pipeline, dict[str, Any]]:
+    library, classes, images = diffusers(), len(data.class_names), len(data.train)
+    if data.size > LARGEST:
+        raise UsageError(
+            f"decoct trains generators up to {LARGEST} px, {data.name} has {data.size} px: supply one, "
+            'generator = "hub:NAME" (such as hub:facebook/DiT-XL-2-256 for classes of ImageNet) or a local folder'
+        )
+    scheduler = pipeline.cosine(spec.prediction)
+    alphas = scheduler.alphas_cumprod.double()
+    net = unet(data.shape[0], classes, data.size, spec.width, derive(seed, "weights"))
+    numbers = Denoising(
+        steps=spec.steps(images),
+        batch=spec.batch,
+        lr=spec.lr,
+        ema=spec.ema,
+        drop=spec.label_dropout,
+        prediction=spec.prediction,
+        flip=data.flip,
+    )
+    labels = tensor(data.train.labels)
+    batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, device)
+    losses = denoise(net, batches, device=device, checkpoint=checkpoint, **how)
+    seen = numbers.steps * numbers.batch
+    facts = {
+        "generator": spec.title,
+        "trained_here": True,
+        "origin": f"trained by decoct on {data.name}",
+        "steps": numbers.steps,
+        "epochs": round(seen / images, 4),
+        "images_seen": seen,
+        "seen": _split_of(images),
+        "loss": float(losses[-max(1, len(losses) // 10) :].mean()),
+        "class_names": list(data.class_names),
+        "data": {"name": data.name, "digest": data.digest},
+        "diffusers": library.__version__,
+    }
+    return Pipeline(net, None, alphas, spec.prediction, classes + 1, True), facts
+
+
+def _supplied(spec: TeachGenerator, data: Dataset) -> tuple[Pipeline, dict[str, Any]]:
+    now = spec.pinned()
+    if spec.digest is not None and now.digest != spec.digest:
+        raise DecoctError(f"the generator in {spec.generator} has changed since this was planned: run the same again")
+    place = now.place()
+    card = _card(place)
+    if now.hub:
+        seen = SEEN.get(now.hub, UNKNOWN)
+    else:
+        of, said = card.get("data") or {}, card.get("seen", UNKNOWN)
+        seen = said if of.get("digest") in (None, data.digest) else f"of {of.get('name')}, {said}"
+    facts = {
+        "generator": now.title,
+        "trained_here": False,
+        "origin": f"the hub's {now.hub}, revision {now.digest}" if now.hub else f"the folder {now.title}",
+        "hub": now.hub,
+        "place": str(place),
+        "digest": now.digest,
+        "steps": card.get("steps"),
+        "epochs": card.get("epochs"),
+        "images_seen": card.get("images_seen"),
+        "seen": seen,
+        "loss": card.get("loss"),
+        "class_names": card.get("class_names"),
+        "data": card.get("data"),
+        "diffusers": diffusers().__version__,
+    }
+    return pipeline.read(place), facts
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """What the folder itself says of its model."""
+    file = folder / CARD
+    if not file.is_file():
+        return {}
+    try:
+        card: dict[str, Any] = read_json(file)
+        names = card.get("class_names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError("class_names is no list of names")
+    except (OSError, ValueError, AttributeError) as error:
+        raise DecoctError(f"{file} is damaged: {error}") from error
+    return card
+
+
+def _split_of(images: int) -> str:
+    return f"the train split: {images:,} images"
+
+
+def _changed(file: Path) -> tuple[int, int]:
+    facts = file.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=256)
+def _hashed(file: Path, size: int, changed: int) -> str:
+    """Digest of a file, read again when it changes: such weights are gigabytes."""
+    return hash_file(file)

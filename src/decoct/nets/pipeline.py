@@ -1,0 +1,237 @@
+"""Diffusion models in diffusers' folder layout: found, read without running anybody's code, and written.
+
+``transformer/`` (``DiTTransformer2DModel``) or ``unet/`` (``UNet2DModel``), ``vae/`` (``AutoencoderKL``) or none where
+the model works on pixels, and ``scheduler/``, of which the betas and the kind of prediction are read.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from decoct.core.errors import DecoctError, UsageError
+
+CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
+NETS = {"transformer": "DiTTransformer2DModel", "unet": "UNet2DModel"}
+PARTS = (*NETS, "vae", "scheduler")
+BETAS = "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type"
+PREDICTIONS = "epsilon", "v_prediction", "sample"
+STEPS = 1000  # of the schedule of a model that is trained here
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model as it lies in a folder.
+
+    Attributes:
+        net: ``DiTTransformer2DModel`` or ``UNet2DModel``, in eval mode.
+        vae: ``AutoencoderKL``, in eval mode; None where the model works on pixels.
+        alphas: [T] ᾱ_t, float64.
+        prediction: "epsilon", "v_prediction" or "sample".
+        embeddings: rows of the table of classes.
+        null: whether the last of them is known to stand for no class; None where nothing says so.
+        names: of the classes, where the folder says them.
+    """
+
+    net: nn.Module
+    vae: nn.Module | None
+    alphas: Tensor
+    prediction: str
+    embeddings: int
+    null: bool | None = None
+    names: tuple[str, ...] | None = None
+
+
+def diffusers() -> Any:
+    """The library, imported when it is needed: that takes seconds.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import diffusers as library
+    except ImportError as error:
+        raise UsageError("generators need diffusers: pip install 'decoct[diffusion]'") from error
+    return library
+
+
+def cosine(prediction: str) -> Any:
+    """The scheduler of a model that is trained here: ᾱ falls as a squared cosine (arXiv:2102.09672)."""
+    return diffusers().DDPMScheduler(
+        num_train_timesteps=STEPS, beta_schedule="squaredcos_cap_v2", prediction_type=prediction
+    )
+
+
+def write(folder: Path, net: Any, scheduler: Any) -> None:
+    """Save a U-Net and its schedule; weights as safetensors."""
+    with _quiet():
+        net.save_pretrained(folder / "unet", safe_serialization=True)
+        scheduler.save_pretrained(folder / "scheduler")
+
+
+def read(folder: Path) -> Pipeline:
+    """The model that lies in a folder, on the CPU, in float32.
+
+    Raises:
+        UsageError: diffusers is not installed.
+        DecoctError: a part is missing, damaged, holds more than weights, or is of another kind.
+    """
+    found = [part for part in NETS if (folder / part).is_dir()]
+    if len(found) != 1:
+        raise DecoctError(
+            f"{folder} is no folder of a class-conditional diffusion model: {' or '.join(f'{part}/' for part in NETS)} "
+            "is to be there, and scheduler/, and vae/ unless the model works on pixels, as diffusers saves them"
+        )
+    alphas, prediction = _schedule(folder / "scheduler")
+    vae = _part(folder / "vae", "AutoencoderKL") if (folder / "vae").is_dir() else None
+    net = _part(folder / found[0], NETS[found[0]])
+    config = net.config
+    if found[0] == "transformer":
+        table = net.transformer_blocks[0].norm1.emb.class_embedder.embedding_table
+        embeddings, null = int(table.num_embeddings), int(table.num_embeddings) > int(config.num_embeds_ada_norm)
+        return Pipeline(net, vae, alphas, prediction, embeddings, null, _named(folder))
+    if config.class_embed_type is not None or config.num_class_embeds is None:
+        raise DecoctError(
+            f"{folder / found[0]} is not conditioned on classes: its num_class_embeds is to be their number"
+        )
+    return Pipeline(net, vae, alphas, prediction, int(config.num_class_embeds), None, _named(folder))
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a folder that decide what its model does, in order: of weights in several formats, one."""
+    found: list[Path] = [file for file in (folder / "model_index.json",) if file.is_file()]
+    for part in PARTS:
+        here = sorted(file for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors", ".bin"))
+        safe = any(file.suffix == ".safetensors" for file in here)
+        found += [file for file in here if not (safe and file.suffix == ".bin")]
+    return found
+
+
+def from_cache(name: str, revision: str | None = None) -> Path:
+    """The folder in the hub's cache that holds a model of the hub; nothing is downloaded.
+
+    Args:
+        name: such as "facebook/DiT-XL-2-256".
+        revision: commit; None for what the cache has as "main".
+
+    Raises:
+        DecoctError: it is not there.
+    """
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except Exception as error:  # the hub's client has many kinds of errors
+        at = f" --revision {revision}" if revision else ""
+        raise DecoctError(
+            f"{name}{f' at {revision[:12]}' if revision else ''} is not in the hub's cache, {constants.HF_HUB_CACHE}\n"
+            f"fetch it where there is a network, hf download {name}{at}, and bring that cache along (HF_HOME), "
+            'or name a local folder of the model: generator = "FOLDER"'
+        ) from error
+
+
+def _part(folder: Path, kind: str) -> Any:
+    """A part of a model, with all of its weights, from safetensors or a ``weights_only`` file."""
+    library = diffusers()
+    safe = any(folder.glob("*.safetensors"))
+    try:
+        with _quiet(), torch.random.fork_rng([]):  # whoever draws next is not to notice the fresh weights
+            net, told = getattr(library, kind).from_pretrained(
+                folder,
+                use_safetensors=safe,  # without, diffusers loads with weights_only=True
+                low_cpu_mem_usage=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # missing, cut off, another net's, or pickled code: each has an error of its own
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise DecoctError(
+            f"{folder} is damaged, holds more than weights, or is no {kind}: {said}\n"
+            "fetch or save it anew, best as safetensors"
+        ) from error
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if names := told.get(what):
+            raise DecoctError(
+                f"{folder} does not fit its {CONFIG}: {what.replace('_', ' ')}, such as {next(iter(names))}"
+            )
+    broken = [name for name, value in net.named_parameters() if not value.isfinite().all()]
+    if broken:
+        raise DecoctError(f"{folder} holds weights that are not finite: {broken[0]}")
+    return net.eval()
+
+
+def _schedule(folder: Path) -> tuple[Tensor, str]:
+    """ᾱ of a scheduler's betas, whatever its kind, and what the net predicts."""
+    config = _json(folder / SCHEDULER)
+    if not ("beta_schedule" in config or config.get("trained_betas")):
+        raise DecoctError(f"{folder / SCHEDULER} has no betas: {config.get('_class_name')} is no schedule of diffusion")
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        raise DecoctError(f"{folder / SCHEDULER}: prediction_type {prediction!r}, known are {', '.join(PREDICTIONS)}")
+    if config.get("rescale_betas_zero_snr"):
+        raise DecoctError(f"{folder / SCHEDULER}: with rescale_betas_zero_snr the last step says nothing of the image")
+    try:
+        kept = {key: config[key] for key in BETAS if key in config}
+        alphas = diffusers().DDPMScheduler(**kept).alphas_cumprod.double()
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise DecoctError(f"{folder / SCHEDULER} is damaged: {error}") from error
+    return alphas, prediction
+
+
+def _named(folder: Path) -> tuple[str, ...] | None:
+    """Class names that diffusers' index of the folder tells."""
+    index = folder / "model_index.json"
+    said = _json(index).get("id2label") if index.is_file() else None
+    if not isinstance(said, dict):
+        return None
+    try:
+        return tuple(str(said[str(i)]) for i in range(len(said)))
+    except KeyError as error:
+        raise DecoctError(f"{index}: id2label lacks class {error}") from error
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DecoctError(f"{file} is missing or damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise DecoctError(f"{file} is damaged: it holds no table")
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """In the block diffusers logs errors alone: what else it has to say is checked here."""
+    logging = diffusers().utils.logging
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def pixels(pipeline: Pipeline) -> tuple[tuple[int, int, int], int]:
+    """(c, h, w) of the latents, and the side of the images that they are.
+
+    Raises:
+        DecoctError: the net does not say the size, or its latents are not what the decoder takes.
+    """
+    config: Any = pipeline.net.config
+    side, depth = config.sample_size, config.in_channels
+    if isinstance(side, Sequence) and len(set(side)) == 1:
+        side = side[0]
+    if not isinstance(side, int):
+        raise DecoctError(f"the generator's sample_size is {side}: square latents of one size are needed")
+    if pipeline.vae is None:
+        return (depth, side, side), side
+    decoder: Any = pipeline.vae.config
+    if decoder.latent_channels != depth:
+        raise DecoctError(f"the generator's latents have {depth} channels, those of its vae {decoder.latent_channels}")
+    return (depth, side, side), side * 2 ** (len(decoder.block_out_channels) - 1)

@@ -1,0 +1,70 @@
+"""D4M: its prototypes, and the way back from them."""
+
+import numpy as np
+import pytest
+import torch
+
+from decoct.condensers.generative.d4m import D4M
+from decoct.core.errors import DecoctError
+from decoct.core.seeds import seed
+from decoct.engine.latents import prototypes
+from decoct.engine.sampling import Schedule
+
+
+@pytest.mark.parametrize("kind", ["dit", "unet"])
+def test_at_strength_0_the_set_is_the_decoded_prototypes(kind, supplied):
+    method = D4M(strength=0.0)
+    inputs = supplied(method, 3, kind)
+    draft = method(inputs)
+    assert np.array_equal(draft.images, draft.initial)
+    (model,) = inputs.generators.values()
+    with torch.no_grad():
+        for c in range(3):
+            latents = model.encode(torch.from_numpy(inputs.data.train.images[inputs.data.train.labels == c]))
+            order = np.random.default_rng(seed(0, "d4m", "prototypes", c, "order")).permutation(40)
+            own = prototypes(latents.numpy()[order], 3, 30, seed(0, "d4m", "prototypes", c), "c")
+            expected = model.decode(own).round().clamp(0, 255)
+            assert np.abs(draft.images[3 * c : 3 * c + 3] - expected.numpy()).max() <= 1
+
+
+def test_sampling_starts_from_noised_prototypes_and_takes_a_share_of_the_steps(supplied, monkeypatch):
+    method = D4M(steps=10, strength=0.7)
+    inputs = supplied(method, 1)
+    (model,) = inputs.generators.values()
+    sampling = method.at(8).made(inputs, model)
+    seen, predict = [], type(model).predict
+
+    def look(self, latents, t, labels, guidance):
+        seen.append((latents.clone(), t, guidance))
+        return predict(self, latents, t, labels, guidance)
+
+    monkeypatch.setattr(type(model), "predict", look)
+    from decoct.engine.generative import batches
+
+    (block,) = batches(inputs, 50)
+    sampling(block)
+    schedule = Schedule.respaced(model.alphas, 10)
+    assert [t for _, t, _ in seen] == list(reversed(schedule.steps[:7])) and {w for _, _, w in seen} == {8.0}
+    rngs = [torch.Generator().manual_seed(seed(0, "d4m", c, 0)) for c in range(3)]
+    noise = torch.stack([torch.randn(4, 4, 4, generator=rng) for rng in rngs])
+    share = schedule.alphas[6]
+    expected = share**0.5 * sampling.centres(block) + (1 - share) ** 0.5 * noise
+    assert torch.allclose(seen[0][0], expected, atol=1e-5)
+
+
+def test_every_latent_is_seen_the_last_ones_too():
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(25, 1, 1, 2)).astype(np.float32)
+    whole, cut = (prototypes(some, 2, 10, 3, "boot") for some in (latents, latents[:20]))
+    assert not torch.allclose(whole, cut)
+    assert prototypes(latents, 1, 10, 0, "boot").flatten().numpy() == pytest.approx(latents.mean(0).ravel(), abs=1e-5)
+
+
+def test_fewer_images_than_prototypes_are_told():
+    with pytest.raises(DecoctError, match=r"class 'boot' has 2 images, fewer than the 3 modes"):
+        prototypes(np.zeros((2, 1, 1, 1), np.float32), 3, 30, 0, "boot")
+
+
+def test_defaults():
+    spec = D4M()
+    assert (spec.strength, spec.guidance, spec.expand, int(spec.strength * spec.steps)) == (0.7, 8.0, 10, 35)
