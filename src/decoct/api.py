@@ -53,6 +53,7 @@ def condense(
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
     extractors: Sequence[Extract] = (),
+    generators: Sequence[TeachGenerator] = (),
     **fields: Any,
 ) -> Condensed:
     """Make a small training set, with its pixels and its cost; the same call again is read from the store.
@@ -69,6 +70,7 @@ def condense(
         teachers: nets that are not trained as usual, such as a checkpoint.
         extractors: those that are not taken as usual, such as ``Extract(name="timm:…", dtype="float16")``; which one a
             method takes is a field of it, ``extractor="timm:…"`` or ``extractor="features.npy"``.
+        generators: those that are not trained as usual, such as ``TeachGenerator(generator="own", epochs=20)``.
         fields: hyper-parameters of the method.
 
     Raises:
@@ -80,7 +82,7 @@ def condense(
     budget = Budget.asked(ipc, fraction, images, balanced)
     data = _loaded(data, compute)
     check_room(spec, data, budget, compute.device)
-    planner = compute.planner(data, teachers, extractors)
+    planner = compute.planner(data, teachers, extractors, generators)
     made = planner.condense(spec.name, spec, budget, seed)
     store = compute.do(planner)
     found = Condensed.load(store.path("condense", made.key)).materialise(data.train.images)
