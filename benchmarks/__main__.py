@@ -28,6 +28,7 @@ NAMES = [
     "fashion_dc",
     "selection",
     "metrics",
+    "matching",
     "memory",
 ]
 HEAD = (

@@ -9,6 +9,7 @@ another kind that takes no part in making sets. Prints JSON, and leaves a pictur
 import argparse
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def main() -> None:
 
     def watch(job: Any) -> Any:
         def told(done: int, total: int) -> None:
-            print(f"{time.time() - begun:7.0f} s  {job.kind} {done} / {total}", flush=True)
+            print(f"{time.time() - begun:7.0f} s  {job.kind} {done} / {total}", file=sys.stderr, flush=True)
 
         return told
 

@@ -7,8 +7,9 @@
     python benchmarks/matching.py --method dm --ipc 10 --minutes 0 --device cuda --out runs/matching   # in full
 
 A construction keeps snapshots of its images and ends with the last; one that was killed goes on from its last
-snapshot. Evaluation trains convnet3 in bfloat16 through torch.compile under the dc recipe, with DSA for dm and dsa and
-without for dc, on every snapshot and on as many random sets as are asked for; it resumes from its own rows.
+snapshot. Minutes are the processor's, by thread, on a machine that does other things as well. Evaluation trains
+convnet3 in bfloat16 through torch.compile under the dc recipe, with DSA for dm and dsa and without for dc, on every
+snapshot and on as many random sets as are asked for; it resumes from its own rows.
 """
 
 import argparse

@@ -34,12 +34,17 @@ ROWS = Path(__file__).parents[1] / "docs" / "results" / "trajectories.jsonl"
 NET, SEEDS, STUDENTS = "convnet3_w32", 3, 2
 NEED = Trajectories(net=NET, epochs=20, experts=10)
 SHARED = {"net": NET, "epochs": NEED.epochs, "experts": NEED.experts, "expert_epochs": 2}
+RATES = {
+    1: {"lr_img": 100.0, "lr_lr": 1e-5, "lr_teacher": 0.03},
+    10: {"lr_img": 1000.0, "lr_lr": 1e-5, "lr_teacher": 0.02},
+}
 SETTINGS: dict[tuple[str, int], dict[str, Any]] = {
-    ("mtt", 1): {"iterations": 1500, "syn_steps": 20, "max_start_epoch": 5, "lr_img": 100.0, "lr_lr": 1e-5},
-    ("mtt", 10): {"iterations": 500, "syn_steps": 20, "max_start_epoch": 10, "lr_img": 1000.0, "lr_lr": 1e-5},
-    ("datm", 1): {"iterations": 1500, "syn_steps": 20, "max_start_epoch": 4, "lr_img": 100.0, "lr_lr": 1e-5},
-    ("datm", 10): {"iterations": 500, "syn_steps": 20, "first_max_start_epoch": 5, "max_start_epoch": 10}
-    | {"growth": 250, "lr_img": 1000.0, "lr_lr": 1e-5},
+    ("mtt", 1): RATES[1] | {"iterations": 500, "syn_steps": 20, "max_start_epoch": 5},
+    ("mtt", 10): RATES[10] | {"iterations": 150, "syn_steps": 20, "max_start_epoch": 10},
+    ("datm", 1): RATES[1] | {"iterations": 500, "syn_steps": 20, "max_start_epoch": 4, "threshold": 1.1},
+    ("datm", 10): RATES[10]
+    | {"iterations": 150, "syn_steps": 20, "threshold": 1.1}
+    | {"first_max_start_epoch": 5, "max_start_epoch": 10, "growth": 75},
 }
 HARD, OWN = ("dc-dsa", DC(dsa=True)), ("dc-dsa-own", DC(dsa=True, own_labels=True))
 

@@ -1,5 +1,6 @@
 """What every test gets: a store of its own, so that no test reads or fills the user's cache; and tiny generators."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
 
     "dit": patches of 2, latents of 4 × 4 × 4, a learnt variance, classes and a null class; with its decoder it makes
     colour images of 8 px. "unet" is a ``UNet2DModel`` on the same latents; without a decoder, on grey pixels of 8 × 8.
+    Its classes are "0", "1", …, as those of digits, unless ``names`` are given; False leaves them out.
     """
 
     def make(
@@ -32,6 +34,7 @@ def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
         side: int | None = None,
         prediction: str = "epsilon",
         safe: bool = True,
+        names: Any = None,
         seed: int = 0,
         folder: Path | None = None,
     ) -> Path:
@@ -85,6 +88,9 @@ def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
             num_train_timesteps=1000, beta_schedule="linear", prediction_type=prediction
         )
         scheduler.save_pretrained(folder / "scheduler")
+        if names is not False:
+            said = {"class_names": list(names or map(str, range(classes)))}
+            (folder / "generator.json").write_text(json.dumps(said), "utf-8")
         return folder
 
     return make

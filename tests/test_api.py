@@ -27,6 +27,7 @@ from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
 from decoct.engine import teachers as engine
 from decoct.engine.extract import Extract
+from decoct.engine.generators import TeachGenerator
 from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
@@ -544,3 +545,17 @@ def test_relabelling_follows_the_protocol_and_the_seed(small, digits, teachers, 
     assert make(batch=5).facts["views"]["batch"] == 5
     assert len(make(steps=40).ends) == 10
     assert make(temperature=4.0).facts["temperature"] == 4.0
+
+
+def test_a_generator_is_taught_once_and_copied(tmp_path):
+    store = api.Compute(store=tmp_path / "store")
+    made = decoct.teach_generator("own", "digits", epochs=1, width=8, compute=store, out=tmp_path / "generator")
+    again = decoct.teach_generator(TeachGenerator(width=8), "digits", epochs=1, compute=store)
+    assert made["folder"] == str(tmp_path / "generator") and made["seconds"] > 0
+    assert {key: value for key, value in made.items() if key != "folder"} == {
+        key: value for key, value in again.items() if key != "folder"
+    }
+    with pytest.raises(UsageError, match="exists"):
+        decoct.teach_generator("own", "digits", out=tmp_path / "generator")
+    with pytest.raises(UsageError, match="'epochs'"):
+        decoct.teach_generator("own", "digits", epoch=1)

@@ -7,7 +7,8 @@ The public names, one page; each is imported when it is first used:
     train       train students on a set and evaluate them
     relabel     label a set once with teachers, so that students learn from it without them
     teach       train or load teachers
-    teach_generator  train a class-conditional diffusion model, or look at one that is supplied
+    teach_generator
+                train a class-conditional diffusion model, or look whether one fits
     measure     representativeness, diversity and quality of a set
     Condensed   a small training set: save, load, export, to_torch
     Study       methods × budgets × protocols × replicates, from TOML

@@ -31,7 +31,7 @@ class FineTune:
         batch: latents a step.
         steps: how many.
         ema: decay of the average of the weights, which is what is sampled.
-        dropout: share of labels that become "no class".
+        dropout: share of labels that become "no class", where the model has one.
     """
 
     lr: float
@@ -199,7 +199,8 @@ def _learnt(
         dropped = (torch.rand(len(rows), generator=rng) < how.dropout).to(model.device)
         real = torch.from_numpy(np.array(latents[rows, views])).to(model.device)
         place = torch.from_numpy(places[rows]).to(model.device)
-        loss, clean = denoising_loss(model, real, noise, times, torch.where(dropped, model.null, own[place]))
+        labels = own[place] if model.null is None else torch.where(dropped, model.null, own[place])
+        loss, clean = denoising_loss(model, real, noise, times, labels)
         loss = loss + extra(clean, real, place)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

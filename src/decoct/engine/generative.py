@@ -36,7 +36,7 @@ class Generative(Condenser):
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    quick: ClassVar[dict[str, Any]] = {"steps": 4}
+    quick: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 4}
 
     generator: str | None = Field(None, min_length=1)
     steps: int = Field(50, ge=2)

@@ -173,14 +173,8 @@ def teach_generator(
             loss that is not finite.
     """
     if spec.generator == OWN:
-        how: dict[str, Any] = {
-            "seed": seed,
-            "device": device,
-            "precision": precision,
-            "compiled": compiled,
-            "progress": progress,
-        }
-        found, facts = _trained(spec, data, **how, checkpoint=checkpoint)
+        how = {"precision": precision, "compiled": compiled, "progress": progress, "checkpoint": checkpoint}
+        found, facts = _trained(spec, data, seed, device, how)
     else:
         found, facts = _supplied(spec, data)
     model = adapted(found, data, spec.title, facts)
@@ -200,7 +194,7 @@ def restore(folder: Path, data: Dataset, title: str = OWN) -> DiffusionModel:
 
 
 def _trained(
-    spec: TeachGenerator, data: Dataset, *, seed: int, device: str, checkpoint: Checkpoint | None, **how: Any
+    spec: TeachGenerator, data: Dataset, seed: int, device: str, how: dict[str, Any]
 ) -> tuple[Pipeline, dict[str, Any]]:
     library, classes, images = diffusers(), len(data.class_names), len(data.train)
     if data.size > LARGEST:
@@ -222,7 +216,7 @@ def _trained(
     )
     labels = tensor(data.train.labels)
     batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, device)
-    losses = denoise(net, batches, device=device, checkpoint=checkpoint, **how)
+    losses = denoise(net, batches, device=device, **how)
     seen = numbers.steps * numbers.batch
     facts = {
         "generator": spec.title,

@@ -1,7 +1,7 @@
 """Trajectory matching: what MTT and its successors share, from an expert's weights to what is learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
@@ -226,7 +226,7 @@ class TrajectoryMatching(Condenser):
         return True
 
     def __call__(self, inputs: Inputs) -> Draft:
-        """All classes together: every step of a student sees them."""
+        """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
         ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
         spec, data = self.for_ipc(ipc), inputs.data
         made, labels = spec.start(inputs, experts, ipc)
@@ -262,7 +262,9 @@ class TrajectoryMatching(Condenser):
 
         trace = learn(inputs, self.name, optimiser, step, self.iterations, tensors, REMEDY)
         own = labels.detach().softmax(1).cpu().numpy() if soft else None
-        return made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
+        draft = made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
+        used = {n: float(value) for n, value in spec if getattr(self, n) is None and isinstance(value, int | float)}
+        return replace(draft, notes={**draft.notes, **used})
 
 
 @cache

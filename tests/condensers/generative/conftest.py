@@ -1,4 +1,4 @@
-"""Tiny generators that have learnt nothing: a DiT with a decoder, and a U-Net on pixels; and what methods get of them."""
+"""Tiny generators that have learnt nothing, a DiT with a decoder and a U-Net on pixels; what methods get of them."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ def generator():
 
 @pytest.fixture
 def supplied(toy, generator):
-    """supplied(method, ipc, kind): inputs on the toy's three classes, with a generator, and a surrogate if asked for."""
+    """supplied(method, ipc, kind): inputs on the toy's three classes, with a generator and a surrogate."""
 
     def make(method, ipc=2, kind="dit", seed=0, box=None, **rest):
         box = box or toy()

@@ -7,6 +7,7 @@ import torch
 from decoct.condensers.generative.d4m import D4M
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
+from decoct.engine.generative import batches
 from decoct.engine.latents import prototypes
 from decoct.engine.sampling import Schedule
 
@@ -39,8 +40,6 @@ def test_sampling_starts_from_noised_prototypes_and_takes_a_share_of_the_steps(s
         return predict(self, latents, t, labels, guidance)
 
     monkeypatch.setattr(type(model), "predict", look)
-    from decoct.engine.generative import batches
-
     (block,) = batches(inputs, 50)
     sampling(block)
     schedule = Schedule.respaced(model.alphas, 10)

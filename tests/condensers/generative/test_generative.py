@@ -53,25 +53,26 @@ def test_shards_are_parts_of_the_set_bit_for_bit(method, supplied):
 
 @every_method
 def test_a_killed_construction_goes_on_to_the_same_set(method, supplied, kept):
-    class Killed(Exception):
-        pass
-
     method = method.model_copy(update={"batch": {"igd": 2}.get(method.name, 1)})
     whole = method(supplied(method, 2))
-    for moments in (2, 4):
-        told = Counter()
-
-        def kill(done, total):
-            told["n"] += 1
-            if told["n"] == moments:  # noqa: B023
-                raise Killed
-
+    for moment in (2, 4):
         kept.found.clear()
-        with pytest.raises(Killed):
-            method(supplied(method, 2, kept=kept, progress=kill))
+        with pytest.raises(KeyboardInterrupt):
+            method(supplied(method, 2, kept=kept, progress=killed_at(moment)))
         assert kept.found
         on = method(supplied(method, 2, kept=kept))
         assert np.array_equal(whole.images, on.images) and whole.notes == on.notes and whole.steps == on.steps
+
+
+def killed_at(moment):
+    told = Counter()
+
+    def progress(done, total):
+        told["times"] += 1
+        if told["times"] == moment:
+            raise KeyboardInterrupt
+
+    return progress
 
 
 @every_method

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from decoct.condensers.generative.mgd3 import MGD3, ModeGuidance
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
-from decoct.engine import sampling
+from decoct.engine.generative import batches
 from decoct.engine.latents import modes
 from decoct.engine.sampling import Schedule, Step
 
@@ -55,16 +55,10 @@ def test_the_predicted_x0_comes_nearer_to_the_mode(supplied):
         method = MGD3(steps=10, scale=scale)
         inputs = supplied(method, 2, "unet")
         made = method.at(8).made(inputs, *inputs.generators.values())
-        (block,) = made.blocks([b for b in sampling_blocks(inputs)])
+        (block,) = batches(inputs, 50)
         latents, centres = made(block)["images"], made.centres(block)
         far[scale] = float((latents - centres).square().mean())
     assert far[0.5] < far[0.1] < far[0.0]
-
-
-def sampling_blocks(inputs):
-    from decoct.engine.generative import batches
-
-    return batches(inputs, 50)
 
 
 def test_guidance_that_ends_at_the_first_step_is_plain_sampling(supplied):
@@ -138,4 +132,3 @@ def test_modes_of_separate_heaps_are_their_means():
 def test_a_schedule_of_fifty_steps_is_the_papers():
     schedule = Schedule.respaced(torch.linspace(1e-4, 0.02, 1000).mul(-1).add(1).cumprod(0).double(), 50)
     assert schedule.steps[:3] == (0, 20, 41) and schedule.steps[-1] == 999
-    assert sampling.Schedule is Schedule

@@ -28,7 +28,7 @@ def test_the_terms_are_the_papers(generator):
             real[c] = (real.get(c, []) + own)[-size:]
             made[c] = (made.get(c, []) + [z.detach() for z in mine])[-size:]
         found = memories(clean, latents, places)
-        assert found.item() == pytest.approx(float(expected), abs=1e-7)
+        assert found.item() == pytest.approx(expected.item(), abs=1e-7)
         if found.requires_grad:
             assert torch.allclose(*(torch.autograd.grad(loss, clean)[0] for loss in (found, expected)), atol=1e-8)
 

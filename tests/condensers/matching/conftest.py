@@ -28,11 +28,11 @@ def peak():
 
 @pytest.fixture
 def patterns(toy):
-    """Three classes of 8 px: rows that brighten, columns that brighten, and a chessboard, each with noise."""
-    box = toy()
-    i, j = np.indices((8, 8))
-    means = np.stack([24 * i, 24 * j, 170 * ((i + j) % 2)])
-    box.data.train.images = (means[box.data.train.labels][:, None] + box.data.train.images // 4).astype(np.uint8)
+    """Three classes of 16 px: rows that brighten, columns that brighten, and a chessboard, each with some noise."""
+    box = toy(16)
+    i, j = np.indices((16, 16))
+    means = np.stack([12 * i, 12 * j, 170 * ((i + j) % 2)])
+    box.data.train.images = (means[box.data.train.labels][:, None] + box.data.train.images // 8).astype(np.uint8)
     return box
 
 

@@ -94,7 +94,7 @@ def gradients_are_equal(cls, toy):
 @pytest.mark.parametrize("cls", [DC, DSA])
 def test_the_loss_is_0_where_both_sets_are_one(cls, toy):
     """Real and learnt images are all images of the class, so a transform that only one side saw would show."""
-    assert gradients_are_equal(cls, toy) == pytest.approx(0, abs=0.05)  # of 3 · (3 · 32 + 3) rows
+    assert gradients_are_equal(cls, toy) < 0.001 * 3 * (3 * 32 + 3)  # of all rows; EPSILON keeps it from 0
 
 
 def test_another_transform_on_one_side_would_show(toy, monkeypatch):
@@ -109,9 +109,9 @@ def test_another_transform_on_one_side_would_show(toy, monkeypatch):
 
 @pytest.mark.parametrize("cls", [DC, DSA])
 def test_the_loss_falls(cls, patterns):
-    method = cls(**SMALL | {"iterations": 40, "outer": 1, "init": "noise", "lr": 1.0})
+    method = cls(**SMALL | {"iterations": 24, "outer": 1, "inner": 0, "init": "noise", "lr": 1.0})
     notes = method(patterns.inputs(2)).notes
-    assert notes["loss_last"] < 0.9 * notes["loss_first"]
+    assert notes["loss_last"] < 0.8 * notes["loss_first"]
 
 
 @pytest.mark.parametrize(("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (20, 25)), (50, (50, 10)), (5, (5, 100))])
@@ -120,7 +120,7 @@ def test_loops_are_the_authors_where_they_have_some(ipc, loops):
     assert DC(outer=7, inner=0).loops(ipc) == (7, 0)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -132,9 +132,9 @@ def test_a_killed_construction_ends_with_the_same_bytes(cls, after, toy, kept):
     def progress(done, total):
         assert total == 6
         if done > after:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         cls(**SMALL)(box.inputs(2, kept=kept, progress=progress))
     assert len(kept.found["learning"]["trace"]) == after
     again = cls(**SMALL)(box.inputs(2, kept=kept))

@@ -176,6 +176,13 @@ def test_truncating_changes_the_gradient_and_all_steps_are_the_whole(matching):
     assert np.array_equal(images(3), images(None)) and not np.array_equal(images(1), images(None))
 
 
+def test_the_numbers_that_were_used_are_on_record(matching):
+    fields = {name: value for name, value in FIELDS.items() if name not in ("max_start_epoch", "lr_lr")}
+    notes = MTT(**fields)(matching(MTT(**fields), 2)).notes
+    assert (notes["max_start_epoch"], notes["lr_lr"], notes["lr_teacher"]) == (2, 1e-5, 0.01)
+    assert not {"lr_img", "syn_steps", "batch_syn"} & notes.keys()
+
+
 def test_all_classes_are_made_together():
     assert MTT().together(10) is None and MTT.even
 

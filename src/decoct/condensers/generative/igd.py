@@ -58,7 +58,14 @@ class IGD(Generative):
         remembered: latents of each class that images keep away from.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"steps": 4, "epochs": 2, "low": 0.25, "real": 20, "net": "convnet3_w32"}
+    quick: ClassVar[dict[str, Any]] = {
+        "steps": 4,
+        "batch": 4,
+        "net": "convnet3_w32",
+        "epochs": 2,
+        "low": 0.25,
+        "real": 20,
+    }
 
     batch: int = Field(10, ge=1)
     net: str | None = None
@@ -211,7 +218,7 @@ class InfluenceGuidance(Guide):
         """𝓘 of each image, [B]; the graph of one checkpoint is held at a time, behind that of generator and decoder."""
         images = self.model.decode(clean)
         leaf = images.detach().requires_grad_()
-        value, gradient = torch.zeros(len(leaf), device=leaf.device), torch.zeros_like(leaf)
+        value, gradient = leaf.new_zeros(len(leaf)), torch.zeros_like(leaf)
         for number, weights in enumerate(self.weights):
             theirs = self.surrogate.each(weights, leaf, self.labels)
             apart = (1 - F.cosine_similarity(theirs, self.targets[:, number], dim=1, eps=1e-6)) / len(self.weights)

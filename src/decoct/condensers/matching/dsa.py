@@ -2,19 +2,19 @@
 
 from typing import ClassVar
 
-from decoct.condensers.matching.dc import DC
+from decoct.engine.gradient_matching import GradientMatching
 from decoct.engine.synthetic import Init
 
 
-class DSA(DC):
+class DSA(GradientMatching):
     """Dataset condensation with differentiable Siamese augmentation (Zhao and Bilen, 2021, arXiv:2102.08259).
 
-    ``dc``, with one transform a class at each update of the images, and one set of parameters for all images of the
-    class, real and learnt, through which the gradient flows back to the pixels. The net's training on the learnt
-    images is augmented as well, one transform a batch with parameters of its own for every image.
+    DC, with one transform a class at each update of the images, and one set of parameters for all images of the class,
+    real and learnt, through which the gradient flows back to the pixels. The net's training on the learnt images is
+    augmented as well, one transform a batch with parameters of its own for every image.
 
     Attributes:
-        init: "real" images, as the authors start with augmentation, or "noise".
+        init: "real", as the authors start with augmentation, or "noise".
     """
 
     siamese: ClassVar[bool] = True
