@@ -29,6 +29,7 @@ NAMES = [
     "selection",
     "metrics",
     "matching",
+    "trajectories",
     "memory",
 ]
 HEAD = (

@@ -101,27 +101,39 @@ def train(made, **rest):
     return net, losses
 
 
-def test_the_loss_falls_and_the_net_ends_as_the_average_of_its_weights():
-    made = batches(how(steps=40, lr=5e-3), plain=True)
-    net, losses = train(made)
+def test_the_loss_falls():
+    net, losses = train(batches(how(steps=40, lr=5e-3), plain=True))
     assert losses[-10:].mean() < 0.65 * losses[:5].mean()
     assert not net.training
 
+
+def test_the_net_ends_as_the_average_of_its_weights():
+    made = batches(how(steps=12))
+    net, losses = train(made)
     naive = unet(1, 3, 8, width=8, seed=0).train()
-    average = [p.detach().clone().double() for p in naive.parameters()]
+    average = [p.detach().clone() for p in naive.parameters()]
     optimiser = torch.optim.AdamW(naive.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
-    for step in range(40):
+    for step in range(12):
         batch = made[step]
-        said = naive(batch.latents, batch.t, batch.labels).sample
+        loss = ((naive(batch.latents, batch.t, batch.labels).sample - batch.target) ** 2).mean()
+        assert float(loss.detach()) == pytest.approx(float(losses[step]), rel=1e-3)
         optimiser.param_groups[0]["lr"] = rate(made.how, step)
         optimiser.zero_grad()
-        ((said - batch.target) ** 2).mean().backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(naive.parameters(), 1.0)
         optimiser.step()
         decay = min(0.9, (1 + step) / (10 + step))
         average = [decay * a + (1 - decay) * p.detach() for a, p in zip(average, naive.parameters(), strict=True)]
-    for ours, theirs in zip(net.parameters(), average, strict=True):
-        torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=2e-3)
+
+    def say(weights):  # weights themselves may differ: Adam turns rounding errors of gradients that are 0 into steps
+        with torch.no_grad():
+            for p, value in zip(naive.parameters(), weights, strict=True):
+                p.copy_(value)
+            return naive(batch.latents, batch.t, batch.labels).sample
+
+    live = say(list(naive.parameters()))
+    ours, theirs = say(list(net.parameters())), say(average)
+    assert (ours - theirs).abs().max() < 0.05 * (live - theirs).abs().max()
 
 
 def test_a_killed_training_goes_on_to_equal_bytes(tmp_path):
