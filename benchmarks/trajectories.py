@@ -39,12 +39,12 @@ RATES = {
     10: {"lr_img": 1000.0, "lr_lr": 1e-5, "lr_teacher": 0.02},
 }
 SETTINGS: dict[tuple[str, int], dict[str, Any]] = {
-    ("mtt", 1): RATES[1] | {"iterations": 500, "syn_steps": 20, "max_start_epoch": 5},
-    ("mtt", 10): RATES[10] | {"iterations": 150, "syn_steps": 20, "max_start_epoch": 10},
-    ("datm", 1): RATES[1] | {"iterations": 500, "syn_steps": 20, "max_start_epoch": 4, "threshold": 1.1},
+    ("mtt", 1): RATES[1] | {"iterations": 300, "syn_steps": 20, "max_start_epoch": 5},
+    ("mtt", 10): RATES[10] | {"iterations": 80, "syn_steps": 20, "max_start_epoch": 10},
+    ("datm", 1): RATES[1] | {"iterations": 300, "syn_steps": 20, "max_start_epoch": 4, "threshold": 1.1},
     ("datm", 10): RATES[10]
-    | {"iterations": 150, "syn_steps": 20, "threshold": 1.1}
-    | {"first_max_start_epoch": 5, "max_start_epoch": 10, "growth": 75},
+    | {"iterations": 80, "syn_steps": 20, "threshold": 1.1}
+    | {"first_max_start_epoch": 5, "max_start_epoch": 10, "growth": 40},
 }
 HARD, OWN = ("dc-dsa", DC(dsa=True)), ("dc-dsa-own", DC(dsa=True, own_labels=True))
 
