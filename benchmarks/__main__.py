@@ -30,6 +30,8 @@ NAMES = [
     "metrics",
     "matching",
     "trajectories",
+    "generator",
+    "modes",
     "memory",
 ]
 HEAD = (

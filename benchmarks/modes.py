@@ -1,12 +1,12 @@
 """MGD³ against plain sampling of one generator at equal IPC: coverage and recall of its sets, seed by seed.
 
 Both start from the same noise; plain is ``scale = 0``. Values are means over classes against train and val, in the
-features of the teacher and of a net that takes no part in making sets. Differences are paired by seed, with 95 % t
-intervals over seeds. Generator, nets, sets and readings lie in the store and resume from there, rows in a file (delete
-it to start anew); ``--table`` prints what there is so far.
+features of the teacher and of a net that takes no part in making sets, or of others. Differences are paired by seed,
+with 95 % t intervals over seeds. Generator, nets, sets and readings lie in the store and resume from there, rows in a
+file (delete it to start anew); ``--table`` prints what there is so far.
 
     python benchmarks/modes.py --seeds 10
-    python benchmarks/modes.py --seeds 10 --guidance 1.5 --rows modes_guidance.jsonl
+    python benchmarks/modes.py --seeds 10 --guidance 4 --rows modes_guidance.jsonl
 """
 
 import argparse
@@ -22,7 +22,7 @@ from decoct.run.executors import keep_memory
 from yardstick import table
 
 ROWS = Path(__file__).parents[1] / "docs" / "results" / "modes.jsonl"
-EYES, VALUES = ("teacher", "held_out"), ("coverage", "recall")
+VALUES = ("coverage", "recall")
 SETTING = ("data", "ipc", "guidance", "steps", "scale", "seed")
 
 
@@ -34,7 +34,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of the generator's training; as many as usual by default")
     parser.add_argument("--ipc", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=2.0, help="4 is the paper's, for a large model")
+    parser.add_argument("--extractors", nargs="+", default=["teacher", "held_out"])
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--scale", type=float, default=0.1, help="λ")
     parser.add_argument("--rows", type=Path, default=ROWS)
@@ -76,20 +77,21 @@ def missing(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> Iterator[d
                     **sampling,
                 )
                 found = api.measure(
-                    made, data, metrics=["prdc"], extractors=EYES, draws=0, resamples=0, compute=compute
+                    made, data, metrics=["prdc"], extractors=asked.extractors, draws=0, resamples=0, compute=compute
                 )
                 readings = [
-                    [eye_of(one["extractor"], found), one["reference"], one["metric"], one["value"]]
+                    [eye_of(one["extractor"], found, asked.extractors), one["reference"], one["metric"], one["value"]]
                     for one in found
                     if one["scope"] == "per_class" and one["metric"] in VALUES
                 ]
                 yield {"data": data.name, "ipc": ipc, **sampling, "scale": scale, "seed": seed, "readings": readings}
 
 
-def eye_of(net: str, found: list[dict[str, Any]]) -> str:
+def eye_of(net: str, found: list[dict[str, Any]], words: list[str]) -> str:
     """The word for an extractor, with the net that it stands for: readings come in the order of the words."""
     order = list(dict.fromkeys(one["extractor"] for one in found))
-    return f"{EYES[order.index(net)]} ({net})" if len(order) == len(EYES) else net
+    word = words[order.index(net)] if len(order) == len(words) else net
+    return net if word == net else f"{word} ({net})"
 
 
 def compared(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
