@@ -30,7 +30,6 @@ NAMES = [
     "metrics",
     "matching",
     "trajectories",
-    "generator",
     "modes",
     "memory",
 ]
