@@ -125,7 +125,8 @@ class TeachGenerator(Spec):
             return pipeline.from_cache(self.hub, self.digest)
         folder = Path(self.generator).expanduser()
         if not folder.is_dir():
-            hint = f"\non the hub it would be {HUB}{self.generator}" if self.generator.count("/") == 1 else ""
+            named = not folder.is_absolute() and self.generator.count("/") == 1
+            hint = f"\non the hub it would be {HUB}{self.generator}" if named else ""
             raise UsageError(f'no folder {folder}: a generator is "{OWN}", "{HUB}NAME", or a local folder{hint}')
         return folder
 
