@@ -170,8 +170,10 @@ def evaluate(folder: Path, nets: int, sets: int) -> None:
             )
             train(student, whole, recipe, seed=start, precision=PRECISION, compiled=True)
             accuracy = float(correct(student, data.test, data, "cpu").mean())
-            append(folder / ROWS, {**key, "accuracy": accuracy})
-            print(json.dumps({**key, "accuracy": accuracy}), flush=True)
+            took = {name: task[name] for name in ("updates", "cpu_seconds") if name in task}
+            row = {**key, "accuracy": accuracy, **took}
+            append(folder / ROWS, row)
+            print(json.dumps(row), flush=True)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -234,12 +236,12 @@ def main() -> None:
     arguments.add_argument("--evaluate", type=Path, metavar="DIR", help="train nets on what was constructed there")
     arguments.add_argument("--nets", type=int, default=2)
     arguments.add_argument("--random", type=int, default=3, metavar="SETS", help="random sets beside")
-    arguments.add_argument("--table", type=Path, metavar="DIR", help="print what was evaluated there")
+    arguments.add_argument("--table", type=Path, metavar="PATH", help="print what was evaluated there, or its rows")
     options = arguments.parse_args()
     keep_memory()
     torch.set_num_threads(options.threads)
     if options.table:
-        print(table(read(options.table / ROWS)))
+        print(table(read(options.table / ROWS if options.table.is_dir() else options.table)))
     elif options.evaluate:
         evaluate(options.evaluate, options.nets, options.random)
     elif options.method:

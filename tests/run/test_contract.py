@@ -13,7 +13,7 @@ def broken(name, bad):
     return [(finding.rule, finding.detail) for finding in findings if not finding.ok]
 
 
-@pytest.mark.parametrize("name", ["random", "herding", "rded"])
+@pytest.mark.parametrize("name", ["random", "herding", "rded", "dm", "datm", "mgd3"])
 def test_what_is_built_in_keeps_every_rule(name):
     told = []
     findings = check(name, progress=lambda done, total: told.append((done, total)))
