@@ -53,8 +53,9 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         "Cost",
         note(
             "Means over sets. Times are of the construction and of all that it stands on (teachers, features, "
-            "statistics and traces), charged in full to every method that needs them; small, the construction alone, "
-            "which is what one more set takes when the rest is there already. ",
+            "statistics, traces, experts, a generator that was trained here), charged in full to every method that "
+            "needs them; small, the construction alone, which is what one more set takes when the rest is there "
+            "already. ",
             "Device time is how long an accelerator was held, and what methods are compared by where one was. "
             if held
             else "",
