@@ -128,9 +128,9 @@ def means(rows: list[dict[str, Any]], name: str, ipc: int, label: str, steps: in
 
 
 def told(values: list[float], sign: str = "") -> list[str]:
-    """Mean and interval."""
+    """Mean and interval, which needs two values."""
     found = t_interval(values)
-    return [f"{found.mean:{sign}.1f}", f"[{found.lo:{sign}.1f}, {found.hi:{sign}.1f}]"]
+    return [f"{found.mean:{sign}.1f}", f"[{found.lo:{sign}.1f}, {found.hi:{sign}.1f}]" if found.n > 1 else ""]
 
 
 def main() -> None:
