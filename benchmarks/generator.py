@@ -21,8 +21,8 @@ from torch import Tensor
 from decoct import api
 from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.sampling import Schedule, sample
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.diffusion.sampling import Schedule, sample
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.run.executors import keep_memory

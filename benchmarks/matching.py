@@ -32,8 +32,8 @@ from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.evaluate import correct
+from decoct.engine.matching.synthetic import STATE, in_data_scale
 from decoct.engine.pixels import Pixels
-from decoct.engine.synthetic import STATE, in_data_scale
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.dc import DC

@@ -26,8 +26,8 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
 from decoct.engine import teachers as engine
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.generators import TeachGenerator
 from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo

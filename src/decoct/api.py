@@ -17,9 +17,9 @@ from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.adapted import CARD
+from decoct.engine.diffusion.adapted import CARD
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.generators import TeachGenerator
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY

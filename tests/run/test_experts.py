@@ -17,8 +17,8 @@ from decoct.core.record import CELL, MEASURED, Cost, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.batches import TrainingSet
-from decoct.engine.experts import Expert, Trajectory, flattened, record
 from decoct.engine.images import tensor
+from decoct.engine.matching.experts import Expert, Trajectory, flattened, record
 from decoct.engine.resume import Checkpoint
 from decoct.nets import zoo
 from decoct.run.cell import Cell

@@ -8,7 +8,7 @@ import torch
 from decoct.core.errors import DecoctError
 from decoct.core.record import read_json
 from decoct.data.dataset import load_data
-from decoct.engine.generators import TeachGenerator
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.run.compute import Compute
 from decoct.run.execute import execute
 from decoct.run.generators import load_generator

@@ -6,7 +6,7 @@ from decoct import api
 from decoct.core.condensed import Condensed
 from decoct.core.needs import Trajectories
 from decoct.core.spec import parse
-from decoct.engine.generators import TeachGenerator
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.expand import plan

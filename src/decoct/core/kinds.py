@@ -78,8 +78,8 @@ class Inputs:
         held_out: the same over the val split, where the extractor has them.
         statistics: ``decoct.engine.statistics.Statistics`` by net, of ``LayerStatistics`` needs.
         dynamics: ``decoct.engine.dynamics.Traces`` by need.
-        trajectories: ``decoct.engine.experts.Experts`` by need.
-        generators: ``decoct.engine.diffusion.DiffusionModel`` by need.
+        trajectories: ``decoct.engine.matching.experts.Experts`` by need.
+        generators: ``decoct.engine.diffusion.model.DiffusionModel`` by need.
         classes: which classes to make, of a shard; None for all.
         kept: intermediate results.
         progress: call it with (steps done, steps in all).

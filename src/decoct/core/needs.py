@@ -45,7 +45,7 @@ class Dynamics(Need):
 
 
 class Trajectories(Need):
-    """Weights of nets after every epoch of a training on the train split: ``decoct.engine.experts.Experts``.
+    """Weights of nets after every epoch of a training on the train split: ``decoct.engine.matching.experts.Experts``.
 
     Attributes:
         net: that is trained.
@@ -61,7 +61,7 @@ class Trajectories(Need):
 
 
 class ImageGenerator(Need):
-    """A class-conditional diffusion model: ``decoct.engine.diffusion.DiffusionModel``.
+    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
 
     Attributes:
         generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.

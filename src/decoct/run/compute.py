@@ -7,8 +7,8 @@ from pathlib import Path
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.data.dataset import Dataset, default_store
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.generators import TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner

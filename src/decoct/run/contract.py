@@ -18,7 +18,7 @@ from decoct.core.needs import SUPPLIED
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.generators import TeachGenerator
+from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
 from decoct.run.execute import execute

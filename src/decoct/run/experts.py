@@ -2,8 +2,8 @@
 
 from decoct.core.kinds import Task, Trajectories
 from decoct.core.spec import build
-from decoct.engine.experts import Expert, Experts, record
 from decoct.engine.images import tensor
+from decoct.engine.matching.experts import Expert, Experts, record
 from decoct.engine.train import TrainingSet
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm

@@ -7,9 +7,9 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import build
 from decoct.data.dataset import Dataset
-from decoct.engine.adapted import CARD
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.generators import HUB, TeachGenerator, restore, teach_generator
+from decoct.engine.diffusion.adapted import CARD
+from decoct.engine.diffusion.generators import HUB, TeachGenerator, restore, teach_generator
+from decoct.engine.diffusion.model import DiffusionModel
 from decoct.nets import pipeline
 from decoct.run.cell import Cell
 

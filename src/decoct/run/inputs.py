@@ -7,10 +7,10 @@ from decoct.core.budget import Budget
 from decoct.core.kinds import Condenser, Inputs
 from decoct.core.needs import Dynamics, Features, ImageGenerator, LayerStatistics, Teacher, Trajectories
 from decoct.core.record import CELL, read_json
-from decoct.engine.adapted import CARD
-from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.diffusion.adapted import CARD
+from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.dynamics import Traces
-from decoct.engine.experts import Experts
+from decoct.engine.matching.experts import Experts
 from decoct.engine.statistics import Statistics
 from decoct.nets import zoo
 from decoct.run.cell import Cell

@@ -13,8 +13,8 @@ from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
+from decoct.engine.diffusion.generators import HUB, OWN, TeachGenerator
 from decoct.engine.extract import Extract, anchored
-from decoct.engine.generators import HUB, OWN, TeachGenerator
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 
@@ -77,7 +77,7 @@ class Study(Part):
         extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
             ``decoct.engine.extract.Extract`` for the words.
         generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
-            ``decoct.engine.generators.TeachGenerator``.
+            ``decoct.engine.diffusion.generators.TeachGenerator``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.

@@ -10,9 +10,9 @@ from decoct.core.needs import SUPPLIED, Dynamics, Features, ImageGenerator, Laye
 from decoct.core.seeds import seed
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
-from decoct.engine.experts import Expert
+from decoct.engine.diffusion.generators import OWN, TeachGenerator
 from decoct.engine.extract import Extract, brought
-from decoct.engine.generators import OWN, TeachGenerator
+from decoct.engine.matching.experts import Expert
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run import experts

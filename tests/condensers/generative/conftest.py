@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from decoct.core.kinds import ImageGenerator, Trajectories
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.experts import Experts, Trajectory, flattened, shapes_of
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
 from decoct.nets import zoo
 
 CLASSES, NULL = 3, 5  # the generator knows two classes that the data lack, and calls the first one last

@@ -7,9 +7,9 @@ import torch
 from decoct.condensers.generative.d4m import D4M
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
-from decoct.engine.generative import batches
-from decoct.engine.latents import prototypes
-from decoct.engine.sampling import Schedule
+from decoct.engine.diffusion.generative import batches
+from decoct.engine.diffusion.latents import prototypes
+from decoct.engine.diffusion.sampling import Schedule
 
 
 @pytest.mark.parametrize("kind", ["dit", "unet"])

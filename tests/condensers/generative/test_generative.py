@@ -14,7 +14,7 @@ from decoct.condensers.generative.minimax import Minimax
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import ImageGenerator
-from decoct.engine.generative import batches
+from decoct.engine.diffusion.generative import batches
 
 METHODS = {
     "mgd3": MGD3(steps=4),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from decoct.condensers.generative.minimax import Memories, Minimax
-from decoct.engine.finetune import diff_fit
+from decoct.engine.diffusion.finetune import diff_fit
 
 
 def test_the_terms_are_the_papers(generator):

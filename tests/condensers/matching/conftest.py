@@ -9,7 +9,7 @@ import torch
 
 from decoct.core.kinds import Task
 from decoct.engine.batches import TrainingSet
-from decoct.engine.experts import Expert, Experts, record
+from decoct.engine.matching.experts import Expert, Experts, record
 from decoct.nets import zoo
 
 

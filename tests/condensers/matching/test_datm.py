@@ -15,8 +15,8 @@ from decoct.core.kinds import Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
 from decoct.data import dsa
-from decoct.engine import trajectory_matching
-from decoct.engine.trajectory_matching import Inner
+from decoct.engine.matching import trajectories as trajectory_matching
+from decoct.engine.matching.trajectories import Inner
 
 NET = {"net": "convnet1_w8", "experts": 3, "epochs": 5}
 FIELDS = NET | {"iterations": 4, "syn_steps": 3, "first_max_start_epoch": 2, "max_start_epoch": 3, "growth": 2}

@@ -11,9 +11,9 @@ from decoct.core.kinds import Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
 from decoct.data import dsa
-from decoct.engine import trajectory_matching
-from decoct.engine.experts import Experts, Trajectory, flattened, shapes_of
-from decoct.engine.trajectory_matching import Inner
+from decoct.engine.matching import trajectories as trajectory_matching
+from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
+from decoct.engine.matching.trajectories import Inner
 from decoct.nets import zoo
 
 NET = {"net": "convnet1_w8", "experts": 2, "epochs": 4}

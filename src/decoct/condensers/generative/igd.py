@@ -13,11 +13,11 @@ from torch import Tensor
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Need, Trajectories
 from decoct.engine.blocks import Block
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.generative import Generative, Sampling
-from decoct.engine.influence import Surrogate, milestones, real_images
+from decoct.engine.diffusion.generative import Generative, Sampling
+from decoct.engine.diffusion.influence import Surrogate, milestones, real_images
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.diffusion.sampling import Guide, Step
 from decoct.engine.pixels import Pixels
-from decoct.engine.sampling import Guide, Step
 
 PACE = 0.0015  # rms of one step of influence guidance, as a share of that of the noise, at k = 1
 PAPER = 4096  # numbers of a latent of DiT-XL/2 at 256 px, which γ is meant for
@@ -38,9 +38,9 @@ class IGD(Generative):
     Image j of all classes of a batch is made at the same time, so that each still sees all images of its class before
     it; the authors make one image at a time. Departures: γ is given for the 4,096 numbers of the paper's latents and
     scaled to those at hand, since ∇ cos falls with the length of x; checkpoints are picked by at most ten classes,
-    evenly spaced, whatever the shard; the surrogate is trained without momentum and augmentation
-    (``engine.experts.Expert``). Their recursion of guided steps, which is off by default, is left out. The net is
-    ConvNet-6 beyond 64 px, as theirs; ConvNet-3 for less.
+    evenly spaced, whatever the shard; the surrogate is trained as an expert of MTT is, without momentum, and without
+    augmentation. Their recursion of guided steps, which is off by default, is left out. The net is ConvNet-6 beyond
+    64 px, as theirs; ConvNet-3 for less.
 
     Memory is one backward pass through generator, decoder and surrogate with ``batch`` images, and P numbers of the
     surrogate for each image.

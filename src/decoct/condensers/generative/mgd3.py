@@ -10,10 +10,10 @@ from torch import Tensor
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
 from decoct.engine.blocks import Block
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.generative import Centred, Generative
-from decoct.engine.latents import modes
-from decoct.engine.sampling import Guide, Step
+from decoct.engine.diffusion.generative import Centred, Generative
+from decoct.engine.diffusion.latents import modes
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.diffusion.sampling import Guide, Step
 
 
 class MGD3(Generative):

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from decoct.core.kinds import Inputs
 from decoct.engine.blocks import Block
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.finetune import FineTune, fine_tuned, per_epoch
-from decoct.engine.generative import Generative, Sampling, batches
-from decoct.engine.latents import encoded
-from decoct.engine.synthetic import ends
+from decoct.engine.diffusion.finetune import FineTune, fine_tuned, per_epoch
+from decoct.engine.diffusion.generative import Generative, Sampling, batches
+from decoct.engine.diffusion.latents import encoded
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.matching.synthetic import ends
 
 
 class Minimax(Generative):

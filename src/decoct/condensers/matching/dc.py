@@ -1,7 +1,7 @@
 """DC: learnt images on which a net, along its training on them, has the gradients that real images give it."""
 
-from decoct.engine.gradient_matching import GradientMatching
-from decoct.engine.synthetic import Init
+from decoct.engine.matching.gradients import GradientMatching
+from decoct.engine.matching.synthetic import Init
 
 
 class DC(GradientMatching):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.data import dsa
-from decoct.engine.footprint import held, passing, pixels, weights
-from decoct.engine.matching import (
+from decoct.engine.matching.footprint import held, passing, pixels, weights
+from decoct.engine.matching.real import (
     BLOCK,
     RealBatches,
     check_net,
@@ -19,7 +19,7 @@ from decoct.engine.matching import (
     mean_embedding,
     shared_draws,
 )
-from decoct.engine.synthetic import Init, Synthetic, learn
+from decoct.engine.matching.synthetic import Init, Synthetic, learn
 
 
 class DM(Condenser):

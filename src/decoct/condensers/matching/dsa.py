@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from decoct.engine.gradient_matching import GradientMatching
-from decoct.engine.synthetic import Init
+from decoct.engine.matching.gradients import GradientMatching
+from decoct.engine.matching.synthetic import Init
 
 
 class DSA(GradientMatching):

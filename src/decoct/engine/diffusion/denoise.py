@@ -11,8 +11,8 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.seeds import seed as derive
 from decoct.engine.images import Images
+from decoct.engine.matching.synthetic import check_finite
 from decoct.engine.resume import Checkpoint, State
-from decoct.engine.synthetic import check_finite
 
 LOOK = 50  # steps between two looks at the loss on a GPU, which each look makes wait
 WARM = 100  # steps, or a tenth of them where that is less, in which the learning rate rises

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from decoct.engine import footprint
+from decoct.engine.matching import footprint
 from decoct.nets import zoo
 
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.diffusion.model import DiffusionModel
 
 
 @torch.no_grad()

@@ -11,9 +11,9 @@ from torch import Generator, Tensor, nn
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data import dsa
-from decoct.engine.footprint import held, pixels, twice_held, weights
-from decoct.engine.matching import BLOCK, RealBatches, check_net, fresh_net, shared_draws
-from decoct.engine.synthetic import Init, Synthetic, learn, numbered
+from decoct.engine.matching.footprint import held, pixels, twice_held, weights
+from decoct.engine.matching.real import BLOCK, RealBatches, check_net, fresh_net, shared_draws
+from decoct.engine.matching.synthetic import Init, Synthetic, learn, numbered
 
 EPSILON = 1e-6  # beside the product of two norms
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images a class

@@ -7,7 +7,7 @@ import torch
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import Dataset
-from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.diffusion.model import DiffusionModel
 from decoct.nets import imagenet_classes, pipeline, weights
 from decoct.nets.pipeline import Pipeline
 

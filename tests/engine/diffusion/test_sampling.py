@@ -7,8 +7,8 @@ import torch
 from torch import Generator
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.engine.diffusion import Predicted
-from decoct.engine.sampling import Guide, Schedule, draw, sample
+from decoct.engine.diffusion.model import Predicted
+from decoct.engine.diffusion.sampling import Guide, Schedule, draw, sample
 
 NAMES = ("ankle", "bag", "coat")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.data import dsa
-from decoct.engine import gradient_matching
+from decoct.engine.matching import gradients as gradient_matching
 from decoct.nets.convnet import ConvNet
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Task, Trajectories
 from decoct.engine import batches, resume
-from decoct.engine.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
+from decoct.engine.matching.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint

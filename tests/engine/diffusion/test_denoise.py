@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import DecoctError
-from decoct.engine.denoise import Denoising, NoisyBatches, denoise, rate
+from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, denoise, rate
 from decoct.engine.resume import Checkpoint
 from decoct.nets.pipeline import cosine
 from decoct.nets.unet import unet

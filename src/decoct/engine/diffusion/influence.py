@@ -12,7 +12,7 @@ from torch.func import grad, vmap
 
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.experts import Experts
+from decoct.engine.matching.experts import Experts
 from decoct.engine.pixels import Pixels
 
 BATCH = 50  # real images in one backward pass

@@ -13,7 +13,7 @@ from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
 from decoct.data import dsa
 from decoct.engine.images import Images, tensor
-from decoct.engine.synthetic import check_enough
+from decoct.engine.matching.synthetic import check_enough
 from decoct.nets import zoo
 from decoct.nets.features import classifier
 

@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.kinds import Inputs, Kept
 from decoct.core.seeds import seed
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.synthetic import STATE, learn
+from decoct.engine.diffusion.model import DiffusionModel
+from decoct.engine.matching.synthetic import STATE, learn
 
 TRACE = "trace"
 NORMS = (nn.LayerNorm, nn.GroupNorm)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.engine import matching
+from decoct.engine.matching import real as matching
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
 

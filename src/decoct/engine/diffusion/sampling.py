@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.diffusion.model import DiffusionModel
 
 
 @dataclass(frozen=True)

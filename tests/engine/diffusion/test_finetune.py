@@ -12,8 +12,8 @@ from torch import nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Kept
-from decoct.engine.diffusion import DiffusionModel
-from decoct.engine.finetune import FineTune, denoising_loss, diff_fit, fine_tuned, per_epoch
+from decoct.engine.diffusion.finetune import FineTune, denoising_loss, diff_fit, fine_tuned, per_epoch
+from decoct.engine.diffusion.model import DiffusionModel
 
 BETAS = torch.linspace(1e-3, 0.2, 50, dtype=torch.float64)
 ALPHAS = (1 - BETAS).cumprod(0)

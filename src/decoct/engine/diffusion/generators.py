@@ -15,9 +15,9 @@ from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_file
-from decoct.engine.adapted import CARD, adapted
-from decoct.engine.denoise import Denoising, NoisyBatches, Prediction, denoise
-from decoct.engine.diffusion import DiffusionModel
+from decoct.engine.diffusion.adapted import CARD, adapted
+from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
+from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.images import tensor
 from decoct.engine.resume import Checkpoint
 from decoct.nets import pipeline

@@ -9,7 +9,7 @@ import torch
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Kept
-from decoct.engine.synthetic import STATE, Synthetic, check_enough, ends, in_data_scale, learn, numbered
+from decoct.engine.matching.synthetic import STATE, Synthetic, check_enough, ends, in_data_scale, learn, numbered
 
 
 class Rows(SimpleNamespace):
