@@ -1,6 +1,6 @@
 """What the generative methods share: the generator, batches of images, and what is kept of them."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
@@ -175,7 +175,7 @@ class Sampling:
         return images
 
 
-class Centred(Sampling):
+class Centred(Sampling, ABC):
     """Sampling where each image of a class has a centre of its own among the class's real latents."""
 
     def __init__(self, spec: Generative, inputs: Inputs, model: DiffusionModel) -> None:
@@ -183,9 +183,9 @@ class Centred(Sampling):
         self.quotas = dict(zip(inputs.wanted(), inputs.quotas(), strict=True))
         self.found: dict[int, Tensor] = {}
 
+    @abstractmethod
     def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
         """[count, c, h, w] centres in the latents of a class."""
-        raise NotImplementedError
 
     def centres(self, block: Block) -> Tensor:
         """[B, c, h, w]: image j of a class has centre j; the centres of the classes of one batch are held."""
