@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 from decoct.core.errors import DecoctError
 from decoct.run.execute import execute
@@ -105,7 +104,7 @@ class Driver:
 
     def _submit(self, executor: Executor, job: Job) -> "Future[None]":
         try:
-            return executor.submit(attempt, self.store.root, job, self.device)
+            return executor.submit(attempt, self.store.where, job, self.device)
         except BrokenExecutor as error:  # broke between two calls: as if the job had been running
             future: Future[None] = Future()
             future.set_exception(error)
@@ -117,7 +116,7 @@ class Driver:
         self.on_done(job, error)
 
 
-def attempt(root: Path, job: Job, device: str) -> None:
+def attempt(where: str, job: Job, device: str) -> None:
     """Execute a job, as an executor calls it.
 
     Raises:
@@ -125,7 +124,7 @@ def attempt(root: Path, job: Job, device: str) -> None:
             back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
     """
     try:
-        execute(root, job, device)
+        execute(where, job, device)
     except (Exception, SystemExit) as error:
         raise DecoctError(describe(error)) from error
 

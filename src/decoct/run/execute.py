@@ -20,7 +20,7 @@ from decoct.run.generators import make_generator
 from decoct.run.jobs import Job
 from decoct.run.measuring import make_readings, make_reference
 from decoct.run.sets import make_condensed, make_shard, make_statistics
-from decoct.run.store import Store
+from decoct.run.store import open_store
 from decoct.run.students import make_labels, make_student
 from decoct.run.work import make_features, make_teacher
 
@@ -40,13 +40,13 @@ WORK: dict[str, Callable[[Cell], None]] = {
 }
 
 
-def execute(root: Path, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
-    """Run a job and leave its cell in the store at ``root``; nothing if the cell is there already.
+def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
+    """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
 
     Raises:
         Whatever the work raises; nothing is stored then.
     """
-    store = Store(root)
+    store = open_store(str(where))
     if store.has(job.kind, job.key):
         return
     keep_memory()

@@ -23,6 +23,11 @@ class Store:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
 
+    @property
+    def where(self) -> str:
+        """What ``open_store`` finds it by, here and in a worker."""
+        return str(self.root)
+
     def path(self, kind: str, key: str) -> Path:
         """Where the cell is, or would be."""
         return cell_dir(self.root, kind, key)
@@ -71,6 +76,11 @@ class Store:
             pid = path.name.split("-")[1]
             if pid.isdecimal() and not _alive(int(pid)):
                 path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def open_store(where: str) -> Store:
+    """The store at a place."""
+    return Store(where)
 
 
 @contextmanager
