@@ -240,6 +240,12 @@ class Builder:
             (cell / name).write_bytes(data)
         return key
 
+    def add(self, kind: str, labels: dict[str, Any], files: Any = None, seconds: float = 1.0) -> str:
+        """A job more, after ``build``."""
+        key = self._job(kind, {}, labels, files, seconds)
+        self._manifest()
+        return key
+
     def _manifest(self) -> None:
         protocols = {p: {"name": p, "steps": 500, **self.tables.get(p, {})} for p in self.protocols}
         study = {
