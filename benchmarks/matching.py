@@ -180,7 +180,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: accuracy over sets, their difference from the random set of the same seed, and the published number."""
     head = ("method", "IPC", "minutes", "sets × nets", "accuracy, %", "95 % interval", "− random", "95 % interval")
     lines = [f"| {' | '.join((*head, 'published, %'))} |", "|---" * (len(head) + 1) + "|"]
-    groups = sorted({(r["ipc"], r["dsa"], r["label"], r["minutes"] or 0) for r in rows}, key=str)
+    groups = sorted({(r["ipc"], r["dsa"], r["label"], r["minutes"] or 0) for r in rows})
     for ipc, dsa, label, minutes in groups:
         mine = by_seed(rows, ipc, dsa, label, minutes)
         random = by_seed(rows, ipc, dsa, "random", 0)
