@@ -32,6 +32,8 @@ NAMES = [
     "trajectories",
     "modes",
     "memory",
+    "scheduling",
+    "kills",
 ]
 HEAD = (
     "# Benchmarks\n\n`make bench` makes the sections train, loader, startup and page, `make bench-gpu` gpu (it needs "

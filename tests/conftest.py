@@ -1,6 +1,7 @@
 """What every test gets: a store of its own, so that no test reads or fills the user's cache; and tiny generators."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,38 @@ def decoct_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DECOCT_STORE", str(tmp_path_factory.mktemp("store")))
         yield
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """A bucket of an S3 that moto plays on this machine, for this process and those that it starts."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3fs.S3FileSystem().mkdir("decoct-tests")
+        yield "s3://decoct-tests"
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A place of an object store where nobody was before: fsspec's own in memory, and an S3."""
+    start = "memory://decoct-tests" if request.param == "memory" else request.getfixturevalue("bucket")
+    return f"{start}/{uuid.uuid4().hex}/store"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """``machine(NAME)``: from here on this process sees the cache of another machine."""
+    return lambda name: monkeypatch.setenv("DECOCT_STORE", str(tmp_path / "machines" / name))
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def condense(
     planner = compute.planner(data, teachers, extractors, generators)
     made = planner.condense(spec.name, spec, budget, seed)
     store = compute.do(planner)
-    found = Condensed.load(store.path("condense", made.key)).materialise(data.train.images)
+    found = Condensed.load(store.cell("condense", made.key)).materialise(data.train.images)
     return replace(found, cost=total_cost(store, "condense", made.key))
 
 
@@ -140,7 +140,7 @@ def train(
         made = adopt(given, data, cells)
         jobs = [planner.train((spec.name, spec), student, made, 0, s, labels=kept) for s in seeds]
         store = compute.do(planner)
-        results = [read_json(store.path("train", job.key) / RESULT) for job in jobs]
+        results = [read_json(store.file("train", job.key, RESULT)) for job in jobs]
         accuracies, steps = [r["accuracy"] for r in results], results[0]["steps"]
         stored, label_bytes = "labels" in jobs[0].inputs, results[0]["label_bytes"]
     else:
@@ -150,8 +150,8 @@ def train(
             kept = planner.relabel((spec.name, spec), made).key
         taught = [] if kept else [planner.teacher(net) for net in nets]
         store = compute.do(planner)
-        brought = [load_teacher(store.path("teacher", job.key), data, compute.device) for job in taught]
-        found = StoredLabels.load(store.path("labels", kept)) if kept else None
+        brought = [load_teacher(store.cell("teacher", job.key), data, compute.device) for job in taught]
+        found = StoredLabels.load(store.cell("labels", kept)) if kept else None
         with threads(compute.threads):
             accuracies, steps = train_module(
                 given,
@@ -221,7 +221,7 @@ def relabel(
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
     job = planner.relabel((spec.name, spec), made, seed)
-    return StoredLabels.load(compute.do(planner).path("labels", job.key))
+    return StoredLabels.load(compute.do(planner).cell("labels", job.key))
 
 
 def measure(
@@ -281,8 +281,8 @@ def measure(
     if draws and all(map(operator.le, counts, data.counts())):
         random = planner.reference(given.provenance.budget, counts, looking, words, draws)
     store = compute.do(planner)
-    beside = reference.by_name(read_json(store.path("reference", random.key) / READINGS)) if random else {}
-    found: list[dict[str, Any]] = read_json(store.path("measure", job.key) / READINGS)
+    beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
+    found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
     return [reference.beside(row, beside) for row in found] + prices
 
 
@@ -333,7 +333,7 @@ def teach(
     planner = compute.planner(data, {spec.net: spec for spec in specs})
     jobs = [planner.teacher(spec.net) for spec in specs]
     store = compute.do(planner)
-    folders = [store.path("teacher", job.key) for job in jobs]
+    folders = [store.cell("teacher", job.key) for job in jobs]
     if out is not None:
         with whole(out) as scratch:
             for name, folder in zip(nets, folders, strict=True):
@@ -384,7 +384,7 @@ def teach_generator(
     planner = compute.planner(data, generators=[spec])
     job = planner.generator(spec.generator)
     store = compute.do(planner)
-    folder = store.path("generator", job.key)
+    folder = store.cell("generator", job.key)
     if out is not None:
         with whole(out) as scratch:
             shutil.copytree(folder, scratch)

@@ -66,3 +66,46 @@ def test_teachers_that_cannot_be_meant(tmp_path):
     for pairs in (["resnet18"], [f"resnet18={tmp_path / 'none'}"], [f"resnet18={tmp_path / 'a'}"] * 2):
         with pytest.raises(UsageError, match="resnet18"):
             words.teachers(pairs)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many cores and GPUs."""
+
+    def make(cores, gpus):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr("decoct.run.execute.cores", lambda: cores)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+        monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+        monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "said", "workers", "device", "visible"),
+    [
+        (8, 0, {}, 8, "cpu", ()),
+        (8, 0, {"threads": 3}, 2, "cpu", ()),
+        (8, 0, {"on": "inline"}, 1, "cpu", ()),
+        (8, 0, {"workers": 3}, 3, "cpu", ()),
+        (8, 2, {}, 2, "cuda", ("0", "1")),
+        (8, 2, {"on": "ray"}, 8, "cuda", ("0", "1")),
+        (8, 2, {"word": "cuda:1"}, 1, "cuda:1", ()),
+        (8, 2, {"word": "cpu"}, 8, "cpu", ()),
+        (8, 0, {"on": "ray", "address": "auto"}, None, "cpu", ()),
+        (8, 0, {"on": "ray", "address": "auto", "word": "cuda"}, None, "cuda", ()),
+    ],
+)
+def test_a_place_is_as_large_as_the_machine(machine, cores, gpus, said, workers, device, visible):
+    machine(cores, gpus)
+    words_said = {"on": None, "workers": None, "word": "auto", "threads": 1, "address": None} | said
+    place = words.place(**words_said)
+    assert (place.workers, place.device, place.visible) == (workers, device, visible)
+
+
+def test_shares_of_gpus_are_read():
+    assert words.shares(["train=0.25", "teacher=2"]) == {"train": 0.25, "teacher": 2.0}
+    for wrong in (["train"], ["train=x"], ["train=1", "train=2"]):
+        with pytest.raises(UsageError, match="--gpus"):
+            words.shares(wrong)

@@ -50,8 +50,8 @@ OLD = {  # as measured.json was before it knew of accelerators and energy
 @pytest.mark.parametrize(("device", "held"), [("cpu", 0.0), ("cuda", 3.5), ("cuda:1", 3.5), ("mps", 3.5)])
 def test_a_cost_from_before_device_seconds_held_its_accelerator_all_the_time(device, held):
     cost = Cost(**{**OLD, "device": device})
-    assert (cost.device_seconds, cost.energy) == (held, None)
-    assert cost.model_dump(exclude={"device_seconds", "energy"}) == {**OLD, "device": device}
+    assert (cost.device_seconds, cost.energy, cost.together) == (held, None, 1)
+    assert cost.model_dump(exclude={"device_seconds", "energy", "together"}) == {**OLD, "device": device}
 
 
 def test_a_cost_that_says_what_it_held_is_believed(tmp_path):

@@ -187,6 +187,16 @@ def test_a_checkpoint_changes_nothing_and_is_not_written_at_the_end(training, mo
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
 
 
+def test_whoever_brings_a_checkpoint_elsewhere_is_told_of_each_that_is_whole(training, monkeypatch, tmp_path):
+    monkeypatch.setattr(batches, "AHEAD", 10)
+    told = []
+    checkpoint = Checkpoint(tmp_path / "state", "mine", 0, saved=lambda path: told.append((path, done_in(path))))
+    training.run(SGD, training.student(), checkpoint=checkpoint)
+    assert told and {path for path, _ in told} == {tmp_path / "state"}
+    steps = [done for _, done in told]
+    assert steps == sorted(set(steps)) and steps[-1] == done_in(tmp_path / "state")
+
+
 # Files that are not one's own, or not whole
 
 

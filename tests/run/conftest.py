@@ -111,6 +111,19 @@ BAD = '''
             os._exit(1)
 
 
+    class DiesOnce(Good):
+        """Takes its process down, and goes on from what it kept."""
+
+        name: ClassVar = "dies_once"
+
+        def __call__(self, inputs):
+            kept = inputs.kept.load("picks")
+            if kept is None:
+                inputs.kept.save("picks", {"picks": picks(inputs)})
+                os._exit(1)
+            return Draft.selected(kept["picks"])
+
+
     class NotFinite(Good):
         """Makes images of NaN."""
 

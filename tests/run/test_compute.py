@@ -96,7 +96,7 @@ def test_only_what_the_store_lacks_is_run_and_watched(planned, tmp_path, monkeyp
 
     def execute(root, job, device, progress):
         ran.append((job.kind, device))
-        assert root == tmp_path
+        assert root == str(tmp_path)
         progress(1, 1)
         with Store(root).writing(job.kind, job.key) as folder:
             (folder / "cell.json").write_text("{}")
@@ -110,3 +110,22 @@ def test_only_what_the_store_lacks_is_run_and_watched(planned, tmp_path, monkeyp
     assert all(store.has(job.kind, job.key) for job in jobs)
     compute.do(planner)
     assert len(ran) == 2
+
+
+def test_a_store_may_lie_at_a_url(planned, machine, tmp_path):
+    machine("one")
+    compute = Compute(store=f"memory://compute/{tmp_path.name}")
+    planner, jobs = planned(compute)
+    store = compute.do(planner)
+    assert store.where == compute.store and all(store.has(job.kind, job.key) for job in jobs)
+    machine("other")
+    other = compute.cells()
+    assert (other.cell("train", jobs[-1].key) / "result.json").is_file()
+
+
+def test_the_user_s_store_may_be_a_url(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("DECOCT_STORE", f"memory://compute/{tmp_path.name}/own")
+    store = Compute().cells()
+    assert store.where == f"memory://compute/{tmp_path.name}/own"
+    assert store.root.is_relative_to(tmp_path)

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL
 from decoct.run import drive
-from decoct.run.drive import LONGEST, Driver, describe
+from decoct.run.drive import LONGEST, Driver, attempt, describe
 from decoct.run.executors import Inline, process_pool
 from decoct.run.expand import plan
 from decoct.run.jobs import Job
@@ -89,7 +91,8 @@ def test_everything_runs_that_can_whatever_fails_and_breaks(graph, workers, tmp_
         with store.writing(job.kind, job.key) as folder:
             (folder / CELL).write_text("{}")
 
-    def execute(root, job, device):
+    def execute(where, job, device):
+        assert Path(where) == store.root
         assert all(store.has("train", key) for key in job.inputs.values())
         ran.append(job.key)
         if fates[job.key] == "fails":
@@ -150,6 +153,59 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
         patch.setattr(drive, "wait", wait)
         Driver(Nothing("none"), lambda size: pool, workers=2).run([node(n, []) for n in range(8)])
     assert max(seen) == 3
+
+
+def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path):
+    jobs = [node(n, []) for n in range(6)]
+    sizes, ran = [], []
+    pools: list[Fragile] = []
+
+    def pool(size):
+        sizes.append(size)
+        pools.append(Fragile({jobs[1].key}))
+        return pools[-1]
+
+    def wait(running, return_when):
+        pools[-1].advance()
+        return type("Waited", (), {"done": {future for future in running if future.done()}})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drive, "execute", lambda where, job, device: ran.append(job.key))
+        patch.setattr(drive, "wait", wait)
+        failed = Driver(Store(tmp_path), pool, workers=2).run(jobs)
+    assert {key: str(error) for key, error in failed.items()} == {
+        jobs[1].key: "its worker process died, twice; it may need more memory than there is"
+    }
+    assert ran[:3] == [jobs[n].key for n in (0, 4, 5)]  # 1, 2 and 3 were running when the pool broke
+    assert sorted(ran[3:]) == sorted(jobs[n].key for n in (2, 3))
+    assert sizes == [2, 2, 1, 1, 1]
+
+
+def test_a_worker_of_another_version_is_refused_with_both(tmp_path):
+    for executor in (Inline(), process_pool(1)):
+        with executor:
+            future = executor.submit(attempt, str(tmp_path), node(0, []), "cpu", "0.0.1")
+            said = rf"driven by decoct 0\.0\.1, and its worker on \S+ has decoct {decoct.__version__}: install the same"
+            with pytest.raises(DecoctError, match=said):
+                future.result()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
+    devices = {}
+    monkeypatch.setattr(drive, "execute", lambda where, job, device: devices.update({job.kind: device}))
+    jobs = [Job(kind=kind, keyed={}, config={}, data="") for kind in ("train", "measure")]
+    driver = Driver(Store(tmp_path), lambda size: Inline(), device="cuda", on_cpu=frozenset({"measure"}))
+    assert driver.run(jobs) == {}
+    assert devices == {"train": "cuda", "measure": "cpu"}
+
+
+def test_workers_elsewhere_find_a_store_that_was_named_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = []
+    monkeypatch.setattr(drive, "execute", lambda where, job, device: found.append(where))
+    Driver(Store("here"), lambda size: Inline()).run([node(0, [])])
+    assert found == [str(tmp_path / "here")]
 
 
 @pytest.mark.parametrize(

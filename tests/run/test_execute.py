@@ -47,7 +47,7 @@ def test_a_cell_says_what_it_is_and_what_it_took(job, working, tmp_path):
     execute(tmp_path, job)
     folder = Store(tmp_path).path("train", job.key)
     known = read_json(folder / CELL)
-    assert known == {"key": job.key, "kind": "train", "keyed": job.keyed, "inputs": {"a": "b"}}
+    assert known == {"key": job.key, "kind": "train", "keyed": job.keyed, "inputs": {"a": "b"}, "files": {}}
     cost = Cost(**read_json(folder / MEASURED))
     assert 0.1 <= cost.seconds <= took[0]
     assert cost.cpu_seconds < cost.seconds

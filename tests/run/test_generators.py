@@ -96,7 +96,7 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
     assert bytes_of[0] == bytes_of[1]
 
 
-def _eager(path, key):
+def _eager(path, key, **told):
     from decoct.engine.resume import Checkpoint
 
-    return Checkpoint(path, key, every=0.0)
+    return Checkpoint(path, key, every=0.0, **told)

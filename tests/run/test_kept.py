@@ -219,3 +219,13 @@ def test_shards_keep_apart_and_leave_nothing(jobs, tmp_path):
         execute(tmp_path, job)
     assert [path for path in (tmp_path / "unfinished").rglob("*") if path.name.endswith((".safetensors", ".npy"))] == []
     assert list((tmp_path / "unfinished" / "shard").iterdir()) == []
+
+
+def test_whoever_brings_files_elsewhere_is_told_of_each(tmp_path):
+    told = []
+    kept = KeptOnDisk(tmp_path / "job", saved=lambda path: told.append((path.name, path.is_file())))
+    kept.save("a", {"x": np.zeros(1)})
+    kept.save("a", {"x": np.ones(1)})
+    kept.drop("a")
+    kept.drop("a")
+    assert told == [("a.safetensors", True), ("a.safetensors", True), ("a.safetensors", False)]

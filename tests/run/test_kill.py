@@ -31,6 +31,11 @@ def wait_for(true, process=None):
         time.sleep(0.01)
 
 
+def writers(out):
+    """Workers that have a cell half-written; the driver writes none."""
+    return [int(path.name.split("-")[1]) for path in (out / "store").glob(".tmp-*") if "probe" not in path.name]
+
+
 def computed(out):
     """What was read of the sets, without what they took, which was measured."""
     return parquet.read_table(out / "metrics.parquet", filters=[("axis", "!=", "cost")])
@@ -76,6 +81,23 @@ def test_killed_three_times_and_resumed_it_ends_as_if_it_never_was(
     for table in ("results.csv", "results.parquet"):
         assert (out / table).read_bytes() == (finished / table).read_bytes()
     assert computed(out).equals(computed(finished))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
+def test_a_worker_that_is_killed_while_it_writes_costs_nothing_but_time(
+    tiny, tiny_toml, finished, start, contents, tmp_path
+):
+    out = tmp_path / "run"
+    process = start("run", tiny_toml, "--out", out, "--workers", "2", "--json")
+    wait_for(lambda: cells(out), process)
+    found: list[int] = []
+    wait_for(lambda: found.extend(writers(out)) or found, process)
+    os.kill(found[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    assert list((out / "store").glob(".tmp-*")) == []
+    assert contents(out / "store") == contents(finished / "store")
+    assert (out / "results.csv").read_bytes() == (finished / "results.csv").read_bytes()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")

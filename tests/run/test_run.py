@@ -269,7 +269,7 @@ def test_a_full_disk_leaves_the_store_whole_and_the_run_can_go_on(study_of, cont
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         failures = run(study, out)
-    assert {message.partition(":")[0] for message in failures.values()} == {"OSError"}
+    assert all("free some space, the same command goes on" in message for message in failures.values())
     assert all("No space left on device" in message for message in failures.values())
     assert list((out / "store").glob(".tmp-*")) == []
     made = [folder for folder in (out / "store").glob("*/*/*") if folder.is_dir()]

@@ -9,7 +9,9 @@ import threading
 
 import pytest
 
+from decoct.core.errors import DecoctError
 from decoct.core.record import CELL
+from decoct.core.scratch import machine
 from decoct.run.store import Store, whole
 
 
@@ -135,7 +137,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(store, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(DecoctError, match="free some space"):
             write(store, "bbbbbb")
     assert store.has("train", "aaaaaa")
     assert not store.has("train", "bbbbbb")
@@ -157,3 +159,65 @@ def test_whole_replaces_what_was_there_only_at_the_end(tmp_path):
         (scratch / "new").touch()
         assert (target / "old").exists()
     assert [p.name for p in tmp_path.rglob("*")] == ["set", "new"]
+
+
+def test_what_another_machine_writes_is_not_swept(store):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (store.root / f".tmp-{process.pid}-abcdef-1@01234567").mkdir()
+    (store.root / f".tmp-{process.pid}-abcdef-1@{machine()}").mkdir()
+    store.sweep()
+    assert [path.name.rpartition("@")[2] for path in leftovers(store)] == ["01234567"]
+
+
+def test_present_are_the_complete_cells_of_a_kind(store):
+    write(store)
+    write(store, "fedcba")
+    (store.path("train", "fedcba") / CELL).unlink()
+    assert store.present("train") == {"abcdef"} and store.present("teacher") == set()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_closed_store_is_said_to_be_before_anything_is_written(tmp_path, monkeypatch, number):
+    store, mkdir = Store(tmp_path / "store"), os.mkdir
+    store.root.mkdir()
+
+    def closed(path, *args, **kwargs):
+        if str(path).startswith(str(store.root)):
+            raise OSError(number, os.strerror(number), str(path))
+        mkdir(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "mkdir", closed)
+    for act in (store.prepare, lambda: write(store)):
+        with pytest.raises(
+            DecoctError, match=r"cannot be written \(.*make it writable, or name another --store"
+        ) as caught:
+            act()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write_is_a_closed_store(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(DecoctError, match=r"cannot be made .*another --store"):
+            Store(tmp_path / "store").prepare()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_an_error_of_the_work_is_not_taken_for_the_store_s(store):
+    with pytest.raises(PermissionError), store.writing("train", "abcdef"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/weights.pt")
+
+
+def test_data_that_are_not_on_this_machine_are_said_to_be_missing(store, tmp_path):
+    with pytest.raises(DecoctError, match="share, or run the study with --store URL"):
+        store.dataset(tmp_path / "gone")
+
+
+def test_a_removed_cell_is_gone_whole(store):
+    write(store)
+    store.remove("train", "abcdef")
+    store.remove("train", "abcdef")
+    assert not store.path("train", "abcdef").exists() and leftovers(store) == []

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from decoct import __version__
-from decoct.cli import labels, sets, studies, watch
+from decoct.cli import labels, plan, sets, store, studies, watch
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -33,9 +33,10 @@ def root(
 
 
 for command in (
-    *(studies.run, watch.watch, studies.report, studies.compare),
+    *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
     *(sets.condense, sets.train, sets.measure, sets.teach, labels.relabel),
     *(studies.ls, studies.check),
+    *(store.show, store.verify, store.gc),
 ):
     app.command()(command)
 

@@ -20,17 +20,36 @@ def run(
         Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Jobs at once; default: the cores, the GPUs, or all of a cluster.")
+    ] = None,
     device: Device = "auto",
+    on: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="inline, pool or ray; default: inline for 1 worker, else pool.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a Ray cluster, or auto; default: a Ray on this machine alone.")
+    ] = None,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
+    ] = None,
+    together: Annotated[
+        str,
+        typer.Option(metavar="K", help="Students of one kind trained at once; auto: up to 8 on a GPU."),
+    ] = "1",
     seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
     """Run a study and write its report. Started again, it goes on where it stopped."""
     from decoct.report.write import write_report
-    from decoct.run.execute import cores
     from decoct.run.run import run as run_study
     from decoct.run.study import Study
+    from decoct.run.together import wanted
 
     plan = Study.default() if study is None else Study.from_toml(study)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
@@ -38,8 +57,8 @@ def run(
         changes["data"] = words.skipping(plan.data, plan.plugins)
     plan = plan.model_copy(update=changes)
     folder = folder or Path("runs") / plan.name
-    device = words.device(device)
-    at_once = workers or (max(1, cores() // plan.threads) if device == "cpu" else 1)
+    place = words.place(on, workers, device, plan.threads, address, gpus)
+    at_once = wanted(together, "cpu" if "train" in place.on_cpu else place.device)
     done = goal = 0
     told: set[str] = set()
     with bars() as bar:
@@ -64,8 +83,9 @@ def run(
         run_study(
             plan,
             folder,
-            workers=at_once,
-            device=device,
+            place=place,
+            store=store,
+            together=at_once,
             on_data=tell_skipped,
             on_plan=planned,
             on_done=finished,

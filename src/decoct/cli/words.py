@@ -28,6 +28,53 @@ def device(word: str) -> str:
     return word
 
 
+def place(on: str | None, workers: int | None, word: str, threads: int, address: str | None, gpus: Any = None) -> Any:
+    """The ``Place`` that the words of a command line mean.
+
+    Args:
+        on: "inline", "pool" or "ray"; None for what suits the workers.
+        workers: None for the cores or GPUs of this machine, or for all of a cluster.
+        word: of a device; that of a cluster need not be on this machine.
+        threads: of a job.
+        address: of a cluster of Ray.
+        gpus: ``KIND=N`` words.
+
+    Raises:
+        UsageError: what does not go together, or is not so.
+    """
+    import torch
+
+    from decoct.run.execute import cores
+    from decoct.run.executors import visible_gpus
+    from decoct.run.place import Place
+
+    where = word if address is not None and word == "cuda" else device(word)
+    visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()
+    if workers is None and address is None:
+        shared = where == "cuda" and on != "ray"  # each worker takes a GPU; Ray hands them out itself
+        workers = len(visible) if shared else max(1, cores() // threads) if where == "cpu" or on == "ray" else 1
+        workers = 1 if on == "inline" else workers
+    return Place(on, workers, where, visible, shares(gpus), address)  # type: ignore[arg-type]
+
+
+def shares(words: Sequence[str] | None) -> dict[str, float]:
+    """``KIND=N`` words: GPUs of a job by its kind.
+
+    Raises:
+        UsageError: not so, or a kind twice.
+    """
+    found: dict[str, float] = {}
+    for word in words or ():
+        kind, _, number = word.partition("=")
+        if kind in found:
+            raise UsageError(f"--gpus {kind}: given twice")
+        try:
+            found[kind] = float(number)
+        except ValueError:
+            raise UsageError(f"--gpus takes KIND=N, such as train=0.5, not '{word}'") from None
+    return found
+
+
 def skipping(data: str | dict[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
     """The same data with files that do not decode left out.
 

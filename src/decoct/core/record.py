@@ -31,6 +31,8 @@ class Cost(Record):
         hardware: name of the processor or GPU.
         host: name of the machine.
         versions: of decoct, Python and the libraries that compute.
+        together: students that were trained at once. Of the time, energy and processor time of all, each one's cost is
+            an equal share, so that all took ``together`` · ``seconds``; the peak is that of all.
     """
 
     seconds: float
@@ -42,6 +44,7 @@ class Cost(Record):
     hardware: str
     host: str
     versions: dict[str, str]
+    together: int = 1
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar, get_args
@@ -26,6 +26,7 @@ PACKAGES = {
     "metric": "decoct.metrics",
     "source": "decoct.data.sources",
 }
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 class Spec(BaseModel):
@@ -61,8 +62,7 @@ class Spec(BaseModel):
 
 def digest(value: Any) -> str:
     """SHA-256 of the value's canonical JSON, the first 32 hex digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(CANONICAL.encode(value).encode()).hexdigest()[:32]
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -72,6 +72,12 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(known)}."
 
 
+@functools.cache
+def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
+    """What installed packages offer; it is looked up once, since that reads a file of every package."""
+    return tuple(metadata.entry_points(group=group))
+
+
 def names(kind: str, plugins: Sequence[str] = ()) -> dict[str, str]:
     """Every name of a kind with the place it comes from, built in first; nothing built in is imported.
 
@@ -79,7 +85,7 @@ def names(kind: str, plugins: Sequence[str] = ()) -> dict[str, str]:
         UsageError: two sources claim one name.
     """
     found = {name: str(path) for name, path in _files(kind).items()}
-    for point in entry_points(group=f"decoct.{kind}s"):
+    for point in entry_points(f"decoct.{kind}s"):
         _claim(found, kind, point.name, point.value)
     for plugin in plugins:
         for cls in _specs(load_plugin(plugin), kind):
@@ -90,7 +96,7 @@ def names(kind: str, plugins: Sequence[str] = ()) -> dict[str, str]:
 def summary(kind: str) -> dict[str, str]:
     """First docstring line of every built-in or installed name, read without importing methods."""
     lines = {name: ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "" for name, path in _files(kind).items()}
-    lines |= {point.name: f"from {point.value}" for point in entry_points(group=f"decoct.{kind}s")}
+    lines |= {point.name: f"from {point.value}" for point in entry_points(f"decoct.{kind}s")}
     return {name: text.partition("\n")[0] for name, text in sorted(lines.items())}
 
 

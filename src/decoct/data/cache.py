@@ -13,20 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.places import default_store as default_store
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import digest
 from decoct.data.source import Part, Source
 
 FACTS, FILES, FORMAT = "data.json", "files.json", 1
 SPLITS = ("train", "val", "test")
-
-
-def default_store() -> Path:
-    """``$DECOCT_STORE``, else ``decoct`` in the user's cache folder."""
-    if store := os.environ.get("DECOCT_STORE"):
-        return Path(store).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "decoct"
 
 
 def link_file(root: Path, source: Source, manifest: Any) -> Path:

@@ -60,7 +60,7 @@ class Batch:
     mixed: Mixed | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self.labels.shape[-1]
 
 
 class SoftLabels(Protocol):

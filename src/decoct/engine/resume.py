@@ -1,12 +1,11 @@
 """The state of a training, and its checkpoints: one that was killed goes on where it stood, to equal weights."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.scratch import scratch
 from decoct.data.cache import sync
 from decoct.engine.recipe import Recipe
 
@@ -49,7 +49,7 @@ class State:
     seen: int = 0
 
     @classmethod
-    def of(cls, student: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, device: str) -> "State":
+    def of(cls, student: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, device: str) -> Self:
         """Before the first step."""
         average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
         return cls(student, optimiser, average, torch.zeros(recipe.steps, device=device))
@@ -77,6 +77,7 @@ class Checkpoint:
         key: of the training: another one's file is not read.
         every: seconds between two saves; the first comes so long after the start.
         beside: called before a state is written: it keeps what a training that goes on from there needs besides.
+        saved: called with the file after it was written, to bring it to where another machine finds it.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class Checkpoint:
     every: float = 300.0
     last: float = field(default_factory=time.monotonic)
     beside: Callable[[], None] | None = None
+    saved: Callable[[Path], None] | None = None
 
     def save(self, state: State, batches: Stream) -> None:
         """Write the state, if it is time, in one rename: what is there is always whole."""
@@ -100,12 +102,14 @@ class Checkpoint:
         if state.losses.is_cuda:
             tensors["random.cuda"] = torch.cuda.get_rng_state(state.losses.device)
         facts = {"key": self.key, "done": state.done, "seen": state.seen}
-        scratch = self.path.with_name(f".tmp-{os.getpid()}-{self.path.name}")
+        aside = self.path.with_name(scratch(self.path.name))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        save_file(whole, scratch, {"facts": json.dumps(facts)})
-        sync(scratch)
-        scratch.replace(self.path)
+        save_file(whole, aside, {"facts": json.dumps(facts)})
+        sync(aside)
+        aside.replace(self.path)
+        if self.saved is not None:
+            self.saved(self.path)
         self.last = time.monotonic()
 
     def restore(self, state: State, batches: Stream) -> bool:

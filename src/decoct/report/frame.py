@@ -140,7 +140,7 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
-    path = run.cell(run.by_key[key]) / CORRECT
+    path = run.file(run.by_key[key], CORRECT)
     if not path.is_file():
         return None
     try:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from decoct.core.budget import Budget
+from decoct.core.cells import Cells, open_cells
 from decoct.core.errors import DecoctError
-from decoct.core.record import CELL, Cost, cell_dir, complete, read_json
+from decoct.core.places import STORE, store_of
+from decoct.core.record import CELL, Cost, read_json
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
 CONTROL = "control"  # family of a distilled set that shows what a method's work adds, and competes with none
 WEIGHTS = "weights.safetensors"
+READ = (".json", "correct.npy")  # what is read of every cell
+LARGE = 1 << 28  # bytes above which only a file's length is compared: of large sets the map reads the labels alone
 SHARD = "shard"  # a part of a set's construction: its cost is the set's
 
 Labels = Literal["hard", "online", "stored"]
@@ -46,7 +50,8 @@ class Manifest:
     """A run's ``run.json``.
 
     Attributes:
-        folder: the run's folder; its store is ``folder/store``.
+        folder: the run's folder.
+        store: where its cells lie, as the run says it: "store" in its folder, another folder, or a URL.
         decoct: version that ran it.
         name: of the study.
         study: its resolved configuration.
@@ -67,6 +72,7 @@ class Manifest:
     jobs: tuple[Job, ...]
     messages: dict[str, str]
     ended: bool
+    store: str = STORE
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -86,6 +92,7 @@ class Manifest:
             own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
             methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
             messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
+            own["store"] = str(raw.get("store", STORE))
             return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
@@ -122,10 +129,8 @@ class Manifest:
         """Teachers that a protocol's students have at hand: bytes of their weights by net, None where unknown."""
         roles = {role: key for job in self._students(protocol) for role, key in job.inputs.items()}
         teachers = {role: key for role, key in roles.items() if role.startswith("teacher:") and key in self.by_key}
-        files = {role: self.cell(self.by_key[key]) / WEIGHTS for role, key in teachers.items()}
         return {
-            role.removeprefix("teacher:"): file.stat().st_size if file.is_file() else None
-            for role, file in files.items()
+            role.removeprefix("teacher:"): self.cells.size("teacher", key, WEIGHTS) for role, key in teachers.items()
         }
 
     def _students(self, protocol: str) -> list[Job]:
@@ -138,13 +143,28 @@ class Manifest:
         """The planned jobs by key."""
         return {job.key: job for job in self.jobs}
 
+    @cached_property
+    def cells(self) -> Cells:
+        """The run's cells. Of a store at a URL, what is read of every cell is fetched now, many files at once."""
+        cells = open_cells(store_of(self.folder, self.store))
+        cells.prefetch(((job.kind, job.key) for job in self.jobs), lambda name: name.endswith(READ))
+        return cells
+
     def cell(self, job: Job) -> Path:
-        """Where the job's cell lives."""
-        return cell_dir(self.folder / "store", job.kind, job.key)
+        """Where the job's cell lives on this machine."""
+        return self.cells.path(job.kind, job.key)
 
     def done(self, job: Job) -> bool:
         """Whether the job's cell is there."""
-        return complete(self.cell(job))
+        return self.cells.has(job.kind, job.key)
+
+    def file(self, job: Job, name: str) -> Path:
+        """A file of the job's cell, which need not be there; what is there is as it was written, or too old to say.
+
+        Raises:
+            DecoctError: it is not what was written.
+        """
+        return self.cells.file(job.kind, job.key, name, LARGE)
 
     def of_kind(self, kind: str) -> list[Job]:
         """The planned jobs of a kind, in the study's order."""
@@ -160,7 +180,7 @@ class Manifest:
         Raises:
             DecoctError: it is missing or damaged.
         """
-        path = self.cell(job) / name
+        path = self.file(job, name)
         try:
             return json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:

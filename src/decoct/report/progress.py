@@ -12,6 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from decoct.core.record import MEASURED
+from decoct.core.scratch import elsewhere
 from decoct.report.manifest import RUN, SHARD, Job, Manifest
 
 State = Literal["waiting", "running", "idle", "failed", "done"]
@@ -148,12 +149,15 @@ class Watcher:
         run = self._manifest()
         if run is None:
             return Progress(self.folder, "", "waiting")
+        run.cells.refresh()
+        unseen = [(job.kind, job.key) for job in run.jobs if job.key not in self._finished]
+        run.cells.prefetch(unseen, lambda name: name == MEASURED)
         pending = [job for job in run.jobs if not self._done(run, job)]
         wanted = {key for job in pending for key in job.inputs.values()}
         # A set that is there needs its shards no more, and nobody makes them.
         pending = [job for job in pending if job.kind != SHARD or job.key in wanted]
         done = [job for job in run.jobs if job.key in self._finished]
-        making, left_over = _scratch(run.folder / "store", now)
+        making, left_over = _scratch(run.cells.root, now)
         at_work = tuple(age for age, _ in making)
         failures = tuple((str(job), run.messages[job.key]) for job in pending if job.key in run.messages)
         between = any(now - self._finished[job.key].at <= PAUSE for job in done)
@@ -192,7 +196,7 @@ class Watcher:
         if job.key not in self._finished:
             if not run.done(job):
                 return False
-            self._finished[job.key] = _finished(run.cell(job))
+            self._finished[job.key] = _finished(run.cells.file(job.kind, job.key, MEASURED))
         return True
 
     def _kinds(self, run: Manifest, done: list[Job], pending: list[Job]) -> tuple[Kind, ...]:
@@ -237,9 +241,8 @@ def _traits(job: Job) -> frozenset[tuple[str, str]]:
     return frozenset((name, str(value)) for name, value in job.labels.items() if name not in REPLICATES)
 
 
-def _finished(cell: Path) -> Finished:
+def _finished(file: Path) -> Finished:
     """What is not known, as of a set that was brought along, is left out."""
-    file = cell / MEASURED
     try:
         return Finished(file.stat().st_mtime, float(json.loads(file.read_text("utf-8"))["seconds"]))
     except (OSError, ValueError, KeyError, TypeError):
@@ -259,7 +262,7 @@ def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
         except OSError:
             continue  # it became a cell meanwhile
         _, pid, *key = entry.name.split("-")
-        if pid.isdecimal() and psutil.pid_exists(int(pid)):
+        if pid.isdecimal() and (elsewhere(entry.name) or psutil.pid_exists(int(pid))):
             making.append((age, key[0] if key else ""))
         else:
             others += 1
@@ -268,7 +271,7 @@ def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
 
 def _half_way(run: Manifest, pending: Iterable[Job], now: float) -> Iterable[tuple[str, float]]:
     """Jobs that left a checkpoint, in a file or in a folder of their own."""
-    folder = run.folder / "store" / "unfinished"
+    folder = run.cells.root / "unfinished"
     if not folder.is_dir():
         return
     for job in pending:

@@ -15,6 +15,7 @@ from decoct.report.findings.cautions import cautions, few_images, generators
 from decoct.report.findings.claims import Claims, claims
 from decoct.report.findings.controls import Controlled, controlled
 from decoct.report.findings.coverage import coverages
+from decoct.report.findings.planned import Planned, planned
 from decoct.report.findings.recommend import Adviser, Recommendation
 from decoct.report.findings.robust import Score, Scorer
 from decoct.report.findings.same_steps import Gap
@@ -54,6 +55,7 @@ class Summary:
         cautions: where the numbers stand on weak ground; one sentence each.
         margin: of equivalence, a fraction.
         planned: students that the study trains.
+        planned_cost: what the run was expected to take, beside what it took; None where it was not planned.
         trained: students that have a result.
         failures: what failed, with the messages.
         page: the HTML report.
@@ -86,6 +88,7 @@ class Summary:
     trained: int
     failures: tuple[str, ...]
     page: Path
+    planned_cost: Planned | None = None
 
     @property
     def ceiling(self) -> list[Accuracy]:
@@ -117,6 +120,7 @@ class Summary:
             "margin": self.margin,
             "detectable": list(self.detectable),
             "cautions": list(self.cautions),
+            "plan": _plain(self.planned_cost.to_json()) if self.planned_cost else None,
             "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
             "claims": _plain(self.claims.to_json()),
             "breakdown": {
@@ -198,6 +202,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
         trained=frame.results.num_rows,
         failures=tuple(f"{job}: {message}" for job, message in frame.failures),
         page=page,
+        planned_cost=planned(run),
     )
 
 

@@ -36,6 +36,7 @@ def render(summary: Summary) -> RenderableType:
         missing = summary.planned - summary.trained
         parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))
     parts += [Text(f"failed: {failure}", style="red") for failure in summary.failures]
+    parts += [Text(f"{summary.planned_cost.sentence()}.", style="dim")] if summary.planned_cost else []
     parts += [table for student in students if (table := _advice(summary, student))]
     return Group(*parts)
 

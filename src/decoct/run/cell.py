@@ -1,5 +1,6 @@
 """A cell in the making: a job with its data and inputs, a folder to fill, and the meter that its work runs under."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -36,16 +37,23 @@ class Cell:
     cost: Cost | None = None
 
     def input(self, kind: str, key: str) -> Path:
-        """Folder of a cell that this job reads."""
-        return self.store.path(kind, key)
+        """Folder of a cell that this job reads, after its files were found as they were written.
+
+        Raises:
+            DamagedError: they are not.
+        """
+        return self.store.cell(kind, key)
 
     def checkpoint(self) -> Checkpoint:
         """Where a training of this job leaves its state, for the case that it is killed."""
-        return Checkpoint(self.store.unfinished(self.job.kind, self.job.key), self.job.key)
+        self.store.resume(self.job.kind, self.job.key)
+        return Checkpoint(self.store.unfinished(self.job.kind, self.job.key), self.job.key, saved=self.store.saved)
 
     def kept(self) -> KeptOnDisk:
         """Where a construction leaves its intermediate results, for the case that it is killed."""
-        return KeptOnDisk(self.store.unfinished(self.job.kind, self.job.key).with_suffix(""))
+        self.store.resume(self.job.kind, self.job.key)
+        folder = self.store.unfinished(self.job.kind, self.job.key).with_suffix("")
+        return KeptOnDisk(folder, saved=self.store.saved)
 
     @contextmanager
     def meter(self) -> Iterator[None]:
@@ -70,11 +78,22 @@ class Cell:
             energy=energy.joules,
             peak_memory=torch.cuda.max_memory_allocated(self.device) if cuda else _peak(),
             device=self.device,
-            hardware=torch.cuda.get_device_name(self.device) if cuda else _processor(),
+            hardware=hardware(self.device),
             host=platform.node(),
-            versions={name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
-            | {"python": platform.python_version()},
+            versions=dict(_versions()),
         )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Of decoct, Python and the libraries that compute, read once a process."""
+    found = {name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
+    return found | {"python": platform.python_version()}
+
+
+def hardware(device: str) -> str:
+    """Name of the GPU, or of the processor."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
 
 
 def _counters(device: str) -> tuple[Counter, ...]:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
-from decoct.data.dataset import Dataset, default_store
+from decoct.core.places import default_where
+from decoct.data.dataset import Dataset
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
 from decoct.engine.teachers import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
-from decoct.run.store import Store
+from decoct.run.store import Store, open_store
 
 Watch = Callable[[Job], Progress]
 
@@ -26,7 +27,7 @@ class Compute:
         device: such as "cpu" or "cuda".
         threads: on a CPU.
         precision: of training, "float32" or "bfloat16".
-        store: folder of the cells; None for ``$DECOCT_STORE`` or the user's cache.
+        store: folder or URL of the cells; None for ``$DECOCT_STORE`` or the user's cache.
         plugins: Python files that define further methods.
         watch: called with every job that is run; gives its progress callback.
     """
@@ -34,7 +35,7 @@ class Compute:
     device: str = "cpu"
     threads: int = 1
     precision: str = "float32"
-    store: Path | None = None
+    store: Path | str | None = None
     plugins: tuple[str, ...] = ()
     watch: Watch = field(default=lambda job: silent, repr=False)
 
@@ -62,10 +63,13 @@ class Compute:
         return Planner(data, 0, keyed, pinned, self.plugins, extractors, made)
 
     def cells(self) -> Store:
-        """The store, made if it is not there."""
-        store = Store(self.store or default_store())
-        store.root.mkdir(parents=True, exist_ok=True)
-        store.sweep()
+        """The store, made if it is not there.
+
+        Raises:
+            DecoctError: it cannot be written.
+        """
+        store = open_store(str(self.store or default_where()))
+        store.prepare()
         return store
 
     def do(self, planner: Planner) -> Store:
@@ -73,5 +77,5 @@ class Compute:
         store = self.cells()
         for job in planner.jobs.values():
             if not store.has(job.kind, job.key):
-                execute(store.root, job, self.device, self.watch(job))
+                execute(store.where, job, self.device, self.watch(job))
         return store

@@ -22,9 +22,8 @@ def total_cost(store: Store, kind: str, key: str) -> Cost:
         kind_, key_ = todo.pop()
         if key_ in seen:
             continue
-        folder = store.path(kind_, key_)
-        seen[key_] = Cost(**read_json(folder / MEASURED))
-        for role, needed in read_json(folder / CELL)["inputs"].items():
+        seen[key_] = Cost(**read_json(store.file(kind_, key_, MEASURED)))
+        for role, needed in read_json(store.file(kind_, key_, CELL))["inputs"].items():
             todo.append((role.partition(":")[0].replace("condensed", "condense"), needed))
     parts = seen.values()
     drawn = [cost.energy for cost in parts if cost.energy is not None]
@@ -51,10 +50,10 @@ def taken(condensed: Condensed, key: str, store: Store) -> dict[str, float | Non
         store: where the cells are.
     """
     cost, made = condensed.cost, condensed.provenance.key
-    facts = read_json(store.path("condense", key) / FACTS)
+    facts = read_json(store.file("condense", key, FACTS))
     found: dict[str, float | None] = {name: facts[name] for name in ("image_bytes", "label_bytes")}
     if made is not None and store.has("condense", made):
-        found["steps"] = read_json(store.path("condense", made) / FACTS)["steps"]
+        found["steps"] = read_json(store.file("condense", made, FACTS))["steps"]
     if cost is not None:
         found["total_seconds"] = cost.seconds
         found |= {name: getattr(cost, name) for name in ("cpu_seconds", "device_seconds", "energy", "peak_memory")}

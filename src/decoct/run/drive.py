@@ -1,17 +1,23 @@
 """Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again."""
 
+import platform
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from pathlib import Path
 
+import decoct
 from decoct.core.errors import DecoctError
+from decoct.core.places import is_url
 from decoct.run.execute import execute
 from decoct.run.jobs import Job
 from decoct.run.store import Store
+from decoct.run.together import attempt_together, take
 
 OnDone = Callable[[Job, BaseException | None], None]
+Failures = Mapping[str, BaseException] | None  # of jobs that ran together, by key; a job alone raises its own
 LONGEST = 500  # characters of a failure that are kept
 
 
@@ -29,6 +35,8 @@ class Driver:
         workers: jobs that run at once.
         device: where each job computes.
         on_done: called in the driver after every job that was run.
+        on_cpu: kinds of job that compute on the CPU wherever the others do.
+        together: students of one kind that a worker trains at once.
     """
 
     store: Store
@@ -36,11 +44,15 @@ class Driver:
     workers: int = 1
     device: str = "cpu"
     on_done: OnDone = ignore
+    on_cpu: frozenset[str] = frozenset()
+    together: int = 1
     failed: dict[str, BaseException] = field(default_factory=dict)
 
     def missing(self, jobs: Iterable[Job]) -> dict[str, Job]:
         """The jobs whose cells are not in the store, by key; without shards of sets that are there."""
-        todo = {job.key: job for job in jobs if not self.store.has(job.kind, job.key)}
+        jobs = list(jobs)
+        present = {kind: self.store.present(kind) for kind in {job.kind for job in jobs}}
+        todo = {job.key: job for job in jobs if job.key not in present[job.kind]}
         wanted = {key for job in todo.values() for key in job.inputs.values()}
         return {key: job for key, job in todo.items() if job.kind != "shard" or key in wanted}
 
@@ -80,35 +92,45 @@ class Driver:
             What ran when the pool broke; nothing if it did not.
         """
         executor = self.pool(workers)
-        running: dict[Future[None], str] = {}
+        running: dict[Future[Failures], list[str]] = {}
         suspects: list[str] = []
         try:
             while running or (ready and not suspects):
                 while ready and not suspects and len(running) <= workers:  # one waits, so that no worker idles
-                    key = ready.popleft()
-                    running[self._submit(executor, todo[key])] = key
+                    keys = take(ready, todo, self.together)
+                    running[self._submit(executor, [todo[key] for key in keys])] = keys
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key, error = running.pop(future), future.exception()
+                    keys, error = running.pop(future), future.exception()
                     if isinstance(error, BrokenExecutor):
-                        suspects.append(key)
+                        suspects += keys
                         continue
-                    self._finish(todo[key], error)
-                    if error is None:
-                        graph.done(key)
-                        ready.extend(more())
+                    failed = (future.result() or {}) if error is None else dict.fromkeys(keys, error)
+                    for key in keys:
+                        self._finish(todo[key], failed.get(key))
+                    graph.done(*(key for key in keys if key not in failed))
+                    ready.extend(more())
         except BaseException:
             _abandon(executor)
             raise
         executor.shutdown()
         return suspects
 
-    def _submit(self, executor: Executor, job: Job) -> "Future[None]":
+    def _submit(self, executor: Executor, jobs: list[Job]) -> "Future[Failures]":
+        job, *others = jobs
+        device = "cpu" if job.kind in self.on_cpu else self.device
         try:
-            return executor.submit(attempt, self.store.where, job, self.device)
+            if others:
+                return executor.submit(attempt_together, self._where, job, others, device, decoct.__version__)
+            return executor.submit(attempt, self._where, job, device, decoct.__version__)
         except BrokenExecutor as error:  # broke between two calls: as if the job had been running
-            future: Future[None] = Future()
+            future: Future[Failures] = Future()
             future.set_exception(error)
             return future
+
+    @property
+    def _where(self) -> str:
+        """The store for workers, whose working directory may be another."""
+        return self.store.where if is_url(self.store.where) else str(Path(self.store.where).absolute())
 
     def _finish(self, job: Job, error: BaseException | None) -> None:
         if error is not None:
@@ -116,17 +138,33 @@ class Driver:
         self.on_done(job, error)
 
 
-def attempt(where: str, job: Job, device: str) -> None:
+def attempt(where: str, job: Job, device: str, version: str) -> None:
     """Execute a job, as an executor calls it.
+
+    Args:
+        where: the store is.
+        job: what to do.
+        device: where it computes.
+        version: of decoct, in the driver: a worker of another one would leave other bytes under the same key.
 
     Raises:
         DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
             back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
     """
+    same_version(version)
     try:
         execute(where, job, device)
     except (Exception, SystemExit) as error:
         raise DecoctError(describe(error)) from error
+
+
+def same_version(version: str) -> None:
+    """Raise a DecoctError unless this worker has the driver's version of decoct."""
+    if version != decoct.__version__:
+        raise DecoctError(
+            f"this run is driven by decoct {version}, and its worker on {platform.node()} has decoct "
+            f"{decoct.__version__}: install the same version on both"
+        )
 
 
 def describe(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +39,21 @@ WORK: dict[str, Callable[[Cell], None]] = {
 }
 
 
-def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
+def execute(
+    where: Path | str,
+    job: Job,
+    device: str = "cpu",
+    progress: Progress = silent,
+    work: Callable[[Cell], None] | None = None,
+) -> None:
     """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
+
+    Args:
+        where: the store is.
+        job: what to do.
+        device: where it computes.
+        progress: of the work.
+        work: instead of the kind's own, where a part of it was done with that of other jobs.
 
     Raises:
         Whatever the work raises; nothing is stored then.
@@ -51,15 +63,13 @@ def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress
         return
     keep_memory()
     with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
-        cell = Cell(job, store, folder, open_dataset(Path(job.data)), device, progress)
-        WORK[job.kind](cell)
+        cell = Cell(job, store, folder, open_dataset(store.dataset(Path(job.data))), device, progress)
+        (work or WORK[job.kind])(cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
-    unfinished = store.unfinished(job.kind, job.key)
-    unfinished.unlink(missing_ok=True)
-    shutil.rmtree(unfinished.with_suffix(""), ignore_errors=True)
+    store.finish(job.kind, job.key)
 
 
 @contextmanager

@@ -6,11 +6,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import connection, resource_tracker
+from multiprocessing.context import BaseContext
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}  # bytes; see keep_memory
 KEPT = 2**31 - 1  # bytes below which freed memory stays with the process
 
 
@@ -27,29 +31,72 @@ class Inline(Executor):
         return future
 
 
-def process_pool(workers: int, threads: int = 1) -> ProcessPoolExecutor:
+def process_pool(workers: int, threads: int = 1, gpus: Sequence[str] = ()) -> ProcessPoolExecutor:
     """Fresh processes with ``threads`` each; they die with the process that started them.
 
     Args:
         workers: how many run at once.
         threads: that each job computes with, told to OpenMP before torch starts.
+        gpus: as ``CUDA_VISIBLE_DEVICES`` names them; each worker takes one, and sees no other. Where there are more
+            workers, several share one. A worker that dies breaks its pool, and the next pool has all of them again.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)  # read by the children when they import numpy and torch
     resource_tracker.ensure_running()  # it would unblock Ctrl-C where Pool has it blocked
-    return Pool(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
+    context = multiprocessing.get_context("spawn")
+    queue = None
+    if gpus:
+        queue = context.SimpleQueue()
+        for worker in range(workers):
+            queue.put(gpus[worker % len(gpus)])
+    return Pool(workers, context, queue, environment(threads))
 
 
 class Pool(ProcessPoolExecutor):
-    """A process pool whose workers are born with Ctrl-C blocked, so that none dies of it before it can ignore it."""
+    """A process pool whose workers are born with an environment of their own, and with Ctrl-C blocked, so that none
+    dies of it before it can ignore it.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        context: BaseContext,
+        gpus: "SimpleQueue[str] | None" = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(workers, mp_context=context, initializer=_start, initargs=(gpus,))
+        self._environment = dict(environment or {})
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As of any executor; a worker that is needed for it starts here."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = {name: os.environ.get(name) for name in self._environment}
+        os.environ.update(self._environment)
         try:
             return super().submit(fn, *args, **kwargs)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What must be in a worker's environment before Python starts: its threads, and that glibc keeps freed memory.
+
+    glibc reads its settings once, when a process begins; whoever set them already has their own.
+    """
+    return {name: str(threads) for name in THREADS} | {name: os.environ.get(name, to) for name, to in MALLOC.items()}
+
+
+def visible_gpus(count: int) -> tuple[str, ...]:
+    """The first GPUs as ``CUDA_VISIBLE_DEVICES`` names them: by that variable where it is set, else by their index.
+
+    Args:
+        count: how many CUDA finds.
+    """
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return tuple(named or map(str, range(count)))[:count]
 
 
 def keep_memory() -> None:
@@ -69,8 +116,10 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _start() -> None:
-    """In a worker: leave Ctrl-C to the driver, and leave when the driver is gone."""
+def _start(gpus: "SimpleQueue[str] | None" = None) -> None:
+    """In a worker, before torch is imported: take a GPU, leave Ctrl-C to the driver, and leave when it is gone."""
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_memory()
     parent = multiprocessing.parent_process()

@@ -15,22 +15,23 @@ def plan(study: Study, data: Dataset) -> list[Job]:
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
     planner.held_out = zoo.judge(data.size, _involved(study, data.size))
     metrics, look = study.measures(), study.metrics
+    methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
     looking = any(metric.needs != "cost" for metric in metrics.values())
     for budget in study.budgets:
         if looking and look.draws:
             counts = budget.per_class(data.counts(), data.class_names)
             planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
-        for label, method in study.methods().items():
+        for label, method in methods.items():
             for replicate in range(study.replicates.condense):
-                condensed = planner.condense(label, method, budget, replicate, study.shards().get(label, 1))
+                condensed = planner.condense(label, method, budget, replicate, shards.get(label, 1))
                 if looking:
                     planner.measure(condensed, metrics, look.extractors, look.resamples)
-                for protocol in study.recipes().items():
+                for protocol in protocols.items():
                     for student in study.students:
                         for again in range(study.replicates.train):
                             planner.train(protocol, student, condensed, replicate, again)
     if study.ceiling or study.same_steps:
-        for protocol in study.recipes().items():
+        for protocol in protocols.items():
             for student in study.students:
                 if study.ceiling:
                     planner.train(protocol, student, None)

@@ -36,22 +36,30 @@ class Planner(Supplies):
             UsageError: the method makes as many images of each class, and the budget gives others.
             DecoctError: a class is smaller than the budget.
         """
+        ipc = self._once(("ipc", label, budget), method, lambda: self._ipc(label, method, budget))
+        made, needs = self._once("method", method, lambda: self._resolve(method))
+        drawn = self._seed("condense", made.name, replicate) if made.stochastic else None
+        labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
+        labels["condense_replicate"] = replicate if made.stochastic else 0
+        keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
+        inputs = dict(needs)
+        for number, classes in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
+            part = self._add("shard", made, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
+            inputs[f"shard:{number}"] = part.key
+        return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
+
+    def _ipc(self, label: str, method: Condenser, budget: Budget) -> int:
+        """Images of the largest class."""
         counts, names = self.data.counts(), self.data.class_names
-        ipc = budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
+        return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
+
+    def _resolve(self, method: Condenser) -> tuple[Condenser, dict[str, str]]:
+        """The method as it is keyed at this resolution, and the keys of what it needs by role."""
         method = method.at(self.data.size)
         inputs: dict[str, str] = {}
         for need in method.needs():
             inputs |= self._need(need)
-        method = self._by_content(method)
-        drawn = self._seed("condense", method.name, replicate) if method.stochastic else None
-        labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
-        labels["condense_replicate"] = replicate if method.stochastic else 0
-        keyed = {"seed": drawn, "budget": budget.model_dump()}
-        needs = dict(inputs)
-        for number, classes in enumerate(shares(method, len(names), ipc, shards)):
-            part = self._add("shard", method, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
-            inputs = {**inputs, f"shard:{number}": part.key}
-        return Made(self._add("condense", method, keyed, inputs, labels).key, labels)
+        return self._by_content(method), inputs
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
         """Label a set once, as the protocol's ``labels`` say, for all students that will learn from it."""
@@ -137,6 +145,13 @@ class Planner(Supplies):
         self, metrics: Mapping[str, Metric], extractors: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, str], Any]:
         """What sets are looked at with: keyed, inputs and config of a job."""
+        what = ("eyes", tuple(extractors), self.held_out)
+        keyed, inputs, config = self._once(what, metrics, lambda: self._looking(metrics, extractors))
+        return dict(keyed), inputs, config
+
+    def _looking(
+        self, metrics: Mapping[str, Metric], extractors: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str], Any]:
         inputs = {f"held_out:{self.held_out}": self.teacher(self.held_out).key}
         for extractor in extractors:
             features = self.features(extractor)
@@ -146,6 +161,9 @@ class Planner(Supplies):
         return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
 
     def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
+        return self._once("label teachers", spec, lambda: self._labelling(spec))
+
+    def _labelling(self, spec: TrainProtocol) -> dict[str, str]:
         teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
         return {f"teacher:{teacher.labels['net']}": teacher.key for teacher in teachers}
 

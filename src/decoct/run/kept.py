@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from decoct.core.kinds import Kept
+from decoct.core.scratch import scratch
 from decoct.data.cache import sync
+
+
+def _nowhere(path: Path) -> None:
+    """A folder that is shared needs nothing brought anywhere."""
 
 
 class KeptOnDisk(Kept):
@@ -22,10 +27,11 @@ class KeptOnDisk(Kept):
     Args:
         folder: made when the first array is saved.
         every: seconds between two savings of what changes step by step.
+        saved: called with every file that was saved or removed, to bring it to where another machine finds it.
     """
 
-    def __init__(self, folder: Path, every: float = 300.0) -> None:
-        self.folder, self.every, self.last = folder, every, time.monotonic()
+    def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = _nowhere) -> None:
+        self.folder, self.every, self.saved, self.last = folder, every, saved, time.monotonic()
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was, or if it is damaged."""
@@ -37,16 +43,20 @@ class KeptOnDisk(Kept):
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / f".tmp-{os.getpid()}-{name}"
+        aside, file = self.folder / scratch(name), self.folder / f"{name}.safetensors"
         with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
-            save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, scratch)
-            sync(scratch)
-            scratch.replace(self.folder / f"{name}.safetensors")
+            save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, aside)
+            sync(aside)
+            aside.replace(file)
+            self.saved(file)
         self.last = time.monotonic()
 
     def drop(self, name: str) -> None:
         """Remove what was saved under a name, if anything was."""
-        (self.folder / f"{name}.safetensors").unlink(missing_ok=True)
+        file = self.folder / f"{name}.safetensors"
+        if file.is_file():
+            file.unlink(missing_ok=True)
+            self.saved(file)
 
     def due(self) -> bool:
         """Whether ``every`` seconds have gone by since something was saved."""
@@ -59,12 +69,12 @@ class KeptOnDisk(Kept):
             OSError: the disk has no room for it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / f".tmp-{os.getpid()}-{name}.npy"
-        made = np.lib.format.open_memmap(scratch, "w+", dtype, shape)
+        aside = self.folder / scratch(f"{name}.npy")
+        made = np.lib.format.open_memmap(aside, "w+", dtype, shape)
         try:
             if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process, when a page of the map is used
-                with scratch.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, scratch.stat().st_size)
+                with aside.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
         finally:
-            scratch.unlink()
+            aside.unlink()
         return made

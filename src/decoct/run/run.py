@@ -5,7 +5,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,18 @@ import numpy as np
 
 import decoct
 from decoct.core.kinds import Condenser, Progress, silent
+from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.drive import Driver, OnDone, ignore
-from decoct.run.executors import Inline, process_pool
 from decoct.run.expand import plan
 from decoct.run.jobs import Job
 from decoct.run.pictures import grid
+from decoct.run.place import Place
+from decoct.run.reach import keep_root
 from decoct.run.room import check_room
-from decoct.run.store import Store
+from decoct.run.store import open_store
 from decoct.run.study import Study
 
 MANIFEST, REAL = "run.json", "real.png"
@@ -37,18 +38,24 @@ def run(
     *,
     workers: int = 1,
     device: str = "cpu",
+    place: Place | None = None,
+    together: int = 1,
+    store: str | Path | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
     on_done: OnDone = ignore,
     progress: Progress = silent,
 ) -> dict[str, str]:
-    """Do what is missing of a study in ``out/store``; write ``out/run.json``, and real images as a picture.
+    """Do what is missing of a study in its store; write ``out/run.json``, and real images as a picture.
 
     Args:
         study: what.
         out: folder of the run; started again, it resumes.
         workers: jobs at once; one runs in this process.
         device: where each job computes.
+        store: folder or URL of the cells, which other studies may share; ``out/store`` by default.
+        together: students of one kind that a worker trains at once; their results are equal to rounding, not to bytes.
+        place: the same and more, instead of ``workers`` and ``device``: in a pool, on Ray, with which GPUs.
         on_data: called once with the data set.
         on_plan: called once with (jobs to do, jobs in all).
         on_done: called after every job that was run.
@@ -60,24 +67,21 @@ def run(
     Raises:
         UsageError: an unknown net.
         DecoctError: the data cannot be read, a class is smaller than a budget, or a method needs more memory than there
-            is.
+            is, or the store cannot be written.
     """
+    place = place or Place(workers=workers, device=device)
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
-    for method in study.methods().values():
+    for method in study.methods().values() if place.address is None else ():  # else the devices are of other machines
         for budget in study.budgets:
-            check_room(method, data, budget, device)
+            check_room(method, data, budget, place.device)
     jobs = plan(study, data)
-    store = Store(out / "store")
-    store.root.mkdir(parents=True, exist_ok=True)
-    store.sweep()
-    manifest, failures = _manifest(study, data, jobs), dict[str, str]()
+    cells = open_store(str(store or out / STORE))
+    cells.prepare()
+    out.mkdir(parents=True, exist_ok=True)
+    manifest, failures = {**_manifest(study, data, jobs), "store": recorded(store)}, dict[str, str]()
     _write(out, manifest, {}, ended=False)
     _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
-
-    def pool(size: int) -> Executor:
-        return Inline() if workers == 1 else process_pool(size, study.threads)
-
     told = -EVERY
 
     def done(job: Job, error: BaseException | None) -> None:
@@ -90,10 +94,16 @@ def run(
                 told = time.monotonic()
         on_done(job, error)
 
-    driver = Driver(store, pool, workers, device, done)
-    on_plan(len(driver.missing(jobs)), len(jobs))
+    pool = place.executors(study.threads, cells, jobs)
+    driver = Driver(cells, pool, place.at_once, place.device, done, place.on_cpu, together)
+    missing = driver.missing(jobs)
+    on_plan(len(missing), len(jobs))
+    if missing:
+        cells.offer(data.folder)
+    if store is not None:
+        keep_root(cells, out, manifest["jobs"])
     failures |= {key: str(error) for key, error in driver.run(jobs).items()}
-    store.sweep()  # workers that died left what they were writing
+    cells.sweep()  # workers that died left what they were writing
     _write(out, manifest, failures, ended=True)
     return failures
 

@@ -1,8 +1,8 @@
 """What methods need becomes jobs; asking twice for the same gives the same job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser
@@ -18,6 +18,8 @@ from decoct.nets import zoo
 from decoct.run import experts
 from decoct.run.dynamics import role
 from decoct.run.jobs import Job, Kind
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,9 +48,11 @@ class Supplies:
     generators: Mapping[str, TeachGenerator] = field(default_factory=dict)
     held_out: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
+    _found: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.held_out = self.held_out or zoo.judges(self.data.size)[0]
+        self.compute, self._folder = dict(self.compute), str(self.data.folder)
         for net in self.teachings:
             if net != "teacher":
                 zoo.check_name(net)
@@ -58,7 +62,9 @@ class Supplies:
 
     def teacher(self, net: str) -> Job:
         """Train or load a teacher."""
-        spec = self._taught(net)
+        return self._once(("teacher", net), None, lambda: self._teacher(self._taught(net)))
+
+    def _teacher(self, spec: Teach) -> Job:
         return self._add("teacher", spec, {"seed": self._seed("teacher", spec.net)}, {}, {"net": spec.net})
 
     def extract(self, word: str) -> Extract:
@@ -68,7 +74,10 @@ class Supplies:
 
     def features(self, extractor: str) -> Job:
         """Features of train and val from an extractor."""
-        extract, inputs = self.extract(extractor), {}
+        return self._once(("features", extractor, self.held_out), None, lambda: self._features(extractor))
+
+    def _features(self, extractor: str) -> Job:
+        extract, inputs = self.extract(extractor), dict[str, str]()
         if extract.origin == "teacher":
             inputs = {f"teacher:{extract.net}": self.teacher(extract.net).key}
         elif extract.origin == "rows":
@@ -159,6 +168,20 @@ class Supplies:
         known = ", ".join(kind.__name__ for kind in SUPPLIED)
         raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {known}")
 
+    def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
+        """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
+
+        Args:
+            what: name of the thing.
+            of: object that it hangs on, known by being the same one; kept, so that no other gets its id.
+            make: makes it.
+        """
+        where = (what, id(of))
+        if where not in self._found:
+            self._found[where] = of, make()
+        found: T = self._found[where][1]
+        return found
+
     def _seed(self, *names: str | int) -> int:
         return seed(self.seed, self.data.digest, *names)
 
@@ -171,18 +194,14 @@ class Supplies:
         labels: Mapping[str, str | int],
         config: dict[str, Any] | None = None,
     ) -> Job:
+        identity = self._once("identity", spec, spec.identity) if spec else None
         job = Job(
             kind=kind,
-            keyed={
-                "data": self.data.digest,
-                "spec": spec.identity() if spec else None,
-                "compute": dict(self.compute),
-                **keyed,
-            },
+            keyed={"data": self.data.digest, "spec": identity, "compute": self.compute, **keyed},
             inputs=inputs,
             labels=dict(labels),
-            config=config or (spec.config() if spec else {}),
-            data=str(self.data.folder),
+            config=config or (self._once("config", spec, spec.config) if spec else {}),
+            data=self._folder,
             plugins=self.plugins,
         )
         return self.jobs.setdefault(job.key, job)

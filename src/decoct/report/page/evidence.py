@@ -150,7 +150,7 @@ def _card(run: Manifest, job: Job, caption: Markup) -> Markup:
     images = [
         (_picture(data, run.data["shape"][-1], what), tag("small", what))
         for file, what in (("initial.png", "started from"), ("preview.png", "the set"))
-        if (data := _png(run.cell(job) / file))
+        if (data := _png(run.file(job, file)))
     ]
     if not images:
         return Markup()

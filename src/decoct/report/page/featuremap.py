@@ -1,6 +1,5 @@
 """A map of real and condensed images: features of the first extractor on two principal components of the real ones."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -102,23 +101,22 @@ def _dots(label: str, places: Places, look: Figure, of: dict[str, Any]) -> Figur
 
 def _of_set(run: Manifest, job: Job) -> tuple[str, Places, Job] | None:
     """Extractor and places of a set's images, and the features that the plane was fitted to."""
-    at, features = _array(run.cell(job) / MAP), None
+    at, features = _array(run.file(job, MAP)), None
     condensed = run.by_key.get(job.inputs.get("condensed", ""))
     if at is None or condensed is None or not run.done(condensed):
         return None
     extractor = run.load(job, ABOUT)["extractor"]
     features = run.by_key.get(job.inputs.get(f"features:{extractor}", ""))
-    if features is None or not (run.cell(features) / ABOUT).is_file():
+    if features is None or not run.file(features, ABOUT).is_file():
         return None
-    labels = np.array(read(run.cell(condensed) / "condensed.safetensors")["labels"], dtype=np.int64)
+    labels = np.array(read(run.file(condensed, "condensed.safetensors"))["labels"], dtype=np.int64)
     return extractor, Places(at, labels), features
 
 
 def _of_real(run: Manifest, features: Job) -> tuple[Places, dict[str, Any]]:
-    folder = run.cell(features)
-    at, classes = _array(folder / MAP), _array(folder / CLASSES)
+    at, classes = _array(run.file(features, MAP)), _array(run.file(features, CLASSES))
     assert at is not None and classes is not None  # present means complete
-    return Places(at, classes), json.loads((folder / ABOUT).read_text("utf-8"))
+    return Places(at, classes), run.load(features, ABOUT)
 
 
 def _array(path: Path) -> NDArray[Any] | None:

@@ -17,6 +17,7 @@ from decoct.report.page import (
     evidence,
     facets,
     featuremap,
+    planned,
     provenance,
     ranks,
     recommend,
@@ -53,6 +54,7 @@ def render(tables: Frame, summary: Summary) -> str:
         evidence.teachers(tables),
         provenance.recipes(tables, summary),
         provenance.methods(tables, summary, drawn),
+        planned.planned(summary),
         provenance.provenance(tables),
     ]
     filters, holes = facets.filters(summary, drawn), sections.holes(tables, summary)

@@ -1,0 +1,161 @@
+"""plan: what a study will cost before it runs, and what to leave out of it to fit a time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from decoct.cli import words
+from decoct.cli.options import Device, Json, Skip, tell_skipped
+from decoct.console import bars, err, out, say
+
+if TYPE_CHECKING:
+    from decoct.run.plan import Kind, Plan
+    from decoct.run.proposals import Proposal
+
+SHOWN = 5  # troubles
+
+
+def plan(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run: its store is looked into, plan.json goes there.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="DIR|URL", help="Another store than DIR/store of --out.")
+    ] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="DIR", help="Another run whose results say how long jobs take; repeatable."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
+    probe: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="For probes of what no earlier result tells; 0: none.")
+    ] = 120.0,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="Propose a smaller study that fits 2h, 90m, 3d.")
+    ] = None,
+    skip_corrupt: Skip = False,
+    json: Json = False,
+) -> None:
+    """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
+    from decoct.run.duration import seconds_of
+
+    limit = None if budget is None else seconds_of(budget)
+    from decoct.run.execute import cores
+    from decoct.run.plan import make_plan, smaller
+    from decoct.run.proposals import propose
+    from decoct.run.store import open_store
+    from decoct.run.study import Study
+
+    asked = Study.default() if study is None else Study.from_toml(study)
+    changed: dict[str, Any] = {} if seed is None else {"seed": seed}
+    if skip_corrupt:
+        changed["data"] = words.skipping(asked.data, asked.plugins)
+    asked = asked.model_copy(update=changed)
+    device = words.device(device)
+    at_once = workers or (max(1, cores() // asked.threads) if device == "cpu" else 1)
+    where = store or (str(folder / "store") if folder else None)
+    cells = open_store(where) if where else None
+    with bars() as bar:
+        found = make_plan(
+            asked,
+            store=cells,
+            others=others or (),
+            workers=at_once,
+            device=device,
+            probe=probe,
+            on_data=tell_skipped,
+            reading=bar("reading the data"),
+            probed=bar("probing"),
+        )
+        small = None
+        if limit is not None:
+            small = propose(asked, limit, lambda other: smaller(found, other, cells).schedule.clock)
+    if folder is not None:
+        err.print(str(found.write(folder)), markup=False, soft_wrap=True)
+    if json:
+        say(found.to_json() | ({"proposal": small.to_json()} if small else {}))
+    else:
+        _show(found, small)
+
+
+def _show(found: "Plan", small: "Proposal | None") -> None:
+    from decoct.report import wording
+
+    out.print(_table(found))
+    for line in _lines(found):
+        out.print(line, markup=False, soft_wrap=True)
+    for trouble in found.troubles[:SHOWN]:
+        out.print(trouble, style="yellow", markup=False, soft_wrap=True)
+    if len(found.troubles) > SHOWN:
+        out.print(f"and {len(found.troubles) - SHOWN} more", style="yellow")
+    if small is None:
+        return
+    limit, takes = wording.seconds(small.limit), wording.seconds(small.seconds)
+    at_least = "at least " if found.unknown else ""
+    out.print()
+    if not small.steps:
+        said = "the study as it is fits" if small.met else "nothing of it can be left out"
+        out.print(f"To fit {limit}: {said}: {at_least}{takes}", markup=False)
+        return
+    if small.met:
+        out.print(f"To fit {limit}, change these keys of the study; it then takes {at_least}{takes}:", markup=False)
+    else:
+        out.print(f"No smaller study fits {limit}; the smallest takes {at_least}{takes}:", markup=False)
+    out.print(small.toml, style="bold", markup=False, soft_wrap=True)
+    for step in small.steps:
+        saves = f"saves {wording.seconds(step.saves)}" if step.saves >= 0 else f"takes {wording.seconds(-step.saves)}"
+        out.print(f"  {step.what}: {saves}", markup=False, soft_wrap=True)
+
+
+def _lines(found: "Plan") -> list[str]:
+    """What the table does not say."""
+    from decoct.report import wording
+
+    if not found.todo:
+        return [f"All {len(found.jobs)} jobs are in the store: nothing is left to do."]
+    kinds, clock = found.kinds, found.schedule
+    at_least = "at least " if found.unknown else "about "
+    work, cpu = sum(kind.seconds for kind in kinds), sum(kind.cpu_seconds for kind in kinds)
+    around = sum(kind.overhead for kind in kinds)
+    lines = [
+        f"Work: {at_least}{wording.seconds(work)} ({wording.seconds(cpu)} of processors), and "
+        f"{wording.seconds(around)} around it for reading, evaluating and writing.",
+        f"On the clock with {wording.count(found.workers, 'worker')}: {at_least}{wording.seconds(clock.clock)}; the "
+        f"longest chain of jobs takes {wording.seconds(clock.critical)}.",
+    ]
+    if found.unknown:
+        lines.append(f"How long {wording.count(found.unknown, 'job')} will take is not known.")
+    return lines
+
+
+def _table(found: "Plan") -> Table:
+    from decoct.report import wording
+
+    title = f"{found.study.name}: {wording.count(len(found.jobs), 'job')}, {found.todo} to do"
+    table = Table(title=Text(title), title_justify="left", box=None)
+    for heading in ("kind", "jobs", "in store", "to do", "work", "bytes", "peak", "from", ""):
+        table.add_column(heading, justify="left" if heading in ("kind", "from", "") else "right", no_wrap=True)
+    for kind in found.kinds:
+        table.add_row(*map(Text, _row(kind)))
+    return table
+
+
+def _row(kind: "Kind") -> tuple[str, ...]:
+    from decoct.report import wording
+
+    if not kind.todo:
+        return kind.name, str(kind.jobs), str(kind.done), "0", "", "", "", "", ""
+    known, sized = kind.unknown < kind.todo, kind.unsized < kind.todo
+    work = ("> " if kind.unknown and known else "") + (wording.seconds(kind.seconds) if known else "unknown")
+    size = ("> " if kind.unsized and sized else "") + (wording.size(kind.bytes) if sized else "unknown")
+    peak = wording.size(kind.peak) if kind.peak else "unknown"
+    source = {"none": ""}.get(kind.source, kind.source)
+    return kind.name, str(kind.jobs), str(kind.done), str(kind.todo), work, size, peak, source, kind.sure

@@ -1,0 +1,70 @@
+"""decoct plan: the table, JSON, the proposal, and what it refuses."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def ran(decoct, quick, tmp_path):
+    """A finished run, its study, and its folder."""
+    study, folder = quick("random"), tmp_path / "out"
+    study.write_text(study.read_text().replace("{condense = 2}", "{condense = 4}"), "utf-8")
+    assert decoct("run", study, "--workers", 1, "--out", folder, "--device", "cpu").code == 0
+    return study, folder
+
+
+def test_a_finished_study_has_nothing_left_to_do(decoct, ran):
+    study, folder = ran
+    said = decoct("plan", study, "--out", folder, "--device", "cpu")
+    assert said.code == 0, said.err
+    assert "nothing is left to do" in said.out
+    assert json.loads((folder / "plan.json").read_text())["todo"] == 0
+
+
+def test_from_another_run_with_a_proposal(decoct, ran, tmp_path):
+    study, folder = ran
+    words = ("plan", study, "--from", folder, "--probe", 0, "--seed", 5, "--workers", 1, "--device", "cpu")
+    said = json.loads(decoct(*words, "--json").out)
+    assert (said["jobs"], said["todo"], said["unknown"]) == (8, 8, 0)
+    assert {kind["source"] for kind in said["kinds"]} == {"earlier"} and said["clock"] > 0
+    limit = f"{said['clock'] * 0.8:.3f}s"
+    found = json.loads(decoct(*words, "--budget", limit, "--json").out)["proposal"]
+    assert found["met"] and found["toml"] == "replicates = {condense = 3, train = 1}"
+    shown = decoct(*words, "--budget", limit)
+    assert "replicates = {condense = 3, train = 1}" in shown.out and "saves" in shown.out
+    assert "nothing of it can be left out" not in shown.out
+    none = decoct(*words, "--budget", "0.001s")
+    assert none.code == 0 and "No smaller study fits" in none.out
+    assert "the study as it is fits" in decoct(*words, "--budget", "1d").out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_unknown_is_said_and_not_counted(decoct, quick):
+    said = decoct("plan", quick("random"), "--probe", 0, "--device", "cpu")
+    assert said.code == 0 and "unknown" in said.out
+    assert "How long 4 jobs will take is not known" in said.out
+
+
+def test_the_report_sets_the_plan_beside_the_run(decoct, ran, tmp_path):
+    study, folder = ran
+    new = tmp_path / "new"
+    assert decoct("plan", study, "--out", new, "--from", folder, "--probe", 0, "--device", "cpu").code == 0
+    said = decoct("run", study, "--workers", 1, "--out", new, "--device", "cpu")
+    assert said.code == 0 and "were planned" in said.out
+    told = json.loads(decoct("report", new, "--json").out)["plan"]
+    assert told["all"]["jobs"] == 8 and told["unknown"] == told["open"] == 0
+    assert {kind["kind"] for kind in told["kinds"]} == {"condense", "train"}
+    assert 'id="plan"' in (new / "report.html").read_text("utf-8")
+    other = decoct("run", study, "--seed", 3, "--workers", 1, "--out", new, "--device", "cpu", "--json")
+    assert json.loads(other.out)["plan"] is None
+
+
+@pytest.mark.parametrize("budget", ["soon", "", "90", "-1h"])
+def test_a_budget_that_cannot_be_read(refused, quick, budget):
+    assert "1h30m" in refused(2, "plan", quick("random"), f"--budget={budget}")
+
+
+def test_what_is_not_there(refused, quick, tmp_path):
+    assert "no such folder" in refused(2, "plan", quick("random"), "--from", tmp_path / "none", "--probe", 0)
+    assert "cannot read the study" in refused(2, "plan", tmp_path / "none.toml")
