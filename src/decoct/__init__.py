@@ -23,10 +23,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from decoct import functional
-    from decoct.api import condense, load_data, measure, relabel, teach, teach_generator, train
+    from decoct.api import condense, load_data, measure, relabel, train
     from decoct.core.condensed import Condensed
     from decoct.engine import select
     from decoct.run.study import Study
+    from decoct.teaching import teach, teach_generator
 
 __all__ = [
     "Condensed",
@@ -49,8 +50,8 @@ _HOMES = {
     "load_data": "decoct.api",
     "measure": "decoct.api",
     "relabel": "decoct.api",
-    "teach": "decoct.api",
-    "teach_generator": "decoct.api",
+    "teach": "decoct.teaching",
+    "teach_generator": "decoct.teaching",
     "train": "decoct.api",
 }
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}

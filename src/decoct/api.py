@@ -1,11 +1,10 @@
 """The Python API: one data set, one set, one protocol at a time, on the user's shared store."""
 
 import operator
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -15,9 +14,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
-from decoct.core.spec import build, parse
+from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.diffusion.adapted import CARD
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
@@ -34,9 +32,9 @@ from decoct.run.measuring import READINGS, readings
 from decoct.run.module import student_name, train_module
 from decoct.run.room import check_room
 from decoct.run.sets import label_bytes as hard_bytes
-from decoct.run.store import whole
 from decoct.run.study import NAMES, labelled
-from decoct.run.work import RESULT, TEACHER, load_teacher
+from decoct.run.work import RESULT, load_teacher
+from decoct.teaching import teach, teach_generator
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
 
@@ -80,7 +78,7 @@ def condense(
     config = {"name": method} if isinstance(method, str) else dict(method)
     spec = parse("condenser", config | fields, compute.plugins)
     budget = Budget.asked(ipc, fraction, images, balanced)
-    data = _loaded(data, compute)
+    data = compute.loaded(data)
     check_room(spec, data, budget, compute.device)
     planner = compute.planner(data, teachers, extractors, generators)
     made = planner.condense(spec.name, spec, budget, seed)
@@ -126,7 +124,7 @@ def train(
         raise UsageError("give at least one seed, and each once: equal seeds train equal students")
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
-    data = _loaded(data, compute)
+    data = compute.loaded(data)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     nets = spec.label_teachers(data.size)
     own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
@@ -213,7 +211,7 @@ def relabel(
     """
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
-    data = _loaded(data, compute)
+    data = compute.loaded(data)
     if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
     spec = spec.model_copy(update={"labels": storing})
@@ -261,7 +259,7 @@ def measure(
             images of its own and an extractor is a .npy file.
     """
     specs = labelled("metric", metrics, compute.plugins)
-    data = _loaded(data, compute)
+    data = compute.loaded(data)
     given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
     store = compute.cells()
     made, bare = adopt(given, data, store), np.empty((len(given), 0), np.float32)
@@ -284,114 +282,3 @@ def measure(
     beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
     found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
     return [reference.beside(row, beside) for row in found] + prices
-
-
-@overload  # a str is a Sequence[str] as well; the first that fits counts
-def teach(  # type: ignore[overload-overlap]
-    net: str | Teach, data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
-) -> dict[str, Any]: ...
-
-
-@overload
-def teach(
-    net: Sequence[str | Teach], data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
-) -> list[dict[str, Any]]: ...
-
-
-def teach(
-    net: str | Teach | Sequence[str | Teach],
-    data: Dataset | str,
-    *,
-    compute: Compute = Compute(),
-    out: Path | None = None,
-) -> dict[str, Any] | list[dict[str, Any]]:
-    """Train a teacher, or load weights, and put its accuracy on held-out images on record; or do so for several nets.
-
-    Args:
-        net: name of the net, or a ``Teach`` with its fields; or several of them, a committee.
-        data: a data set or its name.
-        compute: where and how.
-        out: folder for a copy of ``weights.safetensors`` and ``teacher.json``, of several nets in a folder each; None
-            for none.
-
-    Returns:
-        net, epochs, steps, stop_at, checkpoint, val_accuracy …, and the folder of its cell, or of the copy; a list of
-        them for several nets.
-
-    Raises:
-        UsageError: unknown net, one twice, none, or ``out`` exists.
-        DecoctError: weights do not fit, or ``stop_at`` is not reached.
-    """
-    if out is not None and out.exists():
-        raise UsageError(f"{out} exists: choose another folder")
-    data = _loaded(data, compute)
-    several = [net] if (alone := isinstance(net, str | Teach)) else list(net)
-    specs = [Teach(net=one) if isinstance(one, str) else one for one in several]
-    nets = [zoo.resolve(spec.net, data.size) for spec in specs]
-    if not nets or len(set(nets)) < len(nets):
-        raise UsageError(f"give at least one net, and each once, not {nets}")
-    planner = compute.planner(data, {spec.net: spec for spec in specs})
-    jobs = [planner.teacher(spec.net) for spec in specs]
-    store = compute.do(planner)
-    folders = [store.cell("teacher", job.key) for job in jobs]
-    if out is not None:
-        with whole(out) as scratch:
-            for name, folder in zip(nets, folders, strict=True):
-                shutil.copytree(folder, scratch if alone else scratch / name)
-    places = folders if out is None else [out if alone else out / name for name in nets]
-    found = [
-        {**read_json(folder / TEACHER), "folder": str(place)} for folder, place in zip(folders, places, strict=True)
-    ]
-    return found[0] if alone else found
-
-
-def teach_generator(
-    generator: str | TeachGenerator = "own",
-    data: Dataset | str = "digits",
-    *,
-    compute: Compute = Compute(),
-    out: Path | None = None,
-    **fields: Any,
-) -> dict[str, Any]:
-    """Train a class-conditional diffusion model on the train split, or look whether one that is supplied fits the data.
-
-    Args:
-        generator: "own" to train one, "hub:NAME" for one in the hub's cache, a local folder in diffusers' layout; or a
-            ``TeachGenerator`` with its fields.
-        data: a data set or its name.
-        compute: where and how.
-        out: folder for a copy of what is stored: the weights of one that was trained, and ``generator.json``; such a
-            folder is a generator itself. None for none.
-        fields: of the training, such as ``epochs=8``.
-
-    Returns:
-        generator, steps, epochs, seen, loss, parameters, pixels …, what training or loading it took (``seconds``,
-        ``cpu_seconds``), and the folder of its cell, or of the copy.
-
-    Raises:
-        UsageError: unknown field, ``out`` exists, images that are too large to train on or do not fit, or diffusers is
-            not installed.
-        DecoctError: a supplied one is not there, is damaged, or has other classes; or a loss that is not finite.
-    """
-    if out is not None and out.exists():
-        raise UsageError(f"{out} exists: choose another folder")
-    if isinstance(generator, TeachGenerator):
-        fields = {**generator.model_dump(), **fields}
-    else:
-        fields = {"generator": generator, **fields}
-    spec = build(TeachGenerator, fields, "generator")
-    data = _loaded(data, compute)
-    planner = compute.planner(data, generators=[spec])
-    job = planner.generator(spec.generator)
-    store = compute.do(planner)
-    folder = store.cell("generator", job.key)
-    if out is not None:
-        with whole(out) as scratch:
-            shutil.copytree(folder, scratch)
-    spent = total_cost(store, "generator", job.key)
-    took = {"seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
-    return {**read_json(folder / CARD), **took, "folder": str(folder if out is None else out)}
-
-
-def _loaded(data: Dataset | str, compute: Compute) -> Dataset:
-    return load_data(data, plugins=compute.plugins) if isinstance(data, str) else data

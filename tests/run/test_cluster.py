@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 import decoct
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL
-from decoct.run import cluster
-from decoct.run.cluster import Cluster, Needed, _refused, said
+from decoct.run import rays
+from decoct.run.cluster import Cluster, Needed, said
 from decoct.run.drive import Driver, attempt
 from decoct.run.executors import MALLOC
 from decoct.run.expand import plan
@@ -128,7 +127,7 @@ def test_nodes_look_for_the_store_before_any_job_runs(ray_here, tmp_path, monkey
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if the folder were another one there
     with pytest.raises(DecoctError, match=r"node \S+ does not see the store .*: let --out or --store name a folder"):
         Cluster(Needed(str(tmp_path / "store")))
-    assert sys.stdout is not None and not isinstance(sys.stdout, cluster._Hushed)
+    assert sys.stdout is not None and not isinstance(sys.stdout, rays.Hushed)
 
 
 def test_nodes_look_for_data_and_plug_ins(tmp_path):
@@ -157,40 +156,9 @@ def test_what_no_node_can_take_is_refused(ray_here, tmp_path):
 
 
 def test_without_ray_one_is_told_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(rays, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'decoct\[ray\]'"):
         Cluster(Needed(str(tmp_path)))
-
-
-@pytest.mark.parametrize("address", ["nonsense", "host:port", "ray://127.0.0.1:10001"])
-def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(UsageError, match="HOST:PORT or auto"):
-        cluster._join(address)
-
-
-def test_a_cluster_that_does_not_answer_is_not_waited_for(monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(UsageError, match=rf"no Ray cluster answers at {address}"):
-            cluster._join(address)  # bound, and nobody listens
-        free.listen()
-        monkeypatch.setattr(cluster, "JOIN", 0.5)
-        with pytest.raises(UsageError, match="did not answer as Ray"):
-            cluster._join(address)
-
-
-def test_why_a_cluster_refuses_is_said_in_one_line():
-    other = (
-        "Traceback (most recent call last):\n  File x\nRuntimeError: Version mismatch:\n    Ray: 2.40\n    Python: 3.12"
-    )
-    assert (
-        _refused("a:1", other)
-        == "cannot join the Ray cluster at a:1: RuntimeError: Version mismatch: Ray: 2.40 Python: 3.12"
-    )
-    assert "RAY_AUTH_MODE=token" in _refused("a:1", "ray.exceptions.AuthenticationError: RPC error")
-    assert "ray start --head" in _refused("auto", "ConnectionError: Could not find any running Ray instance.")
-    assert "without a word" in _refused("a:1", "")
 
 
 def test_what_ray_says_of_a_task_becomes_one_line():
@@ -200,3 +168,18 @@ def test_what_ray_says_of_a_task_becomes_one_line():
     assert "out of memory" in str(said(ray.exceptions.OutOfMemoryError("x"), 3))
     assert "died, 4 times" in str(said(ray.exceptions.NodeDiedError("gone"), 3))
     assert str(said(ray.exceptions.RayTaskError("f", "Traceback", ValueError("a\nb")), 3)) == "ValueError: a; b"
+
+
+@pytest.mark.slow
+def test_inline_pool_and_ray_leave_the_same_bytes_of_the_default_study(start, contents, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    for on, workers in (("inline", 1), ("pool", 2), ("ray", 2)):
+        process = start("run", "--out", tmp_path / on, "--on", on, "--workers", workers, "--device", "cpu", "--json")
+        stdout, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert json.loads(stdout)["failures"] == []
+    inline = contents(tmp_path / "inline" / "store")
+    assert len(inline) > 300
+    for on in ("pool", "ray"):
+        assert contents(tmp_path / on / "store") == inline
+        assert (tmp_path / on / "results.csv").read_bytes() == (tmp_path / "inline" / "results.csv").read_bytes()

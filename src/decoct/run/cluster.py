@@ -6,11 +6,7 @@ every time fails alone, since no two tasks share a worker at a time.
 """
 
 import functools
-import os
 import platform
-import re
-import socket
-import subprocess
 import sys
 import threading
 import uuid
@@ -18,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import decoct
 from decoct.core.errors import DecoctError, UsageError
@@ -28,12 +23,10 @@ from decoct.core.places import is_url
 from decoct.core.scratch import scratch
 from decoct.run.executors import environment
 from decoct.run.jobs import Job
+from decoct.run.rays import RETRIES, Hushed, begin, join, ray_module
 from decoct.run.store import open_store
 
-RETRIES = 3  # times that a job is run again after its worker or node died
-REACH, JOIN, LOOK = 10.0, 60.0, 180.0  # seconds: to open a socket, to join a cluster, for all nodes to look around
-OBJECTS = 100 * 2**20  # bytes of Ray's object store: nothing goes through it but jobs
-TELLER = "ray_listen_error_messages"  # the thread in which Ray prints what its daemons say, on stdout
+LOOK = 180.0  # seconds for all nodes to look around
 
 
 @dataclass(frozen=True)
@@ -115,14 +108,14 @@ class Cluster(Executor):
         self._running: dict[Future[Any], Any] = {}
         self._lock = threading.Condition()
         self._stdout = sys.stdout
-        ray = _ray()
+        ray = ray_module()
         self._own = not ray.is_initialized()
-        sys.stdout = _Hushed(self._stdout)
+        sys.stdout = Hushed(self._stdout)
         try:
             if self._own and address is not None:
-                _join(address)
+                join(address)
             elif self._own:
-                _begin(workers * threads, here)
+                begin(workers * threads, here)
             self._check_room()
             if address is not None or not self._own:
                 self._mark()
@@ -145,7 +138,7 @@ class Cluster(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for what runs, or cancel it; a Ray of its own ends."""
-        ray = _ray()
+        ray = ray_module()
         with self._lock:
             if not wait or cancel_futures:
                 for ref in self._running.values():
@@ -157,13 +150,13 @@ class Cluster(Executor):
             self._marker.unlink(missing_ok=True)
         if self._own:
             ray.shutdown()
-        if isinstance(sys.stdout, _Hushed):
+        if isinstance(sys.stdout, Hushed):
             sys.stdout = self._stdout
 
     def _task(self, kind: str) -> Any:
         if kind not in self._tasks:
             self._tasks[kind] = (
-                _ray()
+                ray_module()
                 .remote(_work)
                 .options(
                     name=kind or "call",
@@ -189,7 +182,7 @@ class Cluster(Executor):
 
     def _check_room(self) -> None:
         """Refuse jobs that no node can ever take: they would wait for ever."""
-        nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in ray_module().nodes() if node["Alive"]]
         for kind, gpus in (self._gpus or {"": 0.0}).items():
             if not any(node.get("CPU", 0) >= self._threads and node.get("GPU", 0) >= gpus for node in nodes):
                 most = max((node.get("GPU", 0) for node in nodes), default=0)
@@ -209,7 +202,7 @@ class Cluster(Executor):
 
     def _look_around(self) -> None:
         """Let every node look for what jobs read."""
-        ray = _ray()
+        ray = ray_module()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task = ray.remote(_look)
@@ -239,7 +232,7 @@ def said(error: BaseException, retries: int, host: str = "a node") -> DecoctErro
     """
     from decoct.run.drive import describe
 
-    exceptions = _ray().exceptions
+    exceptions = ray_module().exceptions
     cause = getattr(error, "cause", None)
     if isinstance(cause, DecoctError):
         return cause
@@ -259,7 +252,7 @@ def said(error: BaseException, retries: int, host: str = "a node") -> DecoctErro
 
 def _deaths() -> tuple[type[BaseException], ...]:
     """What Ray raises when a worker or its node is gone."""
-    exceptions = _ray().exceptions
+    exceptions = ray_module().exceptions
     return (
         *(exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError),
         exceptions.OutOfMemoryError,
@@ -279,90 +272,3 @@ def _look(needed: Needed, version: str) -> None:
 @functools.cache
 def _looked(needed: Needed, version: str) -> None:
     needed.check(version)
-
-
-def _ray() -> Any:
-    if find_spec("ray") is None:
-        raise UsageError("Ray is not installed: pip install 'decoct[ray]'")
-    os.environ.setdefault(
-        "RAY_task_oom_retries", str(RETRIES)
-    )  # read when a driver starts; by default it may be endless
-    import ray
-
-    return ray
-
-
-def _begin(cpus: int, gpus: int) -> None:
-    """A Ray of this process's own, that says nothing."""
-    _ray().init(
-        address="local",
-        num_cpus=cpus,
-        num_gpus=gpus,
-        object_store_memory=OBJECTS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-
-
-def _join(address: str) -> None:
-    """Connect to a cluster.
-
-    Another process tries first: whatever listens at the address may not be Ray, which may then wait for long, or end
-    the process.
-
-    Raises:
-        UsageError: no cluster is there, or it is not one that this Python can join.
-    """
-    if "://" in address:
-        raise UsageError(f"--address takes HOST:PORT or auto, not '{address}': run decoct on a node of the cluster")
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=REACH).close()
-        except ValueError:
-            raise UsageError(f"--address takes HOST:PORT or auto, not '{address}'") from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UsageError(
-                f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, or correct "
-                "--address"
-            ) from None
-    options = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
-    code = f"import ray; ray.init(**{options!r}); ray.shutdown()"
-    try:
-        tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=JOIN)
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"what listens at {address} did not answer as Ray in {JOIN:.0f} s: see `ray status`") from None
-    if tried.returncode:
-        raise UsageError(_refused(address, tried.stderr))
-    _ray().init(**options)
-
-
-def _refused(address: str, text: str) -> str:
-    """Why a cluster could not be joined, and what to do, from the traceback."""
-    if "AuthenticationError" in text:
-        return (
-            f"the Ray cluster at {address} asks for its token: run on a node of it with --address auto, or copy its "
-            "~/.ray/auth_token here and set RAY_AUTH_MODE=token"
-        )
-    if address == "auto" and "Could not find any running Ray" in text:
-        return "no Ray runs on this machine: start it with `ray start --head`, name a --address, or leave --address out"
-    lines = text.splitlines()
-    starts = [at for at, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    said = " ".join(line.strip() for line in lines[starts[-1] if starts else -1 :])
-    return f"cannot join the Ray cluster at {address}: {said[:400] or 'it ended without a word'}"
-
-
-class _Hushed:
-    """A stdout on which Ray's own thread prints nothing: what a job says is in its failure, and stdout is for JSON."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """As of any stream."""
-        return len(text) if threading.current_thread().name == TELLER else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

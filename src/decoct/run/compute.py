@@ -7,7 +7,7 @@ from pathlib import Path
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.places import default_where
-from decoct.data.dataset import Dataset
+from decoct.data.dataset import Dataset, load_data
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
 from decoct.engine.teachers import Teach
@@ -38,6 +38,10 @@ class Compute:
     store: Path | str | None = None
     plugins: tuple[str, ...] = ()
     watch: Watch = field(default=lambda job: silent, repr=False)
+
+    def loaded(self, data: Dataset | str) -> Dataset:
+        """A data set as it is, or by its name."""
+        return load_data(data, plugins=self.plugins) if isinstance(data, str) else data
 
     def planner(
         self,
