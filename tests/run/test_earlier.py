@@ -10,7 +10,7 @@ from decoct.core.record import MEASURED, read_json, write_json
 from decoct.run.cell import hardware
 from decoct.run.earlier import earlier, store_in
 from decoct.run.expand import plan
-from decoct.run.plan import likenesses
+from decoct.run.groups import likenesses
 
 
 @pytest.fixture

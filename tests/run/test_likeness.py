@@ -6,8 +6,8 @@ import pytest
 
 from decoct.run.earlier import shape_of
 from decoct.run.expand import plan
+from decoct.run.groups import likenesses
 from decoct.run.likeness import likeness
-from decoct.run.plan import likenesses
 from decoct.run.study import Study
 
 TABLE = {

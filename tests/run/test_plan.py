@@ -7,7 +7,6 @@ import pytest
 
 from decoct.core.record import MEASURED
 from decoct.core.spec import digest
-from decoct.run import plan as module
 from decoct.run.plan import PLAN, make_plan, smaller
 from decoct.run.store import Store
 
@@ -102,15 +101,3 @@ def test_the_file_says_all_and_fits_its_jobs_alone(tiny, finished, tmp_path):
     assert said["fits"] == digest(sorted(job.key for job in plan.jobs))
     other = make_plan(tiny.model_copy(update={"seed": 1}))
     assert other.to_json()["fits"] != said["fits"]
-
-
-def test_jobs_are_probed_once_a_group_the_largest_first(digits, tiny):
-    jobs = module.jobs_of(tiny, digits)
-    likes = module.likenesses(jobs, digits, ())
-    asked = module.worth_asking(jobs, likes, module.Estimates([]))
-    aside = [likes[one.job.key].set_aside for one in asked]
-    assert len(aside) == len(set(aside)) == len({like.set_aside for like in likes.values()})
-    seen = {}
-    for one in asked:
-        like = likes[one.job.key]
-        assert seen.setdefault(like.work, like.amount) is None or (like.amount or 0) <= seen[like.work]
