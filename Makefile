@@ -33,7 +33,7 @@ bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks gpu
 
 bench-long: $(VENV)/.installed-test
-	$(BIN)/python benchmarks train loader startup page demo sre2l decoupled labels fashion_dc selection metrics scheduling kills
+	$(BIN)/python benchmarks train loader startup page demo sre2l decoupled labels fashion_dc selection metrics scheduling kills plan together
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

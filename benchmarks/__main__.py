@@ -34,6 +34,8 @@ NAMES = [
     "memory",
     "scheduling",
     "kills",
+    "plan",
+    "together",
 ]
 HEAD = (
     "# Benchmarks\n\n`make bench` makes the sections train, loader, startup and page, `make bench-gpu` gpu (it needs "

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("decoct", deadline=None)  # no test asserts a time
+settings.load_profile("decoct")
 
 
 @pytest.fixture(scope="session", autouse=True)
