@@ -33,7 +33,7 @@ from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from yardstick import Loop, bare_inversion, race, table
 
 SIZE, CLASSES, IPC = 224, 10, 10

@@ -26,7 +26,8 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.report.stats import t_interval
-from decoct.run.executors import keep_memory, process_pool
+from decoct.run.memory import keep_memory
+from decoct.run.workers.executors import process_pool
 
 PUBLISHED = {"random": {10: 73.8, 50: 82.5}, "herding": {10: 71.1, 50: 71.9}, "k_center": {10: 54.7, 50: 68.3}}
 PRECISION = "bfloat16"

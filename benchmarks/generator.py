@@ -25,9 +25,9 @@ from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Schedule, sample
 from decoct.nets import zoo
 from decoct.nets.features import logits
-from decoct.run.executors import keep_memory
-from decoct.run.generators import load_generator
-from decoct.run.work import load_teacher
+from decoct.run.memory import keep_memory
+from decoct.run.work.generators import load_generator
+from decoct.run.work.teachers import load_teacher
 
 COLUMNS = 20  # images of a class in the picture
 

@@ -28,7 +28,7 @@ from decoct.nets import zoo
 from decoct.protocols.erm import ERM
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from yardstick import Race, bare_loop, race, table
 
 NET = "resnet18"

@@ -13,7 +13,7 @@ from pathlib import Path
 from decoct.core.kinds import silent
 from decoct.report.manifest import Manifest
 from decoct.report.stats import t_interval
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from decoct.run.run import run
 from decoct.run.study import Study
 from yardstick import table

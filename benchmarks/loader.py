@@ -39,7 +39,7 @@ from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
 from decoct.protocols.erm import ERM
 from decoct.report.stats import t_interval
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from yardstick import race, table
 
 CLASSES, PIXELS, BATCH, SCALE = 10, 224, 100, (0.08, 1.0)

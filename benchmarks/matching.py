@@ -38,9 +38,9 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.report.stats import t_interval
-from decoct.run.executors import keep_memory
-from decoct.run.kept import KeptOnDisk
-from decoct.run.sets import from_draft
+from decoct.run.memory import keep_memory
+from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.work.sets import from_draft
 from matching_speed import speed
 
 PUBLISHED = {  # percent, as shared by the papers' tables and later surveys

@@ -36,10 +36,10 @@ from decoct.metrics.prdc import PRDC, prdc
 from decoct.metrics.vendi import vendi
 from decoct.nets import zoo
 from decoct.nets.features import logits
-from decoct.run.measuring import readings
-from decoct.run.students import task_of, training_set
 from decoct.run.study import Study
-from decoct.run.work import load_teacher, splits_of
+from decoct.run.work.measuring import readings
+from decoct.run.work.students import task_of, training_set
+from decoct.run.work.teachers import load_teacher, splits_of
 from yardstick import table
 
 Features = NDArray[np.float32]

@@ -20,12 +20,12 @@ from decoct.core.record import MEASURED, Cost, read_json
 from decoct.report.findings.planned import Compared, Planned, planned
 from decoct.report.manifest import Manifest
 from decoct.run.cell import hardware
-from decoct.run.drive import describe
 from decoct.run.execute import execute
-from decoct.run.plan import Plan, make_plan
-from decoct.run.standin import stand_in
-from decoct.run.store import Store
+from decoct.run.planning.plan import Plan, make_plan
+from decoct.run.planning.standin import stand_in
+from decoct.run.storage.store import Store
 from decoct.run.study import Study
+from decoct.run.workers.attempt import describe
 from yardstick import table
 
 TARGET = 1.5

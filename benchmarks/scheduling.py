@@ -20,12 +20,12 @@ from pathlib import Path
 from decoct.core.record import MEASURED, read_json
 from decoct.data.dataset import load_data
 from decoct.run.drive import Driver
-from decoct.run.expand import plan
+from decoct.run.expand import expand
 from decoct.run.jobs import Job
-from decoct.run.place import Place
 from decoct.run.run import _manifest, _write
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 from decoct.run.study import Study
+from decoct.run.workers.place import Place
 from yardstick import table
 
 PLACES = (("inline", 1), ("pool", 1), ("pool", 2), ("ray", 1), ("ray", 2))
@@ -38,7 +38,7 @@ def trivial(jobs: int) -> list[Job]:
         table
         | {"replicates": {"condense": jobs}, "metrics": {"names": []}, "ceiling": False, "students": ["convnet1_w8"]}
     )
-    return [job for job in plan(study, load_data("digits")) if job.kind == "condense"]
+    return [job for job in expand(study, load_data("digits")) if job.kind == "condense"]
 
 
 def drive(jobs: list[Job], on: str, workers: int) -> list[str]:
@@ -75,7 +75,7 @@ def prepare(jobs: int) -> list[list[str]]:
     while True:  # deterministic methods have one set, so a replicate is fewer jobs than it seems
         data = load_data(study.data)
         begin, busy = time.perf_counter(), time.process_time()
-        made = plan(study, data)
+        made = expand(study, data)
         if len(made) >= jobs:
             break
         more = 1 + study.replicates.condense * jobs // len(made)

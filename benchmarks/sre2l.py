@@ -19,8 +19,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.kinds import Inputs
 from decoct.core.record import cell_dir, read_json
 from decoct.data.dataset import Dataset, default_store, load_data
-from decoct.run.executors import keep_memory
-from decoct.run.work import FACTS, load_teacher
+from decoct.run.memory import keep_memory
+from decoct.run.work.teachers import FACTS, load_teacher
 from yardstick import bare_inversion, ratio, table
 
 IPC = 10

@@ -23,7 +23,7 @@ from decoct.engine.together import Pupil, train_together
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.erm import ERM
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from yardstick import clock, table
 
 NET, CLASSES, IPC, SIZE = "convnet3_w32", 10, 10, 28

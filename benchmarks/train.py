@@ -17,7 +17,7 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.protocols.erm import ERM
-from decoct.run.executors import keep_memory
+from decoct.run.memory import keep_memory
 from yardstick import Race, bare_loop, race, table
 
 TARGET, CLASSES = 0.90, 10

@@ -27,8 +27,8 @@ from decoct.data.dataset import load_data
 from decoct.protocols.dc import DC
 from decoct.report.stats import t_interval
 from decoct.run.execute import execute
-from decoct.run.executors import process_pool
-from decoct.run.work import RESULT
+from decoct.run.work.teachers import RESULT
+from decoct.run.workers.executors import process_pool
 
 ROWS = Path(__file__).parents[1] / "docs" / "results" / "trajectories.jsonl"
 NET, SEEDS, STUDENTS = "convnet3_w32", 3, 1

@@ -35,7 +35,7 @@ from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained
 from decoct.nets.renormalise import Normalisation
 from decoct.nets.weights import write
-from decoct.run.work import load_teacher
+from decoct.run.work.teachers import load_teacher
 
 FAST = {"student": "convnet1_w8", "steps": 5}
 

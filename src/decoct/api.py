@@ -28,12 +28,12 @@ from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
-from decoct.run.measuring import READINGS, readings
-from decoct.run.module import student_name, train_module
-from decoct.run.room import check_room
-from decoct.run.sets import label_bytes as hard_bytes
 from decoct.run.study import NAMES, labelled
-from decoct.run.work import RESULT, load_teacher
+from decoct.run.work.measuring import READINGS, readings
+from decoct.run.work.module import student_name, train_module
+from decoct.run.work.room import check_room
+from decoct.run.work.sets import label_bytes as hard_bytes
+from decoct.run.work.teachers import RESULT, load_teacher
 from decoct.teaching import teach, teach_generator
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]

@@ -15,8 +15,8 @@ from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
-from decoct.run.store import whole
-from decoct.run.work import TEACHER
+from decoct.run.storage.store import whole
+from decoct.run.work.teachers import TEACHER
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts

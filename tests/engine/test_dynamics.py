@@ -18,7 +18,7 @@ from decoct.engine.dynamics import NAMES, Trace, Traces, per_example, record
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
-from decoct.run.kept import KeptOnDisk
+from decoct.run.storage.kept import KeptOnDisk
 
 EVERY, EPOCHS = 3, 5
 RECIPE = Recipe(EVERY * EPOCHS, 8, "adamw", 1e-2, 0.1, "cosine", pad=1, flip=True)
@@ -235,7 +235,7 @@ def fatal(at):
 @pytest.fixture
 def unflushed(monkeypatch):
     monkeypatch.setattr(resume, "sync", lambda path: None)
-    monkeypatch.setattr("decoct.run.kept.sync", lambda path: None)
+    monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
 
 
 PASSES = EVERY + 3  # an epoch's steps, and a look in blocks of 8

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from decoct.engine import once as module
-from decoct.engine.once import once, part
+from decoct.engine.once import Spent, once, part
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +156,28 @@ def test_without_room_a_part_is_made_anew_each_time_and_digested_but_once(known,
     total, calls = counted()
     assert [once(total, part(x, "ten", rows)) for _ in range(3)] == [45.0] * 3
     assert len(calls) == 1 and len(hashes) == 1
+
+
+def test_the_time_that_results_took_is_told_and_that_of_nested_ones_once(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(module.time, "process_time", lambda: now[0] / 2)
+
+    def inner(array):
+        now[0] += 3
+        return array.sum()
+
+    def outer(array):
+        now[0] += 4
+        return once(inner, array)
+
+    assert Spent.now() == (0, 0)
+    for _ in range(2):
+        once(outer, np.arange(4.0))
+    assert Spent.now() == (7, 3.5)
+    once(inner, np.arange(4.0))
+    assert Spent.now() == (7, 3.5)
+    with pytest.raises(ZeroDivisionError):
+        once(lambda array: 1 / 0, np.arange(3.0))
+    once(inner, np.arange(2.0))
+    assert Spent.now() == (10, 5)

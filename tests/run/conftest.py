@@ -18,7 +18,7 @@ from decoct.report.write import write_report
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.run import run
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
 TINY = """

@@ -10,7 +10,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, Provenance, read_json
 from decoct.engine.softlabels import StoredLabels
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 
 
 @pytest.fixture

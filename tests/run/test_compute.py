@@ -12,7 +12,7 @@ from decoct.protocols.erm import ERM
 from decoct.run import compute as module
 from decoct.run.compute import Compute
 from decoct.run.graph import Planner
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_json
 from decoct.metrics.cost import TAKEN
 from decoct.run.adopt import adopt
 from decoct.run.cost import taken, total_cost
-from decoct.run.expand import plan
-from decoct.run.store import Store
+from decoct.run.expand import expand
+from decoct.run.storage.store import Store
 
 ROLES = {"teacher": "teacher:{}", "features": "features:{}", "condense": "condensed"}
 
@@ -155,7 +155,7 @@ def test_asking_for_the_cost_changes_no_job(study_of, digits):
     """It is in no cell, since cells made again are equal byte for byte, and what a set took is not."""
 
     def planned(*names):
-        return plan(study_of("random", metrics={"names": list(names), "draws": 2}), digits)
+        return expand(study_of("random", metrics={"names": list(names), "draws": 2}), digits)
 
     without, beside = planned("vendi"), planned("vendi", "cost")
     assert [job.key for job in beside] == [job.key for job in without]

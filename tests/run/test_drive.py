@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import decoct
-from decoct.core.errors import DecoctError
 from decoct.core.record import CELL
 from decoct.run import drive
-from decoct.run.drive import LONGEST, Driver, attempt, describe
-from decoct.run.executors import Inline, process_pool
-from decoct.run.expand import plan
+from decoct.run.drive import Driver
+from decoct.run.expand import expand
 from decoct.run.jobs import Job
 from decoct.run.run import run
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
+from decoct.run.workers import attempt
+from decoct.run.workers.executors import Inline, process_pool
 
 
 class Fragile(Executor):
@@ -112,7 +111,7 @@ def test_everything_runs_that_can_whatever_fails_and_breaks(graph, workers, tmp_
         if fates[job.key] == "there":
             make(job)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drive, "execute", execute)
+        patch.setattr(attempt, "execute", execute)
         patch.setattr(drive, "wait", wait)
         driver = Driver(store, pool, workers, on_done=lambda job, error: told.update({job.key: error}))
         failed = driver.run(jobs)
@@ -149,7 +148,7 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
             return False
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drive, "execute", lambda *args: None)
+        patch.setattr(attempt, "execute", lambda *args: None)
         patch.setattr(drive, "wait", wait)
         Driver(Nothing("none"), lambda size: pool, workers=2).run([node(n, []) for n in range(8)])
     assert max(seen) == 3
@@ -170,7 +169,7 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path):
         return type("Waited", (), {"done": {future for future in running if future.done()}})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drive, "execute", lambda where, job, device: ran.append(job.key))
+        patch.setattr(attempt, "execute", lambda where, job, device: ran.append(job.key))
         patch.setattr(drive, "wait", wait)
         failed = Driver(Store(tmp_path), pool, workers=2).run(jobs)
     assert {key: str(error) for key, error in failed.items()} == {
@@ -181,19 +180,9 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path):
     assert sizes == [2, 2, 1, 1, 1]
 
 
-def test_a_worker_of_another_version_is_refused_with_both(tmp_path):
-    for executor in (Inline(), process_pool(1)):
-        with executor:
-            future = executor.submit(attempt, str(tmp_path), node(0, []), "cpu", "0.0.1")
-            said = rf"driven by decoct 0\.0\.1, and its worker on \S+ has decoct {decoct.__version__}: install the same"
-            with pytest.raises(DecoctError, match=said):
-                future.result()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
     devices = {}
-    monkeypatch.setattr(drive, "execute", lambda where, job, device: devices.update({job.kind: device}))
+    monkeypatch.setattr(attempt, "execute", lambda where, job, device: devices.update({job.kind: device}))
     jobs = [Job(kind=kind, keyed={}, config={}, data="") for kind in ("train", "measure")]
     driver = Driver(Store(tmp_path), lambda size: Inline(), device="cuda", on_cpu=frozenset({"measure"}))
     assert driver.run(jobs) == {}
@@ -203,26 +192,9 @@ def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
 def test_workers_elsewhere_find_a_store_that_was_named_from_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = []
-    monkeypatch.setattr(drive, "execute", lambda where, job, device: found.append(where))
+    monkeypatch.setattr(attempt, "execute", lambda where, job, device: found.append(where))
     Driver(Store("here"), lambda size: Inline()).run([node(0, [])])
     assert found == [str(tmp_path / "here")]
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (DecoctError("one\ntwo"), "one; two"),
-        (ValueError("bad"), "ValueError: bad"),
-        (MemoryError(), "MemoryError"),
-        (RuntimeError("first\n\n  second  \n"), "RuntimeError: first; second"),
-    ],
-)
-def test_a_failure_is_told_in_one_line(error, line):
-    assert describe(error) == line
-
-
-def test_a_failure_that_says_too_much_is_cut():
-    assert len(describe(ValueError("x" * 10_000))) == LONGEST + len(" …")
 
 
 def runner(store: Store, workers: int = 1) -> Callable[..., Driver]:
@@ -259,7 +231,7 @@ def test_a_loss_that_is_not_finite_fails_alone(study_of, tmp_path):
 
 def test_what_is_in_the_store_is_not_run_again(study_of, digits, tmp_path):
     store = Store(tmp_path)
-    first, all_jobs = plan(study_of("random"), digits), plan(study_of("random", "good"), digits)
+    first, all_jobs = expand(study_of("random"), digits), expand(study_of("random", "good"), digits)
     assert runner(store).run(first) == {}
     ran = []
     driver = runner(store)
@@ -270,9 +242,9 @@ def test_what_is_in_the_store_is_not_run_again(study_of, digits, tmp_path):
 
 
 def test_a_failure_is_not_remembered(study_of, digits, tmp_path, monkeypatch):
-    store, jobs = Store(tmp_path), plan(study_of("random"), digits)
+    store, jobs = Store(tmp_path), expand(study_of("random"), digits)
     with monkeypatch.context() as patch:
-        patch.setattr(drive, "execute", lambda *args: 1 / 0)
+        patch.setattr(attempt, "execute", lambda *args: 1 / 0)
         (error,) = runner(store).run(jobs).values()
     assert str(error) == "ZeroDivisionError: division by zero"
     assert runner(store).run(jobs) == {}
@@ -281,7 +253,7 @@ def test_a_failure_is_not_remembered(study_of, digits, tmp_path, monkeypatch):
 
 def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(study_of, digits, tmp_path, contents):
     study = study_of("dies", "own", "random")
-    jobs, told = plan(study, digits), []
+    jobs, told = expand(study, digits), []
     driver = runner(Store(tmp_path / "pool"), workers=2)
     driver.on_done = lambda job, error: told.append((job.labels["method"], error is None))
     messages = {str(error) for error in driver.run(jobs).values()}
@@ -292,12 +264,12 @@ def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(study_of, di
     assert sorted(told) == [("dies", False), ("own", False), ("random", True), ("random", True)]
     driver.store.sweep()  # the pool that broke may have taken a writer with it
     alone = Store(tmp_path / "alone")
-    assert runner(alone).run(plan(study_of("random"), digits)) == {}
+    assert runner(alone).run(expand(study_of("random"), digits)) == {}
     assert contents(tmp_path / "pool") == contents(tmp_path / "alone")
 
 
 def test_ctrl_c_reaches_the_caller_and_leaves_the_store_whole(study_of, digits, tmp_path, monkeypatch):
-    store, jobs, real = Store(tmp_path), plan(study_of("random", replicates=3), digits), drive.execute
+    store, jobs, real = Store(tmp_path), expand(study_of("random", replicates=3), digits), attempt.execute
 
     def interrupted(root, job, device):
         if job.kind == "train":
@@ -305,7 +277,7 @@ def test_ctrl_c_reaches_the_caller_and_leaves_the_store_whole(study_of, digits, 
         real(root, job, device)
 
     with monkeypatch.context() as patch:
-        patch.setattr(drive, "execute", interrupted)
+        patch.setattr(attempt, "execute", interrupted)
         with pytest.raises(KeyboardInterrupt):
             runner(store).run(jobs)
     made = [job for job in jobs if store.has(job.kind, job.key)]

@@ -13,7 +13,7 @@ from decoct.run import cell as cells
 from decoct.run.energy import Counter
 from decoct.run.execute import WORK, cores, execute, threads
 from decoct.run.jobs import Job, Kind
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.run.expand import plan
+from decoct.run.expand import expand
 from decoct.run.study import Study
 
 TABLE = {
@@ -22,7 +22,7 @@ TABLE = {
 @pytest.fixture
 def jobs(digits):
     def make(data=None, **changes):
-        return plan(Study.from_dict(TABLE | changes), data or digits)
+        return expand(Study.from_dict(TABLE | changes), data or digits)
 
     return make
 
@@ -219,7 +219,7 @@ def test_the_teacher_may_be_called_teacher(jobs):
 
 def test_a_class_that_is_too_small_is_named(digits):
     with pytest.raises(DecoctError, match=r"class '.*' has 1\d\d training images, fewer than ipc=1000"):
-        plan(Study.from_dict(TABLE | {"budgets": [{"ipc": 1000}]}), digits)
+        expand(Study.from_dict(TABLE | {"budgets": [{"ipc": 1000}]}), digits)
 
 
 WORDS = [
@@ -260,7 +260,7 @@ def test_a_method_that_makes_as_many_of_each_class_is_refused_another_budget_bef
 
 def test_more_images_than_there_are_is_an_error(digits):
     with pytest.raises(DecoctError, match=rf"there are {len(digits.train)} training images, fewer than images=5000"):
-        plan(Study.from_dict(TABLE | {"budgets": [{"images": 5000}]}), digits)
+        expand(Study.from_dict(TABLE | {"budgets": [{"images": 5000}]}), digits)
 
 
 CUT = {"name": "rded", "shards": 3}

@@ -10,10 +10,10 @@ from decoct.protocols.dc import DC
 from decoct.run.adopt import adopt
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
-from decoct.run.module import train_module
-from decoct.run.store import Store
-from decoct.run.students import task_of
-from decoct.run.work import RESULT
+from decoct.run.storage.store import Store
+from decoct.run.work.module import train_module
+from decoct.run.work.students import task_of
+from decoct.run.work.teachers import RESULT
 
 HARD, OWN = DC(steps=40, lr=0.1), DC(steps=40, lr=0.1, own_labels=True)
 

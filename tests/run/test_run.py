@@ -24,7 +24,7 @@ from decoct.engine.softlabels import StoredLabels
 from decoct.report.write import write_report
 from decoct.run import run as run_module
 from decoct.run.run import run
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
 PETS = """

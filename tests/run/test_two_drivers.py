@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from decoct.run.run import run
-from decoct.run.store import Store
-from decoct.run.verify import verify
+from decoct.run.storage.store import Store
+from decoct.run.storage.verify import verify
 
 DRIVER = """
 import json

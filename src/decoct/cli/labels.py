@@ -37,7 +37,7 @@ def relabel(
     from decoct.core.spec import build, parse
     from decoct.engine.softlabels import Storing
     from decoct.run.adopt import load_set
-    from decoct.run.store import whole
+    from decoct.run.storage.store import whole
 
     config = {"name": protocol, **words.fields(settings)}
     parse("protocol", config, plugin or ())  # a slip is told before the data are read

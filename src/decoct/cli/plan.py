@@ -12,8 +12,8 @@ from decoct.cli.options import Device, Json, Skip, tell_skipped
 from decoct.console import bars, err, out, say
 
 if TYPE_CHECKING:
-    from decoct.run.plan import Kind, Plan
-    from decoct.run.proposals import Proposal
+    from decoct.run.planning.plan import Kind, Plan
+    from decoct.run.planning.proposals import Proposal
 
 SHOWN = 5  # troubles
 
@@ -45,13 +45,13 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
-    from decoct.run.duration import seconds_of
+    from decoct.run.planning.duration import seconds_of
 
     limit = None if budget is None else seconds_of(budget)
     from decoct.run.execute import cores
-    from decoct.run.plan import make_plan, smaller
-    from decoct.run.proposals import propose
-    from decoct.run.store import open_store
+    from decoct.run.planning.plan import make_plan, smaller
+    from decoct.run.planning.proposals import propose
+    from decoct.run.storage.store import open_store
     from decoct.run.study import Study
 
     asked = Study.default() if study is None else Study.from_toml(study)

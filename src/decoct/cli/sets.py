@@ -16,7 +16,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
-from decoct.run.store import whole
+from decoct.run.storage.store import whole
 
 NONE, AXES = "–", get_args(Axis)
 

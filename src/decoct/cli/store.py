@@ -27,8 +27,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a cell: what it is, what it read, who needs it, its files, what it took, where it lies."""
-    from decoct.run.show import show as find
-    from decoct.run.show import stores
+    from decoct.report import wording
+    from decoct.run.storage.show import show as find
+    from decoct.run.storage.show import stores
 
     if not re.fullmatch("[0-9A-Za-z_-]+", key):
         raise UsageError(f"'{key}' is no key: the names of cells are hexadecimal, as 'decoct show --json' prints them")
@@ -50,12 +51,11 @@ def show(
     for run in found.runs:
         say_line("in run", run)
     for name, size in found.files.items():
-        say_line("file", f"{name}  {amount(size)}")
+        say_line("file", f"{name}  {wording.size(size)}")
     if found.cost is not None:
         took = found.cost
-        say_line(
-            "took", f"{took['seconds']:.3g} s on {took['device']} of {took['host']}, peak {amount(took['peak_memory'])}"
-        )
+        peak = wording.size(took["peak_memory"])
+        say_line("took", f"{wording.seconds(took['seconds'])} on {took['device']} of {took['host']}, peak {peak}")
     say_line("lies at", found.where)
 
 
@@ -67,10 +67,10 @@ def verify(
     json: Json = False,
 ) -> None:
     """Read every byte of a store and say which cells are not as they were written."""
-    from decoct.run.reach import place_of
-    from decoct.run.store import open_store
-    from decoct.run.verify import repair as remove
-    from decoct.run.verify import verify as look
+    from decoct.run.storage.reach import place_of
+    from decoct.run.storage.store import open_store
+    from decoct.run.storage.verify import repair as remove
+    from decoct.run.storage.verify import verify as look
 
     store = open_store(place_of(where))
     with bars() as bar:
@@ -118,9 +118,10 @@ def gc(
     json: Json = False,
 ) -> None:
     """Remove cells that no study reaches, and checkpoints of jobs that are done or that no study reaches."""
-    from decoct.run.gc import collect, garbage
-    from decoct.run.reach import place_of, roots
-    from decoct.run.store import open_store
+    from decoct.report import wording
+    from decoct.run.storage.gc import collect, garbage
+    from decoct.run.storage.reach import place_of, roots
+    from decoct.run.storage.store import open_store
 
     if dry_run and yes:
         raise UsageError("--dry-run and --yes say the opposite: give one")
@@ -139,12 +140,13 @@ def gc(
         out.print(f"kept for {root.run}", markup=False, soft_wrap=True)
     for word, part in (("cell", found.cells), ("unfinished", found.unfinished)):
         for (kind, key), size in sorted(part.items())[:SHOWN]:
-            out.print(f"{word}  {kind} {key}  {amount(size)}", markup=False, soft_wrap=True)
+            out.print(f"{word}  {kind} {key}  {wording.size(size)}", markup=False, soft_wrap=True)
         if len(part) > SHOWN:
             out.print(f"  and {len(part) - SHOWN} more")
     count = _cells(len(found.cells)) + (f" and {len(found.unfinished)} unfinished" if found.unfinished else "")
     done = "removed" if yes else "would be removed, --yes does it"
-    out.print(f"{store.where}: {count} {done}: {amount(found.bytes)}; {found.kept} kept", markup=False, soft_wrap=True)
+    free = wording.size(found.bytes)
+    out.print(f"{store.where}: {count} {done}: {free}; {found.kept} kept", markup=False, soft_wrap=True)
     if found.young:
         out.print(f"{found.young} more were touched in the last {older:g} h and stay: somebody may be at work on them")
 
@@ -155,15 +157,6 @@ STATES = ("whole", "damaged", "incomplete", "unhashed")
 def say_line(name: str, *words: Any) -> None:
     """A name in a column of its own, and what is to be said."""
     out.print(f"{name:10} {' '.join(str(word) for word in words if word != '')}", markup=False, soft_wrap=True)
-
-
-def amount(size: float) -> str:
-    """Bytes with a unit: 999 B, 1.0 KB, 12.3 MB."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _cells(number: int) -> str:

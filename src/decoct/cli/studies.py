@@ -49,7 +49,7 @@ def run(
     from decoct.report.write import write_report
     from decoct.run.run import run as run_study
     from decoct.run.study import Study
-    from decoct.run.together import wanted
+    from decoct.run.workers.together import wanted
 
     plan = Study.default() if study is None else Study.from_toml(study)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}

@@ -45,8 +45,8 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
     import torch
 
     from decoct.run.execute import cores
-    from decoct.run.executors import visible_gpus
-    from decoct.run.place import Place
+    from decoct.run.workers.executors import visible_gpus
+    from decoct.run.workers.place import Place
 
     where = word if address is not None and word == "cuda" else device(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()

@@ -31,6 +31,8 @@ class Cost(Record):
         hardware: name of the processor or GPU.
         host: name of the machine.
         versions: of decoct, Python and the libraries that compute.
+        once, cpu_once: of ``seconds`` and ``cpu_seconds``, what went into results that its process keeps for the jobs
+            after it: those hang on the real data alone. See ``decoct.engine.once``.
         together: students that were trained at once. Of the time, energy and processor time of all, each one's cost is
             an equal share, so that all took ``together`` · ``seconds``; the peak is that of all.
     """
@@ -44,6 +46,8 @@ class Cost(Record):
     hardware: str
     host: str
     versions: dict[str, str]
+    once: float = 0.0
+    cpu_once: float = 0.0
     together: int = 1
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,23 @@ from torch import Tensor
 P = ParamSpec("P")
 R = TypeVar("R")
 ROOM = 2**29  # bytes of results, and as many of parts of arrays
+
+
+class Spent(NamedTuple):
+    """Time that went into results of ``once``, in this process.
+
+    Attributes:
+        seconds: on the clock.
+        cpu_seconds: of the processors.
+    """
+
+    seconds: float
+    cpu_seconds: float
+
+    @classmethod
+    def now(cls) -> "Spent":
+        """Up to now."""
+        return cls(_known.seconds, _known.cpu_seconds)
 
 
 @dataclass
@@ -40,6 +57,20 @@ class _Known:
         self.digests: dict[int, dict[Any, str]] = {}  # of all of them, likewise
         self.origins: dict[int, tuple[int, Any]] = {}  # array and name of a part, while the part lives
         self.held = 0  # bytes of parts
+        self.seconds, self.cpu_seconds, self.depth = 0.0, 0.0, 0  # spent on results; of those that need others, once
+
+    def timed(self, function: Callable[P, R], *args: P.args, **options: P.kwargs) -> tuple[R, float]:
+        """What a function gives, and the seconds that it took."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.depth += 1
+        try:
+            value = function(*args, **options)
+        finally:
+            self.depth -= 1
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            if not self.depth:
+                self.seconds, self.cpu_seconds = self.seconds + wall, self.cpu_seconds + cpu
+        return value, wall
 
     def forget(self, array: int) -> None:
         """An array is gone, and its parts go with it."""
@@ -63,10 +94,9 @@ def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
     array, results = cast(NDArray[Any], args[0]), _known.results
     key = (function, array.shape, array.dtype.str, _digest(array), tuple(sorted(options.items())))
     if key not in results:
-        start = time.perf_counter()
-        value = function(*args, **options)
+        value, seconds = _known.timed(function, *args, **options)
         size = max(1, _size(value))
-        results[key] = _Result(value, size, (time.perf_counter() - start) / size)
+        results[key] = _Result(value, size, seconds / size)
         _known.size += size
     found = results[key]
     found.due = _known.gone + found.worth

@@ -15,8 +15,8 @@ from decoct.data.class_folder import read_class_folder
 from decoct.data.dataset import Dataset
 from decoct.engine.softlabels import StoredLabels
 from decoct.run.graph import Made
-from decoct.run.sets import keep
-from decoct.run.store import Store
+from decoct.run.storage.store import Store
+from decoct.run.work.sets import keep
 
 
 def load_set(path: Path, data: Dataset) -> Condensed:

@@ -16,12 +16,13 @@ import torch
 from decoct.core.kinds import Progress
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
+from decoct.engine.once import Spent
 from decoct.engine.resume import Checkpoint
 from decoct.run.energy import Counter, Energy, of_gpu, of_processor
-from decoct.run.executors import give_memory_back
 from decoct.run.jobs import Job
-from decoct.run.kept import KeptOnDisk
-from decoct.run.store import Store
+from decoct.run.memory import give_memory_back
+from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import Store
 
 
 @dataclass
@@ -66,14 +67,17 @@ class Cell:
         give_memory_back()
         _reset_peak()
         with Energy(counters) as energy:
-            wall, cpu = time.perf_counter(), time.process_time()
+            wall, cpu, once = time.perf_counter(), time.process_time(), Spent.now()
             yield
             if cuda:
                 torch.cuda.synchronize(self.device)
             seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        kept = Spent.now()
         self.cost = Cost(
             seconds=seconds,
             cpu_seconds=cpu_seconds,
+            once=kept.seconds - once.seconds,
+            cpu_once=kept.cpu_seconds - once.cpu_seconds,
             device_seconds=0.0 if self.device == "cpu" else seconds,
             energy=energy.joules,
             peak_memory=torch.cuda.max_memory_allocated(self.device) if cuda else _peak(),

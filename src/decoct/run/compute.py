@@ -14,7 +14,7 @@ from decoct.engine.teachers import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
-from decoct.run.store import Store, open_store
+from decoct.run.storage.store import Store, open_store
 
 Watch = Callable[[Job], Progress]
 

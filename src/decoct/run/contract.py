@@ -24,8 +24,8 @@ from decoct.protocols.erm import ERM
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
-from decoct.run.store import Store
-from decoct.run.work import RESULT
+from decoct.run.storage.store import Store
+from decoct.run.work.teachers import RESULT
 
 IPC, EPOCHS, STEPS = 2, 3, 20
 EVEN = Budget(ipc=IPC)

@@ -2,8 +2,8 @@
 
 from decoct.core.condensed import Condensed
 from decoct.core.record import CELL, MEASURED, Cost, read_json
-from decoct.run.store import Store
-from decoct.run.work import FACTS
+from decoct.run.storage.store import Store
+from decoct.run.work.teachers import FACTS
 
 
 def total_cost(store: Store, kind: str, key: str) -> Cost:

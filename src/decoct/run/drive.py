@@ -1,6 +1,5 @@
 """Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again."""
 
-import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -11,14 +10,13 @@ from pathlib import Path
 import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.places import is_url
-from decoct.run.execute import execute
 from decoct.run.jobs import Job
-from decoct.run.store import Store
-from decoct.run.together import attempt_together, take
+from decoct.run.storage.store import Store
+from decoct.run.workers.attempt import attempt, attempt_together
+from decoct.run.workers.together import take
 
 OnDone = Callable[[Job, BaseException | None], None]
 Failures = Mapping[str, BaseException] | None  # of jobs that ran together, by key; a job alone raises its own
-LONGEST = 500  # characters of a failure that are kept
 
 
 def ignore(job: Job, error: BaseException | None) -> None:
@@ -136,43 +134,6 @@ class Driver:
         if error is not None:
             self.failed[job.key] = error
         self.on_done(job, error)
-
-
-def attempt(where: str, job: Job, device: str, version: str) -> None:
-    """Execute a job, as an executor calls it.
-
-    Args:
-        where: the store is.
-        job: what to do.
-        device: where it computes.
-        version: of decoct, in the driver: a worker of another one would leave other bytes under the same key.
-
-    Raises:
-        DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
-            back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
-    """
-    same_version(version)
-    try:
-        execute(where, job, device)
-    except (Exception, SystemExit) as error:
-        raise DecoctError(describe(error)) from error
-
-
-def same_version(version: str) -> None:
-    """Raise a DecoctError unless this worker has the driver's version of decoct."""
-    if version != decoct.__version__:
-        raise DecoctError(
-            f"this run is driven by decoct {version}, and its worker on {platform.node()} has decoct "
-            f"{decoct.__version__}: install the same version on both"
-        )
-
-
-def describe(error: BaseException) -> str:
-    """One line that says what went wrong."""
-    said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if not isinstance(error, DecoctError):
-        said = f"{type(error).__name__}: {said}".removesuffix(": ")
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"
 
 
 def _abandon(executor: Executor) -> None:

@@ -12,16 +12,16 @@ from decoct.core.kinds import Progress, silent
 from decoct.core.record import CELL, MEASURED, write_json
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
-from decoct.run.dynamics import make_dynamics
-from decoct.run.executors import keep_memory
-from decoct.run.experts import make_trajectory
-from decoct.run.generators import make_generator
 from decoct.run.jobs import Job
-from decoct.run.measuring import make_readings, make_reference
-from decoct.run.sets import make_condensed, make_shard, make_statistics
-from decoct.run.store import open_store
-from decoct.run.students import make_labels, make_student
-from decoct.run.work import make_features, make_teacher
+from decoct.run.memory import keep_memory
+from decoct.run.storage.store import open_store
+from decoct.run.work.dynamics import make_dynamics
+from decoct.run.work.experts import make_trajectory
+from decoct.run.work.generators import make_generator
+from decoct.run.work.measuring import make_readings, make_reference
+from decoct.run.work.sets import make_condensed, make_shard, make_statistics
+from decoct.run.work.students import make_labels, make_student
+from decoct.run.work.teachers import make_features, make_teacher
 
 WORK: dict[str, Callable[[Cell], None]] = {
     "teacher": make_teacher,

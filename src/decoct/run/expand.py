@@ -8,7 +8,7 @@ from decoct.run.jobs import Job
 from decoct.run.study import Study
 
 
-def plan(study: Study, data: Dataset) -> list[Job]:
+def expand(study: Study, data: Dataset) -> list[Job]:
     """All jobs of a study, inputs before what needs them."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()

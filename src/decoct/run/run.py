@@ -18,14 +18,14 @@ from decoct.core.record import write_json
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.drive import Driver, OnDone, ignore
-from decoct.run.expand import plan
+from decoct.run.expand import expand
 from decoct.run.jobs import Job
-from decoct.run.pictures import grid
-from decoct.run.place import Place
-from decoct.run.reach import keep_root
-from decoct.run.room import check_room
-from decoct.run.store import open_store
+from decoct.run.storage.reach import keep_root
+from decoct.run.storage.store import open_store
 from decoct.run.study import Study
+from decoct.run.work.pictures import grid
+from decoct.run.work.room import check_room
+from decoct.run.workers.place import Place
 
 MANIFEST, REAL = "run.json", "real.png"
 EVERY = 5.0  # seconds between two manifests that tell of failures: of a large study each is megabytes
@@ -75,7 +75,7 @@ def run(
     for method in study.methods().values() if place.address is None else ():  # else the devices are of other machines
         for budget in study.budgets:
             check_room(method, data, budget, place.device)
-    jobs = plan(study, data)
+    jobs = expand(study, data)
     cells = open_store(str(store or out / STORE))
     cells.prepare()
     out.mkdir(parents=True, exist_ok=True)

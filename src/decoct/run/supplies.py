@@ -15,9 +15,9 @@ from decoct.engine.extract import Extract, brought
 from decoct.engine.matching.experts import Expert
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
-from decoct.run import experts
-from decoct.run.dynamics import role
 from decoct.run.jobs import Job, Kind
+from decoct.run.work import experts
+from decoct.run.work.dynamics import role
 
 T = TypeVar("T")
 

@@ -101,10 +101,14 @@ def planned(run: Manifest) -> Planned | None:
         raw = read_json(path)
         if raw["format"] != FORMAT or raw["fits"] != digest(sorted(job.key for job in run.jobs)):
             return None
-        groups = [(str(group["kind"]), [str(key) for key in group["keys"]], group["each"]) for group in raw["groups"]]
-        each = {key: (each["seconds"], each["cpu_seconds"]) for _, keys, each in groups for key in keys}
-        wrong = [key for key in each if key not in run.by_key]
-        if wrong or not all(math.isfinite(value) for pair in each.values() for value in pair if value is not None):
+        groups = [([str(key) for key in group["keys"]], group["each"]) for group in raw["groups"]]
+        each = {key: (each["seconds"], each["cpu_seconds"]) for keys, each in groups for key in keys}
+        once = {
+            str(one["kind"]): (one["workers"] * one["seconds"], one["workers"] * one["cpu_seconds"])
+            for one in raw.get("once", ())  # plans of before have none
+        }
+        numbers = [value for pair in (*each.values(), *once.values()) for value in pair if value is not None]
+        if any(key not in run.by_key for key in each) or not all(map(math.isfinite, numbers)):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -116,7 +120,7 @@ def planned(run: Manifest) -> Planned | None:
             kinds.setdefault(run.by_key[key].kind, []).append((seconds, cpu, cost))
     if not kinds:
         return None
-    found = tuple(_compared(kind, own) for kind, own in kinds.items())
+    found = tuple(_compared(kind, own, *once.get(kind, (0.0, 0.0))) for kind, own in kinds.items())
     return Planned(found, len(costs) - sum(kind.jobs for kind in found), len(each) - len(costs))
 
 
@@ -130,12 +134,12 @@ def _costs(run: Manifest, each: Mapping[str, Any]) -> Iterable[tuple[str, Cost]]
             continue  # its measured.json is damaged; the tables say so where it matters
 
 
-def _compared(kind: str, own: list[tuple[float, float, Cost]]) -> Compared:
+def _compared(kind: str, own: list[tuple[float, float, Cost]], once: float, cpu_once: float) -> Compared:
     return Compared(
         kind,
         len(own),
-        expected=sum(seconds for seconds, _, _ in own),
+        expected=once + sum(seconds for seconds, _, _ in own),
         taken=sum(cost.seconds for _, _, cost in own),
-        cpu_expected=sum(cpu for _, cpu, _ in own),
+        cpu_expected=cpu_once + sum(cpu for _, cpu, _ in own),
         cpu_taken=sum(cost.cpu_seconds for _, _, cost in own),
     )

@@ -1,0 +1,296 @@
+"""What a study will cost before it runs: its jobs, each with an estimate, and how they fill the workers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import decoct
+from decoct.core.kinds import Progress, silent
+from decoct.core.record import write_json
+from decoct.core.spec import digest
+from decoct.data.dataset import Dataset, load_data
+from decoct.run.cell import hardware
+from decoct.run.drive import Driver
+from decoct.run.expand import expand
+from decoct.run.jobs import Job
+from decoct.run.planning.earlier import earlier, store_in
+from decoct.run.planning.estimates import Estimates, Known, Once, Sure
+from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
+from decoct.run.planning.likeness import Likeness
+from decoct.run.planning.probe import Sample
+from decoct.run.planning.probing import probing
+from decoct.run.planning.schedule import Schedule, schedule
+from decoct.run.storage.store import Store
+from decoct.run.study import Study
+from decoct.run.workers.executors import Inline
+
+PLAN, FORMAT = "plan.json", 1
+LEVELS: tuple[Sure, ...] = ("sure", "fair", "rough", "unknown")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Jobs of one kind.
+
+    Attributes:
+        name: such as "train".
+        jobs: in all.
+        done: in the store.
+        seconds: of work of those to do, as far as it is known.
+        cpu_seconds: of their processors.
+        overhead: seconds around the work.
+        bytes: of their cells.
+        peak: bytes of memory of one; None where unknown.
+        unknown: jobs to do whose time is not known.
+        unsized: jobs to do whose bytes are not known.
+        source: where the estimates come from.
+        sure: of the least sure estimate that is one.
+    """
+
+    name: str
+    jobs: int
+    done: int
+    seconds: float
+    cpu_seconds: float
+    overhead: float
+    bytes: float
+    peak: int | None
+    unknown: int
+    unsized: int
+    source: str
+    sure: str
+
+    @property
+    def todo(self) -> int:
+        """Jobs to do."""
+        return self.jobs - self.done
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study is expected to cost.
+
+    Attributes:
+        study: what is planned.
+        data: that it is on.
+        jobs: all of them, inputs first.
+        groups: of those to do.
+        workers: jobs at once.
+        device: where each computes.
+        hardware: name of the processor or GPU.
+        estimates: what they were taken from.
+        troubles: what was not read or could not be probed, and why.
+    """
+
+    study: Study
+    data: Dataset
+    jobs: tuple[Job, ...]
+    groups: tuple[Group, ...]
+    workers: int
+    device: str
+    hardware: str
+    estimates: Estimates
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the jobs whose time is known fill the workers."""
+        seconds = {key: group.each.wall for group in self.groups for key in group.keys}
+        needs = {job.key: list(job.inputs.values()) for job in self.jobs if job.key in seconds}
+        return schedule(needs, seconds, self.workers, self._entering, sum(one.seconds for one in self.once))
+
+    @property
+    def once(self) -> tuple[Once, ...]:
+        """What each worker works out once, by the kind of job that it is a part of; nothing if no such job is to do."""
+        return self.estimates.once() if self._entering else ()
+
+    @property
+    def entering(self) -> int:
+        """Workers that work it out."""
+        return min(self.workers, len(self._entering))
+
+    @property
+    def _entering(self) -> frozenset[str]:
+        kinds = {one.kind for one in self.estimates.once()}
+        return frozenset(key for group in self.groups if group.kind in kinds for key in group.keys)
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """By kind, in the order of the jobs."""
+        counts: dict[str, int] = {}
+        for job in self.jobs:
+            counts[job.kind] = counts.get(job.kind, 0) + 1
+        once = {one.kind: one for one in self.once}
+        made = (_kind(name, jobs, [g for g in self.groups if g.kind == name]) for name, jobs in counts.items())
+        return [_entered(kind, once[kind.name], self.entering) if kind.name in once else kind for kind in made]
+
+    @property
+    def todo(self) -> int:
+        """Jobs to do."""
+        return sum(len(group.keys) for group in self.groups)
+
+    @property
+    def unknown(self) -> int:
+        """Jobs to do whose time is not known."""
+        return sum(len(group.keys) for group in self.groups if group.each.seconds is None)
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``json.dumps`` and for ``plan.json``: the report finds the jobs by their keys."""
+        found = self.schedule
+        kinds = [asdict(kind) | {"todo": kind.todo} for kind in self.kinds]
+        return {
+            "format": FORMAT,
+            "decoct": decoct.__version__,
+            "study": self.study.name,
+            "fits": fits(job.key for job in self.jobs),
+            "device": self.device,
+            "hardware": self.hardware,
+            "workers": self.workers,
+            "jobs": len(self.jobs),
+            "todo": self.todo,
+            "unknown": self.unknown,
+            "seconds": sum(kind.seconds for kind in self.kinds),
+            "cpu_seconds": sum(kind.cpu_seconds for kind in self.kinds),
+            "overhead": sum(kind.overhead for kind in self.kinds),
+            "clock": found.clock,
+            "critical": found.critical,
+            "bytes": sum(kind.bytes for kind in self.kinds),
+            "peak": max((kind.peak for kind in self.kinds if kind.peak), default=None),
+            "kinds": kinds,
+            "groups": [asdict(group) for group in self.groups],
+            "once": [asdict(one) | {"workers": self.entering} for one in self.once],
+            "troubles": list(self.troubles),
+        }
+
+    def write(self, out: Path) -> Path:
+        """Write ``plan.json`` into a run's folder, in one step."""
+        out.mkdir(parents=True, exist_ok=True)
+        temporary = out / f".{PLAN}"
+        write_json(temporary, self.to_json())
+        return temporary.replace(out / PLAN)
+
+
+def fits(keys: Iterable[str]) -> str:
+    """What a plan and the run of the same jobs have in common."""
+    return digest(sorted(keys))
+
+
+def make_plan(
+    study: Study,
+    *,
+    store: Store | None = None,
+    others: Sequence[Path] = (),
+    workers: int = 1,
+    device: str = "cpu",
+    probe: float = 0.0,
+    on_data: Callable[[Dataset], None] = lambda data: None,
+    reading: Progress = silent,
+    probed: Progress = silent,
+) -> Plan:
+    """Say what a study will cost; nothing is written but a temporary folder of probes.
+
+    Args:
+        study: what.
+        store: whose cells need not be made again, and say what their like takes.
+        others: folders of other runs or stores whose cells say the same.
+        workers: jobs at once.
+        device: where each job will compute.
+        probe: seconds for probes of what no earlier result tells; 0 for none.
+        on_data: called once with the data set.
+        reading: progress of reading the data.
+        probed: progress of the probes.
+
+    Raises:
+        UsageError: an unknown net, or no such folder.
+        DecoctError: the data cannot be read, or a class is smaller than a budget.
+    """
+    data = load_data(study.data, plugins=study.plugins, progress=reading)
+    on_data(data)
+    jobs, name, troubles = expand(study, data), hardware(device), list[str]()
+    known: list[Known] = []
+    for root in dict.fromkeys([*([store.root] if store else []), *map(store_in, others)]):
+        found = earlier(root, data, device, name, study.plugins)
+        known += found.known
+        if found.damaged:
+            more = f", and {len(found.damaged) - 1} more" if len(found.damaged) > 1 else ""
+            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}")
+        if found.elsewhere:
+            troubles.append(f"{found.elsewhere} results in {root} are from other hardware and say nothing of this one")
+    likes = likenesses(jobs, data, study.plugins)
+    todo = _todo(jobs, store)
+    estimates = Estimates(known)
+    if probe > 0:
+        asked = worth_asking(todo, likes, estimates)
+        by_key = {job.key: job for job in jobs}
+        samples = probing(
+            asked,
+            by_key,
+            store=store.where if store else None,
+            device=device,
+            threads=study.threads,
+            limit=probe,
+            progress=probed,
+        )
+        estimates = Estimates([*known, *(_known(likes[one.key], one) for one in samples if not one.trouble)])
+        troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
+    groups = grouped(todo, likes, estimates)
+    return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles))
+
+
+def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
+    """The plan of another study on the same data by the same estimates; nothing is probed."""
+    jobs = expand(study, plan.data)
+    groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data, study.plugins), plan.estimates)
+    return Plan(study, plan.data, tuple(jobs), groups, plan.workers, plan.device, plan.hardware, plan.estimates)
+
+
+def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
+    return list(Driver(store, lambda workers: Inline()).missing(jobs).values()) if store else list(jobs)
+
+
+def _known(like: Likeness, one: Sample) -> Known:
+    return Known(
+        like,
+        one.seconds,
+        one.cpu_seconds,
+        one.overhead,
+        one.cpu_overhead,
+        one.bytes,
+        one.peak,
+        one.once,
+        one.cpu_once,
+        one.process,
+        source="probe",
+        cut_short=not one.finished,
+    )
+
+
+def _entered(kind: Kind, once: Once, workers: int) -> Kind:
+    """With what so many workers work out once."""
+    work, cpu = kind.seconds + workers * once.seconds, kind.cpu_seconds + workers * once.cpu_seconds
+    return replace(kind, seconds=work, cpu_seconds=cpu)
+
+
+def _kind(name: str, jobs: int, groups: Sequence[Group]) -> Kind:
+    timed = [group for group in groups if group.each.seconds is not None]
+
+    def total(what: str, of: Sequence[Group]) -> float:
+        return float(sum(len(g.keys) * (getattr(g.each, what) or 0.0) for g in of))
+
+    sources, peaks = {g.each.source for g in timed}, [g.each.peak for g in groups if g.each.peak]
+    sure = max((g.each.sure for g in timed), key=LEVELS.index, default="unknown" if groups else "")
+    return Kind(
+        name=name,
+        jobs=jobs,
+        done=jobs - sum(len(g.keys) for g in groups),
+        seconds=total("seconds", timed),
+        cpu_seconds=total("cpu_seconds", timed),
+        overhead=total("overhead", timed),
+        bytes=total("bytes", groups),
+        peak=max(peaks, default=None),
+        unknown=sum(len(g.keys) for g in groups if g.each.seconds is None),
+        unsized=sum(len(g.keys) for g in groups if g.each.bytes is None),
+        source=sources.pop() if len(sources) == 1 else "both" if sources else "none" if groups else "",
+        sure=sure,
+    )

@@ -1,0 +1,252 @@
+"""Probes: a job's real work for a few seconds, carried on to its end by the job's own progress."""
+
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from decoct.core.kinds import silent
+from decoct.core.record import CELL, MEASURED, write_json
+from decoct.data.dataset import open_dataset
+from decoct.engine.once import Spent
+from decoct.run.cell import Cell
+from decoct.run.execute import WORK, threads
+from decoct.run.jobs import Job
+from decoct.run.memory import keep_memory
+from decoct.run.planning.standin import stand_in
+from decoct.run.storage.store import open_store
+from decoct.run.workers.attempt import describe
+
+WARM = 0.25  # of what was seen is not counted: caches fill, libraries load
+STEPS = 2  # that are seen at least: the first one may work out what all others share
+BRIEF = {"steps": 2, "epochs": 1, "full_epochs": 1}  # fields of a protocol that make a student's training end at once
+
+
+class Enough(BaseException):
+    """Ends a job from within its progress callback; no ``except Exception`` of a method keeps it."""
+
+
+class Mark(NamedTuple):
+    """A moment of a job's work, by clocks that stand still while its process works out what it keeps for later jobs.
+
+    Attributes:
+        wall: seconds on the clock.
+        cpu: of the process's processors.
+        done: steps.
+        total: steps in all.
+    """
+
+    wall: float
+    cpu: float
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a probe found.
+
+    Attributes:
+        key: of the job.
+        seconds: of its work, from start to end; None where that is not known.
+        cpu_seconds: of its processors.
+        overhead: seconds around the work: inputs are read, a student is evaluated, the cell is written.
+        cpu_overhead: of its processors.
+        bytes: of its cell.
+        peak: bytes of memory.
+        once: seconds besides, for what its process kept for the jobs after it.
+        cpu_once: of its processors.
+        process: that it ran in.
+        finished: the job came to its end, or its seconds are carried on from a part.
+        trouble: why nothing is known.
+    """
+
+    key: str
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    overhead: float | None = None
+    cpu_overhead: float | None = None
+    bytes: int | None = None
+    peak: int | None = None
+    once: float = 0.0
+    cpu_once: float = 0.0
+    process: int = 0
+    finished: bool = False
+    trouble: str = ""
+
+
+@dataclass
+class Probed(Cell):
+    """A cell whose work is looked at from its meter's start, and ended when enough was seen."""
+
+    limit: float = 0.0
+    marks: list[Mark] = field(default_factory=list)
+    past: int = 0  # marks before the phase that is under way
+
+    @contextmanager
+    def meter(self) -> Iterator[None]:
+        """As of any cell."""
+        with super().meter():
+            self.marks.append(_now(0, 0))
+            yield
+
+    def watch(self, done: int, total: int) -> None:
+        """Called with the job's progress; before its meter runs nothing counts.
+
+        Raises:
+            Enough: the limit has passed and the rate is known.
+        """
+        if not self.marks:
+            return
+        now, last = _now(done, total), self.marks[-1]
+        if last.total not in (0, total) or done < last.done:
+            self.past = len(self.marks) - 1  # another phase, with steps of its own, starts where the last one ended
+        self.marks.append(now)
+        spent, seen = now.wall - self.marks[0].wall, len(self.marks) - self.past - 1
+        if 0 < done < total and spent >= self.limit and seen >= STEPS:
+            raise Enough
+
+    def cut_short(self, before: Mark) -> Sample:
+        """What was seen until ``Enough``, carried on; ``before`` is when loading began."""
+        first, start = self.marks[0], self.marks[self.past]
+        wall, cpu = carried_on([start._replace(done=0, total=0), *self.marks[self.past + 1 :]])
+        return Sample(
+            self.job.key,
+            start.wall - first.wall + wall,
+            start.cpu - first.cpu + cpu,
+            first.wall - before.wall,
+            first.cpu - before.cpu,
+            peak=psutil.Process().memory_info().rss if self.device == "cpu" else None,
+        )
+
+
+def carried_on(marks: list[Mark]) -> tuple[float, float]:
+    """Seconds and processor seconds from the first mark, where nothing is done, to the end.
+
+    What was seen last goes on at its rate, the first ``WARM`` and the first step left out: t_last + (total − done) Δt /
+    Δdone. Where one step is all there is, it is taken.
+    """
+    first, last = marks[0], marks[-1]
+    warm = first.wall + WARM * (last.wall - first.wall)
+    since = next((mark for mark in marks[1:] if mark.wall >= warm and mark.done < last.done), first)
+    left = (last.total - last.done) / (last.done - since.done)
+    wall = last.wall - first.wall + left * (last.wall - since.wall)
+    return wall, last.cpu - first.cpu + left * (last.cpu - since.cpu)
+
+
+def probe(where: str, real: str | None, job: Job, jobs: Mapping[str, Job], device: str, limit: float) -> Sample:
+    """Probe a job, in a worker.
+
+    Args:
+        where: store of stand-ins and of what probes finished.
+        real: the study's store, whose cells are used where they are.
+        job: to probe.
+        jobs: those behind it, by key.
+        device: where to compute.
+        limit: seconds of work after which what was seen is enough; a job that ends earlier is finished.
+
+    Returns:
+        What was found; an error of the job is in it.
+    """
+    keep_memory()
+    try:
+        with threads(job.keyed["compute"]["threads"]):
+            _supply(where, real, job, jobs, device)
+            before = Spent.now()
+            found = _measured(where, job, device, limit)
+            kept = Spent.now()
+            once, cpu_once = kept.seconds - before.seconds, kept.cpu_seconds - before.cpu_seconds
+            found = replace(found, once=once, cpu_once=cpu_once, process=os.getpid())
+            if found.finished or not found.seconds:
+                return found
+            return _completed(found, where, job, jobs, device)
+    except (Exception, SystemExit) as error:
+        return Sample(job.key, trouble=describe(error))
+
+
+def brief(where: str, real: str | None, job: Job, jobs: Mapping[str, Job], device: str) -> Sample:
+    """What stands around the work of a student, from one that trains for a moment; no seconds of work."""
+    keep_memory()
+    try:
+        with threads(job.keyed["compute"]["threads"]):
+            _supply(where, real, job, jobs, device)
+            return _around(Sample(job.key), where, job, device)
+    except (Exception, SystemExit) as error:
+        return Sample(job.key, trouble=describe(error))
+
+
+def _supply(where: str, real: str | None, job: Job, jobs: Mapping[str, Job], device: str) -> None:
+    """Lay out what the job reads: real cells where there are some, else stand-ins."""
+    store, known = open_store(where), {**jobs, job.key: job}
+    todo, seen = list(job.inputs.values()), set[str]()
+    while todo:
+        key = todo.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        todo += known[key].inputs.values()
+        target = store.path(known[key].kind, key)
+        if real and not target.exists() and open_store(real).has(known[key].kind, key):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(open_store(real).cell(known[key].kind, key).resolve())
+    for key in job.inputs.values():
+        stand_in(store, key, known, device)
+
+
+def _measured(where: str, job: Job, device: str, limit: float) -> Sample:
+    """Run the job's own work until it ends or enough was seen."""
+    store, before = open_store(where), _now(0, 0)
+    cell = Probed(job, store, Path(), open_dataset(Path(job.data)), device, silent, limit=limit)
+    cell.progress = cell.watch
+    try:
+        with store.writing(job.kind, job.key) as cell.folder:
+            WORK[job.kind](cell)
+            if cell.cost is None:
+                raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
+            write_json(cell.folder / MEASURED, cell.cost.model_dump(mode="json"))
+            said = {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})}
+            write_json(cell.folder / CELL, said)
+    except Enough:
+        return cell.cut_short(before)
+    end, cost = _now(0, 0), cell.cost
+    wall, cpu = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once
+    around = end.wall - before.wall - wall, end.cpu - before.cpu - cpu
+    return Sample(job.key, wall, cpu, *around, size_of(store.path(job.kind, job.key)), cost.peak_memory, finished=True)
+
+
+def _completed(found: Sample, where: str, job: Job, jobs: Mapping[str, Job], device: str) -> Sample:
+    """What a job that was cut short leaves unsaid: of a student what stands around its work, else its cell's bytes."""
+    if job.kind == "train":
+        return _around(found, where, job, device)
+    if job.kind in ("measure", "reference"):
+        return found
+    store = open_store(where)
+    stand_in(store, job.key, {**jobs, job.key: job}, device)
+    return replace(found, bytes=size_of(store.path(job.kind, job.key)))
+
+
+def _around(found: Sample, where: str, job: Job, device: str) -> Sample:
+    """A student that trains for a moment is evaluated and kept as any."""
+    short = {name: value for name, value in BRIEF.items() if name in job.config}
+    if not short:
+        return found
+    fields = {**job.model_dump(exclude={"config", "keyed"}), "config": job.config | short}
+    seen = _measured(where, Job(**fields, keyed={**job.keyed, "brief": True}), device, math.inf)
+    peak = max(found.peak or 0, seen.peak or 0) or None
+    return replace(found, overhead=seen.overhead, cpu_overhead=seen.cpu_overhead, bytes=seen.bytes, peak=peak)
+
+
+def _now(done: int, total: int) -> Mark:
+    kept = Spent.now()
+    return Mark(time.perf_counter() - kept.seconds, time.process_time() - kept.cpu_seconds, done, total)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,156 @@
+"""The work on sets: a condenser runs, or its shards are put together; the set is kept with its facts and pictures."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core import tensorfile
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Draft
+from decoct.core.record import Provenance, read_json, write_json
+from decoct.core.spec import parse
+from decoct.data.dataset import Dataset
+from decoct.engine.pixels import Pixels
+from decoct.engine.statistics import collect
+from decoct.run.cell import Cell
+from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.work.inputs import needed, seen, supplied
+from decoct.run.work.pictures import grid
+from decoct.run.work.room import check_room
+from decoct.run.work.teachers import FACTS, load_teacher
+
+SHARD, NOTES = "shard.safetensors", "shard.json"
+ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
+
+
+def make_statistics(cell: Cell) -> None:
+    """Moments of what goes into the layers of a teacher."""
+    ((_, key),) = cell.job.role("teacher").items()
+    net = load_teacher(cell.input("teacher", key), cell.data, cell.device)
+    pixels = Pixels.of(cell.data, cell.device)
+    with cell.meter():
+        made = collect(net, cell.data.train, cell.data.class_names, pixels, progress=cell.progress)
+    made.save(cell.folder)
+
+
+def make_condensed(cell: Cell) -> None:
+    """Run a condenser on what it needs, or put its shards together; keep the set, its provenance and its picture."""
+    job, data = cell.job, cell.data
+    method = parse("condenser", job.config, job.plugins)
+    budget = Budget(**job.keyed["budget"])
+    check_room(method, data, budget, cell.device)
+    shards = [cell.input("shard", key) for _, key in sorted(job.role("shard").items(), key=lambda each: int(each[0]))]
+    with cell.meter():
+        draft = merged(shards, cell.kept()) if shards else method(needed(cell, method))
+    provenance = Provenance(
+        method=method.name,
+        spec=method.identity(),
+        data=data.name,
+        data_digest=data.digest,
+        budget=str(budget),
+        seed=job.keyed["seed"],
+        inputs={role: key for role, key in job.inputs.items() if not role.startswith("shard:")},
+        not_counted=supplied(cell),
+        seen=seen(cell),
+        key=job.key,
+    )
+    made = from_draft(draft, data, provenance)
+    if len(made) != (asked := sum(budget.per_class(data.counts(), data.class_names))):
+        raise DecoctError(f"{method.name} made {len(made)} images where the budget {budget} gives {asked}")
+    keep(cell.folder, made, data, draft)
+
+
+def make_shard(cell: Cell) -> None:
+    """Run a condenser for some of the classes."""
+    method = parse("condenser", cell.job.config, cell.job.plugins)
+    check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
+    with cell.meter():
+        draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
+    arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
+    tensorfile.write(cell.folder / SHARD, arrays)
+    write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
+
+
+def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
+    """The drafts of shards, one after the other, as memory maps; notes are means over the images."""
+    parts = [tensorfile.read(shard / SHARD) for shard in shards]
+    facts = [read_json(shard / NOTES) for shard in shards]
+    sizes = [len(part["labels" if "labels" in part else "indices"]) for part in parts]
+    return Draft(
+        **{name: joined([part[name] for part in parts], name, kept) for name in ARRAYS if name in parts[0]},
+        steps=sum(fact["steps"] for fact in facts),
+        mosaic=facts[0]["mosaic"],
+        notes=averaged([fact["notes"] for fact in facts], sizes),
+    )
+
+
+def joined(arrays: list[NDArray[Any]], name: str, kept: KeptOnDisk) -> NDArray[Any]:
+    """Arrays one after the other, in a memory map."""
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+    return np.concatenate(arrays, out=kept.array(name, shape, np.result_type(*arrays)))
+
+
+def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, float]:
+    """Means weighted by images."""
+    names = notes[0].keys()
+    return {name: sum(n[name] * size for n, size in zip(notes, sizes, strict=True)) / sum(sizes) for name in names}
+
+
+def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed:
+    """The draft as a set.
+
+    Raises:
+        DecoctError: neither indices nor images with labels, picks outside of the train split, or images of another
+            shape than the data's.
+    """
+    picks, images = draft.indices, draft.images
+    if picks is None and (images is None or draft.labels is None):
+        raise DecoctError(f"{provenance.method} returned neither indices nor images with labels")
+    if picks is not None and ((picks < 0) | (picks >= len(data.train))).any():
+        raise DecoctError(f"{provenance.method} picked images that the train split does not have")
+    if picks is None and images is not None and images.shape[1:] != data.shape:
+        raise DecoctError(f"{provenance.method} made images of shape {images.shape[1:]}; the data's are {data.shape}")
+    labels = data.train.labels[picks] if picks is not None else draft.labels
+    return Condensed(
+        labels=np.asarray(labels, dtype=np.int64),
+        class_names=data.class_names,
+        provenance=provenance,
+        indices=picks,
+        images=None if picks is not None else images,
+        soft_labels=draft.soft_labels,
+        weights=draft.weights,
+        mosaic=draft.mosaic,
+    )
+
+
+def keep(folder: Path, condensed: Condensed, data: Dataset, draft: Draft) -> None:
+    """Write a set into a cell, with its facts, its picks and its pictures."""
+    condensed.save(folder)
+    if condensed.member:
+        condensed.write_picks(folder / "picks.csv", data.train.files)
+    images, picks = condensed.images, None
+    if images is None:  # of a selection, single images are read
+        images, picks = data.train.images, condensed.indices
+    facts = {
+        "images": len(condensed),
+        "image_bytes": condensed.image_bytes(data.train.images),
+        "label_bytes": label_bytes(condensed),
+        "steps": draft.steps,
+        "notes": dict(draft.notes),
+    }
+    write_json(folder / FACTS, facts)
+    grid(images, condensed.labels, len(data.class_names), picks=picks).save(folder / "preview.png")
+    if draft.initial is not None:
+        grid(draft.initial, condensed.labels, len(data.class_names)).save(folder / "initial.png")
+
+
+def label_bytes(condensed: Condensed) -> int:
+    """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels and weights."""
+    hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
+    return hard + sum(part.nbytes for part in (condensed.soft_labels, condensed.weights) if part is not None)

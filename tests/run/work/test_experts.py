@@ -1,0 +1,157 @@
+"""Expert trajectories as jobs: the same work under one key, shared by methods, and killed it goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.kinds import Task, Trajectories
+from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.core.spec import parse
+from decoct.data.dataset import open_dataset
+from decoct.engine.batches import TrainingSet
+from decoct.engine.images import tensor
+from decoct.engine.matching.experts import Expert, Trajectory, flattened, record
+from decoct.engine.resume import Checkpoint
+from decoct.nets import zoo
+from decoct.run.cell import Cell
+from decoct.run.cost import total_cost
+from decoct.run.execute import execute
+from decoct.run.graph import Planner
+from decoct.run.storage.store import Store
+from decoct.run.work.experts import load_experts, role
+
+NEED = Trajectories(net="convnet1_w8", epochs=3, experts=2)
+FIELDS = {"net": NEED.net, "epochs": NEED.epochs, "experts": NEED.experts, "iterations": 2, "syn_steps": 2}
+
+
+def condense(planner, name, ipc=1, **fields):
+    return planner.condense(name, parse("condenser", {"name": name, **FIELDS, **fields}), Budget(ipc=ipc), 0)
+
+
+def trajectories(planner):
+    return [job for job in planner.jobs.values() if job.kind == "trajectory"]
+
+
+def test_a_role_says_which_expert_of_which_need():
+    assert role(NEED, 1) == "trajectory:convnet1_w8/3/dsa/1"
+    assert role(Trajectories(net="convnet3", dsa=False), 0) == "trajectory:convnet3/50/plain/0"
+
+
+def test_methods_that_match_the_same_trajectories_share_them(digits):
+    planner = Planner(digits)
+    for name in ("mtt", "datm"):
+        for ipc in (1, 2):
+            condense(planner, name, ipc)
+    found = trajectories(planner)
+    assert len(found) == 2 and len({job.keyed["seed"] for job in found}) == 2
+    assert {job.kind for job in planner.jobs.values()} == {"trajectory", "condense"}
+    more = Planner(digits)
+    condense(more, "mtt", experts=3)
+    assert [job.key for job in trajectories(more)][:2] == [job.key for job in found]
+
+
+@pytest.fixture(scope="module")
+def made(digits, tmp_path_factory):
+    """Sets of both methods in one store."""
+    store, planner = Store(tmp_path_factory.mktemp("made")), Planner(digits)
+    keys = {name: condense(planner, name).key for name in ("mtt", "datm")}
+    for job in planner.jobs.values():
+        execute(store.root, job)
+    return store, planner, keys
+
+
+def test_a_cell_holds_the_weights_of_that_training(made, digits):
+    store, planner, _ = made
+    for job in trajectories(planner):
+        folder, seed = store.path("trajectory", job.key), job.keyed["seed"]
+        assert {path.name for path in folder.iterdir()} == {CELL, MEASURED, "weights.npy", "weights.json"}
+        net = zoo.build(NEED.net, 1, 10, 8, seed)
+        start = flattened(net).numpy()
+        data = TrainingSet(tensor(digits.train.images), tensor(digits.train.labels), digits.mean, digits.std)
+        task = Task(len(digits.train), 10, 8, digits.flip, ceiling=True, batch_norm=False)
+        expected = record(net, data, Expert.of(NEED).recipe(task), seed=seed)
+        stored = Trajectory.load(folder)
+        assert np.array_equal(stored.weights, expected.weights) and np.array_equal(stored.weights[0], start)
+        assert stored.epochs == 3
+
+
+def test_a_method_gets_its_experts_and_the_net_that_takes_them(made, digits):
+    store, planner, keys = made
+    job = planner.jobs[keys["mtt"]]
+    cell = Cell(job, store, store.root, open_dataset(digits.folder), "cpu", lambda done, total: None)
+    found = load_experts(cell, NEED)
+    assert len(found) == 2
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for expert, made_by in enumerate(trajectories(planner)):
+        net = zoo.build(NEED.net, 1, 10, 8, made_by.keyed["seed"])
+        with torch.no_grad():
+            assert torch.equal(found.logits(found.parameters(found.weights(expert, 0)), x), net(x))
+
+
+def test_the_cost_of_a_set_counts_its_experts_in_full(made):
+    store, planner, keys = made
+    seconds = [Cost(**read_json(store.path("trajectory", job.key) / MEASURED)).seconds for job in trajectories(planner)]
+    for key in keys.values():
+        own = Cost(**read_json(store.path("condense", key) / MEASURED)).seconds
+        assert total_cost(store, "condense", key).seconds == pytest.approx(own + sum(seconds))
+
+
+def test_learnt_labels_travel_with_the_set(made):
+    store, _, keys = made
+    soft = {name: Condensed.load(store.path("condense", key)).soft_labels for name, key in keys.items()}
+    assert soft["mtt"] is None and soft["datm"].shape == (10, 10)
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+
+    from decoct.engine.resume import Checkpoint
+    from decoct.run.execute import execute
+    from decoct.run.jobs import Job
+
+    save, left = Checkpoint.save, int(sys.argv[3])
+
+    def save_then_die(self, state, batches):
+        global left
+        self.every = 0
+        save(self, state, batches)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Checkpoint.save = save_then_die
+    execute(Path(sys.argv[1]), Job.model_validate_json(Path(sys.argv[2]).read_text()))
+"""
+
+
+def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path):
+    store, planner, _ = made
+    job, again = trajectories(planner)[0], Store(tmp_path / "again")
+    again.root.mkdir()
+    (tmp_path / "job.json").write_text(job.model_dump_json())
+    died = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), again.root, tmp_path / "job.json", "8"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    state = again.unfinished("trajectory", job.key)
+    assert 5 < Checkpoint(state, job.key).done() < 15  # of 5 steps an epoch
+    assert (state.with_suffix("") / "epoch-1.safetensors").exists()
+    execute(again.root, job)
+    assert not state.exists() and not state.with_suffix("").exists()
+    ours, theirs = (
+        {file.name: file.read_bytes() for file in s.path("trajectory", job.key).iterdir() if file.name != MEASURED}
+        for s in (again, store)
+    )
+    assert ours == theirs
