@@ -125,7 +125,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--study", type=Path, help="default: the built-in study")
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    arguments.add_argument("--probe", type=float, default=120.0)
+    arguments.add_argument("--probe", type=float, help="seconds; default: as decoct plan")
     arguments.add_argument("--keep", type=Path, help="folder of the runs; one that is there goes on")
     arguments.add_argument("--kinds", action="store_true", help="one job of each kind, not the whole study")
     arguments.add_argument("--most", type=float, default=30.0, help="with --kinds: no job that is planned longer")

@@ -36,8 +36,13 @@ def plan(
     device: Device = "auto",
     seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
     probe: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="For probes of what no earlier result tells; 0: none.")
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="For probes of what no earlier result tells; 0: none. Default: 120, or 5 % of the work.",
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Propose a smaller study that fits 2h, 90m, 3d.")
     ] = None,

@@ -38,6 +38,15 @@ def test_when_the_time_is_up_the_rest_says_so(sets):
     assert "no time left" in found.trouble and found.seconds is None
 
 
+def test_what_was_found_may_give_more_time_once(sets):
+    jobs, own = sets("good", "random", "raises")
+    asked, seen = [Asked(job) for job in own], []
+    found = ask(jobs, asked, limit=0.0, more=lambda samples: seen.append(len(samples)) or 60.0)
+    assert seen == [0] and not found[0].trouble and not found[1].trouble and "no luck" in found[2].trouble
+    found = ask(jobs, asked, limit=0.0, more=lambda samples: seen.append(len(samples)) or 0.001)
+    assert seen == [0, 0] and "no time left" in found[-1].trouble
+
+
 def test_what_makes_no_step_is_ended(sets, monkeypatch, tmp_path, digits, study_of):
     file = tmp_path / "hangs.py"
     file.write_text(

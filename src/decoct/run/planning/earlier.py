@@ -75,8 +75,8 @@ def earlier(root: Path, data: Dataset, device: str, hardware: str, plugins: tupl
             if shape := shapes.get(done.keyed["data"]):
                 like = likeness(done, of, shape, plugins)
                 own = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once
-                rest = {"bytes": size_of(folder), "peak": cost.peak_memory}
-                found.known.append(Known(like, *own, **rest, once=cost.once, cpu_once=cost.cpu_once))
+                size, peak = size_of(folder), cost.peak_memory
+                found.known.append(Known(like, *own, bytes=size, peak=peak, once=cost.once, cpu_once=cost.cpu_once))
         except UNREADABLE:
             found.damaged.append(folder)
     return found

@@ -26,6 +26,7 @@ from decoct.run.study import Study
 from decoct.run.workers.executors import Inline
 
 PLAN, FORMAT = "plan.json", 1
+PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
 LEVELS: tuple[Sure, ...] = ("sure", "fair", "rough", "unknown")
 
 
@@ -183,7 +184,7 @@ def make_plan(
     others: Sequence[Path] = (),
     workers: int = 1,
     device: str = "cpu",
-    probe: float = 0.0,
+    probe: float | None = 0.0,
     on_data: Callable[[Dataset], None] = lambda data: None,
     reading: Progress = silent,
     probed: Progress = silent,
@@ -196,7 +197,8 @@ def make_plan(
         others: folders of other runs or stores whose cells say the same.
         workers: jobs at once.
         device: where each job will compute.
-        probe: seconds for probes of what no earlier result tells; 0 for none.
+        probe: seconds for probes of what no earlier result tells; 0 for none. None for ``PROBE`` and, if that does not
+            suffice, as much as ``SHARE`` of the work that they find.
         on_data: called once with the data set.
         reading: progress of reading the data.
         probed: progress of the probes.
@@ -220,19 +222,27 @@ def make_plan(
     likes = likenesses(jobs, data, study.plugins)
     todo = _todo(jobs, store)
     estimates = Estimates(known)
-    if probe > 0:
-        asked = worth_asking(todo, likes, estimates)
+    if probe is None or probe > 0:
         by_key = {job.key: job for job in jobs}
+
+        def told(samples: Sequence[Sample]) -> Estimates:
+            return Estimates([*known, *(_known(likes[one.key], one) for one in samples if not one.trouble)])
+
+        def fair(samples: Sequence[Sample]) -> float:
+            found = grouped(todo, likes, told(samples))
+            return SHARE * sum(len(group.keys) * (group.each.seconds or 0.0) for group in found)
+
         samples = probing(
-            asked,
+            worth_asking(todo, likes, estimates),
             by_key,
             store=store.where if store else None,
             device=device,
             threads=study.threads,
-            limit=probe,
+            limit=PROBE if probe is None else probe,
+            more=fair if probe is None else lambda samples: 0.0,
             progress=probed,
         )
-        estimates = Estimates([*known, *(_known(likes[one.key], one) for one in samples if not one.trouble)])
+        estimates = told(samples)
         troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
     groups = grouped(todo, likes, estimates)
     return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles))

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +40,7 @@ def probing(
     device: str,
     threads: int,
     limit: float,
+    more: Callable[[Sequence[Sample]], float] = lambda found: 0.0,
     progress: Progress = silent,
 ) -> list[Sample]:
     """Make probes until the time is up; those that come first are made first.
@@ -51,18 +52,22 @@ def probing(
         device: where to compute.
         threads: of a job.
         limit: seconds for all of them; the one that is under way then still ends.
+        more: seconds for all of them instead, if that is more, by what was found when the limit is reached.
         progress: called with (probes made, in all).
 
     Returns:
         What was found, by probe; one that was not made says so.
     """
-    todo, found, started = list(asked), list[Sample](), time.monotonic()
+    todo, found, started, extended = list(asked), list[Sample](), time.monotonic(), False
     with tempfile.TemporaryDirectory(prefix="decoct-plan-") as scratch:
         worker = _Worker(threads, _warming(scratch, store, jobs, device))
         try:
             for done, one in enumerate(todo):
                 progress(done, len(todo))
-                left = limit - (time.monotonic() - started)
+                spent = time.monotonic() - started
+                if spent >= limit and not extended:
+                    limit, extended = max(limit, more(found)), True
+                left = limit - spent
                 if left <= 0:
                     found.append(Sample(one.job.key, trouble="there was no time left to probe it"))
                     continue
