@@ -16,7 +16,7 @@ from decoct.core.record import CELL
 from decoct.report.write import write_report
 from decoct.run.run import run
 
-PATIENCE = 120  # seconds that anything may take on a busy machine
+PATIENCE = 300  # seconds that anything may take on a busy machine
 
 
 def cells(out):
