@@ -58,9 +58,8 @@ def test_what_makes_no_step_is_ended(sets, monkeypatch, tmp_path, digits, study_
     jobs = {job.key: job for job in expand(study_of("hangs", plugins=[str(file)]), digits)}
     job = next(job for job in jobs.values() if job.kind == "condense")
     students = {key: other for key, other in jobs.items() if other.kind != "train"}  # nothing to warm up with
-    monkeypatch.setattr(module, "START", 6.0)
-    monkeypatch.setattr(module, "MOST", 0.5)
-    (found,) = ask(students, [Asked(job)])
+    monkeypatch.setattr(module, "PATIENCE", 8.0)
+    (found,) = ask(students, [Asked(job)], limit=0.01)
     assert "made no step" in found.trouble
 
 

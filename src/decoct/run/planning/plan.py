@@ -11,9 +11,10 @@ from decoct.core.record import write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset, load_data
 from decoct.run.cell import hardware
+from decoct.run.adopt import bring
 from decoct.run.drive import Driver
-from decoct.run.expand import expand
-from decoct.run.jobs import Job
+from decoct.run.expand import Outside, expand
+from decoct.run.jobs import Brought, Job
 from decoct.run.planning.earlier import earlier, store_in
 from decoct.run.planning.estimates import Estimates, Known, Once, Sure
 from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
@@ -82,6 +83,7 @@ class Plan:
         hardware: name of the processor or GPU.
         estimates: what they were taken from.
         troubles: what was not read or could not be probed, and why.
+        outside: the sets that the study brings along.
     """
 
     study: Study
@@ -93,6 +95,7 @@ class Plan:
     hardware: str
     estimates: Estimates
     troubles: tuple[str, ...] = ()
+    outside: tuple[Outside, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -209,7 +212,9 @@ def make_plan(
     """
     data = load_data(study.data, plugins=study.plugins, progress=reading)
     on_data(data)
-    jobs, name, troubles = expand(study, data), hardware(device), list[str]()
+    sets = bring(study, data)
+    outside = tuple(entry.outside for entry in sets)
+    jobs, name, troubles = expand(study, data, outside), hardware(device), list[str]()
     known: list[Known] = []
     for root in dict.fromkeys([*([store.root] if store else []), *map(store_in, others)]):
         found = earlier(root, data, device, name, study.plugins)
@@ -245,18 +250,20 @@ def make_plan(
         estimates = told(samples)
         troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
     groups = grouped(todo, likes, estimates)
-    return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles))
+    return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles), outside)
 
 
 def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
     """The plan of another study on the same data by the same estimates; nothing is probed."""
-    jobs = expand(study, plan.data)
+    jobs = expand(study, plan.data, plan.outside)
     groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data, study.plugins), plan.estimates)
-    return Plan(study, plan.data, tuple(jobs), groups, plan.workers, plan.device, plan.hardware, plan.estimates)
+    return replace(plan, study=study, jobs=tuple(jobs), groups=groups, troubles=())
 
 
 def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
-    return list(Driver(store, lambda workers: Inline()).missing(jobs).values()) if store else list(jobs)
+    """Without what the user brought, which nothing makes."""
+    missing = Driver(store, lambda workers: Inline()).missing(jobs).values() if store else jobs
+    return [job for job in missing if not isinstance(job, Brought)]
 
 
 def _known(like: Likeness, one: Sample) -> Known:

@@ -15,8 +15,7 @@ from decoct.run.workers.executors import process_pool
 Call = tuple[Any, ...]  # a function and its arguments
 
 LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
-START = 30.0  # seconds that a worker may take to start, and a probe to lay out what its job reads
-PATIENCE = 6  # times its limit that a probe may take at least until it is given up; else all that is left
+PATIENCE = 120.0  # seconds at least until a probe is given up: its worker starts, and finds what it keeps for later jobs
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def probing(
                 call: Call = (probe, scratch, store, one.job, behind, device, share)
                 if one.around:
                     call = (brief, scratch, store, one.job, behind, device)
-                found.append(worker.ask(one.job, call, START + max(PATIENCE * share, left)))
+                found.append(worker.ask(one.job, call, max(PATIENCE, left)))
             progress(len(todo), len(todo))
         finally:
             worker.end()
