@@ -16,6 +16,7 @@ from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
+from decoct.data.foreign.stored import SetFormat
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
@@ -97,6 +98,7 @@ def train(
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
     soft_labels: StoredLabels | None = None,
+    set_format: SetFormat = SetFormat(),
     **fields: Any,
 ) -> Scores:
     """Train students on a set and evaluate each once, at its last step, on the test split.
@@ -104,7 +106,7 @@ def train(
     A protocol with teachers learns from stored labels where the set's folder holds some, or they are given here.
 
     Args:
-        condensed: a set, or the folder of one.
+        condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         protocol: name or table.
         student: name of a net (default convnet3 up to 64 px, resnet18 above); or a module, copied for each seed; or a
@@ -113,6 +115,7 @@ def train(
         compute: where and how.
         teachers: nets that are not trained as usual.
         soft_labels: stored labels of this set, as ``relabel`` makes them.
+        set_format: how a set that decoct did not make is stored, where its file does not say so.
         fields: of the protocol.
 
     Raises:
@@ -125,7 +128,7 @@ def train(
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
     data = compute.loaded(data)
-    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
     nets = spec.label_teachers(data.size)
     own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
     if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
@@ -188,18 +191,20 @@ def relabel(
     seed: int = 0,
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
+    set_format: SetFormat = SetFormat(),
     **fields: Any,
 ) -> StoredLabels:
     """Label a set once with the teachers of a protocol, so that students learn from it without them.
 
     Args:
-        condensed: a set, or the folder of one.
+        condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         protocol: name or table; its crops, mixing, batch and steps decide which views are labelled.
         storing: per view or per image, bits, classes and views that are kept.
         seed: of the views.
         compute: where and how.
         teachers: nets that are not trained as usual.
+        set_format: how a set that decoct did not make is stored, where its file does not say so.
         fields: of the protocol.
 
     Returns:
@@ -215,7 +220,7 @@ def relabel(
     if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
     spec = spec.model_copy(update={"labels": storing})
-    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
     job = planner.relabel((spec.name, spec), made, seed)
@@ -232,11 +237,12 @@ def measure(
     resamples: int = 20,
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
+    set_format: SetFormat = SetFormat(),
 ) -> list[dict[str, Any]]:
     """Representativeness, diversity, quality and cost of a set.
 
     Args:
-        condensed: a set, or the folder of one.
+        condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         metrics: names or tables; ``label`` tells two of one name apart, and stands before the names of its values.
         extractors: whose features are looked at: "teacher", a net's name, "held_out" (a net that took no part in making
@@ -245,6 +251,7 @@ def measure(
         resamples: for intervals over images; 0 for none.
         compute: where and how.
         teachers: nets that are not trained as usual.
+        set_format: how a set that decoct did not make is stored, where its file does not say so.
 
     Returns:
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
@@ -260,7 +267,7 @@ def measure(
     """
     specs = labelled("metric", metrics, compute.plugins)
     data = compute.loaded(data)
-    given = condensed if isinstance(condensed, Condensed) else load_set(Path(condensed), data)
+    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
     store = compute.cells()
     made, bare = adopt(given, data, store), np.empty((len(given), 0), np.float32)
     bill = Measured(bare, given.labels, {}, {}, data.class_names, given.member, bare, taken(given, made.key, store))

@@ -1,5 +1,7 @@
 """Data sets by name: what a name means, and what a data set says of itself."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from decoct.core.errors import UsageError
+from decoct.core.spec import digest
 from decoct.data.dataset import load_data, parse_source
 from decoct.data.sources.digits import Digits
 from decoct.data.sources.folder import Folder
@@ -80,3 +83,33 @@ def test_the_split_seed_moves_val_alone_in_digits(tmp_path):
 def test_data_loads_without_torch(tmp_path):
     code = f"import sys; from decoct.data.dataset import load_data; load_data('digits', {str(tmp_path)!r}); "
     subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)
+
+
+def by_hand(data, manifest, source):
+    """Digest and link of a data set as they were from the first version on; studies and stores hang on them."""
+    said = {"name": data.name, "class_names": list(data.class_names), "flip": data.flip, "skipped": list(data.skipped)}
+    splits = {"train": data.train, "val": data.val, "test": data.test}
+    files = {name: split.files and list(split.files) for name, split in splits.items()}
+    sha = hashlib.sha256(digest({"format": 1, "files": files, **said}).encode())
+    for split in splits.values():
+        sha.update(split.labels.astype("<i8").tobytes() + split.images.tobytes())
+    link = digest({"format": 1, "title": data.name, "source": source.keyed(), "manifest": manifest})
+    return sha.hexdigest()[:32], link
+
+
+def test_digests_and_links_are_what_they_always_were(tmp_path, grow):
+    for source in (Digits(), Folder(path=grow({"a": 9, "b": 5}), size=8, skip_corrupt=True)):
+        data = load_data(source, tmp_path / "cache")
+        key, link = by_hand(data, source.manifest(), source)
+        assert (data.digest, data.folder.name) == (key, key)
+        said = json.loads((tmp_path / "cache" / "links" / f"{link}.json").read_text())
+        assert said == {"digest": key}
+        facts = json.loads((data.folder / "data.json").read_text())
+        assert set(facts) == KNOWN and data.details == {}
+
+
+KNOWN = {"name", "class_names", "source", "flip", "skipped", "format", "digest", "shape", "counts", "mean", "std"}
+
+
+def test_digits_have_the_digest_that_results_of_theirs_are_stored_under(tmp_path):
+    assert load_data("digits", tmp_path).digest == "ab64ac56e621f3f8eb4018919c711da1"

@@ -174,6 +174,16 @@ def test_a_study_that_is_no_toml_or_not_there(tmp_path):
         Study.from_toml(tmp_path / "bytes.toml")
 
 
+def test_what_is_on_the_hub_is_a_name_and_no_path(read, tmp_path):
+    assert read('data = "hub:owner/pets"').data == "hub:owner/pets"
+    assert read('data = {name = "hub", path = "owner/pets"}').data == {"name": "hub", "path": "owner/pets"}
+    assert read('data = {name = "hub:owner/pets"}').data == {"name": "hub:owner/pets"}
+    here = tmp_path / "owner" / "pets"
+    here.mkdir(parents=True)
+    assert read('data = "hub:owner/pets"').data == f"hub:{here}"
+    assert read('data = {name = "hub", path = "owner/pets"}').data == {"name": "hub", "path": str(here)}
+
+
 def test_relative_paths_start_at_the_studys_folder(read, tmp_path):
     (tmp_path / "mine.py").write_text(
         'from decoct.core.kinds import Condenser\n\n\nclass Mine(Condenser):\n    """Mine."""\n'

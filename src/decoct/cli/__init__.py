@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from decoct import __version__
-from decoct.cli import labels, plan, sets, store, studies, watch
+from decoct.cli import export, labels, plan, prepare, published, sets, store, studies, watch
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -34,7 +34,9 @@ def root(
 
 for command in (
     *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
+    prepare.prepare,
     *(sets.condense, sets.train, sets.measure, sets.teach, labels.relabel),
+    *(export.export, published.published),
     *(studies.ls, studies.check),
     *(store.show, store.verify, store.gc),
 ):

@@ -7,13 +7,31 @@ from typing import Annotated, Any
 import typer
 
 from decoct.cli import words
-from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
+from decoct.cli.options import (
+    Checkpoints,
+    Data,
+    Device,
+    Json,
+    Layout,
+    Normalised,
+    Number,
+    Plugins,
+    Resize,
+    Set,
+    Settings,
+    Skip,
+    Split,
+    Threads,
+    compute_on,
+    load,
+    set_format,
+)
 from decoct.console import bars, out, say
 from decoct.core.errors import UsageError
 
 
 def relabel(
-    condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
+    condensed: Set,
     data: Data = "digits",
     protocol: Annotated[str, typer.Option(help="Whose teachers, crops, mixing, batches and steps.")] = "single_teacher",
     per: Annotated[str, typer.Option(help="view: a label for every crop; image: one for every image.")] = "view",
@@ -29,6 +47,11 @@ def relabel(
     threads: Threads = 1,
     plugin: Plugins = None,
     teacher: Checkpoints = None,
+    normalised: Normalised = None,
+    layout: Layout = None,
+    resize: Resize = False,
+    number: Number = None,
+    split: Split = "train",
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -42,6 +65,7 @@ def relabel(
     config = {"name": protocol, **words.fields(settings)}
     parse("protocol", config, plugin or ())  # a slip is told before the data are read
     storing = build(Storing, {"per": per, "bits": bits, "top_k": top_k, "prune": prune, "by": by}, "relabel")
+    stored = set_format(normalised, layout, resize, number, split)
     named = condensed.resolve() if condensed.name in ("", "..") else condensed
     target = folder or named.with_name(f"{named.name}-labelled")
     if target.exists() and not force:
@@ -52,13 +76,14 @@ def relabel(
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         loaded = load(data, skip_corrupt, bar, plugin or ())
-        given = load_set(condensed, loaded)
+        given = load_set(condensed, loaded, stored)
         brought = words.teachers(teacher)
         made = api.relabel(
             given, loaded, protocol=config, storing=storing, seed=seed, compute=compute, teachers=brought
         )
         with whole(target) as scratch:
-            shutil.copytree(condensed, scratch)
+            if condensed.is_dir():
+                shutil.copytree(condensed, scratch)
             if not (condensed / "condensed.json").is_file():
                 given.save(scratch)  # so that the labels belong to these very pixels
             made.save(scratch)

@@ -1,6 +1,7 @@
 """Options that commands share, and what a command makes of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,36 @@ Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and
 Checkpoints = Annotated[
     list[str] | None, typer.Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
 ]
+
+Set = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SET", help="A saved set, class folders, .npz, .safetensors, .pt, Parquet or hub:OWNER/NAME."
+    ),
+]
+Normalised = Annotated[
+    str | None,
+    typer.Option("--normalised", metavar="HOW", help="Of a foreign set's float images: data, imagenet or none."),
+]
+Layout = Annotated[
+    str | None, typer.Option("--layout", metavar="AXES", help="Of a foreign set's images: NCHW or NHWC.")
+]
+Resize = Annotated[bool, typer.Option("--resize", help="Resize a foreign set's images to the data's size.")]
+Number = Annotated[int | None, typer.Option("--number", min=0, help="Which set of a file that holds several, from 0.")]
+Split = Annotated[str, typer.Option("--split", help="Of a foreign set that has several.")]
+
+
+def set_format(normalised: str | None, layout: str | None, resize: bool, number: int | None, split: str) -> Any:
+    """The ``SetFormat`` that the options mean.
+
+    Raises:
+        UsageError: a word that is none of those allowed.
+    """
+    from decoct.core.spec import build
+    from decoct.data.foreign.stored import SetFormat
+
+    said = {"normalised": normalised, "layout": layout, "resize": resize, "number": number, "split": split}
+    return build(SetFormat, said, "the set's format")
 
 
 def compute_on(bar: Any, device: str, threads: int, plugins: Sequence[str] = ()) -> Any:

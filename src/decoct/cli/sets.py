@@ -10,7 +10,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli import generators, words
-from decoct.cli.options import Checkpoints, Data, Device, Json, Plugins, Settings, Skip, Threads, compute_on, load
+from decoct.cli.options import (
+    Checkpoints,
+    Data,
+    Device,
+    Json,
+    Layout,
+    Normalised,
+    Number,
+    Plugins,
+    Resize,
+    Set,
+    Settings,
+    Skip,
+    Split,
+    Threads,
+    compute_on,
+    load,
+    set_format,
+)
 from decoct.console import bars, out, say
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
@@ -76,7 +94,7 @@ def condense(
 
 
 def train(
-    condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
+    condensed: Set,
     data: Data = "digits",
     protocol: Annotated[str, typer.Option(help="See 'decoct ls protocols'.")] = "erm",
     student: Annotated[str | None, typer.Option(help="Default: convnet3 up to 64 px, resnet18 above.")] = None,
@@ -86,6 +104,11 @@ def train(
     threads: Threads = 1,
     plugin: Plugins = None,
     teacher: Checkpoints = None,
+    normalised: Normalised = None,
+    layout: Layout = None,
+    resize: Resize = False,
+    number: Number = None,
+    split: Split = "train",
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -97,6 +120,7 @@ def train(
     parse("protocol", config, plugin or ())  # a slip is told before the data are read
     if student is not None:
         zoo.check_name(student)
+    stored = set_format(normalised, layout, resize, number, split)
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
@@ -108,6 +132,7 @@ def train(
             seeds=numbers,
             compute=compute,
             teachers=brought,
+            set_format=stored,
         )
     if json:
         say(scores.to_json())
@@ -118,7 +143,7 @@ def train(
 
 
 def measure(
-    condensed: Annotated[Path, typer.Argument(metavar="SET", help="A saved set, or a class-folder of images.")],
+    condensed: Set,
     data: Data = "digits",
     metric: Annotated[list[str] | None, typer.Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
     extractor: Annotated[
@@ -132,6 +157,11 @@ def measure(
     threads: Threads = 1,
     plugin: Plugins = None,
     teacher: Checkpoints = None,
+    normalised: Normalised = None,
+    layout: Layout = None,
+    resize: Resize = False,
+    number: Number = None,
+    split: Split = "train",
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -146,6 +176,7 @@ def measure(
     for word in extractor or ():
         if word != zoo.HELD_OUT:
             Extract.of(word).check()
+    stored = set_format(normalised, layout, resize, number, split)
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
@@ -158,6 +189,7 @@ def measure(
             resamples=resamples,
             compute=compute,
             teachers=brought,
+            set_format=stored,
         )
     if json:
         say(rows)

@@ -110,10 +110,17 @@ def report(
         Path | None,
         typer.Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run."),
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets."""
-    if budget is not None:
+    if published and (budget is not None or len(folders) > 1):
+        raise UsageError("--published asks one run, and by itself: name one, and leave out --for")
+    if published:
+        _published(folders[0], json)
+    elif budget is not None:
         if len(folders) > 1:
             raise UsageError("--for asks one run: name one")
         _recommend(folders[0], budget, json)
@@ -201,6 +208,20 @@ def _leaderboard(folders: list[Path], to: Path, json: bool) -> None:
     else:
         out.print(terminal.board(board))
         out.print(f"\n{page}", markup=False, soft_wrap=True)
+
+
+def _published(folder: Path, json: bool) -> None:
+    from decoct.report import frame
+    from decoct.report.published.terminal import side_by_side, to_json
+    from decoct.report.summary import summarise
+    from decoct.report.write import PAGE
+
+    tables = frame.read(folder)
+    accuracies = summarise(tables, folder / PAGE).accuracies
+    if json:
+        say(to_json(tables.manifest, accuracies))
+    else:
+        out.print(side_by_side(tables.manifest, accuracies))
 
 
 def _recommend(folder: Path, budget: str, json: bool) -> None:

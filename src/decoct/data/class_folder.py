@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from decoct.core.condensed import WEIGHTS, Condensed, folder_names
 from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
 from decoct.data.decode import DecodeError, decode
+from decoct.data.foreign.order import BY_NAME, folders
 from decoct.data.tree import classes
 
 
@@ -20,7 +22,9 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
     are read from ``folder/weights.csv`` if it is there, as ``Condensed.export`` writes it.
 
     Args:
-        folder: class folders, named as the classes or as ``Condensed.export`` names them.
+        folder: class folders, named as the classes, as ``Condensed.export`` names them, by WordNet id where the data
+            are of ImageNet's classes, or by the index of the class from 0, zero-padded or not; the provenance says
+            where it was the index.
         class_names: of the data, in order.
         shape: (C, H, W) of the data.
 
@@ -29,17 +33,14 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
             weights that do not fit.
     """
     found = classes(folder, folder, sparse=True)  # a small budget may leave classes without an image
-    for expected in (class_names, folder_names(class_names)):
-        if set(found) == set(expected):
-            break
+    names = list(found)
+    exported = folder_names(class_names)
+    if set(names) == set(exported) != set(class_names):
+        place, told = [exported.index(name) for name in names], BY_NAME
     else:
-        missing, extra = sorted(set(class_names) - set(found)), sorted(set(found) - set(class_names))
-        raise DecoctError(
-            f"the classes of {folder} are not those of the data\n"
-            f"missing: {', '.join(missing[:5]) or 'none'}; unknown: {', '.join(extra[:5]) or 'none'}"
-        )
+        place, told = folders(names, class_names, folder)
     images, labels, files = [], [], []
-    for label, name in enumerate(expected):
+    for label, name in sorted(zip(place, names, strict=True)):
         for file in found[name]:
             try:
                 images.append(decode((folder / file).read_bytes(), shape[1], shape[0]))
@@ -50,10 +51,16 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
     return Condensed(
         labels=np.array(labels, dtype=np.int64),
         class_names=class_names,
-        provenance=Provenance(method=folder.name or "unknown"),
+        provenance=Provenance(method=folder.name or "unknown", spec=_read_by(told)),
         images=np.stack(images),
         weights=_weights(folder / WEIGHTS, files) if (folder / WEIGHTS).is_file() else None,
     )
+
+
+def _read_by(told: str) -> dict[str, Any]:
+    """What the provenance says of folders that are numbers: nobody can tell whether the order is the data's."""
+    fields = {"format": "class folders", "classes": told}
+    return {} if told == BY_NAME else {"name": "external", "version": 1, "fields": fields}
 
 
 def _weights(path: Path, files: list[str]) -> NDArray[np.float32]:

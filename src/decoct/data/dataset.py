@@ -1,7 +1,9 @@
 """A data set as decoct uses it: memory-mapped uint8 splits, class names, and a digest of the content."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from decoct.core.seeds import seed
 from decoct.core.spec import names, parse
 from decoct.data import cache
 from decoct.data.cache import default_store
-from decoct.data.source import Source
+from decoct.data.parallel import cores
+from decoct.data.source import LargeSource, Raw, Source, Watch
 
 __all__ = ["Dataset", "Source", "Split", "default_store", "load_data", "open_dataset", "parse_source", "prepare"]
 
@@ -51,6 +54,7 @@ class Dataset:
         flip: whether training may mirror the images.
         folder: where it is cached; ``open_dataset(folder)`` gives it again.
         skipped: files that were left out because they do not decode.
+        details: what else is on record of it, such as which release it is of and which classes are incomplete.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Dataset:
     flip: bool
     folder: Path
     skipped: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -88,6 +93,7 @@ def load_data(
     root: Path | str | None = None,
     plugins: Sequence[str] = (),
     progress: Progress = silent,
+    workers: int | None = None,
 ) -> Dataset:
     """A data set by name, decoded once and cached.
 
@@ -96,13 +102,14 @@ def load_data(
         root: folder of the cache; by default ``data`` in ``default_store()``.
         plugins: files that may define further sources.
         progress: called with (images read, images in all).
+        workers: processes that decode, for sources that can use them; None for one a core.
 
     Raises:
         UsageError: unknown source or field.
         DecoctError: the data cannot be read.
     """
     source = name if isinstance(name, Source) else parse_source(name, plugins)
-    return prepare(source, default_store() / "data" if root is None else Path(root), progress)
+    return prepare(source, default_store() / "data" if root is None else Path(root), progress, workers)
 
 
 def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> Source:
@@ -121,36 +128,101 @@ def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> 
     return source
 
 
-def prepare(source: Source, root: Path, progress: Progress = silent) -> Dataset:
+def prepare(
+    source: Source,
+    root: Path,
+    progress: Progress = silent,
+    workers: int | None = None,
+    watch: Watch | None = None,
+) -> Dataset:
     """Read a source into the cache unless the same raw content is there already.
+
+    Args:
+        source: what to read.
+        root: folder of the cache.
+        progress: called with (images read, images in all).
+        workers: processes that decode, for a source that can use them; None for one a core.
+        watch: for a large source, gives each of its stages a progress of its own.
 
     Raises:
         DecoctError: the raw content cannot be read, or the cache cannot be written.
     """
     root = root.expanduser().absolute()
-    manifest = source.manifest()
-    link = cache.link_file(root, source, manifest)
-    if folder := cache.read_link(link, root):
-        return open_dataset(folder)
+    if not isinstance(source, LargeSource):
+        return open_dataset(_small(source, root, progress))
+    data = open_dataset(_large(source, root, workers or cores(), watch or (lambda title: progress)))
+    if data.skipped and not source.skip_corrupt:
+        raise DecoctError(
+            f"{len(data.skipped)} images do not decode and were left out before, such as {data.skipped[0]}\n"
+            "repair or remove them, or set skip_corrupt = true (--skip-corrupt) to leave them out again"
+        )
+    return data
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
     try:
-        with cache.temporary_folder(root) as scratch:
-            raw = source.read(manifest, scratch, progress)
-            parts = dict(raw.parts)
-            if "val" not in parts:
-                held = parts["train"].hold_out(source.val_fraction, seed(source.split_seed, "val"), raw.class_names)
-                parts["train"], parts["val"] = held
-            flip = source.flip if source.flip is not None else parts["train"].images.shape[1] == 3
-            named = {"name": source.title, "class_names": list(raw.class_names), "source": source.identity()}
-            with cache.temporary_folder(root) as made:
-                key = cache.write(made, parts, {**named, "flip": flip, "skipped": list(raw.skipped)})
-                cache.publish(made, root / key)
-        cache.write_link(link, key)
+        yield
     except OSError as error:
         raise DecoctError(
             f"cannot write the data cache {root}: {error.strerror or error}\n"
             "free some space, or set DECOCT_STORE to a folder that can be written"
         ) from error
-    return open_dataset(root / key)
+
+
+def _small(source: Source, root: Path, progress: Progress) -> Path:
+    """The folder of a source that is read in one go."""
+    manifest = source.manifest()
+    link = cache.link_file(root, source, manifest)
+    if folder := cache.read_link(link, root):
+        return folder
+    with _writing(root):
+        with cache.temporary_folder(root) as scratch:
+            raw = source.read(manifest, scratch, progress)
+            with cache.temporary_folder(root) as made:
+                key = _publish(source, raw, made, root, silent)
+        cache.write_link(link, key)
+    return root / key
+
+
+def _large(source: LargeSource, root: Path, workers: int, watch: Watch) -> Path:
+    """The folder of a source that is read in stages.
+
+    Links lead there from two places: from a glance at the files, so that nothing is read again while they stay as they
+    are, and from their content, so that copies of them, and other layouts, are not decoded again.
+    """
+    seen = cache.link_file(root, source, {"glance": source.glance()})
+    if folder := cache.read_link(seen, root):
+        return folder
+    with _writing(root), cache.unfinished(root, seen.stem) as scratch:
+        if folder := cache.read_link(seen, root):  # somebody else was at it meanwhile
+            return folder
+        manifest = source.index(scratch, workers, watch)
+        link = cache.link_file(root, source, manifest)
+        folder = cache.read_link(link, root)
+        if folder is None:
+            raw = source.decode(manifest, scratch, workers, watch)
+            made = scratch / "made"
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            folder = root / _publish(source, raw, made, root, watch("checking"))
+            cache.write_link(link, folder.name)
+        cache.write_link(seen, folder.name)
+    return folder
+
+
+def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progress) -> str:
+    """Write what was read into an empty folder and move it to its place; returns the digest."""
+    parts = dict(raw.parts)
+    if "val" not in parts:
+        held = parts["train"].hold_out(source.val_fraction, seed(source.split_seed, "val"), raw.class_names)
+        parts["train"], parts["val"] = held
+    flip = source.flip if source.flip is not None else parts["train"].images.shape[1] == 3
+    named = {"name": raw.title or source.title, "class_names": list(raw.class_names), "source": source.identity()}
+    more = {"details": dict(raw.details)} if raw.details else {}
+    key = cache.write(made, parts, {**named, "flip": flip, "skipped": list(raw.skipped), **more}, progress)
+    cache.publish(made, root / key)
+    return key
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -173,6 +245,7 @@ def open_dataset(folder: Path) -> Dataset:
             flip=facts["flip"],
             folder=folder,
             skipped=tuple(facts["skipped"]),
+            details=facts.get("details", {}),
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,10 +1,11 @@
 """What a source of data is: fields that say which, a manifest of its raw content, and a way to read it."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
+from decoct.core.kinds import Progress, silent
 from decoct.core.spec import Spec
+from decoct.data.parallel import cores
 from decoct.data.split import pixel_groups, stratified
 
 BLOCK_BYTES = 2**25  # what is held in memory at once
+Watch = Callable[[str], Progress]  # a stage's title to what it calls with (done, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +31,14 @@ class Part:
         labels: [N] int64.
         rows: [N] int64, the row of ``images`` that each label belongs to.
         files: the file that each image came from, or None.
+        npy: a file that holds just these images in this order, to be moved into the cache instead of copied; or None.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
     files: tuple[str, ...] | None = None
+    npy: Path | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,7 +52,7 @@ class Part:
     def where(self, mask: NDArray[np.bool_]) -> "Part":
         """The images that a [N] mask keeps."""
         files = None if self.files is None else tuple(self.files[i] for i in np.flatnonzero(mask))
-        return replace(self, labels=self.labels[mask], rows=self.rows[mask], files=files)
+        return replace(self, labels=self.labels[mask], rows=self.rows[mask], files=files, npy=None)
 
     def hold_out(self, fraction: float, seed: int, class_names: tuple[str, ...]) -> tuple["Part", "Part"]:
         """The rest and a stratified fraction; images with equal pixels stay on one side (see ``stratified``)."""
@@ -64,11 +69,15 @@ class Raw:
         class_names: in label order.
         parts: "train", "test" and, if the source brings one, "val".
         skipped: files that were left out because they do not decode.
+        title: what the data set is called, where that hangs on what was read; None for the source's own title.
+        details: what else is worth knowing, as plain JSON; no part of the digest.
     """
 
     class_names: tuple[str, ...]
     parts: Mapping[str, Part]
     skipped: tuple[str, ...] = ()
+    title: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Source(Spec):
@@ -106,6 +115,42 @@ class Source(Spec):
         """The identity without the fields that only say where."""
         who = self.identity()
         return who | {"fields": {name: value for name, value in who["fields"].items() if name not in self.unkeyed}}
+
+
+class LargeSource(Source):
+    """A source of more than one wants to read twice: known again at a glance, read in parallel, resumed.
+
+    What its stages leave in their folder is kept when they are killed, and the next try goes on from there.
+    """
+
+    skip_corrupt: bool = False
+
+    @abstractmethod
+    def glance(self) -> Any:
+        """What tells the raw content apart without reading it, as plain JSON: names, sizes and times of its files."""
+
+    @abstractmethod
+    def index(self, folder: Path, workers: int, watch: Watch) -> Any:
+        """The manifest, from one pass over the raw content.
+
+        Args:
+            folder: for what shall be there when it is called again, and for ``decode``.
+            workers: processes.
+            watch: gives each stage its progress.
+        """
+
+    @abstractmethod
+    def decode(self, manifest: Any, folder: Path, workers: int, watch: Watch) -> Raw:
+        """What the manifest lists, decoded into files in ``folder``; the same for any number of workers."""
+
+    def manifest(self) -> Any:
+        """The manifest by itself."""
+        with TemporaryDirectory() as folder:
+            return self.index(Path(folder), cores(), lambda title: silent)
+
+    def read(self, manifest: Any, scratch: Path, progress: Progress) -> Raw:
+        """Both stages at once."""
+        return self.decode(self.index(scratch, cores(), lambda title: silent), scratch, cores(), lambda title: progress)
 
 
 def hash_file(path: Path) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from decoct.core.errors import DecoctError
 from decoct.core.record import Result
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
-from decoct.report import reference
+from decoct.report import reference, wording
 from decoct.report.answers import Correct
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
 
@@ -43,6 +43,7 @@ COSTS = pa.schema(
     + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
     + [("bytes_per_class", FLOAT)]
     + [(name, STRING) for name in ("device", "hardware", "not_counted", "seen")]
+    + [("stated", STRING), ("stated_seconds", FLOAT)]
 )
 
 
@@ -59,7 +60,8 @@ class Frame:
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
             ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both,
-            ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone.
+            ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone. Of a set that was brought along
+            nothing was measured: these are null, and ``stated`` says what its author says, ``stated_seconds``.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
     """
@@ -200,6 +202,26 @@ def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
+    return _stated(run, job) if run.brought(job) else _taken(run, job)
+
+
+def _stated(run: Manifest, job: Job) -> dict[str, Any]:
+    """Of a set that was brought along: its bytes, and what its author says that it took."""
+    facts = run.load(job, "facts.json")
+    said = run.methods[str(job.labels["method"])]["external"].get("cost")
+    words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
+    return {
+        "data": run.data["name"],
+        **job.labels,
+        **{name: facts[name] for name in ("images", "image_bytes", "label_bytes")},
+        "bytes_per_class": cost(facts | {"steps": None}, len(run.data["class_names"]))["bytes_per_class"],
+        "not_counted": "its construction, which was not measured here",
+        "stated": words,
+        "stated_seconds": said["seconds"] if said else None,
+    }
+
+
+def _taken(run: Manifest, job: Job) -> dict[str, Any]:
     parts, needs = run.construction(job), [need for need in run.needs(job).values() if need.kind != SHARD]
     there, present = ([each for each in jobs if run.done(each)] for jobs in (parts, needs))
     own, shared = ([run.cost(each) for each in jobs] for jobs in (there, present))

@@ -1,34 +1,44 @@
-"""Sets that the store did not make: put into a cell under the digest of their content."""
+"""Sets that the store did not make: read, and put into a cell under the digest of their content."""
 
-import hashlib
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from decoct.core.condensed import FACTS, Condensed
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Draft
-from decoct.core.record import CELL, write_json
-from decoct.core.spec import digest
-from decoct.data.class_folder import read_class_folder
 from decoct.data.dataset import Dataset
+from decoct.data.foreign.read import load_set
 from decoct.engine.softlabels import StoredLabels
+from decoct.run.expand import Outside
+from decoct.run.external import External
 from decoct.run.graph import Made
 from decoct.run.storage.store import Store
-from decoct.run.work.sets import keep
+from decoct.run.study import Study
+from decoct.run.work.brought import budget_of, check_fit, labels_job, put_labels, put_set, set_job
+
+__all__ = ["Entry", "adopt", "adopt_labels", "bring", "check_fit", "load_set"]
 
 
-def load_set(path: Path, data: Dataset) -> Condensed:
-    """A set from disk: what ``decoct condense`` saved, or a class-folder of pictures.
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An ``[[external]]`` of a study, read.
 
-    Raises:
-        UsageError: no such folder.
-        DecoctError: damaged, or of other classes than the data.
+    Attributes:
+        outside: what the planner needs of it.
+        condensed: the set.
+        labels: that came along, or None.
     """
-    if not path.is_dir():
-        raise UsageError(f"no set at {path}: give a folder that 'decoct condense' made, or a class-folder of images")
-    return Condensed.load(path) if (path / FACTS).is_file() else read_class_folder(path, data.class_names, data.shape)
+
+    outside: Outside
+    condensed: Condensed
+    labels: StoredLabels | None
+
+    def put(self, data: Dataset, store: Store) -> None:
+        """Put the set and its labels into a store, unless they are there."""
+        put_set(self.outside.job, self.condensed, data, store)
+        if self.outside.labels is not None and self.labels is not None:
+            put_labels(self.outside.labels, self.labels, store)
 
 
 def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
@@ -37,55 +47,62 @@ def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
     Raises:
         DecoctError: the set has other classes or another image shape than the data, or picks from other data.
     """
-    check_fit(condensed, data)
-    if condensed.indices is not None:
-        condensed = replace(condensed, images=None)  # the picks say it all
-    sha = hashlib.sha256()
-    for name in ("labels", "indices", "images", "soft_labels", "weights"):
-        value = getattr(condensed, name)
-        if value is not None:
-            sha.update(f"{name} {value.dtype} {value.shape}".encode())
-            sha.update(np.ascontiguousarray(value).data)
-    if condensed.mosaic > 1:  # the same pixels train otherwise then
-        sha.update(f"mosaic {condensed.mosaic}".encode())
-    key = digest({"kind": "condense", "content": sha.hexdigest(), "data": data.digest})
     who = condensed.provenance
-    if not store.has("condense", key):
-        with store.writing("condense", key) as folder:
-            keep(folder, condensed, data, Draft())
-            write_json(folder / CELL, {"key": key, "kind": "condense", "keyed": {"adopted": who.method}, "inputs": {}})
-    return Made(key, {"method": who.method, "budget": who.budget, "condense_replicate": 0})
+    job = set_job(condensed, data, {"method": who.method, "budget": who.budget, "condense_replicate": 0})
+    put_set(job, condensed, data, store)
+    return Made(job.key, job.labels)
 
 
 def adopt_labels(labels: StoredLabels, store: Store) -> str:
     """Store labels, unless they are there, and say under which key."""
-    sha = hashlib.sha256(digest(labels.facts).encode())
-    for name, array in sorted(labels.arrays.items()):
-        sha.update(f"{name} {array.dtype} {array.shape}".encode())
-        sha.update(np.ascontiguousarray(array).data)
-    key = digest({"kind": "labels", "content": sha.hexdigest()})
-    if not store.has("labels", key):
-        with store.writing("labels", key) as folder:
-            labels.save(folder)
-            write_json(folder / CELL, {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
-    return key
+    job = labels_job(labels)
+    put_labels(job, labels, store)
+    return job.key
 
 
-def check_fit(condensed: Condensed, data: Dataset) -> None:
-    """Raise a DecoctError unless the set can train students for the data."""
-    if condensed.class_names != data.class_names:
-        ours, theirs = set(data.class_names), set(condensed.class_names)
-        if ours == theirs:
-            raise DecoctError("the set has the classes of the data in another order: labels would be mixed up")
-        raise DecoctError(
-            f"the set has other classes than {data.name}\n"
-            f"only in the set: {', '.join(sorted(theirs - ours)[:5]) or 'none'}; "
-            f"only in the data: {', '.join(sorted(ours - theirs)[:5]) or 'none'}"
+def bring(study: Study, data: Dataset) -> list[Entry]:
+    """Read the sets that a study brings along, and check each of them against its budget.
+
+    Raises:
+        UsageError: a set of a budget that the study does not have.
+        DecoctError: a set that cannot be read or does not fit the data or its own budget, or damaged labels.
+    """
+    return [_entry(external, study, data) for external in study.external]
+
+
+def _entry(external: External, study: Study, data: Dataset) -> Entry:
+    try:
+        condensed = load_set(external.path, data, external.format)
+        budget = _budget(external, condensed, study, data)
+        job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
+        labels = StoredLabels.load(Path(external.labels)) if external.labels else None
+    except UsageError as error:
+        raise UsageError(f"external '{external.label}': {error}") from None
+    except DecoctError as error:
+        raise DecoctError(f"external '{external.label}': {error}") from error
+    said = {"method": external.label, "budget": budget}
+    return Entry(Outside(external.label, job, labels_job(labels, said) if labels else None), condensed, labels)
+
+
+def _budget(external: External, condensed: Condensed, study: Study, data: Dataset) -> str:
+    """The budget of the study that the set keeps to."""
+    found = budget_of(condensed)
+    if external.budget is not None:
+        asked = external.budget.per_class(data.counts(), data.class_names)
+        if sum(asked) != len(condensed) or (external.budget.ipc and found != external.budget):
+            raise DecoctError(f"its budget is said to be {external.budget}, and the set has {_held(condensed)}")
+        found = external.budget
+    if found not in study.budgets:
+        there = ", ".join(map(str, study.budgets))
+        raise UsageError(
+            f"the set has {_held(condensed)}, and the study's budgets are {there}\n"
+            "add its budget to 'budgets', so that there is something of its size to compare it with"
         )
-    if condensed.indices is not None and condensed.provenance.data_digest != data.digest:
-        raise DecoctError(
-            f"the set picks images of another version of '{condensed.provenance.data}' than the data given here\n"
-            "give the data that it was made from, or make the set again"
-        )
-    if condensed.images is not None and condensed.images.shape[1:] != data.shape:
-        raise DecoctError(f"the set's images are {condensed.images.shape[1:]} (C, H, W), the data's {data.shape}")
+    return str(found)
+
+
+def _held(condensed: Condensed) -> str:
+    counts = np.bincount(condensed.labels, minlength=len(condensed.class_names))
+    few, many = counts.min(), counts.max()
+    each = f"{few}" if few == many else f"{few} to {many}"
+    return f"{len(condensed)} images, {each} a class"

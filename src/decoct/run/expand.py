@@ -1,15 +1,38 @@
 """A study as jobs: every set, its measures and its students, and what they need."""
 
-from decoct.core.kinds import Features
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from decoct.core.kinds import Features, Metric, TrainProtocol
 from decoct.data.dataset import Dataset
 from decoct.nets import zoo
 from decoct.run.graph import Planner
-from decoct.run.jobs import Job
+from decoct.run.jobs import Brought, Job
 from decoct.run.study import Study
 
 
-def expand(study: Study, data: Dataset) -> list[Job]:
-    """All jobs of a study, inputs before what needs them."""
+class Outside(NamedTuple):
+    """A set that a study brings along, as it is planned with.
+
+    Attributes:
+        label: of the entry.
+        job: of the set, which is done once it is put into the store.
+        labels: that came along, likewise; or None.
+    """
+
+    label: str
+    job: Brought
+    labels: Brought | None
+
+
+def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list[Job]:
+    """All jobs of a study, inputs before what needs them.
+
+    Args:
+        study: what.
+        data: on which data.
+        outside: the sets that it brings along; those of a budget that it does not have are left out.
+    """
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
@@ -30,6 +53,9 @@ def expand(study: Study, data: Dataset) -> list[Job]:
                     for student in study.students:
                         for again in range(study.replicates.train):
                             planner.train(protocol, student, condensed, replicate, again)
+        for brought in outside:
+            if brought.job.labels["budget"] == str(budget):
+                _bring(planner, study, brought, protocols, metrics if looking else {})
     if study.ceiling or study.same_steps:
         for protocol in protocols.items():
             for student in study.students:
@@ -39,6 +65,26 @@ def expand(study: Study, data: Dataset) -> list[Job]:
                 for budget in study.budgets if study.same_steps and not fixed else ():
                     planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())
+
+
+def _bring(
+    planner: Planner,
+    study: Study,
+    brought: Outside,
+    protocols: dict[str, TrainProtocol],
+    metrics: dict[str, Metric],
+) -> None:
+    """The one set is measured, and trains students for every pair of replicates, as a deterministic method's does."""
+    made, look = planner.brought(brought.job), study.metrics
+    labels = planner.brought(brought.labels).key if brought.labels else None
+    if metrics:
+        planner.measure(made, metrics, look.extractors, look.resamples)
+    for protocol in protocols.items():
+        own = labels if protocol[1].label_teachers(planner.data.size) else None
+        for student in study.students:
+            for replicate in range(study.replicates.condense):
+                for again in range(study.replicates.train):
+                    planner.train(protocol, student, made, replicate, again, labels=own)
 
 
 def _involved(study: Study, size: int) -> set[str]:

@@ -8,7 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.nets import zoo
-from decoct.run.jobs import Job
+from decoct.run.jobs import Brought, Job
 from decoct.run.supplies import Supplies
 
 
@@ -60,6 +60,10 @@ class Planner(Supplies):
         for need in method.needs():
             inputs |= self._need(need)
         return self._by_content(method), inputs
+
+    def brought(self, job: Brought) -> Made:
+        """A set, or labels, that the user brought; it is in the store before any other job runs."""
+        return Made(self.jobs.setdefault(job.key, job).key, job.labels)
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
         """Label a set once, as the protocol's ``labels`` say, for all students that will learn from it."""

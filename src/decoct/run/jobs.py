@@ -58,3 +58,17 @@ class Job(Record):
         """Inputs of a role by what stands behind its colon: ``role("teacher")`` gives net -> key."""
         start = f"{prefix}:"
         return {role.removeprefix(start): key for role, key in self.inputs.items() if role.startswith(start)}
+
+
+class Brought(Job):
+    """A set, or labels, that the user brought: its key digests its content, and nothing runs to make it.
+
+    ``keyed`` holds its ``content`` and, of a set, the digest of its ``data``, both in the key, and its ``budget``,
+    which its content decides.
+    """
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the content."""
+        content = {name: self.keyed[name] for name in ("content", "data") if name in self.keyed}
+        return digest({"kind": self.kind, **content})

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 import decoct
+from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
+from decoct.run.adopt import Entry, bring
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.expand import expand
+from decoct.run.external import External
 from decoct.run.jobs import Job
 from decoct.run.storage.reach import keep_root
 from decoct.run.storage.store import open_store
@@ -75,11 +78,14 @@ def run(
     for method in study.methods().values() if place.address is None else ():  # else the devices are of other machines
         for budget in study.budgets:
             check_room(method, data, budget, place.device)
-    jobs = expand(study, data)
+    sets = bring(study, data)
+    jobs = expand(study, data, [entry.outside for entry in sets])
     cells = open_store(str(store or out / STORE))
     cells.prepare()
     out.mkdir(parents=True, exist_ok=True)
-    manifest, failures = {**_manifest(study, data, jobs), "store": recorded(store)}, dict[str, str]()
+    for entry in sets:
+        entry.put(data, cells)
+    manifest, failures = {**_manifest(study, data, jobs, sets), "store": recorded(store)}, dict[str, str]()
     _write(out, manifest, {}, ended=False)
     _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
     told = -EVERY
@@ -114,10 +120,12 @@ def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended:
     _replace(out / MANIFEST, lambda path: write_json(path, now))
 
 
-def _manifest(study: Study, data: Dataset, jobs: list[Job]) -> dict[str, Any]:
+def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]) -> dict[str, Any]:
     """What a run says of itself before it starts."""
+    sets = {entry.outside.label: entry.condensed for entry in brought}
     controls = study.controls()
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
+    methods |= {label: _outsider(entry, sets[label]) for label, entry in study.outsiders().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
         "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
         "metrics": study.metrics.model_dump(mode="json")
@@ -170,3 +178,16 @@ def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) 
     if isinstance(method, WithPresets) and PAPER in method.presets:
         about["paper"] = type(method)(preset=PAPER).at(224).config()
     return about
+
+
+def _outsider(entry: External, condensed: Condensed) -> dict[str, Any]:
+    """What the report says of a set that was brought: how it was read, and what its author says that it took."""
+    read = condensed.provenance.spec.get("fields", {})
+    return {
+        "family": entry.family,
+        "stochastic": False,
+        "summary": "A set that was brought along, not made here.",
+        "about": "",
+        "config": {"name": entry.label, **read},
+        "external": {"cost": entry.cost.model_dump() if entry.cost else None},
+    }

@@ -13,10 +13,12 @@ from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
+from decoct.data.foreign.hub import PREFIX as FROM_HUB
 from decoct.engine.diffusion.generators import HUB, OWN, TeachGenerator
 from decoct.engine.extract import Extract, anchored
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
+from decoct.run.external import External, by_label, of_hub
 
 NAMES = (
     *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein"),
@@ -78,6 +80,7 @@ class Study(Part):
             ``decoct.engine.extract.Extract`` for the words.
         generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
             ``decoct.engine.diffusion.generators.TeachGenerator``.
+        external: sets that decoct did not make, such as those that an author published; see ``External``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.
@@ -99,6 +102,7 @@ class Study(Part):
     teachers: tuple[dict[str, Any], ...] = ()
     extractors: tuple[Extract, ...] = ()
     generators: tuple[dict[str, Any], ...] = ()
+    external: tuple[External, ...] = ()
     metrics: Metrics = Metrics()
     ceiling: bool = True
     same_steps: bool = False
@@ -145,6 +149,7 @@ class Study(Part):
         self.measures()
         self.shards()
         self.controls()
+        self.outsiders()
         self.generatings()
         nets, extractors = {*self.students, *self.teachings()}, {*self.metrics.extractors}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
@@ -182,6 +187,10 @@ class Study(Part):
             if control == label:
                 raise UsageError(f"condensers: '{label}' cannot be its own control: name another entry")
         return found
+
+    def outsiders(self) -> dict[str, External]:
+        """The sets that it brings along, by label; a label that is taken raises."""
+        return by_label(self.external, set(self.methods()))
 
     def recipes(self) -> dict[str, TrainProtocol]:
         """Protocols by label."""
@@ -262,9 +271,13 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         own = not isinstance(word, str) or word == OWN or word.startswith(HUB)
         return entry if own else at(entry, "generator")
 
+    def located(name: str, path: Any) -> Any:  # of data; what is on the hub has a name there and no place here
+        on_hub = path.startswith(FROM_HUB) or (name == "hub" and not (folder / Path(path).expanduser()).exists())
+        return path if on_hub else absolute(path)
+
     def source(word: Any) -> Any:
         name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
-        return f"{name}:{absolute(path)}" if colon else word
+        return f"{name}:{located(name, path)}" if colon else word
 
     if isinstance(table.get("plugins"), list):
         table["plugins"] = [absolute(path) for path in table["plugins"]]
@@ -277,10 +290,14 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     for kind in ("generators", "condensers"):
         if isinstance(entries := table.get(kind), list):
             table[kind] = [generator(entry) for entry in entries]
+    if isinstance(entries := table.get("external"), list):
+        local = [entry if of_hub(entry) else at(entry, "path") for entry in entries]
+        table["external"] = [at(entry, "labels") for entry in local]
     if isinstance(metrics := table.get("metrics"), dict) and isinstance(words := metrics.get("extractors"), list):
         table["metrics"] = metrics | {"extractors": [extractor(word) for word in words]}
     if isinstance(data := table.get("data"), dict):
-        table["data"] = at(data, "path") | ({"name": source(data["name"])} if "name" in data else {})
+        path = {"path": located(str(data.get("name")), data["path"])} if isinstance(data.get("path"), str) else {}
+        table["data"] = data | path | ({"name": source(data["name"])} if "name" in data else {})
     elif data is not None:
         table["data"] = source(data)
     return table

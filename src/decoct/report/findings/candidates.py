@@ -57,11 +57,12 @@ def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Cand
     for row in frame.results.to_pylist():
         rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
     own = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
-    by = price.measure([row for a in own for row in taken.get((a.method, a.setting), ())])
+    here = {label for label, method in frame.manifest.methods.items() if "external" not in method}
+    by = price.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
 
     def seconds(a: Accuracy) -> float:
         times = [row[COLUMNS[by]] for row in taken.get((a.method, a.setting), ())] if by else []
-        return fmean(times) if times else math.nan
+        return fmean(times) if times and None not in times else math.nan
 
     return tuple(Candidate(a, replicates(rows[a.method, a.setting]), seconds(a)) for a in own), by
 
@@ -81,7 +82,8 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
         parts = [*(run.construction(condensed)[1:] if run.done(condensed) else ()), *needs]
         for part in parts:
             if part.key not in costs:
-                costs[part.key] = run.cost(part).model_dump() if run.done(part) else None
+                known = run.done(part) and not run.brought(part)
+                costs[part.key] = run.cost(part).model_dump() if known else None
         found[place][condensed.key] = _sum([costs[part.key] for part in parts])
     return {place: list(by_set.values()) for place, by_set in found.items()}
 

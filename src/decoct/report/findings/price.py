@@ -60,6 +60,11 @@ def measure(rows: Sequence[Row]) -> Measure | None:
     return None if len(held) > 1 else "device time" if held.pop() else "processor time"
 
 
+def made_here(rows: Sequence[Row]) -> list[Row]:
+    """Those of sets whose cost was measured: what the author of one that was brought along states is no measurement."""
+    return [row for row in rows if row.get("stated") is None]
+
+
 def ratio(a: Sequence[float], b: Sequence[float]) -> Contrast:
     """Geometric mean of a over that of b; a single value stands as it was measured. NaN where a time is 0."""
     if not (a and b and min(*a, *b) > 0):
@@ -70,10 +75,10 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Contrast:
 
 
 def multiples(frame: Frame) -> tuple[Multiple, ...]:
-    """Every distillation method over every coreset, random included, at each budget where both have a set."""
+    """Every distillation method over every coreset, random included, at each budget where both have a set made here."""
     families = {label: method["family"] for label, method in frame.manifest.methods.items()}
     rows: dict[tuple[str, str], list[Row]] = {}
-    for row in frame.costs.to_pylist():
+    for row in made_here(frame.costs.to_pylist()):
         rows.setdefault((row["method"], row["budget"]), []).append(row)
     budgets = sorted({budget for _, budget in rows}, key=frame.manifest.budget_order)
     return tuple(
@@ -92,6 +97,9 @@ def sentences(frame: Frame, found: Sequence[Multiple]) -> tuple[str, ...]:
     lines = []
     for label in labels:
         rows = [row for row in costs if row["method"] == label]
+        if stated := dict.fromkeys(row["stated"] for row in rows if row["stated"] is not None):
+            lines.append(f"{label} was brought along; what it took: {'; '.join(stated)}. It enters no multiple")
+            continue
         said, alone = [], []
         for budget in sorted({row["budget"] for row in rows}, key=frame.manifest.budget_order):
             here = [row for row in rows if row["budget"] == budget]
@@ -111,7 +119,7 @@ def overall(found: Sequence[Multiple]) -> str:
     """One sentence over all methods and budgets."""
     known = [m for m in found if math.isfinite(m.full.mean)]
     if not found:
-        return "This study has no set of a distillation method beside one of a coreset: costs cannot be compared"
+        return "This study made no set of a distillation method beside one of a coreset: costs cannot be compared"
     if not known:
         return f"Costs cannot be compared: {found[0].why or 'a time is 0'}"
     measures = " or ".join(dict.fromkeys(m.measure for m in known if m.measure))

@@ -29,7 +29,7 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
     if not rows:
         return Markup()
     every = [row for group in rows.values() for row in group]
-    hardware = sorted({row["hardware"] for row in every})
+    hardware = sorted({row["hardware"] for row in every if row["hardware"]})
     held, counted = any(row["device_seconds"] for row in every), any(row["energy"] is not None for row in every)
     times = {"device time": ("device_seconds", "own_device_seconds")} if held else {}
     times |= {"processor time": ("cpu_seconds", "own_cpu_seconds"), "wall time": ("total_seconds", "seconds")}
@@ -42,12 +42,15 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         if counted:
             drawn = _mean(group, "energy")
             numbers.append(wording.NONE if drawn is None else f"{drawn:,.1f}")
-        most = max(row["peak_memory"] for row in group)
+        most = max((row["peak_memory"] for row in group if row["peak_memory"] is not None), default=None)
         memory = valued(most, wording.size(most))
         sizes = [valued(mean := _mean(group, c), wording.size(mean)) for c in stored.values()]
         excluded = "; ".join(dict.fromkeys(row["not_counted"] for row in group if row["not_counted"]))
+        if stated := dict.fromkeys(row["stated"] for row in group if row["stated"] is not None):
+            excluded = f"{excluded}: {'; '.join(stated)}"
+        steps = wording.NONE if group[0]["steps"] is None else f"{group[0]['steps']:,}"
         first = (method(summary, marks, label), facets.budget(budget), f"{group[0]['images']:,}")
-        body.append(cells(*first, *numbers, memory, f"{group[0]['steps']:,}", *sizes, name(excluded or wording.NONE)))
+        body.append(cells(*first, *numbers, memory, steps, *sizes, name(excluded or wording.NONE)))
     return section(
         "cost",
         "Cost",
@@ -63,6 +66,10 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
             "Energy is what the GPU or the processor drew meanwhile, for all that ran on it: compare it where jobs ran "
             "alone. "
             if counted
+            else "",
+            "Of a set that was brought along nothing was measured: what its author states of it, if anything, stands "
+            "in the last column and enters no comparison. "
+            if any(row["stated"] is not None for row in every)
             else "",
             "A larger mark is a larger budget. ",
             f"Times are from {', '.join(hardware)}; compare them only between like machines."

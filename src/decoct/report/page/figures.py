@@ -96,7 +96,7 @@ def differences(summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figur
 
 def over_cost(frame: Frame, summary: Summary, marks: dict[str, Mark], panel: Panel) -> Figure:
     """Accuracy over construction seconds, teachers and features in full, on a log axis; wall time only if need be."""
-    by = price.measure(frame.costs.to_pylist())
+    by = price.measure(price.made_here(frame.costs.to_pylist()))
     seconds = _mean_by_set(frame, price.FULL[by] if by else "total_seconds")
     traces: list[Figure] = []
     seen: list[float] = []

@@ -10,8 +10,8 @@ from decoct.core.kinds import Progress, silent
 from decoct.core.record import write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset, load_data
-from decoct.run.cell import hardware
 from decoct.run.adopt import bring
+from decoct.run.cell import hardware
 from decoct.run.drive import Driver
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job

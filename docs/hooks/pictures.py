@@ -1,0 +1,33 @@
+"""One method's pictures, cut out of a sheet in docs/results."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+RESULTS = Path(__file__).parents[1] / "results"
+TEN = "Ten images a class"
+# method → sheet, what it shows, (column, row) among the sheet's panels of 302 × 314 pixels
+CUTS = {
+    "mgd3": ("generative", TEN, (1, 0)),
+    "d4m": ("generative", TEN, (2, 0)),
+    "minimax": ("generative", TEN, (0, 1)),
+    "igd": ("generative", TEN, (1, 1)),
+    "dm": ("matching", f"{TEN}, after 5 minutes on one core", (0, 0)),
+    "dsa": ("matching", f"{TEN}, after 10 minutes on one core", (1, 0)),
+    "dc": ("matching", f"{TEN}, from real images, after 5 minutes on one core", (2, 0)),
+    "mtt": ("matching", f"{TEN}, after 60 iterations", (1, 1)),
+    "datm": ("matching", f"{TEN}, after 60 iterations", (2, 1)),
+}
+WIDTH, HEIGHT, TITLE = 301, 314, 20
+
+
+def cut(name: str) -> bytes:
+    """The panel of a method as PNG, without its title."""
+    sheet, _, (column, row) = CUTS[name]
+    with Image.open(RESULTS / f"{sheet}.png") as image:
+        left, top = column * WIDTH, row * HEIGHT + TITLE
+        panel = image.crop((left, top, min(left + 291, image.width), min(top + 291, image.height)))
+        out = io.BytesIO()
+        panel.save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,99 @@
+"""``decoct prepare``: a data set decoded into the cache, checked against what is known of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from decoct.cli import words
+from decoct.cli.options import Json, Plugins, Settings, Skip
+from decoct.console import bars, err, out, say
+from decoct.core.errors import UsageError
+
+SHOWN = 5  # classes or files that are named
+
+
+def prepare(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="imagenet1k, imagenet100, imagenette, imagewoof, folder …")
+    ],
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; default one a core.")] = None,
+    settings: Settings = None,
+    skip_corrupt: Skip = False,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Decode a data set into the cache, and check it. Killed, the same command goes on from there."""
+    from decoct.data import dataset
+
+    config: dict[str, Any] = {"name": name} | words.fields(settings)
+    for key, value in (("path", origin), ("size", size)):
+        if value is not None and key in config:
+            raise UsageError(f"{key} is given twice, by an option and by --set")
+        config |= {} if value is None else {key: value}
+    source = dataset.parse_source(words.skipping(config, plugin or ()) if skip_corrupt else config, plugin or ())
+    with bars() as bar:
+
+        def watch(title: str) -> Any:
+            err.print(title, markup=False, soft_wrap=True)
+            return bar(title)
+
+        root = dataset.default_store() / "data"
+        data = dataset.prepare(source, root, bar(f"reading {name}"), workers, watch)
+    facts = {
+        "name": data.name,
+        "digest": data.digest,
+        "folder": str(data.folder),
+        "images": {split: len(getattr(data, split)) for split in ("train", "val", "test")},
+        "classes": len(data.class_names),
+        "size": data.size,
+        "bytes": sum(file.stat().st_size for file in data.folder.iterdir()),
+        "skipped": list(data.skipped),
+        **{key: value for key, value in data.details.items() if key != "english"},
+    }
+    if json:
+        say(facts)
+        return
+    for line in lines(facts):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def lines(facts: Mapping[str, Any]) -> list[str]:
+    """What is said of a data set: what it is, where it is, what it lacks."""
+    images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
+    said = [
+        f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
+        f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
+    ]
+    if "layout" in facts:
+        said += [f"read from {facts['layout']}, split as in {facts['split']}", *checked(facts)]
+    if facts["skipped"]:
+        why = facts.get("corrupt", {})
+        few = [f"{file} ({why[file]})" if file in why else file for file in facts["skipped"][:SHOWN]]
+        said.append(f"left out, since they do not decode: {some(few, len(facts['skipped']))}")
+    return said
+
+
+def checked(facts: Mapping[str, Any]) -> list[str]:
+    """How the numbers of pictures compare with the known ones."""
+    expected, found, incomplete = facts["expected"], facts["found"], facts["incomplete"]
+    said = []
+    for split, count in expected.items():
+        differs = f", where {count:,} are known" if found[split] != count else ", all that are known"
+        said.append(f"{found[split]:,} pictures in {split}{differs}")
+    if incomplete:
+        few = [f"{wnid} has {count:,} in {split}, not {known}" for split, wnid, count, known in incomplete[:SHOWN]]
+        said.append(f"incomplete: {some(few, len(incomplete))}")
+    elif facts["split"] == "ImageNet-1K":
+        said.append("every class has as many pictures as in ImageNet-1K: 732 to 1,300 in train, 50 in val")
+    return said
+
+
+def some(few: list[str], count: int) -> str:
+    """The first of many."""
+    return "; ".join(few) + (f"; and {count - len(few):,} more" if count > len(few) else "")

@@ -1,0 +1,89 @@
+"""A function of many things in worker processes, a few at a time, with the results in order."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import connection
+from typing import Any, TypeVar
+
+from decoct.core.errors import DecoctError
+
+T = TypeVar("T")
+R = TypeVar("R")
+AHEAD = 2  # things of each worker that are under way or wait for it
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each(function: Callable[[T], R], things: Iterable[T], workers: int) -> Iterator[R]:
+    """``function(thing)`` of each thing, in their order; no more than a few are held at once.
+
+    Args:
+        function: of a module, or a ``partial`` of one; it is sent to other processes.
+        things: what it is called with, drawn when a worker is free.
+        workers: processes; one means this one.
+
+    Raises:
+        DecoctError: a worker was killed.
+    """
+    if workers == 1:
+        yield from map(function, things)
+        return
+    source, waiting = iter(things), deque["Future[R]"]()
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
+    try:
+        while True:
+            for thing in islice(source, AHEAD * workers - len(waiting)):
+                with _without_main():
+                    waiting.append(pool.submit(function, thing))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise DecoctError(
+            "a worker that decodes was killed, perhaps since memory ran out\n"
+            "run again with fewer --workers; what was decoded is kept"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A worker that is born here does not import the caller's script, which need not have a guard for that."""
+    main: Any = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until it can ignore it
+    try:
+        main.__spec__ = None
+        if "__file__" in kept:
+            del main.__file__
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _start() -> None:
+    """In a worker: leave Ctrl-C to the process that started it, and leave when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

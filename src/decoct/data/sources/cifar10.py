@@ -1,0 +1,31 @@
+"""CIFAR-10, 32 × 32 colour, 50,000 + 10,000 images of animals and vehicles in 10 classes."""
+
+from typing import ClassVar
+
+from decoct.data.cifar import Cifar
+from decoct.data.release import Release
+
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+
+
+class CIFAR10(Cifar):
+    """CIFAR-10 (Krizhevsky, 2009, "Learning Multiple Layers of Features from Tiny Images"), either version."""
+
+    title_of_set: ClassVar[str] = "CIFAR-10"
+    releases: ClassVar[tuple[Release, ...]] = (
+        Release(
+            "binary",
+            "cifar-10-batches-bin",
+            "cifar-10-binary.tar.gz",
+            tuple(f"{batch}.bin" for batch in BATCHES),
+            "test_batch.bin",
+        ),
+        Release("python", "cifar-10-batches-py", "cifar-10-python.tar.gz", BATCHES, "test_batch"),
+    )
+    names_of: ClassVar[dict[str, tuple[str, ...]]] = {"class": CLASS_NAMES}
+
+    @property
+    def labels(self) -> str:
+        """The only kind there is."""
+        return "class"

@@ -1,0 +1,151 @@
+"""Any data set of the Hugging Face hub with an image and a label column: its name, or a folder of that layout."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress
+from decoct.core.seeds import seed
+from decoct.data.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
+from decoct.data.pictures import Picture, decode_pictures
+from decoct.data.source import Raw, Source, hash_file
+
+
+class Hub(Source):
+    """A data set that ``datasets.load_dataset`` reads, without running code of the data set's.
+
+    Without a test split the validation split is the test split; without both, a stratified part of train is. Pictures
+    are made squares as those of ``folder``.
+    """
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"path", "revision"})
+    path: str = Field(min_length=1)  # a name such as "uoft-cs/cifar10", a folder, or a Parquet file
+    image: str | None = None  # the column; None: the only one of type Image
+    label: str | None = None  # the column; None: the only one of type ClassLabel
+    subset: str | None = None  # which of its configurations
+    revision: str | None = None  # branch, tag or commit
+    train: str | None = None  # the split; None: the usual names
+    test: str | None = None
+    size: int = Field(default=64, ge=4, le=1024)
+    channels: Literal["auto", 1, 3] = "auto"  # auto: one if red, green and blue are equal in every image
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    skip_corrupt: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name without its owner, or the folder's."""
+        local = self.local()
+        if local is None:
+            return self.path.rpartition("/")[2]
+        return local.stem if local.is_file() else local.name
+
+    def local(self) -> Path | None:
+        """The folder or file that ``path`` means; None if it is a name on the hub.
+
+        Raises:
+            DecoctError: it looks like a place on this machine, where there is nothing.
+        """
+        place = Path(self.path).expanduser()
+        if place.exists():
+            return place.resolve()
+        if self.path.startswith(("/", "~", ".")) or self.path.count("/") > 1 or place.suffix == ".parquet":
+            raise DecoctError(f"no such folder: {self.path}")
+        return None
+
+    def manifest(self) -> dict[str, Any]:
+        """The commit that the hub or its cache has, for which no picture is read; the digest of each local file."""
+        if place := self.local():
+            return {"files": {name: hash_file(path) for name, path in local_files(place).items()}}
+        try:
+            builder = library().load_dataset_builder(self.path, name=self.subset, revision=self.revision)
+        except Exception as error:  # the library's own, the hub's client's, and those of its network
+            raise trouble(error, self.path) from error
+        commit = str(builder.hash)
+        if self.revision and COMMIT.fullmatch(self.revision) and commit != self.revision:
+            raise DecoctError(
+                f"the hub is out of reach, and its cache has {self.path} at {commit}, not {self.revision}\n"
+                "leave out revision, or load it once where there is a network"
+            )
+        return {"name": self.path, "subset": builder.config.name, "commit": commit}
+
+    def read(self, manifest: dict[str, Any], scratch: Path, progress: Progress) -> Raw:
+        """Load, say which columns and splits are which, and decode every picture once.
+
+        Raises:
+            DecoctError: columns or splits are not clear, labels are wrong, or pictures do not decode.
+        """
+        splits = self.load(manifest, scratch)
+        features = next(iter(splits.values())).features
+        which = columns(features, self.image, self.label)
+        values = {name: list(table[which.label]) for name, table in splits.items()}
+        chosen = roles([name for name in splits if not unlabelled(values[name])], self.train, self.test)
+        names = classes(features[which.label], {split: values[split] for split in chosen.values()})
+        labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
+        tables = {role: (split, splits[split]) for role, split in chosen.items()}
+        parts, skipped = decode_pictures(
+            pictures(tables, labels, which.image),
+            sum(map(len, labels.values())),
+            self.path,
+            scratch,
+            self.size,
+            self.channels,
+            self.skip_corrupt,
+            progress,
+        )
+        if "test" not in parts:
+            train, test = parts["train"].hold_out(self.test_fraction, seed(self.split_seed, "test"), names)
+            parts |= {"train": train, "test": test}
+        return Raw(names, parts, skipped)
+
+    def load(self, manifest: dict[str, Any], scratch: Path) -> dict[str, Any]:
+        """The data set's splits by name. Of a local one the library's own copy is as short-lived as ``scratch``."""
+        datasets, place = library(), self.local()
+        try:
+            if place is None:
+                commit = manifest["commit"]
+                revision = commit if COMMIT.fullmatch(commit) else self.revision
+                found = datasets.load_dataset(self.path, name=self.subset, revision=revision)
+            elif place.is_file():
+                found = datasets.load_dataset("parquet", data_files=str(place), cache_dir=str(scratch / "arrow"))
+            else:
+                found = datasets.load_dataset(str(place), name=self.subset, cache_dir=str(scratch / "arrow"))
+        except Exception as error:
+            raise trouble(error, self.path) from error
+        return dict(found)
+
+
+def library() -> Any:
+    """``datasets``, which is an extra.
+
+    Raises:
+        DecoctError: it is not installed.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise DecoctError("data sets of the hub need the extra hub: pip install 'decoct[hub]'") from None
+    return datasets
+
+
+def local_files(place: Path) -> dict[str, Path]:
+    """The file, or all files of the folder that are not hidden, by name."""
+    if place.is_file():
+        return {place.name: place}
+    found = {path.relative_to(place): path for path in sorted(place.rglob("*")) if path.is_file()}
+    return {name.as_posix(): path for name, path in found.items() if not any(part[0] == "." for part in name.parts)}
+
+
+def pictures(tables: dict[str, tuple[str, Any]], labels: dict[str, NDArray[np.int64]], image: str) -> Iterator[Picture]:
+    """Every picture of every role, undecoded, in the order of the rows; its name is "SPLIT/ROW"."""
+    from datasets import Image
+
+    for role, (split, table) in tables.items():
+        undecoded = table.select_columns([image]).cast_column(image, Image(decode=False))
+        for row, (cells, label) in enumerate(zip(undecoded, labels[role].tolist(), strict=True)):
+            yield Picture(role, label, f"{split}/{row}", partial(picture, cells[image]))
