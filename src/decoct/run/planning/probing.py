@@ -15,7 +15,7 @@ from decoct.run.workers.executors import process_pool
 Call = tuple[Any, ...]  # a function and its arguments
 
 LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
-PATIENCE = 120.0  # seconds at least until a probe is given up: it may have to find what it keeps for later jobs
+PATIENCE = 300.0  # seconds at least until a probe is given up: it may have to find what it keeps for later jobs
 
 
 @dataclass(frozen=True)

@@ -101,10 +101,10 @@ def make_readings(cell: Cell) -> None:
             seen = fitting(seen, real["train"].dtype, extractor)
             first = seen if done == 0 else first
             measured = _measured(seen, condensed.labels, real, data, condensed.member, judged)
-            for number, (label, metric) in enumerate(eyes.metrics.items()):
+            for label, metric in eyes.metrics.items():
                 if who := eyes.look(metric, extractor):
                     rows += readings(metric, measured, who, job.keyed["resamples"], label)
-                cell.progress(done * len(eyes.metrics) + number + 1, len(eyes.real) * len(eyes.metrics))
+            cell.progress(done + 1, len(eyes.real))
     write_json(cell.folder / READINGS, rows)
     if eyes.plane is not None and first is not None:
         np.save(cell.folder / MAP, eyes.plane.project(first))
