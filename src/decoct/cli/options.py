@@ -10,7 +10,7 @@ from decoct.cli import words
 from decoct.console import err
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
-Data = Annotated[str, typer.Option("--data", help="digits, fashion_mnist, folder:PATH, or a plug-in's source.")]
+Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
 Plugins = Annotated[
