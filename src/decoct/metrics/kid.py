@@ -71,7 +71,12 @@ def similarity(features: ArrayLike | Tensor) -> float:
 
 
 class KID(Metric):
-    """Discrepancy of the distributions up to their third moments, in an extractor's features."""
+    """Discrepancy of the distributions up to their third moments, in an extractor's features.
+
+    Attributes:
+        subset_size: images of either side in one estimate.
+        subsets: estimates that are averaged.
+    """
 
     axis: ClassVar[Axis] = "representativeness"
     higher_is_better: ClassVar[Mapping[str, bool | None]] = {"kid": False}

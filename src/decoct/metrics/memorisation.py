@@ -72,7 +72,11 @@ def spacings(real: ArrayLike | Tensor) -> Tensor:
 
 
 class Memorisation(Metric):
-    """Copies of real images in the set, in an extractor's features."""
+    """Copies of real images in the set, in an extractor's features.
+
+    Attributes:
+        copy_within: share of a real image's spacing within which an image is a copy of it.
+    """
 
     axis: ClassVar[Axis] = "quality"
     higher_is_better: ClassVar[Mapping[str, bool | None]] = {"nearest_real": None, "authenticity": None, "copies": None}

@@ -115,7 +115,11 @@ def directions(d: int, projections: int, seed: int = 0) -> Tensor:
 
 
 class SlicedWasserstein(Metric):
-    """Distance of the distribution of the set from that of the real images, in an extractor's features."""
+    """Distance of the distribution of the set from that of the real images, in an extractor's features.
+
+    Attributes:
+        projections: lines along which the distance is taken.
+    """
 
     axis: ClassVar[Axis] = "representativeness"
     higher_is_better: ClassVar[Mapping[str, bool | None]] = {"sliced_wasserstein": False}

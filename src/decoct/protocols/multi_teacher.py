@@ -15,6 +15,9 @@ class MultiTeacher(SoftLabelled):
     """Mean logits of a committee; MSE + 0.025 · CE on the unmixed label, half-stretched cosine, weight EMA .99.
 
     The recipe of EDC (Shao et al., 2024, arXiv:2404.13733).
+
+    Attributes:
+        teachers: nets that label; None for the committee of the resolution.
     """
 
     teachers: tuple[str, ...] | None = Field(None, min_length=1)  # None: the committee of the resolution

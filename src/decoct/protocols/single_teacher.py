@@ -10,6 +10,9 @@ class SingleTeacher(SoftLabelled):
 
     The recipe of RDED (Sun et al., 2024, arXiv:2312.03526), with one batch rule for all sets. A mosaic's tiles change
     places before each crop, which then keeps at least one tile's area.
+
+    Attributes:
+        teacher: net that labels; "teacher" is that of the resolution.
     """
 
     teacher: str = "teacher"

@@ -18,6 +18,13 @@ class RDEDCrops(Condenser):
     Of each class: ``candidates`` random images, ``crops`` random square crops of each resized to the images' size; the
     crop of the lowest cross-entropy under the teacher is kept of each image, then the easiest of those, from easy to
     hard. It is what ``rded`` makes at factor 1 at any resolution, image for image, with its departures from the paper.
+
+    Attributes:
+        teacher: net that scores crops.
+        candidates: images of each class of which crops are taken.
+        crops: of each image, of which the easiest stays.
+        scale: least and largest share of the area that a crop takes.
+        batch: crops in one forward pass.
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "coreset"

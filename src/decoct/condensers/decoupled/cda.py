@@ -20,6 +20,9 @@ class CDA(Recovery):
 
     Presets: ``imagenet1k`` and ``tiny``, the authors' (the roll of ``tiny``, which is not known, is SRe2L's);
     ``small``, that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores: ``small``, as it is.
+
+    Attributes:
+        milestone: m, the share of the iterations in which crops grow smaller.
     """
 
     presets: ClassVar[dict[str, Preset]] = {

@@ -33,6 +33,9 @@ class CVDD(FromPatches):
     Presets: ``imagenet1k``, ``imagenette``, ``cifar10``, ``cifar100`` and ``tiny``, the authors'; ``small``, theirs for
     CIFAR with equal priors and a crop of (.5, 1); ``small_cpu``, usual under 32 px, made for two cores: three nets that
     are cheap at 28 px, equal priors, 500 iterations.
+
+    Attributes:
+        priors: of the nets, in percent, in their order; None for those of the preset, or equal votes.
     """
 
     presets: ClassVar[dict[str, Preset]] = {

@@ -30,6 +30,10 @@ class DELT(Recovery):
 
     Presets: ``imagenet1k``, the authors'; ``small``, the same with 1,000 iterations and a smallest crop of .5;
     ``small_cpu``, made for two cores: ``small``, as it is.
+
+    Attributes:
+        rounds: of equal length.
+        ranker: net that ranks real images by difficulty.
     """
 
     presets: ClassVar[dict[str, Preset]] = {

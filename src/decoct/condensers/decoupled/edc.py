@@ -36,6 +36,12 @@ class EDC(Recovery):
     the nets of ``imagenet1k``; ``tiny`` and ``small``, theirs for Tiny-ImageNet and CIFAR-10 with the nets
     of ``g_vbsm``, and 1,000 iterations for CIFAR instead of the 75 of their IPC-1 script; ``small_cpu``, made for two
     cores: nets that are cheap at 28 px, 500 iterations.
+
+    Attributes:
+        factor: tiles on a side of the mosaic that an image starts at; 1 starts at real images.
+        decay: of the averages of statistics over iterations.
+        share: of the matching that is with the statistics of the classes.
+        ranker: net that ranks crops for the mosaics.
     """
 
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}

@@ -31,6 +31,11 @@ class FADRM(FromPatches):
     Presets: ``imagenet1k`` and ``imagenet1k_plus`` (FADRM+; at IPC 1 theirs has AlexNet in DenseNet's place),
     ``imagenette`` and ``tiny``, the authors'; ``small``, theirs for CIFAR with a crop of (.5, 1); ``small_cpu``, made
     for two cores: ``small`` with three nets in turn that are cheap at 28 px, 500 iterations.
+
+    Attributes:
+        stages: of equal length.
+        shrink: size in every other stage, as a share of the images'.
+        alpha: α, share of the image in making when the patch is mixed back in.
     """
 
     in_turn: ClassVar[bool] = True

@@ -32,6 +32,11 @@ class GVBSM(Recovery):
     Presets: ``imagenet1k``, the authors'; ``small``, theirs for CIFAR and Tiny-ImageNet, without WRN-16-2, and with the
     crop of ``sre2l`` up to 64 px; ``small_cpu``, made for two cores: ``small`` with nets that are cheap at 28 px, 1,000
     iterations.
+
+    Attributes:
+        decay: of the averages of statistics over iterations.
+        densification: weight of the term that keeps images of a class apart; 0 for none.
+        tau: temperature of that term.
     """
 
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}

@@ -23,6 +23,14 @@ class RDED(WithPresets):
     hard, and the first ten of IPC 50 are the set of IPC 10. Departures: pixels are rounded to 8 bits, not compressed as
     JPEG; a class with fewer than ``candidates`` images gives all, and so does any class where ``candidates`` would not
     fill the set; the share of classes that are short is among the notes.
+
+    Attributes:
+        teacher: net that scores crops.
+        factor: tiles on a side of a mosaic.
+        candidates: images of each class of which crops are taken.
+        crops: of each image, of which the easiest stays.
+        scale: least and largest share of the area that a crop takes.
+        batch: crops in one forward pass.
     """
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
