@@ -51,7 +51,9 @@ OLD = {  # as measured.json was before it knew of accelerators and energy
 def test_a_cost_from_before_device_seconds_held_its_accelerator_all_the_time(device, held):
     cost = Cost(**{**OLD, "device": device})
     assert (cost.device_seconds, cost.energy, cost.together) == (held, None, 1)
-    assert cost.model_dump(exclude={"device_seconds", "energy", "together"}) == {**OLD, "device": device}
+    assert (cost.once, cost.cpu_once) == (0, 0)
+    newer = {"device_seconds", "energy", "together", "once", "cpu_once"}
+    assert cost.model_dump(exclude=newer) == {**OLD, "device": device}
 
 
 def test_a_cost_that_says_what_it_held_is_believed(tmp_path):

@@ -23,6 +23,7 @@ from decoct.engine.resume import Checkpoint
 from decoct.engine.softlabels import StoredLabels
 from decoct.report.write import write_report
 from decoct.run import run as run_module
+from decoct.run.expand import expand
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -159,7 +160,7 @@ def test_pictures_that_change_move_every_key(pets, tmp_path):
     assert run(pets, tmp_path / "out") == {}
     before = {job["key"] for job in manifest(tmp_path / "out")["jobs"]}
     Image.new("RGB", (16, 16), "red").save(tmp_path / "pictures" / "dog" / "0.png")
-    keys = {job.key for job in run_module.plan(pets, load_data(pets.data))}
+    keys = {job.key for job in expand(pets, load_data(pets.data))}
     assert len(keys) == len(before)
     assert not keys & before
 
@@ -545,7 +546,7 @@ def methods(tmp_path, digits):
     def written(*condensers):
         table = {"name": "t", "condensers": list(condensers), "protocols": ["erm"]}
         study = Study.from_dict(table | {"plugins": [str(tmp_path / "wordy.py")]})
-        run_module._write(tmp_path, run_module._manifest(study, digits, []), {}, ended=True)
+        run_module._write(tmp_path, run_module._manifest(study, digits, [], []), {}, ended=True)
         return manifest(tmp_path)["methods"]
 
     return written
@@ -572,8 +573,8 @@ def test_a_control_is_a_family_of_its_own_unless_it_is_a_coreset_or_has_one_itse
 
 def test_a_control_moves_no_key(study_of, digits):
     start = {"name": "rded", "label": "start", "crops": 1}
-    plain = run_module.plan(study_of("rded", start), digits)
-    assert [job.key for job in run_module.plan(study_of({"name": "rded", "control": "start"}, start), digits)] == [
+    plain = expand(study_of("rded", start), digits)
+    assert [job.key for job in expand(study_of({"name": "rded", "control": "start"}, start), digits)] == [
         job.key for job in plain
     ]
 

@@ -2,6 +2,7 @@
 
 import math
 import pickletools
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,9 @@ def read_plain(data: bytes, where: str) -> dict[str, Any]:
         DecoctError: it holds anything else, or is damaged.
     """
     try:
-        found = _run(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of escapes in strings that nobody wrote
+            found = _run(data)
         if not isinstance(found, dict):
             raise NotPlainError("it holds no dictionary")
     except NotPlainError as error:
