@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.data.imagenet import english, wnids
 
 BY_NAME, BY_INDEX = "by name", "by index, taken as the data's order"
 
@@ -126,13 +127,9 @@ def _tables(class_names: tuple[str, ...]) -> list[dict[str, int]]:
 def _imagenet(class_names: tuple[str, ...]) -> dict[str, int]:
     """WordNet ids for English names, and the other way round; nothing where a name is no class of ImageNet-1K."""
     if not all(name[:1] == "n" and name[1:].isdigit() for name in class_names[:1]) and len(class_names) < 1000:
-        return {}  # timm takes a second to import
-    from timm.data.imagenet_info import ImageNetInfo
-
-    info: Any = ImageNetInfo()
-    ids, english = info.label_names(), info.label_descriptions()
-    for here, there in ((ids, english), (english, ids)):
-        known = dict(zip(here, there, strict=True))
+        return {}
+    names_of = {wnid: english()[wnid] for wnid in wnids()}
+    for known in (names_of, {name: wnid for wnid, name in names_of.items()}):
         if set(class_names) <= known.keys():
             names = [known[name] for name in class_names]
             return {name: place for place, name in enumerate(names)} if len(set(names)) == len(names) else {}
