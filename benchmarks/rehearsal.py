@@ -62,7 +62,8 @@ def pictures(root: Path, train: int) -> None:
             for i in range(count):
                 noisy = np.clip(pattern + rng.normal(0, 25, pattern.shape), 0, 255).astype(np.uint8)
                 size = (SIDE + 16 * int(rng.integers(0, 4)), SIDE)
-                Image.fromarray(noisy).resize(size, Image.Resampling.BICUBIC).save(folder / f"{wnid}_{i}.JPEG")
+                name = f"{wnid}_{i}" if split == "train" else f"ILSVRC2012_val_{number + 1:08d}"
+                Image.fromarray(noisy).resize(size, Image.Resampling.BICUBIC).save(folder / f"{name}.JPEG")
     (root / "done").touch()
 
 

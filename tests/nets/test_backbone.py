@@ -87,7 +87,7 @@ def test_a_block_of_large_images_has_few():
 
 
 def test_images_go_through_in_such_blocks(images, monkeypatch):
-    monkeypatch.setattr(backbone, "PIXELS", 2 * 16**2)
+    monkeypatch.setattr("decoct.nets.features.PIXELS", 2 * 16**2)
     net, steps = Backbone(torch.nn.Flatten(), (16, 16), HALF), []
     made = list(embed(net, images(), progress=lambda done, total: steps.append((done, total))))
     assert [len(block) for block in made] == [2, 2, 1] and steps == [(2, 5), (4, 5), (5, 5)]

@@ -16,7 +16,7 @@ from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
-from decoct.nets.features import classifier
+from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
 
 Rows = NDArray[Any]
@@ -118,7 +118,7 @@ def record(
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     kept: Kept | None = None,
-    batch: int = 512,
+    batch: int | None = None,
 ) -> Trace:
     """Train ``net`` in place and look at every image after each epoch; looking leaves the training as it would be.
 
@@ -136,13 +136,15 @@ def record(
         progress: called with (steps done, steps in all).
         checkpoint: where a long training leaves its state, and goes on from.
         kept: room, and where the traces behind a checkpoint are kept; if they are gone, the training starts anew.
-        batch: images at a time.
+        batch: images at a time; None for as many as ``at_once`` says.
 
     Raises:
         DecoctError: the net has no linear classifier, there is one class, there is no whole epoch, or loss or logits
             are not finite.
     """
-    recorder = _Recorder(net, data, recipe, torch.device(device), kept or Kept(), batch)
+    recorder = _Recorder(
+        net, data, recipe, torch.device(device), kept or Kept(), batch or at_once(*data.images.shape[-2:])
+    )
     if checkpoint is not None:
         if not recorder.resumed(checkpoint.done()):
             checkpoint.path.unlink(missing_ok=True)

@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from decoct.data.dataset import Dataset, Split
+from decoct.nets.features import at_once
 
 
 @torch.inference_mode()
-def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int = 1000) -> NDArray[np.bool_]:
+def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int | None = None) -> NDArray[np.bool_]:
     """[N] whether the net's top class is the label.
 
     Args:
@@ -17,11 +18,11 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
         split: of ``data``; read block by block.
         data: for its mean and deviation.
         device: where to compute.
-        batch: images at a time.
+        batch: images at a time; None for 1,000, or fewer where they are large.
     """
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
-    right = np.empty(len(split), dtype=bool)
+    right, batch = np.empty(len(split), dtype=bool), batch or at_once(data.size, data.size, 1000)
     for start in range(0, len(split), batch):
         rows = slice(start, start + batch)
         images = torch.from_numpy(np.array(split.images[rows])).to(device)

@@ -19,7 +19,7 @@ from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
-from decoct.nets.features import logits
+from decoct.nets.features import at_once, logits
 from decoct.nets.pretrained import expected, pretrained
 from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
 
@@ -167,13 +167,13 @@ def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, o
     return renormalised(net, own, takes)
 
 
-def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", batch: int = 1000) -> float:
+def accuracy(net: nn.Module, data: Dataset, device: str = "cpu") -> float:
     """Share of the val images that a net gets right; its modes are as before afterwards.
 
     Raises:
         DecoctError: logits that are not finite.
     """
-    right = 0
+    right, batch = 0, at_once(data.size, data.size, 1000)
     for start in range(0, len(data.val), batch):
         rows = slice(start, start + batch)
         out = logits(net, data.val.images[rows], data.mean, data.std, device, batch)

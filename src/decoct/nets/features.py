@@ -14,6 +14,12 @@ from decoct.core.kinds import Progress, silent
 from decoct.nets.layout import as_input
 
 Images = Tensor | NDArray[Any]
+PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each is many times that
+
+
+def at_once(height: int, width: int, most: int = 512) -> int:
+    """Images in one forward pass without gradients: fewer where they are large, so that memory is about the same."""
+    return max(1, min(most, PIXELS // (height * width)))
 
 
 def penultimate(
@@ -22,7 +28,7 @@ def penultimate(
     mean: ArrayLike | Tensor,
     std: ArrayLike | Tensor,
     device: str | torch.device = "cpu",
-    batch: int = 512,
+    batch: int | None = None,
     progress: Progress = silent,
 ) -> Tensor:
     """Features [n, d] float32, on the CPU: what the net's classifier, its last linear layer, gets to see.
@@ -35,7 +41,7 @@ def penultimate(
         mean: per channel, of images in [0, 1]; the net sees (x − mean) / std.
         std: per channel.
         device: where to compute.
-        batch: images at a time.
+        batch: images at a time; None for as many as ``at_once`` says.
         progress: called with (images done, images in all).
 
     Raises:
@@ -50,7 +56,7 @@ def penultimate_blocks(
     mean: ArrayLike | Tensor,
     std: ArrayLike | Tensor,
     device: str | torch.device = "cpu",
-    batch: int = 512,
+    batch: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[Tensor]:
     """Features [batch, d] of one batch after the other; arguments and errors as for ``penultimate``."""
@@ -73,7 +79,7 @@ def logits(
     mean: ArrayLike | Tensor,
     std: ArrayLike | Tensor,
     device: str | torch.device = "cpu",
-    batch: int = 512,
+    batch: int | None = None,
     progress: Progress = silent,
 ) -> Tensor:
     """Outputs [n, classes] float32, on the CPU; arguments as for ``penultimate``."""
@@ -86,13 +92,13 @@ def logit_blocks(
     mean: ArrayLike | Tensor,
     std: ArrayLike | Tensor,
     device: str | torch.device = "cpu",
-    batch: int = 512,
+    batch: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[Tensor]:
     """Outputs of one batch after the other, as the net gives them, on its device; arguments as for ``penultimate``."""
     if len(images) == 0:
         raise DecoctError("there are no images to take features of")
-    net = net.to(device)
+    net, batch = net.to(device), batch or at_once(*images.shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
     with _evaluating(net):
         for start in range(0, len(images), batch):
