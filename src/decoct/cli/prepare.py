@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from decoct.cli import words
@@ -24,6 +25,9 @@ def prepare(
     size: Annotated[int | None, typer.Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; default one a core.")] = None,
     settings: Settings = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
+    ] = False,
     skip_corrupt: Skip = False,
     plugin: Plugins = None,
     json: Json = False,
@@ -32,7 +36,7 @@ def prepare(
     from decoct.data import dataset
 
     config: dict[str, Any] = {"name": name} | words.fields(settings)
-    for key, value in (("path", origin), ("size", size)):
+    for key, value in (("path", origin), ("size", size), ("cache", False if no_cache else None)):
         if value is not None and key in config:
             raise UsageError(f"{key} is given twice, by an option and by --set")
         config |= {} if value is None else {key: value}
@@ -52,6 +56,7 @@ def prepare(
         "images": {split: len(getattr(data, split)) for split in ("train", "val", "test")},
         "classes": len(data.class_names),
         "size": data.size,
+        "cached": isinstance(data.train.images, np.ndarray),
         "bytes": sum(file.stat().st_size for file in data.folder.iterdir()),
         "skipped": list(data.skipped),
         **{key: value for key, value in data.details.items() if key != "english"},
@@ -70,6 +75,8 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
         f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
     ]
+    if not facts["cached"]:
+        said.append("no cache: pictures stay as they are stored, and each pass over them decodes them")
     if "layout" in facts:
         said += [f"read from {facts['layout']}, split as in {facts['split']}", *checked(facts)]
     if facts["skipped"]:

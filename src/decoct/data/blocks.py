@@ -22,7 +22,7 @@ from decoct.core.kinds import Progress
 from decoct.core.spec import digest
 from decoct.data import cache
 from decoct.data.decode import DecodeError, decode
-from decoct.data.index import SUM, Index
+from decoct.data.index import Index, check_content
 from decoct.data.layouts.layout import Layout, Piece
 from decoct.data.parallel import each
 from decoct.data.source import Part
@@ -174,8 +174,7 @@ def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[t
     try:
         for number, picture in layout.pictures(block.piece, place):
             i, left = place[number], left - 1
-            if hashlib.blake2b(picture.data, digest_size=SUM).digest() != block.sums[i].tobytes():
-                raise DecoctError(f"{picture.file} in {layout.root} changed while it was read: run again")
+            check_content(picture, block.sums[i].tobytes(), str(layout.root))
             try:
                 image = decode(picture.data, size, CHANNELS)
             except DecodeError as error:

@@ -21,9 +21,10 @@ from decoct.core.kinds import Progress, silent
 from decoct.core.places import default_store as default_store
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import digest
-from decoct.data.source import Part, Source
+from decoct.data.source import Part, Source, Survey
 
 FACTS, FILES, FORMAT = "data.json", "files.json", 1
+LISTED = "{}.pictures.parquet"  # which pictures the images of a split are, where it holds none
 SPLITS = ("train", "val", "test")
 
 
@@ -80,7 +81,13 @@ def unfinished(root: Path, key: str) -> Iterator[Path]:
         lock.unlink(missing_ok=True)  # whoever waits with it open finds the work done
 
 
-def write(folder: Path, parts: Mapping[str, Part], facts: dict[str, Any], progress: Progress = silent) -> str:
+def write(
+    folder: Path,
+    parts: Mapping[str, Part],
+    facts: dict[str, Any],
+    progress: Progress = silent,
+    survey: Survey | None = None,
+) -> str:
     """Write splits and facts into an empty folder, and return the digest of all that they say.
 
     Args:
@@ -88,6 +95,7 @@ def write(folder: Path, parts: Mapping[str, Part], facts: dict[str, Any], progre
         parts: all of ``SPLITS``.
         facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
         progress: called with (images written, images in all).
+        survey: where images are not to be written; the digest is of their content then, not of pixels.
 
     Raises:
         DecoctError: the images or labels do not make a data set.
@@ -96,16 +104,22 @@ def write(folder: Path, parts: Mapping[str, Part], facts: dict[str, Any], progre
         check(name, parts[name], facts["class_names"])
     files = {name: parts[name].files for name in SPLITS}
     said = {key: facts[key] for key in ("name", "class_names", "flip", "skipped")}
+    said |= {"content": survey.content} if survey else {}
     sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())
     histograms, total, done = {}, sum(len(parts[name]) for name in SPLITS), 0
     for name in SPLITS:
+        if survey:
+            write_labels(folder, name, parts[name], sha)
+            parts[name].images.save(folder / LISTED.format(name))  # type: ignore[attr-defined]
+            continue
         histograms[name] = write_split(folder, name, parts[name], sha, partial(_further, progress, done, total))
         done += len(parts[name])
-    mean, std = moments(histograms["train"])
+    mean, std = moments(survey.histogram if survey else histograms["train"])
     counts = {name: np.bincount(parts[name].labels, minlength=len(facts["class_names"])).tolist() for name in SPLITS}
     key = sha.hexdigest()[:32]
     shape = list(parts["train"].images.shape[1:])
     more = {"format": FORMAT, "digest": key, "shape": shape, "counts": counts, "mean": mean, "std": std}
+    more |= {"uncached": dict(survey.source)} if survey else {}
     write_json(folder / FILES, files)
     write_json(folder / FACTS, {**facts, **more})
     for path in (*folder.iterdir(), folder):
@@ -145,9 +159,7 @@ def write_split(
     Plain writes, not a writable memory map: on a full disk a map would kill the process instead of raising. A part that
     is in a file of its own gets a second name here instead, so that it takes no room twice and stays where it was.
     """
-    labels = np.ascontiguousarray(part.labels, dtype="<i8")
-    np.save(folder / f"{name}.labels.npy", labels, allow_pickle=False)
-    sha.update(labels.tobytes())
+    write_labels(folder, name, part, sha)
     shape = (len(part), *part.images.shape[1:])
     histogram = np.zeros((shape[1], 256), dtype=np.int64)
     images, count = folder / f"{name}.images.npy", 0
@@ -162,6 +174,13 @@ def write_split(
                 histogram[channel] += Image.fromarray(block[:, channel].reshape(-1, shape[3])).histogram()
             written(count := count + len(block))
     return histogram
+
+
+def write_labels(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> None:
+    """Write the labels of one split, and feed them to the digest."""
+    labels = np.ascontiguousarray(part.labels, dtype="<i8")
+    np.save(folder / f"{name}.labels.npy", labels, allow_pickle=False)
+    sha.update(labels.tobytes())
 
 
 def header(shape: tuple[int, ...]) -> bytes:

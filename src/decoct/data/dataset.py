@@ -14,7 +14,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import read_json
 from decoct.core.seeds import seed
-from decoct.core.spec import names, parse
+from decoct.core.spec import digest, names, parse
 from decoct.data import cache
 from decoct.data.cache import default_store
 from decoct.data.parallel import cores
@@ -28,7 +28,7 @@ class Split:
     """Images and labels of one split.
 
     Attributes:
-        images: [N, C, H, W] uint8, a read-only memory map.
+        images: [N, C, H, W] uint8, a read-only memory map; or, of a data set that has no cache, ``Uncached``.
         labels: [N] int64.
         files: the source file of each image, relative to the source; None where there are no files.
     """
@@ -39,6 +39,26 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """[N] rows in the order in which the images are stored."""
+        found: NDArray[np.int64] | None = getattr(self.images, "order", None)
+        return np.arange(len(self)) if found is None else found
+
+    def batches(self, size: int, alone: bool = True) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """All images once, in the order in which they are stored: rows [B] and images [B, C, H, W].
+
+        Args:
+            size: images at a time; the last batch has what is left.
+            alone: where there is no cache, decode in this process; if false, in one a core.
+        """
+        if hasattr(self.images, "in_order"):
+            yield from self.images.in_order(size, 1 if alone else cores())
+            return
+        for start in range(0, len(self), size):
+            images = self.images[start : start + size]
+            yield np.arange(start, start + len(images)), images
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +232,7 @@ def _large(source: LargeSource, root: Path, workers: int, watch: Watch) -> Path:
 
 
 def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progress) -> str:
-    """Write what was read into an empty folder and move it to its place; returns the digest."""
+    """Write what was read into an empty folder and move it to its place; returns the name that it has there."""
     parts = dict(raw.parts)
     if "val" not in parts:
         held = parts["train"].hold_out(source.val_fraction, seed(source.split_seed, "val"), raw.class_names)
@@ -220,9 +240,11 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
     flip = source.flip if source.flip is not None else parts["train"].images.shape[1] == 3
     named = {"name": raw.title or source.title, "class_names": list(raw.class_names), "source": source.identity()}
     more = {"details": dict(raw.details)} if raw.details else {}
-    key = cache.write(made, parts, {**named, "flip": flip, "skipped": list(raw.skipped), **more}, progress)
-    cache.publish(made, root / key)
-    return key
+    facts = {**named, "flip": flip, "skipped": list(raw.skipped), **more}
+    key = cache.write(made, parts, facts, progress, raw.survey)
+    final = key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"  # the same pictures, in another place
+    cache.publish(made, root / final)
+    return final
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -255,7 +277,12 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def _open_split(folder: Path, name: str, facts: dict[str, Any], files: list[str] | None) -> Split:
-    images = np.lib.format.open_memmap(folder / f"{name}.images.npy", mode="r")  # never unpickles
+    images: Any
+    if "uncached" in facts:
+        source: LargeSource = parse("source", facts["uncached"])
+        images = source.uncached(folder / cache.LISTED.format(name), sum(facts["counts"][name]))
+    else:
+        images = np.lib.format.open_memmap(folder / f"{name}.images.npy", mode="r")  # never unpickles
     labels = np.array(np.lib.format.open_memmap(folder / f"{name}.labels.npy", mode="r"), dtype=np.int64)
     total = sum(facts["counts"][name])
     if images.dtype != np.uint8 or images.shape != (total, *facts["shape"]) or labels.shape != (total,):

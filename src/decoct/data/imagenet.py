@@ -1,7 +1,9 @@
 """What the sources of ImageNet-1K and its subsets share: classes, known numbers, from any layout to a data set."""
 
 import functools
+import hashlib
 from collections.abc import Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,11 +15,13 @@ from pydantic import Field
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
 from decoct.core.spec import digest
-from decoct.data import blocks, index
+from decoct.data import blocks, index, uncached
 from decoct.data.index import Index
+from decoct.data.layouts.hub import HUB
 from decoct.data.layouts.layout import Layout
 from decoct.data.layouts.recognise import recognise
-from decoct.data.source import LargeSource, Raw, Watch
+from decoct.data.source import LargeSource, Raw, Survey, Watch
+from decoct.data.uncached import Uncached
 
 ILSVRC, FASTAI = "ImageNet-1K", "fastai"  # whose split of the pictures it is
 LEAST, MOST, VAL = 732, 1300, 50  # pictures of a class in ImageNet-1K's train, and in its val
@@ -37,6 +41,7 @@ class ImageNet(LargeSource):
 
     path: str  # a folder, an archive, or hub:OWNER/NAME
     size: int = Field(default=224, ge=4, le=1024)
+    cache: bool = True  # false: pictures stay as they are stored, and each pass over them decodes them
 
     @classmethod
     def wnids(cls) -> tuple[str, ...]:
@@ -53,16 +58,24 @@ class ImageNet(LargeSource):
         return digest([layout.title, *sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in facts)])
 
     def index(self, folder: Path, workers: int, watch: Watch) -> dict[str, Any]:
-        """Read every picture's bytes once; what was found is kept in ``folder``."""
+        """Read every picture's bytes once; what was found is kept in ``folder``.
+
+        Without a cache, the order of the pictures in the layout is content: features are rounded by who is beside whom.
+        """
         found = index.load(folder / INDEX)
         if found is None:
             layout = self.layout()
             found = index.make(layout, self.wnids(), workers, watch(f"listing {layout.root} ({layout.title})"))
             index.save(found, folder / INDEX)
-        return found.manifest(self.wnids())
+        manifest = found.manifest(self.wnids())
+        return manifest if self.cache else manifest | {"order": hashlib.sha256(uncached.stored_order(found)).hexdigest()}
+
+    def keyed(self) -> dict[str, Any]:
+        """The identity; where the pictures are belongs to it only if they stay there."""
+        return super().keyed() | ({} if self.cache else {"place": self._placed()["path"]})
 
     def decode(self, manifest: dict[str, Any], folder: Path, workers: int, watch: Watch) -> Raw:
-        """Decode what was listed into the files that become the cache.
+        """Decode what was listed into the files that become the cache; without one, decode it and keep nothing.
 
         Raises:
             DecoctError: it does not fit the disk; pictures do not decode (unless ``skip_corrupt``), or none of a class.
@@ -72,15 +85,24 @@ class ImageNet(LargeSource):
         layout, names = self.layout(), self.wnids()
         release = self.release_of(found, layout)
         plan = blocks.planned(found, self.val_fraction, seed(self.split_seed, "val"), names)
-        size = blocks.needed(plan.counts, self.size) / 1e9
-        bar = watch(f"decoding {len(found):,} images at {self.size} px into {size:,.1f} GB")
-        bad = blocks.decoded(layout, found, plan, self.size, folder, workers, bar)
+        what, room = f"{len(found):,} images at {self.size} px", blocks.needed(plan.counts, self.size) / 1e9
+        survey = None
+        if self.cache:
+            bar = watch(f"decoding {what} into {room:,.1f} GB")
+            bad = blocks.decoded(layout, found, plan, self.size, folder, workers, bar)
+        else:
+            bar = watch(f"decoding {what} for their statistics; nothing of them is kept")
+            bad, histogram = uncached.survey(layout, found, plan.part == 0, self.size, workers, bar)
+            survey = Survey(digest([manifest, self.size]), histogram, self._placed())
         files = dict(zip(found.files(names, np.array(sorted(bad), dtype=np.int64)), sorted(bad), strict=True))
         corrupt = {file: bad[row] for file, row in files.items()}
         if corrupt and not self.skip_corrupt:
             (folder / CORRUPT).write_text("".join(f"{file}\t{why}\n" for file, why in corrupt.items()), "utf-8")
             raise DecoctError(complaint(layout, corrupt, len(found), folder / CORRUPT))
-        parts = blocks.parts(folder, found, plan, self.size, names, bad)
+        if self.cache:
+            parts = blocks.parts(folder, found, plan, self.size, names, bad)
+        else:
+            parts = uncached.parts(layout, found, plan.part, self.size, names, bad)
         trained = np.concatenate([parts["train"].labels, parts["val"].labels])
         details = {
             "layout": layout.title,
@@ -89,7 +111,16 @@ class ImageNet(LargeSource):
             "corrupt": corrupt,
             **self.verified(release, trained, parts["test"].labels),
         }
-        return Raw(names, parts, tuple(sorted(corrupt)), self.called(release), details)
+        return Raw(names, parts, tuple(sorted(corrupt)), self.called(release), details, survey)
+
+    def uncached(self, listed: Path, count: int) -> Uncached:
+        """The images of one part, from the list that was saved of them."""
+        return Uncached(count, self.size, partial(_opened, self, listed))
+
+    def _placed(self) -> dict[str, Any]:
+        """Its fields, from wherever they are read."""
+        whole = self.path if self.path.startswith(HUB) else str(Path(self.path).expanduser().absolute())
+        return self.config() | {"path": whole}
 
     def layout(self) -> Layout:
         """The layout of what lies at ``path``."""
@@ -170,6 +201,13 @@ def complaint(layout: Layout, corrupt: Mapping[str, str], total: int, listed: Pa
         "repair or remove them, or leave them out with skip_corrupt = true (--skip-corrupt); the others are kept\n"
         f"all are listed in {listed}"
     )
+
+
+def _opened(source: ImageNet, listed: Path) -> tuple[Layout, Index]:
+    found = index.load(listed)
+    if found is None:
+        raise DecoctError(f"no readable list of pictures in {listed}\ndelete its folder and load the data again")
+    return source.layout(), found
 
 
 def _info() -> Path:

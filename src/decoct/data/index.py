@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.core.spec import digest
-from decoct.data.layouts.layout import TRAIN, VAL, Layout, Piece
+from decoct.data.layouts.layout import TRAIN, VAL, Layout, Picture, Piece
 from decoct.data.parallel import each
 
 SPLITS = (TRAIN, VAL)
@@ -46,6 +46,11 @@ class Index:
         """Paths of some pictures in class folders."""
         triples = zip(self.split[rows].tolist(), self.label[rows].tolist(), self.name[rows].tolist(), strict=True)
         return tuple(f"{SPLITS[split]}/{wnids[label]}/{name}" for split, label, name in triples)
+
+    def taken(self, rows: NDArray[np.int64]) -> "Index":
+        """Some of the pictures, in the order of ``rows``."""
+        columns = (self.piece, self.number, self.split, self.label, self.name, self.sum)
+        return Index(*(column[rows] for column in columns))
 
     def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each of some pictures, equal where their bytes are; numbered by first appearance."""
@@ -142,9 +147,21 @@ def load(path: Path) -> Index | None:
     return Index(piece, number, split, label, names, sums)
 
 
+def content(data: bytes) -> bytes:
+    """The sum of a picture's bytes."""
+    return hashlib.blake2b(data, digest_size=SUM).digest()
+
+
+def check_content(picture: Picture, known: bytes, where: str) -> None:
+    """Compare a picture with the sum it had when it was listed.
+
+    Raises:
+        DecoctError: it has another one.
+    """
+    if content(picture.data) != known:
+        raise DecoctError(f"{picture.file} in {where} changed while it was read: run again")
+
+
 def _listed(layout: Layout, piece: Piece) -> Rows:
     """Of each picture of a piece: number, split, class, name, and the sum of its bytes."""
-    return [
-        (number, p.split, p.wnid, p.name, hashlib.blake2b(p.data, digest_size=SUM).digest())
-        for number, p in layout.pictures(piece)
-    ]
+    return [(number, p.split, p.wnid, p.name, content(p.data)) for number, p in layout.pictures(piece)]

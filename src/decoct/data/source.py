@@ -62,6 +62,21 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Survey:
+    """What is known of images that stay where they are, beside who they are.
+
+    Attributes:
+        content: digest of what they are decoded from and of the order in which it is stored.
+        histogram: [C, 256] how often train has each value.
+        source: the source as plain JSON; it gives the images again.
+    """
+
+    content: str
+    histogram: NDArray[np.int64]
+    source: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Raw:
     """All that a source reads.
 
@@ -71,6 +86,7 @@ class Raw:
         skipped: files that were left out because they do not decode.
         title: what the data set is called, where that hangs on what was read; None for the source's own title.
         details: what else is worth knowing, as plain JSON; no part of the digest.
+        survey: where the cache is not to hold the images; each part's are ``decoct.data.uncached.Uncached`` then.
     """
 
     class_names: tuple[str, ...]
@@ -78,6 +94,7 @@ class Raw:
     skipped: tuple[str, ...] = ()
     title: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    survey: Survey | None = None
 
 
 class Source(Spec):
@@ -142,6 +159,10 @@ class LargeSource(Source):
     @abstractmethod
     def decode(self, manifest: Any, folder: Path, workers: int, watch: Watch) -> Raw:
         """What the manifest lists, decoded into files in ``folder``; the same for any number of workers."""
+
+    def uncached(self, listed: Path, count: int) -> Any:
+        """The images of one part that are in no cache, from the list that was saved of them."""
+        raise NotImplementedError(f"{self.name} has no images without a cache")
 
     def manifest(self) -> Any:
         """The manifest by itself."""

@@ -15,7 +15,7 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
 
     Args:
         net: in eval mode, on ``device``.
-        split: of ``data``; read block by block.
+        split: of ``data``; read block by block in one pass.
         data: for its mean and deviation.
         device: where to compute.
         batch: images at a time; None for 1,000, or fewer where they are large.
@@ -23,9 +23,8 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
     right, batch = np.empty(len(split), dtype=bool), batch or at_once(data.size, data.size, 1000)
-    for start in range(0, len(split), batch):
-        rows = slice(start, start + batch)
-        images = torch.from_numpy(np.array(split.images[rows])).to(device)
+    for rows, found in split.batches(batch, alone=device == "cpu"):
+        images = torch.from_numpy(np.array(found)).to(device)
         top = net((images.float() - mean) / std).argmax(1).cpu().numpy()
         right[rows] = top == split.labels[rows]
     return right

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -189,7 +190,14 @@ def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield rows[start : start + step]
 
 
-def store(file: Path, blocks: Iterable[NDArray[Any]], rows: int, dtype: str, who: str) -> None:
+def store(
+    file: Path,
+    blocks: Iterable[NDArray[Any]],
+    rows: int,
+    dtype: str,
+    who: str,
+    order: NDArray[np.int64] | None = None,
+) -> None:
     """Write features block by block as one .npy file, as ``numpy.save`` would write them at once.
 
     A file is written to and not a map of it, since a full disk is an error then, and kills no process.
@@ -200,11 +208,12 @@ def store(file: Path, blocks: Iterable[NDArray[Any]], rows: int, dtype: str, who
         rows: of all blocks.
         dtype: of the file.
         who: what an error calls the extractor.
+        order: [rows] the row that each one of the blocks' is; None for their own order.
 
     Raises:
         DecoctError: a value that is not finite, or that the type cannot hold.
     """
-    done = 0
+    order, done, begin = np.arange(rows) if order is None else order, 0, 0
     with file.open("wb") as out:
         for block in blocks:
             if done == 0:
@@ -215,16 +224,21 @@ def store(file: Path, blocks: Iterable[NDArray[Any]], rows: int, dtype: str, who
                     "shape": shape,
                 }
                 np.lib.format.write_array_header_1_0(out, header)
-            out.write(fitting(block, dtype, who, done).data)
+                begin = out.tell()
+            places = order[done : done + len(block)]
+            made = fitting(block, dtype, who, places)
+            for start, end in pairwise([0, *(np.flatnonzero(np.diff(places) != 1) + 1), len(block)]):  # neighbours at once
+                out.seek(begin + int(places[start]) * made[0].nbytes)
+                out.write(made[start:end].data)
             done += len(block)
     assert done == rows, f"{who} gave {done} rows of {rows}"
 
 
-def fitting(block: NDArray[Any], dtype: Any, who: str, first: int = 0) -> NDArray[Any]:
+def fitting(block: NDArray[Any], dtype: Any, who: str, numbers: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """Rows in another type, in C order; the same array where nothing changes.
 
     Raises:
-        DecoctError: a value that is not finite, or that the type cannot hold; ``first`` is the number of the first row.
+        DecoctError: a value that is not finite, or that the type cannot hold; ``numbers`` are those of the rows.
     """
     with np.errstate(over="ignore"):
         made = np.asarray(block, dtype=dtype, order="C")
@@ -232,11 +246,12 @@ def fitting(block: NDArray[Any], dtype: Any, who: str, first: int = 0) -> NDArra
     if good.all():
         return made
     row = int(np.argmin(good))
+    number = row if numbers is None else int(numbers[row])
     if not np.isfinite(block[row]).all():
-        raise DecoctError(f"{who}: features of image {first + row} are not finite")
+        raise DecoctError(f"{who}: features of image {number} are not finite")
     limit, largest = np.finfo(made.dtype).max, float(np.abs(block[row]).max())
     raise DecoctError(
-        f"{who}: features of image {first + row} reach {largest:.4g}, and {made.dtype} holds {limit:.4g} at most\n"
+        f"{who}: features of image {number} reach {largest:.4g}, and {made.dtype} holds {limit:.4g} at most\n"
         + ('store them as float32: dtype = "float32"' if made.dtype == np.float16 else "scale them down")
     )
 

@@ -20,12 +20,16 @@ SHARE = 0.6  # of the free memory of a device that images may take; the rest is 
 
 
 def tensor(images: NDArray[Any]) -> Tensor:
-    """Images [N, C, S, S] as a tensor: in memory, or still mapped where they are large."""
+    """Images [N, C, S, S] as a tensor: in memory, or still mapped where they are large.
+
+    Raises:
+        DecoctError: they are large and in no cache.
+    """
     if images.nbytes <= COPIED:
         return torch.from_numpy(np.array(images))
     with warnings.catch_warnings():  # torch warns that a map cannot be written; nobody does
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(images)
+        return torch.from_numpy(np.asarray(images))
 
 
 class HostImages(UserWarning):

@@ -84,13 +84,14 @@ def collect(
         progress: called with (images, of all).
     """
     convolution, sums = layers(net), Sums(len(classes))
-    for at in range(0, len(split), batch):
-        labels = torch.tensor(split.labels[at : at + batch])
+    done = 0
+    for rows, images in split.batches(batch, alone=pixels.mean.device.type == "cpu"):
+        labels = torch.tensor(split.labels[rows])
 
         def see(name: str, x: torch.Tensor, labels: torch.Tensor = labels) -> None:
             sums.add(name, x, labels, convolution[name])
 
         with on_inputs(net, convolution, see):
-            net(as_input(pixels.normalise(pixels.load(np.array(split.images[at : at + batch]))), net))
-        progress(min(at + batch, len(split)), len(split))
+            net(as_input(pixels.normalise(pixels.load(np.array(images))), net))
+        progress(done := done + len(rows), len(split))
     return Statistics(sums.moments(by_class=False), sums.moments(by_class=True))

@@ -174,9 +174,8 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu") -> float:
         DecoctError: logits that are not finite.
     """
     right, batch = 0, at_once(data.size, data.size, 1000)
-    for start in range(0, len(data.val), batch):
-        rows = slice(start, start + batch)
-        out = logits(net, data.val.images[rows], data.mean, data.std, device, batch)
+    for rows, images in data.val.batches(batch, alone=device == "cpu"):
+        out = logits(net, images, data.mean, data.std, device, batch)
         if not out.isfinite().all():
             raise DecoctError("the teacher gives logits on val that are not finite: lower lr, or load other weights")
         right += int(np.sum(out.argmax(1).numpy() == data.val.labels[rows]))

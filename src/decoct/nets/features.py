@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,8 +13,22 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.nets.layout import as_input
 
-Images = Tensor | NDArray[Any]
 PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each is many times that
+
+
+@runtime_checkable
+class Split(Protocol):
+    """Images that are read in the order in which they are stored, as those of ``decoct.data.dataset.Split``."""
+
+    images: Any
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int, alone: bool = True) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Rows and images, some at a time."""
+
+
+Images = Tensor | NDArray[Any] | Split
 
 
 def at_once(height: int, width: int, most: int = 512) -> int:
@@ -37,7 +51,8 @@ def penultimate(
 
     Args:
         net: moved to ``device`` and left there; its train and eval modes are as before afterwards.
-        images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor.
+        images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor. Or a split of a data
+            set: then features come in the order of its ``order``.
         mean: per channel, of images in [0, 1]; the net sees (x − mean) / std.
         std: per channel.
         device: where to compute.
@@ -98,18 +113,25 @@ def logit_blocks(
     """Outputs of one batch after the other, as the net gives them, on its device; arguments as for ``penultimate``."""
     if len(images) == 0:
         raise DecoctError("there are no images to take features of")
-    net, batch = net.to(device), batch or at_once(*images.shape[-2:])
+    net, batch = net.to(device), batch or at_once(*getattr(images, "images", images).shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
     with _evaluating(net):
-        for start in range(0, len(images), batch):
-            block = images[start : start + batch]
-            block = block if isinstance(block, Tensor) else torch.from_numpy(np.array(block))
-            block = block.to(device)
+        done = 0
+        for some in _blocks(images, batch, device):
+            block = (some if isinstance(some, Tensor) else torch.from_numpy(np.array(some))).to(device)
             pixels = block.float() if block.is_floating_point() else block.float() / 255
             with torch.inference_mode():
                 out = net((pixels - shift) / scale)
             yield out
-            progress(min(start + batch, len(images)), len(images))
+            progress(done := done + len(block), len(images))
+
+
+def _blocks(images: Images, batch: int, device: str | torch.device) -> Iterator[Tensor | NDArray[Any]]:
+    if isinstance(images, Split):
+        yield from (block for _, block in images.batches(batch, alone=torch.device(device).type == "cpu"))
+        return
+    for start in range(0, len(images), batch):
+        yield images[start : start + batch]
 
 
 def classifier(net: nn.Module) -> nn.Linear:

@@ -81,18 +81,19 @@ def make_features(cell: Cell) -> None:
         blocks = _of_backbone(cell, extract) if extract.origin == "timm" else _of_files(cell, extract)
     with cell.meter():
         for split, made in blocks.items():
-            rows = len(getattr(data, split))
-            store(cell.folder / f"{split}.npy", map(np.asarray, made), rows, extract.dtype, extract.name)
+            part = getattr(data, split)
+            order = None if extract.origin == "rows" else part.order
+            store(cell.folder / f"{split}.npy", map(np.asarray, made), len(part), extract.dtype, extract.name, order)
     # For the page alone, so it is on nobody's bill.
     keep_plane(cell.folder, load_features(cell.folder, "train"), np.asarray(data.train.labels))
 
 
 def _of_teacher(cell: Cell, net: nn.Module) -> Blocks:
     data, device = cell.data, cell.device
-    images = {"train": data.train.images, "val": data.val.images}
+    parts = {"train": data.train, "val": data.val}
     return {
         name: penultimate_blocks(net, part, data.mean, data.std, device, progress=cell.progress)
-        for name, part in images.items()
+        for name, part in parts.items()
     }
 
 
@@ -101,8 +102,8 @@ def _of_backbone(cell: Cell, extract: Extract) -> Blocks:
     weights.write(cell.folder / WEIGHTS, net.net, (), Normalisation.of(facts["mean"], facts["std"]))
     write_json(cell.folder / EXTRACTOR, {"extractor": extract.title, **facts})
     laid_out(net.to(cell.device))
-    images = {"train": cell.data.train.images, "val": cell.data.val.images}
-    return {name: embed(net, part, cell.device, cell.progress) for name, part in images.items()}
+    parts = {"train": cell.data.train, "val": cell.data.val}
+    return {name: embed(net, part, cell.device, cell.progress) for name, part in parts.items()}
 
 
 def _of_files(cell: Cell, extract: Extract) -> Blocks:
