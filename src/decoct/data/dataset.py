@@ -242,7 +242,9 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
     more = {"details": dict(raw.details)} if raw.details else {}
     facts = {**named, "flip": flip, "skipped": list(raw.skipped), **more}
     key = cache.write(made, parts, facts, progress, raw.survey)
-    final = key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"  # the same pictures, in another place
+    final = (
+        key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"
+    )  # the same pictures, in another place
     cache.publish(made, root / final)
     return final
 

@@ -68,7 +68,11 @@ class ImageNet(LargeSource):
             found = index.make(layout, self.wnids(), workers, watch(f"listing {layout.root} ({layout.title})"))
             index.save(found, folder / INDEX)
         manifest = found.manifest(self.wnids())
-        return manifest if self.cache else manifest | {"order": hashlib.sha256(uncached.stored_order(found)).hexdigest()}
+        return (
+            manifest
+            if self.cache
+            else manifest | {"order": hashlib.sha256(uncached.stored_order(found).tobytes()).hexdigest()}
+        )
 
     def keyed(self) -> dict[str, Any]:
         """The identity; where the pictures are belongs to it only if they stay there."""

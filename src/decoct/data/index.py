@@ -49,8 +49,8 @@ class Index:
 
     def taken(self, rows: NDArray[np.int64]) -> "Index":
         """Some of the pictures, in the order of ``rows``."""
-        columns = (self.piece, self.number, self.split, self.label, self.name, self.sum)
-        return Index(*(column[rows] for column in columns))
+        where = self.piece[rows], self.number[rows]
+        return Index(*where, self.split[rows], self.label[rows], self.name[rows], self.sum[rows])
 
     def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each of some pictures, equal where their bytes are; numbered by first appearance."""

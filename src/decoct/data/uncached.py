@@ -109,7 +109,9 @@ class Uncached:
     def _read(self, rows: NDArray[np.int64], size: int, workers: int) -> Iterator[Batch]:
         for batch in stream(*self._where, rows, self.shape[2], size, workers):
             if batch.bad:  # it did when it was listed, and its bytes are the same
-                raise DecoctError(f"image {batch.bad[0][0]} of {self._where[0].root} does not decode: {batch.bad[0][1]}")
+                raise DecoctError(
+                    f"image {batch.bad[0][0]} of {self._where[0].root} does not decode: {batch.bad[0][1]}"
+                )
             yield batch
 
 

@@ -227,7 +227,9 @@ def store(
                 begin = out.tell()
             places = order[done : done + len(block)]
             made = fitting(block, dtype, who, places)
-            for start, end in pairwise([0, *(np.flatnonzero(np.diff(places) != 1) + 1), len(block)]):  # neighbours at once
+            for start, end in pairwise(
+                [0, *(np.flatnonzero(np.diff(places) != 1) + 1), len(block)]
+            ):  # neighbours at once
                 out.seek(begin + int(places[start]) * made[0].nbytes)
                 out.write(made[start:end].data)
             done += len(block)

@@ -20,7 +20,9 @@ PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each 
 class Split(Protocol):
     """Images that are read in the order in which they are stored, as those of ``decoct.data.dataset.Split``."""
 
-    images: Any
+    @property
+    def images(self) -> Any:
+        """[N, C, H, W]."""
 
     def __len__(self) -> int: ...
 
@@ -51,8 +53,8 @@ def penultimate(
 
     Args:
         net: moved to ``device`` and left there; its train and eval modes are as before afterwards.
-        images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor. Or a split of a data
-            set: then features come in the order of its ``order``.
+        images: [n, C, H, W] uint8, or floating point in [0, 1]; an array, a memory map or a tensor. Or a split of a
+            data set: then features come in the order of its ``order``.
         mean: per channel, of images in [0, 1]; the net sees (x − mean) / std.
         std: per channel.
         device: where to compute.
@@ -113,7 +115,8 @@ def logit_blocks(
     """Outputs of one batch after the other, as the net gives them, on its device; arguments as for ``penultimate``."""
     if len(images) == 0:
         raise DecoctError("there are no images to take features of")
-    net, batch = net.to(device), batch or at_once(*getattr(images, "images", images).shape[-2:])
+    whole = images.images if isinstance(images, Split) else images
+    net, batch = net.to(device), batch or at_once(*whole.shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
     with _evaluating(net):
         done = 0
