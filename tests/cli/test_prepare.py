@@ -49,10 +49,20 @@ def test_json_is_the_same_and_a_study_finds_the_cache(decoct, raw, monkeypatch):
     assert facts["images"] == {"train": 20, "val": 10, "test": 10}
     assert facts["found"] == {"train": 30, "val": 10}
     assert facts["split"] == "ImageNet-1K" and len(facts["incomplete"]) == 20
-    monkeypatch.setattr("decoct.data.blocks.decoded", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr("decoct.data.large.blocks.decoded", lambda *_: pytest.fail("decoded twice"))
     data = load_data({"name": "imagenette", "path": str(raw), "size": 8})
     assert (data.digest, str(data.folder)) == (facts["digest"], facts["folder"])
     assert sum(file.stat().st_size for file in data.folder.iterdir()) == facts["bytes"]
+
+
+def test_without_a_cache_pictures_stay_where_they_are(decoct, raw):
+    said = decoct("prepare", "imagenette", "--from", raw, "--size", 8, "--workers", 1, "--no-cache")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[2].startswith("no cache: pictures stay as they are stored")
+    assert "for their statistics; nothing of them is kept" in said.err
+    data = load_data({"name": "imagenette", "path": str(raw), "size": 8, "cache": False})
+    assert not list(data.folder.glob("*.images.npy")) and data.train.images[0].shape == (3, 8, 8)
+    assert "unknown key 'cache'" in decoct("prepare", "digits", "--no-cache").err
 
 
 def test_pictures_that_do_not_decode(decoct, refused, raw):
@@ -121,6 +131,7 @@ def test_complete_data_are_said_to_be_so():
         "classes": 1000,
         "size": 224,
         "bytes": 200e9,
+        "cached": True,
         "folder": "/data",
         "layout": "Parquet shards",
         "split": "ImageNet-1K",

@@ -234,7 +234,7 @@ def test_what_a_type_cannot_hold_is_an_error_and_no_infinity(tmp_path):
     with pytest.raises(
         DecoctError, match=r"image 7 reach 6.552e\+04, and float16 holds 6.55e\+04.*\n.*dtype = .float32"
     ):
-        fitting(rows, "float16", "mine", 7)
+        fitting(rows, "float16", "mine", np.arange(7, 7 + len(rows)))
     with pytest.raises(DecoctError, match=r"float32 holds 3.403e\+38 at most\nscale them down"):
         fitting(np.array([[1e39]]), "float32", "mine")
 
@@ -253,3 +253,12 @@ def test_a_block_is_all_that_is_held(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 6 * block.nbytes < n * block.nbytes / 10
+
+
+def test_blocks_in_another_order_lie_in_their_rows(tmp_path):
+    rows, order = np.arange(22, dtype=np.float32).reshape(11, 2), np.array([4, 5, 6, 0, 10, 9, 1, 2, 3, 7, 8])
+    store(tmp_path / "rows.npy", (rows[order[at : at + 4]] for at in (0, 4, 8)), 11, "float32", "mine", order)
+    assert np.array_equal(np.load(tmp_path / "rows.npy"), rows)
+    rows[9, 1] = np.inf
+    with pytest.raises(DecoctError, match="features of image 9 are not finite"):
+        store(tmp_path / "rows.npy", (rows[order[at : at + 4]] for at in (0, 4, 8)), 11, "float32", "mine", order)

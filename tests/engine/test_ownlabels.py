@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from decoct.core.condensed import Condensed
 from decoct.core.record import Provenance
-from decoct.data.augment import Mix
+from decoct.data.augmentation.augment import Mix
 from decoct.engine.batches import Batches
 from decoct.engine.objective import objective
 from decoct.engine.ownlabels import OwnLabels, own_labels

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.data.augment import Mix
+from decoct.data.augmentation.augment import Mix
 from decoct.engine.packing import pack, unpack
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import TENSORS, Draws, View

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from decoct.core.errors import DecoctError
-from decoct.data.augment import Mix
+from decoct.data.augmentation.augment import Mix
 from decoct.engine.quantise import decode
 from decoct.engine.recipe import Recipe
 from decoct.engine.relabel import relabel

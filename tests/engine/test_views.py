@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as reference
 
-from decoct.data import colour, dsa
+from decoct.data.augmentation import colour, dsa
 from decoct.engine.images import Images
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render

@@ -17,7 +17,7 @@ from decoct.core.seeds import seed
 from decoct.core.spec import digest, names, parse
 from decoct.data import cache
 from decoct.data.cache import default_store
-from decoct.data.parallel import cores
+from decoct.data.reading.parallel import cores
 from decoct.data.source import LargeSource, Raw, Source, Watch
 
 __all__ = ["Dataset", "Source", "Split", "default_store", "load_data", "open_dataset", "parse_source", "prepare"]

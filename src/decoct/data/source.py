@@ -15,7 +15,7 @@ from pydantic import Field
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.spec import Spec
-from decoct.data.parallel import cores
+from decoct.data.reading.parallel import cores
 from decoct.data.split import pixel_groups, stratified
 
 BLOCK_BYTES = 2**25  # what is held in memory at once
@@ -86,7 +86,7 @@ class Raw:
         skipped: files that were left out because they do not decode.
         title: what the data set is called, where that hangs on what was read; None for the source's own title.
         details: what else is worth knowing, as plain JSON; no part of the digest.
-        survey: where the cache is not to hold the images; each part's are ``decoct.data.uncached.Uncached`` then.
+        survey: where the cache is not to hold the images; each part's are ``decoct.data.large.uncached.Uncached`` then.
     """
 
     class_names: tuple[str, ...]

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed as derive
-from decoct.data.augment import Mix
+from decoct.data.augmentation.augment import Mix
 from decoct.engine.images import Images
 from decoct.engine.objective import Mixed
 from decoct.engine.recipe import Recipe

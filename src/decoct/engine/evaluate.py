@@ -22,7 +22,9 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
     """
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
-    right, batch = np.empty(len(split), dtype=bool), batch or at_once(data.size, data.size, 1000)
+    right = np.empty(len(split), dtype=bool)
+    height, width = split.images.shape[-2:]
+    batch = batch or at_once(height, width, 1000)
     for rows, found in split.batches(batch, alone=device == "cpu"):
         images = torch.from_numpy(np.array(found)).to(device)
         top = net((images.float() - mean) / std).argmax(1).cpu().numpy()

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decoct.data.augment import gather_crops
-from decoct.data.resample import resized_crop
+from decoct.data.augmentation.augment import gather_crops
+from decoct.data.augmentation.resample import resized_crop
 
 COPIED = 2**31  # bytes of images up to which a memory map is read as a whole; larger ones are read batch by batch
 SHARE = 0.6  # of the free memory of a device that images may take; the rest is for nets and activations

@@ -14,8 +14,8 @@ from torch import Generator, Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
-from decoct.data.augment import draw_boxes
-from decoct.data.resample import resampling
+from decoct.data.augmentation.augment import draw_boxes
+from decoct.data.augmentation.resample import resampling
 
 Terms = Callable[[Tensor, int], Mapping[str, Tensor]]
 

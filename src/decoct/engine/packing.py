@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decoct.data.augment import Mix
+from decoct.data.augmentation.augment import Mix
 from decoct.engine.quantise import Arrays, smallest
 from decoct.engine.views import TENSORS, View
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
-from decoct.data.resample import resampling
+from decoct.data.augmentation.resample import resampling
 from decoct.engine.pixels import Pixels
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 from decoct.core.seeds import seed as derive
-from decoct.data import colour, dsa
-from decoct.data.augment import Mix, draw_boxes, draw_crops, draw_cutmix, draw_mixup
-from decoct.data.shuffle import draw_shuffle, shuffle
+from decoct.data.augmentation import colour, dsa
+from decoct.data.augmentation.augment import Mix, draw_boxes, draw_crops, draw_cutmix, draw_mixup
+from decoct.data.augmentation.shuffle import draw_shuffle, shuffle
 from decoct.engine.images import Images
 from decoct.engine.recipe import Recipe
 
@@ -31,7 +31,7 @@ class View:
         boxes: [M, 4] crops that are resized (top, left, height, width); None for none.
         mirrored: [M] bool; None mirrors none.
         mixes: of each batch; None leaves it unmixed.
-        tiles: of the patch shuffle, as ``decoct.data.shuffle`` draws them; None for none.
+        tiles: of the patch shuffle, as ``decoct.data.augmentation.shuffle`` draws them; None for none.
         jitter: of the colour jitter; None for none.
         lighting: of the PCA lighting; None for none.
         siamese: of differentiable Siamese augmentation, one a batch; empty for none.

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.data.foreign.hub import PREFIX as FROM_HUB
 from decoct.data.foreign.stored import SetFormat
+from decoct.data.reading.snapshot import HUB as FROM_HUB
 
 
 class StatedCost(BaseModel):

@@ -13,7 +13,7 @@ from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
-from decoct.data.foreign.hub import PREFIX as FROM_HUB
+from decoct.data.reading.snapshot import HUB as FROM_HUB
 from decoct.engine.diffusion.generators import HUB, OWN, TeachGenerator
 from decoct.engine.extract import Extract, anchored
 from decoct.engine.teachers import Teach

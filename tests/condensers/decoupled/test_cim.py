@@ -10,7 +10,7 @@ from decoct.condensers.decoupled.cim import CIM, enlarged
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Teacher
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 
 
 def anchors_of(box, c, keep, candidates):

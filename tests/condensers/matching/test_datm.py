@@ -14,7 +14,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching import trajectories as trajectory_matching
 from decoct.engine.matching.trajectories import Inner
 

@@ -10,7 +10,7 @@ from decoct.condensers.matching.dc import DC
 from decoct.condensers.matching.dsa import DSA
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.nets import zoo
 
 NET = "convnet3_w32"

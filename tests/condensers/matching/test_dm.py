@@ -8,7 +8,7 @@ from torch import Generator
 from decoct.condensers.matching.dm import DM
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.nets import zoo
 
 NET = "convnet3_w32"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from decoct.core.errors import DecoctError
-from decoct.data.decode import decode
 from decoct.data.foreign.pixels import IMAGENET, channels_first, from_array, from_pictures
 from decoct.data.foreign.stored import SetFormat
+from decoct.data.reading.decode import decode
 
 
 class Data:

@@ -300,7 +300,7 @@ def test_a_set_of_the_hub_is_found_in_its_cache(digits, theirs, tmp_path, monkey
     found = load_set("hub:somebody/tiny-ipc2", digits)
     np.testing.assert_array_equal(found.images, theirs.images)
     assert found.provenance.method == "tiny-ipc2"
-    with pytest.raises(DecoctError, match=r"cannot be fetched .*\n.*log in with 'hf auth login'"):
+    with pytest.raises(DecoctError, match=r"cannot get somebody/other from the hub: .*\n.*local copy"):
         load_set("hub:somebody/other", digits)
     with pytest.raises(UsageError, match="hub:OWNER/NAME"):
         load_set("hub:../../etc", digits)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import wnids
+from decoct.data.large.imagenet import wnids
 from decoct.data.layouts.class_folders import ClassFolders, is_class_folders, numbered
 
 SOME = wnids()[10:14]

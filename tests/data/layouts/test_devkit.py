@@ -5,8 +5,10 @@ import shutil
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import wnids
+from decoct.data.dataset import load_data
+from decoct.data.large.imagenet import wnids
 from decoct.data.layouts import devkit
+from decoct.data.sources.imagenette import WNIDS, Imagenette
 
 SOME = wnids()[::250]
 
@@ -52,3 +54,34 @@ def test_a_damaged_kit_is_told(tmp_path, hang, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DecoctError, match=name.rpartition("/")[2]):
         devkit.val_wnids(tmp_path)
+
+
+def kaggle(museum, root):
+    """As the competition packs it: a flat val, whose classes are in a table."""
+    museum.folders(root / devkit.KAGGLE)
+    val = root / devkit.KAGGLE / "val"
+    rows = [(file.stem, file.parent.name) for file in val.glob("*/*")]
+    for file in list(val.glob("*/*")):
+        file.rename(val / file.name)
+    for folder in val.iterdir():
+        if folder.is_dir():
+            folder.rmdir()
+    lines = [f"{name},{wnid} 1 2 3 4 {wnid} 5 6 7 8 " for name, wnid in reversed(rows)]
+    (root / devkit.SOLUTION).write_text("\n".join(["ImageId,PredictionString", *lines]))
+    return root
+
+
+def test_kaggles_folder_gives_what_class_folders_do(tmp_path, hang):
+    museum = hang(WNIDS)
+    packed, plain = kaggle(museum, tmp_path / "a"), museum.folders(tmp_path / "b")
+    one, two = (load_data(Imagenette(path=str(p), size=16), tmp_path / "cache", workers=1) for p in (packed, plain))
+    assert one.digest == two.digest
+    assert one.test.files == two.test.files
+
+
+@pytest.mark.parametrize("text", ["", "ImageId\nx\n", "ImageId,PredictionString\nILSVRC2012_val_00000002,n0 1\n"])
+def test_a_damaged_table_of_kaggles_is_told(tmp_path, hang, text):
+    root = kaggle(hang(WNIDS), tmp_path / "a")
+    (root / devkit.SOLUTION).write_text(text)
+    with pytest.raises(DecoctError, match=r"does not say the class of each picture of val|which the kit knows"):
+        load_data(Imagenette(path=str(root), size=16), tmp_path / "cache", workers=1)

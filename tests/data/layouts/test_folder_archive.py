@@ -3,7 +3,7 @@
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import wnids
+from decoct.data.large.imagenet import wnids
 from decoct.data.layouts.folder_archive import FolderArchive
 
 SOME = wnids()[:3]

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import wnids
+from decoct.data.large.imagenet import wnids
 from decoct.data.layouts.parquet import Parquet
 
 SOME = wnids()[100:105]

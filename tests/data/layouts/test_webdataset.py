@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import wnids
+from decoct.data.large.imagenet import wnids
 from decoct.data.layouts.webdataset import WebDataset
 
 SOME = wnids()[900:903]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching import gradients as gradient_matching
 from decoct.nets.convnet import ConvNet
 

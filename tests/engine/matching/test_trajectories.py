@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
 from decoct.engine.matching.trajectories import Inner, matched, weights_of
 from decoct.nets.convnet import ConvNet

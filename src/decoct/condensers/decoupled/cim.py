@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Draft, Inputs, Need, Teacher
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.frozen import FixedNorms, frozen
 from decoct.engine.invert import EVERY
 from decoct.engine.patches import difficulty, easiest, mosaic

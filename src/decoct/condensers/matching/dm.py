@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Condenser, Draft, Inputs
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching.footprint import held, passing, pixels, weights
 from decoct.engine.matching.real import (
     BLOCK,

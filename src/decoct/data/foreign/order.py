@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.data.imagenet import english, wnids
+from decoct.data.large.imagenet import english, wnids
 
 BY_NAME, BY_INDEX = "by name", "by index, taken as the data's order"
 

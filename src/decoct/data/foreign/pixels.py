@@ -15,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 from decoct.core.condensed import finite
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import Dataset
-from decoct.data.decode import DecodeError, decode, formats
 from decoct.data.foreign.stored import SetFormat
+from decoct.data.reading.decode import DecodeError, decode, formats
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation, as torchvision has them
 BEYOND = 3.0  # how far outside [0, 1] a set may lie that was optimised without clipping; more is another scale

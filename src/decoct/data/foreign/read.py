@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from decoct.core.condensed import FACTS, Condensed, finite
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Cost, Provenance
-from decoct.data.class_folder import read_class_folder
 from decoct.data.dataset import Dataset
-from decoct.data.foreign import hub, npz, order, parquet, pixels, safetensors, torch_file
+from decoct.data.foreign import npz, order, parquet, pixels, safetensors, torch_file
+from decoct.data.foreign.class_folder import read_class_folder
 from decoct.data.foreign.stored import SetFormat, Stored
-from decoct.data.tree import split_folders
+from decoct.data.reading.snapshot import HUB, snapshot
+from decoct.data.reading.tree import split_folders
 
 READERS: dict[str, Callable[[Path, SetFormat], Stored]] = {
     ".npz": npz.read,
@@ -42,7 +43,7 @@ def load_set(path: Path | str, data: Dataset, how: SetFormat = AS_IT_IS) -> Cond
         DecoctError: damaged; other classes, shape or range than the data and ``how`` say.
     """
     word = str(path)
-    folder = hub.snapshot(word) if word.startswith(hub.PREFIX) else Path(path)
+    folder = snapshot(word) if word.startswith(HUB) else Path(path)
     if folder.is_file():
         if folder.suffix.lower() not in READERS:
             raise UsageError(f"{folder} is no set: a file is one of {', '.join(READERS)}")
@@ -54,7 +55,7 @@ def load_set(path: Path | str, data: Dataset, how: SetFormat = AS_IT_IS) -> Cond
         )
     if (folder / FACTS).is_file():
         return Condensed.load(folder)
-    title = word.removeprefix(hub.PREFIX).rpartition("/")[2] if word.startswith(hub.PREFIX) else folder.name
+    title = word.rpartition("/")[2] if word.startswith(HUB) else folder.name
     if parquet.files_in(folder):
         return interpret(parquet.read(folder, how), data, how, title)
     root = folder / how.split if how.split in split_folders(folder) else folder

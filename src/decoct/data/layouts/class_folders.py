@@ -7,7 +7,7 @@ from pathlib import Path
 from decoct.core.errors import DecoctError
 from decoct.data.layouts import devkit
 from decoct.data.layouts.layout import MAX_BYTES, TRAIN, VAL, Layout, Picture, Piece, named
-from decoct.data.tree import entries, pictures, subfolders
+from decoct.data.reading.tree import entries, pictures, subfolders
 
 FLAT = ""  # in place of a class
 

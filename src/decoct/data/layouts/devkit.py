@@ -1,5 +1,6 @@
-"""ImageNet's development kit: which class each picture of val is of."""
+"""Which class each picture of val is of: by ImageNet's development kit, or by Kaggle's solution."""
 
+import csv
 import io
 from pathlib import Path
 
@@ -8,14 +9,17 @@ from decoct.data.layouts import tarfiles
 
 ARCHIVE, FOLDER = "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12"
 META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
+KAGGLE, SOLUTION = Path("ILSVRC", "Data", "CLS-LOC"), "LOC_val_solution.csv"  # as Kaggle's competition packs it
 
 
 def sources(root: Path) -> list[Path]:
-    """The files that the kit in a folder consists of: its archive, or its two files unpacked.
+    """The files that say it: the kit's archive, or its two files unpacked; above Kaggle's folder, the solution.
 
     Raises:
         DecoctError: there is none.
     """
+    if root.parts[-3:] == KAGGLE.parts and (root.parents[2] / SOLUTION).is_file():
+        return [root.parents[2] / SOLUTION]
     if (root / ARCHIVE).is_file():
         return [root / ARCHIVE]
     for folder in (root / FOLDER, root):
@@ -34,12 +38,24 @@ def val_wnids(root: Path) -> list[str]:
         DecoctError: no kit, or one that is damaged.
     """
     found = sources(root)
+    if found[0].name == SOLUTION:
+        return _solved(found[0])
     meta, truth = _unpacked(found[0]) if len(found) == 1 else (found[0].read_bytes(), found[1].read_bytes())
     ids = _wnids(meta, found[0])
     try:
         return [ids[int(line)] for line in truth.decode().split()]
     except (ValueError, KeyError) as error:
         raise DecoctError(f"{TRUTH} of {found[-1]} holds no ILSVRC2012 ids of classes: {error}") from error
+
+
+def _solved(file: Path) -> list[str]:
+    """By Kaggle's rows of name and "WNID x y x y …", in no order."""
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            found = {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(lines)}
+        return [found[f"ILSVRC2012_val_{number:08d}"] for number in range(1, len(found) + 1)]
+    except (OSError, ValueError, KeyError, IndexError, AttributeError, csv.Error) as error:
+        raise DecoctError(f"{file} does not say the class of each picture of val ({error}): get it again") from error
 
 
 def _unpacked(archive: Path) -> tuple[bytes, bytes]:

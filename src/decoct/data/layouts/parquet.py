@@ -10,6 +10,7 @@ from decoct.data.layouts.layout import MAX_BYTES, Layout, Picture, Piece, named
 from decoct.data.layouts.shards import by_split, split_of
 
 IMAGE, LABEL = "image", "label"
+SHARDS = ("data/train-*.parquet", "data/validation-*.parquet", "data/val-*.parquet")  # as the hub calls them
 ROWS = 32  # that are read at once
 
 
@@ -20,14 +21,14 @@ class Parquet(Layout):
 
     def files(self) -> Iterator[Path]:
         """The shards of train and val."""
-        for shards in by_split(parquets(self.root)).values():
-            yield from shards
+        for found in shards(self.root).values():
+            yield from found
 
     def pieces(self) -> list[Piece]:
         """Each row group of each shard, with the row that it begins at."""
         found: list[Piece] = []
-        for split, shards in by_split(parquets(self.root)).items():
-            for shard in shards:
+        for split, files in shards(self.root).items():
+            for shard in files:
                 with opened(shard) as file:
                     start = 0
                     for group in range(file.metadata.num_row_groups):
@@ -61,6 +62,15 @@ class Parquet(Layout):
 def parquets(root: Path) -> list[Path]:
     """Shards in a folder, or in its folder ``data``, where the hub has them."""
     return [*root.glob("*.parquet")] or [*root.glob("data/*.parquet")]
+
+
+def shards(root: Path) -> dict[str, list[Path]]:
+    """Shards in a folder by split.
+
+    Raises:
+        DecoctError: not all of them are there.
+    """
+    return by_split(parquets(root))
 
 
 def is_parquet(root: Path) -> bool:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from decoct.core.errors import DecoctError
 from decoct.data.layouts.class_folders import ClassFolders, is_class_folders
+from decoct.data.layouts.devkit import KAGGLE
 from decoct.data.layouts.folder_archive import ENDINGS, FolderArchive
-from decoct.data.layouts.hub import HUB, snapshot
 from decoct.data.layouts.layout import Layout
 from decoct.data.layouts.official_tars import TRAIN_TAR, VAL_TAR, OfficialTars
-from decoct.data.layouts.parquet import Parquet, is_parquet
+from decoct.data.layouts.parquet import SHARDS, Parquet, is_parquet, shards
 from decoct.data.layouts.webdataset import WebDataset, is_webdataset
-from decoct.data.tree import entries
+from decoct.data.reading.snapshot import HUB, snapshot
+from decoct.data.reading.tree import entries
 
 SHOWN = 6  # entries of a folder that a message names
 EXPECTED = (
@@ -31,7 +32,7 @@ def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layou
     Raises:
         DecoctError: there is nothing, or nothing that is known; it says what was found and what was expected.
     """
-    root = snapshot(path) if path.startswith(HUB) else Path(path).expanduser()
+    root = snapshot(path, SHARDS, shards) if path.startswith(HUB) else Path(path).expanduser()
     rest = order, frozenset(wanted)
     if root.is_file():
         if root.name in (TRAIN_TAR, VAL_TAR):
@@ -41,6 +42,8 @@ def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layou
         raise DecoctError(f"{root} is a file that is no archive (.tgz, .tar.gz, .tar)\n{EXPECTED}")
     if not root.is_dir():
         raise DecoctError(f"no such folder: {root}")
+    if (root / KAGGLE).is_dir():
+        root /= KAGGLE
     if (root / TRAIN_TAR).exists() or (root / VAL_TAR).exists():
         return OfficialTars(root, *rest)
     if is_class_folders(root):

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from decoct.core.errors import DecoctError
-from decoct.data.decode import extensions
 from decoct.data.layouts.layout import MAX_BYTES
+from decoct.data.reading.decode import extensions
 
 BLOCK = tarfile.BLOCKSIZE
 Load = Callable[[], bytes]

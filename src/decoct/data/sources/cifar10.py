@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from decoct.data.cifar import Cifar
-from decoct.data.release import Release
+from decoct.data.small.cifar import Cifar
+from decoct.data.small.release import Release
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from decoct.data.cifar import Cifar
-from decoct.data.release import Release
+from decoct.data.small.cifar import Cifar
+from decoct.data.small.release import Release
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle

@@ -8,7 +8,7 @@ import numpy as np
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.data.cache import default_store
-from decoct.data.idx import read_idx
+from decoct.data.reading.idx import read_idx
 from decoct.data.source import Part, Raw, Source, hash_file
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

@@ -2,21 +2,20 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.core.seeds import seed
-from decoct.data.decode import DecodeError, decode
+from decoct.data.reading.tree import scan
+from decoct.data.small.pictures import Picture, decode_pictures
 from decoct.data.source import Part, Raw, Source, hash_file
-from decoct.data.tree import scan
 
 Manifest = dict[str, dict[str, dict[str, str]]]  # split, class, file -> SHA-256
-NAMED = 3  # corrupt files that a message names
 
 
 class Folder(Source):
@@ -52,36 +51,16 @@ class Folder(Source):
             DecoctError: files do not decode (unless ``skip_corrupt``), or a class has none that does.
         """
         class_names = tuple(next(iter(manifest.values())))
-        total = sum(len(files) for classes in manifest.values() for files in classes.values())
-        kept: dict[str, list[tuple[str, int]]] = {split: [] for split in manifest}
-        bad: dict[str, str] = {}
-        grey, stored = self.channels != 3, 1 if self.channels == 1 else 3
-        with (scratch / "pixels").open("wb") as pixels:
-            for done, (split, label, file, sha) in enumerate(listed(manifest)):
-                data = self.load(file, sha)
-                try:
-                    image = decode(data, self.size, stored)
-                except DecodeError as error:
-                    bad[file] = str(error)
-                else:
-                    pixels.write(image.tobytes())
-                    kept[split].append((file, label))
-                    grey = grey and bool((image == image[:1]).all())
-                progress(done + 1, total)
-        if bad and not self.skip_corrupt:
-            raise DecoctError(complaint(self.path, bad, total))
+        found = [
+            Picture(split, label, file, partial(self.load, file, sha)) for split, label, file, sha in listed(manifest)
+        ]
+        how = self.size, self.channels, self.skip_corrupt, progress
+        parts, skipped = decode_pictures(found, len(found), str(self.path), scratch, *how)
         for split, classes in manifest.items():
-            filled = {label for _, label in kept[split]}
-            if empty := [name for label, name in enumerate(classes) if label not in filled]:
-                raise DecoctError(f"class '{empty[0]}' in {self.path} has no image that decodes: remove the class")
-        shape = (sum(map(len, kept.values())), stored, self.size, self.size)
-        images = np.memmap(scratch / "pixels", dtype=np.uint8, mode="r", shape=shape)[:, : 1 if grey else 3]
-        parts, start = {}, 0
-        for split, rows in kept.items():
-            files, labels = zip(*rows, strict=True)
-            where = np.arange(start, start := start + len(rows))
-            parts[split] = Part(images, np.array(labels, dtype=np.int64), where, files)
-        return Raw(class_names, self.with_test(parts, class_names), tuple(sorted(bad)))
+            if empty := sorted(set(range(len(classes))) - set(parts[split].labels.tolist())):
+                name = list(classes)[empty[0]]
+                raise DecoctError(f"class '{name}' in {self.path} has no image that decodes: remove the class")
+        return Raw(class_names, self.with_test(parts, class_names), skipped)
 
     def load(self, file: str, sha: str) -> bytes:
         """The bytes that the manifest lists."""
@@ -108,13 +87,3 @@ def listed(manifest: Manifest) -> Iterator[tuple[str, int, str, str]]:
         for label, files in enumerate(classes.values()):
             for file, sha in files.items():
                 yield split, label, file, sha
-
-
-def complaint(path: Path, bad: dict[str, str], total: int) -> str:
-    """Which files do not decode, and what to do."""
-    few = "; ".join(f"{file} ({why})" for file, why in sorted(bad.items())[:NAMED])
-    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-    return (
-        f"{len(bad)} of {total} images in {path} do not decode: {few}{more}\n"
-        "repair or remove them, or set skip_corrupt = true (--skip-corrupt) to leave them out"
-    )

@@ -12,8 +12,8 @@ from pydantic import Field
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.core.seeds import seed
-from decoct.data.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
-from decoct.data.pictures import Picture, decode_pictures
+from decoct.data.reading.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
+from decoct.data.small.pictures import Picture, decode_pictures
 from decoct.data.source import Raw, Source, hash_file
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from decoct.data.imagenet import ILSVRC, ImageNet
+from decoct.data.large.imagenet import ILSVRC, ImageNet
 
 WNIDS = (
     *("n01558993", "n01692333", "n01729322", "n01735189", "n01749939"),

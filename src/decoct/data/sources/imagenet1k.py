@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from decoct.data.imagenet import ILSVRC, ImageNet
+from decoct.data.large.imagenet import ILSVRC, ImageNet
 
 
 class ImageNet1K(ImageNet):

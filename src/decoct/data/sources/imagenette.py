@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from decoct.data.fastai import TenClasses
-from decoct.data.imagenet import FASTAI
+from decoct.data.large.fastai import TenClasses
+from decoct.data.large.imagenet import FASTAI
 
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from decoct.data.fastai import TenClasses
-from decoct.data.imagenet import FASTAI
+from decoct.data.large.fastai import TenClasses
+from decoct.data.large.imagenet import FASTAI
 
 WNIDS = (
     *("n02086240", "n02087394", "n02088364", "n02089973", "n02093754"),

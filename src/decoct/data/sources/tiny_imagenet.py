@@ -15,8 +15,8 @@ from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
-from decoct.data.decode import DecodeError
-from decoct.data.pictures import Picture, decode_pictures
+from decoct.data.reading.decode import DecodeError
+from decoct.data.small.pictures import Picture, decode_pictures
 from decoct.data.source import Raw, Source, hash_file
 
 FOLDER, ARCHIVE = "tiny-imagenet-200", "tiny-imagenet-200.zip"

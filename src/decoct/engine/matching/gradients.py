@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching.footprint import held, pixels, twice_held, weights
 from decoct.engine.matching.real import BLOCK, RealBatches, check_net, fresh_net, shared_draws
 from decoct.engine.matching.synthetic import Init, Synthetic, learn, numbered

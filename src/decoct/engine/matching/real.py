@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.images import Images, tensor
 from decoct.engine.matching.synthetic import check_enough
 from decoct.nets import zoo

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, Inputs, Need, Trajectories
 from decoct.core.seeds import seed
-from decoct.data import dsa
+from decoct.data.augmentation import dsa
 from decoct.engine.matching.experts import Experts, shapes_of, size_of
 from decoct.engine.matching.footprint import twice_held
 from decoct.engine.matching.synthetic import Synthetic, learn

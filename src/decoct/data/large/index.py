@@ -1,0 +1,193 @@
+"""The index of a layout: every picture that is wanted, where it is, and the sum of its bytes. One pass makes it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress
+from decoct.core.spec import digest
+from decoct.data.layouts.layout import TRAIN, VAL, Layout, Picture, Piece
+from decoct.data.reading.parallel import each
+
+SPLITS = (TRAIN, VAL)
+SUM = 16  # bytes of a picture's sum, BLAKE2b: it tells copies apart from others, and content that changed
+Rows = list[tuple[int, str, str, str, str]]  # number, split, class, name, and the sum in hexadecimal digits
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Pictures in the order of split, class and name, which no layout decides: all of them give the same.
+
+    Attributes:
+        piece, number: [N] where each is: number of the piece, and of the picture in it.
+        split: [N] 0 for train, 1 for val.
+        label: [N] place of its class among the sorted WordNet ids.
+        name: [N] of its file.
+        sum: [N, 16] uint8, of its bytes.
+    """
+
+    piece: NDArray[np.int64]
+    number: NDArray[np.int64]
+    split: NDArray[np.int64]
+    label: NDArray[np.int64]
+    name: NDArray[Any]
+    sum: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.piece)
+
+    def files(self, wnids: tuple[str, ...], rows: NDArray[np.int64]) -> tuple[str, ...]:
+        """Paths of some pictures in class folders."""
+        triples = zip(self.split[rows].tolist(), self.label[rows].tolist(), self.name[rows].tolist(), strict=True)
+        return tuple(f"{SPLITS[split]}/{wnids[label]}/{name}" for split, label, name in triples)
+
+    def taken(self, rows: NDArray[np.int64]) -> "Index":
+        """Some of the pictures, in the order of ``rows``."""
+        where = self.piece[rows], self.number[rows]
+        return Index(*where, self.split[rows], self.label[rows], self.name[rows], self.sum[rows])
+
+    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A number for each of some pictures, equal where their bytes are; numbered by first appearance."""
+        halves = np.ascontiguousarray(self.sum[rows]).view("<u8")
+        _, first, group = np.unique(halves, axis=0, return_index=True, return_inverse=True)
+        place = np.empty(len(first), dtype=np.int64)
+        place[np.argsort(first)] = np.arange(len(first))
+        return place[group.reshape(-1)]
+
+    def manifest(self, wnids: tuple[str, ...]) -> dict[str, Any]:
+        """The content as plain JSON. It is equal in every layout, so one that was decoded before is found again."""
+        sha = hashlib.sha256(digest(list(wnids)).encode())
+        for start in range(0, len(self), 2**14):
+            rows = np.arange(start, min(start + 2**14, len(self)))
+            sha.update("\n".join(self.files(wnids, rows)).encode() + b"\n")
+            sha.update(self.sum[rows].tobytes())
+        return {"pictures": len(self), "content": sha.hexdigest()}
+
+
+def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progress, record: Path) -> Index:
+    """Read all pictures once.
+
+    Args:
+        layout: where they are.
+        wnids: of the classes, in label order.
+        workers: processes.
+        progress: called with (pieces read, pieces in all).
+        record: a file that keeps what was read when the process is killed; the next one goes on from there.
+
+    Raises:
+        DecoctError: a class has no pictures, a picture is there twice, or they cannot be read.
+    """
+    pieces, label = layout.pieces(), {wnid: c for c, wnid in enumerate(wnids)}
+    columns: list[list[Any]] = [[] for _ in range(6)]
+    done = 0
+    for which, rows in _recorded(layout, pieces, workers, record):
+        for place, where, wnid, name, known in rows:
+            values = (which, place, SPLITS.index(where), label[wnid], name, bytes.fromhex(known))
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+        progress(done := done + 1, len(pieces))
+    piece, number, split, labels = (np.array(column, dtype=np.int64) for column in columns[:4])
+    names = np.array(columns[4] or [""], dtype=np.str_)[: len(piece)]
+    sums = np.frombuffer(b"".join(columns[5]), dtype=np.uint8).reshape(-1, SUM)
+    order = np.lexsort((names, labels, split))
+    index = Index(piece[order], number[order], split[order], labels[order], names[order], sums[order])
+    check(index, wnids, layout)
+    return index
+
+
+def check(index: Index, wnids: tuple[str, ...], layout: Layout) -> None:
+    """Refuse what is no data set.
+
+    Raises:
+        DecoctError: a class has no pictures in a split, or a picture is there twice.
+    """
+    for split, name in enumerate(SPLITS):
+        empty = np.flatnonzero(np.bincount(index.label[index.split == split], minlength=len(wnids)) == 0)
+        if len(empty):
+            also = f", nor have {len(empty) - 1} more classes" if len(empty) > 1 else ""
+            raise DecoctError(
+                f"{layout.root} ({layout.title}): class {wnids[empty[0]]} has no pictures in {name}{also}\n"
+                "get what is missing, and run again"
+            )
+    same = (index.name[1:] == index.name[:-1]) & (index.label[1:] == index.label[:-1])
+    twice = np.flatnonzero(same & (index.split[1:] == index.split[:-1]))
+    if len(twice):
+        file = index.files(wnids, twice[:1])[0]
+        raise DecoctError(f"{layout.root} ({layout.title}): {file} is there twice\nremove the copy, and run again")
+
+
+def save(index: Index, path: Path) -> None:
+    """Write an index as Parquet, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: pa.array(getattr(index, name)) for name in ("piece", "number", "split", "label", "name")}
+    sums = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SUM), len(index), [None, pa.py_buffer(index.sum.tobytes())])
+    temporary = path.with_name(f".{path.name}")
+    pq.write_table(pa.table({**columns, "sum": sums}), temporary)
+    temporary.replace(path)
+
+
+def load(path: Path) -> Index | None:
+    """An index that was saved; None if there is none that can be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        piece, number, split, label = (table[name].to_numpy() for name in ("piece", "number", "split", "label"))
+        names = np.array(table["name"].to_pylist(), dtype=np.str_)
+        sums = np.frombuffer(b"".join(table["sum"].to_pylist()), dtype=np.uint8).reshape(-1, SUM)
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return None
+    return Index(piece, number, split, label, names, sums)
+
+
+def content(data: bytes) -> bytes:
+    """The sum of a picture's bytes."""
+    return hashlib.blake2b(data, digest_size=SUM).digest()
+
+
+def check_content(picture: Picture, known: bytes, where: str) -> None:
+    """Compare a picture with the sum it had when it was listed.
+
+    Raises:
+        DecoctError: it has another one.
+    """
+    if content(picture.data) != known:
+        raise DecoctError(f"{picture.file} in {where} changed while it was read: run again")
+
+
+def _listed(layout: Layout, piece: Piece) -> Rows:
+    """Of each picture of a piece: number, split, class, name, and the sum of its bytes."""
+    return [(number, p.split, p.wnid, p.name, content(p.data).hex()) for number, p in layout.pictures(piece)]
+
+
+def _recorded(layout: Layout, pieces: list[Piece], workers: int, record: Path) -> Iterator[tuple[int, Rows]]:
+    """The rows of every piece: first those that the record has, then those that are read and written there."""
+    seen: set[int] = set()
+    with record.open("a+b") as lines:
+        lines.seek(0)
+        whole = 0
+        for line in lines:
+            if not line.endswith(b"\n"):  # a kill came while it was written
+                break
+            which, rows = json.loads(line)
+            whole += len(line)
+            seen.add(which)
+            yield which, rows
+        lines.truncate(whole)
+        left = [which for which in range(len(pieces)) if which not in seen]
+        found = each(partial(_listed, layout), (pieces[which] for which in left), workers)
+        for which, rows in zip(left, found, strict=True):
+            lines.write(json.dumps((which, rows)).encode() + b"\n")
+            lines.flush()
+            yield which, rows

@@ -1,0 +1,246 @@
+"""Images that no cache holds: decoded from where they are stored whenever they are read, all of them in one pass."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.errors import DecoctError
+from decoct.core.kinds import Progress
+from decoct.data.cache import SPLITS
+from decoct.data.large import index as lists
+from decoct.data.large.index import Index
+from decoct.data.layouts.layout import Layout, Picture, Piece
+from decoct.data.reading.decode import DecodeError, decode
+from decoct.data.reading.parallel import each
+from decoct.data.source import Part
+
+BATCH = 256  # pictures that are read before they are decoded
+CHANNELS = 3
+MOST = 2**31  # bytes of images that are made one array without being asked for row by row
+
+
+class Batch(NamedTuple):
+    """Some pictures in the order in which they are stored.
+
+    Attributes:
+        rows: [B] of the index.
+        images: [B, 3, S, S] uint8, equal to the cache's.
+        bad: rows that do not decode, and why; they are not among ``rows``.
+    """
+
+    rows: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    bad: tuple[tuple[int, str], ...]
+
+
+class Uncached:
+    """[N, 3, S, S] uint8 images of one part of a data set, read as an array is; their pictures stay where they are.
+
+    ``in_order`` reads all of them from the layout's start to its end. Rows that are asked for by number are read in the
+    layout's order too: cheap where a picture is a file, while archives and shards are passed through up to it.
+
+    Attributes:
+        shape: (N, 3, S, S).
+        dtype: uint8.
+    """
+
+    ndim = 4
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, count: int, size: int, opened: Callable[[], tuple[Layout, Index]]) -> None:
+        """Take the number of images, their side, and what gives the layout and the index whose row i is image i."""
+        self.shape = (count, CHANNELS, size, size)
+        self._opened = opened
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all images would take."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        """The images of a number, a slice, a mask, or an array of numbers; memory holds them twice."""
+        asked = np.arange(len(self))[key]
+        rows, places = np.unique(asked, return_inverse=True)
+        images = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
+        for batch in self._read(rows, BATCH, 1):
+            images[np.searchsorted(rows, batch.rows)] = batch.images
+        found: NDArray[np.uint8] = images[places.reshape(asked.shape)]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them, where that is no more than 2 GiB.
+
+        Raises:
+            DecoctError: it is more.
+        """
+        if self.nbytes > MOST:
+            raise DecoctError(
+                f"{len(self):,} images that are in no cache ({self.nbytes / 1e9:,.1f} GB) are needed again and again\n"
+                "selection, features and statistics do without one; for this, prepare the data with cache = true"
+            )
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def in_order(self, size: int, workers: int = 1) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """All images once, in the order in which they are stored, with their rows."""
+        for batch in self._read(np.arange(len(self)), size, workers):
+            yield batch.rows, batch.images
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """[N] rows in the order of ``in_order``."""
+        return stored_order(self._where[2])
+
+    def save(self, file: Path) -> None:
+        """Write which pictures they are; ``index.load`` reads it."""
+        lists.save(self._where[2], file)
+
+    @cached_property
+    def _where(self) -> tuple[Layout, list[Piece], Index]:
+        layout, index = self._opened()
+        return layout, layout.pieces(), index
+
+    def _read(self, rows: NDArray[np.int64], size: int, workers: int) -> Iterator[Batch]:
+        for batch in stream(*self._where, rows, self.shape[2], size, workers):
+            if batch.bad:  # it did when it was listed, and its bytes are the same
+                raise DecoctError(
+                    f"image {batch.bad[0][0]} of {self._where[0].root} does not decode: {batch.bad[0][1]}"
+                )
+            yield batch
+
+
+def stored_order(index: Index) -> NDArray[np.int64]:
+    """[N] rows of an index in the order in which the layout stores them."""
+    return np.lexsort((index.number, index.piece))
+
+
+def stream(
+    layout: Layout,
+    pieces: Sequence[Piece],
+    index: Index,
+    rows: NDArray[np.int64],
+    size: int,
+    batch: int = BATCH,
+    workers: int = 1,
+) -> Iterator[Batch]:
+    """Decode some rows of an index in the order in which they are stored.
+
+    This process reads, so that a disk or a file server sees one sequential pass; workers decode. Memory holds a few
+    batches a worker.
+
+    Args:
+        layout: where they are.
+        pieces: of the layout.
+        index: what there is.
+        rows: [n] of it, without repetition.
+        size: side of the images.
+        batch: pictures at a time; the last batch has what is left.
+        workers: processes that decode; one means this one.
+
+    Raises:
+        DecoctError: they cannot be read, or are not what was listed.
+    """
+    yield from each(partial(_decoded, str(layout.root), size), _batches(layout, pieces, index, rows, batch), workers)
+
+
+def survey(
+    layout: Layout, index: Index, train: NDArray[np.bool_], size: int, workers: int, progress: Progress
+) -> tuple[dict[int, str], NDArray[np.int64]]:
+    """Decode everything once, and keep nothing but what has to be known of it.
+
+    Args:
+        layout: where it is.
+        index: what there is.
+        train: [N] which rows are train's.
+        size: side of the images.
+        workers: processes that decode.
+        progress: called with (images done, images in all).
+
+    Returns:
+        What does not decode, row and reason; and how often train has each value, [3, 256].
+    """
+    bad, histogram, done = dict[int, str](), np.zeros((CHANNELS, 256), dtype=np.int64), 0
+    for batch in stream(layout, layout.pieces(), index, np.arange(len(index)), size, BATCH, workers):
+        pixels = batch.images[train[batch.rows]]
+        for channel in range(CHANNELS):
+            histogram[channel] += np.bincount(pixels[:, channel].reshape(-1), minlength=256)
+        bad |= dict(batch.bad)
+        progress(done := done + len(batch.rows) + len(batch.bad), len(index))
+    return bad, histogram
+
+
+def parts(
+    layout: Layout, index: Index, part: NDArray[np.int64], size: int, wnids: tuple[str, ...], bad: Collection[int]
+) -> dict[str, Part]:
+    """The parts, without what does not decode.
+
+    Args:
+        layout: where they are.
+        index: what there is.
+        part: [N] 0 for train, 1 for val, 2 for test.
+        size: side of the images.
+        wnids: of the classes, in label order.
+        bad: rows that do not decode.
+    """
+    good = np.ones(len(index), dtype=bool)
+    good[list(bad)] = False
+    made = {}
+    for which, name in enumerate(SPLITS):
+        rows = np.flatnonzero((part == which) & good)
+        images: Any = Uncached(len(rows), size, partial(_given, layout, index.taken(rows)))
+        made[name] = Part(images, index.label[rows], np.arange(len(rows)), index.files(wnids, rows))
+    return made
+
+
+def _given(layout: Layout, index: Index) -> tuple[Layout, Index]:
+    return layout, index
+
+
+def _decoded(where: str, size: int, held: Sequence[tuple[int, Picture, bytes]]) -> Batch:
+    rows, images, bad = list[int](), list[NDArray[np.uint8]](), list[tuple[int, str]]()
+    for row, picture, content in held:
+        lists.check_content(picture, content, where)
+        try:
+            images.append(decode(picture.data, size, CHANNELS))
+        except DecodeError as error:
+            bad.append((row, str(error)))
+        else:
+            rows.append(row)
+    whole = np.stack(images) if images else np.empty((0, CHANNELS, size, size), dtype=np.uint8)
+    return Batch(np.array(rows, dtype=np.int64), whole, tuple(bad))
+
+
+def _batches(
+    layout: Layout, pieces: Sequence[Piece], index: Index, rows: NDArray[np.int64], batch: int
+) -> Iterator[list[tuple[int, Picture, bytes]]]:
+    """Pictures with their rows and the sums that they had, a batch at a time."""
+    held = []
+    for row, picture in _pictures(layout, pieces, index, rows):
+        held.append((row, picture, index.sum[row].tobytes()))
+        if len(held) == batch:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _pictures(
+    layout: Layout, pieces: Sequence[Piece], index: Index, rows: NDArray[np.int64]
+) -> Iterator[tuple[int, Picture]]:
+    """Pictures of some rows, each piece read once and no further than needed."""
+    rows = rows[np.lexsort((index.number[rows], index.piece[rows]))]
+    starts = np.flatnonzero(np.diff(index.piece[rows], prepend=-1))
+    for some in np.split(rows, starts[1:]) if len(rows) else ():
+        piece, left = int(index.piece[some[0]]), dict(zip(index.number[some].tolist(), some.tolist(), strict=True))
+        for number, picture in layout.pictures(pieces[piece], left) if piece < len(pieces) else ():
+            yield left.pop(number), picture
+            if not left:
+                break
+        if left:
+            raise DecoctError(f"{len(left)} pictures in {layout.root} were there before and are gone: prepare it again")

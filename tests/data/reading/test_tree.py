@@ -1,0 +1,95 @@
+"""What a tree of class folders means, and which trees are refused."""
+
+import os
+
+import pytest
+
+from decoct.core.errors import DecoctError
+from decoct.data.reading.tree import scan
+
+
+def plant(root, *files):
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"x")
+
+
+def test_class_folders_sorted_with_what_lies_below_them(tmp_path):
+    plant(tmp_path, "dog/b.PNG", "dog/a.jpg", "dog/deep/er/c.gif", "cat/z.webp")
+    want = {"all": {"cat": ["cat/z.webp"], "dog": ["dog/a.jpg", "dog/b.PNG", "dog/deep/er/c.gif"]}}
+    assert scan(tmp_path) == want
+    assert list(scan(tmp_path)["all"]) == ["cat", "dog"]
+
+
+def test_hidden_entries_and_other_files_are_passed_over(tmp_path):
+    plant(tmp_path, "a/1.png", "a/notes.txt", "a/.hidden.png", "a/.git/2.png", "b/1.png", ".cache/3.png", "README.png")
+    assert scan(tmp_path) == {"all": {"a": ["a/1.png"], "b": ["b/1.png"]}}
+
+
+def test_split_folders(tmp_path):
+    plant(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/b/2.png", "val/a/3.png", "val/b/3.png")
+    assert list(scan(tmp_path)) == ["train", "val", "test"]
+    assert scan(tmp_path)["test"] == {"a": ["test/a/2.png"], "b": ["test/b/2.png"]}
+
+
+def test_train_alone_is_a_split(tmp_path):
+    plant(tmp_path, "train/a/1.png", "train/b/1.png")
+    assert list(scan(tmp_path)) == ["train"]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    plant(tmp_path, "bus/1.png", "train/1.png")
+    assert list(scan(tmp_path)["all"]) == ["bus", "train"]
+
+
+def test_loops_of_links_end(tmp_path):
+    plant(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / "self").symlink_to(tmp_path / "a" / "self")
+    assert scan(tmp_path)["all"]["a"] == ["a/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "holds no class folders"),
+        (["1.png"], "holds no class folders"),
+        (["a/1.png"], "only one class, 'a'"),
+        (["a/1.png", "b/x.txt"], "class 'b' .* has no pictures"),
+        (["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/c/1.png"], "class 'b' is in one of train/ and test/"),
+        (["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "valid/a/1.png"], "and also 'valid'"),
+    ],
+)
+def test_trees_that_mean_nothing_are_refused(tmp_path, files, message):
+    plant(tmp_path, *files)
+    with pytest.raises(DecoctError, match=message):
+        scan(tmp_path)
+
+
+def test_a_missing_folder_and_a_file_are_refused(tmp_path):
+    plant(tmp_path, "file")
+    with pytest.raises(DecoctError, match="no such folder"):
+        scan(tmp_path / "nowhere")
+    with pytest.raises(DecoctError, match="is not a folder"):
+        scan(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_folder_is_named(tmp_path):
+    plant(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "b").chmod(0)
+    try:
+        with pytest.raises(DecoctError, match=r"cannot read the folder .*b: Permission denied"):
+            scan(tmp_path)
+    finally:
+        (tmp_path / "b").chmod(0o755)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    plant(tmp_path, "a/1.png", "b/1.png")
+    try:
+        (tmp_path / "a" / os.fsdecode(b"\xff.png")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    with pytest.raises(DecoctError, match="not UTF-8"):
+        scan(tmp_path)

@@ -1,0 +1,75 @@
+"""Pictures into one file: order, what is left out, and grey that stays grey."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from decoct.core.errors import DecoctError
+from decoct.data.reading.decode import DecodeError
+from decoct.data.small.pictures import Picture, decode_pictures
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def entries(contents, splits=None):
+    splits = splits or ["train"] * len(contents)
+    return [Picture(s, i % 2, f"{s}/{i}", lambda c=c: c) for i, (c, s) in enumerate(zip(contents, splits, strict=True))]
+
+
+def run(tmp_path, pictures, channels="auto", skip=False, said=None):
+    progress = (lambda *_: None) if said is None else lambda *pair: said.append(pair)
+    return decode_pictures(pictures, len(pictures), "the box", tmp_path, 8, channels, skip, progress)
+
+
+def test_every_picture_stands_in_its_split_with_its_label_and_name(tmp_path):
+    said = []
+    splits = ["train", "test", "train", "val", "test", "train"]
+    parts, skipped = run(tmp_path, entries([png(c) for c in COLOURS], splits), said=said)
+    assert skipped == () and set(parts) == {"train", "test", "val"}
+    for name, part in parts.items():
+        rows = [i for i, split in enumerate(splits) if split == name]
+        assert (np.concatenate(list(part.blocks())) == COLOURS[rows].transpose(0, 3, 1, 2)).all()
+        assert part.labels.tolist() == [i % 2 for i in rows]
+        assert part.files == tuple(f"{name}/{i}" for i in rows)
+    assert said == [(i, 6) for i in range(1, 7)]
+
+
+def test_channels(tmp_path):
+    grey = [png(c[..., 0]) for c in COLOURS]
+    assert run(tmp_path, entries(grey))[0]["train"].images.shape[1] == 1
+    assert run(tmp_path, entries(grey), 3)[0]["train"].images.shape[1] == 3
+    assert run(tmp_path, entries([*grey, png(COLOURS[0])]))[0]["train"].images.shape[1] == 3
+    assert run(tmp_path, entries([png(COLOURS[0])]), 1)[0]["train"].images.shape[1] == 1
+
+
+def test_what_does_not_decode(tmp_path):
+    def refuse():
+        raise DecodeError("no such file: x.png")
+
+    pictures = [
+        *entries([png(c) for c in COLOURS]),
+        Picture("train", 0, "gone", refuse),
+        Picture("train", 0, "bad", bytes),
+    ]
+    with pytest.raises(
+        DecoctError, match=r"2 of 8 images in the box .*: bad \(empty file\); gone \(no such file: x\.png\)"
+    ):
+        run(tmp_path, pictures)
+    parts, skipped = run(tmp_path, pictures, skip=True)
+    assert skipped == ("bad", "gone") and len(parts["train"]) == 6
+
+
+def test_a_split_of_which_nothing_is_left_is_never_passed_over(tmp_path):
+    pictures = [*entries([png(c) for c in COLOURS]), Picture("test", 0, "test/1", bytes)]
+    with pytest.raises(DecoctError, match="1 of 7 images"):
+        run(tmp_path, pictures, skip=True)
+    with pytest.raises(DecoctError, match="the box holds no pictures"):
+        run(tmp_path, [])
