@@ -11,6 +11,8 @@ The public names, one page; each is imported when it is first used:
                 train a class-conditional diffusion model, or look whether one fits
     measure     representativeness, diversity and quality of a set
     Condensed   a small training set: save, load, export, to_torch
+    load_set    a set that somebody else made, as Condensed
+    SetFormat   what such a set's file does not say of itself
     Study       methods × budgets × protocols × replicates, from TOML
     select      greedy selection kernels on feature arrays
     functional  the metrics as pure functions
@@ -25,16 +27,20 @@ if TYPE_CHECKING:
     from decoct import functional
     from decoct.api import condense, load_data, measure, relabel, train
     from decoct.core.condensed import Condensed
+    from decoct.data.foreign.read import load_set
+    from decoct.data.foreign.stored import SetFormat
     from decoct.engine import select
     from decoct.run.study import Study
     from decoct.teaching import teach, teach_generator
 
 __all__ = [
     "Condensed",
+    "SetFormat",
     "Study",
     "condense",
     "functional",
     "load_data",
+    "load_set",
     "measure",
     "relabel",
     "select",
@@ -45,9 +51,11 @@ __all__ = [
 
 _HOMES = {
     "Condensed": "decoct.core.condensed",
+    "SetFormat": "decoct.data.foreign.stored",
     "Study": "decoct.run.study",
     "condense": "decoct.api",
     "load_data": "decoct.api",
+    "load_set": "decoct.data.foreign.read",
     "measure": "decoct.api",
     "relabel": "decoct.api",
     "teach": "decoct.teaching",

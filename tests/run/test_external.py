@@ -9,7 +9,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.data.foreign.read import load_set
-from decoct.engine.softlabels import StoredLabels
+from decoct.data.foreign.stored import SetFormat
+from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.report import frame
 from decoct.report.write import write_report
 from decoct.run.adopt import adopt, bring
@@ -20,6 +21,7 @@ from decoct.run.planning.standin import stand_in
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
+from decoct.run.work.students import training_set
 
 TABLE = {
     "name": "brought",
@@ -206,12 +208,15 @@ def test_labels_that_came_along_are_what_its_students_learn_from(folder, digits,
     arrays = {"values": np.zeros((10, 10), np.float16)}
     storing = {"per": "image", "bits": 16, "top_k": None, "prune": 1.0, "by": "batch"}
     facts = {"format": 1, "storing": storing, "set": "0" * 32, "images": 10, "size": 8, "temperature": 4.0}
+    facts |= {"class_names": list(digits.class_names), "views": {}, "seed": 0}
     (tmp_path / "labels").mkdir()
-    StoredLabels(arrays, facts | {"class_names": list(digits.class_names), "views": {}, "seed": 0}).save(
-        tmp_path / "labels"
-    )
+    StoredLabels(arrays, facts).save(tmp_path / "labels")
     entry = {"label": "theirs", "path": str(folder / "set.npz"), "format": {"normalised": "data"}}
     theirs = study(tmp_path, entry | {"labels": "labels"}, protocols=["erm", "single_teacher"])
+    with pytest.raises(DecoctError, match="external 'theirs': the stored labels belong to another set"):
+        bring(theirs, digits)
+    of_set = fingerprint(training_set(load_set(folder / "set.npz", digits, SetFormat(normalised="data")), digits))
+    StoredLabels(arrays, facts | {"set": of_set}).save(tmp_path / "labels")
     (found,) = bring(theirs, digits)
     jobs = expand(theirs, digits, [found.outside])
     labels = found.outside.labels.key

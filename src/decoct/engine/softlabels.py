@@ -153,12 +153,16 @@ class StoredLabels:
         """Views before the end of each kept batch."""
         return list(accumulate(self.arrays["sizes"].tolist()))
 
-    def check(self, data: TrainingSet, class_names: tuple[str, ...], recipe: Recipe) -> None:
-        """Raise a DecoctError unless the labels are of this set, these classes and views as the recipe draws them."""
+    def check_set(self, data: TrainingSet, class_names: tuple[str, ...]) -> None:
+        """Raise a DecoctError unless the labels are of this set and these classes."""
         if tuple(self.facts["class_names"]) != class_names:
             raise DecoctError("the stored labels have other classes, or the same in another order, than the data")
         if self.facts["set"] != fingerprint(data):
             raise DecoctError("the stored labels belong to another set: relabel this one ('decoct relabel')")
+
+    def check(self, data: TrainingSet, class_names: tuple[str, ...], recipe: Recipe) -> None:
+        """Raise a DecoctError unless the labels are of this set, these classes and views as the recipe draws them."""
+        self.check_set(data, class_names)
         if self.facts["storing"]["per"] == "view":
             mine, theirs = viewed(recipe), self.facts["views"]
             other = [name for name in VIEWED if mine[name] != theirs[name]]

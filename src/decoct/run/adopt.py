@@ -16,6 +16,7 @@ from decoct.run.graph import Made
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.work.brought import budget_of, check_fit, labels_job, put_labels, put_set, set_job
+from decoct.run.work.students import training_set
 
 __all__ = ["Entry", "adopt", "adopt_labels", "bring", "check_fit", "load_set"]
 
@@ -65,7 +66,8 @@ def bring(study: Study, data: Dataset) -> list[Entry]:
 
     Raises:
         UsageError: a set of a budget that the study does not have.
-        DecoctError: a set that cannot be read or does not fit the data or its own budget, or damaged labels.
+        DecoctError: a set that cannot be read or does not fit the data or its own budget, or labels that are damaged
+            or of another set.
     """
     return [_entry(external, study, data) for external in study.external]
 
@@ -76,6 +78,8 @@ def _entry(external: External, study: Study, data: Dataset) -> Entry:
         budget = _budget(external, condensed, study, data)
         job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
         labels = StoredLabels.load(Path(external.labels)) if external.labels else None
+        if labels:
+            labels.check_set(training_set(condensed.materialise(data.train.images), data), data.class_names)
     except UsageError as error:
         raise UsageError(f"external '{external.label}': {error}") from None
     except DecoctError as error:
