@@ -19,6 +19,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Scores
 from decoct.data.dataset import Dataset, Split
+from decoct.data.foreign.stored import SetFormat
 from decoct.data.source import Source
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
@@ -28,8 +29,8 @@ from decoct.engine.teachers import Teach
 from decoct.run.compute import Compute
 from decoct.run.study import Study
 
-FUNCTIONS = ("load_data", "condense", "train", "relabel", "measure", "teach", "teach_generator")
-OPTIONS = (Compute, Storing, Teach, Extract, TeachGenerator, Scores)
+FUNCTIONS = ("load_data", "condense", "load_set", "train", "relabel", "measure", "teach", "teach_generator")
+OPTIONS = (Compute, SetFormat, Storing, Teach, Extract, TeachGenerator, Scores)
 EXTENSIONS = (
     *(kinds.Condenser, kinds.Inputs, kinds.Draft, kinds.TrainProtocol, kinds.Task, Recipe),
     *(kinds.Metric, kinds.Measured, kinds.Reading, Source),
