@@ -14,8 +14,9 @@ from decoct.report.published.terminal import to_json
 from decoct.report.summary import summarise
 
 FREE = {"sre2l++", "fadrm+", "hald", "dit", "wmdd", "gift", "nrr_dd", "lgd"}  # methods that decoct does not have
+FREE |= {"lpld", "igd+minimax"}
 DATA = {"imagenet1k", "imagenet100", "imagenet100, 10 classes", "imagenette", "imagewoof", "tiny_imagenet"}
-DATA |= {"cifar10", "cifar100"}
+DATA |= {"cifar10", "cifar100", "fashion_mnist"}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,8 @@ def test_every_number_has_a_source_and_can_be(raw):
     for row in read():
         assert row.source, row
         assert 0 < row.accuracy < 100 and (row.error is None or 0 <= row.error < 10), row
-        assert row.ipc is None or row.ipc in (1, 10, 50, 100, 200), row
-        assert row.resolution is None or row.resolution in (32, 64, 128, 224), row
+        assert row.ipc is None or row.ipc in (1, 10, 20, 50, 100, 200, 500, 1000), row
+        assert row.resolution is None or row.resolution in (28, 32, 64, 128, 224), row
         assert not row.arxiv or re.fullmatch(r"\d{4}\.\d{5}", row.arxiv), row
     assert all(re.fullmatch(r"\d+\.\d", row["accuracy"]) for row in raw)
 
@@ -57,7 +58,7 @@ def test_more_images_give_more_in_one_source():
     places = {}
     for row in read():
         if row.ipc is not None:
-            places.setdefault((row.method, row.data, row.protocol, row.source), []).append((row.ipc, row.accuracy))
+            places.setdefault((row.method, row.data, row.student, row.protocol, row.source), []).append((row.ipc, row.accuracy))
     for place, found in places.items():
         assert [a for _, a in sorted(found)] == sorted(a for _, a in found), place
 
@@ -71,6 +72,9 @@ def test_more_images_give_more_in_one_source():
         ("cv_dd", "cifar10", 50, 70.1),
         ("d4m", "imagenet1k", 200, 62.6),
         ("delt", "imagenette", 50, 88.2),
+        ("datm", "cifar100", 10, 47.2),
+        ("mgd3", "imagenette", 20, 71.2),
+        ("lpld", "imagenet1k", 200, 59.6),
     ],
 )
 def test_numbers_as_their_sources_have_them(method, data, ipc, accuracy):
@@ -104,8 +108,9 @@ def test_what_matches_a_run_stands_beside_its_own(cifar):
     tables = frame.read(cifar)
     found = beside(tables.manifest, summarise(tables, cifar / "report.html").accuracies)
     by_label = {one.label: one for one in found}
-    assert set(by_label) == {"rded", "sre2l"}  # at IPC 10: none is published at IPC 1
-    assert {a.setting.budget for one in found for a in one.own} == {"ipc=10"}
+    assert set(by_label) == {"random", "rded", "sre2l"}
+    budgets = {(one.label, a.setting.budget) for one in found for a in one.own}
+    assert budgets == {("random", "ipc=1"), ("random", "ipc=10"), ("rded", "ipc=10"), ("sre2l", "ipc=10")}
     assert len(by_label["rded"].own) == 3 and [row.accuracy for row in by_label["rded"].published] == [37.1]
     (told,) = to_json(tables.manifest, by_label["rded"].own)
     assert told["published"][0]["of_another_recipe"] is True
