@@ -228,7 +228,9 @@ def known(run: Path) -> list[list[str]]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--keep", type=Path, help="folder of the pictures, nets and runs")
-    arguments.add_argument("--train", type=int, default=5, help="pictures of each class; one of them is held out as val")
+    arguments.add_argument(
+        "--train", type=int, default=5, help="pictures of each class; one of them is held out as val"
+    )
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
