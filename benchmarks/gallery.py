@@ -3,8 +3,8 @@
     python examples/clipart.py runs/openclipart
     python benchmarks/gallery.py runs/openclipart docs/results/gallery.png
 
-Debian's clip art at 64 px, two images a class, the presets for two cores with narrow ConvNets as teachers. The panels are
-cut out of the sheet for the pages of the methods.
+Debian's clip art at 64 px, two images a class, the presets for two cores with narrow ConvNets as teachers. The pages of
+the methods show their panels of the sheet.
 """
 
 import argparse
@@ -43,10 +43,8 @@ def panel(made: Condensed, train: Any) -> Image.Image:
     rows = [int(row) for c in range(TILES * TILES // IPC) for row in np.flatnonzero(made.labels == c)[:IPC]]
     sheet = Image.new("RGB", (PANEL, PANEL), "white")
     for place, row in enumerate(rows):
-        image = (
-            pixels[row] if pixels.dtype == np.uint8 else np.clip(np.rint(pixels[row] * 255), 0, 255).astype(np.uint8)
-        )
-        tile = picture(image).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        image = pixels[row] if pixels.dtype == np.uint8 else np.clip(np.rint(pixels[row] * 255), 0, 255)
+        tile = picture(image.astype(np.uint8)).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         sheet.paste(tile, ((place % TILES) * (SIDE + GAP), (place // TILES) * (SIDE + GAP)))
     return sheet
 
