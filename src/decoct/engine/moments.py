@@ -151,16 +151,21 @@ class Sums:
     def add(self, name: str, x: Tensor, labels: Tensor, patches: bool) -> None:
         """Count in a layer's input [B, C, H, W] of images with these labels [B]."""
         x = x.float()
-        self._add(f"{name}.channel", x.flatten(2), labels)
+        self._add(f"{name}.channel", x, labels, lambda part: part.flatten(2))
         if patches:
-            self._add(f"{name}.patch", tiles(x).flatten(2), labels)
+            self._add(f"{name}.patch", x, labels, lambda part: tiles(part).flatten(2))
 
-    def _add(self, key: str, values: Tensor, labels: Tensor) -> None:
-        """Values [B, K, n]: sums, sums of squares and counts of K things by class, in float64."""
-        each = values.double()
-        new = torch.stack([each.sum(2), each.square().sum(2), torch.full_like(each[:, :, 0], values.shape[2])])
+    def _add(self, key: str, x: Tensor, labels: Tensor, view: Callable[[Tensor], Tensor]) -> None:
+        """Sums, sums of squares and counts of K things by class, in float64; ``view`` makes [B, K, n] of images."""
+        found, count = [], 0
+        for part in x.split(max(1, (2**26 if x.is_cuda else 2**17) // x[0].numel())):  # as in GroupMoments
+            each = view(part).double()
+            found.append((each.sum(2), each.square_().sum(2)))
+            count = each.shape[2]
+        sums, squares = (torch.cat(parts) for parts in zip(*found, strict=True))
+        new = torch.stack([sums, squares, torch.full_like(sums, count)])
         if key not in self.sums:
-            self.sums[key] = new.new_zeros(3, self.classes, values.shape[1])
+            self.sums[key] = new.new_zeros(3, self.classes, sums.shape[1])
         self.sums[key].index_add_(1, labels.to(new.device), new)
 
     def moments(self, by_class: bool) -> dict[str, Moments]:
