@@ -6,9 +6,21 @@ from pathlib import Path
 from PIL import Image
 
 RESULTS = Path(__file__).parents[1] / "results"
-TEN = "Ten images a class"
+TEN, CLIP = "Ten images a class", "Two images of each of eight classes of clip art, 64 px"
 # method → sheet, what it shows, (column, row) among the sheet's panels of 302 × 314 pixels
 CUTS = {
+    "random": ("gallery", CLIP, (0, 0)),
+    "herding": ("gallery", CLIP, (1, 0)),
+    "k_center": ("gallery", CLIP, (2, 0)),
+    "rded": ("gallery", CLIP, (3, 0)),
+    "sre2l": ("gallery", CLIP, (0, 1)),
+    "cda": ("gallery", CLIP, (1, 1)),
+    "g_vbsm": ("gallery", CLIP, (2, 1)),
+    "edc": ("gallery", CLIP, (3, 1)),
+    "cv_dd": ("gallery", CLIP, (0, 2)),
+    "fadrm": ("gallery", CLIP, (1, 2)),
+    "delt": ("gallery", CLIP, (2, 2)),
+    "cim": ("gallery", CLIP, (3, 2)),
     "mgd3": ("generative", TEN, (1, 0)),
     "d4m": ("generative", TEN, (2, 0)),
     "minimax": ("generative", TEN, (0, 1)),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from decoct import __version__
-from decoct.cli import export, labels, plan, prepare, published, sets, store, studies, watch
+from decoct.cli import export, labels, plan, prepare, published, sets, store, studies, teach, watch
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def root(
 for command in (
     *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
     prepare.prepare,
-    *(sets.condense, sets.train, sets.measure, sets.teach, labels.relabel),
+    *(sets.condense, sets.train, sets.measure, teach.teach, labels.relabel),
     *(export.export, published.published),
     *(studies.ls, studies.check),
     *(store.show, store.verify, store.gc),
