@@ -267,7 +267,7 @@ def _picture(name: str) -> str:
         return ""
     sheet, says, _ = CUTS[name]
     page = f"../results/{sheet}.md"
-    image = f"![Ten images of each class of Fashion-MNIST, by {name}](pictures/{name}.png)"
+    image = f"![{says}, by {name}](pictures/{name}.png)"
     return f"## Pictures\n\n{image}\n\n{says}; [how it was made]({page})."
 
 
