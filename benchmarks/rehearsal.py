@@ -11,6 +11,7 @@ accuracies prove nothing.
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,11 @@ from yardstick import table
 EXAMPLE = Path(__file__).parents[1] / "examples" / "imagenet1k.toml"
 SIDE = 224
 TARGET = 30 * 60  # seconds on two cores
-RANKER = "shufflenet_v2_x0_5"  # that scores the crops which EDC and FADRM start at, and the images of DELT; a quick one
+RANKER = "shufflenet_v2_x0_5"  # that scores crops for RDED, EDC and FADRM, and images for DELT; a quick one
 CUT: dict[str, dict[str, Any]] = {  # what is cut of each method; 80 to 100 images at once in DenseNet-121 take 14 GB
     "sre2l": {"iterations": 1},
     "cda": {"iterations": 1},
-    "rded": {"candidates": 4, "crops": 1},
+    "rded": {"candidates": 4, "crops": 1, "teacher": RANKER},
     "edc": {"iterations": 1, "block": 40, "ranker": RANKER},
     "fadrm": {"iterations": 2, "block": 40, "ranker": RANKER},
     "delt": {"iterations": 1, "ranker": RANKER},
@@ -68,18 +70,22 @@ def pictures(root: Path, train: int) -> None:
     (root / "done").touch()
 
 
-def teachers(root: Path, folder: Path, nets: list[str]) -> list[dict[str, Any]]:
+def teachers(root: Path, folder: Path, nets: list[str], workers: int) -> list[dict[str, Any]]:
     """Nets with random weights and a head of class means, so that they know the patterns; as checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [sorted((root / "train" / wnid).glob("*.JPEG"))[0] for wnid in wnids()]
-    seen = None
-    for net in nets:
-        file = folder / f"{net}.safetensors"
-        if not file.is_file():
-            if seen is None:
-                seen = np.stack([np.asarray(Image.open(f).crop((0, 0, SIDE, SIDE))).transpose(2, 0, 1) for f in files])
-            weights.write(file, knowing(net, seen), wnids(), IMAGENET)
-    return [{"net": net, "checkpoint": str(folder / f"{net}.safetensors")} for net in nets]
+    files = [folder / f"{net}.safetensors" for net in nets]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+        todo = [(root, file) for file in files if not file.is_file()]
+        list(pool.map(teacher, *zip(*todo, strict=True)) if todo else ())
+    return [{"net": net, "checkpoint": str(file)} for net, file in zip(nets, files, strict=True)]
+
+
+def teacher(root: Path, file: Path) -> None:
+    """One of them, from the first picture of each class."""
+    firsts = [sorted((root / "train" / wnid).glob("*.JPEG"))[0] for wnid in wnids()]
+    seen = np.stack([np.asarray(Image.open(f).crop((0, 0, SIDE, SIDE))).transpose(2, 0, 1) for f in firsts])
+    weights.write(file, knowing(file.stem, seen), wnids(), IMAGENET)
 
 
 def knowing(name: str, seen: np.ndarray) -> torch.nn.Module:
@@ -133,7 +139,7 @@ def generator(folder: Path) -> Path:
     return folder
 
 
-def cut(table: dict[str, Any], root: Path, work: Path) -> dict[str, Any]:
+def cut(table: dict[str, Any], root: Path, work: Path, workers: int) -> dict[str, Any]:
     """The example on the stand-in, with less of everything."""
     made = generator(work / "generator")
     methods: list[Any] = []
@@ -148,8 +154,8 @@ def cut(table: dict[str, Any], root: Path, work: Path) -> dict[str, Any]:
         "budgets": [{"ipc": 1}],
         "replicates": {"condense": 1, "train": 1},
         "condensers": methods,
-        "protocols": [{"name": name, "steps": 2} for name in table["protocols"]],
-        "teachers": teachers(root, work / "nets", [teacher["net"] for teacher in table["teachers"]]),
+        "protocols": [{"name": name, "steps": 1} for name in table["protocols"]],
+        "teachers": teachers(root, work / "nets", [one["net"] for one in table["teachers"]], workers),
         "metrics": {"draws": 2, "resamples": 2},
     }
 
@@ -243,12 +249,12 @@ def rehearse(work: Path, options: argparse.Namespace) -> None:
     """Everything, one after the other."""
     root, store, start = work / "imagenet", work / "store", time.perf_counter()
     pictures(root, options.train)
-    whole = cut(tomllib.loads(EXAMPLE.read_text("utf-8")), root, work)
+    whole = cut(tomllib.loads(EXAMPLE.read_text("utf-8")), root, work, options.workers)
     part = whole | {
         "name": "part",
         "data": {"name": "imagenet100", "path": str(root)},
         "condensers": ["random", {"name": "rded", **CUT["rded"]}],
-        "protocols": [{"name": "single_teacher", "steps": 2}],
+        "protocols": [{"name": "single_teacher", "steps": 1}],
     }
     for name, study in (("whole", whole), ("part", part)):
         (work / f"{name}.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in study.items()), "utf-8")
@@ -257,7 +263,7 @@ def rehearse(work: Path, options: argparse.Namespace) -> None:
     rows = [
         ["pictures, nets and a generator are made", f"{made:.0f}", ""],
         step("decoct prepare imagenet1k", store, "prepare", "imagenet1k", "--from", root, "--workers", options.workers),
-        step("decoct plan", store, "plan", work / "whole.toml", *how, "--probe", 30, "--out", work / "whole"),
+        step("decoct plan", store, "plan", work / "whole.toml", *how, "--probe", 20, "--out", work / "whole"),
         step("decoct run", store, "run", work / "whole.toml", *how, "--out", work / "whole"),
         step("decoct report", store, "report", work / "whole"),
         step("decoct prepare imagenet100", store, "prepare", "imagenet100", "--from", root),

@@ -49,6 +49,15 @@ def test_a_grid_of_large_images_is_made_as_wide_as_the_page(builder, width, kept
         assert picture.size == (shown, height) == (1200, 1200)
 
 
+def test_images_that_are_large_themselves_are_reduced(builder):
+    builder.build()
+    save(builder.folder / "real.png", 226, 2251)  # one image of 224 px in each of ten rows
+    data = (builder.folder / "real.png").read_bytes()
+    assert "data:image/jpeg" in evidence._picture(data, 224, "real")
+    assert 'width="113" height="1126"' in evidence._picture(data, 224, "real")
+    assert "data:image/png" in evidence._picture(data, 112, "real")
+
+
 def test_a_picture_that_is_none_is_left_out(builder):
     builder.build()
     (builder.folder / "real.png").write_bytes(b"<svg onload=alert(1)>")

@@ -21,6 +21,7 @@ from decoct.report.summary import Summary
 PNG = b"\x89PNG\r\n\x1a\n"
 REAL = "real.png"  # in the run's folder, where the run left one
 WIDEST = 1200  # pixels of a picture on the page: one of ten large images a row would weigh tens of megabytes
+LARGEST = 112  # pixels of one image in a picture of a set
 
 
 def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
@@ -169,10 +170,10 @@ def _card(run: Manifest, job: Job, caption: Markup) -> Markup:
 
 
 def _picture(data: bytes, side: int, what: str) -> Markup:
-    """The grid, enlarged by a whole number so that one small image is about 32 pixels wide."""
+    """The grid, enlarged so that one small image is about 32 pixels wide, or reduced where images are large."""
     width, height = struct.unpack(">II", data[16:24])
-    if width > WIDEST:
-        return _smaller(data, what)
+    if width > WIDEST or side > LARGEST:
+        return _smaller(data, min(WIDEST, width, width * LARGEST // side), what)
     scale = max(1, round(32 / side))
     source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     pixelated = "pixelated" if scale > 1 else None
@@ -181,10 +182,10 @@ def _picture(data: bytes, side: int, what: str) -> Markup:
     )
 
 
-def _smaller(data: bytes, what: str) -> Markup:
-    """The grid at the page's width, as JPEG: to look at, not to measure."""
+def _smaller(data: bytes, width: int, what: str) -> Markup:
+    """The grid in another width, as JPEG: to look at, not to measure."""
     with Image.open(io.BytesIO(data)) as picture:
-        width, height = WIDEST, round(picture.height * WIDEST / picture.width)
+        height = round(picture.height * width / picture.width)
         shrunk = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     shrunk.save(buffer, "jpeg", quality=85)
