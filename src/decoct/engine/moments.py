@@ -158,7 +158,7 @@ class Sums:
     def _add(self, key: str, x: Tensor, labels: Tensor, view: Callable[[Tensor], Tensor]) -> None:
         """Sums, sums of squares and counts of K things by class, in float64; ``view`` makes [B, K, n] of images."""
         found, count = [], 0
-        for part in x.split(max(1, (2**26 if x.is_cuda else 2**17) // x[0].numel())):  # as in GroupMoments
+        for part in x.split(max(1, (2**26 if x.is_cuda else 2**17) // max(1, x[:1].numel()))):  # as in GroupMoments
             each = view(part).double()
             found.append((each.sum(2), each.square_().sum(2)))
             count = each.shape[2]
