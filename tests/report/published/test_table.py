@@ -58,7 +58,8 @@ def test_more_images_give_more_in_one_source():
     places = {}
     for row in read():
         if row.ipc is not None:
-            places.setdefault((row.method, row.data, row.student, row.protocol, row.source), []).append((row.ipc, row.accuracy))
+            place = row.method, row.data, row.student, row.protocol, row.source
+            places.setdefault(place, []).append((row.ipc, row.accuracy))
     for place, found in places.items():
         assert [a for _, a in sorted(found)] == sorted(a for _, a in found), place
 
