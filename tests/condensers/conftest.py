@@ -13,18 +13,12 @@ from torchvision.transforms.v2 import functional as tv
 from decoct.core.budget import Budget
 from decoct.core.kinds import Dynamics, Features, Inputs, Kept, LayerStatistics
 from decoct.core.seeds import seed as seeded
+from decoct.data.dataset import Split
 from decoct.engine.dynamics import NAMES, Trace, Traces
 from decoct.engine.invert import Views
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
 from decoct.nets.features import penultimate
-
-
-class Rows(SimpleNamespace):
-    """A split: images and labels."""
-
-    def __len__(self):
-        return len(self.labels)
 
 
 class KeptInMemory(Kept):
@@ -110,7 +104,7 @@ def toy():
         labels = rng.permutation(np.repeat(np.arange(classes), per_class))
         images = rng.integers(0, 256, (len(labels), channels, size, size), dtype=np.uint8)
         data = SimpleNamespace(
-            train=Rows(images=images, labels=labels),
+            train=Split(images, labels),
             class_names=tuple("abcdefghij"[:classes]),
             mean=(0.5,) * channels,
             std=(0.25,) * channels,
