@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from decoct.core.kinds import Task
+from decoct.data.dataset import Split
 from decoct.engine.batches import TrainingSet
 from decoct.engine.matching.experts import Expert, Experts, record
 from decoct.nets import zoo
@@ -32,7 +33,8 @@ def patterns(toy):
     box = toy(16)
     i, j = np.indices((16, 16))
     means = np.stack([12 * i, 12 * j, 170 * ((i + j) % 2)])
-    box.data.train.images = (means[box.data.train.labels][:, None] + box.data.train.images // 8).astype(np.uint8)
+    images = (means[box.data.train.labels][:, None] + box.data.train.images // 8).astype(np.uint8)
+    box.data.train = Split(images, box.data.train.labels)
     return box
 
 
