@@ -10,7 +10,7 @@ from torch import nn
 from decoct.condensers.coresets.glister import GLISTER
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Features
-from decoct.data.dataset import Split
+from decoct.data.dataset import Split as Rows
 from decoct.nets.features import penultimate
 
 
@@ -94,7 +94,7 @@ def test_an_image_with_the_wrong_label_comes_last(box):
     """A step on it raises the loss of val images of the class that it claims to be of."""
     rng = np.random.default_rng(0)
     bright = np.clip(rng.normal(np.array([60, 130, 200])[box.data.train.labels], 10, (64, 120)).T, 0, 255)
-    box.data.train = Split(bright.reshape(120, 1, 8, 8).astype(np.uint8), box.data.train.labels)
+    box.data.train = Rows(bright.reshape(120, 1, 8, 8).astype(np.uint8), box.data.train.labels)
     own = np.clip(rng.normal(np.array([60, 130, 200])[box.data.val.labels], 10, (64, 24)).T, 0, 255)
     box.data.val.images = own.reshape(24, 1, 8, 8).astype(np.uint8)
     planted = int(np.flatnonzero(box.data.train.labels == 0)[0])
