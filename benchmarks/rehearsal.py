@@ -207,7 +207,7 @@ def step(name: str, store: Path, *words: object) -> list[str]:
 
 
 def kinds(run: Path) -> list[list[str]]:
-    """Jobs by kind: how many, what they took, the most memory of one."""
+    """Jobs by kind: how many, what they took on the clock and of processors, the most memory of one."""
     found: dict[str, list[dict[str, Any]]] = {}
     for job in json.loads((run / "run.json").read_text("utf-8"))["jobs"]:
         cell = run / "store" / job["kind"] / job["key"][:2] / job["key"]
@@ -217,6 +217,7 @@ def kinds(run: Path) -> list[list[str]]:
             kind,
             f"{len(costs)}",
             f"{sum(cost['seconds'] for cost in costs):.0f}",
+            f"{sum(cost['cpu_seconds'] for cost in costs):.0f}",
             f"{max(cost['peak_memory'] for cost in costs) / 1e9:.2f}",
         ]
         for kind, costs in found.items()
@@ -274,7 +275,7 @@ def rehearse(work: Path, options: argparse.Namespace) -> None:
     print(f"`python benchmarks/rehearsal.py` on {hardware('cpu')}, {options.workers} workers.\n")
     print(table(["step", "seconds", "peak memory of all its processes, GB"], rows))
     print(f"\n{took / 60:.1f} minutes in all (target: {TARGET // 60}). The page has {page:.1f} MB.\n")
-    print(table(["jobs of kind", "jobs", "seconds", "peak of one, GB"], kinds(work / "whole")))
+    print(table(["jobs of kind", "jobs", "seconds", "processor seconds", "peak of one, GB"], kinds(work / "whole")))
     for name, classes in (("whole", len(english())), ("part", 100)):
         rows = known(work / name)
         print(f"\nOf {classes} classes ({100 / classes:.1f} % by chance), right on val:\n")

@@ -161,8 +161,12 @@ class LargeSource(Source):
         """What the manifest lists, decoded into files in ``folder``; the same for any number of workers."""
 
     def uncached(self, listed: Path, count: int) -> Any:
-        """The images of one part that are in no cache, from the list that was saved of them."""
-        raise NotImplementedError(f"{self.name} has no images without a cache")
+        """The images of one part that are in no cache, from the list that was saved of them.
+
+        Raises:
+            DecoctError: the source has none without a cache.
+        """
+        raise DecoctError(f"{self.name} has no images without a cache: delete {listed.parent} and prepare it again")
 
     def manifest(self) -> Any:
         """The manifest by itself."""
