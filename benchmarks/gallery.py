@@ -21,8 +21,12 @@ from decoct.core.spec import find
 from decoct.data.dataset import load_data
 
 TEACHER, COMMITTEE = "convnet4_bn_w32", ("convnet4_bn_w32", "convnet3_bn_w32", "convnet4_bn_w16")
-SEVERAL = ("g_vbsm", "edc")  # whose paper has several nets
-METHODS = ("random", "herding", "k_center", "rded", "sre2l", "cda", "g_vbsm", "edc")
+SEVERAL = ("g_vbsm", "edc", "cv_dd", "fadrm")  # whose paper has several nets
+METHODS = (
+    *("random", "herding", "k_center", "rded"),
+    *("sre2l", "cda", "g_vbsm", "edc"),
+    *("cv_dd", "fadrm", "delt", "cim"),
+)
 IPC, TILES, SIDE, GAP, TITLE, COLUMNS = 2, 4, 72, 1, 20, 4
 PANEL = TILES * (SIDE + GAP) - GAP
 
@@ -33,8 +37,7 @@ def fields(name: str) -> dict[str, Any]:
     known = set(spec.model_fields)
     made: dict[str, Any] = {"preset": "small_cpu"} if "preset" in known else {}
     made |= {"nets": COMMITTEE if name in SEVERAL else (TEACHER,)} if "nets" in known else {}
-    made |= {"teacher": TEACHER} if "teacher" in known else {}
-    return made | ({"extractor": TEACHER} if "extractor" in known else {})
+    return made | dict.fromkeys(known & {"teacher", "extractor", "ranker"}, TEACHER)
 
 
 def panel(made: Condensed, train: Any) -> Image.Image:

@@ -46,7 +46,7 @@ CUT: dict[str, dict[str, Any]] = {  # what is cut of each method; 80 to 100 imag
     "cda": {"iterations": 1},
     "rded": {"candidates": 4, "crops": 1, "teacher": RANKER},
     "edc": {"iterations": 1, "block": 40, "ranker": RANKER},
-    "fadrm": {"iterations": 2, "block": 40, "ranker": RANKER},
+    "fadrm": {"iterations": 1, "block": 40, "ranker": RANKER},
     "delt": {"iterations": 1, "ranker": RANKER},
     "mgd3": {"steps": 2, "guidance": 1.0},
 }
@@ -264,7 +264,7 @@ def rehearse(work: Path, options: argparse.Namespace) -> None:
     rows = [
         ["pictures, nets and a generator are made", f"{made:.0f}", ""],
         step("decoct prepare imagenet1k", store, "prepare", "imagenet1k", "--from", root, "--workers", options.workers),
-        step("decoct plan", store, "plan", work / "whole.toml", *how, "--probe", 20, "--out", work / "whole"),
+        step("decoct plan", store, "plan", work / "whole.toml", *how, "--probe", 0, "--out", work / "whole"),
         step("decoct run", store, "run", work / "whole.toml", *how, "--out", work / "whole"),
         step("decoct report", store, "report", work / "whole"),
         step("decoct prepare imagenet100", store, "prepare", "imagenet100", "--from", root),

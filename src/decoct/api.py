@@ -22,7 +22,6 @@ from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
-from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
@@ -280,7 +279,7 @@ def measure(
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
     words = [each.name if isinstance(each, Extract) else each for each in extractors]
     involved = {role.partition(":")[2].partition("/")[0] for role in given.provenance.inputs}
-    planner.held_out = zoo.judge(data.size, involved)
+    planner.judge(involved)
     job, random = planner.measure(made, looking, words, resamples), None
     counts = np.bincount(given.labels, minlength=len(data.class_names)).tolist()
     if draws and all(map(operator.le, counts, data.counts())):

@@ -19,11 +19,17 @@ from decoct.engine.moments import (
     running,
     unflatten,
 )
-from decoct.engine.tiles import tiles
+from decoct.engine.tiles import whole_tiles
 
 
 def normal(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def tiles(x):
+    """[B, C, H, W] -> [B, P, C, 256], in float64."""
+    parts = whole_tiles(x).double().unfold(2, 16, 16).unfold(3, 16, 16)
+    return parts.permute(0, 2, 3, 1, 4, 5).flatten(1, 2).flatten(3)
 
 
 # Groups
@@ -154,7 +160,7 @@ def test_sums_over_batches_are_moments_of_all_and_of_each_class(images, channels
         sums.add("norm", x[rows] + 9, torch.from_numpy(labels[rows]), False)
     whole, by_class = sums.moments(by_class=False), sums.moments(by_class=True)
     assert list(whole) == ["conv", "norm"] and whole["norm"].patch_mean is None
-    everything, patched = x.double().numpy(), tiles(x).double().numpy()
+    everything, patched = x.double().numpy(), tiles(x).numpy()
     for c in range(classes):
         rows = labels == c
         rows = rows if rows.any() else rows | True  # a class without images has the statistics of all

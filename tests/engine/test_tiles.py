@@ -7,26 +7,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from decoct.engine.tiles import tile_moments, tiles
+from decoct.engine.tiles import tile_moments, tile_sums
 
 
 def normal(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-def test_tiles_of_an_image_by_hand():
-    """A checkerboard of four tiles, row-major, each constant in each channel."""
+def test_sums_of_an_image_by_hand():
+    """A checkerboard of four tiles, row-major, each constant in each channel; whole tiles are not resized."""
     of_channels = torch.tensor([[[0.0, 1], [2, 3]], [[10, 20], [30, 40]]])
     x = of_channels.repeat_interleave(16, 1).repeat_interleave(16, 2)[None]
-    found = tiles(x)
-    assert found.shape == (1, 4, 2, 256)
-    assert found[0, :, 0].unique(dim=1).flatten().tolist() == [0, 1, 2, 3]
-    assert found[0, :, 1].unique(dim=1).flatten().tolist() == [10, 20, 30, 40]
+    total, squares, count = tile_sums(x)
+    assert count == 2 * 256 and total.dtype == squares.dtype == torch.float64
+    assert (total / 256).tolist() == [[10, 21, 32, 43]]
+    assert (squares / 256).tolist() == [[100, 401, 904, 1609]]
 
 
-def test_sides_that_are_multiples_of_16_are_not_resized():
-    x = normal(2, 3, 16, 32)
-    assert torch.equal(tiles(x)[:, 1].flatten(2), x[..., 16:].flatten(2))
+@given(channels=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_sums_are_those_of_the_resized_images(channels, height, width):
+    """However small an image is: below 65 pixels nothing is resized, and the sums are the same."""
+    x = normal(3, channels, height, width, seed=height * 41 + width) + 3
+    rows, columns = -(-height // 16), -(-width // 16)
+    large = F.interpolate(x.double(), (16 * rows, 16 * columns), mode="bilinear")
+    parts = large.unfold(2, 16, 16).unfold(3, 16, 16)  # [B, C, rows, columns, 16, 16]
+    total, squares, count = tile_sums(x)
+    assert count == channels * 256
+    torch.testing.assert_close(total, parts.sum((1, 4, 5)).flatten(1), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(squares, parts.square().sum((1, 4, 5)).flatten(1), rtol=1e-6, atol=1e-6)
 
 
 @given(

@@ -185,3 +185,14 @@ def test_the_judge_is_the_first_candidate_that_takes_no_part():
     assert zoo.judge(28, {first, "convnet3_bn"}) == second
     with pytest.raises(UsageError, match=f"leave one of {first}, {second}, {third} out"):
         zoo.judge(28, {first, second, third})
+
+
+def test_a_judge_that_is_loaded_goes_before_one_that_would_be_trained():
+    first, second, third = zoo.judges(224)
+    committee = zoo.label_committee(224)
+    assert zoo.judge(224, committee, [*committee, first]) == first
+    assert zoo.judge(224, {*committee, first}, [*committee, first, third]) == third
+    assert zoo.judge(224, {*committee, first}, [*committee, first, "alexnet"]) == "alexnet"
+    assert zoo.judge(224, {*committee, first, "alexnet"}, [*committee, first, "alexnet"]) == second
+    assert zoo.judge(224, {first, second, third}, ["alexnet"]) == "alexnet"
+    assert zoo.judge(224, {"alexnet"}, [*committee, "alexnet"]) == first

@@ -336,6 +336,17 @@ def test_the_net_that_judges_takes_no_part_in_making_or_labelling(jobs, changes)
     assert "test_nfnet" in extractors
 
 
+def test_a_net_that_is_loaded_and_takes_no_part_judges(jobs, tmp_path):
+    (tmp_path / "net.safetensors").write_bytes(b"weights")
+    loaded = [{"net": "resnet18", "checkpoint": str(tmp_path / "net.safetensors")}]
+
+    def judges(**changes):
+        return {name for job in jobs(teachers=loaded, **changes) for name in job.role("held_out")}
+
+    assert judges() == {"resnet18"}
+    assert judges(protocols=[{"name": "single_teacher", "teacher": "resnet18"}]) == {"test_efficientnet"}
+
+
 def test_random_sets_are_measured_once_a_budget_and_as_often_as_is_asked_for(jobs):
     found = [job for job in jobs() if job.kind == "reference"]
     assert [job.labels for job in found] == [{"budget": "ipc=1"}, {"budget": "ipc=2"}]

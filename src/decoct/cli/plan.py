@@ -12,7 +12,8 @@ from decoct.cli.options import Device, Json, Skip, tell_skipped
 from decoct.console import bars, err, out, say
 
 if TYPE_CHECKING:
-    from decoct.run.planning.plan import Kind, Plan
+    from decoct.run.planning.kinds import Kind
+    from decoct.run.planning.plan import Plan
     from decoct.run.planning.proposals import Proposal
 
 SHOWN = 5  # troubles

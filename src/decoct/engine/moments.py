@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
-from decoct.engine.tiles import tile_moments, tiles
+from decoct.engine.tiles import tile_moments, tile_sums
 
 
 @dataclass(frozen=True)
@@ -151,21 +151,18 @@ class Sums:
     def add(self, name: str, x: Tensor, labels: Tensor, patches: bool) -> None:
         """Count in a layer's input [B, C, H, W] of images with these labels [B]."""
         x = x.float()
-        self._add(f"{name}.channel", x, labels, lambda part: part.flatten(2))
+        self._add(f"{name}.channel", x, labels, channel_sums)
         if patches:
-            self._add(f"{name}.patch", x, labels, lambda part: tiles(part).flatten(2))
+            self._add(f"{name}.patch", x, labels, tile_sums)
 
-    def _add(self, key: str, x: Tensor, labels: Tensor, view: Callable[[Tensor], Tensor]) -> None:
-        """Sums, sums of squares and counts of K things by class, in float64; ``view`` makes [B, K, n] of images."""
-        found, count = [], 0
-        for part in x.split(max(1, (2**26 if x.is_cuda else 2**17) // max(1, x[:1].numel()))):  # as in GroupMoments
-            each = view(part).double()
-            found.append((each.sum(2), each.square_().sum(2)))
-            count = each.shape[2]
-        sums, squares = (torch.cat(parts) for parts in zip(*found, strict=True))
-        new = torch.stack([sums, squares, torch.full_like(sums, count)])
+    def _add(self, key: str, x: Tensor, labels: Tensor, of: Callable[[Tensor], tuple[Tensor, Tensor, int]]) -> None:
+        """Sums, sums of squares and counts by class, in float64; ``of`` makes those of each image, [B, K]."""
+        pieces = x.split(max(1, (2**26 if x.is_cuda else 2**16) // max(1, x[:1].numel())))  # as in GroupMoments
+        sums, squares, counts = zip(*map(of, pieces), strict=True)
+        total = torch.cat(sums)
+        new = torch.stack([total, torch.cat(squares), torch.full_like(total, counts[0])])
         if key not in self.sums:
-            self.sums[key] = new.new_zeros(3, self.classes, sums.shape[1])
+            self.sums[key] = new.new_zeros(3, self.classes, total.shape[1])
         self.sums[key].index_add_(1, labels.to(new.device), new)
 
     def moments(self, by_class: bool) -> dict[str, Moments]:
@@ -182,6 +179,13 @@ class Sums:
                 )
             found.setdefault(key.rpartition(".")[0], []).extend([mean.float(), variance.float()])
         return {name: Moments(*parts) for name, parts in found.items()}
+
+
+def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Σx and Σx² of each image and channel of [B, C, H, W], both [B, C] in float64, and of how many numbers each is."""
+    each = x.double()
+    total = each.sum((2, 3))
+    return total, each.square_().sum((2, 3)), each.shape[2] * each.shape[3]
 
 
 def _moments(total: Tensor, squares: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

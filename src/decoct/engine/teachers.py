@@ -58,16 +58,20 @@ class Teach(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Teach":
-        loaded = self.pretrained or self.checkpoint is not None
         for wrong, said in (
             (self.pretrained and self.checkpoint is not None, "pretrained weights or a checkpoint, not both"),
-            (loaded and self.stop_at is not None, "stop_at is for a net that is trained, not for one that is loaded"),
+            (self.loaded and self.stop_at is not None, "stop_at is for a net that is trained, not one that is loaded"),
             (self.check_every is not None and self.stop_at is None, "check_every goes with stop_at"),
-            (self.normalise is not None and not loaded, "normalise goes with pretrained or a checkpoint"),
+            (self.normalise is not None and not self.loaded, "normalise goes with pretrained or a checkpoint"),
         ):
             if wrong:
                 raise PydanticCustomError("teach", "{said}", {"said": said})
         return self
+
+    @property
+    def loaded(self) -> bool:
+        """It has weights already and is not trained."""
+        return self.pretrained or self.checkpoint is not None
 
     def identity(self) -> dict[str, Any]:
         """As of any Spec, without the checkpoint's path: its content counts; and without newer fields not set."""
@@ -133,7 +137,7 @@ def teach(
     facts: dict[str, Any] = {"net": spec.net, "stop_at": spec.stop_at, "pretrained": spec.pretrained}
     facts |= {"class_names": list(data.class_names), "checkpoint": None, "sliced_from": None, "epochs": 0, "steps": 0}
     own = Normalisation.of(data.mean, data.std)
-    if spec.pretrained or spec.checkpoint is not None:
+    if spec.loaded:
         found = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
         net, fitted, takes = _loaded(spec, found, data, seed)
         net = renormalised(net, own, takes).to(device).eval()

@@ -12,11 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 TILE = 16  # side of a tile
-
-
-def tiles(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, P, C, 256]: tiles of 16 × 16 pixels, row-major."""
-    return _cut(whole_tiles(x)).permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(3)
+TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
 
 
 def tile_moments(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,6 +29,25 @@ def tile_moments(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor
         found = _SmallMoments.apply(shifted) if small else _TileMoments.apply(whole_tiles(shifted))  # type: ignore[no-untyped-call]
     first, second = (each.unflatten(0, (groups, -1)).mean(1) for each in found)
     return centre + first, (second - first.square()).clamp(min=0)
+
+
+def tile_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Σx and Σx² of each image and tile of [B, C, H, W], both [B, P] in float64, and of how many numbers each is."""
+    height, width = x.shape[2:]
+    if max(height, width) <= TILE and height * width <= TINY:
+        weight, gram = _of_resize(height, width, torch.float64, x.device)
+        flat = x.double().flatten(2)
+        total, squares = flat.sum(1) @ weight, (flat * (flat @ gram)).sum((1, 2))
+        return total[:, None], squares[:, None], x.shape[1] * TILE**2
+    each = whole_tiles(x).double()
+    total = _over_tiles(each.sum(1))
+    return total, _over_tiles(each.square_().sum(1)), x.shape[1] * TILE**2
+
+
+def _over_tiles(x: Tensor) -> Tensor:
+    """[B, H, W] of whole tiles -> [B, P]."""
+    summed: Tensor = x.unflatten(2, (-1, TILE)).unflatten(1, (-1, TILE)).sum((2, 4))
+    return summed.flatten(1)
 
 
 def whole_tiles(x: Tensor) -> Tensor:

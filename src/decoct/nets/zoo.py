@@ -1,6 +1,6 @@
 """Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -71,18 +71,26 @@ def judges(size: int) -> tuple[str, ...]:
     return ("mobilenetv3_small_050", "mnasnet_small", "lcnet_050")
 
 
-def judge(size: int, involved: Collection[str]) -> str:
+def judge(size: int, involved: Collection[str], loaded: Sequence[str] = ()) -> str:
     """The held-out net: the first candidate that takes no part in making or labelling sets.
 
+    One that is loaded goes before one that would have to be trained for this alone.
+
+    Args:
+        size: height and width of the images.
+        involved: nets that take part.
+        loaded: nets that need not be trained; any of them may judge but those that are label teachers by default.
+
     Raises:
-        UsageError: every candidate takes part.
+        UsageError: all of these take part.
     """
-    free = [net for net in judges(size) if net not in involved]
+    others = [net for net in loaded if net not in label_committee(size)]
+    free = [net for net in (*judges(size), *others) if net not in involved]
     if not free:
         raise UsageError(
             f"no net is left to judge the sets: leave one of {', '.join(judges(size))} out of their making"
         )
-    return free[0]
+    return next((net for net in free if net in loaded), free[0])
 
 
 def resolve(net: str, size: int) -> str:

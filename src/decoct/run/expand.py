@@ -36,7 +36,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
-    planner.held_out = zoo.judge(data.size, _involved(study, data.size))
+    planner.judge(_involved(study, data.size))
     metrics, look = study.measures(), study.metrics
     methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
     looking = any(metric.needs != "cost" for metric in metrics.values())

@@ -1,6 +1,6 @@
 """What methods need becomes jobs; asking twice for the same gives the same job."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ class Supplies:
             run: number of the training; each has a seed of its own.
         """
         taught = self._taught(net)
-        if taught.pretrained or taught.checkpoint:
+        if taught.loaded:
             taught = Teach(net=taught.net)
         epochs = epochs or taught.epochs_at(self.data.size)
         spec = taught.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
@@ -132,6 +132,11 @@ class Supplies:
         if net == default and "teacher" in self.teachings:
             return self.teachings["teacher"].model_copy(update={"net": net})
         return self.teachings.get(net) or Teach(net=net)
+
+    def judge(self, involved: Collection[str]) -> None:
+        """Let a net hold itself out that is none of those that take part in making or labelling sets."""
+        loaded = [zoo.resolve(net, self.data.size) for net, spec in self.teachings.items() if spec.loaded]
+        self.held_out = zoo.judge(self.data.size, involved, loaded)
 
     def _resolved(self, extract: Extract) -> Extract:
         word = self.held_out if extract.name == zoo.HELD_OUT else zoo.resolve(extract.name, self.data.size)

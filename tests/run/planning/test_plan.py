@@ -85,6 +85,20 @@ def test_probes_tell_what_no_result_tells(study_of):
     assert students.overhead > 0
 
 
+def test_a_teacher_that_is_trained_beside_loaded_ones_is_named(study_of, tmp_path):
+    (tmp_path / "net.safetensors").write_bytes(b"weights")
+    loaded = {"net": "convnet3_bn", "checkpoint": str(tmp_path / "net.safetensors")}
+
+    def troubles(*teachers):
+        soft, look = [{"name": "single_teacher", "steps": 2}], {"names": ["prdc"]}
+        return make_plan(study_of("random", protocols=soft, metrics=look, teachers=list(teachers))).troubles
+
+    (trouble,) = troubles(loaded)
+    assert trouble.startswith("test_efficientnet will be trained, while other teachers are loaded: to load it too")
+    assert not troubles(loaded, loaded | {"net": "test_efficientnet"})
+    assert not troubles()
+
+
 def test_a_smaller_study_by_the_same_estimates(tiny, finished):
     plan = make_plan(tiny, others=[finished])
     fewer = smaller(plan, tiny.model_copy(update={"condensers": tiny.condensers[:2]}), None)

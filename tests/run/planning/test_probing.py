@@ -3,7 +3,6 @@
 import pytest
 
 from decoct.run.expand import expand
-from decoct.run.planning import probing as module
 from decoct.run.planning.probing import Asked, probing
 
 
@@ -47,7 +46,7 @@ def test_what_was_found_may_give_more_time_once(sets):
     assert seen == [0, 0] and "no time left" in found[-1].trouble
 
 
-def test_what_makes_no_step_is_ended(sets, monkeypatch, tmp_path, digits, study_of):
+def test_what_makes_no_step_is_ended(sets, tmp_path, digits, study_of):
     file = tmp_path / "hangs.py"
     file.write_text(
         '"""A method that waits."""\nimport time\nfrom decoct.core.kinds import Condenser\n\n\n'
@@ -58,9 +57,8 @@ def test_what_makes_no_step_is_ended(sets, monkeypatch, tmp_path, digits, study_
     jobs = {job.key: job for job in expand(study_of("hangs", plugins=[str(file)]), digits)}
     job = next(job for job in jobs.values() if job.kind == "condense")
     students = {key: other for key, other in jobs.items() if other.kind != "train"}  # nothing to warm up with
-    monkeypatch.setattr(module, "PATIENCE", 8.0)
-    (found,) = ask(students, [Asked(job)], limit=0.01)
-    assert "made no step" in found.trouble
+    (found,) = ask(students, [Asked(job)], limit=0.01, patience=8.0)
+    assert "made no step in 8 s" in found.trouble
 
 
 def test_what_stands_around_a_student(digits, study_of):

@@ -16,11 +16,12 @@ from decoct.run.drive import Driver
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job
 from decoct.run.planning.earlier import earlier, store_in
-from decoct.run.planning.estimates import Estimates, Known, Once, Sure
+from decoct.run.planning.estimates import Estimates, Known, Once
 from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
+from decoct.run.planning.kinds import Kind, kind_of
 from decoct.run.planning.likeness import Likeness
 from decoct.run.planning.probe import Sample
-from decoct.run.planning.probing import probing
+from decoct.run.planning.probing import BRISK, PATIENCE, probing
 from decoct.run.planning.schedule import Schedule, schedule
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -28,45 +29,6 @@ from decoct.run.workers.executors import Inline
 
 PLAN, FORMAT = "plan.json", 1
 PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
-LEVELS: tuple[Sure, ...] = ("sure", "fair", "rough", "unknown")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Jobs of one kind.
-
-    Attributes:
-        name: such as "train".
-        jobs: in all.
-        done: in the store.
-        seconds: of work of those to do, as far as it is known.
-        cpu_seconds: of their processors.
-        overhead: seconds around the work.
-        bytes: of their cells.
-        peak: bytes of memory of one; None where unknown.
-        unknown: jobs to do whose time is not known.
-        unsized: jobs to do whose bytes are not known.
-        source: where the estimates come from.
-        sure: of the least sure estimate that is one.
-    """
-
-    name: str
-    jobs: int
-    done: int
-    seconds: float
-    cpu_seconds: float
-    overhead: float
-    bytes: float
-    peak: int | None
-    unknown: int
-    unsized: int
-    source: str
-    sure: str
-
-    @property
-    def todo(self) -> int:
-        """Jobs to do."""
-        return self.jobs - self.done
 
 
 @dataclass(frozen=True)
@@ -126,8 +88,8 @@ class Plan:
         for job in self.jobs:
             counts[job.kind] = counts.get(job.kind, 0) + 1
         once = {one.kind: one for one in self.once}
-        made = (_kind(name, jobs, [g for g in self.groups if g.kind == name]) for name, jobs in counts.items())
-        return [_entered(kind, once[kind.name], self.entering) if kind.name in once else kind for kind in made]
+        made = (kind_of(name, jobs, [g for g in self.groups if g.kind == name]) for name, jobs in counts.items())
+        return [kind.with_once(once[kind.name], self.entering) if kind.name in once else kind for kind in made]
 
     @property
     def todo(self) -> int:
@@ -245,10 +207,12 @@ def make_plan(
             threads=study.threads,
             limit=PROBE if probe is None else probe,
             more=fair if probe is None else lambda samples: 0.0,
+            patience=PATIENCE if probe is None else BRISK,
             progress=probed,
         )
         estimates = told(samples)
         troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
+    troubles += _training(todo)
     groups = grouped(todo, likes, estimates)
     return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles), outside)
 
@@ -266,6 +230,18 @@ def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
     return [job for job in missing if not isinstance(job, Brought)]
 
 
+def _training(todo: Sequence[Job]) -> list[str]:
+    """A word about teachers that will be trained where others are loaded, which may be forgotten or misspelt."""
+    teachers = [job for job in todo if job.kind == "teacher"]
+    trained = [str(job.labels["net"]) for job in teachers if not any(map(job.config.get, ("pretrained", "checkpoint")))]
+    if not trained or len(trained) == len(teachers):
+        return []
+    return [
+        f"{', '.join(trained)} will be trained, while other teachers are loaded: to load "
+        f"{'it' if len(trained) == 1 else 'them'} too, add {{net = …, pretrained = true}} or a checkpoint to teachers"
+    ]
+
+
 def _known(like: Likeness, one: Sample) -> Known:
     return Known(
         like,
@@ -280,34 +256,4 @@ def _known(like: Likeness, one: Sample) -> Known:
         one.process,
         source="probe",
         cut_short=not one.finished,
-    )
-
-
-def _entered(kind: Kind, once: Once, workers: int) -> Kind:
-    """With what so many workers work out once."""
-    work, cpu = kind.seconds + workers * once.seconds, kind.cpu_seconds + workers * once.cpu_seconds
-    return replace(kind, seconds=work, cpu_seconds=cpu)
-
-
-def _kind(name: str, jobs: int, groups: Sequence[Group]) -> Kind:
-    timed = [group for group in groups if group.each.seconds is not None]
-
-    def total(what: str, of: Sequence[Group]) -> float:
-        return float(sum(len(g.keys) * (getattr(g.each, what) or 0.0) for g in of))
-
-    sources, peaks = {g.each.source for g in timed}, [g.each.peak for g in groups if g.each.peak]
-    sure = max((g.each.sure for g in timed), key=LEVELS.index, default="unknown" if groups else "")
-    return Kind(
-        name=name,
-        jobs=jobs,
-        done=jobs - sum(len(g.keys) for g in groups),
-        seconds=total("seconds", timed),
-        cpu_seconds=total("cpu_seconds", timed),
-        overhead=total("overhead", timed),
-        bytes=total("bytes", groups),
-        peak=max(peaks, default=None),
-        unknown=sum(len(g.keys) for g in groups if g.each.seconds is None),
-        unsized=sum(len(g.keys) for g in groups if g.each.bytes is None),
-        source=sources.pop() if len(sources) == 1 else "both" if sources else "none" if groups else "",
-        sure=sure,
     )

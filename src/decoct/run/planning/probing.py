@@ -16,6 +16,7 @@ Call = tuple[Any, ...]  # a function and its arguments
 
 LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
 PATIENCE = 300.0  # seconds at least until a probe is given up: it may have to find what it keeps for later jobs
+BRISK = 60.0  # the same where somebody said how long all probes may take
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def probing(
     threads: int,
     limit: float,
     more: Callable[[Sequence[Sample]], float] = lambda found: 0.0,
+    patience: float = PATIENCE,
     progress: Progress = silent,
 ) -> list[Sample]:
     """Make probes until the time is up; those that come first are made first.
@@ -52,6 +54,7 @@ def probing(
         threads: of a job.
         limit: seconds for all of them; the one that is under way then still ends.
         more: seconds for all of them instead, if that is more, by what was found when the limit is reached.
+        patience: seconds, or what is left if that is more, after which one is given up.
         progress: called with (probes made, in all).
 
     Returns:
@@ -75,7 +78,7 @@ def probing(
                 call: Call = (probe, scratch, store, one.job, behind, device, share)
                 if one.around:
                     call = (brief, scratch, store, one.job, behind, device)
-                found.append(worker.ask(one.job, call, max(PATIENCE, left)))
+                found.append(worker.ask(one.job, call, max(patience, left)))
             progress(len(todo), len(todo))
         finally:
             worker.end()
