@@ -25,6 +25,7 @@ NAMES = [
     "sre2l",
     "decoupled",
     "labels",
+    "layers",
     "fashion_dc",
     "selection",
     "metrics",

@@ -33,8 +33,10 @@ from PIL import Image
 from decoct.nets import weights, zoo
 from decoct.nets.features import classifier, penultimate
 from decoct.nets.imagenet_classes import english, wnids
+from decoct.nets.layout import as_input, laid_out
 from decoct.nets.renormalise import IMAGENET
 from decoct.run.cell import hardware
+from decoct.run.memory import keep_memory
 from yardstick import table
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "imagenet1k.toml"
@@ -75,10 +77,16 @@ def teachers(root: Path, folder: Path, nets: list[str], workers: int) -> list[di
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{net}.safetensors" for net in nets]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
-        todo = [(root, file) for file in files if not file.is_file()]
+    with ProcessPoolExecutor(workers, context, begin) as pool:
+        todo = [(root, file) for file in reversed(files) if not file.is_file()]  # the slowest one is near the end
         list(pool.map(teacher, *zip(*todo, strict=True)) if todo else ())
     return [{"net": net, "checkpoint": str(file)} for net, file in zip(nets, files, strict=True)]
+
+
+def begin() -> None:
+    """As any worker of decoct's."""
+    keep_memory()
+    torch.set_num_threads(1)
 
 
 def teacher(root: Path, file: Path) -> None:
@@ -90,12 +98,12 @@ def teacher(root: Path, file: Path) -> None:
 
 def knowing(name: str, seen: np.ndarray) -> torch.nn.Module:
     """A net whose logits are −‖f − μ_c‖² / 2 up to what all have in common, f its features, μ_c those of class c."""
-    net = zoo.build(name, 3, len(seen), SIDE, 0)
+    net = laid_out(zoo.build(name, 3, len(seen), SIDE, 0))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in IMAGENET)
     with torch.no_grad():
         net.train()  # batch norms learn the moments that an inversion matches
         for rows in np.array_split(seen[:: len(seen) // 64], 2):
-            net((torch.from_numpy(rows).float() / 255 - mean) / std)
+            net(as_input((torch.from_numpy(rows).float() / 255 - mean) / std, net))
         net.eval()
         features = penultimate(net, seen, IMAGENET.mean, IMAGENET.std, "cpu")
         scale = features.std()

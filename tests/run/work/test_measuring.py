@@ -1,6 +1,7 @@
 """What is measured of a set, and of random sets beside it, against the same computed by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured
-from decoct.core.record import cell_dir, read_json
+from decoct.core.record import Provenance, cell_dir, read_json
 from decoct.core.spec import parse
 from decoct.engine.extract import Extract
 from decoct.engine.resampling import of_random, random_sets
 from decoct.metrics.covering_radius import covering_radius
 from decoct.metrics.realism import realism
-from decoct.nets import backbone
+from decoct.nets import backbone, zoo
 from decoct.nets.backbone import embed
-from decoct.nets.features import logits
+from decoct.nets.features import logits, penultimate
 from decoct.run.graph import Planner
 from decoct.run.study import labelled
 from decoct.run.work import measuring, teachers
@@ -81,6 +82,21 @@ def test_a_set_is_looked_at_as_the_real_images_were(box, digits, weighed, rows, 
     for name, features in ((mine, real), (frozen, seen.astype(np.float32))):
         distances = np.linalg.norm(features[:, None] - features[picks][None], axis=2).min(1)
         assert radius(name) == pytest.approx(distances.max(), rel=1e-3)
+
+
+@pytest.mark.parametrize("timm", [False, True])
+def test_new_images_are_looked_at_as_the_real_ones_were_and_picks_are_looked_up(digits, weighed, timm):
+    picks = np.arange(0, 60, 3)
+    if timm:
+        net, _ = backbone.load("test_resnet", weighed, 32)
+        train = torch.cat(list(embed(net, digits.train.images[:60]))).numpy()
+    else:
+        net = zoo.build("convnet1_w8", 1, 10, 8, 0)
+        train = penultimate(net, digits.train.images[:60], digits.mean, digits.std).numpy()
+    picked = Condensed(digits.train.labels[picks], digits.class_names, Provenance(method="x"), indices=picks)
+    new = replace(picked.materialise(digits.train.images), indices=None)
+    assert np.array_equal(measuring.seen_by(net, train, picked, digits, "cpu"), train[picks])
+    np.testing.assert_allclose(measuring.seen_by(net, train, new, digits, "cpu"), train[picks], rtol=1e-4, atol=1e-5)
 
 
 def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):

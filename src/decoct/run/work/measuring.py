@@ -158,7 +158,7 @@ def load_backbone(folder: Path, device: str) -> Backbone:
 def seen_by(
     net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str
 ) -> NDArray[Any] | None:
-    """Features [n, d] of a set's images, made as those of the train images were.
+    """Features [n, d] of a set's images: those of the train images that it picked, or made as those were.
 
     Args:
         net: a teacher or a backbone; None where the user brought the features.
@@ -170,11 +170,11 @@ def seen_by(
     Returns:
         None if the set has images that are not in train, and there is no net to look at them.
     """
+    if condensed.indices is not None:
+        return np.asarray(train[condensed.indices])
     if isinstance(net, Backbone):
         return torch.cat(list(embed(net, condensed.pixels(), device))).numpy()
-    if net is not None:
-        return penultimate(net, condensed.pixels(), data.mean, data.std, device).numpy()
-    return None if condensed.indices is None else np.asarray(train[condensed.indices])
+    return None if net is None else penultimate(net, condensed.pixels(), data.mean, data.std, device).numpy()
 
 
 def readings(
