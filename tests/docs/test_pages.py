@@ -39,6 +39,14 @@ def test_every_command_of_a_page_is_there(made, valid):
             valid(line)
 
 
+def test_no_prose_stands_as_code(made):
+    """A formula whose double spaces are not both on its line takes the sentence after it along."""
+    for path, page in made.items():
+        for line in page.splitlines() if isinstance(page, str) else ():
+            for code in docstrings.CODE.findall(line):
+                assert not re.search(r"[a-z)P]\. [A-Z]|, (where|which|since) ", code), (path, code)
+
+
 def test_every_link_of_a_generated_page_leads_somewhere(made):
     for path, page in made.items():
         for link in LINK.findall(page) if isinstance(page, str) else ():
@@ -121,3 +129,5 @@ def test_lists_of_the_navigation_are_filled_where_they_are_empty():
     pages.on_config(Config)
     assert {"vendi": "metrics/vendi.md"} in nav[0]["Metrics"][1]["Each metric"]
     assert any("results/coresets.md" in entry.values() for entry in nav[1]["Results"])
+    titles = [title for entry in nav[1]["Results"] for title in entry]
+    assert len(titles) == len(set(titles)) and not any("`" in title for title in titles)

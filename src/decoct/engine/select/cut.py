@@ -11,10 +11,10 @@ from decoct.engine.select.rows import Rows, unit
 def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
     """Pick ``n`` rows that are similar to all rows and unlike each other, greedily.
 
-    Pick t maximises  F(S ∪ i)  over the rows not yet picked, with  F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'
-    and  s = 1 + cos  of the angle between rows, where a row of zeros has cos = 0; the lowest index wins a tie. Since s
-    is linear in unit rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product of
-    features and a vector a pick; O(N) memory.
+    Pick t maximises  F(S ∪ i)  over rows not yet picked. In  F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'  is
+    s one plus the cosine of the angle between rows, 1 for a row of zeros; the lowest index wins a tie. Since
+    s is linear in unit rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product
+    of features and a vector a pick; O(N) memory.
 
     Args:
         features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.
