@@ -183,7 +183,7 @@ class Sums:
 
 def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
     """Σx and Σx² of each image and channel of [B, C, H, W], both [B, C] in float64, and of how many numbers each is."""
-    each = x.double()
+    each = x.to(torch.float64, copy=True)  # squared in place below
     total = each.sum((2, 3))
     return total, each.square_().sum((2, 3)), each.shape[2] * each.shape[3]
 

@@ -39,7 +39,7 @@ def tile_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
         flat = x.double().flatten(2)
         total, squares = flat.sum(1) @ weight, (flat * (flat @ gram)).sum((1, 2))
         return total[:, None], squares[:, None], x.shape[1] * TILE**2
-    each = whole_tiles(x).double()
+    each = whole_tiles(x).to(torch.float64, copy=True)
     total = _over_tiles(each.sum(1))
     return total, _over_tiles(each.square_().sum(1)), x.shape[1] * TILE**2
 
