@@ -27,13 +27,13 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python benchmarks train loader startup page
+	$(BIN)/python benchmarks train loader startup page roofline
 
 bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks gpu
 
 bench-long: $(VENV)/.installed-test
-	$(BIN)/python benchmarks train loader startup page demo sre2l decoupled labels layers fashion_dc selection metrics scheduling kills plan together
+	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled labels layers fashion_dc selection metrics scheduling kills plan together
 
 # All of examples/imagenet1k.toml on a stand-in, to the page: at most half an hour on two cores.
 rehearsal: $(VENV)/.installed-test

@@ -20,6 +20,7 @@ NAMES = [
     "loader",
     "startup",
     "page",
+    "roofline",
     "gpu",
     "demo",
     "sre2l",
@@ -39,8 +40,9 @@ NAMES = [
     "together",
 ]
 HEAD = (
-    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup and page, `make bench-gpu` gpu (it needs "
-    "one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks memory`.\n"
+    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-gpu` gpu (it "
+    "needs one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks "
+    "memory`.\n"
 )
 
 

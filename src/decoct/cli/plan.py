@@ -41,8 +41,12 @@ def plan(
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="For probes of what no earlier result tells; 0: none. Default: 120, or 5 % of the work.",
+            help="For probes of what no earlier result tells; 0: none. Default: 120, or 5 % of the work; --for: 3600.",
         ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--for", metavar="GPU", help="One that is not here, such as h100: count what it would compute."),
     ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Propose a smaller study that fits 2h, 90m, 3d.")
@@ -50,13 +54,17 @@ def plan(
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
-    """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
+    """Say what a study will cost before it runs, from earlier results and from short probes on this machine.
+
+    With --for, what it would cost on a GPU that is not here, by that GPU's roofline.
+    """
     from decoct.run.planning.duration import seconds_of
 
     limit = None if budget is None else seconds_of(budget)
     from decoct.run.execute import cores
     from decoct.run.planning.plan import make_plan, smaller
     from decoct.run.planning.proposals import propose
+    from decoct.run.planning.roofline import gpu
     from decoct.run.storage.store import open_store
     from decoct.run.study import Study
 
@@ -65,8 +73,8 @@ def plan(
     if skip_corrupt:
         changed["data"] = words.skipping(asked.data, asked.plugins)
     asked = asked.model_copy(update=changed)
-    device = words.device(device)
-    at_once = workers or (max(1, cores() // asked.threads) if device == "cpu" else 1)
+    device, there = words.device(device), gpu(target) if target else None
+    at_once = workers or (max(1, cores() // asked.threads) if device == "cpu" and not there else 1)
     where = store or (str(folder / "store") if folder else None)
     cells = open_store(where) if where else None
     with bars() as bar:
@@ -77,6 +85,7 @@ def plan(
             workers=at_once,
             device=device,
             probe=probe,
+            gpu=there,
             on_data=tell_skipped,
             reading=bar("reading the data"),
             probed=bar("probing"),
@@ -131,8 +140,10 @@ def _lines(found: "Plan") -> list[str]:
     at_least = "at least " if found.unknown else "about "
     work, cpu = sum(kind.seconds for kind in kinds), sum(kind.cpu_seconds for kind in kinds)
     around = sum(kind.overhead for kind in kinds)
+    far = any(kind.source == "roofline" for kind in kinds)
+    of = f"on one {found.hardware}, by its roofline" if far else f"{wording.seconds(cpu)} of processors"
     lines = [
-        f"Work: {at_least}{wording.seconds(work)} ({wording.seconds(cpu)} of processors), and "
+        f"Work: {at_least}{wording.seconds(work)} ({of}), and "
         f"{wording.seconds(around)} around it for reading, evaluating and writing.",
         f"On the clock with {wording.count(found.workers, 'worker')}: {at_least}{wording.seconds(clock.clock)}; the "
         f"longest chain of jobs takes {wording.seconds(clock.critical)}.",

@@ -6,6 +6,7 @@ elementwise, so the gradient of the sum of the groups' losses is each group's ow
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from decoct.data.augmentation.resample import resampling
 
 Terms = Callable[[Tensor, int], Mapping[str, Tensor]]
 
-EVERY = 10  # iterations between two looks at the loss: each look makes a GPU wait
+EVERY = 10  # iterations between two looks at the loss, since each look makes a GPU wait;
+PAUSE = 1.0  # or seconds, where iterations take long
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def recover(
     trace = torch.zeros(last - first, len(weights), device=start.device)
     before = resume.load()
     begin = first if before is None else _restore(before, images, optimiser, trace)
+    looked = time.monotonic()
     for t in range(begin, last):
         optimiser.param_groups[0]["lr"] = cosine(lr, t, iterations)
         values = terms(views(images, t - first), t)
@@ -161,9 +164,12 @@ def recover(
             for i, name in enumerate(weights):
                 if name in values:
                     trace[t - first, i] = values[name].mean()
-        if t % EVERY == EVERY - 1 or t + 1 == last:
+        seam = t % EVERY == EVERY - 1 or t + 1 == last
+        if seam or time.monotonic() > looked + PAUSE:
             _check_finite(trace[: t + 1 - first], images, weights, first, iterations)
             progress(t + 1, iterations)
+            looked = time.monotonic()
+        if seam:
             resume.save(lambda: _state(images, optimiser, trace, t + 1), t + 1 == last)  # noqa: B023, called at once
     return images.detach(), dict(zip(weights, trace.cpu().unbind(1), strict=True))
 

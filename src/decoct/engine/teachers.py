@@ -142,7 +142,7 @@ def teach(
         net, fitted, takes = _loaded(spec, found, data, seed)
         net = renormalised(net, own, takes).to(device).eval()
         facts |= {"checkpoint": found.origin, "sliced_from": fitted.sliced_from}
-        facts["val_accuracy"] = accuracy(net, data, device)
+        facts["val_accuracy"] = accuracy(net, data, device, progress)
     else:
         takes = own
         net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
@@ -171,18 +171,19 @@ def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, o
     return renormalised(net, own, takes)
 
 
-def accuracy(net: nn.Module, data: Dataset, device: str = "cpu") -> float:
+def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progress = silent) -> float:
     """Share of the val images that a net gets right; its modes are as before afterwards.
 
     Raises:
         DecoctError: logits that are not finite.
     """
-    right, batch = 0, at_once(data.size, data.size, 1000)
+    right, done, batch = 0, 0, at_once(data.size, data.size, 1000)
     for rows, images in data.val.batches(batch, alone=device == "cpu"):
         out = logits(net, images, data.mean, data.std, device, batch)
         if not out.isfinite().all():
             raise DecoctError("the teacher gives logits on val that are not finite: lower lr, or load other weights")
         right += int(np.sum(out.argmax(1).numpy() == data.val.labels[rows]))
+        progress(done := done + len(rows), len(data.val))
     return right / len(data.val)
 
 

@@ -1,5 +1,6 @@
 """The only training loop. It gets a training set and a recipe, and no test data."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from decoct.nets.layout import laid_out, layout
 
 __all__ = ["Trained", "TrainingSet", "train"]
 
-LOOK = 50  # steps between two looks at the loss: each look makes a GPU wait
+LOOK = 50  # steps between two looks at the loss, since each look makes a GPU wait;
+PAUSE = 1.0  # or seconds, where steps take long
 
 Loss = Callable[..., Tensor]  # what ``objective`` takes -> the loss of each net
 Stop = Callable[[int, nn.Module], bool]  # (steps done, student in eval mode) -> whether that is enough
@@ -136,11 +138,13 @@ def steps(
     Raises:
         DecoctError: the loss is no longer finite.
     """
+    looked = time.monotonic()
     for batch in batches:
         _step(state, batch, forward, loss, recipe, precision)
-        if state.done % LOOK == 0 or state.done == recipe.steps:
+        if state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE:
             state.check(recipe)
             progress(state.done, recipe.steps)
+            looked = time.monotonic()
         if enough():
             break
 

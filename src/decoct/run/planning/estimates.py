@@ -8,7 +8,7 @@ from typing import Literal
 
 from decoct.run.planning.likeness import Likeness
 
-Source = Literal["earlier", "probe", "both", "none"]
+Source = Literal["earlier", "probe", "roofline", "both", "none"]
 Sure = Literal["sure", "fair", "rough", "unknown"]
 GROWING = ("condense", "shard", "labels")  # kinds whose cells grow with the budget
 OVERHEAD = 0.05  # seconds around the work of a job, where none was measured: a cell is read, written and synced
@@ -58,9 +58,9 @@ class Estimate:
         cpu_overhead: of its processors.
         bytes: of its cell.
         peak: bytes of memory.
-        source: earlier results, a probe, both, or none.
+        source: earlier results, a probe, the roofline of a GPU, more than one of these, or none.
         sure: sure: the same job with another seed ran to its end. fair: the same was carried on from a part of it, or
-            is known of another method's set. rough: scaled from another amount of the same work.
+            is known of another method's set. rough: scaled from another amount of the same work, or by a roofline.
         by: how many jobs it is taken from.
     """
 
@@ -129,8 +129,7 @@ class Estimates:
     def of(self, like: Likeness) -> Estimate:
         """What a job like that is expected to take."""
         own, factor = self._timed(like), 1.0
-        scaled = not own
-        if scaled:
+        if scaled := not own:
             own, factor = self._nearest(like)
         overhead, cpu_overhead = self._around(like)
         sizes, peaks = self._of(like, "bytes"), self._of(like, "peak")
@@ -144,12 +143,13 @@ class Estimates:
             return found
         around = [one for one in self._alike("set_aside", like) if one.overhead is not None]
         exact = own[0].like.same == like.same and not all(one.cut_short for one in own)
+        rough = scaled or any(one.source == "roofline" for one in own)
         return replace(
             found,
             seconds=median(_all(own, "seconds")) * factor,
             cpu_seconds=median(_all(own, "cpu_seconds")) * factor,
             source=_source([*own, *around]),
-            sure="rough" if scaled else "sure" if exact else "fair",
+            sure="rough" if rough else "sure" if exact else "fair",
             by=len(own),
         )
 

@@ -45,12 +45,16 @@ def likenesses(jobs: Iterable[Job], data: Dataset, plugins: tuple[str, ...]) -> 
     return found
 
 
-def worth_asking(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates) -> list[Asked]:
+def worth_asking(
+    todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates, counting: bool = False
+) -> list[Asked]:
     """One probe for each group of jobs that no result tells of.
 
     Of each work the largest amount comes first, in the order of the jobs: the others can be scaled from it, should the
     time not suffice. Of those, what measures sets comes last: the first one in a process works out for all others what
     hangs on the real data alone. Of students whose time is known, what stands around their work is asked for once each.
+
+    Where operations are only counted, those of the least amount tell as much as those of the others, and go alone.
     """
     groups: dict[str, Job] = {}
     around: dict[str, Job] = {}
@@ -63,8 +67,10 @@ def worth_asking(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: 
     for job in groups.values():
         works.setdefault(likes[job.key].work, []).append(job)
     for own in works.values():
-        own.sort(key=lambda job: likes[job.key].amount or 0.0, reverse=True)
+        own.sort(key=lambda job: likes[job.key].amount or 0.0, reverse=not counting)
     first, again = [own[0] for own in works.values()], [job for own in works.values() for job in own[1:]]
+    if counting:
+        again = [job for job in again if likes[job.key].amount is None]
     first.sort(key=lambda job: LATE.get(job.kind, 0))
     return [*map(Asked, first), *(Asked(job, True) for job in around.values()), *map(Asked, again)]
 

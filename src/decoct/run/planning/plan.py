@@ -13,15 +13,17 @@ from decoct.data.dataset import Dataset, load_data
 from decoct.run.adopt import bring
 from decoct.run.cell import hardware
 from decoct.run.drive import Driver
+from decoct.run.execute import cores
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job
 from decoct.run.planning.earlier import earlier, store_in
-from decoct.run.planning.estimates import Estimates, Known, Once
+from decoct.run.planning.estimates import Estimates, Known, Once, Source
 from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
 from decoct.run.planning.kinds import Kind, kind_of
 from decoct.run.planning.likeness import Likeness
 from decoct.run.planning.probe import Sample
 from decoct.run.planning.probing import BRISK, PATIENCE, probing
+from decoct.run.planning.roofline import Gpu
 from decoct.run.planning.schedule import Schedule, schedule
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -29,6 +31,7 @@ from decoct.run.workers.executors import Inline
 
 PLAN, FORMAT = "plan.json", 1
 PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
+COUNTING = 3600.0  # seconds of probes that count what a GPU would do, on a machine that may be much slower
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def make_plan(
     workers: int = 1,
     device: str = "cpu",
     probe: float | None = 0.0,
+    gpu: Gpu | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     reading: Progress = silent,
     probed: Progress = silent,
@@ -163,7 +167,9 @@ def make_plan(
         workers: jobs at once.
         device: where each job will compute.
         probe: seconds for probes of what no earlier result tells; 0 for none. None for ``PROBE`` and, if that does not
-            suffice, as much as ``SHARE`` of the work that they find.
+            suffice, as much as ``SHARE`` of the work that they find; for a GPU that is not here, for ``COUNTING``.
+        gpu: that is not here and will run the study: probes count the operations, and its roofline says what those take
+            there. Earlier results are of other hardware then.
         on_data: called once with the data set.
         reading: progress of reading the data.
         probed: progress of the probes.
@@ -176,9 +182,10 @@ def make_plan(
     on_data(data)
     sets = bring(study, data)
     outside = tuple(entry.outside for entry in sets)
-    jobs, name, troubles = expand(study, data, outside), hardware(device), list[str]()
+    jobs, name, troubles = expand(study, data, outside), gpu.name if gpu else hardware(device), list[str]()
     known: list[Known] = []
-    for root in dict.fromkeys([*([store.root] if store else []), *map(store_in, others)]):
+    roots = [] if gpu else [*([store.root] if store else []), *map(store_in, others)]
+    for root in dict.fromkeys(roots):
         found = earlier(root, data, device, name, study.plugins)
         known += found.known
         if found.damaged:
@@ -193,28 +200,31 @@ def make_plan(
         by_key = {job.key: job for job in jobs}
 
         def told(samples: Sequence[Sample]) -> Estimates:
-            return Estimates([*known, *(_known(likes[one.key], one) for one in samples if not one.trouble)])
+            source: Source = "roofline" if gpu else "probe"
+            return Estimates([*known, *(_known(likes[one.key], one, source) for one in samples if not one.trouble)])
 
         def fair(samples: Sequence[Sample]) -> float:
             found = grouped(todo, likes, told(samples))
             return SHARE * sum(len(group.keys) * (group.each.seconds or 0.0) for group in found)
 
         samples = probing(
-            worth_asking(todo, likes, estimates),
+            worth_asking(todo, likes, estimates, counting=gpu is not None),
             by_key,
             store=store.where if store else None,
             device=device,
-            threads=study.threads,
-            limit=PROBE if probe is None else probe,
-            more=fair if probe is None else lambda samples: 0.0,
+            threads=cores() if gpu else study.threads,
+            limit=(COUNTING if gpu else PROBE) if probe is None else probe,
+            more=fair if probe is None and gpu is None else lambda samples: 0.0,
             patience=PATIENCE if probe is None else BRISK,
+            gpu=gpu,
             progress=probed,
         )
         estimates = told(samples)
         troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
     troubles += _training(todo)
     groups = grouped(todo, likes, estimates)
-    return Plan(study, data, tuple(jobs), groups, workers, device, name, estimates, tuple(troubles), outside)
+    where = "cuda" if gpu else device
+    return Plan(study, data, tuple(jobs), groups, workers, where, name, estimates, tuple(troubles), outside)
 
 
 def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
@@ -242,7 +252,7 @@ def _training(todo: Sequence[Job]) -> list[str]:
     ]
 
 
-def _known(like: Likeness, one: Sample) -> Known:
+def _known(like: Likeness, one: Sample, source: Source) -> Known:
     return Known(
         like,
         one.seconds,
@@ -254,6 +264,6 @@ def _known(like: Likeness, one: Sample) -> Known:
         one.once,
         one.cpu_once,
         one.process,
-        source="probe",
+        source=source,
         cut_short=not one.finished,
     )

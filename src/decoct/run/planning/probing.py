@@ -10,6 +10,7 @@ from typing import Any
 from decoct.core.kinds import Progress, silent
 from decoct.run.jobs import Job
 from decoct.run.planning.probe import Sample, brief, probe
+from decoct.run.planning.roofline import Gpu
 from decoct.run.workers.executors import process_pool
 
 Call = tuple[Any, ...]  # a function and its arguments
@@ -42,6 +43,7 @@ def probing(
     limit: float,
     more: Callable[[Sequence[Sample]], float] = lambda found: 0.0,
     patience: float = PATIENCE,
+    gpu: Gpu | None = None,
     progress: Progress = silent,
 ) -> list[Sample]:
     """Make probes until the time is up; those that come first are made first.
@@ -55,6 +57,7 @@ def probing(
         limit: seconds for all of them; the one that is under way then still ends.
         more: seconds for all of them instead, if that is more, by what was found when the limit is reached.
         patience: seconds, or what is left if that is more, after which one is given up.
+        gpu: whose seconds are counted instead of this machine's, by its roofline.
         progress: called with (probes made, in all).
 
     Returns:
@@ -62,7 +65,7 @@ def probing(
     """
     todo, found, started, extended = list(asked), list[Sample](), time.monotonic(), False
     with tempfile.TemporaryDirectory(prefix="decoct-plan-") as scratch:
-        worker = _Worker(threads, _warming(scratch, store, jobs, device))
+        worker = _Worker(threads, None if gpu else _warming(scratch, store, jobs, device))
         try:
             for done, one in enumerate(todo):
                 progress(done, len(todo))
@@ -73,11 +76,11 @@ def probing(
                 if left <= 0:
                     found.append(Sample(one.job.key, trouble="there was no time left to probe it"))
                     continue
-                share = min(MOST, max(LEAST, left / (len(todo) - done)))
+                share = 0.0 if gpu else min(MOST, max(LEAST, left / (len(todo) - done)))  # a count has no noise
                 behind = _behind(one.job, jobs)
-                call: Call = (probe, scratch, store, one.job, behind, device, share)
+                call: Call = (probe, scratch, store, one.job, behind, device, share, gpu)
                 if one.around:
-                    call = (brief, scratch, store, one.job, behind, device)
+                    call = (brief, scratch, store, one.job, behind, device, gpu)
                 found.append(worker.ask(one.job, call, max(patience, left)))
             progress(len(todo), len(todo))
         finally:

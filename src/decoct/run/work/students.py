@@ -151,7 +151,7 @@ def make_student(cell: Cell) -> None:
 def examine(cell: Cell, trained: Prepared, done: Trained) -> None:
     """Evaluate a trained student on the test split, and leave in its cell which images it had right."""
     test, classes = cell.data.test, len(cell.data.class_names)
-    right = correct(trained.student, test, cell.data, cell.device)
+    right = correct(trained.student, test, cell.data, cell.device, progress=cell.evaluating)
     result = Result(
         accuracy=float(right.mean()),
         per_class=tuple(float(right[test.labels == c].mean()) for c in range(classes)),

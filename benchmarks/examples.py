@@ -1,0 +1,161 @@
+"""What the three ImageNet examples would take on one GPU: ``decoct plan --for h100`` on data of their shape.
+
+Time hangs on shapes, not on values. So the images are a file with holes, of as many images as the data set has, with
+noise where probes look; nets and the generator have their architectures and random weights. The examples are counted as
+they stand. Memory: as ``decoct plan``, up to 16 GB; disk: some gigabytes in ``--keep``.
+
+    python benchmarks/examples.py imagenette
+    python benchmarks/examples.py imagenette imagenet100 imagenet1k --for h100 --keep runs/examples
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from decoct.core.record import write_json
+from decoct.data import cache
+from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
+from decoct.data.large.imagenet import FASTAI, ILSVRC
+from decoct.nets import weights, zoo
+from decoct.nets.imagenet_classes import wnids
+from decoct.nets.renormalise import IMAGENET
+from decoct.report import wording
+from decoct.run.cell import hardware
+from decoct.run.planning import plan
+from decoct.run.planning.roofline import gpu
+from decoct.run.planning.standin import picked
+from decoct.run.study import Study
+from yardstick import table
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SIDE = 224
+HELD = 0.1  # of train is val, as by the sources
+
+
+def data(name: str, root: Path) -> Dataset:
+    """A data set of a source's shape, that nobody looks at."""
+    source = parse_source({"name": name, "path": "/data"})
+    classes = getattr(type(source), "wnids", wnids)()
+    train, test = source.expected.get(FASTAI) or source.expected[ILSVRC]
+    sizes = {"train": train - round(HELD * train), "val": round(HELD * train), "test": test}
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
+    for split, size in sizes.items():
+        labels = np.sort(np.arange(size) % len(classes))
+        counts[split] = np.bincount(labels).tolist()
+        np.save(folder / f"{split}.labels.npy", labels)
+        if not (file := folder / f"{split}.images.npy").is_file():
+            images = np.lib.format.open_memmap(file, "w+", np.uint8, (size, 3, SIDE, SIDE))
+            rng = np.random.default_rng(0)
+            for row in picked(Split(images, labels), len(classes)):
+                images[row] = rng.integers(0, 256, images.shape[1:], np.uint8)
+            images.flush()
+    facts: dict[str, Any] = {"format": cache.FORMAT, "name": name, "digest": f"the shape of {name}", "skipped": []}
+    facts |= {"class_names": list(classes), "shape": [3, SIDE, SIDE], "counts": counts, "flip": True}
+    write_json(folder / cache.FACTS, facts | {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std)})
+    write_json(folder / cache.FILES, dict.fromkeys(sizes))
+    return open_dataset(folder)
+
+
+def checkpoint(net: str, root: Path) -> str:
+    """A net of ImageNet-1K's classes."""
+    file = root / "nets" / f"{net}.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.is_file():
+        weights.write(file, zoo.build(net, 3, len(wnids()), SIDE, 0), wnids(), IMAGENET)
+    return str(file)
+
+
+def generator(root: Path) -> str:
+    """DiT-XL/2 at 256 px and the decoder of Stable Diffusion, as ``facebook/DiT-XL-2-256`` has them."""
+    import diffusers
+
+    folder = root / "generator"
+    if not (folder / "generator.json").is_file():
+        width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
+        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32)
+        net.save_pretrained(folder / "transformer", safe_serialization=True)
+        depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+        channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
+        diffusers.AutoencoderKL(**depth, **channels, sample_size=256).save_pretrained(folder / "vae")
+        diffusers.DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear").save_pretrained(folder / "scheduler")
+        (folder / "generator.json").write_text(json.dumps({"class_names": list(wnids())}), "utf-8")
+    return str(folder)
+
+
+def study(name: str, root: Path) -> Study:
+    """The example, with weights that are here."""
+    said = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
+    said["teachers"] = [{"net": one["net"], "checkpoint": checkpoint(one["net"], root)} for one in said["teachers"]]
+    methods = [{"name": one} if isinstance(one, str) else one for one in said["condensers"]]
+    said["condensers"] = [one | ({"generator": generator(root)} if one["name"] == "mgd3" else {}) for one in methods]
+    return Study.from_dict(said)
+
+
+def planned(name: str, root: Path, target: str, seconds: float | None) -> str:
+    """A section of the results."""
+    asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
+    with mock.patch.object(plan, "load_data", lambda *_, **__: shaped):
+        found = plan.make_plan(asked, device="cpu", probe=seconds, gpu=gpu(target), probed=told)
+    (root / f"{name}.json").write_text(json.dumps(found.to_json(), indent=1), "utf-8")
+    rows = [
+        [
+            kind.name,
+            f"{kind.jobs:,}",
+            f"{kind.seconds / 3600:,.1f}",
+            f"{kind.overhead / 3600:,.1f}",
+            f"{kind.unknown:,}",
+        ]
+        for kind in found.kinds
+    ]
+    rows.append(
+        [
+            "all",
+            f"{len(found.jobs):,}",
+            *(f"{sum(float(row[i].replace(',', '')) for row in rows):,.1f}" for i in (2, 3)),
+            f"{found.unknown:,}",
+        ]
+    )
+    groups = [
+        [group.kind, group.example, f"{len(group.keys):,}", wording.seconds(group.each.seconds or 0.0)]
+        for group in found.groups
+    ]
+    heads = ["jobs of kind", "jobs", "work, h", "around it, h", "unknown"]
+    text = [
+        f"## {name}.toml\n",
+        table(heads, rows),
+        f"\nProbes took {(time.perf_counter() - start) / 60:.0f} minutes.\n",
+    ]
+    text += [table(["kind", "such as", "jobs", "one takes"], groups), "", *found.troubles]
+    return "\n".join(text)
+
+
+def told(done: int, total: int) -> None:
+    """How far the probes are."""
+    print(f"{time.strftime('%H:%M:%S')} {done} of {total}", flush=True)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("names", nargs="+", choices=["imagenette", "imagenet100", "imagenet1k"])
+    arguments.add_argument("--for", dest="target", default="h100")
+    arguments.add_argument("--probe", type=float, help="seconds of probes for each; default: an hour")
+    arguments.add_argument("--keep", type=Path, help="folder of data, nets and plans")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = (options.keep or Path(folder)).absolute()
+        print(f"On one {gpu(options.target).name}; operations counted on {hardware('cpu')}.\n")
+        for name in options.names:
+            print(planned(name, root, options.target, options.probe), "\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
