@@ -40,8 +40,8 @@ NAMES = [
     "together",
 ]
 HEAD = (
-    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-gpu` gpu (it "
-    "needs one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks "
+    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-gpu` gpu "
+    "(it needs one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks "
     "memory`.\n"
 )
 

@@ -12,6 +12,7 @@ from torch import Generator, nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.core.errors import DecoctError
+from decoct.engine import invert as module
 from decoct.engine.alignment import Alignment
 from decoct.engine.invert import EVERY, Resume, Views, cosine, curriculum, recover
 from decoct.engine.moments import running
@@ -165,6 +166,15 @@ def test_recovery_is_adam_on_pixels_and_returns_the_clamped_last_iterate():
     assert trace["far"].shape == (25,)
     assert trace["far"][0].item() == pytest.approx(((start - target) ** 2).sum().item(), rel=1e-6)
     assert calls == [(10, 25), (20, 25), (25, 25)]
+
+
+@pytest.mark.parametrize(("pause", "told"), [(-1.0, range(1, 13)), (1e9, (10, 12))], ids=["slow", "quick"])
+def test_slow_iterations_are_told_one_by_one(monkeypatch, pause, told):
+    monkeypatch.setattr(module, "PAUSE", pause)
+    seen = []
+    how = {"lr": 0.1, "iterations": 12, "low": -EDGE, "high": EDGE, "progress": lambda *done: seen.append(done)}
+    recover(images_of(1, 1), lambda x, t: {"x": x.square().sum()[None]}, {"x": 1.0}, identity, **how)
+    assert seen == [(t, 12) for t in told]
 
 
 def test_groups_together_are_groups_alone():

@@ -226,6 +226,14 @@ def test_bfloat16_keeps_the_weights_and_the_loss_in_float32(toy, normal_net, los
 # Seeds
 
 
+@pytest.mark.parametrize(("pause", "told"), [(-1.0, range(1, 61)), (1e9, (50, 60))], ids=["slow", "quick"])
+def test_slow_steps_are_told_one_by_one(toy, linear, monkeypatch, pause, told):
+    monkeypatch.setattr(module, "PAUSE", pause)
+    seen = []
+    train(linear(), toy(), SGD, seed=0, progress=lambda *done: seen.append(done))
+    assert seen == [(step, 60) for step in told]
+
+
 def test_same_seed_same_weights_another_seed_others(toy, normal_net):
     recipe = replace(ADAM, pad=1, flip=True, cutmix=1.0, loss="kl", temperature=20.0)
     teacher = normal_net(seed=9)

@@ -37,3 +37,14 @@ def test_every_job_is_in_one_group(digits, tiny):
     jobs = expand(tiny, digits)
     groups = grouped(jobs, likenesses(jobs, digits, ()), Estimates([]))
     assert sorted(key for group in groups for key in group.keys) == sorted(job.key for job in jobs)
+
+
+def test_where_operations_are_counted_the_least_of_each_work_is_enough(digits, tiny):
+    jobs = expand(tiny, digits)
+    likes = likenesses(jobs, digits, ())
+    asked = worth_asking(jobs, likes, Estimates([]), counting=True)
+    least = {}
+    for like in likes.values():
+        least[like.work] = min(least.get(like.work, like.amount or 0.0), like.amount or 0.0)
+    assert all((likes[one.job.key].amount or 0.0) == least[likes[one.job.key].work] for one in asked)
+    assert {likes[one.job.key].work for one in asked} == set(least)

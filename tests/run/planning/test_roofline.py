@@ -54,6 +54,23 @@ def test_a_convolution_and_its_gradients(images, groups, width, first):
     assert both == pytest.approx((2 if first else 3) * forward / 1e6, rel=1e-3)
 
 
+def test_attention_and_its_gradient():
+    """Q K^T and its product with V; backward, both once more as they are recomputed, and two gradients of each."""
+    q = torch.zeros(2, 3, 16, 8, requires_grad=True)
+    forward, on = 2 * 2 * (2 * 3 * 16 * 16 * 8), Gpu("of arithmetic alone", *[1e6] * 4, 1e30)
+    assert seconds(lambda: F.scaled_dot_product_attention(q, q, q), on) == pytest.approx(forward / 1e6)
+    both = seconds(lambda: F.scaled_dot_product_attention(q, q, q).sum().backward(), on)
+    assert both == pytest.approx(3.5 * forward / 1e6, rel=1e-3)
+
+
+def test_what_is_put_together_is_counted_by_its_parts_with_gradients_and_without():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.SiLU(), nn.Flatten(), nn.Linear(800, 4)).eval()
+    x = torch.zeros(4, 3, 12, 12)
+    with torch.inference_mode():
+        without = seconds(lambda: net(x))
+    assert without > 0 and without == pytest.approx(seconds(lambda: net(x)))
+
+
 @pytest.mark.parametrize(
     ("call", "moved"),
     [

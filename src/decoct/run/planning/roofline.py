@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import conv_flop_count, flop_registry
+from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from decoct.core.errors import UsageError
 
@@ -147,10 +147,11 @@ class _Seen(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute the operation, and tell of it."""
         kwargs = kwargs or {}
-        with self:
-            parts = function.decompose(*args, **kwargs)
-        if parts is not NotImplemented:
-            return parts
+        if not function.has_kernel_for_dispatch_key(torch._C.DispatchKey.CPU):
+            with self:
+                parts = function.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
         made = function(*args, **kwargs)
         self.tell(function, args, kwargs, made)
         return made
@@ -161,6 +162,10 @@ def _operations(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made
     if _name(function) == "convolution_backward":  # torch counts those in groups as if there were none
         there, images, weight = (value.shape for value in args[:3])
         return float(conv_flop_count(images, weight, there, transposed=args[7]) * sum(args[10][:2]))
+    if _name(function).startswith("_scaled_dot_product_flash_attention_for_cpu"):  # it counts those on GPUs alone
+        backward = _name(function).endswith("backward")
+        shapes = [value.shape for value in args[: 4 if backward else 3]]
+        return float((sdpa_backward_flop_count if backward else sdpa_flop_count)(*shapes))
     count = flop_registry.get(function.overloadpacket)
     return float(count(*args, **kwargs, out_val=made)) if count else 0.0
 
