@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from decoct.engine import once
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module
-from decoct.run.planning.probe import Mark, brief, carried_on, probe
+from decoct.run.planning.probe import brief, probe
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -80,16 +78,6 @@ def asked(digits, slow, tmp_path):
         return probe(str(tmp_path / "scratch"), None, job, jobs, "cpu", limit), job, Store(tmp_path / "scratch")
 
     return make
-
-
-@given(st.integers(2, 30), st.floats(0.001, 10.0), st.floats(0.0, 50.0), st.integers(0, 100), st.floats(0.1, 1.0))
-def test_an_even_work_is_carried_on_exactly_whatever_its_start_took(seen, each, warm, more, cores):
-    """After a slow first step all others take the same: t_1 + (total − 1) · each."""
-    times = [0.0, *(warm + each * (i + 1) for i in range(seen))]
-    marks = [Mark(t, cores * t, i, seen + more if i else 0) for i, t in enumerate(times)]
-    wall, cpu = carried_on(marks)
-    assert wall == pytest.approx(warm + each * (seen + more))
-    assert cpu == pytest.approx(cores * wall)
 
 
 def test_a_job_that_ends_in_time_is_finished(asked):

@@ -171,7 +171,7 @@ def test_a_count_that_is_cut_short_is_that_of_the_whole(counted):
     method = {"name": "sre2l", "iterations": 100}
     part, whole = counted("condense", 0.0, method), counted("condense", 1e9, method)
     assert not part.trouble and not whole.trouble and whole.finished and not part.finished
-    assert part.seconds == pytest.approx(whole.seconds, rel=0.02)
+    assert part.seconds == pytest.approx(whole.seconds, rel=0.1)
     assert whole.cpu_seconds == 0 and whole.peak is None and whole.bytes and part.bytes
 
 
@@ -182,7 +182,7 @@ def test_a_student_s_evaluation_is_counted_from_a_part_of_it(counted, monkeypatc
     assert not part.trouble and not part.finished and part.bytes is None and part.overhead > 0 < whole.bytes
     monkeypatch.setattr(evaluate, "at_once", lambda *_: 21)
     assert part.overhead == pytest.approx(counted("train", 1e8, "random").overhead, rel=0.1)
-    assert part.seconds == pytest.approx(whole.seconds, rel=0.02)
+    assert part.seconds == pytest.approx(whole.seconds, rel=0.1)
 
 
 def test_measures_are_timed_here(counted):

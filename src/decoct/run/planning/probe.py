@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
@@ -20,34 +19,18 @@ from decoct.run.cell import Cell
 from decoct.run.execute import WORK, cores, threads
 from decoct.run.jobs import Job
 from decoct.run.memory import keep_memory
+from decoct.run.planning.marks import Mark, carried_on, now
 from decoct.run.planning.roofline import Gpu, Roofline
 from decoct.run.planning.standin import stand_in
 from decoct.run.storage.store import open_store
 from decoct.run.workers.attempt import describe
 
-WARM = 0.25  # of what was seen is not counted: caches fill, libraries load
 STEPS = 2  # that are seen at least: the first one may work out what all others share
 BRIEF = {"steps": 2, "epochs": 1, "full_epochs": 1}  # fields of a protocol that make a student's training end at once
 
 
 class Enough(BaseException):
     """Ends a job from within its progress callback; no ``except Exception`` of a method keeps it."""
-
-
-class Mark(NamedTuple):
-    """A moment of a job's work, by clocks that stand still while its process works out what it keeps for later jobs.
-
-    Attributes:
-        wall: seconds on the clock.
-        cpu: of the process's processors.
-        done: steps.
-        total: steps in all.
-    """
-
-    wall: float
-    cpu: float
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -100,9 +83,9 @@ class Probed(Cell):
         """As of any cell."""
         with super().meter():
             self.began = time.perf_counter()
-            self.marks.append(_now(self.clock))
+            self.marks.append(now(self.clock))
             yield
-            self.end = _now(self.clock)
+            self.end = now(self.clock)
 
     def watch(self, done: int, total: int) -> None:
         """Called with the job's progress; before its meter runs nothing counts.
@@ -112,11 +95,11 @@ class Probed(Cell):
         """
         if not self.marks:
             return
-        now, last = _now(self.clock, done, total), self.marks[-1]
+        mark, last = now(self.clock, done, total), self.marks[-1]
         if last.total not in (0, total) or done < last.done:
             self.past = len(self.marks) - 1  # another phase, with steps of its own, starts where the last one ended
-        self.marks.append(now)
-        spent = now.wall - self.marks[0].wall if self.clock is real else time.perf_counter() - self.began
+        self.marks.append(mark)
+        spent = mark.wall - self.marks[0].wall if self.clock is real else time.perf_counter() - self.began
         seen = len(self.marks) - self.past - 1
         if 0 < done < total and spent >= self.limit and seen >= STEPS:
             raise Enough
@@ -127,7 +110,7 @@ class Probed(Cell):
         Raises:
             Enough: the rate is known.
         """
-        self.after.append(_now(self.clock, done, total))
+        self.after.append(now(self.clock, done, total))
         if self.clock is not real and 0 < done < total and len(self.after) >= STEPS:
             raise Enough
 
@@ -149,20 +132,6 @@ class Probed(Cell):
             first.cpu - before.cpu,
             peak=psutil.Process().memory_info().rss if self.device == "cpu" and self.clock is real else None,
         )
-
-
-def carried_on(marks: list[Mark]) -> tuple[float, float]:
-    """Seconds and processor seconds from the first mark, where nothing is done, to the end.
-
-    What was seen last goes on at its rate, the first ``WARM`` and the first step left out: t_last + (total − done) Δt /
-    Δdone. Where one step is all there is, it is taken.
-    """
-    first, last = marks[0], marks[-1]
-    warm = first.wall + WARM * (last.wall - first.wall)
-    since = next((mark for mark in marks[1:] if mark.wall >= warm and mark.done < last.done), first)
-    left = (last.total - last.done) / (last.done - since.done)
-    wall = last.wall - first.wall + left * (last.wall - since.wall)
-    return wall, last.cpu - first.cpu + left * (last.cpu - since.cpu)
 
 
 def probe(
@@ -264,7 +233,7 @@ def _measured(where: str, job: Job, device: str, limit: float, gpu: Gpu | None =
 
 
 def _timed(where: str, job: Job, device: str, limit: float, clock: Clock) -> Sample:
-    store, before = open_store(where), _now(clock)
+    store, before = open_store(where), now(clock)
     cell = Probed(job, store, Path(), open_dataset(Path(job.data)), device, silent, limit=limit, clock=clock)
     cell.progress, cell.evaluating = cell.watch, cell.watch_after
     try:
@@ -277,7 +246,7 @@ def _timed(where: str, job: Job, device: str, limit: float, clock: Clock) -> Sam
             write_json(cell.folder / CELL, said)
     except Enough:
         return cell.cut_short(before)
-    end, cost, size = _now(clock), cell.cost, size_of(store.path(job.kind, job.key))
+    end, cost, size = now(clock), cell.cost, size_of(store.path(job.kind, job.key))
     if clock is real:
         wall, cpu, peak = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once, cost.peak_memory
     else:
@@ -306,11 +275,6 @@ def _around(found: Sample, where: str, job: Job, device: str, gpu: Gpu | None) -
     seen = _measured(where, Job(**fields, keyed={**job.keyed, "brief": True}), device, math.inf, gpu)
     peak = max(found.peak or 0, seen.peak or 0) or None
     return replace(found, overhead=seen.overhead, cpu_overhead=seen.cpu_overhead, bytes=seen.bytes, peak=peak)
-
-
-def _now(clock: Clock, done: int = 0, total: int = 0) -> Mark:
-    kept, (wall, cpu) = Spent.now(), clock()
-    return Mark(wall - kept.seconds, cpu - kept.cpu_seconds, done, total)
 
 
 def size_of(folder: Path) -> int:

@@ -176,7 +176,7 @@ def _bytes(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made: Any
     if name in PICKING:
         return 2 * _size(made) + sum(map(_size, args[1:]))
     if name in PUTTING:
-        return 3 * _size(args[-1]) + sum(map(_size, args[1:-1]))
+        return 3 * sum(map(_size, args[1:]))
     total = 0
     for number, about in enumerate(function._schema.arguments):
         size = _size(given[number] if number < len(given) else kwargs.get(about.name))
