@@ -1,15 +1,14 @@
 """What the three ImageNet examples would take on one GPU: ``decoct plan --for h100`` on data of their shape.
 
 Time hangs on shapes, not on values. So the images are a file with holes, of as many images as the data set has, with
-noise where probes look; nets and the generator have their architectures and random weights. The examples are counted as
-they stand. Memory: as ``decoct plan``, up to 16 GB; disk: some gigabytes in ``--keep``.
+noise where probes look, and nets have random weights. The examples are counted as they stand; but MGD³ by the shapes of
+its generator alone. Memory: as ``decoct plan``, up to 16 GB; disk: some gigabytes in ``--keep``.
 
     python benchmarks/examples.py imagenette
     python benchmarks/examples.py imagenette imagenet100 imagenet1k --for h100 --keep runs/examples
 """
 
 import argparse
-import json
 import tempfile
 import time
 import tomllib
@@ -17,9 +16,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import diffusers
 import numpy as np
+import torch
 
 from decoct.core.record import write_json
+from decoct.core.spec import parse
 from decoct.data import cache
 from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
 from decoct.data.large.imagenet import FASTAI, ILSVRC
@@ -29,13 +31,16 @@ from decoct.nets.renormalise import IMAGENET
 from decoct.report import wording
 from decoct.run.cell import hardware
 from decoct.run.planning import plan
-from decoct.run.planning.roofline import gpu
+from decoct.run.planning.groups import worth_asking
+from decoct.run.planning.probing import Asked
+from decoct.run.planning.roofline import Roofline, gpu
 from decoct.run.planning.standin import picked
 from decoct.run.study import Study
+from rehearsal import generator
 from yardstick import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SIDE = 224
+SIDE, DEAR = 224, 8  # pixels; groups that are shown
 HELD = 0.1  # of train is val, as by the sources
 
 
@@ -74,21 +79,32 @@ def checkpoint(net: str, root: Path) -> str:
     return str(file)
 
 
-def generator(root: Path) -> str:
-    """DiT-XL/2 at 256 px and the decoder of Stable Diffusion, as ``facebook/DiT-XL-2-256`` has them."""
-    import diffusers
+@torch.no_grad()
+def sampling(asked: Study, train: int, classes: int, target: str) -> float:
+    """Seconds of MGD³'s sets by the shapes of DiT-XL/2 at 256 px and its decoder, which no processor samples in time.
 
-    folder = root / "generator"
-    if not (folder / "generator.json").is_file():
-        width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
-        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32)
-        net.save_pretrained(folder / "transformer", safe_serialization=True)
-        depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-        channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
-        diffusers.AutoencoderKL(**depth, **channels, sample_size=256).save_pretrained(folder / "vae")
-        diffusers.DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear").save_pretrained(folder / "scheduler")
-        (folder / "generator.json").write_text(json.dumps({"class_names": list(wnids())}), "utf-8")
-    return str(folder)
+    Each set encodes the train images once; each step is taken with the class and without it.
+    """
+    method = parse("condenser", {"name": "mgd3"})
+    size = method.batch
+    width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
+    depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
+    with torch.device("meta"):
+        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32).eval()
+        vae = diffusers.AutoencoderKL(**depth, **channels, sample_size=256).eval()
+        latents, images = torch.empty(size, 4, 32, 32), torch.empty(size, 3, 256, 256)
+        twice, labels = torch.empty(2 * size, 4, 32, 32), torch.zeros(2 * size, dtype=torch.int64)
+    with Roofline(gpu(target)) as roof:
+        net(twice, timestep=labels, class_labels=labels)
+    step, roof.seconds = roof.seconds * method.steps, 0.0
+    with roof:
+        vae.decode(latents)
+    made, roof.seconds = (step + roof.seconds) / size, 0.0
+    with roof:
+        vae.encode(images)
+    sets = [budget.total(train, classes) for budget in asked.budgets]
+    return asked.replicates.condense * sum(n * made + train * roof.seconds / size for n in sets)
 
 
 def study(name: str, root: Path) -> Study:
@@ -96,46 +112,37 @@ def study(name: str, root: Path) -> Study:
     said = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
     said["teachers"] = [{"net": one["net"], "checkpoint": checkpoint(one["net"], root)} for one in said["teachers"]]
     methods = [{"name": one} if isinstance(one, str) else one for one in said["condensers"]]
-    said["condensers"] = [one | ({"generator": generator(root)} if one["name"] == "mgd3" else {}) for one in methods]
+    said["condensers"] = [
+        one | ({"generator": str(generator(root / "generator"))} if one["name"] == "mgd3" else {}) for one in methods
+    ]
     return Study.from_dict(said)
 
 
 def planned(name: str, root: Path, target: str, seconds: float | None) -> str:
     """A section of the results."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
-    with mock.patch.object(plan, "load_data", lambda *_, **__: shaped):
+
+    def worth(*given: Any, **how: Any) -> list[Asked]:
+        asked = worth_asking(*given, **how)
+        return [one for one in asked if one.job.kind != "generator" and one.job.labels.get("method") != "mgd3"]
+
+    with (
+        mock.patch.object(plan, "load_data", lambda *_, **__: shaped),
+        mock.patch.object(plan, "worth_asking", worth),
+    ):
         found = plan.make_plan(asked, device="cpu", probe=seconds, gpu=gpu(target), probed=told)
-    (root / f"{name}.json").write_text(json.dumps(found.to_json(), indent=1), "utf-8")
-    rows = [
-        [
-            kind.name,
-            f"{kind.jobs:,}",
-            f"{kind.seconds / 3600:,.1f}",
-            f"{kind.overhead / 3600:,.1f}",
-            f"{kind.unknown:,}",
-        ]
-        for kind in found.kinds
-    ]
-    rows.append(
-        [
-            "all",
-            f"{len(found.jobs):,}",
-            *(f"{sum(float(row[i].replace(',', '')) for row in rows):,.1f}" for i in (2, 3)),
-            f"{found.unknown:,}",
-        ]
-    )
-    groups = [
-        [group.kind, group.example, f"{len(group.keys):,}", wording.seconds(group.each.seconds or 0.0)]
-        for group in found.groups
-    ]
-    heads = ["jobs of kind", "jobs", "work, h", "around it, h", "unknown"]
-    text = [
-        f"## {name}.toml\n",
-        table(heads, rows),
-        f"\nProbes took {(time.perf_counter() - start) / 60:.0f} minutes.\n",
-    ]
-    text += [table(["kind", "such as", "jobs", "one takes"], groups), "", *found.troubles]
-    return "\n".join(text)
+    took = (time.perf_counter() - start) / 60
+    write_json(root / f"{name}.json", found.to_json())
+    rows = [[kind.name, kind.jobs, kind.seconds, kind.overhead, kind.unknown] for kind in found.kinds]
+    rows.append(["mgd3, by shapes", 0, sampling(asked, len(shaped.train), len(shaped.class_names), target), 0.0, 0])
+    rows.append(["all", *(sum(row[i] for row in rows) for i in range(1, 5))])
+    shown = [[what, f"{n:,}", f"{a / 3600:,.1f}", f"{b / 3600:,.1f}", f"{left:,}"] for what, n, a, b, left in rows]
+    ones = [[g.kind, g.example, len(g.keys), g.each.seconds or 0.0] for g in found.groups]
+    dear = sorted(ones, key=lambda one: -one[2] * one[3])[:DEAR]
+    heads = ["jobs of kind", "jobs", "work, h", "around it, h", "unknown"], ["such as", "jobs", "each"]
+    parts = [f"## {name}.toml\n", table(heads[0], shown), f"\nProbes took {took:.0f} minutes. What takes longest:\n"]
+    parts += [table(heads[1], [[what, f"{n:,}", wording.seconds(each)] for _, what, n, each in dear]), ""]
+    return "\n".join([*parts, *found.troubles])
 
 
 def told(done: int, total: int) -> None:

@@ -97,3 +97,19 @@ def test_no_plan_at_all(run, content):
 
 def test_nothing_expected_is_no_ratio():
     assert math.isnan(Compared("train", 1, 0.0, 1.0, 0.0, 1.0).ratio)
+
+
+def test_a_plan_for_another_kind_of_device_is_passed_over(run):
+    assert planned(plan_of(run, device="cpu:0")) is not None
+    assert planned(plan_of(run, device="cuda")) is None
+
+
+def test_a_roofline_plans_no_processors(run):
+    manifest = plan_of(run)
+    raw = json.loads((run / "plan.json").read_text())
+    for group in raw["groups"]:
+        group["each"]["source"] = "roofline"
+    (run / "plan.json").write_text(json.dumps(raw))
+    found = planned(manifest)
+    assert found.total.ratio == pytest.approx(2.0) and found.total.cpu_expected == 0
+    assert "processor" not in found.sentence()

@@ -74,9 +74,10 @@ class Planned:
         t = self.total
         said = (
             f"{wording.count(t.jobs, 'job')} took {wording.seconds(t.taken)} of work where "
-            f"{wording.seconds(t.expected)} were planned ({wording.multiple(t.ratio)} times), "
-            f"and {wording.multiple(t.cpu_ratio)} times the processor time"
+            f"{wording.seconds(t.expected)} were planned ({wording.multiple(t.ratio)} times)"
         )
+        if math.isfinite(t.cpu_ratio):
+            said += f", and {wording.multiple(t.cpu_ratio)} times the processor time"
         rest = [f"{wording.count(self.unknown, 'job')} had no estimate"] if self.unknown else []
         rest += [f"{wording.count(self.open, 'job')} of the plan not done"] if self.open else []
         return "; ".join([said, *rest])
@@ -92,7 +93,7 @@ def planned(run: Manifest) -> Planned | None:
 
     Returns:
         None where there is no plan, where it is damaged or of another version, where it is of other jobs than the
-        run's, or where none of its jobs is done.
+        run's, or where none of its jobs is done on such a device. By the roofline of a GPU no processors are planned.
     """
     path = run.folder / PLAN
     if not path.is_file():
@@ -102,7 +103,12 @@ def planned(run: Manifest) -> Planned | None:
         if raw["format"] != FORMAT or raw["fits"] != digest(sorted(job.key for job in run.jobs)):
             return None
         groups = [([str(key) for key in group["keys"]], group["each"]) for group in raw["groups"]]
-        each = {key: (each["seconds"], each["cpu_seconds"]) for keys, each in groups for key in keys}
+        each = {
+            key: (each["seconds"], 0.0 if each.get("source") == "roofline" else each["cpu_seconds"])
+            for keys, each in groups
+            for key in keys
+        }
+        device = str(raw.get("device", ""))
         once = {
             str(one["kind"]): (one["workers"] * one["seconds"], one["workers"] * one["cpu_seconds"])
             for one in raw.get("once", ())  # plans of before have none
@@ -112,7 +118,7 @@ def planned(run: Manifest) -> Planned | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    costs = dict(_costs(run, each))
+    costs = {key: cost for key, cost in _costs(run, each) if _alike(cost.device, device)}
     kinds: dict[str, list[tuple[float, float, Cost]]] = {}
     for key, cost in costs.items():
         seconds, cpu = each[key]
@@ -132,6 +138,11 @@ def _costs(run: Manifest, each: Mapping[str, Any]) -> Iterable[tuple[str, Cost]]
             yield job.key, run.cost(job)
         except (DecoctError, ValueError, TypeError):
             continue  # its measured.json is damaged; the tables say so where it matters
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two devices are of one kind, as cuda:0 and cuda are; plans of before name none."""
+    return not other or one.partition(":")[0] == other.partition(":")[0]
 
 
 def _compared(kind: str, own: list[tuple[float, float, Cost]], once: float, cpu_once: float) -> Compared:
