@@ -4,13 +4,15 @@ ResNet-18 at 224 px on 1,000 classes × 10 random uint8 images, bfloat16, channe
 recipe, beside a bare loop of the same net, batch, loss and, for soft labels, the same teachers' forward passes
 (target: 90 % of it). Then ResNet-18 from JPEG files beside a DataLoader, as benchmarks/loader.py (target: 3 times as
 fast as with two workers). Then small students trained together beside the same one by one, as benchmarks/together.py.
-Peak memory is what torch had allocated while decoct's loop and the bare one ran.
+Peak memory is what torch had allocated while decoct's loop and the bare one ran. By roofline is what ``decoct plan
+--for`` would say of the bare loop.
 
     python benchmarks/gpu.py
     python benchmarks/gpu.py --device cpu --tiny     the same code on small numbers, where there is no GPU
 """
 
 import argparse
+import math
 import os
 import resource
 import sys
@@ -29,6 +31,7 @@ from decoct.protocols.erm import ERM
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
 from decoct.run.memory import keep_memory
+from decoct.run.planning.roofline import GPUS, Gpu, Roofline
 from yardstick import Race, bare_loop, race, table
 
 NET = "resnet18"
@@ -60,8 +63,10 @@ def random_set(scale: Scale, device: str) -> TrainingSet:
     return TrainingSet(pixels.to(device), labels.to(device), (0.5,) * 3, (0.25,) * 3)
 
 
-def raced(protocol: TrainProtocol, data: TrainingSet, scale: Scale, device: str, compiled: bool) -> tuple[int, Race]:
-    """Batch, and decoct's loop under a protocol against the bare one, each on a net of its own."""
+def raced(
+    protocol: TrainProtocol, data: TrainingSet, scale: Scale, device: str, compiled: bool
+) -> tuple[int, Race, float]:
+    """Batch, decoct's loop under a protocol against the bare one, each on a net of its own; what the roofline says."""
     names = [zoo.resolve(name, scale.size) for name in protocol.label_teachers(scale.size)]
     teachers = [zoo.build(name, 3, scale.classes, scale.size, seed=1).to(device).eval() for name in names]
     mine, theirs = (zoo.build(NET, 3, scale.classes, scale.size, seed=0).to(device) for _ in range(2))
@@ -73,7 +78,19 @@ def raced(protocol: TrainProtocol, data: TrainingSet, scale: Scale, device: str,
         train(mine, data, replace(recipe, steps=steps), seed=0, device=device, **how)
 
     timing = {"seconds": scale.seconds, "repeats": scale.repeats, "warm": scale.warm, "least": scale.least}
-    return recipe.batch, race(ours, bare_loop(theirs, images, labels, recipe, **how), **timing)
+    bare = bare_loop(theirs, images, labels, recipe, **how)
+    found = race(ours, bare, **timing)
+    if compiled:
+        return recipe.batch, found, math.nan
+    with Roofline(roof_of(device)) as roof:
+        bare(1)
+    return recipe.batch, found, recipe.batch / roof.seconds
+
+
+def roof_of(device: str) -> Gpu:
+    """The GPU that is here, as its maker describes it; an H100 where none or an unknown one is."""
+    name = torch.cuda.get_device_name().replace(" ", "").lower() if device == "cuda" else ""
+    return next((gpu for key, gpu in GPUS.items() if key.partition("_")[0] in name), GPUS["h100"])
 
 
 def training(scale: Scale, device: str) -> list[list[object]]:
@@ -87,9 +104,9 @@ def training(scale: Scale, device: str) -> list[list[object]]:
     }
     for name, (protocol, compiled) in cases.items():
         fresh_peak(device)
-        batch, found = raced(protocol, data, scale, device, compiled)
+        batch, found, roof = raced(protocol, data, scale, device, compiled)
         teachers = ", ".join(zoo.resolve(one, scale.size) for one in protocol.label_teachers(scale.size))
-        rows.append([name, teachers or "none", batch, *found.cells(batch), "≥ 0.90", peak(device)])
+        rows.append([name, teachers or "none", batch, *found.cells(batch), "≥ 0.90", f"{roof:,.0f}", peak(device)])
         torch.compiler.reset()
     return rows
 
@@ -147,7 +164,8 @@ def main() -> None:
     how = f"`{NET}`, {scale.size} px, {scale.classes:,} classes × IPC {scale.ipc}, bfloat16, channels last"
     print(f"{how}; medians of {scale.repeats} turns.\n")
     ratio = "ratio (lowest to highest)"
-    head = ["protocol", "teachers", "batch", "decoct, images/s", "bare loop, images/s", ratio, "target", "peak memory"]
+    head = ["protocol", "teachers", "batch", "decoct, images/s", "bare loop, images/s", ratio, "target"]
+    head += ["by roofline, images/s", "peak memory"]
     print(table(head, training(scale, options.device)), flush=True)
     print(f"\n{loader.CLASSES * scale.files[1]:,} JPEG files of {loader.PIXELS} px, end to end, bfloat16.\n")
     head = ["", "workers of the DataLoader", *loader.HEAD, ratio, "target", "peak memory"]
