@@ -118,13 +118,14 @@ def study(name: str, root: Path) -> Study:
     return Study.from_dict(said)
 
 
-def planned(name: str, root: Path, target: str, seconds: float | None) -> str:
-    """A section of the results."""
+def planned(name: str, root: Path, target: str, seconds: float | None, without: set[str | None]) -> str:
+    """A section of the results; sets of some methods are not probed."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
 
     def worth(*given: Any, **how: Any) -> list[Asked]:
         asked = worth_asking(*given, **how)
-        return [one for one in asked if one.job.kind != "generator" and one.job.labels.get("method") != "mgd3"]
+        making = ("generator", "condense", "shard")
+        return [one for one in asked if one.job.kind not in making or one.job.labels.get("method") not in without]
 
     with (
         mock.patch.object(plan, "load_data", lambda *_, **__: shaped),
@@ -155,13 +156,15 @@ def main() -> None:
     arguments.add_argument("names", nargs="+", choices=["imagenette", "imagenet100", "imagenet1k"])
     arguments.add_argument("--for", dest="target", default="h100")
     arguments.add_argument("--probe", type=float, help="seconds of probes for each; default: an hour")
+    arguments.add_argument("--without", nargs="*", default=[], help="methods whose sets are not probed; MGD³ never is")
     arguments.add_argument("--keep", type=Path, help="folder of data, nets and plans")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = (options.keep or Path(folder)).absolute()
         print(f"On one {gpu(options.target).name}; operations counted on {hardware('cpu')}.\n")
         for name in options.names:
-            print(planned(name, root, options.target, options.probe), "\n", flush=True)
+            without = {"mgd3", None, *options.without}  # a generator's job has no method
+            print(planned(name, root, options.target, options.probe, without), "\n", flush=True)
 
 
 if __name__ == "__main__":

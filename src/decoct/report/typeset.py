@@ -13,7 +13,8 @@ TEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "−": "$-$",
-    "–": "--",
+    "–": r"\textendash{}",
+    "`": r"\textasciigrave{}",
     "±": r"$\pm$",
     "≈": r"$\approx$",
     "†": r"$^\dagger$",
@@ -26,6 +27,8 @@ TEX = {
     "\r": " ",
     **{c: f"\\{c}" for c in "{}$&#_%"},
 }
+
+LIGATURES = re.compile(r"-(?=-)|'(?=')")  # two of them are set as one sign
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def latex(table: Table) -> str:
 
 def tex(text: str) -> str:
     """Text with LaTeX's own characters escaped, and signs that its fonts lack as mathematics."""
-    return "".join(TEX.get(c, c) for c in text)
+    return LIGATURES.sub(r"\g<0>{}", "".join(TEX.get(c, c) for c in text))
 
 
 def _row(cells: Sequence[str]) -> str:

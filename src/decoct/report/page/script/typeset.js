@@ -24,12 +24,13 @@ function markdown(rows) {
 const TEX = {
   "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", _: "\\_", "%": "\\%",
   "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
-  '"': "\\textquotedbl{}", "−": "$-$", "–": "--", "±": "$\\pm$", "≈": "$\\approx$", "†": "$^\\dagger$", "·": "$\\cdot$",
+  '"': "\\textquotedbl{}", "−": "$-$", "–": "\\textendash{}", "`": "\\textasciigrave{}", "±": "$\\pm$", "≈": "$\\approx$", "†": "$^\\dagger$", "·": "$\\cdot$",
   "×": "$\\times$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "▲": "$\\blacktriangle$", "▼": "$\\blacktriangledown$",
   "△": "$\\triangle$", "▽": "$\\triangledown$", "≤": "$\\leq$", "≥": "$\\geq$", "τ": "$\\tau$", "…": "\\ldots{}",
 };
 
-const tex = (text) => [...text].map((c) => TEX[c] ?? c).join("");
+// Two hyphens, or two quotes, are set as one sign.
+const tex = (text) => [...text].map((c) => TEX[c] ?? c).join("").replace(/-(?=-)|'(?=')/g, "$&{}");
 
 function latex(rows) {
   const many = Math.max(...rows.map((cells) => cells.reduce((sum, { span }) => sum + span, 0)));
