@@ -24,7 +24,8 @@ function markdown(rows) {
 const TEX = {
   "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", _: "\\_", "%": "\\%",
   "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
-  '"': "\\textquotedbl{}", "−": "$-$", "–": "\\textendash{}", "`": "\\textasciigrave{}", "±": "$\\pm$", "≈": "$\\approx$", "†": "$^\\dagger$", "·": "$\\cdot$",
+  '"': "\\textquotedbl{}", "`": "\\textasciigrave{}", "−": "$-$", "–": "\\textendash{}",
+  "±": "$\\pm$", "≈": "$\\approx$", "†": "$^\\dagger$", "·": "$\\cdot$",
   "×": "$\\times$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "▲": "$\\blacktriangle$", "▼": "$\\blacktriangledown$",
   "△": "$\\triangle$", "▽": "$\\triangledown$", "≤": "$\\leq$", "≥": "$\\geq$", "τ": "$\\tau$", "…": "\\ldots{}",
 };
