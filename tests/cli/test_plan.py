@@ -68,3 +68,17 @@ def test_a_budget_that_cannot_be_read(refused, quick, budget):
 def test_what_is_not_there(refused, quick, tmp_path):
     assert "no such folder" in refused(2, "plan", quick("random"), "--from", tmp_path / "none", "--probe", 0)
     assert "cannot read the study" in refused(2, "plan", tmp_path / "none.toml")
+
+
+def test_for_a_gpu_that_is_not_here(decoct, ran):
+    study, folder = ran
+    words = ("plan", study, "--from", folder, "--for", "H100", "--seed", 5)
+    said = decoct(*words)
+    assert said.code == 0 and "on one NVIDIA H100 SXM, by its roofline" in said.out and "rough" in said.out
+    raw = json.loads(decoct(*words, "--json").out)
+    assert (raw["device"], raw["workers"], raw["unknown"]) == ("cuda", 1, 0)
+    assert {kind["source"] for kind in raw["kinds"]} == {"roofline"}
+
+
+def test_a_gpu_that_nobody_knows(refused, quick):
+    assert "no GPU 'abacus' is known; there are h200" in refused(2, "plan", quick("random"), "--for", "abacus")
