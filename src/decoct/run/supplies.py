@@ -127,8 +127,8 @@ class Supplies:
     def _taught(self, net: str) -> Teach:
         """How a net is taught, under its own name."""
         default = zoo.resolve("teacher", self.data.size)
-        net = default if net == "teacher" else net
-        zoo.check_name(net)
+        net = zoo.resolve(net, self.data.size)
+        zoo.check_fits(net, self.data.size)
         if net == default and "teacher" in self.teachings:
             return self.teachings["teacher"].model_copy(update={"net": net})
         return self.teachings.get(net) or Teach(net=net)

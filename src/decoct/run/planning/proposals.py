@@ -86,7 +86,7 @@ def propose(study: Study, limit: float, clock: Clock) -> Proposal:
 
 def _reductions(study: Study, clock: Clock) -> Iterator[tuple[Study, str, float]]:
     """Smaller studies in the order in which they are to be tried, each with what it leaves out and what it takes."""
-    own, students = study.replicates, study.students
+    own, students = study.replicates, study.students or ()
     if own.condense > FEWEST:
         fewer = Replicates(condense=own.condense - 1, train=own.train)
         yield _timed(clock, study, f"{fewer.condense} condense replicates, not {own.condense}", replicates=fewer)
