@@ -109,8 +109,8 @@ def train(
         condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         protocol: name or table.
-        student: name of a net (default: the ConvNet that fits the images up to 128 px, resnet18 above); or a module, copied for each seed; or a
-            function that makes one. Only named nets are kept in the store.
+        student: name of a net; or a module, copied for each seed; or a function that makes one. The default is the
+            ConvNet that fits the images, resnet18 above 128 px. Only named nets are kept in the store.
         seeds: one student each.
         compute: where and how.
         teachers: nets that are not trained as usual.

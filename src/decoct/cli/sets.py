@@ -97,7 +97,7 @@ def train(
     condensed: Set,
     data: Data = "digits",
     protocol: Annotated[str, typer.Option(help="See 'decoct ls protocols'.")] = "erm",
-    student: Annotated[str | None, typer.Option(help="Default: the ConvNet that fits the images; resnet18 above 128 px.")] = None,
+    student: Annotated[str | None, typer.Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
     seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
     device: Device = "auto",
