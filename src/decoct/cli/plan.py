@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Skip, tell_skipped
+from decoct.cli.options import Device, Json, Size, Skip, tell_read
 from decoct.console import bars, err, out, say
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def plan(
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Propose a smaller study that fits 2h, 90m, 3d.")
     ] = None,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -70,8 +71,7 @@ def plan(
 
     asked = Study.default() if study is None else Study.from_toml(study)
     changed: dict[str, Any] = {} if seed is None else {"seed": seed}
-    if skip_corrupt:
-        changed["data"] = words.skipping(asked.data, asked.plugins)
+    changed["data"] = words.source(asked.data, size, skip_corrupt, asked.plugins)
     asked = asked.model_copy(update=changed)
     device, there = words.device(device), gpu(target) if target else None
     at_once = workers or (max(1, cores() // asked.threads) if device == "cpu" and not there else 1)
@@ -86,7 +86,7 @@ def plan(
             device=device,
             probe=probe,
             gpu=there,
-            on_data=tell_skipped,
+            on_data=tell_read,
             reading=bar("reading the data"),
             probed=bar("probing"),
         )

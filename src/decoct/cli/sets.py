@@ -22,6 +22,7 @@ from decoct.cli.options import (
     Resize,
     Set,
     Settings,
+    Size,
     Skip,
     Split,
     Threads,
@@ -59,6 +60,7 @@ def condense(
     threads: Threads = 1,
     plugin: Plugins = None,
     teacher: Checkpoints = None,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -76,7 +78,7 @@ def condense(
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
-        loaded = load(data, skip_corrupt, bar, plugin or ())
+        loaded = load(data, size, skip_corrupt, bar, plugin or ())
         made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
         with whole(target) as scratch:
             made.save(scratch)
@@ -109,6 +111,7 @@ def train(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -126,7 +129,7 @@ def train(
         brought = words.teachers(teacher)
         scores = api.train(
             condensed,
-            load(data, skip_corrupt, bar, plugin or ()),
+            load(data, size, skip_corrupt, bar, plugin or ()),
             protocol=config,
             student=student,
             seeds=numbers,
@@ -162,6 +165,7 @@ def measure(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -182,7 +186,7 @@ def measure(
         brought = words.teachers(teacher)
         rows = api.measure(
             condensed,
-            load(data, skip_corrupt, bar, plugin or ()),
+            load(data, size, skip_corrupt, bar, plugin or ()),
             metrics=metrics,
             extractors=extractor or ["teacher", zoo.HELD_OUT],
             draws=draws,

@@ -141,7 +141,7 @@ class Study(Part):
     def default(cls) -> "Study":
         """Digits, five methods, three protocols, IPC 1 and 10, five replicates: the study that needs no file.
 
-        Its recipe is 500 steps, for demonstration on a laptop; it is no paper's.
+        Its recipe of 500 steps comes from no paper: it is made for a laptop.
         """
         return cls.from_toml(Path(__file__).with_name("digits.toml"))
 

@@ -171,3 +171,22 @@ def test_a_broken_link_is_told(tmp_path, grow):
     (root / "a" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(DecoctError, match=r"cannot read .*gone\.png: no such file"):
         load(root, tmp_path / "cache")
+
+
+def test_without_a_size_pictures_of_one_small_size_keep_it(tmp_path, grow):
+    root = grow({"cat": 6, "dog": 6})  # of 12 × 12 px
+    data = load(root, tmp_path / "cache", size=None)
+    assert data.size == 12
+    assert data.details["sized"] == "all 12 pictures are 12 × 12 px and stay at 12 px"
+    assert data.digest == load(root, tmp_path / "cache", size=12).digest
+    assert "sized" not in load(root, tmp_path / "cache", size=8).details
+
+
+@pytest.mark.parametrize(("large", "size"), [(6, 64), (5, 32)])
+def test_without_a_size_the_shorter_sides_of_half_of_the_pictures_decide(tmp_path, grow, large, size):
+    root = grow({"cat": 6, "dog": 6})
+    for path in sorted(root.rglob("*.png"))[:large]:
+        Image.open(path).resize((90, 64)).save(path)
+    data = load(root, tmp_path / "cache", size=None)
+    assert data.size == size
+    assert data.details["sized"] == f"pictures whose shorter side has 12 to 64 px are made {size} × {size} px"
