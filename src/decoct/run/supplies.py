@@ -110,7 +110,7 @@ class Supplies:
 
     def trajectory(self, need: Trajectories, run: int) -> Job:
         """Weights of a net after every epoch of a training from a seed of its own."""
-        zoo.check_name(need.net)
+        zoo.check_fits(need.net, self.data.size)
         keyed = {"seed": self._seed("trajectory", need.net, run)}
         labels = {"net": need.net, "training": f"{need.epochs} epochs, expert {run}"}
         return self._add("trajectory", Expert.of(need), keyed, {}, labels)
