@@ -12,6 +12,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.core.seeds import seed
 from decoct.data.reading.tree import scan
+from decoct.data.reading.twins import tell_two_labels
 from decoct.data.small.pictures import Picture, decode_pictures, shapes, usual_size
 from decoct.data.source import Part, Raw, Source, hash_file
 
@@ -38,12 +39,14 @@ class Folder(Source):
         return self.path.expanduser().resolve().name or self.name
 
     def manifest(self) -> Manifest:
-        """Digest of every picture file."""
+        """Digest of every picture file; warns of links between classes, and of equal files in two classes."""
         root = self.path.expanduser()
-        return {
+        found = {
             split: {name: {file: hash_file(root / file) for file in files} for name, files in classes.items()}
             for split, classes in scan(root).items()
         }
+        tell_two_labels(root, found.values())
+        return found
 
     def read(self, manifest: Manifest, scratch: Path, progress: Progress) -> Raw:
         """Decode every file once, into one file on disk, then say which rows belong to which split.
