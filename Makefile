@@ -33,7 +33,7 @@ bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks gpu
 
 bench-long: $(VENV)/.installed-test
-	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled labels layers fashion_dc selection metrics scheduling kills plan together
+	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled labels layers fashion_dc selection metrics scheduling kills plan
 
 # All of examples/imagenet1k.toml on a stand-in, to the page: at most half an hour on two cores.
 rehearsal: $(VENV)/.installed-test

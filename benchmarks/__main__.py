@@ -37,7 +37,6 @@ NAMES = [
     "scheduling",
     "kills",
     "plan",
-    "together",
 ]
 HEAD = (
     "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-gpu` gpu "

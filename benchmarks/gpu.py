@@ -3,9 +3,8 @@
 ResNet-18 at 224 px on 1,000 classes × 10 random uint8 images, bfloat16, channels last, each protocol with its own
 recipe, beside a bare loop of the same net, batch, loss and, for soft labels, the same teachers' forward passes
 (target: 90 % of it). Then ResNet-18 from JPEG files beside a DataLoader, as benchmarks/loader.py (target: 3 times as
-fast as with two workers). Then small students trained together beside the same one by one, as benchmarks/together.py.
-Peak memory is what torch had allocated while decoct's loop and the bare one ran. By roofline is what ``decoct plan
---for`` would say of the bare loop.
+fast as with two workers). Peak memory is what torch had allocated while decoct's loop and the bare one ran. By roofline
+is what ``decoct plan --for`` would say of the bare loop.
 
     python benchmarks/gpu.py
     python benchmarks/gpu.py --device cpu --tiny     the same code on small numbers, where there is no GPU
@@ -23,7 +22,6 @@ from pathlib import Path
 import torch
 
 import loader
-import together
 from decoct.core.kinds import Task, TrainProtocol
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
@@ -170,10 +168,6 @@ def main() -> None:
     print(f"\n{loader.CLASSES * scale.files[1]:,} JPEG files of {loader.PIXELS} px, end to end, bfloat16.\n")
     head = ["", "workers of the DataLoader", *loader.HEAD, ratio, "target", "peak memory"]
     print(table(head, from_files(scale, options.device, sorted({2, min(cores, 16)}))), flush=True)
-    counts, steps = ([1, 2], 5) if options.tiny else ([1, 2, 4, 8, 16], 300)
-    for net in (together.NET, "convnet3_bn_w32"):
-        print(f"\n`{net}`, {together.SIZE} px, {steps} steps a student, float32.\n")
-        print(table(together.HEAD, together.rows(counts, net, steps, options.device, scale.repeats)), flush=True)
 
 
 if __name__ == "__main__":

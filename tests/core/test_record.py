@@ -50,10 +50,20 @@ OLD = {  # as measured.json was before it knew of accelerators and energy
 @pytest.mark.parametrize(("device", "held"), [("cpu", 0.0), ("cuda", 3.5), ("cuda:1", 3.5), ("mps", 3.5)])
 def test_a_cost_from_before_device_seconds_held_its_accelerator_all_the_time(device, held):
     cost = Cost(**{**OLD, "device": device})
-    assert (cost.device_seconds, cost.energy, cost.together) == (held, None, 1)
+    assert (cost.device_seconds, cost.energy) == (held, None)
     assert (cost.once, cost.cpu_once) == (0, 0)
-    newer = {"device_seconds", "energy", "together", "once", "cpu_once"}
+    newer = {"device_seconds", "energy", "once", "cpu_once"}
     assert cost.model_dump(exclude=newer) == {**OLD, "device": device}
+
+
+@pytest.mark.parametrize("students", [1, 8])
+def test_a_cost_from_when_students_were_trained_together_is_its_share(students):
+    """Every ``measured.json`` of those versions names how many they were, be it one."""
+    old = {**OLD, "device": "cuda", "device_seconds": 1.25}
+    given = {**old, "together": students}
+    assert Cost(**given) == Cost(**old)
+    assert given["together"] == students  # what was given is left as it was
+    assert "together" not in Cost(**given).model_dump()
 
 
 def test_a_cost_that_says_what_it_held_is_believed(tmp_path):

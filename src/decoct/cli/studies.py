@@ -37,10 +37,6 @@ def run(
         list[str] | None,
         typer.Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
     ] = None,
-    together: Annotated[
-        str,
-        typer.Option(metavar="K", help="Students of one kind trained at once; auto: up to 8 on a GPU."),
-    ] = "1",
     seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
     size: Size = None,
     skip_corrupt: Skip = False,
@@ -50,7 +46,6 @@ def run(
     from decoct.report.write import write_report
     from decoct.run.run import run as run_study
     from decoct.run.study import Study
-    from decoct.run.workers.together import wanted
 
     plan = Study.default() if study is None else Study.from_toml(study)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
@@ -58,7 +53,6 @@ def run(
     plan = plan.model_copy(update=changes)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
-    at_once = wanted(together, "cpu" if "train" in place.on_cpu else place.device)
     done = goal = 0
     told: set[str] = set()
     with bars() as bar:
@@ -85,7 +79,6 @@ def run(
             folder,
             place=place,
             store=store,
-            together=at_once,
             on_data=tell_read,
             on_plan=planned,
             on_done=finished,

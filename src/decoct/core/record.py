@@ -33,8 +33,6 @@ class Cost(Record):
         versions: of decoct, Python and the libraries that compute.
         once, cpu_once: of ``seconds`` and ``cpu_seconds``, what went into results that its process keeps for the jobs
             after it: those hang on the real data alone. See ``decoct.engine.once``.
-        together: students that were trained at once. Of the time, energy and processor time of all, each one's cost is
-            an equal share, so that all took ``together`` · ``seconds``; the peak is that of all.
     """
 
     seconds: float
@@ -48,14 +46,21 @@ class Cost(Record):
     versions: dict[str, str]
     once: float = 0.0
     cpu_once: float = 0.0
-    together: int = 1
 
     @model_validator(mode="before")
     @classmethod
-    def _held(cls, fields: Any) -> Any:
-        """Records from before ``device_seconds`` have none: a job on an accelerator held it all the time."""
-        if isinstance(fields, dict) and "device_seconds" not in fields and fields.get("device", "cpu") != "cpu":
-            return fields | {"device_seconds": fields.get("seconds")}
+    def _older(cls, fields: Any) -> Any:
+        """Read what older versions wrote.
+
+        Records from before ``device_seconds`` have none: a job on an accelerator held it all the time. Others have
+        ``together``, the students that one worker trained at once: their costs are shares already, and no result hangs
+        on it.
+        """
+        if not isinstance(fields, dict):
+            return fields
+        fields = {name: value for name, value in fields.items() if name != "together"}
+        if "device_seconds" not in fields and fields.get("device", "cpu") != "cpu":
+            fields["device_seconds"] = fields.get("seconds")
         return fields
 
 

@@ -60,7 +60,7 @@ class Batch:
     mixed: Mixed | None = None
 
     def __len__(self) -> int:
-        return self.labels.shape[-1]
+        return len(self.labels)
 
 
 class SoftLabels(Protocol):

@@ -16,12 +16,12 @@ class Mixed(NamedTuple):
 
     Attributes:
         labels: [B] of the partners.
-        share: of the images themselves, λ; one number, or [B] numbers.
+        share: of the images themselves, λ.
         weights: [B] of the partners; None where the batch has none.
     """
 
     labels: Tensor
-    share: float | Tensor
+    share: float
     weights: Tensor | None = None
 
 
@@ -41,19 +41,7 @@ def objective(
     recipe: Recipe,
     mixed: Mixed | None = None,
 ) -> Tensor:
-    """The loss of a batch, a scalar: the mean over its images of what ``per_image`` says."""
-    return per_image(logits, labels, weights, teacher, recipe, mixed).mean()
-
-
-def per_image(
-    logits: Tensor,
-    labels: Tensor,
-    weights: Tensor | None,
-    teacher: Tensor | None,
-    recipe: Recipe,
-    mixed: Mixed | None = None,
-) -> Tensor:
-    """The loss of each image of a batch, [B], of which a step minimises the mean.
+    """The loss of a batch, a scalar: the mean over its images.
 
     "ce": λ · CE on the label + (1 − λ) · CE on the label of the image that was mixed in, smoothed if the recipe asks.
     "kl": Σ_c p_t (log p_t − log p_s) with p = softmax(z / T), mean over the batch, no T² factor.
@@ -73,19 +61,19 @@ def per_image(
         mixed: what was mixed in; None for an unmixed batch.
     """
     if teacher is None:
-        return _hard(logits, labels, weights, recipe.smoothing, mixed)
+        return _hard(logits, labels, weights, recipe.smoothing, mixed).mean()
     both = weights  # of the images as they are seen
     if weights is not None and mixed is not None and mixed.weights is not None:
         both = torch.lerp(mixed.weights, weights, mixed.share)
     if recipe.loss == "kl":
         t = recipe.temperature
         target = F.log_softmax(teacher / t, 1)
-        loss = F.kl_div(F.log_softmax(logits / t, 1), target, reduction="none", log_target=True).sum(1)
-        return _times(loss, both)
+        each = F.kl_div(F.log_softmax(logits / t, 1), target, reduction="none", log_target=True).sum(1)
+        return _times(each, both).mean()
     if recipe.loss == "mse_ce":
-        loss = _times((logits - teacher).square().mean(1), both)
-        loss = loss + _times(recipe.ce_weight * F.cross_entropy(logits, labels, reduction="none"), weights)
-        return loss
+        each = _times((logits - teacher).square().mean(1), both)
+        each = each + _times(recipe.ce_weight * F.cross_entropy(logits, labels, reduction="none"), weights)
+        return each.mean()
     raise DecoctError(f"the loss '{recipe.loss}' learns from hard labels, but got a teacher's")
 
 

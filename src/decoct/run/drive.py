@@ -1,7 +1,7 @@
 """Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -12,11 +12,9 @@ from decoct.core.errors import DecoctError
 from decoct.core.places import is_url
 from decoct.run.jobs import Job
 from decoct.run.storage.store import Store
-from decoct.run.workers.attempt import attempt, attempt_together
-from decoct.run.workers.together import take
+from decoct.run.workers.attempt import attempt
 
 OnDone = Callable[[Job, BaseException | None], None]
-Failures = Mapping[str, BaseException] | None  # of jobs that ran together, by key; a job alone raises its own
 
 
 def ignore(job: Job, error: BaseException | None) -> None:
@@ -34,7 +32,6 @@ class Driver:
         device: where each job computes.
         on_done: called in the driver after every job that was run.
         on_cpu: kinds of job that compute on the CPU wherever the others do.
-        together: students of one kind that a worker trains at once.
     """
 
     store: Store
@@ -43,7 +40,6 @@ class Driver:
     device: str = "cpu"
     on_done: OnDone = ignore
     on_cpu: frozenset[str] = frozenset()
-    together: int = 1
     failed: dict[str, BaseException] = field(default_factory=dict)
 
     def missing(self, jobs: Iterable[Job]) -> dict[str, Job]:
@@ -90,38 +86,34 @@ class Driver:
             What ran when the pool broke; nothing if it did not.
         """
         executor = self.pool(workers)
-        running: dict[Future[Failures], list[str]] = {}
+        running: dict[Future[None], str] = {}
         suspects: list[str] = []
         try:
             while running or (ready and not suspects):
                 while ready and not suspects and len(running) <= workers:  # one waits, so that no worker idles
-                    keys = take(ready, todo, self.together)
-                    running[self._submit(executor, [todo[key] for key in keys])] = keys
+                    key = ready.popleft()
+                    running[self._submit(executor, todo[key])] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    keys, error = running.pop(future), future.exception()
+                    key, error = running.pop(future), future.exception()
                     if isinstance(error, BrokenExecutor):
-                        suspects += keys
+                        suspects.append(key)
                         continue
-                    failed = (future.result() or {}) if error is None else dict.fromkeys(keys, error)
-                    for key in keys:
-                        self._finish(todo[key], failed.get(key))
-                    graph.done(*(key for key in keys if key not in failed))
-                    ready.extend(more())
+                    self._finish(todo[key], error)
+                    if error is None:
+                        graph.done(key)
+                        ready.extend(more())
         except BaseException:
             _abandon(executor)
             raise
         executor.shutdown()
         return suspects
 
-    def _submit(self, executor: Executor, jobs: list[Job]) -> "Future[Failures]":
-        job, *others = jobs
+    def _submit(self, executor: Executor, job: Job) -> "Future[None]":
         device = "cpu" if job.kind in self.on_cpu else self.device
         try:
-            if others:
-                return executor.submit(attempt_together, self._where, job, others, device, decoct.__version__)
             return executor.submit(attempt, self._where, job, device, decoct.__version__)
         except BrokenExecutor as error:  # broke between two calls: as if the job had been running
-            future: Future[Failures] = Future()
+            future: Future[None] = Future()
             future.set_exception(error)
             return future
 

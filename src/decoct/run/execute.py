@@ -39,13 +39,7 @@ WORK: dict[str, Callable[[Cell], None]] = {
 }
 
 
-def execute(
-    where: Path | str,
-    job: Job,
-    device: str = "cpu",
-    progress: Progress = silent,
-    work: Callable[[Cell], None] | None = None,
-) -> None:
+def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
     """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
 
     Args:
@@ -53,7 +47,6 @@ def execute(
         job: what to do.
         device: where it computes.
         progress: of the work.
-        work: instead of the kind's own, where a part of it was done with that of other jobs.
 
     Raises:
         Whatever the work raises; nothing is stored then.
@@ -64,7 +57,7 @@ def execute(
     keep_memory()
     with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
         cell = Cell(job, store, folder, open_dataset(store.dataset(Path(job.data))), device, progress)
-        (work or WORK[job.kind])(cell)
+        WORK[job.kind](cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))

@@ -42,7 +42,6 @@ def run(
     workers: int = 1,
     device: str = "cpu",
     place: Place | None = None,
-    together: int = 1,
     store: str | Path | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
@@ -57,7 +56,6 @@ def run(
         workers: jobs at once; one runs in this process.
         device: where each job computes.
         store: folder or URL of the cells, which other studies may share; ``out/store`` by default.
-        together: students of one kind that a worker trains at once; their results are equal to rounding, not to bytes.
         place: the same and more, instead of ``workers`` and ``device``: in a pool, on Ray, with which GPUs.
         on_data: called once with the data set.
         on_plan: called once with (jobs to do, jobs in all).
@@ -101,7 +99,7 @@ def run(
         on_done(job, error)
 
     pool = place.executors(study.threads, cells, jobs)
-    driver = Driver(cells, pool, place.at_once, place.device, done, place.on_cpu, together)
+    driver = Driver(cells, pool, place.at_once, place.device, done, place.on_cpu)
     missing = driver.missing(jobs)
     on_plan(len(missing), len(jobs))
     if missing:

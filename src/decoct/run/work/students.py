@@ -1,7 +1,5 @@
 """The work on students: labels that are stored for them, their training, and their one evaluation."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
@@ -12,14 +10,12 @@ from decoct.core.kinds import Task
 from decoct.core.record import Result, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
-from decoct.engine.batches import SoftLabels
 from decoct.engine.evaluate import correct
 from decoct.engine.images import tensor
 from decoct.engine.ownlabels import own_labels
-from decoct.engine.recipe import Recipe
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels
-from decoct.engine.train import Trained, TrainingSet, train
+from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
@@ -79,41 +75,23 @@ def make_labels(cell: Cell) -> None:
     made.save(cell.folder)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A student before its training.
-
-    Attributes:
-        student: with its initial weights.
-        images: what it trains on.
-        recipe: how.
-        labels: stored ones, or those that travel with its set; None for none.
-        label_bytes: of all labels that it learns from.
-    """
-
-    student: nn.Module
-    images: TrainingSet
-    recipe: Recipe
-    labels: SoftLabels | None
-    label_bytes: int
-
-
 def teachers_of(cell: Cell) -> list[nn.Module]:
     """The teachers that label for a job, on its device."""
     teachers = cell.job.role("teacher").values()
     return [load_teacher(cell.input("teacher", key), cell.data, cell.device) for key in teachers]
 
 
-def prepare(cell: Cell) -> Prepared:
-    """Load what a student's job needs, and settle its recipe.
+def make_student(cell: Cell) -> None:
+    """Train one student and evaluate it once, at its last step, on the test split.
 
     Raises:
         DecoctError: the stored labels are of another set, or of other views than the protocol's.
     """
     job, data = cell.job, cell.data
-    protocol = parse("protocol", job.config, job.plugins)
+    protocol, compute = parse("protocol", job.config, job.plugins), job.keyed["compute"]
     condensed, images = given(cell)
-    student = zoo.build(job.keyed["student"], data.shape[0], len(data.class_names), data.size, job.keyed["seed"])
+    classes = len(data.class_names)
+    student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
     norm = has_batch_norm(student)
     recipe = protocol.recipe(task_of(condensed, data, norm))
     if budget := job.keyed.get("as_long_as"):
@@ -122,44 +100,31 @@ def prepare(cell: Cell) -> Prepared:
     labels = StoredLabels.load(cell.input("labels", key)) if (key := job.inputs.get("labels")) else None
     if labels is not None:
         labels.check(images, data.class_names, recipe)
-    hard = len(images.labels) if condensed is None else label_bytes(condensed)
-    stored = labels.nbytes if labels else 0
-    return Prepared(student, images, recipe, labels or own_labels(protocol, condensed), hard + stored)
-
-
-def make_student(cell: Cell) -> None:
-    """Train one student and evaluate it once, at its last step, on the test split."""
-    compute = cell.job.keyed["compute"]
-    ready, teachers = prepare(cell), teachers_of(cell)
+    teachers = teachers_of(cell)
     with cell.meter():
         done = train(
-            ready.student,
-            ready.images,
-            ready.recipe,
-            seed=cell.job.keyed["seed"],
+            student,
+            images,
+            recipe,
+            seed=job.keyed["seed"],
             device=cell.device,
             teachers=teachers,
-            labels=ready.labels,
+            labels=labels or own_labels(protocol, condensed),
             precision=compute["precision"],
             compiled=compute["compile"],
             progress=cell.progress,
             checkpoint=cell.checkpoint(),
         )
-    examine(cell, ready, done)
-
-
-def examine(cell: Cell, trained: Prepared, done: Trained) -> None:
-    """Evaluate a trained student on the test split, and leave in its cell which images it had right."""
-    test, classes = cell.data.test, len(cell.data.class_names)
-    right = correct(trained.student, test, cell.data, cell.device, progress=cell.evaluating)
+    right = correct(student, data.test, data, cell.device, progress=cell.evaluating)
+    hard = len(images.labels) if condensed is None else label_bytes(condensed)
     result = Result(
         accuracy=float(right.mean()),
-        per_class=tuple(float(right[test.labels == c].mean()) for c in range(classes)),
+        per_class=tuple(float(right[data.test.labels == c].mean()) for c in range(classes)),
         test_images=len(right),
         steps=done.steps,
         images_seen=done.images_seen,
         loss=done.loss,
-        label_bytes=trained.label_bytes,
+        label_bytes=hard + (labels.nbytes if labels else 0),
     )
     write_json(cell.folder / RESULT, result.model_dump(mode="json"))
     np.save(cell.folder / CORRECT, np.packbits(right))

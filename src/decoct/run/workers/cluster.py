@@ -11,7 +11,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,15 +125,14 @@ class Cluster(Executor):
             raise
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As of any executor; the kind of job is that of the first job among the arguments."""
+        """As of any executor; the kind of job is that of the job among the arguments."""
         kind = next((arg.kind for arg in args if isinstance(arg, Job)), "")
-        several = any(isinstance(other, Job) for arg in args if isinstance(arg, list) for other in arg)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         ref = self._task(kind).remote(self._needed, decoct.__version__, fn, args, kwargs)
         with self._lock:
             self._running[future] = ref
-        ref.future().add_done_callback(functools.partial(self._settle, future, several))
+        ref.future().add_done_callback(functools.partial(self._settle, future))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -168,12 +167,10 @@ class Cluster(Executor):
             )
         return self._tasks[kind]
 
-    def _settle(self, future: "Future[Any]", several: bool, done: "Future[Any]") -> None:
+    def _settle(self, future: "Future[Any]", done: "Future[Any]") -> None:
         error = done.exception()
         if error is None:
             future.set_result(done.result())
-        elif several and isinstance(error, _deaths()):  # the driver then runs each of them by itself
-            future.set_exception(BrokenExecutor(str(said(error, self._retries))))
         else:
             future.set_exception(said(error, self._retries))
         with self._lock:
