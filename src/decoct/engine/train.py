@@ -1,7 +1,7 @@
 """The only training loop. It gets a training set and a recipe, and no test data."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,6 @@ __all__ = ["Trained", "TrainingSet", "train"]
 LOOK = 50  # steps between two looks at the loss, since each look makes a GPU wait;
 PAUSE = 1.0  # or seconds, where steps take long
 
-Loss = Callable[..., Tensor]  # what ``objective`` takes -> the loss of each net
 Stop = Callable[[int, nn.Module], bool]  # (steps done, student in eval mode) -> whether that is enough
 
 
@@ -65,7 +64,8 @@ def train(
         labels: stored soft labels instead of teachers.
         precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
         compiled: run the student through torch.compile.
-        progress: called with (steps done, steps in all).
+        progress: called with (steps done, steps in all), where no batch is made ahead: a step that makes several is
+            slow, those that use them up are fast, and only together do they tell how long steps take.
         stop: asked every ``stop_every`` steps whether to end there, ahead of the schedule; it sees the live weights,
             not their average.
         stop_every: steps between two questions.
@@ -79,83 +79,34 @@ def train(
     for net in (student, *teachers):
         laid_out(net.eval())
     student.to(device).train()
-    state = State.of(student, optimiser_of(student, recipe), recipe, device)
+    state = State.of(student, _optimiser(student, recipe), recipe, device)
     batches = Batches(data, recipe, seed=seed, device=device, teachers=teachers, labels=labels, precision=precision)
     forward = torch.compile(student, dynamic=False) if compiled else student
-
-    def enough() -> bool:
-        if stop is not None and state.done % stop_every == 0:
-            ended = stop(state.done, student.eval())
-            student.train()
-            if ended:
-                return True
-        if checkpoint is not None and batches.at_seam and state.done < recipe.steps:
-            checkpoint.save(state, batches)
-        return False
-
     with _global_draws(derive(seed, "student"), device):
         if checkpoint is not None:
             checkpoint.restore(state, batches)
-        steps(state, batches, recipe, forward, objective, precision, progress, enough, lambda: batches.at_seam)
-    done = outcome(state, recipe)
-    state.settle()
-    return done
-
-
-def outcome(state: State, recipe: Recipe) -> Trained:
-    """What a training left.
-
-    Raises:
-        DecoctError: a loss is not finite.
-    """
+        looked, due = time.monotonic(), False
+        for batch in batches:
+            _step(state, batch, forward, recipe, precision)
+            due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
+            if due and batches.at_seam:
+                state.check(recipe)
+                progress(state.done, recipe.steps)
+                looked, due = time.monotonic(), False
+            if stop is not None and state.done % stop_every == 0:
+                enough = stop(state.done, student.eval())
+                student.train()
+                if enough:
+                    break
+            if checkpoint is not None and batches.at_seam and state.done < recipe.steps:
+                checkpoint.save(state, batches)
     state.check(recipe)
+    state.settle()
     last = state.losses[: state.done][-max(1, state.done // 10) :]
     return Trained(state.done, state.seen, float(last.mean()))
 
 
-def steps(
-    state: State,
-    batches: Iterable[Batch],
-    recipe: Recipe,
-    forward: Callable[[Tensor], Tensor],
-    loss: Loss = objective,
-    precision: str = "float32",
-    progress: Progress = silent,
-    enough: Callable[[], bool] = lambda: False,
-    at_seam: Callable[[], bool] = lambda: True,
-) -> None:
-    """Take the steps of a training, until the batches or ``enough`` end it.
-
-    Args:
-        state: which the steps change; the student in it is one net, or several side by side.
-        batches: one a step.
-        recipe: all numbers.
-        forward: images of a batch -> logits.
-        loss: ``objective``, or what gives one loss for each net.
-        precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
-        progress: called with (steps done, steps in all), where the batches are at a seam: a step that makes several
-            batches is dear, those that use them up are cheap, and only together do they tell how long steps take.
-        enough: asked after every step whether to end there.
-        at_seam: whether no batch is made ahead.
-
-    Raises:
-        DecoctError: the loss is no longer finite.
-    """
-    looked, due = time.monotonic(), False
-    for batch in batches:
-        _step(state, batch, forward, loss, recipe, precision)
-        due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
-        if due and at_seam():
-            state.check(recipe)
-            progress(state.done, recipe.steps)
-            looked, due = time.monotonic(), False
-        if enough():
-            break
-
-
-def _step(
-    state: State, batch: Batch, forward: Callable[[Tensor], Tensor], loss_of: Loss, recipe: Recipe, precision: str
-) -> None:
+def _step(state: State, batch: Batch, forward: Callable[[Tensor], Tensor], recipe: Recipe, precision: str) -> None:
     step, optimiser, x = state.done, state.optimiser, batch.images
     if recipe.restart and step in recipe.milestones:
         optimiser.state.clear()  # as the reference, which builds a new optimiser
@@ -163,11 +114,11 @@ def _step(
         group["lr"] = recipe.lr * schedule(recipe, step)
     shape = layout(state.student)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        halves = x.chunk(2, -4) if recipe.halves and batch.teacher is not None else (x,)
-        logits = torch.cat([_at_least_single(forward(half.contiguous(memory_format=shape))) for half in halves], -2)
-    loss = loss_of(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
+        halves = x.chunk(2) if recipe.halves and batch.teacher is not None else (x,)
+        logits = torch.cat([forward(half.contiguous(memory_format=shape)).float() for half in halves])
+    loss = objective(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
     optimiser.zero_grad(set_to_none=True)
-    loss.sum().backward()  # of one net a scalar; of several, no loss hangs on another's weights
+    loss.backward()
     optimiser.step()
     if state.average is not None:
         with torch.no_grad():  # else every step adds a node to the average's own graph
@@ -175,10 +126,6 @@ def _step(
     state.losses[step] = loss.detach()
     state.done += 1
     state.seen += len(batch)
-
-
-def _at_least_single(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @contextmanager
@@ -190,20 +137,13 @@ def _global_draws(seed: int, device: str) -> Iterator[None]:
         yield
 
 
-def optimiser_of(student: nn.Module, recipe: Recipe, stacked: int = 0) -> torch.optim.Optimizer:
-    """The optimiser of a recipe, with weight decay where the recipe has it.
-
-    Args:
-        student: whose parameters it changes.
-        recipe: all numbers.
-        stacked: dimensions in front of each parameter's own: 1 where several nets lie in one, else 0.
-    """
-    parameters, matrix = list(student.parameters()), 2 + stacked
+def _optimiser(student: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = list(student.parameters())
     groups = [
-        {"params": [p for p in parameters if p.ndim >= matrix or recipe.decay_all], "weight_decay": recipe.weight_decay}
+        {"params": [p for p in parameters if p.ndim >= 2 or recipe.decay_all], "weight_decay": recipe.weight_decay}
     ]
     if not recipe.decay_all:
-        groups.append({"params": [p for p in parameters if p.ndim < matrix], "weight_decay": 0.0})
+        groups.append({"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0})
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, recipe.lr, momentum=recipe.momentum, fused=True)
     return torch.optim.AdamW(groups, recipe.lr, betas=(0.9, 0.999), fused=True)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +144,10 @@ class Chunks:
             self.ready, self.left = self.ready - 1, self.left - 1
             yield None
 
+    @property
+    def at_seam(self):
+        return not self.ready
+
     def clock(self):
         return self.now, 2 * self.now
 
@@ -160,7 +165,8 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
 ):
     """The mean over all steps: one that makes batches for others is dear, and those others are cheap."""
     stream = Chunks(at_once * chunks, at_once, making)
-    state = SimpleNamespace(done=0, check=lambda recipe: None)
+    recipe = SimpleNamespace(steps=at_once * chunks, loss="ce")
+    state = SimpleNamespace(done=0, seen=0, losses=torch.zeros(1), check=lambda recipe: None, settle=lambda: None)
 
     def took(state, *_):
         stream.now += step + start * (state.done == 0)
@@ -168,13 +174,15 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_step", took)
+        patch.setattr(loop, "_optimiser", lambda *_: None)
+        patch.setattr(loop, "State", SimpleNamespace(of=lambda *_: state))
+        patch.setattr(loop, "Batches", lambda *_, **__: stream)
         patch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: stream.now))
         patch.setattr(module, "real", stream.clock)
         cell = module.Probed(None, None, None, None, "none", silent, limit=limit, clock=stream.clock)
         cell.marks.append(module.now(stream.clock))
-        recipe = SimpleNamespace(steps=at_once * chunks)
         try:
-            loop.steps(state, stream, recipe, None, progress=cell.watch, at_seam=lambda: not stream.ready)
+            loop.train(torch.nn.Flatten(), None, recipe, seed=0, progress=cell.watch)
             wall, cpu = stream.clock()
         except module.Enough:
             wall, cpu = carried_on(cell.marks)
