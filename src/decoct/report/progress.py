@@ -9,10 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-import psutil
-
 from decoct.core.record import MEASURED
-from decoct.core.scratch import elsewhere
+from decoct.core.scratch import SILENT, abandoned, written
 from decoct.report.manifest import RUN, SHARD, Job, Manifest
 
 State = Literal["waiting", "running", "idle", "failed", "done"]
@@ -250,7 +248,7 @@ def _finished(file: Path) -> Finished:
 
 
 def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
-    """Cells in the making, of processes that live: seconds since each was touched, and key; and how many others."""
+    """Cells in the making, by writers that seem to live: seconds since each was touched, key; and how many others."""
     making, others = [], 0
     try:
         folders = [entry for entry in os.scandir(store) if entry.name.startswith(".tmp-")]
@@ -261,11 +259,11 @@ def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
             age = max(0.0, now - entry.stat().st_mtime)
         except OSError:
             continue  # it became a cell meanwhile
-        _, pid, *key = entry.name.split("-")
-        if pid.isdecimal() and (elsewhere(entry.name) or psutil.pid_exists(int(pid))):
-            making.append((age, key[0] if key else ""))
-        else:
+        key = written(entry.name)
+        if key is None or abandoned(Path(entry.path), SILENT):
             others += 1
+        else:
+            making.append((age, key))
     return sorted(making, reverse=True), others
 
 

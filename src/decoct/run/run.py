@@ -1,7 +1,6 @@
 """Run a study: load the data, plan the jobs, drive them, and leave what the report reads."""
 
 import inspect
-import os
 import re
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
+from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.adopt import Entry, bring
@@ -87,7 +87,7 @@ def run(
         entry.put(data, cells)
     manifest, failures = {**_manifest(study, data, jobs, sets), "store": recorded(store)}, dict[str, str]()
     _write(out, manifest, {}, ended=False)
-    _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
+    replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
     told = -EVERY
 
     def done(job: Job, error: BaseException | None) -> None:
@@ -117,7 +117,7 @@ def run(
 def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:
     """Write the manifest, replacing the old one in one step."""
     now = manifest | {"failures": failures, "ended": ended}
-    _replace(out / MANIFEST, lambda path: write_json(path, now))
+    replace(out / MANIFEST, lambda path: write_json(path, now))
 
 
 def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]) -> dict[str, Any]:
@@ -149,16 +149,6 @@ def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]
         "methods": methods,
         "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
     }
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then move it there."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # the disk may be full
 
 
 def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from decoct.core.scratch import replace
 from decoct.report import frame
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.ranks import Ranks
@@ -34,7 +35,7 @@ def write_leaderboard(folders: list[Path], out: Path) -> Board:
     out.mkdir(parents=True, exist_ok=True)
     frame.write(out, TABLE, found.table(), csv=True)
     text = render(found)
-    frame.replace(out / PAGE, lambda path: path.write_text(text, "utf-8"))
+    replace(out / PAGE, lambda path: path.write_text(text, "utf-8"))
     return found
 
 

@@ -14,7 +14,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.places import folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
-from decoct.core.scratch import abandoned, scratch
+from decoct.core.scratch import abandoned, living, scratch
 from decoct.data.cache import FACTS, sync
 
 UNFINISHED, STUDIES = "unfinished", "studies"
@@ -130,7 +130,8 @@ class Store(Cells):
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
             try:
-                yield folder
+                with living(folder):
+                    yield folder
                 if not (folder / CELL).is_file():
                     raise RuntimeError(f"a {kind} cell was written without {CELL}")
                 integrity.seal(folder)
