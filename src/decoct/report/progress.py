@@ -1,6 +1,5 @@
 """How far a running study is, read from its folder alone: nothing is locked, written or asked of the run."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from decoct.core.record import MEASURED
+from decoct.core.errors import DecoctError
+from decoct.core.record import MEASURED, read_cost
 from decoct.core.scratch import SILENT, abandoned, written
 from decoct.report.manifest import RUN, SHARD, Job, Manifest
 
@@ -194,7 +194,7 @@ class Watcher:
         if job.key not in self._finished:
             if not run.done(job):
                 return False
-            self._finished[job.key] = _finished(run.cells.file(job.kind, job.key, MEASURED))
+            self._finished[job.key] = _finished(run, job)
         return True
 
     def _kinds(self, run: Manifest, done: list[Job], pending: list[Job]) -> tuple[Kind, ...]:
@@ -239,11 +239,12 @@ def _traits(job: Job) -> frozenset[tuple[str, str]]:
     return frozenset((name, str(value)) for name, value in job.labels.items() if name not in REPLICATES)
 
 
-def _finished(file: Path) -> Finished:
+def _finished(run: Manifest, job: Job) -> Finished:
     """What is not known, as of a set that was brought along, is left out."""
     try:
-        return Finished(file.stat().st_mtime, float(json.loads(file.read_text("utf-8"))["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        file = run.cells.file(job.kind, job.key, MEASURED)
+        return Finished(file.stat().st_mtime, read_cost(file).seconds)
+    except (OSError, ValueError, DecoctError):
         return Finished(0.0, None)
 
 

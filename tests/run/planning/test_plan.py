@@ -71,6 +71,7 @@ def test_a_damaged_measure_is_named(tiny, finished, tmp_path):
     next((copied / "store" / "train").rglob(MEASURED)).write_text("{", "utf-8")
     plan = make_plan(tiny, others=[copied])
     assert len(plan.troubles) == 1 and "damaged" in plan.troubles[0]
+    assert f"`decoct verify --repair {copied / 'store'}`" in plan.troubles[0]
     assert plan.unknown == 0  # the other replicate tells
 
 

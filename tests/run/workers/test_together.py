@@ -14,7 +14,7 @@ from decoct import __version__ as VERSION
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.record import MEASURED, Cost, read_json
+from decoct.core.record import MEASURED, Cost, read_cost, read_json
 from decoct.engine.teachers import Teach
 from decoct.protocols.dc import DC
 from decoct.protocols.erm import ERM
@@ -69,7 +69,7 @@ def attempted(store, jobs):
 
 
 def cost(store, job):
-    return Cost(**read_json(store.path("train", job.key) / MEASURED))
+    return read_cost(store.path("train", job.key) / MEASURED)
 
 
 # Groups
@@ -319,7 +319,7 @@ def test_a_run_trains_groups_and_leaves_what_one_without_leaves(study, tmp_path)
     stores = [Store(tmp_path / name / "store") for name in "ab"]
     trained = [{cell.name for cell in store.root.glob("train/*/*")} for store in stores]
     assert trained[0] == trained[1] and len(trained[0]) == 3
-    assert sorted(Cost(**read_json(cell / MEASURED)).together for cell in stores[0].root.glob("train/*/*")) == [1, 2, 2]
+    assert sorted(read_cost(cell / MEASURED).together for cell in stores[0].root.glob("train/*/*")) == [1, 2, 2]
     for cell in stores[0].root.glob("train/*/*"):
         ours, theirs = (read_json(store.path("train", cell.name) / "result.json") for store in stores)
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
@@ -327,7 +327,7 @@ def test_a_run_trains_groups_and_leaves_what_one_without_leaves(study, tmp_path)
 
 def test_workers_of_a_pool_train_groups(study_of, tmp_path):
     assert run(study_of("good", replicates=4), tmp_path, workers=2, together=4) == {}
-    costs = [Cost(**read_json(cell / MEASURED)) for cell in Store(tmp_path / "store").root.glob("train/*/*")]
+    costs = [read_cost(cell / MEASURED) for cell in Store(tmp_path / "store").root.glob("train/*/*")]
     assert len(costs) == 4 and max(cost.together for cost in costs) > 1
 
 

@@ -190,7 +190,8 @@ def make_plan(
         known += found.known
         if found.damaged:
             more = f", and {len(found.damaged) - 1} more" if len(found.damaged) > 1 else ""
-            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}")
+            mend = f"`decoct verify --repair {root}` removes what is"
+            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}; {mend}")
         if found.elsewhere:
             troubles.append(f"{found.elsewhere} results in {root} are from other hardware and say nothing of this one")
     likes = likenesses(jobs, data, study.plugins)
