@@ -31,10 +31,11 @@ from decoct.cli.options import (
 )
 from decoct.console import bars, out, say
 from decoct.core.budget import Budget
+from decoct.core.condensed import IMAGES, PICKS
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
-from decoct.run.storage.store import whole
+from decoct.run.storage.replaced import check_free, whole
 
 NONE, AXES = "–", get_args(Axis)
 
@@ -54,7 +55,7 @@ def condense(
         Path | None, typer.Option("--out", help="Folder of the set; default such as METHOD-ipc10.")
     ] = None,
     settings: Settings = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -69,8 +70,7 @@ def condense(
     parse("condenser", config, plugin or ())  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    check_free(target, force)
     if Path.cwd().is_relative_to(target.resolve()):
         raise UsageError(f"--out {target} is where you are, or above it: choose a folder of its own for the set")
     with bars() as bar:
@@ -80,9 +80,9 @@ def condense(
         made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
         with whole(target) as scratch:
             made.save(scratch)
-            made.export(scratch / "images")
+            made.export(scratch / IMAGES)
             if made.member:
-                made.write_picks(scratch / "picks.csv", loaded.train.files)
+                made.write_picks(scratch / PICKS, loaded.train.files)
     assert made.cost is not None
     facts = {"out": str(target), "method": method, "images": len(made), "classes": len(made.class_names)}
     facts |= {"seconds": round(made.cost.seconds, 3), "peak_memory": made.cost.peak_memory}

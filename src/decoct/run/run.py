@@ -13,6 +13,7 @@ import numpy as np
 import decoct
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
+from decoct.core.owned import check_own, holds
 from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
 from decoct.core.scratch import replace
@@ -31,6 +32,8 @@ from decoct.run.work.room import check_room
 from decoct.run.workers.place import Place
 
 MANIFEST, REAL = "run.json", "real.png"
+TABLES = ("results.csv", "scores.csv", *(f"{name}.parquet" for name in ("results", "metrics", "costs", "scores")))
+LEFT = (MANIFEST, REAL, "report.html", "tables", *TABLES)  # by a run and its report, beside the store
 EVERY = 5.0  # seconds between two manifests that tell of failures: of a large study each is megabytes
 PAPER = "imagenet1k"  # the preset of the methods' papers
 
@@ -68,10 +71,11 @@ def run(
         Messages of the jobs that failed, by key.
 
     Raises:
-        UsageError: an unknown net.
+        UsageError: an unknown net, or files in ``out`` that decoct did not write.
         DecoctError: the data cannot be read, a class is smaller than a budget, or a method needs more memory than there
             is, or the store cannot be written.
     """
+    check_out(out)
     place = place or Place(workers=workers, device=device)
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
@@ -112,6 +116,16 @@ def run(
     cells.sweep()  # workers that died left what they were writing
     _write(out, manifest, failures, ended=True)
     return failures
+
+
+def check_out(out: Path) -> None:
+    """See that a folder is a run's, or holds nothing that a run would replace.
+
+    Raises:
+        UsageError: it does.
+    """
+    damaged = (out / MANIFEST).is_file() and (out / STORE).is_dir()  # or whole: a run's in any case
+    check_own(out, LEFT, damaged or holds(out / MANIFEST, "jobs"))
 
 
 def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:

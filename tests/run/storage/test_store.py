@@ -13,7 +13,7 @@ import pytest
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL
 from decoct.core.scratch import here
-from decoct.run.storage.store import Store, whole
+from decoct.run.storage.store import Store
 
 
 @pytest.fixture
@@ -169,21 +169,6 @@ def test_a_full_disk_leaves_the_store_as_it_was(store, monkeypatch):
     assert leftovers(store) == []
     write(store, "bbbbbb")
     assert store.has("train", "bbbbbb")
-
-
-def test_whole_replaces_what_was_there_only_at_the_end(tmp_path):
-    target = tmp_path / "set"
-    target.mkdir()
-    (target / "old").touch()
-    with pytest.raises(ValueError), whole(target) as scratch:
-        scratch.mkdir()
-        raise ValueError
-    assert [p.name for p in tmp_path.rglob("*")] == ["set", "old"]
-    with whole(target) as scratch:
-        scratch.mkdir()
-        (scratch / "new").touch()
-        assert (target / "old").exists()
-    assert [p.name for p in tmp_path.rglob("*")] == ["set", "new"]
 
 
 def test_what_another_machine_writes_is_not_swept(store):

@@ -9,6 +9,7 @@ from decoct.core.record import CELL, MEASURED, Cost, write_cost
 from decoct.core.remote import Remote
 from decoct.report.write import write_report
 from decoct.run.run import run
+from decoct.run.storage.gc import collect, garbage
 from decoct.run.storage.store import Store, open_store
 from decoct.run.storage.verify import repair, verify
 
@@ -44,6 +45,20 @@ def test_each_cell_is_whole_damaged_incomplete_or_unhashed(tmp_path):
     assert [each.key for each in repair(store, found)] == KEYS[1:3]
     assert states(store) == {KEYS[0]: "whole", KEYS[3]: "unhashed"}
     assert list(tmp_path.glob(".tmp-*")) == []
+
+
+def test_folders_that_lie_as_cells_do_and_are_none_stay(tmp_path):
+    store = Store(tmp_path)
+    write(store, KEYS[0])
+    mine = ("locale/de/de/a.po", "src/en/en_US/a.txt", "unfinished/novel/chapter.txt", f"a/00/{KEYS[0][:-1]}/x")
+    for name in mine:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    repair(store, list(verify(store)))
+    found = garbage(store, [], -60.0)
+    assert set(found.cells) == {("labels", KEYS[0])} and not found.unfinished
+    collect(store, found)
+    assert all((tmp_path / name).is_file() for name in mine)
 
 
 def test_at_a_url_bytes_are_read_where_they_lie(url, machine):

@@ -12,7 +12,7 @@ from decoct.core.mirror import MirroredCells, dated
 from decoct.core.places import default_store
 from decoct.core.record import CELL, MEASURED
 from decoct.core.remote import Entry
-from decoct.core.scratch import LONG, scratch
+from decoct.core.scratch import LONG, scratch, written
 from decoct.data import cache
 from decoct.data.cache import FACTS
 from decoct.run.storage.store import STUDIES, UNFINISHED, Store, by_job
@@ -51,7 +51,7 @@ class RemoteStore(MirroredCells, Store):
         for (kind, key), files in grouped(listing).items():
             if CELL not in files and all(entry.modified < old for entry in files.values()):
                 self.remote.remove([f"{within(kind, key)}/{file}" for file in files])
-        self.remote.remove([name for name, e in listing.items() if name.startswith(".tmp-") and e.modified < old])
+        self.remote.remove([name for name, e in listing.items() if written(name) and e.modified < old])
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a cell there, its record first, so that it is none from the first moment on; and here."""
