@@ -6,7 +6,6 @@ from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli import words
@@ -219,9 +218,7 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
     widths = (22, 9, 20, 9, 5) if out.width >= 80 else (0,) * 5
     parts: list[Table] = []
     for kind, own in kinds.items():
-        table = Table(
-            title=escape(" · ".join(kind)), title_justify="left", title_style="bold", box=None, pad_edge=False
-        )
+        table = Table(title=" · ".join(kind), title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("metric", no_wrap=True, min_width=widths[0])
         for head, width in zip(("value", "95 % interval", "random", "z"), widths[1:], strict=True):
             table.add_column(head, justify="right", no_wrap=head != "95 % interval", min_width=width)
@@ -229,7 +226,7 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
             value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
             interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"
             z = NONE if row["z"] is None else f"{row['z']:+.1f}"
-            table.add_row(*map(escape, (row["metric"], value, interval, random, z)))
+            table.add_row(row["metric"], value, interval, random, z)
         parts.append(table)
     return Group(*parts)
 

@@ -12,7 +12,6 @@ from decoct.core.errors import UsageError
 from decoct.core.hub_folder import is_export
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import abandoned, scratch, written
-from decoct.engine import softlabels
 
 LIST = ".decoct.json"  # in a folder that decoct made: all that it made there
 SHOWN = 3  # names of what is in the way
@@ -96,6 +95,8 @@ def _own(folder: Path) -> set[str]:
 
 def _of_a_set(folder: Path) -> set[str]:
     """Paths that a condensed set may have by its format, of those in a folder; none if it holds no set."""
+    from decoct.engine import softlabels  # which brings torch
+
     try:
         classes = folder_names(read_json(folder / FACTS)["class_names"])
     except (OSError, ValueError, KeyError, TypeError):
