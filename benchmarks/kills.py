@@ -33,7 +33,7 @@ replicates = {condense = 3}
 condensers = ["random", "herding", "k_center", {name = "rded", candidates = 10}, {name = "sre2l", iterations = 20}]
 protocols = [{name = "erm", steps = 20}, {name = "multi_teacher", steps = 20}]
 teachers = [
-  {net = "convnet3_bn", epochs = 2},
+  {net = "convnet2_bn", epochs = 2},
   {net = "resnet10t", epochs = 2},
   {net = "test_resnet", epochs = 2},
   {net = "test_efficientnet", epochs = 2},

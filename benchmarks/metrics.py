@@ -143,7 +143,7 @@ def study(turns: int) -> Iterator[str]:
     """What it takes to measure a set of the built-in study, beside the training of a student."""
     yield f"### Every metric of one set beside one student: digits, IPC {IPC_OF_STUDY}, {RESAMPLES} resamples"
     built_in = Study.default()
-    data, protocol, student = load_data("digits"), built_in.recipes()["erm"], built_in.students[0]
+    data, protocol, student = load_data("digits"), built_in.recipes()["erm"], built_in.students_at(8)[0]
     specs = [parse("metric", {"name": name}) for name in names("metric")]
     with tempfile.TemporaryDirectory() as folder:
         compute = api.Compute(store=Path(folder))

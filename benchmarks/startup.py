@@ -18,7 +18,7 @@ STUDY = """
 name = "startup"
 budgets = [{ipc = 1}, {ipc = 10}]
 condensers = ["random", "herding"]
-teachers = [{net = "convnet3_bn", epochs = 1}]
+teachers = [{net = "convnet2_bn", epochs = 1}]
 replicates = {condense = 2}
 protocols = [{name = "erm", steps = 5}]
 metrics = {names = []}

@@ -49,7 +49,7 @@ def digits():
 def teachers(tmp_path_factory):
     """Untrained weights in place of the two teachers that digits need."""
     folder, found = tmp_path_factory.mktemp("checkpoints"), {}
-    for net in ("convnet3_bn", "test_efficientnet"):
+    for net in ("convnet2_bn", "test_efficientnet"):
         state = zoo.build(net, 1, 10, 8, seed=0).state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, folder / f"{net}.safetensors")
         found[net] = Teach(net=net, checkpoint=str(folder / f"{net}.safetensors"))
@@ -328,9 +328,9 @@ def test_a_checkpoint_counts_by_its_content(digits, teachers, tmp_path, cells):
     file = tmp_path / "mine.safetensors"
     inputs = []
     for seed in (1, 2):  # another net under the same path
-        state = zoo.build("convnet3_bn", 1, 10, 8, seed=seed).state_dict()
+        state = zoo.build("convnet2_bn", 1, 10, 8, seed=seed).state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, file)
-        mine = {"convnet3_bn": Teach(net="convnet3_bn", checkpoint=str(file))}
+        mine = {"convnet2_bn": Teach(net="convnet2_bn", checkpoint=str(file))}
         made = decoct.condense("herding", digits, ipc=1, compute=compute, teachers=mine)
         inputs.append(made.provenance.inputs)
     assert inputs[0] != inputs[1]
@@ -338,18 +338,18 @@ def test_a_checkpoint_counts_by_its_content(digits, teachers, tmp_path, cells):
 
 def test_teachers_of_a_protocol_are_not_the_argument(small, digits):
     with pytest.raises(UsageError, match="multi_teacher"):
-        decoct.train(small, digits, protocol="multi_teacher", teachers=["convnet3_bn"], **FAST)
+        decoct.train(small, digits, protocol="multi_teacher", teachers=["convnet2_bn"], **FAST)
 
 
 def test_teach(digits, teachers, tmp_path):
     out = tmp_path / "deep" / "teacher"
-    facts = api.teach(teachers["convnet3_bn"], digits, out=out)
-    assert (facts["net"], facts["folder"]) == ("convnet3_bn", str(out))
+    facts = api.teach(teachers["convnet2_bn"], digits, out=out)
+    assert (facts["net"], facts["folder"]) == ("convnet2_bn", str(out))
     assert facts["val_accuracy"] * len(digits.val) == pytest.approx(round(facts["val_accuracy"] * len(digits.val)))
-    copied = Teach(net="convnet3_bn", checkpoint=str(out / "weights.safetensors"))
+    copied = Teach(net="convnet2_bn", checkpoint=str(out / "weights.safetensors"))
     assert api.teach(copied, digits)["val_accuracy"] == facts["val_accuracy"]
     with pytest.raises(UsageError, match="exists"):
-        api.teach(teachers["convnet3_bn"], digits, out=out)
+        api.teach(teachers["convnet2_bn"], digits, out=out)
 
 
 def test_a_teacher_is_trained_and_kept(digits):
@@ -376,9 +376,9 @@ def test_importing_decoct_is_light():
 
 
 def test_a_committee_is_taught_in_one_go(digits, teachers, tmp_path):
-    nets = [Teach(net="convnet1_w8", epochs=1), teachers["convnet3_bn"]]
+    nets = [Teach(net="convnet1_w8", epochs=1), teachers["convnet2_bn"]]
     found = api.teach(nets, digits, out=tmp_path / "committee")
-    assert [facts["net"] for facts in found] == ["convnet1_w8", "convnet3_bn"]
+    assert [facts["net"] for facts in found] == ["convnet1_w8", "convnet2_bn"]
     for facts, spec in zip(found, nets, strict=True):
         assert facts["folder"] == str(tmp_path / "committee" / spec.net)
         assert read_json(tmp_path / "committee" / spec.net / "teacher.json")["val_accuracy"] == facts["val_accuracy"]
@@ -387,7 +387,7 @@ def test_a_committee_is_taught_in_one_go(digits, teachers, tmp_path):
     assert api.teach(nets[:1], digits) == [api.teach(nets[0], digits)]
 
 
-@pytest.mark.parametrize("nets", [[], ["convnet3_bn", "convnet3_bn"], ["teacher", "convnet3_bn"]])
+@pytest.mark.parametrize("nets", [[], ["convnet2_bn", "convnet2_bn"], ["teacher", "convnet2_bn"]])
 def test_a_committee_of_none_or_of_one_net_twice_is_refused(digits, nets):
     with pytest.raises(UsageError, match="each once"):
         api.teach(nets, digits)
@@ -395,10 +395,10 @@ def test_a_committee_of_none_or_of_one_net_twice_is_refused(digits, nets):
 
 def test_a_saved_teacher_is_no_teacher_of_classes_in_another_order(digits, tmp_path):
     file = tmp_path / "mine.safetensors"
-    net = zoo.build("convnet3_bn", 1, 10, 8, seed=1)
+    net = zoo.build("convnet2_bn", 1, 10, 8, seed=1)
     write(file, net, digits.class_names[::-1], Normalisation(digits.mean, digits.std))
     with pytest.raises(DecoctError, match="another order: its class 0 is '9', the data's is '0'"):
-        api.teach(Teach(net="convnet3_bn", checkpoint=str(file)), digits)
+        api.teach(Teach(net="convnet2_bn", checkpoint=str(file)), digits)
 
 
 def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch):
@@ -533,7 +533,7 @@ def test_relabelling_follows_the_protocol_and_the_seed(small, digits, teachers, 
         return api.relabel(
             small,
             digits,
-            protocol={"name": "single_teacher", "teacher": "convnet3_bn"},
+            protocol={"name": "single_teacher", "teacher": "convnet2_bn"},
             storing=Storing(bits=8, prune=4),
             teachers=teachers,
             seed=seed,

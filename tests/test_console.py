@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from contextlib import redirect_stdout
+from threading import Event, Semaphore
 
 import pytest
 import typer
@@ -200,3 +201,41 @@ def test_bars_leave_stdout_and_a_file_on_stderr_alone(capsys):
     said = capsys.readouterr()
     assert said.out == "" and said.err.strip() == ""
     assert sys.stdout is not sys.stderr
+
+
+class HalfMinutes(Event):
+    """An event whose waits end when the test says so."""
+
+    ask, asked = Semaphore(0), Semaphore(0)
+
+    def wait(self, timeout=None):
+        assert timeout == 30
+        self.asked.release()
+        self.ask.acquire()
+        return self.is_set()
+
+    def set(self):
+        super().set()
+        self.ask.release()
+
+    @classmethod
+    def passes(cls):
+        cls.ask.release()
+        assert cls.asked.acquire(timeout=60)
+
+
+def test_where_there_is_no_terminal_the_latest_news_is_said_every_half_minute(capsys, monkeypatch):
+    monkeypatch.setattr("decoct.console.Event", HalfMinutes)
+    with bars() as bar:
+        assert HalfMinutes.asked.acquire(timeout=60)
+        first = bar("reading [red]x[/]")
+        HalfMinutes.passes()
+        first(3, 2000)
+        first(1000, 2000)
+        HalfMinutes.passes()
+        bar("teacher net")
+        HalfMinutes.passes()
+    said = capsys.readouterr()
+    assert said.out == ""
+    news = [line.partition(" ")[2] for line in said.err.splitlines() if line]
+    assert news == ["reading [red]x[/]: begun", "reading [red]x[/]: 1,000 of 2,000", "teacher net: begun"]

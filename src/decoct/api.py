@@ -22,6 +22,7 @@ from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
+from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
@@ -108,8 +109,8 @@ def train(
         condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         protocol: name or table.
-        student: name of a net (default convnet3 up to 64 px, resnet18 above); or a module, copied for each seed; or a
-            function that makes one. Only named nets are kept in the store.
+        student: name of a net; or a module, copied for each seed; or a function that makes one. The default is the
+            ConvNet that fits the images, resnet18 above 128 px. Only named nets are kept in the store.
         seeds: one student each.
         compute: where and how.
         teachers: nets that are not trained as usual.
@@ -132,8 +133,7 @@ def train(
     own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
     if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
         soft_labels = stored_labels(Path(condensed))
-    if student is None:
-        student = "convnet3" if data.size <= 64 else "resnet18"
+    student = student or zoo.student(data.size)
     planner, cells = compute.planner(data, teachers), compute.cells()
     kept = adopt_labels(soft_labels, cells) if nets and soft_labels else None
     if isinstance(student, str):

@@ -4,10 +4,13 @@ import errno
 import json
 import os
 import sys
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from threading import Event, Thread
 from typing import Any
 
 import typer
@@ -55,8 +58,11 @@ def say(value: Any) -> None:
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Progress bars with remaining time on stderr, where that is a terminal.
+def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Progress on stderr: bars with remaining time where that is a terminal, else a line now and then.
+
+    Args:
+        every: seconds between two lines.
 
     Yields:
         ``bar(title)``, which gives a callback of (done, total).
@@ -68,13 +74,42 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    latest = ["begun"]
+    with (
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+        nullcontext() if err.is_terminal else _lines(latest, every),
+    ):
 
         def bar(title: str) -> Callable[[int, int], None]:
             task = progress.add_task(printable(title), total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            latest[0] = f"{title}: begun"
+
+            def step(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+                latest[0] = f"{title}: {done:,} of {total:,}"
+
+            return step
 
         yield bar
+
+
+@contextmanager
+def _lines(latest: Sequence[str], every: float) -> Iterator[None]:
+    """Say the latest news every so many seconds, behind the time since the beginning."""
+    left, begun = Event(), time.monotonic()
+
+    def tell() -> None:
+        while not left.wait(every):
+            since = timedelta(seconds=round(time.monotonic() - begun))
+            err.print(f"{since} {latest[0]}", markup=False, soft_wrap=True)
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        left.set()
+        teller.join()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def refused(decoct):
 def brought(tmp_path_factory):
     """``--teacher NET=FILE`` for the two nets that digits need."""
     folder, words = tmp_path_factory.mktemp("checkpoints"), []
-    for net in ("convnet3_bn", "test_efficientnet"):
+    for net in ("convnet2_bn", "test_efficientnet"):
         state = zoo.build(net, 1, 10, 8, seed=0).state_dict()
         file = folder / f"{net}.safetensors"
         save_file({name: value.contiguous() for name, value in state.items()}, file)

@@ -137,7 +137,7 @@ def test_labels_may_be_put_over_those_that_a_set_has(decoct, labelled, brought, 
         ("--top-k 0", 2, "--top-k"),
         ("--set stpes=3", 2, "'steps'"),
         ("--data digit", 2, "'digits'"),
-        ("--teacher convnet3_bn=none.pt", 2, "none.pt"),
+        ("--teacher convnet2_bn=none.pt", 2, "none.pt"),
         ("--set steps=1 --set hard=0.9", 2, "no step of 1"),
     ],
 )
@@ -154,7 +154,7 @@ def test_no_set_there(refused, tmp_path):
 
 def test_a_set_of_other_classes_leaves_nothing(decoct, refused, picks, pictures, tmp_path):
     root = pictures("cat", "dog")
-    error = refused(1, "relabel", picks, "--data", f"folder:{root}", "--out", tmp_path / "out")
+    error = refused(1, "relabel", picks, "--data", f"folder:{root}", "--size", 9, "--out", tmp_path / "out")
     assert "other classes" in error
     assert not (tmp_path / "out").exists()
 

@@ -46,6 +46,32 @@ def test_unknown_is_said_and_not_counted(decoct, quick):
     assert "How long 4 jobs will take is not known" in said.out
 
 
+def test_what_is_not_known_is_not_said_to_fit(decoct, quick):
+    words = ("plan", quick("random"), "--probe", 0, "--device", "cpu", "--budget")
+    said = decoct(*words, "1d")
+    assert "cannot be said: 4 jobs have no estimate." in said.out and "as it is fits" not in said.out
+    assert "A longer --probe, or --from the folder of a run with such jobs, would give one." in said.out
+    raw = decoct(*words, "1d", "--json")
+    found = json.loads(raw.out)["proposal"]
+    assert (found["met"], found["fits_as_it_is"], found["known"], found["unknown"]) == (None, None, 0, 4)
+    assert said.code == raw.code == 0
+
+
+def test_what_is_known_may_already_be_too_much(decoct, ran, quick, tmp_path):
+    """The other run knows no students of the second net."""
+    study, folder = ran
+    more = tmp_path / "more.toml"
+    text = study.read_text("utf-8")
+    (students,) = [line for line in text.splitlines() if line.startswith("students")]
+    more.write_text(text.replace(students, students.replace("]", ', "convnet2_w8"]')), "utf-8")
+    words = ("plan", more, "--from", folder, "--probe", 0, "--seed", 5, "--workers", 1, "--device", "cpu", "--budget")
+    said = decoct(*words, "0.001s")
+    assert "The study does not fit 1 ms: the 8 known jobs alone take" in said.out and said.code == 0
+    found = json.loads(decoct(*words, "0.001s", "--json").out)["proposal"]
+    assert found["met"] is False and found["fits_as_it_is"] is False
+    assert "cannot be said: 4 jobs have no estimate; the 8 known jobs alone take" in decoct(*words, "1d").out
+
+
 def test_the_report_sets_the_plan_beside_the_run(decoct, ran, tmp_path):
     study, folder = ran
     new = tmp_path / "new"

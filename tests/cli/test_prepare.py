@@ -109,7 +109,7 @@ def test_fields_can_be_set(decoct, raw):
         (("prepare", "imagenette"), 2, "path"),
         (("prepare", "imagenette", "--from", "x", "--set", "path=y"), 2, "path is given twice"),
         (("prepare", "imagenette", "--from", "x", "--set", "release=mine"), 2, "release"),
-        (("prepare", "digits", "--skip-corrupt"), 2, "digits has none to skip"),
+        (("prepare", "digits", "--skip-corrupt"), 2, "--skip-corrupt is for folders of pictures; digits has none"),
         (("prepare", "imagenette", "--from", "/nowhere"), 1, "no such folder: /nowhere"),
     ],
 )

@@ -5,12 +5,14 @@ import json
 import math
 import os
 import statistics
+from inspect import signature
 from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from decoct.cli import app
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Axis
 from decoct.data.dataset import load_data
@@ -58,6 +60,25 @@ def test_a_selection_names_the_originals(decoct, pictures, tmp_path):
         assert row["source"].split("/")[0] == row["class"]
 
 
+def test_the_size_of_a_folder_is_said_unless_it_is_given(decoct, pictures, tmp_path):
+    words = ("condense", "random", "--data", f"folder:{pictures('cat', 'dog')}", "--ipc", 2)
+    said = decoct(*words, "--out", tmp_path / "own")
+    line = "pictures: all 16 pictures are 12 × 9 px and stay at 9 px, the centre cropped; --size changes that"
+    assert said.code == 0 and said.err.splitlines() == [line]
+    said = decoct(*words, "--out", tmp_path / "given", "--size", 16)
+    assert said.code == 0 and said.err == ""
+    for name, size in (("own", 9), ("given", 16)):
+        with Image.open(next((tmp_path / name / "images").rglob("*.png"))) as picture:
+            assert picture.size == (size, size)
+
+
+def test_every_command_that_reads_a_folder_takes_a_size():
+    takes = {info.callback.__name__: signature(info.callback).parameters.keys() for info in app.registered_commands}
+    reads = {name for name, words in takes.items() if "skip_corrupt" in words}
+    assert reads >= {"condense", "train", "measure", "teach", "relabel", "export", "run", "plan", "prepare"}
+    assert all("size" in takes[name] for name in reads)
+
+
 def test_condense_cda(decoct, brought, tmp_path):
     out = tmp_path / "set"
     words = ("condense", "cda", "--data", "digits", "--ipc", 2, "--set", "iterations=30", *brought[:2])
@@ -66,7 +87,7 @@ def test_condense_cda(decoct, brought, tmp_path):
     assert (made.images.shape, made.images.dtype) == ((20, 1, 8, 8), np.uint8)
     fields = made.provenance.spec["fields"]
     assert (fields["preset"], fields["iterations"], fields["scale"]) == ("small", 30, [0.08, 1.0])
-    assert made.provenance.not_counted == ("convnet3_bn",)
+    assert made.provenance.not_counted == ("convnet2_bn",)
 
 
 def test_a_preset_that_nobody_knows_is_a_usage_error(refused, tmp_path):
@@ -80,7 +101,7 @@ def test_a_distilled_set_has_no_picks(decoct, brought, tmp_path):
     assert said.code == 0
     facts = json.loads(said.out)
     assert (facts["method"], facts["images"], facts["classes"]) == ("rded", 10, 10)
-    assert facts["provenance"]["not_counted"] == ["convnet3_bn"]  # brought along: what it cost is unknown
+    assert facts["provenance"]["not_counted"] == ["convnet2_bn"]  # brought along: what it cost is unknown
     assert not (out / "picks.csv").exists()
     assert len(list((out / "images").glob("*/*.png"))) == 10
 
@@ -236,6 +257,10 @@ def test_one_metric(decoct, picks, brought):
 REFUSED = [  # exit code, words, what the message must hold
     (2, "condense hering", "'herding'"),
     (2, "condense random --data digit", "'digits'"),
+    (2, "condense random --size 16", "--size is for folders of pictures; digits has none"),
+    (2, "condense random --data folder:none --size 2", "--size"),
+    (2, "train SET --student convnet3", "convnet3 hardly learns from 8 px"),
+    (2, "teach convnet3", "take convnet2, which fits 8 px"),
     (2, "condense rded --set factr=2", "'factor'"),
     (2, "condense rded --set factor=two", "factor"),
     (2, "condense random --set factor", "KEY=VALUE"),
@@ -249,8 +274,8 @@ REFUSED = [  # exit code, words, what the message must hold
     (1, "condense random --images 5000", "fewer than images=5000: lower --images"),
     (2, "condense random --device abacus", "abacus"),
     (2, "condense random --plugin none.py", "none.py"),
-    (2, "condense herding --teacher convnet3_bn=none", "none"),
-    (2, "condense herding --teacher convnet3_bm=none", "convnet3_bm"),
+    (2, "condense herding --teacher convnet2_bn=none", "none"),
+    (2, "condense herding --teacher convnet2_bm=none", "convnet2_bm"),
     (2, "condense", "METHOD"),
     (2, "condense random --fource", "--force"),
     (1, "condense random --data folder:none", "none"),
@@ -275,10 +300,10 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "teach --stop-at 80", "stop_at"),
     (2, "teach --stop-at most", "--stop-at"),
     (2, "teach --stop-at 0.5 --pretrained", "stop_at is for a net that is trained"),
-    (2, "teach convnet3_bn --pretrained", "nobody has pretrained convnet3_bn"),
-    (2, "teach convnet3_bn convnet33", "'convnet3'"),
-    (2, "teach convnet3_bn teacher --set epochs=1", "each once"),
-    (2, "teach convnet3 convnet3_bn --from none", "one net"),
+    (2, "teach convnet2_bn --pretrained", "nobody has pretrained convnet2_bn"),
+    (2, "teach convnet2_bn convnet33", "'convnet3'"),
+    (2, "teach convnet2_bn teacher --set epochs=1", "each once"),
+    (2, "teach convnet3 convnet2_bn --from none", "one net"),
 ]
 
 
@@ -291,7 +316,7 @@ def test_what_is_refused(refused, picks, tmp_path, monkeypatch, code, words, say
 
 
 def test_a_set_of_other_classes(refused, picks, pictures):
-    said = refused(1, "train", picks, *FAST, "--data", f"folder:{pictures('cat', 'dog')}")
+    said = refused(1, "train", picks, *FAST, "--data", f"folder:{pictures('cat', 'dog')}", "--size", 8)
     assert "other classes" in said and "cat" in said
 
 

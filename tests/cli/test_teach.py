@@ -10,7 +10,7 @@ def test_teach_puts_a_checkpoint_on_record(decoct, brought, tmp_path):
     said = decoct("teach", "--from", file, "--out", out, "--json")
     assert said.code == 0
     facts = json.loads(said.out)
-    assert (facts["net"], facts["checkpoint"], facts["folder"]) == ("convnet3_bn", "convnet3_bn.safetensors", str(out))
+    assert (facts["net"], facts["checkpoint"], facts["folder"]) == ("convnet2_bn", "convnet2_bn.safetensors", str(out))
     assert 0 <= facts["val_accuracy"] <= 1
     assert {"weights.safetensors", "teacher.json"} <= {path.name for path in out.iterdir()}
 

@@ -17,7 +17,7 @@ from decoct.core.errors import UsageError
         ("true", True),
         ('"3"', "3"),
         ("unit", "unit"),
-        ('["convnet3_bn", "resnet10t"]', ["convnet3_bn", "resnet10t"]),
+        ('["convnet2_bn", "resnet10t"]', ["convnet2_bn", "resnet10t"]),
         ("a=b", "a=b"),
         ("", ""),
         ("1\nname = 2", "1\nname = 2"),

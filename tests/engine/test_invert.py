@@ -177,6 +177,28 @@ def test_slow_iterations_are_told_one_by_one(monkeypatch, pause, told):
     assert seen == [(t, 12) for t in told]
 
 
+@pytest.mark.parametrize(("pause", "told"), [(-1.0, [3, 6, 9, 12, 13]), (1e9, [12, 13])], ids=["slow", "quick"])
+def test_iterations_that_differ_in_turn_are_told_by_the_turn(monkeypatch, pause, told):
+    monkeypatch.setattr(module, "PAUSE", pause)
+    seen, kept = [], []
+
+    class Noted(Resume):
+        def save(self, state, finished):
+            kept.append(int(state()["done"]))
+
+    how = {"lr": 0.1, "iterations": 13, "low": -EDGE, "high": EDGE, "progress": lambda done, _: seen.append(done)}
+    recover(
+        images_of(1, 1),
+        lambda x, t: {"ce": x.square().sum()[None]},
+        {"ce": 1.0},
+        identity,
+        **how,
+        turn=3,
+        resume=Noted(),
+    )
+    assert seen == told and kept == [10, 13]  # a state is kept as ever
+
+
 def test_groups_together_are_groups_alone():
     net, start, labels = three_layers(), images_of(3, 4), torch.tensor([0, 1, 2, 0])
 

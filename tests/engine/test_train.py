@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
+from decoct.engine import batches
 from decoct.engine import train as module
 from decoct.engine.batches import Batches, order
 from decoct.engine.objective import objective
@@ -226,9 +227,22 @@ def test_bfloat16_keeps_the_weights_and_the_loss_in_float32(toy, normal_net, los
 # Seeds
 
 
-@pytest.mark.parametrize(("pause", "told"), [(-1.0, range(1, 61)), (1e9, (50, 60))], ids=["slow", "quick"])
-def test_slow_steps_are_told_one_by_one(toy, linear, monkeypatch, pause, told):
+@pytest.mark.parametrize(
+    ("pause", "ahead", "told"),
+    [
+        (-1.0, 1, range(1, 61)),
+        (1e9, 1, (50, 60)),
+        (-1.0, 32, range(4, 61, 4)),
+        (1e9, 32, (52, 60)),
+        (1e9, 56, (56, 60)),
+    ],
+    ids=["slow", "quick", "slow, 4 batches at a time", "quick, 4 batches at a time", "quick, 7 batches at a time"],
+)
+def test_slow_steps_are_told_one_by_one_but_only_where_no_batch_is_made_ahead(
+    toy, linear, monkeypatch, pause, ahead, told
+):
     monkeypatch.setattr(module, "PAUSE", pause)
+    monkeypatch.setattr(batches, "AHEAD", ahead)
     seen = []
     train(linear(), toy(), SGD, seed=0, progress=lambda *done: seen.append(done))
     assert seen == [(step, 60) for step in told]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
+from decoct.engine import batches
 from decoct.engine import train as module
 from decoct.engine.batches import order
 from decoct.engine.objective import objective
@@ -48,8 +49,9 @@ def losses(monkeypatch):
 # The last weights
 
 
-def test_the_last_weights_are_returned_and_not_a_better_step_in_between(toy, linear):
+def test_the_last_weights_are_returned_and_not_a_better_step_in_between(toy, linear, monkeypatch):
     """Perfect weights are planted at step 50; large steps on noisy labels then lose them, and that is what counts."""
+    monkeypatch.setattr(batches, "AHEAD", 1)
     data = toy(n=64, classes=2)
     truth = (data.images[:, 0, 0, 0] > data.images[:, 0, 0, 1]).long()
     perfect = torch.zeros(2, 16)
@@ -97,7 +99,8 @@ def test_the_average_holds_no_graph_of_the_steps_behind_it(toy, linear, monkeypa
 # What is said on the way
 
 
-def test_progress_ends_at_the_last_step(toy, linear):
+def test_progress_ends_at_the_last_step(toy, linear, monkeypatch):
+    monkeypatch.setattr(batches, "AHEAD", 1)
     reports = []
     train(linear(), toy(), replace(SGD, steps=120), seed=0, progress=lambda *now: reports.append(now))
     assert reports == [(50, 120), (100, 120), (120, 120)]
@@ -116,7 +119,8 @@ class Fails(nn.Module):
 
 
 @pytest.mark.parametrize(("at", "steps", "noticed"), [(7, 200, 50), (61, 200, 100), (1, 20, 20), (20, 20, 20)])
-def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(toy, linear, at, steps, noticed):
+def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(toy, linear, monkeypatch, at, steps, noticed):
+    monkeypatch.setattr(batches, "AHEAD", 1)
     net = Fails(linear(), at)
     with pytest.raises(DecoctError, match=f"not finite at step {at} of {steps}"):
         train(net, toy(), replace(SGD, steps=steps), seed=0)

@@ -13,15 +13,30 @@ from hypothesis import strategies as st
 from decoct.core.budget import Budget
 from decoct.core.kinds import Inputs
 from decoct.core.spec import find, names
+from decoct.data.dataset import parse_source
+from decoct.nets import zoo
 from decoct.run.study import Study
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugins" / "nearest_mean.py"
+STUDIES = pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+SIZES = {"digits": 8, "fashion_mnist": 28, "imagenet1k": 224, "imagenet100": 224, "imagenette": 224}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+@STUDIES
 def test_every_study_is_valid(path):
     assert Study.from_toml(path).methods()
+
+
+@STUDIES
+def test_every_net_of_every_study_fits_its_images(path):
+    study = Study.from_toml(path)
+    source = parse_source(study.data)
+    size = getattr(source, "size", None) or SIZES[source.name]
+    needs = [need for method in study.methods().values() for need in method.at(size).needs()]
+    nets = {getattr(need, "net", "teacher") for need in needs} | {*study.students_at(size)}
+    for net in nets:
+        zoo.check_fits(zoo.resolve(net, size), size)
 
 
 @given(classes=st.integers(1, 4), ipc=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from decoct.core.errors import UsageError
-from decoct.nets.convnet import ConvNet, convnet
+from decoct.nets.convnet import ConvNet, check_depth, convnet, depth
 
 
 def count(net):
@@ -47,6 +47,46 @@ def test_the_names_say_depth_norm_and_width():
 )
 def test_other_names_are_not_its_own(name):
     assert convnet(name, 3, 10, 32) is None
+
+
+def test_the_fitting_net_ends_in_a_map_of_three_or_more():
+    assert {size: depth(size) for size in (8, 28, 32, 64, 128, 224)} == {8: 2, 28: 3, 32: 3, 64: 4, 128: 5, 224: 6}
+    for size in range(4, 257):
+        last = size // 2 ** depth(size)
+        assert last >= (3 if size >= 12 else 2)
+        assert depth(size) == 6 or last // 2 < (3 if size >= 12 else 2)  # one block more would be too many
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "fits"),
+    [
+        ("convnet3", 8, "convnet2"),
+        ("convnet3_w32", 11, "convnet2_w32"),
+        ("convnet2_w8", 5, "convnet1_w8"),
+        ("convnet4", 16, "convnet2"),
+        ("convnet5_w16", 32, "convnet3_w16"),
+        ("convnet1", 2, "resnet18"),
+    ],
+)
+def test_a_last_instance_norm_of_four_positions_is_refused_with_the_net_to_take(name, size, fits):
+    with pytest.raises(UsageError, match=rf"{name} hardly learns from {size} px(.|\n)*\ntake {fits}, which"):
+        check_depth(name, size)
+    check_depth(fits, size)
+
+
+def test_a_last_norm_that_sees_more_or_looks_at_the_batch_is_taken():
+    for name, size in [("convnet3", 12), ("convnet2", 8), ("convnet3_bn", 8), ("convnet4", 28), ("resnet18", 8)]:
+        check_depth(name, size)
+
+
+def test_what_is_refused_gives_nearly_the_same_numbers_for_every_image():
+    torch.random.default_generator.manual_seed(0)
+    x = torch.rand(256, 1, 8, 8)
+    spread = {}
+    for blocks in (2, 3):
+        seen = ConvNet(1, 10, 8, width=32, depth=blocks).features(x).detach()
+        spread[blocks] = float(seen.std(0).mean() / seen.mean())
+    assert spread[3] < spread[2] / 2
 
 
 def test_an_image_that_cannot_be_halved_so_often_is_refused():

@@ -168,15 +168,27 @@ def test_a_transformer_is_built_for_the_resolution():
 
 
 def test_the_committees_are_those_of_the_protocols():
-    assert set(zoo.label_committee(28)) == {"convnet3_bn", "resnet10t", "test_resnet"}
-    assert set(zoo.label_committee(29)) == set(zoo.label_committee(64)) == {"convnet3_bn", "resnet10t", "resnet18"}
+    for size, own in {8: "convnet2_bn", 28: "convnet3_bn", 32: "convnet3_bn", 64: "convnet4_bn"}.items():
+        assert zoo.label_committee(size) == (own, "resnet10t", "test_resnet")
     assert set(zoo.label_committee(224)) == {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"}
-    assert [zoo.resolve("teacher", size) for size in (8, 28, 32, 64, 224)] == ["convnet3_bn"] * 2 + ["resnet18"] * 3
+    assert [zoo.resolve("teacher", size) for size in (8, 32, 64, 65)] == [
+        *("convnet2_bn", "convnet3_bn", "convnet4_bn", "resnet18")
+    ]
     assert zoo.resolve("test_resnet", 8) == "test_resnet"
     for size in (8, 28, 64, 224):
         assert not {*zoo.judges(size)} & {*zoo.label_committee(size)}
         for name in (*zoo.label_committee(size), *zoo.judges(size)):
             zoo.check_name(name)
+
+
+def test_the_default_student_fits_the_images():
+    sizes = (4, 8, 28, 32, 64, 128, 129, 224)
+    nets = [f"convnet{depth}" for depth in (1, 2, 3, 3, 4, 5)] + ["resnet18"] * 2
+    assert [zoo.student(size) for size in sizes] == nets
+    assert zoo.student(28, 32) == "convnet3_w32" and zoo.student(224, 32) == "resnet18"
+    assert [zoo.resolve("convnet", size) for size in (8, 64, 224)] == ["convnet2", "convnet4", "convnet6"]
+    for size in range(4, 225):
+        zoo.check_fits(zoo.student(size, 32), size)
 
 
 def test_the_judge_is_the_first_candidate_that_takes_no_part():

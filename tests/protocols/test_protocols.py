@@ -71,10 +71,10 @@ def test_multi_teacher_is_mse_with_a_little_ce_and_an_average_of_weights(size):
     assert (made.loss, made.ce_weight, made.schedule, made.ema) == ("mse_ce", 0.025, "half_cosine", 0.99)
     assert made.cutmix == (1.0 if size >= 28 else 0.0)
     committee = {
-        8: {"convnet3_bn", "resnet10t", "test_resnet"},
+        8: {"convnet2_bn", "resnet10t", "test_resnet"},
         28: {"convnet3_bn", "resnet10t", "test_resnet"},
-        32: {"convnet3_bn", "resnet10t", "resnet18"},
-        64: {"convnet3_bn", "resnet10t", "resnet18"},
+        32: {"convnet3_bn", "resnet10t", "test_resnet"},
+        64: {"convnet4_bn", "resnet10t", "test_resnet"},
         128: {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"},
         224: {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"},
     }

@@ -40,24 +40,31 @@ def null_study(rng):
     return study
 
 
-@pytest.mark.parametrize(("studies", "most"), [(200, 0.09), pytest.param(2000, 0.06, marks=pytest.mark.slow)])
-def test_null_studies_give_few_false_verdicts(studies, most):
+SIGNED = ("better", "worse")
+
+
+@pytest.mark.parametrize(("studies", "most"), [(200, 0.08), pytest.param(2000, 0.06, marks=pytest.mark.slow)])
+def test_few_null_studies_say_any_better_or_worse(studies, most):
+    """Any such word at all, wherever it is counted or coloured; alone, each comparison errs in 5 %."""
     rng, floor = np.random.default_rng(0), stats.grid_floor(IMAGES)
-    false, sure, best, worst, yes, asked, at = 0, 0, 0, 0, 0, 0, 0
+    alone, asked, study, best, worst, yes, at = 0, 0, 0, 0, 0, 0, 0
     for _ in range(studies):
         found = verdicts(null_study(rng), FAMILIES, MARGIN, floor)
-        words = [(v.random.verdict in ("better", "worse"), v.random_sure) for v in found if v.random]
-        false, asked = false + sum(wrong for wrong, _ in words), asked + len(words)
-        sure += any(wrong and kept for wrong, kept in words)
+        against = [c for v in found for c in v.coresets.values()]
+        alone, asked = alone + sum(c.alone in SIGNED for c in against), asked + len(against)
+        study += any(c.verdict in SIGNED for c in against) or any(v.against_coresets in SIGNED for v in found)
         best += sum(v.against_coresets == "better" for v in found)
         worst += sum(v.against_coresets == "worse" for v in found)
         at += len(found)
-        yes += worth(found).answer in ("In part", "Yes") or worth(found).answer.startswith("Yes")
-    rates = {"comparison": false / asked, "family": sure / studies, "better than every coreset": best / at}
-    rates |= {"worse than at least one": worst / at, "worth it": yes / studies}
+        said = worth(found)
+        yes += said.answer.startswith("Yes") or said.answer == "In part"
+        counted = any(f"{word}" in line for word in SIGNED for line in said.methods)
+        assert not counted or any(c.verdict in SIGNED for c in against)
+    rates = {"any word of a study": study / studies, "better than every coreset": best / at}
+    rates |= {"worse than at least one": worst / at, "worth it": yes / studies, "alone": alone / asked}
     print({name: round(100 * rate, 2) for name, rate in rates.items()}, "%")
     assert max(rates.values()) <= most
-    assert rates["comparison"] > 0.03  # a test that never says anything is not calibrated either
+    assert rates["alone"] > 0.03  # a test that never says anything is not calibrated either
 
 
 @pytest.mark.parametrize("studies", [300, LONG])

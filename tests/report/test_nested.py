@@ -86,6 +86,15 @@ def test_word_intervals_and_p_values_agree(seed, mean):
     assert (found.needed is None) or found.verdict == "undecided"
 
 
+def test_a_difference_beyond_every_draw_is_found_among_any_number_of_others():
+    """By draws alone no p is below 1 / 10,000, and Holm over 300 comparisons would leave nothing of it."""
+    rng = np.random.default_rng(5)
+    a, b = (study(rng, nested.FEWEST, 1, mean=x) for x in (0.3, 0.0))
+    found = nested.compare(a, b)
+    assert found.by == "bootstrap" and found.p_better < 1e-10 and found.p_worse > 0.99
+    assert {c.verdict for c in stats.corrected([found] * 300)} == {"better"}
+
+
 @pytest.mark.parametrize("value", [0.0, 0.03])
 def test_without_any_spread_the_grid_speaks_and_not_the_bootstrap(value):
     a, b = ({(c, 0): x for c in range(20)} for x in (0.5 + value, 0.5))

@@ -152,12 +152,42 @@ def test_against_all(against, word):
     assert stats.against_all([stats.compare(d) for d in against]) == word
 
 
-def test_worse_than_one_of_many_must_survive_holm():
+def test_words_of_a_family_are_those_of_holm():
     alone = stats.compare([-0.020, -0.012, -0.035, -0.028, -0.009])
-    assert alone.verdict == "worse"
-    assert alone.p_worse < 0.025 < 20 * alone.p_worse
-    assert stats.against_all([alone]) == "worse"
-    assert stats.against_all([alone] + [stats.compare(BETTER)] * 19) == "undecided"
+    assert alone.verdict == "worse" and alone.p_worse < 0.025 < 20 * alone.p_worse
+    noise = stats.compare([0.03, -0.03, 0.02, -0.02, 0.0])
+    assert stats.corrected([alone]) == [alone] and stats.corrected([]) == []
+    among = stats.corrected([alone] + [noise] * 19)
+    assert [(c.verdict, c.family) for c in among] == [("undecided", 20)] * 20
+    assert among[0].alone == "worse" and (among[0].lo, among[0].hi) == (alone.lo, alone.hi)  # intervals stay
+
+
+@given(differences=st.lists(st.lists(st.floats(-0.05, 0.05), min_size=1, max_size=5), max_size=6), data=st.data())
+def test_a_corrected_word_needs_the_word_alone_and_hangs_on_no_order(differences, data):
+    family = [stats.compare(d) for d in differences]
+    found = stats.corrected(family)
+    apart = stats.holm([2 * min(c.p_better, c.p_worse) for c in family])
+    alike = stats.holm([c.p_equivalent for c in family])
+    for c, p, q in zip(found, apart, alike, strict=True):
+        signed = "better" if c.p_better < c.p_worse else "worse"
+        assert c.verdict == ("equivalent" if q < 0.05 else signed if p < 0.05 else "undecided")
+    turned = [data.draw(st.booleans()) for _ in differences]
+    other = [
+        stats.compare([-x for x in d]) if t else stats.compare(d) for d, t in zip(differences, turned, strict=True)
+    ]
+    words = {"better": "worse", "worse": "better"}
+    back = [
+        words.get(c.verdict, c.verdict) if t else c.verdict for c, t in zip(stats.corrected(other), turned, strict=True)
+    ]
+    assert back == [c.verdict for c in found]
+
+
+def test_more_comparisons_take_more_replicates_to_decide():
+    undecided = stats.compare([0.02, -0.01, 0.03, 0.0, 0.01])
+    among = stats.corrected([undecided] * 50)[0]
+    assert undecided.verdict == among.verdict == "undecided"
+    assert undecided.needed < among.needed == stats.replicates_to_decide(among.mean, among.sd, 0.01, alpha=0.05 / 50)
+    assert stats.compare([0.02, 0.021, 0.019]).needed is None and stats.compare([0.02]).needed is None
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.003, 0.012, 0.03])
@@ -243,16 +273,10 @@ def test_power_and_equivalence_are_statsmodels():
     differences=st.lists(st.lists(st.floats(-0.05, 0.05), min_size=2, max_size=5), min_size=1, max_size=4),
 )
 def test_the_word_against_all_follows_its_definition(differences):
-    """Better: better than each, uncorrected. Worse: worse than one of them after Holm, one-sided at 2.5 %."""
+    """Better: better than each. Worse: worse than one of them."""
     found = [stats.compare(d) for d in differences]
-    ranked = sorted(range(len(found)), key=lambda i: found[i].p_worse)
-    rejected = []
-    for rank, i in enumerate(ranked):
-        if found[i].p_worse * (len(found) - rank) >= 0.025:
-            break
-        rejected.append(found[i])
     expected = "undecided"
-    if any(c.verdict == "worse" for c in rejected):
+    if any(c.verdict == "worse" for c in found):
         expected = "worse"
     elif all(c.verdict == "better" for c in found):
         expected = "better"

@@ -5,6 +5,7 @@ import io
 from rich.console import Console
 
 from decoct.report import frame, terminal
+from decoct.report.findings.verdict import correction
 from decoct.report.summary import summarise
 
 
@@ -21,8 +22,9 @@ def test_the_four_claims_come_right_after_the_verdict(builder):
     lines = [line.strip() for line in shown.splitlines()]
     first = lines.index(summary.worth.because)
     asked = [f"{claim.question} {claim.answer}." for claim in summary.claims.all]
-    assert lines[first + 1 : first + 5] == asked
-    assert lines[first + 5].startswith("Where do the points come from? Soft labels add ")
+    assert lines[first + 1] == f"{correction(summary.verdicts)}."
+    assert lines[first + 2 : first + 6] == asked
+    assert lines[first + 6].startswith("Where do the points come from? Soft labels add ")
     assert not any(line in shown for claim in summary.claims.all for line in claim.methods)
 
 

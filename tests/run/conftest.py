@@ -29,7 +29,7 @@ TINY = """
     condensers = ["random", "herding", {name = "rded", candidates = 10}, {name = "sre2l", iterations = 5}]
     protocols = [{name = "erm", steps = 5}, {name = "multi_teacher", steps = 5}]
     teachers = [
-      {net = "convnet3_bn", epochs = 1},
+      {net = "convnet2_bn", epochs = 1},
       {net = "resnet10t", epochs = 1},
       {net = "test_resnet", epochs = 1},
       {net = "test_efficientnet", epochs = 1},
@@ -393,7 +393,7 @@ def rows(digits, tmp_path):
 def box(digits, tmp_path_factory):
     """``box(MAKE, …)``: the job that MAKE(planner) plans, with its cell after it and all that it needs was run."""
     store = Store(tmp_path_factory.mktemp("box"))
-    quick = {net: Teach(net=net, epochs=1) for net in ("convnet3_bn", "test_efficientnet")}
+    quick = {net: Teach(net=net, epochs=1) for net in ("convnet2_bn", "test_efficientnet")}
 
     def run(make, **options):
         planner = Planner(digits, teachings=quick, **options)

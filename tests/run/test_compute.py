@@ -65,7 +65,7 @@ def test_a_checkpoint_is_pinned_by_its_content(digits, tmp_path):
     assert keys[0] != keys[1]
 
 
-@pytest.mark.parametrize("teachers", [["convnet3_bn"], {"convnet3_bn": {"epochs": 1}}, {"convnet3_bn": "mine.pt"}])
+@pytest.mark.parametrize("teachers", [["convnet2_bn"], {"convnet2_bn": {"epochs": 1}}, {"convnet2_bn": "mine.pt"}])
 def test_teachers_that_are_no_table_of_teach_are_refused(digits, teachers):
     with pytest.raises(UsageError, match="teachers is a dict of Teach by net"):
         Compute().planner(digits, teachers)

@@ -51,7 +51,7 @@ KINDS = ("teacher", "features", "condense", "measure", "reference", "train")
 
 
 def test_how_many_jobs_there_are(jobs):
-    """Teachers: convnet3_bn and the held-out one. Sets: 2 budgets × (3 random + 1 herding), each measured once, beside
+    """Teachers: convnet2_bn and the held-out one. Sets: 2 budgets × (3 random + 1 herding), each measured once, beside
     random sets of each budget.
 
     Students: 2 budgets × 2 methods × 3 × 2 replicates × 2 protocols, and the ceiling once a protocol.
@@ -98,19 +98,19 @@ def test_stored_labels_are_a_job_a_set_and_stand_in_for_the_teacher(jobs):
     found = jobs(protocols=["erm", STORED])
     labels = {job.key: job for job in found if job.kind == "labels"}
     sets = {job.key for job in found if job.kind == "condense"}
-    (teacher,) = of(found, net="convnet3_bn")
+    (teacher,) = of(found, net="convnet2_bn")
     assert len(labels) == 2 * (3 + 3)  # a set of each budget and replicate; herding's one set, labelled for each
     assert {job.inputs["condensed"] for job in labels.values()} == sets
     for job in labels.values():
-        assert set(job.inputs) == {"condensed", "teacher:convnet3_bn"}
-        assert job.inputs["teacher:convnet3_bn"] == teacher.key
+        assert set(job.inputs) == {"condensed", "teacher:convnet2_bn"}
+        assert job.inputs["teacher:convnet2_bn"] == teacher.key
         assert (job.labels["protocol"], job.config["labels"]["prune"]) == ("stored", 4)
     for job in of(found, protocol="stored"):
         if job.kind == "train" and job.labels["method"] != "full":
             assert set(job.inputs) == {"condensed", "labels"}
             assert labels[job.inputs["labels"]].inputs["condensed"] == job.inputs["condensed"]
     (full,) = of(found, protocol="stored", method="full")
-    assert set(full.inputs) == {"teacher:convnet3_bn"}  # the whole train split is labelled while it trains
+    assert set(full.inputs) == {"teacher:convnet2_bn"}  # the whole train split is labelled while it trains
     assert all("labels" not in job.inputs for job in of(found, protocol="erm"))
 
 
@@ -199,7 +199,7 @@ def test_a_field_moves_the_keys_of_what_it_decides(jobs):
     other_herding = {"condensers": ["random", {"name": "herding", "normalise": "unit"}]}
     assert len(changed("condense", **other_herding)) == 2 * 2
     assert not changed("teacher", **other_herding)
-    taught = {"teachers": [{"net": "convnet3_bn", "epochs": 1}]}
+    taught = {"teachers": [{"net": "convnet2_bn", "epochs": 1}]}
     assert len(changed("teacher", **taught)) == 2
     assert len(changed("features", **taught)) == 2
 
@@ -212,7 +212,7 @@ def test_labels_move_no_key_and_stand_in_the_tables(jobs):
 
 
 def test_the_teacher_may_be_called_teacher(jobs):
-    by_name = jobs(teachers=[{"net": "convnet3_bn", "epochs": 1}])
+    by_name = jobs(teachers=[{"net": "convnet2_bn", "epochs": 1}])
     assert keys(jobs(teachers=[{"net": "teacher", "epochs": 1}])) == keys(by_name)
     assert keys(by_name) != keys(jobs())
 

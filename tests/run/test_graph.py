@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser, Need
-from decoct.core.spec import find
+from decoct.core.spec import find, parse
 from decoct.engine.softlabels import Storing
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
@@ -73,6 +73,26 @@ def test_unknown_nets_are_usage_errors_with_a_suggestion(digits):
         planner.features("resnt18")
     with pytest.raises(UsageError, match="unknown net 'convnt3'"):
         Planner(digits, teachings={"convnt3": Teach(net="convnt3")})
+
+
+def test_a_net_that_hardly_learns_from_such_images_is_refused_at_planning(digits):
+    """Digits have 8 px, where three blocks leave the last instance norm a map of 2 × 2."""
+    planner = Planner(digits)
+    for asked in (
+        lambda: planner.train(("erm", ERM()), "convnet3_w32", None),
+        lambda: planner.teacher("convnet3_w32"),
+        lambda: planner.dynamics("convnet3_w32"),
+        lambda: planner.condense("dm", parse("condenser", {"name": "dm", "net": "convnet3_w32"}), Budget(ipc=1), 0),
+        lambda: planner.condense("mtt", parse("condenser", {"name": "mtt", "net": "convnet3_w32"}), Budget(ipc=1), 0),
+        lambda: planner.condense(
+            "craig", parse("condenser", {"name": "craig", "net": "convnet3_w32"}), Budget(ipc=1), 0
+        ),
+    ):
+        with pytest.raises(UsageError, match=r"8 px.*\ntake convnet2_w32, which fits 8 px"):
+            asked()
+    assert not planner.jobs
+    planner.train(("erm", ERM()), "convnet2_w32", None)
+    assert planner.teacher("teacher").labels["net"] == "convnet2_bn"
 
 
 @given(

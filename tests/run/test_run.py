@@ -36,7 +36,7 @@ PETS = """
     replicates = {condense = 2, train = 2}
     condensers = ["random", "herding"]
     protocols = [{name = "erm", steps = 3}, {name = "single_teacher", steps = 3}]
-    teachers = [{net = "convnet3_bn", epochs = 1}, {net = "test_efficientnet", epochs = 1}]
+    teachers = [{net = "convnet2_bn", epochs = 1}, {net = "test_efficientnet", epochs = 1}]
 """
 
 WAYWARD = '''

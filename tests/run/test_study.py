@@ -83,9 +83,9 @@ def test_from_dict_is_from_toml(read):
         ('metrics = {names = ["vendy"]}', "unknown metric 'vendy'. Did you mean 'vendi'?"),
         ('metrics = {extractors = ["resnet188"]}', "unknown net 'resnet188'. Did you mean 'resnet18'?"),
         ("teachers = [{net = 'convnet3_bm'}]", "unknown net 'convnet3_bm'. Did you mean 'convnet3_bn'?"),
-        ("teachers = [{net = 'convnet3_bn', epoch = 3}]", "teachers: unknown key 'epoch'. Did you mean 'epochs'?"),
-        ("teachers = [{net = 'convnet3_bn', epochs = 0}]", "teachers: epochs: Input should be greater"),
-        ("teachers = [{net = 'convnet3_bn', checkpoint = 'no.pt'}]", "teacher 'convnet3_bn': no checkpoint at "),
+        ("teachers = [{net = 'convnet2_bn', epoch = 3}]", "teachers: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("teachers = [{net = 'convnet2_bn', epochs = 0}]", "teachers: epochs: Input should be greater"),
+        ("teachers = [{net = 'convnet2_bn', checkpoint = 'no.pt'}]", "teacher 'convnet2_bn': no checkpoint at "),
         ("plugins = ['no.py']", "no.py: no such file"),
     ],
 )
@@ -208,12 +208,12 @@ def test_relative_paths_start_at_the_studys_folder(read, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"x")
     study = read(
         'plugins = ["mine.py"]\ndata = {name = "folder", path = "pictures"}\n'
-        'teachers = [{net = "convnet3_bn", checkpoint = "net.pt"}]',
+        'teachers = [{net = "convnet2_bn", checkpoint = "net.pt"}]',
         body='condensers = ["mine"]\nprotocols = ["erm"]\n',
     )
     assert study.plugins == (str(tmp_path / "mine.py"),)
     assert study.data == {"name": "folder", "path": str(tmp_path / "pictures")}
-    assert study.teachings()["convnet3_bn"].checkpoint == str(tmp_path / "net.pt")
+    assert study.teachings()["convnet2_bn"].checkpoint == str(tmp_path / "net.pt")
     assert list(study.methods()) == ["mine"]
     assert read('data = "folder:pictures"').data == f"folder:{tmp_path / 'pictures'}"
     assert read('data = {name = "folder:pictures"}').data == {"name": f"folder:{tmp_path / 'pictures'}"}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from decoct.cli.options import Json, Layout, Normalised, Number, Resize, Skip, Split, load, set_format
+from decoct.cli.options import Json, Layout, Normalised, Number, Resize, Size, Skip, Split, load, set_format
 from decoct.console import bars, err, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
@@ -29,6 +29,7 @@ def export(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -53,7 +54,7 @@ def export(
         raise UsageError(f"--out {place} is where you are, holds the set or lies in it: choose a place of its own")
     form = set_format(normalised, layout, resize, number, split)
     with bars() as bar:
-        given = _read(what, data, form, skip_corrupt, bar)
+        given = _read(what, data, form, size, skip_corrupt, bar)
         _write(place, given, to)
     if json:
         say({"out": str(place), "to": to, "images": len(given)})
@@ -61,7 +62,7 @@ def export(
         out.print(f"{len(given)} images in {place}", markup=False, soft_wrap=True)
 
 
-def _read(what: Path, data: str | None, form: Any, skip_corrupt: bool, bar: Any) -> Any:
+def _read(what: Path, data: str | None, form: Any, size: int | None, skip_corrupt: bool, bar: Any) -> Any:
     """The set with its pixels."""
     from decoct.core.condensed import FACTS, Condensed
 
@@ -75,7 +76,7 @@ def _read(what: Path, data: str | None, form: Any, skip_corrupt: bool, bar: Any)
     from decoct.data.foreign.read import load_set
     from decoct.run.adopt import check_fit
 
-    loaded = load(data, skip_corrupt, bar)
+    loaded = load(data, size, skip_corrupt, bar)
     given = load_set(what, loaded, form)
     check_fit(given, loaded)
     given = given.materialise(loaded.train.images)

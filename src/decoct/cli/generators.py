@@ -18,6 +18,7 @@ def teach_generator(
     folder: Path | None,
     device: str,
     threads: int,
+    size: int | None,
     skip_corrupt: bool,
     json: bool,
     unfit: Mapping[str, Any],
@@ -31,6 +32,7 @@ def teach_generator(
         folder: for a copy; None for none.
         device: word for the device.
         threads: on a CPU.
+        size: that pictures of a folder are brought to; None for the usual.
         skip_corrupt: whether pictures that do not decode are left out.
         json: print JSON.
         unfit: options that are for nets alone, by name; none may be set.
@@ -48,7 +50,7 @@ def teach_generator(
     diffusers()
     with bars() as bar:
         compute = compute_on(bar, device, threads)
-        made = api.teach_generator(spec, load(data, skip_corrupt, bar), compute=compute, out=folder)
+        made = api.teach_generator(spec, load(data, size, skip_corrupt, bar), compute=compute, out=folder)
     if json:
         say(made)
         return

@@ -19,6 +19,7 @@ from decoct.cli.options import (
     Resize,
     Set,
     Settings,
+    Size,
     Skip,
     Split,
     Threads,
@@ -52,6 +53,7 @@ def relabel(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -74,7 +76,7 @@ def relabel(
         raise UsageError(f"--out {target} is where you are, holds the set or lies in it: choose a folder of its own")
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
-        loaded = load(data, skip_corrupt, bar, plugin or ())
+        loaded = load(data, size, skip_corrupt, bar, plugin or ())
         given = load_set(condensed, loaded, stored)
         brought = words.teachers(teacher)
         made = api.relabel(

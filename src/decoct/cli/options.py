@@ -17,6 +17,9 @@ Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", help="Python file with further methods; may be repeated.")
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
+Size = Annotated[
+    int | None, typer.Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
+]
 Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
 Checkpoints = Annotated[
     list[str] | None, typer.Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
@@ -64,18 +67,20 @@ def compute_on(bar: Any, device: str, threads: int, plugins: Sequence[str] = ())
     return Compute(device=words.device(device), threads=threads, plugins=tuple(plugins), watch=watch)
 
 
-def load(data: str, skip_corrupt: bool, bar: Any, plugins: Sequence[str] = ()) -> Any:
+def load(data: str, size: int | None, skip_corrupt: bool, bar: Any, plugins: Sequence[str] = ()) -> Any:
     """The data set that DATA means."""
     from decoct.data.dataset import load_data
 
-    source = words.skipping(data, plugins) if skip_corrupt else data
+    source = words.source(data, size, skip_corrupt, plugins)
     loaded = load_data(source, plugins=plugins, progress=bar(f"reading {data}"))
-    tell_skipped(loaded)
+    tell_read(loaded)
     return loaded
 
 
-def tell_skipped(data: Any) -> None:
-    """Say on stderr which files of a data set were left out."""
+def tell_read(data: Any) -> None:
+    """Say on stderr what size pictures were given, where nobody said one, and which files were left out."""
+    if sized := data.details.get("sized"):
+        err.print(f"{data.name}: {sized}; --size changes that", markup=False, soft_wrap=True)
     if data.skipped:
         few = ", ".join(data.skipped[:3]) + (" …" if len(data.skipped) > 3 else "")
         images = "1 image that does" if len(data.skipped) == 1 else f"{len(data.skipped)} images that do"

@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Skip, tell_skipped
+from decoct.cli.options import Device, Json, Size, Skip, tell_read
 from decoct.console import bars, err, out, say
 
 if TYPE_CHECKING:
     from decoct.run.planning.kinds import Kind
     from decoct.run.planning.plan import Plan
-    from decoct.run.planning.proposals import Proposal
+    from decoct.run.planning.proposals import Proposal, Takes
 
 SHOWN = 5  # troubles
 
@@ -49,8 +49,12 @@ def plan(
         typer.Option("--for", metavar="GPU", help="One that is not here, such as h100: count what it would compute."),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", metavar="TIME", help="Propose a smaller study that fits 2h, 90m, 3d.")
+        str | None,
+        typer.Option(
+            "--budget", metavar="TIME", help="Say whether it fits 2h, 90m, 3d; if not, propose a smaller study."
+        ),
     ] = None,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -72,8 +76,7 @@ def plan(
         check_out(folder)
     asked = Study.default() if study is None else Study.from_toml(study)
     changed: dict[str, Any] = {} if seed is None else {"seed": seed}
-    if skip_corrupt:
-        changed["data"] = words.skipping(asked.data, asked.plugins)
+    changed["data"] = words.source(asked.data, size, skip_corrupt, asked.plugins)
     asked = asked.model_copy(update=changed)
     device, there = words.device(device), gpu(target) if target else None
     at_once = workers or (max(1, cores() // asked.threads) if device == "cpu" and not there else 1)
@@ -88,13 +91,13 @@ def plan(
             device=device,
             probe=probe,
             gpu=there,
-            on_data=tell_skipped,
+            on_data=tell_read,
             reading=bar("reading the data"),
             probed=bar("probing"),
         )
         small = None
         if limit is not None:
-            small = propose(asked, limit, lambda other: smaller(found, other, cells).schedule.clock)
+            small = propose(asked, limit, lambda other: smaller(found, other, cells).takes)
     if folder is not None:
         err.print(str(found.write(folder)), markup=False, soft_wrap=True)
     if json:
@@ -115,21 +118,54 @@ def _show(found: "Plan", small: "Proposal | None") -> None:
         out.print(f"and {len(found.troubles) - SHOWN} more", style="yellow")
     if small is None:
         return
-    limit, takes = wording.seconds(small.limit), wording.seconds(small.seconds)
-    at_least = "at least " if found.unknown else ""
     out.print()
-    if not small.steps:
-        said = "the study as it is fits" if small.met else "nothing of it can be left out"
-        out.print(f"To fit {limit}: {said}: {at_least}{takes}", markup=False)
-        return
-    if small.met:
-        out.print(f"To fit {limit}, change these keys of the study; it then takes {at_least}{takes}:", markup=False)
-    else:
-        out.print(f"No smaller study fits {limit}; the smallest takes {at_least}{takes}:", markup=False)
-    out.print(small.toml, style="bold", markup=False, soft_wrap=True)
+    for line in _fits(small):
+        out.print(line, markup=False, soft_wrap=True)
+    if small.steps:
+        out.print(small.toml, style="bold", markup=False, soft_wrap=True)
     for step in small.steps:
         saves = f"saves {wording.seconds(step.saves)}" if step.saves >= 0 else f"takes {wording.seconds(-step.saves)}"
         out.print(f"  {step.what}: {saves}", markup=False, soft_wrap=True)
+
+
+def _fits(small: "Proposal") -> list[str]:
+    """Whether the study fits, then whether the smaller one does, if there is one."""
+    from decoct.report import wording
+
+    limit, asked = wording.seconds(small.limit), small.asked
+    if asked.within(small.limit):
+        return [f"To fit {limit}: the study as it is fits: {wording.seconds(asked.seconds)}"]
+    if asked.within(small.limit) is None:
+        return _open(f"Whether the study fits {limit} cannot be said", asked)
+    lines = [f"The study does not fit {limit}: {_takes('it', asked)}."]
+    if not small.steps:
+        return [*lines, "Nothing of it can be left out."]
+    if small.met:
+        takes = wording.seconds(small.takes.seconds)
+        return [*lines, f"To fit {limit}, change these keys of the study; it then takes {takes}:"]
+    if small.met is None:
+        return [*lines, *_open("Whether it fits with these keys changed cannot be said", small.takes)]
+    return [*lines, f"No smaller study fits {limit}; of the smallest, {_takes('all', small.takes)}:"]
+
+
+def _open(said: str, takes: "Takes") -> list[str]:
+    """That it cannot be said, why, and what would help."""
+    from decoct.report import wording
+
+    jobs = f"{wording.count(takes.unknown, 'job')} {'has' if takes.unknown == 1 else 'have'} no estimate"
+    rest = f"; {_takes('', takes)}" if takes.known else ""
+    return [
+        f"{said}: {jobs}{rest}.",
+        "A longer --probe, or --from the folder of a run with such jobs, would give one.",
+    ]
+
+
+def _takes(whole: str, takes: "Takes") -> str:
+    """How long the whole takes or, where that is not known, what is known of it."""
+    from decoct.report import wording
+
+    known = "the known job alone takes" if takes.known == 1 else f"the {takes.known} known jobs alone take"
+    return f"{known if takes.unknown else f'{whole} takes'} {wording.seconds(takes.seconds)}"
 
 
 def _lines(found: "Plan") -> list[str]:

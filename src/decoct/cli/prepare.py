@@ -40,7 +40,7 @@ def prepare(
         if value is not None and key in config:
             raise UsageError(f"{key} is given twice, by an option and by --set")
         config |= {} if value is None else {key: value}
-    source = dataset.parse_source(words.skipping(config, plugin or ()) if skip_corrupt else config, plugin or ())
+    source = dataset.parse_source(words.source(config, None, skip_corrupt, plugin or ()), plugin or ())
     with bars() as bar:
 
         def watch(title: str) -> Any:
@@ -73,6 +73,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
     said = [
         f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
+        *([f"{facts['sized']}; --size changes that"] if "sized" in facts else []),
         f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
     ]
     if not facts["cached"]:

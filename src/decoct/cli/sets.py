@@ -21,6 +21,7 @@ from decoct.cli.options import (
     Resize,
     Set,
     Settings,
+    Size,
     Skip,
     Split,
     Threads,
@@ -59,6 +60,7 @@ def condense(
     threads: Threads = 1,
     plugin: Plugins = None,
     teacher: Checkpoints = None,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -75,7 +77,7 @@ def condense(
     with bars() as bar:
         compute = compute_on(bar, device, threads, plugin or ())
         brought = words.teachers(teacher)
-        loaded = load(data, skip_corrupt, bar, plugin or ())
+        loaded = load(data, size, skip_corrupt, bar, plugin or ())
         made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
         with whole(target) as scratch:
             made.save(scratch)
@@ -96,7 +98,7 @@ def train(
     condensed: Set,
     data: Data = "digits",
     protocol: Annotated[str, typer.Option(help="See 'decoct ls protocols'.")] = "erm",
-    student: Annotated[str | None, typer.Option(help="Default: convnet3 up to 64 px, resnet18 above.")] = None,
+    student: Annotated[str | None, typer.Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
     seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
     device: Device = "auto",
@@ -108,6 +110,7 @@ def train(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -125,7 +128,7 @@ def train(
         brought = words.teachers(teacher)
         scores = api.train(
             condensed,
-            load(data, skip_corrupt, bar, plugin or ()),
+            load(data, size, skip_corrupt, bar, plugin or ()),
             protocol=config,
             student=student,
             seeds=numbers,
@@ -161,6 +164,7 @@ def measure(
     resize: Resize = False,
     number: Number = None,
     split: Split = "train",
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -181,7 +185,7 @@ def measure(
         brought = words.teachers(teacher)
         rows = api.measure(
             condensed,
-            load(data, skip_corrupt, bar, plugin or ()),
+            load(data, size, skip_corrupt, bar, plugin or ()),
             metrics=metrics,
             extractors=extractor or ["teacher", zoo.HELD_OUT],
             draws=draws,

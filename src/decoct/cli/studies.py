@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Plugins, Skip, tell_skipped
+from decoct.cli.options import Device, Json, Plugins, Size, Skip, tell_read
 from decoct.console import bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
@@ -42,6 +42,7 @@ def run(
         typer.Option(metavar="K", help="Students of one kind trained at once; auto: up to 8 on a GPU."),
     ] = "1",
     seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -53,8 +54,7 @@ def run(
 
     plan = Study.default() if study is None else Study.from_toml(study)
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    if skip_corrupt:
-        changes["data"] = words.skipping(plan.data, plan.plugins)
+    changes["data"] = words.source(plan.data, size, skip_corrupt, plan.plugins)
     plan = plan.model_copy(update=changes)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
@@ -86,7 +86,7 @@ def run(
             place=place,
             store=store,
             together=at_once,
-            on_data=tell_skipped,
+            on_data=tell_read,
             on_plan=planned,
             on_done=finished,
             progress=bar("reading the data"),

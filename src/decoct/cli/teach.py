@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from decoct.cli import generators, words
-from decoct.cli.options import Data, Device, Json, Settings, Skip, Threads, compute_on, load
+from decoct.cli.options import Data, Device, Json, Settings, Size, Skip, Threads, compute_on, load
 from decoct.console import bars, out, say
 from decoct.core.errors import UsageError
 
@@ -36,6 +36,7 @@ def teach(
     settings: Settings = None,
     device: Device = "auto",
     threads: Threads = 1,
+    size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
 ) -> None:
@@ -43,7 +44,7 @@ def teach(
     if generator:
         unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
         where: dict[str, Any] = {"data": data, "source": checkpoint and str(checkpoint), "folder": folder}
-        where |= {"device": device, "threads": threads, "skip_corrupt": skip_corrupt, "json": json}
+        where |= {"device": device, "threads": threads, "size": size, "skip_corrupt": skip_corrupt, "json": json}
         generators.teach_generator(settings, **where, unfit=unfit)
         return
     from decoct import api
@@ -63,7 +64,7 @@ def teach(
         zoo.check_name(net)  # a slip is told before the data are read
     with bars() as bar:
         compute = compute_on(bar, device, threads)
-        loaded = load(data, skip_corrupt, bar)
+        loaded = load(data, size, skip_corrupt, bar)
         specs = [spec.model_copy(update={"net": zoo.resolve(spec.net, loaded.size)}) for spec in specs]
         made = api.teach(specs if len(specs) > 1 else specs[0], loaded, compute=compute, out=folder)
     found = made if isinstance(made, list) else [made]

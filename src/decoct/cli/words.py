@@ -75,17 +75,22 @@ def shares(words: Sequence[str] | None) -> dict[str, float]:
     return found
 
 
-def skipping(data: str | dict[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
-    """The same data with files that do not decode left out.
+def source(
+    data: str | dict[str, Any], size: int | None, skip_corrupt: bool, plugins: Sequence[str] = ()
+) -> str | dict[str, Any]:
+    """The same data at another size, or with files that do not decode left out; as it is where neither is asked for.
 
     Raises:
         UsageError: a source that reads no pictures, or that nobody knows.
     """
-    config = {"name": data} if isinstance(data, str) else dict(data)
+    asked: dict[str, Any] = {"size": size, "skip_corrupt": skip_corrupt}
+    changed = {field: value for field, value in asked.items() if value}
+    config: dict[str, Any] = {"name": data} if isinstance(data, str) else dict(data)
     name = str(config.get("name")).partition(":")[0]
-    if "skip_corrupt" not in find("source", name, plugins).model_fields:
-        raise UsageError(f"--skip-corrupt is for folders of pictures; {name} has none to skip")
-    return config | {"skip_corrupt": True}
+    for field in changed:
+        if field not in find("source", name, plugins).model_fields:
+            raise UsageError(f"--{field.replace('_', '-')} is for folders of pictures; {name} has none")
+    return config | changed if changed else data
 
 
 def fields(settings: Sequence[str] | None) -> dict[str, Any]:

@@ -103,5 +103,6 @@ class FeatureCoreset(Coreset):
 def unit(features: NDArray[Any]) -> NDArray[Any]:
     """Rows scaled to length 1, in float32 or better; a row of zeros stays."""
     rows = features.astype(np.result_type(features.dtype, np.float32), copy=False)
-    scaled: NDArray[Any] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: NDArray[Any] = rows / np.where(length > 0, length, 1)
     return scaled

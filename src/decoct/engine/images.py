@@ -105,7 +105,7 @@ class Images:
     def rows(self, rows: Tensor) -> Tensor:
         """[B, C, S, S] on the device, of the type that is stored."""
         found = self.stored[rows.to(self.stored.device)]
-        if found.device != self.device and self.device.type == "cuda":
+        if self.device.type == "cuda" and not found.is_cuda:  # "cuda" and "cuda:0" are one place, but not equal
             found = found.pin_memory()  # so that the copy runs beside the computation
         return found.to(self.device, non_blocking=True)
 

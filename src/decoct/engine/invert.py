@@ -123,6 +123,7 @@ def recover(
     last: int | None = None,
     resume: Resume | None = None,
     progress: Progress = silent,
+    turn: int = 1,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Minimise the weighted sum of the terms over the pixels: Adam(β .5, .9), cosine steps, clamped after each.
 
@@ -137,7 +138,8 @@ def recover(
         first: iteration that this stage starts at.
         last: the one after its last; None for T.
         resume: where the state is kept.
-        progress: called with (iterations done, T).
+        progress: called with (iterations done, T), after whole turns.
+        turn: iterations that differ in what they take, and come again and again: nets of a jury that judge in turn.
 
     Returns:
         The last iterate, and each term's mean over the groups, [last − first], before each step.
@@ -151,7 +153,7 @@ def recover(
     trace = torch.zeros(last - first, len(weights), device=start.device)
     before = resume.load()
     begin = first if before is None else _restore(before, images, optimiser, trace)
-    looked = time.monotonic()
+    looked, due = time.monotonic(), False
     for t in range(begin, last):
         optimiser.param_groups[0]["lr"] = cosine(lr, t, iterations)
         values = terms(views(images, t - first), t)
@@ -165,10 +167,13 @@ def recover(
                 if name in values:
                     trace[t - first, i] = values[name].mean()
         seam = t % EVERY == EVERY - 1 or t + 1 == last
-        if seam or time.monotonic() > looked + PAUSE:
+        due = due or seam or time.monotonic() > looked + PAUSE
+        tell = due and ((t + 1) % turn == 0 or t + 1 == last)
+        if seam or tell:
             _check_finite(trace[: t + 1 - first], images, weights, first, iterations)
+        if tell:
             progress(t + 1, iterations)
-            looked = time.monotonic()
+            looked, due = time.monotonic(), False
         if seam:
             resume.save(lambda: _state(images, optimiser, trace, t + 1), t + 1 == last)  # noqa: B023, called at once
     return images.detach(), dict(zip(weights, trace.cpu().unbind(1), strict=True))

@@ -95,7 +95,16 @@ def train_together(
         for pupil in pupils
     ]
     with suppress(NoneLeftError):
-        steps(state, abreast(streams), recipe, stacked, objectives, precision, progress)
+        steps(
+            state,
+            abreast(streams),
+            recipe,
+            stacked,
+            objectives,
+            precision,
+            progress,
+            at_seam=lambda: streams[0].at_seam,
+        )
     state.settle()
     stacked.give_back([pupil.student for pupil in pupils])
     return [_outcome(state.of_net(net), recipe) for net in range(len(pupils))]

@@ -96,7 +96,7 @@ def train(
     with _global_draws(derive(seed, "student"), device):
         if checkpoint is not None:
             checkpoint.restore(state, batches)
-        steps(state, batches, recipe, forward, objective, precision, progress, enough)
+        steps(state, batches, recipe, forward, objective, precision, progress, enough, lambda: batches.at_seam)
     done = outcome(state, recipe)
     state.settle()
     return done
@@ -122,6 +122,7 @@ def steps(
     precision: str = "float32",
     progress: Progress = silent,
     enough: Callable[[], bool] = lambda: False,
+    at_seam: Callable[[], bool] = lambda: True,
 ) -> None:
     """Take the steps of a training, until the batches or ``enough`` end it.
 
@@ -132,19 +133,22 @@ def steps(
         forward: images of a batch -> logits.
         loss: ``objective``, or what gives one loss for each net.
         precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
-        progress: called with (steps done, steps in all).
+        progress: called with (steps done, steps in all), where the batches are at a seam: a step that makes several
+            batches is dear, those that use them up are cheap, and only together do they tell how long steps take.
         enough: asked after every step whether to end there.
+        at_seam: whether no batch is made ahead.
 
     Raises:
         DecoctError: the loss is no longer finite.
     """
-    looked = time.monotonic()
+    looked, due = time.monotonic(), False
     for batch in batches:
         _step(state, batch, forward, loss, recipe, precision)
-        if state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE:
+        due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
+        if due and at_seam():
             state.check(recipe)
             progress(state.done, recipe.steps)
-            looked = time.monotonic()
+            looked, due = time.monotonic(), False
         if enough():
             break
 

@@ -113,6 +113,7 @@ class Workpiece:
             high=self.pixels.high,
             resume=Stage(inputs.kept, self.number, first, self.alignments, inputs.device),
             progress=lambda t, _: inputs.progress(self.number * total + t, self.runs * total),
+            turn=len(self.jury) if spec.in_turn else 1,
         )
         for name, values in trace.items():
             self.traces.setdefault(name, []).append(values)

@@ -7,6 +7,34 @@ from torch import Tensor, nn
 from decoct.core.errors import UsageError
 
 NAME = re.compile(r"convnet(?P<depth>[1-6])(?P<bn>_bn)?(?:_w(?P<width>[1-9]\d*))?")
+DEEPEST = 6
+
+
+def depth(size: int) -> int:
+    """Blocks of the ConvNet that fits a resolution: as many as leave a last map of 3 × 3 or more, 2 × 2 below 12 px.
+
+    That is 2 at 8 px, 3 at 28 and 32, 4 at 64, 5 at 128, 6 at 224: the depths of the distillation literature
+    (Cazenavette et al., 2022, arXiv:2203.11932), and one block less than theirs where nothing would be left.
+    """
+    least = 3 if size >= 12 else 2
+    return max((d for d in range(1, DEEPEST + 1) if size // 2**d >= least), default=1)
+
+
+def check_depth(name: str, size: int) -> None:
+    """Raise a UsageError for a ConvNet whose last instance norm forgets the image.
+
+    An instance norm of a 2 × 2 map fixes the mean and the variance of its four values. Where pooling then leaves one
+    number of them, next to nothing tells images apart, and under soft labels students stay near chance. Batch norm
+    looks at a whole batch and forgets nothing.
+    """
+    match = NAME.fullmatch(name)
+    if match is None or match["bn"] or not 2 <= size // 2 ** (int(match["depth"]) - 1) < 3:
+        return
+    fits = name.replace(match["depth"], str(depth(size)), 1) if size >= 4 else "resnet18"
+    raise UsageError(
+        f"{name} hardly learns from {size} px: its last instance norm sees 2 × 2 positions, which pooling then takes "
+        f"together\ntake {fits}, which fits {size} px"
+    )
 
 
 class ConvNet(nn.Module):

@@ -56,12 +56,17 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
         return _tried(net, name, channels, classes, size)
 
 
+def student(size: int, width: int | None = None) -> str:
+    """The default student at a resolution: up to 128 px the ConvNet that fits it, of 128 filters or ``width``."""
+    if size > 128:
+        return "resnet18"
+    return resolve("convnet", size) + (f"_w{width}" if width else "")
+
+
 def label_committee(size: int) -> tuple[str, ...]:
     """The default label teachers at a resolution; the first is *the* teacher."""
-    if size <= 28:
-        return ("convnet3_bn", "resnet10t", "test_resnet")
     if size <= 64:
-        return ("resnet18", "convnet3_bn", "resnet10t")
+        return (f"convnet{convnet.depth(size)}_bn", "resnet10t", "test_resnet")
     return ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121")
 
 
@@ -95,8 +100,16 @@ def judge(size: int, involved: Collection[str], loaded: Sequence[str] = ()) -> s
 
 
 def resolve(net: str, size: int) -> str:
-    """``"teacher"`` becomes the default teacher of the resolution; other names stay."""
-    return label_committee(size)[0] if net == "teacher" else net
+    """``"teacher"`` becomes the default teacher of a resolution, ``"convnet"`` the ConvNet that fits it."""
+    if net == "teacher":
+        return label_committee(size)[0]
+    return f"convnet{convnet.depth(size)}" if net == "convnet" else net
+
+
+def check_fits(name: str, size: int) -> None:
+    """Raise a UsageError, with the net to take, for an unknown name or a net that hardly learns at a resolution."""
+    check_name(name)
+    convnet.check_depth(name, size)
 
 
 def check_name(name: str) -> None:

@@ -8,6 +8,7 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -49,8 +50,8 @@ class Comparison:
         margin: differences smaller than this do not matter.
         p_better, p_worse: one-sided p of "no better", of "no worse".
         p_equivalent: larger p of the two one-sided tests.
-        verdict: see ``compare``.
-        needed: replicates that would decide an undecided comparison; None if decided, unknown or beyond 1,000.
+        verdict: see ``compare``; of one among several, see ``corrected``.
+        family: comparisons that the word is corrected over.
         by: where the intervals and p-values come from, "t" or "bootstrap".
         over_images: the same difference as it would move with other test images; None where that is not known.
     """
@@ -67,9 +68,21 @@ class Comparison:
     p_worse: float
     p_equivalent: float
     verdict: Word
-    needed: int | None
+    family: int = 1
     by: By = "t"
     over_images: Interval | None = None
+
+    @property
+    def alone(self) -> Word:
+        """The word were this the only comparison."""
+        return decided(self.p_better, self.p_worse, self.p_equivalent)
+
+    @cached_property
+    def needed(self) -> int | None:
+        """Replicates that would decide an undecided comparison; None if decided, unknown or beyond 1,000."""
+        if self.verdict != "undecided" or self.n < 2:
+            return None
+        return replicates_to_decide(self.mean, self.sd, self.margin, alpha=ALPHA / self.family)
 
     @property
     def on_these_images(self) -> bool:
@@ -170,15 +183,14 @@ def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0
     n, mean, sd = _moments(differences, floor)
     if n < 2:
         nan = math.nan
-        return Comparison(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, nan, "undecided", None)
+        return Comparison(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, nan, "undecided")
     wide, narrow = t_interval(differences, 1 - ALPHA, floor), t_interval(differences, 1 - 2 * ALPHA, floor)
     se = sd / math.sqrt(n)
     p_better, p_worse = _tail(mean, se, n - 1), _tail(-mean, se, n - 1)
     p_equivalent = max(_tail(margin + mean, se, n - 1), _tail(margin - mean, se, n - 1))
     word = decided(p_better, p_worse, p_equivalent)
-    needed = replicates_to_decide(mean, sd, margin) if word == "undecided" else None
     bounds = (wide.lo, wide.hi, narrow.lo, narrow.hi)
-    return Comparison(n, mean, *bounds, sd, margin, p_better, p_worse, p_equivalent, word, needed)
+    return Comparison(n, mean, *bounds, sd, margin, p_better, p_worse, p_equivalent, word)
 
 
 def decided(p_better: float, p_worse: float, p_equivalent: float) -> Word:
@@ -188,6 +200,19 @@ def decided(p_better: float, p_worse: float, p_equivalent: float) -> Word:
     if min(p_better, p_worse) < ALPHA / 2:
         return "better" if p_better < p_worse else "worse"
     return "undecided"
+
+
+def corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with words that hold over all of them: those of ``decided``, by p-values after Holm.
+
+    Holm goes over differences of either sign, and over equivalences. So any false "better" or "worse" in the family has
+    a chance of 5 % at most, and so has any false "equivalent". Which of a pair comes first makes no difference.
+    """
+    apart, alike = holm([min(c.p_better, c.p_worse) for c in family]), holm([c.p_equivalent for c in family])
+    return [
+        replace(c, verdict=decided(*((p, 1.0) if c.p_better < c.p_worse else (1.0, p)), q), family=len(family))
+        for c, p, q in zip(family, apart, alike, strict=True)
+    ]
 
 
 def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
@@ -207,7 +232,9 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
     return 2 * _tail(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2)
 
 
-def replicates_to_decide(mean: float, sd: float, margin: float, power: float = POWER, limit: int = 1000) -> int | None:
+def replicates_to_decide(
+    mean: float, sd: float, margin: float, power: float = POWER, limit: int = 1000, alpha: float = ALPHA
+) -> int | None:
     """Smallest n at which a new study would decide with the given power, were the observed mean and sd the true ones.
 
     Decided means: the 95 % interval excludes 0 on the side of ``mean`` (noncentral t), or both one-sided tests of
@@ -218,13 +245,14 @@ def replicates_to_decide(mean: float, sd: float, margin: float, power: float = P
         margin: of equivalence.
         power: probability to decide.
         limit: give up above.
+        alpha: level of the tests; the 95 % interval is that of 5 %.
 
     Returns:
         n ≥ 2, or None beyond the limit.
     """
 
     def decides(n: int) -> bool:
-        return max(difference_power(mean, sd, n), equivalence_power(mean, sd, margin, n)) >= power
+        return max(difference_power(mean, sd, n, alpha), equivalence_power(mean, sd, margin, n, alpha)) >= power
 
     high = 2
     while not decides(high):
@@ -234,11 +262,11 @@ def replicates_to_decide(mean: float, sd: float, margin: float, power: float = P
     return bisect.bisect_left(range(high), True, lo=2, key=decides) if high > 2 else 2  # power grows with n
 
 
-def difference_power(mean: float, sd: float, n: int) -> float:
-    """Probability that a paired t at 5 % two-sided finds a true difference on its own side; nc = |mean| √n / sd."""
+def difference_power(mean: float, sd: float, n: int, alpha: float = ALPHA) -> float:
+    """Probability that a two-sided paired t finds a true difference on its own side; nc = |mean| √n / sd."""
     if sd == 0:
         return float(mean != 0)
-    return float(1 - nctdtr(n - 1, abs(mean) * math.sqrt(n) / sd, stdtrit(n - 1, 1 - ALPHA / 2)))
+    return float(1 - nctdtr(n - 1, abs(mean) * math.sqrt(n) / sd, stdtrit(n - 1, 1 - alpha / 2)))
 
 
 def detectable(sd: float, n: int, power: float = POWER) -> float:
@@ -248,11 +276,11 @@ def detectable(sd: float, n: int, power: float = POWER) -> float:
     return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, 1 - ALPHA / 2))) * sd / math.sqrt(n)
 
 
-def equivalence_power(mean: float, sd: float, margin: float, n: int) -> float:
-    """Probability that both one-sided tests at 5 % reject; noncentral t approximation of Phillips (1990)."""
+def equivalence_power(mean: float, sd: float, margin: float, n: int, alpha: float = ALPHA) -> float:
+    """Probability that both one-sided tests reject; noncentral t approximation of Phillips (1990)."""
     if sd == 0:
         return float(abs(mean) < margin)
-    t, scale = stdtrit(n - 1, 1 - ALPHA), math.sqrt(n) / sd
+    t, scale = stdtrit(n - 1, 1 - alpha), math.sqrt(n) / sd
     below, above = nctdtr(n - 1, (mean - margin) * scale, -t), nctdtr(n - 1, (mean + margin) * scale, t)
     return max(0.0, float(below - above))
 
@@ -271,13 +299,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def against_all(comparisons: Sequence[Comparison]) -> Word:
     """The verdict against every one of several references, so that none has to be picked as the best.
 
-    *better*: better than each (intersection-union, each at its own level, no correction). *worse*: worse than at least
-    one, one-sided at 2.5 % after Holm over the references, and not equivalent to that one. *equivalent*: better than or
-    equivalent to each, equivalent to at least one. Else, or with nothing to compare, *undecided*.
+    *better*: better than each. *worse*: worse than at least one. *equivalent*: better than or equivalent to each,
+    equivalent to at least one. Else, or with nothing to compare, *undecided*.
     """
     words = [c.verdict for c in comparisons]
-    adjusted = holm([c.p_worse for c in comparisons])
-    if any(c.verdict == "worse" and p < ALPHA / 2 for c, p in zip(comparisons, adjusted, strict=True)):
+    if "worse" in words:
         return "worse"
     if not words or not set(words) <= {"better", "equivalent"}:
         return "undecided"

@@ -21,7 +21,7 @@ from decoct.report.findings.robust import Score, Scorer
 from decoct.report.findings.same_steps import Gap
 from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.findings.transfer import Transfer
-from decoct.report.findings.verdict import Setting, Verdict, Worth, resolution, verdicts, worth
+from decoct.report.findings.verdict import Setting, Verdict, Worth, correction, resolution, verdicts, worth
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL, FULL
 
@@ -121,7 +121,9 @@ class Summary:
             "detectable": list(self.detectable),
             "cautions": list(self.cautions),
             "plan": _plain(self.planned_cost.to_json()) if self.planned_cost else None,
-            "worth": asdict(self.worth) | {"methods": list(self.worth.methods), "price": list(self.price)},
+            "worth": asdict(self.worth)
+            | {"methods": list(self.worth.methods), "price": list(self.price)}
+            | {"corrected": correction(self.verdicts)},
             "claims": _plain(self.claims.to_json()),
             "breakdown": {
                 "overall": breakdown.overall(self.breakdown),
@@ -261,7 +263,6 @@ def _controlled(c: Controlled, deterministic: bool) -> dict[str, Any]:
         **c.setting._asdict(),
         "conditional_on_set": deterministic,
         **_comparison(c.comparison),
-        "after_holm": c.sure,
         "text": wording.comparison(c.method, c.control, c.comparison),
     }
 
@@ -272,7 +273,7 @@ def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
         "family": v.family,
         **v.setting._asdict(),
         "conditional_on_set": deterministic,
-        "random": _comparison(v.random) | {"after_holm": v.random_sure} if v.random else None,
+        "random": _comparison(v.random) if v.random else None,
         "components": asdict(v.components) if v.components else None,
         "coresets": {name: _comparison(c) for name, c in v.coresets.items()},
         "against_coresets": v.against_coresets,

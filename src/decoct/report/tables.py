@@ -9,7 +9,7 @@ from decoct.core.scratch import replace
 from decoct.report import wording
 from decoct.report.findings.by_class import by_class
 from decoct.report.findings.standing import Standing
-from decoct.report.findings.verdict import Setting
+from decoct.report.findings.verdict import Setting, correction
 from decoct.report.frame import Frame
 from decoct.report.manifest import ALL, FULL, REFERENCE
 from decoct.report.stats import Comparison
@@ -76,7 +76,8 @@ def verdict(summary: Summary) -> Table | None:
     notes = [
         "Paired differences of test accuracy in points with 95 % intervals over condense-level replicates.",
         f"Equivalent: within {wording.margin(summary.margin)} by two one-sided tests. Undecided is not equal.",
-        "Better than the best coreset: better than every one of them; worse: worse than at least one, after Holm.",
+        "Better than the best coreset: better than every one of them; worse: worse than at least one.",
+        *(f"{said}." for said in (correction(summary.verdicts),) if said),
         *_daggers(summary),
     ]
     return _by_panel(f"Verdicts on {summary.data}", summary, methods, cell, notes)
@@ -98,7 +99,7 @@ def metrics(summary: Summary) -> Table | None:
     head = ["reading", "budget", "features of", *(_marked(summary, m) for m in summary.methods), "random sets"]
     notes = [
         "Mean over a method's sets with a 95 % t interval, n of them; of one set, the interval is over images.",
-        "Random sets have as many images of each class. Better, worse: than random, after Holm.",
+        "Random sets have as many images of each class. Better, worse: than random, after Holm over the whole table.",
         *_daggers(summary),
     ]
     return Table(f"Metrics on {summary.data}", head, rows, notes)

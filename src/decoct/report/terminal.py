@@ -9,7 +9,7 @@ from decoct.report.findings import breakdown, controls, ranks, same_steps, trans
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate
 from decoct.report.findings.recommend import stretches
-from decoct.report.findings.verdict import Setting
+from decoct.report.findings.verdict import Setting, correction
 from decoct.report.manifest import CONTROL, FULL
 from decoct.report.stats import Word
 from decoct.report.summary import Summary
@@ -26,6 +26,7 @@ def render(summary: Summary) -> RenderableType:
         Text(f"Is distilling worth it here? {summary.worth.answer}.", style="bold"),
         Text(summary.worth.because),
     ]
+    parts += [Text(f"{said}.", style="dim") for said in (correction(summary.verdicts),) if said]
     parts += [Text(f"  {claim.question} {claim.answer}.") for claim in summary.claims.all]
     parts += [Text(f"  Where do the points come from? {breakdown.overall(summary.breakdown)}.")]
     beside = dict.fromkeys((controls.overall(summary.controls), *controls.sentences(summary.controls)))
@@ -67,9 +68,8 @@ def _accuracy(summary: Summary, student: str) -> Table:
     if summary.ceiling:
         found = {a.setting.protocol: a for a in summary.ceiling if a.setting.student == student}
         table.add_row(Text("full data", style="bold"), *(_text(found.get(protocol)) for protocol in protocols))
-    if summary.deterministic:
-        table.caption = Text("† deterministic: one set; its intervals condition on it. Colour: against the coresets.")
-        table.caption_justify = "left"
+    said = "† deterministic: one set; its intervals condition on it. " if summary.deterministic else ""
+    table.caption, table.caption_justify = Text(f"{said}Colour: against the coresets, after Holm."), "left"
     return table
 
 

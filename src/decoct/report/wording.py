@@ -106,8 +106,9 @@ def comparison(method: str, reference: str, c: Comparison) -> str:
         inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}{by}, n = {c.n}"
         return f"{method} is equivalent to {reference} within {margin(c.margin)}: {inside}"
     if c.verdict == "undecided":
+        said = "undecided" if c.alone == "undecided" else f"undecided after Holm over {c.family:,} comparisons"
         more = f"about {c.needed} replicates would decide" if c.needed else "more than 1,000 replicates would be needed"
-        return f"{method} against {reference} is undecided: {found}; {more}"
+        return f"{method} against {reference} is {said}: {found}; {more}"
     if c.on_these_images and c.over_images:
         over = f"{bounds(c.over_images.lo, c.over_images.hi)} over {c.over_images.n:,} test images"
         found += f"; on these test images, since it is {over}"

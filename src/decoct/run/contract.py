@@ -20,6 +20,7 @@ from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.teachers import Teach
+from decoct.nets import zoo
 from decoct.protocols.erm import ERM
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
@@ -150,7 +151,7 @@ class _Suite:
     def trains(self) -> str | None:
         planner = self._planner()
         made = planner.condense(self.method.name, self.method, EVEN, 0)
-        job = planner.train(("erm", ERM(steps=STEPS)), "convnet3_w32", made)
+        job = planner.train(("erm", ERM(steps=STEPS)), zoo.student(self.data.size, 32), made)
         self._do(planner, self.store)
         accuracy = read_json(self.store.path("train", job.key) / RESULT)["accuracy"]
         return None if 0 <= accuracy <= 1 else f"accuracy {accuracy}"

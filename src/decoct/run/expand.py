@@ -39,6 +39,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
     planner.judge(_involved(study, data.size))
     metrics, look = study.measures(), study.metrics
     methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
+    students = study.students_at(data.size)
     looking = any(metric.needs != "cost" for metric in metrics.values())
     for budget in study.budgets:
         if looking and look.draws:
@@ -50,7 +51,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
                 if looking:
                     planner.measure(condensed, metrics, look.extractors, look.resamples)
                 for protocol in protocols.items():
-                    for student in study.students:
+                    for student in students:
                         for again in range(study.replicates.train):
                             planner.train(protocol, student, condensed, replicate, again)
         for brought in outside:
@@ -58,7 +59,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
                 _bring(planner, study, brought, protocols, metrics if looking else {})
     if study.ceiling or study.same_steps:
         for protocol in protocols.items():
-            for student in study.students:
+            for student in students:
                 if study.ceiling:
                     planner.train(protocol, student, None)
                 fixed = getattr(protocol[1], "steps", None)  # then the ceiling itself is as long as any set
@@ -81,7 +82,7 @@ def _bring(
         planner.measure(made, metrics, look.extractors, look.resamples)
     for protocol in protocols.items():
         own = labels if protocol[1].label_teachers(planner.data.size) else None
-        for student in study.students:
+        for student in study.students_at(planner.data.size):
             for replicate in range(study.replicates.condense):
                 for again in range(study.replicates.train):
                     planner.train(protocol, student, made, replicate, again, labels=own)

@@ -94,7 +94,7 @@ class Planner(Supplies):
             labels: key of a cell with stored labels; None for what the protocol says.
             as_long_as: for the whole train split, as many steps as a set of this budget gets; None for its own epochs.
         """
-        zoo.check_name(student)
+        zoo.check_fits(student, self.data.size)
         label, spec = protocol
         inputs = {"condensed": condensed.key} if condensed else {}
         if condensed and (labels or (getattr(spec, "labels", None) and spec.label_teachers(self.data.size))):

@@ -110,7 +110,7 @@ class Supplies:
 
     def trajectory(self, need: Trajectories, run: int) -> Job:
         """Weights of a net after every epoch of a training from a seed of its own."""
-        zoo.check_name(need.net)
+        zoo.check_fits(need.net, self.data.size)
         keyed = {"seed": self._seed("trajectory", need.net, run)}
         labels = {"net": need.net, "training": f"{need.epochs} epochs, expert {run}"}
         return self._add("trajectory", Expert.of(need), keyed, {}, labels)
@@ -127,8 +127,8 @@ class Supplies:
     def _taught(self, net: str) -> Teach:
         """How a net is taught, under its own name."""
         default = zoo.resolve("teacher", self.data.size)
-        net = default if net == "teacher" else net
-        zoo.check_name(net)
+        net = zoo.resolve(net, self.data.size)
+        zoo.check_fits(net, self.data.size)
         if net == default and "teacher" in self.teachings:
             return self.teachings["teacher"].model_copy(update={"net": net})
         return self.teachings.get(net) or Teach(net=net)

@@ -115,6 +115,20 @@ def test_features_of_unit_length_are_those_of_the_field(method, toy):
         assert unit(inputs).indices.tolist() == method(replace(inputs, features=scaled)).indices.tolist()
 
 
+@pytest.mark.parametrize("power", [-42, -5, 30])
+@pytest.mark.parametrize("normalise", ["none", "unit"])
+@pytest.mark.parametrize("method", [m for m in FEATURES if m.name != "cal"], ids=lambda m: m.name)
+def test_a_power_of_two_on_the_features_changes_no_set(method, normalise, power, toy):
+    method = method.model_copy(update={"normalise": normalise})
+    inputs = toy().supplied(method, 6)
+    scaled = {need: f * f.dtype.type(2.0**power) for need, f in inputs.features.items()}
+    same = method
+    if method.name == "d2" and normalise == "none":  # its γ are of squared distances
+        gammas = {"gamma_forward": method.gamma_forward, "gamma_reverse": 1 / next(iter(scaled.values())).shape[1]}
+        same = method.model_copy(update={name: gamma * 4.0**-power for name, gamma in gammas.items()})
+    assert same(replace(inputs, features=scaled)).indices.tolist() == method(inputs).indices.tolist()
+
+
 @pytest.mark.parametrize("method", FEATURES, ids=lambda m: m.name)
 def test_a_feature_that_is_not_finite_is_an_error(method, toy):
     inputs = toy().supplied(method, 6)

@@ -20,7 +20,7 @@ METHODS = {
     "mgd3": MGD3(steps=4),
     "d4m": D4M(steps=4),
     "minimax": Minimax(steps=4, iterations=6, phase=1),
-    "igd": IGD(steps=4, epochs=1, low=0.25, real=5, net="convnet3_w32"),
+    "igd": IGD(steps=4, epochs=1, low=0.25, real=5, net="convnet2_w32"),
 }
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 

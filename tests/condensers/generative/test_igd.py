@@ -152,7 +152,7 @@ def test_without_guidance_it_is_plain_sampling(supplied):
 
 
 def test_it_needs_the_surrogates_training():
-    assert IGD().at(8).needs()[1] == Trajectories(net="convnet3", epochs=50, experts=1, dsa=False)
+    assert IGD().at(8).needs()[1] == Trajectories(net="convnet2", epochs=50, experts=1, dsa=False)
     assert IGD().at(224).needs()[1].net == "convnet6" and IGD(net="resnet18_in").at(8).needs()[1].net == "resnet18_in"
 
 

@@ -216,7 +216,7 @@ def test_what_is_not_set_is_the_authors_by_ipc():
     assert found(500, epochs=20)[:3] == (17, 18, 18)
     spec = DATM()
     assert (spec.iterations, spec.momentum, spec.momentum_y, spec.expert_epochs) == (10000, 0.5, 0.9, 2)
-    assert spec.needs() == (Trajectories(net="convnet3", epochs=50, experts=100),) == MTT().needs()
+    assert spec.at(32).needs() == (Trajectories(net="convnet3", epochs=50, experts=100),) == MTT().at(32).needs()
 
 
 @pytest.mark.parametrize(

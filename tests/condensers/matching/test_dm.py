@@ -11,7 +11,7 @@ from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.nets import zoo
 
-NET = "convnet3_w32"
+NET = "convnet2_w32"
 
 
 def small(**fields):
@@ -100,7 +100,12 @@ def test_more_images_than_the_class_has_are_refused(init, toy):
 
 @pytest.mark.parametrize(
     ("net", "size", "message"),
-    [("convnet3", 7, "7 px is less than 8"), ("convnet3_bn", 8, "batch norm"), ("convnot3", 8, "unknown net")],
+    [
+        ("convnet3", 7, "7 px is less than 8"),
+        ("convnet3", 8, "take convnet2"),
+        ("convnet3_bn", 8, "batch norm"),
+        ("convnot3", 8, "unknown net"),
+    ],
 )
 def test_a_net_that_does_not_fit_is_refused_before_anything_runs(net, size, message, toy):
     with pytest.raises(UsageError, match=message):
@@ -111,4 +116,4 @@ def test_a_net_that_does_not_fit_is_refused_before_anything_runs(net, size, mess
 def test_the_memory_estimate_is_within_a_factor_of_2(shape, batch, ipc, toy, peak):
     box, method = toy(shape[1], shape[0]), DM(iterations=2, batch=batch)
     seen = peak(lambda: method(box.inputs(ipc)))
-    assert seen / 2 < method.memory(shape, 3, ipc) < 2 * seen
+    assert seen / 2 < method.at(shape[1]).memory(shape, 3, ipc) < 2 * seen

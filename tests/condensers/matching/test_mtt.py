@@ -156,7 +156,8 @@ def test_what_is_not_set_is_the_authors_by_ipc():
     assert found(50) == found(11) == found(200) == (30, 40, 1000, 1e-5, 0.001, 2)
     assert found(50, epochs=20)[1] == 18  # no further than the experts go
     assert found(10, syn_steps=7, lr_img=3.0)[:3] == (7, 15, 3.0)
-    spec = MTT()
+    spec = MTT().at(32)
+    assert [MTT().at(size).net for size in (8, 64, 128)] == ["convnet2", "convnet4", "convnet5"]
     assert (spec.net, spec.experts, spec.epochs, spec.dsa, spec.iterations) == ("convnet3", 100, 50, True, 5000)
     assert spec.needs() == (Trajectories(net="convnet3", epochs=50, experts=100, dsa=True),)
 

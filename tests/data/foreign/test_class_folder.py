@@ -14,6 +14,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
 from decoct.data.foreign.class_folder import read_class_folder
 from decoct.data.reading.decode import decode
+from decoct.data.reading.tree import StrayLinks
 
 NAMES = ("cat", "dog", "eel")
 
@@ -127,6 +128,12 @@ def test_a_damaged_picture_is_named(exported, content):
     (exported / "dog" / "00000.png").write_bytes(content)
     with pytest.raises(DecoctError, match=r"dog/00000\.png"):
         read_class_folder(exported, NAMES, (1, 8, 8))
+
+
+def test_a_link_to_another_class_brings_no_picture(exported):
+    (exported / "dog" / "up").symlink_to("..")
+    with pytest.warns(StrayLinks, match="1 link leads to other class folders and is left out: dog/up -> "):
+        assert read_class_folder(exported, NAMES, (1, 8, 8)).labels.tolist() == [0, 1, 2]
 
 
 def test_no_picture_of_any_class(exported):

@@ -7,6 +7,7 @@ import pytest
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
 from decoct.data.layouts.class_folders import ClassFolders, is_class_folders, numbered
+from decoct.data.reading.tree import StrayLinks
 
 SOME = wnids()[10:14]
 
@@ -43,6 +44,16 @@ def test_its_files_are_all_that_it_reads(tmp_path, museum):
     root = museum.folders(tmp_path, flat=True)
     layout = ClassFolders(root, wnids(), frozenset(SOME))
     assert set(layout.files()) == {path for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_link_to_another_class_is_left_out_and_named_once(tmp_path, museum):
+    root = museum.folders(tmp_path)
+    (root / "train" / SOME[0] / "up").symlink_to("../..")
+    layout = ClassFolders(root, wnids(), frozenset(SOME[:1]))
+    with pytest.warns(StrayLinks, match=f"1 link leads to .*: train/{SOME[0]}/up -> ") as told:
+        files = list(layout.files())
+    assert len(told) == 1 and len(files) == 3 + 2
+    assert found(root) == museum.pictures
 
 
 def test_a_missing_kit_says_where_to_get_it(tmp_path, museum):

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.reading.tree import scan
+from decoct.data.reading.tree import StrayLinks, classes, scan
 
 
 def plant(root, *files):
@@ -47,6 +47,86 @@ def test_loops_of_links_end(tmp_path):
     (tmp_path / "a" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
     (tmp_path / "a" / "self").symlink_to(tmp_path / "a" / "self")
     assert scan(tmp_path)["all"]["a"] == ["a/1.png"]
+
+
+def link(root, name, target):
+    """A link NAME below the root, to a place below the root or anywhere."""
+    (root / name).symlink_to(root / target)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("a/up", ""),  # as ``a/up -> ..``
+        ("a/deep/up", ".."),
+        ("a/other", "b"),
+        ("a/deep/other", "b/low"),
+        ("a/b1.png", "b/1.png"),
+        ("a/deep/b2.png", "b/low/2.png"),
+    ],
+)
+def test_a_link_to_another_class_is_left_out_and_named(tmp_path, name, target):
+    plant(root := tmp_path / "set", "a/1.png", "a/deep/2.png", "b/1.png", "b/low/2.png")
+    want = scan(root)
+    link(root, name, target)
+    with pytest.warns(StrayLinks, match=f"set, 1 link leads to other class folders and is left out: {name} -> /"):
+        assert scan(root) == want
+    with pytest.warns(StrayLinks, match="1 link"):
+        assert classes(root, root) == want["all"]
+
+
+def test_many_links_are_counted_and_a_few_are_named(tmp_path):
+    plant(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/b/2.png")
+    want = scan(tmp_path)
+    for i in range(5):
+        link(tmp_path, f"train/a/{i}", "train/b")
+    with pytest.warns(StrayLinks, match=r"5 links lead to .* and are left out: train/a/0 -> .*, train/a/2 -> \S+ …$"):
+        assert scan(tmp_path) == want
+
+
+def test_a_picture_of_another_split_is_not_read_twice(tmp_path):
+    plant(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/b/2.png")
+    want = scan(tmp_path)
+    link(tmp_path, "train/a/3.png", "test/a/2.png")
+    with pytest.warns(StrayLinks, match=r"train/a/3\.png -> "):
+        assert scan(tmp_path) == want
+
+
+def test_a_class_of_such_links_alone_is_refused_after_they_were_named(tmp_path):
+    plant(tmp_path, "a/1.png", "b/x.txt")
+    link(tmp_path, "b/1.png", "a/1.png")
+    with pytest.warns(StrayLinks, match=r"b/1\.png"), pytest.raises(DecoctError, match=r"class 'b' .* has no pictures"):
+        scan(tmp_path)
+
+
+def test_links_within_a_class_and_out_of_all_classes_are_followed(tmp_path):
+    root = tmp_path / "set"
+    plant(root, "a/1.png", "a/deep/2.png", ".blobs/3", "b/1.png")
+    plant(tmp_path, "blobs/4", "disk/c/5.png", "disk/c/deep/6.png", "more/7.png")
+    link(root, "a/deep/up", "a")  # a cycle
+    link(root, "a/same.png", "a/1.png")
+    link(root, "a/3.png", ".blobs/3")
+    link(root, "b/4.png", "../blobs/4")
+    link(root, "b/more", "../more")
+    link(root, "c", "../disk/c")  # a class on another disk
+    link(tmp_path / "disk/c", "back", ".")
+    assert scan(root)["all"] == {
+        "a": ["a/1.png", "a/3.png", "a/deep/2.png", "a/same.png"],
+        "b": ["b/1.png", "b/4.png", "b/more/7.png"],
+        "c": ["c/5.png", "c/deep/6.png"],
+    }
+
+
+def test_a_class_on_another_disk_is_a_class_for_links_too(tmp_path):
+    root = tmp_path / "set"
+    plant(root, "a/1.png", "b/1.png")
+    plant(tmp_path, "disk/c/5.png", "disk/d/6.png")
+    link(root, "c", "../disk/c")
+    link(root, "a/5.png", "../disk/c/5.png")
+    link(root, "a/all", "../disk")
+    link(tmp_path / "disk/c", "back", "../../set")
+    with pytest.warns(StrayLinks, match=r"3 links lead to .*: a/5\.png -> .*, a/all -> .*, c/back -> "):
+        assert scan(root)["all"] == {"a": ["a/1.png"], "b": ["b/1.png"], "c": ["c/5.png"]}
 
 
 @pytest.mark.parametrize(

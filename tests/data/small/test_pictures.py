@@ -1,14 +1,16 @@
-"""Pictures into one file: order, what is left out, and grey that stays grey."""
+"""Pictures into one file: order, what is left out, grey that stays grey, and the size where nobody says one."""
 
 import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from decoct.core.errors import DecoctError
 from decoct.data.reading.decode import DecodeError
-from decoct.data.small.pictures import Picture, decode_pictures
+from decoct.data.small.pictures import Picture, decode_pictures, shapes, usual_size
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
 
@@ -73,3 +75,39 @@ def test_a_split_of_which_nothing_is_left_is_never_passed_over(tmp_path):
         run(tmp_path, pictures, skip=True)
     with pytest.raises(DecoctError, match="the box holds no pictures"):
         run(tmp_path, [])
+
+
+SHAPES = st.tuples(st.integers(1, 200), st.integers(1, 200))
+
+
+@given(SHAPES, st.integers(1, 50))
+def test_pictures_of_one_small_size_keep_it(shape, count):
+    size, said = usual_size([shape] * count)
+    if 4 <= min(shape) <= 64:
+        assert size == min(shape) and f"stay at {size} px" in said
+        assert ("cropped" in said) == (shape[0] != shape[1])
+    else:
+        assert size == (64 if min(shape) > 64 else 32)
+
+
+@given(st.lists(SHAPES, min_size=2).filter(lambda found: len(set(found)) > 1))
+def test_pictures_of_many_sizes_get_the_larger_of_32_and_64_that_half_of_them_reach(found):
+    size, said = usual_size(found)
+    middle = sorted(map(min, found), reverse=True)[(len(found) + 1) // 2 - 1]  # half of them, rounded up, reach this
+    assert size == (64 if middle >= 64 else 32)
+    assert f"{size} × {size} px" in said
+    assert usual_size(found[::-1]) == (size, said)
+
+
+def test_where_no_picture_has_a_header_the_size_is_the_small_one():
+    assert usual_size([])[0] == 32
+
+
+def test_shapes_come_from_headers_and_skip_what_has_none():
+    def refuse():
+        raise DecodeError("no such file: x.png")
+
+    wide = png(np.zeros((5, 9, 3), np.uint8))
+    cut = wide[:60]  # the header stands, the pixels do not
+    found = [*entries([wide, cut, b"", b"no picture"]), Picture("train", 0, "gone", refuse)]
+    assert list(shapes(found)) == [(9, 5), (9, 5)]

@@ -9,6 +9,8 @@ from PIL import Image
 
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import load_data, open_dataset
+from decoct.data.reading.tree import StrayLinks
+from decoct.data.reading.twins import TwoLabels
 from decoct.data.sources.folder import Folder
 
 
@@ -115,6 +117,7 @@ def test_a_class_too_small_to_split_is_named(tmp_path, grow):
         load(grow({"cat": 9, "dog": 2}), tmp_path / "cache")
 
 
+@pytest.mark.filterwarnings("ignore::decoct.data.reading.twins.TwoLabels")
 def test_duplicates_are_kept_and_never_straddle_splits(tmp_path, grow):
     root = grow({"cat": 30, "dog": 30})
     for i in range(15):
@@ -171,3 +174,39 @@ def test_a_broken_link_is_told(tmp_path, grow):
     (root / "a" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(DecoctError, match=r"cannot read .*gone\.png: no such file"):
         load(root, tmp_path / "cache")
+
+
+def test_without_a_size_pictures_of_one_small_size_keep_it(tmp_path, grow):
+    root = grow({"cat": 6, "dog": 6})  # of 12 × 12 px
+    data = load(root, tmp_path / "cache", size=None)
+    assert data.size == 12
+    assert data.details["sized"] == "all 12 pictures are 12 × 12 px and stay at 12 px"
+    assert data.digest == load(root, tmp_path / "cache", size=12).digest
+    assert "sized" not in load(root, tmp_path / "cache", size=8).details
+
+
+@pytest.mark.parametrize(("large", "size"), [(6, 64), (5, 32)])
+def test_without_a_size_the_shorter_sides_of_half_of_the_pictures_decide(tmp_path, grow, large, size):
+    root = grow({"cat": 6, "dog": 6})
+    for path in sorted(root.rglob("*.png"))[:large]:
+        Image.open(path).resize((90, 64)).save(path)
+    data = load(root, tmp_path / "cache", size=None)
+    assert data.size == size
+    assert data.details["sized"] == f"pictures whose shorter side has 12 to 64 px are made {size} × {size} px"
+
+
+def test_equal_files_in_two_classes_are_told_whenever_the_data_are_loaded(tmp_path, grow):
+    root = grow({"cat": 9, "dog": 9})
+    shutil.copy(root / "cat" / "000.png", root / "dog" / "puppy.png")
+    for _ in range(2):
+        with pytest.warns(TwoLabels, match=r"1 picture stands under two classes, .* cat/000\.png and dog/puppy\.png"):
+            data = load(root, tmp_path / "cache")
+        assert len(data.train) + len(data.val) + len(data.test) == 19
+
+
+def test_a_link_to_the_folder_above_brings_no_picture_of_another_class(tmp_path, grow):
+    root = grow({"cat": 9, "dog": 9})
+    digest = load(root, tmp_path / "cache").digest
+    (root / "cat" / "up").symlink_to("..")
+    with pytest.warns(StrayLinks, match="cat/up -> "):
+        assert load(root, tmp_path / "cache").digest == digest

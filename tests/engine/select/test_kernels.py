@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from decoct.engine import select
@@ -99,6 +99,15 @@ def test_each_pick_is_the_best_of_the_rows_left(kernel, value, features, data):
             assert pick == left[values.argmax()]
         alike = (features[left] == features[pick]).all(1)
         assert pick == left[alike][0]  # of equal rows the first
+
+
+@pytest.mark.parametrize("kernel", [*(k for k, _ in KERNELS.values()), select.k_medoids], ids=[*KERNELS, "k_medoids"])
+@given(features=arrays(), power=st.integers(-30, 30))
+@example(features=np.random.default_rng(0).normal(1000, 1, (30, 8)).astype(np.float32), power=-10)
+@settings(max_examples=40, deadline=None)
+def test_a_power_of_two_on_the_features_changes_no_pick(kernel, features, power):
+    n = 2 * len(features) // 3 or 1
+    assert kernel(features * features.dtype.type(2.0**power), n).tolist() == kernel(features, n).tolist()
 
 
 @EACH

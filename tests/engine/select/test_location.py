@@ -32,6 +32,23 @@ def test_its_value_is_at_least_1_minus_1_over_e_of_the_best(similarity, seed, n)
     assert value(similar, picks) >= (1 - 1 / math.e) * best
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+@given(seed=st.integers(0, 2**32 - 1), mean=st.sampled_from([0.0, 30.0, 1000.0]))
+@settings(max_examples=10)
+def test_each_pick_gains_the_most_far_from_the_origin_too(similarity, seed, mean):
+    features = np.random.default_rng(seed).normal(mean, 1, size=(60, 8)).astype(np.float32)
+    wide = features.astype(np.longdouble)
+    if similarity == "cosine":
+        wide /= np.sqrt((wide**2).sum(1, keepdims=True))
+    away = ((wide[:, None] - wide[None]) ** 2).sum(2)  # of unit rows 2 − 2 cos: what is gained, but for a factor
+    picks = select.facility_location(features, 40, similarity=similarity).tolist()
+    for t in range(1, 40):
+        nearest = away[:, picks[:t]].min(1)
+        gain = np.maximum(nearest[:, None] - away, 0).sum(0)
+        gain[picks[:t]] = -np.inf
+        assert gain[picks[t]] >= gain.max() * (1 - 1e-8)
+
+
 def test_it_serves_each_cluster_before_any_twice():
     rng = np.random.default_rng(0)
     centres = np.eye(5) * 9

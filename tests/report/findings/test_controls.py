@@ -45,7 +45,7 @@ def test_the_difference_is_paired_over_sets_whose_students_are_averaged_first():
     # .04 and .05: mean .045, sd .01 / √2, and t of one degree of freedom is 12.7062 at 97.5 %
     assert one.comparison.mean == pytest.approx(0.045)
     assert (one.comparison.lo, one.comparison.hi) == pytest.approx((0.045 - 0.063531, 0.045 + 0.063531), abs=1e-6)
-    assert one.comparison.verdict == "undecided" and not one.sure
+    assert one.comparison.verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,23 @@ def test_the_four_words(by, margin, word):
 def test_a_word_of_its_own_need_not_survive_holm():
     """.05 ± .01 over three sets has p = .0066 one-sided: below 2.5 % once, and not four times."""
     settings = [Setting("erm", "net", f"ipc={i}") for i in range(1, 5)]
-    for many, sure in ((1, True), (3, True), (4, False)):
+    for many, word in ((1, "better"), (3, "better"), (4, "undecided")):
         every = controlled({s: ahead(0.05) for s in settings[:many]}, {"edc": "start"}, 0.01, 0.0)
-        assert [(c.comparison.verdict, c.sure) for c in every] == [("better", sure)] * many
+        assert [(c.comparison.verdict, c.comparison.alone) for c in every] == [(word, "better")] * many
 
 
 def test_the_sentence_counts_by_protocol_and_says_what_is_left():
     (line,) = sentences(controlled({ERM: ahead(0.05), KD: ahead(0.02)}, {"edc": "start"}, 0.01, 0.0))
     assert line == (
-        "edc is better than its control, start, in 1 of 2 settings (erm 1 of 1, kd 0 of 1), in 1 after Holm over 2 "
+        "edc is better than its control, start, in 1 of 2 settings (erm 1 of 1, kd 0 of 1), after Holm over 2 "
         "comparisons; 1 undecided"
     )
     (line,) = sentences(controlled({ERM: ahead(0.05)}, {"edc": "start"}, 0.01, 0.0))
     assert line == "edc is better than its control, start, in 1 of 1 setting"
     (line,) = sentences(controlled({ERM: ahead(-0.05), KD: {}}, {"edc": "start"}, 0.01, 0.0))
     assert line == (
-        "edc is better than its control, start, in none of 2 settings; 1 worse, 1 without a shared replicate"
+        "edc is better than its control, start, in none of 2 settings, after Holm over 2 comparisons; 1 worse, "
+        "1 without a shared replicate"
     )
 
 
@@ -87,8 +88,7 @@ def test_several_methods_have_one_sentence_over_all():
     assert sentences(every)[1] == "rded and its control, crops, share no replicate: nothing can be said"
     # Holm counts the two that could not be tested: 4 × .0066 is above 2.5 %
     assert overall(every) == (
-        "Against their controls, over 4 comparisons: 2 better, 2 without a shared replicate; after Holm over all of "
-        "them none better"
+        "Against their controls, after Holm over 4 comparisons: 2 undecided, 2 without a shared replicate"
     )
     assert overall(every[:2]) == sentences(every[:2])[0]
     assert overall(()) == ""
@@ -110,7 +110,7 @@ def test_a_run_with_controls(started):
     row = next(row for row in plain["comparisons"] if (row["method"], row["protocol"]) == ("sre2l", "erm"))
     c = next(c for c in said.controls if (c.method, c.setting) == ("sre2l", said.settings[0])).comparison
     assert (row["control"], row["budget"], row["n"], row["verdict"]) == ("start", "ipc=1", 5, "better")
-    assert (row["difference"], row["ci95"], row["after_holm"]) == (c.mean, [c.lo, c.hi], True)
+    assert (row["difference"], row["ci95"]) == (c.mean, [c.lo, c.hi])
     assert [r["conditional_on_set"] for r in plain["comparisons"]] == [
         r["method"] == "k_center" for r in plain["comparisons"]
     ]
@@ -131,7 +131,7 @@ def test_a_control_that_is_not_there_yet_is_said(started):
     started.holes = lambda labels: labels["kind"] == "train" and labels["method"] == "start"
     said = found(started)
     assert sentences(said.controls) == (
-        "k_center is better than its control, random, in none of 6 settings; 6 worse",
+        "k_center is better than its control, random, in none of 6 settings, after Holm over 12 comparisons; 6 worse",
         "sre2l and its control, start, share no replicate: nothing can be said",
     )
     rows = said.to_json()["controls"]["comparisons"]

@@ -1,12 +1,21 @@
 """Recommendations on planted truths: the cheapest of what nothing is shown to beat, within the limit."""
 
 import json
+import math
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
 from decoct.report import frame
-from decoct.report.findings.recommend import recommend, stretches
+from decoct.report.findings.accuracy import Accuracy
+from decoct.report.findings.candidates import Candidate
+from decoct.report.findings.limit import Limit
+from decoct.report.findings.recommend import Adviser, recommend, stretches
+from decoct.report.findings.verdict import Setting
+from decoct.report.stats import Interval
 from decoct.report.summary import summarise
 
 
@@ -45,6 +54,68 @@ def test_among_those_that_none_is_shown_to_beat_the_cheapest_is_taken(builder):
     assert [k.accuracy.method for k in choice.kept][:1] == ["random"] and len(choice.kept) > 2
     assert {k.accuracy.method for k in choice.kept} >= {choice.highest.accuracy.method}
     assert all(str(k) in found.sentence() for k in choice.kept)
+
+
+def candidate(name, seconds, mean, images=10):
+    setting = Setting("erm", "net", f"ipc={images}")
+    return Candidate(Accuracy(name, setting, Interval(mean, mean, mean, 5), 5, images, 1, 1, images, 0), {}, seconds)
+
+
+def choice(candidates, measure="processor time"):
+    """Of a study in which none is shown to beat another."""
+    ahead = np.full((len(candidates), len(candidates)), math.nan)
+    (found,) = Adviser({"net": candidates}, {"net": ahead}, measure).recommend(Limit(1e9, "images")).choices
+    return found
+
+
+@given(data=st.data(), least=st.sampled_from([0.0, 3.0, 9.0, 400.0]), number=st.integers(1, 6), far=st.integers(0, 4))
+def test_a_timer_does_not_decide_nor_does_the_order_of_rows(data, least, number, far):
+    """Up to 0.4 s of jitter, or 4 % of a long time, on times of which some are alike and the rest are far away."""
+    means = data.draw(st.permutations([k / 100 for k in range(number + far)]))
+    times = [least * data.draw(st.floats(1, 1.01)) for _ in range(number)]
+    times += [2 * least + 2 + data.draw(st.floats(0, 1000)) for _ in range(far)]
+    best = max(range(number), key=lambda i: means[i])
+
+    def drawn():
+        jitter = [x + max(0.4, 0.04 * x) * data.draw(st.floats(0, 1)) for x in times]
+        rows = [candidate(f"m{i}", x, means[i]) for i, x in enumerate(jitter)]
+        return choice(data.draw(st.permutations(rows)))
+
+    for found in (drawn(), drawn()):
+        assert (found.pick.accuracy.method, found.tied) == (f"m{best}", number)
+        assert [k.seconds for k in found.kept] == sorted(k.seconds for k in found.kept)
+
+
+def test_the_least_time_alone_says_what_ties_so_that_near_and_nearer_do_not_chain():
+    chain = [candidate(f"m{i}", 0.8 * i, 0.5 + 0.01 * i) for i in range(5)]
+    assert choice(chain).pick.accuracy.method == "m1"
+    assert choice([candidate("a", 100.0, 0.5), candidate("b", 110.0, 0.6), candidate("c", 111.0, 0.7)]).tied == 2
+
+
+def test_a_larger_set_that_takes_a_moment_more_wins_by_its_mean():
+    small, large = candidate("random", 0.0300, 0.5), candidate("random", 0.0301, 0.7, images=100)
+    assert choice([small, large]).pick == choice([large, small]).pick == large
+
+
+def test_equal_means_go_to_the_lower_cost_then_to_the_name():
+    assert choice([candidate("b", 0.5, 0.5), candidate("a", 0.6, 0.5)]).pick.accuracy.method == "b"
+    assert choice([candidate("b", 0.5, 0.5), candidate("a", 0.5, 0.5)]).pick.accuracy.method == "a"
+
+
+def test_without_times_equal_sizes_tie():
+    rows = [candidate("a", math.nan, 0.5), candidate("b", math.nan, 0.6), candidate("c", math.nan, 0.9, images=100)]
+    found = choice(rows, measure=None)
+    assert (found.pick.accuracy.method, found.tied, found.highest.accuracy.method) == ("b", 2, "c")
+
+
+def test_a_tie_is_said(builder):
+    truth = dict.fromkeys(builder.truth, 0.5)
+    found = taken(*advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",)), "1 h")
+    (own,) = found.choices
+    near = [k for k in own.kept if k.seconds <= max(own.kept[0].seconds + 1, 1.1 * own.kept[0].seconds)]
+    assert own.tied == len(near)
+    said = f"It has the highest mean of the {own.tied} cheapest (times within a second or a tenth of the least) of "
+    assert (said in found.sentence()) == (own.tied > 1)
 
 
 def test_seconds_are_of_all_that_a_student_stands_on_and_the_protocols_teachers_count(builder):

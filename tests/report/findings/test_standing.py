@@ -119,6 +119,22 @@ def test_methods_like_random_are_rarely_called_anything_else(builder):
     assert wrong < 12
 
 
+def test_words_hold_over_all_budgets_and_extractors_together(builder):
+    rng, lost = np.random.default_rng(0), 0
+    found = stood(builder, lambda method, metric, extractor: 2 * SD * rng.normal(), extractors=BOTH)
+    family = [s for s in found if s.lead and s.method != "random"]
+    assert {(s.budget, s.name.extractor) for s in family} == {(b, e) for b in ("ipc=1", "ipc=10") for e in BOTH}
+    adjusted = stats.holm([s.p for s in family])
+    for place in {(s.budget, s.name.extractor) for s in family}:
+        own = [s for s in family if (s.budget, s.name.extractor) == place]
+        lost += sum(
+            p < 0.05 <= adjusted[family.index(s)] for s, p in zip(own, stats.holm([s.p for s in own]), strict=True)
+        )
+    assert lost  # by budget and extractor, more would be said
+    for s, p in zip(family, adjusted, strict=True):
+        assert (s.word in ("better", "worse", "more", "less")) <= (p < 0.05)
+
+
 @pytest.mark.parametrize("m", [1, 2, 5])
 def test_apart_is_students_and_of_one_value_the_prediction_of_one_more(m):
     rng = np.random.default_rng(m)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from decoct.report import frame
+from decoct.report import frame, stats
+from decoct.report.findings.verdict import Setting, correction, verdicts, worth
 from decoct.report.summary import summarise
 
 
@@ -108,9 +109,7 @@ def test_nothing_trained_yet(builder):
 
 
 def test_one_lucky_setting_among_many_does_not_survive_holm(builder):
-    """One of 60 comparisons at p ≈ .02: better there alone, not a claim about distilling."""
-    from decoct.report.findings.verdict import Setting, verdicts, worth
-
+    """One of 60 comparisons at p ≈ .02: better there alone, and no word, no count, no claim about distilling."""
     lucky = {0: 0.020, 1: 0.012, 2: 0.035, 3: 0.028, 4: 0.009}
     noise = {0: 0.03, 1: -0.03, 2: 0.02, 3: -0.02, 4: 0.0}
     random = {(c, 0): 0.5 for c in range(5)}
@@ -122,10 +121,13 @@ def test_one_lucky_setting_among_many_does_not_survive_holm(builder):
         for i in range(1, 61)
     }
     found = verdicts(runs, {"random": "coreset", "rded": "distillation"}, 0.01, 0.0)
-    assert [v.against_coresets for v in found if v.method == "rded"].count("better") == 1
+    own = [v for v in found if v.method == "rded"]
+    assert [v.random.alone for v in own].count("better") == 1
+    assert {v.random.verdict for v in own} == {v.against_coresets for v in own} == {"undecided"}
+    (lucky_one,) = (v for v in own if v.random.alone == "better")
+    assert "undecided after Holm over 60 comparisons: +2.1 points [" in lucky_one.sentences()[0]
     said = worth(found)
-    assert said.answer == "Undecided"
-    assert "none survives Holm" in said.because
+    assert said.answer == "Undecided" and "better" not in "".join((said.because, *said.methods))
 
 
 def test_the_ceiling_has_wilsons_interval(builder):
@@ -136,40 +138,67 @@ def test_the_ceiling_has_wilsons_interval(builder):
     assert {(a.interval.n, round(a.interval.lo, 9)) for a in found.ceiling} == {(360, round(expected.low, 9))}
 
 
-def test_a_word_against_random_is_sure_if_it_survives_holm_over_all_methods_and_settings(builder):
-    from decoct.report import stats
-
-    builder.truth |= {"rded": 0.515, "sre2l": 0.49}
+def close_study(builder):
+    """Differences of which some survive Holm and some do not."""
+    builder.truth |= {"rded": 0.535, "sre2l": 0.49}
     builder.noise, builder.test_images = 0.006, 10_000
-    found = [v for v in summary(builder).verdicts if v.random]
-    assert len(found) == 6 * 4
-    kept = {"better": 0.025, "worse": 0.025, "equivalent": 0.05}
-    p = {
-        "better": stats.holm([v.random.p_better for v in found]),
-        "worse": stats.holm([v.random.p_worse for v in found]),
-        "equivalent": stats.holm([v.random.p_equivalent for v in found]),
+    return summary(builder)
+
+
+def test_words_are_those_that_holm_leaves_over_all_pairs_of_methods(builder):
+    found = close_study(builder).verdicts
+    pairs = {(v.setting, frozenset((v.method, o))): (v.method, c) for v in found for o, c in v.coresets.items()}
+    assert len(pairs) == 6 * (2 * 3 + 3)  # distilled with coreset, and coreset with coreset
+    family = [c for _, c in pairs.values()]
+    apart = stats.holm([2 * min(c.p_better, c.p_worse) for c in family])
+    alike = stats.holm([c.p_equivalent for c in family])
+    kept = {
+        key: "equivalent" if e < 0.05 else "undecided" if p >= 0.05 else "better" if c.mean > 0 else "worse"
+        for key, c, p, e in zip(pairs, family, apart, alike, strict=True)
     }
-    for i, v in enumerate(found):
-        word = v.random.verdict
-        assert v.random_sure == (word in kept and p[word][i] < kept[word])
-    assert {v.random_sure for v in found if v.random.verdict in kept} == {True, False}
+    turned = {"better": "worse", "worse": "better"}
+    best = [(v.setting, v.method) for v in found if v.family == "distillation" and v.against_coresets == "better"]
+    seen = set()
+    for v in found:
+        for other, c in v.coresets.items():
+            word = kept[v.setting, frozenset((v.method, other))]
+            if pairs[v.setting, frozenset((v.method, other))][0] != v.method:
+                word = turned.get(word, word)
+            assert c.verdict == ("better" if (v.setting, v.method) in best else word)
+            assert c.family == len(pairs)
+            seen.add((c.alone, c.verdict))
+    assert {("better", "better"), ("worse", "worse"), ("better", "undecided")} <= seen
 
 
-def test_random_itself_and_a_study_without_random_have_nothing_that_is_sure(builder):
-    assert not any(v.random_sure or v.components for v in summary(builder).verdicts if v.method == "random")
+def test_the_headline_counts_what_survives_holm(builder):
+    found = close_study(builder)
+    own = [v for v in found.verdicts if v.family == "distillation"]
+    p_values = [max(c.p_better for c in v.coresets.values()) for v in own]
+    survivors = sum(p < 0.025 for p in stats.holm(p_values))
+    assert 0 < survivors < sum(p < 0.025 for p in p_values)  # by themselves, more would be counted
+    assert [v.against_coresets for v in own].count("better") == survivors
+    assert f"than every coreset in {survivors} of 12 comparisons" in found.worth.because
+    claim = next(c for c in found.claims.all if c.key == "coresets")
+    assert f"better than every coreset in {survivors} of 12" in claim.answer
+    lost = [v.against_coresets for v in own].count("worse")
+    assert f"{lost} worse" in found.worth.because and f"than at least one in {lost}, after Holm" in claim.answer
+
+
+def test_what_is_corrected_over_what_is_said_in_one_sentence(builder):
+    assert correction(summary(builder).verdicts) == (
+        "Better, worse and equivalent are said after Holm over all 54 comparisons of two methods, better than every "
+        "coreset after Holm over the 12 asked here"
+    )
+    two = {Setting("erm", "net", "ipc=1"): {"random": {(0, 0): 0.5, (1, 0): 0.6}, "rded": {(0, 0): 0.5, (1, 0): 0.6}}}
+    assert correction(verdicts(two, {"random": "coreset", "rded": "distillation"}, 0.01, 0.0)) == ""
+    assert correction([]) == ""
+
+
+def test_random_itself_and_a_study_without_random_have_no_components(builder):
+    assert not any(v.components for v in summary(builder).verdicts if v.method == "random")
     del builder.methods["random"]
     builder.folder, builder.jobs = builder.folder.with_name("other"), []
-    assert not any(v.random_sure or v.components for v in summary(builder).verdicts)
-
-
-def test_a_lucky_word_is_not_sure_among_many():
-    from decoct.report.findings.verdict import sure
-    from decoct.report.stats import compare
-
-    lucky, noise = compare([0.020, 0.012, 0.035, 0.028, 0.009]), compare([0.03, -0.03, 0.02, -0.02, 0.0])
-    assert lucky.verdict == "better"
-    assert sure([lucky]) == [True] and sure([]) == []
-    assert sure([lucky] + [noise] * 59) == [False] * 60
+    assert not any(v.components for v in summary(builder).verdicts)
 
 
 def test_each_setting_says_what_its_replicates_would_find(builder):

@@ -278,21 +278,21 @@ def test_every_method_stands_beside_its_control(builder):
     ids = [a.get("id") for e, a in page.elements if e == "section"]
     assert ids[ids.index("chance") + 1] == "controls"
     about = page.text[page.text.index("Against their controls") : page.text.index("Method minus control")]
-    assert "over 12 comparisons: 8 better, 4 without a shared replicate; after Holm over all of them 8 better" in about
+    assert "after Holm over 12 comparisons: 8 better, 4 without a shared replicate" in about
     assert "sre2l over start" in about and "rded over random" in about
     assert about.count("▲ better") == 2 * 2 * 2  # methods × protocols × budgets
     assert "erm, convnet3_w32, IPC 1: sre2l is better than start: +" in about
     assert "multi_teacher, convnet3_w32, IPC 10: sre2l and start share no replicate" in about
     assert "5 methods and 1 control, " in page.text
     shown = " ".join(printed(summary).split())
-    assert "Against their controls, over 12 comparisons" in shown
+    assert "Against their controls, after Holm over 12 comparisons" in shown
     assert shown.count("rded is better than its control, random, in 4 of 6 settings") == 1
 
 
 def test_a_control_alone_is_said_once(builder):
     builder.controls = {"rded": "random"}
     summary, page = written(builder)
-    said = "rded is better than its control, random, in 6 of 6 settings"
+    said = "rded is better than its control, random, in 6 of 6 settings, after Holm over 6 comparisons"
     assert page.text.count(said) == " ".join(printed(summary).split()).count(said) == 1
 
 

@@ -89,7 +89,7 @@ def test_probes_tell_what_no_result_tells(study_of):
 
 def test_a_teacher_that_is_trained_beside_loaded_ones_is_named(study_of, tmp_path):
     (tmp_path / "net.safetensors").write_bytes(b"weights")
-    loaded = {"net": "convnet3_bn", "checkpoint": str(tmp_path / "net.safetensors")}
+    loaded = {"net": "convnet2_bn", "checkpoint": str(tmp_path / "net.safetensors")}
 
     def troubles(*teachers):
         soft, look = [{"name": "single_teacher", "steps": 2}], {"names": ["prdc"]}

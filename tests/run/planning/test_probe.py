@@ -5,13 +5,19 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from decoct.core.kinds import silent
 from decoct.engine import once
+from decoct.engine import train as loop
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module
+from decoct.run.planning.marks import carried_on
 from decoct.run.planning.probe import brief, probe
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -121,6 +127,59 @@ def test_what_a_process_works_out_once_is_told_apart(asked, monkeypatch):
     assert not first.trouble and not again.trouble and first.process == again.process == os.getpid()
     assert first.finished and first.once > 10 * again.once and first.cpu_once > 0
     assert first.seconds + first.overhead < 10 * (again.seconds + again.overhead)
+
+
+class Chunks:
+    """Batches that are made so many at a time, by a clock that it moves: the first of each takes long."""
+
+    def __init__(self, batches, at_once, making):
+        self.left, self.at_once, self.making, self.ready, self.now = batches, at_once, making, 0, 0.0
+
+    def __iter__(self):
+        while self.left:
+            if not self.ready:
+                self.ready = min(self.at_once, self.left)
+                self.now += self.making * self.ready
+            self.ready, self.left = self.ready - 1, self.left - 1
+            yield None
+
+    def clock(self):
+        return self.now, 2 * self.now
+
+
+@given(
+    at_once=st.integers(1, 60),
+    chunks=st.integers(3, 400),
+    making=st.floats(0.0, 5.0),
+    step=st.floats(0.001, 2.0),
+    start=st.floats(0.0, 30.0),
+    limit=st.floats(0.0, 20.0),
+)
+def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_chunks(
+    at_once, chunks, making, step, start, limit
+):
+    """The mean over all steps: one that makes batches for others is dear, and those others are cheap."""
+    stream = Chunks(at_once * chunks, at_once, making)
+    state = SimpleNamespace(done=0, check=lambda recipe: None)
+
+    def took(state, *_):
+        stream.now += step + start * (state.done == 0)
+        state.done += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_step", took)
+        patch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: stream.now))
+        patch.setattr(module, "real", stream.clock)
+        cell = module.Probed(None, None, None, None, "none", silent, limit=limit, clock=stream.clock)
+        cell.marks.append(module.now(stream.clock))
+        recipe = SimpleNamespace(steps=at_once * chunks)
+        try:
+            loop.steps(state, stream, recipe, None, progress=cell.watch, at_seam=lambda: not stream.ready)
+            wall, cpu = stream.clock()
+        except module.Enough:
+            wall, cpu = carried_on(cell.marks)
+    assert wall == pytest.approx(start + at_once * chunks * (making + step))
+    assert cpu == pytest.approx(2 * wall)
 
 
 def test_what_stands_around_a_student_alone(digits, tmp_path, study_of):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.run.planning.proposals import FEWEST, changes, propose
+from decoct.run.planning.proposals import FEWEST, Takes, changes, propose
 from decoct.run.study import Study
 
 TABLE = {
@@ -33,31 +33,39 @@ def study():
 def clock(study):
     """Sets × (their method's cost + students), each image a second."""
     each = sum(COSTS[method.name] + len(study.students) * study.replicates.train for method in study.methods().values())
-    return float(each * study.replicates.condense * sum(budget.ipc for budget in study.budgets))
+    return Takes(float(each * study.replicates.condense * sum(budget.ipc for budget in study.budgets)), 10)
+
+
+def partly(study):
+    """As ``clock``, but nothing is known of what sre2l takes."""
+    own = dict(study.methods())
+    sets = study.replicates.condense * len(study.budgets)
+    known = clock(study).seconds
+    return Takes(known - 30 * sets, 10, sets) if any(m.name == "sre2l" for m in own.values()) else Takes(known, 10)
 
 
 def test_a_study_that_fits_is_left_as_it_is(study):
-    found = propose(study, clock(study), clock)
+    found = propose(study, clock(study).seconds, clock)
     assert found.met and not found.steps and found.toml == "" and found.study == study
 
 
 def test_condense_replicates_go_first_and_only_as_far_as_needed(study):
-    found = propose(study, clock(study) * 0.81, clock)
+    found = propose(study, clock(study).seconds * 0.81, clock)
     assert found.met and found.toml == "replicates = {condense = 4, train = 2}"
     assert [step.what for step in found.steps] == ["4 condense replicates, not 5"]
 
 
 def test_then_train_replicates_then_the_largest_budget(study):
-    found = propose(study, clock(study) * 0.55, clock)
+    found = propose(study, clock(study).seconds * 0.55, clock)
     assert [step.what for step in found.steps][:2] == ["4 condense replicates, not 5", "3 condense replicates, not 4"]
     assert found.toml == "replicates = {condense = 3, train = 1}"
-    found = propose(study, clock(study) * 0.1, clock)
+    found = propose(study, clock(study).seconds * 0.1, clock)
     assert "without the budget ipc=50" in [step.what for step in found.steps]
     assert "budgets = [{ipc = 1}, {ipc = 10}]" in found.toml
 
 
 def test_time_that_is_left_goes_back_to_the_sets(study):
-    found = propose(study, clock(study) * 0.17, clock)
+    found = propose(study, clock(study).seconds * 0.17, clock)
     assert found.met and found.study.replicates.condense == 5 and found.study.replicates.train == 1
     assert len(found.study.budgets) == 2
 
@@ -66,11 +74,11 @@ def test_time_that_is_left_goes_back_to_the_sets(study):
 @given(st.floats(0.001, 1.2))
 def test_the_toml_is_the_study_and_the_steps_add_up(share):
     study = Study.from_dict(TABLE)
-    found = propose(study, clock(study) * share, clock)
+    found = propose(study, clock(study).seconds * share, clock)
     assert Study.from_dict(TABLE | tomllib.loads(found.toml)) == found.study
-    assert found.seconds == clock(found.study)
-    assert found.met == (found.seconds <= found.limit)
-    assert clock(study) - sum(step.saves for step in found.steps) == pytest.approx(found.seconds)
+    assert (found.asked, found.takes) == (clock(study), clock(found.study))
+    assert found.met == (found.takes.seconds <= found.limit)
+    assert clock(study).seconds - sum(step.saves for step in found.steps) == pytest.approx(found.takes.seconds)
     assert found.study.replicates.condense >= FEWEST and found.study.protocols == study.protocols
     assert "random" in found.study.methods() and len(found.study.methods()) >= 2
     labels = found.study.methods()
@@ -85,6 +93,33 @@ def test_the_smallest_is_said_where_none_fits(study):
     assert propose(found.study, 1e-3, clock).toml == ""
     dearest = [step.what for step in found.steps if "method" in step.what]
     assert dearest[0] == "without the method sre2l"
+
+
+@pytest.mark.parametrize(
+    ("takes", "fits"),
+    [
+        (Takes(10.0, 3), True),
+        (Takes(10.1, 3), False),
+        (Takes(10.0, 3, 1), None),
+        (Takes(0.0, 0, 7), None),
+        (Takes(10.1, 3, 1), False),
+        (Takes(0.0, 0), True),
+    ],
+)
+def test_what_is_not_known_fits_nothing_and_what_is_known_may_be_too_much(study, takes, fits):
+    assert takes.within(10.0) is fits
+    found = propose(study, 10.0, lambda other: takes)
+    assert found.met is fits and found.to_json()["fits_as_it_is"] is fits
+    assert bool(found.steps) == (fits is False)
+
+
+def test_a_smaller_study_with_unknown_jobs_is_not_said_to_fit_nor_filled_up(study):
+    whole = partly(study)
+    found = propose(study, whole.seconds * 0.5, partly)
+    assert found.takes.seconds <= found.limit and found.takes.unknown and found.met is None
+    assert not any("again" in step.what for step in found.steps)
+    said = found.to_json()
+    assert (said["met"], said["fits_as_it_is"], said["unknown"]) == (None, False, found.takes.unknown)
 
 
 def test_few_replicates_stay_few(study):

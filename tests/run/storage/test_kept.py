@@ -133,11 +133,11 @@ def jobs(digits):
 
     def make(name, shards=1):
         fields = {
-            "fadrm": {"nets": ["convnet3_bn"], "iterations": 24, "block": 5, "batch": 5},
-            "edc": {"nets": ["convnet3_bn"], "iterations": 12, "block": 4, "batch": 4},
+            "fadrm": {"nets": ["convnet2_bn"], "iterations": 24, "block": 5, "batch": 5},
+            "edc": {"nets": ["convnet2_bn"], "iterations": 12, "block": 4, "batch": 4},
             "cim": {"iterations": 4, "candidates": 20},
         }[name]
-        planner = Planner(digits, teachings={"convnet3_bn": Teach(net="convnet3_bn", epochs=1)})
+        planner = Planner(digits, teachings={"convnet2_bn": Teach(net="convnet2_bn", epochs=1)})
         planner.condense(name, parse("condenser", {"name": name, **fields}), Budget(ipc=2), 0, shards)
         return list(planner.jobs.values())
 

@@ -47,10 +47,10 @@ def test_all_methods_that_score_by_a_training_share_it(digits):
         condense(planner, name, runs=1)
         condense(planner, name, ipc=2, runs=1)
     (job,) = dynamics(planner)
-    assert job.labels == {"net": "convnet3_bn", "training": "30 epochs, run 0"}
+    assert job.labels == {"net": "convnet2_bn", "training": "30 epochs, run 0"}
     assert {job.kind for job in planner.jobs.values()} == {"dynamics", "condense"}  # no teacher
     made = [job for job in planner.jobs.values() if job.kind == "condense"]
-    assert all(one.inputs == {"dynamics:convnet3_bn/own/0": job.key} for one in made)
+    assert all(one.inputs == {"dynamics:convnet2_bn/own/0": job.key} for one in made)
 
 
 def test_fewer_runs_are_the_first_of_more_and_each_has_a_seed_of_its_own(digits):
@@ -60,12 +60,12 @@ def test_fewer_runs_are_the_first_of_more_and_each_has_a_seed_of_its_own(digits)
     assert [job.key for job in dynamics(few)] == [job.key for job in dynamics(more)][:2]
     assert len({job.keyed["seed"] for job in dynamics(more)}) == 4
     (made,) = [job for job in more.jobs.values() if job.kind == "condense"]
-    assert list(made.inputs) == [f"dynamics:convnet3_bn/own/{run}" for run in range(4)]
+    assert list(made.inputs) == [f"dynamics:convnet2_bn/own/{run}" for run in range(4)]
 
 
 def test_the_same_training_is_one_job_however_its_length_is_said(digits):
     planner = Planner(digits)
-    same = [planner.dynamics("teacher"), planner.dynamics("convnet3_bn", 30), planner.dynamics("convnet3_bn")]
+    same = [planner.dynamics("teacher"), planner.dynamics("convnet2_bn", 30), planner.dynamics("convnet2_bn")]
     assert len({job.key for job in same}) == 1
     others = [planner.dynamics("teacher", 10), planner.dynamics("resnet10t"), planner.dynamics("teacher", run=1)]
     assert len({job.key for job in (*same, *others)}) == 4
@@ -74,18 +74,18 @@ def test_the_same_training_is_one_job_however_its_length_is_said(digits):
 def test_a_net_trains_as_its_teacher_but_to_the_end(digits):
     taught = Teach(net="teacher", epochs=7, lr=0.01, stop_at=0.5, check_every=10)
     planner = Planner(digits, teachings={"teacher": taught})
-    assert planner.dynamics("teacher").config == Teach(net="convnet3_bn", epochs=7, lr=0.01).config()
-    assert planner.dynamics("teacher", 9).config == Teach(net="convnet3_bn", epochs=9, lr=0.01).config()
+    assert planner.dynamics("teacher").config == Teach(net="convnet2_bn", epochs=7, lr=0.01).config()
+    assert planner.dynamics("teacher", 9).config == Teach(net="convnet2_bn", epochs=9, lr=0.01).config()
     assert planner.dynamics("teacher").keyed["seed"] != planner.teacher("teacher").keyed["seed"]
 
 
 def test_a_net_that_is_loaded_is_trained_as_usual(digits, tmp_path):
     file = tmp_path / "weights.safetensors"
     file.write_bytes(b"some")
-    brought = Teach(net="convnet3_bn", checkpoint=str(file), normalise="data").pinned()
-    for loaded in (brought, Teach(net="convnet3_bn", pretrained=True)):
-        planner = Planner(digits, teachings={"convnet3_bn": loaded})
-        assert planner.dynamics("convnet3_bn").key == Planner(digits).dynamics("convnet3_bn").key
+    brought = Teach(net="convnet2_bn", checkpoint=str(file), normalise="data").pinned()
+    for loaded in (brought, Teach(net="convnet2_bn", pretrained=True)):
+        planner = Planner(digits, teachings={"convnet2_bn": loaded})
+        assert planner.dynamics("convnet2_bn").key == Planner(digits).dynamics("convnet2_bn").key
 
 
 def test_an_unknown_net_is_a_usage_error_when_the_study_is_read(study_of):
@@ -105,12 +105,12 @@ def made(digits, tmp_path_factory):
 
 def test_a_cell_holds_what_a_training_of_that_net_and_seed_leaves(made, digits):
     store, planner, _ = made
-    job, spec = dynamics(planner)[0], Teach(net="convnet3_bn", epochs=3)
+    job, spec = dynamics(planner)[0], Teach(net="convnet2_bn", epochs=3)
     folder = store.path("dynamics", job.key)
     assert {path.name for path in folder.iterdir()} == {CELL, MEASURED, *(f"{name}.npy" for name in NAMES)}
     data = TrainingSet(tensor(digits.train.images), tensor(digits.train.labels), digits.mean, digits.std)
     seed = job.keyed["seed"]
-    net = zoo.build("convnet3_bn", 1, 10, 8, seed)
+    net = zoo.build("convnet2_bn", 1, 10, 8, seed)
     expected = record(net, data, spec.recipe(Task(len(digits.train), 10, 8, digits.flip, ceiling=True)), seed=seed)
     stored = Trace.load(folder)
     assert all(np.array_equal(getattr(stored, name), getattr(expected, name)) for name in NAMES)
@@ -149,11 +149,11 @@ def test_shards_of_a_score_method_are_its_set(made, tmp_path, digits):
 
 
 def test_a_study_shares_the_training_and_reports_it_as_shared_cost(study_of, tmp_path):
-    short = {"net": "convnet3_bn", "epochs": 1}
+    short = {"net": "convnet2_bn", "epochs": 1}
     study = Study(**study_of("aum", "margin").model_dump() | {"teachers": (short,)})
     assert run(study, tmp_path) == {}
     (job,) = [job for job in frame.read(tmp_path).manifest.jobs if job.kind == "dynamics"]
-    assert str(job) == "dynamics · convnet3_bn · 1 epochs, run 0"
+    assert str(job) == "dynamics · convnet2_bn · 1 epochs, run 0"
     rows = frame.read(tmp_path).costs.to_pylist()
     seconds = read_cost(Store(tmp_path / "store").path("dynamics", job.key) / MEASURED).seconds
     assert [row["shared_seconds"] for row in rows] == pytest.approx([seconds] * 2)

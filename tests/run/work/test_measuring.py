@@ -64,11 +64,11 @@ def test_a_set_is_looked_at_as_the_real_images_were(box, digits, weighed, rows, 
     job, folder = box(measured(rows, extractors=[str(rows), word, "teacher"]), extractors=[half])
     found = read_json(folder / "readings.json")
     mine, frozen = (next(n for n in job.role("features") if n.startswith(start)) for start in ("npy:", "timm:"))
-    assert {row["extractor"] for row in found} == {mine, frozen, "convnet3_bn", "test_efficientnet"}
+    assert {row["extractor"] for row in found} == {mine, frozen, "convnet2_bn", "test_efficientnet"}
     assert {row["reference"] for row in found if row["extractor"] == mine} == {"train"}
     assert {row["reference"] for row in found if row["extractor"] == frozen} == {"train", "val"}
 
-    assert types == {mine: (np.float32,) * 2, frozen: (np.float16,) * 2, "convnet3_bn": (np.float32,) * 2}
+    assert types == {mine: (np.float32,) * 2, frozen: (np.float16,) * 2, "convnet2_bn": (np.float32,) * 2}
 
     def radius(extractor, scope="pooled"):
         keys = {"metric": "covering_radius_max", "extractor": extractor, "reference": "train", "scope": scope}
@@ -107,7 +107,7 @@ def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
 def test_a_set_of_new_images_is_measured_by_the_extractors_that_can_look_at_it(box, rows):
     _, folder = box(measured(rows, method="rded", extractors=[str(rows), "teacher"]))
     found = read_json(folder / "readings.json")
-    assert {row["extractor"] for row in found if row["axis"] != "quality"} == {"convnet3_bn"}
+    assert {row["extractor"] for row in found if row["axis"] != "quality"} == {"convnet2_bn"}
 
 
 def test_random_sets_are_measured_as_any_set_is(box, digits):
@@ -116,7 +116,7 @@ def test_random_sets_are_measured_as_any_set_is(box, digits):
     ((judge, key),) = job.role("held_out").items()
     net = teachers.load_teacher(cell_dir(store, "teacher", key), digits, "cpu")
     features = {e: np.load(cell_dir(store, "features", k) / "train.npy") for e, k in job.role("features").items()}
-    assert list(features) == ["convnet3_bn", judge] == ["convnet3_bn", "test_efficientnet"]
+    assert list(features) == ["convnet2_bn", judge] == ["convnet2_bn", "test_efficientnet"]
     sets = list(random_sets(digits.train.labels, COUNTS, 4, job.keyed["seed"]))
     assert all(np.bincount(digits.train.labels[picks]).tolist() == COUNTS for picks in sets)
 

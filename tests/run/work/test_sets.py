@@ -30,7 +30,7 @@ from decoct.run.work import sets
 from decoct.run.work.teachers import load_teacher
 
 WHO = Provenance(method="m")
-NET = {"nets": ["convnet3_bn"], "iterations": 3}
+NET = {"nets": ["convnet2_bn"], "iterations": 3}
 NINE = {
     "sre2l": {"iterations": 3, "block": 3},
     "cda": {"iterations": 3, "block": 4},
@@ -86,7 +86,7 @@ def weighted(tmp_path_factory):
 @pytest.fixture(scope="module")
 def planner(digits, weighted):
     """A fresh planner: teachers are taught for an epoch."""
-    teachings = {"convnet3_bn": Teach(net="convnet3_bn", epochs=1)}
+    teachings = {"convnet2_bn": Teach(net="convnet2_bn", epochs=1)}
     return lambda: Planner(digits, teachings=teachings, plugins=(weighted,))
 
 
@@ -236,7 +236,7 @@ def test_the_preset_of_a_set_and_what_it_stands_for_are_in_its_provenance(made, 
 
 def test_statistics_are_stored_as_they_were_taken(taught, planner, digits):
     job = planner().statistics("teacher")
-    net = load_teacher(taught.path("teacher", job.inputs["teacher:convnet3_bn"]), digits, "cpu")
+    net = load_teacher(taught.path("teacher", job.inputs["teacher:convnet2_bn"]), digits, "cpu")
     fresh = collect(net, digits.train, digits.class_names, Pixels.of(digits, "cpu"))
     stored = Statistics.load(taught.path("statistics", job.key), "cpu")
     for ours, theirs in ((stored.whole, fresh.whole), (stored.by_class, fresh.by_class)):
@@ -249,14 +249,14 @@ def test_statistics_are_stored_as_they_were_taken(taught, planner, digits):
 
 def test_nets_behind_statistics_that_the_user_brought_are_named(taught, planner, digits, tmp_path):
     (file,) = taught.root.glob("teacher/*/*/weights.safetensors")
-    brought = Teach(net="convnet3_bn", checkpoint=str(file)).pinned()
-    own = Planner(digits, teachings={"convnet3_bn": brought})
+    brought = Teach(net="convnet2_bn", checkpoint=str(file)).pinned()
+    own = Planner(digits, teachings={"convnet2_bn": brought})
     method = parse("condenser", {"name": "g_vbsm", **NINE["g_vbsm"]})
-    assert LayerStatistics(net="convnet3_bn") in method.needs()
+    assert LayerStatistics(net="convnet2_bn") in method.needs()
     key = own.condense("g_vbsm", method, Budget(ipc=1), 0).key
     for job in own.jobs.values():
         execute(tmp_path, job)
-    assert Condensed.load(Store(tmp_path).path("condense", key)).provenance.not_counted == ("convnet3_bn",)
+    assert Condensed.load(Store(tmp_path).path("condense", key)).provenance.not_counted == ("convnet2_bn",)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_a_teacher_loads_as_it_was_stored(finished, digits):
 
 
 def test_a_stored_teacher_says_its_classes_and_is_no_teacher_of_others(finished, digits):
-    for folder in cells(finished, "teacher", net="convnet3_bn"):
+    for folder in cells(finished, "teacher", net="convnet2_bn"):
         assert tuple(read_json(folder / "teacher.json")["class_names"]) == digits.class_names
         assert weights.read(folder / "weights.safetensors").class_names == digits.class_names
         shuffled = replace(digits, class_names=digits.class_names[::-1])
@@ -74,7 +74,7 @@ def test_a_stored_teacher_says_its_classes_and_is_no_teacher_of_others(finished,
 
 
 def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
-    (folder,) = cells(finished, "teacher", net="convnet3_bn")
+    (folder,) = cells(finished, "teacher", net="convnet2_bn")
     shutil.copytree(folder, tmp_path / "cell")
     file = tmp_path / "cell" / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
@@ -92,7 +92,7 @@ def herding(word):
 
 
 def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(finished, digits):
-    for folder, job in zip(cells(finished, "features"), ["convnet3_bn", "test_efficientnet"], strict=True):
+    for folder, job in zip(cells(finished, "features"), ["convnet2_bn", "test_efficientnet"], strict=True):
         (teacher,) = cells(finished, "teacher", net=job)
         net = teachers.load_teacher(teacher, digits, "cpu")
         assert sorted(file.name for file in folder.iterdir()) == sorted(
@@ -119,11 +119,11 @@ def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, dig
         box(lambda planner: planner.features("teacher"), extractors=extractors) for extractors in ((), (half,))
     )
     assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] is None
-    assert job.labels == usual.labels == {"extractor": "convnet3_bn"}
+    assert job.labels == usual.labels == {"extractor": "convnet2_bn"}
     for split in ("train", "val"):
         full, short = (teachers.load_features(each, split) for each in (whole, folder))
         assert np.array_equal(short, full.astype(np.float16)) and short.dtype == np.float16
-    named, _ = box(lambda planner: planner.features("convnet3_bn"), extractors=(half,))
+    named, _ = box(lambda planner: planner.features("convnet2_bn"), extractors=(half,))
     assert named.key == job.key
 
 

@@ -29,7 +29,7 @@ SMALL = """
     replicates = {condense = 2}
     condensers = ["random", "herding"]
     protocols = [{name = "erm", steps = 5}]
-    teachers = [{net = "convnet3_bn", epochs = 1}]
+    teachers = [{net = "convnet2_bn", epochs = 1}]
     metrics = {names = []}
 """
 PATIENCE = 300  # seconds that anything may take on a busy machine

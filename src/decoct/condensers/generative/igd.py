@@ -18,6 +18,7 @@ from decoct.engine.diffusion.influence import Surrogate, milestones, real_images
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Step
 from decoct.engine.pixels import Pixels
+from decoct.nets import zoo
 
 PACE = 0.0015  # rms of one step of influence guidance, as a share of that of the noise, at k = 1
 PAPER = 4096  # numbers of a latent of DiT-XL/2 at 256 px, which γ is meant for
@@ -39,15 +40,15 @@ class IGD(Generative):
     it; the authors make one image at a time. Departures: γ is given for the 4,096 numbers of the paper's latents and
     scaled to those at hand, since ∇ cos falls with the length of x; checkpoints are picked by at most ten classes,
     evenly spaced, whatever the shard; the surrogate is trained as an expert of MTT is, without momentum, and without
-    augmentation. Their recursion of guided steps, which is off by default, is left out. The net is ConvNet-6 beyond
-    64 px, as theirs; ConvNet-3 for less.
+    augmentation. Their recursion of guided steps, which is off by default, is left out. The net is theirs, ConvNet-6,
+    from 192 px, and one of fewer blocks for smaller images.
 
     Memory is one backward pass through generator, decoder and surrogate with ``batch`` images, and P numbers of the
     surrogate for each image.
 
     Attributes:
         batch: classes whose images are made together.
-        net: the surrogate.
+        net: the surrogate; "convnet" is the ConvNet that fits the images.
         epochs: of its training.
         influence: k.
         deviation: γ.
@@ -61,14 +62,14 @@ class IGD(Generative):
     quick: ClassVar[dict[str, Any]] = {
         "steps": 4,
         "batch": 4,
-        "net": "convnet3_w32",
+        "net": "convnet2_w32",
         "epochs": 2,
         "low": 0.25,
         "real": 20,
     }
 
     batch: int = Field(10, ge=1)
-    net: str | None = None
+    net: str = "convnet"
     epochs: int = Field(50, ge=1)
     influence: float = Field(5.0, ge=0)
     deviation: float = Field(120.0, ge=0)
@@ -80,7 +81,7 @@ class IGD(Generative):
 
     def at(self, size: int) -> Self:
         """The same with the generator and the surrogate of the resolution."""
-        return super().at(size).model_copy(update={"net": self.net or ("convnet6" if size > 64 else "convnet3")})
+        return super().at(size).model_copy(update={"net": zoo.resolve(self.net, size)})
 
     def together(self, ipc: int) -> int | None:
         """The classes of a batch."""
@@ -92,7 +93,7 @@ class IGD(Generative):
 
     def training(self) -> Trajectories:
         """The surrogate's."""
-        return Trajectories(net=self.net or "convnet3", epochs=self.epochs, experts=1, dsa=False)
+        return Trajectories(net=self.net, epochs=self.epochs, experts=1, dsa=False)
 
     def made(self, inputs: Inputs, model: DiffusionModel) -> "Influenced":
         """Rounds of one image of each class."""

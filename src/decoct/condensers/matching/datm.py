@@ -55,7 +55,7 @@ class DATM(TrajectoryMatching):
         threshold: the largest loss that moves anything.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet3_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
+    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
     usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {
         1: COMMON | {"max_start_epoch": 4, "lr_img": 100.0, "lr_lr": 1e-7, "lr_y": 5.0, "threshold": 1.1},
         10: COMMON | {"first_max_start_epoch": 10, "max_start_epoch": 20, "growth": 1000, "lr_img": 100.0},

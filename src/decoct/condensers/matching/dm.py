@@ -20,6 +20,7 @@ from decoct.engine.matching.real import (
     shared_draws,
 )
 from decoct.engine.matching.synthetic import Init, Synthetic, learn
+from decoct.nets import zoo
 
 
 class DM(Condenser):
@@ -33,7 +34,7 @@ class DM(Condenser):
     norm; here such nets are refused.
 
     Attributes:
-        net: without batch norm.
+        net: without batch norm; "convnet" is the ConvNet that fits the images.
         iterations: updates of the images.
         lr: of SGD, on normalised pixels.
         momentum: of SGD.
@@ -43,8 +44,8 @@ class DM(Condenser):
 
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
     even: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet3_w32", "iterations": 10, "batch": 32}
-    net: str = "convnet3"
+    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 10, "batch": 32}
+    net: str = "convnet"
     iterations: int = Field(20_000, ge=1)
     lr: float = Field(1.0, gt=0)
     momentum: float = Field(0.5, ge=0, lt=1)
@@ -52,13 +53,14 @@ class DM(Condenser):
     init: Init = "real"
 
     def at(self, size: int) -> Self:
-        """As it is.
+        """The same with the net of the resolution.
 
         Raises:
             UsageError: the net cannot take images of this size, or has batch norm.
         """
-        check_net(self.name, self.net, size)
-        return self
+        net = zoo.resolve(self.net, size)
+        check_net(self.name, net, size)
+        return self.model_copy(update={"net": net})
 
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
         """A net; learnt images with gradient and momentum; a class's real ones, raw, normalised and augmented; and the
@@ -69,7 +71,7 @@ class DM(Condenser):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes at every iteration; classes share a forward pass as far as a block holds them."""
-        self.at(inputs.data.size)
+        named = self.at(inputs.data.size).net
         synthetic = Synthetic.start(inputs, self.name, self.init)
         real = RealBatches.of(inputs, self.name, self.batch)
         optimiser = torch.optim.SGD([synthetic.images], self.lr, self.momentum)
@@ -77,7 +79,7 @@ class DM(Condenser):
         together = max(1, BLOCK // synthetic.ipc)
 
         def step(t: int) -> Tensor:
-            net = headless(fresh_net(inputs, self.name, self.net, t)).requires_grad_(False)
+            net = headless(fresh_net(inputs, self.name, named, t)).requires_grad_(False)
             draws = shared_draws(inputs, self.name, t, classes)
             targets = [mean_embedding(net, dsa.apply(x, a)) for x, a in zip(real.at(t), draws, strict=True)]
             optimiser.zero_grad(set_to_none=True)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Container, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from decoct.core.errors import DecoctError
 from decoct.data.layouts import devkit
 from decoct.data.layouts.layout import MAX_BYTES, TRAIN, VAL, Layout, Picture, Piece, named
-from decoct.data.reading.tree import entries, pictures, subfolders
+from decoct.data.reading.tree import Walk, entries, subfolders
 
 FLAT = ""  # in place of a class
 
@@ -23,6 +24,7 @@ class ClassFolders(Layout):
             yield from (self.root / file for file in self._listed(split, wnid))
             if wnid == FLAT:
                 yield from devkit.sources(self.root)
+        self._walk.tell()
 
     def pieces(self) -> list[Piece]:
         """A class folder each; a flat val is one."""
@@ -49,9 +51,15 @@ class ClassFolders(Layout):
                 yield split, FLAT
             yield from ((split, name) for name in names if name in self.wanted)
 
+    @cached_property
+    def _walk(self) -> Walk:
+        """Over all classes, wanted or not."""
+        parts = [self.root / split for split in (TRAIN, VAL) if (self.root / split).is_dir()]
+        return Walk(self.root, (part / name for part in parts for name in subfolders(part) or [FLAT]))
+
     def _listed(self, split: str, wnid: str) -> list[str]:
         """Files of a piece relative to the root, sorted."""
-        return sorted(pictures(self.root, self.root / split / wnid, set()))
+        return self._walk.pictures(self.root / split / wnid)
 
     def _load(self, file: str) -> bytes:
         try:

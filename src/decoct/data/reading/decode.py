@@ -65,6 +65,18 @@ def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def shape(data: bytes) -> tuple[int, int] | None:
+    """Width and height that a picture's header says, without decoding it; None where nothing readable stands there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=formats()) as image:
+                width, height = image.size
+        except Exception:  # Pillow's parsers raise whatever they stumbled on; decoding tells what is wrong
+            return None
+    return (width, height) if width * height <= MAX_PIXELS else None
+
+
 def _open(data: bytes, size: int) -> Image.Image:
     """The upright picture; a JPEG far larger than needed is decoded at a fraction of its size."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=formats())

@@ -1,6 +1,7 @@
-"""Pictures of any source decoded one after the other into a file on disk, and what does not decode."""
+"""Pictures of any source decoded one after the other into a file on disk, what does not decode, and the usual size."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,10 +10,11 @@ import numpy as np
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
-from decoct.data.reading.decode import DecodeError, decode
+from decoct.data.reading.decode import DecodeError, decode, shape
 from decoct.data.source import Part
 
 NAMED = 3  # of those that do not decode, in a message
+SMALL, LARGE = 32, 64  # sides that pictures of many sizes are brought to
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,40 @@ class Picture:
     label: int
     file: str
     load: Callable[[], bytes]
+
+
+def usual_size(shapes: Iterable[tuple[int, int]]) -> tuple[int, str]:
+    """The side that pictures are brought to where nobody says one, and a line that says so.
+
+    It is their own where all have one size of up to 64 px; else the larger of 32 and 64 px that the shorter sides of
+    half of them reach, and 32 where not even half reach that.
+
+    Args:
+        shapes: (width, height) of each picture.
+    """
+    found = Counter(shapes)
+    sides = Counter[int]()
+    for (width, height), count in found.items():
+        sides[min(width, height)] += count
+    if len(found) == 1 and 4 <= (side := min(next(iter(found)))) <= LARGE:
+        width, height = next(iter(found))
+        cut = "" if width == height else ", the centre cropped"
+        return side, f"all {found.total():,} pictures are {width} × {height} px and stay at {side} px{cut}"
+    reach = {size: sum(count for side, count in sides.items() if side >= size) for size in (LARGE, SMALL)}
+    size = LARGE if found and 2 * reach[LARGE] >= found.total() else SMALL
+    span = f"{min(sides):,} to {max(sides):,} px" if len(sides) > 1 else f"{max(sides, default=0):,} px"
+    return size, f"pictures whose shorter side has {span} are made {size} × {size} px"
+
+
+def shapes(pictures: Iterable[Picture]) -> Iterator[tuple[int, int]]:
+    """(width, height) of each picture that has a readable header."""
+    for picture in pictures:
+        try:
+            found = shape(picture.load())
+        except DecodeError:
+            continue
+        if found:
+            yield found
 
 
 def decode_pictures(

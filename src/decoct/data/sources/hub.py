@@ -13,7 +13,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.core.seeds import seed
 from decoct.data.reading.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
-from decoct.data.small.pictures import Picture, decode_pictures
+from decoct.data.small.pictures import Picture, decode_pictures, shapes, usual_size
 from decoct.data.source import Raw, Source, hash_file
 
 
@@ -32,7 +32,7 @@ class Hub(Source):
     revision: str | None = None  # branch, tag or commit
     train: str | None = None  # the split; None: the usual names
     test: str | None = None
-    size: int = Field(default=64, ge=4, le=1024)
+    size: int | None = Field(default=None, ge=4, le=1024)  # None: see ``decoct.data.small.pictures.usual_size``
     channels: Literal["auto", 1, 3] = "auto"  # auto: one if red, green and blue are equal in every image
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     skip_corrupt: bool = False
@@ -88,12 +88,14 @@ class Hub(Source):
         names = classes(features[which.label], {split: values[split] for split in chosen.values()})
         labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
         tables = {role: (split, splits[split]) for role, split in chosen.items()}
+        found = partial(pictures, tables, labels, which.image)
+        size, said = (self.size, None) if self.size else usual_size(shapes(found()))
         parts, skipped = decode_pictures(
-            pictures(tables, labels, which.image),
+            found(),
             sum(map(len, labels.values())),
             self.path,
             scratch,
-            self.size,
+            size,
             self.channels,
             self.skip_corrupt,
             progress,
@@ -101,7 +103,7 @@ class Hub(Source):
         if "test" not in parts:
             train, test = parts["train"].hold_out(self.test_fraction, seed(self.split_seed, "test"), names)
             parts |= {"train": train, "test": test}
-        return Raw(names, parts, skipped)
+        return Raw(names, parts, skipped, details={"sized": said} if said else {})
 
     def load(self, manifest: dict[str, Any], scratch: Path) -> dict[str, Any]:
         """The data set's splits by name. Of a local one the library's own copy is as short-lived as ``scratch``."""

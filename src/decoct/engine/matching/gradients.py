@@ -14,6 +14,7 @@ from decoct.data.augmentation import dsa
 from decoct.engine.matching.footprint import held, pixels, twice_held, weights
 from decoct.engine.matching.real import BLOCK, RealBatches, check_net, fresh_net, shared_draws
 from decoct.engine.matching.synthetic import Init, Synthetic, learn, numbered
+from decoct.nets import zoo
 
 EPSILON = 1e-6  # beside the product of two norms
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images a class
@@ -29,7 +30,7 @@ class GradientMatching(Condenser):
 
     Attributes:
         siamese: whether both sides of the matching go through one transform, and the net's training is augmented.
-        net: without batch norm.
+        net: without batch norm; "convnet" is the ConvNet that fits the images.
         iterations: nets that are started.
         outer: updates of the images in each; None for the authors' by images a class: 1 at 1, 10 at 10, 50 at 50; they
             have no numbers for others, which get as many as there are images a class.
@@ -45,8 +46,8 @@ class GradientMatching(Condenser):
     family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
     even: ClassVar[bool] = True
     siamese: ClassVar[bool] = False
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet3_w32", "iterations": 2, "inner": 2, "batch": 32}
-    net: str = "convnet3"
+    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 2, "inner": 2, "batch": 32}
+    net: str = "convnet"
     iterations: int = Field(1000, ge=1)
     outer: int | None = Field(None, ge=1)
     inner: int | None = Field(None, ge=0)
@@ -58,13 +59,14 @@ class GradientMatching(Condenser):
     init: Init
 
     def at(self, size: int) -> Self:
-        """As it is.
+        """The same with the net of the resolution.
 
         Raises:
             UsageError: the net cannot take images of this size, or has batch norm.
         """
-        check_net(self.name, self.net, size)
-        return self
+        net = zoo.resolve(self.net, size)
+        check_net(self.name, net, size)
+        return self.model_copy(update={"net": net})
 
     def loops(self, ipc: int) -> tuple[int, int]:
         """Updates of the images with one net, and its epochs between two of them."""
@@ -82,18 +84,18 @@ class GradientMatching(Condenser):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes at every update, one after the other."""
-        self.at(inputs.data.size)
+        named = self.at(inputs.data.size).net
         synthetic = Synthetic.start(inputs, self.name, self.init)
         real = RealBatches.of(inputs, self.name, self.batch)
         optimiser = torch.optim.SGD([synthetic.images], self.lr, self.momentum)
         outer, inner = self.loops(synthetic.ipc)
-        classes, net = len(real.members), fresh_net(inputs, self.name, self.net, 0)
+        classes, net = len(real.members), fresh_net(inputs, self.name, named, 0)
         parameters: list[Tensor] = list(net.parameters())
 
         def step(t: int) -> Tensor:
             if t % outer == 0:
                 with torch.no_grad():
-                    torch._foreach_copy_(parameters, list(fresh_net(inputs, self.name, self.net, t).parameters()))
+                    torch._foreach_copy_(parameters, list(fresh_net(inputs, self.name, named, t).parameters()))
             draws: list[dsa.Drawn] | None = shared_draws(inputs, self.name, t, classes) if self.siamese else None
             gradients, total = [], synthetic.images.new_zeros(())
             for c, images in enumerate(real.at(t)):

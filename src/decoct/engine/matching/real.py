@@ -66,11 +66,12 @@ def fresh_net(inputs: Inputs, name: str, net: str, t: int) -> nn.Module:
 
 
 def check_net(method: str, net: str, size: int) -> None:
-    """Raise a UsageError for a net that cannot take such images, or whose images see each other through batch norm."""
+    """Raise a UsageError for a net that hardly learns from such images, or whose images see each other: batch norm."""
+    zoo.check_fits(net, size)
     if any(isinstance(module, _BatchNorm) for module in zoo.build(net, 1, 2, size, 0).modules()):
         raise UsageError(
             f"{method} looks at the classes one by one, and {net} has batch norm, which ties the images of a batch: "
-            "name a net with instance norm, such as convnet3"
+            "name a net with instance norm, such as convnet"
         )
 
 

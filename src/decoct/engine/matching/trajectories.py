@@ -135,7 +135,7 @@ class TrajectoryMatching(Condenser):
     weights of the student, and of what is learnt.
 
     Attributes:
-        net: of the experts and the students.
+        net: of the experts and the students; "convnet" is the ConvNet that fits the images.
         experts: trainings on the train split to choose from.
         epochs: of each.
         dsa: differentiable Siamese augmentation of the experts' batches and the students'.
@@ -155,7 +155,7 @@ class TrajectoryMatching(Condenser):
     even: ClassVar[bool] = True
     usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {}  # by the largest IPC that it is for, ascending
 
-    net: str = "convnet3"
+    net: str = "convnet"
     experts: int = Field(100, ge=1)
     epochs: int = Field(50, ge=1)
     dsa: bool = True
@@ -189,6 +189,10 @@ class TrajectoryMatching(Condenser):
     def starting(self) -> set[str]:
         """Fields that are start epochs."""
         return {"max_start_epoch"}
+
+    def at(self, size: int) -> Self:
+        """The same with the net of the resolution."""
+        return self.model_copy(update={"net": zoo.resolve(self.net, size)})
 
     def needs(self) -> tuple[Need, ...]:
         """The experts."""

@@ -186,6 +186,8 @@ class _Exact:
         self.total = self.rows.zeros()
         for _, part in self.rows.blocks():
             self.total += self._g(part).sum(0)
+        # What rounding may make of a gain of 0: a share of Σ ‖g‖², which is not that of the rows where g are unit rows.
+        self.nothing = 1e-13 * (len(self.rows) if self.cosine else float(self.rows.squared.sum()))
 
     def first(self, index: Tensor) -> Tensor:
         """[m] Σ_i s_ij of the rows, but for a constant."""
@@ -210,8 +212,7 @@ class _Exact:
             found = torch.zeros(len(some), dtype=torch.float64, device=self.rows.home)
             for at, g in self._blocks():
                 found += (self._similar(some, g) - self.b[at : at + len(g)]).clamp_(min=0).sum(1)
-            # What rounding makes of 0.
-            self.bound[some] = torch.where(found > 1e-13 * self.rows.squared.sum(), found, 0.0)
+            self.bound[some] = torch.where(found > self.nothing, found, 0.0)
             self.fresh[some] = len(self.picked)
 
     def _catch_up(self) -> None:

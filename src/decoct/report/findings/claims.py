@@ -1,7 +1,7 @@
 """The four claims of a study: does distilling beat random, beat every coreset, at what cost, and who covers the data?
 
 Each is asked of the results at hand, for every distillation method, and worded with intervals. What is counted as shown
-survives Holm over all comparisons of its claim; intervals are each at its own level.
+has its word after Holm, see ``verdict.verdicts`` and ``coverage``; intervals are each at its own level.
 """
 
 import math
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.findings import coverage, price
 from decoct.report.findings.coverage import Coverage
 from decoct.report.findings.price import Multiple
-from decoct.report.findings.verdict import Setting, Verdict, p_better, sure
+from decoct.report.findings.verdict import Setting, Verdict
 from decoct.report.frame import Frame
 from decoct.report.manifest import REFERENCE
-from decoct.report.stats import ALPHA, Comparison, Word
+from decoct.report.stats import Comparison
 
 WHOM = "than every coreset"
 NO_METHOD = "This study has no distillation method: nothing can be said"
@@ -86,7 +86,7 @@ def claims(frame: Frame, verdicts: Sequence[Verdict], covered: Sequence[Coverage
 
 
 def _against_random(distilled: Sequence[Verdict]) -> Claim:
-    """Paired comparisons, Holm over all methods and settings, for "better" and for "worse" at 2.5 % one-sided each."""
+    """Paired comparisons, by the words of the verdicts."""
     question = "Does a distilled set beat random of the same size?"
     found = [(v, v.random) for v in distilled if v.random is not None]
     if not found:
@@ -94,9 +94,8 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
         return Claim("random", question, missing, ())
     if not any(c.n for _, c in found):
         return Claim("random", question, UNTRAINED, ())
-    better = _shown([c for _, c in found], "better")
-    worse = _shown([c for _, c in found], "worse")
-    alike, lines = _shown([c for _, c in found], "equivalent"), []
+    better, worse, alike = ([c.verdict == word for _, c in found] for word in ("better", "worse", "equivalent"))
+    lines = []
     for method in dict.fromkeys(v.method for v, _ in found):
         own = [i for i, (v, _) in enumerate(found) if v.method == method]
         said = f"{method}: {_counts([better[i] for i in own], [worse[i] for i in own], 'than random')}"
@@ -109,7 +108,7 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
 
 
 def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
-    """Better than each coreset (intersection-union), Holm over methods and settings; worse: Holm over all pairs."""
+    """Better than each coreset, worse than at least one, by the words of the verdicts."""
     question = "Does any distilled set beat every coreset?"
     found = [v for v in distilled if v.coresets]
     if not found:
@@ -117,11 +116,7 @@ def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
         return Claim("coresets", question, missing, ())
     if not any(c.n for v in found for c in v.coresets.values()):
         return Claim("coresets", question, UNTRAINED, ())
-    adjusted = stats.holm([p_better(v) for v in found])
-    better = [v.against_coresets == "better" and p < ALPHA / 2 for v, p in zip(found, adjusted, strict=True)]
-    pairs = [(i, c) for i, v in enumerate(found) for c in v.coresets.values()]
-    beaten = _shown([c for _, c in pairs], "worse")
-    worse = [any(lost for (at, _), lost in zip(pairs, beaten, strict=True) if at == i) for i in range(len(found))]
+    better, worse = ([v.against_coresets == word for v in found] for word in ("better", "worse"))
     lines = []
     for method in dict.fromkeys(v.method for v in found):
         own = [i for i, v in enumerate(found) if v.method == method]
@@ -134,12 +129,7 @@ def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
     answer += _images(
         sum(any(c.on_these_images for c in v.coresets.values()) for v, b in zip(found, better, strict=True) if b)
     )
-    return Claim("coresets", question, _untold([c for _, c in pairs]) or answer, tuple(lines))
-
-
-def _shown(found: Sequence[Comparison], word: Word) -> list[bool]:
-    """Which comparisons have the word and keep it after Holm over all of them."""
-    return [kept and c.verdict == word for c, kept in zip(found, sure(found), strict=True)]
+    return Claim("coresets", question, _untold([c for v in found for c in v.coresets.values()]) or answer, tuple(lines))
 
 
 def _counts(better: Sequence[bool], worse: Sequence[bool], whom: str, what: str = "") -> str:

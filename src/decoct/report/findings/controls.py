@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from decoct.report import nested, stats, wording
 from decoct.report.findings.verdict import WORDS, Setting
-from decoct.report.stats import ALPHA, Comparison, Replicates
+from decoct.report.stats import Comparison, Replicates
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,13 @@ class Controlled:
         method: its label in the study.
         control: the label that the study names as its control.
         setting: protocol, student, budget.
-        comparison: method minus control, paired over condense replicates.
-        sure: "better" survives Holm over all such comparisons of the study, at 2.5 % one-sided.
+        comparison: method minus control, paired over condense replicates; the word after Holm over all of them.
     """
 
     method: str
     control: str
     setting: Setting
     comparison: Comparison
-    sure: bool
 
 
 def controlled(
@@ -44,11 +42,7 @@ def controlled(
     for method, control, setting in asked:
         own, other = (accuracies[setting].get(label, {}) for label in (method, control))
         found.append(nested.compare(own, other, margin, floor))
-    adjusted = stats.holm([c.p_better for c in found])
-    return tuple(
-        Controlled(*who, c, sure=c.verdict == "better" and p < ALPHA / 2)
-        for who, c, p in zip(asked, found, adjusted, strict=True)
-    )
+    return tuple(Controlled(*who, c) for who, c in zip(asked, stats.corrected(found), strict=True))
 
 
 def sentences(found: Sequence[Controlled]) -> tuple[str, ...]:
@@ -62,11 +56,7 @@ def overall(found: Sequence[Controlled]) -> str:
     lines = sentences(found)
     if len(lines) < 2:
         return "".join(lines)
-    sure = sum(c.sure for c in found)
-    return (
-        f"Against their controls, over {len(found)} comparisons: {_spell(found)}; after Holm over all of them "
-        f"{sure or 'none'} better"
-    )
+    return f"Against their controls, after Holm over {len(found)} comparisons: {_spell(found)}"
 
 
 def _sentence(own: Sequence[Controlled], asked: int) -> str:
@@ -80,8 +70,8 @@ def _sentence(own: Sequence[Controlled], asked: int) -> str:
     if better and len(better) < len(own) and len(protocols) > 1:
         won = Counter(c.setting.protocol for c in better)
         said += f" ({', '.join(f'{protocol} {won[protocol]} of {n}' for protocol, n in protocols.items())})"
-    if better and asked > 1:
-        said += f", in {sum(c.sure for c in own) or 'none'} after Holm over {asked} comparisons"
+    if asked > 1:
+        said += f", after Holm over {asked} comparisons"
     rest = _spell([c for c in own if c not in better])
     return f"{said}; {rest}" if rest else said
 

@@ -19,6 +19,7 @@ Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``
 FULL: dict[Measure, str] = {"device time": "device_seconds", "processor time": "cpu_seconds"}
 OWN: dict[Measure, str] = {"device time": "own_device_seconds", "processor time": "own_cpu_seconds"}
+SECOND, TENTH = 1.0, 0.1  # what a timer may be off by: clocks and machines give such differences by chance
 NOTHING = Contrast(math.nan, math.nan, math.nan, (0, 0), math.nan, math.nan)
 
 
@@ -58,6 +59,12 @@ def measure(rows: Sequence[Row]) -> Measure | None:
         return None
     held = {row["device_seconds"] > 0 for row in rows}
     return None if len(held) > 1 else "device time" if held.pop() else "processor time"
+
+
+def ties(seconds: Sequence[float]) -> list[bool]:
+    """Which cost no more than the least and a second, or a tenth of it: a timer does not order them."""
+    least = min(seconds, default=math.inf)
+    return [x <= max(least + SECOND, least * (1 + TENTH)) for x in seconds]
 
 
 def made_here(rows: Sequence[Row]) -> list[Row]:

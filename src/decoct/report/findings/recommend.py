@@ -2,7 +2,8 @@
 
 The highest mean of many is luck in part, and a test of it on the numbers that picked it would not stand. So nothing is
 picked first: ``best.unbeaten`` leaves out what is shown to be worse than something else, the truly best one stays in
-with 95 % whichever it is, and among those that stay the cost decides, which is no outcome of the students.
+with 95 % whichever it is, and among those that stay the cost decides, which is no outcome of the students. Costs that
+a timer does not order are ties, and the higher mean wins a tie.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.report import stats, wording
-from decoct.report.findings import best, limit
+from decoct.report.findings import best, limit, price
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate, candidates
 from decoct.report.findings.limit import Kind, Limit
@@ -31,8 +32,9 @@ class Choice:
 
     Attributes:
         student: its net.
-        pick: the cheapest of ``kept``; None where nothing can be recommended.
+        pick: the highest mean of the cheapest of ``kept``; None where nothing can be recommended.
         kept: those that none is shown to beat, by cost.
+        tied: how many of them are the cheapest, see ``price.ties``.
         highest: the one of the highest mean.
         considered: candidates within the limit that have two replicates or more.
         left_out: within the limit, with fewer.
@@ -42,6 +44,7 @@ class Choice:
     student: str
     pick: Candidate | None
     kept: tuple[Candidate, ...]
+    tied: int
     highest: Candidate | None
     considered: int
     left_out: int
@@ -81,7 +84,12 @@ class Recommendation:
         if len(choice.kept) == 1:
             rest = "the other" if choice.considered == 2 else f"each of the {choice.considered - 1} others"
             return f"{said}. Within the limit something is shown to beat {rest}"
-        said += f". It is the {rank} of {len(choice.kept)} out of {choice.considered} that none is shown to beat"
+        among = f"{len(choice.kept)} out of {choice.considered} that none is shown to beat"
+        if choice.tied > 1:
+            ties = "times within a second or a tenth of the least" if self.measure else "equal in size"
+            said += f". It has the highest mean of the {choice.tied} {rank} ({ties}) of {among}"
+        else:
+            said += f". It is the {rank} of {among}"
         top = choice.highest
         if top and top != choice.pick:
             numbers = f"{wording.accuracy(top.accuracy.interval)} %, {self.takes(top)}"
@@ -164,7 +172,7 @@ class Adviser:
 
     def _choice(self, student: str, asked: Limit) -> Choice:
         def nothing(why: str, out: int = 0) -> Choice:
-            return Choice(student, None, (), None, 0, out, why)
+            return Choice(student, None, (), 0, None, 0, out, why)
 
         own = self.candidates[student]
         if asked.kind == "seconds" and self.measure is None:
@@ -179,8 +187,9 @@ class Adviser:
             return nothing("it takes two replicates or more to tell one from another", len(within))
         stay = best.unbeaten(self.ahead[student][np.ix_(sure, sure)])
         kept = sorted((own[i] for i, stays in zip(sure, stay, strict=True) if stays), key=_cost)
-        top = max((own[i] for i in sure), key=lambda c: c.accuracy.interval.mean)
-        return Choice(student, kept[0], tuple(kept), top, len(sure), len(within) - len(sure), "")
+        tied = _cheapest(kept)
+        top = min((own[i] for i in sure), key=_rank)
+        return Choice(student, tied[0], tuple(kept), len(tied), top, len(sure), len(within) - len(sure), "")
 
 
 def stretches(advice: Sequence[Recommendation], student: str) -> list[tuple[Recommendation, Recommendation, Choice]]:
@@ -205,12 +214,26 @@ def recommend(frame: Frame, accuracies: Sequence[Accuracy], text: str) -> Recomm
     return Adviser.of(frame, accuracies).recommend(asked)
 
 
-def _cost(candidate: Candidate) -> tuple[float, float, float]:
-    return (
-        candidate.seconds if math.isfinite(candidate.seconds) else math.inf,
-        candidate.images,
-        candidate.bytes,
-    )
+def _cheapest(kept: Sequence[Candidate]) -> list[Candidate]:
+    """Those that tie with the least time, or with the fewest images and bytes where no time is known; best first."""
+    near = [c for c, tied in zip(kept, price.ties([_seconds(c) for c in kept]), strict=True) if tied]
+    if not any(math.isfinite(_seconds(c)) for c in near):
+        fewest = min(_cost(c)[:3] for c in near)
+        near = [c for c in near if _cost(c)[:3] == fewest]
+    return sorted(near, key=_rank)
+
+
+def _rank(candidate: Candidate) -> tuple[float | str, ...]:
+    return -candidate.accuracy.interval.mean, *_cost(candidate)
+
+
+def _cost(candidate: Candidate) -> tuple[float | str, ...]:
+    """Time, images, bytes, and the name, so that no order of rows decides."""
+    return _seconds(candidate), candidate.images, candidate.bytes, _named(candidate)
+
+
+def _seconds(candidate: Candidate) -> float:
+    return candidate.seconds if math.isfinite(candidate.seconds) else math.inf
 
 
 def _named(candidate: Candidate) -> str:

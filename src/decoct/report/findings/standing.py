@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -70,8 +70,8 @@ class Standing:
         random: None where there are no random sets, or it is not defined for them.
         z: (mean − random) in standard deviations of random sets; NaN where these are all alike.
         p: two-sided, of "no other than random", see ``stats.apart``; NaN where unknown.
-        word: after Holm over the leading readings of the budget and the extractor, and with the mean of random outside
-            of the interval over sets, if there is one; empty for the others, for random itself and where p is unknown.
+        word: after Holm over all leading readings of the run, and with the mean of random outside of the interval over
+            sets, if there is one; empty for the others, for random itself and where p is unknown.
     """
 
     budget: str
@@ -242,18 +242,11 @@ def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], 
 
 
 def _worded(found: Sequence[Standing]) -> Iterable[Standing]:
-    families: dict[tuple[str, str], list[Standing]] = {}
+    family = [s for s in found if s.lead and s.method != REFERENCE]
+    adjusted = iter(stats.holm([s.p for s in family]))
     for s in found:
-        if s.lead and s.method != REFERENCE:
-            families.setdefault((s.budget, s.name.extractor), []).append(s)
-    adjusted = {
-        (s.budget, s.name, s.method): p
-        for own in families.values()
-        for s, p in zip(own, stats.holm([s.p for s in own]), strict=True)
-    }
-    for s in found:
-        p = adjusted.get((s.budget, s.name, s.method), math.nan)
-        yield s if math.isnan(p) else Standing(**{**vars(s), "word": _word(s, p)})
+        p = next(adjusted) if s.lead and s.method != REFERENCE else math.nan
+        yield s if math.isnan(p) else replace(s, word=_word(s, p))
 
 
 def _word(s: Standing, p: float) -> Word:

@@ -1,6 +1,5 @@
 """Verdicts in plain words: each method against random and every coreset, and whether distilling was worth it."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from decoct.report.nested import Components
 from decoct.report.stats import ALPHA, Comparison, Interval, Replicates, Word
 
 WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
+TURNED: Mapping[Word, Word] = {"better": "worse", "worse": "better"}  # seen from the other side
 
 
 class Setting(NamedTuple):
@@ -33,10 +33,9 @@ class Verdict:
         family: coreset, distillation or control.
         setting: protocol, student, budget.
         random: against random selection; None where the study has none, or for random itself.
-        coresets: against every other coreset of the study, random included.
+        coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
         against_coresets: the word over all of them; None where there is none.
         needed: replicates that would decide against all coresets; None if decided or unknown.
-        random_sure: the word against random survives Holm over all methods and settings, see ``sure``.
         components: what the differences to random vary by; None without random.
     """
 
@@ -47,7 +46,6 @@ class Verdict:
     coresets: Mapping[str, Comparison]
     against_coresets: Word | None
     needed: int | None
-    random_sure: bool = False
     components: Components | None = None
 
     def sentences(self) -> list[str]:
@@ -95,6 +93,10 @@ def verdicts(
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
+    Words hold after Holm over all pairs of methods in all settings, see ``stats.corrected``, but for one: *better* than
+    every coreset is an intersection-union test of each distillation method in each setting, after Holm over those. It
+    rejects the union of "no better than this one", and so gives its word to each of them.
+
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
         families: of every method of the study, in its order.
@@ -102,7 +104,7 @@ def verdicts(
         floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
         answers: of the students by test image, for the intervals over test images.
     """
-    found = []
+    found: list[Verdict] = []
     for setting, by_method in accuracies.items():
         for method, family in families.items():
             own = by_method.get(method, {})
@@ -114,28 +116,19 @@ def verdicts(
                 for other in families
                 if other != method and (families[other] == "coreset" or other == REFERENCE)
             }
-            word = stats.against_all(list(against.values())) if against else None
-            needed = _needed(against) if word == "undecided" else None
             parts = _components(answers, setting, method, by_method) if REFERENCE in against else None
-            random = against.get(REFERENCE)
-            found.append(Verdict(method, family, setting, random, against, word, needed, components=parts))
-    kept = iter(sure([v.random for v in found if v.random]))
-    return [replace(v, random_sure=next(kept)) if v.random else v for v in found]
+            found.append(Verdict(method, family, setting, None, against, None, None, parts))
+    return _corrected(found)
 
 
-def sure(family: Sequence[Comparison]) -> list[bool]:
-    """Which comparisons keep their word after Holm over the family, in the order given.
-
-    Each word has its own correction over all of the family's comparisons: "better" and "worse" at 2.5 % one-sided,
-    "equivalent" at 5 %. So a false difference is said with at most 5 % over the family, and so is a false equivalence.
-    """
-    adjusted: dict[Word, list[float]] = {
-        "better": stats.holm([c.p_better for c in family]),
-        "worse": stats.holm([c.p_worse for c in family]),
-        "equivalent": stats.holm([c.p_equivalent for c in family]),
-    }
-    level = {"better": ALPHA / 2, "worse": ALPHA / 2, "equivalent": ALPHA}
-    return [c.verdict in level and adjusted[c.verdict][i] < level[c.verdict] for i, c in enumerate(family)]
+def correction(found: Sequence[Verdict]) -> str:
+    """What words are corrected over, in one sentence; empty where one comparison or none was made."""
+    pairs = max((c.family for v in found for c in v.coresets.values()), default=0)
+    if pairs < 2:
+        return ""
+    asked = sum(bool(v.coresets) for v in found if v.family == "distillation")
+    every = f", better than every coreset after Holm over the {asked} asked here" if asked > 1 else ""
+    return f"Better, worse and equivalent are said after Holm over all {pairs:,} comparisons of two methods{every}"
 
 
 def resolution(found: Sequence[Verdict]) -> tuple[str, ...]:
@@ -150,17 +143,13 @@ def resolution(found: Sequence[Verdict]) -> tuple[str, ...]:
             lines.append(
                 f"{setting.protocol}, {setting.student}, {wording.budget(setting.budget)}: in 4 of 5 studies, {n} "
                 f"replicates find a true difference of {half} points for half of the pairs and of {all_} points for "
-                "all, each by its own spread"
+                "all, each by its own spread and before Holm"
             )
     return tuple(lines)
 
 
 def worth(found: list[Verdict]) -> Worth:
-    """Whether any distillation method beats every coreset, over all settings.
-
-    Within a setting the intersection over coresets needs no correction; over the settings and methods asked here,
-    "better" must also survive Holm at 2.5 % one-sided.
-    """
+    """Whether any distillation method beats every coreset, over all settings, by the words of the verdicts."""
     distilled = [v for v in found if v.family == "distillation"]
     if not distilled:
         return Worth("Cannot be said", "This study has no distillation method, only selections.", ())
@@ -168,28 +157,24 @@ def worth(found: list[Verdict]) -> Worth:
         return Worth("Cannot be said", "This study has no coreset to compare with; add random and herding.", ())
     if all(c.n == 0 for v in distilled for c in v.coresets.values()):
         return Worth("Cannot be said", "No pair of students has been trained yet.", ())
-    adjusted = stats.holm([p_better(v) for v in distilled])
-    sure = [v for v, p in zip(distilled, adjusted, strict=True) if v.against_coresets == "better" and p < ALPHA / 2]
     lines = tuple(_tally(method, distilled) for method in dict.fromkeys(v.method for v in distilled))
-    return Worth(*_answer(distilled, sure), lines)
+    return Worth(*_answer(distilled), lines)
 
 
-def _answer(distilled: list[Verdict], sure: list[Verdict]) -> tuple[str, str]:
+def _answer(distilled: list[Verdict]) -> tuple[str, str]:
     total, words = len(distilled), Counter(v.against_coresets for v in distilled)
     what = f"{total} comparisons (method × protocol × student × budget)" if total > 1 else "the one comparison made"
     counts = _spell(words)
-    if sure:
-        asked, won = Counter(v.method for v in distilled), Counter(v.method for v in sure)
+    if words["better"]:
+        asked = Counter(v.method for v in distilled)
+        won = Counter(v.method for v in distilled if v.against_coresets == "better")
         names = ", ".join(f"{name} in {n} of {asked[name]}" for name, n in won.items())
         always = [name for name, n in won.items() if n == asked[name]]
         answer = "Yes" if len(always) == len(asked) else f"Yes, with {' and '.join(always)}" if always else "In part"
         return answer, (
-            f"Distilling gives more accuracy than every coreset in {len(sure)} of {what} after Holm over all of them: "
-            f"{names}. One by one: {counts}{_more(distilled)}."
+            f"Distilling gives more accuracy than every coreset in {words['better']} of {what}: {names}. "
+            f"In all: {counts}{_more(distilled)}."
         )
-    if words["better"]:
-        some = f"better than every coreset in {words['better']} of {what}, but none survives Holm over all of them"
-        return "Undecided", f"Distilling looks {some}. One by one: {counts}{_more(distilled)}."
     if words["undecided"] == total:
         return "Undecided", f"The replicates at hand decide none of {what}{_more(distilled)}."
     if not words["undecided"]:
@@ -233,9 +218,37 @@ def _components(
     return nested.components(differences, found.deviation if found else None)
 
 
-def p_better(verdict: Verdict) -> float:
-    """The intersection-union p-value: the largest over the coresets, one-sided; an untested one counts as 1."""
-    return max(1.0 if math.isnan(c.p_better) else c.p_better for c in verdict.coresets.values())
+def _corrected(found: Sequence[Verdict]) -> list[Verdict]:
+    """With the words of ``verdicts``; a pair of coresets is met twice, and counts once."""
+    pairs: dict[tuple[Setting, str, str], Comparison] = {}
+    for v in found:
+        for other, c in v.coresets.items():
+            if (v.setting, other, v.method) not in pairs:
+                pairs[v.setting, v.method, other] = c
+    said = dict(zip(pairs, stats.corrected(list(pairs.values())), strict=True))
+    asked = [v for v in found if v.family == "distillation" and v.coresets]
+    adjusted = stats.holm([_p_better(v) for v in asked])
+    best = {(v.setting, v.method) for v, p in zip(asked, adjusted, strict=True) if p < ALPHA / 2}
+
+    def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
+        if (v.setting, v.method) in best:
+            return replace(c, family=len(pairs))
+        own = said.get((v.setting, v.method, other))
+        turned = said.get((v.setting, other, v.method), c).verdict
+        return own or replace(c, family=len(pairs), verdict=TURNED.get(turned, turned))
+
+    return [_whole(v, {other: worded(v, other, c) for other, c in v.coresets.items()}) for v in found]
+
+
+def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
+    word = stats.against_all(list(against.values())) if against else None
+    needed = _needed(against) if word == "undecided" else None
+    return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
+
+
+def _p_better(verdict: Verdict) -> float:
+    """The intersection-union p-value: the largest over the coresets, one-sided; 1 where one has another word."""
+    return max(c.p_better if c.verdict == "better" else 1.0 for c in verdict.coresets.values())
 
 
 def _needed(against: Mapping[str, Comparison]) -> int | None:

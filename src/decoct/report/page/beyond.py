@@ -124,7 +124,7 @@ def _about(summary: Summary) -> list[object]:
         " and ",
         tag("b", "▼ worse"),
         " than random (△ more, ▽ less, where neither is a virtue): by Student's t beside the random sets, after Holm "
-        "over the readings and methods of one budget and extractor, and with their mean outside of the interval over "
+        "over all of these readings, budgets and methods, and with their mean outside of the interval over "
         "sets. ≈: not told from random, which is not the same as equal. Against val wherever there is a choice, since "
         "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
         "noise: read it beside quality. A dash: not defined for a set of that size.",

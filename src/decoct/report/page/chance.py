@@ -38,7 +38,7 @@ def chance(summary: Summary, marks: dict[str, Mark]) -> Markup:
             "other test images. Neither answers the other's question. Spread: standard deviations of a single "
             "difference between sets, between students of one set, and what as many other test images would add. "
             "Found at 80 %: the smallest true difference that as many replicates with this spread would find in four "
-            "of five studies. After Holm: whether the word survives over all methods and settings."
+            "of five studies, were it the only comparison. Each interval is at its own level, words hold after Holm."
         ),
         *blocks,
     )
@@ -52,20 +52,14 @@ def _block(found: list[Verdict], setting: Setting, summary: Summary, marks: dict
     for v in found:
         assert v.random is not None
         own = [_points(read(v.components) if v.components else None) for read in spreads.values()]
-        word = join([chip(v.random.verdict), tag("small", _after(v), class_="number")])
         least = _points(v.random.detectable)
+        word = chip(v.random.verdict)
         rows.append(cells(method(summary, marks, v.method), word, difference(v.random), _images(v.random), *own, least))
     head = columns(
         "method", "", "over sets and students", "over test images", *(f"spread, {t}" for t in spreads), "found at 80 %"
     )
     heading = join([title((setting.protocol, setting.student)), " · ", facets.budget(setting.budget)])
     return tag("details", tag("summary", heading), table(head, rows), open=shown and "open")
-
-
-def _after(v: Verdict) -> str:
-    if v.random is None or v.random.verdict == "undecided":
-        return ""
-    return "after Holm too" if v.random_sure else "not after Holm"
 
 
 def _images(c: Comparison) -> Markup:

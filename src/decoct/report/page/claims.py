@@ -16,11 +16,11 @@ from decoct.report.unpaired import Contrast
 
 CHIPS: dict[str, Word] = {"better": "better", "worse": "worse", "open": "undecided"}
 ABOUT = {
-    "random": "Paired differences under the same protocol, student and budget. Better and worse: the word of the "
-    "comparison, kept after Holm over all of them, one-sided at 2.5 % each. The intervals are each at their own level; "
+    "random": "Paired differences under the same protocol, student and budget. Better and worse: the words of the "
+    "verdict, after Holm. The intervals are each at their own level; "
     "those of the smallest and the largest are of what was picked, and do not allow for that.",
     "coresets": "Better than every coreset: better than each, random included (intersection-union), after Holm over "
-    "methods and settings. Worse: than at least one, after Holm over all pairs.",
+    "methods and settings. Worse: than at least one, after Holm over all comparisons of two methods.",
     "cost": "Device time is how long an accelerator was held; where none was, it is processor time: wall time in a "
     "busy pool means little. Geometric means over sets, with 95 % intervals from Welch's t on the logs; a single set "
     "stands as it was timed, and two single ones have no interval. What sets share, such as a teacher, was timed once "

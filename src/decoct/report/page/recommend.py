@@ -25,11 +25,13 @@ def recommend(summary: Summary, marks: dict[str, Mark]) -> Markup:
         if measure
         else "The sets were made on unlike machines, or a time is not known: nothing is said for seconds. "
     )
+    ties = "within a second or a tenth of the least time" if measure else "of one size"
     about = note(
         "Any method under any protocol at any budget that fits. The highest mean of many is luck in part, so it is "
         "not picked and then tested: what is left out is what something else within the limit is shown to beat (paired "
         "t, Holm over its rivals, 5 %). The truly best one stays in with 95 % whichever it is. Of those that stay, the "
-        f"{'cheapest' if measure else 'smallest'} is recommended: not shown to be worse, which is not the same as "
+        f"{'cheapest' if measure else 'smallest'} is recommended, and of several {ties} the highest mean: not shown "
+        "to be worse, which is not the same as "
         "equal. With few replicates little is shown, and the cheapest may lie far below the highest mean: both stand "
         "here. ",
         time,

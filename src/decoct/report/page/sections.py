@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from decoct.report import nested, wording
 from decoct.report.findings import controls, same_steps
-from decoct.report.findings.verdict import Setting, Verdict
+from decoct.report.findings.verdict import Setting, Verdict, correction
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL, REFERENCE
 from decoct.report.page import facets, figures
@@ -36,6 +36,7 @@ def verdict(summary: Summary, marks: dict[str, Mark]) -> Markup:
         tag("p", "Is distilling worth it here?", class_="eyebrow"),
         tag("p", worth.answer, class_="answer"),
         tag("p", worth.because, class_="because"),
+        *(note(f"{said}.") for said in (correction(summary.verdicts),) if said),
         tag("ul", *(tag("li", f"{line}.") for line in (*worth.methods, *summary.price))) if worth.methods else "",
         *(tag("p", f"{line}.", class_="caution") for line in summary.cautions),
     ]
@@ -135,8 +136,8 @@ def against_controls(summary: Summary, marks: dict[str, Mark]) -> Markup:
             "Method minus control, in percentage points with 95 % intervals, paired over condense-level replicates. A "
             "study names the control: most often the method itself without its optimisation or its ranking, and so "
             "the images that it starts from or chooses among. Labels, protocol and student are the same, so that the "
-            "difference is what optimising, or ranking, adds to those images. Each word is of its own comparison, "
-            "without a correction.",
+            "difference is what optimising, or ranking, adds to those images. Words hold after Holm over all of these "
+            "comparisons.",
             " † see above." if summary.deterministic & {*beside, *beside.values()} else "",
         ),
     )
@@ -249,13 +250,13 @@ def _reading(summary: Summary) -> list[object]:
         tag("b", "better"),
         " and ",
         tag("b", "worse"),
-        ": the 95 % interval of the difference excludes 0. ",
+        ": shown after Holm; the 95 % interval beside it is at its own level. ",
         tag("b", "equivalent"),
         f": two one-sided tests place the difference within ±{wording.margin(summary.margin)}, even if it is certain. ",
         tag("b", "undecided"),
         ": neither, with the replicates that would decide it at 80 % power, were the observed difference and spread "
         "the true ones. Better than the best coreset means better than every coreset; worse means worse than at least "
-        "one, after Holm. No coreset is picked as the best and tested on the same numbers.",
+        "one. No coreset is picked as the best and tested on the same numbers.",
         " † see below." if summary.deterministic else "",
     ]
 

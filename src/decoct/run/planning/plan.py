@@ -25,6 +25,7 @@ from decoct.run.planning.kinds import Kind, kind_of
 from decoct.run.planning.likeness import Likeness
 from decoct.run.planning.probe import Sample
 from decoct.run.planning.probing import BRISK, PATIENCE, probing
+from decoct.run.planning.proposals import Takes
 from decoct.run.planning.roofline import Gpu
 from decoct.run.planning.schedule import Schedule, schedule
 from decoct.run.storage.store import Store
@@ -105,6 +106,11 @@ class Plan:
     def unknown(self) -> int:
         """Jobs to do whose time is not known."""
         return sum(len(group.keys) for group in self.groups if group.each.seconds is None)
+
+    @property
+    def takes(self) -> Takes:
+        """What it takes, as far as that is known."""
+        return Takes(self.schedule.clock, self.todo - self.unknown, self.unknown)
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps`` and for ``plan.json``: the report finds the jobs by their keys."""

@@ -3,14 +3,34 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
 from decoct.run.study import Replicates, Study
 
 FEWEST = 3  # condense replicates below which intervals say next to nothing
 REFERENCE = "random"  # what every verdict is set beside
-Clock = Callable[[Study], float]  # seconds that a study takes
+
+
+class Takes(NamedTuple):
+    """What a study takes, as far as that is known.
+
+    Attributes:
+        seconds: on the clock, of the jobs that have an estimate.
+        known: jobs to do that have one.
+        unknown: jobs to do that have none.
+    """
+
+    seconds: float
+    known: int
+    unknown: int = 0
+
+    def within(self, limit: float) -> bool | None:
+        """Whether it fits; None where that cannot be said, since what is known fits and there is more."""
+        return False if self.seconds > limit else None if self.unknown else True
+
+
+Clock = Callable[[Study], Takes]
 
 
 @dataclass(frozen=True)
@@ -32,31 +52,34 @@ class Proposal:
 
     Attributes:
         study: the whole of it.
-        seconds: that it takes.
+        asked: what the study that was asked for takes.
+        takes: what this one takes.
         limit: seconds that it was to fit.
         steps: from the study that was asked for to this one, in order.
         toml: the keys to change.
     """
 
     study: Study
-    seconds: float
+    asked: Takes
+    takes: Takes
     limit: float
     steps: tuple[Step, ...]
     toml: str
 
     @property
-    def met(self) -> bool:
-        """Whether it fits."""
-        return self.seconds <= self.limit
+    def met(self) -> bool | None:
+        """Whether it fits; None where that cannot be said."""
+        return self.takes.within(self.limit)
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``."""
         steps = [{"what": step.what, "saves": step.saves} for step in self.steps]
-        return {"met": self.met, "seconds": self.seconds, "limit": self.limit, "steps": steps, "toml": self.toml}
+        said = {"met": self.met, "fits_as_it_is": self.asked.within(self.limit), **self.takes._asdict()}
+        return said | {"limit": self.limit, "steps": steps, "toml": self.toml}
 
 
 def propose(study: Study, limit: float, clock: Clock) -> Proposal:
-    """The first of ever smaller studies that fits; the smallest of all if none does.
+    """The first of ever smaller studies that fits, or whose known jobs do; the smallest of all if none does.
 
     Condense replicates are taken down to three, then train replicates to one; then the largest budget goes, again and
     again, then the student, then the method that saves most. ``random``, one other method, one student and one budget
@@ -67,26 +90,27 @@ def propose(study: Study, limit: float, clock: Clock) -> Proposal:
         limit: seconds.
         clock: what a study takes.
     """
-    now, seconds, steps = study, clock(study), list[Step]()
-    while seconds > limit:
+    asked = takes = clock(study)
+    now, steps = study, list[Step]()
+    while takes.seconds > limit:
         found = next(_reductions(now, clock), None)
         if found is None:
             break
         smaller, what, after = found
-        steps.append(Step(what, seconds - after))
-        now, seconds = smaller, after
-    if seconds <= limit:
+        steps.append(Step(what, takes.seconds - after.seconds))
+        now, takes = smaller, after
+    if takes.within(limit):
         for larger, what in _restored(now, study) if steps else ():
-            if (after := clock(larger)) <= limit:
-                steps.append(Step(what, seconds - after))
-                now, seconds = larger, after
+            if (after := clock(larger)).within(limit):
+                steps.append(Step(what, takes.seconds - after.seconds))
+                now, takes = larger, after
                 break
-    return Proposal(now, seconds, limit, tuple(steps), changes(study, now))
+    return Proposal(now, asked, takes, limit, tuple(steps), changes(study, now))
 
 
-def _reductions(study: Study, clock: Clock) -> Iterator[tuple[Study, str, float]]:
+def _reductions(study: Study, clock: Clock) -> Iterator[tuple[Study, str, Takes]]:
     """Smaller studies in the order in which they are to be tried, each with what it leaves out and what it takes."""
-    own, students = study.replicates, study.students
+    own, students = study.replicates, study.students or ()
     if own.condense > FEWEST:
         fewer = Replicates(condense=own.condense - 1, train=own.train)
         yield _timed(clock, study, f"{fewer.condense} condense replicates, not {own.condense}", replicates=fewer)
@@ -103,16 +127,16 @@ def _reductions(study: Study, clock: Clock) -> Iterator[tuple[Study, str, float]
                 _timed(clock, study, f"without the student {one}", students=tuple(s for s in students if s != one))
                 for one in students
             ),
-            key=lambda found: found[2],
+            key=lambda found: found[2].seconds,
         )
     if droppable := _droppable(study):
         yield min(
             (_timed(clock, study, f"without the method {label}", condensers=rest) for label, rest in droppable.items()),
-            key=lambda found: found[2],
+            key=lambda found: found[2].seconds,
         )
 
 
-def _timed(clock: Clock, study: Study, what: str, **changed: Any) -> tuple[Study, str, float]:
+def _timed(clock: Clock, study: Study, what: str, **changed: Any) -> tuple[Study, str, Takes]:
     smaller = study.model_copy(update=changed)
     return smaller, what, clock(smaller)
 
