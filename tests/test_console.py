@@ -1,18 +1,26 @@
 """How errors become lines and exit codes, and what stdout and stderr get."""
 
 import errno
+import io
 import json
+import re
 import sys
 import warnings
+from contextlib import redirect_stdout
 from threading import Event, Semaphore
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
-from decoct.console import bars, explain, fail, guarded, say
+from decoct import console as module
+from decoct.console import Plain, bars, explain, fail, guarded, say
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.names import printable
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,81 @@ def test_a_message_is_no_markup_and_is_not_wrapped(capsys):
     with pytest.raises(SystemExit):
         fail("[red]x[/] " + "y" * 300, 1)
     assert capsys.readouterr().err == "decoct: [red]x[/] " + "y" * 300 + "\n"
+
+
+HOSTILE = "\x1b]0;owned\x1b\\\x1b[2J\x9b31m\udc80 [red]x[/] :cat: [/none]"
+SHOWN = r"\u001b]0;owned\u001b\\u001b[2J\u009b31m\udc80 [red]x[/] :cat: [/none]"
+
+
+def tabled():
+    table = Table(title=HOSTILE)
+    table.add_column(HOSTILE)
+    table.add_row(HOSTILE)
+    return table
+
+
+@pytest.fixture
+def console(monkeypatch):
+    """``console(TERMINAL)``: one that writes into its ``file``."""
+
+    def make(terminal):
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("FORCE_COLOR", "1") if terminal else monkeypatch.delenv("FORCE_COLOR", raising=False)
+        made = Plain(stderr=True)
+        made.file, made.width = io.StringIO(), 200
+        assert made.is_terminal is terminal
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize(
+    ("what", "times"), [(HOSTILE, 1), (Text(HOSTILE), 1), (Group(HOSTILE, Text(HOSTILE)), 2), (tabled(), 3)]
+)
+def test_text_from_outside_steers_no_terminal_and_is_no_markup(console, what, times, terminal):
+    shows = console(terminal)
+    shows.print(what)
+    shows.print(what, style="red", markup=False, soft_wrap=True)
+    said = shows.file.getvalue()
+    styles = re.compile(r"\x1b\[[0-9;]*m")  # Rich's own, on a terminal
+    assert bool(styles.search(said)) is terminal
+    said = styles.sub("", said)
+    assert said.count(SHOWN) == 2 * times and printable(said) == said
+
+
+def test_what_is_shown_instead_is_wrapped_and_not_cut(console):
+    shows = console(False)
+    shows.width = 20
+    for what in (HOSTILE, Text(HOSTILE), Group(Text(HOSTILE))):
+        shows.print(what)
+    said = shows.file.getvalue()
+    assert "".join(said.split()) == 3 * "".join(SHOWN.split())
+    assert max(map(len, said.splitlines())) <= 20
+
+
+def test_errors_warnings_and_tracebacks_steer_no_terminal(capsys):
+    with pytest.raises(SystemExit), guarded(debug=True):
+        warnings.simplefilter("always")
+        warnings.warn(HOSTILE, stacklevel=1)
+        raise DecoctError(HOSTILE)
+    said = capsys.readouterr().err
+    assert said.count(SHOWN) == 3 and printable(said) == said
+
+
+def test_a_bar_s_title_is_no_markup(console, monkeypatch):
+    shows = console(True)
+    monkeypatch.setattr(module, "err", shows)
+    with bars() as bar:
+        bar(HOSTILE)(1, 2)
+    assert SHOWN in shows.file.getvalue() and "\x1b]0;" not in shows.file.getvalue()
+
+
+@given(st.text(st.characters()))
+def test_json_steers_no_terminal_and_says_the_same(text):
+    with redirect_stdout(io.StringIO()) as said:
+        say({text: [text]})
+    assert json.loads(said.getvalue()) == {text: [text]} and printable(said.getvalue()) == said.getvalue()
 
 
 def test_json_alone(capsys):

@@ -7,29 +7,54 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.names import printable
 
 LINES, WIDTH = 3, 400  # of an error
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class Plain(Console):
+    """A console that says text as it is: nothing in it is markup, and nothing in it steers the terminal.
+
+    Names of files and classes, messages of errors, and whatever else comes from outside need no care before this place.
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """As ``Console.render_str``, so that what is shown in place of a character has its width in tables."""
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As ``Console.render``; what Rich itself sends to steer the terminal is no text and stays."""
+        if isinstance(renderable, Text) and printable(renderable.plain) != renderable.plain:
+            renderable = renderable.copy()
+            renderable.plain = printable(renderable.plain)  # before its lines are broken
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+out = Plain()
+err = Plain(stderr=True)
 
 
 def say(value: Any) -> None:
     """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(printable(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
 @contextmanager
@@ -43,7 +68,7 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], N
         ``bar(title)``, which gives a callback of (done, total).
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -56,7 +81,7 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], N
     ):
 
         def bar(title: str) -> Callable[[int, int], None]:
-            task = progress.add_task(escape(title), total=None)
+            task = progress.add_task(printable(title), total=None)
             latest[0] = f"{title}: begun"
 
             def step(done: int, total: int) -> None:
@@ -104,7 +129,7 @@ def guarded(debug: bool) -> Iterator[None]:
         sys.exit(1)
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            err.print(traceback.format_exc(), end="", soft_wrap=True)
         fail(explain(error), _code(error))
 
 

@@ -15,7 +15,7 @@ from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
-from decoct.run.storage.store import whole
+from decoct.run.storage.replaced import whole
 from decoct.run.work.teachers import TEACHER
 
 

@@ -8,6 +8,7 @@ import pytest
 from decoct.core.condensed import Condensed
 from decoct.data.dataset import load_data
 from decoct.data.foreign.read import load_set
+from decoct.run.storage.replaced import LIST, whole
 
 
 @pytest.mark.parametrize(("form", "name"), [("hub-folder", "out"), ("parquet", "out.parquet"), ("folder", "out")])
@@ -39,23 +40,36 @@ def test_a_folder_that_exists_is_refused_without_force(decoct, refused, picks, t
         2, "export", picks, "--to", "hub-folder", "--out", out
     )
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
-    assert decoct("export", picks, "--to", "hub-folder", "--out", out, "--force").code == 0
-    assert {path.name for path in out.iterdir()} == {"data", "README.md"}
+    assert "mine.txt" in refused(2, "export", picks, "--to", "hub-folder", "--out", out, "--force")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    (out / "mine.txt").unlink()
+    for form in ("folder", "hub-folder"):
+        assert decoct("export", picks, "--to", form, "--out", out, "--force").code == 0
+    assert {path.name for path in out.iterdir()} == {"data", "README.md", LIST}
+
+
+@pytest.mark.parametrize("form", ["folder", "hub-folder", "parquet"])
+def test_force_replaces_no_file_of_somebody_s(refused, picks, tmp_path, form):
+    (tmp_path / "thesis.tex").write_text("mine")
+    said = refused(2, "export", picks, "--to", form, "--out", tmp_path / "thesis.tex", "--force")
+    assert "no export of decoct's" in said and (tmp_path / "thesis.tex").read_text() == "mine"
 
 
 def test_an_export_that_fails_leaves_what_was_there(refused, picks, tmp_path, monkeypatch):
     from decoct.core import hub_folder
     from decoct.core.errors import DecoctError
 
+    out = tmp_path / "out"
+    with whole(out) as beside:
+        beside.mkdir()
+        (beside / "README.md").touch()
+
     def fail(*words):
         raise DecoctError("the disk is full")
 
     monkeypatch.setattr(hub_folder, "card", fail)
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "mine.txt").write_text("keep")
     refused(1, "export", picks, "--to", "hub-folder", "--out", out, "--force")
-    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    assert {path.name for path in out.iterdir()} == {"README.md", LIST}
     assert not list(tmp_path.glob(".tmp*"))
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from decoct.core.condensed import Condensed
+from decoct.core.scratch import written
 from decoct.engine.softlabels import StoredLabels
+from decoct.run.storage.replaced import LIST
 
 SOFT = ("--protocol", "single_teacher", "--student", "convnet1_w8")
 STEPS = ("--set", "steps=20")
@@ -29,7 +31,7 @@ def labelled(decoct, picks, brought, tmp_path):
 def test_a_set_with_labels_is_the_set_and_its_labels(labelled, picks):
     out, facts = labelled
     labels, before, after = StoredLabels.load(out), below(picks), below(out)
-    assert {name: after[name] for name in before} == before
+    assert {name: after[name] for name in before} | {LIST: before[LIST]} == before
     assert after.keys() - before.keys() == {"labels.json", "labels.safetensors"}
     assert labels.facts["storing"] == {"per": "view", "bits": 8, "top_k": None, "prune": 10.0, "by": "batch"}
     assert facts == {
@@ -100,7 +102,6 @@ def test_damaged_labels_are_refused(labelled, refused):
 
 def test_an_existing_out_is_refused_and_with_force_replaced(decoct, labelled, refused, picks, brought):
     out, _ = labelled
-    (out / "mine.txt").write_text("keep me")
     before = below(out)
     assert "--force" in refused(2, "relabel", picks, *STEPS, "--out", out, *brought)
     assert below(out) == before
@@ -108,7 +109,10 @@ def test_an_existing_out_is_refused_and_with_force_replaced(decoct, labelled, re
     assert said.code == 0, said.err
     assert json.loads(said.out)["labels"] == 10
     assert StoredLabels.load(out).facts["storing"]["per"] == "image"
-    assert not (out / "mine.txt").exists()
+    (out / "mine.txt").write_text("keep me")
+    before = below(out)
+    assert "mine.txt" in refused(2, "relabel", picks, *STEPS, "--out", out, "--force", *brought)
+    assert below(out) == before
 
 
 def test_labels_may_be_put_over_those_that_a_set_has(decoct, labelled, brought, tmp_path):
@@ -159,7 +163,7 @@ def test_a_full_disk_leaves_nothing_at_out(refused, picks, brought, tmp_path, mo
     save = StoredLabels.save
 
     def full(self, folder):
-        if folder.name.startswith(".tmp-out"):
+        if written(folder.name) == "out":
             (folder / "half").touch()
             raise OSError(28, "No space left on device", str(folder))
         save(self, folder)
@@ -190,7 +194,7 @@ def test_out_has_a_default_beside_the_set(decoct, picks, brought, monkeypatch, t
         assert said.code == 0, said.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["picks", "picks-labelled"]
     assert below(tmp_path / "picks-labelled") == below(picks) | {
-        name: (tmp_path / "picks-labelled" / name).read_bytes() for name in ("labels.json", "labels.safetensors")
+        name: (tmp_path / "picks-labelled" / name).read_bytes() for name in ("labels.json", "labels.safetensors", LIST)
     }
 
 

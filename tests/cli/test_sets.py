@@ -107,14 +107,23 @@ def test_a_distilled_set_has_no_picks(decoct, brought, tmp_path):
 
 
 def test_an_existing_out_is_refused_and_with_force_replaced(decoct, refused, picks):
-    (picks / "mine.txt").write_text("keep me")
     before = below(picks)
     assert "--force" in refused(2, "condense", "random", "--ipc", 2, "--out", picks)
     assert below(picks) == before
     assert decoct("condense", "random", "--ipc", 2, "--out", picks, "--force").code == 0
     assert len(Condensed.load(picks)) == 20
-    assert not (picks / "mine.txt").exists()
     assert not list(picks.parent.glob(".tmp-*"))
+
+
+def test_force_replaces_no_project(refused, tmp_path):
+    out = tmp_path / "project"
+    for name in ("thesis.tex", ".git/HEAD"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    before = below(out)
+    said = refused(2, "condense", "random", "--ipc", 1, "--out", out, "--force")
+    assert "what is on no list there: .git, thesis.tex" in said and "choose another --out" in said
+    assert below(out) == before
 
 
 def test_force_replaces_nothing_where_the_method_fails(refused, picks):

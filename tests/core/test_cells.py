@@ -24,26 +24,31 @@ def test_present_means_complete(tmp_path):
 
 
 def test_a_listing_holds_cells_and_nothing_else(tmp_path):
-    put(tmp_path, "train", "aa1", CELL, "x")
-    put(tmp_path, "train", "ab2", "x")
-    for stray in ("data/0123/data.json", "unfinished/train/aa1.safetensors", ".tmp-1-aa1/x", "studies/a.json"):
+    one, two = "aa" * 16, "ab" * 16
+    put(tmp_path, "train", one, CELL, "x")
+    put(tmp_path, "train", two, "x")
+    for stray in (
+        *("data/0123/data.json", f"unfinished/train/{one}.safetensors", ".tmp-1-aa1/x", "studies/a.json"),
+        *("locale/en/en_GB/a.po", "locale/de/de/a.po", f"a/aa/{one}0/x", f"a/aa/{one[:-1]}/x", f"a/aa/{one[:-1]}A/x"),
+    ):
         (tmp_path / stray).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / stray).write_text("1")
     listing = Cells(tmp_path).listing()
     assert {cell: set(files) for cell, files in listing.items()} == {
-        ("train", "aa1"): {CELL, "x"},
-        ("train", "ab2"): {"x"},
+        ("train", one): {CELL, "x"},
+        ("train", two): {"x"},
     }
-    assert listing["train", "ab2"]["x"].size == 1
-    assert Cells(tmp_path).listing_of("train", "aa1") == listing["train", "aa1"]
+    assert listing["train", two]["x"].size == 1
+    assert Cells(tmp_path).listing_of("train", one) == listing["train", one]
     assert Cells(tmp_path).listing_of("train", "zz9") == {}
 
 
 def test_a_name_within_a_store_is_where_its_folder_has_it(tmp_path):
     assert tmp_path / within("train", "abcdef") == cell_dir(tmp_path, "train", "abcdef")
     entry = Entry(1, 0.0, "")
-    assert grouped({"train/ab/abcdef/sub/x": entry, "train/ab/cdef/x": entry, "x": entry}) == {
-        ("train", "abcdef"): {"sub/x": entry}
+    key = "ab" * 16
+    assert grouped({f"train/ab/{key}/sub/x": entry, f"train/cd/{key}/x": entry, "x": entry}) == {
+        ("train", key): {"sub/x": entry}
     }
 
 

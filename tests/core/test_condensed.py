@@ -256,6 +256,11 @@ def test_weights_are_exported_beside_the_pictures_of_their_images(tmp_path):
     assert all((tmp_path / name).is_file() for name in found)
     toy().export(tmp_path)
     assert not (tmp_path / WEIGHTS).exists()  # these weigh all alike
+    (tmp_path / WEIGHTS).write_text("fruit,weight\napple,1\n")
+    for weights in (None, np.ones(3, np.float32)):
+        with pytest.raises(DecoctError, match="is not of a set that decoct exported"):
+            toy(labels=(1, 0, 1), weights=weights).export(tmp_path)
+    assert (tmp_path / WEIGHTS).read_text() == "fruit,weight\napple,1\n"
 
 
 def test_floats_are_quantised_with_the_true_error_in_the_warning(tmp_path):

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +14,22 @@ from hypothesis import strategies as st
 from decoct.core import integrity
 from decoct.core.cells import Cells
 from decoct.core.integrity import DamagedError
-from decoct.core.record import CELL, MEASURED, cell_dir
+from decoct.core.record import CELL, MEASURED, Cost, cell_dir, parse_cost, read_cost, write_cost
 from decoct.core.spec import digest
 
 WHAT = {"kind": "train", "keyed": {"seed": 3, "rate": 0.1}, "inputs": {"condensed": "c" * 32}}
 KEY = digest(WHAT)
+COST = Cost(
+    seconds=1.5, cpu_seconds=3.0, peak_memory=7, device="cpu", hardware="a chip", host="ü", versions={"python": "3"}
+)
 FILES = {"a.bin": b"0123456789" * 50, "sub/b.json": b"{}", "empty": b""}
+
+
+@cache
+def written_cost():
+    with tempfile.TemporaryDirectory() as folder:
+        write_cost(Path(folder), COST)
+        return (Path(folder) / MEASURED).read_bytes()
 
 
 @pytest.fixture
@@ -25,7 +38,7 @@ def cell(tmp_path):
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    (folder / MEASURED).write_text('{"seconds": 1}')
+    write_cost(folder, COST)
     (folder / CELL).write_text(json.dumps({"key": KEY, **WHAT}))
     integrity.seal(folder)
     return folder
@@ -54,6 +67,7 @@ def test_one_flipped_bit_is_found(tmp_path_factory, place, bit):
     content = bytearray(FILES["a.bin"])
     (folder / "a.bin").write_bytes(content)
     (folder / CELL).write_text(json.dumps({"key": KEY, **WHAT}))
+    write_cost(folder, COST)
     integrity.seal(folder)
     content[place] ^= 1 << bit
     (folder / "a.bin").write_bytes(content)
@@ -105,13 +119,70 @@ def test_shards_change_neither_the_key_nor_the_check(tmp_path):
     folder.mkdir()
     inputs = WHAT["inputs"] | {"shard:0": "e" * 32}
     (folder / CELL).write_text(json.dumps({"key": KEY, **WHAT, "inputs": inputs}))
+    write_cost(folder, COST)
     integrity.seal(folder)
     assert integrity.faults(folder) == {}
 
 
-def test_what_was_measured_may_change(cell):
-    (cell / MEASURED).write_text('{"seconds": 2}')
+def test_what_was_measured_may_be_measured_again(cell):
+    sums = (cell / CELL).read_bytes()
+    write_cost(cell, COST.model_copy(update={"seconds": 2.0}))
+    integrity.seal(cell)
+    assert integrity.faults(cell) == {} and (cell / CELL).read_bytes() == sums
+
+
+OTHER, NONE = "has other content than was written", "cannot be read as what a job took"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"seconds": 1.5', '"seconds": 91.5', OTHER),
+        ('"seconds"', '"secs"', OTHER),
+        ('"sum": "', '"sum": "0', OTHER),
+        ('"sum"', '"total"', NONE),
+        ("{", "[", NONE),
+        ("\n}", "", NONE),
+    ],
+)
+def test_a_cost_that_was_altered_is_found(cell, old, new, why):
+    text = (cell / MEASURED).read_text()
+    assert old in text
+    (cell / MEASURED).write_text(text.replace(old, new))
+    assert integrity.faults(cell) == {MEASURED: why}
+    with pytest.raises(DamagedError, match=f"{KEY} is damaged: {MEASURED} {why}; `decoct verify --repair "):
+        Cells(cell.parents[2]).file("train", KEY, MEASURED)
+    assert integrity.check(cell) == cell  # of no use to a job that reads the cell
+
+
+@settings(max_examples=50, deadline=None)
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_a_changed_byte_of_a_cost_changes_nothing_or_is_found(place, byte):
+    content = bytearray(written_cost())
+    content[place % len(content)] = byte
+    try:
+        found = parse_cost(bytes(content))
+    except ValueError:
+        return
+    assert found == COST  # such as other white space
+
+
+def test_a_cost_is_missing_unless_the_cell_was_brought_along(cell):
+    (cell / MEASURED).unlink()
+    assert integrity.faults(cell) == {MEASURED: "is missing"}
+    with pytest.raises(DamagedError, match=f"{MEASURED} is missing"):
+        Cells(cell.parents[2]).file("train", KEY, MEASURED)
+    facts = json.loads((cell / CELL).read_text()) | {"keyed": {"adopted": True}}
+    (cell / CELL).write_text(json.dumps(facts))
     assert integrity.faults(cell) == {}
+    assert Cells(cell.parents[2]).file("train", KEY, MEASURED) == cell / MEASURED
+
+
+def test_a_cost_of_a_version_without_sums_is_taken_as_it_is(cell):
+    (cell / MEASURED).write_text(COST.model_dump_json())
+    assert integrity.faults(cell) == {} and read_cost(cell / MEASURED) == COST
+    (cell / MEASURED).write_text(COST.model_dump_json().replace("seconds", "secs"))
+    assert integrity.faults(cell) == {MEASURED: NONE}
 
 
 def test_a_cell_of_an_older_version_is_readable_and_nobody_can_tell(cell):

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from decoct.core import scratch as module
-from decoct.core.scratch import abandoned, alive, elsewhere, machine, scratch
+from decoct.core.scratch import abandoned, alive, elsewhere, here, living, machine, replace, scratch, written
 
 
 @pytest.fixture
@@ -17,31 +19,115 @@ def dead():
     return process.pid
 
 
-def test_a_name_says_process_and_machine_and_is_nobody_else_s():
+@pytest.fixture
+def container(monkeypatch):
+    """``container(BOOT, NAMESPACE)``: from here on this process is in another container of one and the same name."""
+
+    def enter(boot="a boot", namespace="pid:[4026532000]"):
+        monkeypatch.setattr(module, "_boot", lambda: boot)
+        monkeypatch.setattr(module, "_namespace", lambda: namespace)
+
+    return enter
+
+
+def untouched(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_name_says_process_and_place_and_is_nobody_else_s():
     one, other = scratch("abc"), scratch("abc")
     assert one != other
     assert one.split("-")[:3] == [".tmp", str(os.getpid()), "abc"]
-    assert one.endswith(f"@{machine()}") and not elsewhere(one)
+    assert one.endswith(f"@{here()}") and not elsewhere(one)
+    assert written(one) == "abc" and written(scratch("a-b@c.d\n")) == "a-b@c.d\n"
 
 
 def test_what_a_living_process_writes_is_not_abandoned(tmp_path, dead):
-    (tmp_path / scratch("abc")).mkdir()
-    assert not abandoned(tmp_path / scratch("abc"))
-    for name in (f".tmp-{dead}-abc-1", f".tmp-{dead}-abc-1@{machine()}"):
-        (tmp_path / name).mkdir()
-        assert abandoned(tmp_path / name)
+    mine, left = tmp_path / scratch("abc"), tmp_path / f".tmp-{dead}-abc-01234567@{here()}"
+    for path in (mine, left):
+        path.mkdir()
+    assert not abandoned(mine) and abandoned(left)
     assert alive(os.getpid()) and not alive(dead)
 
 
-def test_another_machine_s_process_is_trusted_for_a_day(tmp_path, dead):
-    path = tmp_path / f".tmp-{dead}-abc-1@0123456"
+@pytest.mark.parametrize("where", ["", "@01234567", "@0123456789ab", "@0123456789ab.json"])
+def test_a_process_that_cannot_be_seen_from_here_is_trusted_for_a_day(tmp_path, dead, where):
+    path = tmp_path / f".tmp-{dead}-abc-01234567{where}"
     path.mkdir()
     assert elsewhere(path.name) and not abandoned(path)
-    long_ago = path.stat().st_mtime - module.LONG - 60
-    os.utime(path, (long_ago, long_ago))
+    untouched(path, module.LONG + 60)
     assert abandoned(path)
 
 
-@pytest.mark.parametrize("name", [".tmp-x-abc", ".tmp-", ".tmp", "tmp-1-abc", "abc"])
+@pytest.mark.parametrize("other", [{"boot": "another boot"}, {"namespace": "pid:[4026532001]"}])
+def test_containers_of_one_name_leave_each_other_s_work_alone(tmp_path, container, dead, other):
+    container()
+    path = tmp_path / scratch("abc").replace(f"-{os.getpid()}-", f"-{dead}-")
+    path.mkdir()
+    assert abandoned(path)
+    container(**other)
+    assert not abandoned(path)
+
+
+def test_a_writer_that_gives_signs_is_alive_however_long_it_takes(tmp_path, container, monkeypatch):
+    monkeypatch.setattr(module, "BEAT", 0.001)
+    container()
+    path = tmp_path / scratch("abc")
+    path.mkdir()
+    with living(path):
+        untouched(path, 9 * module.LONG)
+        untouched(path / module.ALIVE, 9 * module.LONG)
+        container(boot="another boot")
+        deadline = time.monotonic() + 60
+        while abandoned(path) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert not abandoned(path)
+    assert list(path.iterdir()) == []
+    untouched(path, 9 * module.LONG)
+    assert abandoned(path)
+
+
+def test_signs_end_with_the_work_even_when_its_folder_is_gone(tmp_path):
+    before = threading.active_count()
+    with living(tmp_path):
+        (tmp_path / module.ALIVE).unlink()
+    assert threading.active_count() == before
+
+
+def test_a_container_is_a_machine_of_its_own_and_a_bare_machine_stays_itself_when_it_starts_again(container):
+    found = []
+    for boot, namespace in (
+        *(("one", module.OUTERMOST), ("two", module.OUTERMOST), ("", "")),
+        *(("one", "pid:[4026532000]"), ("two", "pid:[4026532000]"), ("one", "pid:[4026532001]")),
+    ):
+        container(boot, namespace)
+        found.append(machine())
+    assert len(set(found[:3])) == 1 and len(set(found)) == 4
+
+
+@pytest.mark.parametrize("name", [".tmp-x-abc-01234567", ".tmp-", ".tmp", "tmp-1-abc-01234567", "abc", ".tmp-1-abc"])
 def test_what_has_another_name_is_nobody_s_business(tmp_path, name):
-    assert not abandoned(tmp_path / name)
+    (tmp_path / name).mkdir()
+    untouched(tmp_path / name, 9 * module.LONG)
+    assert not abandoned(tmp_path / name) and written(name) is None
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a b.json"
+    names = []
+
+    def write(beside):
+        names.append(beside.name)
+        beside.write_text("new")
+
+    def fail(beside):
+        write(beside)
+        raise OSError("the disk is full")
+
+    replace(path, write)
+    with pytest.raises(OSError, match="full"):
+        replace(path, fail)
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+    assert [written(name) for name in names] == ["a b"] * 2 and all(name.endswith(".json") for name in names)
+    assert not any(map(elsewhere, names))

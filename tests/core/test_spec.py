@@ -162,6 +162,11 @@ def test_a_plugin_s_key_changes_with_its_file_even_where_its_fields_do_not(plugi
     assert "source" not in parse("condenser", "random").identity()
 
 
+def test_a_plugin_s_name_is_no_path(plugin):
+    with pytest.raises(UsageError, match=r"mine.py calls a condenser '../evil': a name is printable text"):
+        parse("condenser", "../evil", [plugin(name="../evil")])
+
+
 def test_a_name_that_is_taken_is_refused(plugin):
     with pytest.raises(UsageError, match=r"condenser 'random' is claimed twice: by .*random\.py and by .*mine\.py"):
         parse("condenser", "random", [plugin(name="random")])

@@ -9,6 +9,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
+from decoct.core.scratch import here
 from decoct.report.manifest import Manifest
 from decoct.report.progress import RECENT, Watcher
 
@@ -56,10 +57,10 @@ def test_counts_remaining_time_and_what_is_ready(small):
             os.utime(file, (now - 2 * RECENT,) * 2)
     jobs = Manifest.read(folder).jobs
     for i in range(2):
-        scratch = folder / "store" / f".tmp-{os.getpid()}-{jobs[i].key}-{i}"
+        scratch = folder / "store" / f".tmp-{os.getpid()}-{jobs[i].key}-0000000{i}@{here()}"
         scratch.mkdir()
         os.utime(scratch, (now - 5, now - 5))
-    (folder / "store" / f".tmp-{DEAD}-0").mkdir()
+    (folder / "store" / f".tmp-{DEAD}-{jobs[2].key}-01234567@{here()}").mkdir()
     found = Watcher(folder).look(now)
     assert (found.state, found.left_over, found.per_minute, found.at_once) == ("running", 1, None, None)
     assert found.at_work == pytest.approx((5, 5), abs=0.1)

@@ -6,6 +6,7 @@ from decoct import api
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
+from decoct.core.scratch import here
 from decoct.data.dataset import default_store
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
@@ -82,7 +83,7 @@ def test_the_store_is_made_where_it_is_asked_for_or_else_the_user_s(tmp_path):
 
 
 def test_the_store_is_swept(tmp_path):
-    left = tmp_path / ".tmp-999999999-abc"
+    left = tmp_path / f".tmp-999999999-abc-01234567@{here()}"
     left.mkdir()
     Compute(store=tmp_path).cells()
     assert not left.exists()

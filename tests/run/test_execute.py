@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.run import cell as cells
 from decoct.run.energy import Counter
 from decoct.run.execute import WORK, cores, execute, threads
@@ -48,7 +48,7 @@ def test_a_cell_says_what_it_is_and_what_it_took(job, working, tmp_path):
     folder = Store(tmp_path).path("train", job.key)
     known = read_json(folder / CELL)
     assert known == {"key": job.key, "kind": "train", "keyed": job.keyed, "inputs": {"a": "b"}, "files": {}}
-    cost = Cost(**read_json(folder / MEASURED))
+    cost = read_cost(folder / MEASURED)
     assert 0.1 <= cost.seconds <= took[0]
     assert cost.cpu_seconds < cost.seconds
     assert (cost.device, cost.device_seconds) == ("cpu", 0.0)
@@ -105,7 +105,7 @@ def test_an_accelerator_is_held_and_its_energy_counted(job, working, tmp_path, m
 
     working(work)
     execute(tmp_path, job, device)
-    cost = Cost(**read_json(Store(tmp_path).path("train", job.key) / MEASURED))
+    cost = read_cost(Store(tmp_path).path("train", job.key) / MEASURED)
     assert cost.device == device and cost.seconds > 0
     assert cost.energy == {"cpu": 1001.0, "cuda:1": 150.0, "mps": None}[device]
     assert cost.device_seconds == (0.0 if device == "cpu" else cost.seconds)

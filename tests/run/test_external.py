@@ -177,6 +177,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(folder, tmp_path, cha
         ({"label": "random"}, "the label 'random' is taken"),
         ({"label": "full"}, "the label 'full' is taken"),
         ({"label": " x"}, "printable"),
+        ({"label": "../x"}, "without slashes"),
         ({"family": "coresets"}, "family"),
         ({"cost": {"seconds": 0, "source": "Table 5"}}, "seconds"),
         ({"cost": {"seconds": 3}}, "source"),

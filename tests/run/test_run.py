@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Task
 from decoct.core.record import CELL
 from decoct.data.dataset import load_data
@@ -297,6 +297,22 @@ def test_a_disk_too_full_for_the_manifest_keeps_the_one_that_was_there(study_of,
             run(study, tmp_path)
     assert (tmp_path / "run.json").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["real.png", "run.json", "store"]
+
+
+@pytest.mark.parametrize("content", ["{", '{"name": "another tool\'s"}'])
+def test_files_that_no_run_wrote_are_not_replaced(study_of, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "results.csv").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds run\.json, results\.csv, which decoct did not write"):
+        run(study_of("random"), tmp_path)
+    assert (tmp_path / "run.json").read_text() == content and len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_a_run_and_its_report_leave_is_what_they_look_for(finished, tmp_path):
+    write_report(shutil.copytree(finished, out := tmp_path / "out"))
+    assert {path.name for path in out.iterdir()} == {*run_module.LEFT, "store"}
+    (out / "run.json").write_text("{")  # damaged, and a run's: its cells lie beside it
+    run_module.check_out(out)
 
 
 def workers_of(pid):

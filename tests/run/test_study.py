@@ -110,6 +110,23 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
             "the condensers 'random' and 'chance' are the same",
         ),
         ('condensers = [{name = "random", label = "full"}]\nprotocols = ["erm"]', "cannot be called 'full'"),
+        (
+            'condensers = [{name = "random", label = "../x"}]\nprotocols = ["erm"]',
+            "a condenser cannot be called '../x': a name is printable text of at most 200 bytes, without slashes",
+        ),
+        (
+            'condensers = ["random"]\nprotocols = [{name = "erm", label = "a\\u001b[2Jb"}]',
+            r"a protocol cannot be called 'a\x1b[2Jb'",
+        ),
+        ('condensers = ["random"]\nprotocols = [{name = "erm", label = ""}]', "a protocol cannot be called ''"),
+        (
+            'condensers = ["random"]\nprotocols = ["erm"]\nmetrics = {names = [{name = "mmd", label = "a/b"}]}',
+            "a metric cannot be called 'a/b'",
+        ),
+        (
+            'condensers = ["random"]\nprotocols = ["erm"]\nstudents = ["resnet18.x/../../evil"]',
+            "unknown net 'resnet18.x/../../evil': a name is printable text",
+        ),
         ('condensers = [{factor = 2}]\nprotocols = ["erm"]', "a condenser needs a name"),
         (
             'condensers = [{name = "rded", factr = 2}]\nprotocols = ["erm"]',
@@ -303,3 +320,11 @@ def test_extractors_that_nobody_knows(read, tmp_path, old, new, said):
     assert FEATURES.count(old) == 1
     with pytest.raises(UsageError, match=f"study.toml.*{said}"):
         read("", body=FEATURES.replace(old, new))
+
+
+@pytest.mark.parametrize("name", ["", "../../evil", "a/b", "..", "a\\\\b", " a", "\\u001b[2J", "x" * 201])
+def test_a_study_s_name_is_that_of_a_folder(tmp_path, name):
+    path = tmp_path / "study.toml"
+    path.write_text(f'name = "{name}"\ncondensers = ["random"]\nprotocols = ["erm"]\n')
+    with pytest.raises(UsageError, match=r"study\.toml: name: .*a name is printable text"):
+        Study.from_toml(path)

@@ -23,7 +23,7 @@ def export(
     data: Annotated[
         str | None, typer.Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
     normalised: Normalised = None,
     layout: Layout = None,
     resize: Resize = False,
@@ -45,9 +45,10 @@ def export(
         else:
             out.print(f"{counts['logged']} runs logged, {counts['there']} were there", markup=False)
         return
+    from decoct.run.storage.replaced import check_free
+
     place = Path(target)
-    if place.exists() and not force:
-        raise UsageError(f"{place} exists: choose another --out, or replace it with --force")
+    check_free(place, force)
     here, source = place.resolve(), what.resolve()
     if Path.cwd().is_relative_to(here) or source.is_relative_to(here) or here.is_relative_to(source):
         raise UsageError(f"--out {place} is where you are, holds the set or lies in it: choose a place of its own")
@@ -89,7 +90,7 @@ def _read(what: Path, data: str | None, form: Any, size: int | None, skip_corrup
 def _write(place: Path, given: Any, to: str) -> None:
     """Whole or not at all."""
     from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
-    from decoct.run.storage.store import whole
+    from decoct.run.storage.replaced import whole
 
     with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
         warnings.simplefilter("always")

@@ -43,7 +43,7 @@ def relabel(
     seed: Annotated[int, typer.Option(help="Of the views.")] = 0,
     folder: Annotated[Path | None, typer.Option("--out", help="The set with its labels; default SET-labelled.")] = None,
     settings: Settings = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -62,7 +62,7 @@ def relabel(
     from decoct.core.spec import build, parse
     from decoct.engine.softlabels import Storing
     from decoct.run.adopt import load_set
-    from decoct.run.storage.store import whole
+    from decoct.run.storage.replaced import check_free, whole
 
     config = {"name": protocol, **words.fields(settings)}
     parse("protocol", config, plugin or ())  # a slip is told before the data are read
@@ -70,8 +70,7 @@ def relabel(
     stored = set_format(normalised, layout, resize, number, split)
     named = condensed.resolve() if condensed.name in ("", "..") else condensed
     target = folder or named.with_name(f"{named.name}-labelled")
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    check_free(target, force)
     here, there = condensed.resolve(), target.resolve()
     if Path.cwd().is_relative_to(there) or here.is_relative_to(there) or there.is_relative_to(here):
         raise UsageError(f"--out {target} is where you are, holds the set or lies in it: choose a folder of its own")

@@ -66,12 +66,14 @@ def plan(
 
     limit = None if budget is None else seconds_of(budget)
     from decoct.run.execute import cores
-    from decoct.run.planning.plan import make_plan, smaller
+    from decoct.run.planning.plan import check_out, make_plan, smaller
     from decoct.run.planning.proposals import propose
     from decoct.run.planning.roofline import gpu
     from decoct.run.storage.store import open_store
     from decoct.run.study import Study
 
+    if folder is not None:
+        check_out(folder)
     asked = Study.default() if study is None else Study.from_toml(study)
     changed: dict[str, Any] = {} if seed is None else {"seed": seed}
     changed["data"] = words.source(asked.data, size, skip_corrupt, asked.plugins)

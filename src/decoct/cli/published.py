@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli.options import Json
@@ -43,5 +42,5 @@ def listed(rows: Sequence[Any]) -> Table:
         error = "" if row.error is None else f" ± {row.error:g}"
         number = "" if row.ipc is None else f"{row.ipc}"
         words = (row.method, row.data, number, f"{row.accuracy:.1f}{error}", row.student, row.protocol, row.source)
-        table.add_row(*map(escape, words))
+        table.add_row(*words)
     return table

@@ -6,7 +6,6 @@ from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli import words
@@ -32,10 +31,11 @@ from decoct.cli.options import (
 )
 from decoct.console import bars, out, say
 from decoct.core.budget import Budget
+from decoct.core.condensed import IMAGES, PICKS
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
-from decoct.run.storage.store import whole
+from decoct.run.storage.replaced import check_free, whole
 
 NONE, AXES = "–", get_args(Axis)
 
@@ -55,7 +55,7 @@ def condense(
         Path | None, typer.Option("--out", help="Folder of the set; default such as METHOD-ipc10.")
     ] = None,
     settings: Settings = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
     device: Device = "auto",
     threads: Threads = 1,
     plugin: Plugins = None,
@@ -71,8 +71,7 @@ def condense(
     parse("condenser", config, plugin or ())  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    check_free(target, force)
     if Path.cwd().is_relative_to(target.resolve()):
         raise UsageError(f"--out {target} is where you are, or above it: choose a folder of its own for the set")
     with bars() as bar:
@@ -82,9 +81,9 @@ def condense(
         made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
         with whole(target) as scratch:
             made.save(scratch)
-            made.export(scratch / "images")
+            made.export(scratch / IMAGES)
             if made.member:
-                made.write_picks(scratch / "picks.csv", loaded.train.files)
+                made.write_picks(scratch / PICKS, loaded.train.files)
     assert made.cost is not None
     facts = {"out": str(target), "method": method, "images": len(made), "classes": len(made.class_names)}
     facts |= {"seconds": round(made.cost.seconds, 3), "peak_memory": made.cost.peak_memory}
@@ -223,9 +222,7 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
     widths = (22, 9, 20, 9, 5) if out.width >= 80 else (0,) * 5
     parts: list[Table] = []
     for kind, own in kinds.items():
-        table = Table(
-            title=escape(" · ".join(kind)), title_justify="left", title_style="bold", box=None, pad_edge=False
-        )
+        table = Table(title=" · ".join(kind), title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("metric", no_wrap=True, min_width=widths[0])
         for head, width in zip(("value", "95 % interval", "random", "z"), widths[1:], strict=True):
             table.add_column(head, justify="right", no_wrap=head != "95 % interval", min_width=width)
@@ -233,7 +230,7 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
             value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
             interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"
             z = NONE if row["z"] is None else f"{row['z']:+.1f}"
-            table.add_row(*map(escape, (row["metric"], value, interval, random, z)))
+            table.add_row(row["metric"], value, interval, random, z)
         parts.append(table)
     return Group(*parts)
 

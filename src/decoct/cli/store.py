@@ -137,7 +137,8 @@ def gc(
         say({"store": store.where, "runs": [root.run for root in runs], **facts, **named})
         return
     for root in runs:
-        out.print(f"kept for {root.run}", markup=False, soft_wrap=True)
+        far = f", of another machine; if that run is gone, remove studies/{root.note} there" if root.note else ""
+        out.print(f"kept for {root.run}{far}", markup=False, soft_wrap=True)
     for word, part in (("cell", found.cells), ("unfinished", found.unfinished)):
         for (kind, key), size in sorted(part.items())[:SHOWN]:
             out.print(f"{word}  {kind} {key}  {wording.size(size)}", markup=False, soft_wrap=True)

@@ -72,7 +72,7 @@ def run(
                 told.add(str(error))
                 err.print(f"failed: {job}: {error}", style="red", markup=False, soft_wrap=True)
                 if context.obj:
-                    traceback.print_exception(error)
+                    err.print("".join(traceback.format_exception(error)), end="", soft_wrap=True)
 
         run_study(
             plan,

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from decoct.cli import generators, words
@@ -88,5 +87,5 @@ def committee(found: Sequence[Mapping[str, Any]]) -> Table:
     for facts in found:
         epochs = "loaded" if facts["checkpoint"] else f"{facts['epochs']:g}"
         right = f"{100 * facts['val_accuracy']:.1f} %"
-        table.add_row(*map(escape, (facts["net"], epochs, f"{facts['steps']}", right, facts["folder"])))
+        table.add_row(facts["net"], epochs, f"{facts['steps']}", right, facts["folder"])
     return table

@@ -1,6 +1,7 @@
 """The cells of a store as a reader sees them: where they lie, which are there, and whether they are as written."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from decoct.core.record import cell_dir, complete
 from decoct.core.remote import Entry
 
 Name = tuple[str, str]  # kind and key of a cell
+KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
 
 
 class Cells:
@@ -97,11 +99,11 @@ def within(kind: str, key: str) -> str:
 
 
 def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
-    """The files of a listing by cell; what lies elsewhere than cells do is left out."""
+    """The files of a listing by cell; what lies elsewhere than cells do, and may be anybody's, is left out."""
     found: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
-            case [kind, start, key, file] if start == key[:2]:
+            case [kind, start, key, file] if start == key[:2] and KEY.fullmatch(key):
                 found.setdefault((kind, key), {})[file] = entry
     return found
 

@@ -18,8 +18,10 @@ from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance, read_json, write_json
 
-ARRAYS, FACTS = "condensed.safetensors", "condensed.json"
+ARRAYS, FACTS, COST = "condensed.safetensors", "condensed.json", "cost.json"
+PICKS, IMAGES = "picks.csv", "images"  # of a set that was made for people to look at
 WEIGHTS = "weights.csv"  # of an exported set, beside its class folders
+WEIGHED = ("file", "weight")  # its columns
 BLOCK = 2**24  # bytes that are looked at together
 
 
@@ -127,7 +129,7 @@ class Condensed:
         weighted = {} if self.weights is None else {"weighted": True}
         write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **weighted, **facts})
         if self.cost is not None:
-            write_json(folder / "cost.json", self.cost.model_dump(mode="json"))
+            write_json(folder / COST, self.cost.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path | str) -> "Condensed":
@@ -143,7 +145,7 @@ class Condensed:
             facts = read_json(folder / FACTS)
             stored = tensorfile.read(folder / ARRAYS)
             arrays: dict[str, Any] = {k: v if k == "images" else np.array(v) for k, v in stored.items()}
-            cost = folder / "cost.json"
+            cost = folder / COST
             return cls(
                 class_names=tuple(facts["class_names"]),
                 provenance=Provenance(**facts["provenance"]),
@@ -159,8 +161,14 @@ class Condensed:
         """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning.
 
         The weights of a weighted set go beside them, into ``folder/weights.csv``.
+
+        Raises:
+            DecoctError: bare picks, or a ``weights.csv`` there that is of something else.
         """
         images, folder = self.pixels(), Path(folder)
+        weights = folder / WEIGHTS
+        if weights.is_file() and not weights.read_bytes().startswith(",".join(WEIGHED).encode()):
+            raise DecoctError(f"{weights} is not of a set that decoct exported: export to another folder")
         if images.dtype != np.uint8:
             quantised = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
             worst = float(np.abs(quantised / 255.0 - images).max())
@@ -172,11 +180,11 @@ class Condensed:
             for rank, row in enumerate(np.flatnonzero(self.labels == c)):
                 files[f"{name}/{rank:05d}.png"] = row
                 picture(images[row]).save(folder / name / f"{rank:05d}.png")
-        (folder / WEIGHTS).unlink(missing_ok=True)  # of a set that was there before
+        weights.unlink(missing_ok=True)  # of a set that was there before
         if self.weights is not None:
             rows = [(file, float(self.weights[row])) for file, row in files.items()]
-            with (folder / WEIGHTS).open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([("file", "weight"), *rows])
+            with weights.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([WEIGHED, *rows])
 
     def write_picks(self, path: Path | str, files: Sequence[str] | None = None) -> None:
         """Write a selection as CSV: index into the train split, class, source file and weight where there are any."""

@@ -68,6 +68,16 @@ def write_parquet(path: Path, condensed: Condensed) -> None:
     parquet.write_table(table.replace_schema_metadata({k: json.dumps(v) for k, v in said.items()}), path)
 
 
+def is_export(path: Path) -> bool:
+    """Whether a file is one that ``write_parquet`` wrote."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return b"decoct" in (parquet.read_schema(path).metadata or {})
+    except (OSError, ArrowException):
+        return False
+
+
 def to_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
     """uint8 images as they are; floats in [0, 1] quantised, with a warning."""
     if images.dtype == np.uint8:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import CELL, MEASURED, read_json, write_json
+from decoct.core.record import CELL, MEASURED, parse_cost, read_json, write_json
 from decoct.core.spec import digest
 
 FILES = "files"  # of cell.json: name -> {sha256, bytes}; cells of older versions have none
@@ -136,9 +136,25 @@ def faults(folder: Path) -> dict[str, str] | None:
         files = sealed(folder)
     except DamagedError as damaged:
         return {damaged.file: damaged.why}
-    if files is None:
-        return None
-    return {name: why for name, each in files.items() if (why := fault(folder / name, each))}
+    found = {name: why for name, each in (files or {}).items() if (why := fault(folder / name, each))}
+    found |= {MEASURED: why} if (why := _cost_fault(folder)) else {}
+    return found if found or files is not None else None
+
+
+def cost_fault(content: bytes | None, facts: Any) -> str | None:
+    """What is wrong with a cell's ``measured.json``; None if nothing is, as far as it has a sum.
+
+    Args:
+        content: of the file; None if it is not there, as of what was brought along: nobody measured what that took.
+        facts: parsed ``cell.json``, which is asked where there is no content.
+    """
+    if content is None:
+        return "is missing" if "keyed" in facts and "adopted" not in facts["keyed"] else None
+    try:
+        parse_cost(content)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def check(folder: Path, store: Path | str | None = None) -> Path:
@@ -161,9 +177,19 @@ def check_file(folder: Path, name: str, store: Path | str | None = None, most: f
     """
     if (folder / CELL).is_file():
         expected = (sealed(folder, store) or {}).get(name)
-        if expected and (why := fault(folder / name, expected, most)):
+        why = fault(folder / name, expected, most) if expected else _cost_fault(folder) if name == MEASURED else None
+        if why:
             raise DamagedError(folder, name, why, _store(folder, store))
     return folder / name
+
+
+def _cost_fault(folder: Path) -> str | None:
+    try:
+        return cost_fault((folder / MEASURED).read_bytes(), None)
+    except FileNotFoundError:
+        return cost_fault(None, read_json(folder / CELL))
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
 
 
 def _store(folder: Path, store: Path | str | None) -> Path | str:

@@ -7,8 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from decoct.core.spec import digest
+
 CELL = "cell.json"  # written with everything else in the cell; a cell without it is not one
 MEASURED = "measured.json"
+SUM = "sum"  # of measured.json: digest of all else in it; files of older versions have none
 
 
 class Record(BaseModel):
@@ -158,6 +161,39 @@ def cell_dir(store: Path, kind: str, key: str) -> Path:
 def complete(folder: Path) -> bool:
     """A cell is renamed into place whole, so its presence is its completeness."""
     return (folder / CELL).is_file()
+
+
+def write_cost(folder: Path, cost: Cost) -> None:
+    """Write ``measured.json``.
+
+    It differs from run to run, so its sum stands in itself: all other files of a cell are to be equal.
+    """
+    facts = cost.model_dump(mode="json")
+    write_json(folder / MEASURED, facts | {SUM: digest(facts)})
+
+
+def read_cost(path: Path) -> Cost:
+    """What ``write_cost`` wrote.
+
+    Raises:
+        OSError: no such file.
+        ValueError: says what is wrong with it, as what follows its name in a sentence.
+    """
+    return parse_cost(path.read_bytes())
+
+
+def parse_cost(content: bytes) -> Cost:
+    """``read_cost`` of a file's content."""
+    try:
+        facts = json.loads(content)
+        said = facts.pop(SUM, None)
+        altered = said is not None and said != digest(facts)
+        cost = None if altered else Cost(**facts)
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError("cannot be read as what a job took") from None
+    if cost is None:
+        raise ValueError("has other content than was written")
+    return cost
 
 
 def read_json(path: Path) -> Any:

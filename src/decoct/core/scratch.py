@@ -3,42 +3,99 @@
 import hashlib
 import os
 import platform
+import re
+import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 LONG = 24 * 3600.0  # seconds after which nobody still writes
+BEAT, SILENT = 60.0, 600.0  # seconds between two signs of life of a writer, and without one after which it seems gone
+ALIVE = ".alive"  # touched by the writer of a folder
+OUTERMOST = "pid:[4026531836]"  # the PID namespace of a Linux that is in no container
+NAME = re.compile(r"\.tmp-(?P<pid>\d+)-(?P<name>.+)-[0-9a-f]{8}(@(?P<where>[0-9a-f]+))?(\.[^@]*)?", re.DOTALL)
 
 
 def scratch(name: str) -> str:
-    """``.tmp-PID-NAME-RANDOM@MACHINE``, a name that nobody else takes."""
-    return f".tmp-{os.getpid()}-{name}-{uuid.uuid4().hex[:8]}@{machine()}"
+    """``.tmp-PID-NAME-RANDOM@WHERE``, a name that nobody else takes."""
+    return f".tmp-{os.getpid()}-{name}-{uuid.uuid4().hex[:8]}@{here()}"
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, of the same ending, then move it there in one step."""
+    beside = path.with_name(scratch(path.stem) + path.suffix)
+    try:
+        write(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)  # the disk may be full
+
+
+def here() -> str:
+    """Where a process number means the same process: one boot of one machine, and in it one container."""
+    return _digest(platform.node(), _boot(), _namespace())[:12]
 
 
 def machine() -> str:
-    """This machine's name, digested: it may hold any character."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    """This machine's name, digested: it may hold any character. A container is a machine of its own."""
+    inner = _namespace() not in ("", OUTERMOST)
+    return _digest(platform.node(), *((_boot(), _namespace()) if inner else ()))[:8]
+
+
+def written(name: str) -> str | None:
+    """What is being written under a name of ``scratch``; None for any other name."""
+    said = NAME.fullmatch(name)
+    return said and said["name"]
 
 
 def elsewhere(name: str) -> bool:
-    """Whether another machine writes it; names of before there were machines in them are taken for this one's."""
-    _, at, host = name.rpartition("@")
-    return bool(at) and host != machine()
+    """Whether a process that cannot be seen from here writes it, or wrote it before names said where."""
+    said = NAME.fullmatch(name)
+    return said is not None and said["where"] != here()
 
 
-def abandoned(path: Path) -> bool:
-    """Whether nobody writes it any more: its process has ended, or, on another machine, it was long not touched."""
-    word, pid, *_ = f"{path.name}--".split("-")
-    if word != ".tmp" or not pid.isdecimal():
+def abandoned(path: Path, after: float = LONG) -> bool:
+    """Whether nobody writes it any more: its process has ended, or cannot be seen from here and gave no sign for long.
+
+    Args:
+        path: of any name; what ``scratch`` did not name is nobody's business.
+        after: seconds without a sign.
+    """
+    said = NAME.fullmatch(path.name)
+    if not said:
         return False
-    if elsewhere(path.name):
-        try:
-            return time.time() - path.stat().st_mtime > LONG
-        except OSError:
-            return False  # it became what it was to be
-    return not alive(int(pid))
+    if said["where"] == here():
+        return not alive(int(said["pid"]))
+    try:
+        return time.time() - max(_touched(path / ALIVE), path.stat().st_mtime) > after
+    except OSError:
+        return False  # it became what it was to be
+
+
+@contextmanager
+def living(folder: Path) -> Iterator[None]:
+    """Leave a sign of life in a folder every minute, for those who cannot see this process; it is gone at the end."""
+    sign, end = folder / ALIVE, threading.Event()
+
+    def beat() -> None:
+        while not end.wait(BEAT):
+            with suppress(OSError):
+                os.utime(sign)
+
+    sign.touch()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+        sign.unlink(missing_ok=True)
 
 
 def alive(pid: int) -> bool:
@@ -49,3 +106,30 @@ def alive(pid: int) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def _boot() -> str:
+    """Which start of which kernel this is; empty where nothing says it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _namespace() -> str:
+    """The namespace that this process's number counts in; empty where nothing says it."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _touched(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()

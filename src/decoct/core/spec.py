@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from decoct.core.errors import UsageError
+from decoct.core.names import check_name
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -82,7 +83,7 @@ def names(kind: str, plugins: Sequence[str] = ()) -> dict[str, str]:
     """Every name of a kind with the place it comes from, built in first; nothing built in is imported.
 
     Raises:
-        UsageError: two sources claim one name.
+        UsageError: two sources claim one name, or it may be none.
     """
     found = {name: str(path) for name, path in _files(kind).items()}
     for point in entry_points(f"decoct.{kind}s"):
@@ -159,7 +160,8 @@ def _complaint(cls: type[BaseModel], error: Any, where: str) -> str:
         known = getattr(owner, "model_fields", {})
         hint = suggest(str(error["loc"][-1]), known) if known else ""
         return f"{where}: unknown key '{path}'.{hint}"
-    return f"{where}: {path + ': ' if path else ''}{error['msg']} (got {error['input']!r})"
+    why = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {path + ': ' if path else ''}{why} (got {error['input']!r})"
 
 
 @functools.cache
@@ -207,4 +209,7 @@ def _files(kind: str) -> dict[str, Path]:
 def _claim(found: dict[str, str], kind: str, name: str, place: str) -> None:
     if name in found:
         raise UsageError(f"{kind} '{name}' is claimed twice: by {found[name]} and by {place}; rename one")
-    found[name] = place
+    try:
+        found[check_name(name)] = place
+    except ValueError as error:
+        raise UsageError(f"{place} calls a {kind} {name!r}: {error}") from None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import UsageError
+from decoct.core.names import check_name as named
 from decoct.core.spec import suggest
 from decoct.nets import convnet, resnet, resnet_ap
 from decoct.nets.transformers import geometry
@@ -115,6 +116,10 @@ def check_name(name: str) -> None:
     """Raise a UsageError with the nearest known name if no net is called that."""
     if name in COMMON or any(pattern.fullmatch(name) for pattern in PATTERNS):
         return
+    try:
+        named(name)  # timm takes any text after a dot
+    except ValueError as error:
+        raise UsageError(f"unknown net {name!r}: {error}") from None
     import timm
     from torchvision import models
 

@@ -1,7 +1,6 @@
 """A run's store as tidy tables: one row per trained student, per reading of a metric, per condensed set."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import Result
+from decoct.core.scratch import replace
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import reference, wording
 from decoct.report.answers import Correct
@@ -129,16 +129,6 @@ def write(folder: Path, name: str, table: pa.Table, csv: bool = False) -> None:
         from pyarrow.csv import write_csv
 
         replace(folder / f"{name}.csv", partial(write_csv, table))
-
-
-def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then move it there in one step."""
-    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        write(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:

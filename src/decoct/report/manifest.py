@@ -11,8 +11,9 @@ from typing import Any, Literal
 from decoct.core.budget import Budget
 from decoct.core.cells import Cells, open_cells
 from decoct.core.errors import DecoctError
+from decoct.core.integrity import DamagedError
 from decoct.core.places import STORE, store_of
-from decoct.core.record import CELL, Cost, read_json
+from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
@@ -193,8 +194,16 @@ class Manifest:
         return own and (job.kind == "condense" or (job.kind == "labels" and "protocol" not in job.labels))
 
     def cost(self, job: Job) -> Cost:
-        """What the job took, of one that was not brought."""
-        return Cost(**self.load(job, "measured.json"))
+        """What the job took, of one that was not brought.
+
+        Raises:
+            DamagedError: that is missing, or not what was written.
+        """
+        path = self.file(job, MEASURED)
+        try:
+            return read_cost(path)
+        except (OSError, ValueError) as error:
+            raise DamagedError(path.parent, MEASURED, str(error), self.cells.where) from error
 
     def construction(self, job: Job) -> list[Job]:
         """What a set took by itself: its own job, and the shards that it was put together from.

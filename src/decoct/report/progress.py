@@ -1,6 +1,5 @@
 """How far a running study is, read from its folder alone: nothing is locked, written or asked of the run."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,10 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-import psutil
-
-from decoct.core.record import MEASURED
-from decoct.core.scratch import elsewhere
+from decoct.core.errors import DecoctError
+from decoct.core.record import MEASURED, read_cost
+from decoct.core.scratch import SILENT, abandoned, written
 from decoct.report.manifest import RUN, SHARD, Job, Manifest
 
 State = Literal["waiting", "running", "idle", "failed", "done"]
@@ -196,7 +194,7 @@ class Watcher:
         if job.key not in self._finished:
             if not run.done(job):
                 return False
-            self._finished[job.key] = _finished(run.cells.file(job.kind, job.key, MEASURED))
+            self._finished[job.key] = _finished(run, job)
         return True
 
     def _kinds(self, run: Manifest, done: list[Job], pending: list[Job]) -> tuple[Kind, ...]:
@@ -241,16 +239,17 @@ def _traits(job: Job) -> frozenset[tuple[str, str]]:
     return frozenset((name, str(value)) for name, value in job.labels.items() if name not in REPLICATES)
 
 
-def _finished(file: Path) -> Finished:
+def _finished(run: Manifest, job: Job) -> Finished:
     """What is not known, as of a set that was brought along, is left out."""
     try:
-        return Finished(file.stat().st_mtime, float(json.loads(file.read_text("utf-8"))["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        file = run.cells.file(job.kind, job.key, MEASURED)
+        return Finished(file.stat().st_mtime, read_cost(file).seconds)
+    except (OSError, ValueError, DecoctError):
         return Finished(0.0, None)
 
 
 def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
-    """Cells in the making, of processes that live: seconds since each was touched, and key; and how many others."""
+    """Cells in the making, by writers that seem to live: seconds since each was touched, key; and how many others."""
     making, others = [], 0
     try:
         folders = [entry for entry in os.scandir(store) if entry.name.startswith(".tmp-")]
@@ -261,11 +260,11 @@ def _scratch(store: Path, now: float) -> tuple[list[tuple[float, str]], int]:
             age = max(0.0, now - entry.stat().st_mtime)
         except OSError:
             continue  # it became a cell meanwhile
-        _, pid, *key = entry.name.split("-")
-        if pid.isdecimal() and (elsewhere(entry.name) or psutil.pid_exists(int(pid))):
-            making.append((age, key[0] if key else ""))
-        else:
+        key = written(entry.name)
+        if key is None or abandoned(Path(entry.path), SILENT):
             others += 1
+        else:
+            making.append((age, key))
     return sorted(making, reverse=True), others
 
 

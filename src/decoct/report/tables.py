@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from decoct.report import frame, wording
+from decoct.core.scratch import replace
+from decoct.report import wording
 from decoct.report.findings.by_class import by_class
 from decoct.report.findings.standing import Standing
 from decoct.report.findings.verdict import Setting, correction
@@ -29,12 +30,12 @@ def write_tables(folder: Path, tables: Frame, summary: Summary) -> None:
         for ending, typeset in (("md", markdown), ("tex", latex)):
             path = folder / FOLDER / f"{name}.{ending}"
             if table:
-                frame.replace(path, partial(_write_text, text=typeset(table)))
+                replace(path, partial(_write_text, text=typeset(table)))
             else:
                 path.unlink(missing_ok=True)
     path = folder / FOLDER / "classes.csv"
     if summary.accuracies:
-        frame.replace(path, partial(_write_classes, tables=tables))
+        replace(path, partial(_write_classes, tables=tables))
     else:
         path.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from decoct.core.scratch import replace
 from decoct.report import frame
 from decoct.report.findings import robust
 from decoct.report.page.page import render
@@ -30,5 +31,5 @@ def write_report(folder: Path) -> Summary:
     frame.write(folder, "scores", scores, csv=True)
     write_tables(folder, tables, summary)
     text = render(tables, summary)
-    frame.replace(summary.page, lambda path: path.write_text(text, "utf-8"))
+    replace(summary.page, lambda path: path.write_text(text, "utf-8"))
     return summary

@@ -1,7 +1,7 @@
 """What a set, or any cell, took with everything that it needed, shared parts in full."""
 
 from decoct.core.condensed import Condensed
-from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 from decoct.run.storage.store import Store
 from decoct.run.work.teachers import FACTS
 
@@ -22,7 +22,7 @@ def total_cost(store: Store, kind: str, key: str) -> Cost:
         kind_, key_ = todo.pop()
         if key_ in seen:
             continue
-        seen[key_] = Cost(**read_json(store.file(kind_, key_, MEASURED)))
+        seen[key_] = read_cost(store.file(kind_, key_, MEASURED))
         for role, needed in read_json(store.file(kind_, key_, CELL))["inputs"].items():
             todo.append((role.partition(":")[0].replace("condensed", "condense"), needed))
     parts = seen.values()

@@ -9,7 +9,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from decoct.core.kinds import Progress, silent
-from decoct.core.record import CELL, MEASURED, write_json
+from decoct.core.record import CELL, write_cost, write_json
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
 from decoct.run.jobs import Job
@@ -60,7 +60,7 @@ def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress
         WORK[job.kind](cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
-        write_json(folder / MEASURED, cell.cost.model_dump(mode="json"))
+        write_cost(folder, cell.cost)
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
     store.finish(job.kind, job.key)
 

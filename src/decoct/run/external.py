@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
+from decoct.core.names import Name
 from decoct.data.foreign.stored import SetFormat
 from decoct.data.reading.snapshot import HUB as FROM_HUB
 
@@ -39,20 +40,13 @@ class External(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    label: str = Field(min_length=1, max_length=100)
+    label: Name
     path: str = Field(min_length=1)
     family: Literal["distillation", "coreset"] = "distillation"
     format: SetFormat = SetFormat()
     budget: Budget | None = None
     cost: StatedCost | None = None
     labels: str | None = None
-
-    @field_validator("label")
-    @classmethod
-    def _printable(cls, label: str) -> str:
-        if not label.isprintable() or label != label.strip():
-            raise ValueError("a label is printable, with no space at its ends")
-        return label
 
 
 def by_label(entries: tuple[External, ...], taken: set[str]) -> dict[str, External]:

@@ -1,7 +1,6 @@
 """Run a study: load the data, plan the jobs, drive them, and leave what the report reads."""
 
 import inspect
-import os
 import re
 import time
 from collections.abc import Callable
@@ -14,8 +13,10 @@ import numpy as np
 import decoct
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
+from decoct.core.owned import check_own, holds
 from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
+from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.adopt import Entry, bring
@@ -31,6 +32,8 @@ from decoct.run.work.room import check_room
 from decoct.run.workers.place import Place
 
 MANIFEST, REAL = "run.json", "real.png"
+TABLES = ("results.csv", "scores.csv", *(f"{name}.parquet" for name in ("results", "metrics", "costs", "scores")))
+LEFT = (MANIFEST, REAL, "report.html", "tables", *TABLES)  # by a run and its report, beside the store
 EVERY = 5.0  # seconds between two manifests that tell of failures: of a large study each is megabytes
 PAPER = "imagenet1k"  # the preset of the methods' papers
 
@@ -66,10 +69,11 @@ def run(
         Messages of the jobs that failed, by key.
 
     Raises:
-        UsageError: an unknown net.
+        UsageError: an unknown net, or files in ``out`` that decoct did not write.
         DecoctError: the data cannot be read, a class is smaller than a budget, or a method needs more memory than there
             is, or the store cannot be written.
     """
+    check_out(out)
     place = place or Place(workers=workers, device=device)
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
@@ -85,7 +89,7 @@ def run(
         entry.put(data, cells)
     manifest, failures = {**_manifest(study, data, jobs, sets), "store": recorded(store)}, dict[str, str]()
     _write(out, manifest, {}, ended=False)
-    _replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
+    replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
     told = -EVERY
 
     def done(job: Job, error: BaseException | None) -> None:
@@ -112,10 +116,20 @@ def run(
     return failures
 
 
+def check_out(out: Path) -> None:
+    """See that a folder is a run's, or holds nothing that a run would replace.
+
+    Raises:
+        UsageError: it does.
+    """
+    damaged = (out / MANIFEST).is_file() and (out / STORE).is_dir()  # or whole: a run's in any case
+    check_own(out, LEFT, damaged or holds(out / MANIFEST, "jobs"))
+
+
 def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:
     """Write the manifest, replacing the old one in one step."""
     now = manifest | {"failures": failures, "ended": ended}
-    _replace(out / MANIFEST, lambda path: write_json(path, now))
+    replace(out / MANIFEST, lambda path: write_json(path, now))
 
 
 def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]) -> dict[str, Any]:
@@ -147,16 +161,6 @@ def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]
         "methods": methods,
         "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
     }
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then move it there."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # the disk may be full
 
 
 def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) -> dict[str, Any]:

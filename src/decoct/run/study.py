@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.names import Name, check_name
 from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
@@ -62,7 +63,7 @@ class Study(Part):
     """Methods × budgets × protocols × students × replicates on one data set.
 
     Attributes:
-        name: of the study.
+        name: of the study, and of the folder of its runs; see ``decoct.core.names`` for what a name or a label may be.
         seed: every random draw derives from it and from names.
         threads: that each job computes with on a CPU; keyed, because it changes sums.
         precision: of training: "float32" or "bfloat16" (autocast).
@@ -89,7 +90,7 @@ class Study(Part):
         plugins: Python files that define further methods.
     """
 
-    name: str = Field(min_length=1)
+    name: Name
     seed: int = 0
     threads: int = Field(1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -236,8 +237,12 @@ def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tup
             fields = {key: value for key, value in fields.items() if key not in WORDS}
         if label in found:
             raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
-        if label in ("full", ""):
+        if label == "full":
             raise UsageError(f"a {kind} cannot be called '{label}'")
+        try:
+            check_name(label)
+        except ValueError as error:
+            raise UsageError(f"a {kind} cannot be called {label!r}: {error}") from None
         found[label] = parse(kind, fields, plugins)
         same = [other for other, spec in found.items() if spec == found[label]]
         if len(same) > 1:

@@ -117,6 +117,17 @@ def test_nothing_trained_yet(runs):
     json.dumps(board_json(found, "x"), allow_nan=False)
 
 
+@pytest.mark.parametrize("name", ["leaderboard.html", "leaderboard.csv"])
+def test_files_that_are_no_leaderboard_of_ours_are_not_replaced(runs, tmp_path, name):
+    folders = list(runs(one={}, two={}))
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"holds {name}, which decoct did not write"):
+        write_leaderboard(folders, tmp_path)
+    (tmp_path / name).unlink()
+    for _ in range(2):
+        write_leaderboard(folders, tmp_path)
+
+
 def test_the_files(runs, edited, tmp_path):
     one, two = runs(one={}, two={"replicates": 1})
     edited(one, lambda run: (run["data"].update(name=HOSTILE), run.update(name=HOSTILE)))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from decoct.core.errors import UsageError
-from decoct.core.record import MEASURED, read_json, write_json
+from decoct.core.record import MEASURED, read_cost, read_json, write_cost, write_json
 from decoct.run.cell import hardware
 from decoct.run.expand import expand
 from decoct.run.planning.earlier import earlier, store_in
@@ -20,7 +20,7 @@ def copied(finished, tmp_path):
 
 def change(folder, kind, **fields):
     file = next((folder / "store" / kind).rglob(MEASURED))
-    write_json(file, read_json(file) | fields)
+    write_cost(file.parent, read_cost(file).model_copy(update=fields))
 
 
 def test_every_cell_is_found_and_is_like_the_job_that_made_it(finished, tiny, digits):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from decoct.core.errors import UsageError
 from decoct.core.record import MEASURED
 from decoct.core.spec import digest
 from decoct.run.planning.plan import PLAN, make_plan, smaller
@@ -71,6 +72,7 @@ def test_a_damaged_measure_is_named(tiny, finished, tmp_path):
     next((copied / "store" / "train").rglob(MEASURED)).write_text("{", "utf-8")
     plan = make_plan(tiny, others=[copied])
     assert len(plan.troubles) == 1 and "damaged" in plan.troubles[0]
+    assert f"`decoct verify --repair {copied / 'store'}`" in plan.troubles[0]
     assert plan.unknown == 0  # the other replicate tells
 
 
@@ -103,6 +105,17 @@ def test_a_smaller_study_by_the_same_estimates(tiny, finished):
     plan = make_plan(tiny, others=[finished])
     fewer = smaller(plan, tiny.model_copy(update={"condensers": tiny.condensers[:2]}), None)
     assert 0 < fewer.schedule.clock < plan.schedule.clock and fewer.unknown == 0
+
+
+def test_a_file_that_is_no_plan_is_not_replaced(tiny, finished, tmp_path):
+    plan = make_plan(tiny, others=[finished])
+    (tmp_path / PLAN).write_text('{"name": "mine"}')
+    with pytest.raises(UsageError, match="which decoct did not write"):
+        plan.write(tmp_path)
+    assert (tmp_path / PLAN).read_text() == '{"name": "mine"}'
+    (tmp_path / PLAN).unlink()
+    for _ in range(2):
+        plan.write(tmp_path)
 
 
 def test_the_file_says_all_and_fits_its_jobs_alone(tiny, finished, tmp_path):

@@ -229,3 +229,16 @@ def test_whoever_brings_files_elsewhere_is_told_of_each(tmp_path):
     kept.drop("a")
     kept.drop("a")
     assert told == [("a.safetensors", True), ("a.safetensors", True), ("a.safetensors", False)]
+
+
+def test_what_is_kept_is_a_file_of_its_own_folder(tmp_path):
+    kept = KeptOnDisk(tmp_path / "job")
+    for act in (
+        lambda: kept.save("../evil", {"a": np.zeros(1)}),
+        lambda: kept.load("../evil"),
+        lambda: kept.drop("../evil"),
+        lambda: kept.array("../evil", (1,)),
+    ):
+        with pytest.raises(ValueError, match="without slashes"):
+            act()
+    assert not list(tmp_path.glob("*evil*"))

@@ -72,11 +72,11 @@ def test_what_begins_no_key_or_several_is_refused(made):
 def test_a_cell_at_a_url_is_shown_where_it_lies(machine, made, tmp_path):
     machine("one")
     store = open_store(f"memory://show/{tmp_path.name}")
-    with store.writing("labels", "cd3") as folder:
+    with store.writing("labels", "cd" * 16) as folder:
         (folder / "a.txt").write_text("123")
         (folder / CELL).write_text(
-            json.dumps({"key": "cd3", "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
         )
     machine("other")
     found = show("cd", [store.where], made)
-    assert found.where == f"{store.where}/labels/cd/cd3" and found.files["a.txt"] == 3 and found.complete
+    assert found.where == f"{store.where}/labels/cd/{'cd' * 16}" and found.files["a.txt"] == 3 and found.complete

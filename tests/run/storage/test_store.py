@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL
-from decoct.core.scratch import machine
-from decoct.run.storage.store import Store, whole
+from decoct.core.scratch import here
+from decoct.run.storage.store import Store
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ with Store({str(store.root)!r}).writing("train", "abcdef") as folder:
 
 def test_a_killed_writer_that_nobody_waited_for_is_dead(store):
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    (store.root / f".tmp-{process.pid}-12345678").mkdir()
+    (store.root / f".tmp-{process.pid}-abcdef-12345678@{here()}").mkdir()
     store.sweep()
     assert len(leftovers(store)) == 1
     process.kill()
@@ -88,6 +89,30 @@ def test_a_killed_writer_that_nobody_waited_for_is_dead(store):
     store.sweep()
     assert leftovers(store) == []
     process.communicate()
+
+
+def test_two_containers_of_one_name_do_not_sweep_each_other_s_work(store):
+    """Each counts its processes from 1: a number of one says nothing in the other."""
+    contain = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*contain, "true"], capture_output=True).returncode:
+        pytest.skip("no further PID namespaces here")
+    script = f"""
+import os, sys
+from decoct.run.storage.store import Store
+with Store({str(store.root)!r}).writing("train", "abcdef") as folder:
+    (folder / {CELL!r}).write_text("{{}}")
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+"""
+    later = [*contain, "sh", "-c", 'for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done; "$0" -c "$1"; exit $?']
+    sweep = f"from decoct.run.storage.store import Store; Store({str(store.root)!r}).prepare()"
+    command = [*later, sys.executable, script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert int(writer.stdout.readline()) > 9  # a number that nobody has where the other sweeps
+        subprocess.run([*contain, sys.executable, "-c", sweep], check=True)
+        left = len(leftovers(store))
+        writer.communicate("")
+    assert left == 1 and writer.returncode == 0 and store.has("train", "abcdef") and leftovers(store) == []
 
 
 def test_sweeping_leaves_alone_what_no_writer_left(store):
@@ -146,26 +171,11 @@ def test_a_full_disk_leaves_the_store_as_it_was(store, monkeypatch):
     assert store.has("train", "bbbbbb")
 
 
-def test_whole_replaces_what_was_there_only_at_the_end(tmp_path):
-    target = tmp_path / "set"
-    target.mkdir()
-    (target / "old").touch()
-    with pytest.raises(ValueError), whole(target) as scratch:
-        scratch.mkdir()
-        raise ValueError
-    assert [p.name for p in tmp_path.rglob("*")] == ["set", "old"]
-    with whole(target) as scratch:
-        scratch.mkdir()
-        (scratch / "new").touch()
-        assert (target / "old").exists()
-    assert [p.name for p in tmp_path.rglob("*")] == ["set", "new"]
-
-
 def test_what_another_machine_writes_is_not_swept(store):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    (store.root / f".tmp-{process.pid}-abcdef-1@01234567").mkdir()
-    (store.root / f".tmp-{process.pid}-abcdef-1@{machine()}").mkdir()
+    (store.root / f".tmp-{process.pid}-abcdef-01234567@01234567").mkdir()
+    (store.root / f".tmp-{process.pid}-abcdef-01234567@{here()}").mkdir()
     store.sweep()
     assert [path.name.rpartition("@")[2] for path in leftovers(store)] == ["01234567"]
 

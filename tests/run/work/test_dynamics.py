@@ -13,7 +13,7 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
-from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.engine.batches import TrainingSet
 from decoct.engine.dynamics import NAMES, Trace, Traces, record
@@ -129,9 +129,9 @@ def test_a_method_gets_the_runs_that_it_needs(made, digits):
 
 def test_the_cost_of_a_set_counts_its_trainings_in_full(made):
     store, planner, keys = made
-    seconds = [Cost(**read_json(store.path("dynamics", job.key) / MEASURED)).seconds for job in dynamics(planner)]
+    seconds = [read_cost(store.path("dynamics", job.key) / MEASURED).seconds for job in dynamics(planner)]
     for name, runs in (("el2n", 2), ("ccs", 1)):
-        own = Cost(**read_json(store.path("condense", keys[name]) / MEASURED)).seconds
+        own = read_cost(store.path("condense", keys[name]) / MEASURED).seconds
         assert total_cost(store, "condense", keys[name]).seconds == pytest.approx(own + sum(seconds[:runs]))
 
 
@@ -155,7 +155,7 @@ def test_a_study_shares_the_training_and_reports_it_as_shared_cost(study_of, tmp
     (job,) = [job for job in frame.read(tmp_path).manifest.jobs if job.kind == "dynamics"]
     assert str(job) == "dynamics · convnet2_bn · 1 epochs, run 0"
     rows = frame.read(tmp_path).costs.to_pylist()
-    seconds = Cost(**read_json(Store(tmp_path / "store").path("dynamics", job.key) / MEASURED)).seconds
+    seconds = read_cost(Store(tmp_path / "store").path("dynamics", job.key) / MEASURED).seconds
     assert [row["shared_seconds"] for row in rows] == pytest.approx([seconds] * 2)
     assert [row["not_counted"] for row in rows] == [""] * 2
 

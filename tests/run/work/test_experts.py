@@ -13,7 +13,7 @@ import torch
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Task, Trajectories
-from decoct.core.record import CELL, MEASURED, Cost, read_json
+from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.batches import TrainingSet
@@ -98,9 +98,9 @@ def test_a_method_gets_its_experts_and_the_net_that_takes_them(made, digits):
 
 def test_the_cost_of_a_set_counts_its_experts_in_full(made):
     store, planner, keys = made
-    seconds = [Cost(**read_json(store.path("trajectory", job.key) / MEASURED)).seconds for job in trajectories(planner)]
+    seconds = [read_cost(store.path("trajectory", job.key) / MEASURED).seconds for job in trajectories(planner)]
     for key in keys.values():
-        own = Cost(**read_json(store.path("condense", key) / MEASURED)).seconds
+        own = read_cost(store.path("condense", key) / MEASURED).seconds
         assert total_cost(store, "condense", key).seconds == pytest.approx(own + sum(seconds))
 
 

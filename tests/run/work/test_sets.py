@@ -14,7 +14,7 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft, LayerStatistics
-from decoct.core.record import CELL, MEASURED, Cost, Provenance, cell_dir, read_json, write_json
+from decoct.core.record import CELL, MEASURED, Provenance, cell_dir, read_cost, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Split
 from decoct.engine.pixels import Pixels
@@ -213,7 +213,7 @@ def test_a_shard_holds_its_classes_alone(made):
 def test_the_cost_of_a_set_counts_its_statistics_and_its_shards_once(made):
     store, jobs, folder = made("g_vbsm", shards=2, **NINE["g_vbsm"])
     assert sorted(job.kind for job in jobs) == ["condense", "shard", "shard", "statistics", "teacher"]
-    costs = [Cost(**read_json(store.path(job.kind, job.key) / MEASURED)) for job in jobs]
+    costs = [read_cost(store.path(job.kind, job.key) / MEASURED) for job in jobs]
     cost = total_cost(store, "condense", folder.name)
     assert cost.seconds == pytest.approx(sum(each.seconds for each in costs))
     assert cost.cpu_seconds == pytest.approx(sum(each.cpu_seconds for each in costs))

@@ -136,7 +136,7 @@ def _costs(run: Manifest, each: Mapping[str, Any]) -> Iterable[tuple[str, Cost]]
     for job in jobs:
         try:
             yield job.key, run.cost(job)
-        except (DecoctError, ValueError, TypeError):
+        except DecoctError:
             continue  # its measured.json is damaged; the tables say so where it matters
 
 

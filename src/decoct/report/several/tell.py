@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from decoct.core.owned import check_own
+from decoct.core.scratch import replace
 from decoct.report import frame
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.ranks import Ranks
@@ -17,6 +19,7 @@ from decoct.report.several.readings import Read
 from decoct.report.stats import Interval
 
 PAGE, TABLE = "leaderboard.html", "leaderboard"
+TITLE = " · decoct</title>".encode()
 
 
 def write_leaderboard(folders: list[Path], out: Path) -> Board:
@@ -28,13 +31,16 @@ def write_leaderboard(folders: list[Path], out: Path) -> Board:
 
     Raises:
         DecoctError: one is no run, or is damaged.
-        UsageError: they cannot stand on one board.
+        UsageError: they cannot stand on one board, or ``out`` holds files of these names that decoct did not write.
     """
+    page = out / PAGE
+    ours = page.is_file() and TITLE in page.read_bytes()
+    check_own(out, (PAGE, f"{TABLE}.parquet", f"{TABLE}.csv"), ours)
     found = leaderboard([frame.read(folder) for folder in folders])
     out.mkdir(parents=True, exist_ok=True)
     frame.write(out, TABLE, found.table(), csv=True)
     text = render(found)
-    frame.replace(out / PAGE, lambda path: path.write_text(text, "utf-8"))
+    replace(page, lambda path: path.write_text(text, "utf-8"))
     return found
 
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from decoct.core.names import printable
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.manifest import FULL
@@ -20,7 +21,7 @@ from decoct.report.terminal import STYLES
 
 def shown(text: object, style: str = "") -> Text:
     """Text as it is: no markup, and nothing that would steer the terminal."""
-    return Text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(text)), style=style)
+    return Text(printable(str(text)), style=style)
 
 
 def board(found: Board) -> RenderableType:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from decoct.core.errors import UsageError
-from decoct.core.record import CELL, MEASURED, Cost, cell_dir, read_json
+from decoct.core.record import CELL, MEASURED, cell_dir, read_cost, read_json
 from decoct.data.dataset import Dataset
 from decoct.run.planning.estimates import Known
 from decoct.run.planning.likeness import Shape, likeness
@@ -69,7 +69,7 @@ def earlier(root: Path, data: Dataset, device: str, hardware: str, plugins: tupl
         if not (folder / MEASURED).is_file() and _adopted(folder):
             continue  # brought along: nobody knows what it took
         try:
-            cost = Cost(**read_json(folder / MEASURED))
+            cost = read_cost(folder / MEASURED)
             if cost.hardware != hardware or cost.device.partition(":")[0] != device.partition(":")[0]:
                 found.elsewhere += 1
                 continue

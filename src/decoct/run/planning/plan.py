@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import decoct
+from decoct.core import scratch
 from decoct.core.kinds import Progress, silent
+from decoct.core.owned import check_own, holds
 from decoct.core.record import write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset, load_data
@@ -140,10 +142,19 @@ class Plan:
 
     def write(self, out: Path) -> Path:
         """Write ``plan.json`` into a run's folder, in one step."""
+        check_out(out)
         out.mkdir(parents=True, exist_ok=True)
-        temporary = out / f".{PLAN}"
-        write_json(temporary, self.to_json())
-        return temporary.replace(out / PLAN)
+        scratch.replace(out / PLAN, lambda path: write_json(path, self.to_json()))
+        return out / PLAN
+
+
+def check_out(out: Path) -> None:
+    """See that a plan can be written into a folder.
+
+    Raises:
+        UsageError: a ``plan.json`` is there that decoct did not write.
+    """
+    check_own(out, (PLAN,), holds(out / PLAN, "groups"))
 
 
 def fits(keys: Iterable[str]) -> str:
@@ -196,7 +207,8 @@ def make_plan(
         known += found.known
         if found.damaged:
             more = f", and {len(found.damaged) - 1} more" if len(found.damaged) > 1 else ""
-            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}")
+            mend = f"`decoct verify --repair {root}` removes what is"
+            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}; {mend}")
         if found.elsewhere:
             troubles.append(f"{found.elsewhere} results in {root} are from other hardware and say nothing of this one")
     likes = likenesses(jobs, data, study.plugins)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from decoct.core.kinds import silent
-from decoct.core.record import CELL, MEASURED, write_json
+from decoct.core.record import CELL, write_cost, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.once import Clock, Spent, real, timed_by
@@ -241,7 +241,7 @@ def _timed(where: str, job: Job, device: str, limit: float, clock: Clock) -> Sam
             WORK[job.kind](cell)
             if cell.cost is None:
                 raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
-            write_json(cell.folder / MEASURED, cell.cost.model_dump(mode="json"))
+            write_cost(cell.folder, cell.cost)
             said = {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})}
             write_json(cell.folder / CELL, said)
     except Enough:

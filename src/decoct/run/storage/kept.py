@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from decoct.core.kinds import Kept
+from decoct.core.names import check_name
 from decoct.core.scratch import scratch
 from decoct.data.cache import sync
 
@@ -36,14 +37,14 @@ class KeptOnDisk(Kept):
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was, or if it is damaged."""
         try:
-            return dict(load_file(self.folder / f"{name}.safetensors"))
+            return dict(load_file(self._file(name)))
         except (OSError, SafetensorError):
             return None
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside, file = self.folder / scratch(name), self.folder / f"{name}.safetensors"
+        aside, file = self.folder / scratch(name), self._file(name)
         with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
             save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, aside)
             sync(aside)
@@ -53,10 +54,13 @@ class KeptOnDisk(Kept):
 
     def drop(self, name: str) -> None:
         """Remove what was saved under a name, if anything was."""
-        file = self.folder / f"{name}.safetensors"
+        file = self._file(name)
         if file.is_file():
             file.unlink(missing_ok=True)
             self.saved(file)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{check_name(name)}.safetensors"
 
     def due(self) -> bool:
         """Whether ``every`` seconds have gone by since something was saved."""
@@ -69,7 +73,7 @@ class KeptOnDisk(Kept):
             OSError: the disk has no room for it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = self.folder / scratch(f"{name}.npy")
+        aside = self.folder / scratch(f"{check_name(name)}.npy")
         made = np.lib.format.open_memmap(aside, "w+", dtype, shape)
         try:
             if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process, when a page of the map is used

@@ -25,7 +25,7 @@ class Root:
         jobs: kind by key of all that it planned.
         labels: what each is, in the study's words.
         inputs: keys that each reads, by role.
-        note: name of the note that it left in the store, where its folder is not at hand.
+        note: name of the note that it left in the store, if another machine did: nobody here knows whether it is gone.
     """
 
     run: str
@@ -90,8 +90,10 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
             run, of = Path(facts["run"]), facts["machine"]
             if of == machine() and not (run / RUN).is_file():
                 gone.append(name)
-            elif str(run) not in found or of != machine():
+            elif of != machine():
                 found[f"{of} {run}"] = Root.of(str(run), facts["jobs"], name)
+            elif str(run) not in found:
+                found[str(run)] = Root.of(str(run), facts["jobs"])
         except (ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
     return list(found.values()), gone

@@ -10,9 +10,9 @@ from decoct.core.cells import Name, grouped, within
 from decoct.core.errors import DecoctError
 from decoct.core.mirror import MirroredCells, dated
 from decoct.core.places import default_store
-from decoct.core.record import CELL
+from decoct.core.record import CELL, MEASURED
 from decoct.core.remote import Entry
-from decoct.core.scratch import LONG, scratch
+from decoct.core.scratch import LONG, scratch, written
 from decoct.data import cache
 from decoct.data.cache import FACTS
 from decoct.run.storage.store import STUDIES, UNFINISHED, Store, by_job
@@ -51,7 +51,7 @@ class RemoteStore(MirroredCells, Store):
         for (kind, key), files in grouped(listing).items():
             if CELL not in files and all(entry.modified < old for entry in files.values()):
                 self.remote.remove([f"{within(kind, key)}/{file}" for file in files])
-        self.remote.remove([name for name, e in listing.items() if name.startswith(".tmp-") and e.modified < old])
+        self.remote.remove([name for name, e in listing.items() if written(name) and e.modified < old])
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a cell there, its record first, so that it is none from the first moment on; and here."""
@@ -127,20 +127,21 @@ class RemoteStore(MirroredCells, Store):
         """What is wrong with a complete cell there, by file; its bytes are read and not kept."""
         at = within(kind, key)
         try:
-            sums = integrity.read_sums(json.loads(self.remote.read(f"{at}/{CELL}") or b""), key)
+            facts = json.loads(self.remote.read(f"{at}/{CELL}") or b"")
+            sums = integrity.read_sums(facts, key)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return {CELL: f"cannot be read ({error})"}
-        if sums is None:
-            return None
         found = {}
-        for name, each in sums.items():
+        for name, each in (sums or {}).items():
             if name not in files:
                 found[name] = "is missing"
             elif files[name].size != each.bytes:
                 found[name] = f"has {files[name].size:,} bytes where {each.bytes:,} were written"
             elif self.remote.sha256(f"{at}/{name}") != each.sha256:
                 found[name] = "has other bytes than were written"
-        return found
+        if why := integrity.cost_fault(self.remote.read(f"{at}/{MEASURED}") if MEASURED in files else None, facts):
+            found[MEASURED] = why
+        return found if found or sums is not None else None
 
     def note(self, name: str, content: bytes) -> None:
         """Leave a study's note there."""

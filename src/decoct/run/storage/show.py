@@ -8,7 +8,7 @@ from typing import Any
 from decoct.core.cells import within
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.places import default_where, is_url, store_of
-from decoct.core.record import CELL, MEASURED, read_json
+from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.run.storage.reach import RUN, Root, place_of, record, roots, same
 from decoct.run.storage.store import Store, open_store
 
@@ -103,7 +103,7 @@ def _shown(store: Store, kind: str, key: str, runs: list[Root]) -> Shown:
     readers = {k: root.jobs[k] for root in runs for k, read in root.inputs.items() if key in read.values()}
     files = store.listing_of(kind, key)
     try:
-        cost = dict(read_json(store.file(kind, key, MEASURED)))
+        cost = read_cost(store.file(kind, key, MEASURED)).model_dump(mode="json")
     except (OSError, ValueError, DecoctError):
         cost = None  # of what was brought along nobody knows
     return Shown(

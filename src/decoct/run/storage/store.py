@@ -3,18 +3,17 @@
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.cells import Cells, Name, files_below
+from decoct.core.cells import KEY, Cells, Name, files_below
 from decoct.core.errors import DecoctError
 from decoct.core.places import folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
-from decoct.core.scratch import abandoned, scratch
+from decoct.core.scratch import abandoned, living, scratch
 from decoct.data.cache import FACTS, sync
 
 UNFINISHED, STUDIES = "unfinished", "studies"
@@ -130,7 +129,8 @@ class Store(Cells):
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
             try:
-                yield folder
+                with living(folder):
+                    yield folder
                 if not (folder / CELL).is_file():
                     raise RuntimeError(f"a {kind} cell was written without {CELL}")
                 integrity.seal(folder)
@@ -180,8 +180,8 @@ def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
     found: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
-            case [_, kind, key, *_] if not key.startswith("."):
-                found.setdefault((kind, key.removesuffix(".safetensors")), {})[name] = entry
+            case [_, kind, file, *_] if KEY.fullmatch(key := file.removesuffix(".safetensors")):
+                found.setdefault((kind, key), {})[name] = entry
     return found
 
 
@@ -205,22 +205,3 @@ def open_store(where: str) -> Store:
 
         return RemoteStore(where)
     return Store(folder_of(where))
-
-
-@contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
-
-    What was at ``target`` is replaced then, and is as it was before if the block raises.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".tmp-{target.name}-{uuid.uuid4().hex[:8]}")
-    old = scratch.with_name(f"{scratch.name}-old")
-    try:
-        yield scratch
-        if target.exists():
-            target.rename(old)
-        scratch.rename(target)
-    finally:
-        for path in (scratch, old):
-            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""Names that people give, which become names of files and stand on screens."""
+
+import json
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+LONGEST = 200  # bytes in UTF-8: file systems take 255, and what is written aside has a longer name
+STEERS = re.compile(  # what a terminal obeys, or shows otherwise than in the order in which it is written
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def check_name(name: str) -> str:
+    """The same name, which may be that of a file: one line of text, no path.
+
+    Raises:
+        ValueError: it may not.
+    """
+    plain = name.isprintable() and name == name.strip() and not {"/", "\\"} & {*name}
+    if not plain or name in ("", ".", "..") or len(name.encode()) > LONGEST:
+        raise ValueError(
+            f"a name is printable text of at most {LONGEST} bytes, without slashes, and without blanks at its ends"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+def printable(text: str) -> str:
+    r"""Text that steers no terminal, of one line or several: what would is escaped as in JSON, such as ``\\u001b``."""
+    return STEERS.sub(lambda found: json.dumps(found[0])[1:-1], text)
