@@ -79,8 +79,8 @@ def load(data: str, size: int | None, skip_corrupt: bool, bar: Any, plugins: Seq
 
 def tell_read(data: Any) -> None:
     """Say on stderr what size pictures were given, where nobody said one, and which files were left out."""
-    if sized := data.details.get("sized"):
-        err.print(f"{data.name}: {sized}; --size changes that", markup=False, soft_wrap=True)
+    if data.said:
+        err.print(f"{data.name}: {data.said}; --size changes that", markup=False, soft_wrap=True)
     if data.skipped:
         few = ", ".join(data.skipped[:3]) + (" …" if len(data.skipped) > 3 else "")
         images = "1 image that does" if len(data.skipped) == 1 else f"{len(data.skipped)} images that do"

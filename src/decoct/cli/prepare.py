@@ -56,6 +56,7 @@ def prepare(
         "images": {split: len(getattr(data, split)) for split in ("train", "val", "test")},
         "classes": len(data.class_names),
         "size": data.size,
+        **({"said": data.said} if data.said else {}),
         "cached": isinstance(data.train.images, np.ndarray),
         "bytes": sum(file.stat().st_size for file in data.folder.iterdir()),
         "skipped": list(data.skipped),
@@ -73,7 +74,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
     said = [
         f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
-        *([f"{facts['sized']}; --size changes that"] if "sized" in facts else []),
+        *([f"{facts['said']}; --size changes that"] if facts.get("said") else []),
         f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
     ]
     if not facts["cached"]:

@@ -43,11 +43,19 @@ def read_link(link: Path, root: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def write_link(link: Path, key: str) -> None:
+def read_said(link: Path) -> str:
+    """What the source said when it was read; equal content from other fields says something else, or nothing."""
+    try:
+        return str(read_json(link).get("said", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def write_link(link: Path, key: str, said: str = "") -> None:
     """Replace the link in one step."""
     link.parent.mkdir(parents=True, exist_ok=True)
     temporary = link.with_name(f".tmp-{uuid.uuid4().hex}")
-    write_json(temporary, {"digest": key})
+    write_json(temporary, {"digest": key} | ({"said": said} if said else {}))
     sync(temporary)
     temporary.replace(link)
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class Dataset:
         folder: where it is cached; ``open_dataset(folder)`` gives it again.
         skipped: files that were left out because they do not decode.
         details: what else is on record of it, such as which release it is of and which classes are incomplete.
+        said: what its source decided where nobody asked, such as the size of pictures; empty for nothing.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Dataset:
     folder: Path
     skipped: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -169,7 +171,7 @@ def prepare(
     """
     root = root.expanduser().absolute()
     if not isinstance(source, LargeSource):
-        return open_dataset(_small(source, root, progress))
+        return _small(source, root, progress)
     data = open_dataset(_large(source, root, workers or cores(), watch or (lambda title: progress)))
     if data.skipped and not source.skip_corrupt:
         raise DecoctError(
@@ -190,19 +192,19 @@ def _writing(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _small(source: Source, root: Path, progress: Progress) -> Path:
-    """The folder of a source that is read in one go."""
+def _small(source: Source, root: Path, progress: Progress) -> Dataset:
+    """The data set of a source that is read in one go."""
     manifest = source.manifest()
     link = cache.link_file(root, source, manifest)
     if folder := cache.read_link(link, root):
-        return folder
+        return replace(open_dataset(folder), said=cache.read_said(link))
     with _writing(root):
         with cache.temporary_folder(root) as scratch:
             raw = source.read(manifest, scratch, progress)
             with cache.temporary_folder(root) as made:
                 key = _publish(source, raw, made, root, silent)
-        cache.write_link(link, key)
-    return root / key
+        cache.write_link(link, key, raw.said)
+    return replace(open_dataset(root / key), said=raw.said)
 
 
 def _large(source: LargeSource, root: Path, workers: int, watch: Watch) -> Path:
@@ -270,6 +272,7 @@ def open_dataset(folder: Path) -> Dataset:
             folder=folder,
             skipped=tuple(facts["skipped"]),
             details=facts.get("details", {}),
+            said="",
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -87,6 +87,7 @@ class Raw:
         title: what the data set is called, where that hangs on what was read; None for the source's own title.
         details: what else is worth knowing, as plain JSON; no part of the digest.
         survey: where the cache is not to hold the images; each part's are ``decoct.data.large.uncached.Uncached`` then.
+        said: what the source decided where nobody asked, in a line for people; no part of the content.
     """
 
     class_names: tuple[str, ...]
@@ -95,6 +96,7 @@ class Raw:
     title: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     survey: Survey | None = None
+    said: str = ""
 
 
 class Source(Spec):

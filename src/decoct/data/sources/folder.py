@@ -58,14 +58,14 @@ class Folder(Source):
         found = [
             Picture(split, label, file, partial(self.load, file, sha)) for split, label, file, sha in listed(manifest)
         ]
-        size, said = (self.size, None) if self.size else usual_size(shapes(found))
+        size, said = (self.size, "") if self.size else usual_size(shapes(found))
         how = size, self.channels, self.skip_corrupt, progress
         parts, skipped = decode_pictures(found, len(found), str(self.path), scratch, *how)
         for split, classes in manifest.items():
             if empty := sorted(set(range(len(classes))) - set(parts[split].labels.tolist())):
                 name = list(classes)[empty[0]]
                 raise DecoctError(f"class '{name}' in {self.path} has no image that decodes: remove the class")
-        return Raw(class_names, self.with_test(parts, class_names), skipped, details={"sized": said} if said else {})
+        return Raw(class_names, self.with_test(parts, class_names), skipped, said=said)
 
     def load(self, file: str, sha: str) -> bytes:
         """The bytes that the manifest lists."""

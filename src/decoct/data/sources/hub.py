@@ -89,7 +89,7 @@ class Hub(Source):
         labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
         tables = {role: (split, splits[split]) for role, split in chosen.items()}
         found = partial(pictures, tables, labels, which.image)
-        size, said = (self.size, None) if self.size else usual_size(shapes(found()))
+        size, said = (self.size, "") if self.size else usual_size(shapes(found()))
         parts, skipped = decode_pictures(
             found(),
             sum(map(len, labels.values())),
@@ -103,7 +103,7 @@ class Hub(Source):
         if "test" not in parts:
             train, test = parts["train"].hold_out(self.test_fraction, seed(self.split_seed, "test"), names)
             parts |= {"train": train, "test": test}
-        return Raw(names, parts, skipped, details={"sized": said} if said else {})
+        return Raw(names, parts, skipped, said=said)
 
     def load(self, manifest: dict[str, Any], scratch: Path) -> dict[str, Any]:
         """The data set's splits by name. Of a local one the library's own copy is as short-lived as ``scratch``."""
