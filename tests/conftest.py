@@ -1,6 +1,7 @@
 """What every test gets: a store of its own, so that no test reads or fills the user's cache; and tiny generators."""
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,6 +51,43 @@ def url(request: pytest.FixtureRequest) -> str:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """``machine(NAME)``: from here on this process sees the cache of another machine."""
     return lambda name: monkeypatch.setenv("DECOCT_STORE", str(tmp_path / "machines" / name))
+
+
+class Disk:
+    """What was brought to disk and renamed, in order; files are known by inode, which a rename leaves as it is."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int, int, str]] = []  # sync or rename, inode, bytes of the file, new path
+
+    def note(self, kind: str, found: os.stat_result, to: Any = "") -> None:
+        self.events.append((kind, found.st_ino, found.st_size, os.fspath(to)))
+
+    def moved(self, path: Path) -> int:
+        """The place in order of the rename that brought a file or folder to a path."""
+        return max(i for i, (kind, *_, to) in enumerate(self.events) if kind == "rename" and to == str(path))
+
+    def synced(self, path: Path, first: int = 0, last: int | None = None) -> bool:
+        """Whether what is at a path now was brought to disk as it is, between two places in order."""
+        now = path.stat()
+        return any(
+            kind == "sync" and inode == now.st_ino and (path.is_dir() or size == now.st_size)
+            for kind, inode, size, _ in self.events[first:last]
+        )
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Watches ``os.fsync``, ``os.rename`` and ``os.replace``, and spares the fsync."""
+    seen = Disk()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.note("sync", os.fstat(descriptor)))
+    for original in (os.rename, os.replace):
+
+        def move(of: Any, to: Any, original: Callable[..., None] = original) -> None:
+            seen.note("rename", Path(of).stat(), to)
+            original(of, to)
+
+        monkeypatch.setattr(os, original.__name__, move)
+    return seen
 
 
 @pytest.fixture

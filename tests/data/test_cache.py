@@ -81,6 +81,16 @@ def test_two_writers_at_once_end_with_one_data_set(tmp_path):
     assert folders(tmp_path) == sorted([found[0], "links"])
 
 
+def test_a_data_set_is_on_disk_before_it_takes_its_place_and_its_place_after_that(tmp_path, disk):
+    folder = prepare(Digits(), tmp_path).folder
+    move = disk.moved(folder)
+    for path in (folder, *folder.iterdir()):
+        assert disk.synced(path, last=move), path.name
+    assert disk.synced(folder.parent, first=move)
+    (link,) = (tmp_path / "links").iterdir()
+    assert disk.synced(link, last=disk.moved(link))
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 

@@ -88,6 +88,12 @@ def test_what_is_drawn_is_what_the_recipe_asks_for(kind):
     assert [mix is None for mix in view.mixes] == ([False, True, False] if recipe.cutmix or recipe.mixup else [])
 
 
+@pytest.mark.parametrize("kind", ["cutmix", "mixup"])
+def test_a_batch_of_two_is_mixed_and_one_image_has_none_to_mix_with(kind):
+    view = Draws(replace(PLAIN, **KINDS[kind]), 12, 0)(some_rows(2, 1, 2))
+    assert [mix is None for mix in view.mixes] == [False, True, False]
+
+
 @kinds
 def test_a_plain_recipe_draws_nothing(kind):
     rows = some_rows(4, 3)

@@ -49,6 +49,12 @@ def test_images_at_the_mean_count_as_one_kind():
     assert vendi(np.zeros((2, 2)), np.array([[0.0, 0.0], [1.0, 0.0]]))["vendi"] == pytest.approx(2)
 
 
+def test_what_lies_beside_the_mean_by_rounding_alone_has_no_direction():
+    same = np.full((2, 3), 0.1)
+    same[1] = np.nextafter(same[1], 1)
+    assert vendi(same, same)["vendi"] == pytest.approx(1)
+
+
 def test_features_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="real features hold values that are not finite"):
         vendi(np.array([[np.nan]]), np.ones((1, 1)))

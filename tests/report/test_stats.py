@@ -182,6 +182,24 @@ def test_a_corrected_word_needs_the_word_alone_and_hangs_on_no_order(differences
     assert back == [c.verdict for c in found]
 
 
+@given(
+    values=st.lists(st.floats(0, 1), min_size=2, max_size=6).filter(lambda x: np.std(x) > 1e-3),
+    mean=st.floats(0, 1),
+    sd=st.floats(0.01, 1),
+    n=st.integers(2, 20),
+)
+def test_more_of_the_same_is_asked_by_students_t_with_the_pooled_spread(values, mean, sd, n):
+    theirs = reference.ttest_ind_from_stats(np.mean(values), np.std(values, ddof=1), len(values), mean, sd, n)
+    assert stats.apart(values, mean, sd, n) == pytest.approx(theirs.pvalue)
+    one = (values[0] - mean) / (sd * math.sqrt(1 + 1 / n))  # one value more
+    assert stats.apart(values[:1], mean, sd, n) == pytest.approx(2 * reference.t.sf(abs(one), n - 1))
+
+
+def test_without_a_spread_the_margin_itself_is_not_within_it():
+    assert stats.compare([0.25] * 3, margin=0.25).verdict == "better"
+    assert [stats.equivalence_power(x, 0.0, 0.25, 5) for x in (0.24, 0.25, -0.25, 0.26)] == [1, 0, 0, 0]
+
+
 def test_more_comparisons_take_more_replicates_to_decide():
     undecided = stats.compare([0.02, -0.01, 0.03, 0.0, 0.01])
     among = stats.corrected([undecided] * 50)[0]
@@ -217,6 +235,9 @@ def test_the_power_is_what_simulation_finds():
 
 def test_out_of_reach_is_none():
     assert stats.replicates_to_decide(0.0101, 0.5, 0.01) is None
+    n = stats.replicates_to_decide(0.02, 0.05, 0.01)
+    assert n > 2 and stats.replicates_to_decide(0.02, 0.05, 0.01, limit=n) == n
+    assert stats.replicates_to_decide(0.02, 0.05, 0.01, limit=n - 1) is None
 
 
 def test_more_spread_never_needs_fewer():

@@ -154,7 +154,8 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
     assert max(seen) == 3
 
 
-def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path):
+@pytest.mark.parametrize("at_once", [True, False], ids=["all are told at once", "one after the other"])
+def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
     jobs = [node(n, []) for n in range(6)]
     sizes, ran = [], []
     pools: list[Fragile] = []
@@ -165,8 +166,10 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path):
         return pools[-1]
 
     def wait(running, return_when):
-        pools[-1].advance()
-        return type("Waited", (), {"done": {future for future in running if future.done()}})
+        if not any(future.done() for future in running):
+            pools[-1].advance()
+        done = [future for future in running if future.done()]
+        return type("Waited", (), {"done": done if at_once else done[:1]})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attempt, "execute", lambda where, job, device: ran.append(job.key))

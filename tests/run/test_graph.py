@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.budget import Budget
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Need
 from decoct.core.spec import find, parse
 from decoct.engine.softlabels import Storing
@@ -16,11 +16,11 @@ from decoct.run.graph import Made, Planner, shares
 
 
 def test_labels_that_are_given_are_what_a_student_learns_from(digits):
-    planner = Planner(digits)
-    soft, made = SingleTeacher(labels=Storing(bits=8)), Made("a" * 32, {"method": "mine"})
-    job = planner.train(("soft", soft), "convnet1_w8", made, labels="b" * 32)
-    assert job.inputs == {"condensed": "a" * 32, "labels": "b" * 32}
-    assert list(planner.jobs) == [job.key]
+    for soft in (SingleTeacher(labels=Storing(bits=8)), SingleTeacher()):  # which would have a teacher label them
+        planner, made = Planner(digits), Made("a" * 32, {"method": "mine"})
+        job = planner.train(("soft", soft), "convnet1_w8", made, labels="b" * 32)
+        assert job.inputs == {"condensed": "a" * 32, "labels": "b" * 32}
+        assert list(planner.jobs) == [job.key]
 
 
 def test_a_plug_ins_text_is_keyed_and_its_place_is_not(digits, tmp_path):
@@ -35,6 +35,29 @@ def test_a_plug_ins_text_is_keyed_and_its_place_is_not(digits, tmp_path):
     text = 'from decoct.core.kinds import Condenser\n\n\nclass Mine(Condenser):\n    """Mine."""\n'
     assert keys_of("a", text) == keys_of("b", text)
     assert keys_of("a2", text) != keys_of("c", text + "# changed\n")
+
+
+def test_a_deterministic_method_has_one_set_of_replicate_0_and_a_stochastic_one_another_each_time(digits):
+    planner = Planner(digits)
+    for name, sets in (("herding", 1), ("random", 2)):
+        method = parse("condenser", {"name": name})
+        made = [planner.condense(name, method, Budget(ipc=1), replicate) for replicate in (0, 1)]
+        assert len({each.key for each in made}) == sets
+        assert [each.labels["condense_replicate"] for each in made] == [0, sets - 1]
+
+
+def test_the_seed_of_a_set_hangs_on_the_method_and_the_replicate(digits):
+    planner = Planner(digits)
+    named = [("random", 0), ("random", 1), ("k_means", 0), ("zcore", 0)]
+    made = [planner.condense(n, parse("condenser", {"name": n}), Budget(ipc=1), replicate) for n, replicate in named]
+    assert len({planner.jobs[each.key].keyed["seed"] for each in made}) == 4
+
+
+def test_a_random_set_may_take_all_images_of_a_class_and_no_more(digits):
+    counts = digits.counts()
+    assert Planner(digits).reference("all", counts, {}, ["teacher"], 2).keyed["counts"] == counts
+    with pytest.raises(DecoctError, match=r"class '0' has \d+ training images: no random set has \d+ of them"):
+        Planner(digits).reference("more", [counts[0] + 1, *counts[1:]], {}, ["teacher"], 2)
 
 
 def test_a_method_is_cut_by_the_class_that_gives_most(digits):

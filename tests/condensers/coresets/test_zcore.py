@@ -19,10 +19,10 @@ def test_all_images_are_ranked_together_by_their_coverage(toy):
 def test_a_class_by_itself_has_its_share_of_the_draws(toy):
     box, features = toy(), np.random.default_rng(0).normal(size=(120, 5))
     box.data.train.labels[np.flatnonzero(box.data.train.labels == 0)[:20]] = 1
-    picks = ZCore(pooled=False, draws=240)(box.inputs(5, features=features)).indices.reshape(3, 5)
+    picks = ZCore(pooled=False, draws=240)(box.inputs(5, seed=4, features=features)).indices.reshape(3, 5)
     for c, draws in enumerate([40, 120, 80]):
         members = np.flatnonzero(box.data.train.labels == c)
-        score = coverage(features[members], draws, 1000, 4.0, np.random.default_rng(seed(0, "zcore", c)))
+        score = coverage(features[members], draws, 1000, 4.0, np.random.default_rng(seed(4, "zcore", c)))
         assert picks[c].tolist() == members[np.argsort(-score, kind="stable")[:5]].tolist()
 
 

@@ -76,6 +76,18 @@ def test_a_flat_spectrum_costs_nothing_and_likeness_does():
     assert densify(alike, 4.0).item() == pytest.approx((p * (p / q).log()).sum().item(), rel=1e-5)
 
 
+def test_the_target_of_densification_is_held_fixed():
+    """∂/∂λ KL(p ‖ softmax λ) = softmax λ − p; were p to move along, its own gradient would be added."""
+    images = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 3
+    images.requires_grad_()
+    (found,) = torch.autograd.grad(densify(images, 4.0), images)
+    flat = images.flatten(1)
+    values = torch.linalg.eigvalsh(flat @ flat.T)
+    apart = (values.softmax(0) - (values / 4).softmax(0)).detach()
+    (expected,) = torch.autograd.grad((apart * values).sum(), images)
+    torch.testing.assert_close(found, expected)
+
+
 def test_large_images_are_pooled_to_32_pixels_first():
     images = torch.randn(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) / 10
     pooled = images.unflatten(3, (32, 2)).unflatten(2, (32, 2)).mean((3, 5))

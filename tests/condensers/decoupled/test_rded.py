@@ -47,7 +47,7 @@ def test_at_factor_two_part_k_of_image_j_has_rank_k_ipc_plus_j(toy):
     box = toy(8)
     draft = RDED(factor=2, candidates=30, crops=2)(box.inputs(3))
     for c in range(3):
-        crops = brute_force(box, c, 12, 2, 30, 2, root=0)
+        crops = brute_force(box, c, 12, 2, 30, 2, root=5)
         for j, image in enumerate(draft.images[draft.labels == c]):
             for k, (y, x) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
                 assert np.abs(image[:, y : y + 4, x : x + 4] - crops[k * 3 + j].numpy()).max() <= 0.51
@@ -101,7 +101,7 @@ def test_classes_with_fewer_images_than_candidates_give_all_and_are_told(toy):
     box.data.train.labels[np.flatnonzero(small)[10:]] = 1
     draft = RDED(candidates=20, crops=2)(box.inputs(4))
     assert draft.notes == {"classes_short_of_candidates": pytest.approx(1 / 3)}
-    assert np.abs(draft.images[8:] - brute_force(box, 2, 4, 1, 10, 2, root=0).numpy()).max() <= 0.51
+    assert np.abs(draft.images[8:] - brute_force(box, 2, 4, 1, 10, 2, root=5).numpy()).max() <= 0.51
     assert RDED(candidates=10)(box.inputs(4)).notes == {"classes_short_of_candidates": 0}
 
 

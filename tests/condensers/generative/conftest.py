@@ -92,7 +92,7 @@ def generator():
 def supplied(toy, generator):
     """supplied(method, ipc, kind): inputs on the toy's three classes, with a generator and a surrogate."""
 
-    def make(method, ipc=2, kind="dit", seed=0, box=None, **rest):
+    def make(method, ipc=2, kind="dit", seed=5, box=None, **rest):
         box = box or toy()
         model = generator(kind)
         generators, trajectories = {}, {}

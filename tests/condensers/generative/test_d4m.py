@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from decoct.condensers.generative import d4m
 from decoct.condensers.generative.d4m import D4M
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
@@ -22,10 +23,29 @@ def test_at_strength_0_the_set_is_the_decoded_prototypes(kind, supplied):
     with torch.no_grad():
         for c in range(3):
             latents = model.encode(torch.from_numpy(inputs.data.train.images[inputs.data.train.labels == c]))
-            order = np.random.default_rng(seed(0, "d4m", "prototypes", c, "order")).permutation(40)
-            own = prototypes(latents.numpy()[order], 3, 30, seed(0, "d4m", "prototypes", c), "c")
+            order = np.random.default_rng(seed(inputs.seed, "d4m", "prototypes", c, "order")).permutation(40)
+            own = prototypes(latents.numpy()[order], 3, 30, seed(inputs.seed, "d4m", "prototypes", c), "c")
             expected = model.decode(own).round().clamp(0, 255)
             assert np.abs(draft.images[3 * c : 3 * c + 3] - expected.numpy()).max() <= 1
+
+
+def test_the_order_of_the_latents_and_the_prototypes_start_hang_on_the_seed(supplied, monkeypatch):
+    latents = np.random.default_rng(0).normal(size=(40, 4, 4, 4)).astype(np.float32)
+    given = []
+
+    def look(ordered, count, batch, root, name):
+        given.append((ordered.tobytes(), root))
+        return prototypes(ordered, count, batch, root, name)
+
+    monkeypatch.setattr(d4m, "prototypes", look)
+    for root, c in ((1, 0), (1, 0), (2, 0), (1, 1)):
+        method = D4M().at(8)
+        inputs = supplied(method, 5, seed=root)
+        method.made(inputs, *inputs.generators.values()).found_in(latents, 5, c)
+    first, again, *others = given
+    assert first == again
+    for other in others:
+        assert other[0] != first[0] and other[1] != first[1]
 
 
 def test_sampling_starts_from_noised_prototypes_and_takes_a_share_of_the_steps(supplied, monkeypatch):
@@ -44,7 +64,7 @@ def test_sampling_starts_from_noised_prototypes_and_takes_a_share_of_the_steps(s
     sampling(block)
     schedule = Schedule.respaced(model.alphas, 10)
     assert [t for _, t, _ in seen] == list(reversed(schedule.steps[:7])) and {w for _, _, w in seen} == {8.0}
-    rngs = [torch.Generator().manual_seed(seed(0, "d4m", c, 0)) for c in range(3)]
+    rngs = [torch.Generator().manual_seed(seed(inputs.seed, "d4m", c, 0)) for c in range(3)]
     noise = torch.stack([torch.randn(4, 4, 4, generator=rng) for rng in rngs])
     share = schedule.alphas[6]
     expected = share**0.5 * sampling.centres(block) + (1 - share) ** 0.5 * noise

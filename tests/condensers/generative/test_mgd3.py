@@ -45,8 +45,20 @@ def test_every_image_is_drawn_to_its_own_mode_in_the_noisier_half_alone(supplied
         for c in range(3):
             own = torch.from_numpy(inputs.data.train.images[inputs.data.train.labels == c])
             flat = model.encode(own).flatten(1).numpy()
-            means = KMeans(2, n_init=1, random_state=seed(0, "mgd3", "modes", c) % 2**32).fit(flat)
+            means = KMeans(2, n_init=1, random_state=seed(inputs.seed, "mgd3", "modes", c) % 2**32).fit(flat)
             assert np.allclose(asked[0][2][2 * c : 2 * c + 2].flatten(1), means.cluster_centers_, atol=1e-4)
+
+
+def test_the_modes_of_a_class_hang_on_the_seed_and_the_class(supplied):
+    latents = np.random.default_rng(0).normal(size=(60, 4, 4, 4)).astype(np.float32)
+
+    def found(root, c):
+        method = MGD3().at(8)
+        inputs = supplied(method, 5, seed=root)
+        return method.made(inputs, *inputs.generators.values()).found_in(latents, 5, c)
+
+    assert torch.equal(found(1, 0), found(1, 0))
+    assert not torch.equal(found(1, 0), found(2, 0)) and not torch.equal(found(1, 0), found(1, 1))
 
 
 def test_the_predicted_x0_comes_nearer_to_the_mode(supplied):

@@ -158,6 +158,12 @@ def test_a_logit_is_the_mean_over_experts_that_are_right(matching, toy):
     assert wrong.any()  # else the mean over all would do
 
 
+def test_the_threshold_is_the_largest_loss_that_moves_anything():
+    spec = DATM(threshold=0.5)
+    assert spec.takes(torch.tensor(0.5))
+    assert not spec.takes(torch.tensor(0.5).nextafter(torch.tensor(1.0)))
+
+
 def test_a_loss_above_the_threshold_moves_nothing(matching, toy):
     box = toy()
     spec = DATM(**FIELDS | {"threshold": 1e-9})

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from decoct.data.reading import decode as module
-from decoct.data.reading.decode import DecodeError, decode, extensions
+from decoct.data.reading.decode import DecodeError, decode, extensions, shape
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -183,6 +183,16 @@ def test_a_bomb_is_refused_undecoded_even_if_the_program_lifted_pillows_limit(mo
     monkeypatch.setattr(module, "MAX_PIXELS", 50)
     with pytest.raises(DecodeError, match="more than 50 pixels"):
         decode(png_header(8, 8), 8, 1)
+
+
+def test_as_many_pixels_as_are_allowed_are_decoded(monkeypatch):
+    data = encode(Image.fromarray(np.full((8, 8), 7, np.uint8)))
+    monkeypatch.setattr(module, "MAX_PIXELS", 64)
+    assert (decode(data, 8, 1) == 7).all() and shape(data) == (8, 8)
+    monkeypatch.setattr(module, "MAX_PIXELS", 63)
+    with pytest.raises(DecodeError, match="more than 63 pixels"):
+        decode(data, 8, 1)
+    assert shape(data) is None
 
 
 def test_extensions_are_those_of_pictures():

@@ -74,6 +74,11 @@ class Evil:
         return self.called, self.arguments
 
 
+def test_a_later_protocol_is_refused_by_its_number():
+    with pytest.raises(DecoctError, match="is refused: protocol 4, not 2 or 3"):
+        read_plain(pickle.dumps({"labels": [1]}, 4), "a batch")
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path, protocol, deep):

@@ -40,6 +40,8 @@ def test_train_alone_is_a_split(tmp_path):
 def test_a_class_may_be_called_train(tmp_path):
     plant(tmp_path, "bus/1.png", "train/1.png")
     assert list(scan(tmp_path)["all"]) == ["bus", "train"]
+    plant(tmp_path, "train/steam/2.png")
+    assert scan(tmp_path)["all"] == {"bus": ["bus/1.png"], "train": ["train/1.png", "train/steam/2.png"]}
 
 
 def test_loops_of_links_end(tmp_path):

@@ -129,3 +129,13 @@ def test_what_is_no_tar(tmp_path, data):
 
 def test_a_tar_of_something_else(tmp_path):
     assert look(tar(tmp_path / "x.tar", *whole("other/")), (SET, OTHER)) is None
+
+
+def test_a_file_may_be_as_large_as_any_of_a_release(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 3)
+    lay(tmp_path / "set-bin")
+    found = Found(SET, tmp_path / "set-bin")
+    assert dict(contents(found)) == FILES
+    monkeypatch.setattr(module, "MOST_BYTES", 2)
+    with pytest.raises(DecoctError, match=r"test\.bin is larger than"):
+        list(contents(found))

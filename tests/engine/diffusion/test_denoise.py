@@ -53,6 +53,13 @@ def test_every_image_is_seen_once_an_epoch_in_full_batches(images, batch, first)
         assert len(part) < images or sorted(part.tolist()) == list(range(images))
 
 
+def test_another_seed_gives_other_rows_and_other_draws_and_the_same_seed_the_same():
+    first, again, other = (batches(seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first.rows(0), again.rows(0)) and torch.equal(first[0].latents, again[0].latents)
+    assert not torch.equal(first.rows(0), other.rows(0))
+    assert not torch.equal(first[0].t, other[0].t)  # these hang on no row
+
+
 def test_a_batch_hangs_on_its_number_alone():
     in_order, at_once = batches(), batches()
     for step in range(6):

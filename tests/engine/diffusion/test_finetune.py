@@ -68,7 +68,7 @@ def latents(n=12, views=1):
 
 
 def inputs(**rest):
-    return Inputs(data=SimpleNamespace(), budget=None, **rest)
+    return Inputs(data=SimpleNamespace(), budget=None, **({"seed": 5} | rest))
 
 
 def tuned(model, steps=4, extra=lambda clean, real, place: clean.new_zeros(()), state=None, ema=0.5, **rest):
@@ -263,6 +263,27 @@ def test_labels_are_dropped_by_the_share_asked_for_and_are_the_nets_own(monkeypa
     assert abs((labels == 2).mean() - 0.25) < 0.06
     kept = labels != 2
     assert (labels[kept] == 1 - np.array(places).ravel()[kept]).all()  # rows are [1, 0]
+
+
+def test_another_seed_gives_other_rows_noise_and_steps_and_the_same_seed_the_same(monkeypatch):
+    model, seen = model_of(dit(1), (4, 4, 4)), []
+    raw = DiffusionModel.raw
+
+    def look(self, x, t, labels):
+        seen[-1]["steps"] += t.tolist()
+        return raw(self, x, t, labels)
+
+    def extra(clean, real, place):
+        seen[-1]["rows"] += real.flatten().tolist()
+        return clean.new_zeros(())
+
+    monkeypatch.setattr(DiffusionModel, "raw", look)
+    for root in (1, 1, 2):
+        seen.append({"steps": [], "rows": []})
+        tuned(model, 6, extra, seed=root)
+    first, again, other = seen
+    assert first == again
+    assert all(first[what] != other[what] for what in first)
 
 
 def test_a_loss_that_is_not_finite_is_told_and_what_was_kept_stays():

@@ -90,3 +90,14 @@ def test_real_images_are_of_the_class_and_as_many_as_there_are():
     some = real_images(inputs, "igd", 1, 4).ravel()
     assert len(set(some)) == 4 and (some % 3 == 1).all()
     assert sorted(real_images(inputs, "igd", 1, 99).ravel()) == list(range(1, 30, 3))
+
+
+def test_real_images_are_drawn_anew_by_another_seed_and_of_another_method():
+    train = SimpleNamespace(images=np.arange(200).reshape(200, 1, 1, 1), labels=np.arange(200) % 2)
+
+    def drawn(root, name="igd", c=0):
+        found = real_images(Inputs(data=SimpleNamespace(train=train), budget=None, seed=root), name, c, 30)
+        return (found.ravel() // 2).tolist()  # the numbers of the images within their class
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2) and drawn(1) != drawn(1, "other") and drawn(1) != drawn(1, c=1)

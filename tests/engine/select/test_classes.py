@@ -38,6 +38,13 @@ def test_each_group_gets_its_rows(seed, sizes, ordered, threads, limit):
     assert calls == [(done, len(sizes)) for done in range(1, len(sizes) + 1)]
 
 
+def test_rows_with_one_left_out_are_not_consecutive():
+    features = np.arange(12.0).reshape(6, 2)
+    groups = [np.array([0, 1, 3]), np.array([4, 5])]
+    found = select.each(lambda number, rows: rows.copy(), features, groups, threads=1)
+    assert [rows.tolist() for rows in found] == [features[group].tolist() for group in groups]
+
+
 def test_a_read_only_map_is_gathered_within_the_limit(tmp_path, monkeypatch):
     np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32))
     mapped = np.load(tmp_path / "f.npy", mmap_mode="r")

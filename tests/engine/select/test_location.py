@@ -56,6 +56,18 @@ def test_it_serves_each_cluster_before_any_twice():
     assert sorted(select.facility_location(features, 5).numpy() // 20) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_rounding_makes_of_a_gain_of_nothing_decides_no_pick(similarity, seed):
+    """Six rows of each of four directions, or four points: once each is served, the lowest rows come first."""
+    rng = np.random.default_rng(seed)
+    which = rng.permutation(np.repeat(np.arange(4), 6))
+    scale = rng.uniform(0.5, 3, (24, 1)) if similarity == "cosine" else 1
+    picks = select.facility_location(rng.normal(size=(4, 5))[which] * scale, 12, similarity=similarity).tolist()
+    assert sorted(which[picks[:4]]) == [0, 1, 2, 3]
+    assert picks[4:] == [i for i in range(24) if i not in picks[:4]][:8]
+
+
 def test_an_unknown_similarity_is_refused():
     with pytest.raises(ValueError, match="'cosine' or 'euclidean', not 'dot'"):
         select.facility_location(np.zeros((3, 2)), 1, similarity="dot")

@@ -16,3 +16,15 @@ def test_herding_follows_the_mean_and_the_farthest_rows_lead_away_from_it():
     picks = [select.herding(rows, 50), rng.choice(5000, 50, replace=False), farthest]
     away = [np.linalg.norm(rows[pick].mean(0) - rows.mean(0)) for pick in picks]
     assert away == pytest.approx([0.17, (64 / 50) ** 0.5, 3.5], abs=0.15)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_mean_that_float32_rounds_is_settled_exactly(seed):
+    """Against integers: 64 values near 2²² add up to more than float32 holds, and neighbours are 1 apart."""
+    values = (2**22 + np.random.default_rng(seed).integers(0, 100, 64)).tolist()
+    picked = []
+    for t in range(8):
+        target = (t + 1) * sum(values) - 64 * sum(values[i] for i in picked)
+        left = (i for i in range(64) if i not in picked)
+        picked.append(min(left, key=lambda i: abs(target - 64 * values[i])))
+    assert select.herding(np.array(values, np.float32)[:, None], 8).tolist() == picked

@@ -35,6 +35,11 @@ def test_another_seed_may_cluster_otherwise():
     assert len({tuple(select.k_medoids(features, 10, seed=s).tolist()) for s in range(3)}) > 1
 
 
+def test_of_two_rows_the_first_is_picked_whatever_rounding_makes_of_their_middle():
+    pairs = (np.random.default_rng(seed).normal(size=(2, 3)) for seed in range(50))
+    assert {int(select.k_medoids(pair, 1)[0]) for pair in pairs} == {0}
+
+
 @pytest.mark.parametrize(
     ("features", "n", "message"),
     [

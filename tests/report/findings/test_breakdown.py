@@ -5,6 +5,7 @@ import math
 from statistics import fmean
 
 import pytest
+from scipy.special import stdtrit
 
 from decoct.report import frame, stats
 from decoct.report.findings import breakdown
@@ -63,6 +64,21 @@ def test_every_part_is_the_paired_t_of_its_difference(builder):
     assert (b.labels.lo, b.labels.hi) == pytest.approx((labels.lo, labels.hi))
     assert (b.images.lo, b.images.hi) == pytest.approx((images.lo, images.hi))
     assert b.beyond.mean == pytest.approx(labels.mean - images.mean)
+
+
+def test_parts_without_a_spread_have_that_of_whole_test_images(builder):
+    """Each accuracy is rounded by itself: a part of weights w has the variance Σ w² / 12 n²."""
+    builder.truth |= {"rded": 33 / 60, "random": 30 / 60}
+    _, summary = broken(builder, noise=0.0, test_images=60, replicates=2, protocols=("erm", "single_teacher"))
+    b = one(summary)
+    for part, squares in ((b.images, 2), (one(summary, protocol="erm").images, 2)):
+        half = stdtrit(1, 0.975) * math.sqrt(squares / 12 / 2) / 60
+        assert (part.lo, part.hi) == pytest.approx((part.mean - half, part.mean + half))
+    alike = {(0, 0): 0.5, (1, 0): 0.5}
+    for weights in ((1,), (1, -1), (2, -1, -1)):
+        part = breakdown._interval([(w, alike) for w in weights], stats.grid_floor(60))
+        half = stdtrit(1, 0.975) * math.sqrt(sum(w**2 for w in weights) / 12 / 2) / 60
+        assert part.hi == pytest.approx(part.mean + half)
 
 
 def test_of_hard_labels_only_images_add(builder):

@@ -7,9 +7,11 @@ import pytest
 from scipy import stats as scipy_stats
 from tests.report.conftest import SD
 
-from decoct.report import frame
-from decoct.report.findings.coverage import contradictions, coverages, overall, sentences
-from decoct.report.findings.standing import standings
+from decoct.report import frame, stats
+from decoct.report.findings import coverage
+from decoct.report.findings.coverage import Coverage, contradictions, coverages, overall, sentences
+from decoct.report.findings.standing import Name, standings
+from decoct.report.unpaired import Contrast
 
 BOTH = ("convnet3_bn", "judge")
 
@@ -59,6 +61,35 @@ def test_contrasts_are_welchs_and_of_one_deterministic_set_a_one_sample_t(builde
     got = contrasts["herding"]
     assert (got.lo + herding, got.hi + herding) == pytest.approx((interval.low, interval.high))
     assert got.n == (5, 1) and contrasts["random"].n == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("p_better", "p_worse", "word"),
+    [(0.024, 0.976, "better"), (0.026, 0.974, "open"), (0.976, 0.024, "worse"), (0.974, 0.026, "open")],
+)
+def test_each_side_is_tested_at_half_of_five_percent(p_better, p_worse, word):
+    contrast = Contrast(0.1, 0.0, 0.2, (5, 5), p_better, p_worse)
+    name = Name("representativeness", "coverage", "per_class", "val", "teacher")
+    one_alone = Coverage("rded", "ipc=1", name, 0.4, {"random": contrast}, "", math.nan)
+    assert [c.word for c in coverage._worded([one_alone])] == [word]
+
+
+def test_sets_that_read_alike_have_the_spread_of_whole_held_out_images(builder):
+    """Without it, a difference of a third of an image would be certain."""
+    _, found = covered(builder, lambda method, *_: 0.002 * (method == "rded"), spread=0.0)
+    c = one(found, "rded")
+    assert c.word == "open"
+    against = c.contrasts["herding"]  # one set, a known number
+    half = scipy_stats.t.ppf(0.975, 4) * stats.grid_floor(180) / math.sqrt(2) / math.sqrt(5)
+    assert (against.lo, against.hi) == pytest.approx((against.mean - half, against.mean + half))
+
+
+def test_a_reading_beside_its_expectation_has_that_spread_in_its_own_units():
+    name = Name("representativeness", "coverage_ratio", "per_class", "val", "teacher")
+    where = {"method": "random", "scope": "per_class", "reference": "val"}
+    rows = [where | {"metric": m, "value": x} for m, x in (("coverage", 0.25), ("coverage_ratio", 0.75))]
+    assert coverage._floor(rows, name, 180) == pytest.approx(3 * stats.grid_floor(180) / math.sqrt(2))
+    assert coverage._floor(rows[1:], name, 180) == pytest.approx(stats.grid_floor(180) / math.sqrt(2))
 
 
 def test_better_than_all_but_one_is_open(builder):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from decoct.report import frame
+from decoct.report import frame, stats
 from decoct.report.findings import robust
 from decoct.report.findings.robust import Scorer, ars, augmentation_pairs, hlr, ior, lrs, normalised
 from decoct.report.findings.verdict import Setting
@@ -109,6 +109,28 @@ def test_no_spread_on_few_test_images_is_not_a_sure_score():
     runs = {("m", "erm"): reps(0.5, 0.5, 0.5), ("m", "kd"): reps(0.5, 0.5, 0.5), ("random", "kd"): reps(0.4, 0.4, 0.4)}
     i = found(scorer(runs, {"erm": 0.9}, test_images=100).scores("m", "net", "ipc=1"), "LRS")
     assert i.lo < i.mean < i.hi
+
+
+@pytest.mark.parametrize("name", ["HLR", "IOR", "LRS", "ARS"])
+def test_the_smallest_spread_is_that_of_whole_test_images_in_every_term(name):
+    """Σ wᵢ accuracyᵢ, each rounded to whole images by itself: variance Σ wᵢ² / 12 n²."""
+    same = {(m, p): reps(0.5, 0.5, 0.5) for m in ("m", "random") for p in ("erm", "kd", "plain")}
+    own = scorer(same, {"erm": 0.6}, soft=("kd",), pairs=[("kd", "plain")], test_images=100)
+    i = found(own.scores("m", "net", "ipc=1"), name)
+    weights = {"HLR": [1], "IOR": [1, 1], "LRS": [0.5] * 3, "ARS": [0.5] * 4}[name]
+    half = reference.t.ppf(0.975, 2) * math.sqrt(sum(w**2 for w in weights) / 12 / 3) / 100
+    exponent = {"HLR": 0.1, "LRS": -0.05}.get(name, 0.0)
+    ends = [exponent - half, exponent + half]
+    assert [i.lo, i.hi] == pytest.approx(ends if name in ("HLR", "IOR") else [normalised(x) for x in ends])
+
+
+def test_a_run_hands_on_how_many_test_images_it_has(builder):
+    builder.noise, builder.test_images, builder.protocols, builder.replicates = 0.0, 60, ("erm",), 2
+    builder.truth |= {"rded": 33 / 60, "random": 30 / 60}
+    folder = builder.build()
+    (score,) = [s for s in write_report(folder).scores if (s.name, s.method, s.budget) == ("IOR", "rded", "ipc=1")]
+    half = reference.t.ppf(0.975, 1) * stats.grid_floor(60) / math.sqrt(2)
+    assert score.interval.hi - score.interval.mean == pytest.approx(half)
 
 
 def test_one_replicate_has_a_score_and_no_interval():

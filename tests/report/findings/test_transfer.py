@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from decoct.report import frame
+from decoct.report import frame, stats
 from decoct.report.findings.transfer import kendall, overall, ranks, transfers
 from decoct.report.findings.verdict import Setting
 from decoct.report.summary import summarise
@@ -16,7 +16,7 @@ NOISE = (0.0, 0.002, -0.002, 0.001, -0.001)
 values = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=8)
 
 
-def across(means, students=("a", "b"), noise=NOISE):
+def across(means, students=("a", "b"), noise=NOISE, floor=0.0):
     """Runs whose method means are given by student; noise differs between methods, so that pairs have a spread."""
     runs = {}
     for student, by_method in zip(students, means, strict=True):
@@ -25,7 +25,7 @@ def across(means, students=("a", "b"), noise=NOISE):
             runs[method, Setting("erm", student, "ipc=1")] = {(c, 0): mean + x for c, x in enumerate(shifted)}
     settings = [Setting("erm", student, "ipc=1") for student in students]
     methods = list(dict.fromkeys(m for by_method in means for m in by_method))
-    (found,) = transfers(runs, settings, methods, floor=0.0)
+    (found,) = transfers(runs, settings, methods, floor)
     return found
 
 
@@ -63,6 +63,23 @@ def test_what_is_not_shown_is_open_and_not_equal():
     assert (found.kept, found.turned, found.open) == (0, (), 1)
     assert "is not settled" in found.sentence()
     assert ", whether the order" in found.sentence() and "equal" not in found.sentence()
+
+
+def test_a_difference_of_one_image_without_a_spread_is_open():
+    means = [{"x": 30 / 60, "y": 31 / 60}] * 2
+    assert across(means, noise=(0.0, 0.0)).kept == 1  # taken at face value
+    found = across(means, noise=(0.0, 0.0), floor=stats.grid_floor(60))
+    assert (found.kept, found.turned, found.open) == (0, (), 1)
+
+
+def test_a_run_of_few_test_images_proves_no_order(builder):
+    builder.students, builder.protocols, builder.replicates, builder.noise = ("a", "b"), ("erm",), 2, 0.0
+    builder.methods = {method: builder.methods[method] for method in ("random", "herding", "rded")}
+    builder.truth = {"random": 30 / 60, "herding": 31 / 60, "rded": 32 / 60}
+    builder.test_images = 60
+    folder = builder.build()
+    found = summarise(frame.read(folder), folder / "report.html").transfers
+    assert [(t.kept, t.turned, t.open) for t in found] == [(0, (), 3)] * 2
 
 
 def test_three_students_have_three_taus_and_a_method_must_be_there_with_each():

@@ -80,3 +80,11 @@ def test_generators_stand_beside_the_teachers_with_what_they_have_seen(builder):
     assert all(part in rows[0] for part in ("717,505", "4,688", "60.0 s", "the train split: 9 images"))
     assert all(part in rows[1] for part in ("675,129,632", "training is not counted", "ImageNet-1K"))
     assert "4,688" not in rows[1] and "<b>x" not in page
+
+
+def test_the_path_of_a_checkpoint_is_text(builder):
+    builder.checkpoint = "/nets/<b>own</b> & co.pt"
+    builder.build()
+    page = evidence.teachers(frame.read(builder.folder))
+    assert "loaded from /nets/&lt;b&gt;own&lt;/b&gt; &amp; co.pt; its training is not counted" in page
+    assert "<b>own" not in page

@@ -60,6 +60,25 @@ def test_what_was_saved_is_loaded_and_what_was_not_is_none(kept):
     assert [path.name for path in kept.folder.iterdir()] == ["a.safetensors"]
 
 
+def test_whoever_is_killed_in_the_midst_of_saving_leaves_what_was_saved_before(kept, monkeypatch):
+    kept.save("a", {"x": np.arange(3.0)})
+
+    def killed(arrays, path):
+        path.write_bytes(b"half a fi")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept_module, "save_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        kept.save("a", {"x": np.zeros(3)})
+    assert kept.load("a")["x"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_what_is_saved_is_on_disk_before_it_takes_its_place(kept, disk):
+    kept.save("a", {"x": np.arange(3.0)})
+    file = kept.folder / "a.safetensors"
+    assert disk.synced(file, last=disk.moved(file))
+
+
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-1], lambda b: b"", lambda b: b"\xff" * 8 + b[8:]], ids=["cut off", "empty", "header"]
 )

@@ -166,6 +166,23 @@ def test_a_removed_cell_is_removed_here_and_there(url, machine):
     assert (store.cell("labels", KEY) / "a.txt").read_text() == "again"
 
 
+def test_whoever_is_killed_while_a_cell_is_removed_leaves_no_cell(url, machine, monkeypatch):
+    machine("one")
+    store, remove = open_store(url), Remote.remove
+    write(store)
+
+    def remove_then_die(self, names):
+        remove(self, names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Remote, "remove", remove_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove("labels", KEY)
+    left = {name.removeprefix(f"labels/ab/{KEY}/") for name in Remote(url).list("labels")}
+    assert left == {"a.txt", "sub/b.txt", "measured.json"}  # the record went first, by itself
+    assert not open_store(url).has("labels", KEY)
+
+
 def test_what_a_killed_construction_kept_goes_on_elsewhere(url, machine):
     machine("one")
     store = open_store(url)

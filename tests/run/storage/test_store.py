@@ -231,3 +231,29 @@ def test_a_removed_cell_is_gone_whole(store):
     store.remove("train", "abcdef")
     store.remove("train", "abcdef")
     assert not store.path("train", "abcdef").exists() and leftovers(store) == []
+
+
+def test_a_cell_is_on_disk_before_it_takes_its_place_and_its_place_after_that(store, disk):
+    with store.writing("train", "abcdef") as folder:
+        (folder / "sub").mkdir()
+        for name in ("a.txt", "sub/b.txt"):
+            (folder / name).write_text(name)
+        (folder / CELL).write_text("{}")
+    cell = store.path("train", "abcdef")
+    move = disk.moved(cell)
+    for path in (cell, *cell.rglob("*")):
+        assert disk.synced(path, last=move), path.name
+    assert disk.synced(cell.parent, first=move)
+
+
+def test_a_cell_is_none_from_the_first_moment_of_its_removal_on(store, monkeypatch):
+    write(store)
+
+    def killed(path, **options):
+        assert (path / CELL).is_file()  # whole, under a name that nobody reads
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove("train", "abcdef")
+    assert not store.path("train", "abcdef").exists()

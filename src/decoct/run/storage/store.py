@@ -134,10 +134,8 @@ class Store(Cells):
                 if not (folder / CELL).is_file():
                     raise RuntimeError(f"a {kind} cell was written without {CELL}")
                 integrity.seal(folder)
-                for file in sorted(folder.rglob("*")):
-                    if file.is_file():
-                        sync(file)
-                sync(folder)
+                for path in (*folder.rglob("*"), folder):
+                    sync(path)
                 self._publish(kind, key, folder)
                 if target.exists() and not complete(target):
                     self.remove(kind, key)  # somebody took files out of it
