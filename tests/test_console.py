@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import re
+import signal
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -206,10 +207,11 @@ def test_bars_leave_stdout_and_a_file_on_stderr_alone(capsys):
 class HalfMinutes(Event):
     """An event whose waits end when the test says so."""
 
-    ask, asked = Semaphore(0), Semaphore(0)
+    ask, asked, blocked = Semaphore(0), Semaphore(0), []
 
     def wait(self, timeout=None):
         assert timeout == 30
+        self.blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
         self.asked.release()
         self.ask.acquire()
         return self.is_set()
@@ -239,3 +241,4 @@ def test_where_there_is_no_terminal_the_latest_news_is_said_every_half_minute(ca
     assert said.out == ""
     news = [line.partition(" ")[2] for line in said.err.splitlines() if line]
     assert news == ["reading [red]x[/]: begun", "reading [red]x[/]: 1,000 of 2,000", "teacher net: begun"]
+    assert all(signal.SIGINT in blocked for blocked in HalfMinutes.blocked)  # which a main thread may block for a while

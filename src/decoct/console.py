@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -99,6 +100,8 @@ def _lines(latest: Sequence[str], every: float) -> Iterator[None]:
     left, begun = Event(), time.monotonic()
 
     def tell() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is for the main thread, which blocks it where it must not come
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while not left.wait(every):
             since = timedelta(seconds=round(time.monotonic() - begun))
             err.print(f"{since} {latest[0]}", markup=False, soft_wrap=True)

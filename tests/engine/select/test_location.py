@@ -46,7 +46,8 @@ def test_each_pick_gains_the_most_far_from_the_origin_too(similarity, seed, mean
         nearest = away[:, picks[:t]].min(1)
         gain = np.maximum(nearest[:, None] - away, 0).sum(0)
         gain[picks[:t]] = -np.inf
-        assert gain[picks[t]] >= gain.max() * (1 - 1e-8)
+        scale = 60 if similarity == "cosine" else ((wide - wide.mean(0)) ** 2).sum()
+        assert gain[picks[t]] >= gain.max() * (1 - 1e-8) - 4e-15 * scale  # the lowest index wins a tie
 
 
 def test_it_serves_each_cluster_before_any_twice():

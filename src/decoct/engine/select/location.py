@@ -62,8 +62,8 @@ class _Location:
         self.gain = torch.zeros_like(rows.squared)  # bounds from above, but for rounding; −∞ once picked
         # The errors of the N products in a gain are of either sign, like those in a product.
         length = torch.ones_like(rows.squared) if cosine else rows.squared.sqrt()
-        self.error = length * (4 * rows.rounding * float(length.norm()))
         self.exact = _Exact(self)
+        self.error = length * (4 * rows.rounding * float(length.norm())) + self.exact.tie
 
     def pick(self, n: int) -> list[int]:
         """The rows in order of picking."""
@@ -130,7 +130,8 @@ class _Location:
             wide *= 4
         index = torch.cat(fresh).sort().values
         error = self.error[index]
-        close = settled(self.gain[index], float(error.max()), lambda: error, lambda some: self.exact(index[some]))
+        exact = self.exact
+        close = settled(self.gain[index], float(error.max()), lambda: error, lambda some: exact(index[some]), exact.tie)
         return int(index[close])
 
     def _gains(self, index: Tensor) -> Tensor:
@@ -186,8 +187,9 @@ class _Exact:
         self.total = self.rows.zeros()
         for _, part in self.rows.blocks():
             self.total += self._g(part).sum(0)
-        # What rounding may make of a gain of 0: a share of Σ ‖g‖², which is not that of the rows where g are unit rows.
-        self.nothing = 1e-13 * (len(self.rows) if self.cosine else float(self.rows.squared.sum()))
+        # What rounding may make of a gain of 0, and of equal gains, in shares of Σ ‖g‖², which is N for unit rows.
+        scale = len(self.rows) if self.cosine else float(self.rows.squared.sum())
+        self.nothing, self.tie = 1e-13 * scale, 4e-15 * scale
 
     def first(self, index: Tensor) -> Tensor:
         """[m] Σ_i s_ij of the rows, but for a constant."""
@@ -204,7 +206,7 @@ class _Exact:
         while True:
             bound, fresh = self.bound[index], self.fresh[index] == len(self.picked)
             known = torch.where(fresh, bound, -torch.inf).max()
-            late = ~fresh & (bound > 0) & (bound >= known - TIE * known.abs())
+            late = ~fresh & (bound > 0) & (bound >= known - (TIE * known.abs()).clamp_min(self.tie))
             if not late.any():
                 return bound
             # The best first: what has been looked at before has changed little.

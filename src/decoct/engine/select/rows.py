@@ -148,7 +148,9 @@ class Rows:
         return mean if 16 * float(spread) < float(mean @ mean) < torch.inf else None
 
 
-def settled(score: Tensor, worst: float, error: Callable[[], Tensor], exact: Callable[[Tensor], Tensor]) -> int:
+def settled(
+    score: Tensor, worst: float, error: Callable[[], Tensor], exact: Callable[[Tensor], Tensor], tie: float = 0.0
+) -> int:
     """The row of the largest score; of those that rounding cannot tell apart, by their values in float64.
 
     Args:
@@ -156,6 +158,7 @@ def settled(score: Tensor, worst: float, error: Callable[[], Tensor], exact: Cal
         worst: a bound on how far any of them is from the truth.
         error: makes [N] bounds, row by row; asked only where ``worst`` leaves something open.
         exact: row numbers [m], ascending -> values in float64.
+        tie: values in float64 that are nearer than this are equal as well; ``worst`` and ``error`` are no less.
     """
     if score.is_cpu:  # NumPy's small steps cost less, and its view is the same memory
         values = score.numpy()
@@ -173,7 +176,7 @@ def settled(score: Tensor, worst: float, error: Callable[[], Tensor], exact: Cal
     if len(close) > 1:
         value = exact(close)
         top = value.max()
-        close = close[(value >= top - TIE * top.abs()).nonzero()[:, 0].to(close.device)]
+        close = close[(value >= top - (TIE * top.abs()).clamp_min(tie)).nonzero()[:, 0].to(close.device)]
     return int(close[0])
 
 
