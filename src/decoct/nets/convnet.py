@@ -13,8 +13,8 @@ DEEPEST = 6
 def depth(size: int) -> int:
     """Blocks of the ConvNet that fits a resolution: as many as leave a last map of 3 × 3 or more, 2 × 2 below 12 px.
 
-    That is 2 at 8 px, 3 at 28 and 32, 4 at 64, 5 at 128, 6 at 224: the depths of the distillation literature
-    (Cazenavette et al., 2022, arXiv:2203.11932), and one block less than theirs where nothing would be left.
+    That is 2 at 8 px, 3 at 28 and 32, 4 at 64, 5 at 128 and 6 at 224; from 32 to 128 px the depths of Cazenavette et
+    al., 2022, arXiv:2203.11932.
     """
     least = 3 if size >= 12 else 2
     return max((d for d in range(1, DEEPEST + 1) if size // 2**d >= least), default=1)
