@@ -9,9 +9,10 @@ same on pictures of three uneven classes, in bfloat16, with stored labels and a 
 ``commands``, one after the other. ``--only`` takes names of these and of methods.
 
 Cells are found by what ``run.json`` says of them, not by their keys, which may change. Arrays, readings and all other
-files are compared but for what was measured (seconds, memory), keys and digests. The fields of a method that
-``condensed.json`` repeats are told where they changed, but no fault. Only commands and files are used, so that the two
-may be laid out differently. A CPU and one set of libraries is taken for granted.
+files are compared but for what was measured (seconds, memory), keys and digests. Where the fields of a method changed
+that ``condensed.json`` repeats, or only the new checkout has a method, that is told as a note and is no difference.
+Only commands and files are used, so the two may be laid out differently. Both run on the CPU, with the libraries of
+the Python that runs this file.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from same_studies import write_studies
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("builtin", "digits", "colours", "commands")
+SMALL = ("digits", "colours")  # those of every method
 MEASURED = re.compile(r"(.+_)?seconds|energy|peak_memory|device|hardware|host|versions")
 COLUMNS = ("equal", "differ", "only old", "only new", "neither", "other key")  # of the table: how many cells
 CPU = ("--device", "cpu")
@@ -45,11 +47,11 @@ KNOWN = ("methods", "protocols", "metrics")
 HEX = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")  # keys of cells, and digests
 NOTE = ".provenance.spec"  # which fields a method has is not what it gives
 COMMANDS = {
-    "condense": "condense dm --ipc 2 --seed 3 --set net=convnet2_w8 --set iterations=3 --out set",
-    "train": "train set --protocol dc --set steps=5 --student convnet2_w8 --seeds 1,2",
-    "teach": "teach convnet2_w8 --set epochs=1 --out teacher",
-    "measure": "measure set --metric prdc --metric kid --extractor convnet2_bn --draws 2 --resamples 2",
-    "relabel": "relabel set --protocol single_teacher --out labels",
+    "condense": "condense dm --ipc 2 --set net=convnet2_w8 --set iterations=3 --set batch=9 --out commands/set",
+    "train": "train commands/set --protocol dc --set steps=5 --student convnet2_w8 --seeds 1,2",
+    "teach": "teach convnet2_w8 --set epochs=1 --out commands/teacher",
+    "measure": "measure commands/set --metric prdc --metric kid --extractor convnet2_bn --draws 2 --resamples 2",
+    "relabel": "relabel commands/set --protocol single_teacher --out commands/labels",
 }
 
 
@@ -80,6 +82,7 @@ class Checkout:
 
     def run(self, part: str) -> None:
         """One part, into a folder of its name."""
+        (self.folder / part).mkdir()
         if part != "commands":
             study = [] if part == "builtin" else [str(self.folder.parent / f"{part}.toml")]
             done = self.decoct("run", *study, "--out", part, "--workers", "1", *CPU)
@@ -88,14 +91,13 @@ class Checkout:
             return
         for name, words in COMMANDS.items():
             said = self.told(*words.split(), *CPU)
-            (self.folder / part / "said").mkdir(parents=True, exist_ok=True)
-            (self.folder / part / "said" / f"{name}.json").write_text(json.dumps(said), "utf-8")
+            (self.folder / part / f"{name}.json").write_text(json.dumps(said), "utf-8")
 
     def cells(self, part: str) -> dict[str, tuple[str, dict[str, Path]]]:
         """Key and files of what a part made, by what it is; no files where a job left no cell."""
-        if part == "commands":
-            return {f"command {path.name}": ("", files(path)) for path in sorted((self.folder / part).iterdir())}
         run = self.folder / part
+        if part == "commands":
+            return {f"command {path.name}": ("", files(path)) for path in sorted(run.iterdir())}
         folders = {path.parent.name: path.parent for path in run.rglob("cell.json")}
         made = {"tables": ("", {path.name: path for path in run.glob("*.parquet")})}
         manifest = run / "run.json"
@@ -106,18 +108,13 @@ class Checkout:
             made[name] = job["key"], files(folders.get(job["key"]))
             cell = json.loads((folders[job["key"]] / "cell.json").read_text("utf-8")) if made[name][1] else {}
             shards = {role: key for role, key in cell.get("inputs", {}).items() if role.startswith("shard:")}
-            made |= {
-                f"{role.replace(':', ' ')} of {name}": (key, files(folders.get(key))) for role, key in shards.items()
-            }
+            made |= {f"shard of {name}, {role}": (key, files(folders.get(key))) for role, key in shards.items()}
         return made
 
-    def content(self, path: Path, names: dict[str, str]) -> dict[str, Any]:
-        """What a file holds: arrays by name, columns, the leaves of JSON by place, or bytes; without what was measured.
-
-        Args:
-            path: of the file.
-            names: what cells are called, by key.
-        """
+    def content(self, path: Path | None, names: dict[str, str]) -> dict[str, Any]:
+        """What a file holds, by place, but for what was measured; ``names`` says what cells are called, by key."""
+        if path is None:
+            return {}
         match path.suffix:
             case ".npy":
                 return {"array": np.load(path)}
@@ -176,8 +173,10 @@ def compared(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, st
 
 
 def files(folder: Path | None) -> dict[str, Path]:
-    """Those of a cell or a set that hold results, by path."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+    """Those of a cell or a set that hold results, by path; of a file itself; none of None."""
+    if folder is None or folder.is_file():
+        return {folder.name: folder} if folder else {}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path for path in paths if path.name not in WRITTEN}
 
 
@@ -193,15 +192,11 @@ def compare(part: str, old: Checkout, new: Checkout) -> tuple[dict[str, Counter[
         if not olds or not news:
             which = "only old" if olds else "only new" if news else "neither"
             count[which] += 1
-            (notes if news else faults).append(f"{part}: {name}: {which}")
+            faults.append(f"{part}: {name}: {which}")
             continue
         for file in {**olds, **news}:
-            if file not in olds or file not in news:
-                (wrong if file in olds else notes).append(
-                    f"{part}: {name}: {file}: only {'old' if file in olds else 'new'}"
-                )
-                continue
-            for at, words in compared(old.content(olds[file], names[0]), new.content(news[file], names[1])):
+            contents = old.content(olds.get(file), names[0]), new.content(news.get(file), names[1])
+            for at, words in compared(*contents):
                 (notes if NOTE in at else wrong).append(f"{part}: {name}: {file} {at}: {words}")
         count["differ" if wrong else "equal"] += 1
         faults += wrong
@@ -216,21 +211,19 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, metavar="FILE", help="where to write all that was found")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-results-") as place, ThreadPoolExecutor(2) as pool:
-        old, new = sides = [
-            Checkout(root, Path(place, name)) for name, root in (("old", options.old), ("new", options.new))
-        ]
+        old, new = sides = [Checkout(getattr(options, name), Path(place, name)) for name in ("old", "new")]
         (known, also), faults, notes = pool.map(Checkout.known, sides), [], []
         for what in KNOWN:
             faults += [f"{what}: {name}: only old" for name in known[what] if name not in also[what]]
             notes += [f"{what}: {name}: only new" for name in also[what] if name not in known[what]]
             known[what] = [name for name in known[what] if name in also[what]]
-        wanted = {
-            name for name in (*PARTS, *known["methods"]) if any(fnmatch(name, glob) for glob in options.only or "*")
-        }
-        known["methods"] = [name for name in known["methods"] if name in wanted] or known["methods"]
-        parts = [part for part in PARTS if part in wanted] or ["digits", "colours"]
+        globs = options.only or ["*"]
+        wanted = {name for name in (*PARTS, *known["methods"]) if any(fnmatch(name, glob) for glob in globs)}
         if not wanted:
-            sys.exit(f"--only {options.only}: neither a part ({', '.join(PARTS)}) nor a method")
+            sys.exit(f"--only {' '.join(globs)}: neither a part ({', '.join(PARTS)}) nor a method")
+        methods = [name for name in known["methods"] if name in wanted]
+        parts = [part for part in PARTS if part in wanted or (methods and part in SMALL)]
+        known["methods"] = methods or known["methods"]
         write_studies(Path(place), known)
         rows = []
         for part in parts:
