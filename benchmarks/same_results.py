@@ -5,8 +5,8 @@
 
 Each checkout runs, at the same time and with one worker and one thread: ``builtin``, the study that needs no file;
 ``digits``, a set of every method, cut down, with a student under every protocol and every metric; ``colours``, the
-same on pictures of three uneven classes, in bfloat16, with stored labels and a set that is brought along; and
-``commands``, one after the other. ``--only`` takes names of these and of methods.
+same on pictures of three uneven classes, with stored labels and a set that is brought along; ``bfloat16``, a student;
+and ``commands``, one after the other. ``--only`` takes names of these and of methods.
 
 Cells are found by what ``run.json`` says of them, not by their keys, which may change. Arrays, readings and all other
 files are compared but for what was measured (seconds, memory), keys and digests. Where the fields of a method changed
@@ -36,7 +36,7 @@ from safetensors.numpy import load_file
 from same_studies import write_studies
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("builtin", "digits", "colours", "commands")
+PARTS = ("builtin", "digits", "colours", "bfloat16", "commands")
 SMALL = ("digits", "colours")  # those of every method
 MEASURED = re.compile(r"(.+_)?seconds|energy|peak_memory|device|hardware|host|versions")
 COLUMNS = ("equal", "differ", "only old", "only new", "neither", "other key")  # of the table: how many cells
@@ -154,12 +154,19 @@ def difference(old: Any, new: Any) -> tuple[float, str] | None:
     if (alike and a.dtype != object and a.tobytes() == b.tobytes()) or (a.dtype == object and repr(old) == repr(new)):
         return None
     if not alike or a.dtype.kind not in "biuf":
-        words = [f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else repr(x)[:60] for x in (old, new)]
-        return np.inf, " is now ".join(words)
+        return np.inf, f"{shown(old)} is now {shown(new)}"
     with np.errstate(invalid="ignore"):
         far = np.nan_to_num(np.abs(a.astype(np.float64) - b.astype(np.float64)), nan=np.inf)
     far = np.where((a == b) | ((a != a) & (b != b)), 0, far)
-    return float(np.max(far)), f"{np.count_nonzero(far)} of {a.size} numbers, by up to {np.max(far):.3g}"
+    number = f"{np.count_nonzero(far)} of {a.size} numbers" if a.ndim else f"{shown(old)} is now {shown(new)}"
+    return float(np.max(far)), f"{number}, by up to {np.max(far):.3g}"
+
+
+def shown(value: Any) -> str:
+    """A value in a line: of an array its shape, of bytes how many."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    return f"{len(value)} bytes" if isinstance(value, bytes) else repr(value)[:60]
 
 
 def compared(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, str]]:
