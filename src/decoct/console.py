@@ -48,6 +48,10 @@ class Plain(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
+    def tell(self, text: str, style: str | None = None) -> None:
+        """Say one line that is not broken, so that what is copied from it, such as a path, is whole."""
+        self.print(text, style=style, soft_wrap=True)
+
 
 out = Plain()
 err = Plain(stderr=True)
