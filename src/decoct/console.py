@@ -16,7 +16,15 @@ from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.segment import Segment
 from rich.text import Text
 
@@ -62,22 +70,31 @@ def say(value: Any) -> None:
     sys.stdout.write(printable(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
+class Left(TimeRemainingColumn):
+    """The time that is left: as the task was told, else as if all steps were alike."""
+
+    def render(self, task: Task) -> Text:
+        """The time as hours, minutes and seconds."""
+        left = task.fields["left"]
+        return super().render(task) if left is None else Text(f"{timedelta(seconds=round(left))}", "progress.remaining")
+
+
 @contextmanager
-def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
     """Progress on stderr: bars with remaining time where that is a terminal, else a line now and then.
 
     Args:
         every: seconds between two lines.
 
     Yields:
-        ``bar(title)``, which gives a callback of (done, total).
+        ``bar(title)``, which gives a callback of (done, total) and, where steps are not alike, the seconds left.
     """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        Left(),
     )
     latest = ["begun"]
     with (
@@ -86,12 +103,13 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], N
     ):
 
         def bar(title: str) -> Callable[[int, int], None]:
-            task = progress.add_task(printable(title), total=None)
+            task = progress.add_task(printable(title), total=None, left=None)
             latest[0] = f"{title}: begun"
 
-            def step(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
-                latest[0] = f"{title}: {done:,} of {total:,}"
+            def step(done: int, total: int, left: float | None = None) -> None:
+                progress.update(task, completed=done, total=total, left=left)
+                rest = "" if left is None else f", about {timedelta(seconds=round(left))} left"
+                latest[0] = f"{title}: {done:,} of {total:,}{rest}"
 
             return step
 

@@ -1,5 +1,6 @@
 """Commands on whole studies and on what there is to study: run, report, compare, ls, check."""
 
+import time
 import traceback
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a study and write its report. Started again, it goes on where it stopped."""
+    from decoct.report.progress import Watcher, seldom
     from decoct.report.write import write_report
     from decoct.run.run import run as run_study
     from decoct.run.study import Study
@@ -53,7 +55,8 @@ def run(
     plan = plan.model_copy(update=changes)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
-    done = goal = 0
+    done, goal, watcher = 0, 0, Watcher(folder)
+    left = seldom(lambda: watcher.look(time.time()).remaining_seconds)
     told: set[str] = set()
     with bars() as bar:
         step = bar(plan.name)
@@ -67,7 +70,7 @@ def run(
         def finished(job: Any, error: BaseException | None) -> None:
             nonlocal done
             done += 1
-            step(done, goal)
+            step(done, goal, left())
             if error is not None and str(error) not in told:  # one cause may fail many jobs; the report names all
                 told.add(str(error))
                 err.print(f"failed: {job}: {error}", style="red", markup=False, soft_wrap=True)
