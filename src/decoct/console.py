@@ -79,6 +79,14 @@ class Left(TimeRemainingColumn):
         return super().render(task) if left is None else Text(f"{timedelta(seconds=round(left))}", "progress.remaining")
 
 
+def answer(as_json: bool, value: Any, *shown: RenderableType) -> None:
+    """What a command found: one JSON value, or what is shown to people, lines of text unbroken."""
+    if as_json:
+        say(value)
+    for part in () if as_json else shown:
+        out.tell(part) if isinstance(part, str) else out.print(part)
+
+
 @contextmanager
 def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
     """Progress on stderr: bars with remaining time where that is a terminal, else a line now and then.
@@ -126,7 +134,7 @@ def _lines(latest: Sequence[str], every: float) -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while not left.wait(every):
             since = timedelta(seconds=round(time.monotonic() - begun))
-            err.print(f"{since} {latest[0]}", markup=False, soft_wrap=True)
+            err.tell(f"{since} {latest[0]}")
 
     teller = Thread(target=tell, daemon=True)
     teller.start()
@@ -154,7 +162,7 @@ def guarded(debug: bool) -> Iterator[None]:
         sys.exit(1)
     except Exception as error:
         if debug:
-            err.print(traceback.format_exc(), end="", soft_wrap=True)
+            err.tell(traceback.format_exc().rstrip())
         fail(explain(error), _code(error))
 
 
@@ -179,7 +187,7 @@ def explain(error: Exception) -> str:
 
 def fail(message: str, code: int) -> None:
     """Print and leave."""
-    err.print(f"decoct: {message}", style="red" if code != 130 else None, markup=False, soft_wrap=True)
+    err.tell(f"decoct: {message}", "red" if code != 130 else None)
     sys.exit(code)
 
 
@@ -191,4 +199,4 @@ def show_warning(
     message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
 ) -> None:
     """A warning as one line, without the place in the code that gave it."""
-    err.print(f"warning: {message}", markup=False, soft_wrap=True)
+    err.tell(f"warning: {message}")

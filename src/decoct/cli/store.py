@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from decoct.cli.options import Json
-from decoct.console import bars, err, fail, out, say
+from decoct.console import answer, bars, err, fail
 from decoct.core.errors import UsageError
 
 Where = Annotated[
@@ -34,15 +34,12 @@ def show(
     if not re.fullmatch("[0-9A-Za-z_-]+", key):
         raise UsageError(f"'{key}' is no key: the names of cells are hexadecimal, as 'decoct show --json' prints them")
     cell = upkeep.show(key, runs, place)
-    if json:
-        return say(cell)
+    shown = cell | {"files": {name: wording.size(size) for name, size in cell["files"].items()}}
     if took := cell["cost"]:
         of = f"{took['device']} of {took['host']}, peak {wording.size(took['peak_memory'])}"
-        cell["cost"] = f"{wording.seconds(took['seconds'])} on {of}"
-    cell["files"] = {name: wording.size(size) for name, size in cell["files"].items()}
-    for name, value in cell.items():
-        for said in _some(_lines(value)):
-            out.tell(f"{name.replace('_', ' '):10} {said}")
+        shown["cost"] = f"{wording.seconds(took['seconds'])} on {of}"
+    rows = ((name.replace("_", " "), said) for name, value in shown.items() for said in _some(_lines(value)))
+    answer(json, cell, *(f"{name:10} {said}" for name, said in rows))
 
 
 def verify(
@@ -61,17 +58,13 @@ def verify(
         cells = list(upkeep.verify(store, bar(f"reading {store.where}")))
     gone = upkeep.repair(store, cells) if repair else []
     counts = {state: sum(cell.state == state for cell in cells) for state in upkeep.STATES}
-    if json:
-        bad = [cell._asdict() | {"removed": cell in gone} for cell in cells if cell.state != "whole"]
-        say({"store": store.where, "cells": len(cells), **counts, "not_whole": bad})
-    else:
-        for cell in cells:
-            for name, why in cell.faults.items():
-                out.tell(f"{cell.state}: {cell.kind} {cell.key}: {name} {why}")
-        counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-        out.tell(f"{store.where}: {counted or 'no cells'}")
-        if counts["unhashed"]:
-            out.tell("unhashed: written by a version that left no sums, so nobody can tell; they stay readable")
+    bad = [cell._asdict() | {"removed": cell in gone} for cell in cells if cell.state != "whole"]
+    lines = [f"{c.state}: {c.kind} {c.key}: {name} {why}" for c in cells for name, why in c.faults.items()]
+    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    lines += [f"{store.where}: {counted or 'no cells'}"]
+    if counts["unhashed"]:
+        lines += ["unhashed: written by a version that left no sums, so nobody can tell; they stay readable"]
+    answer(json, {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}, *lines)
     if gone:
         again = "the next 'decoct run' of a study that needs them makes them again; give sets of your own again"
         err.tell(f"removed {wording.count(len(gone), 'cell')}; {again}")
@@ -104,21 +97,18 @@ def gc(
     young, size = sum(map(len, idle)) - len(cells) - len(unfinished), sum(each.bytes for each in (*cells, *unfinished))
     if yes:
         upkeep.collect(store, cells, unfinished, gone)
-    if json:
-        facts = {"store": store.where, "runs": [root.run for root in runs], "bytes": size, "kept": kept, "young": young}
-        named = {"cells": [each._asdict() for each in cells], "unfinished": [each._asdict() for each in unfinished]}
-        return say(facts | {"removed": yes} | named)
-    for root in runs:
-        far = f", of another machine; if that run is gone, remove studies/{root.note} there" if root.note else ""
-        out.tell(f"kept for {root.run}{far}")
+    facts = {"store": store.where, "runs": [root.run for root in runs], "bytes": size, "kept": kept, "young": young}
+    named = {"cells": [each._asdict() for each in cells], "unfinished": [each._asdict() for each in unfinished]}
+    far = ", of another machine; if that run is gone, remove studies/{} there"
+    lines = [f"kept for {root.run}{far.format(root.note) if root.note else ''}" for root in runs]
     for word, part in (("cell", cells), ("unfinished", unfinished)):
-        for said in _some([f"{word}  {each.kind} {each.key}  {wording.size(each.bytes)}" for each in part]):
-            out.tell(said)
+        lines += _some([f"{word}  {each.kind} {each.key}  {wording.size(each.bytes)}" for each in part])
     count = wording.count(len(cells), "cell") + (f" and {len(unfinished)} unfinished" if unfinished else "")
     done = "removed" if yes else "would be removed, --yes does it"
-    out.tell(f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept")
+    lines += [f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept"]
     if young:
-        out.tell(f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them")
+        lines += [f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them"]
+    answer(json, facts | {"removed": yes} | named, *lines)
 
 
 def _some(lines: Sequence[str]) -> Sequence[str]:
