@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from decoct.cli.options import Force, Format, Json, Pictures, grouped
+from decoct.cli.options import Force, Format, Json, Pictures, check_target, grouped
 from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
@@ -39,13 +39,7 @@ def export(
         counts = log(what, target)
         answer(json, {"uri": target, **counts}, f"{counts['logged']} runs logged, {counts['there']} were there")
         return
-    from decoct.run.storage.replaced import check_free
-
-    place = Path(target)
-    check_free(place, force)
-    here, source = place.resolve(), what.resolve()
-    if Path.cwd().is_relative_to(here) or source.is_relative_to(here) or here.is_relative_to(source):
-        raise UsageError(f"--out {place} is where you are, holds the set or lies in it: choose a place of its own")
+    check_target(place := Path(target), force, what)
     stored = form.checked()
     with bars() as bar:
         given = _read(what, data, stored, pictures, bar)

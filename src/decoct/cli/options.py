@@ -11,6 +11,7 @@ import typer
 
 from decoct.cli import words
 from decoct.console import err
+from decoct.core.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
@@ -132,6 +133,20 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     called.__signature__ = inspect.Signature(laid)  # type: ignore[attr-defined]
     called.__annotations__ = {option.name: option.annotation for option in laid}
     return called
+
+
+def check_target(target: Path, force: bool, *read: Path) -> None:
+    """See that something can be made at ``target``, and that neither the user nor what is read is in its way.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    from decoct.run.storage.replaced import check_free
+
+    check_free(target, force)
+    here, given = target.resolve(), [path.resolve() for path in read]
+    if Path.cwd().is_relative_to(here) or any(here.is_relative_to(p) or p.is_relative_to(here) for p in given):
+        raise UsageError(f"--out {target} is where you are, holds the set or lies in it: choose a place of its own")
 
 
 def tell_read(data: Any) -> None:

@@ -10,14 +10,25 @@ from rich.console import Group
 from rich.table import Table
 
 from decoct.cli import words
-from decoct.cli.options import Brought, Data, Force, Format, Json, Machine, Pictures, Set, Settings, grouped
+from decoct.cli.options import (
+    Brought,
+    Data,
+    Force,
+    Format,
+    Json,
+    Machine,
+    Pictures,
+    Set,
+    Settings,
+    check_target,
+    grouped,
+)
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
-from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
-from decoct.run.storage.replaced import check_free, whole
+from decoct.run.storage.replaced import whole
 
 NONE, AXES = "–", get_args(Axis)
 
@@ -52,9 +63,7 @@ def condense(
     parse("condenser", config, brought.plugins)  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
-    check_free(target, force)
-    if Path.cwd().is_relative_to(target.resolve()):
-        raise UsageError(f"--out {target} is where you are, or above it: choose a folder of its own for the set")
+    check_target(target, force)
     with bars() as bar:
         compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
         loaded = pictures.load(data, bar, brought.plugins)
@@ -196,10 +205,7 @@ def relabel(
     stored = form.checked()
     named = condensed.resolve() if condensed.name in ("", "..") else condensed
     target = folder or named.with_name(f"{named.name}-labelled")
-    check_free(target, force)
-    here, there = condensed.resolve(), target.resolve()
-    if Path.cwd().is_relative_to(there) or here.is_relative_to(there) or there.is_relative_to(here):
-        raise UsageError(f"--out {target} is where you are, holds the set or lies in it: choose a folder of its own")
+    check_target(target, force, condensed)
     with bars() as bar:
         compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
         loaded = pictures.load(data, bar, brought.plugins)

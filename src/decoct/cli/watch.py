@@ -95,14 +95,13 @@ def _jobs(seen: Any) -> Iterator[RenderableType]:
             f", without {' and '.join(seen.remaining_unknown)}, of which none is done" if seen.remaining_unknown else ""
         )
         yield Text(f"About {wording.seconds(seen.remaining_seconds)} left{rest}.")
-    causes: dict[str, list[str]] = {}  # one may fail many jobs
+    causes: dict[str, str] = {}  # one may fail many jobs
     for job, message in seen.failures.items():
-        causes.setdefault(message, []).append(job)
-    for message, jobs in list(causes.items())[:SHOWN]:
-        more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
-        yield Text(f"failed: {jobs[0]}{more}: {message}", style="red")
-    if len(causes) > SHOWN:
-        yield Text(f"and {len(seen.failures)} jobs in all; the report names them", style="red")
+        causes.setdefault(message, job)
+    for message, job in list(causes.items())[:SHOWN]:
+        yield Text(f"failed: {job}: {message}", style="red")
+    if len(seen.failures) > min(len(causes), SHOWN):
+        yield Text(f"{len(seen.failures)} jobs failed; the report names them", style="red")
 
 
 def _found(seen: Any, found: Any) -> Iterator[RenderableType]:
