@@ -13,6 +13,10 @@ from decoct.cli import words
 from decoct.console import err
 from decoct.core.errors import UsageError
 
+StudyFile = Annotated[
+    Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the study's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
@@ -26,8 +30,6 @@ Size = Annotated[
 ]
 Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")]
-Study = Annotated[Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
-Seed = Annotated[int | None, typer.Option(help="Instead of the study's own.")]
 Set = Annotated[
     Path,
     typer.Argument(
@@ -133,6 +135,15 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     called.__signature__ = inspect.Signature(laid)  # type: ignore[attr-defined]
     called.__annotations__ = {option.name: option.annotation for option in laid}
     return called
+
+
+def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrupt: bool) -> Any:
+    """The study of a file, or the built-in one, with what was said beside it."""
+    from decoct.run.study import Study
+
+    study = Study.default() if file is None else Study.from_toml(file)
+    data = words.source(study.data, size, skip_corrupt, study.plugins)
+    return study.model_copy(update={"data": data} | ({} if seed is None else {"seed": seed}))
 
 
 def check_target(target: Path, force: bool, *read: Path) -> None:

@@ -62,8 +62,6 @@ def verify(
     lines = [f"{c.state}: {c.kind} {c.key}: {name} {why}" for c in cells for name, why in c.faults.items()]
     counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     lines += [f"{store.where}: {counted or 'no cells'}"]
-    if counts["unhashed"]:
-        lines += ["unhashed: written by a version that left no sums, so nobody can tell; they stay readable"]
     answer(json, {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}, *lines)
     if gone:
         again = "the next 'decoct run' of a study that needs them makes them again; give sets of your own again"

@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, Study, grouped, tell_read
+from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, grouped, tell_read
 from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
@@ -19,7 +19,7 @@ from decoct.run.runs import runs
 @grouped
 def run(
     context: typer.Context,
-    study: Study = None,
+    study: StudyFile = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
     store: Annotated[
         str | None, typer.Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
@@ -46,13 +46,9 @@ def run(
     """Run a study and write its report. Started again, it goes on where it stopped."""
     from decoct.report.progress import Watcher, seldom
     from decoct.report.write import write_report
-    from decoct.run import study as studies
     from decoct.run.run import run as run_study
 
-    plan = studies.Study.default() if study is None else studies.Study.from_toml(study)
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    changes["data"] = words.source(plan.data, pictures.size, pictures.skip_corrupt, plan.plugins)
-    plan = plan.model_copy(update=changes)
+    plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
     done, goal, watcher = 0, 0, Watcher(folder)

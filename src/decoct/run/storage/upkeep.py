@@ -17,7 +17,7 @@ from decoct.core.spec import digest
 from decoct.run.storage.store import Store, open_store
 
 RUN = "run.json"
-STATES = ("whole", "damaged", "incomplete", "unhashed")
+STATES = ("whole", "damaged", "incomplete")
 
 
 class Root(NamedTuple):
@@ -29,9 +29,9 @@ class Root(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell, or what an unfinished job left: its bytes, when it was last written, and which of ``STATES`` it is in.
+    """A cell, or what an unfinished job left: its bytes, when it was last written, and what is wrong with its files.
 
-    "incomplete" has no record, "unhashed" no sums, so that nobody can tell. ``faults`` says what is wrong, by file.
+    An "incomplete" one has no record.
     """
 
     kind: str
@@ -149,12 +149,9 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
     cells = _cells(listing)
     done, total = 0, sum(cell.bytes for cell in cells)
     for cell in cells:
-        if CELL not in (files := listing[cell[:2]]):
-            yield cell._replace(state="incomplete", faults={CELL: "is missing"})
-        elif faults := store.faults(*cell[:2], files):
-            yield cell._replace(state="damaged", faults=faults)
-        else:
-            yield cell if faults is not None else cell._replace(state="unhashed")
+        files = listing[cell[:2]]
+        faults = store.faults(*cell[:2], files) if CELL in files else {CELL: "is missing"}
+        yield cell._replace(state=STATES[0 if not faults else 1 if CELL in files else 2], faults=faults or {})
         done += cell.bytes
         progress(done, total)
 
