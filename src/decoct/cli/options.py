@@ -62,7 +62,12 @@ class Machine:
     device: Device = "auto"
     threads: Threads = 1
 
-    def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:
+    @property
+    def plugins(self) -> Sequence[str]:
+        """Files with further methods: none."""
+        return ()
+
+    def compute(self, bar: Any) -> Any:
         """A ``decoct.api.Compute`` that shows each job with a bar."""
         from decoct.api import Compute
 
@@ -70,13 +75,12 @@ class Machine:
             who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
             return bar(f"{job.kind} {who}".strip())
 
-        device = words.device(self.device)
-        return Compute(device=device, threads=self.threads, plugins=tuple(plugins), watch=watch)
+        return Compute(words.device(self.device), self.threads, plugins=tuple(self.plugins), watch=watch)
 
 
 @dataclass
-class Brought:
-    """What the user brings along: methods, and weights of teachers."""
+class Work(Machine):
+    """Where jobs compute, and what the user brings along: methods, and weights of teachers."""
 
     plugin: Plugins = None
     teacher: Annotated[
@@ -85,8 +89,12 @@ class Brought:
 
     @property
     def plugins(self) -> Sequence[str]:
-        """Files with methods."""
+        """Files with further methods."""
         return self.plugin or ()
+
+    def using(self, bar: Any) -> dict[str, Any]:
+        """What functions of ``decoct.api`` take of it."""
+        return {"compute": self.compute(bar), "teachers": words.teachers(self.teacher)}
 
 
 @dataclass

@@ -10,19 +10,7 @@ from rich.console import Group
 from rich.table import Table
 
 from decoct.cli import words
-from decoct.cli.options import (
-    Brought,
-    Data,
-    Force,
-    Format,
-    Json,
-    Machine,
-    Pictures,
-    Set,
-    Settings,
-    check_target,
-    grouped,
-)
+from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target, grouped
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
@@ -51,8 +39,7 @@ def condense(
     settings: Settings = None,
     force: Force = False,
     *,
-    machine: Machine,
-    brought: Brought,
+    work: Work,
     pictures: Pictures,
     json: Json = False,
 ) -> None:
@@ -60,14 +47,14 @@ def condense(
     from decoct import api
 
     config = {"name": method, **words.fields(settings)}
-    parse("condenser", config, brought.plugins)  # a slip is told before the data are read
+    parse("condenser", config, work.plugins)  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
     check_target(target, force)
     with bars() as bar:
-        compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
-        loaded = pictures.load(data, bar, brought.plugins)
-        made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=teachers)
+        using = work.using(bar)
+        loaded = pictures.load(data, bar, work.plugins)
+        made = api.condense(config, loaded, **budget.model_dump(), seed=seed, **using)
         with whole(target) as scratch:
             made.save(scratch)
             made.export(scratch / IMAGES)
@@ -90,8 +77,7 @@ def train(
     seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
     *,
-    machine: Machine,
-    brought: Brought,
+    work: Work,
     form: Format,
     pictures: Pictures,
     json: Json = False,
@@ -101,20 +87,19 @@ def train(
     from decoct.nets import zoo
 
     config, numbers = {"name": protocol, **words.fields(settings)}, words.seeds(seeds)
-    parse("protocol", config, brought.plugins)  # a slip is told before the data are read
+    parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
         zoo.check_name(student)
     stored = form.checked()
     with bars() as bar:
-        compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
+        using = work.using(bar)
         scores = api.train(
             condensed,
-            pictures.load(data, bar, brought.plugins),
+            pictures.load(data, bar, work.plugins),
             protocol=config,
             student=student,
             seeds=numbers,
-            compute=compute,
-            teachers=teachers,
+            **using,
             set_format=stored,
         )
     interval = f" [{100 * scores.ci95[0]:.1f}, {100 * scores.ci95[1]:.1f}]" if scores.ci95 else ""
@@ -136,8 +121,7 @@ def measure(
     resamples: Annotated[int, typer.Option(min=0, help="For the intervals over images.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Print all readings; without it those that lead.")] = False,
     *,
-    machine: Machine,
-    brought: Brought,
+    work: Work,
     form: Format,
     pictures: Pictures,
     json: Json = False,
@@ -149,22 +133,21 @@ def measure(
 
     metrics = metric or sorted(summary("metric"))
     for name in metrics:
-        parse("metric", name, brought.plugins)  # a slip is told before the data are read
+        parse("metric", name, work.plugins)  # a slip is told before the data are read
     for word in extractor or ():
         if word != zoo.HELD_OUT:
             Extract.of(word).check()
     stored = form.checked()
     with bars() as bar:
-        compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
+        using = work.using(bar)
         rows = api.measure(
             condensed,
-            pictures.load(data, bar, brought.plugins),
+            pictures.load(data, bar, work.plugins),
             metrics=metrics,
             extractors=extractor or ["teacher", zoo.HELD_OUT],
             draws=draws,
             resamples=resamples,
-            compute=compute,
-            teachers=teachers,
+            **using,
             set_format=stored,
         )
     shown = rows if everything or metric else leading(rows)
@@ -187,8 +170,7 @@ def relabel(
     settings: Settings = None,
     force: Force = False,
     *,
-    machine: Machine,
-    brought: Brought,
+    work: Work,
     form: Format,
     pictures: Pictures,
     json: Json = False,
@@ -200,19 +182,17 @@ def relabel(
     from decoct.run.adopt import load_set
 
     config = {"name": protocol, **words.fields(settings)}
-    parse("protocol", config, brought.plugins)  # a slip is told before the data are read
+    parse("protocol", config, work.plugins)  # a slip is told before the data are read
     storing = build(Storing, {"per": per, "bits": bits, "top_k": top_k, "prune": prune, "by": by}, "relabel")
     stored = form.checked()
     named = condensed.resolve() if condensed.name in ("", "..") else condensed
     target = folder or named.with_name(f"{named.name}-labelled")
     check_target(target, force, condensed)
     with bars() as bar:
-        compute, teachers = machine.compute(bar, brought.plugins), words.teachers(brought.teacher)
-        loaded = pictures.load(data, bar, brought.plugins)
+        using = work.using(bar)
+        loaded = pictures.load(data, bar, work.plugins)
         given = load_set(condensed, loaded, stored)
-        made = api.relabel(
-            given, loaded, protocol=config, storing=storing, seed=seed, compute=compute, teachers=teachers
-        )
+        made = api.relabel(given, loaded, protocol=config, storing=storing, seed=seed, **using)
         with whole(target) as scratch:
             if condensed.is_dir():
                 shutil.copytree(condensed, scratch)
