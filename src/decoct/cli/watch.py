@@ -49,19 +49,20 @@ def watch(
             out.print(Group(*_jobs(seen), *_found(seen, found)))
         return
     so_far, live = seldom(lambda: _summary(folder)), Live(console=out, auto_refresh=False)
-    found, last = None, Progress(str(folder), "")
+    found, last, ends = None, Progress(str(folder), ""), False
     try:
         with live if out.is_terminal else nullcontext():
-            while last.state not in ("done", "failed"):
+            while not ends:
                 seen = watcher.look(time.time())
-                if seen.trained != last.trained or seen.state in ("done", "failed"):
-                    found = so_far() if seen.state == "running" else _summary(folder)
+                ends = seen.state in ("done", "failed")
+                if ends or seen.trained != getattr(found, "trained", 0):
+                    found = _summary(folder) if ends else so_far()
                 if out.is_terminal:
                     live.update(Group(*_jobs(seen), *_found(seen, found)), refresh=True)
                 elif (seen.state, seen.done, seen.failures) != (last.state, last.done, last.failures):
                     out.print(Group(*_jobs(seen), *_found(seen, found)))
                 last = seen
-                time.sleep(every if seen.state not in ("done", "failed") else 0)
+                time.sleep(0 if ends else every)
     except KeyboardInterrupt:
         return  # whoever looks may leave; the run goes on
 
