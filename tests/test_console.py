@@ -235,10 +235,13 @@ def test_where_there_is_no_terminal_the_latest_news_is_said_every_half_minute(ca
         first(3, 2000)
         first(1000, 2000)
         HalfMinutes.passes()
+        first(1001, 2000, 190.4)
+        HalfMinutes.passes()
         bar("teacher net")
         HalfMinutes.passes()
     said = capsys.readouterr()
     assert said.out == ""
     news = [line.partition(" ")[2] for line in said.err.splitlines() if line]
-    assert news == ["reading [red]x[/]: begun", "reading [red]x[/]: 1,000 of 2,000", "teacher net: begun"]
+    counted = ["reading [red]x[/]: 1,000 of 2,000", "reading [red]x[/]: 1,001 of 2,000, about 0:03:10 left"]
+    assert news == ["reading [red]x[/]: begun", *counted, "teacher net: begun"]
     assert all(signal.SIGINT in blocked for blocked in HalfMinutes.blocked)  # which a main thread may block for a while

@@ -25,13 +25,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from decoct import functional
-    from decoct.api import condense, load_data, measure, relabel, train
+    from decoct.api import condense, load_data, measure, relabel, teach, teach_generator, train
     from decoct.core.condensed import Condensed
     from decoct.data.foreign.read import load_set
     from decoct.data.foreign.stored import SetFormat
     from decoct.engine import select
     from decoct.run.study import Study
-    from decoct.teaching import teach, teach_generator
 
 __all__ = [
     "Condensed",
@@ -58,8 +57,8 @@ _HOMES = {
     "load_set": "decoct.data.foreign.read",
     "measure": "decoct.api",
     "relabel": "decoct.api",
-    "teach": "decoct.teaching",
-    "teach_generator": "decoct.teaching",
+    "teach": "decoct.api",
+    "teach_generator": "decoct.api",
     "train": "decoct.api",
 }
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}

@@ -1,10 +1,11 @@
 """The Python API: one data set, one set, one protocol at a time, on the user's shared store."""
 
 import operator
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from torch import nn
@@ -14,9 +15,10 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Measured
 from decoct.core.record import Scores, read_json
-from decoct.core.spec import parse
+from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.foreign.stored import SetFormat
+from decoct.engine.diffusion.adapted import CARD
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
@@ -29,13 +31,13 @@ from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
+from decoct.run.storage.replaced import whole
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
 from decoct.run.work.module import student_name, train_module
 from decoct.run.work.room import check_room
 from decoct.run.work.sets import label_bytes as hard_bytes
-from decoct.run.work.teachers import RESULT, load_teacher
-from decoct.teaching import teach, teach_generator
+from decoct.run.work.teachers import RESULT, TEACHER, load_teacher
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
 
@@ -76,8 +78,7 @@ def condense(
         UsageError: unknown method or field, a budget that cannot be meant, or one that the method cannot keep to.
         DecoctError: the data cannot give such a set.
     """
-    config = {"name": method} if isinstance(method, str) else dict(method)
-    spec = parse("condenser", config | fields, compute.plugins)
+    spec = _spec("condenser", method, fields, compute)
     budget = Budget.asked(ipc, fraction, images, balanced)
     data = compute.loaded(data)
     check_room(spec, data, budget, compute.device)
@@ -125,10 +126,9 @@ def train(
     seeds = tuple(int(s) for s in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError("give at least one seed, and each once: equal seeds train equal students")
-    config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
-    spec = parse("protocol", config | fields, compute.plugins)
+    spec = _spec("protocol", protocol, fields, compute)
     data = compute.loaded(data)
-    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
+    given = _set(condensed, data, set_format)
     nets = spec.label_teachers(data.size)
     own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
     if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
@@ -213,13 +213,12 @@ def relabel(
         UsageError: unknown name or field, or a protocol of hard labels.
         DecoctError: the set does not fit the data.
     """
-    config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
-    spec = parse("protocol", config | fields, compute.plugins)
+    spec = _spec("protocol", protocol, fields, compute)
     data = compute.loaded(data)
     if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
     spec = spec.model_copy(update={"labels": storing})
-    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
+    given = _set(condensed, data, set_format)
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
     job = planner.relabel((spec.name, spec), made, seed)
@@ -266,7 +265,7 @@ def measure(
     """
     specs = labelled("metric", metrics, compute.plugins)
     data = compute.loaded(data)
-    given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
+    given = _set(condensed, data, set_format)
     store = compute.cells()
     made, bare = adopt(given, data, store), np.empty((len(given), 0), np.float32)
     bill = Measured(bare, given.labels, {}, {}, data.class_names, given.member, bare, taken(given, made.key, store))
@@ -288,3 +287,122 @@ def measure(
     beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
     found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
     return [reference.beside(row, beside) for row in found] + prices
+
+
+@overload  # a str is a Sequence[str] as well; the first that fits counts
+def teach(  # type: ignore[overload-overlap]
+    net: str | Teach, data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
+) -> dict[str, Any]: ...
+
+
+@overload
+def teach(
+    net: Sequence[str | Teach], data: Dataset | str, *, compute: Compute = ..., out: Path | None = ...
+) -> list[dict[str, Any]]: ...
+
+
+def teach(
+    net: str | Teach | Sequence[str | Teach],
+    data: Dataset | str,
+    *,
+    compute: Compute = Compute(),
+    out: Path | None = None,
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Train a teacher, or load weights, and put its accuracy on held-out images on record; or do so for several nets.
+
+    Args:
+        net: name of the net, or a ``Teach`` with its fields; or several of them, a committee.
+        data: a data set or its name.
+        compute: where and how.
+        out: folder for a copy of ``weights.safetensors`` and ``teacher.json``, of several nets in a folder each; None
+            for none.
+
+    Returns:
+        net, epochs, steps, stop_at, checkpoint, val_accuracy …, and the folder of its cell, or of the copy; a list of
+        them for several nets.
+
+    Raises:
+        UsageError: unknown net, one twice, none, or ``out`` exists.
+        DecoctError: weights do not fit, or ``stop_at`` is not reached.
+    """
+    _check_free(out)
+    data = compute.loaded(data)
+    several = [net] if (alone := isinstance(net, str | Teach)) else list(net)
+    specs = [Teach(net=one) if isinstance(one, str) else one for one in several]
+    nets = [zoo.resolve(spec.net, data.size) for spec in specs]
+    if not nets or len(set(nets)) < len(nets):
+        raise UsageError(f"give at least one net, and each once, not {nets}")
+    planner = compute.planner(data, {spec.net: spec for spec in specs})
+    jobs = [planner.teacher(spec.net) for spec in specs]
+    store = compute.do(planner)
+    cells = {"" if alone else net: store.cell("teacher", job.key) for net, job in zip(nets, jobs, strict=True)}
+    found = [read_json(cell / TEACHER) | {"folder": str(place)} for cell, place in _copied(cells, out)]
+    return found[0] if alone else found
+
+
+def teach_generator(
+    generator: str | TeachGenerator = "own",
+    data: Dataset | str = "digits",
+    *,
+    compute: Compute = Compute(),
+    out: Path | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """Train a class-conditional diffusion model on the train split, or look whether one that is supplied fits the data.
+
+    Args:
+        generator: "own" to train one, "hub:NAME" for one in the hub's cache, a local folder in diffusers' layout; or a
+            ``TeachGenerator`` with its fields.
+        data: a data set or its name.
+        compute: where and how.
+        out: folder for a copy of what is stored: the weights of one that was trained, and ``generator.json``; such a
+            folder is a generator itself. None for none.
+        fields: of the training, such as ``epochs=8``.
+
+    Returns:
+        generator, steps, epochs, seen, loss, parameters, pixels …, what training or loading it took (``seconds``,
+        ``cpu_seconds``), and the folder of its cell, or of the copy.
+
+    Raises:
+        UsageError: unknown field, ``out`` exists, images that are too large to train on or do not fit, or diffusers is
+            not installed.
+        DecoctError: a supplied one is not there, is damaged, or has other classes; or a loss that is not finite.
+    """
+    _check_free(out)
+    named = generator.model_dump() if isinstance(generator, TeachGenerator) else {"generator": generator}
+    spec = build(TeachGenerator, named | fields, "generator")
+    data = compute.loaded(data)
+    planner = compute.planner(data, generators=[spec])
+    job = planner.generator(spec.generator)
+    store = compute.do(planner)
+    ((cell, place),) = _copied({"": store.cell("generator", job.key)}, out)
+    card: dict[str, Any] = read_json(cell / CARD)
+    spent = total_cost(store, "generator", job.key)
+    return card | {"seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds, "folder": str(place)}
+
+
+def _spec(kind: str, method: str | Mapping[str, Any], fields: Mapping[str, Any], compute: Compute) -> Any:
+    """What a name or a table, and the fields beside it, mean."""
+    table = {"name": method} if isinstance(method, str) else method
+    return parse(kind, {**table, **fields}, compute.plugins)
+
+
+def _set(condensed: Condensed | str | Path, data: Dataset, set_format: SetFormat) -> Condensed:
+    """A set as it is, or read from where it is."""
+    return condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
+
+
+def _check_free(out: Path | None) -> None:
+    """See that a folder to make is not there yet."""
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists: choose another folder")
+
+
+def _copied(cells: Mapping[str, Path], out: Path | None) -> list[tuple[Path, Path]]:
+    """Copy the folder of each cell to its name below ``out``, all or none; give each with its copy, or itself."""
+    if out is None:
+        return [(cell, cell) for cell in cells.values()]
+    with whole(out) as scratch:
+        for name, cell in cells.items():
+            shutil.copytree(cell, scratch / name)
+    return [(cell, out / name) for name, cell in cells.items()]

@@ -16,7 +16,15 @@ from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.segment import Segment
 from rich.text import Text
 
@@ -48,6 +56,10 @@ class Plain(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
+    def tell(self, text: str, style: str | None = None) -> None:
+        """Say one line that is not broken, so that what is copied from it, such as a path, is whole."""
+        self.print(text, style=style, soft_wrap=True)
+
 
 out = Plain()
 err = Plain(stderr=True)
@@ -58,22 +70,39 @@ def say(value: Any) -> None:
     sys.stdout.write(printable(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
+class Left(TimeRemainingColumn):
+    """The time that is left: as the task was told, else as if all steps were alike."""
+
+    def render(self, task: Task) -> Text:
+        """The time as hours, minutes and seconds."""
+        left = task.fields["left"]
+        return super().render(task) if left is None else Text(f"{timedelta(seconds=round(left))}", "progress.remaining")
+
+
+def answer(as_json: bool, value: Any, *shown: RenderableType) -> None:
+    """What a command found: one JSON value, or what is shown to people, lines of text unbroken."""
+    if as_json:
+        say(value)
+    for part in () if as_json else shown:
+        out.tell(part) if isinstance(part, str) else out.print(part)
+
+
 @contextmanager
-def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
     """Progress on stderr: bars with remaining time where that is a terminal, else a line now and then.
 
     Args:
         every: seconds between two lines.
 
     Yields:
-        ``bar(title)``, which gives a callback of (done, total).
+        ``bar(title)``, which gives a callback of (done, total) and, where steps are not alike, the seconds left.
     """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        Left(),
     )
     latest = ["begun"]
     with (
@@ -82,12 +111,13 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[[int, int], N
     ):
 
         def bar(title: str) -> Callable[[int, int], None]:
-            task = progress.add_task(printable(title), total=None)
+            task = progress.add_task(printable(title), total=None, left=None)
             latest[0] = f"{title}: begun"
 
-            def step(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
-                latest[0] = f"{title}: {done:,} of {total:,}"
+            def step(done: int, total: int, left: float | None = None) -> None:
+                progress.update(task, completed=done, total=total, left=left)
+                rest = "" if left is None else f", about {timedelta(seconds=round(left))} left"
+                latest[0] = f"{title}: {done:,} of {total:,}{rest}"
 
             return step
 
@@ -104,7 +134,7 @@ def _lines(latest: Sequence[str], every: float) -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while not left.wait(every):
             since = timedelta(seconds=round(time.monotonic() - begun))
-            err.print(f"{since} {latest[0]}", markup=False, soft_wrap=True)
+            err.tell(f"{since} {latest[0]}")
 
     teller = Thread(target=tell, daemon=True)
     teller.start()
@@ -132,7 +162,7 @@ def guarded(debug: bool) -> Iterator[None]:
         sys.exit(1)
     except Exception as error:
         if debug:
-            err.print(traceback.format_exc(), end="", soft_wrap=True)
+            err.tell(traceback.format_exc().rstrip())
         fail(explain(error), _code(error))
 
 
@@ -157,7 +187,7 @@ def explain(error: Exception) -> str:
 
 def fail(message: str, code: int) -> None:
     """Print and leave."""
-    err.print(f"decoct: {message}", style="red" if code != 130 else None, markup=False, soft_wrap=True)
+    err.tell(f"decoct: {message}", "red" if code != 130 else None)
     sys.exit(code)
 
 
@@ -169,4 +199,4 @@ def show_warning(
     message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
 ) -> None:
     """A warning as one line, without the place in the code that gave it."""
-    err.print(f"warning: {message}", markup=False, soft_wrap=True)
+    err.tell(f"warning: {message}")

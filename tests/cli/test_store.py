@@ -25,7 +25,7 @@ def test_a_cell_is_shown(decoct, refused, done):
     cell = cells(done, "train")[0]
     said = decoct("show", cell.name[:6], "--in", done)
     assert said.code == 0
-    for word in (cell.name, "random", "condensed", "result.json", "lies at", str(cell)):
+    for word in (cell.name, "random", "condensed", "result.json", "where", str(cell)):
         assert word in said.out
     found = json.loads(decoct("show", cell.name, "--in", done, "--json").out)
     assert found["key"] == cell.name and found["kind"] == "train"

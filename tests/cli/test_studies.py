@@ -1,4 +1,4 @@
-"""run, report, ls and check, and the program as a whole."""
+"""run, report, published, ls and check, and the program as a whole."""
 
 import json
 import os
@@ -196,3 +196,25 @@ def test_as_a_module_and_into_a_closed_pipe():
     done = subprocess.run([sys.executable, "-m", "decoct", "ls", "--json"], stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert done.returncode == 1 and b"Traceback" not in done.stderr and b"Broken" not in done.stderr
+
+
+def test_numbers_are_listed_with_their_sources(decoct):
+    said = decoct("published", "--method", "CIM", "--json")
+    assert said.code == 0, said.err
+    rows = json.loads(said.out)
+    assert {row["method"] for row in rows} == {"cim"} and all(row["source"] == "CIM (ECCV'26), Table 2" for row in rows)
+    told = decoct("published", "--data", "imagewoof", "--ipc", 10)
+    assert told.code == 0 and "57.3" in told.out and "7 numbers" in told.out and "another recipe" in told.out
+
+
+def test_a_published_method_that_is_misspelt_is_told(refused):
+    assert "Did you mean 'rded'" in refused(2, "published", "--method", "rdeed")
+
+
+def test_beside_a_run_on_other_data_there_is_nothing(decoct, refused, quick, tmp_path):
+    out = tmp_path / "out"
+    assert decoct("run", quick("random"), "--out", out, "--workers", 1).code == 0
+    said = decoct("report", out, "--published")
+    assert said.code == 0 and "nothing is published here" in said.out
+    assert json.loads(decoct("report", out, "--published", "--json").out) == []
+    assert "--published asks one run" in refused(2, "report", out, "--published", "--for", "10 images")

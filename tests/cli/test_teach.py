@@ -1,7 +1,9 @@
-"""teach: checkpoints, committees, accuracies to stop at, pretrained weights."""
+"""teach: checkpoints, committees, accuracies to stop at, pretrained weights; and with --generator."""
 
 import json
+import sys
 
+import pytest
 import timm
 
 
@@ -48,3 +50,65 @@ def test_pretrained_weights_are_cut_to_the_classes(decoct, refused, pictures, mo
     facts = json.loads(said.out)
     assert (facts["checkpoint"], facts["sliced_from"]) == ("test_resnet.r160_in1k of timm", 1000)
     assert "'0' is no class of ImageNet-1K" in refused(1, "teach", "test_resnet", "--pretrained")
+
+
+QUICK = ("--set", "epochs=1", "--set", "width=8")
+
+
+def test_a_generator_is_taught_and_copied(decoct, tmp_path):
+    out = tmp_path / "generator"
+    said = decoct("teach", "--generator", *QUICK, "--out", out, "--json")
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert (facts["generator"], facts["trained_here"], facts["folder"]) == ("own", True, str(out))
+    assert facts["seconds"] > 0 and facts["pixels"] == 8
+    assert {"unet", "scheduler", "generator.json"} <= {path.name for path in out.iterdir()}
+
+    said = decoct("teach", "--generator", *QUICK)
+    assert said.code == 0 and said.out.startswith("own: trained in ") and "8 px, 10 classes" in said.out
+    assert "it has seen the train split: 1,295 images" in said.out
+
+    said = decoct("teach", "--generator", "--from", out)  # what was trained here is a generator like any other
+    assert said.code == 0 and said.out.startswith("generator@") and ": supplied, 8 px, 10 classes" in said.out
+
+
+def test_a_supplied_one_is_looked_at(decoct, tiny_pipeline):
+    said = decoct("teach", "--generator", "--from", tiny_pipeline(), "--json")
+    facts = json.loads(said.out)
+    assert not facts["trained_here"] and facts["latent"] == [4, 4, 4]
+    assert facts["seen"] == "not known: supplied by the user"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (2, "convnet3", "the net convnet3 is for a net that classifies"),
+        (2, "--pretrained", "--pretrained is for a net that classifies"),
+        (2, "--stop-at 0.5", "--stop-at is for a net that classifies"),
+        (2, "--set epoch=1", "'epochs'"),
+        (2, "--from none", "no folder none"),
+        (2, "--from FOLDER --set epochs=1", "epochs: for a generator that is trained"),
+        (2, "--out FOLDER", "exists"),
+        (1, "--from hub:nobody/nothing", "hf download nobody/nothing"),
+        (1, "--from EMPTY", "transformer/ or unet/"),
+    ],
+)
+def test_slips_are_told(refused, tiny_pipeline, tmp_path, code, words, said):
+    (tmp_path / "empty").mkdir()
+    places = {"FOLDER": tiny_pipeline("unet", vae=False), "EMPTY": tmp_path / "empty"}
+    assert said in refused(code, "teach", "--generator", *(places.get(word, word) for word in words.split()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"classes": 7}, "makes 7 classes, digits has 10"), ({"side": 16}, "makes images of 32 px, digits has 8 px")],
+)
+def test_a_generator_that_does_not_fit_is_refused(refused, tiny_pipeline, changes, said):
+    code = 1 if "classes" in changes else 2
+    assert said in refused(code, "teach", "--generator", "--from", tiny_pipeline(**changes))
+
+
+def test_without_diffusers_it_says_how_to_install_it_and_the_rest_works(decoct, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    assert "pip install 'decoct[diffusion]'" in refused(2, "teach", "--generator")
+    assert decoct("ls").code == 0

@@ -11,7 +11,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
 from decoct.core.scratch import here
 from decoct.report.manifest import Manifest
-from decoct.report.progress import RECENT, Watcher
+from decoct.report.progress import RECENT, Watcher, seldom
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
 
@@ -33,21 +33,17 @@ def small(builder):
     return make
 
 
-def kinds(progress):
-    return {kind.name: (kind.done, kind.planned) for kind in progress.kinds}
-
-
 def test_a_finished_run(small):
     folder = small()
     before = listed(folder)
     found = Watcher(folder).look(time.time())
-    assert (found.state, found.done, found.planned, found.remaining) == ("done", 30, 30, None)
-    assert kinds(found)["train"] == (10, 10) and kinds(found)["condense"] == (8, 8)
-    assert len(found.trained) == 10 and found.unknown == ()
+    assert (found.state, found.done, found.planned, found.remaining_seconds) == ("done", 30, 30, None)
+    assert found.kinds["train"] == (10, 10) and found.kinds["condense"] == (8, 8)
+    assert found.trained == 10 and found.remaining_unknown == ()
     assert listed(folder) == before
 
 
-def test_counts_remaining_time_and_what_is_ready(small):
+def test_counts_and_remaining_time(small):
     """Students of rded are missing, and sre2l's sets: jobs take 3 s to train, 8 s to distil, two run at once."""
     folder = small(lambda j: j.get("method") == "sre2l" or (j["kind"] == "train" and j["method"] == "rded"))
     now = time.time()
@@ -62,18 +58,16 @@ def test_counts_remaining_time_and_what_is_ready(small):
         os.utime(scratch, (now - 5, now - 5))
     (folder / "store" / f".tmp-{DEAD}-{jobs[2].key}-01234567@{here()}").mkdir()
     found = Watcher(folder).look(now)
-    assert (found.state, found.left_over, found.per_minute, found.at_once) == ("running", 1, None, None)
-    assert found.at_work == pytest.approx((5, 5), abs=0.1)
-    assert set(found.doing) == {str(jobs[0]), str(jobs[1])}
-    assert kinds(found)["train"] == (6, 10) and kinds(found)["condense"] == (6, 8)
+    assert found.state == "running"
+    assert found.at_work == pytest.approx({str(jobs[0]): 5, str(jobs[1]): 5}, abs=0.1)
+    assert found.kinds["train"] == (6, 10) and found.kinds["condense"] == (6, 8)
     # Two sets that are like those of each other method, of 0.02 or 8 s; two measurements and four students.
-    assert found.remaining == pytest.approx((2 * (3 * 0.02 + 8) / 4 + 2 * 0.1 + 4 * 3) / 2)
-    assert dict(found.ready) == {"condense": 2, "train": 2}
-    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert told["state"] == "running" and told["at_work"] == 2
+    assert found.remaining_seconds == pytest.approx((2 * (3 * 0.02 + 8) / 4 + 2 * 0.1 + 4 * 3) / 2)
+    told = json.loads(json.dumps(found._asdict(), allow_nan=False))
+    assert told["state"] == "running" and len(told["at_work"]) == 2
 
 
-def test_the_rate_and_how_much_runs_at_once_are_of_the_recent_past(small):
+def test_how_much_runs_at_once_is_of_the_recent_past(small):
     folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
     now, end = time.time(), {}
     jobs = json.loads((folder / "run.json").read_text())["jobs"]
@@ -87,16 +81,13 @@ def test_the_rate_and_how_much_runs_at_once_are_of_the_recent_past(small):
         os.utime(cell_dir(folder / "store", "train", job["key"]) / "measured.json", (now - 3 * (1 - i // 2),) * 2)
     found = Watcher(folder).look(now)
     assert found.state == "running"  # between two jobs
-    assert found.per_minute == pytest.approx(60 * 4 / 6, rel=0.01)
-    assert found.at_once == pytest.approx(2, rel=0.01)
-    assert found.remaining == pytest.approx(2 * 3 / 2, rel=0.01)
+    assert found.remaining_seconds == pytest.approx(2 * 3 / 2, rel=0.01)  # 4 × 3 s of work in 6 s: two at once
 
 
 def test_a_kind_of_which_none_has_finished_has_no_time(small):
     folder = small(lambda j: j["kind"] == "train")
     found = Watcher(folder).look(time.time() + 1000)
-    assert found.state == "idle" and found.remaining is None and found.unknown == ("train",)
-    assert next(k for k in found.kinds if k.name == "train").seconds is None
+    assert found.state == "idle" and found.remaining_seconds is None and found.remaining_unknown == ("train",)
 
 
 def test_it_sees_what_happens_meanwhile(small, tmp_path):
@@ -104,7 +95,7 @@ def test_it_sees_what_happens_meanwhile(small, tmp_path):
     assert watcher.look(0).state == "waiting"
     folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
     first = watcher.look(time.time())
-    assert kinds(first)["train"] == (8, 10)
+    assert first.kinds["train"] == (8, 10)
     missing = [
         j
         for j in json.loads((folder / "run.json").read_text())["jobs"]
@@ -112,10 +103,10 @@ def test_it_sees_what_happens_meanwhile(small, tmp_path):
     ]
     cell = cell_dir(folder / "store", "train", missing[0]["key"])
     cell.mkdir(parents=True)
-    assert kinds(watcher.look(time.time()))["train"] == (8, 10)  # no cell.json: not one yet
+    assert watcher.look(time.time()).kinds["train"] == (8, 10)  # no cell.json: not one yet
     (cell / "cell.json").write_text("{}")
     then = watcher.look(time.time())
-    assert kinds(then)["train"] == (9, 10) and then.trained - first.trained == {missing[0]["key"]}
+    assert then.kinds["train"] == (9, 10) and then.trained == first.trained + 1
     run = json.loads((folder / "run.json").read_text())
     run["failures"] = {missing[1]["key"]: "no luck"}
     for ended, state in ((False, "running"), (True, "failed")):
@@ -124,21 +115,22 @@ def test_it_sees_what_happens_meanwhile(small, tmp_path):
         (folder / "new").replace(folder / "run.json")
         assert watcher.look(time.time()).state == state
     failed = watcher.look(time.time())
-    assert failed.state == "failed" and failed.failures[0][1] == "no luck" and "rded" in failed.failures[0][0]
+    ((job, message),) = failed.failures.items()
+    assert failed.state == "failed" and message == "no luck" and "rded" in job
 
 
-def test_checkpoints_are_named(small):
-    folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
-    key = next(
-        j["key"]
-        for j in json.loads((folder / "run.json").read_text())["jobs"]
-        if j["kind"] == "train" and j["labels"]["method"] == "rded"
-    )
-    kept = folder / "store" / "unfinished" / "train" / f"{key}.safetensors"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"")
-    ((job, age),) = Watcher(folder).look(time.time()).half_way
-    assert "rded" in job and age == pytest.approx(0, abs=5)
+def test_who_looks_seldom_is_told_what_was_seen_last_and_never_fails(monkeypatch):
+    clock, answers = iter([0.0, 0.0, 2.0, 19.0, 21.0, 21.0, 22.0, 40.0, 40.0, 40.0]), iter([1, 2])
+    monkeypatch.setattr("decoct.report.progress.monotonic", lambda: next(clock))
+    # The first look takes 2 s, so that the next comes 20 s later.
+    ask = seldom(lambda: next(answers))
+    assert (ask(), ask()) == (1, 1)
+    assert ask() == 2
+
+    def fails():
+        raise DecoctError("no")
+
+    assert seldom(fails)() is None
 
 
 def test_shards_of_a_set_that_is_there_are_not_waited_for(small):
@@ -151,7 +143,7 @@ def test_shards_of_a_set_that_is_there_are_not_waited_for(small):
     (folder / "run.json").write_text(json.dumps(run))
     assert Watcher(folder).look(time.time()).state == "done"
     shutil.rmtree(cell_dir(folder / "store", "condense", made["key"]))
-    assert kinds(Watcher(folder).look(time.time()))["shard"] == (0, 1)
+    assert Watcher(folder).look(time.time()).kinds["shard"] == (0, 1)
 
 
 def test_a_damaged_run_is_no_progress(small):

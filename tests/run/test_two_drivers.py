@@ -10,7 +10,7 @@ import pytest
 
 from decoct.run.run import run
 from decoct.run.storage.store import Store
-from decoct.run.storage.verify import verify
+from decoct.run.storage.upkeep import verify
 
 DRIVER = """
 import json

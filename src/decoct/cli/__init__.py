@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from decoct import __version__
-from decoct.cli import export, labels, plan, prepare, published, sets, store, studies, teach, watch
+from decoct.cli import export, plan, prepare, sets, store, studies, teach, watch
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -28,15 +28,15 @@ def root(
         out.print(__version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        err.print(context.get_help(), markup=False)
+        err.print(context.get_help())
         raise typer.Exit(2)
 
 
 for command in (
     *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
     prepare.prepare,
-    *(sets.condense, sets.train, sets.measure, teach.teach, labels.relabel),
-    *(export.export, published.published),
+    *(sets.condense, sets.train, sets.measure, teach.teach, sets.relabel),
+    *(export.export, studies.published),
     *(studies.ls, studies.check),
     *(store.show, store.verify, store.gc),
 ):

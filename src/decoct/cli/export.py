@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from decoct.cli.options import Json, Layout, Normalised, Number, Resize, Size, Skip, Split, load, set_format
-from decoct.console import bars, err, out, say
+from decoct.cli.options import Force, Format, Json, Pictures, check_target, grouped
+from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
 
 FORMS = ("folder", "parquet", "hub-folder", "mlflow")
 
 
+@grouped
 def export(
     what: Annotated[Path, typer.Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
     to: Annotated[str, typer.Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],
@@ -23,14 +24,10 @@ def export(
     data: Annotated[
         str | None, typer.Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
-    normalised: Normalised = None,
-    layout: Layout = None,
-    resize: Resize = False,
-    number: Number = None,
-    split: Split = "train",
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    force: Force = False,
+    *,
+    form: Format,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Hand a set on as class folders, Parquet or a folder for the hub; or a run's results to MLflow."""
@@ -40,29 +37,17 @@ def export(
         from decoct.report.mlflow_runs import log
 
         counts = log(what, target)
-        if json:
-            say({"uri": target, **counts})
-        else:
-            out.print(f"{counts['logged']} runs logged, {counts['there']} were there", markup=False)
+        answer(json, {"uri": target, **counts}, f"{counts['logged']} runs logged, {counts['there']} were there")
         return
-    from decoct.run.storage.replaced import check_free
-
-    place = Path(target)
-    check_free(place, force)
-    here, source = place.resolve(), what.resolve()
-    if Path.cwd().is_relative_to(here) or source.is_relative_to(here) or here.is_relative_to(source):
-        raise UsageError(f"--out {place} is where you are, holds the set or lies in it: choose a place of its own")
-    form = set_format(normalised, layout, resize, number, split)
+    check_target(place := Path(target), force, what)
+    stored = form.checked()
     with bars() as bar:
-        given = _read(what, data, form, size, skip_corrupt, bar)
+        given = _read(what, data, stored, pictures, bar)
         _write(place, given, to)
-    if json:
-        say({"out": str(place), "to": to, "images": len(given)})
-    else:
-        out.print(f"{len(given)} images in {place}", markup=False, soft_wrap=True)
+    answer(json, {"out": str(place), "to": to, "images": len(given)}, f"{len(given)} images in {place}")
 
 
-def _read(what: Path, data: str | None, form: Any, size: int | None, skip_corrupt: bool, bar: Any) -> Any:
+def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: Any) -> Any:
     """The set with its pixels."""
     from decoct.core.condensed import FACTS, Condensed
 
@@ -76,8 +61,8 @@ def _read(what: Path, data: str | None, form: Any, size: int | None, skip_corrup
     from decoct.data.foreign.read import load_set
     from decoct.run.adopt import check_fit
 
-    loaded = load(data, size, skip_corrupt, bar)
-    given = load_set(what, loaded, form)
+    loaded = pictures.load(data, bar)
+    given = load_set(what, loaded, stored)
     check_fit(given, loaded)
     given = given.materialise(loaded.train.images)
     who = given.provenance
@@ -102,7 +87,7 @@ def _write(place: Path, given: Any, to: str) -> None:
             given.export(scratch)
             (scratch / CARD).write_text(card(given, _readings(given)), "utf-8")
     for warning in told:
-        err.print(str(warning.message), style="yellow", markup=False)
+        err.tell(str(warning.message), style="yellow")
 
 
 def _readings(given: Any) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ import typer
 
 from decoct.cli import words
 from decoct.cli.options import Json, Plugins, Settings, Skip
-from decoct.console import bars, err, out, say
+from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
 
 SHOWN = 5  # classes or files that are named
@@ -44,7 +44,7 @@ def prepare(
     with bars() as bar:
 
         def watch(title: str) -> Any:
-            err.print(title, markup=False, soft_wrap=True)
+            err.tell(title)
             return bar(title)
 
         root = dataset.default_store() / "data"
@@ -62,11 +62,7 @@ def prepare(
         "skipped": list(data.skipped),
         **{key: value for key, value in data.details.items() if key != "english"},
     }
-    if json:
-        say(facts)
-        return
-    for line in lines(facts):
-        out.print(line, markup=False, soft_wrap=True)
+    answer(json, facts, *lines(facts))
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
-"""Commands on one set: condense, train, measure."""
+"""Commands on one set: condense, train, measure, relabel."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -9,37 +10,18 @@ from rich.console import Group
 from rich.table import Table
 
 from decoct.cli import words
-from decoct.cli.options import (
-    Checkpoints,
-    Data,
-    Device,
-    Json,
-    Layout,
-    Normalised,
-    Number,
-    Plugins,
-    Resize,
-    Set,
-    Settings,
-    Size,
-    Skip,
-    Split,
-    Threads,
-    compute_on,
-    load,
-    set_format,
-)
-from decoct.console import bars, out, say
+from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target, grouped
+from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
-from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
 from decoct.core.spec import parse, summary
-from decoct.run.storage.replaced import check_free, whole
+from decoct.run.storage.replaced import whole
 
 NONE, AXES = "–", get_args(Axis)
 
 
+@grouped
 def condense(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
     data: Data = "digits",
@@ -55,30 +37,24 @@ def condense(
         Path | None, typer.Option("--out", help="Folder of the set; default such as METHOD-ipc10.")
     ] = None,
     settings: Settings = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")] = False,
-    device: Device = "auto",
-    threads: Threads = 1,
-    plugin: Plugins = None,
-    teacher: Checkpoints = None,
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    force: Force = False,
+    *,
+    work: Work,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Make a small training set. Leaves the set, its pictures in images/CLASS, and picks.csv if it is a selection."""
     from decoct import api
 
     config = {"name": method, **words.fields(settings)}
-    parse("condenser", config, plugin or ())  # a slip is told before the data are read
+    parse("condenser", config, work.plugins)  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
-    check_free(target, force)
-    if Path.cwd().is_relative_to(target.resolve()):
-        raise UsageError(f"--out {target} is where you are, or above it: choose a folder of its own for the set")
+    check_target(target, force)
     with bars() as bar:
-        compute = compute_on(bar, device, threads, plugin or ())
-        brought = words.teachers(teacher)
-        loaded = load(data, size, skip_corrupt, bar, plugin or ())
-        made = api.condense(config, loaded, **budget.model_dump(), seed=seed, compute=compute, teachers=brought)
+        using = work.using(bar)
+        loaded = pictures.load(data, bar, work.plugins)
+        made = api.condense(config, loaded, **budget.model_dump(), seed=seed, **using)
         with whole(target) as scratch:
             made.save(scratch)
             made.export(scratch / IMAGES)
@@ -87,13 +63,12 @@ def condense(
     assert made.cost is not None
     facts = {"out": str(target), "method": method, "images": len(made), "classes": len(made.class_names)}
     facts |= {"seconds": round(made.cost.seconds, 3), "peak_memory": made.cost.peak_memory}
-    if json:
-        say(facts | {"provenance": made.provenance.model_dump(mode="json")})
-    else:
-        took = f"{made.cost.seconds:.1f} s with everything that it needed"
-        out.print(f"{len(made)} images of {len(made.class_names)} classes in {target} ({took})", markup=False)
+    took = f"{made.cost.seconds:.1f} s with everything that it needed"
+    said = f"{len(made)} images of {len(made.class_names)} classes in {target} ({took})"
+    answer(json, facts | {"provenance": made.provenance.model_dump(mode="json")}, said)
 
 
+@grouped
 def train(
     condensed: Set,
     data: Data = "digits",
@@ -101,17 +76,10 @@ def train(
     student: Annotated[str | None, typer.Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
     seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
-    device: Device = "auto",
-    threads: Threads = 1,
-    plugin: Plugins = None,
-    teacher: Checkpoints = None,
-    normalised: Normalised = None,
-    layout: Layout = None,
-    resize: Resize = False,
-    number: Number = None,
-    split: Split = "train",
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    *,
+    work: Work,
+    form: Format,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Train students on a set. Gives their accuracy on the test images at the last step; with --json as fractions."""
@@ -119,31 +87,28 @@ def train(
     from decoct.nets import zoo
 
     config, numbers = {"name": protocol, **words.fields(settings)}, words.seeds(seeds)
-    parse("protocol", config, plugin or ())  # a slip is told before the data are read
+    parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
         zoo.check_name(student)
-    stored = set_format(normalised, layout, resize, number, split)
+    stored = form.checked()
     with bars() as bar:
-        compute = compute_on(bar, device, threads, plugin or ())
-        brought = words.teachers(teacher)
+        using = work.using(bar)
         scores = api.train(
             condensed,
-            load(data, size, skip_corrupt, bar, plugin or ()),
+            pictures.load(data, bar, work.plugins),
             protocol=config,
             student=student,
             seeds=numbers,
-            compute=compute,
-            teachers=brought,
+            **using,
             set_format=stored,
         )
-    if json:
-        say(scores.to_json())
-        return
     interval = f" [{100 * scores.ci95[0]:.1f}, {100 * scores.ci95[1]:.1f}]" if scores.ci95 else ""
     over = f"n = {scores.n} students of one set" if scores.n > 1 else "one student: no interval"
-    out.print(f"{100 * scores.mean:.1f} %{interval} ({over}; {scores.student}, {scores.protocol})", markup=False)
+    said = f"{100 * scores.mean:.1f} %{interval} ({over}; {scores.student}, {scores.protocol})"
+    answer(json, scores.to_json(), said)
 
 
+@grouped
 def measure(
     condensed: Set,
     data: Data = "digits",
@@ -155,17 +120,10 @@ def measure(
     draws: Annotated[int, typer.Option(min=0, help="Random sets of the same size to set it beside.")] = 20,
     resamples: Annotated[int, typer.Option(min=0, help="For the intervals over images.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Print all readings; without it those that lead.")] = False,
-    device: Device = "auto",
-    threads: Threads = 1,
-    plugin: Plugins = None,
-    teacher: Checkpoints = None,
-    normalised: Normalised = None,
-    layout: Layout = None,
-    resize: Resize = False,
-    number: Number = None,
-    split: Split = "train",
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    *,
+    work: Work,
+    form: Format,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Measure representativeness, diversity, quality and cost of a set, beside random sets of the same size."""
@@ -175,32 +133,78 @@ def measure(
 
     metrics = metric or sorted(summary("metric"))
     for name in metrics:
-        parse("metric", name, plugin or ())  # a slip is told before the data are read
+        parse("metric", name, work.plugins)  # a slip is told before the data are read
     for word in extractor or ():
         if word != zoo.HELD_OUT:
             Extract.of(word).check()
-    stored = set_format(normalised, layout, resize, number, split)
+    stored = form.checked()
     with bars() as bar:
-        compute = compute_on(bar, device, threads, plugin or ())
-        brought = words.teachers(teacher)
+        using = work.using(bar)
         rows = api.measure(
             condensed,
-            load(data, size, skip_corrupt, bar, plugin or ()),
+            pictures.load(data, bar, work.plugins),
             metrics=metrics,
             extractors=extractor or ["teacher", zoo.HELD_OUT],
             draws=draws,
             resamples=resamples,
-            compute=compute,
-            teachers=brought,
+            **using,
             set_format=stored,
         )
-    if json:
-        say(rows)
-        return
     shown = rows if everything or metric else leading(rows)
-    out.print(readings(shown))
-    if len(shown) < len(rows):
-        out.print(f"{len(shown)} of {len(rows)} readings; --all prints them all, --json gives them")
+    more = [f"{len(shown)} of {len(rows)} readings; --all prints them all, --json gives them"]
+    answer(json, rows, readings(shown), *(more if len(shown) < len(rows) else ()))
+
+
+@grouped
+def relabel(
+    condensed: Set,
+    data: Data = "digits",
+    protocol: Annotated[str, typer.Option(help="Whose teachers, crops, mixing, batches and steps.")] = "single_teacher",
+    per: Annotated[str, typer.Option(help="view: a label for every crop; image: one for every image.")] = "view",
+    bits: Annotated[int, typer.Option(help="Of a logit: 16 or 8.")] = 16,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Classes that are kept of a label.")] = None,
+    prune: Annotated[float, typer.Option(min=1, help="Keep one view out of so many, and use it again.")] = 1,
+    by: Annotated[str, typer.Option(help="What is kept: batch, class (an equal share each) or epoch.")] = "batch",
+    seed: Annotated[int, typer.Option(help="Of the views.")] = 0,
+    folder: Annotated[Path | None, typer.Option("--out", help="The set with its labels; default SET-labelled.")] = None,
+    settings: Settings = None,
+    force: Force = False,
+    *,
+    work: Work,
+    form: Format,
+    pictures: Pictures,
+    json: Json = False,
+) -> None:
+    """Label a set once with a protocol's teachers. 'decoct train' then learns from what is stored."""
+    from decoct import api
+    from decoct.core.spec import build
+    from decoct.engine.softlabels import Storing
+    from decoct.run.adopt import load_set
+
+    config = {"name": protocol, **words.fields(settings)}
+    parse("protocol", config, work.plugins)  # a slip is told before the data are read
+    storing = build(Storing, {"per": per, "bits": bits, "top_k": top_k, "prune": prune, "by": by}, "relabel")
+    stored = form.checked()
+    named = condensed.resolve() if condensed.name in ("", "..") else condensed
+    target = folder or named.with_name(f"{named.name}-labelled")
+    check_target(target, force, condensed)
+    with bars() as bar:
+        using = work.using(bar)
+        loaded = pictures.load(data, bar, work.plugins)
+        given = load_set(condensed, loaded, stored)
+        made = api.relabel(given, loaded, protocol=config, storing=storing, seed=seed, **using)
+        with whole(target) as scratch:
+            if condensed.is_dir():
+                shutil.copytree(condensed, scratch)
+            if not (condensed / "condensed.json").is_file():
+                given.save(scratch)  # so that the labels belong to these very pixels
+            made.save(scratch)
+    views = len(made.arrays["rows"]) if per == "view" else len(given)
+    facts: dict[str, Any] = {"out": str(target), "protocol": protocol, "images": len(given), "labels": views}
+    facts |= {"label_bytes": made.nbytes, "bytes_per_class": made.nbytes / made.classes}
+    facts |= {"storing": storing.model_dump(mode="json")}
+    what = f"{views:,} {per} labels" if views > 1 else f"1 {per} label"
+    answer(json, facts, f"{what} in {target}: {made.nbytes:,} bytes")
 
 
 def leading(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

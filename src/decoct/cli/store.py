@@ -1,16 +1,17 @@
 """Commands on stores: show a cell, verify all bytes, remove what no study reaches."""
 
 import re
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from decoct.cli.options import Json
-from decoct.console import bars, err, fail, out, say
+from decoct.console import answer, bars, err, fail
 from decoct.core.errors import UsageError
 
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are looked for.")]
 Where = Annotated[
     str | None, typer.Argument(metavar="[RUN|STORE]", help="A run, a store, or a URL; default: the user's own store.")
 ]
@@ -23,40 +24,22 @@ def show(
         str | None,
         typer.Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own."),
     ] = None,
-    runs: Runs = Path("runs"),
+    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
     json: Json = False,
 ) -> None:
     """Show a cell: what it is, what it read, who needs it, its files, what it took, where it lies."""
     from decoct.report import wording
-    from decoct.run.storage.show import show as find
-    from decoct.run.storage.show import stores
+    from decoct.run.storage import upkeep
 
     if not re.fullmatch("[0-9A-Za-z_-]+", key):
         raise UsageError(f"'{key}' is no key: the names of cells are hexadecimal, as 'decoct show --json' prints them")
-    found = find(key, stores(place, runs), runs)
-    if json:
-        say(found.to_json())
-        return
-    say_line(found.kind, found.key, "" if found.complete else "(not there)")
-    for labels in found.what:
-        say_line("what", " · ".join(f"{name.replace('_', ' ')} {value}" for name, value in labels.items()))
-    for name, value in found.keyed.items():
-        say_line(name, value if isinstance(value, str) else _brief(value))
-    for role, read in found.inputs.items():
-        say_line("reads", f"{role}  {read['key']}{'' if read['there'] else '  (not there)'}")
-    for reader in found.needed_by[:SHOWN]:
-        say_line("needed by", f"{reader['kind']}  {reader['key']}")
-    if len(found.needed_by) > SHOWN:
-        say_line("", f"and {len(found.needed_by) - SHOWN} more")
-    for run in found.runs:
-        say_line("in run", run)
-    for name, size in found.files.items():
-        say_line("file", f"{name}  {wording.size(size)}")
-    if found.cost is not None:
-        took = found.cost
-        peak = wording.size(took["peak_memory"])
-        say_line("took", f"{wording.seconds(took['seconds'])} on {took['device']} of {took['host']}, peak {peak}")
-    say_line("lies at", found.where)
+    cell = upkeep.show(key, runs, place)
+    shown = cell | {"files": {name: wording.size(size) for name, size in cell["files"].items()}}
+    if took := cell["cost"]:
+        of = f"{took['device']} of {took['host']}, peak {wording.size(took['peak_memory'])}"
+        shown["cost"] = f"{wording.seconds(took['seconds'])} on {of}"
+    rows = ((name.replace("_", " "), said) for name, value in shown.items() for said in _some(_lines(value)))
+    answer(json, cell, *(f"{name:10} {said}" for name, said in rows))
 
 
 def verify(
@@ -67,44 +50,25 @@ def verify(
     json: Json = False,
 ) -> None:
     """Read every byte of a store and say which cells are not as they were written."""
-    from decoct.run.storage.reach import place_of
-    from decoct.run.storage.store import open_store
-    from decoct.run.storage.verify import repair as remove
-    from decoct.run.storage.verify import verify as look
+    from decoct.report import wording
+    from decoct.run.storage import upkeep
 
-    store = open_store(place_of(where))
+    store = upkeep.store_at(where)
     with bars() as bar:
-        found = list(look(store, bar(f"reading {store.where}")))
-    bad = [each for each in found if each.state in ("damaged", "incomplete")]
-    gone = remove(store, found) if repair else []
-    if json:
-        cells = [vars(each) | {"removed": each in gone} for each in found if each.state != "whole"]
-        counts = {state: sum(each.state == state for each in found) for state in STATES}
-        say({"store": store.where, "cells": len(found), **counts, "not_whole": cells})
-    else:
-        for each in bad:
-            for name, why in each.faults.items():
-                out.print(f"{each.state}: {each.kind} {each.key}: {name} {why}", markup=False, soft_wrap=True)
-        counted = ", ".join(f"{n} {state}" for state in STATES if (n := sum(each.state == state for each in found)))
-        out.print(f"{store.where}: {counted or 'no cells'}", markup=False, soft_wrap=True)
-        if any(each.state == "unhashed" for each in found):
-            out.print("unhashed: written by a version that left no sums, so nobody can tell; they stay readable")
+        cells = list(upkeep.verify(store, bar(f"reading {store.where}")))
+    gone = upkeep.repair(store, cells) if repair else []
+    counts = {state: sum(cell.state == state for cell in cells) for state in upkeep.STATES}
+    bad = [cell._asdict() | {"removed": cell in gone} for cell in cells if cell.state != "whole"]
+    lines = [f"{c.state}: {c.kind} {c.key}: {name} {why}" for c in cells for name, why in c.faults.items()]
+    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    lines += [f"{store.where}: {counted or 'no cells'}"]
+    answer(json, {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}, *lines)
     if gone:
-        brought = any(each.brought for each in gone)
-        err.print(
-            f"removed {_cells(len(gone))}; the next 'decoct run' of a study that needs them makes them again"
-            + ("; give sets that were brought along again" if brought else ""),
-            markup=False,
-            soft_wrap=True,
-        )
-    elif any(each.state == "damaged" for each in found):
-        damaged = sum(each.state == "damaged" for each in found)
-        word = f" {where}" if where else ""
-        fail(
-            f"{_cells(damaged)} damaged, used by no job\n'decoct verify --repair{word}' removes them, and the next run "
-            "makes them again",
-            1,
-        )
+        again = "the next 'decoct run' of a study that needs them makes them again; give sets of your own again"
+        err.tell(f"removed {wording.count(len(gone), 'cell')}; {again}")
+    elif counts["damaged"]:
+        how = f"'decoct verify --repair{f' {where}' if where else ''}' removes them, and the next run makes them again"
+        fail(f"{wording.count(counts['damaged'], 'cell')} damaged, used by no job\n{how}", 1)
 
 
 def gc(
@@ -119,53 +83,44 @@ def gc(
 ) -> None:
     """Remove cells that no study reaches, and checkpoints of jobs that are done or that no study reaches."""
     from decoct.report import wording
-    from decoct.run.storage.gc import collect, garbage
-    from decoct.run.storage.reach import place_of, roots
-    from decoct.run.storage.store import open_store
+    from decoct.run.storage import upkeep
 
     if dry_run and yes:
         raise UsageError("--dry-run and --yes say the opposite: give one")
-    store = open_store(place_of(where))
-    runs, gone = roots(store, folder)
-    found = garbage(store, runs, older * 3600, gone)
+    store = upkeep.store_at(where)
+    runs, gone = upkeep.roots(store, folder)
+    *idle, kept = upkeep.garbage(store, runs)
+    before = time.time() - 3600 * older
+    cells, unfinished = ([each for each in part if each.touched <= before] for part in idle)
+    young, size = sum(map(len, idle)) - len(cells) - len(unfinished), sum(each.bytes for each in (*cells, *unfinished))
     if yes:
-        collect(store, found)
-    if json:
-        named = {part: [{"kind": k, "key": key, "bytes": n} for (k, key), n in sorted(getattr(found, part).items())]
-                 for part in ("cells", "unfinished")}  # fmt: skip
-        facts = {"bytes": found.bytes, "kept": found.kept, "young": found.young, "removed": yes}
-        say({"store": store.where, "runs": [root.run for root in runs], **facts, **named})
-        return
-    for root in runs:
-        far = f", of another machine; if that run is gone, remove studies/{root.note} there" if root.note else ""
-        out.print(f"kept for {root.run}{far}", markup=False, soft_wrap=True)
-    for word, part in (("cell", found.cells), ("unfinished", found.unfinished)):
-        for (kind, key), size in sorted(part.items())[:SHOWN]:
-            out.print(f"{word}  {kind} {key}  {wording.size(size)}", markup=False, soft_wrap=True)
-        if len(part) > SHOWN:
-            out.print(f"  and {len(part) - SHOWN} more")
-    count = _cells(len(found.cells)) + (f" and {len(found.unfinished)} unfinished" if found.unfinished else "")
+        upkeep.collect(store, cells, unfinished, gone)
+    facts = {"store": store.where, "runs": [root.run for root in runs], "bytes": size, "kept": kept, "young": young}
+    named = {"cells": [each._asdict() for each in cells], "unfinished": [each._asdict() for each in unfinished]}
+    far = ", of another machine; if that run is gone, remove studies/{} there"
+    lines = [f"kept for {root.run}{far.format(root.note) if root.note else ''}" for root in runs]
+    for word, part in (("cell", cells), ("unfinished", unfinished)):
+        lines += _some([f"{word}  {each.kind} {each.key}  {wording.size(each.bytes)}" for each in part])
+    count = wording.count(len(cells), "cell") + (f" and {len(unfinished)} unfinished" if unfinished else "")
     done = "removed" if yes else "would be removed, --yes does it"
-    free = wording.size(found.bytes)
-    out.print(f"{store.where}: {count} {done}: {free}; {found.kept} kept", markup=False, soft_wrap=True)
-    if found.young:
-        out.print(f"{found.young} more were touched in the last {older:g} h and stay: somebody may be at work on them")
+    lines += [f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept"]
+    if young:
+        lines += [f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them"]
+    answer(json, facts | {"removed": yes} | named, *lines)
 
 
-STATES = ("whole", "damaged", "incomplete", "unhashed")
+def _some(lines: Sequence[str]) -> Sequence[str]:
+    return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"and {len(lines) - SHOWN} more"]
 
 
-def say_line(name: str, *words: Any) -> None:
-    """A name in a column of its own, and what is to be said."""
-    out.print(f"{name:10} {' '.join(str(word) for word in words if word != '')}", markup=False, soft_wrap=True)
-
-
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name}  {_brief(each)}" for name, each in value.items()]
+    return [_brief(each) for each in value] if isinstance(value, list) else [_brief(value)]
 
 
 def _brief(value: Any) -> str:
     """A table as ``name=value``, the tables in it in brackets."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}={_brief(each)}" for name, each in value.items()) + "}"
+        return ", ".join(f"{k}={f'({_brief(v)})' if isinstance(v, dict) else v}" for k, v in value.items())
     return str(value)

@@ -1,24 +1,25 @@
-"""Commands on whole studies and on what there is to study: run, report, compare, ls, check."""
+"""Commands on whole studies and on what there is to study: run, report, compare, published, ls, check."""
 
+import time
 import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column, Table
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Plugins, Size, Skip, tell_read
-from decoct.console import bars, err, fail, out, say
+from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, grouped, tell_read
+from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
 from decoct.run.runs import runs
 
 
+@grouped
 def run(
     context: typer.Context,
-    study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
-    ] = None,
+    study: StudyFile = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
     store: Annotated[
         str | None, typer.Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
@@ -37,23 +38,21 @@ def run(
         list[str] | None,
         typer.Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    seed: Seed = None,
+    *,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Run a study and write its report. Started again, it goes on where it stopped."""
+    from decoct.report.progress import Watcher, seldom
     from decoct.report.write import write_report
     from decoct.run.run import run as run_study
-    from decoct.run.study import Study
 
-    plan = Study.default() if study is None else Study.from_toml(study)
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    changes["data"] = words.source(plan.data, size, skip_corrupt, plan.plugins)
-    plan = plan.model_copy(update=changes)
+    plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
-    done = goal = 0
+    done, goal, watcher = 0, 0, Watcher(folder)
+    left = seldom(lambda: watcher.look(time.time()).remaining_seconds)
     told: set[str] = set()
     with bars() as bar:
         step = bar(plan.name)
@@ -61,18 +60,18 @@ def run(
         def planned(todo: int, total: int) -> None:
             nonlocal goal
             goal = todo
-            err.print(f"{plan.name}: {total} jobs, {total - todo} of them in the store", markup=False)
+            err.tell(f"{plan.name}: {total} jobs, {total - todo} of them in the store")
             step(0, todo)
 
         def finished(job: Any, error: BaseException | None) -> None:
             nonlocal done
             done += 1
-            step(done, goal)
+            step(done, goal, left())
             if error is not None and str(error) not in told:  # one cause may fail many jobs; the report names all
                 told.add(str(error))
-                err.print(f"failed: {job}: {error}", style="red", markup=False, soft_wrap=True)
+                err.tell(f"failed: {job}: {error}", style="red")
                 if context.obj:
-                    err.print("".join(traceback.format_exception(error)), end="", soft_wrap=True)
+                    err.tell("".join(traceback.format_exception(error)).rstrip())
 
         run_study(
             plan,
@@ -109,21 +108,34 @@ def report(
     json: Json = False,
 ) -> None:
     """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets."""
+    from decoct.report.write import PAGE, write_report
+
     if published and (budget is not None or len(folders) > 1):
         raise UsageError("--published asks one run, and by itself: name one, and leave out --for")
-    if published:
-        _published(folders[0], json)
-    elif budget is not None:
-        if len(folders) > 1:
-            raise UsageError("--for asks one run: name one")
-        _recommend(folders[0], budget, json)
-    elif len(folders) > 1:
-        _leaderboard(folders, to or folders[0].resolve().parent / "leaderboard", json)
-    else:
-        if to is not None:
-            raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
-        from decoct.report.write import write_report
+    if budget is not None and len(folders) > 1:
+        raise UsageError("--for asks one run: name one")
+    if published or budget is not None:
+        from decoct.report import frame
+        from decoct.report.findings.recommend import recommend
+        from decoct.report.published.terminal import side_by_side, to_json
+        from decoct.report.summary import summarise
 
+        tables = frame.read(folders[0])
+        accuracies = summarise(tables, folders[0] / PAGE).accuracies
+        if budget is not None:
+            found = recommend(tables, accuracies, budget)
+            answer(json, found.to_json(), found.sentence())
+        else:
+            answer(json, to_json(tables.manifest, accuracies), side_by_side(tables.manifest, accuracies))
+    elif len(folders) > 1:
+        from decoct.report.several import tell, terminal
+
+        to = to or folders[0].resolve().parent / "leaderboard"
+        board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
+        answer(json, tell.board_json(board, page), terminal.board(board), f"\n{page}")
+    elif to is not None:
+        raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
+    else:
         _show(write_report(folders[0]), json)
 
 
@@ -138,10 +150,28 @@ def compare(
     from decoct.report.several.compare import compare as compare_runs
 
     found = compare_runs(frame.read(first), frame.read(second))
-    if json:
-        say(tell.comparison_json(found))
-    else:
-        out.print(terminal.comparison(found))
+    answer(json, tell.comparison_json(found), terminal.comparison(found))
+
+
+def published(
+    method: Annotated[str | None, typer.Option(help="Such as rded or CV-DD.")] = None,
+    data: Annotated[str | None, typer.Option(help="Such as imagenet1k or cifar100.")] = None,
+    ipc: Annotated[int | None, typer.Option(min=1, help="Images of each class.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="A word of how students were trained.")] = None,
+    json: Json = False,
+) -> None:
+    """List published accuracies with the source of each. They are of other recipes than decoct's protocols."""
+    from decoct.report.published.table import CAUTION, read, select
+
+    rows = select(read(), method, data, ipc, protocol)
+    heads = [Column(head, no_wrap=True) for head in ("method", "data")]
+    heads += [Column(head, no_wrap=True, justify="right") for head in ("IPC", "%")]
+    table = Table(*heads, "student", "protocol", "source", box=None, pad_edge=False)
+    for row in rows:
+        number = f"{row.accuracy:.1f}" + ("" if row.error is None else f" ± {row.error:g}")
+        table.add_row(row.method, row.data, str(row.ipc or ""), number, row.student, row.protocol, row.source)
+    count = "1 number" if len(rows) == 1 else f"{len(rows)} numbers"
+    answer(json, [row.to_json() for row in rows], table, f"{count}, in percent; each is of {CAUTION}")
 
 
 def ls(
@@ -165,9 +195,9 @@ def ls(
         out.print(word, style="bold")
         width = max(map(len, entries), default=0)
         for name, line in entries.items():
-            out.print(f"  {name:{width}}  {line}", markup=False, soft_wrap=True)
+            out.tell(f"  {name:{width}}  {line}")
         if not entries:
-            out.print(f"  none in {folder}" if word == "runs" else "  none", markup=False)
+            out.tell(f"  none in {folder}" if word == "runs" else "  none")
 
 
 def check(
@@ -180,62 +210,15 @@ def check(
 
     with bars() as bar:
         findings = check_method(method, tuple(plugin or ()), bar(f"checking {method}"))
-    if json:
-        say([vars(finding) for finding in findings])
-    else:
-        for finding in findings:
-            mark = "ok  " if finding.ok else "FAIL"
-            style = None if finding.ok else "red"
-            detail = f": {finding.detail}" if finding.detail else ""
-            out.print(f"{mark} {finding.rule}{detail}", style=style, markup=False, soft_wrap=True)
+    answer(json, [vars(each) for each in findings])
+    for each in () if json else findings:
+        detail = f": {each.detail}" if each.detail else ""
+        out.tell(f"{'ok  ' if each.ok else 'FAIL'} {each.rule}{detail}", None if each.ok else "red")
     if broken := [f for f in findings if not f.ok]:
         fail(f"{method} breaks {len(broken)} of {len(findings)} rules", 1)
 
 
-def _leaderboard(folders: list[Path], to: Path, json: bool) -> None:
-    from decoct.report.several import tell, terminal
-
-    board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
-    if json:
-        say(tell.board_json(board, page))
-    else:
-        out.print(terminal.board(board))
-        out.print(f"\n{page}", markup=False, soft_wrap=True)
-
-
-def _published(folder: Path, json: bool) -> None:
-    from decoct.report import frame
-    from decoct.report.published.terminal import side_by_side, to_json
-    from decoct.report.summary import summarise
-    from decoct.report.write import PAGE
-
-    tables = frame.read(folder)
-    accuracies = summarise(tables, folder / PAGE).accuracies
-    if json:
-        say(to_json(tables.manifest, accuracies))
-    else:
-        out.print(side_by_side(tables.manifest, accuracies))
-
-
-def _recommend(folder: Path, budget: str, json: bool) -> None:
-    from decoct.report import frame
-    from decoct.report.findings.recommend import recommend
-    from decoct.report.summary import summarise
-    from decoct.report.write import PAGE
-
-    tables = frame.read(folder)
-    found = recommend(tables, summarise(tables, folder / PAGE).accuracies, budget)
-    if json:
-        say(found.to_json())
-    else:
-        out.print(found.sentence(), markup=False, soft_wrap=True)
-
-
 def _show(found: Any, json: bool) -> None:
-    if json:
-        say(found.to_json())
-    else:
-        from decoct.report.terminal import render
+    from decoct.report.terminal import render
 
-        out.print(render(found))
-        out.print(f"\n{found.page}", markup=False, soft_wrap=True)
+    answer(json, found.to_json(), render(found), f"\n{found.page}")

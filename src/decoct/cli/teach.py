@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
-from decoct.cli import generators, words
-from decoct.cli.options import Data, Device, Json, Settings, Size, Skip, Threads, compute_on, load
-from decoct.console import bars, out, say
+from decoct.cli import words
+from decoct.cli.options import Data, Json, Machine, Pictures, Settings, grouped
+from decoct.console import answer, bars
 from decoct.core.errors import UsageError
 
 
+@grouped
 def teach(
     nets: Annotated[
         list[str] | None,
@@ -34,18 +35,21 @@ def teach(
         Path | None, typer.Option("--out", help="Also copy the weights there; of several nets, in a folder each.")
     ] = None,
     settings: Settings = None,
-    device: Device = "auto",
-    threads: Threads = 1,
-    size: Size = None,
-    skip_corrupt: Skip = False,
+    *,
+    machine: Machine,
+    pictures: Pictures,
     json: Json = False,
 ) -> None:
     """Train or load teachers. The accuracy of each on held-out images is put on record."""
+    if folder is not None and folder.exists():
+        raise UsageError(f"{folder} exists: choose another --out")
+    given, source = words.fields(settings), checkpoint and str(checkpoint)
     if generator:
         unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
-        where: dict[str, Any] = {"data": data, "source": checkpoint and str(checkpoint), "folder": folder}
-        where |= {"device": device, "threads": threads, "size": size, "skip_corrupt": skip_corrupt, "json": json}
-        generators.teach_generator(settings, **where, unfit=unfit)
+        if wrong := [name for name, value in unfit.items() if value]:
+            raise UsageError(f"{wrong[0]} is for a net that classifies, and --generator teaches one that makes images")
+        given |= {} if source is None else {"generator": source}
+        _teach_generator(given, data, folder, machine, pictures, json)
         return
     from decoct import api
     from decoct.core.spec import build
@@ -53,37 +57,48 @@ def teach(
     from decoct.nets import zoo
 
     names = nets or ["teacher"]
-    if folder is not None and folder.exists():
-        raise UsageError(f"{folder} exists: choose another --out")
     if checkpoint is not None and len(names) > 1:
         raise UsageError("--from is the file of one net: name one, and load the others by themselves")
-    flags: dict[str, Any] = {"checkpoint": checkpoint and str(checkpoint), "stop_at": stop_at, "pretrained": pretrained}
-    fields = words.fields(settings) | {key: value for key, value in flags.items() if value not in (None, False)}
-    specs = [build(Teach, {"net": net, **fields}, "teacher") for net in names]
+    flags: dict[str, Any] = {"checkpoint": source, "stop_at": stop_at, "pretrained": pretrained}
+    given |= {key: value for key, value in flags.items() if value not in (None, False)}
+    specs = [build(Teach, {"net": net, **given}, "teacher") for net in names]
     for net in set(names) - {"teacher"}:
         zoo.check_name(net)  # a slip is told before the data are read
     with bars() as bar:
-        compute = compute_on(bar, device, threads)
-        loaded = load(data, size, skip_corrupt, bar)
+        compute, loaded = machine.compute(bar), pictures.load(data, bar)
         specs = [spec.model_copy(update={"net": zoo.resolve(spec.net, loaded.size)}) for spec in specs]
         made = api.teach(specs if len(specs) > 1 else specs[0], loaded, compute=compute, out=folder)
-    found = made if isinstance(made, list) else [made]
-    if json:
-        say(made)
-    elif len(found) > 1:
-        out.print(committee(found))
+    if isinstance(made, list):
+        answer(json, made, committee(made))
     else:
-        right = f"{100 * found[0]['val_accuracy']:.1f} % of held-out images"
-        out.print(f"{found[0]['net']}: {right}, {found[0]['folder']}", markup=False, soft_wrap=True)
+        right = f"{100 * made['val_accuracy']:.1f} % of held-out images"
+        answer(json, made, f"{made['net']}: {right}, {made['folder']}")
+
+
+def _teach_generator(
+    given: Mapping[str, Any], data: str, folder: Path | None, machine: Machine, pictures: Pictures, json: bool
+) -> None:
+    """Train a generator, or look whether the one that is named fits the data, and say where it is."""
+    from decoct import api
+    from decoct.core.spec import build
+    from decoct.engine.diffusion.generators import TeachGenerator, diffusers
+
+    spec = build(TeachGenerator, given, "generator").pinned()  # a slip is told before the data are read
+    diffusers()
+    with bars() as bar:
+        compute = machine.compute(bar)
+        made = api.teach_generator(spec, pictures.load(data, bar), compute=compute, out=folder)
+    how = f"trained in {made['seconds']:.0f} s" if made["trained_here"] else "supplied"
+    what = f"{made['pixels']} px, {len(made['class_names'])} classes, {made['parameters'] / 1e6:.2f} million weights"
+    where = f"{made['generator']}: {how}, {what}, {made['folder']}"
+    answer(json, made, where, f"it has seen {made['seen']}")
 
 
 def committee(found: Sequence[Mapping[str, Any]]) -> Table:
     """A line a teacher: how long it was trained, how good it is on held-out images, where it lies."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("net", no_wrap=True)
-    for title in ("epochs", "steps", "val accuracy"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("folder", overflow="fold")
+    numbers = (Column(head, justify="right", no_wrap=True) for head in ("epochs", "steps", "val accuracy"))
+    folder = Column("folder", overflow="fold")
+    table = Table(Column("net", no_wrap=True), *numbers, folder, box=None, pad_edge=False)
     for facts in found:
         epochs = "loaded" if facts["checkpoint"] else f"{facts['epochs']:g}"
         right = f"{100 * facts['val_accuracy']:.1f} %"

@@ -57,22 +57,34 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
     return Place(on, workers, where, visible, shares(gpus), address)  # type: ignore[arg-type]
 
 
+def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+    """``KEY=VALUE`` words of an option that may be repeated.
+
+    Raises:
+        UsageError: no key, no equals sign, or a key twice.
+    """
+    found: dict[str, str] = {}
+    for word in words or ():
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{option} takes {form}, not '{word}'")
+        if key in found:
+            raise UsageError(f"{option} {key}: given twice")
+        found[key] = value
+    return found
+
+
 def shares(words: Sequence[str] | None) -> dict[str, float]:
     """``KIND=N`` words: GPUs of a job by its kind.
 
     Raises:
         UsageError: not so, or a kind twice.
     """
-    found: dict[str, float] = {}
-    for word in words or ():
-        kind, _, number = word.partition("=")
-        if kind in found:
-            raise UsageError(f"--gpus {kind}: given twice")
-        try:
-            found[kind] = float(number)
-        except ValueError:
-            raise UsageError(f"--gpus takes KIND=N, such as train=0.5, not '{word}'") from None
-    return found
+    said = pairs(words, "--gpus", form := "KIND=N, such as train=0.5")
+    try:
+        return {kind: float(number) for kind, number in said.items()}
+    except ValueError:
+        raise UsageError(f"--gpus takes {form}, not '{' '.join(words or ())}'") from None
 
 
 def source(
@@ -100,12 +112,9 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
         UsageError: no key, no equals sign, or a key twice.
     """
     found: dict[str, Any] = {}
-    for setting in settings or ():
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set takes KEY=VALUE, not '{setting}'")
-        if key in found or key == "name":
-            raise UsageError(f"--set {key}: " + ("given twice" if key in found else "the method is named before"))
+    for key, value in pairs(settings, "--set", "KEY=VALUE").items():
+        if key == "name":
+            raise UsageError("--set name: the method is named before")
         try:
             parsed = tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
@@ -126,7 +135,7 @@ def seeds(word: str) -> tuple[int, ...]:
         raise UsageError(f"--seeds takes whole numbers with commas between, not '{word}'") from None
 
 
-def teachers(pairs: Sequence[str] | None) -> dict[str, Any]:
+def teachers(words: Sequence[str] | None) -> dict[str, Any]:
     """``NET=FILE`` words as teachers that are loaded, by net.
 
     Raises:
@@ -134,12 +143,5 @@ def teachers(pairs: Sequence[str] | None) -> dict[str, Any]:
     """
     from decoct.engine.teachers import Teach
 
-    found = {}
-    for pair in pairs or ():
-        net, equals, file = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--teacher takes NET=FILE, not '{pair}'")
-        if net in found:
-            raise UsageError(f"--teacher {net}: given twice")
-        found[net] = Teach(net=net, checkpoint=file).pinned()
-    return found
+    files = pairs(words, "--teacher", "NET=FILE")
+    return {net: Teach(net=net, checkpoint=file).pinned() for net, file in files.items()}

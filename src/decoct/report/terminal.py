@@ -19,8 +19,7 @@ STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cya
 
 def render(summary: Summary) -> RenderableType:
     """Accuracy by budget, method and protocol, then the verdict, the four claims, and what to take for how much."""
-    students = dict.fromkeys(s.student for s in summary.settings)
-    parts: list[RenderableType] = [_accuracy(summary, student) for student in students]
+    parts: list[RenderableType] = [*accuracies(summary)]
     parts += [
         Text(),
         Text(f"Is distilling worth it here? {summary.worth.answer}.", style="bold"),
@@ -38,8 +37,14 @@ def render(summary: Summary) -> RenderableType:
         parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))
     parts += [Text(f"failed: {failure}", style="red") for failure in summary.failures]
     parts += [Text(f"{summary.planned_cost.sentence()}.", style="dim")] if summary.planned_cost else []
+    students = dict.fromkeys(s.student for s in summary.settings)
     parts += [table for student in students if (table := _advice(summary, student))]
     return Group(*parts)
+
+
+def accuracies(summary: Summary) -> list[Table]:
+    """A table of accuracies for each student."""
+    return [_accuracy(summary, student) for student in dict.fromkeys(s.student for s in summary.settings)]
 
 
 def _ranks(summary: Summary) -> str:

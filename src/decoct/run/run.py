@@ -24,8 +24,8 @@ from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.expand import expand
 from decoct.run.external import External
 from decoct.run.jobs import Job
-from decoct.run.storage.reach import keep_root
 from decoct.run.storage.store import open_store
+from decoct.run.storage.upkeep import keep_root
 from decoct.run.study import Study
 from decoct.run.work.pictures import grid
 from decoct.run.work.room import check_room

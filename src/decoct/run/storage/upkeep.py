@@ -1,0 +1,221 @@
+"""Looking after a store: which runs stand on it, what a cell is, which cells are damaged, and which no run reaches."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from decoct.core.cells import Name, within
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Progress, silent
+from decoct.core.places import STORE, default_where, folder_of, is_url, store_of
+from decoct.core.record import CELL, MEASURED, read_json
+from decoct.core.remote import Entry
+from decoct.core.scratch import LONG, machine
+from decoct.core.spec import digest
+from decoct.run.storage.store import Store, open_store
+
+RUN = "run.json"
+STATES = ("whole", "damaged", "incomplete")
+
+
+class Root(NamedTuple):
+    """A run whose cells lie in a store: its folder, its jobs by key, and the note that another machine's run left."""
+
+    run: str
+    jobs: Mapping[str, Mapping[str, Any]]
+    note: str | None = None
+
+
+class Cell(NamedTuple):
+    """A cell, or what an unfinished job left: its bytes, when it was last written, and what is wrong with its files.
+
+    An "incomplete" one has no record.
+    """
+
+    kind: str
+    key: str
+    bytes: int
+    touched: float
+    state: str = "whole"
+    faults: Mapping[str, str] = {}
+
+
+def store_at(word: str | None) -> Store:
+    """The store that a word on the command line means: a run's folder, a store's, or a URL; None is the user's own.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    if word is None or is_url(word):
+        return open_store(word or default_where())
+    folder = folder_of(word)
+    if not folder.is_dir():
+        raise UsageError(f"{word}: no such folder; name what 'decoct run' made, a store, or a URL")
+    if (folder / RUN).is_file():
+        return open_store(_read(folder / RUN)[0])
+    return Store(folder / STORE if (folder / STORE).is_dir() else folder)
+
+
+def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
+    """The runs of a folder, the one that a store is in, and those that left a note, as far as their cells lie there.
+
+    Returns:
+        The runs, and the names of notes of this machine's runs that are gone.
+
+    Raises:
+        DecoctError: a ``run.json`` or a note is damaged, so that nobody knows what it reaches.
+    """
+    runs: dict[str, Root] = {}
+    gone: list[str] = []
+    for path in (store.root.parent / RUN, *sorted(folder.glob(f"*/{RUN}"))):
+        if path.is_file() and _same((read := _read(path))[0]) == _same(store.where):
+            runs[str(path.parent.resolve())] = Root(str(path.parent), read[1])
+    for name, content in store.notes().items():
+        try:
+            facts = json.loads(content)
+            run, of, jobs = facts["run"], facts["machine"], {job["key"]: job for job in facts["jobs"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
+        if of != machine():
+            runs[f"{of} {run}"] = Root(run, jobs, name)
+        elif not Path(run, RUN).is_file():
+            gone.append(name)
+        else:
+            runs.setdefault(run, Root(run, jobs))
+    return list(runs.values()), gone
+
+
+def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Leave a note in a store that others may share: a run on this machine stands on its cells."""
+    facts = {"run": str(out.resolve()), "machine": machine()}
+    brief = [{"key": job["key"], "kind": job["kind"]} for job in jobs]
+    name = digest([facts["machine"], facts["run"]])
+    store.note(f"{name}.json", json.dumps({**facts, "jobs": brief}, sort_keys=True).encode())
+
+
+def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
+    """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
+
+    Args:
+        prefix: of its key.
+        folder: of runs, which say in their words what it is.
+        place: as for ``store_at``; None for the stores of those runs, then the user's own: the first that has the cell.
+
+    Raises:
+        UsageError: no cell or planned job begins so, or several do.
+    """
+    own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]
+    stores = [store_at(place)] if place else [*map(open_store, {_same(where): where for where in own}.values())]
+    cells: dict[str, tuple[Store, list[Root], dict[str, str]]] = {}
+    for store in stores:
+        runs, there = roots(store, folder)[0], {key: kind for (kind, key), f in store.listing().items() if CELL in f}
+        for key in {key for keys in (there, *(root.jobs for root in runs)) for key in keys if key.startswith(prefix)}:
+            if key not in cells or (key in there and key not in cells[key][2]):
+                cells[key] = store, runs, there
+    if not cells:
+        places = ", ".join(store.where for store in stores)
+        raise UsageError(f"no cell begins with {prefix} in {places}: --in names a run, a store or a URL")
+    if len(cells) > 1:
+        some = ", ".join(sorted(cells)[:5])
+        raise UsageError(f"{len(cells)} cells begin with {prefix}: {some}{' …' if len(cells) > 5 else ''}")
+    ((key, (store, runs, there)),) = cells.items()
+    jobs = {k: job for root in runs for k, job in root.jobs.items()}
+    kinds = {k: job["kind"] for k, job in jobs.items()} | there
+    kind = kinds[key]
+    record = _record(store, kind, key)
+    labels = [root.jobs[key]["labels"] for root in runs if root.jobs.get(key, {}).get("labels")]
+    inputs = record.get("inputs") or jobs.get(key, {}).get("inputs", {})
+    readers = sorted((job["kind"], k) for k, job in jobs.items() if key in job.get("inputs", {}).values())
+    return {
+        "kind": kind,
+        "key": key,
+        "complete": key in there,
+        "what": [each for i, each in enumerate(labels) if each not in labels[:i]],
+        "keyed": record.get("keyed", {}),
+        "inputs": {role: {"kind": kinds.get(k), "key": k, "there": k in there} for role, k in inputs.items()},
+        "needed_by": [{"kind": kind, "key": reader} for kind, reader in readers],
+        "runs": [root.run for root in runs if key in root.jobs],
+        "files": {name: entry.size for name, entry in sorted(store.listing_of(kind, key).items())},
+        "cost": _record(store, kind, key, MEASURED) or None,  # of what was brought along nobody knows
+        "where": f"{store.where}/{within(kind, key)}",
+    }
+
+
+def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
+    """Look at every cell of a store; every byte is read, there where it lies, and told to ``progress``."""
+    listing = store.listing()
+    cells = _cells(listing)
+    done, total = 0, sum(cell.bytes for cell in cells)
+    for cell in cells:
+        files = listing[cell[:2]]
+        faults = store.faults(*cell[:2], files) if CELL in files else {CELL: "is missing"}
+        yield cell._replace(state=STATES[0 if not faults else 1 if CELL in files else 2], faults=faults or {})
+        done += cell.bytes
+        progress(done, total)
+
+
+def repair(store: Store, cells: Iterable[Cell]) -> list[Cell]:
+    """Remove damaged and incomplete cells, and say which; the next run makes what is missing.
+
+    In a folder a cell is renamed into place whole; at a URL its files come one after the other, the record last: what
+    is incomplete there and young may be on its way, and stays.
+    """
+    young = time.time() - LONG if is_url(store.where) else float("inf")
+    bad = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
+    collect(store, bad)
+    return bad
+
+
+def garbage(store: Store, runs: Iterable[Root]) -> tuple[list[Cell], list[Cell], int]:
+    """Cells that no run reaches, by its plan or as shards of its sets; checkpoints that nobody needs; how many stay."""
+    listing = store.listing()
+    done = {name for name, files in listing.items() if CELL in files}
+    keys = {key for root in runs for key in root.jobs}
+    sets = [(kind, key) for kind, key in done if kind == "condense" and key in keys]
+    store.prefetch(sets, lambda name: name == CELL)
+    keys |= {key for name in sets for key in _record(store, *name).get("inputs", {}).values()}
+    idle = [cell for cell in _cells(listing) if cell.key not in keys]
+    begun = [cell for cell in _cells(store.begun()) if cell[:2] in done or cell.key not in keys]
+    return idle, begun, len(listing) - len(idle)
+
+
+def collect(store: Store, cells: Iterable[Cell], begun: Iterable[Cell] = (), notes: Iterable[str] = ()) -> None:
+    """Remove them. A cell is none from the first moment on, so that whoever is killed here leaves no half."""
+    for cell in cells:
+        store.remove(*cell[:2])
+    for cell in begun:
+        store.finish(*cell[:2])
+    for name in notes:
+        store.drop(name)
+    store.sweep()
+
+
+def _cells(listing: Mapping[Name, Mapping[str, Entry]]) -> list[Cell]:
+    return [
+        Cell(kind, key, sum(entry.size for entry in files.values()), max(entry.modified for entry in files.values()))
+        for (kind, key), files in sorted(listing.items())
+    ]
+
+
+def _read(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Where the cells of a run lie, and its jobs by key."""
+    try:
+        facts = read_json(path)
+        return store_of(path.parent, str(facts.get("store", STORE))), {job["key"]: job for job in facts["jobs"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DecoctError(f"{path} is damaged ({error}): remove it, or run the study again") from error
+
+
+def _record(store: Store, kind: str, key: str, name: str = CELL) -> dict[str, Any]:
+    """What a cell says of itself, or of what it took; nothing if that cannot be read."""
+    try:
+        return dict(read_json(store.file(kind, key, name)))
+    except (OSError, ValueError, TypeError, DecoctError):
+        return {}
+
+
+def _same(where: str) -> str:
+    """Equal for two words that mean one store."""
+    return where.rstrip("/") if is_url(where) else str(folder_of(where).resolve())
