@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from decoct.core.errors import UsageError
+from decoct.core.owned import whole
 from decoct.core.record import read_json
 from decoct.core.spec import build
 from decoct.data.dataset import Dataset
@@ -15,7 +16,6 @@ from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
-from decoct.run.storage.replaced import whole
 from decoct.run.work.teachers import TEACHER
 
 

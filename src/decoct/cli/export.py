@@ -45,7 +45,7 @@ def export(
         else:
             out.print(f"{counts['logged']} runs logged, {counts['there']} were there", markup=False)
         return
-    from decoct.run.storage.replaced import check_free
+    from decoct.core.owned import check_free
 
     place = Path(target)
     check_free(place, force)
@@ -90,7 +90,7 @@ def _read(what: Path, data: str | None, form: Any, size: int | None, skip_corrup
 def _write(place: Path, given: Any, to: str) -> None:
     """Whole or not at all."""
     from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
-    from decoct.run.storage.replaced import whole
+    from decoct.core.owned import whole
 
     with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
         warnings.simplefilter("always")
@@ -121,7 +121,7 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
     cells = open_cells(str(default_where()))
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):
-        if read_json(cells.path("measure", measure) / CELL).get("inputs", {}).get("condensed") in (key, who.key):
+        if read_json(cells.file("measure", measure, CELL)).get("inputs", {}).get("condensed") in (key, who.key):
             rows = read_json(cells.file("measure", measure, READINGS))
             found |= {tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows}
     return list(found.values())

@@ -59,10 +59,10 @@ def relabel(
 ) -> None:
     """Label a set once with a protocol's teachers. 'decoct train' then learns from what is stored."""
     from decoct import api
+    from decoct.core.owned import check_free, whole
     from decoct.core.spec import build, parse
     from decoct.engine.softlabels import Storing
     from decoct.run.adopt import load_set
-    from decoct.run.storage.replaced import check_free, whole
 
     config = {"name": protocol, **words.fields(settings)}
     parse("protocol", config, plugin or ())  # a slip is told before the data are read

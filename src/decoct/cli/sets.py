@@ -34,8 +34,8 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Axis
+from decoct.core.owned import check_free, whole
 from decoct.core.spec import parse, summary
-from decoct.run.storage.replaced import check_free, whole
 
 NONE, AXES = "–", get_args(Axis)
 

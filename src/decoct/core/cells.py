@@ -2,13 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.places import folder_of, is_url
-from decoct.core.record import cell_dir, complete
-from decoct.core.remote import Entry
+from decoct.core.errors import DecoctError
+from decoct.core.places import folder_of, is_url, mirror_of
+from decoct.core.record import CELL, cell_dir, complete
+from decoct.core.remote import Entry, Remote
+from decoct.core.scratch import discard
 
 Name = tuple[str, str]  # kind and key of a cell
 KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
@@ -19,15 +22,11 @@ class Cells:
 
     Attributes:
         root: the folder.
+        where: what ``open_cells`` and ``open_store`` find it by, here and in a worker.
     """
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-
-    @property
-    def where(self) -> str:
-        """What ``open_cells`` and ``open_store`` find it by, here and in a worker."""
-        return str(self.root)
+        self.root, self.where = Path(root), str(root)
 
     def path(self, kind: str, key: str) -> Path:
         """Where the cell is on this machine, or would be; nobody has looked whether it is as it was written."""
@@ -55,7 +54,7 @@ class Cells:
             DamagedError: a file is not what was written.
         """
         folder = self.path(kind, key)
-        return integrity.check(folder, self.where) if complete(folder) else folder
+        return integrity.check(folder) if complete(folder) else folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
         """Path of one file of a cell, to read; it may not be there.
@@ -69,14 +68,12 @@ class Cells:
         Raises:
             DamagedError: it is not what was written.
         """
-        return integrity.check_file(self.path(kind, key), name, self.where, most)
+        return integrity.check_file(self.path(kind, key), name, most)
 
     def size(self, kind: str, key: str, name: str) -> int | None:
         """Bytes of a file of a cell, which is not read; None if it is not there."""
-        try:
-            return (self.path(kind, key) / name).stat().st_size
-        except OSError:
-            return None
+        entry = self.listing_of(kind, key).get(name)
+        return entry.size if entry else None
 
     def listing(self) -> dict[Name, dict[str, Entry]]:
         """Every file of every cell, complete or not, by its path in the cell."""
@@ -91,6 +88,113 @@ class Cells:
 
     def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
         """Bring near what will be read, many files at once: it is near already."""
+
+
+class MirroredCells(Cells):
+    """Cells whose truth is a URL; the root is this machine's mirror of it, where a cell may be here in part.
+
+    A cell there is one if its ``cell.json`` is, which is written last. What was fetched is kept: cells never change.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(mirror_of(url))
+        self.where, self.remote = url.rstrip("/"), Remote(url)
+        self._listing: dict[Name, dict[str, Entry]] | None = None
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the cell is complete there, asked now; as of the last ``refresh``, if there was one."""
+        if self._listing is not None:
+            return CELL in self._listing.get((kind, key), {})
+        return self.remote.read(f"{within(kind, key)}/{CELL}") is not None
+
+    def present(self, kind: str) -> set[str]:
+        """Keys of all complete cells of a kind, in one listing there."""
+        return {key for (_, key), files in grouped(self.remote.list(kind)).items() if CELL in files}
+
+    def listing(self) -> dict[Name, dict[str, Entry]]:
+        """Every file there of every cell, complete or not, now."""
+        return grouped(self.remote.list())
+
+    def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
+        """The files there of one cell, by path in it, now."""
+        return grouped(self.remote.list(within(kind, key))).get((kind, key), {})
+
+    def refresh(self) -> None:
+        """List what is there; until the next time ``has`` asks nobody else."""
+        self._listing = self.listing()
+
+    def cell(self, kind: str, key: str) -> Path:
+        """Folder of a whole cell; what is not here, or no longer as it was written, is fetched.
+
+        Raises:
+            DecoctError: it is not there.
+            DamagedError: a file there is not what was written.
+        """
+        own = super().cell
+        folder = self._near(kind, key, lambda: own(kind, key), lambda name: True)
+        if not complete(folder):
+            raise DecoctError(f"{self.where} lacks the {kind} cell {key}: run the same again")
+        return folder
+
+    def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
+        """Path of one file, fetched alone if it is not here; it may not be there.
+
+        Raises:
+            DamagedError: there it is not what was written.
+        """
+        own = super().file
+        return self._near(kind, key, lambda: own(kind, key, name, most), lambda each: each == name)
+
+    def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
+        """Fetch the wanted files of cells that are there and not here, many at once."""
+        if self._listing is None:
+            self.refresh()
+        there = {cell: (self._listing or {}).get(cell, {}) for cell in cells}
+        self._fetch({cell: {n: e for n, e in files.items() if n == CELL or wanted(n)} for cell, files in there.items()})
+
+    def forget(self, kind: str, key: str) -> None:
+        """Remove what this machine has of a cell; what is there stays."""
+        discard(self.path(kind, key), self.root)
+
+    def _near(self, kind: str, key: str, look: Callable[[], Path], wanted: Callable[[str], bool]) -> Path:
+        """What ``look`` finds here, after the wanted files were fetched if it finds nothing, or damage."""
+        with suppress(integrity.DamagedError):
+            if complete(self.path(kind, key)) and (path := look()).exists():
+                return path
+        entries = self.listing_of(kind, key)
+        self._fetch({(kind, key): {n: e for n, e in entries.items() if n == CELL or wanted(n)}}, anew=True)
+        try:
+            return look()
+        except integrity.DamagedError as found:
+            self.forget(kind, key)
+            cell = f"{self.where}/{within(kind, key)}"
+            raise integrity.DamagedError(cell, found.file, found.why, self.where) from found
+
+    def _fetch(self, cells: Mapping[Name, Mapping[str, Entry]], anew: bool = False) -> None:
+        """Fetch files of complete cells; they keep their time, by which those are known that are here already."""
+        files = {
+            self.path(*cell) / name: (f"{within(*cell)}/{name}", entry.modified)
+            for cell, entries in cells.items()
+            for name, entry in entries.items()
+            if CELL in entries and (anew or not _is_of(self.path(*cell) / name, entry.modified))
+        }
+        self.remote.get({name: path for path, (name, _) in files.items()})
+        for path, (_, modified) in files.items():
+            os.utime(path, (modified, modified))
+
+
+def _is_of(path: Path, time: float) -> bool:
+    return path.is_file() and abs(path.stat().st_mtime - time) < 1e-3
+
+
+def settle(folder: Path, target: Path) -> None:
+    """Rename a finished cell to its place; whoever comes second keeps the first one's."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not complete(target):
+            raise
 
 
 def within(kind: str, key: str) -> str:
@@ -125,14 +229,10 @@ def files_below(root: Path, folders: Iterable[Path]) -> dict[str, Entry]:
                     status = path.stat()
                 except FileNotFoundError:
                     continue  # somebody removes it meanwhile
-                found[path.relative_to(root).as_posix()] = Entry(status.st_size, status.st_mtime, "")
+                found[path.relative_to(root).as_posix()] = Entry(status.st_size, status.st_mtime)
     return found
 
 
 def open_cells(where: str) -> Cells:
     """The cells at a place, a folder or a URL."""
-    if is_url(where):
-        from decoct.core.mirror import MirroredCells
-
-        return MirroredCells(where)
-    return Cells(folder_of(where))
+    return MirroredCells(where) if is_url(where) else Cells(folder_of(where))

@@ -2,23 +2,19 @@
 
 import errno
 import json
-import time
 
 import numpy as np
 import pytest
 
-from decoct.core import remote as remote_module
+from decoct.core.cells import MirroredCells
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
-from decoct.core.mirror import PARTS, MirroredCells
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Remote
 from decoct.report.write import write_report
 from decoct.run.run import run
-from decoct.run.storage import remote as module
 from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.storage.remote import RemoteStore
-from decoct.run.storage.store import open_store
+from decoct.run.storage.store import RemoteStore, open_store
 
 KEY = "ab" * 16
 
@@ -70,8 +66,8 @@ def test_a_single_file_is_fetched_alone(url, machine):
     assert other.size("labels", KEY, "sub/b.txt") == 3
     assert other.file("labels", KEY, "a.txt").read_text() == "1"
     assert not other.file("labels", KEY, "no.txt").exists()
-    assert sorted(path.name for path in (other.root / PARTS).rglob("*.*")) == ["a.txt", CELL]
-    assert not complete(other.path("labels", KEY))
+    assert sorted(path.name for path in other.path("labels", KEY).iterdir()) == ["a.txt", CELL]
+    assert (other.cell("labels", KEY) / "sub" / "b.txt").read_text() == "111"  # the rest, when it is asked for
 
 
 def test_without_its_record_there_is_no_cell(url, machine, monkeypatch):
@@ -79,45 +75,42 @@ def test_without_its_record_there_is_no_cell(url, machine, monkeypatch):
     store = open_store(url)
     store.prepare()
 
-    def die(self, name, content):
+    def die(self, name, content, new=False):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Remote, "create", die)
+        patch.setattr(Remote, "write", die)
         with pytest.raises(KeyboardInterrupt):
             write(store)
-    assert Remote(url).exists(f"labels/ab/{KEY}/a.txt")  # half of it is there
+    assert Remote(url).read(f"labels/ab/{KEY}/a.txt") == b"1"  # half of it is there
     assert not store.has("labels", KEY) and store.present("labels") == set()
     assert not complete(store.path("labels", KEY))
     with pytest.raises(DecoctError, match="lacks the labels cell"):
         open_store(url).cell("labels", KEY)
     store.sweep()
-    assert Remote(url).exists(f"labels/ab/{KEY}/a.txt")  # its writer may live
-    with monkeypatch.context() as patch:
-        now = time.time()
-        patch.setattr(module.time, "time", lambda: now + module.LONG + 60)
-        store.sweep()
-    assert Remote(url).list("labels") == {}
-    write(store)
+    assert Remote(url).read(f"labels/ab/{KEY}/a.txt") == b"1"  # its writer may live
+    write(store, "2")
     assert store.has("labels", KEY)
+    machine("other")
+    assert (open_store(url).cell("labels", KEY) / "a.txt").read_text() == "2"
 
 
 @pytest.mark.parametrize("text", ["1", "2"])
 def test_two_writers_of_one_cell_leave_one_good_cell(url, machine, monkeypatch, text):
     """The second sends its files while the first sends its record; with the same bytes, and with others."""
     machine("one")
-    create, raced = Remote.create, []
+    put, raced = Remote.write, []
 
-    def create_late(self, name, content):
-        if not raced:
+    def put_late(self, name, content, new=False):
+        if new and not raced:
             raced.append(name)
             machine("other")
             write(open_store(url), text)
             Remote(url).write(f"labels/ab/{KEY}/a.txt", b"1")  # of the first one, which came later
             machine("one")
-        return create(self, name, content)
+        return put(self, name, content, new)
 
-    monkeypatch.setattr(Remote, "create", create_late)
+    monkeypatch.setattr(Remote, "write", put_late)
     write(open_store(url), "1")
     machine("third")
     folder = open_store(url).cell("labels", KEY)
@@ -257,7 +250,7 @@ def test_many_cells_are_found_in_one_listing(machine, monkeypatch):
         write(store, key=key)
     asked, find = [], type(store.remote.fs).find
     monkeypatch.setattr(type(store.remote.fs), "find", lambda *a, **k: asked.append(a) or find(*a, **k))
-    monkeypatch.setattr(remote_module.Remote, "exists", None)  # whoever asks for one cell fails
+    monkeypatch.setattr(Remote, "read", None)  # whoever asks for one cell fails
     assert store.present("labels") == keys
     assert len(asked) == 1
 
@@ -271,7 +264,7 @@ def test_a_study_leaves_the_same_cells_there_as_in_a_folder(url, there, machine,
     machine("reader")  # has nothing of it
     assert write_report(tmp_path / "out").trained == write_report(tmp_path / "here").trained == 4
     assert (tmp_path / "out" / "results.csv").read_bytes() == (tmp_path / "here" / "results.csv").read_bytes()
-    read = {path.name for path in (MirroredCells(url).root / PARTS).rglob("*") if path.is_file()}
+    read = {path.name for path in MirroredCells(url).root.rglob("*") if path.is_file()}
     assert "result.json" in read and not any(name.endswith(".safetensors") for name in read)
     machine("third")
     did = []

@@ -27,23 +27,20 @@ def states(store):
     return {each.key: each.state for each in verify(store)}
 
 
-def test_each_cell_is_whole_damaged_incomplete_or_unhashed(tmp_path):
+def test_each_cell_is_whole_damaged_or_incomplete(tmp_path):
     store = Store(tmp_path)
     for key in KEYS:
         write(store, key)
     folders = [store.path("labels", key) for key in KEYS]
     (folders[1] / "a.txt").write_text(KEYS[0])
     (folders[2] / CELL).unlink()
-    facts = json.loads((folders[3] / CELL).read_text())
-    del facts["files"]
-    (folders[3] / CELL).write_text(json.dumps(facts))
     seen = []
     found = list(verify(store, lambda done, total: seen.append((done, total))))
-    assert [each.state for each in found] == ["whole", "damaged", "incomplete", "unhashed"]
+    assert [each.state for each in found] == ["whole", "damaged", "incomplete", "whole"]
     assert found[1].faults == {"a.txt": "has other bytes than were written"} and found[1].brought
     assert seen[-1][0] == seen[-1][1] == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
     assert [each.key for each in repair(store, found)] == KEYS[1:3]
-    assert states(store) == {KEYS[0]: "whole", KEYS[3]: "unhashed"}
+    assert states(store) == {KEYS[0]: "whole", KEYS[3]: "whole"}
     assert list(tmp_path.glob(".tmp-*")) == []
 
 
@@ -140,19 +137,6 @@ def test_costs_that_are_damaged_are_named_and_made_again(study_of, contents, tmp
     assert run(study, out, on_done=lambda job, error: did.append(job.key)) == {}
     assert did == [file.parent.name] and contents(out / "store") == before
     write_report(out)
-
-
-def test_a_run_of_a_version_without_sums_of_costs_is_whole_reported_and_gone_on_with(study_of, tmp_path):
-    study, out = study_of("random", replicates=2), tmp_path / "out"
-    assert run(study, out) == {}
-    for file in (out / "store").rglob(MEASURED):
-        facts = json.loads(file.read_text())
-        del facts["sum"]
-        file.write_text(json.dumps(facts))
-    assert {each.state for each in verify(Store(out / "store"))} == {"whole"}
-    write_report(out)
-    done = []
-    assert run(study, out, on_plan=lambda missing, jobs: done.append(missing)) == {} and done == [0]
 
 
 def test_costs_at_a_url_are_read_there(url, machine):

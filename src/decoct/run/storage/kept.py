@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
+from decoct.core import tensorfile
 from decoct.core.kinds import Kept
 from decoct.core.names import check_name
 from decoct.core.scratch import scratch
-from decoct.data.cache import sync
 
 
 def _nowhere(path: Path) -> None:
@@ -44,11 +44,9 @@ class KeptOnDisk(Kept):
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside, file = self.folder / scratch(name), self._file(name)
+        file = self._file(name)
         with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
-            save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, aside)
-            sync(aside)
-            aside.replace(file)
+            tensorfile.write(file, arrays)
             self.saved(file)
         self.last = time.monotonic()
 
