@@ -3,17 +3,17 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from decoct.core import integrity
 from decoct.core.errors import DecoctError
 from decoct.core.places import folder_of, is_url, mirror_of
 from decoct.core.record import CELL, cell_dir, complete
-from decoct.core.remote import Entry, Remote
+from decoct.core.remote import Entry, Folder, Remote
 from decoct.core.scratch import discard
 
 Name = tuple[str, str]  # kind and key of a cell
+Files = Mapping[str, Entry]
 KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
 
 
@@ -23,10 +23,12 @@ class Cells:
     Attributes:
         root: the folder.
         where: what ``open_cells`` and ``open_store`` find it by, here and in a worker.
+        files: all that lies there.
     """
 
     def __init__(self, root: Path | str) -> None:
         self.root, self.where = Path(root), str(root)
+        self.files = Folder(self.root)
 
     def path(self, kind: str, key: str) -> Path:
         """Where the cell is on this machine, or would be; nobody has looked whether it is as it was written."""
@@ -77,11 +79,11 @@ class Cells:
 
     def listing(self) -> dict[Name, dict[str, Entry]]:
         """Every file of every cell, complete or not, by its path in the cell."""
-        return grouped(files_below(self.root, kinds(self.root)))
+        return grouped({name: entry for kind in kinds(self.root) for name, entry in self.files.list(kind).items()})
 
     def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
         """The files of one cell, by path in it."""
-        return grouped(files_below(self.root, [self.path(kind, key)])).get((kind, key), {})
+        return grouped(self.files.list(within(kind, key))).get((kind, key), {})
 
     def refresh(self) -> None:
         """Forget what was there: nothing is remembered of a folder."""
@@ -98,14 +100,13 @@ class MirroredCells(Cells):
 
     def __init__(self, url: str) -> None:
         super().__init__(mirror_of(url))
-        self.where, self.remote = url.rstrip("/"), Remote(url)
+        self.where = url.rstrip("/")
+        self.files = self.remote = Remote(url)
         self._listing: dict[Name, dict[str, Entry]] | None = None
 
     def has(self, kind: str, key: str) -> bool:
         """Whether the cell is complete there, asked now; as of the last ``refresh``, if there was one."""
-        if self._listing is not None:
-            return CELL in self._listing.get((kind, key), {})
-        return self.remote.read(f"{within(kind, key)}/{CELL}") is not None
+        return CELL in self._entries(kind, key)
 
     def present(self, kind: str) -> set[str]:
         """Keys of all complete cells of a kind, in one listing there."""
@@ -115,21 +116,12 @@ class MirroredCells(Cells):
         """Every file there of every cell, complete or not, now."""
         return grouped(self.remote.list())
 
-    def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
-        """The files there of one cell, by path in it, now."""
-        return grouped(self.remote.list(within(kind, key))).get((kind, key), {})
-
     def refresh(self) -> None:
-        """List what is there; until the next time ``has`` asks nobody else."""
+        """List what is there; until the next time nothing else is asked."""
         self._listing = self.listing()
 
     def cell(self, kind: str, key: str) -> Path:
-        """Folder of a whole cell; what is not here, or no longer as it was written, is fetched.
-
-        Raises:
-            DecoctError: it is not there.
-            DamagedError: a file there is not what was written.
-        """
+        """Folder of a whole cell, which is there; what is not here, or no longer as it was written, is fetched."""
         own = super().cell
         folder = self._near(kind, key, lambda: own(kind, key), lambda name: True)
         if not complete(folder):
@@ -137,11 +129,7 @@ class MirroredCells(Cells):
         return folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
-        """Path of one file, fetched alone if it is not here; it may not be there.
-
-        Raises:
-            DamagedError: there it is not what was written.
-        """
+        """Path of one file, fetched alone if it is not here; it may not be there."""
         own = super().file
         return self._near(kind, key, lambda: own(kind, key, name, most), lambda each: each == name)
 
@@ -149,35 +137,36 @@ class MirroredCells(Cells):
         """Fetch the wanted files of cells that are there and not here, many at once."""
         if self._listing is None:
             self.refresh()
-        there = {cell: (self._listing or {}).get(cell, {}) for cell in cells}
-        self._fetch({cell: {n: e for n, e in files.items() if n == CELL or wanted(n)} for cell, files in there.items()})
-
-    def forget(self, kind: str, key: str) -> None:
-        """Remove what this machine has of a cell; what is there stays."""
-        discard(self.path(kind, key), self.root)
+        self._fetch({cell: self._entries(*cell) for cell in cells}, wanted)
 
     def _near(self, kind: str, key: str, look: Callable[[], Path], wanted: Callable[[str], bool]) -> Path:
         """What ``look`` finds here, after the wanted files were fetched if it finds nothing, or damage."""
-        with suppress(integrity.DamagedError):
+        damaged = False
+        try:
             if complete(self.path(kind, key)) and (path := look()).exists():
                 return path
-        entries = self.listing_of(kind, key)
-        self._fetch({(kind, key): {n: e for n, e in entries.items() if n == CELL or wanted(n)}}, anew=True)
+        except integrity.DamagedError:
+            damaged = True  # what is there may be whole
+        self._fetch({(kind, key): self._entries(kind, key)}, wanted, damaged)
         try:
             return look()
         except integrity.DamagedError as found:
-            self.forget(kind, key)
+            discard(self.path(kind, key), self.root)
             cell = f"{self.where}/{within(kind, key)}"
             raise integrity.DamagedError(cell, found.file, found.why, self.where) from found
 
-    def _fetch(self, cells: Mapping[Name, Mapping[str, Entry]], anew: bool = False) -> None:
+    def _entries(self, kind: str, key: str) -> dict[str, Entry]:
+        return self.listing_of(kind, key) if self._listing is None else self._listing.get((kind, key), {})
+
+    def _fetch(self, cells: Mapping[Name, Files], wanted: Callable[[str], bool], anew: bool = False) -> None:
         """Fetch files of complete cells; they keep their time, by which those are known that are here already."""
         files = {
             self.path(*cell) / name: (f"{within(*cell)}/{name}", entry.modified)
             for cell, entries in cells.items()
             for name, entry in entries.items()
-            if CELL in entries and (anew or not _is_of(self.path(*cell) / name, entry.modified))
+            if CELL in entries and (name == CELL or wanted(name))
         }
+        files = {path: there for path, there in files.items() if anew or not _is_of(path, there[1])}
         self.remote.get({name: path for path, (name, _) in files.items()})
         for path, (_, modified) in files.items():
             os.utime(path, (modified, modified))
@@ -212,25 +201,10 @@ def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
     return found
 
 
-def kinds(root: Path) -> list[Path]:
+def kinds(root: Path) -> list[str]:
     """Folders that may hold cells of a kind: those with a folder of two letters in them."""
     folders = (path for path in root.glob("[!.]*") if path.is_dir())
-    return [folder for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
-
-
-def files_below(root: Path, folders: Iterable[Path]) -> dict[str, Entry]:
-    """Every file below some folders, by its path from the root."""
-    found: dict[str, Entry] = {}
-    for folder in folders:
-        for at, _, names in os.walk(folder):
-            for name in names:
-                path = Path(at, name)
-                try:
-                    status = path.stat()
-                except FileNotFoundError:
-                    continue  # somebody removes it meanwhile
-                found[path.relative_to(root).as_posix()] = Entry(status.st_size, status.st_mtime)
-    return found
+    return [folder.name for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
 
 
 def open_cells(where: str) -> Cells:

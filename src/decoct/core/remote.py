@@ -1,6 +1,7 @@
-"""Files below a URL, through fsspec; what goes wrong there is said in one line."""
+"""Files below a folder, or below a URL through fsspec; what goes wrong there is said in one line."""
 
 import errno
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.scratch import scratch
+from decoct.core.scratch import replace, scratch
 
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # this machine's own trouble, whatever it did with the URL
 OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "az")
@@ -36,8 +37,42 @@ class Entry(NamedTuple):
     modified: float
 
 
-class Remote:
-    """A folder at a URL, such as ``s3://bucket/store``; names are relative to it.
+class Folder:
+    """Files below a folder of this machine; names are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def list(self, prefix: str = "") -> dict[str, Entry]:
+        """Every file below a prefix, by name."""
+        listed: dict[str, Entry] = {}
+        for at, _, names in os.walk(self.root / prefix):
+            for path in (Path(at, name) for name in names):
+                with suppress(FileNotFoundError):  # somebody removes it meanwhile
+                    status = path.stat()
+                    listed[path.relative_to(self.root).as_posix()] = Entry(status.st_size, status.st_mtime)
+        return listed
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a small file; None if there is none."""
+        with suppress(FileNotFoundError):
+            return (self.root / name).read_bytes()
+        return None
+
+    def write(self, name: str, content: bytes) -> bool:
+        """Put a small file there, whole or not at all."""
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        replace(self.root / name, lambda aside: aside.write_bytes(content))
+        return True
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files, those that are there."""
+        for name in names:
+            (self.root / name).unlink(missing_ok=True)
+
+
+class Remote(Folder):
+    """Files below a URL, such as ``s3://bucket/store``.
 
     Args:
         url: of any file system that fsspec knows.
@@ -96,7 +131,7 @@ class Remote:
             aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._reaching():
-                self.fs.get(list(asides), [str(aside) for aside in asides.values()])
+                self.fs.get(list(asides), [str(aside) for aside in asides.values()]) if asides else None
             for name, aside in asides.items():
                 aside.replace(files[name])
         finally:
@@ -106,7 +141,7 @@ class Remote:
     def put(self, files: Mapping[str, Path]) -> None:
         """Send files, several at once; each is there whole or not at all."""
         with self._reaching():
-            self.fs.put([str(path) for path in files.values()], list(files))
+            self.fs.put([str(path) for path in files.values()], list(files)) if files else None
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove files, those that are there."""

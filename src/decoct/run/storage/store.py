@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.cells import KEY, Cells, MirroredCells, Name, files_below, settle, within
+from decoct.core.cells import KEY, Cells, MirroredCells, Name, settle, within
 from decoct.core.errors import DecoctError
 from decoct.core.places import default_store, folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
-from decoct.core.scratch import abandoned, discard, living, replace, scratch, sync, working
+from decoct.core.scratch import abandoned, discard, living, scratch, sync, working, written
 from decoct.data.cache import FACTS, publish
 
 UNFINISHED, STUDIES, DATA = "unfinished", "studies", "data"
@@ -38,7 +38,7 @@ class Store(Cells):
         """
         with self.room():
             self.root.mkdir(parents=True, exist_ok=True)
-            Store.sweep(self)  # of a store at a URL its mirror alone: there the end of a run sweeps
+            self.sweep()
             probe = self.root / scratch("probe")
             probe.mkdir()
             probe.rmdir()
@@ -64,7 +64,7 @@ class Store(Cells):
 
     def begun(self) -> dict[Name, dict[str, Entry]]:
         """What jobs left unfinished, by job and file."""
-        return by_job(files_below(self.root, [self.root / UNFINISHED]))
+        return by_job(self.files.list(UNFINISHED))
 
     def faults(self, kind: str, key: str, files: Mapping[str, Entry]) -> dict[str, str]:
         """What is wrong with a complete cell, by file; ``files`` are those that ``listing`` has of it."""
@@ -73,17 +73,16 @@ class Store(Cells):
     def note(self, name: str, content: bytes) -> None:
         """Leave what a study that has its cells here says of itself, so that ``gc`` leaves them alone."""
         with self.room():
-            folder = self.root / STUDIES
-            folder.mkdir(parents=True, exist_ok=True)
-            replace(folder / name, lambda aside: aside.write_bytes(content))
+            self.files.write(f"{STUDIES}/{name}", content)
 
     def notes(self) -> dict[str, bytes]:
         """The notes that studies left, by name."""
-        return {path.name: path.read_bytes() for path in (self.root / STUDIES).glob("[!.]*.json")}
+        names = [name for name in self.files.list(STUDIES) if not written(Path(name).name)]
+        return {Path(name).name: self.files.read(name) or b"" for name in names}
 
     def drop(self, name: str) -> None:
         """Remove a study's note."""
-        (self.root / STUDIES / name).unlink(missing_ok=True)
+        self.files.remove([f"{STUDIES}/{name}"])
 
     def offer(self, data: Path) -> None:
         """Let workers elsewhere have a data set of this machine's cache: who shares this folder can share that."""
@@ -157,8 +156,7 @@ class RemoteStore(MirroredCells, Store):
     """A store at a URL: cells are made in this machine's mirror, and sent there with their record last.
 
     One without ``cell.json`` is none; whoever is killed leaves files that the next writer replaces. Of two writers of
-    one cell the first to send its record wins. The other compares: where they did not write the same (another
-    processor, another library), the files there may be of both, and it sends all of its own again.
+    one cell the second compares: unless both wrote the same, the files there may be of both, and it sends its own anew.
     """
 
     def prepare(self) -> None:
@@ -172,7 +170,7 @@ class RemoteStore(MirroredCells, Store):
         at = within(kind, key)
         self.remote.remove([f"{at}/{CELL}"])
         self.remote.remove(list(self.remote.list(at)))
-        self.forget(kind, key)
+        super().remove(kind, key)
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         self._send(folder, within(kind, key), CELL)
@@ -197,7 +195,7 @@ class RemoteStore(MirroredCells, Store):
 
     def resume(self, kind: str, key: str) -> None:
         """Let the unfinished state here be that there, if there is one; it is no older: each save was sent."""
-        if there := self._unfinished(kind, key):
+        if there := self.begun().get((kind, key)):
             super().finish(kind, key)  # a construction must not find stages of two attempts
             self.remote.get({name: self.root / name for name in there})
 
@@ -209,38 +207,14 @@ class RemoteStore(MirroredCells, Store):
     def finish(self, kind: str, key: str) -> None:
         """Remove what an unfinished job left, here and there."""
         super().finish(kind, key)
-        self.remote.remove(self._unfinished(kind, key))
-
-    def begun(self) -> dict[Name, dict[str, Entry]]:
-        """What jobs left unfinished there, by job and file."""
-        return by_job(self.remote.list(UNFINISHED))
-
-    def _unfinished(self, kind: str, key: str) -> list[str]:
-        """Names of what a job left there."""
-        return list(by_job(self.remote.list(f"{UNFINISHED}/{kind}")).get((kind, key), {}))
-
-    def note(self, name: str, content: bytes) -> None:
-        """Leave a study's note there."""
-        self.remote.write(f"{STUDIES}/{name}", content)
-
-    def notes(self) -> dict[str, bytes]:
-        """The notes that studies left there, by name."""
-        return {name.removeprefix(f"{STUDIES}/"): self.remote.read(name) or b"" for name in self.remote.list(STUDIES)}
-
-    def drop(self, name: str) -> None:
-        """Remove a study's note."""
-        self.remote.remove([f"{STUDIES}/{name}"])
+        self.remote.remove(list(self.begun().get((kind, key), {})))
 
     def offer(self, data: Path) -> None:
         """Send a data set there, unless it is; its facts go last."""
         self._send(data, f"{DATA}/{data.name}", FACTS)
 
     def dataset(self, data: Path) -> Path:
-        """The folder of a cached data set: on this machine as it was planned, or fetched into this machine's cache.
-
-        Raises:
-            DecoctError: it is neither here nor there.
-        """
+        """The folder of a cached data set: on this machine as it was planned, or fetched into this machine's cache."""
         own = default_store() / DATA / data.name
         for folder in (data, own):
             if (folder / FACTS).is_file():
