@@ -176,16 +176,6 @@ def _is_of(path: Path, time: float) -> bool:
     return path.is_file() and abs(path.stat().st_mtime - time) < 1e-3
 
 
-def settle(folder: Path, target: Path) -> None:
-    """Rename a finished cell to its place; whoever comes second keeps the first one's."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        folder.rename(target)
-    except OSError:
-        if not complete(target):
-            raise
-
-
 def within(kind: str, key: str) -> str:
     """Where a cell lies in its store, as ``cell_dir`` says it of a folder."""
     return f"{kind}/{key[:2]}/{key}"

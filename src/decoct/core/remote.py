@@ -146,9 +146,12 @@ class Remote(Folder):
     def remove(self, names: Sequence[str]) -> None:
         """Remove files, those that are there."""
         with self._reaching():
-            for name in names:
-                with suppress(FileNotFoundError):
-                    self.fs.rm_file(name)
+            try:
+                self.fs.rm(list(names)) if names else None
+            except FileNotFoundError:
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        self.fs.rm_file(name)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -49,6 +49,17 @@ def working(root: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def settle(folder: Path, target: Path, mark: str) -> None:
+    """Rename a finished folder to its place, unless one is there with the file that marks it as whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not (target / mark).is_file():
+            raise
+    sync(target.parent)
+
+
 def discard(folder: Path, root: Path) -> None:
     """Remove a folder, if there is one, by way of ``root``: it is gone from its place from the first moment on."""
     aside = root / scratch(folder.name)

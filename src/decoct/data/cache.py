@@ -121,16 +121,6 @@ def write(
     return key
 
 
-def publish(folder: Path, final: Path) -> None:
-    """Rename a finished folder into place; whoever comes second keeps the first one's, which is equal."""
-    try:
-        folder.rename(final)
-        sync(final.parent)
-    except OSError:
-        if not (final / FACTS).is_file():
-            raise
-
-
 def check(name: str, part: Part, class_names: list[str]) -> None:
     """Refuse what cannot be trained on."""
     shape, kind = part.images.shape, part.images.dtype

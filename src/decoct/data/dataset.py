@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import read_json
-from decoct.core.scratch import working
+from decoct.core.scratch import settle, working
 from decoct.core.seeds import seed
 from decoct.core.spec import digest, names, parse
 from decoct.data import cache
@@ -248,7 +248,7 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
     final = (
         key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"
     )  # the same pictures, in another place
-    cache.publish(made, root / final)
+    settle(made, root / final, cache.FACTS)
     return final
 
 

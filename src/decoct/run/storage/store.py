@@ -8,16 +8,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.cells import KEY, Cells, MirroredCells, Name, settle, within
+from decoct.core.cells import KEY, Cells, MirroredCells, Name, within
 from decoct.core.errors import DecoctError
 from decoct.core.places import default_store, folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
-from decoct.core.scratch import abandoned, discard, living, scratch, sync, working, written
-from decoct.data.cache import FACTS, publish
+from decoct.core.scratch import abandoned, discard, living, scratch, settle, sync, working, written
+from decoct.data.cache import FACTS
 
 UNFINISHED, STUDIES, DATA = "unfinished", "studies", "data"
-PROBE = ".probe"  # written and removed, to see that a URL can be written
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -39,9 +38,8 @@ class Store(Cells):
         with self.room():
             self.root.mkdir(parents=True, exist_ok=True)
             self.sweep()
-            probe = self.root / scratch("probe")
-            probe.mkdir()
-            probe.rmdir()
+            self.files.write(probe := scratch("probe"), b"")
+            self.files.remove([probe])
 
     def unfinished(self, kind: str, key: str) -> Path:
         """Where a long job leaves its checkpoint until its cell is there.
@@ -124,8 +122,7 @@ class Store(Cells):
             self._publish(kind, key, folder)
             if not complete(target):
                 discard(target, self.root)  # somebody took files out of it
-            settle(folder, target)
-            sync(target.parent)
+            settle(folder, target, CELL)
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         """Called with a finished cell before it takes its place here."""
@@ -158,12 +155,6 @@ class RemoteStore(MirroredCells, Store):
     One without ``cell.json`` is none; whoever is killed leaves files that the next writer replaces. Of two writers of
     one cell the second compares: unless both wrote the same, the files there may be of both, and it sends its own anew.
     """
-
-    def prepare(self) -> None:
-        """Make and sweep the mirror, and see that the URL can be written: an error says what hinders it."""
-        super().prepare()
-        self.remote.write(PROBE, b"")
-        self.remote.remove([PROBE])
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a cell there, its record first, so that it is none from the first moment on; and here."""
@@ -226,7 +217,7 @@ class RemoteStore(MirroredCells, Store):
             )
         with working(own.parent, data.name) as folder, self.room():
             self.remote.get({name: folder / Path(name).name for name in names})
-            publish(folder, own)
+            settle(folder, own, FACTS)
         return own
 
 
