@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,15 +198,14 @@ def test_present_are_the_complete_cells_of_a_kind(store):
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
 def test_a_closed_store_is_said_to_be_before_anything_is_written(tmp_path, monkeypatch, number):
-    store, mkdir = Store(tmp_path / "store"), os.mkdir
+    store = Store(tmp_path / "store")
     store.root.mkdir()
 
     def closed(path, *args, **kwargs):
-        if str(path).startswith(str(store.root)):
-            raise OSError(number, os.strerror(number), str(path))
-        mkdir(path, *args, **kwargs)
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(os, "mkdir", closed)
+    monkeypatch.setattr(Path, "write_bytes", closed)
     for act in (store.prepare, lambda: write(store)):
         with pytest.raises(
             DecoctError, match=r"cannot be written \(.*make it writable, or name another --store"
