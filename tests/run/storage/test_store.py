@@ -422,6 +422,24 @@ def test_a_copy_that_was_altered_here_is_fetched_again(url, machine):
     assert (store.cell("labels", KEY) / "a.txt").read_text() == "1"
 
 
+def test_files_of_a_cell_that_was_made_again_are_fetched_again_and_others_are_not(machine, monkeypatch):
+    url, cell = "memory://again/store", ("labels", KEY)
+    machine("one")
+    send(open_store(url), "1")
+    machine("other")
+    MirroredCells(url).prefetch([cell], lambda name: name == "a.txt")
+    machine("one")
+    open_store(url).remove(*cell)
+    send(open_store(url), "2")
+    machine("other")
+    cells, fetched, get = MirroredCells(url), [], Remote.get
+    monkeypatch.setattr(Remote, "get", lambda self, files: fetched.append(len(files)) or get(self, files))
+    for _ in range(2):
+        cells.prefetch([cell], lambda name: name == "a.txt")
+        assert cells.file(*cell, "a.txt").read_text() == "2"
+    assert fetched == [2, 0]
+
+
 def test_a_removed_cell_is_removed_here_and_there(url, machine):
     machine("one")
     store = open_store(url)
