@@ -66,8 +66,8 @@ def earlier(root: Path, data: Dataset, device: str, hardware: str, plugins: tupl
         return read[key]
 
     for folder in _cells(root):
-        if not (folder / MEASURED).is_file():
-            continue  # brought along, so that nobody knows what it took; or of a store at a URL, and not here
+        if not (folder / MEASURED).is_file() and _adopted(folder):
+            continue  # brought along: nobody knows what it took
         try:
             cost = read_cost(folder / MEASURED)
             if cost.hardware != hardware or cost.device.partition(":")[0] != device.partition(":")[0]:
@@ -104,6 +104,13 @@ def _done(folder: Path) -> Done | None:
         return Done(*(read_json(folder / CELL)[name] for name in Done._fields))
     except UNREADABLE:
         return None
+
+
+def _adopted(folder: Path) -> bool:
+    try:
+        return "adopted" in read_json(folder / CELL)["keyed"]
+    except UNREADABLE:
+        return False
 
 
 def _shapes_beside(root: Path) -> dict[str, Shape]:
