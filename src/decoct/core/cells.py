@@ -177,8 +177,8 @@ def _is_of(path: Path, time: float) -> bool:
 
 
 def within(kind: str, key: str) -> str:
-    """Where a cell lies in its store, as ``cell_dir`` says it of a folder."""
-    return f"{kind}/{key[:2]}/{key}"
+    """Where a cell lies in its store."""
+    return cell_dir(Path(), kind, key).as_posix()
 
 
 def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
