@@ -166,14 +166,12 @@ class MirroredCells(Cells):
             for name, entry in entries.items()
             if CELL in entries and (name == CELL or wanted(name))
         }
-        files = {path: there for path, there in files.items() if anew or not _is_of(path, there[1])}
+        if not anew:
+            here = {path: path.stat().st_mtime for path in files if path.is_file()}
+            files = {path: there for path, there in files.items() if abs(here.get(path, 0.0) - there[1]) > 1e-3}
         self.remote.get({name: path for path, (name, _) in files.items()})
         for path, (_, modified) in files.items():
             os.utime(path, (modified, modified))
-
-
-def _is_of(path: Path, time: float) -> bool:
-    return path.is_file() and abs(path.stat().st_mtime - time) < 1e-3
 
 
 def within(kind: str, key: str) -> str:

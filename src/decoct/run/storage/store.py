@@ -119,12 +119,12 @@ class Store(Cells):
             integrity.seal(folder)
             for path in (*folder.rglob("*"), folder):
                 sync(path)
-            self._publish(kind, key, folder)
+            self._send(folder, within(kind, key), CELL)
             if not complete(target):
                 discard(target, self.root)  # somebody took files out of it
             settle(folder, target, CELL)
 
-    def _publish(self, kind: str, key: str, folder: Path) -> None:
+    def _send(self, folder: Path, at: str, last: str) -> None:
         """Called with a finished cell before it takes its place here."""
 
     def sweep(self) -> None:
@@ -162,9 +162,6 @@ class RemoteStore(MirroredCells, Store):
         self.remote.remove([f"{at}/{CELL}"])
         self.remote.remove(list(self.remote.list(at)))
         super().remove(kind, key)
-
-    def _publish(self, kind: str, key: str, folder: Path) -> None:
-        self._send(folder, within(kind, key), CELL)
 
     def _send(self, folder: Path, at: str, last: str) -> None:
         """Send a folder unless it is there, the file without which it is nothing last."""
@@ -212,9 +209,7 @@ class RemoteStore(MirroredCells, Store):
                 return folder
         names = self.remote.list(f"{DATA}/{data.name}")
         if f"{DATA}/{data.name}/{FACTS}" not in names:
-            raise DecoctError(
-                f"the data set {data.name} is neither here nor at {self.where}/{DATA}: run the study again"
-            )
+            raise DecoctError(f"the data set {data.name} is neither here nor at {self.where}: run the study again")
         with working(own.parent, data.name) as folder, self.room():
             self.remote.get({name: folder / Path(name).name for name in names})
             settle(folder, own, FACTS)
