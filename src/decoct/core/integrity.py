@@ -11,6 +11,7 @@ from decoct.core.record import CELL, MEASURED, complete, read_cost, read_json, w
 from decoct.core.spec import digest
 
 FILES = "files"  # of cell.json: name -> {sha256, bytes}
+State = tuple[int, int, int, int]  # what changes when a file does, as far as the file system tells without reading it
 REMEDY = "`decoct verify --repair {}` removes it, and the next run recomputes it"
 
 
@@ -41,26 +42,11 @@ class Sum(NamedTuple):
     bytes: int
 
 
-class State(NamedTuple):
-    """What changes when a file does, as far as the file system tells without reading it."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int  # a fetched file may have the time and the inode of the one that it stands in for
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> "State":
-        """Of a file that is there."""
-        status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
 def seal(folder: Path) -> None:
     """Put the sums of all files of a finished cell into its record, but of the record and of what was measured."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     sums = {
-        name: Sum(_sha256(str(path), State.of(path)), path.stat().st_size)._asdict()
+        name: Sum(_sha256(str(path), _state(path)), path.stat().st_size)._asdict()
         for name, path in files.items()
         if name not in (CELL, MEASURED)
     }
@@ -75,7 +61,7 @@ def sealed(folder: Path) -> Mapping[str, Sum]:
     """
     path = folder / CELL
     try:
-        return _sums(str(path), State.of(path), folder.name)
+        return _sums(str(path), _state(path), folder.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(folder, CELL, f"cannot be read ({error})", folder.parents[2]) from error
 
@@ -123,10 +109,10 @@ def _fault(folder: Path, name: str, most: float = float("inf")) -> str | None:
         if name == MEASURED:
             read_cost(path)
         elif expected:
-            state = State.of(path)
-            if state.size != expected.bytes:
-                return f"has {state.size:,} bytes where {expected.bytes:,} were written"
-            if state.size <= most and _sha256(str(path), state) != expected.sha256:
+            state = _state(path)
+            if state[0] != expected.bytes:
+                return f"has {state[0]:,} bytes where {expected.bytes:,} were written"
+            if state[0] <= most and _sha256(str(path), state) != expected.sha256:
                 return "has other bytes than were written"
     except FileNotFoundError:
         if name == MEASURED and "adopted" in read_json(folder / CELL)["keyed"]:
@@ -137,6 +123,12 @@ def _fault(folder: Path, name: str, most: float = float("inf")) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return None
+
+
+def _state(path: Path) -> State:
+    """Length, times and inode: a fetched file may have all but the time of change from the one that it replaces."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @lru_cache(maxsize=1 << 16)
