@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from decoct.core.record import MEASURED, Cost, read_json
+from decoct.core.record import MEASURED, read_cost
 from decoct.report.findings.planned import Compared, Planned, planned
 from decoct.report.manifest import Manifest
 from decoct.run.cell import hardware
@@ -107,7 +107,7 @@ def one_of_each(study: Path | None, options: argparse.Namespace, scratch: Path) 
         except Exception as error:
             rows.append([str(job), describe(error), "", "", "", "", ""])
             continue
-        cost = Cost(**read_json(store.path(job.kind, job.key) / MEASURED))
+        cost = read_cost(store.path(job.kind, job.key) / MEASURED)
         each = group.each
         rows.append(row_of(str(job), plan, each.cpu_seconds or 0.0, cost.cpu_seconds, each.seconds, cost.seconds))
         print(*rows[-1], each.sure, file=sys.stderr, flush=True)

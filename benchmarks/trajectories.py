@@ -21,7 +21,7 @@ from decoct import api
 from decoct.core.budget import Budget
 from decoct.core.kinds import Condenser
 from decoct.core.needs import Trajectories
-from decoct.core.record import MEASURED, Cost, read_json
+from decoct.core.record import MEASURED, read_cost, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import load_data
 from decoct.protocols.dc import DC
@@ -78,7 +78,7 @@ def one(where: Path | None, out: Path, name: str, ipc: int, replicate: int, iter
         for train in range(STUDENTS)
     ]
     store = compute.do(planner)
-    cost = Cost(**read_json(store.path("condense", made.key) / MEASURED))
+    cost = read_cost(store.path("condense", made.key) / MEASURED)
     steps = getattr(method, "iterations", 0)
     with out.open("a") as file:
         for label, train, job in students:

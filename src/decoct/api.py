@@ -14,6 +14,7 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Measured
+from decoct.core.owned import whole
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
@@ -31,7 +32,6 @@ from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
-from decoct.run.storage.replaced import whole
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
 from decoct.run.work.module import student_name, train_module

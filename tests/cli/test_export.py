@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from decoct.core.condensed import Condensed
+from decoct.core.owned import LIST, whole
 from decoct.data.dataset import load_data
 from decoct.data.foreign.read import load_set
-from decoct.run.storage.replaced import LIST, whole
 
 
 @pytest.mark.parametrize(("form", "name"), [("hub-folder", "out"), ("parquet", "out.parquet"), ("folder", "out")])

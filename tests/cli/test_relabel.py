@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from decoct.core.condensed import Condensed
+from decoct.core.owned import LIST
 from decoct.core.scratch import written
 from decoct.engine.softlabels import StoredLabels
-from decoct.run.storage.replaced import LIST
 
 SOFT = ("--protocol", "single_teacher", "--student", "convnet1_w8")
 STEPS = ("--set", "steps=20")

@@ -45,7 +45,7 @@ def test_a_listing_holds_cells_and_nothing_else(tmp_path):
 
 def test_a_name_within_a_store_is_where_its_folder_has_it(tmp_path):
     assert tmp_path / within("train", "abcdef") == cell_dir(tmp_path, "train", "abcdef")
-    entry = Entry(1, 0.0, "")
+    entry = Entry(1, 0.0)
     key = "ab" * 16
     assert grouped({f"train/ab/{key}/sub/x": entry, f"train/cd/{key}/x": entry, "x": entry}) == {
         ("train", key): {"sub/x": entry}

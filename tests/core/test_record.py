@@ -36,7 +36,7 @@ def test_a_record_survives_json_and_refuses_unknown_keys(tmp_path):
         Provenance(method="random", metod="herding")
 
 
-OLD = {  # as measured.json was before it knew of accelerators and energy
+COST = {
     "seconds": 3.5,
     "cpu_seconds": 7.0,
     "peak_memory": 1000,
@@ -47,27 +47,8 @@ OLD = {  # as measured.json was before it knew of accelerators and energy
 }
 
 
-@pytest.mark.parametrize(("device", "held"), [("cpu", 0.0), ("cuda", 3.5), ("cuda:1", 3.5), ("mps", 3.5)])
-def test_a_cost_from_before_device_seconds_held_its_accelerator_all_the_time(device, held):
-    cost = Cost(**{**OLD, "device": device})
-    assert (cost.device_seconds, cost.energy) == (held, None)
-    assert (cost.once, cost.cpu_once) == (0, 0)
-    newer = {"device_seconds", "energy", "once", "cpu_once"}
-    assert cost.model_dump(exclude=newer) == {**OLD, "device": device}
-
-
-@pytest.mark.parametrize("students", [1, 8])
-def test_a_cost_from_when_students_were_trained_together_is_its_share(students):
-    """Every ``measured.json`` of those versions names how many they were, be it one."""
-    old = {**OLD, "device": "cuda", "device_seconds": 1.25}
-    given = {**old, "together": students}
-    assert Cost(**given) == Cost(**old)
-    assert given["together"] == students  # what was given is left as it was
-    assert "together" not in Cost(**given).model_dump()
-
-
 def test_a_cost_that_says_what_it_held_is_believed(tmp_path):
-    cost = Cost(**{**OLD, "device": "cuda", "device_seconds": 1.25, "energy": 310.0})
+    cost = Cost(**{**COST, "device": "cuda", "device_seconds": 1.25, "energy": 310.0})
     assert (cost.device_seconds, cost.energy) == (1.25, 310.0)
     write_json(tmp_path / "cost.json", cost.model_dump(mode="json"))
     assert Cost(**read_json(tmp_path / "cost.json")) == cost
@@ -75,4 +56,4 @@ def test_a_cost_that_says_what_it_held_is_believed(tmp_path):
 
 def test_a_cost_without_seconds_is_refused():
     with pytest.raises(ValidationError, match="seconds"):
-        Cost(**{name: value for name, value in OLD.items() if name != "seconds"})
+        Cost(**{name: value for name, value in COST.items() if name != "seconds"})

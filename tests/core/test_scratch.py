@@ -9,7 +9,7 @@ import time
 import pytest
 
 from decoct.core import scratch as module
-from decoct.core.scratch import abandoned, alive, elsewhere, here, living, machine, replace, scratch, written
+from decoct.core.scratch import abandoned, alive, here, living, machine, replace, scratch, working, written
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_name_says_process_and_place_and_is_nobody_else_s():
     one, other = scratch("abc"), scratch("abc")
     assert one != other
     assert one.split("-")[:3] == [".tmp", str(os.getpid()), "abc"]
-    assert one.endswith(f"@{here()}") and not elsewhere(one)
+    assert one.endswith(f"@{here()}")
     assert written(one) == "abc" and written(scratch("a-b@c.d\n")) == "a-b@c.d\n"
 
 
@@ -51,11 +51,11 @@ def test_what_a_living_process_writes_is_not_abandoned(tmp_path, dead):
     assert alive(os.getpid()) and not alive(dead)
 
 
-@pytest.mark.parametrize("where", ["", "@01234567", "@0123456789ab", "@0123456789ab.json"])
+@pytest.mark.parametrize("where", ["@01234567", "@0123456789ab", "@0123456789ab.json"])
 def test_a_process_that_cannot_be_seen_from_here_is_trusted_for_a_day(tmp_path, dead, where):
     path = tmp_path / f".tmp-{dead}-abc-01234567{where}"
     path.mkdir()
-    assert elsewhere(path.name) and not abandoned(path)
+    assert not abandoned(path)
     untouched(path, module.LONG + 60)
     assert abandoned(path)
 
@@ -106,11 +106,26 @@ def test_a_container_is_a_machine_of_its_own_and_a_bare_machine_stays_itself_whe
     assert len(set(found[:3])) == 1 and len(set(found)) == 4
 
 
-@pytest.mark.parametrize("name", [".tmp-x-abc-01234567", ".tmp-", ".tmp", "tmp-1-abc-01234567", "abc", ".tmp-1-abc"])
+@pytest.mark.parametrize("name", [".tmp-x-abc-01234567", ".tmp-", ".tmp", ".tmp-1-abc-01234567", "abc", ".tmp-1-abc"])
 def test_what_has_another_name_is_nobody_s_business(tmp_path, name):
     (tmp_path / name).mkdir()
     untouched(tmp_path / name, 9 * module.LONG)
     assert not abandoned(tmp_path / name) and written(name) is None
+
+
+def test_a_folder_to_work_in_goes_at_the_end_unless_it_was_renamed(tmp_path):
+    with working(tmp_path / "root", "a b") as folder:
+        (folder / "x").touch()
+        assert written(folder.name) == "a b" and not abandoned(folder)
+    assert list((tmp_path / "root").iterdir()) == []
+    with working(tmp_path / "root", "a b") as folder:
+        folder.rename(tmp_path / "made")
+    assert (tmp_path / "made").is_dir()
+
+
+def test_a_file_is_on_disk_before_it_takes_its_place(tmp_path, disk):
+    replace(tmp_path / "a", lambda beside: beside.write_text("new"))
+    assert disk.synced(tmp_path / "a", last=disk.moved(tmp_path / "a"))
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -130,4 +145,3 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         replace(path, fail)
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
     assert [written(name) for name in names] == ["a b"] * 2 and all(name.endswith(".json") for name in names)
-    assert not any(map(elsewhere, names))

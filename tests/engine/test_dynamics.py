@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
+from decoct.core import scratch
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Kept
-from decoct.engine import batches, dynamics, resume
+from decoct.engine import batches, dynamics
 from decoct.engine.dynamics import NAMES, Trace, Traces, per_example, record
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint
@@ -234,7 +235,7 @@ def fatal(at):
 
 @pytest.fixture
 def unflushed(monkeypatch):
-    monkeypatch.setattr(resume, "sync", lambda path: None)
+    monkeypatch.setattr(scratch, "sync", lambda path: None)
     monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
 
 

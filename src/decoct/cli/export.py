@@ -75,7 +75,7 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
 def _write(place: Path, given: Any, to: str) -> None:
     """Whole or not at all."""
     from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
-    from decoct.run.storage.replaced import whole
+    from decoct.core.owned import whole
 
     with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
         warnings.simplefilter("always")
@@ -106,7 +106,7 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
     cells = open_cells(str(default_where()))
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):
-        if read_json(cells.path("measure", measure) / CELL).get("inputs", {}).get("condensed") in (key, who.key):
+        if read_json(cells.file("measure", measure, CELL)).get("inputs", {}).get("condensed") in (key, who.key):
             rows = read_json(cells.file("measure", measure, READINGS))
             found |= {tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows}
     return list(found.values())

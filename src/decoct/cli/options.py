@@ -160,7 +160,7 @@ def check_target(target: Path, force: bool, *read: Path) -> None:
     Raises:
         UsageError: it cannot.
     """
-    from decoct.run.storage.replaced import check_free
+    from decoct.core.owned import check_free
 
     check_free(target, force)
     here, given = target.resolve(), [path.resolve() for path in read]

@@ -15,8 +15,8 @@ from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
 from decoct.core.kinds import Axis
+from decoct.core.owned import whole
 from decoct.core.spec import parse, summary
-from decoct.run.storage.replaced import whole
 
 NONE, AXES = "–", get_args(Axis)
 

@@ -2,15 +2,18 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.places import folder_of, is_url
-from decoct.core.record import cell_dir, complete
-from decoct.core.remote import Entry
+from decoct.core.errors import DecoctError
+from decoct.core.places import folder_of, is_url, mirror_of
+from decoct.core.record import CELL, cell_dir, complete
+from decoct.core.remote import Entry, Folder, Remote
+from decoct.core.scratch import discard
 
 Name = tuple[str, str]  # kind and key of a cell
+Files = Mapping[str, Entry]
 KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
 
 
@@ -19,15 +22,13 @@ class Cells:
 
     Attributes:
         root: the folder.
+        where: what ``open_cells`` and ``open_store`` find it by, here and in a worker.
+        files: all that lies there.
     """
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-
-    @property
-    def where(self) -> str:
-        """What ``open_cells`` and ``open_store`` find it by, here and in a worker."""
-        return str(self.root)
+        self.root, self.where = Path(root), str(root)
+        self.files = Folder(self.root)
 
     def path(self, kind: str, key: str) -> Path:
         """Where the cell is on this machine, or would be; nobody has looked whether it is as it was written."""
@@ -55,7 +56,7 @@ class Cells:
             DamagedError: a file is not what was written.
         """
         folder = self.path(kind, key)
-        return integrity.check(folder, self.where) if complete(folder) else folder
+        return integrity.check(folder) if complete(folder) else folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
         """Path of one file of a cell, to read; it may not be there.
@@ -69,22 +70,20 @@ class Cells:
         Raises:
             DamagedError: it is not what was written.
         """
-        return integrity.check_file(self.path(kind, key), name, self.where, most)
+        return integrity.check_file(self.path(kind, key), name, most)
 
     def size(self, kind: str, key: str, name: str) -> int | None:
         """Bytes of a file of a cell, which is not read; None if it is not there."""
-        try:
-            return (self.path(kind, key) / name).stat().st_size
-        except OSError:
-            return None
+        entry = self.listing_of(kind, key).get(name)
+        return entry.size if entry else None
 
     def listing(self) -> dict[Name, dict[str, Entry]]:
         """Every file of every cell, complete or not, by its path in the cell."""
-        return grouped(files_below(self.root, kinds(self.root)))
+        return grouped({name: entry for kind in kinds(self.root) for name, entry in self.files.list(kind).items()})
 
     def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
         """The files of one cell, by path in it."""
-        return grouped(files_below(self.root, [self.path(kind, key)])).get((kind, key), {})
+        return grouped(self.files.list(within(kind, key))).get((kind, key), {})
 
     def refresh(self) -> None:
         """Forget what was there: nothing is remembered of a folder."""
@@ -93,9 +92,91 @@ class Cells:
         """Bring near what will be read, many files at once: it is near already."""
 
 
+class MirroredCells(Cells):
+    """Cells whose truth is a URL; the root is this machine's mirror of it, where a cell may be here in part.
+
+    A cell there is one if its ``cell.json`` is, which is written last. What was fetched is kept: cells never change.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(mirror_of(url))
+        self.where = url.rstrip("/")
+        self.files = self.remote = Remote(url)
+        self._listing: dict[Name, dict[str, Entry]] | None = None
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the cell is complete there, asked now; as of the last ``refresh``, if there was one."""
+        return CELL in self._entries(kind, key)
+
+    def present(self, kind: str) -> set[str]:
+        """Keys of all complete cells of a kind, in one listing there."""
+        return {key for (_, key), files in grouped(self.remote.list(kind)).items() if CELL in files}
+
+    def listing(self) -> dict[Name, dict[str, Entry]]:
+        """Every file there of every cell, complete or not, now."""
+        return grouped(self.remote.list())
+
+    def refresh(self) -> None:
+        """List what is there; until the next time nothing else is asked."""
+        self._listing = self.listing()
+
+    def cell(self, kind: str, key: str) -> Path:
+        """Folder of a whole cell, which is there; what is not here, or no longer as it was written, is fetched."""
+        own = super().cell
+        folder = self._near(kind, key, lambda: own(kind, key), lambda name: True)
+        if not complete(folder):
+            raise DecoctError(f"{self.where} lacks the {kind} cell {key}: run the same again")
+        return folder
+
+    def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
+        """Path of one file, fetched alone if it is not here; it may not be there."""
+        own = super().file
+        return self._near(kind, key, lambda: own(kind, key, name, most), lambda each: each == name)
+
+    def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
+        """Fetch the wanted files of cells that are there and not here, many at once."""
+        if self._listing is None:
+            self.refresh()
+        self._fetch({cell: self._entries(*cell) for cell in cells}, wanted)
+
+    def _near(self, kind: str, key: str, look: Callable[[], Path], wanted: Callable[[str], bool]) -> Path:
+        """What ``look`` finds here, after the wanted files were fetched if it finds nothing, or damage."""
+        damaged = False
+        try:
+            if complete(self.path(kind, key)) and (path := look()).exists():
+                return path
+        except integrity.DamagedError:
+            damaged = True  # what is there may be whole
+        self._fetch({(kind, key): self._entries(kind, key)}, wanted, damaged)
+        try:
+            return look()
+        except integrity.DamagedError as found:
+            discard(self.path(kind, key), self.root)
+            cell = f"{self.where}/{within(kind, key)}"
+            raise integrity.DamagedError(cell, found.file, found.why, self.where) from found
+
+    def _entries(self, kind: str, key: str) -> dict[str, Entry]:
+        return self.listing_of(kind, key) if self._listing is None else self._listing.get((kind, key), {})
+
+    def _fetch(self, cells: Mapping[Name, Files], wanted: Callable[[str], bool], anew: bool = False) -> None:
+        """Fetch files of complete cells; they keep their time, by which those are known that are here already."""
+        files = {
+            self.path(*cell) / name: (f"{within(*cell)}/{name}", entry.modified)
+            for cell, entries in cells.items()
+            for name, entry in entries.items()
+            if CELL in entries and (name == CELL or wanted(name))
+        }
+        if not anew:
+            here = {path: path.stat().st_mtime for path in files if path.is_file()}
+            files = {path: there for path, there in files.items() if abs(here.get(path, 0.0) - there[1]) > 1e-3}
+        self.remote.get({name: path for path, (name, _) in files.items()})
+        for path, (_, modified) in files.items():
+            os.utime(path, (modified, modified))
+
+
 def within(kind: str, key: str) -> str:
-    """Where a cell lies in its store, as ``cell_dir`` says it of a folder."""
-    return f"{kind}/{key[:2]}/{key}"
+    """Where a cell lies in its store."""
+    return cell_dir(Path(), kind, key).as_posix()
 
 
 def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
@@ -108,31 +189,12 @@ def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
     return found
 
 
-def kinds(root: Path) -> list[Path]:
+def kinds(root: Path) -> list[str]:
     """Folders that may hold cells of a kind: those with a folder of two letters in them."""
     folders = (path for path in root.glob("[!.]*") if path.is_dir())
-    return [folder for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
-
-
-def files_below(root: Path, folders: Iterable[Path]) -> dict[str, Entry]:
-    """Every file below some folders, by its path from the root."""
-    found: dict[str, Entry] = {}
-    for folder in folders:
-        for at, _, names in os.walk(folder):
-            for name in names:
-                path = Path(at, name)
-                try:
-                    status = path.stat()
-                except FileNotFoundError:
-                    continue  # somebody removes it meanwhile
-                found[path.relative_to(root).as_posix()] = Entry(status.st_size, status.st_mtime, "")
-    return found
+    return [folder.name for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
 
 
 def open_cells(where: str) -> Cells:
     """The cells at a place, a folder or a URL."""
-    if is_url(where):
-        from decoct.core.mirror import MirroredCells
-
-        return MirroredCells(where)
-    return Cells(folder_of(where))
+    return MirroredCells(where) if is_url(where) else Cells(folder_of(where))

@@ -165,15 +165,10 @@ class Condensed:
         Raises:
             DecoctError: bare picks, or a ``weights.csv`` there that is of something else.
         """
-        images, folder = self.pixels(), Path(folder)
+        images, folder = to_bytes(self.pixels()), Path(folder)
         weights = folder / WEIGHTS
         if weights.is_file() and not weights.read_bytes().startswith(",".join(WEIGHED).encode()):
             raise DecoctError(f"{weights} is not of a set that decoct exported: export to another folder")
-        if images.dtype != np.uint8:
-            quantised = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
-            worst = float(np.abs(quantised / 255.0 - images).max())
-            warnings.warn(f"float images quantised to 8 bits for PNG; largest error {worst:.4f} of 1", stacklevel=2)
-            images = quantised
         files = {}
         for c, name in enumerate(folder_names(self.class_names)):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -207,9 +202,9 @@ class Condensed:
             DecoctError: bare picks, and no pixels.
         """
         if self.images is None and self.indices is not None and train_images is not None:
-            return sum(png_bytes(train_images[index]) for index in self.indices)
+            return sum(len(png(train_images[index])) for index in self.indices)
         images = self.pixels()
-        return sum(map(png_bytes, images)) if images.dtype == np.uint8 else images.nbytes
+        return sum(len(png(image)) for image in images) if images.dtype == np.uint8 else images.nbytes
 
     def pixels(self) -> NDArray[Any]:
         """The images, [n, C, H, W].
@@ -241,11 +236,21 @@ def picture(image: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
-def png_bytes(image: NDArray[np.uint8]) -> int:
-    """Size of the image as a PNG file."""
+def png(image: NDArray[np.uint8]) -> bytes:
+    """A [C, H, W] image as a PNG file."""
     buffer = io.BytesIO()
     picture(image).save(buffer, "png")
-    return buffer.tell()
+    return buffer.getvalue()
+
+
+def to_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """uint8 images as they are; floats in [0, 1] quantised, with a warning that states the largest error."""
+    if images.dtype == np.uint8:
+        return images
+    quantised: NDArray[np.uint8] = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
+    worst = float(np.abs(quantised / 255.0 - images).max())
+    warnings.warn(f"float images quantised to 8 bits; largest error {worst:.4f} of 1", stacklevel=3)
+    return quantised
 
 
 def folder_names(class_names: Sequence[str]) -> list[str]:

@@ -1,17 +1,12 @@
 """A set as Parquet with its pictures inside, and as a folder that Hugging Face's ``datasets`` and its hub read."""
 
-import io
 import json
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from decoct.core.condensed import Condensed, picture
+from decoct.core.condensed import Condensed, png, to_bytes
 
 SHARD, CARD = "data/train-00000-of-00001.parquet", "README.md"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -47,7 +42,7 @@ def write_parquet(path: Path, condensed: Condensed) -> None:
     from pyarrow import parquet
 
     images = to_bytes(condensed.pixels())
-    pictures = [{"bytes": _png(image), "path": f"{row:06d}.png"} for row, image in enumerate(images)]
+    pictures = [{"bytes": png(image), "path": f"{row:06d}.png"} for row, image in enumerate(images)]
     columns: dict[str, Any] = {
         "image": pa.array(pictures, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
         "label": pa.array(condensed.labels, pa.int64()),
@@ -76,16 +71,6 @@ def is_export(path: Path) -> bool:
         return b"decoct" in (parquet.read_schema(path).metadata or {})
     except (OSError, ArrowException):
         return False
-
-
-def to_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 images as they are; floats in [0, 1] quantised, with a warning."""
-    if images.dtype == np.uint8:
-        return images
-    quantised: NDArray[np.uint8] = np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
-    worst = float(np.abs(quantised / 255.0 - images).max())
-    warnings.warn(f"float images quantised to 8 bits; largest error {worst:.4f} of 1", stacklevel=3)
-    return quantised
 
 
 def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -149,12 +134,6 @@ def _known(condensed: Condensed) -> dict[str, Any]:
         "mosaic": condensed.mosaic,
         "cost": None if cost is None else cost.model_dump(mode="json"),
     }
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    picture(image).save(buffer, "png")
-    return buffer.getvalue()
 
 
 def _table(head: Sequence[str], rows: Any) -> list[str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import CELL, MEASURED, parse_cost, read_json, write_json
+from decoct.core.record import CELL, MEASURED, complete, read_cost, read_json, write_json
 from decoct.core.spec import digest
 
-FILES = "files"  # of cell.json: name -> {sha256, bytes}; cells of older versions have none
+FILES = "files"  # of cell.json: name -> {sha256, bytes}
+State = tuple[int, int, int, int]  # what changes when a file does, as far as the file system tells without reading it
 REMEDY = "`decoct verify --repair {}` removes it, and the next run recomputes it"
 
 
@@ -26,7 +27,7 @@ class DamagedError(DecoctError):
 
     def __init__(self, cell: Path | str, file: str, why: str, store: Path | str) -> None:
         super().__init__(f"{cell} is damaged: {file} {why}; {REMEDY.format(store)}")
-        self.cell, self.file, self.why = str(cell), file, why
+        self.file, self.why = file, why
 
 
 class Sum(NamedTuple):
@@ -41,164 +42,106 @@ class Sum(NamedTuple):
     bytes: int
 
 
-class State(NamedTuple):
-    """What changes when a file does, as far as the file system tells without reading it."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int  # a fetched file may have the time and the inode of the one that it stands in for
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> "State":
-        """Of a file that is there."""
-        status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
-def sums(folder: Path) -> dict[str, Sum]:
-    """Of every file of a cell but its record and what was measured, by its path in the folder."""
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    named = {file.relative_to(folder).as_posix(): file for file in files}
-    return {
-        name: Sum(_sha256(str(file), State.of(file)), file.stat().st_size)
-        for name, file in named.items()
+def seal(folder: Path) -> None:
+    """Put the sums of all files of a finished cell into its record, but of the record and of what was measured."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    sums = {
+        name: Sum(_sha256(str(path), _state(path)), path.stat().st_size)._asdict()
+        for name, path in files.items()
         if name not in (CELL, MEASURED)
     }
+    write_json(folder / CELL, read_json(folder / CELL) | {FILES: sums})
 
 
-def seal(folder: Path) -> None:
-    """Put the sums of a finished cell into its record, which is replaced in one step."""
-    facts = read_json(folder / CELL) | {FILES: {name: each._asdict() for name, each in sums(folder).items()}}
-    beside = folder / f".{CELL}"
-    write_json(beside, facts)
-    beside.replace(folder / CELL)
-
-
-def sealed(folder: Path, store: Path | str | None = None) -> Mapping[str, Sum] | None:
-    """The sums of a cell that is there; None if it is older than sums are.
+def sealed(folder: Path) -> Mapping[str, Sum]:
+    """The sums of a cell that is there.
 
     Raises:
         DamagedError: its record cannot be read, or says what its key does not.
     """
     path = folder / CELL
     try:
-        return _sealed(str(path), State.of(path), folder.name)
+        return _sums(str(path), _state(path), folder.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(folder, CELL, f"cannot be read ({error})", _store(folder, store)) from error
+        raise DamagedError(folder, CELL, f"cannot be read ({error})", folder.parents[2]) from error
 
 
-def read_sums(facts: Any, name: str) -> dict[str, Sum] | None:
-    """The sums in a cell's record; None if it is older than sums are.
-
-    Args:
-        facts: parsed ``cell.json``.
-        name: the key that the cell lies under.
-
-    Raises:
-        ValueError, KeyError, TypeError or AttributeError: that is no record, or not of this key.
-    """
-    if facts.get("key", name) != name:
-        raise ValueError(f"it is the record of {facts['key']}")
-    if FILES not in facts:
-        return None
-    if "keyed" in facts and "adopted" not in facts["keyed"]:  # what decoct did not make is keyed by content
-        inputs = {role: key for role, key in facts["inputs"].items() if not role.startswith("shard:")}
-        if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != name:
-            raise ValueError("it says what its key does not")
-    return {file: Sum(str(each["sha256"]), int(each["bytes"])) for file, each in facts[FILES].items()}
-
-
-def fault(path: Path, expected: Sum, most: float = float("inf")) -> str | None:
-    """What is wrong with a file; None if it is as it was. The same state of a file is read once a process.
-
-    Args:
-        path: of the file.
-        expected: what it was.
-        most: bytes above which only its length is compared.
-    """
+def faults(folder: Path) -> dict[str, str]:
+    """What is wrong with a cell that is there, by file: all its bytes are read."""
     try:
-        state = State.of(path)
-        if state.size != expected.bytes:
-            return f"has {state.size:,} bytes where {expected.bytes:,} were written"
-        if state.size <= most and _sha256(str(path), state) != expected.sha256:
-            return "has other bytes than were written"
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    return None
-
-
-def faults(folder: Path) -> dict[str, str] | None:
-    """What is wrong with a cell that is there, by file; None if it is older than sums are, so that nobody can tell."""
-    try:
-        files = sealed(folder)
+        names = [*sealed(folder), MEASURED]
     except DamagedError as damaged:
         return {damaged.file: damaged.why}
-    found = {name: why for name, each in (files or {}).items() if (why := fault(folder / name, each))}
-    found |= {MEASURED: why} if (why := _cost_fault(folder)) else {}
-    return found if found or files is not None else None
+    return {name: why for name in names if (why := _fault(folder, name))}
 
 
-def cost_fault(content: bytes | None, facts: Any) -> str | None:
-    """What is wrong with a cell's ``measured.json``; None if nothing is, as far as it has a sum.
-
-    Args:
-        content: of the file; None if it is not there, as of what was brought along: nobody measured what that took.
-        facts: parsed ``cell.json``, which is asked where there is no content.
-    """
-    if content is None:
-        return "is missing" if "keyed" in facts and "adopted" not in facts["keyed"] else None
-    try:
-        parse_cost(content)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def check(folder: Path, store: Path | str | None = None) -> Path:
-    """A cell's folder, after all its files were found as they were written, or too old to say.
+def check(folder: Path) -> Path:
+    """A cell's folder, after all its files were found as they were written.
 
     Raises:
         DamagedError: names cell and file, and what to do.
     """
-    for name, each in (sealed(folder, store) or {}).items():
-        if why := fault(folder / name, each):
-            raise DamagedError(folder, name, why, _store(folder, store))
+    for name in sealed(folder):
+        check_file(folder, name)
     return folder
 
 
-def check_file(folder: Path, name: str, store: Path | str | None = None, most: float = float("inf")) -> Path:
-    """Path of one file of a cell, after it was found as it was written, or too old to say, or of no cell.
+def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
+    """Path of one file of a cell, after it was found as it was written, or of no cell.
+
+    Args:
+        folder: of the cell.
+        name: of the file.
+        most: bytes above which only its length is compared.
 
     Raises:
         DamagedError: names cell and file, and what to do.
     """
-    if (folder / CELL).is_file():
-        expected = (sealed(folder, store) or {}).get(name)
-        why = fault(folder / name, expected, most) if expected else _cost_fault(folder) if name == MEASURED else None
-        if why:
-            raise DamagedError(folder, name, why, _store(folder, store))
+    if complete(folder) and (why := _fault(folder, name, most)):
+        raise DamagedError(folder, name, why, folder.parents[2])
     return folder / name
 
 
-def _cost_fault(folder: Path) -> str | None:
+def _fault(folder: Path, name: str, most: float = float("inf")) -> str | None:
+    """What is wrong with a file of a cell; None if it is as it was, or if the cell has none of that name."""
+    path, expected = folder / name, sealed(folder).get(name)
     try:
-        return cost_fault((folder / MEASURED).read_bytes(), None)
+        if name == MEASURED:
+            read_cost(path)
+        elif expected:
+            state = _state(path)
+            if state[0] != expected.bytes:
+                return f"has {state[0]:,} bytes where {expected.bytes:,} were written"
+            if state[0] <= most and _sha256(str(path), state) != expected.sha256:
+                return "has other bytes than were written"
     except FileNotFoundError:
-        return cost_fault(None, read_json(folder / CELL))
+        if name == MEASURED and "adopted" in read_json(folder / CELL)["keyed"]:
+            return None  # nobody measured what that took
+        return "is missing"
+    except ValueError as error:
+        return str(error)
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
+    return None
 
 
-def _store(folder: Path, store: Path | str | None) -> Path | str:
-    return folder.parents[2] if store is None else store
+def _state(path: Path) -> State:
+    """Length, times and inode: a fetched file may have all but the time of change from the one that it replaces."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @lru_cache(maxsize=1 << 16)
-def _sealed(path: str, state: State, name: str) -> dict[str, Sum] | None:
-    return read_sums(read_json(Path(path)), name)
+def _sums(path: str, state: State, key: str) -> dict[str, Sum]:
+    """The sums in a record, which is of this key."""
+    facts: dict[str, Any] = read_json(Path(path))
+    if facts.get("key", key) != key:
+        raise ValueError(f"it is the record of {facts['key']}")
+    if "adopted" not in facts["keyed"]:  # what decoct did not make is keyed by content
+        inputs = {role: read for role, read in facts["inputs"].items() if not role.startswith("shard:")}
+        if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != key:
+            raise ValueError("it says what its key does not")
+    return {name: Sum(**each) for name, each in facts[FILES].items()}
 
 
 @lru_cache(maxsize=1 << 17)

@@ -1,10 +1,18 @@
-"""Files that decoct writes under names of its own into a folder that the user named: they replace nobody else's."""
+"""What decoct writes at places that the user named: there whole or not at all, in place of nobody else's."""
 
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decoct.core.errors import UsageError
-from decoct.core.record import read_json
+from decoct.core.hub_folder import is_export
+from decoct.core.record import read_json, write_json
+from decoct.core.scratch import abandoned, scratch, written
+
+LIST = ".decoct.json"  # in a folder that decoct made: all that it made there
+SHOWN = 3  # names of what is in the way
 
 
 def check_own(folder: Path, names: Iterable[str], ours: bool) -> None:
@@ -31,3 +39,100 @@ def holds(path: Path, key: str) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and key in found
+
+
+def check_free(target: Path, force: bool) -> None:
+    """See that something can be made at a place.
+
+    Raises:
+        UsageError: something is there and is not to be replaced, or decoct did not make all of it.
+    """
+    if not target.exists():
+        return
+    if not force:
+        raise UsageError(f"{target} exists: choose another --out, or replace it with --force")
+    if others := foreign(target):
+        few = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+        if target.is_file():
+            raise UsageError(f"{target} is no export of decoct's, so --force leaves it alone: choose another --out")
+        raise UsageError(
+            f"--force replaces what decoct made and listed, and {target} holds what is on no list there: {few}\n"
+            "choose another --out, or move that away"
+        )
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
+
+    What was at ``target`` is replaced then, and is as it was before if the block raises. A folder gets a list of what
+    is in it. What killed processes left half-made for the same place is removed.
+
+    Raises:
+        UsageError: what is at ``target`` is not all decoct's.
+    """
+    place = target.resolve()  # a link stays one
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside, old = (place.with_name(scratch(place.name)) for _ in range(2))
+    try:
+        yield beside
+        if beside.is_dir():
+            made = {path.relative_to(beside).as_posix() for path in beside.rglob("*")}
+            write_json(beside / LIST, sorted({LIST, *made}))
+        check_free(target, force=True)
+        if place.exists():
+            place.rename(old)
+        beside.rename(place)
+    finally:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        _remove(beside)
+        _remove_own(old)
+    for path in place.parent.glob(".tmp-*"):
+        if written(path.name) == place.name and abandoned(path):
+            _remove(path)
+
+
+def foreign(target: Path) -> list[str]:
+    """What is at a place and decoct did not make: paths in a folder, those in a folder that is named left out."""
+    if not target.is_dir():
+        return [] if is_export(target) else [target.name]
+    own, found = _own(target), []
+    for at, folders, files in os.walk(target):
+        paths = {name: Path(at, name).relative_to(target).as_posix() for name in (*folders, *files)}
+        links = {name for name in folders if Path(at, name).is_symlink()}  # decoct makes none
+        strange = {name for name, path in paths.items() if path not in own} | links
+        found += [paths[name] for name in strange]
+        folders[:] = [name for name in folders if name not in strange]
+    return sorted(found)
+
+
+def _own(folder: Path) -> set[str]:
+    """Paths of what decoct made in a folder: those of its list."""
+    try:
+        listed = read_json(folder / LIST)
+    except (OSError, ValueError):
+        return set()
+    return {str(name) for name in listed} if isinstance(listed, list) else set()
+
+
+def _remove(path: Path) -> None:
+    """Remove what this module made."""
+    with suppress(FileNotFoundError):
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_own(path: Path) -> None:
+    """Remove what was replaced, but for what somebody put there meanwhile."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    own = _own(path)
+    for at, folders, files in os.walk(path, topdown=False):
+        for name in (*files, *folders):
+            each = Path(at, name)
+            if each.relative_to(path).as_posix() in own:
+                with suppress(OSError):
+                    each.unlink() if name in files else each.rmdir()
+    with suppress(OSError):
+        path.rmdir()

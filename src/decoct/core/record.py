@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 from decoct.core.spec import digest
 
 CELL = "cell.json"  # written with everything else in the cell; a cell without it is not one
 MEASURED = "measured.json"
-SUM = "sum"  # of measured.json: digest of all else in it; files of older versions have none
+SUM = "sum"  # of measured.json: digest of all else in it
 
 
 class Record(BaseModel):
@@ -49,22 +49,6 @@ class Cost(Record):
     versions: dict[str, str]
     once: float = 0.0
     cpu_once: float = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _older(cls, fields: Any) -> Any:
-        """Read what older versions wrote.
-
-        Records from before ``device_seconds`` have none: a job on an accelerator held it all the time. Others have
-        ``together``, the students that one worker trained at once: their costs are shares already, and no result hangs
-        on it.
-        """
-        if not isinstance(fields, dict):
-            return fields
-        fields = {name: value for name, value in fields.items() if name != "together"}
-        if "device_seconds" not in fields and fields.get("device", "cpu") != "cpu":
-            fields["device_seconds"] = fields.get("seconds")
-        return fields
 
 
 class Provenance(Record):
@@ -179,17 +163,12 @@ def read_cost(path: Path) -> Cost:
         OSError: no such file.
         ValueError: says what is wrong with it, as what follows its name in a sentence.
     """
-    return parse_cost(path.read_bytes())
-
-
-def parse_cost(content: bytes) -> Cost:
-    """``read_cost`` of a file's content."""
+    content = path.read_bytes()
     try:
         facts = json.loads(content)
-        said = facts.pop(SUM, None)
-        altered = said is not None and said != digest(facts)
-        cost = None if altered else Cost(**facts)
-    except (ValueError, TypeError, AttributeError):
+        whole = facts.pop(SUM) == digest(facts)
+        cost = Cost(**facts) if whole else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("cannot be read as what a job took") from None
     if cost is None:
         raise ValueError("has other content than was written")

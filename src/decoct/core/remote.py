@@ -1,6 +1,8 @@
-"""Files below a URL, through fsspec; what goes wrong there is said in one line."""
+"""Files below a folder, or below a URL through fsspec; what goes wrong there is said in one line."""
 
 import errno
+import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -9,20 +11,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.scratch import replace, scratch
 
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # this machine's own trouble, whatever it did with the URL
-WITH = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 KEYS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gs": "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
 }
-NO_KEYS = ("nocredentials", "partialcredentials", "defaultcredentials", "unable to locate credentials", "refresherror")
-REFUSED = ("accessdenied", "access denied", "forbidden", "invalidaccesskeyid", "signaturedoesnotmatch", "unauthorized")
-NO_BUCKET = ("nosuchbucket", "bucket does not exist")
-AWAY = (
-    *("endpointconnection", "connecttimeout", "connectionerror", "connectorerror", "readtimeout", "could not connect"),
-    *("connectionclosed", "name resolution", "serverdisconnected", "timeouterror", "dnserror"),
-)
+NO_BUCKET = "nosuchbucket|bucket does not exist"
+NO_KEYS = "(no|partial|default)credentials|unable to locate credentials|refresherror"
+REFUSED = "permissionerror|access ?denied|forbidden|invalidaccesskeyid|signaturedoesnotmatch|unauthorized"
+AWAY = "connect(ion|or|timeout)|readtimeout|timeouterror|could not connect|name resolution|disconnected|dnserror"
 
 
 class Entry(NamedTuple):
@@ -31,16 +31,48 @@ class Entry(NamedTuple):
     Attributes:
         size: bytes.
         modified: seconds since 1970; now where the listing does not say, so that it is never taken for old.
-        version: changes when the content does.
     """
 
     size: int
     modified: float
-    version: str
 
 
-class Remote:
-    """A folder at a URL, such as ``s3://bucket/store``; names are relative to it.
+class Folder:
+    """Files below a folder of this machine; names are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def list(self, prefix: str = "") -> dict[str, Entry]:
+        """Every file below a prefix, by name."""
+        listed: dict[str, Entry] = {}
+        for at, _, names in os.walk(self.root / prefix):
+            for path in (Path(at, name) for name in names):
+                with suppress(FileNotFoundError):  # somebody removes it meanwhile
+                    status = path.stat()
+                    listed[path.relative_to(self.root).as_posix()] = Entry(status.st_size, status.st_mtime)
+        return listed
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a small file; None if there is none."""
+        with suppress(FileNotFoundError):
+            return (self.root / name).read_bytes()
+        return None
+
+    def write(self, name: str, content: bytes) -> bool:
+        """Put a small file there, whole or not at all."""
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        replace(self.root / name, lambda aside: aside.write_bytes(content))
+        return True
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files, those that are there."""
+        for name in names:
+            (self.root / name).unlink(missing_ok=True)
+
+
+class Remote(Folder):
+    """Files below a URL, such as ``s3://bucket/store``.
 
     Args:
         url: of any file system that fsspec knows.
@@ -51,165 +83,123 @@ class Remote:
     """
 
     def __init__(self, url: str) -> None:
-        from fsspec.core import url_to_fs
-
         self.url = url.rstrip("/")
         with self._reaching():
+            from fsspec.core import url_to_fs
+            from fsspec.implementations.dirfs import DirFileSystem
+
             # Listings are not cached: others write there as well.
-            self.fs, root = url_to_fs(self.url, use_listings_cache=False)
-        self.root = root.rstrip("/")
+            fs, root = url_to_fs(self.url, use_listings_cache=False)
+            self.fs = DirFileSystem(root.rstrip("/"), fs)
 
     def list(self, prefix: str = "") -> dict[str, Entry]:
         """Every file below a prefix, by name, in one listing."""
         with self._reaching(), suppress(FileNotFoundError):
-            found = self.fs.find(self._at(prefix), detail=True)
-            start = len(self.root) + 1
-            return {
-                path[start:]: _entry(about)
-                for path, about in found.items()
-                if about.get("type", "file") == "file" and path.startswith(f"{self.root}/")
-            }
+            listed = self.fs.find(prefix, detail=True).items()
+            return {name: _entry(about) for name, about in listed if name and about.get("type", "file") == "file"}
         return {}
-
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file, now."""
-        with self._reaching(), suppress(FileNotFoundError):
-            return bool(self.fs.info(self._at(name))["type"] == "file")  # isfile takes any error for a no
-        return False
 
     def read(self, name: str) -> bytes | None:
         """Content of a small file; None if there is none."""
         with self._reaching(), suppress(FileNotFoundError):
-            return bytes(self.fs.cat_file(self._at(name)))
+            return bytes(self.fs.cat_file(name))
         return None
 
-    def write(self, name: str, content: bytes) -> None:
-        """Put a small file there, whole or not at all."""
-        with self._reaching():
-            self.fs.makedirs(self._parent(name), exist_ok=True) if self._has_folders else None
-            self.fs.pipe_file(self._at(name), content)
+    def write(self, name: str, content: bytes, new: bool = False) -> bool:
+        """Put a small file there, whole or not at all; if it is to be new, only where there is none.
 
-    def create(self, name: str, content: bytes) -> bool:
-        """As ``write``, but False if the file is there already: of two that create it at once, one does."""
+        Returns:
+            Whether it was put: of two that create a file at once, one does.
+        """
         with self._reaching():
+            if _protocol(self.url) not in OBJECTS:  # these have no folders: to make one may make a bucket
+                self.fs.makedirs(name.rpartition("/")[0], exist_ok=True)
             try:
-                self.fs.makedirs(self._parent(name), exist_ok=True) if self._has_folders else None
-                self.fs.pipe_file(self._at(name), content, mode="create")
-            except FileExistsError:
-                return False
-            except Exception as error:
-                if "precondition" in _words(error) or "conditionalrequestconflict" in _words(error):
+                self.fs.pipe_file(name, content, **({"mode": "create"} if new else {}))
+            except Exception:
+                if not new:
+                    raise
+                if self.read(name) is not None:
                     return False
-                if isinstance(error, TypeError | NotImplementedError) or "notimplemented" in _words(error):
-                    if self.exists(name):  # a service that cannot ask and put in one step
-                        return False
-                    self.fs.pipe_file(self._at(name), content)
-                    return True
-                raise
+                self.fs.pipe_file(name, content)  # to a service that cannot ask and put in one step
         return True
 
     def get(self, files: Mapping[str, Path]) -> None:
-        """Fetch files, several at once, to paths whose folders are there."""
-        if files:
+        """Fetch files, several at once; each is here whole or not at all."""
+        asides = {name: path.with_name(scratch(path.name)) for name, path in files.items()}
+        for aside in asides.values():
+            aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
             with self._reaching():
-                self.fs.get([self._at(name) for name in files], [str(path) for path in files.values()])
+                self.fs.get(list(asides), [str(aside) for aside in asides.values()]) if asides else None
+            for name, aside in asides.items():
+                aside.replace(files[name])
+        finally:
+            for aside in asides.values():
+                aside.unlink(missing_ok=True)
 
     def put(self, files: Mapping[str, Path]) -> None:
         """Send files, several at once; each is there whole or not at all."""
-        if files:
-            with self._reaching():
-                for folder in {self._parent(name) for name in files} if self._has_folders else ():
-                    self.fs.makedirs(folder, exist_ok=True)
-                self.fs.put([str(path) for path in files.values()], [self._at(name) for name in files])
+        with self._reaching():
+            self.fs.put([str(path) for path in files.values()], list(files)) if files else None
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove files, those that are there."""
-        if names:
-            with self._reaching():
-                try:
-                    self.fs.rm([self._at(name) for name in names])
-                except FileNotFoundError:
-                    for name in names:
-                        with suppress(FileNotFoundError):
-                            self.fs.rm_file(self._at(name))
-
-    def sha256(self, name: str, block: int = 1 << 23) -> str:
-        """SHA-256 of a file's content, read block by block and kept nowhere."""
-        import hashlib
-
-        sha = hashlib.sha256()
-        with self._reaching(), self.fs.open(self._at(name), "rb") as file:
-            while content := file.read(block):
-                sha.update(content)
-        return sha.hexdigest()
-
-    @property
-    def _has_folders(self) -> bool:
-        """Object stores have none: to make one there is a request, and may make a bucket."""
-        return self._protocol not in WITH
-
-    @property
-    def _protocol(self) -> str:
-        return self.url.partition("://")[0].rpartition("::")[2]
-
-    def _at(self, name: str) -> str:
-        return f"{self.root}/{name}" if name else self.root
-
-    def _parent(self, name: str) -> str:
-        return self._at(name).rpartition("/")[0]
+        with self._reaching():
+            try:
+                self.fs.rm(list(names)) if names else None
+            except FileNotFoundError:
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        self.fs.rm_file(name)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Say in one line what is wrong with the other side; what is wrong with this one goes through."""
+        """Say what is wrong with the other side; what is wrong with this one goes through."""
         try:
             yield
-        except (DecoctError, FileNotFoundError, FileExistsError) as error:
-            if isinstance(error, FileNotFoundError) and any(word in _words(error) for word in NO_BUCKET):
-                raise DecoctError(f"{self.url}: there is no such bucket; create it, or name another --store") from error
-            raise
-        except (ImportError, ValueError) as error:
-            package = WITH.get(self._protocol)
-            if isinstance(error, ImportError):
-                what = f"pip install {package}" if package == "gcsfs" else "pip install 'decoct[remote]'"
-                raise UsageError(f"{self.url} needs {package or error.name or 'fsspec'}: {what}") from error
-            if "protocol" in str(error).lower():
-                raise UsageError(f"{self.url}: fsspec knows no {self._protocol}://; try s3:// or gs://") from error
-            raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in LOCAL:
-                raise
-            raise DecoctError(_said(self.url, self._protocol, error)) from error
+            if said := _said(self.url, error):
+                raise said from error
+            raise
 
 
-def _said(url: str, protocol: str, error: Exception) -> str:
-    """One line that says what to do about an error of another machine."""
-    words, first = _words(error), " ".join(str(error).split())[:200]
-    if any(word in words for word in NO_KEYS):
-        return f"{url}: no credentials; {KEYS.get(protocol[:2], 'set those of the service')}"
-    if isinstance(error, PermissionError) or any(word in words for word in REFUSED):
-        return f"{url}: permission denied ({first}); the credentials need to list, read, write and delete there"
-    if any(word in words for word in NO_BUCKET):
-        return f"{url}: there is no such bucket; create it, or name another --store"
-    if isinstance(error, ConnectionError | TimeoutError) or any(word in words for word in AWAY):
-        return f"{url}: nobody answers ({first}); check the network, and AWS_ENDPOINT_URL where that is set"
-    return f"{url}: {type(error).__name__}: {first}"
+def _said(url: str, error: Exception) -> DecoctError | None:
+    """One line that says what to do about an error of another machine; None for any other error."""
+    protocol, words, first = _protocol(url), _words(error), " ".join(str(error).split())[:200]
+    if isinstance(error, ImportError) or (isinstance(error, ValueError) and "protocol" in words):
+        return UsageError(f"{url}: {first}; s3:// needs pip install 'decoct[remote]', gs:// pip install gcsfs")
+    if isinstance(error, DecoctError | ValueError) or getattr(error, "errno", None) in LOCAL:
+        return None
+    if re.search(NO_BUCKET, words):
+        return DecoctError(f"{url}: there is no such bucket; create it, or name another --store")
+    if isinstance(error, FileNotFoundError | FileExistsError):
+        return None
+    said = f"{type(error).__name__}: {first}"
+    if re.search(NO_KEYS, words):
+        said = f"no credentials; {KEYS.get(protocol[:2], 'set those of the service')}"
+    elif re.search(REFUSED, words):
+        said = f"permission denied ({first}); the credentials need to list, read, write and delete there"
+    elif re.search(AWAY, words):
+        said = f"nobody answers ({first}); check the network, and AWS_ENDPOINT_URL where that is set"
+    return DecoctError(f"{url}: {said}")
 
 
-def _words(error: BaseException) -> str:
+def _protocol(url: str) -> str:
+    return url.partition("://")[0].rpartition("::")[2]
+
+
+def _words(error: BaseException | None) -> str:
     """Class and text of an error and of what caused it, in lower case."""
-    found, seen = "", 0
-    each: BaseException | None = error
-    while each is not None and seen < 5:
-        found += f" {type(each).__name__} {each}".lower()
-        each, seen = each.__cause__ or each.__context__, seen + 1
-    return found
+    words = ""
+    while error is not None:
+        words += f" {type(error).__name__} {error}".lower()
+        error = error.__cause__ or error.__context__
+    return words
 
 
 def _entry(about: Mapping[str, Any]) -> Entry:
     """File systems name the same things in their own ways."""
-    at = next((about[name] for name in ("LastModified", "updated", "mtime", "created") if about.get(name)), None)
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    modified = at.timestamp() if isinstance(at, datetime) else float(at) if at is not None else time.time()
-    mark = next((about[name] for name in ("ETag", "etag", "md5Hash", "mtime", "created") if about.get(name)), "")
-    return Entry(int(about["size"] or 0), modified, f"{mark}-{about['size']}")
+    at = next((about[name] for name in ("LastModified", "updated", "mtime", "created") if about.get(name)), time.time())
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return Entry(int(about["size"] or 0), at.timestamp() if isinstance(at, datetime) else float(at))

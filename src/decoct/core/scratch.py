@@ -1,9 +1,10 @@
-"""Names of what is being written: they say which process of which machine writes, so that others leave it alone."""
+"""What is being written has a name that says which process of which machine writes it; others leave it alone."""
 
 import hashlib
 import os
 import platform
 import re
+import shutil
 import threading
 import time
 import uuid
@@ -18,7 +19,7 @@ LONG = 24 * 3600.0  # seconds after which nobody still writes
 BEAT, SILENT = 60.0, 600.0  # seconds between two signs of life of a writer, and without one after which it seems gone
 ALIVE = ".alive"  # touched by the writer of a folder
 OUTERMOST = "pid:[4026531836]"  # the PID namespace of a Linux that is in no container
-NAME = re.compile(r"\.tmp-(?P<pid>\d+)-(?P<name>.+)-[0-9a-f]{8}(@(?P<where>[0-9a-f]+))?(\.[^@]*)?", re.DOTALL)
+NAME = re.compile(r"\.tmp-(?P<pid>\d+)-(?P<name>.+)-[0-9a-f]{8}@(?P<where>[0-9a-f]+)(\.[^@]*)?", re.DOTALL)
 
 
 def scratch(name: str) -> str:
@@ -27,13 +28,53 @@ def scratch(name: str) -> str:
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, of the same ending, then move it there in one step."""
+    """Let ``write`` fill a file beside ``path``, of the same ending; flush it, and move it there in one step."""
     beside = path.with_name(scratch(path.stem) + path.suffix)
     try:
         write(beside)
+        sync(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)  # the disk may be full
+
+
+@contextmanager
+def working(root: Path, name: str) -> Iterator[Path]:
+    """Make a folder in ``root`` to work in; it is removed at the end unless it was renamed."""
+    folder = root / scratch(name)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(folder: Path, target: Path, mark: str) -> None:
+    """Rename a finished folder to its place, unless one is there with the file that marks it as whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not (target / mark).is_file():
+            raise
+    sync(target.parent)
+
+
+def discard(folder: Path, root: Path) -> None:
+    """Remove a folder, if there is one, by way of ``root``: it is gone from its place from the first moment on."""
+    aside = root / scratch(folder.name)
+    with suppress(FileNotFoundError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def here() -> str:
@@ -51,12 +92,6 @@ def written(name: str) -> str | None:
     """What is being written under a name of ``scratch``; None for any other name."""
     said = NAME.fullmatch(name)
     return said and said["name"]
-
-
-def elsewhere(name: str) -> bool:
-    """Whether a process that cannot be seen from here writes it, or wrote it before names said where."""
-    said = NAME.fullmatch(name)
-    return said is not None and said["where"] != here()
 
 
 def abandoned(path: Path, after: float = LONG) -> bool:

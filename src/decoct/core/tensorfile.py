@@ -5,7 +5,6 @@ The library checks a header; what it checked lies in the order of its offsets, w
 
 import math
 import mmap
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
+
+from decoct.core.scratch import replace
 
 DTYPES = {"BOOL": np.dtype(bool), "C64": np.dtype("<c8")} | {
     f"{kind}{8 * size}": np.dtype(f"<{kind.lower()}{size}")
@@ -24,12 +25,8 @@ DTYPES = {"BOOL": np.dtype(bool), "C64": np.dtype("<c8")} | {
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Save arrays by name, whole or not at all; who has mapped a file that was there keeps what was in it."""
-    scratch = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    try:
-        save_file({name: np.asarray(value, order="C") for name, value in arrays.items()}, scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+    replace(path, lambda aside: save_file(whole, aside))
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.places import default_store as default_store
 from decoct.core.record import read_json, write_json
+from decoct.core.scratch import replace, sync
 from decoct.core.spec import digest
 from decoct.data.source import Part, Source, Survey
 
@@ -54,21 +54,7 @@ def read_said(link: Path) -> str:
 def write_link(link: Path, key: str, said: str = "") -> None:
     """Replace the link in one step."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = link.with_name(f".tmp-{uuid.uuid4().hex}")
-    write_json(temporary, {"digest": key} | ({"said": said} if said else {}))
-    sync(temporary)
-    temporary.replace(link)
-
-
-@contextmanager
-def temporary_folder(root: Path) -> Iterator[Path]:
-    """A new ``.tmp-*`` folder in ``root``, removed at the end unless it was renamed."""
-    folder = root / f".tmp-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    replace(link, lambda aside: write_json(aside, {"digest": key} | ({"said": said} if said else {})))
 
 
 @contextmanager
@@ -99,7 +85,7 @@ def write(
     """Write splits and facts into an empty folder, and return the digest of all that they say.
 
     Args:
-        folder: of ``temporary_folder``.
+        folder: of ``decoct.core.scratch.working``.
         parts: all of ``SPLITS``.
         facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
         progress: called with (images written, images in all).
@@ -133,16 +119,6 @@ def write(
     for path in (*folder.iterdir(), folder):
         sync(path)
     return key
-
-
-def publish(folder: Path, final: Path) -> None:
-    """Rename a finished folder into place; whoever comes second keeps the first one's, which is equal."""
-    try:
-        folder.rename(final)
-        sync(final.parent)
-    except OSError:
-        if not (final / FACTS).is_file():
-            raise
 
 
 def check(name: str, part: Part, class_names: list[str]) -> None:
@@ -206,15 +182,6 @@ def moments(histogram: NDArray[np.int64]) -> tuple[list[float], list[float]]:
     std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
     constant = (histogram > 0).sum(1) == 1
     return mean.tolist(), np.where(constant, 1.0, std).tolist()
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _further(progress: Progress, before: int, total: int, count: int) -> None:

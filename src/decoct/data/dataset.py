@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import read_json
+from decoct.core.scratch import settle, working
 from decoct.core.seeds import seed
 from decoct.core.spec import digest, names, parse
 from decoct.data import cache
@@ -199,9 +200,9 @@ def _small(source: Source, root: Path, progress: Progress) -> Dataset:
     if folder := cache.read_link(link, root):
         return replace(open_dataset(folder), said=cache.read_said(link))
     with _writing(root):
-        with cache.temporary_folder(root) as scratch:
+        with working(root, "reading") as scratch:
             raw = source.read(manifest, scratch, progress)
-            with cache.temporary_folder(root) as made:
+            with working(root, "data") as made:
                 key = _publish(source, raw, made, root, silent)
         cache.write_link(link, key, raw.said)
     return replace(open_dataset(root / key), said=raw.said)
@@ -247,7 +248,7 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
     final = (
         key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"
     )  # the same pictures, in another place
-    cache.publish(made, root / final)
+    settle(made, root / final, cache.FACTS)
     return final
 
 

@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.scratch import scratch
-from decoct.data.cache import sync
+from decoct.core.scratch import replace
 from decoct.engine.recipe import Recipe
 
 
@@ -102,12 +101,9 @@ class Checkpoint:
         if state.losses.is_cuda:
             tensors["random.cuda"] = torch.cuda.get_rng_state(state.losses.device)
         facts = {"key": self.key, "done": state.done, "seen": state.seen}
-        aside = self.path.with_name(scratch(self.path.name))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        save_file(whole, aside, {"facts": json.dumps(facts)})
-        sync(aside)
-        aside.replace(self.path)
+        replace(self.path, lambda aside: save_file(whole, aside, {"facts": json.dumps(facts)}))
         if self.saved is not None:
             self.saved(self.path)
         self.last = time.monotonic()

@@ -161,7 +161,7 @@ class Manifest:
         return self.cells.has(job.kind, job.key)
 
     def file(self, job: Job, name: str) -> Path:
-        """A file of the job's cell, which need not be there; what is there is as it was written, or too old to say.
+        """A file of the job's cell, which need not be there; what is there is as it was written.
 
         Raises:
             DecoctError: it is not what was written.

@@ -82,8 +82,7 @@ class Supplies:
             inputs = {f"teacher:{extract.net}": self.teacher(extract.net).key}
         elif extract.origin == "rows":
             brought(extract, self.data)  # which says at once what is wrong
-        usual = extract == Extract(name=extract.net)  # such keys are older than the options
-        return self._add("features", None if usual else extract, {}, inputs, {"extractor": extract.title})
+        return self._add("features", extract, {}, inputs, {"extractor": extract.title})
 
     def statistics(self, net: str) -> Job:
         """Moments of what goes into a teacher's layers, over the train split and by class."""

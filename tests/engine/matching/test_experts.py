@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from decoct.core import scratch
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Task, Trajectories
-from decoct.engine import batches, resume
+from decoct.engine import batches
 from decoct.engine.matching.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
@@ -153,7 +154,7 @@ def test_fewer_epochs_are_the_first_of_more(data, net):
 
 @pytest.fixture
 def unflushed(monkeypatch):
-    monkeypatch.setattr(resume, "sync", lambda path: None)
+    monkeypatch.setattr(scratch, "sync", lambda path: None)
     monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
 
 

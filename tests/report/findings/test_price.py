@@ -1,12 +1,12 @@
 """Multiples of cost against a naive rewrite: which time counts, what is shared, and what is not compared."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from decoct.core.record import read_cost, write_cost
 from decoct.report import frame
 from decoct.report.findings import price
 
@@ -21,8 +21,8 @@ def told(builder):
         for job in read.jobs:
             file = read.cell(job) / "measured.json"
             if file.is_file():
-                record = json.loads(file.read_text())
-                file.write_text(json.dumps(record | change(record, job.kind, job.labels)))
+                cost = read_cost(file)
+                write_cost(file.parent, cost.model_copy(update=change(cost.model_dump(), job.kind, job.labels)))
         found = frame.read(folder)
         return found, price.multiples(found)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
+from decoct.core.record import read_cost, write_cost
 from decoct.report import frame
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate
@@ -160,7 +161,7 @@ def test_unlike_machines_leave_images_and_bytes(builder):
     tables, summary = advised(builder)
     job = next(j for j in tables.manifest.of_kind("condense") if j.labels["method"] == "rded")
     file = tables.manifest.cell(job) / "measured.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"hardware": "Other"}))
+    write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "Other"}))
     tables = frame.read(tables.manifest.folder)
     assert "unlike machines" in taken(tables, summary, "60 s").sentence()
     found = taken(tables, summary, "100 images")

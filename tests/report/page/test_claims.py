@@ -2,6 +2,7 @@
 
 import re
 
+from decoct.core.record import read_cost, write_cost
 from decoct.report import frame
 from decoct.report.page.claims import claims
 from decoct.report.page.style import marks
@@ -38,7 +39,7 @@ def test_multiples_stand_with_interval_sets_and_the_construction_alone(builder):
 def test_machines_unlike_leave_a_dash_that_says_why(builder):
     folder = builder.build()
     for file in (folder / "store" / "features").rglob("measured.json"):
-        file.write_text(file.read_text().replace("Test CPU", "<b>Other"))
+        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "<b>Other"}))
     summary = summarise(frame.read(folder), folder / "report.html")
     section = claims(summary, marks(summary.methods))
     assert "unlike machines" in section and "<b>Other" not in section

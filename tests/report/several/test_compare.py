@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from decoct.core.errors import UsageError
+from decoct.core.record import read_cost, write_cost
 from decoct.report import frame
 from decoct.report.manifest import Manifest
 from decoct.report.several import terminal
@@ -122,7 +123,7 @@ def test_costs_are_ratios_between_like_machines(two, tmp_path):
     assert ratio["rded", "seconds"].mean == pytest.approx(1) and ratio["rded", "seconds"].n == 5
     assert math.isnan(ratio["herding", "seconds"].lo)  # one set
     for file in (tmp_path / "b" / "store").rglob("measured.json"):
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"hardware": "Other CPU"}))
+        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "Other CPU"}))
     found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
     ratio = {(p.method, p.what): p.ratio for p in found.priced}
     assert ratio["rded", "seconds"] is None and ratio["rded", "bytes"].mean == pytest.approx(1)

@@ -10,6 +10,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from decoct.core import scratch, tensorfile
 from decoct.core.budget import Budget
 from decoct.core.record import CELL, MEASURED
 from decoct.core.spec import parse
@@ -67,7 +68,7 @@ def test_whoever_is_killed_in_the_midst_of_saving_leaves_what_was_saved_before(k
         path.write_bytes(b"half a fi")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kept_module, "save_file", killed)
+    monkeypatch.setattr(tensorfile, "save_file", killed)
     with pytest.raises(KeyboardInterrupt):
         kept.save("a", {"x": np.zeros(3)})
     assert kept.load("a")["x"].tolist() == [0.0, 1.0, 2.0]
@@ -123,7 +124,7 @@ def test_a_disk_without_room_says_so_before_the_work(kept, monkeypatch):
     """A page of a map that the disk has no place for would kill the process."""
 
     def full(descriptor, start, length):
-        assert start == 0 and length == os.fstat(descriptor).st_size > 6
+        assert (start, length, os.fstat(descriptor).st_size) == (0, 6, 0)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
@@ -137,7 +138,7 @@ def test_a_folder_that_is_cleared_while_it_is_saved_to_fails_nothing(kept, monke
         path.unlink()
         path.parent.rmdir()
 
-    monkeypatch.setattr(kept_module, "sync", clear)
+    monkeypatch.setattr(scratch, "sync", clear)
     kept.save("a", {"x": np.zeros(1)})
     assert kept.load("a") is None
 

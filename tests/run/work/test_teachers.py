@@ -118,7 +118,7 @@ def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, dig
     (usual, whole), (job, folder) = (
         box(lambda planner: planner.features("teacher"), extractors=extractors) for extractors in ((), (half,))
     )
-    assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] is None
+    assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] != job.keyed["spec"]
     assert job.labels == usual.labels == {"extractor": "convnet2_bn"}
     for split in ("train", "val"):
         full, short = (teachers.load_features(each, split) for each in (whole, folder))

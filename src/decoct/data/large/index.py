@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
+from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.data.layouts.layout import TRAIN, VAL, Layout, Picture, Piece
 from decoct.data.reading.parallel import each
@@ -131,9 +132,7 @@ def save(index: Index, path: Path) -> None:
 
     columns = {name: pa.array(getattr(index, name)) for name in ("piece", "number", "split", "label", "name")}
     sums = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SUM), len(index), [None, pa.py_buffer(index.sum.tobytes())])
-    temporary = path.with_name(f".{path.name}")
-    pq.write_table(pa.table({**columns, "sum": sums}), temporary)
-    temporary.replace(path)
+    replace(path, lambda aside: pq.write_table(pa.table({**columns, "sum": sums}), aside))
 
 
 def load(path: Path) -> Index | None:

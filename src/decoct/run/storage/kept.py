@@ -1,6 +1,8 @@
 """Intermediate results of a construction, in a folder of the store that is gone when the cell is there."""
 
+import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
+from decoct.core import tensorfile
 from decoct.core.kinds import Kept
 from decoct.core.names import check_name
-from decoct.core.scratch import scratch
-from decoct.data.cache import sync
 
 
 def _nowhere(path: Path) -> None:
@@ -44,11 +45,9 @@ class KeptOnDisk(Kept):
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside, file = self.folder / scratch(name), self._file(name)
+        file = self._file(name)
         with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
-            save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, aside)
-            sync(aside)
-            aside.replace(file)
+            tensorfile.write(file, arrays)
             self.saved(file)
         self.last = time.monotonic()
 
@@ -72,13 +71,9 @@ class KeptOnDisk(Kept):
         Raises:
             OSError: the disk has no room for it.
         """
+        check_name(name)
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = self.folder / scratch(f"{check_name(name)}.npy")
-        made = np.lib.format.open_memmap(aside, "w+", dtype, shape)
-        try:
+        with tempfile.TemporaryFile(dir=self.folder) as file:
             if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process, when a page of the map is used
-                with aside.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
-        finally:
-            aside.unlink()
-        return made
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+            return np.memmap(file, dtype, "r+", shape=shape)

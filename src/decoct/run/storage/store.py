@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decoct.core import integrity
-from decoct.core.cells import KEY, Cells, Name, files_below
+from decoct.core.cells import KEY, Cells, MirroredCells, Name, within
 from decoct.core.errors import DecoctError
-from decoct.core.places import folder_of, is_url
+from decoct.core.places import default_store, folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
-from decoct.core.scratch import abandoned, living, scratch
-from decoct.data.cache import FACTS, sync
+from decoct.core.scratch import abandoned, discard, living, scratch, settle, sync, working, written
+from decoct.data.cache import FACTS
 
-UNFINISHED, STUDIES = "unfinished", "studies"
+UNFINISHED, STUDIES, DATA = "unfinished", "studies", "data"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -37,10 +37,9 @@ class Store(Cells):
         """
         with self.room():
             self.root.mkdir(parents=True, exist_ok=True)
-            Store.sweep(self)  # of a store at a URL its mirror alone: there the end of a run sweeps
-            probe = self.root / scratch("probe")
-            probe.mkdir()
-            probe.rmdir()
+            self.sweep()
+            self.files.write(probe := scratch("probe"), b"")
+            self.files.remove([probe])
 
     def unfinished(self, kind: str, key: str) -> Path:
         """Where a long job leaves its checkpoint until its cell is there.
@@ -63,34 +62,25 @@ class Store(Cells):
 
     def begun(self) -> dict[Name, dict[str, Entry]]:
         """What jobs left unfinished, by job and file."""
-        return by_job(files_below(self.root, [self.root / UNFINISHED]))
+        return by_job(self.files.list(UNFINISHED))
 
-    def faults(self, kind: str, key: str, files: Mapping[str, Entry]) -> dict[str, str] | None:
-        """What is wrong with a complete cell, by file; None if it is older than sums are, so that nobody can tell.
-
-        Args:
-            kind: of the cell.
-            key: of the cell.
-            files: as ``listing`` has them.
-        """
+    def faults(self, kind: str, key: str, files: Mapping[str, Entry]) -> dict[str, str]:
+        """What is wrong with a complete cell, by file; ``files`` are those that ``listing`` has of it."""
         return integrity.faults(self.path(kind, key))
 
     def note(self, name: str, content: bytes) -> None:
         """Leave what a study that has its cells here says of itself, so that ``gc`` leaves them alone."""
         with self.room():
-            folder = self.root / STUDIES
-            folder.mkdir(parents=True, exist_ok=True)
-            beside = folder / scratch(name)
-            beside.write_bytes(content)
-            beside.replace(folder / name)
+            self.files.write(f"{STUDIES}/{name}", content)
 
     def notes(self) -> dict[str, bytes]:
         """The notes that studies left, by name."""
-        return {path.name: path.read_bytes() for path in (self.root / STUDIES).glob("[!.]*.json")}
+        names = [name for name in self.files.list(STUDIES) if not written(Path(name).name)]
+        return {Path(name).name: self.files.read(name) or b"" for name in names}
 
     def drop(self, name: str) -> None:
         """Remove a study's note."""
-        (self.root / STUDIES / name).unlink(missing_ok=True)
+        self.files.remove([f"{STUDIES}/{name}"])
 
     def offer(self, data: Path) -> None:
         """Let workers elsewhere have a data set of this machine's cache: who shares this folder can share that."""
@@ -110,10 +100,7 @@ class Store(Cells):
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a cell, which is none from the first moment on; nothing if it is not there."""
-        if (folder := self.path(kind, key)).exists():
-            aside = self.root / scratch(key)
-            folder.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        discard(self.path(kind, key), self.root)
 
     @contextmanager
     def writing(self, kind: str, key: str) -> Iterator[Path]:
@@ -124,31 +111,20 @@ class Store(Cells):
             DecoctError: the disk is full or read-only.
         """
         target = self.path(kind, key)
-        folder = self.root / scratch(key)
-        with self.room():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            try:
-                with living(folder):
-                    yield folder
-                if not (folder / CELL).is_file():
-                    raise RuntimeError(f"a {kind} cell was written without {CELL}")
-                integrity.seal(folder)
-                for path in (*folder.rglob("*"), folder):
-                    sync(path)
-                self._publish(kind, key, folder)
-                if target.exists() and not complete(target):
-                    self.remove(kind, key)  # somebody took files out of it
-                try:
-                    folder.rename(target)
-                except OSError:
-                    if not complete(target):
-                        raise
-                sync(target.parent)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with self.room(), working(self.root, key) as folder:
+            with living(folder):
+                yield folder
+            if not complete(folder):
+                raise RuntimeError(f"a {kind} cell was written without {CELL}")
+            integrity.seal(folder)
+            for path in (*folder.rglob("*"), folder):
+                sync(path)
+            self._send(folder, within(kind, key), CELL)
+            if not complete(target):
+                discard(target, self.root)  # somebody took files out of it
+            settle(folder, target, CELL)
 
-    def _publish(self, kind: str, key: str, folder: Path) -> None:
+    def _send(self, folder: Path, at: str, last: str) -> None:
         """Called with a finished cell before it takes its place here."""
 
     def sweep(self) -> None:
@@ -171,6 +147,73 @@ class Store(Cells):
             if said := trouble(error, self.root):
                 raise DecoctError(said) from error
             raise
+
+
+class RemoteStore(MirroredCells, Store):
+    """A store at a URL: cells are made in this machine's mirror, and sent there with their record last.
+
+    One without ``cell.json`` is none; whoever is killed leaves files that the next writer replaces. Of two writers of
+    one cell the second compares: unless both wrote the same, the files there may be of both, and it sends its own anew.
+    """
+
+    def remove(self, kind: str, key: str) -> None:
+        """Remove a cell there, its record first, so that it is none from the first moment on; and here."""
+        at = within(kind, key)
+        self.remote.remove([f"{at}/{CELL}"])
+        self.remote.remove(list(self.remote.list(at)))
+        super().remove(kind, key)
+
+    def _send(self, folder: Path, at: str, last: str) -> None:
+        """Send a folder unless it is there, the file without which it is nothing last."""
+        if self.remote.read(f"{at}/{last}") is not None:
+            return
+        files = {f"{at}/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*") if path.is_file()}
+        mark = files.pop(f"{at}/{last}").read_bytes()
+        self.remote.put(files)
+        if not self.remote.write(f"{at}/{last}", mark, new=True) and self.remote.read(f"{at}/{last}") != mark:
+            self.remote.remove([f"{at}/{last}"])
+            self.remote.put(files)
+            self.remote.write(f"{at}/{last}", mark)
+
+    def faults(self, kind: str, key: str, files: Mapping[str, Entry]) -> dict[str, str]:
+        """What is wrong with a complete cell there, by file; its bytes are fetched and not kept."""
+        with working(self.root, key) as aside:
+            self.remote.get({f"{within(kind, key)}/{name}": aside / key / name for name in files})
+            return integrity.faults(aside / key)  # the record is checked against the folder's name
+
+    def resume(self, kind: str, key: str) -> None:
+        """Let the unfinished state here be that there, if there is one; it is no older: each save was sent."""
+        if there := self.begun().get((kind, key)):
+            super().finish(kind, key)  # a construction must not find stages of two attempts
+            self.remote.get({name: self.root / name for name in there})
+
+    def saved(self, path: Path) -> None:
+        """Send a file of an unfinished job, or remove it there if it is gone here."""
+        name = path.relative_to(self.root).as_posix()
+        self.remote.put({name: path}) if path.is_file() else self.remote.remove([name])
+
+    def finish(self, kind: str, key: str) -> None:
+        """Remove what an unfinished job left, here and there."""
+        super().finish(kind, key)
+        self.remote.remove(list(self.begun().get((kind, key), {})))
+
+    def offer(self, data: Path) -> None:
+        """Send a data set there, unless it is; its facts go last."""
+        self._send(data, f"{DATA}/{data.name}", FACTS)
+
+    def dataset(self, data: Path) -> Path:
+        """The folder of a cached data set: on this machine as it was planned, or fetched into this machine's cache."""
+        own = default_store() / DATA / data.name
+        for folder in (data, own):
+            if (folder / FACTS).is_file():
+                return folder
+        names = self.remote.list(f"{DATA}/{data.name}")
+        if f"{DATA}/{data.name}/{FACTS}" not in names:
+            raise DecoctError(f"the data set {data.name} is neither here nor at {self.where}: run the study again")
+        with working(own.parent, data.name) as folder, self.room():
+            self.remote.get({name: folder / Path(name).name for name in names})
+            settle(folder, own, FACTS)
+        return own
 
 
 def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
@@ -198,8 +241,4 @@ def trouble(error: Exception, root: Path) -> str | None:
 
 def open_store(where: str) -> Store:
     """The store at a place, a folder or a URL of fsspec."""
-    if is_url(where):
-        from decoct.run.storage.remote import RemoteStore
-
-        return RemoteStore(where)
-    return Store(folder_of(where))
+    return RemoteStore(where) if is_url(where) else Store(folder_of(where))

@@ -70,12 +70,11 @@ def make_features(cell: Cell) -> None:
     The meter runs over the writing as well, since the two take turns.
     """
     job, data = cell.job, cell.data
+    extract = Extract(**job.config)
     if teachers := job.role("teacher"):
-        ((net, key),) = teachers.items()
-        extract = Extract(**(job.config or {"name": net}))
+        (key,) = teachers.values()
         blocks = _of_teacher(cell, load_teacher(cell.input("teacher", key), data, cell.device))
     else:
-        extract = Extract(**job.config)
         if extract.pinned() != extract:
             raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
         blocks = _of_backbone(cell, extract) if extract.origin == "timm" else _of_files(cell, extract)

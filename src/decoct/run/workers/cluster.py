@@ -9,7 +9,6 @@ import functools
 import platform
 import sys
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -193,7 +192,7 @@ class Cluster(Executor):
         if not is_url(self._needed.where):
             root = Path(self._needed.where).absolute()
             root.mkdir(parents=True, exist_ok=True)
-            self._marker = root / scratch(f"seen-{uuid.uuid4().hex[:8]}")
+            self._marker = root / scratch("seen")
             self._marker.touch()
             self._needed = Needed(str(root), self._needed.data, self._needed.plugins, str(self._marker))
 
