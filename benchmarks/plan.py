@@ -71,7 +71,7 @@ def whole(study: Path | None, options: argparse.Namespace, workers: int, out: Pa
     said = [f"## {asked.name}, workers: {workers}", ""]
     said += [f"Probes took {probing:.0f} s; load while planning and running: {os.getloadavg()[0]:.1f}."]
     if fresh:
-        clock = plan.schedule.clock
+        clock = plan.clock[0]
         said += [
             f"On the clock {clock:.0f} s were planned, without the start of Python and the report; the command took "
             f"{took:.0f} s: {took / clock:.2f} times."

@@ -1,12 +1,16 @@
 """What a study will cost before it runs: its jobs, each with an estimate, and how they fill the workers."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import decoct
 from decoct.core import scratch
+from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.owned import check_own, holds
 from decoct.core.record import write_json
@@ -15,26 +19,27 @@ from decoct.data.dataset import Dataset, load_data
 from decoct.run.adopt import bring
 from decoct.run.cell import hardware
 from decoct.run.drive import Driver
-from decoct.run.execute import cores
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job
-from decoct.run.planning.earlier import earlier, store_in
-from decoct.run.planning.estimates import Estimates, Known, Once, Source
-from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
-from decoct.run.planning.kinds import Kind, kind_of
-from decoct.run.planning.likeness import Likeness
-from decoct.run.planning.probe import Sample
-from decoct.run.planning.probing import BRISK, PATIENCE, probing
+from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness, earlier, likeness
+from decoct.run.planning.probe import probe_all
 from decoct.run.planning.proposals import Takes
-from decoct.run.planning.roofline import Gpu
-from decoct.run.planning.schedule import Schedule, schedule
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.workers.executors import Inline
 
 PLAN, FORMAT = "plan.json", 1
-PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
-COUNTING = 3600.0  # seconds of probes that count what a GPU would do, on a machine that may be much slower
+LATE = {"reference": 1, "measure": 2}  # kinds that are probed after the others
+LEVELS = ("sure", "fair", "rough", "unknown")
+
+
+class Group(NamedTuple):
+    """Jobs to do that are alike: their kind, one of them in words, their keys, and what each is expected to take."""
+
+    kind: str
+    example: str
+    keys: tuple[str, ...]
+    each: Estimate
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,6 @@ class Plan:
         groups: of those to do.
         workers: jobs at once.
         device: where each computes.
-        hardware: name of the processor or GPU.
         estimates: what they were taken from.
         troubles: what was not read or could not be probed, and why.
         outside: the sets that the study brings along.
@@ -60,83 +64,74 @@ class Plan:
     groups: tuple[Group, ...]
     workers: int
     device: str
-    hardware: str
     estimates: Estimates
     troubles: tuple[str, ...] = ()
     outside: tuple[Outside, ...] = ()
 
     @property
-    def schedule(self) -> Schedule:
-        """How the jobs whose time is known fill the workers."""
-        seconds = {key: group.each.wall for group in self.groups for key in group.keys}
+    def once(self) -> dict[str, Any] | None:
+        """What each worker works out once, said of the first kind of jobs to do that need it; None if there is none."""
+        once, kinds = self.estimates.once
+        needing = [group for group in self.groups if group.kind in kinds]
+        workers = min(self.workers, sum(len(group.keys) for group in needing))
+        return {"kind": needing[0].kind, "workers": workers, **once._asdict()} if needing else None
+
+    @property
+    def clock(self) -> tuple[float, float]:
+        """Seconds on the clock, and of the longest chain of jobs, of those whose time is known."""
+        seconds = {key: (g.each.seconds or 0.0) + (g.each.overhead or 0.0) for g in self.groups for key in g.keys}
         needs = {job.key: list(job.inputs.values()) for job in self.jobs if job.key in seconds}
-        return schedule(needs, seconds, self.workers, self._entering, sum(one.seconds for one in self.once))
+        clock, chain = schedule(needs, seconds, self.workers)
+        once = self.once["seconds"] if self.once else 0.0  # all workers are busy with it at the same time
+        return clock + once, chain + once
 
     @property
-    def once(self) -> tuple[Once, ...]:
-        """What each worker works out once, by the kind of job that it is a part of; nothing if no such job is to do."""
-        return self.estimates.once() if self._entering else ()
-
-    @property
-    def entering(self) -> int:
-        """Workers that work it out."""
-        return min(self.workers, len(self._entering))
-
-    @property
-    def _entering(self) -> frozenset[str]:
-        kinds = {one.kind for one in self.estimates.once()}
-        return frozenset(key for group in self.groups if group.kind in kinds for key in group.keys)
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """By kind, in the order of the jobs."""
-        counts: dict[str, int] = {}
-        for job in self.jobs:
-            counts[job.kind] = counts.get(job.kind, 0) + 1
-        once = {one.kind: one for one in self.once}
-        made = (kind_of(name, jobs, [g for g in self.groups if g.kind == name]) for name, jobs in counts.items())
-        return [kind.with_once(once[kind.name], self.entering) if kind.name in once else kind for kind in made]
-
-    @property
-    def todo(self) -> int:
-        """Jobs to do."""
-        return sum(len(group.keys) for group in self.groups)
-
-    @property
-    def unknown(self) -> int:
-        """Jobs to do whose time is not known."""
-        return sum(len(group.keys) for group in self.groups if group.each.seconds is None)
+    def kinds(self) -> list[dict[str, Any]]:
+        """By kind, in the order of the jobs: sums over those to do, as far as they are known, and what is not known."""
+        rows, once = [], self.once
+        for kind, jobs in Counter(job.kind for job in self.jobs).items():
+            own = [(len(group.keys), group.each) for group in self.groups if group.kind == kind]
+            todo, sources = sum(n for n, _ in own), {each.source for _, each in own} - {"none"}
+            row: dict[str, Any] = {"name": kind, "jobs": jobs, "done": jobs - todo, "todo": todo}
+            for what in ("seconds", "cpu_seconds", "overhead", "bytes"):
+                row[what] = float(sum(n * (getattr(each, what) or 0.0) for n, each in own))
+                row[what] += once["workers"] * once.get(what, 0.0) if once and once["kind"] == kind else 0.0
+            row["peak"] = max((each.peak for _, each in own if each.peak), default=None)
+            row["unknown"] = sum(n for n, each in own if each.seconds is None)
+            row["unsized"] = sum(n for n, each in own if each.bytes is None)
+            row["source"] = "both" if len(sources) > 1 else next(iter(sources), "none" if own else "")
+            timed = [each.sure for _, each in own if each.seconds is not None]
+            row["sure"] = max(timed, key=LEVELS.index, default="unknown" if own else "")
+            rows.append(row)
+        return rows
 
     @property
     def takes(self) -> Takes:
         """What it takes, as far as that is known."""
-        return Takes(self.schedule.clock, self.todo - self.unknown, self.unknown)
+        jobs = [(len(group.keys), group.each.seconds is None) for group in self.groups]
+        unknown = sum(n for n, is_unknown in jobs if is_unknown)
+        return Takes(self.clock[0], sum(n for n, _ in jobs) - unknown, unknown)
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps`` and for ``plan.json``: the report finds the jobs by their keys."""
-        found = self.schedule
-        kinds = [asdict(kind) | {"todo": kind.todo} for kind in self.kinds]
+        kinds, (clock, critical) = self.kinds, self.clock
+        sums = ("todo", "unknown", "seconds", "cpu_seconds", "overhead", "bytes")
         return {
             "format": FORMAT,
             "decoct": decoct.__version__,
             "study": self.study.name,
-            "fits": fits(job.key for job in self.jobs),
+            "fits": digest(sorted(job.key for job in self.jobs)),
             "device": self.device,
-            "hardware": self.hardware,
+            "hardware": hardware(self.device),
             "workers": self.workers,
             "jobs": len(self.jobs),
-            "todo": self.todo,
-            "unknown": self.unknown,
-            "seconds": sum(kind.seconds for kind in self.kinds),
-            "cpu_seconds": sum(kind.cpu_seconds for kind in self.kinds),
-            "overhead": sum(kind.overhead for kind in self.kinds),
-            "clock": found.clock,
-            "critical": found.critical,
-            "bytes": sum(kind.bytes for kind in self.kinds),
-            "peak": max((kind.peak for kind in self.kinds if kind.peak), default=None),
+            **{what: sum(kind[what] for kind in kinds) for what in sums},
+            "peak": max((kind["peak"] for kind in kinds if kind["peak"]), default=None),
+            "clock": clock,
+            "critical": critical,
             "kinds": kinds,
-            "groups": [asdict(group) for group in self.groups],
-            "once": [asdict(one) | {"workers": self.entering} for one in self.once],
+            "groups": [group._asdict() | {"each": group.each._asdict()} for group in self.groups],
+            "once": self.once,
             "troubles": list(self.troubles),
         }
 
@@ -157,11 +152,6 @@ def check_out(out: Path) -> None:
     check_own(out, (PLAN,), holds(out / PLAN, "groups"))
 
 
-def fits(keys: Iterable[str]) -> str:
-    """What a plan and the run of the same jobs have in common."""
-    return digest(sorted(keys))
-
-
 def make_plan(
     study: Study,
     *,
@@ -170,7 +160,6 @@ def make_plan(
     workers: int = 1,
     device: str = "cpu",
     probe: float | None = 0.0,
-    gpu: Gpu | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     reading: Progress = silent,
     probed: Progress = silent,
@@ -183,10 +172,7 @@ def make_plan(
         others: folders of other runs or stores whose cells say the same.
         workers: jobs at once.
         device: where each job will compute.
-        probe: seconds for probes of what no earlier result tells; 0 for none. None for ``PROBE`` and, if that does not
-            suffice, as much as ``SHARE`` of the work that they find; for a GPU that is not here, for ``COUNTING``.
-        gpu: that is not here and will run the study: probes count the operations, and its roofline says what those take
-            there. Earlier results are of other hardware then.
+        probe: seconds for probes of what no earlier result tells; 0 for none. None as ``probe_all`` says.
         on_data: called once with the data set.
         reading: progress of reading the data.
         probed: progress of the probes.
@@ -197,59 +183,112 @@ def make_plan(
     """
     data = load_data(study.data, plugins=study.plugins, progress=reading)
     on_data(data)
-    sets = bring(study, data)
-    outside = tuple(entry.outside for entry in sets)
-    jobs, name, troubles = expand(study, data, outside), gpu.name if gpu else hardware(device), list[str]()
-    known: list[Known] = []
-    roots = [] if gpu else [*([store.root] if store else []), *map(store_in, others)]
-    for root in dict.fromkeys(roots):
-        found = earlier(root, data, device, name, study.plugins)
-        known += found.known
-        if found.damaged:
-            more = f", and {len(found.damaged) - 1} more" if len(found.damaged) > 1 else ""
-            mend = f"`decoct verify --repair {root}` removes what is"
-            troubles.append(f"not read, since damaged: {found.damaged[0]}{more}; {mend}")
-        if found.elsewhere:
-            troubles.append(f"{found.elsewhere} results in {root} are from other hardware and say nothing of this one")
-    likes = likenesses(jobs, data, study.plugins)
-    todo = _todo(jobs, store)
-    estimates = Estimates(known)
+    outside = tuple(entry.outside for entry in bring(study, data))
+    jobs, known, troubles, roots = expand(study, data, outside), list[Known](), list[str](), list[Path]()
+    for other in others:
+        if not other.is_dir():
+            raise UsageError(f"--from {other}: no such folder; name one that 'decoct run' made, or a store")
+        roots.append(other / "store" if (other / "store").is_dir() else other)
+    for root in dict.fromkeys([*([store.root] if store else []), *roots]):
+        cells, unread = earlier(root, data, device, hardware(device), study.plugins)
+        known, troubles = known + cells, troubles + unread
+    likes, todo = likenesses(jobs, data), _todo(jobs, store)
+
+    def work() -> float:
+        return float(sum(len(g.keys) * (g.each.seconds or 0.0) for g in grouped(todo, likes, Estimates(known))))
+
     if probe is None or probe > 0:
-        by_key = {job.key: job for job in jobs}
-
-        def told(samples: Sequence[Sample]) -> Estimates:
-            source: Source = "roofline" if gpu else "probe"
-            return Estimates([*known, *(_known(likes[one.key], one, source) for one in samples if not one.trouble)])
-
-        def fair(samples: Sequence[Sample]) -> float:
-            found = grouped(todo, likes, told(samples))
-            return SHARE * sum(len(group.keys) * (group.each.seconds or 0.0) for group in found)
-
-        samples = probing(
-            worth_asking(todo, likes, estimates, counting=gpu is not None),
-            by_key,
+        troubles += probe_all(
+            worth_asking(todo, likes, Estimates(known)),
+            {job.key: job for job in jobs},
+            likes,
+            known,
             store=store.where if store else None,
             device=device,
-            threads=cores() if gpu else study.threads,
-            limit=(COUNTING if gpu else PROBE) if probe is None else probe,
-            more=fair if probe is None and gpu is None else lambda samples: 0.0,
-            patience=PATIENCE if probe is None else BRISK,
-            gpu=gpu,
+            threads=study.threads,
+            seconds=probe,
+            work=work,
             progress=probed,
         )
-        estimates = told(samples)
-        troubles += [f"not probed: {by_key[one.key]}: {one.trouble}" for one in samples if one.trouble]
-    troubles += _training(todo)
-    groups = grouped(todo, likes, estimates)
-    where = "cuda" if gpu else device
-    return Plan(study, data, tuple(jobs), groups, workers, where, name, estimates, tuple(troubles), outside)
+    estimates, said = Estimates(known), (*troubles, *_training(todo))
+    return Plan(study, data, tuple(jobs), grouped(todo, likes, estimates), workers, device, estimates, said, outside)
 
 
 def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
     """The plan of another study on the same data by the same estimates; nothing is probed."""
     jobs = expand(study, plan.data, plan.outside)
-    groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data, study.plugins), plan.estimates)
+    groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data), plan.estimates)
     return replace(plan, study=study, jobs=tuple(jobs), groups=groups, troubles=())
+
+
+def likenesses(jobs: Sequence[Job], data: Dataset) -> dict[str, Likeness]:
+    """What each job is like, by key; those that differ in their seeds are looked at once."""
+    by_key, seen, likes = {job.key: job for job in jobs}, dict[Any, Likeness](), dict[str, Likeness]()
+    for key, job in by_key.items():
+        labels = [(name, value) for name, value in job.labels.items() if not name.endswith("_replicate")]
+        alike = (job.kind, *sorted(labels), *sorted(job.inputs))
+        likes[key] = seen.get(alike) or seen.setdefault(alike, likeness(job, by_key.get, data))
+    return likes
+
+
+def grouped(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates) -> tuple[Group, ...]:
+    """The jobs to do, those that are alike together, each group with its estimate."""
+    groups: dict[Likeness, list[Job]] = {}
+    for job in todo:
+        groups.setdefault(likes[job.key], []).append(job)
+    return tuple(
+        Group(like.kind, str(own[0]), tuple(j.key for j in own), estimates.of(like)) for like, own in groups.items()
+    )
+
+
+def worth_asking(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates) -> list[Job]:
+    """One job to probe of each group that no result tells of.
+
+    Of each work the largest amount comes first, in the order of the jobs: the others can be scaled from it, should the
+    time not suffice. Of those, what measures sets comes last: the first one in a process works out for all others what
+    hangs on the real data alone.
+    """
+    works: dict[str, dict[str, Job]] = {}
+    for job in todo:
+        if estimates.of(like := likes[job.key]).sure in ("rough", "unknown"):
+            works.setdefault(like.work, {}).setdefault(like.same, job)
+    rounds = [sorted(own.values(), key=lambda job: -(likes[job.key].amount or 0.0)) for own in works.values()]
+    first = sorted((own[0] for own in rounds), key=lambda job: LATE.get(job.kind, 0))
+    return first + [job for own in rounds for job in own[1:]]
+
+
+def schedule(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int) -> tuple[float, float]:
+    """Simulate a run: a worker that is free takes the job that has been ready for longest.
+
+    List scheduling (Graham, 1969) is within a factor of 2 − 1 / workers of the best order.
+
+    Args:
+        needs: of each job, the jobs that must end before it starts; those that are not in the mapping are done.
+        seconds: of each job.
+        workers: jobs at once.
+
+    Returns:
+        Seconds from the first job's start to the last one's end, and those of the longest chain of jobs that wait for
+        each other: no number of workers is faster.
+    """
+    graph = TopologicalSorter({job: [n for n in own if n in needs] for job, own in needs.items()})
+    graph.prepare()
+    ready, running, now, started, chain = (
+        deque(graph.get_ready()),
+        list[tuple[float, int, str]](),
+        0.0,
+        0,
+        dict[str, float](),
+    )
+    while ready or running:
+        while ready and len(running) < workers:
+            job = ready.popleft()
+            heapq.heappush(running, (now + seconds[job], started := started + 1, job))
+        now, _, job = heapq.heappop(running)
+        chain[job] = seconds[job] + max((chain[n] for n in needs[job] if n in needs), default=0.0)
+        graph.done(job)
+        ready.extend(graph.get_ready())
+    return now, max(chain.values(), default=0.0)
 
 
 def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
@@ -262,26 +301,6 @@ def _training(todo: Sequence[Job]) -> list[str]:
     """A word about teachers that will be trained where others are loaded, which may be forgotten or misspelt."""
     teachers = [job for job in todo if job.kind == "teacher"]
     trained = [str(job.labels["net"]) for job in teachers if not any(map(job.config.get, ("pretrained", "checkpoint")))]
-    if not trained or len(trained) == len(teachers):
-        return []
-    return [
-        f"{', '.join(trained)} will be trained, while other teachers are loaded: to load "
-        f"{'it' if len(trained) == 1 else 'them'} too, add {{net = …, pretrained = true}} or a checkpoint to teachers"
-    ]
-
-
-def _known(like: Likeness, one: Sample, source: Source) -> Known:
-    return Known(
-        like,
-        one.seconds,
-        one.cpu_seconds,
-        one.overhead,
-        one.cpu_overhead,
-        one.bytes,
-        one.peak,
-        one.once,
-        one.cpu_once,
-        one.process,
-        source=source,
-        cut_short=not one.finished,
-    )
+    said = f"{', '.join(trained)} will be trained, while other teachers are loaded: to load "
+    said += f"{'them' if trained[1:] else 'it'} too, add {{net = …, pretrained = true}} or a checkpoint to teachers"
+    return [said] if 0 < len(trained) < len(teachers) else []
