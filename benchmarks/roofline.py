@@ -20,7 +20,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,7 +29,6 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from decoct.core.errors import UsageError
-from yardstick import table
 
 REACHED = 0.68  # of the roof, in the median of what others measured, see below
 LAUNCH = 5e-6  # seconds at least of an operation: PyTorch starts each by itself
@@ -274,6 +272,8 @@ PARTS = (
 
 def traced(name: str, batch: int, gpu: str, training: bool) -> float:
     """Images a second by the roofline, of one step on tensors that have shapes alone."""
+    import timm
+
     with torch.device("meta"):
         net = timm.create_model(name).bfloat16().train(training)
         images, labels = torch.empty(batch, 3, 224, 224, dtype=torch.bfloat16), torch.empty(batch, dtype=torch.int64)
@@ -287,6 +287,8 @@ def traced(name: str, batch: int, gpu: str, training: bool) -> float:
 
 
 def main() -> None:
+    from yardstick import table  # here, so that tests can load this file alone
+
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows, summary = [], []
     for title, gpu, published, training in PARTS:
