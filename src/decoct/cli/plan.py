@@ -1,6 +1,7 @@
 """plan: what a study will cost before it runs, and what to leave out of it to fit a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ def plan(
     from decoct.cli import words
     from decoct.report.page.provenance import toml
     from decoct.run.execute import cores
-    from decoct.run.planning.plan import check_out, make_plan, smaller
+    from decoct.run.planning.plan import check_out, make_plan
     from decoct.run.planning.proposals import propose, seconds_of
     from decoct.run.storage.store import open_store
 
@@ -72,12 +73,12 @@ def plan(
             others=others or (),
             workers=workers or (max(1, cores() // asked.threads) if device == "cpu" else 1),
             device=device,
-            probe=probe,
+            probe_for=probe,
             on_data=tell_read,
             reading=bar("reading the data"),
             probed=bar("probing"),
         )
-        small = propose(asked, limit, lambda other: smaller(made, other, cells).takes) if limit else None
+        small = propose(asked, limit, lambda other: replace(made, study=other).takes) if limit else None
     if folder is not None:
         err.print(str(made.write(folder)), markup=False, soft_wrap=True)
     said, change = made.to_json(), toml(small.changed).strip() if small else ""

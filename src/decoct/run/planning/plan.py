@@ -1,16 +1,21 @@
 """What a study will cost before it runs: its jobs, each with an estimate, and how they fill the workers."""
 
 import heapq
+import tempfile
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import BrokenExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import decoct
 from decoct.core import scratch
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.owned import check_own, holds
 from decoct.core.record import write_json
@@ -22,13 +27,17 @@ from decoct.run.drive import Driver
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job
 from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness, earlier, likeness
-from decoct.run.planning.probe import probe_all
+from decoct.run.planning.probe import behind_of, end, probe
 from decoct.run.planning.proposals import Takes
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.workers.executors import Inline
+from decoct.run.workers.executors import Inline, process_pool
 
 PLAN, FORMAT = "plan.json", 1
+PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
+LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
+PATIENCE = 300.0  # seconds at least until a probe is given up: it may have to find what it keeps for later jobs
+BRISK = 60.0  # the same where somebody said how long all probes may take
 LATE = {"reference": 1, "measure": 2}  # kinds that are probed after the others
 LEVELS = ("sure", "fair", "rough", "unknown")
 
@@ -49,29 +58,114 @@ class Plan:
     Attributes:
         study: what is planned.
         data: that it is on.
-        jobs: all of them, inputs first.
-        groups: of those to do.
+        outside: the sets that it brings along.
+        store: whose cells need not be made again.
         workers: jobs at once.
         device: where each computes.
-        estimates: what they were taken from.
+        known: what jobs like its own took.
         troubles: what was not read or could not be probed, and why.
-        outside: the sets that the study brings along.
     """
 
     study: Study
     data: Dataset
-    jobs: tuple[Job, ...]
-    groups: tuple[Group, ...]
+    outside: tuple[Outside, ...]
+    store: Store | None
     workers: int
     device: str
-    estimates: Estimates
-    troubles: tuple[str, ...] = ()
-    outside: tuple[Outside, ...] = ()
+    known: list[Known]
+    troubles: list[str]
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """All jobs by key, inputs first."""
+        return {job.key: job for job in expand(self.study, self.data, self.outside)}
+
+    @cached_property
+    def todo(self) -> list[Job]:
+        """Those that are not in the store, without what the user brought, which nothing makes."""
+        jobs = list(self.jobs.values())
+        missing = Driver(self.store, lambda _: Inline()).missing(jobs).values() if self.store else jobs
+        return [job for job in missing if not isinstance(job, Brought)]
+
+    @cached_property
+    def likes(self) -> dict[str, Likeness]:
+        """What each job is like, by key; those that differ in their seeds are looked at once."""
+        seen, likes = dict[Any, Likeness](), dict[str, Likeness]()
+        for key, job in self.jobs.items():
+            labels = [(name, value) for name, value in job.labels.items() if not name.endswith("_replicate")]
+            alike = (job.kind, *sorted(labels), *sorted(job.inputs))
+            likes[key] = seen.get(alike) or seen.setdefault(alike, likeness(job, self.jobs.get, self.data))
+        return likes
+
+    def grouped(self) -> tuple[Group, ...]:
+        """The jobs to do, those that are alike together, by what is known now."""
+        groups, estimates = dict[Likeness, list[Job]](), Estimates(self.known)
+        for job in self.todo:
+            groups.setdefault(self.likes[job.key], []).append(job)
+        return tuple(
+            Group(like.kind, str(own[0]), tuple(job.key for job in own), estimates.of(like))
+            for like, own in groups.items()
+        )
+
+    groups = cached_property(grouped)
+
+    def asked(self) -> list[Job]:
+        """One job to probe of each group that no result tells of.
+
+        Of each work the largest amount comes first, in the order of the jobs: the others can be scaled from it, should
+        the time not suffice. Of those, what measures sets comes last: the first one in a process works out for all
+        others what hangs on the real data alone.
+        """
+        works: dict[str, list[Job]] = {}
+        for job in (self.jobs[group.keys[0]] for group in self.grouped() if group.each.sure in ("rough", "unknown")):
+            works.setdefault(self.likes[job.key].work, []).append(job)
+        rounds = [sorted(own, key=lambda job: -(self.likes[job.key].amount or 0.0)) for own in works.values()]
+        first = sorted((own[0] for own in rounds), key=lambda job: LATE.get(job.kind, 0))
+        return first + [job for own in rounds for job in own[1:]]
+
+    def probe(self, seconds: float | None = None, progress: Progress = silent) -> None:
+        """Probe jobs until the time is up, in a process that may die or be ended: another one follows.
+
+        Args:
+            seconds: for all probes. None for ``PROBE`` and, if that does not suffice, ``SHARE`` of the work that they
+                find; a probe may then take five minutes before it is given up.
+            progress: called with (probes made, in all).
+        """
+        asked, start, pool = self.asked(), time.monotonic(), None
+        limit, patience = (PROBE, PATIENCE) if seconds is None else (seconds, BRISK)
+        with tempfile.TemporaryDirectory(prefix="decoct-plan-") as folder, ExitStack() as ending:
+            for done, job in enumerate(asked):
+                progress(done, len(asked))
+                spent = time.monotonic() - start
+                if spent >= limit and seconds is None:
+                    limit = max(limit, SHARE * sum(len(g.keys) * (g.each.seconds or 0.0) for g in self.grouped()))
+                if spent >= limit:
+                    left = f"{len(asked) - done} sorts of job, such as {job}"
+                    self.troubles.append(f"no time was left to probe {left}")
+                    break
+                share = min(MOST, max(LEAST, (limit - spent) / (len(asked) - done)))
+                most = max(patience, limit - spent)
+                if pool is None:
+                    pool = process_pool(1, self.study.threads)
+                    ending.callback(end, pool)
+                own, behind = self.store.where if self.store else None, behind_of(job, self.jobs)
+                call = pool.submit(probe, folder, own, job, self.likes[job.key], behind, self.device, share)
+                try:
+                    self.known.append(call.result(most))
+                except DecoctError as error:
+                    self.troubles.append(f"not probed: {job}: {error}")
+                except (TimeoutError, BrokenExecutor) as error:
+                    died = "its worker process died; it may need more memory than there is"
+                    why = died if isinstance(error, BrokenExecutor) else f"it made no step in {most:.0f} s"
+                    self.troubles.append(f"not probed: {job}: {why}")
+                    end(pool)
+                    pool = None
+            progress(len(asked), len(asked))
 
     @property
     def once(self) -> dict[str, Any] | None:
         """What each worker works out once, said of the first kind of jobs to do that need it; None if there is none."""
-        once, kinds = self.estimates.once
+        once, kinds = Estimates(self.known).once
         needing = [group for group in self.groups if group.kind in kinds]
         workers = min(self.workers, sum(len(group.keys) for group in needing))
         return {"kind": needing[0].kind, "workers": workers, **once._asdict()} if needing else None
@@ -80,7 +174,7 @@ class Plan:
     def clock(self) -> tuple[float, float]:
         """Seconds on the clock, and of the longest chain of jobs, of those whose time is known."""
         seconds = {key: (g.each.seconds or 0.0) + (g.each.overhead or 0.0) for g in self.groups for key in g.keys}
-        needs = {job.key: list(job.inputs.values()) for job in self.jobs if job.key in seconds}
+        needs = {key: list(job.inputs.values()) for key, job in self.jobs.items() if key in seconds}
         clock, chain = schedule(needs, seconds, self.workers)
         once = self.once["seconds"] if self.once else 0.0  # all workers are busy with it at the same time
         return clock + once, chain + once
@@ -89,7 +183,7 @@ class Plan:
     def kinds(self) -> list[dict[str, Any]]:
         """By kind, in the order of the jobs: sums over those to do, as far as they are known, and what is not known."""
         rows, once = [], self.once
-        for kind, jobs in Counter(job.kind for job in self.jobs).items():
+        for kind, jobs in Counter(job.kind for job in self.jobs.values()).items():
             own = [(len(group.keys), group.each) for group in self.groups if group.kind == kind]
             todo, sources = sum(n for n, _ in own), {each.source for _, each in own} - {"none"}
             row: dict[str, Any] = {"name": kind, "jobs": jobs, "done": jobs - todo, "todo": todo}
@@ -120,7 +214,7 @@ class Plan:
             "format": FORMAT,
             "decoct": decoct.__version__,
             "study": self.study.name,
-            "fits": digest(sorted(job.key for job in self.jobs)),
+            "fits": digest(sorted(self.jobs)),
             "device": self.device,
             "hardware": hardware(self.device),
             "workers": self.workers,
@@ -132,7 +226,7 @@ class Plan:
             "kinds": kinds,
             "groups": [group._asdict() | {"each": group.each._asdict()} for group in self.groups],
             "once": self.once,
-            "troubles": list(self.troubles),
+            "troubles": self.troubles,
         }
 
     def write(self, out: Path) -> Path:
@@ -159,7 +253,7 @@ def make_plan(
     others: Sequence[Path] = (),
     workers: int = 1,
     device: str = "cpu",
-    probe: float | None = 0.0,
+    probe_for: float | None = 0.0,
     on_data: Callable[[Dataset], None] = lambda data: None,
     reading: Progress = silent,
     probed: Progress = silent,
@@ -172,7 +266,7 @@ def make_plan(
         others: folders of other runs or stores whose cells say the same.
         workers: jobs at once.
         device: where each job will compute.
-        probe: seconds for probes of what no earlier result tells; 0 for none. None as ``probe_all`` says.
+        probe_for: seconds for probes of what no earlier result tells; 0 for none. None as ``Plan.probe`` says.
         on_data: called once with the data set.
         reading: progress of reading the data.
         probed: progress of the probes.
@@ -184,77 +278,19 @@ def make_plan(
     data = load_data(study.data, plugins=study.plugins, progress=reading)
     on_data(data)
     outside = tuple(entry.outside for entry in bring(study, data))
-    jobs, known, troubles, roots = expand(study, data, outside), list[Known](), list[str](), list[Path]()
+    made, roots = Plan(study, data, outside, store, workers, device, [], []), [store.root] if store else []
     for other in others:
         if not other.is_dir():
             raise UsageError(f"--from {other}: no such folder; name one that 'decoct run' made, or a store")
         roots.append(other / "store" if (other / "store").is_dir() else other)
-    for root in dict.fromkeys([*([store.root] if store else []), *roots]):
-        cells, unread = earlier(root, data, device, hardware(device), study.plugins)
-        known, troubles = known + cells, troubles + unread
-    likes, todo = likenesses(jobs, data), _todo(jobs, store)
-
-    def work() -> float:
-        return float(sum(len(g.keys) * (g.each.seconds or 0.0) for g in grouped(todo, likes, Estimates(known))))
-
-    if probe is None or probe > 0:
-        troubles += probe_all(
-            worth_asking(todo, likes, Estimates(known)),
-            {job.key: job for job in jobs},
-            likes,
-            known,
-            store=store.where if store else None,
-            device=device,
-            threads=study.threads,
-            seconds=probe,
-            work=work,
-            progress=probed,
-        )
-    estimates, said = Estimates(known), (*troubles, *_training(todo))
-    return Plan(study, data, tuple(jobs), grouped(todo, likes, estimates), workers, device, estimates, said, outside)
-
-
-def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
-    """The plan of another study on the same data by the same estimates; nothing is probed."""
-    jobs = expand(study, plan.data, plan.outside)
-    groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data), plan.estimates)
-    return replace(plan, study=study, jobs=tuple(jobs), groups=groups, troubles=())
-
-
-def likenesses(jobs: Sequence[Job], data: Dataset) -> dict[str, Likeness]:
-    """What each job is like, by key; those that differ in their seeds are looked at once."""
-    by_key, seen, likes = {job.key: job for job in jobs}, dict[Any, Likeness](), dict[str, Likeness]()
-    for key, job in by_key.items():
-        labels = [(name, value) for name, value in job.labels.items() if not name.endswith("_replicate")]
-        alike = (job.kind, *sorted(labels), *sorted(job.inputs))
-        likes[key] = seen.get(alike) or seen.setdefault(alike, likeness(job, by_key.get, data))
-    return likes
-
-
-def grouped(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates) -> tuple[Group, ...]:
-    """The jobs to do, those that are alike together, each group with its estimate."""
-    groups: dict[Likeness, list[Job]] = {}
-    for job in todo:
-        groups.setdefault(likes[job.key], []).append(job)
-    return tuple(
-        Group(like.kind, str(own[0]), tuple(j.key for j in own), estimates.of(like)) for like, own in groups.items()
-    )
-
-
-def worth_asking(todo: Sequence[Job], likes: Mapping[str, Likeness], estimates: Estimates) -> list[Job]:
-    """One job to probe of each group that no result tells of.
-
-    Of each work the largest amount comes first, in the order of the jobs: the others can be scaled from it, should the
-    time not suffice. Of those, what measures sets comes last: the first one in a process works out for all others what
-    hangs on the real data alone.
-    """
-    works: dict[str, dict[str, Job]] = {}
-    for job in todo:
-        if estimates.of(like := likes[job.key]).sure in ("rough", "unknown"):
-            works.setdefault(like.work, {}).setdefault(like.same, job)
-    rounds = [sorted(own.values(), key=lambda job: -(likes[job.key].amount or 0.0)) for own in works.values()]
-    first = sorted((own[0] for own in rounds), key=lambda job: LATE.get(job.kind, 0))
-    return first + [job for own in rounds for job in own[1:]]
+    for root in dict.fromkeys(roots):
+        known, unread = earlier(root, data, device, hardware(device), study.plugins)
+        made.known.extend(known)
+        made.troubles.extend(unread)
+    if probe_for is None or probe_for > 0:
+        made.probe(probe_for, probed)
+    made.troubles.extend(_training(made.todo))
+    return made
 
 
 def schedule(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int) -> tuple[float, float]:
@@ -273,13 +309,8 @@ def schedule(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], w
     """
     graph = TopologicalSorter({job: [n for n in own if n in needs] for job, own in needs.items()})
     graph.prepare()
-    ready, running, now, started, chain = (
-        deque(graph.get_ready()),
-        list[tuple[float, int, str]](),
-        0.0,
-        0,
-        dict[str, float](),
-    )
+    ready, running, chain = deque(graph.get_ready()), list[tuple[float, int, str]](), dict[str, float]()
+    now, started = 0.0, 0
     while ready or running:
         while ready and len(running) < workers:
             job = ready.popleft()
@@ -289,12 +320,6 @@ def schedule(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], w
         graph.done(job)
         ready.extend(graph.get_ready())
     return now, max(chain.values(), default=0.0)
-
-
-def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
-    """Without what the user brought, which nothing makes."""
-    missing = Driver(store, lambda workers: Inline()).missing(jobs).values() if store else jobs
-    return [job for job in missing if not isinstance(job, Brought)]
 
 
 def _training(todo: Sequence[Job]) -> list[str]:

@@ -2,11 +2,9 @@
 
 import math
 import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +12,7 @@ from typing import NamedTuple
 import psutil
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import silent
 from decoct.data.dataset import open_dataset
 from decoct.engine import once
 from decoct.run.cell import Cell
@@ -25,12 +23,7 @@ from decoct.run.planning.estimates import Estimate, Known, Likeness, size_of
 from decoct.run.planning.standin import stand_in, supply
 from decoct.run.storage.store import Store, open_store
 from decoct.run.workers.attempt import describe
-from decoct.run.workers.executors import process_pool
 
-PROBE, SHARE = 120.0, 0.05  # seconds of probes, and as much of the work that is planned, if that is more
-LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
-PATIENCE = 300.0  # seconds at least until a probe is given up: it may have to find what it keeps for later jobs
-BRISK = 60.0  # the same where somebody said how long all probes may take
 STEPS = 2  # that are seen at least: the first one may work out what all others share
 WARM = 0.25  # of what was seen is not counted: caches fill, libraries load
 BRIEF = {"steps": 2, "epochs": 1, "full_epochs": 1}  # fields of a protocol that make a student's training end at once
@@ -155,68 +148,8 @@ def _run(store: Store, job: Job, device: str, limit: float = math.inf) -> Estima
     return Estimate(*own, size_of(store.path(job.kind, job.key)), cost.peak_memory, "probe", "sure")
 
 
-def probe_all(
-    asked: Sequence[Job],
-    jobs: Mapping[str, Job],
-    likes: Mapping[str, Likeness],
-    known: list[Known],
-    *,
-    store: str | None,
-    device: str,
-    threads: int,
-    seconds: float | None,
-    work: Callable[[], float],
-    progress: Progress,
-) -> list[str]:
-    """Probe jobs until the time is up, in a process that may die or be ended: another one follows.
-
-    Args:
-        asked: the jobs to probe, in order.
-        jobs: all of the study by key.
-        likes: what each is like.
-        known: to which is added what probes find.
-        store: the study's own, whose cells are used where they are.
-        device: where to compute.
-        threads: of a job.
-        seconds: for all probes. None for ``PROBE`` and, if that does not suffice, ``SHARE`` of the work.
-        work: seconds of all jobs, as far as is known by now.
-        progress: called with (probes made, in all).
-
-    Returns:
-        What could not be probed, and why.
-    """
-    pool, troubles, start = None, list[str](), time.monotonic()
-    limit, patience = (PROBE, PATIENCE) if seconds is None else (seconds, BRISK)
-    with tempfile.TemporaryDirectory(prefix="decoct-plan-") as scratch, ExitStack() as ending:
-        for done, job in enumerate(asked):
-            progress(done, len(asked))
-            spent = time.monotonic() - start
-            if spent >= limit and seconds is None:
-                limit = max(limit, SHARE * work())
-            if spent >= limit:
-                troubles.append(f"no time was left to probe {len(asked) - done} sorts of job, such as {job}")
-                break
-            if pool is None:
-                pool = process_pool(1, threads)
-                ending.callback(_end, pool)
-            share, most = min(MOST, max(LEAST, (limit - spent) / (len(asked) - done))), max(patience, limit - spent)
-            call = pool.submit(probe, scratch, store, job, likes[job.key], _behind(job, jobs), device, share)
-            try:
-                known.append(call.result(most))
-            except DecoctError as error:
-                troubles.append(f"not probed: {job}: {error}")
-            except (TimeoutError, BrokenExecutor) as error:
-                died = "its worker process died; it may need more memory than there is"
-                why = died if isinstance(error, BrokenExecutor) else f"it made no step in {most:.0f} s"
-                troubles.append(f"not probed: {job}: {why}")
-                _end(pool)
-                pool = None
-        progress(len(asked), len(asked))
-    return troubles
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """End the process, whatever it does."""
+def end(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, whatever they do."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
@@ -224,7 +157,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
         process.join()
 
 
-def _behind(job: Job, jobs: Mapping[str, Job]) -> dict[str, Job]:
-    """The jobs that a job stands on, by key, so that no more than those travel."""
+def behind_of(job: Job, jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """The jobs that a job stands on, by key, so that no more than those travel to a worker."""
     own = {key: jobs[key] for key in job.inputs.values()}
-    return own | {key: other for each in own.values() for key, other in _behind(each, jobs).items()}
+    return own | {key: other for each in own.values() for key, other in behind_of(each, jobs).items()}
