@@ -41,7 +41,6 @@ from decoct.report import wording
 from decoct.run import cell, execute
 from decoct.run.jobs import Job
 from decoct.run.planning import plan, probe
-from decoct.run.planning.plan import worth_asking
 from decoct.run.planning.standin import picked
 from decoct.run.study import Study
 from decoct.run.work import students
@@ -171,20 +170,22 @@ def planned(name: str, root: Path, target: str, seconds: float, without: set[str
     """A section of the results; sets of some methods are not probed."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
 
-    def worth(todo: Any, likes: Any, estimates: Any) -> list[Job]:
-        least: dict[str, Job] = {}
-        for job in reversed(worth_asking(todo, likes, estimates)):
-            making = job.kind in ("generator", "condense", "shard") and job.labels.get("method") in without
-            if not making:
-                least.setdefault(likes[job.key].work, job)
-        return [job for job in worth_asking(todo, likes, estimates) if job in least.values()]
+    all_asked = plan.Plan.asked
+
+    def least(made: plan.Plan) -> list[Job]:
+        making = ("generator", "condense", "shard")
+        asked = [job for job in all_asked(made) if job.kind not in making or job.labels.get("method") not in without]
+        by_work: dict[str, Job] = {}
+        for job in sorted(asked, key=lambda job: made.likes[job.key].amount or 0.0):
+            by_work.setdefault(made.likes[job.key].work, job)
+        return [job for job in asked if by_work[made.likes[job.key].work] is job]
 
     with (
         mock.patch.object(plan, "load_data", lambda *_, **__: shaped),
-        mock.patch.object(plan, "worth_asking", worth),
-        mock.patch.object(probe, "process_pool", lambda *_: Counting(gpu(target))),
+        mock.patch.object(plan.Plan, "asked", least),
+        mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))),
     ):
-        found = plan.make_plan(asked, device="cpu", probe=seconds, probed=told)
+        found = plan.make_plan(asked, device="cpu", probe_for=seconds, probed=told)
     took = (time.perf_counter() - start) / 60
     write_json(root / f"{name}.json", found.to_json() | {"hardware": gpu(target).name})
     rows = [[kind[what] for what in ("name", "todo", "seconds", "overhead", "unknown")] for kind in found.kinds]

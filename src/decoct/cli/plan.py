@@ -36,17 +36,10 @@ def plan(
     seed: Seed = None,
     probe: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="For probes of what no earlier result tells; 0: none. Default: 120, or 5 % of the work.",
-        ),
+        typer.Option(min=0, metavar="SECONDS", help="Of probes; 0: none. Default: 120, or 5 % of the work."),
     ] = None,
     budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget", metavar="TIME", help="Say whether it fits 2h, 90m, 3d; if not, propose a smaller study."
-        ),
+        str | None, typer.Option(metavar="TIME", help="Whether it fits 2h, 90m, 3d; if not, a smaller study.")
     ] = None,
     size: Size = None,
     skip_corrupt: Skip = False,
@@ -110,11 +103,8 @@ def _table(said: dict[str, Any]) -> Table:
         row = [kind["name"], *(str(kind[what]) for what in ("jobs", "done", "todo"))]
         if kind["todo"]:
             row += [known(kind, "seconds", "unknown", wording.seconds), known(kind, "bytes", "unsized", wording.size)]
-            row += [
-                wording.size(kind["peak"]) if kind["peak"] else "unknown",
-                kind["source"].replace("none", ""),
-                kind["sure"],
-            ]
+            row += [wording.size(kind["peak"]) if kind["peak"] else "unknown"]
+            row += [kind["source"].replace("none", ""), kind["sure"]]
         table.add_row(*map(Text, row))
     return table
 
@@ -136,31 +126,21 @@ def _lines(said: dict[str, Any]) -> list[str]:
 
 
 def _fits(small: "Proposal", change: str) -> list[str]:
-    """Whether the study fits, then whether the smaller one does, if there is one; then what to change for that."""
+    """Whether the study fits and, if not, whether the smaller one does; then what to change for that."""
     from decoct.report.wording import count, seconds
 
-    limit, asked, takes = seconds(small.limit), small.asked, small.takes
+    def verdict(who: str, of: "Takes") -> str:
+        takes = f"{'what is known of it' if of.unknown else 'it'} takes {seconds(of.seconds)}"
+        if (fits := of.within(small.limit)) is not None:
+            return f"{who} {'fits' if fits else 'does not fit'} {seconds(small.limit)}: {takes}."
+        jobs = f"{of.unknown} of {count(of.known + of.unknown, 'job')} have no estimate"
+        more = "A longer --probe, or --from the folder of a run with such jobs, would give one."
+        return f"Whether {who.lower()} fits {seconds(small.limit)} cannot be said: {jobs}; {takes}. {more}"
 
-    def known(of: "Takes") -> str:
-        return f"{'what is known of it' if of.unknown else 'it'} takes {seconds(of.seconds)}"
-
-    def unsaid(of: "Takes") -> str:
-        return (
-            f"cannot be said: {of.unknown} of {count(of.known + of.unknown, 'job')} without an estimate; {known(of)}. "
-            "A longer --probe, or --from the folder of a run with such jobs, would give one."
-        )
-
-    if asked.within(small.limit):
-        return [f"To fit {limit}: the study as it is fits: {seconds(asked.seconds)}"]
-    if asked.within(small.limit) is None:
-        return [f"Whether the study fits {limit} {unsaid(asked)}"]
-    lines = [f"The study does not fit {limit}: {known(asked)}."]
+    lines = [verdict("The study as it is", small.asked)]
+    if small.asked.within(small.limit) is not False:
+        return lines
     if not small.steps:
         return [*lines, "Nothing of it can be left out."]
-    lines += {
-        True: [f"To fit {limit}, change these keys of the study; it then takes {seconds(takes.seconds)}:"],
-        False: [f"No smaller study fits {limit}; of the smallest, {known(takes)}:"],
-        None: [f"Whether it fits with these keys changed {unsaid(takes)}"],
-    }[takes.within(small.limit)]
-    words = {True: "saves", False: "takes"}
-    return [*lines, change, *(f"  {what}: {words[saves >= 0]} {seconds(abs(saves))}" for what, saves in small.steps)]
+    lines += [verdict("With these keys changed it", small.takes), change]
+    return lines + [f"  {what}: {'saves' if s >= 0 else 'takes'} {seconds(abs(s))}" for what, s in small.steps]

@@ -10,7 +10,6 @@ from decoct.run.cell import hardware
 from decoct.run.expand import expand
 from decoct.run.jobs import Job
 from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness, earlier, likeness
-from decoct.run.planning.plan import likenesses
 from decoct.run.study import Study
 
 TABLE = {
@@ -25,6 +24,11 @@ LIKE = Likeness("train", "same", "work", 100.0)
 TWICE, FAR = LIKE._replace(same="more", amount=200.0), LIKE._replace(same="far", amount=1000.0)
 
 
+def likenesses(jobs, digits):
+    by_key = {job.key: job for job in jobs}
+    return {job.key: likeness(job, by_key.get, digits) for job in jobs}
+
+
 def took(seconds, cpu=None, **more):
     return Estimate(seconds, seconds if cpu is None else cpu, **({"overhead": 0.5, "sure": "sure"} | more))
 
@@ -36,8 +40,7 @@ def jobs(digits):
 
 @pytest.fixture(scope="module")
 def likes(jobs, digits):
-    by_key = {job.key: job for job in jobs}
-    return {job.key: likeness(job, by_key.get, digits) for job in jobs}
+    return likenesses(jobs, digits)
 
 
 def test_jobs_that_differ_in_seeds_or_in_the_method_of_their_set_are_alike_and_no_others(jobs, likes):
@@ -71,10 +74,6 @@ def test_of_another_length_it_is_the_same_work(digits):
     short, long = students(10), students(1000)
     assert short.work == long.work and short.same != long.same
     assert long.amount == 100 * short.amount
-
-
-def test_looking_once_at_those_that_are_alike_finds_the_same(jobs, likes, digits):
-    assert likenesses(jobs, digits) == likes
 
 
 def test_a_plug_in_that_is_gone_leaves_the_amount_open(digits, study_of):

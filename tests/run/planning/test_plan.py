@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,10 @@ from decoct.core.errors import UsageError
 from decoct.core.record import MEASURED
 from decoct.core.spec import digest
 from decoct.engine.once import Spent
-from decoct.run.expand import expand
 from decoct.run.jobs import Job
-from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness
-from decoct.run.planning.plan import PLAN, Group, Plan, grouped, likenesses, make_plan, schedule, smaller, worth_asking
+from decoct.run.planning import plan as module
+from decoct.run.planning.estimates import Estimate, Known, Likeness, likeness
+from decoct.run.planning.plan import PLAN, Group, Plan, make_plan, schedule
 from decoct.run.storage.store import Store
 
 
@@ -39,8 +40,8 @@ def test_without_results_or_probes_nothing_is_made_up(tiny, finished):
 
 
 def test_a_study_that_is_done_has_nothing_to_do(tiny, finished):
-    plan = make_plan(tiny, store=Store(finished / "store"), probe=60.0)
-    assert plan.groups == () and plan.clock == (0, 0)
+    plan = make_plan(tiny, store=Store(finished / "store"), probe_for=60.0)
+    assert plan.groups == () and plan.clock == (0, 0) and plan.troubles == []
     assert all(row["done"] == row["jobs"] and row["sure"] == row["source"] == "" for row in plan.kinds)
 
 
@@ -74,7 +75,7 @@ def test_half_a_run_counts_what_is_there(tiny, finished, tmp_path):
 
 def test_probes_tell_what_no_result_tells(study_of):
     told = []
-    plan = make_plan(study_of("random", "raises", replicates=2), probe=60.0, probed=lambda *made: told.append(made))
+    plan = make_plan(study_of("random", "raises", replicates=2), probe_for=60.0, probed=lambda *made: told.append(made))
     each = {group.example.split(" · ")[1]: group.each for group in plan.groups if group.kind == "condense"}
     assert (each["method random"].source, each["method random"].sure) == ("probe", "sure")
     assert each["method raises"].seconds is None
@@ -100,7 +101,7 @@ def test_a_teacher_that_is_trained_beside_loaded_ones_is_named(study_of, tmp_pat
 
 def test_a_smaller_study_by_the_same_estimates(tiny, finished):
     plan = make_plan(tiny, others=[finished])
-    fewer = smaller(plan, tiny.model_copy(update={"condensers": tiny.condensers[:2]}), None)
+    fewer = replace(plan, study=tiny.model_copy(update={"condensers": tiny.condensers[:2]}))
     assert 0 < fewer.takes.seconds < plan.takes.seconds and fewer.takes.unknown == 0
 
 
@@ -127,39 +128,42 @@ def test_the_file_says_all_and_fits_its_jobs_alone(tiny, finished, tmp_path):
     assert file.name == PLAN and [path.name for path in file.parent.iterdir()] == [PLAN]
     said = json.loads(file.read_text())
     assert said == json.loads(json.dumps(plan.to_json()))
-    assert sorted(key for group in said["groups"] for key in group["keys"]) == sorted(job.key for job in plan.jobs)
-    assert said["fits"] == digest(sorted(job.key for job in plan.jobs))
+    assert sorted(key for group in said["groups"] for key in group["keys"]) == sorted(plan.jobs)
+    assert said["fits"] == digest(sorted(plan.jobs))
     assert make_plan(tiny.model_copy(update={"seed": 1})).to_json()["fits"] != said["fits"]
 
 
-def test_jobs_are_probed_once_a_group_the_largest_first_and_measures_last(digits, tiny):
-    jobs = expand(tiny, digits)
-    likes = likenesses(jobs, digits)
-    asked = [likes[job.key] for job in worth_asking(jobs, likes, Estimates([]))]
-    assert sorted(like.same for like in asked) == sorted({like.same for like in likes.values()})
+def test_jobs_are_probed_once_a_group_the_largest_first_and_measures_last(tiny):
+    plan = make_plan(tiny)
+    asked = [plan.likes[job.key] for job in plan.asked()]
+    assert sorted(like.same for like in asked) == sorted({like.same for like in plan.likes.values()})
     largest = {}
     for like in asked:
         assert like.amount <= largest.setdefault(like.work, like.amount)
     first = [like.kind for i, like in enumerate(asked) if [one.work for one in asked].index(like.work) == i]
     assert first.index("reference") > max(i for i, kind in enumerate(first) if kind not in ("reference", "measure"))
-    assert not worth_asking(jobs, likes, Estimates([Known(like, Estimate(1, 1, 1, sure="fair")) for like in asked]))
+    plan.known.extend(Known(like, Estimate(1, 1, 1, sure="fair")) for like in asked)
+    assert not plan.asked()
 
 
-def test_every_job_is_in_one_group(digits, tiny):
-    jobs = expand(tiny, digits)
-    groups = grouped(jobs, likenesses(jobs, digits), Estimates([]))
-    assert sorted(key for group in groups for key in group.keys) == sorted(job.key for job in jobs)
+def test_looking_once_at_those_that_are_alike_finds_the_same_and_every_job_is_in_one_group(tiny, digits):
+    plan = make_plan(tiny)
+    assert plan.likes == {key: likeness(job, plan.jobs.get, digits) for key, job in plan.jobs.items()}
+    assert sorted(key for group in plan.groups for key in group.keys) == sorted(plan.jobs)
 
 
 @pytest.fixture
 def plan_of(digits, tiny):
-    """A plan of groups of so many students, each with its estimate."""
+    """A plan of so many students, of which groups are to do, each with its estimate."""
 
     def make(jobs, *groups, workers=1, known=()):
-        all_ = tuple(Job(kind="train", keyed={"number": i}, config={}, data="") for i in range(jobs))
-        keys = [job.key for job in all_]
-        made = [Group("train", "…", tuple(keys.pop() for _ in range(n)), each) for n, each in groups]
-        return Plan(tiny, digits, all_, tuple(made), workers, "cpu", Estimates(known))
+        plan = Plan(tiny, digits, (), None, workers, "cpu", list(known), [])
+        all_ = [Job(kind="train", keyed={"number": i}, config={}, data="") for i in range(jobs)]
+        left = iter(all_)
+        made = [Group("train", "…", tuple(next(left).key for _ in range(n)), each) for n, each in groups]
+        plan.__dict__["jobs"], plan.__dict__["groups"] = {job.key: job for job in all_}, tuple(made)
+        plan.__dict__["todo"] = all_[: sum(n for n, _ in groups)]
+        return plan
 
     return make
 
@@ -218,3 +222,47 @@ def test_a_fork_waits_for_its_stem():
 def test_what_is_not_to_do_is_done_and_nothing_takes_no_time():
     assert schedule({"a": ["elsewhere"]}, {"a": 4}, 2) == (4, 4)
     assert schedule({}, {}, 2) == (0, 0)
+
+
+@pytest.fixture
+def probed(study_of):
+    """``probed(METHODS, …)``: the plan of a study whose sets alone are probed."""
+
+    def make(*methods, seconds=60.0, progress=lambda done, total: None, **more):
+        plan = make_plan(study_of(*methods, **more))
+        plan.__dict__["todo"] = [job for job in plan.todo if job.kind == "condense"]
+        plan.probe(seconds, progress)
+        return plan
+
+    return make
+
+
+def test_one_after_the_other_past_one_that_takes_its_process_down(probed):
+    told = []
+    plan = probed("good", "dies", "random", progress=lambda *made: told.append(made))
+    assert [one.like for one in plan.known] == [plan.likes[plan.todo[i].key] for i in (0, 2)]
+    assert len(plan.troubles) == 1 and "process died" in plan.troubles[0]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_when_the_time_is_up_the_rest_says_so_unless_the_work_gives_more(probed, monkeypatch):
+    plan = probed("good", "random", seconds=1e-9)
+    assert not plan.known and plan.troubles == [f"no time was left to probe 2 sorts of job, such as {plan.todo[0]}"]
+    monkeypatch.setattr(module, "PROBE", 0.0)
+    assert len(probed("good", seconds=None).troubles) == 1
+    monkeypatch.setattr(Plan, "grouped", lambda self: (Group("", "", ("", ""), Estimate(30.0 / module.SHARE)),))
+    monkeypatch.setattr(Plan, "asked", lambda self: self.todo)
+    assert len(probed("good", seconds=None).known) == 1
+
+
+def test_what_makes_no_step_is_ended(probed, tmp_path, monkeypatch):
+    file = tmp_path / "hangs.py"
+    file.write_text(
+        '"""A method that waits."""\nimport time\nfrom decoct.core.kinds import Condenser\n\n\n'
+        'class Hangs(Condenser):\n    """Waits."""\n\n    family = "coreset"\n\n'
+        "    def __call__(self, inputs):\n        time.sleep(600)\n",
+        "utf-8",
+    )
+    monkeypatch.setattr(module, "BRISK", 2.0)
+    plan = probed("hangs", seconds=0.5, plugins=[str(file)])
+    assert not plan.known and "made no step in 2 s" in plan.troubles[0]

@@ -19,8 +19,8 @@ from decoct.engine import once
 from decoct.engine import train as loop
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module
-from decoct.run.planning.plan import likenesses
-from decoct.run.planning.probe import Mark, carried_on, probe, probe_all
+from decoct.run.planning.estimates import likeness
+from decoct.run.planning.probe import Mark, carried_on, probe
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -83,7 +83,7 @@ def asked(digits, slow, tmp_path):
         )
         jobs = {job.key: job for job in expand(study, digits)}
         job = next(job for job in jobs.values() if job.kind == kind)
-        like = likenesses(list(jobs.values()), digits)[job.key]
+        like = likeness(job, jobs.get, digits)
         return probe(str(tmp_path / "scratch"), None, job, like, jobs, "cpu", limit), job, Store(tmp_path / "scratch")
 
     return make
@@ -202,6 +202,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
         patch.setattr(loop, "Batches", lambda *_, **__: stream)
         patch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: stream.now))
         patch.setattr(once, "real", stream.clock)
+        patch.setattr(once, "_known", once._Known())
         cell = module.Probed(None, None, None, None, "none", silent, limit=limit)
         cell.marks.append(Mark.now())
         try:
@@ -217,7 +218,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
 def test_a_job_that_fails_says_why(digits, tmp_path, study_of, method, said):
     jobs = {job.key: job for job in expand(study_of(method), digits)}
     job = next(job for job in jobs.values() if job.kind == "condense")
-    like = likenesses(list(jobs.values()), digits)[job.key]
+    like = likeness(job, jobs.get, digits)
     with pytest.raises(DecoctError, match=said):
         probe(str(tmp_path / "scratch"), None, job, like, jobs, "cpu", 5.0)
 
@@ -227,7 +228,7 @@ def test_real_cells_are_read_where_they_are(digits, tiny, finished, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in (finished / "store").rglob("*")}
     jobs = {job.key: job for job in expand(tiny, digits)}
     job = next(job for job in jobs.values() if job.kind == "features")
-    like = likenesses(list(jobs.values()), digits)[job.key]
+    like = likeness(job, jobs.get, digits)
     assert probe(str(tmp_path / "scratch"), str(finished / "store"), job, like, jobs, "cpu", 60.0).took.sure == "sure"
     made, real = (Store(root).path("features", job.key) for root in (tmp_path / "scratch", finished / "store"))
     assert np.array_equal(np.load(made / "train.npy"), np.load(real / "train.npy"))
@@ -239,49 +240,3 @@ def test_the_global_draws_are_as_before(asked):
     asked("condense", 0.1, "sre2l")
     assert torch.equal(torch.random.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
-
-
-@pytest.fixture
-def all_of(digits, study_of):
-    """``all_of(METHODS, …)``: probes of the sets of some methods; what is known of them, and the troubles."""
-
-    def make(methods, seconds=60.0, work=lambda: 0.0, progress=silent, **more):
-        jobs = {job.key: job for job in expand(study_of(*methods, **more), digits)}
-        likes, known = likenesses(list(jobs.values()), digits), []
-        own = [job for job in jobs.values() if job.kind == "condense"]
-        how = {"store": None, "device": "cpu", "threads": 1, "work": work, "progress": progress}
-        troubles = probe_all(own, jobs, likes, known, seconds=seconds, **how)
-        return [likes[job.key] for job in own], known, troubles
-
-    return make
-
-
-def test_one_after_the_other_past_one_that_takes_its_process_down(all_of):
-    told = []
-    likes, known, (trouble,) = all_of(["good", "dies", "random"], progress=lambda *made: told.append(made))
-    assert [one.like for one in known] == [likes[0], likes[2]]
-    assert "process died" in trouble
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
-
-
-def test_when_the_time_is_up_the_rest_says_so_unless_the_work_gives_more(all_of, monkeypatch):
-    assert all_of(["good", "random"], seconds=1e-9)[1:] == (
-        [],
-        ["no time was left to probe 2 sorts of job, such as condense · method good · budget ipc=1 · condense 0"],
-    )
-    monkeypatch.setattr(module, "PROBE", 0.0)
-    assert len(all_of(["good"], seconds=None, work=lambda: 0.0)[2]) == 1
-    assert len(all_of(["good"], seconds=None, work=lambda: 60 / module.SHARE)[1]) == 1
-
-
-def test_what_makes_no_step_is_ended(all_of, tmp_path, monkeypatch):
-    file = tmp_path / "hangs.py"
-    file.write_text(
-        '"""A method that waits."""\nimport time\nfrom decoct.core.kinds import Condenser\n\n\n'
-        'class Hangs(Condenser):\n    """Waits."""\n\n    family = "coreset"\n\n'
-        "    def __call__(self, inputs):\n        time.sleep(600)\n",
-        "utf-8",
-    )
-    monkeypatch.setattr(module, "BRISK", 2.0)
-    _, known, (trouble,) = all_of(["hangs"], seconds=0.5, plugins=[str(file)])
-    assert not known and "made no step in 2 s" in trouble

@@ -44,14 +44,12 @@ class Estimate(NamedTuple):
     """What a job took, or is expected to take; None where that is unknown.
 
     Attributes:
-        seconds: of work.
-        cpu_seconds: of its processors.
+        seconds, cpu_seconds: of work, on the clock and of its processors.
         overhead: seconds around the work: inputs are read, a student is evaluated, the cell is written.
-        bytes: of its cell.
-        peak: bytes of memory.
+        bytes, peak: of its cell, and of memory.
         source: earlier results, a probe, both, or none.
-        sure: sure: the same job with another seed ran to its end. fair: it was carried on from a part. rough: scaled
-            from another amount of the same work. unknown.
+        sure: "sure": the same job with another seed ran to its end. "fair": it was carried on from a part. "rough":
+            scaled from another amount of the same work. "unknown".
     """
 
     seconds: float | None = None

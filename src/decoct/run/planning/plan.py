@@ -140,8 +140,7 @@ class Plan:
                 if spent >= limit and seconds is None:
                     limit = max(limit, SHARE * sum(len(g.keys) * (g.each.seconds or 0.0) for g in self.grouped()))
                 if spent >= limit:
-                    left = f"{len(asked) - done} sorts of job, such as {job}"
-                    self.troubles.append(f"no time was left to probe {left}")
+                    self.troubles.append(f"no time was left to probe {len(asked) - done} sorts of job, such as {job}")
                     break
                 share = min(MOST, max(LEAST, (limit - spent) / (len(asked) - done)))
                 most = max(patience, limit - spent)
@@ -202,9 +201,8 @@ class Plan:
     @property
     def takes(self) -> Takes:
         """What it takes, as far as that is known."""
-        jobs = [(len(group.keys), group.each.seconds is None) for group in self.groups]
-        unknown = sum(n for n, is_unknown in jobs if is_unknown)
-        return Takes(self.clock[0], sum(n for n, _ in jobs) - unknown, unknown)
+        unknown = sum(len(group.keys) for group in self.groups if group.each.seconds is None)
+        return Takes(self.clock[0], len(self.todo) - unknown, unknown)
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps`` and for ``plan.json``: the report finds the jobs by their keys."""
@@ -261,15 +259,11 @@ def make_plan(
     """Say what a study will cost; nothing is written but a temporary folder of probes.
 
     Args:
-        study: what.
-        store: whose cells need not be made again, and say what their like takes.
+        study, store, workers, device: as of a ``Plan``; the store's cells also say what their like takes.
         others: folders of other runs or stores whose cells say the same.
-        workers: jobs at once.
-        device: where each job will compute.
         probe_for: seconds for probes of what no earlier result tells; 0 for none. None as ``Plan.probe`` says.
         on_data: called once with the data set.
-        reading: progress of reading the data.
-        probed: progress of the probes.
+        reading, probed: progress of reading the data, and of the probes.
 
     Raises:
         UsageError: an unknown net, or no such folder.
@@ -296,16 +290,12 @@ def make_plan(
 def schedule(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int) -> tuple[float, float]:
     """Simulate a run: a worker that is free takes the job that has been ready for longest.
 
-    List scheduling (Graham, 1969) is within a factor of 2 − 1 / workers of the best order.
-
-    Args:
-        needs: of each job, the jobs that must end before it starts; those that are not in the mapping are done.
-        seconds: of each job.
-        workers: jobs at once.
+    List scheduling (Graham, 1969) is within a factor of 2 − 1 / workers of the best order. ``needs`` are the jobs that
+    must end before each starts; those that are no key of it are done.
 
     Returns:
-        Seconds from the first job's start to the last one's end, and those of the longest chain of jobs that wait for
-        each other: no number of workers is faster.
+        Seconds until the last job ends, and of the longest chain of jobs that wait for each other: no number of workers
+        is faster.
     """
     graph = TopologicalSorter({job: [n for n in own if n in needs] for job, own in needs.items()})
     graph.prepare()

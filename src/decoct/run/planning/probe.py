@@ -101,9 +101,7 @@ def probe(
     Args:
         where: store of stand-ins and of what probes finished.
         own: the study's store, whose cells are used where they are.
-        job: to probe.
-        like: what it is like.
-        behind: the jobs that it stands on, by key.
+        job, like, behind: the job, what it is like, and the jobs that it stands on, by key.
         device: where to compute.
         limit: seconds of work after which what was seen is enough; a job that ends earlier is finished.
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
@@ -27,17 +26,12 @@ class Takes(NamedTuple):
         return False if self.seconds > limit else None if self.unknown else True
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A smaller study.
+class Proposal(NamedTuple):
+    """A smaller study: what the one that was asked for takes, what this one takes, and the seconds that it was to fit.
 
     Attributes:
-        study: the whole of it.
-        asked: what the study that was asked for takes.
-        takes: what this one takes.
-        limit: seconds that it was to fit.
         steps: what is left out, in words and in order, and the seconds that each saves.
-        changed: the keys to change, with their values.
+        changed: the keys of the study to change, with their values.
     """
 
     study: Study

@@ -48,13 +48,8 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
 
     A teacher, and all that comes from training, is the job's own work on a few images of each class, for one epoch
     where the result's form allows it; rows of images are repeated up to the number of the train split. A set is made of
-    the first real images of each class; stored labels say nothing, but of the right views.
-
-    Args:
-        store: for stand-ins alone: they lie under the keys of what they stand for.
-        key: of the job.
-        jobs: it and those behind it, by key.
-        device: where to compute.
+    the first real images of each class; stored labels say nothing, but of the right views. The store is for stand-ins
+    alone: they lie under the keys of what they stand for.
 
     Raises:
         DecoctError: labels that were brought, of views that nobody knows.
