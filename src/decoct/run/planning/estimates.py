@@ -160,8 +160,8 @@ def earlier(
     for key, folder in folders.items():  # sets come before their students
         try:
             jobs[key] = job = Job.model_construct(**read_json(folder / CELL), plugins=plugins)
-            if not (folder / MEASURED).is_file():
-                continue  # brought along: nobody knows what it took
+            if "adopted" in job.keyed:
+                continue  # nobody knows what it took
             cost = read_cost(folder / MEASURED)
             if cost.hardware != hardware or cost.device.partition(":")[0] != device.partition(":")[0]:
                 elsewhere += 1
