@@ -142,8 +142,9 @@ def _run(store: Store, job: Job, device: str, limit: float = math.inf) -> Estima
         peak = psutil.Process().memory_info().rss if device == "cpu" else None
         took = end.wall - start.wall, end.cpu - start.cpu, start.wall - before.wall
         return Estimate(*took, None, peak, "probe", "fair")
-    own = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once, cost.around
-    return Estimate(*own, size_of(store.path(job.kind, job.key)), cost.peak_memory, "probe", "sure")
+    own = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once
+    around = Mark.now().wall - before.wall - own[0]
+    return Estimate(*own, around, size_of(store.path(job.kind, job.key)), cost.peak_memory, "probe", "sure")
 
 
 def end(pool: ProcessPoolExecutor) -> None:

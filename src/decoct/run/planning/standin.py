@@ -11,6 +11,7 @@ from torch import nn
 
 from decoct.core import tensorfile
 from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft, Inputs, silent
 from decoct.core.record import CELL, Provenance, write_json
@@ -23,8 +24,8 @@ from decoct.run.cell import Cell
 from decoct.run.execute import WORK, sign
 from decoct.run.jobs import Brought, Job
 from decoct.run.storage.store import Store
-from decoct.run.work.brought import write_set
-from decoct.run.work.sets import NOTES, SHARD, from_draft, keep
+from decoct.run.work.brought import put_set
+from decoct.run.work.sets import ARRAYS, NOTES, SHARD, from_draft, keep
 from decoct.run.work.students import given, task_of
 
 BLOCK = 2**28  # bytes that are drawn at a time
@@ -56,7 +57,7 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
     """
     job = jobs[key]
     if store.has(job.kind, key):
-        return
+        return None
     if job.kind in ("trajectory", "dynamics"):  # one is enough for all seeds: a method may need a hundred experts
         for other in jobs.values():
             if (other.kind, other.config) == (job.kind, job.config) and store.has(job.kind, other.key):
@@ -65,18 +66,21 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
                         (folder / file.name).symlink_to(file.resolve())
                     (folder / CELL).unlink()
                     sign(folder, job)
-                return
+                return None
     for needed in () if job.kind in ("condense", "shard") else job.inputs.values():
         stand_in(store, needed, jobs, device)
     if isinstance(job, Brought) and job.kind != "condense":
         raise DecoctError("labels that were brought along have no stand-in: the first run tells")
     data = open_dataset(Path(job.data))
+    if isinstance(job, Brought):
+        return put_set(job, _drawn(job, data)[1], data, store)
     try:
         _write(store, job, few(data), data, device)
     except DecoctError:
         if job.kind != "features":
             raise
         _write(store, job, data, data, device)  # rows that the user brought are of all images, and soon copied
+    return None
 
 
 def few(data: Dataset) -> Dataset:
@@ -98,8 +102,14 @@ def picked(split: Split, classes: int) -> NDArray[np.int64]:
 
 def _write(store: Store, job: Job, small: Dataset, data: Dataset, device: str) -> None:
     with store.writing(job.kind, job.key) as folder:
-        if job.kind in ("condense", "shard"):
-            _drawn(folder, job, data)
+        if job.kind == "condense":
+            draft, condensed = _drawn(job, data)
+            keep(folder, condensed, data, draft)
+        elif job.kind == "shard":
+            draft, _ = _drawn(job, data)
+            arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
+            tensorfile.write(folder / SHARD, arrays)
+            write_json(folder / NOTES, {"steps": 0, "mosaic": 1, "notes": {}})
         elif job.kind == "labels":
             _labelled(Cell(job, store, folder, data, device, silent))
         else:
@@ -115,8 +125,7 @@ def _write(store: Store, job: Job, small: Dataset, data: Dataset, device: str) -
             rows = _enlarge(folder / f"{split}.npy", 0, getattr(small, split), getattr(data, split))
             rows[picked(getattr(data, split), len(data.class_names))] = np.load(folder / f"{split}.npy")
             np.save(folder / f"{split}.npy", rows)
-        if not isinstance(job, Brought):
-            sign(folder, job)
+        sign(folder, job)
 
 
 def _enlarge(file: Path, axis: int, few: Split, all_: Split) -> NDArray[Any]:
@@ -139,7 +148,7 @@ def _shaken(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _drawn(folder: Path, job: Job, data: Dataset) -> None:
+def _drawn(job: Job, data: Dataset) -> tuple[Draft, Condensed]:
     """A set, or a shard, of the first real images of each class: a selection's indices, or pixels."""
     classes = job.keyed.get("classes")
     asked = Inputs(data, Budget(**job.keyed["budget"]), classes=tuple(classes) if classes else None)
@@ -147,15 +156,7 @@ def _drawn(folder: Path, job: Job, data: Dataset) -> None:
     draft = Draft.synthesised(data.train.images[picks], data.train.labels[picks])
     if job.config and parse("condenser", job.config, job.plugins).family == "coreset":  # a set that is brought has none
         draft = Draft.selected(picks)
-    if job.kind == "shard":
-        tensorfile.write(folder / SHARD, {"images": data.train.images[picks], "labels": data.train.labels[picks]})
-        write_json(folder / NOTES, {"steps": 0, "mosaic": 1, "notes": {}})
-        return
-    made = from_draft(draft, data, Provenance(method="stand-in", data_digest=data.digest))
-    if isinstance(job, Brought):
-        write_set(folder, job, made, data)
-    else:
-        keep(folder, made, data, draft)
+    return draft, from_draft(draft, data, Provenance(method="stand-in", data_digest=data.digest))
 
 
 def _labelled(cell: Cell) -> None:
