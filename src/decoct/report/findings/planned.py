@@ -43,21 +43,15 @@ class Planned(NamedTuple):
 
     def sentence(self) -> str:
         """Expected and taken, in one sentence without its full stop."""
-        t = self.total
-        said = (
-            f"{wording.count(t.jobs, 'job')} took {wording.seconds(t.taken)} of work where "
-            f"{wording.seconds(t.expected)} were planned ({wording.multiple(t.ratio)} times), and "
-            f"{wording.multiple(t.cpu_ratio)} times the processor time"
-        )
-        rest = [f"{wording.count(self.unknown, 'job')} had no estimate"] if self.unknown else []
-        rest += [f"{wording.count(self.open, 'job')} of the plan not done"] if self.open else []
-        return "; ".join([said, *rest])
+        t, count, seconds, times = self.total, wording.count, wording.seconds, wording.multiple
+        said = f"{count(t.jobs, 'job')} took {seconds(t.taken)} of work where {seconds(t.expected)} were planned "
+        said += f"({times(t.ratio)} times), and {times(t.cpu_ratio)} times the processor time"
+        said += f"; {count(self.unknown, 'job')} had no estimate" if self.unknown else ""
+        return said + (f"; {count(self.open, 'job')} of the plan not done" if self.open else "")
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``."""
-        each = [
-            kind._asdict() | {"ratio": kind.ratio, "cpu_ratio": kind.cpu_ratio} for kind in (self.total, *self.kinds)
-        ]
+        each = [k._asdict() | {"ratio": k.ratio, "cpu_ratio": k.cpu_ratio} for k in (self.total, *self.kinds)]
         return {"all": each[0], "kinds": each[1:], "unknown": self.unknown, "open": self.open}
 
 

@@ -8,8 +8,7 @@ from decoct.report.summary import Summary
 
 def planned(summary: Summary) -> Markup:
     """Seconds expected and taken, by kind of job."""
-    found = summary.planned_cost
-    if found is None:
+    if (found := summary.planned_cost) is None:
         return Markup()
     head = columns("jobs of kind", "jobs", "planned", "taken", "times", "processors planned", "taken", "times")
     rows = []
