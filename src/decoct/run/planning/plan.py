@@ -27,7 +27,7 @@ from decoct.run.drive import Driver
 from decoct.run.expand import Outside, expand
 from decoct.run.jobs import Brought, Job
 from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness, earlier, likeness
-from decoct.run.planning.probe import behind_of, end, probe
+from decoct.run.planning.probe import behind_of, end_pool, probe
 from decoct.run.planning.proposals import Takes
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -146,7 +146,7 @@ class Plan:
                 most = max(patience, limit - spent)
                 if pool is None:
                     pool = process_pool(1, self.study.threads)
-                    ending.callback(end, pool)
+                    ending.callback(end_pool, pool)
                 own, behind = self.store.where if self.store else None, behind_of(job, self.jobs)
                 call = pool.submit(probe, folder, own, job, self.likes[job.key], behind, self.device, share)
                 try:
@@ -157,7 +157,7 @@ class Plan:
                     died = "its worker process died; it may need more memory than there is"
                     why = died if isinstance(error, BrokenExecutor) else f"it made no step in {most:.0f} s"
                     self.troubles.append(f"not probed: {job}: {why}")
-                    end(pool)
+                    end_pool(pool)
                     pool = None
             progress(len(asked), len(asked))
 

@@ -147,7 +147,7 @@ def _run(store: Store, job: Job, device: str, limit: float = math.inf) -> Estima
     return Estimate(*own, around, size_of(store.path(job.kind, job.key)), cost.peak_memory, "probe", "sure")
 
 
-def end(pool: ProcessPoolExecutor) -> None:
+def end_pool(pool: ProcessPoolExecutor) -> None:
     """End the processes of a pool, whatever they do."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
