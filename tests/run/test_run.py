@@ -25,6 +25,7 @@ from decoct.report.write import write_report
 from decoct.run import run as run_module
 from decoct.run.expand import expand
 from decoct.run.run import run
+from decoct.run.storage import store as store_module
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -258,17 +259,16 @@ def test_what_cannot_be_planned_leaves_no_folder(study_of, tmp_path, more, said)
 
 @pytest.mark.parametrize("good", [0, 1, 9, 14, 25])
 def test_a_full_disk_leaves_the_store_whole_and_the_run_can_go_on(study_of, contents, tmp_path, monkeypatch, good):
-    study, out, left, sync = study_of("random", "good", replicates=2), tmp_path / "out", good, os.fsync
+    study, out, left = study_of("random", "good", replicates=2), tmp_path / "out", good
 
-    def fsync(handle):
+    def sync(path):
         nonlocal left
         left -= 1
         if left < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        sync(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fsync)
+        patch.setattr(store_module, "sync", sync)  # of the files of cells
         failures = run(study, out)
     assert all("free some space, the same command goes on" in message for message in failures.values())
     assert all("No space left on device" in message for message in failures.values())
