@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
-from decoct.core.spec import digest, names, parse
+from decoct.core.spec import names, parse
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
 from decoct.protocols.dc import DC

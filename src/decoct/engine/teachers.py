@@ -153,8 +153,8 @@ def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, o
         DecoctError: it was taught other classes or another order, or the weights do not fit.
     """
     own = Normalisation.of(data.mean, data.std)
-    weights.same_classes(facts.get("class_names", data.class_names), data.class_names, origin)
-    takes = Normalisation.of(**facts["input"]) if "input" in facts else own  # an older record has neither
+    weights.same_classes(facts["class_names"], data.class_names, origin)
+    takes = Normalisation.of(**facts["input"])
     net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
     weights.load(net, state, origin)
     return renormalised(net, own, takes)

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from decoct.core.kinds import Machine, Progress, silent
+from decoct.core.once import Spent
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
-from decoct.engine.once import Spent
 from decoct.run.energy import Counter, Energy, of_gpu, of_processor
 from decoct.run.jobs import Job
 from decoct.run.memory import give_memory_back
