@@ -19,7 +19,8 @@ from decoct.data.dataset import Dataset, load_data
 from decoct.data.foreign.stored import SetFormat
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
+from decoct.engine.recipe import Storing
+from decoct.engine.softlabels import StoredLabels, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
 from decoct.nets import zoo

@@ -7,8 +7,8 @@ import pytest
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
 from decoct.core.spec import names, parse
-from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
+from decoct.engine.train import schedule
 from decoct.protocols.dc import DC
 
 SMALL = [8, 28, 32, 64]

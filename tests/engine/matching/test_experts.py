@@ -11,9 +11,8 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine, Task, Trajectories
 from decoct.engine import batches
 from decoct.engine.matching.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
-from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
-from decoct.engine.train import train
+from decoct.engine.train import schedule, train
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
 from decoct.run.storage.kept import KeptOnDisk

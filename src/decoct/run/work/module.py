@@ -12,8 +12,7 @@ from decoct.core.kinds import Machine, TrainProtocol
 from decoct.core.seeds import seed as derive
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
-from decoct.engine.ownlabels import own_labels
-from decoct.engine.softlabels import StoredLabels
+from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import train
 from decoct.nets.layout import has_batch_norm
 from decoct.run.work.students import task_of, training_set
