@@ -54,6 +54,12 @@ class Mixed(NamedTuple):
     share: float
     weights: Tensor | None = None
 
+    @classmethod
+    def of(cls, mix: Mix, labels: Tensor, weights: Tensor | None) -> "Mixed":
+        """What a mix makes of the labels [B] and weights [B] of a batch."""
+        partners = mix.order.to(labels.device)
+        return cls(labels[partners], mix.share, None if weights is None else weights[partners])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -179,24 +185,17 @@ class Batches(Iterator[Batch]):
 
     def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
         rows, sizes = view.rows.to(self.labels.device), view.sizes
-        labels = self.labels[rows].split(sizes)
-        weights = None if self.weights is None else self.weights[rows].split(sizes)
-        teacher = None if z is None else z.split(sizes)
-        mixes = view.mixes or (None,) * len(sizes)
-
-        def mixed(i: int, mix: Mix) -> Mixed:
-            partners = mix.order.to(labels[i].device)
-            return Mixed(labels[i][partners], mix.share, None if weights is None else weights[i][partners])
-
+        none = (None,) * len(sizes)
+        parts = zip(
+            x.split(sizes),
+            self.labels[rows].split(sizes),
+            none if self.weights is None else self.weights[rows].split(sizes),
+            none if z is None else z.split(sizes),
+            view.mixes or none,
+            strict=True,
+        )
         return [
-            Batch(
-                images,
-                labels[i],
-                None if weights is None else weights[i],
-                None if teacher is None else teacher[i],
-                None if mix is None else mixed(i, mix),
-            )
-            for i, (images, mix) in enumerate(zip(x.split(sizes), mixes, strict=True))
+            Batch(x, labels, w, z, None if mix is None else Mixed.of(mix, labels, w)) for x, labels, w, z, mix in parts
         ]
 
 
