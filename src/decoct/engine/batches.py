@@ -166,22 +166,15 @@ class Batches(Iterator[Batch]):
         if not chunk:
             return []
         self.made = last = first + len(chunk)
-        soft = recipe.soft_at(first)
-        stored = self.stored.views(self._soft(first), self._soft(last), self.seed) if soft and self.stored else None
-        view = self.draws(chunk) if stored is None else stored
+        soft, span = recipe.soft_at(first), (recipe.soft_before(first), recipe.soft_before(last), self.seed)
+        view = self.stored.views(*span) if soft and self.stored else None
+        view = self.draws(chunk) if view is None else view
         x = render(self.images, view, recipe.pad)
-        z = self._label(x, view, first, last) if soft else None
-        return self._split(view, x, z)
-
-    def _soft(self, step: int) -> int:
-        """Steps on soft labels before a step."""
-        first, last = self.recipe.hard_steps
-        return min(step, first) + max(0, step - last)
-
-    def _label(self, x: Tensor, view: View, first: int, last: int) -> Tensor:
+        if not soft:
+            return self._split(view, x, None)
         if self.stored is not None:
-            return self.stored.logits(self._soft(first), self._soft(last), self.seed, view).to(x.device)
-        return labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+            return self._split(view, x, self.stored.logits(*span, view).to(x.device))
+        return self._split(view, x, labelled(self.teachers, x, view.sizes, recipe.halves, self.precision))
 
     def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
         rows, sizes = view.rows.to(self.labels.device), view.sizes

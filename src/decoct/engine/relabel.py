@@ -77,8 +77,7 @@ def relabel(
 
 def kept(labels: Tensor, recipe: Recipe, storing: Storing, classes: int, seed: int) -> tuple[int, list[int]]:
     """Soft steps of the recipe, and which of them, in order, keep their batch."""
-    first, last = recipe.hard_steps
-    steps = recipe.steps - max(0, last - first)
+    steps = recipe.soft_before(recipe.steps)
     if steps < 1:
         raise UsageError(f"no step of {recipe.steps} learns from soft labels: raise steps, or lower hard")
     wanted = max(1, math.ceil(steps / storing.prune))
