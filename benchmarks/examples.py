@@ -27,12 +27,12 @@ import diffusers
 import numpy as np
 import torch
 
+from decoct.core import once
 from decoct.core.record import write_json
 from decoct.core.spec import parse
 from decoct.data import cache
 from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
 from decoct.data.large.imagenet import FASTAI, ILSVRC
-from decoct.engine import once
 from decoct.engine.evaluate import correct
 from decoct.nets import weights, zoo
 from decoct.nets.imagenet_classes import wnids

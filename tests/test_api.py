@@ -28,7 +28,7 @@ from decoct.data.dataset import default_store, load_data
 from decoct.engine import teachers as engine
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Storing
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
 from decoct.nets.features import logits

@@ -23,8 +23,7 @@ from decoct.data.foreign.stored import SetFormat
 from decoct.data.source import Source
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.recipe import Recipe
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Recipe, Storing
 from decoct.engine.teachers import Teach
 from decoct.run.compute import Compute
 from decoct.run.study import Study

@@ -13,7 +13,7 @@ from torch import nn
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Measured
+from decoct.core.kinds import Machine, Measured
 from decoct.core.owned import whole
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
@@ -22,7 +22,8 @@ from decoct.data.foreign.stored import SetFormat
 from decoct.engine.diffusion.adapted import CARD
 from decoct.engine.diffusion.generators import TeachGenerator
 from decoct.engine.extract import Extract
-from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
+from decoct.engine.recipe import Storing
+from decoct.engine.softlabels import StoredLabels, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
 from decoct.nets import zoo
@@ -161,8 +162,7 @@ def train(
                 seeds,
                 teachers=brought,
                 labels=found,
-                device=compute.device,
-                precision=compute.precision,
+                machine=Machine(compute.device, compute.precision),
             )
         stored, label_bytes = found is not None, hard_bytes(given) + (found.nbytes if found else 0)
     interval = clip(t_interval(accuracies), 0.0, 1.0)

@@ -7,8 +7,8 @@ import pytest
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Task
 from decoct.core.spec import names, parse
-from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
+from decoct.engine.train import schedule
 from decoct.protocols.dc import DC
 
 SMALL = [8, 28, 32, 64]
@@ -248,3 +248,8 @@ def test_dc_learns_from_own_labels_where_it_is_asked_and_the_set_has_some():
     assert DC(own_labels=True).recipe(soft) == replace(DC().recipe(soft), loss="kl") and DC().recipe(soft).loss == "ce"
     assert DC(own_labels=True).recipe(soft).temperature == 1.0
     assert DC(own_labels=True).recipe(plain) == DC().recipe(plain)
+
+
+def test_dc_with_own_labels_has_another_key():
+    assert DC(own_labels=True).identity() != DC().identity()
+    assert parse("protocol", DC(own_labels=True).config()) == DC(own_labels=True)

@@ -8,7 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Need
 from decoct.core.spec import find, parse
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Storing
 from decoct.engine.teachers import Teach
 from decoct.protocols.erm import ERM
 from decoct.protocols.single_teacher import SingleTeacher

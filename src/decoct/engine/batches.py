@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
 
 from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.augmentation.augment import Mix
 from decoct.engine.images import Images
-from decoct.engine.objective import Mixed
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
@@ -39,6 +39,26 @@ class TrainingSet:
     mean: Sequence[float]
     std: Sequence[float]
     weights: Tensor | None = None
+
+
+class Mixed(NamedTuple):
+    """What the images of a batch were mixed with.
+
+    Attributes:
+        labels: [B] of the partners.
+        share: of the images themselves, λ.
+        weights: [B] of the partners; None where the batch has none.
+    """
+
+    labels: Tensor
+    share: float
+    weights: Tensor | None = None
+
+    @classmethod
+    def of(cls, mix: Mix, labels: Tensor, weights: Tensor | None) -> "Mixed":
+        """What a mix makes of the labels [B] and weights [B] of a batch."""
+        partners = mix.order.to(labels.device)
+        return cls(labels[partners], mix.share, None if weights is None else weights[partners])
 
 
 @dataclass(frozen=True)
@@ -90,10 +110,9 @@ class Batches(Iterator[Batch]):
         data: the training set.
         recipe: all numbers.
         seed: of order, crops and mixing; it alone decides them.
-        device: where to compute.
-        teachers: eval-mode nets on ``device`` whose mean logits label each augmented batch.
+        machine: where to compute; its precision is the teachers' too.
+        teachers: eval-mode nets on the device whose mean logits label each augmented batch.
         labels: stored labels instead of teachers.
-        precision: of the teachers, "float32" or "bfloat16".
     """
 
     def __init__(
@@ -102,12 +121,12 @@ class Batches(Iterator[Batch]):
         recipe: Recipe,
         *,
         seed: int,
-        device: str = "cpu",
+        machine: Machine = Machine(),
         teachers: Sequence[nn.Module] = (),
         labels: SoftLabels | None = None,
-        precision: str = "float32",
     ) -> None:
-        self.recipe, self.seed, self.teachers, self.stored, self.precision = recipe, seed, teachers, labels, precision
+        self.recipe, self.seed, self.teachers, self.stored = recipe, seed, teachers, labels
+        self.precision, device = machine.precision, machine.device
         self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
         self.labels = data.labels.to(device)
         self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)
@@ -147,43 +166,29 @@ class Batches(Iterator[Batch]):
         if not chunk:
             return []
         self.made = last = first + len(chunk)
-        soft = recipe.soft_at(first)
-        stored = self.stored.views(self._soft(first), self._soft(last), self.seed) if soft and self.stored else None
-        view = self.draws(chunk) if stored is None else stored
+        soft, span = recipe.soft_at(first), (recipe.soft_before(first), recipe.soft_before(last), self.seed)
+        view = self.stored.views(*span) if soft and self.stored else None
+        view = self.draws(chunk) if view is None else view
         x = render(self.images, view, recipe.pad)
-        z = self._label(x, view, first, last) if soft else None
-        return self._split(view, x, z)
-
-    def _soft(self, step: int) -> int:
-        """Steps on soft labels before a step."""
-        first, last = self.recipe.hard_steps
-        return min(step, first) + max(0, step - last)
-
-    def _label(self, x: Tensor, view: View, first: int, last: int) -> Tensor:
+        if not soft:
+            return self._split(view, x, None)
         if self.stored is not None:
-            return self.stored.logits(self._soft(first), self._soft(last), self.seed, view).to(x.device)
-        return labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+            return self._split(view, x, self.stored.logits(*span, view).to(x.device))
+        return self._split(view, x, labelled(self.teachers, x, view.sizes, recipe.halves, self.precision))
 
     def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
         rows, sizes = view.rows.to(self.labels.device), view.sizes
-        labels = self.labels[rows].split(sizes)
-        weights = None if self.weights is None else self.weights[rows].split(sizes)
-        teacher = None if z is None else z.split(sizes)
-        mixes = view.mixes or (None,) * len(sizes)
-
-        def mixed(i: int, mix: Mix) -> Mixed:
-            partners = mix.order.to(labels[i].device)
-            return Mixed(labels[i][partners], mix.share, None if weights is None else weights[i][partners])
-
+        none = (None,) * len(sizes)
+        parts = zip(
+            x.split(sizes),
+            self.labels[rows].split(sizes),
+            none if self.weights is None else self.weights[rows].split(sizes),
+            none if z is None else z.split(sizes),
+            view.mixes or none,
+            strict=True,
+        )
         return [
-            Batch(
-                images,
-                labels[i],
-                None if weights is None else weights[i],
-                None if teacher is None else teacher[i],
-                None if mix is None else mixed(i, mix),
-            )
-            for i, (images, mix) in enumerate(zip(x.split(sizes), mixes, strict=True))
+            Batch(x, labels, w, z, None if mix is None else Mixed.of(mix, labels, w)) for x, labels, w, z, mix in parts
         ]
 
 

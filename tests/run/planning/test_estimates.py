@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from decoct.core.once import Spent
 from decoct.core.record import CELL, MEASURED, read_cost, read_json, write_cost
-from decoct.engine.once import Spent
 from decoct.run.cell import hardware
 from decoct.run.expand import expand
 from decoct.run.jobs import Job

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
+from decoct.core.once import Spent
 from decoct.core.record import MEASURED
 from decoct.core.spec import digest
-from decoct.engine.once import Spent
 from decoct.run.jobs import Job
 from decoct.run.planning import plan as module
 from decoct.run.planning.estimates import Estimate, Known, Likeness, likeness

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoct.core import once
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import silent
-from decoct.engine import once
+from decoct.core.kinds import Machine, silent
 from decoct.engine import train as loop
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module
@@ -206,7 +206,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
         cell = module.Probed(None, None, None, None, "none", silent, limit=limit)
         cell.marks.append(Mark.now())
         try:
-            loop.train(torch.nn.Flatten(), None, recipe, seed=0, progress=cell.watch)
+            loop.train(torch.nn.Flatten(), None, recipe, seed=0, machine=Machine(progress=cell.watch))
             wall, cpu = stream.clock()
         except module.Enough:
             wall, cpu, *_ = carried_on(cell.marks)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine
 from decoct.core.record import read_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
@@ -19,7 +19,6 @@ from decoct.engine.diffusion.adapted import CARD, adapted
 from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.images import tensor
-from decoct.engine.resume import Checkpoint
 from decoct.nets import pipeline
 from decoct.nets.pipeline import Pipeline, diffusers
 from decoct.nets.unet import unet
@@ -155,11 +154,7 @@ def teach_generator(
     data: Dataset,
     *,
     seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
+    machine: Machine = Machine(),
 ) -> tuple[DiffusionModel, dict[str, Any]]:
     """A generator in eval mode, frozen, on the device; and what is on record of it.
 
@@ -173,15 +168,11 @@ def teach_generator(
         DecoctError: one that is supplied is not there, is damaged, has changed, or has other classes than the data; a
             loss that is not finite.
     """
-    if spec.generator == OWN:
-        how = {"precision": precision, "compiled": compiled, "progress": progress, "checkpoint": checkpoint}
-        found, facts = _trained(spec, data, seed, device, how)
-    else:
-        found, facts = _supplied(spec, data)
+    found, facts = _trained(spec, data, seed, machine) if spec.generator == OWN else _supplied(spec, data)
     model = adapted(found, data, spec.title, facts)
-    model.net.to(device)
+    model.net.to(machine.device)
     if model.vae is not None:
-        model.vae.to(device)
+        model.vae.to(machine.device)
     return model, model.facts
 
 
@@ -194,9 +185,7 @@ def restore(folder: Path, data: Dataset, title: str = OWN) -> DiffusionModel:
     return adapted(pipeline.read(folder), data, title, read_json(folder / CARD))
 
 
-def _trained(
-    spec: TeachGenerator, data: Dataset, seed: int, device: str, how: dict[str, Any]
-) -> tuple[Pipeline, dict[str, Any]]:
+def _trained(spec: TeachGenerator, data: Dataset, seed: int, machine: Machine) -> tuple[Pipeline, dict[str, Any]]:
     library, classes, images = diffusers(), len(data.class_names), len(data.train)
     if data.size > LARGEST:
         raise UsageError(
@@ -216,8 +205,8 @@ def _trained(
         flip=data.flip,
     )
     labels = tensor(data.train.labels)
-    batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, device)
-    losses = denoise(net, batches, device=device, **how)
+    batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, machine.device)
+    losses = denoise(net, batches, machine)
     seen = numbers.steps * numbers.batch
     facts = {
         "generator": spec.title,

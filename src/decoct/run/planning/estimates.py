@@ -10,10 +10,10 @@ from typing import NamedTuple
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Task
+from decoct.core.once import Spent
 from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.core.spec import digest, parse
 from decoct.data.dataset import Dataset
-from decoct.engine.once import Spent
 from decoct.run.jobs import Job
 
 MUCH = ("as_long_as", "counts", "budget")  # of what is keyed: how much is done, not what

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import psutil
 
+from decoct.core import once
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import silent
 from decoct.data.dataset import open_dataset
-from decoct.engine import once
 from decoct.run.cell import Cell
 from decoct.run.execute import perform, threads
 from decoct.run.jobs import Job

@@ -13,7 +13,7 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Inputs, silent
+from decoct.core.kinds import Draft, Inputs, Machine, silent
 from decoct.core.record import CELL, Provenance, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, Split, open_dataset
@@ -166,6 +166,6 @@ def _labelled(cell: Cell) -> None:
     condensed, images = given(cell)
     recipe = protocol.recipe(task_of(condensed, data, batch_norm=True))
     ignorant = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(data.shape[0], len(data.class_names)))
-    teachers, seed = [ignorant.to(cell.device).eval()], job.keyed["seed"]
-    made = relabel(images, recipe, teachers, protocol.labels, data.class_names, seed=seed, device=cell.device)
+    teachers, seed, machine = [ignorant.to(cell.device).eval()], job.keyed["seed"], Machine(cell.device)
+    made = relabel(images, recipe, teachers, protocol.labels, data.class_names, seed=seed, machine=machine)
     made.save(cell.folder)

@@ -14,23 +14,12 @@ def make_dynamics(cell: Cell) -> None:
     """Train a net from one seed, and keep its traces; its weights are not kept."""
     job, data = cell.job, cell.data
     spec = build(Teach, {k: v for k, v in job.config.items() if k != "name"}, "dynamics")
-    seed, compute = job.keyed["seed"], job.keyed["compute"]
+    seed = job.keyed["seed"]
     task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
     whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     net = zoo.build(spec.net, data.shape[0], task.classes, task.size, seed)
     with cell.meter():
-        trace = record(
-            net,
-            whole,
-            spec.recipe(task),
-            seed=seed,
-            device=cell.device,
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
-            kept=cell.kept(),
-        )
+        trace = record(net, whole, spec.recipe(task), seed=seed, machine=cell.machine())
     trace.save(cell.folder)
 
 

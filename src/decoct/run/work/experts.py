@@ -14,25 +14,13 @@ def make_trajectory(cell: Cell) -> None:
     """Train an expert from one seed, and keep its weights after every epoch."""
     job, data = cell.job, cell.data
     spec = build(Expert, {k: v for k, v in job.config.items() if k != "name"}, "trajectory")
-    seed, compute = job.keyed["seed"], job.keyed["compute"]
-    net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
+    net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, job.keyed["seed"])
     task = Task(
         len(data.train), len(data.class_names), data.size, data.flip, ceiling=True, batch_norm=has_batch_norm(net)
     )
     whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     with cell.meter():
-        trajectory = record(
-            net,
-            whole,
-            spec.recipe(task),
-            seed=seed,
-            device=cell.device,
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
-            kept=cell.kept(),
-        )
+        trajectory = record(net, whole, spec.recipe(task), seed=job.keyed["seed"], machine=cell.machine())
     trajectory.save(cell.folder)
 
 

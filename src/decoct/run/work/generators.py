@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import build
 from decoct.data.dataset import Dataset
@@ -17,18 +18,9 @@ from decoct.run.cell import Cell
 def make_generator(cell: Cell) -> None:
     """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
     spec = build(TeachGenerator, {k: v for k, v in cell.job.config.items() if k != "name"}, "generator")
-    compute = cell.job.keyed["compute"]
     with cell.meter():
-        model, facts = teach_generator(
-            spec,
-            cell.data,
-            seed=cell.job.keyed.get("seed", 0),  # one that is supplied draws nothing
-            device=cell.device,
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
-        )
+        seed = cell.job.keyed.get("seed", 0)  # one that is supplied draws nothing
+        model, facts = teach_generator(spec, cell.data, seed=seed, machine=cell.machine())
     if facts["trained_here"]:
         pipeline.write(cell.folder, model.net.to("cpu"), pipeline.cosine(facts["prediction"]))
     write_json(cell.folder / CARD, facts)
@@ -50,4 +42,4 @@ def load_generator(folder: Path, data: Dataset, device: str) -> DiffusionModel:
     if facts["hub"] is None and not Path(word).is_dir():
         raise DecoctError(f"the generator {facts['generator']} is gone from {word}: put it back, or name where it lies")
     spec = TeachGenerator(generator=word, digest=facts["digest"])
-    return teach_generator(spec, data, seed=0, device=device)[0]
+    return teach_generator(spec, data, seed=0, machine=Machine(device))[0]

@@ -12,9 +12,8 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
 from decoct.engine.images import tensor
-from decoct.engine.ownlabels import own_labels
 from decoct.engine.relabel import relabel
-from decoct.engine.softlabels import StoredLabels
+from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
@@ -68,9 +67,7 @@ def make_labels(cell: Cell) -> None:
             protocol.labels,
             data.class_names,
             seed=job.keyed["seed"],
-            device=cell.device,
-            precision=job.keyed["compute"]["precision"],
-            progress=cell.progress,
+            machine=cell.machine(),
         )
     made.save(cell.folder)
 
@@ -88,7 +85,7 @@ def make_student(cell: Cell) -> None:
         DecoctError: the stored labels are of another set, or of other views than the protocol's.
     """
     job, data = cell.job, cell.data
-    protocol, compute = parse("protocol", job.config, job.plugins), job.keyed["compute"]
+    protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
     classes = len(data.class_names)
     student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
@@ -107,13 +104,9 @@ def make_student(cell: Cell) -> None:
             images,
             recipe,
             seed=job.keyed["seed"],
-            device=cell.device,
+            machine=cell.machine(),
             teachers=teachers,
             labels=labels or own_labels(protocol, condensed),
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
         )
     right = correct(student, data.test, data, cell.device)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)

@@ -37,18 +37,8 @@ Blocks = Mapping[str, Iterator[Any]]  # features by split, some rows at a time
 def make_teacher(cell: Cell) -> None:
     """Train a teacher, or load pretrained weights or a checkpoint that the user supplied."""
     spec = build(Teach, {k: v for k, v in cell.job.config.items() if k != "name"}, "teacher")
-    compute = cell.job.keyed["compute"]
     with cell.meter():
-        net, facts = teach(
-            spec,
-            cell.data,
-            seed=cell.job.keyed["seed"],
-            device=cell.device,
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
-        )
+        net, facts = teach(spec, cell.data, seed=cell.job.keyed["seed"], machine=cell.machine())
     weights.write(cell.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
     write_json(cell.folder / TEACHER, facts)
 
