@@ -146,7 +146,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path):
     assert died.returncode == -signal.SIGKILL, died.stderr
     state = again.unfinished("trajectory", job.key).with_suffix("")
     assert 5 < int(KeptOnDisk(state).load("training")["done"]) < 15  # of 5 steps an epoch
-    assert (state / "epoch-1.safetensors").exists()
+    assert (state / "epoch-0.safetensors").exists()
     execute(again.root, job)
     assert not state.exists()
     ours, theirs = (
