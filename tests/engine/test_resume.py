@@ -255,7 +255,7 @@ def test_the_state_is_written_after_so_many_seconds_and_no_sooner(training, monk
             return 100.0 + len(steps)
 
     monkeypatch.setattr(kept, "time", Clock)
-    monkeypatch.setattr(kept, "save_file", lambda arrays, path: saved.append(len(steps)) or path.touch())
+    monkeypatch.setattr(tensorfile, "save_file", lambda arrays, path: saved.append(len(steps)) or path.touch())
     net.register_forward_pre_hook(lambda *_: steps.append(1))
     training.run(ADAM, net, machine=keeping(tmp_path / "six", every=6))
     assert saved == [6, 12, 18]
