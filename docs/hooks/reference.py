@@ -21,11 +21,11 @@ from decoct.core.record import Scores
 from decoct.data.dataset import Dataset, Split
 from decoct.data.foreign.stored import SetFormat
 from decoct.data.source import Source
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
 from decoct.engine.recipe import Recipe
 from decoct.engine.softlabels import Storing
-from decoct.engine.teachers import Teach
+from decoct.needs.features import Extract
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach
 from decoct.run.compute import Compute
 from decoct.run.study import Study
 

@@ -17,11 +17,11 @@ from decoct.core.record import Scores, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.foreign.stored import SetFormat
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
 from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
-from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
+from decoct.needs.features import Extract
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach, Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
@@ -34,7 +34,7 @@ from decoct.run.work.measuring import READINGS, readings
 from decoct.run.work.module import student_name, train_module
 from decoct.run.work.room import check_room
 from decoct.run.work.sets import label_bytes as hard_bytes
-from decoct.run.work.teachers import RESULT, load_teacher
+from decoct.run.work.students import RESULT
 from decoct.teaching import teach, teach_generator
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
@@ -130,7 +130,7 @@ def train(
     data = compute.loaded(data)
     given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
     nets = spec.label_teachers(data.size)
-    own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
+    own = spec.storing()
     if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
         soft_labels = stored_labels(Path(condensed))
     student = student or zoo.student(data.size)
@@ -148,7 +148,7 @@ def train(
         if nets and kept is None and own is not None:
             made = adopt(given, data, cells)
             kept = planner.relabel((spec.name, spec), made).key
-        taught = [] if kept else [planner.teacher(net) for net in nets]
+        taught = [] if kept else [planner.job(Teacher(net=net)) for net in nets]
         store = compute.do(planner)
         brought = [load_teacher(store.cell("teacher", job.key), data, compute.device) for job in taught]
         found = StoredLabels.load(store.cell("labels", kept)) if kept else None
@@ -216,9 +216,9 @@ def relabel(
     config = {"name": protocol} if isinstance(protocol, str) else dict(protocol)
     spec = parse("protocol", config | fields, compute.plugins)
     data = compute.loaded(data)
-    if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
+    if not spec.label_teachers(data.size):
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
-    spec = spec.model_copy(update={"labels": storing})
+    spec = spec.stored(storing)
     given = condensed if isinstance(condensed, Condensed) else load_set(condensed, data, set_format)
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)

@@ -10,13 +10,12 @@ from decoct.core.record import read_json
 from decoct.core.spec import build
 from decoct.data.dataset import Dataset
 from decoct.engine.diffusion.adapted import CARD
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.teachers import Teach
+from decoct.needs.generator import ImageGenerator, TeachGenerator
+from decoct.needs.teacher import TEACHER, Teach, Teacher
 from decoct.nets import zoo
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.storage.replaced import whole
-from decoct.run.work.teachers import TEACHER
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts
@@ -64,7 +63,7 @@ def teach(
     if not nets or len(set(nets)) < len(nets):
         raise UsageError(f"give at least one net, and each once, not {nets}")
     planner = compute.planner(data, {spec.net: spec for spec in specs})
-    jobs = [planner.teacher(spec.net) for spec in specs]
+    jobs = [planner.job(Teacher(net=spec.net)) for spec in specs]
     store = compute.do(planner)
     folders = [store.cell("teacher", job.key) for job in jobs]
     if out is not None:
@@ -115,7 +114,7 @@ def teach_generator(
     spec = build(TeachGenerator, fields, "generator")
     data = compute.loaded(data)
     planner = compute.planner(data, generators=[spec])
-    job = planner.generator(spec.generator)
+    job = planner.job(ImageGenerator(generator=spec.generator))
     store = compute.do(planner)
     folder = store.cell("generator", job.key)
     if out is not None:

@@ -39,7 +39,7 @@ def teach_generator(
     """
     from decoct import api
     from decoct.core.spec import build
-    from decoct.engine.diffusion.generators import TeachGenerator, diffusers
+    from decoct.needs.generator import TeachGenerator, diffusers
 
     if wrong := [name for name, value in unfit.items() if value]:
         raise UsageError(f"{wrong[0]} is for a net that classifies, and --generator teaches one that makes images")

@@ -49,7 +49,7 @@ def teach(
         return
     from decoct import api
     from decoct.core.spec import build
-    from decoct.engine.teachers import Teach
+    from decoct.needs.teacher import Teach
     from decoct.nets import zoo
 
     names = nets or ["teacher"]

@@ -132,7 +132,7 @@ def teachers(pairs: Sequence[str] | None) -> dict[str, Any]:
     Raises:
         UsageError: no equals sign, a net twice, or no such file.
     """
-    from decoct.engine.teachers import Teach
+    from decoct.needs.teacher import Teach
 
     found = {}
     for pair in pairs or ():

@@ -1,73 +1,161 @@
-"""What must exist before a method runs; the runner makes it once and counts its cost."""
+"""What must exist before a method runs: what a need says of itself, and what it gets of planner and runner.
 
-from typing import Literal
+A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from decoct.core.errors import DecoctError
+from decoct.core.spec import Spec, digest
 
-class Need(BaseModel):
-    """Something that must exist before a method runs; the runner makes it once and counts its cost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Teacher(Need):
-    """A net trained on the whole train split. ``"teacher"`` is the default label teacher at the data's resolution."""
-
-    net: str = "teacher"
-
-
-class Features(Need):
-    """Features of the train images, and of val where there are some; ``engine.extract.Extract`` has the words."""
-
-    extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"
+if TYPE_CHECKING:  # types alone: core stands below all of these
+    from decoct.core.kinds import Kept, Progress
+    from decoct.data.dataset import Dataset
+    from decoct.engine.resume import Checkpoint
+    from decoct.needs.features import Extract
+    from decoct.needs.generator import TeachGenerator
+    from decoct.needs.teacher import Teach
 
 
-class LayerStatistics(Need):
-    """Moments of what goes into each batch norm and convolution of a net, over the train split and by class."""
-
-    net: str = "teacher"
-
-
-class Dynamics(Need):
-    """What training runs on the train split do to each image: ``decoct.engine.dynamics.Traces``.
+class Plan(Protocol):
+    """What is asked for in a study, as far as it says how needs come about.
 
     Attributes:
-        net: that is trained, as the teacher of that name is; ``"teacher"`` is the default label teacher.
-        epochs: None for as many as the teacher gets.
-        runs: from so many seeds; fewer runs are the first of more.
+        data: the data set.
+        held_out: name of the net that judges sets and takes no part in making them.
+        teachings: teachers that are not trained as usual, by net.
+        extractors: those that have options.
+        generators: those that do not come about as usual, by the word for them.
     """
 
-    net: str = "teacher"
-    epochs: int | None = None
-    runs: int = 1
+    data: "Dataset"
+    held_out: str
+    teachings: "Mapping[str, Teach]"
+    extractors: "Sequence[Extract]"
+    generators: "Mapping[str, TeachGenerator]"
+
+    def derive(self, *names: str | int) -> int:
+        """A seed that hangs on the study's, on the data and on names."""
 
 
-class Trajectories(Need):
-    """Weights of nets after every epoch of a training on the train split: ``decoct.engine.matching.experts.Experts``.
+class Work(Protocol):
+    """A cell in the making: its job, what the job reads, and where it computes.
 
     Attributes:
-        net: that is trained.
-        epochs: of each training.
-        experts: trainings from so many seeds; fewer are the first of more.
-        dsa: whether batches are augmented by differentiable Siamese augmentation.
+        data: the data set.
+        device: where to compute.
+        folder: that ``make`` fills.
     """
 
-    net: str
-    epochs: int = Field(50, ge=1)
-    experts: int = Field(100, ge=1)
-    dsa: bool = True
+    data: "Dataset"
+    device: str
+    folder: Path
+
+    @property
+    def progress(self) -> "Progress":
+        """Call it with (steps done, steps in all)."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Name and fields of the part's spec; empty where it has none."""
+
+    @property
+    def keyed(self) -> Mapping[str, Any]:
+        """What decides the result: the part's ``keyed``, and ``compute`` with threads, precision and compile."""
+
+    def cells(self, need: str) -> dict[str, Path]:
+        """Folders of the cells of a need that the job reads, by name, their files as they were written.
+
+        Raises:
+            DamagedError: they are not.
+        """
+
+    def cell(self, need: str, name: str) -> Path:
+        """The one of that name."""
+
+    def meter(self) -> AbstractContextManager[None]:
+        """Time, energy and memory of the block are the need's cost; loading inputs and saving stay outside."""
+
+    def checkpoint(self) -> "Checkpoint":
+        """Where a training leaves its state, for the case that it is killed."""
+
+    def kept(self) -> "Kept":
+        """Intermediate results, and room for large arrays."""
 
 
-class ImageGenerator(Need):
-    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
+@dataclass(frozen=True)
+class Part:
+    """One job of a need.
 
     Attributes:
-        generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.
+        name: of its cell among those of the need, such as a net's.
+        spec: how it comes about, with ``identity()`` for the key and ``config()`` for the job; None where the cells
+            that it reads decide all.
+        keyed: what else decides the result, beside the data and what is computed with.
+        reads: needs whose cells it reads.
+        labels: its coordinates, for people and tables.
     """
 
-    generator: str = "own"
+    name: str
+    spec: "Spec | Extract | None"
+    keyed: Mapping[str, Any] = field(default_factory=dict)
+    reads: "tuple[Need, ...]" = ()
+    labels: Mapping[str, str | int] = field(default_factory=dict)
 
 
-SUPPLIED = (Teacher, Features, LayerStatistics, Dynamics, Trajectories, ImageGenerator)
+class Need(Spec):
+    """Something that must exist before a method runs; the runner makes it once and counts its cost.
+
+    ``name``, the file's, is the kind of its jobs and cells. Fields say which one is needed; equal needs are one.
+    """
+
+    kind: ClassVar[str] = "need"
+    record: ClassVar[str] = ""  # name of the JSON file in its cells that says where they come from, if there is one
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows what it names; the data are not read."""
+
+    def nets(self) -> tuple[str, ...]:
+        """Words for the nets that take part in it: none of them can be held out to judge the sets."""
+        return ()
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """By the words in a method's fields that say where something of the user's lies: its name by content."""
+        return {}
+
+    def parts(self, plan: Plan) -> Iterable[Part]:
+        """The jobs that make it; one, decided by the fields alone, unless a need says otherwise."""
+        return (Part(self.title, self, {"seed": plan.derive(self.name, self.title)}, labels={self.name: self.title}),)
+
+    @property
+    def title(self) -> str:
+        """A name for its one cell: the fields' values, or their digest where those are no name."""
+        said = "/".join(map(str, self.model_dump().values())) or self.name
+        return said if len(said) <= 60 and ":" not in said else digest(self.model_dump(mode="json"))[:12]
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Do the work of one part under ``work.meter()``, and leave files in ``work.folder``."""
+        raise DecoctError(f"the need {cls.name} does not say how it is made: define make(cls, work)")
+
+    def load(self, work: Work) -> Mapping[str, Mapping[Any, Any]]:
+        """What a method gets, by field of ``Inputs``; ``{"others": {need: value}}`` for a need without a field there.
+
+        Args:
+            work: of the method, which reads the cells of the need's parts.
+        """
+        raise DecoctError(f"the need {self.name} does not say what a method gets: define load(self, work)")
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether what a cell with this record holds is the user's, so that nobody knows what it cost."""
+        return False
+
+    @classmethod
+    def saw(cls, record: Mapping[str, Any]) -> str | None:
+        """What it was trained on, in words, if that may be other than the train split."""
+        return None

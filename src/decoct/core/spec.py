@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,6 +26,7 @@ PACKAGES = {
     "protocol": "decoct.protocols",
     "metric": "decoct.metrics",
     "source": "decoct.data.sources",
+    "need": "decoct.needs",
 }
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -59,6 +60,11 @@ class Spec(BaseModel):
     def config(self) -> dict[str, Any]:
         """The spec as a study would write it: ``parse(kind, spec.config())`` gives an equal one."""
         return {"name": self.name, **self.model_dump(mode="json")}
+
+    @classmethod
+    def again(cls, config: Mapping[str, Any]) -> Self:
+        """The spec of this class that ``config()`` described."""
+        return build(cls, {name: value for name, value in config.items() if name != "name"}, cls.name)
 
 
 def digest(value: Any) -> str:

@@ -121,6 +121,10 @@ class FromScratch(TrainProtocol):
     batch: int | None = Field(None, ge=2)
     augment: bool = True
 
+    def fixed_steps(self) -> int | None:
+        """As the field ``steps`` says."""
+        return self.steps
+
     def base(self, task: Task, large_batch: int) -> Recipe:
         """The recipe of hard labels; a protocol replaces what it does otherwise.
 

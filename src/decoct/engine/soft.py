@@ -1,7 +1,7 @@
 """What the soft-label protocols share: every option of their recipes, of which each protocol sets its defaults."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,6 +48,14 @@ class SoftLabelled(FromScratch):
         if self.mixup and self.cutmix:
             raise ValueError("mix a batch by cutmix or by mixup: set one of them to 0")
         return self
+
+    def storing(self) -> Storing | None:
+        """As the field ``labels`` says."""
+        return self.labels
+
+    def stored(self, storing: Storing) -> Self:
+        """The same with other ``labels``."""
+        return self.model_copy(update={"labels": storing})
 
     def soft(self, task: Task, large_batch: int) -> Recipe:
         """The recipe before what a protocol does otherwise.

@@ -6,10 +6,11 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,6 +38,24 @@ class Cell:
     progress: Progress
     cost: Cost | None = None
     evaluating: Progress = silent  # of what a student is worth, after its training
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Name and fields of the job's spec."""
+        return self.job.config
+
+    @property
+    def keyed(self) -> Mapping[str, Any]:
+        """What decides the result."""
+        return self.job.keyed
+
+    def cells(self, need: str) -> dict[str, Path]:
+        """Folders of the cells of a need that this job reads, by name; as ``input``."""
+        return {name: self.input(need, key) for name, key in self.job.role(need).items()}
+
+    def cell(self, need: str, name: str) -> Path:
+        """The one of that name; as ``input``."""
+        return self.input(need, self.job.inputs[f"{need}:{name}"])
 
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads, after its files were found as they were written.

@@ -14,19 +14,18 @@ from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Progress, silent
-from decoct.core.needs import SUPPLIED
 from decoct.core.record import read_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.teachers import Teach
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 from decoct.protocols.erm import ERM
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job
 from decoct.run.storage.store import Store
-from decoct.run.work.teachers import RESULT
+from decoct.run.work.students import RESULT
 
 IPC, EPOCHS, STEPS = 2, 3, 20
 EVEN = Budget(ipc=IPC)
@@ -105,9 +104,9 @@ class _Suite:
         again = parse("condenser", self.method.config(), self.plugins)
         return None if again == self.method else f"{self.method.config()} becomes {again.config()}"
 
-    def needs_known(self) -> str | None:
-        unknown = [need for need in self.method.at(self.data.size).needs() if not isinstance(need, SUPPLIED)]
-        return f"nobody supplies {unknown[0]!r}" if unknown else None
+    def needs_known(self) -> None:
+        for need in self.method.at(self.data.size).needs():
+            self._planner().supply(need)
 
     def constructs(self) -> None:
         self.made = self._make(0, self.store)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from decoct.core.kinds import Features, Metric, TrainProtocol
+from decoct.core.kinds import Metric, TrainProtocol
 from decoct.data.dataset import Dataset
 from decoct.nets import zoo
 from decoct.run.graph import Planner
@@ -62,7 +62,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
             for student in students:
                 if study.ceiling:
                     planner.train(protocol, student, None)
-                fixed = getattr(protocol[1], "steps", None)  # then the ceiling itself is as long as any set
+                fixed = protocol[1].fixed_steps()  # then the ceiling itself is as long as any set
                 for budget in study.budgets if study.same_steps and not fixed else ():
                     planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())
@@ -91,6 +91,6 @@ def _bring(
 def _involved(study: Study, size: int) -> set[str]:
     """Nets that take part in making sets or in labelling them."""
     needs = [need for method in study.methods().values() for need in method.at(size).needs()]
-    words = {need.extractor if isinstance(need, Features) else getattr(need, "net", "") for need in needs}
+    words = {net for need in needs for net in need.nets()}
     words |= {net for protocol in study.recipes().values() for net in protocol.label_teachers(size)}
     return {zoo.resolve(word, size) for word in words}

@@ -10,7 +10,7 @@ import torch
 from decoct.core.kinds import Task
 from decoct.data.dataset import Split
 from decoct.engine.batches import TrainingSet
-from decoct.engine.matching.experts import Expert, Experts, record
+from decoct.needs.trajectory import Expert, Experts, record
 from decoct.nets import zoo
 
 

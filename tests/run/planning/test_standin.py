@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Dynamics
-from decoct.engine.dynamics import Traces
-from decoct.engine.matching.experts import Trajectory
 from decoct.engine.softlabels import StoredLabels
-from decoct.engine.statistics import Statistics
+from decoct.needs._plane import Plane
+from decoct.needs.dynamics import Dynamics, Traces
+from decoct.needs.features import load_features
+from decoct.needs.statistics import Statistics
+from decoct.needs.teacher import load_teacher
+from decoct.needs.trajectory import Trajectory
 from decoct.run.expand import expand
 from decoct.run.planning.probe import probe
 from decoct.run.planning.standin import FEW, few, stand_in
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.work.measuring import load_backbone
-from decoct.run.work.plane import Plane
-from decoct.run.work.teachers import load_features, load_teacher
 
 TABLE = {
     "name": "standing in",

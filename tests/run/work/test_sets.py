@@ -13,13 +13,13 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, LayerStatistics
+from decoct.core.kinds import Draft
 from decoct.core.record import CELL, MEASURED, Provenance, cell_dir, read_cost, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Split
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import Statistics, collect
-from decoct.engine.teachers import Teach
+from decoct.needs.statistics import LayerStatistics, Statistics, collect
+from decoct.needs.teacher import Teach, load_teacher
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.expand import expand
@@ -27,7 +27,6 @@ from decoct.run.graph import Planner
 from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
 from decoct.run.work import sets
-from decoct.run.work.teachers import load_teacher
 
 WHO = Provenance(method="m")
 NET = {"nets": ["convnet2_bn"], "iterations": 3}

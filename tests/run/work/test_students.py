@@ -15,8 +15,8 @@ from decoct.core.kinds import Task
 from decoct.core.record import Provenance, read_json
 from decoct.engine.evaluate import correct
 from decoct.engine.softlabels import StoredLabels, fingerprint
-from decoct.engine.teachers import Teach
 from decoct.engine.train import train
+from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.protocols.erm import ERM

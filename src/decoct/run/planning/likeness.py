@@ -10,9 +10,9 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Task
 from decoct.core.spec import digest, parse
-from decoct.engine.matching.experts import Expert
 from decoct.engine.recipe import Recipe
-from decoct.engine.teachers import Teach
+from decoct.needs.teacher import Teach
+from decoct.needs.trajectory import Expert
 
 MUCH = ("as_long_as", "counts", "draws", "resamples")  # of what is keyed: how much is done, not what
 SEEDS = ("seed", "data", "budget", "classes", "spec")  # the same, or no matter, or said otherwise

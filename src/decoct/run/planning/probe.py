@@ -16,7 +16,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.once import Clock, Spent, real, timed_by
 from decoct.run.cell import Cell
-from decoct.run.execute import WORK, cores, threads
+from decoct.run.execute import cores, threads, work_of
 from decoct.run.jobs import Job
 from decoct.run.memory import keep_memory
 from decoct.run.planning.marks import Mark, carried_on, now
@@ -238,7 +238,7 @@ def _timed(where: str, job: Job, device: str, limit: float, clock: Clock) -> Sam
     cell.progress, cell.evaluating = cell.watch, cell.watch_after
     try:
         with store.writing(job.kind, job.key) as cell.folder:
-            WORK[job.kind](cell)
+            work_of(job)(cell)
             if cell.cost is None:
                 raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
             write_cost(cell.folder, cell.cost)

@@ -18,10 +18,10 @@ from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, Split, open_dataset
 from decoct.engine.gradients import TRIED
-from decoct.engine.matching.experts import WEIGHTS as EXPERT
 from decoct.engine.relabel import relabel
+from decoct.needs.trajectory import WEIGHTS as EXPERT
 from decoct.run.cell import Cell
-from decoct.run.execute import WORK
+from decoct.run.execute import work_of
 from decoct.run.jobs import Brought, Job
 from decoct.run.storage.store import Store
 from decoct.run.work.brought import write_set
@@ -127,7 +127,7 @@ def _write(store: Store, job: Job, small: Dataset, data: Dataset, device: str) -
         elif job.kind == "labels":
             _labelled(Cell(job, store, folder, data, device, silent))
         else:
-            WORK[job.kind](Cell(job, store, folder, small, device, silent))
+            work_of(job)(Cell(job, store, folder, small, device, silent))
         if job.kind in ENLARGED and small is not data:
             ENLARGED[job.kind](folder, small, data)
         write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
@@ -219,7 +219,7 @@ def _labelled(cell: Cell) -> None:
         images,
         recipe,
         [Ignorant(len(data.class_names)).to(cell.device).eval()],
-        protocol.labels,
+        protocol.storing(),
         data.class_names,
         seed=job.keyed["seed"],
         device=cell.device,

@@ -16,11 +16,13 @@ from decoct.engine.ownlabels import own_labels
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels
 from decoct.engine.train import TrainingSet, train
+from decoct.needs.teacher import load_teacher
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
 from decoct.run.work.sets import label_bytes
-from decoct.run.work.teachers import CORRECT, RESULT, load_teacher
+
+RESULT, CORRECT = "result.json", "correct.npy"
 
 
 def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:
@@ -65,7 +67,7 @@ def make_labels(cell: Cell) -> None:
             images,
             protocol.recipe(task_of(condensed, data, batch_norm=True)),
             teachers,
-            protocol.labels,
+            protocol.storing(),
             data.class_names,
             seed=job.keyed["seed"],
             device=cell.device,
@@ -77,8 +79,7 @@ def make_labels(cell: Cell) -> None:
 
 def teachers_of(cell: Cell) -> list[nn.Module]:
     """The teachers that label for a job, on its device."""
-    teachers = cell.job.role("teacher").values()
-    return [load_teacher(cell.input("teacher", key), cell.data, cell.device) for key in teachers]
+    return [load_teacher(folder, cell.data, cell.device) for folder in cell.cells("teacher").values()]
 
 
 def make_student(cell: Cell) -> None:

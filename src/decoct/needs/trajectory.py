@@ -16,18 +16,93 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Kept, Progress, Task, Trajectories, silent
+from decoct.core.kinds import Kept, Progress, Task, silent
+from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.engine.batches import TrainingSet
+from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
-from decoct.nets.layout import as_input
+from decoct.needs.teacher import Teacher
+from decoct.nets import zoo
+from decoct.nets.layout import as_input, has_batch_norm
 
 WEIGHTS, FACTS = "weights.npy", "weights.json"
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # names and shapes of parameters, in the net's order
+
+
+class Trajectories(Need):
+    """Weights of nets after every epoch of a training on the train split: ``Experts``.
+
+    Attributes:
+        net: that is trained.
+        epochs: of each training.
+        experts: trainings from so many seeds; fewer are the first of more.
+        dsa: whether batches are augmented by differentiable Siamese augmentation.
+    """
+
+    net: str
+    epochs: int = Field(50, ge=1)
+    experts: int = Field(100, ge=1)
+    dsa: bool = True
+
+    def check(self) -> None:
+        """Raise a UsageError if the zoo does not know the net."""
+        Teacher(net=self.net).check()
+
+    def nets(self) -> tuple[str, ...]:
+        """The net."""
+        return (self.net,)
+
+    def parts(self, plan: Plan) -> list[Part]:
+        """A training for each expert."""
+        zoo.check_fits(self.net, plan.data.size)
+        return [
+            Part(
+                self._named(run),
+                Expert.of(self),
+                {"seed": plan.derive("trajectory", self.net, run)},
+                labels={"net": self.net, "training": f"{self.epochs} epochs, expert {run}"},
+            )
+            for run in range(self.experts)
+        ]
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train an expert from one seed, and keep its weights after every epoch."""
+        data, seed, compute = work.data, work.keyed["seed"], work.keyed["compute"]
+        spec = Expert.again(work.config)
+        classes = len(data.class_names)
+        net = zoo.build(spec.net, data.shape[0], classes, data.size, seed)
+        task = Task(len(data.train), classes, data.size, data.flip, ceiling=True, batch_norm=has_batch_norm(net))
+        whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+        with work.meter():
+            trajectory = record(
+                net,
+                whole,
+                spec.recipe(task),
+                seed=seed,
+                device=work.device,
+                precision=compute["precision"],
+                compiled=compute["compile"],
+                progress=work.progress,
+                checkpoint=work.checkpoint(),
+                kept=work.kept(),
+            )
+        trajectory.save(work.folder)
+
+    def load(self, work: Work) -> "dict[str, dict[Trajectories, Experts]]":
+        """The experts: weights as memory maps, and the net on the device."""
+        data, name = work.data, zoo.resolve(self.net, work.data.size)
+        net = zoo.build(name, data.shape[0], len(data.class_names), data.size, seed=0).to(work.device)
+        folders = [work.cell("trajectory", self._named(run)) for run in range(self.experts)]
+        return {"trajectories": {self: Experts.load(net, folders)}}
+
+    def _named(self, run: int) -> str:
+        return f"{self.net}/{self.epochs}/{'dsa' if self.dsa else 'plain'}/{run}"
 
 
 class Expert(Spec):

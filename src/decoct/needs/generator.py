@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
-from decoct.core.record import read_json
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
 from decoct.data.dataset import Dataset
@@ -32,6 +34,86 @@ SHOWN = 12  # digits of a content's digest in a name
 IMAGES, STEPS = 300_000, 3_000  # that a training sees and takes at least, unless epochs are given
 SEEN = {f"facebook/DiT-XL-2-{size}": "ImageNet-1K's whole train split" for size in (256, 512)}
 UNKNOWN = "not known: supplied by the user"
+
+
+class ImageGenerator(Need):
+    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
+
+    Attributes:
+        generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.
+    """
+
+    record: ClassVar[str] = CARD
+
+    generator: str = OWN
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """What is supplied is known by its content."""
+        return {self.generator: planned(plan, self.generator).title}
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One training, or one look at a generator that is supplied."""
+        spec = planned(plan, self.generator)
+        drawn = {"seed": plan.derive("generator")} if spec.generator == OWN else {}
+        return (Part(spec.title, spec, drawn, labels={"generator": spec.title}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
+        compute = work.keyed["compute"]
+        with work.meter():
+            model, facts = teach_generator(
+                TeachGenerator.again(work.config),
+                work.data,
+                seed=work.keyed.get("seed", 0),  # one that is supplied draws nothing
+                device=work.device,
+                precision=compute["precision"],
+                compiled=compute["compile"],
+                progress=work.progress,
+                checkpoint=work.checkpoint(),
+            )
+        if facts["trained_here"]:
+            pipeline.write(work.folder, model.net.to("cpu"), pipeline.cosine(facts["prediction"]))
+        write_json(work.folder / CARD, facts)
+
+    def load(self, work: Work) -> "dict[str, dict[ImageGenerator, DiffusionModel]]":
+        """The model on the device."""
+        model = load_generator(work.cell("generator", self.generator), work.data, work.device)
+        return {"generators": {self: model}}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether it was supplied."""
+        return not record["trained_here"]
+
+    @classmethod
+    def saw(cls, record: Mapping[str, Any]) -> str | None:
+        """As it is on record."""
+        return str(record["seen"])
+
+
+def load_generator(folder: Path, data: Dataset, device: str) -> DiffusionModel:
+    """A generator by its cell: in eval mode, frozen, on ``device``.
+
+    Raises:
+        UsageError: diffusers is not installed, or its images do not fit the data's.
+        DecoctError: it makes other classes, is damaged, or, if it was supplied, is gone or has changed since.
+    """
+    facts: dict[str, Any] = read_json(folder / CARD)
+    if facts["trained_here"]:
+        model = restore(folder, data)
+        model.net.to(device)
+        return model
+    word = facts["place"] if facts["hub"] is None else HUB + facts["hub"]
+    if facts["hub"] is None and not Path(word).is_dir():
+        raise DecoctError(f"the generator {facts['generator']} is gone from {word}: put it back, or name where it lies")
+    spec = TeachGenerator(generator=word, digest=facts["digest"])
+    return teach_generator(spec, data, seed=0, device=device)[0]
+
+
+def planned(plan: Plan, word: str) -> "TeachGenerator":
+    """The generator that a word means in a study."""
+    return plan.generators.get(word) or TeachGenerator(generator=word).pinned()
 
 
 class TeachGenerator(Spec):

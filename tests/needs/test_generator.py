@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
 from decoct.data.dataset import load_data
-from decoct.engine.diffusion.generators import TeachGenerator, content, restore, teach_generator
+from decoct.needs.generator import TeachGenerator, content, restore, teach_generator
 from decoct.nets import pipeline
 
 QUICK = {"epochs": 1, "width": 8}

@@ -1,7 +1,8 @@
-"""Extractors: whose features a method picks by and a metric measures in, and how features come to lie on disk."""
+"""Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,17 +11,122 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_file
-from decoct.nets import backbone, zoo
+from decoct.needs._plane import keep_plane
+from decoct.needs.teacher import WEIGHTS, Teacher, load_teacher
+from decoct.nets import backbone, weights, zoo
+from decoct.nets.features import penultimate_blocks
+from decoct.nets.layout import laid_out
+from decoct.nets.renormalise import Normalisation
 
 TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
 WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also "held_out"'
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
+EXTRACTOR = "extractor.json"  # of a cell whose features are no teacher's
+Blocks = Mapping[str, Iterator[Any]]  # features by split, some rows at a time
+
+
+class Features(Need):
+    """Features of the train images, and of val where there are some.
+
+    Attributes:
+        extractor: a word that ``Extract`` knows.
+        normalise: "unit" scales each image's features to length 1.
+    """
+
+    record: ClassVar[str] = EXTRACTOR
+
+    extractor: str = "teacher"
+    normalise: Literal["none", "unit"] = "none"
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows the net, or if a file is not there."""
+        if self.extractor != zoo.HELD_OUT:
+            Extract.of(self.extractor).check()
+
+    def nets(self) -> tuple[str, ...]:
+        """The extractor."""
+        return (self.extractor,)
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """What is no teacher is known by its content."""
+        extract = planned(plan, self.extractor)
+        return {} if extract.origin == "teacher" else {self.extractor: extract.title}
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One pass over train and val, however they are normalised."""
+        extract = planned(plan, self.extractor)
+        if extract.origin == "rows":
+            brought(extract, plan.data)  # which says at once what is wrong
+        reads = (Teacher(net=extract.net),) if extract.origin == "teacher" else ()
+        usual = extract == Extract(name=extract.net)
+        labels = {"extractor": extract.title}
+        return (Part(extract.title, None if usual else extract, reads=reads, labels=labels),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Features of the train and val images, each block written as it comes; what is no teacher leaves its facts.
+
+        The meter runs over the writing as well, since the two take turns.
+        """
+        data, teachers = work.data, work.cells("teacher")
+        extract = Extract(**(work.config or {"name": next(iter(teachers))}))
+        if teachers:
+            (folder,) = teachers.values()
+            blocks = _of_teacher(work, load_teacher(folder, data, work.device))
+        elif extract.pinned() != extract:
+            raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
+        else:
+            blocks = _of_backbone(work, extract) if extract.origin == "timm" else _of_files(work, extract)
+        with work.meter():
+            for split, made in blocks.items():
+                part = getattr(data, split)
+                order = None if extract.origin == "rows" else part.order
+                rows = map(np.asarray, made)
+                store(work.folder / f"{split}.npy", rows, len(part), extract.dtype, extract.name, order)
+        # For the page alone, so it is on nobody's bill.
+        keep_plane(work.folder, load_features(work.folder, "train"), np.asarray(data.train.labels))
+
+    def load(self, work: Work) -> "dict[str, dict[Features, NDArray[Any]]]":
+        """Maps of train and, where there are some, of val; or scaled copies."""
+        folder = work.cell("features", zoo.resolve(self.extractor, work.data.size))
+        made = splits_of(folder, normalise=self.normalise, room=partial(work.kept().array, "features"))
+        held_out = {"held_out": {self: made["val"]}} if "val" in made else {}
+        return {"features": {self: made["train"]}, **held_out}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether no teacher gave them: then alone there is a record."""
+        return bool(record)
+
+
+def planned(plan: Plan, word: str) -> "Extract":
+    """The extractor that a word means in a study, with its options, and with all that decides what it gives."""
+    extract = _resolved(plan, Extract.of(word))
+    return next((each for each in _options(plan) if each.title == extract.title), extract)
+
+
+def check_options(plan: Plan) -> None:
+    """Raise a UsageError if a study gives options of an extractor that nobody knows, or gives them twice."""
+    if len({extract.title for extract in _options(plan)}) < len(plan.extractors):
+        raise UsageError(f"give options of an extractor once: {', '.join(each.name for each in plan.extractors)}")
+
+
+def _options(plan: Plan) -> "list[Extract]":
+    return [_resolved(plan, extract) for extract in plan.extractors]
+
+
+def _resolved(plan: Plan, extract: "Extract") -> "Extract":
+    name = plan.held_out if extract.name == zoo.HELD_OUT else zoo.resolve(extract.name, plan.data.size)
+    return extract.model_copy(update={"name": name}).pinned()
 
 
 class Extract(BaseModel):
@@ -181,6 +287,63 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     if len({rows.shape[1] for rows in found.values()}) > 1:
         raise DecoctError(f"{extract.file} and its {VAL} have rows of unlike length: take both from one extractor")
     return found
+
+
+def _of_teacher(work: Work, net: nn.Module) -> Blocks:
+    data, parts = work.data, {"train": work.data.train, "val": work.data.val}
+    return {
+        name: penultimate_blocks(net, part, data.mean, data.std, work.device, progress=work.progress)
+        for name, part in parts.items()
+    }
+
+
+def _of_backbone(work: Work, extract: Extract) -> Blocks:
+    net, facts = backbone.load(extract.net, extract.file, extract.size)
+    weights.write(work.folder / WEIGHTS, net.net, (), Normalisation.of(facts["mean"], facts["std"]))
+    write_json(work.folder / EXTRACTOR, {"extractor": extract.title, **facts})
+    laid_out(net.to(work.device))
+    parts = {"train": work.data.train, "val": work.data.val}
+    return {name: backbone.embed(net, part, work.device, work.progress) for name, part in parts.items()}
+
+
+def _of_files(work: Work, extract: Extract) -> Blocks:
+    write_json(work.folder / EXTRACTOR, {"extractor": extract.title})
+    return {name: in_blocks(rows) for name, rows in brought(extract, work.data).items()}
+
+
+def load_features(
+    folder: Path, split: str, normalise: str = "none", room: Callable[..., NDArray[Any]] = np.empty
+) -> NDArray[Any]:
+    """Stored features [N, d] of a split: a memory map, or scaled to unit length in the room that is made for them.
+
+    Args:
+        folder: of their cell.
+        split: "train" or "val".
+        normalise: "none" or "unit".
+        room: (shape, type) -> array.
+    """
+    features: NDArray[Any] = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
+    if normalise == "none":
+        return features
+    scaled, done = room(features.shape, np.result_type(features.dtype, np.float32)), 0
+    for rows in in_blocks(features):
+        scaled[done : done + len(rows)] = unit(rows)
+        done += len(rows)
+    return scaled
+
+
+def splits_of(folder: Path, **how: Any) -> dict[str, NDArray[Any]]:
+    """Stored features of train, and of val where there are some, by split; ``how`` is for ``load_features``."""
+    there = [split for split in ("train", "val") if (folder / f"{split}.npy").is_file()]
+    return {split: load_features(folder, split, **how) for split in there}
+
+
+def unit(features: NDArray[Any]) -> NDArray[Any]:
+    """Rows scaled to length 1, in float32 or better; a row of zeros stays."""
+    rows = features.astype(np.result_type(features.dtype, np.float32), copy=False)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: NDArray[Any] = rows / np.where(length > 0, length, 1)
+    return scaled
 
 
 def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -12,21 +12,20 @@ import torch
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Task, Trajectories
+from decoct.core.kinds import Task
 from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
-from decoct.engine.matching.experts import Expert, Trajectory, flattened, record
 from decoct.engine.resume import Checkpoint
+from decoct.needs.trajectory import Expert, Trajectories, Trajectory, flattened, record
 from decoct.nets import zoo
 from decoct.run.cell import Cell
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work.experts import load_experts, role
 
 NEED = Trajectories(net="convnet1_w8", epochs=3, experts=2)
 FIELDS = {"net": NEED.net, "epochs": NEED.epochs, "experts": NEED.experts, "iterations": 2, "syn_steps": 2}
@@ -40,9 +39,10 @@ def trajectories(planner):
     return [job for job in planner.jobs.values() if job.kind == "trajectory"]
 
 
-def test_a_role_says_which_expert_of_which_need():
-    assert role(NEED, 1) == "trajectory:convnet1_w8/3/dsa/1"
-    assert role(Trajectories(net="convnet3", dsa=False), 0) == "trajectory:convnet3/50/plain/0"
+def test_a_role_says_which_expert_of_which_need(digits):
+    planner, plain = Planner(digits), Trajectories(net="convnet1", dsa=False, experts=1)
+    assert list(planner.supply(NEED))[1] == "trajectory:convnet1_w8/3/dsa/1"
+    assert list(planner.supply(plain)) == ["trajectory:convnet1/50/plain/0"]
 
 
 def test_methods_that_match_the_same_trajectories_share_them(digits):
@@ -87,7 +87,7 @@ def test_a_method_gets_its_experts_and_the_net_that_takes_them(made, digits):
     store, planner, keys = made
     job = planner.jobs[keys["mtt"]]
     cell = Cell(job, store, store.root, open_dataset(digits.folder), "cpu", lambda done, total: None)
-    found = load_experts(cell, NEED)
+    found = NEED.load(cell)["trajectories"][NEED]
     assert len(found) == 2
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     for expert, made_by in enumerate(trajectories(planner)):

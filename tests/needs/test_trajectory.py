@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Task, Trajectories
+from decoct.core.kinds import Task
 from decoct.engine import batches, resume
-from decoct.engine.matching.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
+from decoct.needs.trajectory import Expert, Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
 from decoct.run.storage.kept import KeptOnDisk

@@ -13,11 +13,12 @@ from torch import nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Kept
-from decoct.engine import batches, dynamics, resume
-from decoct.engine.dynamics import NAMES, Trace, Traces, per_example, record
+from decoct.engine import batches, resume
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
+from decoct.needs import dynamics
+from decoct.needs.dynamics import NAMES, Trace, Traces, per_example, record
 from decoct.run.storage.kept import KeptOnDisk
 
 EVERY, EPOCHS = 3, 5

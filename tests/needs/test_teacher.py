@@ -13,10 +13,10 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Task
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset, Split
-from decoct.engine import teachers
 from decoct.engine.images import tensor
-from decoct.engine.teachers import Teach, accuracy, restore, teach
 from decoct.engine.train import Trained, TrainingSet, train
+from decoct.needs import teacher as teachers
+from decoct.needs.teacher import Teach, accuracy, restore, teach
 from decoct.nets import weights, zoo
 from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained

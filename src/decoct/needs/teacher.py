@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, Task, silent
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.engine.images import tensor
@@ -20,10 +22,94 @@ from decoct.engine.resume import Checkpoint
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
+from decoct.nets.layout import laid_out
 from decoct.nets.pretrained import expected, pretrained
-from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
+from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
 
 LATER = ("stop_at", "check_every", "pretrained", "normalise")  # fields that older keys do not hold
+
+
+WEIGHTS, TEACHER = "weights.safetensors", "teacher.json"  # of its cell
+
+
+class Teacher(Need):
+    """A net trained on the whole train split.
+
+    Attributes:
+        net: a name that the zoo knows; ``"teacher"`` is the default label teacher at the data's resolution.
+    """
+
+    record: ClassVar[str] = TEACHER
+
+    net: str = "teacher"
+
+    def check(self) -> None:
+        """Raise a UsageError if the zoo does not know the net."""
+        if self.net != "teacher":
+            zoo.check_name(self.net)
+
+    def nets(self) -> tuple[str, ...]:
+        """The net."""
+        return (self.net,)
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One training, or one loading of weights."""
+        spec = taught(plan, self.net)
+        return (Part(spec.net, spec, {"seed": plan.derive("teacher", spec.net)}, labels={"net": spec.net}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train the net, or load pretrained weights or a checkpoint that the user supplied."""
+        spec = Teach.again(work.config)
+        compute = work.keyed["compute"]
+        with work.meter():
+            net, facts = teach(
+                spec,
+                work.data,
+                seed=work.keyed["seed"],
+                device=work.device,
+                precision=compute["precision"],
+                compiled=compute["compile"],
+                progress=work.progress,
+                checkpoint=work.checkpoint(),
+            )
+        weights.write(work.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
+        write_json(work.folder / TEACHER, facts)
+
+    def load(self, work: Work) -> dict[str, dict[str, nn.Module]]:
+        """The net in eval mode on the device, by the name that the need gives it."""
+        folder = work.cell("teacher", zoo.resolve(self.net, work.data.size))
+        return {"teachers": {self.net: load_teacher(folder, work.data, work.device)}}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether its weights were loaded."""
+        return record["checkpoint"] is not None
+
+
+def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
+    """A stored teacher: eval mode, frozen, on ``device``.
+
+    Raises:
+        DecoctError: it was taught other classes or another order, or its weights are damaged.
+    """
+    stored = weights.read(folder / WEIGHTS)
+    net = restore(read_json(folder / TEACHER), stored.state, data, str(folder))
+    return laid_out(net.to(device)).eval().requires_grad_(False)
+
+
+def taught(plan: Plan, net: str) -> "Teach":
+    """How a net is taught in a study, under its own name.
+
+    Raises:
+        UsageError: nobody knows the net, or it does not fit the resolution.
+    """
+    size = plan.data.size
+    default, net = zoo.resolve("teacher", size), zoo.resolve(net, size)
+    zoo.check_fits(net, size)
+    if net == default and "teacher" in plan.teachings:
+        return plan.teachings["teacher"].model_copy(update={"net": net})
+    return plan.teachings.get(net) or Teach(net=net)
 
 
 class Teach(Spec):
