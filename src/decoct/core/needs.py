@@ -3,6 +3,7 @@
 A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # types alone: core stands below all of these
     from decoct.needs.features import Extract
     from decoct.needs.generator import TeachGenerator
     from decoct.needs.teacher import Teach
+    from decoct.run.jobs import Job
 
 
 class Plan(Protocol):
@@ -42,47 +44,44 @@ class Plan(Protocol):
         """A seed that hangs on the study's, on the data and on names."""
 
 
-class Work(Protocol):
-    """A cell in the making: its job, what the job reads, and where it computes.
+class Work(ABC):
+    """A cell in the making, as a need sees it: the job, the cells that it reads, and where it computes.
 
     Attributes:
+        job: its ``config`` is that of the part's spec; ``keyed`` has the part's, and ``compute`` (threads, precision).
         data: the data set.
         device: where to compute.
         folder: that ``make`` fills.
+        progress: call it with (steps done, steps in all).
     """
 
+    job: "Job"
     data: "Dataset"
     device: str
     folder: Path
-
-    @property
-    def progress(self) -> "Progress":
-        """Call it with (steps done, steps in all)."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """Name and fields of the part's spec; empty where it has none."""
-
-    @property
-    def keyed(self) -> Mapping[str, Any]:
-        """What decides the result: the part's ``keyed``, and ``compute`` with threads, precision and compile."""
+    progress: "Progress"
 
     def cells(self, need: str) -> dict[str, Path]:
-        """Folders of the cells of a need that the job reads, by name, their files as they were written.
-
-        Raises:
-            DamagedError: they are not.
-        """
+        """Folders of the cells of a need that the job reads, by name."""
+        return {name: self.input(need, key) for name, key in self.job.role(need).items()}
 
     def cell(self, need: str, name: str) -> Path:
-        """The one of that name."""
+        """The folder of one of them."""
+        return self.input(need, self.job.inputs[f"{need}:{name}"])
 
+    @abstractmethod
+    def input(self, kind: str, key: str) -> Path:
+        """Folder of a cell; a DamagedError if its files are not as they were written."""
+
+    @abstractmethod
     def meter(self) -> AbstractContextManager[None]:
-        """Time, energy and memory of the block are the need's cost; loading inputs and saving stay outside."""
+        """Time, energy and memory of the block are what the cell cost; loading inputs and saving stay outside."""
 
+    @abstractmethod
     def checkpoint(self) -> "Checkpoint":
         """Where a training leaves its state, for the case that it is killed."""
 
+    @abstractmethod
     def kept(self) -> "Kept":
         """Intermediate results, and room for large arrays."""
 
@@ -97,7 +96,7 @@ class Part:
             that it reads decide all.
         keyed: what else decides the result, beside the data and what is computed with.
         reads: needs whose cells it reads.
-        labels: its coordinates, for people and tables.
+        labels: its coordinates, for people and tables; a net that is among them is not held out to judge sets.
     """
 
     name: str
@@ -118,10 +117,6 @@ class Need(Spec):
 
     def check(self) -> None:
         """Raise a UsageError if nobody knows what it names; the data are not read."""
-
-    def nets(self) -> tuple[str, ...]:
-        """Words for the nets that take part in it: none of them can be held out to judge the sets."""
-        return ()
 
     def titles(self, plan: Plan) -> dict[str, str]:
         """By the words in a method's fields that say where something of the user's lies: its name by content."""

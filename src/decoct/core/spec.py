@@ -51,6 +51,11 @@ class Spec(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
+        for name in cls.model_fields:  # or what asks would get a value that cannot be called
+            if any(callable(vars(base).get(name)) for base in cls.__mro__ if issubclass(base, Spec)):
+                raise UsageError(
+                    f"{cls.__name__}: every {cls.kind} is asked for {name}(): call the field something else"
+                )
 
     def identity(self) -> dict[str, Any]:
         """What enters a key: name, version, fields and, for a plug-in, the digest of its file."""

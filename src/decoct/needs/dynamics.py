@@ -44,10 +44,6 @@ class Dynamics(Need):
         """Raise a UsageError if the zoo does not know the net."""
         Teacher(net=self.net).check()
 
-    def nets(self) -> tuple[str, ...]:
-        """The net."""
-        return (self.net,)
-
     def parts(self, plan: Plan) -> list[Part]:
         """A training for each run."""
         usual = taught(plan, self.net)
@@ -67,8 +63,8 @@ class Dynamics(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
-        data, seed, compute = work.data, work.keyed["seed"], work.keyed["compute"]
-        spec = Teach.again(work.config)
+        data, seed, compute = work.data, work.job.keyed["seed"], work.job.keyed["compute"]
+        spec = Teach.again(work.job.config)
         task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
         whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
         net = zoo.build(spec.net, data.shape[0], task.classes, task.size, seed)

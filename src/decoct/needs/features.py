@@ -1,6 +1,5 @@
 """Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
@@ -18,7 +17,7 @@ from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset
-from decoct.data.source import hash_file
+from decoct.data.source import hash_once
 from decoct.needs._plane import keep_plane
 from decoct.needs.teacher import WEIGHTS, Teacher, load_teacher
 from decoct.nets import backbone, weights, zoo
@@ -52,10 +51,6 @@ class Features(Need):
         if self.extractor != zoo.HELD_OUT:
             Extract.of(self.extractor).check()
 
-    def nets(self) -> tuple[str, ...]:
-        """The extractor."""
-        return (self.extractor,)
-
     def titles(self, plan: Plan) -> dict[str, str]:
         """What is no teacher is known by its content."""
         extract = planned(plan, self.extractor)
@@ -78,7 +73,7 @@ class Features(Need):
         The meter runs over the writing as well, since the two take turns.
         """
         data, teachers = work.data, work.cells("teacher")
-        extract = Extract(**(work.config or {"name": next(iter(teachers))}))
+        extract = Extract(**(work.job.config or {"name": next(iter(teachers))}))
         if teachers:
             (folder,) = teachers.values()
             blocks = _of_teacher(work, load_teacher(folder, data, work.device))
@@ -247,7 +242,7 @@ class Extract(BaseModel):
             return self
         rows = self.origin == "rows"
         name = str(file.resolve()) if rows else f"{TIMM}{self.net}@{file.resolve()}"
-        contents = [_content(each) for each in (self.files.values() if rows else [file])]
+        contents = [hash_once(each)[:32] for each in (self.files.values() if rows else [file])]
         content = contents[0] if len(contents) == 1 else digest(contents)
         return self.model_copy(update={"name": name, "digest": content})
 
@@ -419,14 +414,3 @@ def fitting(block: NDArray[Any], dtype: Any, who: str, numbers: NDArray[np.int64
         f"{who}: features of image {number} reach {largest:.4g}, and {made.dtype} holds {limit:.4g} at most\n"
         + ('store them as float32: dtype = "float32"' if made.dtype == np.float16 else "scale them down")
     )
-
-
-def _content(file: Path) -> str:
-    facts = file.stat()
-    return _hashed(file.resolve(), facts.st_size, facts.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _hashed(file: Path, size: int, changed: int) -> str:
-    """Digest of a file, read again when it changes: features of ImageNet are gigabytes."""
-    return hash_file(file)[:32]

@@ -1,6 +1,5 @@
 """Class-conditional generators: trained on the data's train split, from the hub's cache, or from a local folder."""
 
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
 from decoct.data.dataset import Dataset
-from decoct.data.source import hash_file
+from decoct.data.source import hash_once
 from decoct.engine.diffusion.adapted import CARD, adapted
 from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
 from decoct.engine.diffusion.model import DiffusionModel
@@ -60,12 +59,12 @@ class ImageGenerator(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
-        compute = work.keyed["compute"]
+        compute = work.job.keyed["compute"]
         with work.meter():
             model, facts = teach_generator(
-                TeachGenerator.again(work.config),
+                TeachGenerator.again(work.job.config),
                 work.data,
-                seed=work.keyed.get("seed", 0),  # one that is supplied draws nothing
+                seed=work.job.keyed.get("seed", 0),  # one that is supplied draws nothing
                 device=work.device,
                 precision=compute["precision"],
                 compiled=compute["compile"],
@@ -220,16 +219,9 @@ class TeachGenerator(Spec):
 
 
 def content(folder: Path) -> str:
-    """Digest of all that decides what the model in a folder does, wherever it lies.
-
-    Raises:
-        DecoctError: a file cannot be read.
-    """
-    found = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
-    try:
-        return digest({str(file.relative_to(folder)): _hashed(file, *_changed(file)) for file in found})
-    except OSError as error:
-        raise DecoctError(f"cannot read the generator in {folder}: {error}") from error
+    """Digest of all that decides what the model in a folder does; a DecoctError if a file cannot be read."""
+    files = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
+    return digest({str(file.relative_to(folder)): hash_once(file) for file in files})
 
 
 def teach_generator(
@@ -364,14 +356,3 @@ def _card(folder: Path) -> dict[str, Any]:
 
 def _split_of(images: int) -> str:
     return f"the train split: {images:,} images"
-
-
-def _changed(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
-@functools.lru_cache(maxsize=256)
-def _hashed(file: Path, size: int, changed: int) -> str:
-    """Digest of a file, read again when it changes: such weights are gigabytes."""
-    return hash_file(file)

@@ -36,10 +36,6 @@ class LayerStatistics(Need):
         """Raise a UsageError if nobody knows the teacher."""
         Teacher(net=self.net).check()
 
-    def nets(self) -> tuple[str, ...]:
-        """The teacher."""
-        return (self.net,)
-
     def parts(self, plan: Plan) -> tuple[Part, ...]:
         """One pass over the train split."""
         net = zoo.resolve(self.net, plan.data.size)

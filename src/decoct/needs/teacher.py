@@ -48,10 +48,6 @@ class Teacher(Need):
         if self.net != "teacher":
             zoo.check_name(self.net)
 
-    def nets(self) -> tuple[str, ...]:
-        """The net."""
-        return (self.net,)
-
     def parts(self, plan: Plan) -> tuple[Part, ...]:
         """One training, or one loading of weights."""
         spec = taught(plan, self.net)
@@ -60,13 +56,13 @@ class Teacher(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train the net, or load pretrained weights or a checkpoint that the user supplied."""
-        spec = Teach.again(work.config)
-        compute = work.keyed["compute"]
+        spec = Teach.again(work.job.config)
+        compute = work.job.keyed["compute"]
         with work.meter():
             net, facts = teach(
                 spec,
                 work.data,
-                seed=work.keyed["seed"],
+                seed=work.job.keyed["seed"],
                 device=work.device,
                 precision=compute["precision"],
                 compiled=compute["compile"],

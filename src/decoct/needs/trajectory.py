@@ -53,10 +53,6 @@ class Trajectories(Need):
         """Raise a UsageError if the zoo does not know the net."""
         Teacher(net=self.net).check()
 
-    def nets(self) -> tuple[str, ...]:
-        """The net."""
-        return (self.net,)
-
     def parts(self, plan: Plan) -> list[Part]:
         """A training for each expert."""
         zoo.check_fits(self.net, plan.data.size)
@@ -73,8 +69,8 @@ class Trajectories(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train an expert from one seed, and keep its weights after every epoch."""
-        data, seed, compute = work.data, work.keyed["seed"], work.keyed["compute"]
-        spec = Expert.again(work.config)
+        data, seed, compute = work.data, work.job.keyed["seed"], work.job.keyed["compute"]
+        spec = Expert.again(work.job.config)
         classes = len(data.class_names)
         net = zoo.build(spec.net, data.shape[0], classes, data.size, seed)
         task = Task(len(data.train), classes, data.size, data.flip, ceiling=True, batch_norm=has_batch_norm(net))

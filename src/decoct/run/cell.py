@@ -6,15 +6,15 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from decoct.core.kinds import Progress, silent
+from decoct.core.needs import Work
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
 from decoct.engine.once import Spent
@@ -27,7 +27,7 @@ from decoct.run.storage.store import Store
 
 
 @dataclass
-class Cell:
+class Cell(Work):
     """What the work of a kind gets: the job, its data and inputs, a folder to fill, and a meter to run under."""
 
     job: Job
@@ -38,24 +38,6 @@ class Cell:
     progress: Progress
     cost: Cost | None = None
     evaluating: Progress = silent  # of what a student is worth, after its training
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """Name and fields of the job's spec."""
-        return self.job.config
-
-    @property
-    def keyed(self) -> Mapping[str, Any]:
-        """What decides the result."""
-        return self.job.keyed
-
-    def cells(self, need: str) -> dict[str, Path]:
-        """Folders of the cells of a need that this job reads, by name; as ``input``."""
-        return {name: self.input(need, key) for name, key in self.job.role(need).items()}
-
-    def cell(self, need: str, name: str) -> Path:
-        """The one of that name; as ``input``."""
-        return self.input(need, self.job.inputs[f"{need}:{name}"])
 
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads, after its files were found as they were written.

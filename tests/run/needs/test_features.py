@@ -204,7 +204,7 @@ def test_what_float16_cannot_hold_leaves_no_cell(digits, rows, tmp_path):
     pixels = np.load(rows)
     pixels[1000, 3] = 7e4
     np.save(rows, pixels)
-    job = Planner(digits, extractors=[Extract(name=str(rows), dtype="float16")]).features(str(rows))
+    job = Planner(digits, extractors=[Extract(name=str(rows), dtype="float16")]).job(Features(extractor=str(rows)))
     with pytest.raises(DecoctError, match=r"pixels.npy: features of image 1000 reach 7e\+04.*\n.*float32"):
         execute(tmp_path, job)
     assert not Store(tmp_path).has("features", job.key)

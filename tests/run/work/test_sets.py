@@ -93,7 +93,7 @@ def planner(digits, weighted):
 def taught(planner, digits, tmp_path_factory):
     """A store with the teacher and its statistics."""
     store, plan = Store(tmp_path_factory.mktemp("taught")), planner()
-    plan.statistics("teacher")
+    plan.supply(LayerStatistics())
     for job in plan.jobs.values():
         execute(store.root, job)
     return store
@@ -234,7 +234,7 @@ def test_the_preset_of_a_set_and_what_it_stands_for_are_in_its_provenance(made, 
 
 
 def test_statistics_are_stored_as_they_were_taken(taught, planner, digits):
-    job = planner().statistics("teacher")
+    job = planner().job(LayerStatistics())
     net = load_teacher(taught.path("teacher", job.inputs["teacher:convnet2_bn"]), digits, "cpu")
     fresh = collect(net, digits.train, digits.class_names, Pixels.of(digits, "cpu"))
     stored = Statistics.load(taught.path("statistics", job.key), "cpu")
