@@ -54,7 +54,7 @@ class Spec(BaseModel):
         for name in cls.model_fields:  # or what asks would get a value that cannot be called
             if any(callable(vars(base).get(name)) for base in cls.__mro__ if issubclass(base, Spec)):
                 raise UsageError(
-                    f"{cls.__name__}: every {cls.kind} is asked for {name}(): call the field something else"
+                    f"{cls.__name__}: each {cls.kind} is asked for {name}(): call the field something else"
                 )
 
     def identity(self) -> dict[str, Any]:
