@@ -9,8 +9,7 @@ from decoct.core.errors import UsageError
 from decoct.core.record import read_json
 from decoct.core.spec import build
 from decoct.data.dataset import Dataset
-from decoct.engine.diffusion.adapted import CARD
-from decoct.needs.generator import ImageGenerator, TeachGenerator
+from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher
 from decoct.nets import zoo
 from decoct.run.compute import Compute
