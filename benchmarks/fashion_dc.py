@@ -18,7 +18,7 @@ import torch
 from decoct import api
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
-from decoct.core.kinds import Inputs, Task
+from decoct.core.kinds import Inputs, Machine, Task
 from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.evaluate import correct
@@ -54,7 +54,7 @@ def one(out: Path, method: str, ipc: int, replicate: int, net: int, picks: np.nd
     student = zoo.build("convnet3", 1, 10, 28, start)
     recipe = DC().recipe(Task(len(picks), 10, 28, data.flip))
     whole = TrainingSet(images, labels, data.mean, data.std)
-    done = train(student, whole, recipe, seed=start, precision=PRECISION, compiled=True)
+    done = train(student, whole, recipe, seed=start, machine=Machine(precision=PRECISION, compiled=True))
     accuracy = float(correct(student, data.test, data, "cpu").mean())
     row = {"method": method, "ipc": ipc, "set": replicate, "net": net, "accuracy": accuracy, "steps": done.steps}
     with out.open("a") as file:

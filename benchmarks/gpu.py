@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import loader
-from decoct.core.kinds import Task, TrainProtocol
+from decoct.core.kinds import Machine, Task, TrainProtocol
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.erm import ERM
@@ -70,13 +70,13 @@ def raced(
     mine, theirs = (zoo.build(NET, 3, scale.classes, scale.size, seed=0).to(device) for _ in range(2))
     recipe = protocol.recipe(Task(len(data.labels), scale.classes, scale.size, flip=True))
     images, labels = (data.images[: recipe.batch].float() / 255 - 0.5) / 0.25, data.labels[: recipe.batch]
-    how = {"precision": "bfloat16", "compiled": compiled, "teachers": teachers}
 
     def ours(steps: int) -> None:
-        train(mine, data, replace(recipe, steps=steps), seed=0, device=device, **how)
+        machine = Machine(device, "bfloat16", compiled)
+        train(mine, data, replace(recipe, steps=steps), seed=0, machine=machine, teachers=teachers)
 
     timing = {"seconds": scale.seconds, "repeats": scale.repeats, "warm": scale.warm, "least": scale.least}
-    bare = bare_loop(theirs, images, labels, recipe, **how)
+    bare = bare_loop(theirs, images, labels, recipe, teachers=teachers, precision="bfloat16", compiled=compiled)
     found = race(ours, bare, **timing)
     if compiled:
         return recipe.batch, found, math.nan

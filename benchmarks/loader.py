@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from decoct.core.kinds import Task
+from decoct.core.kinds import Machine, Task
 from decoct.core.seeds import seed as derive
 from decoct.data import dataset
 from decoct.engine.batches import Batches
@@ -136,11 +136,11 @@ class Ours:
         return replace(ERM(epochs=epochs, batch=BATCH).recipe(self.task), pad=0, scale=SCALE)
 
     def batches(self, epochs: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in Batches(self.set, self.recipe(epochs), seed=seed, device=self.device):
+        for batch in Batches(self.set, self.recipe(epochs), seed=seed, machine=Machine(self.device)):
             yield batch.images, batch.labels
 
     def train(self, net: nn.Module, epochs: int, seed: int = 0, precision: str = "float32") -> None:
-        train(net, self.set, self.recipe(epochs), seed=seed, device=self.device, precision=precision)
+        train(net, self.set, self.recipe(epochs), seed=seed, machine=Machine(self.device, precision))
 
 
 def use(batches: Iterator[tuple[Tensor, Tensor]]) -> None:

@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Condenser, Draft, Inputs, Task
+from decoct.core.kinds import Condenser, Draft, Inputs, Machine, Task
 from decoct.core.record import Provenance
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.evaluate import correct
-from decoct.engine.matching.synthetic import STATE, in_data_scale
+from decoct.engine.learn import STATE
+from decoct.engine.matching.synthetic import in_data_scale
 from decoct.engine.pixels import Pixels
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
@@ -168,7 +169,7 @@ def evaluate(folder: Path, nets: int, sets: int) -> None:
             whole = TrainingSet(
                 torch.from_numpy(np.array(images)), torch.from_numpy(np.array(labels)), data.mean, data.std
             )
-            train(student, whole, recipe, seed=start, precision=PRECISION, compiled=True)
+            train(student, whole, recipe, seed=start, machine=Machine(precision=PRECISION, compiled=True))
             accuracy = float(correct(student, data.test, data, "cpu").mean())
             took = {name: task[name] for name in ("updates", "cpu_seconds") if name in task}
             row = {**key, "accuracy": accuracy, **took}

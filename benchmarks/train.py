@@ -12,7 +12,7 @@ import os
 
 import torch
 
-from decoct.core.kinds import Task
+from decoct.core.kinds import Machine, Task
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
@@ -43,7 +43,9 @@ def measured(name: str, seconds: float, repeats: int, precision: str, compiled: 
     bare = bare_loop(theirs, *first, recipe, precision=precision, compiled=compiled)
 
     def ours(steps: int) -> None:
-        train(mine, data, ERM(steps=steps).recipe(task), seed=0, precision=precision, compiled=compiled)
+        train(
+            mine, data, ERM(steps=steps).recipe(task), seed=0, machine=Machine(precision=precision, compiled=compiled)
+        )
 
     return recipe.batch, race(ours, bare, seconds=seconds, repeats=repeats, warm=3, least=5)
 

@@ -12,7 +12,7 @@ from torch import nn
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Measured
+from decoct.core.kinds import Machine, Measured
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
@@ -161,8 +161,7 @@ def train(
                 seeds,
                 teachers=brought,
                 labels=found,
-                device=compute.device,
-                precision=compute.precision,
+                machine=Machine(compute.device, compute.precision),
             )
         stored, label_bytes = found is not None, hard_bytes(given) + (found.nbytes if found else 0)
     interval = clip(t_interval(accuracies), 0.0, 1.0)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.engine import batches as module
 from decoct.engine.batches import Batches, TrainingSet, by_batch, committee, labelled, order
@@ -222,7 +223,7 @@ def test_how_far_ahead_batches_are_made_changes_nothing(toy, normal_net, monkeyp
 def test_bfloat16_is_for_the_teachers_inside_alone(toy, normal_net):
     teacher = judge(normal_net(seed=1))
     exact, rough = (
-        next(Batches(toy(size=8), SOFT, seed=0, teachers=[teacher], precision=precision))
+        next(Batches(toy(size=8), SOFT, seed=0, teachers=[teacher], machine=Machine(precision=precision)))
         for precision in ("float32", "bfloat16")
     )
     assert torch.equal(exact.images, rough.images) and rough.teacher.dtype == torch.float32

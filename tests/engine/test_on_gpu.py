@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from decoct.core.kinds import Machine
 from decoct.data.dataset import Split
 from decoct.engine.evaluate import correct
 from decoct.engine.images import Images
@@ -144,7 +145,7 @@ def test_a_training_at_64_px_takes_its_steps_and_gives_what_the_cpu_gives(toy, m
     usual, net = (zoo.build("convnet3_w8", 3, 3, 64, seed=0) for _ in range(2))
     expected = train(usual, data, recipe, seed=0)
     with gpu(monkeypatch, free):
-        found = train(net, data, recipe, seed=0, device="cuda")
+        found = train(net, data, recipe, seed=0, machine=Machine("cuda"))
         assert next(net.parameters()).device == GPU
     assert found.steps == expected.steps
     assert found.loss == pytest.approx(expected.loss, rel=1e-3)
@@ -155,7 +156,7 @@ def test_teachers_label_there_and_students_are_looked_at_there(toy, monkeypatch)
     teacher, net = (zoo.build(name, 3, 3, 64, seed=0) for name in ("convnet3_bn_w8", "convnet3_w8"))
     recipe = replace(PLAIN, loss="kl", scale=(0.2, 1.0), halves=True)
     with gpu(monkeypatch):
-        assert train(net, data, recipe, seed=0, device="cuda", teachers=[teacher.to("cuda")]).steps == 2
+        assert train(net, data, recipe, seed=0, machine=Machine("cuda"), teachers=[teacher.to("cuda")]).steps == 2
         assert penultimate(net, data.images, data.mean, data.std, "cuda").device == HOST
         right = correct(net, Split(data.images.numpy(), data.labels.numpy()), pixels, "cuda")
     assert right.dtype == np.bool_ and right.shape == (6,)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Task
+from decoct.core.kinds import Machine, Task
 from decoct.engine.batches import Batches, TrainingSet, committee, order
 from decoct.engine.images import Images
 from decoct.engine.quantise import decode
@@ -339,7 +339,9 @@ def test_a_teacher_that_gives_no_numbers_is_an_error(data, per):
 @pytest.mark.parametrize("kind", [{}, {"prune": 7}, {"per": "image"}])
 def test_it_tells_how_far_it_is(data, teachers, kind):
     told = []
-    relabel(data, RECIPE, teachers, Storing(**kind), NAMES, seed=0, progress=lambda *at: told.append(at))
+    relabel(
+        data, RECIPE, teachers, Storing(**kind), NAMES, seed=0, machine=Machine(progress=lambda *at: told.append(at))
+    )
     done, total = zip(*told, strict=True)
     assert list(done) == sorted(done) and done[-1] == total[0] and set(total) == {total[0]}
     assert total[0] == (20 if "per" in kind else 10 if "prune" in kind else 70)

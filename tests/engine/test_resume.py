@@ -1,18 +1,20 @@
 """A training that is killed and started again ends with the bytes of one that was not."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from decoct.engine import batches, resume
+from decoct.core.kinds import Machine
+from decoct.engine import batches
 from decoct.engine import train as loop
 from decoct.engine.recipe import Recipe
-from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
+from decoct.run.storage import kept
+from decoct.run.storage.kept import KeptOnDisk
 
 SGD = Recipe(21, 8, "sgd", 0.05, 0.01, "multistep", momentum=0.9, decay_all=True, milestones=(6, 13), restart=True)
 ADAM = Recipe(21, 8, "adamw", 1e-2, 0.1, "cosine")
@@ -70,16 +72,21 @@ def assert_same(net, other):
         assert torch.equal(value, other.state_dict()[name]), name
 
 
-def done_in(path):
-    """Steps that a checkpoint holds."""
-    with safe_open(path, "pt") as file:
-        return resume.json.loads(file.metadata()["facts"])["done"]
+def keeping(folder, every=0, **rest):
+    """A machine that keeps its state in a folder."""
+    return Machine(kept=KeptOnDisk(folder, every, **rest))
+
+
+def done_in(folder):
+    """Steps that the state in a folder holds; 0 if there is none."""
+    file = folder / "training.safetensors"
+    return int(load_file(file)["done"]) if file.exists() else 0
 
 
 @pytest.fixture
 def unflushed(monkeypatch):
     """Flushing to disk takes most of the time of these tests, and a killed process needs none."""
-    monkeypatch.setattr(resume, "sync", lambda path: None)
+    monkeypatch.setattr(kept, "sync", lambda path: None)
 
 
 def seams(recipe, chunk):
@@ -98,18 +105,18 @@ def test_started_again_a_training_ends_with_equal_bytes(training, monkeypatch, u
     whole = training.student()
     expected = training.run(recipe, whole, teachers=training.judges())
     for at in (1, 8, 21):
-        net, checkpoint = training.student(), Checkpoint(path, "mine", every=0)
+        net = training.student()
         net.register_forward_pre_hook(fatal(1 + forwards * (at - 1))[0])
         with pytest.raises(KilledError):
-            training.run(recipe, net, teachers=training.judges(), checkpoint=checkpoint)
-        saved = done_in(path) if path.exists() else 0
+            training.run(recipe, net, teachers=training.judges(), machine=keeping(path))
+        saved = done_in(path)
         assert saved == max(seam for seam in seams(recipe, chunk) if seam < at)
         again, (hook, looks) = training.student(), fatal(0)
         again.register_forward_pre_hook(hook)
-        assert training.run(recipe, again, teachers=training.judges(), checkpoint=checkpoint) == expected
+        assert training.run(recipe, again, teachers=training.judges(), machine=keeping(path)) == expected
         assert len(looks) == sum(forwards if recipe.soft_at(step) else 1 for step in range(saved, 21))  # it went on
         assert_same(again, whole)
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -122,7 +129,7 @@ def test_killed_again_and_again(training, monkeypatch, unflushed, tmp_path, name
         net = training.student()
         net.register_forward_pre_hook(fatal(6 * (2 if recipe.halves else 1))[0])
         try:
-            done = training.run(recipe, net, teachers=training.judges(), checkpoint=Checkpoint(path, "mine", every=0))
+            done = training.run(recipe, net, teachers=training.judges(), machine=keeping(path))
         except KilledError:
             lives += 1
         else:
@@ -139,9 +146,9 @@ def test_a_teacher_may_be_what_kills_it(training, monkeypatch, tmp_path, at):
     expected = training.run(recipe, whole, teachers=training.judges())
     teachers[0].register_forward_pre_hook(fatal(at)[0])
     with pytest.raises(KilledError):
-        training.run(recipe, training.student(), teachers=teachers, checkpoint=Checkpoint(path, "mine", every=0))
-    assert (done_in(path) if path.exists() else 0) == 3 * (at - 1)
-    assert training.run(recipe, again, teachers=training.judges(), checkpoint=Checkpoint(path, "mine", 0)) == expected
+        training.run(recipe, training.student(), teachers=teachers, machine=keeping(path))
+    assert done_in(path) == 3 * (at - 1)
+    assert training.run(recipe, again, teachers=training.judges(), machine=keeping(path)) == expected
     assert_same(again, whole)
 
 
@@ -157,9 +164,9 @@ def test_what_is_said_of_progress_goes_on_too(training, monkeypatch, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        training.run(ADAM, training.student(), checkpoint=Checkpoint(tmp_path / "state", "mine", 0), progress=tell)
-    checkpoint = Checkpoint(tmp_path / "state", "mine", 0)
-    assert training.run(ADAM, again, checkpoint=checkpoint, progress=tell) == expected
+        training.run(ADAM, training.student(), machine=replace(keeping(tmp_path / "state"), progress=tell))
+    machine = replace(keeping(tmp_path / "state"), progress=tell)
+    assert training.run(ADAM, again, machine=machine) == expected
     assert told == [5, 10, 10, 15, 20, 21]
     assert_same(again, whole)
 
@@ -171,8 +178,8 @@ def test_an_early_end_is_the_same_after_a_kill(training, monkeypatch, tmp_path):
     expected = training.run(recipe, whole, **early)
     killed.register_forward_pre_hook(fatal(13)[0])
     with pytest.raises(KilledError):
-        training.run(recipe, killed, checkpoint=Checkpoint(tmp_path / "state", "mine", 0), **early)
-    assert training.run(recipe, again, checkpoint=Checkpoint(tmp_path / "state", "mine", 0), **early) == expected
+        training.run(recipe, killed, machine=keeping(tmp_path / "state"), **early)
+    assert training.run(recipe, again, machine=keeping(tmp_path / "state"), **early) == expected
     assert expected.steps == 15
     assert_same(again, whole)
 
@@ -181,43 +188,23 @@ def test_a_checkpoint_changes_nothing_and_is_not_written_at_the_end(training, mo
     monkeypatch.setattr(batches, "AHEAD", 1)
     plain, saving = training.student(), training.student()
     expected = training.run(SGD, plain)
-    assert training.run(SGD, saving, checkpoint=Checkpoint(tmp_path / "state", "mine", 0)) == expected
+    assert training.run(SGD, saving, machine=keeping(tmp_path / "state")) == expected
     assert_same(saving, plain)
     assert done_in(tmp_path / "state") == 20
-    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+    assert [file.name for file in (tmp_path / "state").iterdir()] == ["training.safetensors"]
 
 
-def test_whoever_brings_a_checkpoint_elsewhere_is_told_of_each_that_is_whole(training, monkeypatch, tmp_path):
+def test_whoever_brings_a_state_elsewhere_is_told_of_each_that_is_whole(training, monkeypatch, tmp_path):
     monkeypatch.setattr(batches, "AHEAD", 10)
     told = []
-    checkpoint = Checkpoint(tmp_path / "state", "mine", 0, saved=lambda path: told.append((path, done_in(path))))
-    training.run(SGD, training.student(), checkpoint=checkpoint)
-    assert told and {path for path, _ in told} == {tmp_path / "state"}
+    machine = keeping(tmp_path, saved=lambda path: told.append((path, done_in(tmp_path))))
+    training.run(SGD, training.student(), machine=machine)
+    assert told and {path for path, _ in told} == {tmp_path / "training.safetensors"}
     steps = [done for _, done in told]
-    assert steps == sorted(set(steps)) and steps[-1] == done_in(tmp_path / "state")
+    assert steps == sorted(set(steps)) and steps[-1] == done_in(tmp_path)
 
 
-# Files that are not one's own, or not whole
-
-
-def killed_at(training, recipe, at, checkpoint):
-    net = training.student()
-    net.register_forward_pre_hook(fatal(at)[0])
-    with pytest.raises(KilledError):
-        training.run(recipe, net, checkpoint=checkpoint)
-
-
-def test_another_training_s_file_is_not_read_and_in_time_replaced(training, monkeypatch, tmp_path):
-    monkeypatch.setattr(batches, "AHEAD", 1)
-    path, whole, again = tmp_path / "state", training.student(), training.student()
-    killed_at(training, replace(ADAM, lr=0.3), 10, Checkpoint(path, "another's", 0))
-    expected = training.run(ADAM, whole)
-    assert training.run(ADAM, again, checkpoint=Checkpoint(path, "mine", every=1000)) == expected
-    assert_same(again, whole)
-    assert done_in(path) == 9
-    killed_at(training, ADAM, 6, Checkpoint(path, "mine", 0))
-    with safe_open(path, "pt") as file:
-        assert resume.json.loads(file.metadata()["facts"]) == {"key": "mine", "done": 5, "seen": 36}
+# Files that are not whole
 
 
 @pytest.mark.parametrize(
@@ -231,22 +218,25 @@ def test_another_training_s_file_is_not_read_and_in_time_replaced(training, monk
         lambda path, whole: path.write_bytes(whole + b"more"),
         lambda path, whole: path.write_bytes(b"\xff" * 16 + whole[16:]),
         lambda path, whole: path.write_text("no tensors at all"),
-        lambda path, whole: save_file({"losses": torch.zeros(3)}, path),
-        lambda path, whole: save_file({"losses": torch.zeros(3)}, path, {"else": "1"}),
-        lambda path, whole: save_file({"losses": torch.zeros(3)}, path, {"facts": "{"}),
-        lambda path, whole: save_file({"losses": torch.zeros(3)}, path, {"facts": "[]"}),
         lambda path, whole: path.mkdir(),
     ],
 )
 def test_a_damaged_file_is_ignored(training, monkeypatch, tmp_path, damage):
     monkeypatch.setattr(batches, "AHEAD", 1)
-    path, whole, again = tmp_path / "state", training.student(), training.student()
-    killed_at(training, SGD, 10, Checkpoint(path, "mine", 0))
+    net, whole, again, path = (
+        training.student(),
+        training.student(),
+        training.student(),
+        tmp_path / "training.safetensors",
+    )
+    net.register_forward_pre_hook(fatal(10)[0])
+    with pytest.raises(KilledError):
+        training.run(SGD, net, machine=keeping(tmp_path))
     intact = path.read_bytes()
     path.unlink()
     damage(path, intact)
     expected = training.run(SGD, whole)
-    assert training.run(SGD, again, checkpoint=Checkpoint(path, "mine", every=1000)) == expected
+    assert training.run(SGD, again, machine=keeping(tmp_path, every=1000)) == expected
     assert_same(again, whole)
 
 
@@ -263,47 +253,42 @@ def test_the_state_is_written_after_so_many_seconds_and_no_sooner(training, monk
         def monotonic():
             return 100.0 + len(steps)
 
-    monkeypatch.setattr(resume, "time", Clock)
-    monkeypatch.setattr(resume, "save_file", lambda tensors, path, facts: saved.append(len(steps)) or path.touch())
+    monkeypatch.setattr(kept, "time", Clock)
+    monkeypatch.setattr(kept, "save_file", lambda arrays, path: saved.append(len(steps)) or path.touch())
     net.register_forward_pre_hook(lambda *_: steps.append(1))
-    training.run(ADAM, net, checkpoint=Checkpoint(tmp_path / "state", "mine", every=6, last=100.0))
+    training.run(ADAM, net, machine=keeping(tmp_path / "six", every=6))
     assert saved == [6, 12, 18]
     saved.clear()
     steps.clear()
-    training.run(ADAM, training.student(), checkpoint=Checkpoint(tmp_path / "state", "mine", every=22, last=100.0))
+    training.run(ADAM, training.student(), machine=keeping(tmp_path / "more", every=22))
     assert saved == []
-
-
-def test_the_first_seconds_count_from_the_start(tmp_path):
-    before = resume.time.monotonic()
-    assert before <= Checkpoint(tmp_path / "state", "mine").last <= resume.time.monotonic()
 
 
 def test_only_whole_files_take_the_name(training, monkeypatch, tmp_path):
     """Written aside and flushed before the rename; a kill in the midst of it leaves the state before."""
     monkeypatch.setattr(batches, "AHEAD", 1)
-    path, writes, synced = tmp_path / "state", [], []
+    path, writes, synced = tmp_path / "training.safetensors", [], []
 
-    def write(tensors, where, facts):
+    def write(arrays, where):
         assert where.parent == path.parent and where != path
-        assert not path.exists() or done_in(path) == len(writes)
+        assert done_in(tmp_path) == len(writes)
         writes.append(where)
-        save_file(tensors, where, facts)
+        save_file(arrays, where)
         if len(writes) == 7:
             where.write_bytes(where.read_bytes()[:100])
             raise KilledError
 
     def flush(where):
-        synced.append((where, done_in(where), done_in(path) if path.exists() else 0))
+        synced.append((where, int(load_file(where)["done"]), done_in(tmp_path)))
 
-    monkeypatch.setattr(resume, "save_file", write)
-    monkeypatch.setattr(resume, "sync", flush)
+    monkeypatch.setattr(kept, "save_file", write)
+    monkeypatch.setattr(kept, "sync", flush)
     with pytest.raises(KilledError):
-        training.run(ADAM, training.student(), checkpoint=Checkpoint(path, "mine", 0))
+        training.run(ADAM, training.student(), machine=keeping(tmp_path))
     assert synced == [(where, step, step - 1) for step, where in enumerate(writes[:6], 1)]
-    assert done_in(path) == 6
+    assert done_in(tmp_path) == 6
     monkeypatch.undo()
     whole, again = training.student(), training.student()
     expected = training.run(ADAM, whole)
-    assert training.run(ADAM, again, checkpoint=Checkpoint(path, "mine", every=1000)) == expected
+    assert training.run(ADAM, again, machine=keeping(tmp_path, every=1000)) == expected
     assert_same(again, whole)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.engine import batches
 from decoct.engine import train as module
 from decoct.engine.batches import Batches, order
@@ -216,7 +217,7 @@ def test_a_last_batch_of_one_never_reaches_batch_norm(toy, normal_net):
 
 def test_bfloat16_keeps_the_weights_and_the_loss_in_float32(toy, normal_net, losses):
     net, full = normal_net(), normal_net()
-    done = train(net, toy(size=8), ADAM, seed=0, precision="bfloat16")
+    done = train(net, toy(size=8), ADAM, seed=0, machine=Machine(precision="bfloat16"))
     exact = train(full, toy(size=8), ADAM, seed=0)
     assert all(p.dtype == torch.float32 for p in net.parameters())
     assert all(logits.dtype == torch.float32 for (logits, *_), _ in losses)
@@ -244,7 +245,7 @@ def test_slow_steps_are_told_one_by_one_but_only_where_no_batch_is_made_ahead(
     monkeypatch.setattr(module, "PAUSE", pause)
     monkeypatch.setattr(batches, "AHEAD", ahead)
     seen = []
-    train(linear(), toy(), SGD, seed=0, progress=lambda *done: seen.append(done))
+    train(linear(), toy(), SGD, seed=0, machine=Machine(progress=lambda *done: seen.append(done)))
     assert seen == [(step, 60) for step in told]
 
 
@@ -331,8 +332,7 @@ def test_stored_labels_train_as_the_teacher_that_gave_them(toy, normal_net):
 def test_the_loop_cannot_reach_test_data():
     names = {*inspect.signature(train).parameters, *(f.name for f in dataclasses.fields(TrainingSet))}
     assert names == {
-        *("student", "data", "recipe", "seed", "device", "teachers", "labels", "precision", "compiled", "progress"),
-        *("stop", "stop_every", "checkpoint"),
+        *("student", "data", "recipe", "seed", "machine", "teachers", "labels", "on_epoch", "stop", "stop_every"),
         *("images", "labels", "mean", "std", "weights"),
     }
     assert not any(hasattr(module, name) for name in ("Dataset", "Split", "correct"))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.engine import batches
 from decoct.engine import train as module
 from decoct.engine.batches import order
@@ -66,7 +67,13 @@ def test_the_last_weights_are_returned_and_not_a_better_step_in_between(toy, lin
             accuracies[done] = float((net(data.images.float()).argmax(1) == truth).float().mean())
         snapshots[done] = weights(net)
 
-    train(net, replace(data, labels=truth.roll(1)), replace(SGD, steps=200, lr=0.5), seed=0, progress=plant)
+    train(
+        net,
+        replace(data, labels=truth.roll(1)),
+        replace(SGD, steps=200, lr=0.5),
+        seed=0,
+        machine=Machine(progress=plant),
+    )
     assert list(accuracies) == [50, 100, 150, 200]
     assert accuracies[50] == 1.0
     assert accuracies[200] < 0.9
@@ -102,7 +109,7 @@ def test_the_average_holds_no_graph_of_the_steps_behind_it(toy, linear, monkeypa
 def test_progress_ends_at_the_last_step(toy, linear, monkeypatch):
     monkeypatch.setattr(batches, "AHEAD", 1)
     reports = []
-    train(linear(), toy(), replace(SGD, steps=120), seed=0, progress=lambda *now: reports.append(now))
+    train(linear(), toy(), replace(SGD, steps=120), seed=0, machine=Machine(progress=lambda *now: reports.append(now)))
     assert reports == [(50, 120), (100, 120), (120, 120)]
 
 

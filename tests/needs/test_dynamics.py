@@ -12,10 +12,9 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Kept
-from decoct.engine import batches, resume
+from decoct.core.kinds import Machine
+from decoct.engine import batches
 from decoct.engine.recipe import Recipe
-from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
 from decoct.needs import dynamics
 from decoct.needs.dynamics import NAMES, Trace, Traces, per_example, record
@@ -73,11 +72,10 @@ def same(ours, theirs):
 def test_traces_are_what_a_naive_look_after_each_epoch_says(data, net, batch):
     weights, student = [], net()
 
-    def look(step, now):
+    def look(now, epoch):
         weights.append(copy.deepcopy(now))
-        return False
 
-    train(net(), data, RECIPE, seed=4, stop=look, stop_every=EVERY)
+    train(net(), data, RECIPE, seed=4, on_epoch=look)
     trace = record(student, data, RECIPE, seed=4, batch=batch)
     assert trace.epochs == len(weights) == EPOCHS
     before = None
@@ -235,7 +233,6 @@ def fatal(at):
 
 @pytest.fixture
 def unflushed(monkeypatch):
-    monkeypatch.setattr(resume, "sync", lambda path: None)
     monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
 
 
@@ -249,13 +246,12 @@ def test_killed_again_and_again_it_ends_with_the_traces_of_one_that_was_not(
     """Where batches are made one, two or all at a time, states are written at every step, every other, or never."""
     monkeypatch.setattr(batches, "AHEAD", ahead)
     whole, lives, total = record(net(), data, RECIPE, seed=4, batch=8), 0, 0
-    kept = KeptOnDisk(tmp_path / "kept")
+    kept = KeptOnDisk(tmp_path / "kept", every=0)
     while lives < 20:
         student, (hook, seen) = net(), fatal(2 * PASSES - 1 if ahead < 1000 else 2 * PASSES * (lives + 1))
         student.register_forward_pre_hook(hook)
-        checkpoint = Checkpoint(tmp_path / "state", "mine", every=0)
         try:
-            trace = record(student, data, RECIPE, seed=4, batch=8, checkpoint=checkpoint, kept=kept)
+            trace = record(student, data, RECIPE, seed=4, batch=8, machine=Machine(kept=kept))
         except KilledError:
             lives += 1
             total += len(seen)
@@ -271,50 +267,48 @@ def test_killed_again_and_again_it_ends_with_the_traces_of_one_that_was_not(
 @pytest.mark.parametrize("at", range(1, PASSES * EPOCHS, 4))
 def test_killed_anywhere_it_ends_the_same(data, net, tmp_path, monkeypatch, unflushed, at):
     monkeypatch.setattr(batches, "AHEAD", 1)
-    kept, whole, student = KeptOnDisk(tmp_path / "kept"), record(net(), data, RECIPE, seed=4, batch=8), net()
+    kept, whole, student = KeptOnDisk(tmp_path / "kept", every=0), record(net(), data, RECIPE, seed=4, batch=8), net()
     student.register_forward_pre_hook(fatal(at)[0])
-    state = tmp_path / "state"
     with pytest.raises(KilledError):
-        record(student, data, RECIPE, seed=4, batch=8, checkpoint=Checkpoint(state, "mine", 0), kept=kept)
-    again = record(net(), data, RECIPE, seed=4, batch=8, checkpoint=Checkpoint(state, "mine", 0), kept=kept)
+        record(student, data, RECIPE, seed=4, batch=8, machine=Machine(kept=kept))
+    again = record(net(), data, RECIPE, seed=4, batch=8, machine=Machine(kept=kept))
     assert same(again, whole)
 
 
-@pytest.mark.parametrize("lost", ["epoch-0", "after-3", "all"])
+@pytest.mark.parametrize("lost", ["epoch-0", "after-3", "training"])
 def test_if_what_was_kept_is_gone_the_training_starts_anew(data, net, tmp_path, monkeypatch, unflushed, lost):
     monkeypatch.setattr(batches, "AHEAD", 1)
-    kept, student, whole = KeptOnDisk(tmp_path / "kept"), net(), record(net(), data, RECIPE, seed=4)
+    kept, student, whole = KeptOnDisk(tmp_path / "kept", every=0), net(), record(net(), data, RECIPE, seed=4)
     student.register_forward_pre_hook(fatal(3 * (EVERY + 1) + 2)[0])  # in the fourth epoch; a look is one pass
     with pytest.raises(KilledError):
-        record(student, data, RECIPE, seed=4, checkpoint=Checkpoint(tmp_path / "state", "mine", 0), kept=kept)
-    if lost != "all":
-        (kept.folder / f"{lost}.safetensors").write_bytes(b"half a fi")
+        record(student, data, RECIPE, seed=4, machine=Machine(kept=kept))
+    (kept.folder / f"{lost}.safetensors").write_bytes(b"half a fi")
     again, (hook, seen) = net(), fatal(0)
     again.register_forward_pre_hook(hook)
-    checkpoint = Checkpoint(tmp_path / "state", "mine", 0)
-    trace = record(again, data, RECIPE, seed=4, checkpoint=checkpoint, kept=Kept() if lost == "all" else kept)
+    trace = record(again, data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert len(seen) == EPOCHS * (EVERY + 1)
     assert same(trace, whole)
 
 
 def test_log_probabilities_are_kept_of_the_last_two_states_alone(data, net, tmp_path, monkeypatch, unflushed):
     monkeypatch.setattr(batches, "AHEAD", 1)
-    kept = KeptOnDisk(tmp_path / "kept")
-    record(net(), data, RECIPE, seed=4, checkpoint=Checkpoint(tmp_path / "state", "mine", 0), kept=kept)
+    kept = KeptOnDisk(tmp_path / "kept", every=0)
+    record(net(), data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert sorted(path.stem for path in kept.folder.iterdir()) == [
         *(f"after-{epoch}" for epoch in (3, 4)),
         *(f"epoch-{epoch}" for epoch in range(4)),
+        "training",
     ]
 
 
 def test_nothing_is_kept_as_long_as_no_state_is_written(data, net, tmp_path):
-    kept = KeptOnDisk(tmp_path / "kept")
-    record(net(), data, RECIPE, seed=4, checkpoint=Checkpoint(tmp_path / "state", "mine", every=1000), kept=kept)
+    kept = KeptOnDisk(tmp_path / "kept", every=1000)
+    record(net(), data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert list(kept.folder.iterdir()) == []
 
 
 def test_arrays_lie_in_the_room_that_is_given(data, net, tmp_path):
-    trace = record(net(), data, RECIPE, seed=0, kept=KeptOnDisk(tmp_path / "kept"))
+    trace = record(net(), data, RECIPE, seed=0, machine=Machine(kept=KeptOnDisk(tmp_path / "kept")))
     assert all(isinstance(getattr(trace, name), np.memmap) for name in NAMES)
 
 

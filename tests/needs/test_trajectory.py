@@ -1,6 +1,5 @@
 """Trajectories are the weights of a training, which they leave as it is; they outlive a kill, and go into the net."""
 
-import copy
 import json
 
 import numpy as np
@@ -9,11 +8,10 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Task
-from decoct.engine import batches, resume
+from decoct.core.kinds import Machine, Task
+from decoct.engine import batches
 from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe
-from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
 from decoct.needs.trajectory import Expert, Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
@@ -45,7 +43,7 @@ def net():
 
 def test_the_rows_are_the_weights_before_and_after_each_epoch(data, net):
     student, seen = net(), [flattened(net())]
-    train(net(), data, RECIPE, seed=4, stop=lambda s, now: seen.append(flattened(now)), stop_every=EVERY)
+    train(net(), data, RECIPE, seed=4, on_epoch=lambda now, _: seen.append(flattened(now)))
     found = record(student, data, RECIPE, seed=4)
     assert found.epochs == EPOCHS and found.weights.dtype == np.float32
     assert np.array_equal(found.weights, torch.stack(seen).numpy())
@@ -153,7 +151,6 @@ def test_fewer_epochs_are_the_first_of_more(data, net):
 
 @pytest.fixture
 def unflushed(monkeypatch):
-    monkeypatch.setattr(resume, "sync", lambda path: None)
     monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
 
 
@@ -167,24 +164,24 @@ def test_killed_anywhere_it_ends_the_same(data, net, tmp_path, monkeypatch, unfl
         if len(seen) == at:
             raise KilledError
 
-    kept, state = KeptOnDisk(tmp_path / "kept"), tmp_path / "state"
+    kept = KeptOnDisk(tmp_path / "kept", every=0)
     student.register_forward_pre_hook(fatal)
     with pytest.raises(KilledError):
-        record(student, data, RECIPE, seed=4, checkpoint=Checkpoint(state, "mine", 0), kept=kept)
+        record(student, data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert len(list(kept.folder.glob("epoch-*"))) == (at - 1) // EVERY
     second, steps = net(), []
     second.register_forward_pre_hook(lambda *_: steps.append(1))
-    again = record(second, data, RECIPE, seed=4, checkpoint=Checkpoint(state, "mine", 0), kept=kept)
+    again = record(second, data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert len(steps) == RECIPE.steps - (at - 1)
     assert np.array_equal(again.weights, whole.weights)
 
 
 def test_a_state_without_its_weights_starts_anew(data, net, tmp_path, monkeypatch, unflushed):
     monkeypatch.setattr(batches, "AHEAD", 1)
-    kept, state = KeptOnDisk(tmp_path / "kept"), Checkpoint(tmp_path / "state", "mine", 0)
-    whole = record(net(), data, RECIPE, seed=4, checkpoint=state, kept=kept)
+    kept = KeptOnDisk(tmp_path / "kept", every=0)
+    whole = record(net(), data, RECIPE, seed=4, machine=Machine(kept=kept))
     kept.drop("epoch-2")
-    again = record(net(), data, RECIPE, seed=4, checkpoint=copy.copy(state), kept=kept)
+    again = record(net(), data, RECIPE, seed=4, machine=Machine(kept=kept))
     assert np.array_equal(again.weights, whole.weights)
 
 

@@ -134,7 +134,7 @@ def test_checkpoints_are_named(small):
         for j in json.loads((folder / "run.json").read_text())["jobs"]
         if j["kind"] == "train" and j["labels"]["method"] == "rded"
     )
-    kept = folder / "store" / "unfinished" / "train" / f"{key}.safetensors"
+    kept = folder / "store" / "unfinished" / "train" / key / "training.safetensors"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"")
     ((job, age),) = Watcher(folder).look(time.time()).half_way

@@ -5,6 +5,7 @@ import pytest
 from torch import nn
 
 from decoct.core.condensed import Condensed
+from decoct.core.kinds import Machine
 from decoct.core.record import Provenance, read_json
 from decoct.protocols.dc import DC
 from decoct.run.adopt import adopt
@@ -55,7 +56,7 @@ def test_a_named_student_learns_from_them(sets, digits, tmp_path):
 
 def test_a_module_of_the_callers_own_learns_from_them(sets, digits):
     def accuracy(made, protocol):
-        found, _ = train_module(made, digits, protocol, Net, [0], teachers=[], device="cpu", precision="float32")
+        found, _ = train_module(made, digits, protocol, Net, [0], teachers=[], machine=Machine())
         return found[0]
 
     hard, _, rolled = sets

@@ -19,12 +19,12 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Task
 from decoct.core.record import CELL
 from decoct.data.dataset import load_data
-from decoct.engine.resume import Checkpoint
 from decoct.engine.softlabels import StoredLabels
 from decoct.report.write import write_report
 from decoct.run import run as run_module
 from decoct.run.expand import expand
 from decoct.run.run import run
+from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -440,37 +440,36 @@ LONG = {
 @pytest.mark.parametrize("kind", LONG)
 def test_a_run_killed_in_a_long_training_goes_on_inside_it(labelled, contents, tmp_path, monkeypatch, kind):
     study = labelled(protocols=[LONG[kind]], same_steps=False, replicates=1)
-    save, restore, at, back = Checkpoint.save, Checkpoint.restore, [], []
+    save, load, at, back = KeptOnDisk.save, KeptOnDisk.load, [], []
 
-    def dies(self, state, batches):
+    def dies(self, name, arrays):
         """Writes at every seam, not every five minutes; dies after the third."""
-        if self.path.parent.name != "train":
-            return
-        self.every = 0
-        save(self, state, batches)
-        at.append(state.done)
-        if len(at) == 3:
-            raise KeyboardInterrupt
+        save(self, name, arrays)
+        if self.folder.parent.name == "train":
+            at.append(int(arrays["done"]))
+            if len(at) == 3:
+                raise KeyboardInterrupt
 
-    def watched(self, state, batches):
-        found = restore(self, state, batches)
-        if self.path.parent.name == "train":
-            back.append((found, state.done))
+    def watched(self, name):
+        found = load(self, name)
+        if self.folder.parent.name == "train":
+            back.append(int(found["done"]) if found else None)
         return found
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", dies)
+        patch.setattr(KeptOnDisk, "due", lambda self: self.folder.parent.name == "train")
+        patch.setattr(KeptOnDisk, "save", dies)
         with pytest.raises(KeyboardInterrupt):
             run(study, out)
     (job,) = [job for job in manifest(out)["jobs"] if job["kind"] == "train"]
-    left = Store(out / "store").unfinished("train", job["key"])
-    assert left.is_file() and not Store(out / "store").has("train", job["key"])
+    left = Store(out / "store").unfinished("train", job["key"]).with_suffix("")
+    assert left.is_dir() and not Store(out / "store").has("train", job["key"])
     assert 0 < at[-1] < 100
-    monkeypatch.setattr(Checkpoint, "restore", watched)
+    monkeypatch.setattr(KeptOnDisk, "load", watched)
     assert run(study, out) == {}
     assert run(study, tmp_path / "other") == {}
-    assert back == [(True, at[-1]), (False, 0)]
+    assert back == [at[-1], None]
     assert list((out / "store" / "unfinished").rglob("*.*")) == []
     assert contents(out / "store") == contents(tmp_path / "other" / "store")
 
@@ -479,9 +478,9 @@ def test_a_checkpoint_that_is_damaged_is_not_gone_on_from(labelled, contents, tm
     study = labelled(protocols=[LONG["erm"]], same_steps=False, replicates=1)
     assert run(study, tmp_path / "whole") == {}
     (job,) = [job for job in manifest(tmp_path / "whole")["jobs"] if job["kind"] == "train"]
-    left = Store(tmp_path / "out" / "store").unfinished("train", job["key"])
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"nonsense")
+    left = Store(tmp_path / "out" / "store").unfinished("train", job["key"]).with_suffix("")
+    left.mkdir(parents=True)
+    (left / "training.safetensors").write_bytes(b"nonsense")
     assert run(study, tmp_path / "out") == {}
     assert not left.exists()
     assert contents(tmp_path / "out" / "store") == contents(tmp_path / "whole" / "store")

@@ -31,6 +31,7 @@ __all__ = [
     "Draft",
     "Inputs",
     "Kept",
+    "Machine",
     "Measured",
     "Metric",
     "Need",
@@ -69,6 +70,25 @@ class Kept:
     def array(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
         """Room for an array, zeros at first; the runner's is on disk, so that a large set fills no memory."""
         return np.zeros(shape, dtype)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how something is computed, who is told, and where a killed run finds what it had.
+
+    Attributes:
+        device: such as "cpu" or "cuda".
+        precision: of a training, "float32" or "bfloat16" (autocast; losses stay in float32).
+        compiled: run the net that is trained through torch.compile.
+        progress: called with (steps done, steps in all).
+        kept: intermediate results, such as the state of a long training, which goes on from there to equal bytes.
+    """
+
+    device: str = "cpu"
+    precision: str = "float32"
+    compiled: bool = False
+    progress: Progress = silent
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)

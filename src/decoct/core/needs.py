@@ -14,9 +14,8 @@ from decoct.core.errors import DecoctError
 from decoct.core.spec import Spec, digest
 
 if TYPE_CHECKING:  # types alone: core stands below all of these
-    from decoct.core.kinds import Kept, Progress
+    from decoct.core.kinds import Machine, Progress
     from decoct.data.dataset import Dataset
-    from decoct.engine.resume import Checkpoint
     from decoct.needs.features import Extract
     from decoct.needs.generator import TeachGenerator
     from decoct.needs.teacher import Teach
@@ -48,7 +47,7 @@ class Work(ABC):
     """A cell in the making, as a need sees it: the job, the cells that it reads, and where it computes.
 
     Attributes:
-        job: its ``config`` is that of the part's spec; ``keyed`` has the part's, and ``compute`` (threads, precision).
+        job: its ``config`` is that of the part's spec, and ``keyed`` holds the part's own.
         data: the data set.
         device: where to compute.
         folder: that ``make`` fills.
@@ -78,12 +77,8 @@ class Work(ABC):
         """Time, energy and memory of the block are what the cell cost; loading inputs and saving stay outside."""
 
     @abstractmethod
-    def checkpoint(self) -> "Checkpoint":
-        """Where a training leaves its state, for the case that it is killed."""
-
-    @abstractmethod
-    def kept(self) -> "Kept":
-        """Intermediate results, and room for large arrays."""
+    def machine(self) -> "Machine":
+        """Where and how to compute, whom to tell, and where a killed job finds what it had."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.augmentation.augment import Mix
 from decoct.engine.images import Images
@@ -90,10 +91,9 @@ class Batches(Iterator[Batch]):
         data: the training set.
         recipe: all numbers.
         seed: of order, crops and mixing; it alone decides them.
-        device: where to compute.
-        teachers: eval-mode nets on ``device`` whose mean logits label each augmented batch.
+        machine: where to compute; its precision is the teachers' too.
+        teachers: eval-mode nets on the device whose mean logits label each augmented batch.
         labels: stored labels instead of teachers.
-        precision: of the teachers, "float32" or "bfloat16".
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class Batches(Iterator[Batch]):
         recipe: Recipe,
         *,
         seed: int,
-        device: str = "cpu",
+        machine: Machine = Machine(),
         teachers: Sequence[nn.Module] = (),
         labels: SoftLabels | None = None,
-        precision: str = "float32",
     ) -> None:
-        self.recipe, self.seed, self.teachers, self.stored, self.precision = recipe, seed, teachers, labels, precision
+        self.recipe, self.seed, self.teachers, self.stored = recipe, seed, teachers, labels
+        self.precision, device = machine.precision, machine.device
         self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
         self.labels = data.labels.to(device)
         self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.engine.batches import AHEAD, TrainingSet, labelled, order
 from decoct.engine.images import Images
@@ -31,9 +31,7 @@ def relabel(
     class_names: Sequence[str],
     *,
     seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    progress: Progress = silent,
+    machine: Machine = Machine(),
 ) -> StoredLabels:
     """Labels of a set for a soft-label recipe.
 
@@ -42,13 +40,11 @@ def relabel(
     Args:
         data: the set.
         recipe: of the training; its soft steps are labelled.
-        teachers: eval-mode nets on ``device``.
+        teachers: eval-mode nets on the machine's device.
         storing: how the labels are kept.
         class_names: in the order of the teachers' outputs.
         seed: of order, crops, mixing and of what is kept.
-        device: where to compute.
-        precision: of the teachers.
-        progress: called with (batches or images labelled, in all).
+        machine: where and how; progress is told in batches or images.
 
     Raises:
         UsageError: the recipe learns from hard labels, has no soft step, or draws colours, which are not stored.
@@ -58,8 +54,8 @@ def relabel(
         raise UsageError("hard labels need no relabelling: name a protocol with teachers, such as single_teacher")
     if recipe.jitter or recipe.lighting or recipe.dsa:
         raise UsageError("labels of views with colour or Siamese augmentation cannot be stored: label online")
-    images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
-    label = _Labels(images, recipe, teachers, precision, progress)
+    images = Images.of(data.images, data.mean, data.std, machine.device, recipe.pad)
+    label = _Labels(images, recipe, teachers, machine)
     if storing.per == "image":
         logits, arrays = label.images(), Arrays()
     else:
@@ -120,15 +116,12 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
 class _Labels:
     """Labels images, or the views of some steps, in blocks that pay."""
 
-    def __init__(
-        self, images: Images, recipe: Recipe, teachers: Sequence[nn.Module], precision: str, progress: Progress
-    ) -> None:
-        self.whole, self.recipe, self.teachers = images, recipe, teachers
-        self.precision, self.progress = precision, progress
+    def __init__(self, images: Images, recipe: Recipe, teachers: Sequence[nn.Module], machine: Machine) -> None:
+        self.whole, self.recipe, self.teachers, self.machine = images, recipe, teachers, machine
 
     def _logits(self, view: View) -> NDArray[np.float32]:
         x = render(self.whole, view, self.recipe.pad)
-        found = labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+        found = labelled(self.teachers, x, view.sizes, self.recipe.halves, self.machine.precision)
         return found.cpu().numpy()
 
     def images(self) -> NDArray[np.float32]:
@@ -136,8 +129,8 @@ class _Labels:
         found = []
         for rows in torch.arange(len(self.whole)).split(AHEAD):
             x = self.whole.normalise(self.whole.rows(rows))
-            found.append(labelled(self.teachers, x, [len(rows)], False, self.precision).cpu().numpy())
-            self.progress(int(rows[-1]) + 1, len(self.whole))
+            found.append(labelled(self.teachers, x, [len(rows)], False, self.machine.precision).cpu().numpy())
+            self.machine.progress(int(rows[-1]) + 1, len(self.whole))
         return np.concatenate(found)
 
     def views(self, steps: int, keep: list[int], seed: int) -> tuple[NDArray[np.float32], list[View]]:
@@ -153,6 +146,6 @@ class _Labels:
             if some:
                 logits.append(self._logits(View.join(some)))
                 views += some
-                self.progress(len(views), len(keep))
+                self.machine.progress(len(views), len(keep))
             first += len(chunk)
         return np.concatenate(logits), views

@@ -1,21 +1,20 @@
-"""The state of a training, and its checkpoints: one that was killed goes on where it stood, to equal weights."""
+"""The state of a training as arrays: one that was killed goes on where it stood, to equal weights."""
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.scratch import scratch
-from decoct.data.cache import sync
 from decoct.engine.recipe import Recipe
+
+STATE = "training"  # what a training's state is kept as
+
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class Stream(Protocol):
@@ -67,93 +66,64 @@ class State:
                 torch._foreach_copy_(list(self.student.parameters()), self.average)
         self.student.eval()
 
-
-@dataclass
-class Checkpoint:
-    """A file that holds the state of one training, or of none yet.
-
-    Attributes:
-        path: of the file; whoever started the training removes it in the end.
-        key: of the training: another one's file is not read.
-        every: seconds between two saves; the first comes so long after the start.
-        beside: called before a state is written: it keeps what a training that goes on from there needs besides.
-        saved: called with the file after it was written, to bring it to where another machine finds it.
-    """
-
-    path: Path
-    key: str
-    every: float = 300.0
-    last: float = field(default_factory=time.monotonic)
-    beside: Callable[[], None] | None = None
-    saved: Callable[[Path], None] | None = None
-
-    def save(self, state: State, batches: Stream) -> None:
-        """Write the state, if it is time, in one rename: what is there is always whole."""
-        if time.monotonic() - self.last < self.every:
-            return
-        if self.beside is not None:
-            self.beside()
-        tensors = {f"student.{name}": value for name, value in state.student.state_dict().items()}
+    def arrays(self, batches: Stream) -> dict[str, NDArray[Any]]:
+        """The whole state, with that of the stream and of the generators that dropout draws from."""
+        tensors = {f"student.{name}": value for name, value in self.student.state_dict().items()}
         tensors |= {f"stream.{name}": value for name, value in batches.state().items()}
-        tensors |= {f"average.{i}": value for i, value in enumerate(state.average or ())}
-        kept = state.optimiser.state_dict()["state"]
-        tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(v) for i, one in kept.items() for name, v in one.items()}
-        tensors |= {"losses": state.losses[: state.done], "random.cpu": torch.random.get_rng_state()}
-        if state.losses.is_cuda:
-            tensors["random.cuda"] = torch.cuda.get_rng_state(state.losses.device)
-        facts = {"key": self.key, "done": state.done, "seen": state.seen}
-        aside = self.path.with_name(scratch(self.path.name))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        save_file(whole, aside, {"facts": json.dumps(facts)})
-        sync(aside)
-        aside.replace(self.path)
-        if self.saved is not None:
-            self.saved(self.path)
-        self.last = time.monotonic()
+        tensors |= {f"average.{i}": value for i, value in enumerate(self.average or ())}
+        tensors |= optimiser_state(self.optimiser)
+        tensors |= {"losses": self.losses[: self.done], "random.cpu": torch.random.get_rng_state()}
+        tensors |= {"done": torch.tensor(self.done), "seen": torch.tensor(self.seen)}
+        if self.losses.is_cuda:
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.losses.device)
+        return to_arrays(tensors)
 
-    def restore(self, state: State, batches: Stream) -> bool:
-        """Bring a fresh training to where the file says; False if there is none that fits."""
-        read = self._read()
-        if read is None:
-            return False
-        tensors, facts = read
-        state.student.load_state_dict(_part(tensors, "student."))
+    def restore(self, arrays: Arrays, batches: Stream) -> None:
+        """Bring a fresh training and its stream to where ``arrays`` were taken."""
+        tensors = to_tensors(arrays)
+        self.student.load_state_dict(_part(tensors, "student."))
         batches.restore(_part(tensors, "stream."))
-        if state.average is not None:
-            torch._foreach_copy_(state.average, [tensors[f"average.{i}"].to(a) for i, a in enumerate(state.average)])
-        parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
-        kept: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimiser.").items():
-            number, _, slot = name.partition(".")
-            kept.setdefault(int(number), {})[slot] = _as_lies(value, parameters[int(number)])
-        state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": kept})
-        state.done, state.seen = facts["done"], facts["seen"]
-        state.losses[: state.done] = tensors["losses"].to(state.losses)
+        if self.average is not None:
+            torch._foreach_copy_(self.average, [tensors[f"average.{i}"].to(a) for i, a in enumerate(self.average)])
+        restore_optimiser(self.optimiser, tensors)
+        self.done, self.seen = int(tensors["done"]), int(tensors["seen"])
+        self.losses[: self.done] = tensors["losses"].to(self.losses)
         torch.random.set_rng_state(tensors["random.cpu"])
-        if "random.cuda" in tensors and state.losses.is_cuda:
-            torch.cuda.set_rng_state(tensors["random.cuda"], state.losses.device)
-        return True
-
-    def done(self) -> int:
-        """Steps behind the state in the file; 0 if there is none that fits."""
-        read = self._read()
-        return read[1]["done"] if read else 0
-
-    def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and facts of the file; None if it is missing, damaged, or another training's."""
-        try:
-            with safe_open(self.path, "pt") as file:
-                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-                if facts["key"] != self.key:
-                    return None
-                names = list(file.keys())
-                return {name: file.get_tensor(name) for name in names}, facts
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-            return None
+        if "random.cuda" in tensors and self.losses.is_cuda:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.losses.device)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser holds of each parameter, as ``optimiser.NUMBER.NAME``."""
+    return {
+        f"optimiser.{number}.{slot}": torch.as_tensor(value)
+        for number, each in optimiser.state_dict()["state"].items()
+        for slot, value in each.items()
+        if value is not None
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Bring a fresh optimiser to what ``optimiser_state`` gave, among other tensors."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(tensors, "optimiser.").items():
+        number, _, slot = name.partition(".")
+        slots.setdefault(int(number), {})[slot] = _as_lies(value, parameters[int(number)])
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
+
+
+def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Tensors of any device as arrays on the host."""
+    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+
+
+def to_tensors(arrays: Arrays) -> dict[str, Tensor]:
+    """Arrays as tensors of their own on the host."""
+    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

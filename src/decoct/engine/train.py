@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.engine.batches import Batch, Batches, SoftLabels, TrainingSet
 from decoct.engine.objective import objective, schedule
-from decoct.engine.recipe import Recipe
-from decoct.engine.resume import Checkpoint, State
+from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.engine.resume import STATE, State
 from decoct.nets.layout import laid_out, layout
 
 __all__ = ["Trained", "TrainingSet", "train"]
@@ -22,6 +22,7 @@ __all__ = ["Trained", "TrainingSet", "train"]
 LOOK = 50  # steps between two looks at the loss, since each look makes a GPU wait;
 PAUSE = 1.0  # or seconds, where steps take long
 
+OnEpoch = Callable[[nn.Module, int], None]  # (student in eval mode, epochs done) -> nothing
 Stop = Callable[[int, nn.Module], bool]  # (steps done, student in eval mode) -> whether that is enough
 
 
@@ -40,66 +41,65 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
-    device: str = "cpu",
+    machine: Machine = Machine(),
     teachers: Sequence[nn.Module] = (),
     labels: SoftLabels | None = None,
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
+    on_epoch: OnEpoch | None = None,
     stop: Stop | None = None,
     stop_every: int = 100,
-    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train ``student`` in place; it is left in eval mode with the weights that are to be evaluated.
 
-    Batch order, crops and mixing derive from ``seed`` alone, so two sets of one size see the same draws.
+    Batch order, crops and mixing derive from ``seed`` alone, so two sets of one size see the same draws. Progress is
+    told where no batch is made ahead: a step that makes several is slow, those that use them up are fast, and only
+    together do they tell how long steps take.
 
     Args:
-        student: on any device; moved to ``device``.
+        student: on any device; moved to the machine's.
         data: the training set.
         recipe: all numbers.
         seed: of batch order and augmentation.
-        device: where to compute.
-        teachers: eval-mode nets on ``device`` whose mean logits label each augmented batch.
+        machine: where and how; the state of the training is kept there, and goes on from there.
+        teachers: eval-mode nets on the device whose mean logits label each augmented batch.
         labels: stored soft labels instead of teachers.
-        precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
-        compiled: run the student through torch.compile.
-        progress: called with (steps done, steps in all), where no batch is made ahead: a step that makes several is
-            slow, those that use them up are fast, and only together do they tell how long steps take.
-        stop: asked every ``stop_every`` steps whether to end there, ahead of the schedule; it sees the live weights,
-            not their average.
+        on_epoch: called after each whole epoch, to watch; it sees the live weights, not their average.
+        stop: asked every ``stop_every`` steps whether to end there, ahead of the schedule; likewise.
         stop_every: steps between two questions.
-        checkpoint: where a long training leaves its state from time to time, and goes on from.
 
     Raises:
         DecoctError: the loss is no longer finite, or a soft-label recipe has neither teacher nor labels.
     """
     if recipe.loss != "ce" and not teachers and labels is None:
         raise DecoctError(f"the loss '{recipe.loss}' needs at least one label teacher, or stored labels")
+    device, kept = machine.device, machine.kept
     for net in (student, *teachers):
         laid_out(net.eval())
     student.to(device).train()
     state = State.of(student, _optimiser(student, recipe), recipe, device)
-    batches = Batches(data, recipe, seed=seed, device=device, teachers=teachers, labels=labels, precision=precision)
-    forward = torch.compile(student, dynamic=False) if compiled else student
+    batches = Batches(data, recipe, seed=seed, machine=machine, teachers=teachers, labels=labels)
+    forward = torch.compile(student, dynamic=False) if machine.compiled else student
+    epoch = epoch_steps(len(data.labels), recipe.batch, recipe.drop_single)
     with _global_draws(derive(seed, "student"), device):
-        if checkpoint is not None:
-            checkpoint.restore(state, batches)
+        if (before := kept.load(STATE)) is not None:
+            state.restore(before, batches)
         looked, due = time.monotonic(), False
         for batch in batches:
-            _step(state, batch, forward, recipe, precision)
+            _step(state, batch, forward, recipe, machine.precision)
             due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
             if due and batches.at_seam:
                 state.check(recipe)
-                progress(state.done, recipe.steps)
+                machine.progress(state.done, recipe.steps)
                 looked, due = time.monotonic(), False
+            if on_epoch is not None and state.done % epoch == 0:
+                on_epoch(student.eval(), state.done // epoch)
+                student.train()
             if stop is not None and state.done % stop_every == 0:
                 enough = stop(state.done, student.eval())
                 student.train()
                 if enough:
                     break
-            if checkpoint is not None and batches.at_seam and state.done < recipe.steps:
-                checkpoint.save(state, batches)
+            if batches.at_seam and state.done < recipe.steps and kept.due():
+                kept.save(STATE, state.arrays(batches))
     state.check(recipe)
     state.settle()
     last = state.losses[: state.done][-max(1, state.done // 10) :]

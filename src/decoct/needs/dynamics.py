@@ -1,7 +1,7 @@
 """What a training does to each example: recorded once, after every epoch, for all methods that score by it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Kept, Progress, Task, silent
+from decoct.core.kinds import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
-from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.resume import Checkpoint
-from decoct.engine.train import train
+from decoct.engine.recipe import Recipe
+from decoct.engine.recorder import Recorder
 from decoct.needs.teacher import Teach, Teacher, taught
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
@@ -63,24 +62,13 @@ class Dynamics(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
-        data, seed, compute = work.data, work.job.keyed["seed"], work.job.keyed["compute"]
+        data, seed = work.data, work.job.keyed["seed"]
         spec = Teach.again(work.job.config)
         task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
         whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
         net = zoo.build(spec.net, data.shape[0], task.classes, task.size, seed)
         with work.meter():
-            trace = record(
-                net,
-                whole,
-                spec.recipe(task),
-                seed=seed,
-                device=work.device,
-                precision=compute["precision"],
-                compiled=compute["compile"],
-                progress=work.progress,
-                checkpoint=work.checkpoint(),
-                kept=work.kept(),
-            )
+            trace = record(net, whole, spec.recipe(task), seed=seed, machine=work.machine())
         trace.save(work.folder)
 
     def load(self, work: Work) -> "dict[str, dict[Dynamics, Traces]]":
@@ -154,6 +142,7 @@ class Trace:
 
 
 NAMES = tuple(field.name for field in fields(Trace))
+BEFORE = "log-probabilities"  # of the epoch before
 
 
 @dataclass(frozen=True)
@@ -183,57 +172,29 @@ def record(
     recipe: Recipe,
     *,
     seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
-    kept: Kept | None = None,
+    machine: Machine = Machine(),
     batch: int | None = None,
 ) -> Trace:
     """Train ``net`` in place and look at every image after each epoch; looking leaves the training as it would be.
 
     Memory is that of the training and of one block of images; traces, and the [N, C] log-probabilities that ``shift``
-    compares with, lie in room that ``kept`` gives.
+    compares with, lie in the room that ``machine.kept`` gives, and those behind a state are kept there.
 
     Args:
         net: with a linear classifier.
         data: the train split.
         recipe: all numbers of the training; what is left of its steps after the last whole epoch is not traced.
         seed: of batch order and augmentation.
-        device: where to compute.
-        precision: of the training; the looks are in float32.
-        compiled: train through torch.compile.
-        progress: called with (steps done, steps in all).
-        checkpoint: where a long training leaves its state, and goes on from.
-        kept: room, and where the traces behind a checkpoint are kept; if they are gone, the training starts anew.
+        machine: where and how; the looks are in float32.
         batch: images at a time; None for as many as ``at_once`` says.
 
     Raises:
         DecoctError: the net has no linear classifier, there is one class, there is no whole epoch, or loss or logits
             are not finite.
     """
-    recorder = _Recorder(
-        net, data, recipe, torch.device(device), kept or Kept(), batch or at_once(*data.images.shape[-2:])
-    )
-    if checkpoint is not None:
-        if not recorder.resumed(checkpoint.done()):
-            checkpoint.path.unlink(missing_ok=True)
-        checkpoint = replace(checkpoint, beside=recorder.keep)
-    train(
-        net,
-        data,
-        recipe,
-        seed=seed,
-        device=device,
-        precision=precision,
-        compiled=compiled,
-        progress=progress,
-        stop=recorder,
-        stop_every=recorder.every,
-        checkpoint=checkpoint,
-    )
-    return Trace(**recorder.arrays)
+    looks = _Looks(net, data, recipe, machine, batch or at_once(*data.images.shape[-2:]))
+    looks.watch(net, seed)
+    return Trace(**{name: rows[1:] if name == "shift" else rows for name, rows in looks.rows.items()})
 
 
 def per_example(logits: Tensor, labels: Tensor, features: Tensor, bias: bool = True) -> dict[str, Tensor]:
@@ -271,45 +232,31 @@ def shift(log_p: Tensor, before: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - before)).abs().sum(1)
 
 
-class _Recorder:
-    """Fills the arrays of a trace; called by the training loop after each epoch."""
+class _Looks(Recorder):
+    """Looks at every image; the first epoch's shift stays 0."""
 
-    def __init__(
-        self, net: nn.Module, data: TrainingSet, recipe: Recipe, device: torch.device, kept: Kept, batch: int
-    ) -> None:
-        self.data, self.device, self.kept, self.batch = data, device, kept, batch
+    def __init__(self, net: nn.Module, data: TrainingSet, recipe: Recipe, machine: Machine, batch: int) -> None:
         self.layer = classifier(net)
         if self.layer.out_features < 2:
             raise DecoctError("traces of a training need at least two classes")
-        self.every = epoch_steps(images := len(data.labels), recipe.batch, recipe.drop_single)
-        epochs = recipe.steps // self.every
-        if epochs == 0:
-            raise DecoctError(f"{recipe.steps} steps are no epoch of {self.every}: train longer to trace a training")
-        sizes = {name: epochs - (name == "shift") for name in NAMES}
-        self.arrays = {n: kept.array(n, (size, images), _dtype(n)) for n, size in sizes.items()}
-        self.before = kept.array("log-probabilities", (images, self.layer.out_features), np.float32)
-        self.done = 0  # epochs
-        self.safe: list[int] = []  # epochs whose log-probabilities are kept
-        self.rows = 0  # epochs whose rows are kept
+        super().__init__(data, recipe, machine)
+        self.device, self.batch = torch.device(machine.device), batch
+        room, images = machine.kept.array, len(data.labels)
+        self.rows = {n: room(n, (self.epochs, images), np.uint8 if n == "correct" else np.float32) for n in NAMES}
+        self.carried = {BEFORE: room(BEFORE, (images, self.layer.out_features), np.float32)}
 
-    @torch.inference_mode()
-    def __call__(self, step: int, net: nn.Module) -> bool:
-        """Look at every image; never enough."""
-        epoch = step // self.every - 1
+    def look(self, net: nn.Module, epoch: int) -> None:
+        """Look at every image."""
         for at, logits, features in self._seen(net):
             if not logits.isfinite().all():
                 raise DecoctError(f"the net's logits are not finite after epoch {epoch + 1}: lower lr")
-            log_p, before = logits.log_softmax(1), self.before[at]
-            labels = self.data.labels[at].to(self.device)
-            found = per_example(logits, labels, features, self.layer.bias is not None)
-            for name, values in found.items():
-                self.arrays[name][epoch, at] = values.cpu().numpy()
+            log_p, before = logits.log_softmax(1), self.carried[BEFORE][at]
+            found = per_example(logits, self.data.labels[at].to(self.device), features, self.layer.bias is not None)
             if epoch > 0:
-                moved = shift(log_p, torch.from_numpy(before).to(self.device))
-                self.arrays["shift"][epoch - 1, at] = moved.cpu().numpy()
+                found["shift"] = shift(log_p, torch.from_numpy(before).to(self.device))
+            for name, values in found.items():
+                self.rows[name][epoch, at] = values.cpu().numpy()
             before[:] = log_p.cpu().numpy()
-        self.done = epoch + 1
-        return False
 
     def _seen(self, net: nn.Module) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Rows, their logits and what the last layer saw, block by block."""
@@ -329,38 +276,3 @@ class _Recorder:
                 yield at, logits, entered[0].float()
         finally:
             handle.remove()
-
-    def keep(self) -> None:
-        """Keep what a training needs that goes on from here; a checkpoint is written next."""
-        for epoch in range(self.rows, self.done):
-            rows = {name: array[epoch] for name, array in self.arrays.items() if name != "shift"}
-            self.kept.save(f"epoch-{epoch}", rows | ({"shift": self.arrays["shift"][epoch - 1]} if epoch else {}))
-        self.rows = self.done
-        if self.done and self.done not in self.safe:
-            self.kept.save(f"after-{self.done}", {"log-probabilities": self.before})
-            self.safe.append(self.done)
-            for old in self.safe[:-2]:  # the checkpoint that is there still needs those of the last time
-                self.kept.drop(f"after-{old}")
-            self.safe = self.safe[-2:]
-
-    def resumed(self, steps: int) -> bool:
-        """Take up what was kept of so many steps; False if it is not there."""
-        done = steps // self.every
-        for epoch in range(done):
-            rows = self.kept.load(f"epoch-{epoch}")
-            if rows is None:
-                return False
-            for name, values in rows.items():
-                self.arrays[name][epoch - (name == "shift")] = values
-        if done:
-            last = self.kept.load(f"after-{done}")
-            if last is None:
-                return False
-            self.before[:] = last["log-probabilities"]
-            self.safe = [done]
-        self.rows = self.done = done
-        return True
-
-
-def _dtype(name: str) -> Any:
-    return np.uint8 if name == "correct" else np.float32

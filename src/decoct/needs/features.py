@@ -93,7 +93,7 @@ class Features(Need):
     def load(self, work: Work) -> "dict[str, dict[Features, NDArray[Any]]]":
         """Maps of train and, where there are some, of val; or scaled copies."""
         folder = work.cell("features", zoo.resolve(self.extractor, work.data.size))
-        made = splits_of(folder, normalise=self.normalise, room=partial(work.kept().array, "features"))
+        made = splits_of(folder, normalise=self.normalise, room=partial(work.machine().kept.array, "features"))
         held_out = {"held_out": {self: made["val"]}} if "val" in made else {}
         return {"features": {self: made["train"]}, **held_out}
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
@@ -20,7 +20,6 @@ from decoct.data.source import hash_once
 from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.images import tensor
-from decoct.engine.resume import Checkpoint
 from decoct.nets import imagenet_classes, pipeline, weights
 from decoct.nets.pipeline import Pipeline, diffusers
 from decoct.nets.unet import unet
@@ -60,17 +59,10 @@ class ImageGenerator(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
-        compute = work.job.keyed["compute"]
+        seed = work.job.keyed.get("seed", 0)  # one that is supplied draws nothing
         with work.meter():
             model, facts = teach_generator(
-                TeachGenerator.again(work.job.config),
-                work.data,
-                seed=work.job.keyed.get("seed", 0),  # one that is supplied draws nothing
-                device=work.device,
-                precision=compute["precision"],
-                compiled=compute["compile"],
-                progress=work.progress,
-                checkpoint=work.checkpoint(),
+                TeachGenerator.again(work.job.config), work.data, seed=seed, machine=work.machine()
             )
         if facts["trained_here"]:
             pipeline.write(work.folder, model.net.to("cpu"), pipeline.cosine(facts["prediction"]))
@@ -108,7 +100,7 @@ def load_generator(folder: Path, data: Dataset, device: str) -> DiffusionModel:
     if facts["hub"] is None and not Path(word).is_dir():
         raise DecoctError(f"the generator {facts['generator']} is gone from {word}: put it back, or name where it lies")
     spec = TeachGenerator(generator=word, digest=facts["digest"])
-    return teach_generator(spec, data, seed=0, device=device)[0]
+    return teach_generator(spec, data, seed=0, machine=Machine(device))[0]
 
 
 def planned(plan: Plan, word: str) -> "TeachGenerator":
@@ -230,11 +222,7 @@ def teach_generator(
     data: Dataset,
     *,
     seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
+    machine: Machine = Machine(),
 ) -> tuple[DiffusionModel, dict[str, Any]]:
     """A generator in eval mode, frozen, on the device; and what is on record of it.
 
@@ -248,21 +236,15 @@ def teach_generator(
         DecoctError: one that is supplied is not there, is damaged, has changed, or has other classes than the data; a
             loss that is not finite.
     """
-    if spec.generator == OWN:
-        how = {"precision": precision, "compiled": compiled, "progress": progress, "checkpoint": checkpoint}
-        found, facts = _trained(spec, data, seed, device, how)
-    else:
-        found, facts = _supplied(spec, data)
+    found, facts = _trained(spec, data, seed, machine) if spec.generator == OWN else _supplied(spec, data)
     model = adapted(found, data, spec.title, facts)
-    model.net.to(device)
+    model.net.to(machine.device)
     if model.vae is not None:
-        model.vae.to(device)
+        model.vae.to(machine.device)
     return model, model.facts
 
 
-def _trained(
-    spec: TeachGenerator, data: Dataset, seed: int, device: str, how: dict[str, Any]
-) -> tuple[Pipeline, dict[str, Any]]:
+def _trained(spec: TeachGenerator, data: Dataset, seed: int, machine: Machine) -> tuple[Pipeline, dict[str, Any]]:
     library, classes, images = diffusers(), len(data.class_names), len(data.train)
     if data.size > LARGEST:
         raise UsageError(
@@ -282,8 +264,8 @@ def _trained(
         flip=data.flip,
     )
     labels = tensor(data.train.labels)
-    batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, device)
-    losses = denoise(net, batches, device=device, **how)
+    batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, machine.device)
+    losses = denoise(net, batches, machine)
     seen = numbers.steps * numbers.batch
     facts = {
         "generator": spec.title,

@@ -11,23 +11,19 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, Task, silent
+from decoct.core.kinds import Machine, Progress, Task, silent
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
-from decoct.engine.resume import Checkpoint
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
 from decoct.nets.layout import laid_out
 from decoct.nets.pretrained import expected, pretrained
 from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
-
-LATER = ("stop_at", "check_every", "pretrained", "normalise")  # fields that older keys do not hold
-
 
 WEIGHTS, TEACHER = "weights.safetensors", "teacher.json"  # of its cell
 
@@ -57,18 +53,8 @@ class Teacher(Need):
     def make(cls, work: Work) -> None:
         """Train the net, or load pretrained weights or a checkpoint that the user supplied."""
         spec = Teach.again(work.job.config)
-        compute = work.job.keyed["compute"]
         with work.meter():
-            net, facts = teach(
-                spec,
-                work.data,
-                seed=work.job.keyed["seed"],
-                device=work.device,
-                precision=compute["precision"],
-                compiled=compute["compile"],
-                progress=work.progress,
-                checkpoint=work.checkpoint(),
-            )
+            net, facts = teach(spec, work.data, seed=work.job.keyed["seed"], machine=work.machine())
         weights.write(work.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
         write_json(work.folder / TEACHER, facts)
 
@@ -156,12 +142,9 @@ class Teach(Spec):
         return self.pretrained or self.checkpoint is not None
 
     def identity(self) -> dict[str, Any]:
-        """As of any Spec, without the checkpoint's path: its content counts; and without newer fields not set."""
+        """As of any Spec, without the checkpoint's path: its content counts."""
         who = super().identity()
         who["fields"].pop("checkpoint")
-        for name in LATER:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                who["fields"].pop(name)
         return who
 
     def pinned(self) -> "Teach":
@@ -199,11 +182,7 @@ def teach(
     data: Dataset,
     *,
     seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
+    machine: Machine = Machine(),
 ) -> tuple[nn.Module, dict[str, Any]]:
     """A teacher in eval mode, and what is on record of it.
 
@@ -222,14 +201,13 @@ def teach(
     if spec.loaded:
         found = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
         net, fitted, takes = _loaded(spec, found, data, seed)
-        net = renormalised(net, own, takes).to(device).eval()
+        net = renormalised(net, own, takes).to(machine.device).eval()
         facts |= {"checkpoint": found.origin, "sliced_from": fitted.sliced_from}
-        facts["val_accuracy"] = accuracy(net, data, device, progress)
+        facts["val_accuracy"] = accuracy(net, data, machine.device, machine.progress)
     else:
         takes = own
         net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
-        how = {"seed": seed, "precision": precision, "compiled": compiled, "progress": progress}
-        facts |= _trained(spec, net, data, device, **how, checkpoint=checkpoint)
+        facts |= _trained(spec, net, data, seed, machine)
     return net, facts | {"input": {"mean": list(takes.mean), "std": list(takes.std)}}
 
 
@@ -269,7 +247,7 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progr
     return right / len(data.val)
 
 
-def _trained(spec: Teach, net: nn.Module, data: Dataset, device: str, **how: Any) -> dict[str, Any]:
+def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Machine) -> dict[str, Any]:
     """Train in place; epochs, steps and the accuracy on val at the end, which ``stop_at`` has reached."""
     task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
     recipe = spec.recipe(task)
@@ -277,15 +255,15 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, device: str, **how: Any
     seen: dict[int, float] = {}
 
     def reached(step: int, student: nn.Module) -> bool:
-        seen[step] = accuracy(student, data, device)
+        seen[step] = accuracy(student, data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
     whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     stop = reached if spec.stop_at is not None else None
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, whole, recipe, device=device, stop=stop, stop_every=every, **how)
+    done = train(net, whole, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
-        seen[done.steps] = accuracy(net, data, device)
+        seen[done.steps] = accuracy(net, data, machine.device)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:
         best = max(seen, key=lambda step: seen[step])
         raise DecoctError(

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Kept, Progress, Task, silent
+from decoct.core.kinds import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.resume import Checkpoint
-from decoct.engine.train import train
+from decoct.engine.recorder import Recorder
 from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
@@ -69,25 +68,14 @@ class Trajectories(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train an expert from one seed, and keep its weights after every epoch."""
-        data, seed, compute = work.data, work.job.keyed["seed"], work.job.keyed["compute"]
+        data, seed = work.data, work.job.keyed["seed"]
         spec = Expert.again(work.job.config)
         classes = len(data.class_names)
         net = zoo.build(spec.net, data.shape[0], classes, data.size, seed)
         task = Task(len(data.train), classes, data.size, data.flip, ceiling=True, batch_norm=has_batch_norm(net))
         whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
         with work.meter():
-            trajectory = record(
-                net,
-                whole,
-                spec.recipe(task),
-                seed=seed,
-                device=work.device,
-                precision=compute["precision"],
-                compiled=compute["compile"],
-                progress=work.progress,
-                checkpoint=work.checkpoint(),
-                kept=work.kept(),
-            )
+            trajectory = record(net, whole, spec.recipe(task), seed=seed, machine=work.machine())
         trajectory.save(work.folder)
 
     def load(self, work: Work) -> "dict[str, dict[Trajectories, Experts]]":
@@ -246,57 +234,25 @@ class Experts:
         return found
 
 
-def record(
-    net: nn.Module,
-    data: TrainingSet,
-    recipe: Recipe,
-    *,
-    seed: int,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
-    kept: Kept | None = None,
-) -> Trajectory:
+def record(net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, machine: Machine = Machine()) -> Trajectory:
     """Train ``net`` in place and keep its weights before it, and after every epoch.
 
-    Memory is that of the training; the [E + 1, P] weights lie in room that ``kept`` gives.
+    Memory is that of the training; the [E + 1, P] weights lie in the room that ``machine.kept`` gives, and those behind
+    a state are kept there.
 
     Args:
         net: freshly initialised.
         data: the train split.
         recipe: all numbers of the training.
         seed: of batch order and augmentation.
-        device: where to compute.
-        precision: of the training; weights are float32.
-        compiled: train through torch.compile.
-        progress: called with (steps done, steps in all).
-        checkpoint: where a long training leaves its state, and goes on from.
-        kept: room, and where the weights behind a checkpoint are kept; if they are gone, the training starts anew.
+        machine: where and how.
 
     Raises:
         DecoctError: there is no whole epoch, or the loss is not finite.
     """
-    recorder = _Recorder(net, len(data.labels), recipe, kept or Kept())
-    if checkpoint is not None:
-        if not recorder.resumed(checkpoint.done()):
-            checkpoint.path.unlink(missing_ok=True)
-        checkpoint = replace(checkpoint, beside=recorder.keep)
-    train(
-        net,
-        data,
-        recipe,
-        seed=seed,
-        device=device,
-        precision=precision,
-        compiled=compiled,
-        progress=progress,
-        stop=recorder,
-        stop_every=recorder.every,
-        checkpoint=checkpoint,
-    )
-    return Trajectory(recorder.rows, shapes_of(net))
+    recorder = _Weights(net, data, recipe, machine)
+    recorder.watch(net, seed)
+    return Trajectory(recorder.weights, shapes_of(net))
 
 
 def shapes_of(net: nn.Module) -> Shapes:
@@ -323,38 +279,16 @@ def by_batch_alone(net: nn.Module) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-class _Recorder:
-    """Fills the rows of a trajectory; called by the training loop after each epoch."""
+class _Weights(Recorder):
+    """Records the weights."""
 
-    def __init__(self, net: nn.Module, images: int, recipe: Recipe, kept: Kept) -> None:
-        self.every, self.kept = epoch_steps(images, recipe.batch, recipe.drop_single), kept
-        epochs = recipe.steps // self.every
-        if epochs == 0:
-            raise DecoctError(f"{recipe.steps} steps are no epoch of {self.every}: train longer to keep a trajectory")
+    def __init__(self, net: nn.Module, data: TrainingSet, recipe: Recipe, machine: Machine) -> None:
+        super().__init__(data, recipe, machine)
         start = flattened(net).cpu().numpy()
-        self.rows: NDArray[Any] = kept.array("weights", (epochs + 1, len(start)), np.float32)
-        self.rows[0] = start
-        self.done = self.safe = 0  # epochs whose weights are there, and are kept
+        self.weights: NDArray[Any] = self.under.array("weights", (self.epochs + 1, len(start)), np.float32)
+        self.weights[0] = start
+        self.rows = {"weights": self.weights[1:]}
 
-    def __call__(self, step: int, net: nn.Module) -> bool:
-        """Keep the weights; never enough."""
-        self.done = step // self.every
-        self.rows[self.done] = flattened(net).cpu().numpy()
-        return False
-
-    def keep(self) -> None:
-        """Keep what a training needs that goes on from here; a checkpoint is written next."""
-        for epoch in range(self.safe + 1, self.done + 1):
-            self.kept.save(f"epoch-{epoch}", {"weights": self.rows[epoch]})
-        self.safe = self.done
-
-    def resumed(self, steps: int) -> bool:
-        """Take up what was kept of so many steps; False if it is not there."""
-        for epoch in range(1, steps // self.every + 1):
-            found = self.kept.load(f"epoch-{epoch}")
-            if found is None:
-                self.done = self.safe = 0
-                return False
-            self.rows[epoch] = found["weights"]
-            self.done = self.safe = epoch
-        return True
+    def look(self, net: nn.Module, epoch: int) -> None:
+        """Copy them."""
+        self.rows["weights"][epoch] = flattened(net).cpu().numpy()

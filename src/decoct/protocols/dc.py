@@ -1,7 +1,5 @@
 """The recipe behind the published small-data tables of the Dataset Condensation lineage."""
 
-from typing import Any
-
 from pydantic import Field
 
 from decoct.core.kinds import Task, TrainProtocol
@@ -36,13 +34,6 @@ class DC(TrainProtocol):
     batch: int = Field(256, ge=2)
     dsa: bool = False
     own_labels: bool = False
-
-    def identity(self) -> dict[str, Any]:
-        """As of any Spec, but that keys without ``own_labels`` are as they were before there was such a field."""
-        who = super().identity()
-        if not self.own_labels:
-            who["fields"].pop("own_labels")
-        return who
 
     def takes_own_labels(self) -> bool:
         """As the field ``own_labels`` says."""

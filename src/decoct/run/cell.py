@@ -13,12 +13,11 @@ from pathlib import Path
 
 import torch
 
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine, Progress, silent
 from decoct.core.needs import Work
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
 from decoct.engine.once import Spent
-from decoct.engine.resume import Checkpoint
 from decoct.run.energy import Counter, Energy, of_gpu, of_processor
 from decoct.run.jobs import Job
 from decoct.run.memory import give_memory_back
@@ -47,13 +46,13 @@ class Cell(Work):
         """
         return self.store.cell(kind, key)
 
-    def checkpoint(self) -> Checkpoint:
-        """Where a training of this job leaves its state, for the case that it is killed."""
-        self.store.resume(self.job.kind, self.job.key)
-        return Checkpoint(self.store.unfinished(self.job.kind, self.job.key), self.job.key, saved=self.store.saved)
+    def machine(self) -> Machine:
+        """Where and how the job computes, and where it leaves its state."""
+        compute = self.job.keyed["compute"]
+        return Machine(self.device, compute["precision"], compute["compile"], self.progress, self.kept())
 
     def kept(self) -> KeptOnDisk:
-        """Where a construction leaves its intermediate results, for the case that it is killed."""
+        """Where a job leaves intermediate results and the state of a training, for the case that it is killed."""
         self.store.resume(self.job.kind, self.job.key)
         folder = self.store.unfinished(self.job.kind, self.job.key).with_suffix("")
         return KeptOnDisk(folder, saved=self.store.saved)

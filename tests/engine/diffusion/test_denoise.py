@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import Machine
 from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, denoise, rate
-from decoct.engine.resume import Checkpoint
+from decoct.engine.learn import STATE
 from decoct.nets.pipeline import cosine
 from decoct.nets.unet import unet
+from decoct.run.storage.kept import KeptOnDisk
 
 HOW = Denoising(steps=30, batch=8, lr=2e-3, ema=0.9, drop=0.1, prediction="v_prediction", flip=False)
 ALPHAS = cosine("epsilon").alphas_cumprod.double()
@@ -104,8 +106,12 @@ def test_the_rate_rises_and_falls():
 
 def train(made, **rest):
     net = unet(1, 3, 8, width=8, seed=0)
-    losses = denoise(net, made, **rest)
+    losses = denoise(net, made, Machine(**rest))
     return net, losses
+
+
+def steps_in(kept):
+    return len(kept.load(STATE)["trace"])
 
 
 def test_the_loss_falls():
@@ -153,15 +159,15 @@ def test_a_killed_training_goes_on_to_equal_bytes(tmp_path):
         if done == 20:
             raise KilledError
 
-    checkpoint = Checkpoint(tmp_path / "state.safetensors", "key", every=0.0)
+    kept = KeptOnDisk(tmp_path, every=0)
     with pytest.raises(KilledError):
-        train(batches(), checkpoint=checkpoint, progress=kill)
-    assert checkpoint.done() == 10
+        train(batches(), kept=kept, progress=kill)
+    assert steps_in(kept) == 19
     told = []
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    resumed, again = train(batches(), checkpoint=checkpoint, progress=lambda done, total: told.append((done, total)))
-    assert told == [(20, 30), (30, 30)]
+    resumed, again = train(batches(), kept=kept, progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 30) for done in range(20, 31)]
     assert torch.random.get_rng_state().equal(before)
     assert again.equal(losses)
     assert all(a.equal(b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
@@ -177,10 +183,10 @@ def test_a_loss_that_is_not_finite_is_named_and_the_checkpoint_stays(tmp_path):
 
     made = batches()
     made.__class__ = Spoilt
-    checkpoint = Checkpoint(tmp_path / "state.safetensors", "key", every=0.0)
+    kept = KeptOnDisk(tmp_path, every=0)
     with pytest.raises(DecoctError, match=r"not finite at step 15 of 30 \(it was [0-9.]+ the step before\): lower lr"):
-        train(made, checkpoint=checkpoint)
-    assert checkpoint.done() == 10
+        train(made, kept=kept)
+    assert steps_in(kept) == 14
 
 
 def test_weights_that_are_not_finite_are_named_before_they_are_kept(tmp_path):
@@ -196,7 +202,9 @@ def test_weights_that_are_not_finite_are_named_before_they_are_kept(tmp_path):
 
     made = batches()
     made.__class__ = Last
-    checkpoint = Checkpoint(tmp_path / "state.safetensors", "key", every=0.0)
-    with pytest.raises(DecoctError, match=r"weights are not finite after step 10 of 30 \(the last loss was [0-9.]+\)"):
-        denoise(net, made, checkpoint=checkpoint)
-    assert checkpoint.done() == 0
+    kept = KeptOnDisk(tmp_path, every=0)
+    with pytest.raises(
+        DecoctError, match=r"conv_out.bias.* no longer finite after step 10 of 30 \(the last loss was [0-9.]+\)"
+    ):
+        denoise(net, made, Machine(kept=kept))
+    assert steps_in(kept) == 9

@@ -17,7 +17,6 @@ from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
-from decoct.engine.resume import Checkpoint
 from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces, record
 from decoct.needs.teacher import Teach, Teacher
 from decoct.nets import zoo
@@ -26,6 +25,7 @@ from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.run import run
+from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -172,21 +172,20 @@ KILLED = """
     import os, signal, sys
     from pathlib import Path
 
-    from decoct.engine.resume import Checkpoint
     from decoct.run.execute import execute
     from decoct.run.jobs import Job
+    from decoct.run.storage.kept import KeptOnDisk
 
-    save, left = Checkpoint.save, int(sys.argv[3])
+    save, left = KeptOnDisk.save, int(sys.argv[3])
 
-    def save_then_die(self, state, batches):
+    def save_then_die(self, name, arrays):
         global left
-        self.every = 0
-        save(self, state, batches)
-        left -= 1
+        save(self, name, arrays)
+        left -= name == "training"
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Checkpoint.save = save_then_die
+    KeptOnDisk.save, KeptOnDisk.due = save_then_die, lambda self: True
     execute(Path(sys.argv[1]), Job.model_validate_json(Path(sys.argv[2]).read_text()))
 """
 
@@ -203,12 +202,12 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path, monkeypat
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    state = again.unfinished("dynamics", job.key)
-    done = Checkpoint(state, job.key).done()
+    state = again.unfinished("dynamics", job.key).with_suffix("")
+    done = int(KeptOnDisk(state).load("training")["done"])
     assert 10 < done < 30  # of 10 steps an epoch
-    assert (state.with_suffix("") / "epoch-0.safetensors").exists()
+    assert (state / "epoch-0.safetensors").exists()
     execute(again.root, job)
-    assert not state.exists() and not state.with_suffix("").exists()
+    assert not state.exists()
     ours, theirs = (
         {file.name: file.read_bytes() for file in s.path("dynamics", job.key).iterdir() if file.name != MEASURED}
         for s in (again, store)

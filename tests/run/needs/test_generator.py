@@ -80,7 +80,7 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
         planner = compute.planner(digits, generators=[spec])
         job = planner.job(ImageGenerator(generator="own"))
         if store == "killed":
-            monkeypatch.setattr("decoct.run.cell.Checkpoint", _eager)
+            monkeypatch.setattr("decoct.run.storage.kept.KeptOnDisk.due", lambda self: True)
 
             def kill(done, total):
                 if done == 30:
@@ -88,14 +88,8 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
 
             with pytest.raises(KeyboardInterrupt):
                 execute(tmp_path / store, job, "cpu", kill)
-            assert compute.cells().unfinished("generator", job.key).is_file()
+            assert compute.cells().unfinished("generator", job.key).with_suffix("").is_dir()
         folder = compute.do(planner).path("generator", job.key)
-        assert not compute.cells().unfinished("generator", job.key).exists()
+        assert not compute.cells().unfinished("generator", job.key).with_suffix("").exists()
         bytes_of.append((folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes())
     assert bytes_of[0] == bytes_of[1]
-
-
-def _eager(path, key, **told):
-    from decoct.engine.resume import Checkpoint
-
-    return Checkpoint(path, key, every=0.0, **told)

@@ -18,13 +18,13 @@ from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
-from decoct.engine.resume import Checkpoint
 from decoct.needs.trajectory import Expert, Trajectories, Trajectory, flattened, record
 from decoct.nets import zoo
 from decoct.run.cell import Cell
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
+from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
 
 NEED = Trajectories(net="convnet1_w8", epochs=3, experts=2)
@@ -114,21 +114,20 @@ KILLED = """
     import os, signal, sys
     from pathlib import Path
 
-    from decoct.engine.resume import Checkpoint
     from decoct.run.execute import execute
     from decoct.run.jobs import Job
+    from decoct.run.storage.kept import KeptOnDisk
 
-    save, left = Checkpoint.save, int(sys.argv[3])
+    save, left = KeptOnDisk.save, int(sys.argv[3])
 
-    def save_then_die(self, state, batches):
+    def save_then_die(self, name, arrays):
         global left
-        self.every = 0
-        save(self, state, batches)
-        left -= 1
+        save(self, name, arrays)
+        left -= name == "training"
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Checkpoint.save = save_then_die
+    KeptOnDisk.save, KeptOnDisk.due = save_then_die, lambda self: True
     execute(Path(sys.argv[1]), Job.model_validate_json(Path(sys.argv[2]).read_text()))
 """
 
@@ -145,11 +144,11 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path):
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    state = again.unfinished("trajectory", job.key)
-    assert 5 < Checkpoint(state, job.key).done() < 15  # of 5 steps an epoch
-    assert (state.with_suffix("") / "epoch-1.safetensors").exists()
+    state = again.unfinished("trajectory", job.key).with_suffix("")
+    assert 5 < int(KeptOnDisk(state).load("training")["done"]) < 15  # of 5 steps an epoch
+    assert (state / "epoch-1.safetensors").exists()
     execute(again.root, job)
-    assert not state.exists() and not state.with_suffix("").exists()
+    assert not state.exists()
     ours, theirs = (
         {file.name: file.read_bytes() for file in s.path("trajectory", job.key).iterdir() if file.name != MEASURED}
         for s in (again, store)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.core.kinds import silent
+from decoct.core.kinds import Machine, silent
 from decoct.engine import once
 from decoct.engine import train as loop
 from decoct.run.expand import expand
@@ -182,7 +182,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
         cell = module.Probed(None, None, None, None, "none", silent, limit=limit, clock=stream.clock)
         cell.marks.append(module.now(stream.clock))
         try:
-            loop.train(torch.nn.Flatten(), None, recipe, seed=0, progress=cell.watch)
+            loop.train(torch.nn.Flatten(), None, recipe, seed=0, machine=Machine(progress=cell.watch))
             wall, cpu = stream.clock()
         except module.Enough:
             wall, cpu = carried_on(cell.marks)

@@ -5,6 +5,7 @@ import pytest
 from torch import nn
 
 from decoct.core.condensed import Condensed
+from decoct.core.kinds import Machine
 from decoct.core.record import Provenance
 from decoct.protocols.erm import ERM
 from decoct.protocols.erm_long import ERMLong
@@ -30,7 +31,7 @@ def test_its_loss_counts_each_image_by_its_weight(digits, protocol):
     def trained(weights, labels=labels):
         given = None if weights is None else np.asarray(weights, np.float32)
         made = Condensed(labels, digits.class_names, Provenance(method="m"), images=images, weights=given)
-        return train_module(made, digits, protocol, Heard, [0, 1], teachers=[], device="cpu", precision="float32")
+        return train_module(made, digits, protocol, Heard, [0, 1], teachers=[], machine=Machine())
 
     plain, some = trained(None), [1, 1, 0, 1, 1, 0, 1, 1, 1, 1]
     assert trained([5.0] * 10) == plain

@@ -17,7 +17,7 @@ from decoct.engine.diffusion.finetune import FineTune, fine_tuned, per_epoch
 from decoct.engine.diffusion.generative import Generative, Sampling, batches
 from decoct.engine.diffusion.latents import encoded
 from decoct.engine.diffusion.model import DiffusionModel
-from decoct.engine.matching.synthetic import ends
+from decoct.engine.learn import ends
 
 
 class Minimax(Generative):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.data.augmentation import dsa
+from decoct.engine.learn import learn
 from decoct.engine.matching.footprint import held, passing, pixels, weights
 from decoct.engine.matching.real import (
     BLOCK,
@@ -19,7 +20,7 @@ from decoct.engine.matching.real import (
     mean_embedding,
     shared_draws,
 )
-from decoct.engine.matching.synthetic import Init, Synthetic, learn
+from decoct.engine.matching.synthetic import Init, Synthetic
 from decoct.nets import zoo
 
 

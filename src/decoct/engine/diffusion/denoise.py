@@ -2,23 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
-from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.engine.images import Images
-from decoct.engine.matching.synthetic import check_finite
-from decoct.engine.resume import Checkpoint, State
+from decoct.engine.learn import learn, numbered
 
-LOOK = 50  # steps between two looks at the loss on a GPU, which each look makes wait
 WARM = 100  # steps, or a tenth of them where that is less, in which the learning rate rises
 CLIP = 1.0  # norm of the gradient
 BETAS = (0.9, 0.99)
-REMEDY = "lower lr"
 
 Prediction = Literal["epsilon", "v_prediction"]
 
@@ -113,95 +109,55 @@ class NoisyBatches:
         begin = epochs[0] * count
         return torch.cat([self._orders[e] for e in epochs])[first - begin : last - begin]
 
-    def state(self) -> dict[str, Tensor]:
-        """Nothing: a batch hangs on its number alone."""
-        return {}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Nothing to do."""
-
     def _order(self, epoch: int) -> Tensor:
         return torch.randperm(len(self.labels), generator=Generator().manual_seed(derive(self.seed, "order", epoch)))
 
 
-def denoise(
-    net: nn.Module,
-    batches: NoisyBatches,
-    *,
-    device: str = "cpu",
-    precision: str = "float32",
-    compiled: bool = False,
-    progress: Progress = silent,
-    checkpoint: Checkpoint | None = None,
-) -> Tensor:
+def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine()) -> Tensor:
     """Train ``net`` in place on the mean squared error; it ends in eval mode with the average of its weights.
 
     Args:
-        net: of diffusers, which takes latents, timestep and class_labels; moved to ``device``.
+        net: of diffusers, which takes latents, timestep and class_labels, and draws nothing; moved to the device.
         batches: what it sees.
-        device: where to compute.
-        precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
-        compiled: run the net through torch.compile.
-        progress: called with (steps done, steps in all).
-        checkpoint: where a long training leaves its state from time to time, and goes on from, to equal bytes.
+        machine: where and how; the state of the training is kept there, and goes on from there, to equal bytes.
 
     Returns:
         [steps] losses, on the CPU.
 
     Raises:
-        DecoctError: a loss or a weight is not finite; the state that was kept before stays.
+        DecoctError: a loss or a weight is not finite.
     """
     how = batches.how
-    net.to(device).train()
-    optimiser = torch.optim.AdamW(net.parameters(), how.lr, betas=BETAS, weight_decay=0.0, fused=True)
-    average = [p.detach().clone() for p in net.parameters()]
-    state = State(net, optimiser, average, torch.zeros(how.steps, device=device))
-    forward = torch.compile(net, dynamic=False) if compiled else net
-    look = 10 if device == "cpu" else LOOK
-    with torch.random.fork_rng([torch.device(device)] if device.startswith("cuda") else []):
-        if checkpoint is not None:
-            checkpoint.restore(state, batches)
-        while state.done < how.steps:
-            _step(state, batches[state.done], forward, how, precision)
-            if state.done % look == 0 or state.done == how.steps:
-                _check(state, how.steps)
-                progress(state.done, how.steps)
-                if checkpoint is not None and state.done < how.steps:
-                    checkpoint.save(state, batches)
-    state.settle()
-    return state.losses.cpu()
+    net.to(machine.device).train()
+    weights: list[Tensor] = list(net.parameters())
+    average = [p.detach().clone() for p in weights]
+    optimiser = torch.optim.AdamW(weights, how.lr, betas=BETAS, weight_decay=0.0, fused=True)
+    forward = torch.compile(net, dynamic=False) if machine.compiled else net
+
+    def step(t: int) -> Tensor:
+        batch = batches[t]
+        for group in optimiser.param_groups:
+            group["lr"] = rate(how, t)
+        with torch.autocast(batch.latents.device.type, torch.bfloat16, enabled=machine.precision == "bfloat16"):
+            said = forward(batch.latents, timestep=batch.t, class_labels=batch.labels, return_dict=False)[0]
+        loss: Tensor = (said.float() - batch.target).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, CLIP)
+        optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, weights, 1 - min(how.ema, (1 + t) / (10 + t)))
+        return loss.detach()
+
+    tensors = net.state_dict() | numbered(average, "average")
+    losses = learn(machine, "the generator", optimiser, step, how.steps, tensors)
+    with torch.no_grad():
+        torch._foreach_copy_(weights, average)
+    net.eval()
+    return losses
 
 
 def rate(how: Denoising, step: int) -> float:
     """Learning rate of a step: min(1, (step + 1) / w) · (1 + cos(π step / steps)) / 2 of the highest."""
     warm = max(1, min(WARM, how.steps // 10))
     return how.lr * min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / how.steps))
-
-
-def _step(state: State, batch: Noisy, forward: Any, how: Denoising, precision: str) -> None:
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate(how, state.done)
-    with torch.autocast(batch.latents.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        said = forward(batch.latents, timestep=batch.t, class_labels=batch.labels, return_dict=False)[0]
-    loss = (said.float() - batch.target).square().mean()
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(state.student.parameters(), CLIP)
-    state.optimiser.step()
-    assert state.average is not None
-    with torch.no_grad():
-        decay = min(how.ema, (1 + state.done) / (10 + state.done))
-        torch._foreach_lerp_(state.average, list(state.student.parameters()), 1 - decay)
-    state.losses[state.done] = loss.detach()
-    state.done += 1
-    state.seen += len(batch.labels)
-
-
-def _check(state: State, steps: int) -> None:
-    check_finite("the generator", state.losses[: state.done], steps, REMEDY)
-    if not all(p.isfinite().all() for p in state.student.parameters()):
-        last = float(state.losses[state.done - 1])
-        raise DecoctError(
-            f"the generator: weights are not finite after step {state.done} of {steps} (the last loss was {last:.4g}): "
-            f"{REMEDY}"
-        )

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.kinds import Inputs, Kept
 from decoct.core.seeds import seed
 from decoct.engine.diffusion.model import DiffusionModel
-from decoct.engine.matching.synthetic import STATE, learn
+from decoct.engine.learn import STATE, learn
 
 TRACE = "trace"
 NORMS = (nn.LayerNorm, nn.GroupNorm)

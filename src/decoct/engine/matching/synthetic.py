@@ -1,8 +1,7 @@
-"""Images that are learnt: where they start, the loop that updates them and can be killed, and what they end as."""
+"""Images that are learnt: where they start, and what they end as."""
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,14 +11,11 @@ from torch import Generator, Tensor
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft, Inputs
 from decoct.core.seeds import seed
+from decoct.engine.learn import ends
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import random_rows
 
 Init = Literal["real", "noise"]
-EVERY = 10  # steps between two looks at the loss on a GPU, which each look makes wait
-ENDS = 10  # steps that the first and the last loss on record are means over
-STATE = "learning"  # what the state of the loop is kept as
-OPTIMISER = "optimiser."
 
 
 @dataclass
@@ -95,13 +91,6 @@ def in_data_scale(normalised: Tensor, scale: Pixels) -> NDArray[np.float32]:
     return values
 
 
-def ends(trace: Tensor) -> dict[str, float]:
-    """``loss_first`` and ``loss_last``: means over the first and the last steps; nothing where there was no step."""
-    if not len(trace):
-        return {}
-    return {"loss_first": float(trace[:ENDS].mean()), "loss_last": float(trace[-ENDS:].mean())}
-
-
 def check_enough(inputs: Inputs, name: str, count: int, remedy: str) -> None:
     """Raise a DecoctError that names a class with fewer than ``count`` train images, and says what to do."""
     for c, members in zip(inputs.wanted(), inputs.members(), strict=True):
@@ -110,99 +99,3 @@ def check_enough(inputs: Inputs, name: str, count: int, remedy: str) -> None:
                 f"class '{inputs.data.class_names[c]}' has {len(members)} images, but {name} takes {count} of each "
                 f"class: {remedy}"
             )
-
-
-def learn(
-    inputs: Inputs,
-    name: str,
-    optimiser: torch.optim.Optimizer,
-    step: Callable[[int], Tensor],
-    steps: int,
-    tensors: Mapping[str, Tensor],
-    remedy: str = "lower lr",
-) -> Tensor:
-    """Take steps t = 0 … steps − 1, each by ``step(t)``; a loop that was killed goes on where it was kept.
-
-    The state is ``tensors``, the optimiser's, and the losses. It is kept whenever that is due, once they are known to
-    be finite. Draws of step t must derive from t, so that no generator has a state.
-
-    Args:
-        inputs: as the runner gave them: where the state is kept, and who is told of the progress.
-        name: of the method, for the message.
-        optimiser: of the images and whatever else is learnt; ``step`` steps it.
-        step: t -> the loss of the step, a scalar without a graph; it changes tensors in place.
-        steps: how many.
-        tensors: by name, all that a step changes, but for the optimiser's state.
-        remedy: what to do where numbers are no longer finite.
-
-    Returns:
-        [steps] losses, on the CPU.
-
-    Raises:
-        DecoctError: a loss or a tensor is not finite; the state that was kept before stays.
-    """
-    trace = torch.zeros(steps, device=inputs.device)
-    begin = _restore(inputs, optimiser, tensors, trace)
-    every = 1 if inputs.device == "cpu" else EVERY
-    for t in range(begin, steps):
-        trace[t] = step(t)
-        if (t + 1 - begin) % every == 0 or t + 1 == steps:
-            check_finite(name, trace[: t + 1], steps, remedy)
-            inputs.progress(t + 1, steps)
-            if inputs.kept.due() or t + 1 == steps:
-                _check_tensors(name, tensors, trace[: t + 1], steps, remedy)
-            if inputs.kept.due():
-                inputs.kept.save(STATE, _state(optimiser, tensors, trace[: t + 1]))
-    return trace.cpu()
-
-
-def check_finite(name: str, trace: Tensor, steps: int, remedy: str) -> None:
-    """Raise a DecoctError that names the first step whose loss is not finite, and the last loss that was."""
-    finite = trace.isfinite()
-    if not finite.all():
-        bad = int((~finite).nonzero()[0])
-        before = f"it was {float(trace[bad - 1]):.4g} the step before" if bad else "from the start"
-        raise DecoctError(f"{name}: the loss is not finite at step {bad + 1} of {steps} ({before}): {remedy}")
-
-
-def _check_tensors(name: str, tensors: Mapping[str, Tensor], trace: Tensor, steps: int, remedy: str) -> None:
-    broken = [key for key, value in tensors.items() if not value.isfinite().all()]
-    if broken:  # or the next look would find it, behind a state that was kept
-        raise DecoctError(
-            f"{name}: {', '.join(broken)} no longer finite after step {len(trace)} of {steps} "
-            f"(the last loss was {float(trace[-1]):.4g}): {remedy}"
-        )
-
-
-def _state(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], trace: Tensor) -> dict[str, NDArray[Any]]:
-    slots = {
-        f"{OPTIMISER}{i}.{slot}": torch.as_tensor(value)
-        for i, each in optimiser.state_dict()["state"].items()
-        for slot, value in each.items()
-        if value is not None
-    }
-    return {key: value.detach().cpu().numpy() for key, value in {**tensors, **slots, "trace": trace}.items()}
-
-
-def _restore(inputs: Inputs, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], trace: Tensor) -> int:
-    """Bring everything to where it was kept; gives the step to go on with."""
-    found = inputs.kept.load(STATE)
-    if found is None or len(found["trace"]) > len(trace):
-        return 0
-    state = {key: torch.from_numpy(np.array(value)) for key, value in found.items()}
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in state.items():
-        if key.startswith(OPTIMISER):
-            number, _, slot = key.removeprefix(OPTIMISER).partition(".")
-            slots.setdefault(int(number), {})[slot] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
-    with torch.no_grad():
-        for key, tensor in tensors.items():
-            tensor.copy_(state[key])
-        trace[: len(state["trace"])] = state["trace"]
-    return len(state["trace"])
-
-
-def numbered(tensors: Sequence[Tensor], prefix: str) -> dict[str, Tensor]:
-    """Tensors by number, as ``learn`` wants them by name."""
-    return {f"{prefix}.{i}": tensor for i, tensor in enumerate(tensors)}

@@ -15,8 +15,9 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
+from decoct.engine.learn import learn
 from decoct.engine.matching.footprint import twice_held
-from decoct.engine.matching.synthetic import Synthetic, learn
+from decoct.engine.matching.synthetic import Synthetic
 from decoct.engine.matching.unroll import Gradients, descend, pull_back
 from decoct.needs.trajectory import Experts, Trajectories, shapes_of, size_of
 from decoct.nets import zoo

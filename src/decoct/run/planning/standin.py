@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Inputs, silent
+from decoct.core.kinds import Draft, Inputs, Machine, silent
 from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, Split, open_dataset
@@ -222,7 +222,7 @@ def _labelled(cell: Cell) -> None:
         protocol.storing(),
         data.class_names,
         seed=job.keyed["seed"],
-        device=cell.device,
+        machine=Machine(cell.device),
     )
     made.save(cell.folder)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import TrainProtocol
+from decoct.core.kinds import Machine, TrainProtocol
 from decoct.core.seeds import seed as derive
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
@@ -30,8 +30,7 @@ def train_module(
     *,
     teachers: Sequence[nn.Module],
     labels: StoredLabels | None = None,
-    device: str,
-    precision: str,
+    machine: Machine,
 ) -> tuple[list[float], int]:
     """Test accuracy by seed, at the last step, and the number of steps.
 
@@ -41,10 +40,9 @@ def train_module(
         protocol: how to train.
         student: a module, copied for each seed, or a function that makes one.
         seeds: of weights, where the student is a function, and of batches.
-        teachers: the protocol's, in eval mode on ``device``.
+        teachers: the protocol's, in eval mode on the machine's device.
         labels: stored labels instead of teachers.
-        device: where to compute.
-        precision: "float32" or "bfloat16".
+        machine: where and how.
 
     Raises:
         UsageError: the function makes no module.
@@ -64,8 +62,8 @@ def train_module(
             labels.check(given, data.class_names, recipe)
         soft = labels or own_labels(protocol, condensed)
         try:
-            train(net, given, recipe, seed=start, device=device, teachers=teachers, labels=soft, precision=precision)
-            accuracies.append(float(correct(net, data.test, data, device).mean()))
+            train(net, given, recipe, seed=start, machine=machine, teachers=teachers, labels=soft)
+            accuracies.append(float(correct(net, data.test, data, machine.device).mean()))
         except (RuntimeError, IndexError, ValueError) as error:
             raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
     return accuracies, recipe.steps

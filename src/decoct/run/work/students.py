@@ -70,9 +70,7 @@ def make_labels(cell: Cell) -> None:
             protocol.storing(),
             data.class_names,
             seed=job.keyed["seed"],
-            device=cell.device,
-            precision=job.keyed["compute"]["precision"],
-            progress=cell.progress,
+            machine=cell.machine(),
         )
     made.save(cell.folder)
 
@@ -89,7 +87,7 @@ def make_student(cell: Cell) -> None:
         DecoctError: the stored labels are of another set, or of other views than the protocol's.
     """
     job, data = cell.job, cell.data
-    protocol, compute = parse("protocol", job.config, job.plugins), job.keyed["compute"]
+    protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
     classes = len(data.class_names)
     student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
@@ -108,13 +106,9 @@ def make_student(cell: Cell) -> None:
             images,
             recipe,
             seed=job.keyed["seed"],
-            device=cell.device,
+            machine=cell.machine(),
             teachers=teachers,
             labels=labels or own_labels(protocol, condensed),
-            precision=compute["precision"],
-            compiled=compute["compile"],
-            progress=cell.progress,
-            checkpoint=cell.checkpoint(),
         )
     right = correct(student, data.test, data, cell.device, progress=cell.evaluating)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)
