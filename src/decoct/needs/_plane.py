@@ -52,10 +52,8 @@ class Plane:
         return cls(mean, axes, (explained[0], explained[1]))
 
     @classmethod
-    def load(cls, folder: Path) -> "Plane | None":
-        """That of a features cell; None if the cell is older than planes are."""
-        if not (folder / PLANE).is_file():
-            return None
+    def load(cls, folder: Path) -> "Plane":
+        """The one in a cell of features."""
         stored = np.load(folder / PLANE, allow_pickle=False)
         first, second = read_json(folder / ABOUT)["explained"]
         return cls(stored[0], stored[1:], (first, second))

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task
+from decoct.core.kinds import Machine
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
-from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teach, Teacher, taught
+from decoct.needs.teacher import Teach, Teacher, taught, whole
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
@@ -62,13 +61,11 @@ class Dynamics(Need):
     @classmethod
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
-        data, seed = work.data, work.job.keyed["seed"]
-        spec = Teach.again(work.job.config)
-        task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
-        whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
-        net = zoo.build(spec.net, data.shape[0], task.classes, task.size, seed)
+        spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
+        images, task = whole(work.data)
+        net = zoo.build(spec.net, work.data.shape[0], task.classes, task.size, seed)
         with work.meter():
-            trace = record(net, whole, spec.recipe(task), seed=seed, machine=work.machine())
+            trace = record(net, images, spec.recipe(task), seed=seed, machine=work.machine())
         trace.save(work.folder)
 
     def load(self, work: Work) -> "dict[str, dict[Dynamics, Traces]]":

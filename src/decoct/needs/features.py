@@ -62,9 +62,7 @@ class Features(Need):
         if extract.origin == "rows":
             brought(extract, plan.data)  # which says at once what is wrong
         reads = (Teacher(net=extract.net),) if extract.origin == "teacher" else ()
-        usual = extract == Extract(name=extract.net)
-        labels = {"extractor": extract.title}
-        return (Part(extract.title, None if usual else extract, reads=reads, labels=labels),)
+        return (Part(extract.title, extract, reads=reads, labels={"extractor": extract.title}),)
 
     @classmethod
     def make(cls, work: Work) -> None:
@@ -72,8 +70,7 @@ class Features(Need):
 
         The meter runs over the writing as well, since the two take turns.
         """
-        data, teachers = work.data, work.cells("teacher")
-        extract = Extract(**(work.job.config or {"name": next(iter(teachers))}))
+        data, teachers, extract = work.data, work.cells("teacher"), Extract(**work.job.config)
         if teachers:
             (folder,) = teachers.values()
             blocks = _of_teacher(work, load_teacher(folder, data, work.device))

@@ -1,6 +1,5 @@
 """Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or brought along."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -8,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from torch import Tensor, nn
+from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Progress, Task, silent
@@ -16,6 +15,7 @@ from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
+from decoct.data.source import hash_once
 from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.train import TrainingSet, train
@@ -75,9 +75,18 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     Raises:
         DecoctError: it was taught other classes or another order, or its weights are damaged.
     """
-    stored = weights.read(folder / WEIGHTS)
-    net = restore(read_json(folder / TEACHER), stored.state, data, str(folder))
-    return laid_out(net.to(device)).eval().requires_grad_(False)
+    stored, facts = weights.read(folder / WEIGHTS), read_json(folder / TEACHER)
+    weights.same_classes(facts["class_names"], data.class_names, str(folder))
+    own, takes = Normalisation.of(data.mean, data.std), Normalisation.of(**facts["input"])
+    net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
+    weights.load(net, stored.state, str(folder))
+    return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
+
+
+def whole(data: Dataset, batch_norm: bool = True) -> tuple[TrainingSet, Task]:
+    """The train split to train a net on, and what a recipe is told of it."""
+    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True, batch_norm=batch_norm)
+    return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std), task
 
 
 def taught(plan: Plan, net: str) -> "Teach":
@@ -154,9 +163,7 @@ class Teach(Spec):
         file = Path(self.checkpoint)
         if not file.is_file():
             raise UsageError(f"teacher '{self.net}': no checkpoint at {file}")
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
-        return self.model_copy(update={"checkpoint_digest": content, "checkpoint": str(file.resolve())})
+        return self.model_copy(update={"checkpoint_digest": hash_once(file)[:32], "checkpoint": str(file.resolve())})
 
     def epochs_at(self, size: int) -> int:
         """Epochs at a resolution."""
@@ -211,26 +218,6 @@ def teach(
     return net, facts | {"input": {"mean": list(takes.mean), "std": list(takes.std)}}
 
 
-def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, origin: str) -> nn.Module:
-    """A teacher again, from what is on record of it and its stored weights.
-
-    Args:
-        facts: as ``teach`` gave them.
-        state: of the bare net.
-        data: that it is to label.
-        origin: what an error calls it.
-
-    Raises:
-        DecoctError: it was taught other classes or another order, or the weights do not fit.
-    """
-    own = Normalisation.of(data.mean, data.std)
-    weights.same_classes(facts.get("class_names", data.class_names), data.class_names, origin)
-    takes = Normalisation.of(**facts["input"]) if "input" in facts else own  # an older record has neither
-    net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
-    weights.load(net, state, origin)
-    return renormalised(net, own, takes)
-
-
 def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progress = silent) -> float:
     """Share of the val images that a net gets right; its modes are as before afterwards.
 
@@ -249,7 +236,7 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progr
 
 def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Machine) -> dict[str, Any]:
     """Train in place; epochs, steps and the accuracy on val at the end, which ``stop_at`` has reached."""
-    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
+    images, task = whole(data)
     recipe = spec.recipe(task)
     epoch = epoch_steps(task.images, recipe.batch)
     seen: dict[int, float] = {}
@@ -258,10 +245,9 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
         seen[step] = accuracy(student, data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
-    whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     stop = reached if spec.stop_at is not None else None
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, whole, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
+    done = train(net, images, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
         seen[done.steps] = accuracy(net, data, machine.device)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:

@@ -118,7 +118,8 @@ def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, dig
         box(lambda planner: planner.job(Features(extractor="teacher")), extractors=extractors)
         for extractors in ((), (half,))
     )
-    assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] is None
+    assert usual.key != job.key and usual.inputs == job.inputs
+    assert usual.keyed["spec"] | {"dtype": "float16"} == job.keyed["spec"]
     assert job.labels == usual.labels == {"extractor": "convnet2_bn"}
     for split in ("train", "val"):
         full, short = (load_features(each, split) for each in (whole, folder))

@@ -12,7 +12,7 @@ from decoct.core.kinds import Task
 from decoct.core.spec import digest, parse
 from decoct.engine.recipe import Recipe
 from decoct.needs.teacher import Teach
-from decoct.needs.trajectory import Expert
+from decoct.needs.trajectory import Trajectories
 
 MUCH = ("as_long_as", "counts", "draws", "resamples")  # of what is keyed: how much is done, not what
 SEEDS = ("seed", "data", "budget", "classes", "spec")  # the same, or no matter, or said otherwise
@@ -117,7 +117,7 @@ def _amount(job: Work, images: int | None, shape: Shape, plugins: tuple[str, ...
             return float(shape.train + shape.val)
         if job.kind in ("teacher", "dynamics", "trajectory"):
             fields = spec["fields"]
-            trained: Teach | Expert = Expert(**fields) if job.kind == "trajectory" else Teach(**fields)
+            trained: Teach | Trajectories = Trajectories(**fields) if job.kind == "trajectory" else Teach(**fields)
             return _seen(trained.recipe(shape.task(ceiling=True)))
         if job.kind in ("condense", "shard"):
             method = parse("condenser", {"name": spec["name"], **spec["fields"]}, plugins)

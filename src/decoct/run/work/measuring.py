@@ -40,14 +40,14 @@ class Eyes:
         judge: name of the held-out teacher.
         nets: teachers and backbones on the device, by name.
         real: features by extractor and split.
-        plane: that the first extractor's features are drawn in; None where they are from before there were planes.
+        plane: that the first extractor's features are drawn in.
     """
 
     metrics: Mapping[str, Metric]
     judge: str
     nets: Mapping[str, nn.Module]
     real: Mapping[str, Mapping[str, NDArray[Any]]]
-    plane: Plane | None
+    plane: Plane
 
     @classmethod
     def of(cls, cell: Cell) -> "Eyes":
@@ -106,7 +106,7 @@ def make_readings(cell: Cell) -> None:
                     rows += readings(metric, measured, who, job.keyed["resamples"], label)
             cell.progress(done + 1, len(eyes.real))
     write_json(cell.folder / READINGS, rows)
-    if eyes.plane is not None and first is not None:
+    if first is not None:
         np.save(cell.folder / MAP, eyes.plane.project(first))
         write_json(cell.folder / ABOUT, {"extractor": next(iter(eyes.real))})
 
