@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from decoct.core.errors import DecoctError
+from decoct.core.seeds import seed
 from decoct.core.spec import Spec, digest
 
 if TYPE_CHECKING:  # types alone: core stands below all of these
@@ -22,25 +23,33 @@ if TYPE_CHECKING:  # types alone: core stands below all of these
     from decoct.run.jobs import Job
 
 
-class Plan(Protocol):
-    """What is asked for in a study, as far as it says how needs come about.
+@dataclass
+class Plan:
+    """What is asked for on one data set, as far as it says how needs come about.
 
     Attributes:
         data: the data set.
-        held_out: name of the net that judges sets and takes no part in making them.
+        seed: root of all seeds.
+        compute: threads, precision and compile, as they are keyed.
         teachings: teachers that are not trained as usual, by net.
-        extractors: those that have options.
+        plugins: files that the jobs must load.
+        extractors: those with options; others are taken by the word for them alone.
         generators: those that do not come about as usual, by the word for them.
+        held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it.
     """
 
     data: "Dataset"
-    held_out: str
-    teachings: "Mapping[str, Teach]"
-    extractors: "Sequence[Extract]"
-    generators: "Mapping[str, TeachGenerator]"
+    seed: int = 0
+    compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
+    teachings: "Mapping[str, Teach]" = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    extractors: "Sequence[Extract]" = ()
+    generators: "Mapping[str, TeachGenerator]" = field(default_factory=dict)
+    held_out: str = ""
 
     def derive(self, *names: str | int) -> int:
-        """A seed that hangs on the study's, on the data and on names."""
+        """A seed that hangs on the root, on the data and on names."""
+        return seed(self.seed, self.data.digest, *names)
 
 
 class Work(ABC):

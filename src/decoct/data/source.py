@@ -187,15 +187,12 @@ def hash_once(path: Path) -> str:
     Raises:
         DecoctError: it cannot be read, or is no regular file.
     """
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error
-    return _hashed(path.resolve(), facts.st_size, facts.st_mtime_ns)
+    facts = path.stat() if path.is_file() else None
+    return _hashed(path.resolve(), facts and (facts.st_size, facts.st_mtime_ns))
 
 
 @lru_cache(maxsize=256)
-def _hashed(path: Path, size: int, changed: int) -> str:
+def _hashed(path: Path, state: tuple[int, int] | None) -> str:
     return hash_file(path)
 
 

@@ -8,13 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Metric, Need, TrainProtocol
-from decoct.core.seeds import seed
+from decoct.core.needs import Plan
 from decoct.core.spec import Spec, find, names
-from decoct.data.dataset import Dataset
 from decoct.needs import features
 from decoct.needs.features import Extract, Features
-from decoct.needs.generator import TeachGenerator
-from decoct.needs.teacher import Teach, Teacher
+from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 from decoct.run.jobs import OWN, Brought, Job
 
@@ -29,30 +27,15 @@ class Made(NamedTuple):
 
 
 @dataclass
-class Planner:
+class Planner(Plan):
     """Makes jobs on one data set; asking twice for the same work gives the same job.
 
+    Where no net is said to be ``held_out``, it is the resolution's first candidate.
+
     Attributes:
-        data: the data set.
-        seed: root of all seeds.
-        compute: threads, precision and compile, as they are keyed.
-        teachings: teachers that are not trained as usual, by net.
-        plugins: files that the jobs must load.
-        extractors: those with options; others are taken by the word for them alone.
-        generators: those that do not come about as usual, by the word for them.
-        held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it; empty
-            for the resolution's first candidate.
         jobs: all jobs so far by key, inputs before what needs them.
     """
 
-    data: Dataset
-    seed: int = 0
-    compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
-    teachings: Mapping[str, Teach] = field(default_factory=dict)
-    plugins: tuple[str, ...] = ()
-    extractors: Sequence[Extract] = ()
-    generators: Mapping[str, TeachGenerator] = field(default_factory=dict)
-    held_out: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
     _found: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict, repr=False)
 
@@ -91,10 +74,6 @@ class Planner:
         """Let a net hold itself out that is none of those that take part in making or labelling sets."""
         loaded = [zoo.resolve(net, self.data.size) for net, spec in self.teachings.items() if spec.loaded]
         self.held_out = zoo.judge(self.data.size, involved, loaded)
-
-    def derive(self, *names: str | int) -> int:
-        """A seed that hangs on the root, on the data and on names."""
-        return seed(self.seed, self.data.digest, *names)
 
     def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
         """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
