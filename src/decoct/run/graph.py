@@ -56,8 +56,9 @@ class Planner(Plan):
         return self._once(("need", need, self.held_out), None, lambda: self._supplied(need))
 
     def _supplied(self, need: Need) -> dict[str, Job]:
-        known = names("need", self.plugins)
-        if need.name not in known or find("need", need.name, self.plugins) is not type(need) or need.name in OWN:
+        plugins = self.plugins if need.source else ()  # one of decoct's own is found without them
+        known = names("need", plugins)
+        if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
             raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
         found = {}
         for part in need.parts(self):
