@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decoct.engine.frozen import frozen
-from decoct.engine.objective import objective
 from decoct.engine.recipe import Recipe
+from decoct.engine.train import objective
 from decoct.nets.layout import as_input, laid_out
 
 Loop = Callable[[int], None]  # runs so many steps

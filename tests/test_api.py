@@ -25,7 +25,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Storing
 from decoct.needs import teacher as engine
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator

@@ -22,8 +22,7 @@ from decoct.core.spec import find, names
 from decoct.data.dataset import Dataset, Split
 from decoct.data.foreign.stored import SetFormat
 from decoct.data.source import Source
-from decoct.engine.recipe import Recipe
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Recipe, Storing
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator
 from decoct.needs.teacher import Teach

@@ -17,7 +17,8 @@ from decoct.core.record import Scores, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.foreign.stored import SetFormat
-from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
+from decoct.engine.recipe import Storing
+from decoct.engine.softlabels import StoredLabels, stored_labels
 from decoct.metrics.cost import NOBODY
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator

@@ -15,10 +15,9 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Task
 from decoct.engine.batches import Batches, TrainingSet, committee, order
 from decoct.engine.images import Images
-from decoct.engine.quantise import decode
-from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.engine.packing import decode
+from decoct.engine.recipe import Recipe, Storing, epoch_steps
 from decoct.engine.relabel import even, kept, relabel
-from decoct.engine.softlabels import Storing
 from decoct.engine.train import train
 from decoct.engine.views import render
 from decoct.protocols.single_teacher import SingleTeacher

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from decoct.core.errors import DecoctError
 from decoct.data.augmentation.augment import Mix
-from decoct.engine.quantise import decode
-from decoct.engine.recipe import Recipe
+from decoct.engine.packing import decode
+from decoct.engine.recipe import Recipe, Storing
 from decoct.engine.relabel import relabel
-from decoct.engine.softlabels import ARRAYS, FACTS, VIEWED, StoredLabels, Storing, fingerprint, stored_labels, viewed
+from decoct.engine.softlabels import ARRAYS, FACTS, VIEWED, StoredLabels, fingerprint, stored_labels, viewed
 from decoct.engine.views import TENSORS, View
 
 NAMES = ("a", "b", "c")

@@ -16,9 +16,8 @@ from decoct.core.kinds import Machine
 from decoct.engine import batches
 from decoct.engine import train as module
 from decoct.engine.batches import Batches, order
-from decoct.engine.objective import objective
 from decoct.engine.recipe import Recipe
-from decoct.engine.train import TrainingSet, train
+from decoct.engine.train import TrainingSet, objective, train
 
 SGD = Recipe(steps=60, batch=8, optimiser="sgd", lr=0.05, weight_decay=0.0, schedule="cosine")
 ADAM = Recipe(steps=60, batch=8, optimiser="adamw", lr=1e-2, weight_decay=0.1, schedule="cosine")

@@ -345,7 +345,7 @@ def test_a_teacher_without_checkpoint_is_pinned_as_it_is_and_a_missing_one_is_na
         Teach(net=NET, checkpoint=str(tmp_path / "gone.pt")).pinned()
 
 
-def test_every_field_but_the_place_of_a_checkpoint_is_in_the_key():
+def test_every_field_is_in_the_key_but_where_the_checkpoint_lies():
     assert Teach(net=NET).identity()["fields"].keys() == Teach.model_fields.keys() - {"checkpoint"}
     keys = {
         digest(Teach(net=NET, **fields).identity())

@@ -11,9 +11,8 @@ from torch import nn
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine, Task
 from decoct.engine import batches
-from decoct.engine.objective import schedule
 from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.train import train
+from decoct.engine.train import schedule, train
 from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet

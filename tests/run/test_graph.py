@@ -8,7 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Need
 from decoct.core.spec import find, parse
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Storing
 from decoct.needs.dynamics import Dynamics
 from decoct.needs.features import Features
 from decoct.needs.teacher import Teach, Teacher

@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import names
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Storing
 from decoct.needs.features import Extract
 from decoct.run.study import Study
 

@@ -60,7 +60,7 @@ def relabel(
     """Label a set once with a protocol's teachers. 'decoct train' then learns from what is stored."""
     from decoct import api
     from decoct.core.spec import build, parse
-    from decoct.engine.softlabels import Storing
+    from decoct.engine.recipe import Storing
     from decoct.run.adopt import load_set
     from decoct.run.storage.replaced import check_free, whole
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:  # types alone, so that a checker knows what a method gets: co
 
     from decoct.data.dataset import Dataset
     from decoct.engine.diffusion.model import DiffusionModel
-    from decoct.engine.recipe import Recipe
-    from decoct.engine.softlabels import Storing
+    from decoct.engine.recipe import Recipe, Storing
     from decoct.needs.dynamics import Dynamics, Traces
     from decoct.needs.features import Features
     from decoct.needs.generator import ImageGenerator
@@ -266,7 +265,7 @@ class Task:
 class TrainProtocol(Spec):
     """A way to train a student; the same for every set. These methods are all that is asked of it.
 
-    ``decoct.engine.recipe.FromScratch`` and ``decoct.engine.soft.SoftLabelled`` answer most of it from their fields.
+    ``FromScratch`` and ``SoftLabelled`` of ``decoct.engine.recipe`` answer most of it from their fields.
     """
 
     kind: ClassVar[str] = "protocol"

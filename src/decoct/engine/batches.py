@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,7 +15,6 @@ from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.augmentation.augment import Mix
 from decoct.engine.images import Images
-from decoct.engine.objective import Mixed
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
@@ -39,6 +38,20 @@ class TrainingSet:
     labels: Tensor
     mean: Sequence[float]
     std: Sequence[float]
+    weights: Tensor | None = None
+
+
+class Mixed(NamedTuple):
+    """What the images of a batch were mixed with.
+
+    Attributes:
+        labels: [B] of the partners.
+        share: of the images themselves, λ.
+        weights: [B] of the partners; None where the batch has none.
+    """
+
+    labels: Tensor
+    share: float
     weights: Tensor | None = None
 
 

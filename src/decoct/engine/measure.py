@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured, Reading
-from decoct.engine.once import part
+from decoct.core.once import part
 
 Split = Literal["train", "val"]
 Comparison = Callable[[NDArray[Any], NDArray[Any], int | None], Mapping[str, float]]

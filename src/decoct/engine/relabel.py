@@ -14,10 +14,9 @@ from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.engine.batches import AHEAD, TrainingSet, labelled, order
 from decoct.engine.images import Images
-from decoct.engine.packing import pack
-from decoct.engine.quantise import Arrays, encode
-from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.softlabels import FORMAT, StoredLabels, Storing, fingerprint, viewed
+from decoct.engine.packing import Arrays, encode, pack
+from decoct.engine.recipe import Recipe, Storing, epoch_steps
+from decoct.engine.softlabels import FORMAT, StoredLabels, fingerprint, viewed
 from decoct.engine.views import Draws, View, render
 
 TRIES = 16  # batches that are looked at for each that is kept by class

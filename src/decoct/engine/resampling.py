@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.once import part
 from decoct.engine.measure import MOST, rows_by_class
-from decoct.engine.once import part
 
 SHARE = 1 - math.exp(-1)  # of the images in a resample: as many unlike ones as n draws with replacement hold
 LEVEL = 0.95

@@ -53,6 +53,15 @@ class State:
         average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
         return cls(student, optimiser, average, torch.zeros(recipe.steps, device=device))
 
+    def count(self, loss: Tensor, images: int, ema: float | None) -> None:
+        """Note a step that was taken: its loss, its images, and the weights in their average."""
+        if self.average is not None:
+            with torch.no_grad():  # else every step adds a node to the average's own graph
+                torch._foreach_lerp_(self.average, list(self.student.parameters()), 1 - (ema or 0.0))
+        self.losses[self.done] = loss
+        self.done += 1
+        self.seen += images
+
     def check(self, recipe: Recipe) -> None:
         """Raise a DecoctError that names the first step whose loss is not finite."""
         if not (finite := self.losses[: self.done].isfinite()).all():

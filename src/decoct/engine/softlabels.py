@@ -1,7 +1,8 @@
-"""Stored soft labels: of every image, or of views with their crops, flips and mixing; whole or pruned.
+"""Soft labels that a training reads: those that travel with a set, and stored ones, of every image or of views.
 
-Per view as FKD keeps them (Shen & Xing, 2022, arXiv:2112.01528), pruned as LPLD does (Xiao & He, 2024,
-arXiv:2410.15919): some of the training's batches are kept, and used again and again.
+Views have their crops, flips and mixing, and labels are whole or pruned: per view as FKD keeps them (Shen & Xing, 2022,
+arXiv:2112.01528), pruned as LPLD does (Xiao & He, 2024, arXiv:2410.15919): some of the training's batches are kept, and
+used again and again.
 """
 
 import hashlib
@@ -9,48 +10,28 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Generator, Tensor
 
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
+from decoct.core.kinds import TrainProtocol
 from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
 from decoct.engine.batches import TrainingSet
-from decoct.engine.packing import shapes, unpack
-from decoct.engine.quantise import Arrays, decode
-from decoct.engine.recipe import Recipe
+from decoct.engine.packing import Arrays, decode, shapes, unpack
+from decoct.engine.recipe import Recipe, Storing
 from decoct.engine.views import View
 
 ARRAYS, FACTS, FORMAT = "labels.safetensors", "labels.json", 1
 VIEWED = ("batch", "pad", "scale", "flip", "shuffle", "cutmix", "mixup", "halves")  # of a recipe, what views hang on
-
-
-class Storing(BaseModel):
-    """How soft labels are kept.
-
-    Attributes:
-        per: "view" stores a label for every crop of the training, "image" one for every image, mixed by area.
-        bits: of a logit.
-        top_k: classes that are kept of a label; None keeps all.
-        prune: one view out of so many is kept, and used again in place of the others.
-        by: what is kept: random batches; batches that give every class an equal share of views; or whole epochs, the
-            first ones, in turn.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    per: Literal["view", "image"] = "view"
-    bits: Literal[8, 16] = 16
-    top_k: int | None = Field(None, ge=1)
-    prune: float = Field(1.0, ge=1, le=1e6)
-    by: Literal["batch", "class", "epoch"] = "batch"
+LEAST = torch.finfo(torch.float32).tiny  # the logarithm of 0 times 0 would be no number
 
 
 def stored_labels(folder: Path) -> "StoredLabels | None":
@@ -85,7 +66,7 @@ class StoredLabels:
     """Soft labels on disk, as a training reads them.
 
     Attributes:
-        arrays: what ``quantise.encode`` made of the logits and, per view, what ``packing.pack`` made of the views.
+        arrays: what ``packing.encode`` made of the logits and, per view, what ``packing.pack`` made of the views.
         facts: format, storing, fingerprint of the set, class names, recipe of the views, temperature, seed.
     """
 
@@ -227,3 +208,34 @@ class StoredLabels:
             mixture = torch.logsumexp(both + share.log().view(2, 1, 1), 0)
             labels.append(t * mixture + torch.lerp(level[mix.order], level, mix.share))
         return torch.cat(labels)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnLabels:
+    """One label an image, whatever the view of it.
+
+    Attributes:
+        probabilities: [N, classes] float32.
+    """
+
+    probabilities: Tensor
+
+    def views(self, first: int, last: int, seed: int) -> View | None:
+        """None: the labels fit any view."""
+        return None
+
+    def logits(self, first: int, last: int, seed: int, view: View) -> Tensor:
+        """[M, classes] logarithms of the labels; of two images that are mixed, of the mixture by area."""
+        parts = self.probabilities[view.rows.cpu()].split(view.sizes)
+        labels = [
+            part if mix is None else torch.lerp(part[mix.order.cpu()], part, mix.share)
+            for part, mix in zip(parts, view.mixes or [None] * len(parts), strict=True)
+        ]
+        return torch.cat(labels).clamp_min(LEAST).log()
+
+
+def own_labels(protocol: TrainProtocol, condensed: Condensed | None) -> OwnLabels | None:
+    """The labels that a set brings along, if it has some and the protocol learns from them."""
+    if condensed is None or condensed.soft_labels is None or not protocol.takes_own_labels():
+        return None
+    return OwnLabels(torch.from_numpy(condensed.soft_labels))

@@ -1,18 +1,18 @@
 """The only training loop. It gets a training set and a recipe, and no test data."""
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
-from decoct.engine.batches import Batch, Batches, SoftLabels, TrainingSet
-from decoct.engine.objective import objective, schedule
+from decoct.engine.batches import Batch, Batches, Mixed, SoftLabels, TrainingSet
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.resume import STATE, State
 from decoct.nets.layout import laid_out, layout
@@ -75,16 +75,28 @@ def train(
     for net in (student, *teachers):
         laid_out(net.eval())
     student.to(device).train()
-    state = State.of(student, _optimiser(student, recipe), recipe, device)
+    optimiser = _optimiser(student, recipe)
+    state = State.of(student, optimiser, recipe, device)
     batches = Batches(data, recipe, seed=seed, machine=machine, teachers=teachers, labels=labels)
     forward = torch.compile(student, dynamic=False) if machine.compiled else student
     epoch = epoch_steps(len(data.labels), recipe.batch, recipe.drop_single)
-    with _global_draws(derive(seed, "student"), device):
+    where = torch.device(device)
+    with torch.random.fork_rng([where] if where.type == "cuda" else []):
+        torch.manual_seed(derive(seed, "student"))  # dropout and stochastic depth draw from the global generators
         if (before := kept.load(STATE)) is not None:
             state.restore(before, batches)
         looked, due = time.monotonic(), False
         for batch in batches:
-            _step(state, batch, forward, recipe, machine.precision)
+            if recipe.restart and state.done in recipe.milestones:
+                optimiser.state.clear()  # as the reference, which builds a new optimiser
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.lr * schedule(recipe, state.done)
+            logits = _logits(student, forward, batch, recipe, machine.precision)
+            loss = objective(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            state.count(loss.detach(), len(batch), recipe.ema)
             due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
             if due and batches.at_seam:
                 state.check(recipe)
@@ -106,35 +118,78 @@ def train(
     return Trained(state.done, state.seen, float(last.mean()))
 
 
-def _step(state: State, batch: Batch, forward: Callable[[Tensor], Tensor], recipe: Recipe, precision: str) -> None:
-    step, optimiser, x = state.done, state.optimiser, batch.images
-    if recipe.restart and step in recipe.milestones:
-        optimiser.state.clear()  # as the reference, which builds a new optimiser
-    for group in optimiser.param_groups:
-        group["lr"] = recipe.lr * schedule(recipe, step)
-    shape = layout(state.student)
+def schedule(recipe: Recipe, step: int) -> float:
+    """Factor on the learning rate at a step, counted from 0."""
+    if recipe.schedule == "multistep":
+        return recipe.gamma ** sum(step >= milestone for milestone in recipe.milestones)
+    horizon = recipe.steps * (2 if recipe.schedule == "half_cosine" else 1)
+    return (1 + math.cos(math.pi * step / horizon)) / 2
+
+
+def objective(
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    teacher: Tensor | None,
+    recipe: Recipe,
+    mixed: Mixed | None = None,
+) -> Tensor:
+    """The loss of a batch, a scalar: the mean over its images.
+
+    "ce": λ · CE on the label + (1 − λ) · CE on the label of the image that was mixed in, smoothed if the recipe asks.
+    "kl": Σ_c p_t (log p_t − log p_s) with p = softmax(z / T), mean over the batch, no T² factor.
+    "mse_ce": mean (z_s − z_t)² over batch and classes, plus ce_weight · CE on the unmixed label.
+
+    With weights, the mean of weight × loss: an image of twice the weight counts as two of it would, in whatever batch
+    it comes. (Over the sum of the batch's weights, a batch of images that hardly count would take as large a step as
+    any.) A term on the label of an image has that image's weight, be it mixed in or not; a teacher's label of a mixture
+    has the mixture λ w + (1 − λ) w′ of both weights.
+
+    Args:
+        logits: [B, classes] of the student.
+        labels: [B] of the images.
+        weights: [B] of the images, on average over the set 1; or None.
+        teacher: [B, classes] logits that the student learns from; None for a step on hard labels.
+        recipe: all numbers.
+        mixed: what was mixed in; None for an unmixed batch.
+    """
+    if teacher is None:
+        return _hard(logits, labels, weights, recipe.smoothing, mixed).mean()
+    both = weights  # of the images as they are seen
+    if weights is not None and mixed is not None and mixed.weights is not None:
+        both = torch.lerp(mixed.weights, weights, mixed.share)
+    if recipe.loss == "kl":
+        t = recipe.temperature
+        target = F.log_softmax(teacher / t, 1)
+        each = F.kl_div(F.log_softmax(logits / t, 1), target, reduction="none", log_target=True).sum(1)
+        return _times(each, both).mean()
+    if recipe.loss == "mse_ce":
+        each = _times((logits - teacher).square().mean(1), both)
+        each = each + _times(recipe.ce_weight * F.cross_entropy(logits, labels, reduction="none"), weights)
+        return each.mean()
+    raise DecoctError(f"the loss '{recipe.loss}' learns from hard labels, but got a teacher's")
+
+
+def _hard(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float, mixed: Mixed | None) -> Tensor:
+    each = _times(F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing), weights)
+    if mixed is None:
+        return each
+    other = F.cross_entropy(logits, mixed.labels, reduction="none", label_smoothing=smoothing)
+    return mixed.share * each + (1 - mixed.share) * _times(other, mixed.weights)
+
+
+def _times(each: Tensor, weights: Tensor | None) -> Tensor:
+    return each if weights is None else each * weights
+
+
+def _logits(
+    student: nn.Module, forward: Callable[[Tensor], Tensor], batch: Batch, recipe: Recipe, precision: str
+) -> Tensor:
+    """[B, classes] float32, of the batch or of each of its halves."""
+    x, shape = batch.images, layout(student)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         halves = x.chunk(2) if recipe.halves and batch.teacher is not None else (x,)
-        logits = torch.cat([forward(half.contiguous(memory_format=shape)).float() for half in halves])
-    loss = objective(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    if state.average is not None:
-        with torch.no_grad():  # else every step adds a node to the average's own graph
-            torch._foreach_lerp_(state.average, list(state.student.parameters()), 1 - (recipe.ema or 0.0))
-    state.losses[step] = loss.detach()
-    state.done += 1
-    state.seen += len(batch)
-
-
-@contextmanager
-def _global_draws(seed: int, device: str) -> Iterator[None]:
-    """Dropout and stochastic depth draw from the global generators: seeded here, and afterwards as they were."""
-    where = torch.device(device)
-    with torch.random.fork_rng([where] if where.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+        return torch.cat([forward(half.contiguous(memory_format=shape)).float() for half in halves])
 
 
 def _optimiser(student: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest_others
-from decoct.engine.once import once
 
 PERCENTILE = 5  # of the real nearest-neighbour distances: so near are one real image in twenty to another
 

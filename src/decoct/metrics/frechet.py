@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair
-from decoct.engine.once import once
 
 ROWS = 4096  # of a set in float64 at once: of a memory map, no more is read
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import MOST, against_real
 from decoct.engine.nearest import as_features, as_pair
-from decoct.engine.once import once
 
 TILE = 512  # rows of either set at once: 2 MiB of kernel values, which stay in cache
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import Split, as_labels, chosen, mean_defined, mean_readings, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
-from decoct.engine.once import once
 
 ROWS = 2**12  # of a class, that are float64 at once
 SPLITS: tuple[Split, ...] = ("train", "val")

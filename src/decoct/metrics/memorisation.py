@@ -10,9 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
-from decoct.engine.once import once
 
 
 def memorisation(

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real, as_labels, mean_defined, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
-from decoct.engine.once import once
 
 Kernel = Literal["median", "cmmd"]
 Known = Mapping[Kernel, tuple[float, float]]

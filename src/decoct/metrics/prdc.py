@@ -13,9 +13,9 @@ from scipy.special import gammaln
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
-from decoct.engine.once import once
 
 
 def prdc(

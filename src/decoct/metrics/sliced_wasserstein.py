@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair
-from decoct.engine.once import once
 
 BLOCK = 2**20  # projections at once: 8 MiB in float64, and some of that size that are worked out from them
 

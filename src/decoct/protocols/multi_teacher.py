@@ -6,8 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from decoct.core.kinds import Task
-from decoct.engine.recipe import Recipe
-from decoct.engine.soft import SoftLabelled
+from decoct.engine.recipe import Recipe, SoftLabelled
 from decoct.nets.zoo import label_committee
 
 

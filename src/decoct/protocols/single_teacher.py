@@ -1,8 +1,7 @@
 """Labels from one teacher, online or stored."""
 
 from decoct.core.kinds import Task
-from decoct.engine.recipe import Recipe
-from decoct.engine.soft import SoftLabelled
+from decoct.engine.recipe import Recipe, SoftLabelled
 
 
 class SingleTeacher(SoftLabelled):

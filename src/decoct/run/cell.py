@@ -15,9 +15,9 @@ import torch
 
 from decoct.core.kinds import Machine, Progress, silent
 from decoct.core.needs import Work
+from decoct.core.once import Spent
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
-from decoct.engine.once import Spent
 from decoct.run.energy import Counter, Energy, of_gpu, of_processor
 from decoct.run.jobs import Job
 from decoct.run.memory import give_memory_back

@@ -20,8 +20,7 @@ from decoct.core.kinds import Condenser, Progress, Task, TrainProtocol, silent
 from decoct.core.record import read_json
 from decoct.core.spec import find, names, parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.recipe import Recipe
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import Recipe, Storing
 from decoct.needs.generator import TeachGenerator
 from decoct.needs.teacher import Teach
 from decoct.nets import zoo

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.engine import once
+from decoct.core import once
 from decoct.run.planning.marks import Mark, carried_on, now
 
 

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoct.core import once
 from decoct.core.kinds import Machine, silent
-from decoct.engine import once
 from decoct.engine import train as loop
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from decoct.engine.once import Clock, Spent
+from decoct.core.once import Clock, Spent
 
 WARM = 0.25  # of what was seen is not counted: caches fill, libraries load
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 
 from decoct.core.kinds import silent
+from decoct.core.once import Clock, Spent, real, timed_by
 from decoct.core.record import CELL, write_cost, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
-from decoct.engine.once import Clock, Spent, real, timed_by
 from decoct.run.cell import Cell
 from decoct.run.execute import cores, threads, work_of
 from decoct.run.jobs import Job

@@ -20,9 +20,8 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
 from decoct.engine.images import tensor
-from decoct.engine.ownlabels import own_labels
 from decoct.engine.relabel import relabel
-from decoct.engine.softlabels import StoredLabels
+from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
 from decoct.needs.teacher import load_teacher
 from decoct.nets import zoo

@@ -9,10 +9,9 @@ from decoct.core.condensed import Condensed
 from decoct.core.record import Provenance
 from decoct.data.augmentation.augment import Mix
 from decoct.engine.batches import Batches
-from decoct.engine.objective import objective
-from decoct.engine.ownlabels import OwnLabels, own_labels
 from decoct.engine.recipe import Recipe
-from decoct.engine.train import train
+from decoct.engine.softlabels import OwnLabels, own_labels
+from decoct.engine.train import objective, train
 from decoct.engine.views import View
 from decoct.protocols.dc import DC
 from decoct.protocols.erm import ERM

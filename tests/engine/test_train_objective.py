@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.engine.objective import Mixed, objective, schedule
+from decoct.engine.batches import Mixed
 from decoct.engine.recipe import Recipe
+from decoct.engine.train import objective, schedule
 
 SGD = Recipe(steps=60, batch=8, optimiser="sgd", lr=0.05, weight_decay=0.0, schedule="cosine")
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from decoct.core.kinds import Task
-from decoct.engine.soft import SoftLabelled
-from decoct.engine.softlabels import Storing
+from decoct.engine.recipe import SoftLabelled, Storing
 
 TASK = Task(100, 10, 28, flip=True)
 

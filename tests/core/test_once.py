@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from decoct.engine import once as module
-from decoct.engine.once import Spent, once, part, timed_by
+from decoct.core import once as module
+from decoct.core.once import Spent, once, part, timed_by
 
 
 @pytest.fixture(autouse=True)

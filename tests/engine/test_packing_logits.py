@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from decoct.engine.quantise import LARGEST, decode, encode, smallest
+from decoct.engine.packing import LARGEST, decode, encode, smallest
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=12)
 HALF = 2.0**-11  # of a number: the most that rounding to half precision changes it …

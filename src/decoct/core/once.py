@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -162,6 +161,6 @@ def _digest(array: NDArray[Any]) -> str:
 
 def _size(result: Any) -> int:
     """Bytes of a result: of the tensors and arrays in it."""
-    if isinstance(result, np.ndarray | Tensor):
-        return result.nbytes
-    return sum(map(_size, result)) if isinstance(result, tuple | list) else 64
+    if isinstance(result, tuple | list):
+        return sum(map(_size, result))
+    return int(getattr(result, "nbytes", 64))
