@@ -10,7 +10,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.engine import select
-from decoct.needs.features import Features, unit
+from decoct.needs.features import Features
 
 POOLED = -1
 
@@ -99,3 +99,11 @@ class FeatureCoreset(Coreset):
     def scaled(self, features: NDArray[Any]) -> NDArray[Any]:
         """Features as the method looks at them."""
         return unit(features) if self.normalise == "unit" else features
+
+
+def unit(features: NDArray[Any]) -> NDArray[Any]:
+    """Rows scaled to length 1, in float32 or better; a row of zeros stays."""
+    rows = features.astype(np.result_type(features.dtype, np.float32), copy=False)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: NDArray[Any] = rows / np.where(length > 0, length, 1)
+    return scaled

@@ -1,7 +1,6 @@
 """Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.needs import Need, Part, Plan, Work
@@ -30,7 +28,7 @@ WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or 
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
 EXTRACTOR = "extractor.json"  # of a cell whose features are no teacher's
-Blocks = Mapping[str, Iterator[Any]]  # features by split, some rows at a time
+Blocks = dict[str, Iterator[Any]]  # features by split, some rows at a time
 
 
 class Features(Need):
@@ -38,13 +36,11 @@ class Features(Need):
 
     Attributes:
         extractor: a word that ``Extract`` knows.
-        normalise: "unit" scales each image's features to length 1.
     """
 
     record: ClassVar[str] = EXTRACTOR
 
     extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"
 
     def check(self) -> None:
         """Raise a UsageError if nobody knows the net, or if a file is not there."""
@@ -57,7 +53,7 @@ class Features(Need):
         return {} if extract.origin == "teacher" else {self.extractor: extract.title}
 
     def parts(self, plan: Plan) -> tuple[Part, ...]:
-        """One pass over train and val, however they are normalised."""
+        """One pass over train and val."""
         extract = planned(plan, self.extractor)
         if extract.origin == "rows":
             brought(extract, plan.data)  # which says at once what is wrong
@@ -70,14 +66,19 @@ class Features(Need):
 
         The meter runs over the writing as well, since the two take turns.
         """
-        data, teachers, extract = work.data, work.cells("teacher"), Extract(**work.job.config)
-        if teachers:
-            (folder,) = teachers.values()
-            blocks = _of_teacher(work, load_teacher(folder, data, work.device))
+        data, extract, blocks = work.data, Extract(**work.job.config), dict[str, Iterator[Any]]()
+        if extract.origin == "teacher":
+            (folder,) = work.cells("teacher").values()
+            net, how = load_teacher(folder, data, work.device), (data.mean, data.std, work.device)
+            for split in ("train", "val"):
+                blocks[split] = penultimate_blocks(net, getattr(data, split), *how, progress=work.progress)
         elif extract.pinned() != extract:
             raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
+        elif extract.origin == "timm":
+            blocks = _of_backbone(work, extract)
         else:
-            blocks = _of_backbone(work, extract) if extract.origin == "timm" else _of_files(work, extract)
+            write_json(work.folder / EXTRACTOR, {"extractor": extract.title})
+            blocks = {split: in_blocks(rows) for split, rows in brought(extract, data).items()}
         with work.meter():
             for split, made in blocks.items():
                 part = getattr(data, split)
@@ -85,12 +86,11 @@ class Features(Need):
                 rows = map(np.asarray, made)
                 store(work.folder / f"{split}.npy", rows, len(part), extract.dtype, extract.name, order)
         # For the page alone, so it is on nobody's bill.
-        keep_plane(work.folder, load_features(work.folder, "train"), np.asarray(data.train.labels))
+        keep_plane(work.folder, splits_of(work.folder)["train"], np.asarray(data.train.labels))
 
     def load(self, work: Work) -> "dict[str, dict[Features, NDArray[Any]]]":
-        """Maps of train and, where there are some, of val; or scaled copies."""
-        folder = work.cell("features", zoo.resolve(self.extractor, work.data.size))
-        made = splits_of(folder, normalise=self.normalise, room=partial(work.machine().kept.array, "features"))
+        """Maps of train and, where there are some, of val."""
+        made = splits_of(work.cell("features", zoo.resolve(self.extractor, work.data.size)))
         held_out = {"held_out": {self: made["val"]}} if "val" in made else {}
         return {"features": {self: made["train"]}, **held_out}
 
@@ -281,14 +281,6 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _of_teacher(work: Work, net: nn.Module) -> Blocks:
-    data, parts = work.data, {"train": work.data.train, "val": work.data.val}
-    return {
-        name: penultimate_blocks(net, part, data.mean, data.std, work.device, progress=work.progress)
-        for name, part in parts.items()
-    }
-
-
 def _of_backbone(work: Work, extract: Extract) -> Blocks:
     net, facts = backbone.load(extract.net, extract.file, extract.size)
     weights.write(work.folder / WEIGHTS, net.net, (), Normalisation.of(facts["mean"], facts["std"]))
@@ -298,44 +290,10 @@ def _of_backbone(work: Work, extract: Extract) -> Blocks:
     return {name: backbone.embed(net, part, work.device, work.progress) for name, part in parts.items()}
 
 
-def _of_files(work: Work, extract: Extract) -> Blocks:
-    write_json(work.folder / EXTRACTOR, {"extractor": extract.title})
-    return {name: in_blocks(rows) for name, rows in brought(extract, work.data).items()}
-
-
-def load_features(
-    folder: Path, split: str, normalise: str = "none", room: Callable[..., NDArray[Any]] = np.empty
-) -> NDArray[Any]:
-    """Stored features [N, d] of a split: a memory map, or scaled to unit length in the room that is made for them.
-
-    Args:
-        folder: of their cell.
-        split: "train" or "val".
-        normalise: "none" or "unit".
-        room: (shape, type) -> array.
-    """
-    features: NDArray[Any] = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
-    if normalise == "none":
-        return features
-    scaled, done = room(features.shape, np.result_type(features.dtype, np.float32)), 0
-    for rows in in_blocks(features):
-        scaled[done : done + len(rows)] = unit(rows)
-        done += len(rows)
-    return scaled
-
-
-def splits_of(folder: Path, **how: Any) -> dict[str, NDArray[Any]]:
-    """Stored features of train, and of val where there are some, by split; ``how`` is for ``load_features``."""
-    there = [split for split in ("train", "val") if (folder / f"{split}.npy").is_file()]
-    return {split: load_features(folder, split, **how) for split in there}
-
-
-def unit(features: NDArray[Any]) -> NDArray[Any]:
-    """Rows scaled to length 1, in float32 or better; a row of zeros stays."""
-    rows = features.astype(np.result_type(features.dtype, np.float32), copy=False)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[Any] = rows / np.where(length > 0, length, 1)
-    return scaled
+def splits_of(folder: Path) -> dict[str, NDArray[Any]]:
+    """Stored features [N, d] of train, and of val where there are some, by split: memory maps."""
+    files = {split: folder / f"{split}.npy" for split in ("train", "val")}
+    return {split: np.load(file, mmap_mode="r", allow_pickle=False) for split, file in files.items() if file.is_file()}
 
 
 def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -15,8 +15,7 @@ from decoct.core.kinds import silent
 from decoct.core.record import cell_dir, read_json
 from decoct.core.spec import parse
 from decoct.engine import select
-from decoct.needs import features as extract
-from decoct.needs.features import Extract, Features, load_features, planned, unit
+from decoct.needs.features import Extract, Features, planned, splits_of
 from decoct.needs.teacher import load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import embed
@@ -32,13 +31,6 @@ def cells(out, kind, **labels):
     jobs = read_json(out / "run.json")["jobs"]
     mine = [job for job in jobs if job["kind"] == kind and labels.items() <= job["labels"].items()]
     return [cell_dir(out / "store", kind, job["key"]) for job in mine]
-
-
-def test_features_of_unit_length_are(tmp_path):
-    rows = np.array([[3, 4], [0, 0], [1, 0]], dtype=np.float32)
-    np.save(tmp_path / "train.npy", rows)
-    assert np.array_equal(load_features(tmp_path, "train"), rows)
-    assert load_features(tmp_path, "train", "unit").tolist() == pytest.approx(np.array([[0.6, 0.8], [0, 0], [1, 0]]))
 
 
 def test_the_accuracy_is_the_share_of_the_bits_that_are_set(finished, digits):
@@ -122,7 +114,7 @@ def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, dig
     assert usual.keyed["spec"] | {"dtype": "float16"} == job.keyed["spec"]
     assert job.labels == usual.labels == {"extractor": "convnet2_bn"}
     for split in ("train", "val"):
-        full, short = (load_features(each, split) for each in (whole, folder))
+        full, short = (splits_of(each)[split] for each in (whole, folder))
         assert np.array_equal(short, full.astype(np.float16)) and short.dtype == np.float16
     named, _ = box(lambda planner: planner.job(Features(extractor="convnet2_bn")), extractors=(half,))
     assert named.key == job.key
@@ -134,7 +126,7 @@ def test_features_of_a_frozen_net_lie_beside_its_weights(box, digits, weighed):
     net, facts = backbone.load("test_resnet", weighed, 32)
     for split in ("train", "val"):
         expected = torch.cat(list(embed(net, getattr(digits, split).images))).numpy()
-        assert np.array_equal(load_features(folder, split), expected)
+        assert np.array_equal(splits_of(folder)[split], expected)
     title = job.labels["extractor"]
     assert read_json(folder / "extractor.json") == {"extractor": title, **facts}
     assert title.startswith("timm:test_resnet@") and str(weighed) not in str(job.keyed)
@@ -211,7 +203,7 @@ def test_what_float16_cannot_hold_leaves_no_cell(digits, rows, tmp_path):
     assert not Store(tmp_path).has("features", job.key)
     held = Planner(digits).job(Features(extractor=str(rows)))
     execute(tmp_path, held)
-    assert load_features(Store(tmp_path).path("features", held.key), "train")[1000, 3] == 7e4
+    assert splits_of(Store(tmp_path).path("features", held.key))["train"][1000, 3] == 7e4
 
 
 def test_options_are_given_once_whatever_the_words(digits, weighed, tmp_path):
@@ -221,19 +213,3 @@ def test_options_are_given_once_whatever_the_words(digits, weighed, tmp_path):
         Planner(digits, extractors=[small(word) for word in words])
     planner = Planner(digits, extractors=[small(words[0])])
     assert planned(planner, words[1]).size == 32
-
-
-def test_unit_features_are_scaled_in_the_room_that_is_made_for_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(extract, "NUMBERS", 1000)
-    rows = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float16)
-    rows[7] = 0
-    np.save(tmp_path / "train.npy", rows)
-    made = []
-
-    def room(shape, dtype):
-        made.append(np.zeros(shape, dtype))
-        return made[0]
-
-    found = load_features(tmp_path, "train", "unit", room)
-    assert found is made[0] and found.dtype == np.float32
-    assert np.array_equal(found, unit(rows))

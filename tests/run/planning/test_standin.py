@@ -7,7 +7,7 @@ from decoct.core.condensed import Condensed
 from decoct.engine.softlabels import StoredLabels
 from decoct.needs._plane import Plane
 from decoct.needs.dynamics import Dynamics, Traces
-from decoct.needs.features import load_features
+from decoct.needs.features import splits_of
 from decoct.needs.statistics import Statistics
 from decoct.needs.teacher import load_teacher
 from decoct.needs.trajectory import Trajectory
@@ -55,7 +55,7 @@ def test_few_images_of_every_class(digits):
 def test_features_are_rows_of_every_image_and_have_their_plane(made, digits):
     folder, _ = made("features", condensers=["herding"])
     for split in ("train", "val"):
-        rows = load_features(folder, split)
+        rows = splits_of(folder)[split]
         assert len(rows) == len(getattr(digits, split)) and np.isfinite(rows).all()
         assert len(np.unique(rows, axis=0)) == len(rows)  # no two images are one
     plane = Plane.load(folder)
@@ -64,12 +64,12 @@ def test_features_are_rows_of_every_image_and_have_their_plane(made, digits):
 
 def test_features_that_somebody_brings_are_those(made, rows, digits):
     folder, _ = made("features", condensers=[{"name": "herding", "extractor": str(rows)}])
-    assert np.array_equal(load_features(folder, "train"), np.load(rows).astype(np.float32))
+    assert np.array_equal(splits_of(folder)["train"], np.load(rows).astype(np.float32))
 
 
 def test_a_frozen_net_is_there_to_look_at_sets_with(made, weighed, digits):
     folder, _ = made("features", condensers=[{"name": "herding", "extractor": f"timm:test_resnet@{weighed}"}])
-    assert len(load_features(folder, "train")) == len(digits.train)
+    assert len(splits_of(folder)["train"]) == len(digits.train)
     assert load_backbone(folder, "cpu") is not None
 
 

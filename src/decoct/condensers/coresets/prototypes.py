@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from decoct.core.kinds import Draft, Inputs
 from decoct.core.seeds import seed
-from decoct.engine.coreset import FeatureCoreset, Group
+from decoct.engine.coreset import FeatureCoreset, Group, unit
 from decoct.engine.scores import ranked
-from decoct.needs.features import Features, unit
+from decoct.needs.features import Features
 
 SAMPLE = 2**18  # images that clusters are found from
 BLOCK = 2**22  # cosines that are held at once
