@@ -27,10 +27,11 @@ from decoct.condensers.decoupled.g_vbsm import GVBSM
 from decoct.condensers.decoupled.rded import RDED
 from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
-from decoct.core.kinds import Condenser, Inputs, LayerStatistics, Teacher
+from decoct.core.kinds import Condenser, Inputs
 from decoct.data.dataset import Dataset, Split
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import collect
+from decoct.needs.statistics import LayerStatistics, collect
+from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
 from decoct.run.memory import keep_memory

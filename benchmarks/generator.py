@@ -23,11 +23,11 @@ from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Schedule, sample
+from decoct.needs.generator import load_generator
+from decoct.needs.teacher import load_teacher
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.run.memory import keep_memory
-from decoct.run.work.generators import load_generator
-from decoct.run.work.teachers import load_teacher
 
 COLUMNS = 20  # images of a class in the picture
 

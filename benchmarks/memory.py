@@ -29,7 +29,7 @@ from decoct.core.budget import Budget
 from decoct.core.spec import parse
 from decoct.data.dataset import load_data
 from decoct.data.source import Part, Raw, Source
-from decoct.engine.teachers import Teach
+from decoct.needs.teacher import Teach
 from decoct.nets import weights, zoo
 from decoct.nets.renormalise import Normalisation
 from decoct.run.execute import execute

@@ -34,15 +34,16 @@ from decoct.data.dataset import load_data
 from decoct.engine.train import train
 from decoct.metrics.prdc import PRDC, prdc
 from decoct.metrics.vendi import vendi
+from decoct.needs.features import Features, splits_of
+from decoct.needs.teacher import Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.run.study import Study
 from decoct.run.work.measuring import readings
 from decoct.run.work.students import task_of, training_set
-from decoct.run.work.teachers import load_teacher, splits_of
 from yardstick import table
 
-Features = NDArray[np.float32]
+Rows = NDArray[np.float32]
 WIDTH, MB = 512, 2**20
 CLASSES, IMAGES, IPC = 1000, 1_281_167, 10
 IPC_OF_STUDY, RESAMPLES = 10, 20
@@ -90,7 +91,7 @@ def dual(turns: int) -> Iterator[str]:
     yield table(head, [[*shown(mine, other), "≥ 20", f"{apart:.1g}"]])
 
 
-def of_kernel(real: Features, condensed: Features) -> float:
+def of_kernel(real: Rows, condensed: Rows) -> float:
     """By the definition."""
     centred = condensed.astype(np.float64) - real.mean(0, dtype=np.float64)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
@@ -149,8 +150,8 @@ def study(turns: int) -> Iterator[str]:
         compute = api.Compute(store=Path(folder))
         condensed = api.condense("random", data, ipc=IPC_OF_STUDY, compute=compute)
         planner = compute.planner(data)
-        jobs = {word: planner.features(word) for word in built_in.metrics.extractors}
-        judge = planner.teacher(planner.held_out)
+        jobs = {word: planner.job(Features(extractor=word)) for word in built_in.metrics.extractors}
+        judge = planner.job(Teacher(net=planner.held_out))
         store = compute.do(planner)
         seen = {word: splits_of(store.path("features", job.key)) for word, job in jobs.items()}
         net = load_teacher(store.path("teacher", judge.key), data, "cpu")
@@ -229,18 +230,18 @@ def seconds(function: Callable[..., Any], *arguments: Any) -> float:
     return time.perf_counter() - start
 
 
-def draw(n: int, seed: int) -> Features:
+def draw(n: int, seed: int) -> Rows:
     return np.random.default_rng(seed).standard_normal((n, WIDTH), dtype=np.float32)
 
 
-def peer() -> Callable[[Features, Features], Mapping[str, float]] | None:
+def peer() -> Callable[[Rows, Rows], Mapping[str, float]] | None:
     """The package, without what it prints; None where it is not installed."""
     try:
         from prdc import compute_prdc
     except ImportError:
         return None
 
-    def quiet(x: Features, y: Features) -> Mapping[str, float]:
+    def quiet(x: Rows, y: Rows) -> Mapping[str, float]:
         with contextlib.redirect_stdout(io.StringIO()):
             return compute_prdc(x, y, nearest_k=5)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from decoct import api
-from decoct.engine.diffusion.generators import TeachGenerator
+from decoct.needs.generator import TeachGenerator
 from decoct.report.stats import t_interval
 from decoct.run.memory import keep_memory
 from yardstick import table

@@ -19,8 +19,9 @@ from decoct.core.condensed import Condensed
 from decoct.core.kinds import Inputs
 from decoct.core.record import cell_dir, read_json
 from decoct.data.dataset import Dataset, default_store, load_data
+from decoct.needs.teacher import load_teacher
 from decoct.run.memory import keep_memory
-from decoct.run.work.teachers import FACTS, load_teacher
+from decoct.run.work.sets import FACTS
 from yardstick import bare_inversion, ratio, table
 
 IPC = 10

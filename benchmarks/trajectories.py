@@ -20,14 +20,14 @@ import numpy as np
 from decoct import api
 from decoct.core.budget import Budget
 from decoct.core.kinds import Condenser
-from decoct.core.needs import Trajectories
 from decoct.core.record import MEASURED, read_cost, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import load_data
+from decoct.needs.trajectory import Trajectories
 from decoct.protocols.dc import DC
 from decoct.report.stats import t_interval
 from decoct.run.execute import execute
-from decoct.run.work.teachers import RESULT
+from decoct.run.work.students import RESULT
 from decoct.run.workers.executors import process_pool
 
 ROWS = Path(__file__).parents[1] / "docs" / "results" / "trajectories.jsonl"
@@ -62,7 +62,7 @@ def expert(where: Path | None, run: int) -> None:
     """Train one expert, if the store lacks it."""
     compute = api.Compute(store=where)
     planner = compute.planner(load_data("fashion_mnist"))
-    execute(compute.cells().root, planner.trajectory(NEED, run))
+    execute(compute.cells().root, list(planner.supply(NEED).values())[run])
 
 
 def one(where: Path | None, out: Path, name: str, ipc: int, replicate: int, iterations: int | None) -> None:

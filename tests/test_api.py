@@ -25,17 +25,16 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Provenance, read_json
 from decoct.data.dataset import default_store, load_data
-from decoct.engine import teachers as engine
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
 from decoct.engine.recipe import Storing
-from decoct.engine.teachers import Teach
+from decoct.needs import teacher as engine
+from decoct.needs.features import Extract
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach, load_teacher
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained
 from decoct.nets.renormalise import Normalisation
 from decoct.nets.weights import write
-from decoct.run.work.teachers import load_teacher
 
 FAST = {"student": "convnet1_w8", "steps": 5}
 

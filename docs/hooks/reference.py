@@ -18,13 +18,14 @@ from decoct.core import kinds, needs
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Scores
+from decoct.core.spec import find, names
 from decoct.data.dataset import Dataset, Split
 from decoct.data.foreign.stored import SetFormat
 from decoct.data.source import Source
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
 from decoct.engine.recipe import Recipe, Storing
-from decoct.engine.teachers import Teach
+from decoct.needs.features import Extract
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach
 from decoct.run.compute import Compute
 from decoct.run.study import Study
 
@@ -74,7 +75,9 @@ def python() -> dict[str, str]:
             *(_named(cls, 2) for cls in EXTENSIONS),
             "## Needs",
             "What `Condenser.needs` may name.",
-            *(_named(cls, 3) for cls in needs.SUPPLIED),
+            *(_named(find("need", name), 3) for name in sorted(names("need"))),
+            "What a need of your own derives from, says and gets.",
+            *(_named(cls, 3) for cls in (needs.Need, needs.Part, needs.Plan, needs.Work)),
         ),
     }
 

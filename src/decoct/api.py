@@ -19,13 +19,12 @@ from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.foreign.stored import SetFormat
-from decoct.engine.diffusion.adapted import CARD
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
 from decoct.engine.recipe import Storing
 from decoct.engine.softlabels import StoredLabels, stored_labels
-from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
+from decoct.needs.features import Extract
+from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
+from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
@@ -35,10 +34,9 @@ from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
-from decoct.run.work.module import student_name, train_module
 from decoct.run.work.room import check_room
 from decoct.run.work.sets import label_bytes as hard_bytes
-from decoct.run.work.teachers import RESULT, TEACHER, load_teacher
+from decoct.run.work.students import RESULT, student_name, train_module
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
 
@@ -131,7 +129,7 @@ def train(
     data = compute.loaded(data)
     given = _set(condensed, data, set_format)
     nets = spec.label_teachers(data.size)
-    own = getattr(spec, "labels", None)  # how the protocol would store labels by itself
+    own = spec.storing()
     if nets and soft_labels is None and own is None and not isinstance(condensed, Condensed):
         soft_labels = stored_labels(Path(condensed))
     student = student or zoo.student(data.size)
@@ -149,7 +147,7 @@ def train(
         if nets and kept is None and own is not None:
             made = adopt(given, data, cells)
             kept = planner.relabel((spec.name, spec), made).key
-        taught = [] if kept else [planner.teacher(net) for net in nets]
+        taught = [] if kept else [planner.job(Teacher(net=net)) for net in nets]
         store = compute.do(planner)
         brought = [load_teacher(store.cell("teacher", job.key), data, compute.device) for job in taught]
         found = StoredLabels.load(store.cell("labels", kept)) if kept else None
@@ -215,9 +213,9 @@ def relabel(
     """
     spec = _spec("protocol", protocol, fields, compute)
     data = compute.loaded(data)
-    if not spec.label_teachers(data.size) or not hasattr(spec, "labels"):
+    if not spec.label_teachers(data.size):
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
-    spec = spec.model_copy(update={"labels": storing})
+    spec = spec.stored(storing)
     given = _set(condensed, data, set_format)
     made = adopt(given, data, compute.cells())
     planner = compute.planner(data, teachers)
@@ -333,7 +331,7 @@ def teach(
     if not nets or len(set(nets)) < len(nets):
         raise UsageError(f"give at least one net, and each once, not {nets}")
     planner = compute.planner(data, {spec.net: spec for spec in specs})
-    jobs = [planner.teacher(spec.net) for spec in specs]
+    jobs = [planner.job(Teacher(net=spec.net)) for spec in specs]
     store = compute.do(planner)
     cells = {"" if alone else net: store.cell("teacher", job.key) for net, job in zip(nets, jobs, strict=True)}
     found = [read_json(cell / TEACHER) | {"folder": str(place)} for cell, place in _copied(cells, out)]
@@ -373,7 +371,7 @@ def teach_generator(
     spec = build(TeachGenerator, named | fields, "generator")
     data = compute.loaded(data)
     planner = compute.planner(data, generators=[spec])
-    job = planner.generator(spec.generator)
+    job = planner.job(ImageGenerator(generator=spec.generator))
     store = compute.do(planner)
     ((cell, place),) = _copied({"": store.cell("generator", job.key)}, out)
     card: dict[str, Any] = read_json(cell / CARD)

@@ -11,13 +11,14 @@ from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.core.budget import Budget
-from decoct.core.kinds import Dynamics, Features, Inputs, Kept, LayerStatistics
+from decoct.core.kinds import Inputs, Kept
 from decoct.core.seeds import seed as seeded
 from decoct.data.dataset import Split
-from decoct.engine.dynamics import NAMES, Trace, Traces
 from decoct.engine.invert import Views
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import collect
+from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces
+from decoct.needs.features import Features
+from decoct.needs.statistics import LayerStatistics, collect
 from decoct.nets.features import penultimate
 
 

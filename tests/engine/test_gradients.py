@@ -11,9 +11,10 @@ from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Features, Inputs
+from decoct.core.kinds import Inputs
 from decoct.engine import gradients as module
 from decoct.engine.gradients import Gradients, Head
+from decoct.needs.features import Features
 from decoct.nets import zoo
 from decoct.nets.features import penultimate
 

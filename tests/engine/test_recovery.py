@@ -11,11 +11,12 @@ from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Inputs, Teacher
+from decoct.core.kinds import Inputs
 from decoct.engine.blocks import Block, in_order
 from decoct.engine.invert import Views
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import FromPatches, Recovery, same_classes, teachers
+from decoct.needs.teacher import Teacher
 
 
 class Plain(Recovery):

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from decoct.data.dataset import load_data
-from decoct.engine.teachers import Teach
+from decoct.needs.teacher import Teach
 from decoct.report.write import write_report
 from decoct.run.execute import execute
 from decoct.run.graph import Planner

@@ -8,7 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.scratch import here
 from decoct.data.dataset import default_store
-from decoct.engine.teachers import Teach
+from decoct.needs.teacher import Teach, Teacher
 from decoct.protocols.erm import ERM
 from decoct.run import compute as module
 from decoct.run.compute import Compute
@@ -45,7 +45,7 @@ def test_a_planner_s_jobs_are_those_of_a_study_with_seed_0(digits):
         ("a.py",),
     )
     assert planner == same
-    assert planner.teacher("convnet1_w8").key == same.teacher("convnet1_w8").key
+    assert planner.job(Teacher(net="convnet1_w8")).key == same.job(Teacher(net="convnet1_w8")).key
 
 
 def test_where_it_runs_is_not_part_of_a_key(planned, tmp_path):
@@ -61,7 +61,7 @@ def test_a_checkpoint_is_pinned_by_its_content(digits, tmp_path):
     for content in (b"one", b"two"):
         file.write_bytes(content)
         planner = Compute().planner(digits, {"convnet1_w8": Teach(net="convnet1_w8", checkpoint=str(file))})
-        keys.append(planner.teacher("convnet1_w8").key)
+        keys.append(planner.job(Teacher(net="convnet1_w8")).key)
     assert keys[0] != keys[1]
 
 

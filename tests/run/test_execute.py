@@ -2,7 +2,6 @@
 
 import time
 from types import SimpleNamespace
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,10 +9,11 @@ import torch
 
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, MEASURED, read_cost, read_json
+from decoct.core.spec import find
 from decoct.run import cell as cells
 from decoct.run.energy import Counter
 from decoct.run.execute import WORK, cores, execute, threads
-from decoct.run.jobs import Job, Kind
+from decoct.run.jobs import OWN, Job, kinds
 from decoct.run.storage.store import Store
 
 
@@ -186,7 +186,9 @@ def test_a_checkpoint_stays_until_its_cell_is_there(job, working, tmp_path):
 
 
 def test_every_kind_of_job_has_its_work():
-    assert set(WORK) == set(get_args(Kind))
+    assert set(WORK) == set(OWN)
+    assert set(kinds()) == {*OWN, "teacher", "features", "statistics", "dynamics", "trajectory", "generator"}
+    assert all(callable(find("need", kind).make) for kind in kinds() if kind not in OWN)
 
 
 def test_there_is_a_core():

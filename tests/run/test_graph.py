@@ -9,7 +9,9 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Need
 from decoct.core.spec import find, parse
 from decoct.engine.recipe import Storing
-from decoct.engine.teachers import Teach
+from decoct.needs.dynamics import Dynamics
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teach, Teacher
 from decoct.protocols.erm import ERM
 from decoct.protocols.single_teacher import SingleTeacher
 from decoct.run.graph import Made, Planner, shares
@@ -93,7 +95,7 @@ def test_unknown_nets_are_usage_errors_with_a_suggestion(digits):
     with pytest.raises(UsageError, match="Did you mean 'convnet3'"):
         planner.train(("erm", ERM()), "convnt3", None)
     with pytest.raises(UsageError, match="unknown net 'resnt18'"):
-        planner.features("resnt18")
+        planner.job(Features(extractor="resnt18"))
     with pytest.raises(UsageError, match="unknown net 'convnt3'"):
         Planner(digits, teachings={"convnt3": Teach(net="convnt3")})
 
@@ -103,8 +105,8 @@ def test_a_net_that_hardly_learns_from_such_images_is_refused_at_planning(digits
     planner = Planner(digits)
     for asked in (
         lambda: planner.train(("erm", ERM()), "convnet3_w32", None),
-        lambda: planner.teacher("convnet3_w32"),
-        lambda: planner.dynamics("convnet3_w32"),
+        lambda: planner.job(Teacher(net="convnet3_w32")),
+        lambda: planner.job(Dynamics(net="convnet3_w32")),
         lambda: planner.condense("dm", parse("condenser", {"name": "dm", "net": "convnet3_w32"}), Budget(ipc=1), 0),
         lambda: planner.condense("mtt", parse("condenser", {"name": "mtt", "net": "convnet3_w32"}), Budget(ipc=1), 0),
         lambda: planner.condense(
@@ -115,7 +117,7 @@ def test_a_net_that_hardly_learns_from_such_images_is_refused_at_planning(digits
             asked()
     assert not planner.jobs
     planner.train(("erm", ERM()), "convnet2_w32", None)
-    assert planner.teacher("teacher").labels["net"] == "convnet2_bn"
+    assert planner.job(Teacher(net="teacher")).labels["net"] == "convnet2_bn"
 
 
 @given(

@@ -6,8 +6,8 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import names
-from decoct.engine.extract import Extract
 from decoct.engine.recipe import Storing
+from decoct.needs.features import Extract
 from decoct.run.study import Study
 
 HEAD = 'name = "t"\n'

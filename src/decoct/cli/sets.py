@@ -128,7 +128,7 @@ def measure(
 ) -> None:
     """Measure representativeness, diversity, quality and cost of a set, beside random sets of the same size."""
     from decoct import api
-    from decoct.engine.extract import Extract
+    from decoct.needs.features import Extract
     from decoct.nets import zoo
 
     metrics = metric or sorted(summary("metric"))

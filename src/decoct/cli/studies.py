@@ -201,11 +201,11 @@ def ls(
 
 
 def check(
-    method: Annotated[str, typer.Argument(metavar="NAME", help="A condenser, built in or a plug-in's.")],
+    method: Annotated[str, typer.Argument(metavar="NAME", help="A condenser or a protocol, built in or a plug-in's.")],
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Run the contract suite on a method. It is a real construction on digits, cut down to seconds."""
+    """Run the contract suite on a method or a protocol: real constructions and trainings on digits, cut down."""
     from decoct.run.contract import check as check_method
 
     with bars() as bar:

@@ -53,7 +53,7 @@ def teach(
         return
     from decoct import api
     from decoct.core.spec import build
-    from decoct.engine.teachers import Teach
+    from decoct.needs.teacher import Teach
     from decoct.nets import zoo
 
     names = nets or ["teacher"]
@@ -81,7 +81,7 @@ def _teach_generator(
     """Train a generator, or look whether the one that is named fits the data, and say where it is."""
     from decoct import api
     from decoct.core.spec import build
-    from decoct.engine.diffusion.generators import TeachGenerator, diffusers
+    from decoct.needs.generator import TeachGenerator, diffusers
 
     spec = build(TeachGenerator, given, "generator").pinned()  # a slip is told before the data are read
     diffusers()

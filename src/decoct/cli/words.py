@@ -141,7 +141,7 @@ def teachers(words: Sequence[str] | None) -> dict[str, Any]:
     Raises:
         UsageError: no equals sign, a net twice, or no such file.
     """
-    from decoct.engine.teachers import Teach
+    from decoct.needs.teacher import Teach
 
     files = pairs(words, "--teacher", "NET=FILE")
     return {net: Teach(net=net, checkpoint=file).pinned() for net, file in files.items()}

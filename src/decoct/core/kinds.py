@@ -2,26 +2,34 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.budget import Budget
-from decoct.core.errors import DecoctError
-from decoct.core.needs import Dynamics, Features, ImageGenerator, LayerStatistics, Need, Teacher, Trajectories
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.needs import Need
 from decoct.core.spec import Spec
+
+if TYPE_CHECKING:  # types alone, so that a checker knows what a method gets: core stands below all of these
+    from torch import nn
+
+    from decoct.data.dataset import Dataset
+    from decoct.engine.diffusion.model import DiffusionModel
+    from decoct.engine.recipe import Recipe, Storing
+    from decoct.needs.dynamics import Dynamics, Traces
+    from decoct.needs.features import Features
+    from decoct.needs.generator import ImageGenerator
+    from decoct.needs.statistics import Statistics
+    from decoct.needs.trajectory import Experts, Trajectories
 
 __all__ = [
     "Axis",
     "Condenser",
     "Draft",
-    "Dynamics",
-    "Features",
-    "ImageGenerator",
     "Inputs",
     "Kept",
-    "LayerStatistics",
     "Machine",
     "Measured",
     "Metric",
@@ -29,9 +37,7 @@ __all__ = [
     "Progress",
     "Reading",
     "Task",
-    "Teacher",
     "TrainProtocol",
-    "Trajectories",
     "silent",
 ]
 
@@ -89,33 +95,35 @@ class Inputs:
     """What the runner hands to a condenser.
 
     Attributes:
-        data: a ``decoct.data.dataset.Dataset``; a condenser reads ``data.train``, ``data.mean``, ``data.std``.
+        data: the data set; a condenser reads ``data.train``, ``data.mean``, ``data.std``.
         budget: how many images to make.
         seed: every draw derives from it; a method that is not stochastic ignores it.
         device: where to compute.
         teachers: nets in eval mode on ``device``, by the name that the need gave.
         features: [N, d] float arrays over the train split, in the order of ``data.train``, by need.
         held_out: the same over the val split, where the extractor has them.
-        statistics: ``decoct.engine.statistics.Statistics`` by net, of ``LayerStatistics`` needs.
-        dynamics: ``decoct.engine.dynamics.Traces`` by need.
-        trajectories: ``decoct.engine.matching.experts.Experts`` by need.
-        generators: ``decoct.engine.diffusion.model.DiffusionModel`` by need.
+        statistics: moments of the inputs of their layers, by the name that the need ``LayerStatistics`` gave the net.
+        dynamics: by need.
+        trajectories: by need.
+        generators: by need.
+        others: what other needs loaded, by need.
         classes: which classes to make, of a shard; None for all.
         kept: intermediate results.
         progress: call it with (steps done, steps in all).
     """
 
-    data: Any
+    data: "Dataset"
     budget: Budget
     seed: int = 0
     device: str = "cpu"
-    teachers: Mapping[str, Any] = field(default_factory=dict)
-    features: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
-    held_out: Mapping[Features, NDArray[Any]] = field(default_factory=dict)
-    statistics: Mapping[str, Any] = field(default_factory=dict)
-    dynamics: Mapping[Dynamics, Any] = field(default_factory=dict)
-    trajectories: Mapping[Trajectories, Any] = field(default_factory=dict)
-    generators: Mapping[ImageGenerator, Any] = field(default_factory=dict)
+    teachers: "Mapping[str, nn.Module]" = field(default_factory=dict)
+    features: "Mapping[Features, NDArray[Any]]" = field(default_factory=dict)
+    held_out: "Mapping[Features, NDArray[Any]]" = field(default_factory=dict)
+    statistics: "Mapping[str, Statistics]" = field(default_factory=dict)
+    dynamics: "Mapping[Dynamics, Traces]" = field(default_factory=dict)
+    trajectories: "Mapping[Trajectories, Experts]" = field(default_factory=dict)
+    generators: "Mapping[ImageGenerator, DiffusionModel]" = field(default_factory=dict)
+    others: Mapping[Need, Any] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
     kept: Kept = field(default_factory=Kept)
     progress: Progress = silent
@@ -255,16 +263,39 @@ class Task:
 
 
 class TrainProtocol(Spec):
-    """A way to train a student; the same for every set."""
+    """A way to train a student; the same for every set. These methods are all that is asked of it.
+
+    ``FromScratch`` and ``SoftLabelled`` of ``decoct.engine.recipe`` answer most of it from their fields.
+    """
 
     kind: ClassVar[str] = "protocol"
 
     def label_teachers(self, size: int) -> tuple[str, ...]:
-        """Nets whose logits label the batches; none for hard labels."""
+        """Nets whose logits label the batches at a resolution; none for hard labels."""
         return ()
 
-    def recipe(self, task: Task) -> Any:
-        """The ``decoct.engine.recipe.Recipe`` for a training set."""
+    def storing(self) -> "Storing | None":
+        """How the teachers' labels are stored before a student trains; None for labels of every batch as it comes."""
+        return None
+
+    def stored(self, storing: "Storing") -> Self:
+        """The same protocol with its teachers' labels stored so.
+
+        Raises:
+            UsageError: it cannot learn from stored labels.
+        """
+        raise UsageError(f"{self.name} cannot learn from stored labels: define storing() and stored(), or take another")
+
+    def takes_own_labels(self) -> bool:
+        """Whether a student learns from the soft labels that travel with a set, where it has some."""
+        return False
+
+    def fixed_steps(self) -> int | None:
+        """Optimiser steps that are the same for every set; None where they hang on its size."""
+        return None
+
+    def recipe(self, task: Task) -> "Recipe":
+        """All numbers of the training for a training set."""
         raise DecoctError(f"{self.name} does not say how it trains: define recipe(self, task)")
 
 

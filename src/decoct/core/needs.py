@@ -1,73 +1,160 @@
-"""What must exist before a method runs; the runner makes it once and counts its cost."""
+"""What must exist before a method runs: what a need says of itself, and what it gets of planner and runner.
 
-from typing import Literal
+A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from decoct.core.errors import DecoctError
+from decoct.core.seeds import seed
+from decoct.core.spec import Spec, digest
 
-class Need(BaseModel):
-    """Something that must exist before a method runs; the runner makes it once and counts its cost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Teacher(Need):
-    """A net trained on the whole train split. ``"teacher"`` is the default label teacher at the data's resolution."""
-
-    net: str = "teacher"
-
-
-class Features(Need):
-    """Features of the train images, and of val where there are some; ``engine.extract.Extract`` has the words."""
-
-    extractor: str = "teacher"
-    normalise: Literal["none", "unit"] = "none"
-
-
-class LayerStatistics(Need):
-    """Moments of what goes into each batch norm and convolution of a net, over the train split and by class."""
-
-    net: str = "teacher"
+if TYPE_CHECKING:  # types alone: core stands below all of these
+    from decoct.core.kinds import Machine, Progress
+    from decoct.data.dataset import Dataset
+    from decoct.needs.features import Extract
+    from decoct.needs.generator import TeachGenerator
+    from decoct.needs.teacher import Teach
+    from decoct.run.jobs import Job
 
 
-class Dynamics(Need):
-    """What training runs on the train split do to each image: ``decoct.engine.dynamics.Traces``.
+@dataclass
+class Plan:
+    """What is asked for on one data set, as far as it says how needs come about.
 
     Attributes:
-        net: that is trained, as the teacher of that name is; ``"teacher"`` is the default label teacher.
-        epochs: None for as many as the teacher gets.
-        runs: from so many seeds; fewer runs are the first of more.
+        data: the data set.
+        seed: root of all seeds.
+        compute: threads, precision and compile, as they are keyed.
+        teachings: teachers that are not trained as usual, by net.
+        plugins: files that the jobs must load.
+        extractors: those with options; others are taken by the word for them alone.
+        generators: those that do not come about as usual, by the word for them.
+        held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it.
     """
 
-    net: str = "teacher"
-    epochs: int | None = None
-    runs: int = 1
+    data: "Dataset"
+    seed: int = 0
+    compute: Mapping[str, Any] = field(default_factory=lambda: {"threads": 1, "precision": "float32", "compile": False})
+    teachings: "Mapping[str, Teach]" = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    extractors: "Sequence[Extract]" = ()
+    generators: "Mapping[str, TeachGenerator]" = field(default_factory=dict)
+    held_out: str = ""
+
+    def derive(self, *names: str | int) -> int:
+        """A seed that hangs on the root, on the data and on names."""
+        return seed(self.seed, self.data.digest, *names)
 
 
-class Trajectories(Need):
-    """Weights of nets after every epoch of a training on the train split: ``decoct.engine.matching.experts.Experts``.
+class Work(ABC):
+    """A cell in the making, as a need sees it: the job, the cells that it reads, and where it computes.
 
     Attributes:
-        net: that is trained.
-        epochs: of each training.
-        experts: trainings from so many seeds; fewer are the first of more.
-        dsa: whether batches are augmented by differentiable Siamese augmentation.
+        job: its ``config`` is that of the part's spec, and ``keyed`` holds the part's own.
+        data: the data set.
+        device: where to compute.
+        folder: that ``make`` fills.
+        progress: call it with (steps done, steps in all).
     """
 
-    net: str
-    epochs: int = Field(50, ge=1)
-    experts: int = Field(100, ge=1)
-    dsa: bool = True
+    job: "Job"
+    data: "Dataset"
+    device: str
+    folder: Path
+    progress: "Progress"
+
+    def cells(self, need: str) -> dict[str, Path]:
+        """Folders of the cells of a need that the job reads, by name."""
+        return {name: self.input(need, key) for name, key in self.job.role(need).items()}
+
+    def cell(self, need: str, name: str) -> Path:
+        """The folder of one of them."""
+        return self.input(need, self.job.inputs[f"{need}:{name}"])
+
+    @abstractmethod
+    def input(self, kind: str, key: str) -> Path:
+        """Folder of a cell; a DamagedError if its files are not as they were written."""
+
+    @abstractmethod
+    def meter(self) -> AbstractContextManager[None]:
+        """Time, energy and memory of the block are what the cell cost; loading inputs and saving stay outside."""
+
+    @abstractmethod
+    def machine(self) -> "Machine":
+        """Where and how to compute, whom to tell, and where a killed job finds what it had."""
 
 
-class ImageGenerator(Need):
-    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
+@dataclass(frozen=True)
+class Part:
+    """One job of a need.
 
     Attributes:
-        generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.
+        name: of its cell among those of the need, such as a net's.
+        spec: how it comes about, with ``identity()`` for the key and ``config()`` for the job; None where the cells
+            that it reads decide all.
+        keyed: what else decides the result, beside the data and what is computed with.
+        reads: needs whose cells it reads.
+        labels: its coordinates, for people and tables; a net that is among them is not held out to judge sets.
     """
 
-    generator: str = "own"
+    name: str
+    spec: "Spec | Extract | None"
+    keyed: Mapping[str, Any] = field(default_factory=dict)
+    reads: "tuple[Need, ...]" = ()
+    labels: Mapping[str, str | int] = field(default_factory=dict)
 
 
-SUPPLIED = (Teacher, Features, LayerStatistics, Dynamics, Trajectories, ImageGenerator)
+class Need(Spec):
+    """Something that must exist before a method runs; the runner makes it once and counts its cost.
+
+    ``name``, the file's, is the kind of its jobs and cells. Fields say which one is needed; equal needs are one.
+    """
+
+    kind: ClassVar[str] = "need"
+    record: ClassVar[str] = ""  # name of the JSON file in its cells that says where they come from, if there is one
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows what it names; the data are not read."""
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """By the words in a method's fields that say where something of the user's lies: its name by content."""
+        return {}
+
+    def parts(self, plan: Plan) -> Iterable[Part]:
+        """The jobs that make it; one, decided by the fields alone, unless a need says otherwise."""
+        return (Part(self.title, self, {"seed": plan.derive(self.name, self.title)}, labels={self.name: self.title}),)
+
+    @property
+    def title(self) -> str:
+        """A name for its one cell: the fields' values, or their digest where those are no name."""
+        said = "/".join(map(str, self.model_dump().values())) or self.name
+        return said if len(said) <= 60 and ":" not in said else digest(self.model_dump(mode="json"))[:12]
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Do the work of one part under ``work.meter()``, and leave files in ``work.folder``."""
+        raise DecoctError(f"the need {cls.name} does not say how it is made: define make(cls, work)")
+
+    def load(self, work: Work) -> Mapping[str, Mapping[Any, Any]]:
+        """What a method gets, by field of ``Inputs``; ``{"others": {need: value}}`` for a need without a field there.
+
+        Args:
+            work: of the method, which reads the cells of the need's parts.
+        """
+        raise DecoctError(f"the need {self.name} does not say what a method gets: define load(self, work)")
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether what a cell with this record holds is the user's, so that nobody knows what it cost."""
+        return False
+
+    @classmethod
+    def saw(cls, record: Mapping[str, Any]) -> str | None:
+        """What it was trained on, in words, if that may be other than the train split."""
+        return None

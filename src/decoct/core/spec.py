@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,6 +26,7 @@ PACKAGES = {
     "protocol": "decoct.protocols",
     "metric": "decoct.metrics",
     "source": "decoct.data.sources",
+    "need": "decoct.needs",
 }
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -50,6 +51,11 @@ class Spec(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
+        for name in cls.model_fields:  # or what asks would get a value that cannot be called
+            if any(callable(vars(base).get(name)) for base in cls.__mro__ if issubclass(base, Spec)):
+                raise UsageError(
+                    f"{cls.__name__}: each {cls.kind} is asked for {name}(): call the field something else"
+                )
 
     def identity(self) -> dict[str, Any]:
         """What enters a key: name, version, fields and, for a plug-in, the digest of its file."""
@@ -59,6 +65,11 @@ class Spec(BaseModel):
     def config(self) -> dict[str, Any]:
         """The spec as a study would write it: ``parse(kind, spec.config())`` gives an equal one."""
         return {"name": self.name, **self.model_dump(mode="json")}
+
+    @classmethod
+    def again(cls, config: Mapping[str, Any]) -> Self:
+        """The spec of this class that ``config()`` described."""
+        return build(cls, {name: value for name, value in config.items() if name != "name"}, cls.name)
 
 
 def digest(value: Any) -> str:

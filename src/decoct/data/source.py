@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -178,6 +179,21 @@ class LargeSource(Source):
     def read(self, manifest: Any, scratch: Path, progress: Progress) -> Raw:
         """Both stages at once."""
         return self.decode(self.index(scratch, cores(), lambda title: silent), scratch, cores(), lambda title: progress)
+
+
+def hash_once(path: Path) -> str:
+    """As ``hash_file``, but a file is read again only when it changes: weights and features are gigabytes.
+
+    Raises:
+        DecoctError: it cannot be read, or is no regular file.
+    """
+    facts = path.stat() if path.is_file() else None
+    return _hashed(path.resolve(), facts and (facts.st_size, facts.st_mtime_ns))
+
+
+@lru_cache(maxsize=256)
+def _hashed(path: Path, state: tuple[int, int] | None) -> str:
+    return hash_file(path)
 
 
 def hash_file(path: Path) -> str:

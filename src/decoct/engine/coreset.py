@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Draft, Features, Inputs, Need
+from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.engine import select
+from decoct.needs.features import Features
 
 POOLED = -1
 

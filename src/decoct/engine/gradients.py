@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Features, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine import select
 from decoct.engine.coreset import Coreset, Group
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teacher
 from decoct.nets import features as nets
 
 BLOCK = 2**22  # numbers that a block of rows holds

@@ -1,7 +1,7 @@
 """A recipe: every number that decides how a student is trained; and what protocols share that resolve one for a set."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -126,6 +126,10 @@ class FromScratch(TrainProtocol):
     batch: int | None = Field(None, ge=2)
     augment: bool = True
 
+    def fixed_steps(self) -> int | None:
+        """As the field ``steps`` says."""
+        return self.steps
+
     def base(self, task: Task, large_batch: int) -> Recipe:
         """The recipe of hard labels; a protocol replaces what it does otherwise.
 
@@ -214,6 +218,14 @@ class SoftLabelled(FromScratch):
         if self.mixup and self.cutmix:
             raise ValueError("mix a batch by cutmix or by mixup: set one of them to 0")
         return self
+
+    def storing(self) -> Storing | None:
+        """As the field ``labels`` says."""
+        return self.labels
+
+    def stored(self, storing: Storing) -> Self:
+        """The same with other ``labels``."""
+        return self.model_copy(update={"labels": storing})
 
     def soft(self, task: Task, large_batch: int) -> Recipe:
         """The recipe before what a protocol does otherwise.

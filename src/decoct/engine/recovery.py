@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block, one_of_each, side_by_side
 from decoct.engine.frozen import frozen
@@ -24,6 +24,7 @@ from decoct.engine.pixels import Pixels
 from decoct.engine.presets import WithPresets
 from decoct.engine.starts import Crops, Starts, ranked_crops
 from decoct.engine.workpiece import Workpiece
+from decoct.needs.teacher import Teacher
 
 
 class Recovery(WithPresets):

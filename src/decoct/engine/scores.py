@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Dynamics, Inputs, Need
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import Coreset, Group
-from decoct.engine.dynamics import Traces
+from decoct.needs.dynamics import Dynamics, Traces
 
 
 class ScoreCoreset(Coreset):

@@ -35,6 +35,14 @@ class DC(TrainProtocol):
     dsa: bool = False
     own_labels: bool = False
 
+    def takes_own_labels(self) -> bool:
+        """As the field ``own_labels`` says."""
+        return self.own_labels
+
+    def fixed_steps(self) -> int | None:
+        """As the field ``steps`` says."""
+        return self.steps
+
     def recipe(self, task: Task) -> Recipe:
         """The same numbers at every size and resolution."""
         epochs = self.full_epochs if task.ceiling else self.epochs or (1000 if self.dsa else 300)

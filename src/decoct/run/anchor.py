@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from decoct.data.reading.snapshot import HUB as FROM_HUB
-from decoct.engine import extract
-from decoct.engine.diffusion.generators import HUB, OWN
+from decoct.needs import features
+from decoct.needs.generator import HUB, OWN
 from decoct.run.external import of_hub
 
 
@@ -24,7 +24,7 @@ def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         return entry | {key: absolute(entry[key])} if isinstance(entry, dict) and entry.get(key) else entry
 
     def extractor(word: Any) -> Any:
-        return extract.anchored(word, folder) if isinstance(word, str) else word
+        return features.anchored(word, folder) if isinstance(word, str) else word
 
     def generator(entry: Any) -> Any:
         word = entry.get("generator") if isinstance(entry, dict) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from decoct.core.kinds import Machine, Progress
+from decoct.core.needs import Work
 from decoct.core.once import Spent
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
@@ -25,7 +26,7 @@ from decoct.run.storage.store import Store
 
 
 @dataclass
-class Cell:
+class Cell(Work):
     """What the work of a kind gets: the job, its data and inputs, a folder to fill, and a meter to run under."""
 
     job: Job

@@ -8,9 +8,9 @@ from decoct.core.errors import UsageError
 from decoct.core.kinds import Progress, silent
 from decoct.core.places import default_where
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
-from decoct.engine.teachers import Teach
+from decoct.needs.features import Extract
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.jobs import Job

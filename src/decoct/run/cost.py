@@ -3,7 +3,7 @@
 from decoct.core.condensed import Condensed
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 from decoct.run.storage.store import Store
-from decoct.run.work.teachers import FACTS
+from decoct.run.work.sets import FACTS
 
 
 def total_cost(store: Store, kind: str, key: str) -> Cost:

@@ -11,26 +11,17 @@ from threadpoolctl import threadpool_limits
 
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import CELL, Cost, write_cost, write_json
+from decoct.core.spec import find
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
 from decoct.run.jobs import Job
 from decoct.run.memory import keep_memory
 from decoct.run.storage.store import open_store
-from decoct.run.work.dynamics import make_dynamics
-from decoct.run.work.experts import make_trajectory
-from decoct.run.work.generators import make_generator
 from decoct.run.work.measuring import make_readings, make_reference
-from decoct.run.work.sets import make_condensed, make_shard, make_statistics
+from decoct.run.work.sets import make_condensed, make_shard
 from decoct.run.work.students import make_labels, make_student
-from decoct.run.work.teachers import make_features, make_teacher
 
-WORK: dict[str, Callable[[Cell], None]] = {
-    "teacher": make_teacher,
-    "features": make_features,
-    "statistics": make_statistics,
-    "dynamics": make_dynamics,
-    "trajectory": make_trajectory,
-    "generator": make_generator,
+WORK: dict[str, Callable[[Cell], None]] = {  # of the runner's own kinds; a need says itself how it is made
     "shard": make_shard,
     "condense": make_condensed,
     "labels": make_labels,
@@ -38,6 +29,14 @@ WORK: dict[str, Callable[[Cell], None]] = {
     "measure": make_readings,
     "reference": make_reference,
 }
+
+
+def work_of(job: Job) -> Callable[[Cell], None]:
+    """What is done in the cell of a job."""
+    if job.kind in WORK:
+        return WORK[job.kind]
+    make: Callable[[Cell], None] = find("need", job.kind, job.plugins).make
+    return make
 
 
 def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
@@ -65,7 +64,7 @@ def perform(cell: Cell) -> Cost:
     """Do a cell's work and leave it in its store; what it took."""
     job, start = cell.job, time.perf_counter()
     with cell.store.writing(job.kind, job.key) as cell.folder:
-        WORK[job.kind](cell)
+        work_of(job)(cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from decoct.core.kinds import Features, Metric, TrainProtocol
+from decoct.core.kinds import Metric, TrainProtocol
 from decoct.data.dataset import Dataset
-from decoct.nets import zoo
+from decoct.needs.teacher import Teacher
 from decoct.run.graph import Planner
 from decoct.run.jobs import Brought, Job
 from decoct.run.study import Study
@@ -36,7 +36,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
-    planner.judge(_involved(study, data.size))
+    planner.judge(_involved(study, planner))
     metrics, look = study.measures(), study.metrics
     methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
     students = study.students_at(data.size)
@@ -62,7 +62,7 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
             for student in students:
                 if study.ceiling:
                     planner.train(protocol, student, None)
-                fixed = getattr(protocol[1], "steps", None)  # then the ceiling itself is as long as any set
+                fixed = protocol[1].fixed_steps()  # then the ceiling itself is as long as any set
                 for budget in study.budgets if study.same_steps and not fixed else ():
                     planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())
@@ -88,9 +88,9 @@ def _bring(
                     planner.train(protocol, student, made, replicate, again, labels=own)
 
 
-def _involved(study: Study, size: int) -> set[str]:
-    """Nets that take part in making sets or in labelling them."""
+def _involved(study: Study, planner: Planner) -> set[str]:
+    """Nets that take part in making sets or in labelling them, among other words."""
+    size = planner.data.size
     needs = [need for method in study.methods().values() for need in method.at(size).needs()]
-    words = {need.extractor if isinstance(need, Features) else getattr(need, "net", "") for need in needs}
-    words |= {net for protocol in study.recipes().values() for net in protocol.label_teachers(size)}
-    return {zoo.resolve(word, size) for word in words}
+    needs += [Teacher(net=net) for protocol in study.recipes().values() for net in protocol.label_teachers(size)]
+    return {str(word) for need in needs for part in need.parts(planner) for word in part.labels.values()}

@@ -1,15 +1,22 @@
-"""Sets, students and measures become jobs, behind the jobs that supply what they need."""
+"""A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.kinds import Condenser, Metric, Need, TrainProtocol
+from decoct.core.needs import Plan
+from decoct.core.spec import Spec, find, names
+from decoct.needs import features
+from decoct.needs.features import Extract, Features
+from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
-from decoct.run.jobs import Brought, Job
-from decoct.run.supplies import Supplies
+from decoct.run.jobs import OWN, Brought, Job
+
+T = TypeVar("T")
 
 
 class Made(NamedTuple):
@@ -19,8 +26,90 @@ class Made(NamedTuple):
     labels: Mapping[str, str | int]
 
 
-class Planner(Supplies):
-    """Makes the jobs of sets, and of what is done with them."""
+@dataclass
+class Planner(Plan):
+    """Makes jobs on one data set; asking twice for the same work gives the same job.
+
+    Where no net is said to be ``held_out``, it is the resolution's first candidate.
+
+    Attributes:
+        jobs: all jobs so far by key, inputs before what needs them.
+    """
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    _found: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.held_out = self.held_out or zoo.judges(self.data.size)[0]
+        self.compute, self._folder = dict(self.compute), str(self.data.folder)
+        for net in self.teachings:
+            if net != "teacher":
+                zoo.check_name(net)
+        features.check_options(self)
+
+    def supply(self, need: Need) -> dict[str, Job]:
+        """The jobs that make what is needed, by the roles that their cells have where they are read.
+
+        Raises:
+            UsageError: nobody knows such a need, or it asks for what is not there.
+        """
+        return self._once(("need", need, self.held_out), None, lambda: self._supplied(need))
+
+    def _supplied(self, need: Need) -> dict[str, Job]:
+        plugins = self.plugins if need.source else ()  # one of decoct's own is found without them
+        known = names("need", plugins)
+        if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
+            raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
+        found = {}
+        for part in need.parts(self):
+            read = {role: job.key for other in part.reads for role, job in self.supply(other).items()}
+            found[f"{need.name}:{part.name}"] = self._add(need.name, part.spec, part.keyed, read, part.labels)
+        return found
+
+    def job(self, need: Need) -> Job:
+        """The one job of a need that has one."""
+        (job,) = self.supply(need).values()
+        return job
+
+    def judge(self, involved: Collection[str]) -> None:
+        """Let a net hold itself out that is none of those that take part in making or labelling sets."""
+        loaded = [zoo.resolve(net, self.data.size) for net, spec in self.teachings.items() if spec.loaded]
+        self.held_out = zoo.judge(self.data.size, involved, loaded)
+
+    def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
+        """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
+
+        Args:
+            what: name of the thing.
+            of: object that it hangs on, known by being the same one; kept, so that no other gets its id.
+            make: makes it.
+        """
+        where = (what, id(of))
+        if where not in self._found:
+            self._found[where] = of, make()
+        found: T = self._found[where][1]
+        return found
+
+    def _add(
+        self,
+        kind: str,
+        spec: Spec | Extract | None,
+        keyed: Mapping[str, Any],
+        inputs: dict[str, str],
+        labels: Mapping[str, str | int],
+        config: dict[str, Any] | None = None,
+    ) -> Job:
+        identity = self._once("identity", spec, spec.identity) if spec else None
+        job = Job(
+            kind=kind,
+            keyed={"data": self.data.digest, "spec": identity, "compute": self.compute, **keyed},
+            inputs=inputs,
+            labels=dict(labels),
+            config=config or (self._once("config", spec, spec.config) if spec else {}),
+            data=self._folder,
+            plugins=self.plugins,
+        )
+        return self.jobs.setdefault(job.key, job)
 
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
         """Make a set; a deterministic method has one, at replicate 0.
@@ -38,7 +127,7 @@ class Planner(Supplies):
         """
         ipc = self._once(("ipc", label, budget), method, lambda: self._ipc(label, method, budget))
         made, needs = self._once("method", method, lambda: self._resolve(method))
-        drawn = self._seed("condense", made.name, replicate) if made.stochastic else None
+        drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
         labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
         labels["condense_replicate"] = replicate if made.stochastic else 0
         keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
@@ -54,22 +143,23 @@ class Planner(Supplies):
         return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
 
     def _resolve(self, method: Condenser) -> tuple[Condenser, dict[str, str]]:
-        """The method as it is keyed at this resolution, and the keys of what it needs by role."""
+        """The method as it is keyed at this resolution, files by content; and the keys of what it needs by role."""
         method = method.at(self.data.size)
-        inputs: dict[str, str] = {}
-        for need in method.needs():
-            inputs |= self._need(need)
-        return self._by_content(method), inputs
+        needs = method.needs()
+        inputs = {role: job.key for need in needs for role, job in self.supply(need).items()}
+        titles = {word: title for need in needs for word, title in need.titles(self).items()}
+        fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
+        return method.model_copy(update=fields), inputs  # so that no key holds where a file of the user's lies
 
     def brought(self, job: Brought) -> Made:
         """A set, or labels, that the user brought; it is in the store before any other job runs."""
         return Made(self.jobs.setdefault(job.key, job).key, job.labels)
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
-        """Label a set once, as the protocol's ``labels`` say, for all students that will learn from it."""
+        """Label a set once, as the protocol says, for all students that will learn from it."""
         label, spec = protocol
         inputs = {"condensed": condensed.key, **self._label_teachers(spec)}
-        keyed = {"seed": self._seed("labels", condense)}
+        keyed = {"seed": self.derive("labels", condense)}
         return self._add("labels", spec, keyed, inputs, {**condensed.labels, "protocol": label})
 
     def train(
@@ -97,13 +187,13 @@ class Planner(Supplies):
         zoo.check_fits(student, self.data.size)
         label, spec = protocol
         inputs = {"condensed": condensed.key} if condensed else {}
-        if condensed and (labels or (getattr(spec, "labels", None) and spec.label_teachers(self.data.size))):
+        if condensed and (labels or (spec.storing() and spec.label_teachers(self.data.size))):
             inputs["labels"] = labels or self.relabel(protocol, condensed, condense).key
         else:
             inputs |= self._label_teachers(spec)
         who = condensed.labels if condensed else {"method": "full", "budget": str(as_long_as or "all")}
         numbers = {"condense_replicate": condense, "train_replicate": train}
-        keyed = {"seed": self._seed("student", student, condense, train), "student": student}
+        keyed = {"seed": self.derive("student", student, condense, train), "student": student}
         if as_long_as:
             keyed["as_long_as"] = as_long_as.model_dump()
         return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
@@ -142,7 +232,7 @@ class Planner(Supplies):
             if asked > there:
                 raise DecoctError(f"class '{name}' has {there} training images: no random set has {asked} of them")
         keyed, inputs, config = self._eyes(metrics, extractors)
-        keyed |= {"counts": list(counts), "draws": draws, "seed": self._seed("reference")}
+        keyed |= {"counts": list(counts), "draws": draws, "seed": self.derive("reference")}
         return self._add("reference", None, keyed, inputs, {"budget": budget}, config)
 
     def _eyes(
@@ -156,10 +246,10 @@ class Planner(Supplies):
     def _looking(
         self, metrics: Mapping[str, Metric], extractors: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, str], Any]:
-        inputs = {f"held_out:{self.held_out}": self.teacher(self.held_out).key}
+        inputs = {f"held_out:{self.held_out}": self.job(Teacher(net=self.held_out)).key}
         for extractor in extractors:
-            features = self.features(extractor)
-            inputs |= {f"features:{features.labels['extractor']}": features.key} | features.inputs
+            for role, job in self.supply(Features(extractor=extractor)).items():
+                inputs |= {role: job.key} | job.inputs
         looking = {label: metric for label, metric in metrics.items() if metric.needs != "cost"}
         keyed = {"metrics": {label: metric.identity() for label, metric in looking.items()}}
         return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
@@ -168,8 +258,8 @@ class Planner(Supplies):
         return self._once("label teachers", spec, lambda: self._labelling(spec))
 
     def _labelling(self, spec: TrainProtocol) -> dict[str, str]:
-        teachers = [self.teacher(net) for net in spec.label_teachers(self.data.size)]
-        return {f"teacher:{teacher.labels['net']}": teacher.key for teacher in teachers}
+        needs = [Teacher(net=net) for net in spec.label_teachers(self.data.size)]
+        return {role: job.key for need in needs for role, job in self.supply(need).items()}
 
 
 def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:

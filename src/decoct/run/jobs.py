@@ -1,32 +1,25 @@
 """A job: one piece of work, as plain data, with a key that says what it is and not where it runs."""
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from decoct.core.record import Record
-from decoct.core.spec import digest
+from decoct.core.spec import digest, names
 
-Kind = Literal[
-    "teacher",
-    "features",
-    "statistics",
-    "dynamics",
-    "trajectory",
-    "generator",
-    "shard",
-    "condense",
-    "labels",
-    "train",
-    "measure",
-    "reference",
-]
+OWN = ("shard", "condense", "labels", "train", "measure", "reference")  # kinds of job that make no need
+
+
+def kinds(plugins: Sequence[str] = ()) -> tuple[str, ...]:
+    """Every kind of job: those that make a need, which go by its name, and the runner's own."""
+    return (*sorted(names("need", plugins)), *OWN)
 
 
 class Job(Record):
     """One cell of the store to be.
 
     Attributes:
-        kind: what ``execute`` does.
+        kind: what ``execute`` does: one of ``OWN``, or the name of a need.
         keyed: everything that decides the result: identity of the spec, seed, data digest, threads, options.
         inputs: keys of the cells that it reads, by role, such as "condensed" or "teacher:convnet3_bn".
         labels: its coordinates in the study, for people and tables.
@@ -35,7 +28,7 @@ class Job(Record):
         plugins: files to load before parsing.
     """
 
-    kind: Kind
+    kind: str
     keyed: dict[str, Any]
     inputs: dict[str, str] = {}
     labels: dict[str, str | int] = {}

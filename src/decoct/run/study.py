@@ -11,12 +11,11 @@ from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.core.names import Name, check_name
-from decoct.core.needs import Dynamics, Features, Teacher, Trajectories
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
-from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.engine.extract import Extract
-from decoct.engine.teachers import Teach
+from decoct.needs.features import Extract, Features
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 from decoct.run.anchor import anchored
 from decoct.run.external import External, by_label
@@ -46,7 +45,7 @@ class Metrics(Part):
     """What is measured of each set, and in whose features.
 
     Attributes:
-        extractors: words of ``decoct.engine.extract.Extract``; ``"held_out"`` is a net that takes no part in making the
+        extractors: words of ``decoct.needs.features.Extract``; ``"held_out"`` is a net that takes no part in making the
             sets, trained on the same data.
         names: of metrics, or tables.
         draws: random sets of each budget that are measured beside; 0 for none.
@@ -80,9 +79,9 @@ class Study(Part):
         protocols: names or tables.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
-            ``decoct.engine.extract.Extract`` for the words.
+            ``decoct.needs.features.Extract`` for the words.
         generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
-            ``decoct.engine.diffusion.generators.TeachGenerator``.
+            ``decoct.needs.generator.TeachGenerator``.
         external: sets that decoct did not make, such as those that an author published; see ``External``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
@@ -154,14 +153,14 @@ class Study(Part):
         self.controls()
         self.outsiders()
         self.generatings()
-        nets, extractors = {*(self.students or ()), *self.teachings()}, {*self.metrics.extractors}
+        nets = {*(self.students or ()), *self.teachings()}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
-        for need in (need for method in self.methods().values() for need in _at_some_size(method).needs()):
-            nets |= {need.net} if isinstance(need, Teacher | Dynamics | Trajectories) else set()
-            extractors |= {need.extractor} if isinstance(need, Features) else set()
+        needs = [need for method in self.methods().values() for need in _at_some_size(method).needs()]
+        for need in (*needs, *(Features(extractor=word) for word in self.metrics.extractors)):
+            need.check()
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)
-        for extract in (*self.extractors, *map(Extract.of, sorted(extractors))):
+        for extract in self.extractors:
             if extract.name != zoo.HELD_OUT:
                 extract.check()
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from decoct.core.budget import Budget
-from decoct.core.kinds import Dynamics, Inputs
+from decoct.core.kinds import Inputs
 from decoct.engine.batches import TrainingSet
-from decoct.engine.dynamics import Traces, record
 from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.needs.dynamics import Dynamics, Traces, record
 from decoct.nets.convnet import ConvNet
 
 CLASSES, EPOCHS = 3, 30

@@ -8,7 +8,8 @@ import torch
 
 from decoct.condensers.coresets.cal import CAL, contrast
 from decoct.core.budget import Budget
-from decoct.core.kinds import Features, Teacher
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teacher
 from decoct.nets.features import classifier
 
 

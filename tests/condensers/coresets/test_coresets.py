@@ -19,9 +19,9 @@ from decoct.condensers.coresets.random import Random
 from decoct.condensers.coresets.zcore import ZCore
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Features
 from decoct.core.seeds import seed
 from decoct.engine import select
+from decoct.needs.features import Features
 
 NESTED = [
     CAL(),

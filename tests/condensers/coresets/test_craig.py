@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from decoct.condensers.coresets.craig import CRAIG
-from decoct.core.kinds import Features, Teacher
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teacher
 from decoct.nets.features import penultimate
 
 IPC = 6

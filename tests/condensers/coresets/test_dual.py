@@ -11,7 +11,7 @@ from scipy.stats import beta
 from decoct.condensers.coresets.dual import DUAL, log_weights, wavering
 from decoct.core.errors import DecoctError
 from decoct.engine.coreset import Group
-from decoct.engine.dynamics import NAMES, Trace, Traces
+from decoct.needs.dynamics import NAMES, Trace, Traces
 
 
 @given(epochs=st.integers(2, 14), window=st.integers(2, 14), seed=st.integers(0, 2**31))

@@ -9,8 +9,8 @@ from torch import nn
 
 from decoct.condensers.coresets.glister import GLISTER
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Features
 from decoct.data.dataset import Split as Rows
+from decoct.needs.features import Features
 from decoct.nets.features import penultimate
 
 

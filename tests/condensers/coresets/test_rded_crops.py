@@ -9,7 +9,7 @@ from decoct.condensers.coresets.rded_crops import RDEDCrops
 from decoct.condensers.decoupled.rded import RDED
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Teacher
+from decoct.needs.teacher import Teacher
 
 
 @pytest.mark.parametrize(("size", "channels", "batch"), [(8, 1, 20), (9, 3, 4), (65, 1, 200)])

@@ -5,8 +5,8 @@ import pytest
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Dynamics
 from decoct.core.spec import parse
+from decoct.needs.dynamics import Dynamics
 
 EPOCHS = 30
 BY_LABEL = ("el2n", "grand", "forgetting", "aum", "ccs", "dual")

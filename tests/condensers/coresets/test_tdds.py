@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from decoct.condensers.coresets.tdds import TDDS, depth
 from decoct.core.errors import DecoctError
-from decoct.engine.dynamics import NAMES, Trace, Traces
+from decoct.needs.dynamics import NAMES, Trace, Traces
 
 
 @given(epochs=st.integers(3, 14), window=st.integers(3, 14), decay=st.floats(0.05, 1), seed=st.integers(0, 2**31))

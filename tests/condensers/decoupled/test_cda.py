@@ -10,8 +10,8 @@ from torch import nn
 
 from decoct.condensers.decoupled.cda import CDA
 from decoct.condensers.decoupled.sre2l import SRe2L
-from decoct.core.kinds import Teacher
 from decoct.engine.invert import Views
+from decoct.needs.teacher import Teacher
 
 
 @pytest.mark.parametrize("milestone", [1.0, 0.5])

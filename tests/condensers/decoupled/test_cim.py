@@ -8,9 +8,9 @@ from torch import Generator, nn
 
 from decoct.condensers.decoupled.cim import CIM, enlarged
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Teacher
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
+from decoct.needs.teacher import Teacher
 
 
 def anchors_of(box, c, keep, candidates):

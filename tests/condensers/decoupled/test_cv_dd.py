@@ -12,9 +12,9 @@ from torch import nn
 
 from decoct.condensers.decoupled.cv_dd import CVDD
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Teacher
 from decoct.engine.blocks import Block
 from decoct.engine.pixels import Pixels
+from decoct.needs.teacher import Teacher
 
 POOL = ("a", "b", "c", "d", "e")
 

@@ -18,8 +18,9 @@ from decoct.condensers.decoupled.g_vbsm import GVBSM
 from decoct.condensers.decoupled.rded import RDED
 from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import LayerStatistics, Teacher
 from decoct.core.spec import parse
+from decoct.needs.statistics import LayerStatistics
+from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 
 PAIR = ("teacher", "other")

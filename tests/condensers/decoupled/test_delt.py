@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from decoct.condensers.decoupled.delt import DELT, joining
-from decoct.core.kinds import Teacher
 from decoct.engine.blocks import Block
+from decoct.needs.teacher import Teacher
 
 
 class Steps:

@@ -8,9 +8,10 @@ from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.condensers.decoupled.edc import EDC
-from decoct.core.kinds import LayerStatistics, Teacher
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import ranked_crops
+from decoct.needs.statistics import LayerStatistics
+from decoct.needs.teacher import Teacher
 
 KINDS = nn.Conv2d | nn.BatchNorm2d
 

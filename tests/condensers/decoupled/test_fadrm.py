@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from decoct.condensers.decoupled.fadrm import FADRM, residual, resize
-from decoct.core.kinds import Teacher
 from decoct.engine.blocks import Block
 from decoct.engine.pixels import Pixels
+from decoct.needs.teacher import Teacher
 
 
 class Steps:

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from decoct.condensers.decoupled.g_vbsm import GVBSM, densify
-from decoct.core.kinds import LayerStatistics, Teacher
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import collect
+from decoct.needs.statistics import LayerStatistics, collect
+from decoct.needs.teacher import Teacher
 
 KINDS = nn.Conv2d | nn.BatchNorm2d
 

@@ -9,9 +9,9 @@ from torchvision.transforms.v2 import functional as tv
 
 from decoct.condensers.decoupled.rded import RDED
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Teacher
 from decoct.core.seeds import seed
 from decoct.engine.patches import square_boxes
+from decoct.needs.teacher import Teacher
 
 
 def brute_force(box, c, keep, factor, candidates, crops, root):

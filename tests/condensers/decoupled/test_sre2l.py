@@ -8,10 +8,10 @@ from torch import nn
 
 from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Teacher
 from decoct.engine.invert import Views
 from decoct.engine.pixels import Pixels
 from decoct.engine.workpiece import Workpiece
+from decoct.needs.teacher import Teacher
 
 SHORT = SRe2L(iterations=12)
 

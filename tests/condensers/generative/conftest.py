@@ -6,9 +6,9 @@ import diffusers
 import pytest
 import torch
 
-from decoct.core.kinds import ImageGenerator, Trajectories
 from decoct.engine.diffusion.model import DiffusionModel
-from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
+from decoct.needs.generator import ImageGenerator
+from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, shapes_of
 from decoct.nets import zoo
 
 CLASSES, NULL = 3, 5  # the generator knows two classes that the data lack, and calls the first one last

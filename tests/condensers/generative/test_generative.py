@@ -13,8 +13,8 @@ from decoct.condensers.generative.mgd3 import MGD3
 from decoct.condensers.generative.minimax import Minimax
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import ImageGenerator
 from decoct.engine.diffusion.generative import batches
+from decoct.needs.generator import ImageGenerator
 
 METHODS = {
     "mgd3": MGD3(steps=4),

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from decoct.condensers.generative.igd import IGD, InfluenceGuidance, rms
-from decoct.core.kinds import Trajectories
 from decoct.engine.diffusion.influence import Surrogate
 from decoct.engine.diffusion.sampling import Schedule, Step
 from decoct.engine.pixels import Pixels
+from decoct.needs.trajectory import Trajectories
 
 QUICK = IGD(steps=4, epochs=1, low=0.25, real=5, net="convnet2_w32")
 

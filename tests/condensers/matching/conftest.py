@@ -10,7 +10,8 @@ import torch
 from decoct.core.kinds import Task
 from decoct.data.dataset import Split
 from decoct.engine.batches import TrainingSet
-from decoct.engine.matching.experts import Expert, Experts, record
+from decoct.engine.recipe import epoch_steps
+from decoct.needs.trajectory import Experts, record
 from decoct.nets import zoo
 
 
@@ -55,9 +56,11 @@ def matching(toy):
 def trained(data, need):
     """Short trainings, as a runner would hand them over."""
     images, labels = torch.from_numpy(data.train.images), torch.from_numpy(data.train.labels)
-    classes, spec = len(data.class_names), Expert.of(need).model_copy(update={"batch": 20, "lr": 0.05})
+    classes = len(data.class_names)
     task = Task(len(labels), classes, data.size, data.flip, ceiling=True, batch_norm=False)
     nets = [zoo.build(need.net, data.shape[0], classes, data.size, seed) for seed in range(need.experts)]
     whole = TrainingSet(images, labels, data.mean, data.std)
-    ways = tuple(record(net, whole, spec.recipe(task), seed=seed) for seed, net in enumerate(nets))
+    steps = need.epochs * epoch_steps(len(labels), 20, False)
+    recipe = replace(need.recipe(task), batch=20, lr=0.05, steps=steps)
+    ways = tuple(record(net, whole, recipe, seed=seed) for seed, net in enumerate(nets))
     return Experts(nets[0].eval().requires_grad_(False), ways)

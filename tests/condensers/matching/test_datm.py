@@ -11,12 +11,12 @@ from decoct.condensers.matching import datm
 from decoct.condensers.matching.datm import DATM
 from decoct.condensers.matching.mtt import MTT
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
 from decoct.data.augmentation import dsa
 from decoct.engine.matching import trajectories as trajectory_matching
 from decoct.engine.matching.trajectories import Inner
+from decoct.needs.trajectory import Trajectories
 
 NET = {"net": "convnet1_w8", "experts": 3, "epochs": 5}
 FIELDS = NET | {"iterations": 4, "syn_steps": 3, "first_max_start_epoch": 2, "max_start_epoch": 3, "growth": 2}

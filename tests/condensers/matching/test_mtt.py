@@ -7,13 +7,12 @@ import torch.nn.functional as F
 
 from decoct.condensers.matching.mtt import MTT
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Trajectories
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
 from decoct.data.augmentation import dsa
 from decoct.engine.matching import trajectories as trajectory_matching
-from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
 from decoct.engine.matching.trajectories import Inner
+from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, shapes_of
 from decoct.nets import zoo
 
 NET = {"net": "convnet1_w8", "experts": 2, "epochs": 4}

@@ -9,8 +9,8 @@ from decoct.data.dataset import load_data, open_dataset
 from decoct.data.large import uncached
 from decoct.data.large.uncached import Uncached
 from decoct.data.sources.imagenette import WNIDS, Imagenette
-from decoct.engine.extract import store
-from decoct.engine.teachers import Teach
+from decoct.needs.features import store
+from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 from decoct.nets.features import penultimate, penultimate_blocks
 from decoct.run.compute import Compute

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from decoct.core.kinds import Inputs
 from decoct.engine.diffusion.influence import Surrogate, milestones, real_images
-from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
 from decoct.engine.pixels import Pixels
+from decoct.needs.trajectory import Experts, Trajectory, flattened, shapes_of
 from decoct.nets import zoo
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from decoct.data.augmentation import dsa
-from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
 from decoct.engine.matching.trajectories import Inner, matched, weights_of
+from decoct.needs.trajectory import Experts, Trajectory, flattened, shapes_of
 from decoct.nets.convnet import ConvNet
 
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Dynamics
-from decoct.engine.dynamics import Traces
-from decoct.engine.matching.experts import Trajectory
 from decoct.engine.softlabels import StoredLabels
-from decoct.engine.statistics import Statistics
+from decoct.needs._plane import Plane
+from decoct.needs.dynamics import Dynamics, Traces
+from decoct.needs.features import splits_of
+from decoct.needs.statistics import Statistics
+from decoct.needs.teacher import load_teacher
+from decoct.needs.trajectory import Trajectory
 from decoct.run.expand import expand
 from decoct.run.planning.estimates import likeness
 from decoct.run.planning.probe import probe
@@ -16,8 +18,6 @@ from decoct.run.planning.standin import FEW, few, stand_in
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.work.measuring import load_backbone
-from decoct.run.work.plane import Plane
-from decoct.run.work.teachers import load_features, load_teacher
 
 TABLE = {
     "name": "standing in",
@@ -56,7 +56,7 @@ def test_few_images_of_every_class(digits):
 def test_features_are_rows_of_every_image_and_have_their_plane(made, digits):
     folder, _ = made("features", condensers=["herding"])
     for split in ("train", "val"):
-        rows = load_features(folder, split)
+        rows = splits_of(folder)[split]
         assert len(rows) == len(getattr(digits, split)) and np.isfinite(rows).all()
         assert len(np.unique(rows, axis=0)) == len(rows)  # no two images are one
     plane = Plane.load(folder)
@@ -65,12 +65,12 @@ def test_features_are_rows_of_every_image_and_have_their_plane(made, digits):
 
 def test_features_that_somebody_brings_are_those(made, rows, digits):
     folder, _ = made("features", condensers=[{"name": "herding", "extractor": str(rows)}])
-    assert np.array_equal(load_features(folder, "train"), np.load(rows).astype(np.float32))
+    assert np.array_equal(splits_of(folder)["train"], np.load(rows).astype(np.float32))
 
 
 def test_a_frozen_net_is_there_to_look_at_sets_with(made, weighed, digits):
     folder, _ = made("features", condensers=[{"name": "herding", "extractor": f"timm:test_resnet@{weighed}"}])
-    assert len(load_features(folder, "train")) == len(digits.train)
+    assert len(splits_of(folder)["train"]) == len(digits.train)
     assert load_backbone(folder, "cpu") is not None
 
 

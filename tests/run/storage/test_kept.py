@@ -14,7 +14,7 @@ from decoct.core import scratch, tensorfile
 from decoct.core.budget import Budget
 from decoct.core.record import CELL, MEASURED
 from decoct.core.spec import parse
-from decoct.engine.teachers import Teach
+from decoct.needs.teacher import Teach
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage import kept as kept_module

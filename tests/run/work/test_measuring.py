@@ -13,16 +13,17 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Measured
 from decoct.core.record import Provenance, cell_dir, read_json
 from decoct.core.spec import parse
-from decoct.engine.extract import Extract
 from decoct.engine.resampling import of_random, random_sets
 from decoct.metrics.covering_radius import covering_radius
 from decoct.metrics.realism import realism
+from decoct.needs.features import Extract, planned
+from decoct.needs.teacher import load_teacher
 from decoct.nets import backbone, zoo
 from decoct.nets.backbone import embed
 from decoct.nets.features import logits, penultimate
 from decoct.run.graph import Planner
 from decoct.run.study import labelled
-from decoct.run.work import measuring, teachers
+from decoct.run.work import measuring
 
 COUNTS = [2] * 10
 
@@ -114,7 +115,7 @@ def test_random_sets_are_measured_as_any_set_is(box, digits):
     job, folder = box(reference(["teacher", "held_out"]))
     found, store = read_json(folder / "readings.json"), folder.parents[2]
     ((judge, key),) = job.role("held_out").items()
-    net = teachers.load_teacher(cell_dir(store, "teacher", key), digits, "cpu")
+    net = load_teacher(cell_dir(store, "teacher", key), digits, "cpu")
     features = {e: np.load(cell_dir(store, "features", k) / "train.npy") for e, k in job.role("features").items()}
     assert list(features) == ["convnet2_bn", judge] == ["convnet2_bn", "test_efficientnet"]
     sets = list(random_sets(digits.train.labels, COUNTS, 4, job.keyed["seed"]))
@@ -149,7 +150,7 @@ def test_what_hangs_on_chance_is_keyed_and_what_sets_are_called_is_not(digits):
     first, second = (key(measured("teacher", "random", ["teacher"], resamples)) for resamples in (0, 20))
     assert first != second
     planner = Planner(digits, held_out="test_nfnet")
-    assert planner.extract("held_out").name == "test_nfnet" and reference(["teacher"])(planner).key != plain
+    assert planned(planner, "held_out").name == "test_nfnet" and reference(["teacher"])(planner).key != plain
 
 
 def test_no_random_set_is_larger_than_its_class(digits):

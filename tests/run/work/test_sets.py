@@ -13,13 +13,13 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, LayerStatistics
+from decoct.core.kinds import Draft
 from decoct.core.record import CELL, MEASURED, Provenance, cell_dir, read_cost, read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Split
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import Statistics, collect
-from decoct.engine.teachers import Teach
+from decoct.needs.statistics import LayerStatistics, Statistics, collect
+from decoct.needs.teacher import Teach, load_teacher
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.expand import expand
@@ -27,7 +27,6 @@ from decoct.run.graph import Planner
 from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
 from decoct.run.work import sets
-from decoct.run.work.teachers import load_teacher
 
 WHO = Provenance(method="m")
 NET = {"nets": ["convnet2_bn"], "iterations": 3}
@@ -94,7 +93,7 @@ def planner(digits, weighted):
 def taught(planner, digits, tmp_path_factory):
     """A store with the teacher and its statistics."""
     store, plan = Store(tmp_path_factory.mktemp("taught")), planner()
-    plan.statistics("teacher")
+    plan.supply(LayerStatistics())
     for job in plan.jobs.values():
         execute(store.root, job)
     return store
@@ -235,7 +234,7 @@ def test_the_preset_of_a_set_and_what_it_stands_for_are_in_its_provenance(made, 
 
 
 def test_statistics_are_stored_as_they_were_taken(taught, planner, digits):
-    job = planner().statistics("teacher")
+    job = planner().job(LayerStatistics())
     net = load_teacher(taught.path("teacher", job.inputs["teacher:convnet2_bn"]), digits, "cpu")
     fresh = collect(net, digits.train, digits.class_names, Pixels.of(digits, "cpu"))
     stored = Statistics.load(taught.path("statistics", job.key), "cpu")

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Draft, Features, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
 from decoct.engine.gradients import Head
 from decoct.engine.neighbours import neighbours
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teacher
 
 
 class CAL(FeatureCoreset):

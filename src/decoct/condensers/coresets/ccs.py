@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from decoct.engine.coreset import Group
-from decoct.engine.dynamics import Traces
 from decoct.engine.scores import ScoreCoreset, area, untrimmed
+from decoct.needs.dynamics import Traces
 
 
 class CCS(ScoreCoreset):

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from decoct.core.kinds import Draft, Dynamics, Features, Inputs, Need
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
-from decoct.engine.dynamics import Traces
 from decoct.engine.neighbours import neighbours
 from decoct.engine.scores import area, forgotten, untrimmed
+from decoct.needs.dynamics import Dynamics, Traces
+from decoct.needs.features import Features
 
 
 class D2(FeatureCoreset):

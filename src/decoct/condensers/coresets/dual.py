@@ -8,8 +8,8 @@ from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.engine.coreset import Group
-from decoct.engine.dynamics import Traces
 from decoct.engine.scores import ScoreCoreset
+from decoct.needs.dynamics import Traces
 
 ANCHORS = 10  # images of the highest score that say where hard ones lie, as in the authors' code
 

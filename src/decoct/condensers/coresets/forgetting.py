@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from decoct.engine.dynamics import Traces
 from decoct.engine.scores import RankedCoreset, forgotten
+from decoct.needs.dynamics import Traces
 
 
 class Forgetting(RankedCoreset):

@@ -9,9 +9,11 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Features, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import Coreset
 from decoct.engine.gradients import Head
+from decoct.needs.features import Features
+from decoct.needs.teacher import Teacher
 
 
 class GLISTER(Coreset):

@@ -4,8 +4,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from decoct.engine.dynamics import Traces
 from decoct.engine.scores import RankedCoreset
+from decoct.needs.dynamics import Traces
 
 
 class Margin(RankedCoreset):

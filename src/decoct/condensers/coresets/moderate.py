@@ -5,9 +5,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core.kinds import Draft, Features, Inputs
+from decoct.core.kinds import Draft, Inputs
 from decoct.engine import select
 from decoct.engine.coreset import FeatureCoreset
+from decoct.needs.features import Features
 
 BLOCK = 2**20  # numbers that are looked at together in float64
 

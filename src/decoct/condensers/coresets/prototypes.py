@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
-from decoct.core.kinds import Draft, Features, Inputs
+from decoct.core.kinds import Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.engine.coreset import FeatureCoreset, Group, unit
 from decoct.engine.scores import ranked
+from decoct.needs.features import Features
 
 SAMPLE = 2**18  # images that clusters are found from
 BLOCK = 2**22  # cosines that are held at once

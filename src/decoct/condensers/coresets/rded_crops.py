@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.engine.patches import Scale, crop
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import ranked_crops
+from decoct.needs.teacher import Teacher
 
 
 class RDEDCrops(Condenser):

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.engine.dynamics import Traces
 from decoct.engine.scores import RankedCoreset
+from decoct.needs.dynamics import Traces
 
 
 class TDDS(RankedCoreset):

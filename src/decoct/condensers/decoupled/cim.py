@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.frozen import FixedNorms, frozen
@@ -19,6 +19,7 @@ from decoct.engine.patches import difficulty, easiest, mosaic
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset, WithPresets
 from decoct.engine.starts import whole
+from decoct.needs.teacher import Teacher
 from decoct.nets.features import entering
 
 OPS: tuple[dsa.Op, ...] = ("crop", "cutout", "flip")

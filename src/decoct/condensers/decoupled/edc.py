@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from decoct.core.kinds import Inputs, LayerStatistics, Need
+from decoct.core.kinds import Inputs, Need
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block, in_order
 from decoct.engine.pixels import Pixels
@@ -13,6 +13,7 @@ from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, teachers
 from decoct.engine.starts import Crops, Starts, random_rows, ranked_crops, whole
 from decoct.engine.workpiece import Workpiece
+from decoct.needs.statistics import LayerStatistics
 
 LITTLE = ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")
 COMMON = {"lr": 0.05, "r": 0.01, "jitter": 0, "scale": (0.5, 1.0), "block": 100, "factor": 1, "decay": 0.8}

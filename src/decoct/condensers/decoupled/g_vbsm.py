@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import LayerStatistics, Need
+from decoct.core.kinds import Need
 from decoct.engine.alignment import Alignment
 from decoct.engine.blocks import Block, in_order
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery
 from decoct.engine.workpiece import Workpiece
+from decoct.needs.statistics import LayerStatistics
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
 LITTLE = {"lr": 0.05, "iterations": 4000, "r": 0.01, "jitter": 4, "scale": (0.5, 1.0), "block": 100}

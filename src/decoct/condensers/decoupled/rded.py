@@ -7,11 +7,12 @@ import torch
 from pydantic import Field
 
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Draft, Inputs, Need, Teacher
+from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.patches import Scale, crop, mosaic
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset, WithPresets
 from decoct.engine.starts import ranked_crops
+from decoct.needs.teacher import Teacher
 
 
 class RDED(WithPresets):

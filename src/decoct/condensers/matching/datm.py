@@ -12,11 +12,11 @@ from torch import Tensor
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Inputs
-from decoct.engine.matching.experts import Experts
 from decoct.engine.matching.synthetic import Synthetic, check_enough
 from decoct.engine.matching.trajectories import TrajectoryMatching
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import random_rows
+from decoct.needs.trajectory import Experts
 
 BLOCK = 256  # images that an expert looks at together
 COMMON: dict[str, Any] = {  # of the authors' settings

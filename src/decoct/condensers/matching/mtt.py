@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from decoct.core.kinds import Inputs
-from decoct.engine.matching.experts import Experts
 from decoct.engine.matching.synthetic import Init, Synthetic
 from decoct.engine.matching.trajectories import TrajectoryMatching
+from decoct.needs.trajectory import Experts
 
 
 class MTT(TrajectoryMatching):

@@ -12,8 +12,8 @@ from torch.func import grad, vmap
 
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.matching.experts import Experts
 from decoct.engine.pixels import Pixels
+from decoct.needs.trajectory import Experts
 
 BATCH = 50  # real images in one backward pass
 

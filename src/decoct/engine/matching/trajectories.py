@@ -12,14 +12,14 @@ from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Condenser, Draft, Inputs, Need, Trajectories
+from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn
-from decoct.engine.matching.experts import Experts, shapes_of, size_of
 from decoct.engine.matching.footprint import twice_held
 from decoct.engine.matching.synthetic import Synthetic
 from decoct.engine.matching.unroll import Gradients, descend, pull_back
+from decoct.needs.trajectory import Experts, Trajectories, shapes_of, size_of
 from decoct.nets import zoo
 
 REMEDY = "lower lr_img, lr_lr or lr_teacher"

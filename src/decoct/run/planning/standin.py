@@ -18,10 +18,10 @@ from decoct.core.record import CELL, Provenance, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, Split, open_dataset
 from decoct.engine.gradients import TRIED
-from decoct.engine.matching.experts import WEIGHTS as EXPERT
 from decoct.engine.relabel import relabel
+from decoct.needs.trajectory import WEIGHTS as EXPERT
 from decoct.run.cell import Cell
-from decoct.run.execute import WORK, sign
+from decoct.run.execute import sign, work_of
 from decoct.run.jobs import Brought, Job
 from decoct.run.storage.store import Store
 from decoct.run.work.brought import put_set
@@ -116,7 +116,7 @@ def _write(store: Store, job: Job, small: Dataset, data: Dataset, device: str) -
             if job.kind in ONE_FORM and not any(map(job.config.get, ("pretrained", "checkpoint", "digest"))):
                 brief = {name: value for name, value in ONE_EPOCH.items() if name in job.config}
                 job = job.model_copy(update={"config": job.config | brief})  # on which its key does not hang
-            WORK[job.kind](Cell(job, store, folder, small, device, silent))
+            work_of(job)(Cell(job, store, folder, small, device, silent))
         if job.kind == "trajectory":
             np.save(folder / EXPERT, _shaken(np.load(folder / EXPERT, allow_pickle=False)))
         for file in folder.glob("*.npy") if job.kind == "dynamics" else ():
@@ -167,5 +167,5 @@ def _labelled(cell: Cell) -> None:
     recipe = protocol.recipe(task_of(condensed, data, batch_norm=True))
     ignorant = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(data.shape[0], len(data.class_names)))
     teachers, seed, machine = [ignorant.to(cell.device).eval()], job.keyed["seed"], Machine(cell.device)
-    made = relabel(images, recipe, teachers, protocol.labels, data.class_names, seed=seed, machine=machine)
+    made = relabel(images, recipe, teachers, protocol.storing(), data.class_names, seed=seed, machine=machine)
     made.save(cell.folder)

@@ -17,15 +17,15 @@ from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
-from decoct.engine.extract import fitting
 from decoct.engine.resampling import of_random, over_images, random_sets
+from decoct.needs._plane import ABOUT, MAP, Plane
+from decoct.needs.features import EXTRACTOR, fitting, splits_of
+from decoct.needs.teacher import WEIGHTS, load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import Backbone, embed
 from decoct.nets.features import logits, penultimate
 from decoct.nets.layout import laid_out
 from decoct.run.cell import Cell
-from decoct.run.work.plane import ABOUT, MAP, Plane
-from decoct.run.work.teachers import EXTRACTOR, WEIGHTS, load_teacher, splits_of
 
 READINGS = "readings.json"
 HELD_OUT = "held_out"  # role of the teacher that took no part in making the sets
@@ -54,10 +54,10 @@ class Eyes:
         """Those that a job asks for."""
         job = cell.job
         ((judge, own),) = job.role(HELD_OUT).items()
-        teachers = {**job.role("teacher"), judge: own}
+        teachers = {**cell.cells("teacher"), judge: cell.input("teacher", own)}
         nets: dict[str, nn.Module]
-        nets = {net: load_teacher(cell.input("teacher", key), cell.data, cell.device) for net, key in teachers.items()}
-        stored = {name: cell.input("features", key) for name, key in job.role("features").items()}
+        nets = {net: load_teacher(folder, cell.data, cell.device) for net, folder in teachers.items()}
+        stored = cell.cells("features")
         nets |= {
             name: load_backbone(folder, cell.device) for name, folder in stored.items() if (folder / WEIGHTS).is_file()
         }

@@ -12,31 +12,17 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft
-from decoct.core.record import Provenance, read_json, write_json
-from decoct.core.spec import parse
+from decoct.core.kinds import Condenser, Draft, Inputs, Need
+from decoct.core.record import CELL, Provenance, read_json, write_json
+from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset
-from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import collect
 from decoct.run.cell import Cell
 from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.work.inputs import needed, seen, supplied
 from decoct.run.work.pictures import grid
 from decoct.run.work.room import check_room
-from decoct.run.work.teachers import FACTS, load_teacher
 
-SHARD, NOTES = "shard.safetensors", "shard.json"
+SHARD, NOTES, FACTS = "shard.safetensors", "shard.json", "facts.json"
 ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
-
-
-def make_statistics(cell: Cell) -> None:
-    """Moments of what goes into the layers of a teacher."""
-    ((_, key),) = cell.job.role("teacher").items()
-    net = load_teacher(cell.input("teacher", key), cell.data, cell.device)
-    pixels = Pixels.of(cell.data, cell.device)
-    with cell.meter():
-        made = collect(net, cell.data.train, cell.data.class_names, pixels, progress=cell.progress)
-    made.save(cell.folder)
 
 
 def make_condensed(cell: Cell) -> None:
@@ -48,6 +34,7 @@ def make_condensed(cell: Cell) -> None:
     shards = [cell.input("shard", key) for _, key in sorted(job.role("shard").items(), key=lambda each: int(each[0]))]
     with cell.meter():
         draft = merged(shards, cell.kept()) if shards else method(needed(cell, method))
+    made_of = behind(cell)
     provenance = Provenance(
         method=method.name,
         spec=method.identity(),
@@ -56,8 +43,8 @@ def make_condensed(cell: Cell) -> None:
         budget=str(budget),
         seed=job.keyed["seed"],
         inputs={role: key for role, key in job.inputs.items() if not role.startswith("shard:")},
-        not_counted=supplied(cell),
-        seen=seen(cell),
+        not_counted=tuple(name for need, name, record in made_of if need.brought(record)),
+        seen={name: said for need, name, record in made_of if (said := need.saw(record)) is not None},
         key=job.key,
     )
     made = from_draft(draft, data, provenance)
@@ -75,6 +62,39 @@ def make_shard(cell: Cell) -> None:
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
     tensorfile.write(cell.folder / SHARD, arrays)
     write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
+
+
+def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None) -> Inputs:
+    """What a method gets: its needs from the store, its seed, its classes, and room for what it makes."""
+    given: dict[str, dict[Any, Any]] = {}
+    for need in method.needs():
+        for name, values in need.load(cell).items():
+            given.setdefault(name, {}).update(values)
+    job = cell.job
+    return Inputs(
+        cell.data,
+        Budget(**job.keyed["budget"]),
+        job.keyed["seed"] or 0,
+        cell.device,
+        classes=classes,
+        kept=cell.kept(),
+        progress=cell.progress,
+        **given,
+    )
+
+
+def behind(cell: Cell) -> list[tuple[type[Need], str, dict[str, Any]]]:
+    """The needs behind a set whose cells have a record, with names and records of those; what they read comes last."""
+    todo = [(role, key) for role, key in cell.job.inputs.items() if not role.startswith("shard:")]
+    found: dict[str, tuple[type[Need], str, dict[str, Any]]] = {}
+    for role, key in todo:  # which grows meanwhile
+        kind, _, name = role.partition(":")
+        need: type[Need] = find("need", kind, cell.job.plugins)
+        if need.record and role not in found:
+            record = cell.store.file(kind, key, need.record)
+            found[role] = need, name, read_json(record) if record.is_file() else {}
+        todo += read_json(cell.store.file(kind, key, CELL))["inputs"].items()
+    return list(found.values())
 
 
 def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:

@@ -1,4 +1,10 @@
-"""The work on students: labels that are stored for them, their training, and their one evaluation."""
+"""The work on students: labels that are stored for them, their training, and their one evaluation.
+
+One that is the caller's own module is trained as any other, but nothing of it is stored.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -6,8 +12,10 @@ from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Task
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Machine, Task, TrainProtocol
 from decoct.core.record import Result, write_json
+from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
@@ -15,11 +23,14 @@ from decoct.engine.images import tensor
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
+from decoct.needs.teacher import load_teacher
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
 from decoct.run.work.sets import label_bytes
-from decoct.run.work.teachers import CORRECT, RESULT, load_teacher
+
+RESULT, CORRECT = "result.json", "correct.npy"
+Student = nn.Module | Callable[[], nn.Module]
 
 
 def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:
@@ -64,7 +75,7 @@ def make_labels(cell: Cell) -> None:
             images,
             protocol.recipe(task_of(condensed, data, batch_norm=True)),
             teachers,
-            protocol.labels,
+            protocol.storing(),
             data.class_names,
             seed=job.keyed["seed"],
             machine=cell.machine(),
@@ -74,8 +85,7 @@ def make_labels(cell: Cell) -> None:
 
 def teachers_of(cell: Cell) -> list[nn.Module]:
     """The teachers that label for a job, on its device."""
-    teachers = cell.job.role("teacher").values()
-    return [load_teacher(cell.input("teacher", key), cell.data, cell.device) for key in teachers]
+    return [load_teacher(folder, cell.data, cell.device) for folder in cell.cells("teacher").values()]
 
 
 def make_student(cell: Cell) -> None:
@@ -121,3 +131,56 @@ def make_student(cell: Cell) -> None:
     )
     write_json(cell.folder / RESULT, result.model_dump(mode="json"))
     np.save(cell.folder / CORRECT, np.packbits(right))
+
+
+def train_module(
+    condensed: Condensed,
+    data: Dataset,
+    protocol: TrainProtocol,
+    student: Student,
+    seeds: Sequence[int],
+    *,
+    teachers: Sequence[nn.Module],
+    labels: StoredLabels | None = None,
+    machine: Machine,
+) -> tuple[list[float], int]:
+    """Test accuracy by seed, at the last step, and the number of steps.
+
+    Args:
+        condensed: a set that fits the data.
+        data: the data set.
+        protocol: how to train.
+        student: a module, copied for each seed, or a function that makes one.
+        seeds: of weights, where the student is a function, and of batches.
+        teachers: the protocol's, in eval mode on the machine's device.
+        labels: stored labels instead of teachers.
+        machine: where and how.
+
+    Raises:
+        UsageError: the function makes no module.
+        DecoctError: the module cannot take such images, or gives other outputs than one per class.
+    """
+    given = training_set(condensed.materialise(data.train.images), data)
+    classes, name, accuracies = len(data.class_names), student_name(student), []
+    for s in seeds:
+        start = derive(0, data.digest, "student", name, 0, s)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(start)
+            net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
+        if not isinstance(net, nn.Module):
+            raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
+        recipe = protocol.recipe(task_of(condensed, data, has_batch_norm(net)))
+        if labels is not None:
+            labels.check(given, data.class_names, recipe)
+        soft = labels or own_labels(protocol, condensed)
+        try:
+            train(net, given, recipe, seed=start, machine=machine, teachers=teachers, labels=soft)
+            accuracies.append(float(correct(net, data.test, data, machine.device).mean()))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
+    return accuracies, recipe.steps
+
+
+def student_name(student: Student) -> str:
+    """The class of a module, or the name of a function."""
+    return type(student).__name__ if isinstance(student, nn.Module) else getattr(student, "__name__", "student")

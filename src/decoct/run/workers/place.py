@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
-from decoct.run.jobs import Job, Kind
+from decoct.run.jobs import Job, kinds
 from decoct.run.storage.store import Store
 from decoct.run.workers.executors import Inline, process_pool
 
@@ -46,8 +46,8 @@ class Place:
         if self.on == "inline" and self.workers != 1:
             raise UsageError("--on inline runs one job at a time: leave out --workers, or use --on pool")
         for kind, number in self.gpus.items():
-            if kind not in get_args(Kind):
-                raise UsageError(f"--gpus: no kind of job is called '{kind}'.{suggest(kind, get_args(Kind))}")
+            if kind not in kinds():
+                raise UsageError(f"--gpus: no kind of job is called '{kind}'.{suggest(kind, kinds())}")
             if not 0 <= number < float("inf") or (number > 1 and number != int(number)):
                 raise UsageError(f"--gpus {kind}={number:g}: a fraction below 1, or a whole number of GPUs")
             if number and not self.device.startswith("cuda"):

@@ -12,13 +12,13 @@ import torch
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Task, Trajectories
+from decoct.core.kinds import Task
 from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.data.dataset import open_dataset
 from decoct.engine.batches import TrainingSet
 from decoct.engine.images import tensor
-from decoct.engine.matching.experts import Expert, Trajectory, flattened, record
+from decoct.needs.trajectory import Trajectories, Trajectory, flattened, record
 from decoct.nets import zoo
 from decoct.run.cell import Cell
 from decoct.run.cost import total_cost
@@ -26,7 +26,6 @@ from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage.kept import KeptOnDisk
 from decoct.run.storage.store import Store
-from decoct.run.work.experts import load_experts, role
 
 NEED = Trajectories(net="convnet1_w8", epochs=3, experts=2)
 FIELDS = {"net": NEED.net, "epochs": NEED.epochs, "experts": NEED.experts, "iterations": 2, "syn_steps": 2}
@@ -40,9 +39,10 @@ def trajectories(planner):
     return [job for job in planner.jobs.values() if job.kind == "trajectory"]
 
 
-def test_a_role_says_which_expert_of_which_need():
-    assert role(NEED, 1) == "trajectory:convnet1_w8/3/dsa/1"
-    assert role(Trajectories(net="convnet3", dsa=False), 0) == "trajectory:convnet3/50/plain/0"
+def test_a_role_says_which_expert_of_which_need(digits):
+    planner, plain = Planner(digits), Trajectories(net="convnet1", dsa=False, experts=1)
+    assert list(planner.supply(NEED))[1] == "trajectory:convnet1_w8/3/dsa/1"
+    assert list(planner.supply(plain)) == ["trajectory:convnet1/50/plain/0"]
 
 
 def test_methods_that_match_the_same_trajectories_share_them(digits):
@@ -77,7 +77,7 @@ def test_a_cell_holds_the_weights_of_that_training(made, digits):
         start = flattened(net).numpy()
         data = TrainingSet(tensor(digits.train.images), tensor(digits.train.labels), digits.mean, digits.std)
         task = Task(len(digits.train), 10, 8, digits.flip, ceiling=True, batch_norm=False)
-        expected = record(net, data, Expert.of(NEED).recipe(task), seed=seed)
+        expected = record(net, data, NEED.recipe(task), seed=seed)
         stored = Trajectory.load(folder)
         assert np.array_equal(stored.weights, expected.weights) and np.array_equal(stored.weights[0], start)
         assert stored.epochs == 3
@@ -87,7 +87,7 @@ def test_a_method_gets_its_experts_and_the_net_that_takes_them(made, digits):
     store, planner, keys = made
     job = planner.jobs[keys["mtt"]]
     cell = Cell(job, store, store.root, open_dataset(digits.folder), "cpu", lambda done, total: None)
-    found = load_experts(cell, NEED)
+    found = NEED.load(cell)["trajectories"][NEED]
     assert len(found) == 2
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     for expert, made_by in enumerate(trajectories(planner)):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.engine.diffusion.adapted import adapted
+from decoct.needs.generator import adapted
 from decoct.nets import imagenet_classes, pipeline
 from decoct.nets.pipeline import Pipeline
 

@@ -14,7 +14,7 @@ from decoct.data.dataset import Split
 from decoct.engine.alignment import Alignment
 from decoct.engine.moments import Moments, flatten, running
 from decoct.engine.pixels import Pixels
-from decoct.engine.statistics import FILE, Statistics, collect
+from decoct.needs.statistics import FILE, Statistics, collect
 
 MEAN, STD, CLASSES = (0.4, 0.6), (0.2, 0.3), ("a", "b", "c", "none")
 PIXELS = Pixels.of(SimpleNamespace(mean=MEAN, std=STD), "cpu")

@@ -12,12 +12,48 @@ from torch import nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
+from decoct.core.needs import Need, Part, Plan, Work
 from decoct.data.dataset import Split
 from decoct.engine.moments import Moments, Sums, flatten, layers, on_inputs, running, unflatten
 from decoct.engine.pixels import Pixels
+from decoct.needs.teacher import Teacher, load_teacher
+from decoct.nets import zoo
 from decoct.nets.layout import as_input
 
 FILE = "statistics.safetensors"
+
+
+class LayerStatistics(Need):
+    """Moments of what goes into each batch norm and convolution of a teacher, over the train split and by class.
+
+    Attributes:
+        net: of the teacher; ``"teacher"`` is the default label teacher.
+    """
+
+    net: str = "teacher"
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows the teacher."""
+        Teacher(net=self.net).check()
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One pass over the train split."""
+        net = zoo.resolve(self.net, plan.data.size)
+        return (Part(net, None, reads=(Teacher(net=self.net),), labels={"net": net}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Collect them."""
+        (folder,) = work.cells("teacher").values()
+        net, pixels = load_teacher(folder, work.data, work.device), Pixels.of(work.data, work.device)
+        with work.meter():
+            made = collect(net, work.data.train, work.data.class_names, pixels, progress=work.progress)
+        made.save(work.folder)
+
+    def load(self, work: Work) -> dict[str, dict[str, "Statistics"]]:
+        """By the name that the need gives the net."""
+        folder = work.cell("statistics", zoo.resolve(self.net, work.data.size))
+        return {"statistics": {self.net: Statistics.load(folder, work.device)}}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Trajectories are the weights of a training, which they leave as it is; they outlive a kill, and go into the net."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ from torch import nn
 
 from decoct.core import scratch
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task, Trajectories
+from decoct.core.kinds import Machine, Task
 from decoct.engine import batches
-from decoct.engine.matching.experts import Expert, Experts, Trajectory, flattened, record, shapes_of
-from decoct.engine.recipe import Recipe
+from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.train import schedule, train
+from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
 from decoct.run.storage.kept import KeptOnDisk
@@ -125,23 +126,24 @@ def test_batch_norm_normalises_by_the_batch_and_keeps_nothing(data, net, tmp_pat
 
 
 def test_an_expert_trains_as_mtt_s_buffer_does():
-    spec = Expert.of(Trajectories(net="convnet3", epochs=7, dsa=True))
-    assert spec == Expert(net="convnet3", epochs=7) and (spec.kind, spec.name) == ("trajectory", "expert")
-    recipe = spec.recipe(Task(1000, 10, 32, flip=True, ceiling=True, batch_norm=False))
+    recipe = Trajectories(net="convnet3", epochs=7, dsa=True).recipe(
+        Task(1000, 10, 32, flip=True, ceiling=True, batch_norm=False)
+    )
     assert (recipe.optimiser, recipe.lr, recipe.momentum, recipe.weight_decay) == ("sgd", 0.01, 0.0, 0.0)
     assert (recipe.steps, recipe.batch, recipe.dsa, recipe.flip, recipe.loss) == (7 * 4, 256, True, True, "ce")
     assert {schedule(recipe, step) for step in range(recipe.steps)} == {1.0}
-    plain = Expert.of(Trajectories(net="convnet3", dsa=False)).recipe(Task(1000, 10, 32, flip=True))
+    plain = Trajectories(net="convnet3", dsa=False).recipe(Task(1000, 10, 32, flip=True))
     assert (plain.dsa, plain.flip, plain.steps) == (False, False, 50 * 4)
-    assert Expert(net="convnet3").recipe(Task(257, 10, 8, False, batch_norm=True)).steps == 50  # no batch of one
-    assert Expert(net="convnet3").recipe(Task(257, 10, 8, False, batch_norm=False)).steps == 100
+    assert Trajectories(net="convnet3").recipe(Task(257, 10, 8, False, batch_norm=True)).steps == 50  # no batch of one
+    assert Trajectories(net="convnet3").recipe(Task(257, 10, 8, False, batch_norm=False)).steps == 100
 
 
 def test_fewer_epochs_are_the_first_of_more(data, net):
     """There is no schedule that would see the end."""
-    task = Task(len(data.labels), 3, 8, False)
+    task, each = Task(len(data.labels), 3, 8, False), epoch_steps(len(data.labels), 8)
     short, long = (
-        record(net(), data, Expert(net="convnet3", epochs=epochs, batch=8).recipe(task), seed=0) for epochs in (2, 4)
+        record(net(), data, replace(Trajectories(net="convnet3").recipe(task), batch=8, steps=steps), seed=0)
+        for steps in (2 * each, 4 * each)
     )
     assert np.array_equal(long.weights[:3], short.weights)
 

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
 from decoct.data.dataset import load_data
-from decoct.engine.diffusion.generators import TeachGenerator, content, restore, teach_generator
+from decoct.needs.generator import TeachGenerator, content, load_generator, teach_generator
 from decoct.nets import pipeline
 
 QUICK = {"epochs": 1, "width": 8}
@@ -91,7 +91,7 @@ def test_an_own_generator_lies_in_a_folder_and_comes_back(own, digits, tmp_path)
     model, facts = own
     pipeline.write(tmp_path, model.net, pipeline.cosine("v_prediction"))
     (tmp_path / "generator.json").write_text(json.dumps(facts))
-    back = restore(tmp_path, digits)
+    back = load_generator(tmp_path, digits, "cpu")
     state = model.net.state_dict()
     assert all(value.equal(state[name]) for name, value in back.net.state_dict().items())
     assert back.alphas.equal(model.alphas) and back.facts == facts
@@ -105,7 +105,7 @@ def test_an_own_generator_lies_in_a_folder_and_comes_back(own, digits, tmp_path)
     )
     renamed = replace(digits, class_names=tuple("abcdefghij"))
     with pytest.raises(DecoctError, match="was taught the classes others"):
-        restore(tmp_path, renamed)
+        load_generator(tmp_path, renamed, "cpu")
 
 
 @pytest.mark.parametrize("net", ["dit", "unet"])

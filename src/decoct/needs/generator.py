@@ -1,36 +1,111 @@
 """Class-conditional generators: trained on the data's train split, from the hub's cache, or from a local folder."""
 
-import functools
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine
-from decoct.core.record import read_json
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
 from decoct.data.dataset import Dataset
-from decoct.data.source import hash_file
-from decoct.engine.diffusion.adapted import CARD, adapted
+from decoct.data.source import hash_once
 from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.images import tensor
-from decoct.nets import pipeline
+from decoct.nets import imagenet_classes, pipeline, weights
 from decoct.nets.pipeline import Pipeline, diffusers
 from decoct.nets.unet import unet
 
 __all__ = ["TeachGenerator", "diffusers", "teach_generator"]
 
 OWN, HUB = "own", "hub:"
+CARD = "generator.json"  # what is on record of a generator; in a folder of the user's it may say its class_names
 LARGEST = 64  # pixels up to which a net on pixels is trained
 SHOWN = 12  # digits of a content's digest in a name
 IMAGES, STEPS = 300_000, 3_000  # that a training sees and takes at least, unless epochs are given
 SEEN = {f"facebook/DiT-XL-2-{size}": "ImageNet-1K's whole train split" for size in (256, 512)}
 UNKNOWN = "not known: supplied by the user"
+
+
+class ImageGenerator(Need):
+    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
+
+    Attributes:
+        generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.
+    """
+
+    record: ClassVar[str] = CARD
+
+    generator: str = OWN
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """What is supplied is known by its content."""
+        return {self.generator: planned(plan, self.generator).title}
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One training, or one look at a generator that is supplied."""
+        spec = planned(plan, self.generator)
+        drawn = {"seed": plan.derive("generator")} if spec.generator == OWN else {}
+        return (Part(spec.title, spec, drawn, labels={"generator": spec.title}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
+        seed = work.job.keyed.get("seed", 0)  # one that is supplied draws nothing
+        with work.meter():
+            model, facts = teach_generator(
+                TeachGenerator.again(work.job.config), work.data, seed=seed, machine=work.machine()
+            )
+        if facts["trained_here"]:
+            pipeline.write(work.folder, model.net.to("cpu"), pipeline.cosine(facts["prediction"]))
+        write_json(work.folder / CARD, facts)
+
+    def load(self, work: Work) -> "dict[str, dict[ImageGenerator, DiffusionModel]]":
+        """The model on the device."""
+        model = load_generator(work.cell("generator", self.generator), work.data, work.device)
+        return {"generators": {self: model}}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether it was supplied."""
+        return not record["trained_here"]
+
+    @classmethod
+    def saw(cls, record: Mapping[str, Any]) -> str | None:
+        """As it is on record."""
+        return str(record["seen"])
+
+
+def load_generator(folder: Path, data: Dataset, device: str) -> DiffusionModel:
+    """A generator by its cell: in eval mode, frozen, on ``device``.
+
+    Raises:
+        UsageError: diffusers is not installed, or its images do not fit the data's.
+        DecoctError: it makes other classes, is damaged, or, if it was supplied, is gone or has changed since.
+    """
+    facts: dict[str, Any] = read_json(folder / CARD)
+    if facts["trained_here"]:
+        model = adapted(pipeline.read(folder), data, OWN, facts)
+        model.net.to(device)
+        return model
+    word = facts["place"] if facts["hub"] is None else HUB + facts["hub"]
+    if facts["hub"] is None and not Path(word).is_dir():
+        raise DecoctError(f"the generator {facts['generator']} is gone from {word}: put it back, or name where it lies")
+    spec = TeachGenerator(generator=word, digest=facts["digest"])
+    return teach_generator(spec, data, seed=0, machine=Machine(device))[0]
+
+
+def planned(plan: Plan, word: str) -> "TeachGenerator":
+    """The generator that a word means in a study."""
+    return plan.generators.get(word) or TeachGenerator(generator=word).pinned()
 
 
 class TeachGenerator(Spec):
@@ -137,16 +212,9 @@ class TeachGenerator(Spec):
 
 
 def content(folder: Path) -> str:
-    """Digest of all that decides what the model in a folder does, wherever it lies.
-
-    Raises:
-        DecoctError: a file cannot be read.
-    """
-    found = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
-    try:
-        return digest({str(file.relative_to(folder)): _hashed(file, *_changed(file)) for file in found})
-    except OSError as error:
-        raise DecoctError(f"cannot read the generator in {folder}: {error}") from error
+    """Digest of all that decides what the model in a folder does; a DecoctError if a file cannot be read."""
+    files = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
+    return digest({str(file.relative_to(folder)): hash_once(file) for file in files})
 
 
 def teach_generator(
@@ -174,15 +242,6 @@ def teach_generator(
     if model.vae is not None:
         model.vae.to(machine.device)
     return model, model.facts
-
-
-def restore(folder: Path, data: Dataset, title: str = OWN) -> DiffusionModel:
-    """A generator that was trained here again, from the folder it was saved in, on the CPU.
-
-    Raises:
-        DecoctError: it was taught other classes or another order, or is damaged.
-    """
-    return adapted(pipeline.read(folder), data, title, read_json(folder / CARD))
 
 
 def _trained(spec: TeachGenerator, data: Dataset, seed: int, machine: Machine) -> tuple[Pipeline, dict[str, Any]]:
@@ -215,7 +274,7 @@ def _trained(spec: TeachGenerator, data: Dataset, seed: int, machine: Machine) -
         "steps": numbers.steps,
         "epochs": round(seen / images, 4),
         "images_seen": seen,
-        "seen": _split_of(images),
+        "seen": f"the train split: {images:,} images",
         "loss": float(losses[-max(1, len(losses) // 10) :].mean()),
         "class_names": list(data.class_names),
         "data": {"name": data.name, "digest": data.digest},
@@ -242,13 +301,8 @@ def _supplied(spec: TeachGenerator, data: Dataset) -> tuple[Pipeline, dict[str, 
         "hub": now.hub,
         "place": str(place),
         "digest": now.digest,
-        "steps": card.get("steps"),
-        "epochs": card.get("epochs"),
-        "images_seen": card.get("images_seen"),
+        **{name: card.get(name) for name in ("steps", "epochs", "images_seen", "loss", "class_names", "data")},
         "seen": seen,
-        "loss": card.get("loss"),
-        "class_names": card.get("class_names"),
-        "data": card.get("data"),
         "diffusers": diffusers().__version__,
     }
     return pipeline.read(place), facts
@@ -269,16 +323,100 @@ def _card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _split_of(images: int) -> str:
-    return f"the train split: {images:,} images"
+def adapted(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -> DiffusionModel:
+    """The model as the methods see it, frozen.
+
+    Args:
+        found: as it lies in its folder.
+        data: that it is to make images of.
+        title: what an error calls it.
+        facts: what is on record of it; of them ``class_names`` and ``null``, where they are there, count.
+
+    Raises:
+        UsageError: its images are smaller than the data's, or more than twice as large.
+        DecoctError: other classes or another number of them, or other channels.
+    """
+    latent, side = pipeline.pixels(found)
+    size, channels = data.size, data.shape[0]
+    if not size <= side <= 2 * size:
+        raise UsageError(
+            f"{title} makes images of {side} px, {data.name} has {size} px: a generator of {size} to {2 * size} px is "
+            "needed\nname another one, or resize the data: 'size' of a source"
+        )
+    takes = latent[0] if found.vae is None else int(found.vae.config.in_channels)  # type: ignore[union-attr, arg-type]
+    if channels != takes and not (found.vae is not None and channels == 1):  # grey becomes colour before the encoder
+        raise DecoctError(f"{title} makes images of {takes} channel(s), {data.name} has {channels}")
+    rows, null = classes(found, data, title, facts)
+    facts = {
+        "parameters": sum(p.numel() for p in found.net.parameters()),
+        "latent": list(latent),
+        "pixels": side,
+        "prediction": found.prediction,
+        "null": null,
+        **facts,
+        "class_names": list(data.class_names),
+    }
+    for net in (found.net, found.vae):
+        if net is not None:
+            net.eval().requires_grad_(False)
+    return DiffusionModel(
+        net=found.net,
+        vae=found.vae,
+        alphas=found.alphas,
+        prediction=found.prediction,  # type: ignore[arg-type]
+        rows=torch.tensor(rows),
+        null=null,
+        latent=latent,
+        pixels=side,
+        shape=data.shape,
+        facts=facts,
+    )
 
 
-def _changed(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
+def classes(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -> tuple[list[int], int | None]:
+    """The model's class for each of the data, and for none; None where it has none, so that guidance is not possible.
+
+    Classes are known by name: from ``generator.json``, from diffusers' ``id2label``, or as ImageNet-1K's 1,000. Equal
+    numbers alone say nothing.
+
+    Raises:
+        DecoctError: which is which is not known, or the data have classes that the model lacks.
+    """
+    names, table = facts.get("class_names") or found.names, found.embeddings
+    asked = data.class_names
+    if found.null is not None:
+        count = table - found.null
+    elif names is not None:
+        count = len(names)
+    else:
+        count = len(asked) if table == len(asked) else table - (table != imagenet_classes.CLASSES)
+    null = table - 1 if table == count + 1 else None
+    if names is not None and (len(names) != count or table not in (count, count + 1)):
+        raise DecoctError(f"{title} has {table} embeddings of classes, and names {len(names)} classes: it is damaged")
+    if count == imagenet_classes.CLASSES and (names is None or imagenet_classes.known(names)):
+        return _imagenet(asked, title), null
+    numbers = f"{title} makes {count:,} classes, {data.name} has {len(asked):,}"
+    if names is None:
+        if count != len(asked):
+            raise DecoctError(f'{numbers}\nname a generator of these classes, or train one: generator = "own"')
+        raise DecoctError(
+            f"{title} does not say which of its {count:,} classes is which of {data.name}'s: write a {CARD} into its "
+            'folder that does, {"class_names": ["…", …]}, in the order of its embeddings'
+        )
+    if len(names) > len(asked) and set(asked) <= set(names):
+        return [names.index(name) for name in asked], null
+    if count != len(asked):
+        lacking = next(name for name in asked if name not in names) if set(asked) - set(names) else asked[0]
+        raise DecoctError(f"{numbers}, and '{lacking}' is none of the generator's: train one, generator = \"own\"")
+    weights.same_classes(names, asked, title)
+    return list(range(count)), null
 
 
-@functools.lru_cache(maxsize=256)
-def _hashed(file: Path, size: int, changed: int) -> str:
-    """Digest of a file, read again when it changes: such weights are gigabytes."""
-    return hash_file(file)
+def _imagenet(names: Sequence[str], title: str) -> list[int]:
+    if not imagenet_classes.known(names):
+        raise DecoctError(
+            f"{title} makes ImageNet-1K's {imagenet_classes.CLASSES:,} classes, the data have {len(names):,}, and not "
+            "all of them are ImageNet-1K's\nname the classes by their WordNet ids, such as n01440764, or train a "
+            'generator: generator = "own"'
+        )
+    return imagenet_classes.rows(names)

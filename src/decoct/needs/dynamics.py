@@ -12,13 +12,70 @@ from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
+from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe
 from decoct.engine.recorder import Recorder
+from decoct.needs.teacher import Teach, Teacher, taught, whole
+from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
 
 Rows = NDArray[Any]
+
+
+class Dynamics(Need):
+    """What training runs on the train split do to each image: ``Traces``.
+
+    Attributes:
+        net: that is trained, as the teacher of that name is but that no accuracy ends it; a net that is loaded is
+            trained as usual. ``"teacher"`` is the default label teacher.
+        epochs: None for as many as the teacher gets.
+        runs: from so many seeds; fewer runs are the first of more.
+    """
+
+    net: str = "teacher"
+    epochs: int | None = None
+    runs: int = 1
+
+    def check(self) -> None:
+        """Raise a UsageError if the zoo does not know the net."""
+        Teacher(net=self.net).check()
+
+    def parts(self, plan: Plan) -> list[Part]:
+        """A training for each run."""
+        usual = taught(plan, self.net)
+        usual = Teach(net=usual.net) if usual.loaded else usual
+        epochs = self.epochs or usual.epochs_at(plan.data.size)
+        spec = usual.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+        return [
+            Part(
+                self._named(spec.net, run),
+                spec,
+                {"seed": plan.derive("dynamics", spec.net, run)},
+                labels={"net": spec.net, "training": f"{epochs} epochs, run {run}"},
+            )
+            for run in range(self.runs)
+        ]
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train a net from one seed, and keep its traces; its weights are not kept."""
+        spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
+        images, task = whole(work.data)
+        net = zoo.build(spec.net, work.data.shape[0], task.classes, task.size, seed)
+        with work.meter():
+            trace = record(net, images, spec.recipe(task), seed=seed, machine=work.machine())
+        trace.save(work.folder)
+
+    def load(self, work: Work) -> "dict[str, dict[Dynamics, Traces]]":
+        """The runs, as memory maps."""
+        net = zoo.resolve(self.net, work.data.size)
+        folders = [work.cell("dynamics", self._named(net, run)) for run in range(self.runs)]
+        return {"dynamics": {self: Traces.load(folders)}}
+
+    def _named(self, net: str, run: int) -> str:
+        return f"{net}/{self.epochs or 'own'}/{run}"
 
 
 @dataclass(frozen=True)

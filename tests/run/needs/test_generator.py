@@ -8,10 +8,9 @@ import torch
 from decoct.core.errors import DecoctError
 from decoct.core.record import read_json
 from decoct.data.dataset import load_data
-from decoct.engine.diffusion.generators import TeachGenerator
+from decoct.needs.generator import ImageGenerator, TeachGenerator, load_generator
 from decoct.run.compute import Compute
 from decoct.run.execute import execute
-from decoct.run.work.generators import load_generator
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def made(tmp_path, digits):
     def make(spec):
         compute = Compute(store=tmp_path / "store")
         planner = compute.planner(digits, generators=[spec])
-        job = planner.generator(spec.generator)
+        job = planner.job(ImageGenerator(generator=spec.generator))
         return compute.do(planner).path("generator", job.key)
 
     return make
@@ -79,7 +78,7 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
     for store in ("whole", "killed"):
         compute = Compute(store=tmp_path / store)
         planner = compute.planner(digits, generators=[spec])
-        job = planner.generator("own")
+        job = planner.job(ImageGenerator(generator="own"))
         if store == "killed":
             monkeypatch.setattr("decoct.run.storage.kept.KeptOnDisk.due", lambda self: True)
 

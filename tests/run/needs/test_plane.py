@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from decoct.core.budget import Budget
 from decoct.core.record import read_json
 from decoct.core.spec import parse
-from decoct.run.work.plane import Plane, drawn, keep_plane
+from decoct.needs._plane import Plane, drawn, keep_plane
 
 
 @pytest.mark.parametrize(("n", "d"), [(60, 8), (8, 60), (20, 20)])

@@ -16,9 +16,9 @@ from decoct.core.kinds import Task
 from decoct.core.record import CELL, MEASURED, read_cost
 from decoct.core.spec import parse
 from decoct.engine.batches import TrainingSet
-from decoct.engine.dynamics import NAMES, Trace, Traces, record
 from decoct.engine.images import tensor
-from decoct.engine.teachers import Teach
+from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces, record
+from decoct.needs.teacher import Teach, Teacher
 from decoct.nets import zoo
 from decoct.report import frame
 from decoct.run.cost import total_cost
@@ -65,18 +65,26 @@ def test_fewer_runs_are_the_first_of_more_and_each_has_a_seed_of_its_own(digits)
 
 def test_the_same_training_is_one_job_however_its_length_is_said(digits):
     planner = Planner(digits)
-    same = [planner.dynamics("teacher"), planner.dynamics("convnet2_bn", 30), planner.dynamics("convnet2_bn")]
+    same = [
+        planner.job(Dynamics(net="teacher")),
+        planner.job(Dynamics(net="convnet2_bn", epochs=30)),
+        planner.job(Dynamics(net="convnet2_bn")),
+    ]
     assert len({job.key for job in same}) == 1
-    others = [planner.dynamics("teacher", 10), planner.dynamics("resnet10t"), planner.dynamics("teacher", run=1)]
+    others = [
+        planner.job(Dynamics(net="teacher", epochs=10)),
+        planner.job(Dynamics(net="resnet10t")),
+        list(planner.supply(Dynamics(runs=2)).values())[1],
+    ]
     assert len({job.key for job in (*same, *others)}) == 4
 
 
 def test_a_net_trains_as_its_teacher_but_to_the_end(digits):
     taught = Teach(net="teacher", epochs=7, lr=0.01, stop_at=0.5, check_every=10)
     planner = Planner(digits, teachings={"teacher": taught})
-    assert planner.dynamics("teacher").config == Teach(net="convnet2_bn", epochs=7, lr=0.01).config()
-    assert planner.dynamics("teacher", 9).config == Teach(net="convnet2_bn", epochs=9, lr=0.01).config()
-    assert planner.dynamics("teacher").keyed["seed"] != planner.teacher("teacher").keyed["seed"]
+    assert planner.job(Dynamics(net="teacher")).config == Teach(net="convnet2_bn", epochs=7, lr=0.01).config()
+    assert planner.job(Dynamics(net="teacher", epochs=9)).config == Teach(net="convnet2_bn", epochs=9, lr=0.01).config()
+    assert planner.job(Dynamics(net="teacher")).keyed["seed"] != planner.job(Teacher(net="teacher")).keyed["seed"]
 
 
 def test_a_net_that_is_loaded_is_trained_as_usual(digits, tmp_path):
@@ -85,7 +93,7 @@ def test_a_net_that_is_loaded_is_trained_as_usual(digits, tmp_path):
     brought = Teach(net="convnet2_bn", checkpoint=str(file), normalise="data").pinned()
     for loaded in (brought, Teach(net="convnet2_bn", pretrained=True)):
         planner = Planner(digits, teachings={"convnet2_bn": loaded})
-        assert planner.dynamics("convnet2_bn").key == Planner(digits).dynamics("convnet2_bn").key
+        assert planner.job(Dynamics(net="convnet2_bn")).key == Planner(digits).job(Dynamics(net="convnet2_bn")).key
 
 
 def test_an_unknown_net_is_a_usage_error_when_the_study_is_read(study_of):

@@ -1,6 +1,5 @@
 """Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or brought along."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -8,19 +7,100 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from torch import Tensor, nn
+from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Progress, Task, silent
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
+from decoct.data.source import hash_once
 from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
+from decoct.nets.layout import laid_out
 from decoct.nets.pretrained import expected, pretrained
-from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
+from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
+
+WEIGHTS, TEACHER = "weights.safetensors", "teacher.json"  # of its cell
+
+
+class Teacher(Need):
+    """A net trained on the whole train split.
+
+    Attributes:
+        net: a name that the zoo knows; ``"teacher"`` is the default label teacher at the data's resolution.
+    """
+
+    record: ClassVar[str] = TEACHER
+
+    net: str = "teacher"
+
+    def check(self) -> None:
+        """Raise a UsageError if the zoo does not know the net."""
+        if self.net != "teacher":
+            zoo.check_name(self.net)
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One training, or one loading of weights."""
+        spec = taught(plan, self.net)
+        return (Part(spec.net, spec, {"seed": plan.derive("teacher", spec.net)}, labels={"net": spec.net}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Train the net, or load pretrained weights or a checkpoint that the user supplied."""
+        spec = Teach.again(work.job.config)
+        with work.meter():
+            net, facts = teach(spec, work.data, seed=work.job.keyed["seed"], machine=work.machine())
+        weights.write(work.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
+        write_json(work.folder / TEACHER, facts)
+
+    def load(self, work: Work) -> dict[str, dict[str, nn.Module]]:
+        """The net in eval mode on the device, by the name that the need gives it."""
+        folder = work.cell("teacher", zoo.resolve(self.net, work.data.size))
+        return {"teachers": {self.net: load_teacher(folder, work.data, work.device)}}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether its weights were loaded."""
+        return record["checkpoint"] is not None
+
+
+def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
+    """A stored teacher: eval mode, frozen, on ``device``.
+
+    Raises:
+        DecoctError: it was taught other classes or another order, or its weights are damaged.
+    """
+    stored, facts = weights.read(folder / WEIGHTS), read_json(folder / TEACHER)
+    weights.same_classes(facts["class_names"], data.class_names, str(folder))
+    own, takes = Normalisation.of(data.mean, data.std), Normalisation.of(**facts["input"])
+    net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
+    weights.load(net, stored.state, str(folder))
+    return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
+
+
+def whole(data: Dataset, batch_norm: bool = True) -> tuple[TrainingSet, Task]:
+    """The train split to train a net on, and what a recipe is told of it."""
+    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True, batch_norm=batch_norm)
+    return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std), task
+
+
+def taught(plan: Plan, net: str) -> "Teach":
+    """How a net is taught in a study, under its own name.
+
+    Raises:
+        UsageError: nobody knows the net, or it does not fit the resolution.
+    """
+    size = plan.data.size
+    default, net = zoo.resolve("teacher", size), zoo.resolve(net, size)
+    zoo.check_fits(net, size)
+    if net == default and "teacher" in plan.teachings:
+        return plan.teachings["teacher"].model_copy(update={"net": net})
+    return plan.teachings.get(net) or Teach(net=net)
 
 
 class Teach(Spec):
@@ -83,9 +163,7 @@ class Teach(Spec):
         file = Path(self.checkpoint)
         if not file.is_file():
             raise UsageError(f"teacher '{self.net}': no checkpoint at {file}")
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
-        return self.model_copy(update={"checkpoint_digest": content, "checkpoint": str(file.resolve())})
+        return self.model_copy(update={"checkpoint_digest": hash_once(file)[:32], "checkpoint": str(file.resolve())})
 
     def epochs_at(self, size: int) -> int:
         """Epochs at a resolution."""
@@ -140,26 +218,6 @@ def teach(
     return net, facts | {"input": {"mean": list(takes.mean), "std": list(takes.std)}}
 
 
-def restore(facts: Mapping[str, Any], state: dict[str, Tensor], data: Dataset, origin: str) -> nn.Module:
-    """A teacher again, from what is on record of it and its stored weights.
-
-    Args:
-        facts: as ``teach`` gave them.
-        state: of the bare net.
-        data: that it is to label.
-        origin: what an error calls it.
-
-    Raises:
-        DecoctError: it was taught other classes or another order, or the weights do not fit.
-    """
-    own = Normalisation.of(data.mean, data.std)
-    weights.same_classes(facts["class_names"], data.class_names, origin)
-    takes = Normalisation.of(**facts["input"])
-    net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
-    weights.load(net, state, origin)
-    return renormalised(net, own, takes)
-
-
 def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progress = silent) -> float:
     """Share of the val images that a net gets right; its modes are as before afterwards.
 
@@ -178,7 +236,7 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progr
 
 def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Machine) -> dict[str, Any]:
     """Train in place; epochs, steps and the accuracy on val at the end, which ``stop_at`` has reached."""
-    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True)
+    images, task = whole(data)
     recipe = spec.recipe(task)
     epoch = epoch_steps(task.images, recipe.batch)
     seen: dict[int, float] = {}
@@ -187,10 +245,9 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
         seen[step] = accuracy(student, data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
-    whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     stop = reached if spec.stop_at is not None else None
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, whole, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
+    done = train(net, images, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
         seen[done.steps] = accuracy(net, data, machine.device)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:

@@ -14,10 +14,11 @@ from torch import nn
 from decoct.core import scratch
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
-from decoct.engine import batches, dynamics
-from decoct.engine.dynamics import NAMES, Trace, Traces, per_example, record
+from decoct.engine import batches
 from decoct.engine.recipe import Recipe
 from decoct.engine.train import train
+from decoct.needs import dynamics
+from decoct.needs.dynamics import NAMES, Trace, Traces, per_example, record
 from decoct.run.storage.kept import KeptOnDisk
 
 EVERY, EPOCHS = 3, 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,67 +16,92 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task, Trajectories
+from decoct.core.kinds import Machine, Task
+from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
-from decoct.core.spec import Spec
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.recorder import Recorder
-from decoct.nets.layout import as_input
+from decoct.needs.teacher import Teacher, whole
+from decoct.nets import zoo
+from decoct.nets.layout import as_input, has_batch_norm
 
 WEIGHTS, FACTS = "weights.npy", "weights.json"
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # names and shapes of parameters, in the net's order
 
 
-class Expert(Spec):
-    """How an expert is trained: SGD at a constant rate, on the whole train split (Cazenavette et al., 2022).
+class Trajectories(Need):
+    """Weights of nets after every epoch of a training on the train split: ``Experts``.
 
-    arXiv:2203.11932, with the numbers of the authors' code: no momentum, no weight decay, no schedule. Without ``dsa``
-    nothing is augmented; the authors crop, scale and rotate there.
+    SGD at a constant rate of .01 in batches of 256, without momentum or weight decay, as in the code of Cazenavette et
+    al. (2022, arXiv:2203.11932), who also crop, scale and rotate where there is no ``dsa``.
 
     Attributes:
-        net: a name that the zoo knows.
-        epochs: passes over the train split.
-        dsa: differentiable Siamese augmentation of every batch.
-        lr: learning rate.
-        momentum: of SGD.
-        weight_decay: on all parameters.
-        batch: images a step.
+        net: that is trained.
+        epochs: of each training.
+        experts: trainings from so many seeds; fewer are the first of more.
+        dsa: whether batches are augmented by differentiable Siamese augmentation.
     """
-
-    kind: ClassVar[str] = "trajectory"
-    name: ClassVar[str] = "expert"
 
     net: str
     epochs: int = Field(50, ge=1)
+    experts: int = Field(100, ge=1)
     dsa: bool = True
-    lr: float = Field(0.01, gt=0)
-    momentum: float = Field(0.0, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    batch: int = Field(256, ge=2)
+
+    def check(self) -> None:
+        """Raise a UsageError if the zoo does not know the net."""
+        Teacher(net=self.net).check()
+
+    def parts(self, plan: Plan) -> list[Part]:
+        """A training for each expert."""
+        zoo.check_fits(self.net, plan.data.size)
+        return [
+            Part(
+                self._named(run),
+                self.model_copy(update={"experts": 1}),
+                {"seed": plan.derive("trajectory", self.net, run)},
+                labels={"net": self.net, "training": f"{self.epochs} epochs, expert {run}"},
+            )
+            for run in range(self.experts)
+        ]
 
     @classmethod
-    def of(cls, need: Trajectories) -> Self:
-        """The expert that a method needs."""
-        return cls(net=need.net, epochs=need.epochs, dsa=need.dsa)
+    def make(cls, work: Work) -> None:
+        """Train an expert from one seed, and keep its weights after every epoch."""
+        data, seed = work.data, work.job.keyed["seed"]
+        need = cls.again(work.job.config)
+        net = zoo.build(need.net, data.shape[0], len(data.class_names), data.size, seed)
+        images, task = whole(data, has_batch_norm(net))
+        with work.meter():
+            trajectory = record(net, images, need.recipe(task), seed=seed, machine=work.machine())
+        trajectory.save(work.folder)
+
+    def load(self, work: Work) -> "dict[str, dict[Trajectories, Experts]]":
+        """The experts: weights as memory maps, and the net on the device."""
+        data, name = work.data, zoo.resolve(self.net, work.data.size)
+        net = zoo.build(name, data.shape[0], len(data.class_names), data.size, seed=0).to(work.device)
+        folders = [work.cell("trajectory", self._named(run)) for run in range(self.experts)]
+        return {"trajectories": {self: Experts.load(net, folders)}}
 
     def recipe(self, task: Task) -> Recipe:
-        """The training recipe on a whole train split."""
-        batch = min(self.batch, task.images)
+        """The training of each on a whole train split."""
+        batch = min(256, task.images)
         return Recipe(
             steps=self.epochs * epoch_steps(task.images, batch, task.batch_norm),
             batch=batch,
             optimiser="sgd",
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
+            lr=0.01,
+            weight_decay=0.0,
             decay_all=True,
             schedule="multistep",  # with no milestone: constant
             dsa=self.dsa,
             flip=self.dsa and task.flip,
             drop_single=task.batch_norm,
         )
+
+    def _named(self, run: int) -> str:
+        return f"{self.net}/{self.epochs}/{'dsa' if self.dsa else 'plain'}/{run}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
-from decoct.engine import extract
-from decoct.engine.extract import Extract, anchored, brought, fitting, in_blocks, store
+from decoct.needs import features as extract
+from decoct.needs.features import Extract, anchored, brought, fitting, in_blocks, store
 from decoct.nets import backbone
 
 

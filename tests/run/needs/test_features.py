@@ -14,9 +14,9 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import silent
 from decoct.core.record import cell_dir, read_json
 from decoct.core.spec import parse
-from decoct.engine import extract, select
-from decoct.engine.coreset import unit
-from decoct.engine.extract import Extract
+from decoct.engine import select
+from decoct.needs.features import Extract, Features, planned, splits_of
+from decoct.needs.teacher import load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import embed
 from decoct.nets.features import penultimate
@@ -24,22 +24,13 @@ from decoct.run.cell import Cell
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work import measuring, sets, teachers
+from decoct.run.work import measuring, sets
 
 
 def cells(out, kind, **labels):
     jobs = read_json(out / "run.json")["jobs"]
     mine = [job for job in jobs if job["kind"] == kind and labels.items() <= job["labels"].items()]
     return [cell_dir(out / "store", kind, job["key"]) for job in mine]
-
-
-def test_features_of_unit_length_are(tmp_path):
-    rows = np.array([[3, 4], [0, 0], [1, 0]], dtype=np.float32)
-    np.save(tmp_path / "train.npy", rows)
-    assert np.array_equal(teachers.load_features(tmp_path, "train"), rows)
-    assert teachers.load_features(tmp_path, "train", "unit").tolist() == pytest.approx(
-        np.array([[0.6, 0.8], [0, 0], [1, 0]])
-    )
 
 
 def test_the_accuracy_is_the_share_of_the_bits_that_are_set(finished, digits):
@@ -54,7 +45,7 @@ def test_the_accuracy_is_the_share_of_the_bits_that_are_set(finished, digits):
 
 def test_a_teacher_loads_as_it_was_stored(finished, digits):
     for folder in cells(finished, "teacher"):
-        net = teachers.load_teacher(folder, digits, "cpu")
+        net = load_teacher(folder, digits, "cpu")
         assert not net.training
         assert not any(p.requires_grad for p in net.parameters())
         facts = read_json(folder / "teacher.json")
@@ -70,7 +61,7 @@ def test_a_stored_teacher_says_its_classes_and_is_no_teacher_of_others(finished,
         assert weights.read(folder / "weights.safetensors").class_names == digits.class_names
         shuffled = replace(digits, class_names=digits.class_names[::-1])
         with pytest.raises(DecoctError, match="another order: its class 0 is"):
-            teachers.load_teacher(folder, shuffled, "cpu")
+            load_teacher(folder, shuffled, "cpu")
 
 
 def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
@@ -79,7 +70,7 @@ def test_a_damaged_stored_teacher_is_an_error(finished, digits, tmp_path):
     file = tmp_path / "cell" / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DecoctError, match="damaged"):
-        teachers.load_teacher(tmp_path / "cell", digits, "cpu")
+        load_teacher(tmp_path / "cell", digits, "cpu")
 
 
 def small(word, **options):
@@ -94,7 +85,7 @@ def herding(word):
 def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(finished, digits):
     for folder, job in zip(cells(finished, "features"), ["convnet2_bn", "test_efficientnet"], strict=True):
         (teacher,) = cells(finished, "teacher", net=job)
-        net = teachers.load_teacher(teacher, digits, "cpu")
+        net = load_teacher(teacher, digits, "cpu")
         assert sorted(file.name for file in folder.iterdir()) == sorted(
             [
                 "cell.json",
@@ -116,24 +107,26 @@ def test_features_of_a_teacher_are_what_numpy_saves_of_its_penultimate_ones(fini
 def test_a_teacher_s_features_may_be_half_as_large_and_are_another_cell(box, digits):
     half = Extract(name="teacher", dtype="float16")
     (usual, whole), (job, folder) = (
-        box(lambda planner: planner.features("teacher"), extractors=extractors) for extractors in ((), (half,))
+        box(lambda planner: planner.job(Features(extractor="teacher")), extractors=extractors)
+        for extractors in ((), (half,))
     )
-    assert usual.key != job.key and usual.inputs == job.inputs and usual.keyed["spec"] != job.keyed["spec"]
+    assert usual.key != job.key and usual.inputs == job.inputs
+    assert usual.keyed["spec"] | {"dtype": "float16"} == job.keyed["spec"]
     assert job.labels == usual.labels == {"extractor": "convnet2_bn"}
     for split in ("train", "val"):
-        full, short = (teachers.load_features(each, split) for each in (whole, folder))
+        full, short = (splits_of(each)[split] for each in (whole, folder))
         assert np.array_equal(short, full.astype(np.float16)) and short.dtype == np.float16
-    named, _ = box(lambda planner: planner.features("convnet2_bn"), extractors=(half,))
+    named, _ = box(lambda planner: planner.job(Features(extractor="convnet2_bn")), extractors=(half,))
     assert named.key == job.key
 
 
 def test_features_of_a_frozen_net_lie_beside_its_weights(box, digits, weighed):
     word = f"timm:test_resnet@{weighed}"
-    job, folder = box(lambda planner: planner.features(word), extractors=[small(word)])
+    job, folder = box(lambda planner: planner.job(Features(extractor=word)), extractors=[small(word)])
     net, facts = backbone.load("test_resnet", weighed, 32)
     for split in ("train", "val"):
         expected = torch.cat(list(embed(net, getattr(digits, split).images))).numpy()
-        assert np.array_equal(teachers.load_features(folder, split), expected)
+        assert np.array_equal(splits_of(folder)[split], expected)
     title = job.labels["extractor"]
     assert read_json(folder / "extractor.json") == {"extractor": title, **facts}
     assert title.startswith("timm:test_resnet@") and str(weighed) not in str(job.keyed)
@@ -189,11 +182,11 @@ def test_there_is_no_val_unless_it_is_brought(box, digits, rows):
 def test_rows_that_do_not_fit_the_data_are_refused_before_anything_runs(digits, rows):
     np.save(rows, np.ones((3, 2)))
     with pytest.raises(DecoctError, match="has 3 rows, digits has 1,295 train images"):
-        Planner(digits).features(str(rows))
+        Planner(digits).job(Features(extractor=str(rows)))
 
 
 def test_a_file_that_changes_between_plan_and_work_is_an_error(digits, rows, tmp_path):
-    job = Planner(digits).features(str(rows))
+    job = Planner(digits).job(Features(extractor=str(rows)))
     np.save(rows, np.load(rows) * 2)
     with pytest.raises(DecoctError, match=r"pixels\.npy has changed since its features were planned"):
         execute(tmp_path, job)
@@ -204,13 +197,13 @@ def test_what_float16_cannot_hold_leaves_no_cell(digits, rows, tmp_path):
     pixels = np.load(rows)
     pixels[1000, 3] = 7e4
     np.save(rows, pixels)
-    job = Planner(digits, extractors=[Extract(name=str(rows), dtype="float16")]).features(str(rows))
+    job = Planner(digits, extractors=[Extract(name=str(rows), dtype="float16")]).job(Features(extractor=str(rows)))
     with pytest.raises(DecoctError, match=r"pixels.npy: features of image 1000 reach 7e\+04.*\n.*float32"):
         execute(tmp_path, job)
     assert not Store(tmp_path).has("features", job.key)
-    held = Planner(digits).features(str(rows))
+    held = Planner(digits).job(Features(extractor=str(rows)))
     execute(tmp_path, held)
-    assert teachers.load_features(Store(tmp_path).path("features", held.key), "train")[1000, 3] == 7e4
+    assert splits_of(Store(tmp_path).path("features", held.key))["train"][1000, 3] == 7e4
 
 
 def test_options_are_given_once_whatever_the_words(digits, weighed, tmp_path):
@@ -219,20 +212,4 @@ def test_options_are_given_once_whatever_the_words(digits, weighed, tmp_path):
     with pytest.raises(UsageError, match="give options of an extractor once"):
         Planner(digits, extractors=[small(word) for word in words])
     planner = Planner(digits, extractors=[small(words[0])])
-    assert planner.extract(words[1]).size == 32
-
-
-def test_unit_features_are_scaled_in_the_room_that_is_made_for_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(extract, "NUMBERS", 1000)
-    rows = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float16)
-    rows[7] = 0
-    np.save(tmp_path / "train.npy", rows)
-    made = []
-
-    def room(shape, dtype):
-        made.append(np.zeros(shape, dtype))
-        return made[0]
-
-    found = teachers.load_features(tmp_path, "train", "unit", room)
-    assert found is made[0] and found.dtype == np.float32
-    assert np.array_equal(found, unit(rows))
+    assert planned(planner, words[1]).size == 32

@@ -1,5 +1,6 @@
 """Teachers: trained on train, stopped and judged on val, pretrained or loaded with the head that the data need."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from safetensors.torch import save_file
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Task
+from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset, Split
-from decoct.engine import teachers
 from decoct.engine.images import tensor
-from decoct.engine.teachers import Teach, accuracy, restore, teach
 from decoct.engine.train import Trained, TrainingSet, train
+from decoct.needs import teacher as teachers
+from decoct.needs.teacher import TEACHER, WEIGHTS, Teach, accuracy, load_teacher, teach
 from decoct.nets import weights, zoo
 from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained
@@ -47,6 +49,15 @@ def state(net):
 
 def fresh(seed=0, classes=2):
     return zoo.build(NET, 1, classes, 8, seed)
+
+
+def again(net, facts, data):
+    """The net from a cell that it was left in."""
+    with tempfile.TemporaryDirectory() as folder:
+        cell = Path(folder)
+        weights.write(cell / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
+        write_json(cell / TEACHER, facts)
+        return load_teacher(cell, data, "cpu")
 
 
 def assert_same(net, expected):
@@ -107,13 +118,13 @@ def test_training_stops_at_the_first_check_that_reaches_the_accuracy(data):
     whole = TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
     seen = []
     for steps in range(2, facts["steps"] + 1, 2):  # the same training, ended by hand at every check
-        again = fresh()
+        other = fresh()
         recipe = steep(stop_at=0.7).recipe(Task(96, 2, 8, False, ceiling=True))
-        train(again, whole, recipe, seed=0, stop=lambda done, _, steps=steps: done == steps, stop_every=1)
-        seen.append(accuracy(again, data))
+        train(other, whole, recipe, seed=0, stop=lambda done, _, steps=steps: done == steps, stop_every=1)
+        seen.append(accuracy(other, data))
     assert [value >= 0.7 for value in seen] == [False] * (len(seen) - 1) + [True]
     assert len(seen) > 1
-    assert_same(net, state(again))
+    assert_same(net, state(other))
     assert not net.training
     assert (facts["stop_at"], facts["val_accuracy"]) == (0.7, seen[-1])
     assert facts["epochs"] == pytest.approx(facts["steps"] / 6, abs=1e-4)
@@ -191,7 +202,7 @@ def test_a_teacher_with_shuffled_class_order_is_refused(data, tmp_path):
         teach(Teach(net=NET, checkpoint=file), data, seed=0)
     facts = {"net": NET, "class_names": ["bright", "dark"], "input": {"mean": [0.5], "std": [0.25]}}
     with pytest.raises(DecoctError, match="another order"):
-        restore(facts, state(fresh()), data, "the cell")
+        again(fresh(), facts, data)
 
 
 def test_a_teacher_of_data_with_other_statistics_sees_what_it_was_trained_on(data, tmp_path):
@@ -200,10 +211,7 @@ def test_a_teacher_of_data_with_other_statistics_sees_what_it_was_trained_on(dat
     net, facts = teach(Teach(net=NET, checkpoint=file), data, seed=0)
     expected = logits(own, data.val.images, (0.3,), (0.2,))
     torch.testing.assert_close(logits(net, data.val.images, data.mean, data.std), expected)
-    again = restore(facts, state(bare(net)), data, "the cell").eval()
-    assert torch.equal(
-        logits(again, data.val.images, data.mean, data.std), logits(net, data.val.images, (0.5,), (0.25,))
-    )
+    torch.testing.assert_close(logits(again(net, facts, data), data.val.images, data.mean, data.std), expected)
     plain, facts = teach(Teach(net=NET, checkpoint=file, normalise="data"), data, seed=0)
     assert bare(plain) is plain
     assert facts["input"] == {"mean": [0.5], "std": [0.25]}
@@ -251,9 +259,9 @@ def check(net, facts, data, full, takes):
     torch.testing.assert_close(logits(net, data.val.images, data.mean, data.std), expected, rtol=1e-4, atol=1e-5)
     assert facts["val_accuracy"] == np.mean(expected.argmax(1).numpy() == data.val.labels)
     assert (facts["sliced_from"], facts["input"]) == (1000, {"mean": list(takes.mean), "std": list(takes.std)})
-    again = restore(facts, state(bare(net)), data, "the cell").eval()
     assert torch.equal(
-        logits(again, data.val.images, data.mean, data.std), logits(net, data.val.images, data.mean, data.std)
+        logits(again(net, facts, data), data.val.images, data.mean, data.std),
+        logits(net, data.val.images, data.mean, data.std),
     )
 
 

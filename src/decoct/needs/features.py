@@ -1,7 +1,6 @@
-"""Extractors: whose features a method picks by and a metric measures in, and how features come to lie on disk."""
+"""Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
 
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,15 +11,114 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset
-from decoct.data.source import hash_file
-from decoct.nets import backbone, zoo
+from decoct.data.source import hash_once
+from decoct.needs._plane import keep_plane
+from decoct.needs.teacher import WEIGHTS, Teacher, load_teacher
+from decoct.nets import backbone, weights, zoo
+from decoct.nets.features import penultimate_blocks
+from decoct.nets.layout import laid_out
+from decoct.nets.renormalise import Normalisation
 
 TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
 WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also "held_out"'
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
+EXTRACTOR = "extractor.json"  # of a cell whose features are no teacher's
+Blocks = dict[str, Iterator[Any]]  # features by split, some rows at a time
+
+
+class Features(Need):
+    """Features of the train images, and of val where there are some.
+
+    Attributes:
+        extractor: a word that ``Extract`` knows.
+    """
+
+    record: ClassVar[str] = EXTRACTOR
+
+    extractor: str = "teacher"
+
+    def check(self) -> None:
+        """Raise a UsageError if nobody knows the net, or if a file is not there."""
+        if self.extractor != zoo.HELD_OUT:
+            Extract.of(self.extractor).check()
+
+    def titles(self, plan: Plan) -> dict[str, str]:
+        """What is no teacher is known by its content."""
+        extract = planned(plan, self.extractor)
+        return {} if extract.origin == "teacher" else {self.extractor: extract.title}
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """One pass over train and val."""
+        extract = planned(plan, self.extractor)
+        if extract.origin == "rows":
+            brought(extract, plan.data)  # which says at once what is wrong
+        reads = (Teacher(net=extract.net),) if extract.origin == "teacher" else ()
+        return (Part(extract.title, extract, reads=reads, labels={"extractor": extract.title}),)
+
+    @classmethod
+    def make(cls, work: Work) -> None:
+        """Features of the train and val images, each block written as it comes; what is no teacher leaves its facts.
+
+        The meter runs over the writing as well, since the two take turns.
+        """
+        data, extract, blocks = work.data, Extract(**work.job.config), dict[str, Iterator[Any]]()
+        if extract.origin == "teacher":
+            (folder,) = work.cells("teacher").values()
+            net, how = load_teacher(folder, data, work.device), (data.mean, data.std, work.device)
+            for split in ("train", "val"):
+                blocks[split] = penultimate_blocks(net, getattr(data, split), *how, progress=work.progress)
+        elif extract.pinned() != extract:
+            raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
+        elif extract.origin == "timm":
+            blocks = _of_backbone(work, extract)
+        else:
+            write_json(work.folder / EXTRACTOR, {"extractor": extract.title})
+            blocks = {split: in_blocks(rows) for split, rows in brought(extract, data).items()}
+        with work.meter():
+            for split, made in blocks.items():
+                part = getattr(data, split)
+                order = None if extract.origin == "rows" else part.order
+                rows = map(np.asarray, made)
+                store(work.folder / f"{split}.npy", rows, len(part), extract.dtype, extract.name, order)
+        # For the page alone, so it is on nobody's bill.
+        keep_plane(work.folder, splits_of(work.folder)["train"], np.asarray(data.train.labels))
+
+    def load(self, work: Work) -> "dict[str, dict[Features, NDArray[Any]]]":
+        """Maps of train and, where there are some, of val."""
+        made = splits_of(work.cell("features", zoo.resolve(self.extractor, work.data.size)))
+        held_out = {"held_out": {self: made["val"]}} if "val" in made else {}
+        return {"features": {self: made["train"]}, **held_out}
+
+    @classmethod
+    def brought(cls, record: Mapping[str, Any]) -> bool:
+        """Whether no teacher gave them: then alone there is a record."""
+        return bool(record)
+
+
+def planned(plan: Plan, word: str) -> "Extract":
+    """The extractor that a word means in a study, with its options, and with all that decides what it gives."""
+    extract = _resolved(plan, Extract.of(word))
+    return next((each for each in _options(plan) if each.title == extract.title), extract)
+
+
+def check_options(plan: Plan) -> None:
+    """Raise a UsageError if a study gives options of an extractor that nobody knows, or gives them twice."""
+    if len({extract.title for extract in _options(plan)}) < len(plan.extractors):
+        raise UsageError(f"give options of an extractor once: {', '.join(each.name for each in plan.extractors)}")
+
+
+def _options(plan: Plan) -> "list[Extract]":
+    return [_resolved(plan, extract) for extract in plan.extractors]
+
+
+def _resolved(plan: Plan, extract: "Extract") -> "Extract":
+    name = plan.held_out if extract.name == zoo.HELD_OUT else zoo.resolve(extract.name, plan.data.size)
+    return extract.model_copy(update={"name": name}).pinned()
 
 
 class Extract(BaseModel):
@@ -141,7 +239,7 @@ class Extract(BaseModel):
             return self
         rows = self.origin == "rows"
         name = str(file.resolve()) if rows else f"{TIMM}{self.net}@{file.resolve()}"
-        contents = [_content(each) for each in (self.files.values() if rows else [file])]
+        contents = [hash_once(each)[:32] for each in (self.files.values() if rows else [file])]
         content = contents[0] if len(contents) == 1 else digest(contents)
         return self.model_copy(update={"name": name, "digest": content})
 
@@ -181,6 +279,21 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     if len({rows.shape[1] for rows in found.values()}) > 1:
         raise DecoctError(f"{extract.file} and its {VAL} have rows of unlike length: take both from one extractor")
     return found
+
+
+def _of_backbone(work: Work, extract: Extract) -> Blocks:
+    net, facts = backbone.load(extract.net, extract.file, extract.size)
+    weights.write(work.folder / WEIGHTS, net.net, (), Normalisation.of(facts["mean"], facts["std"]))
+    write_json(work.folder / EXTRACTOR, {"extractor": extract.title, **facts})
+    laid_out(net.to(work.device))
+    parts = {"train": work.data.train, "val": work.data.val}
+    return {name: backbone.embed(net, part, work.device, work.progress) for name, part in parts.items()}
+
+
+def splits_of(folder: Path) -> dict[str, NDArray[Any]]:
+    """Stored features [N, d] of train, and of val where there are some, by split: memory maps."""
+    files = {split: folder / f"{split}.npy" for split in ("train", "val")}
+    return {split: np.load(file, mmap_mode="r", allow_pickle=False) for split, file in files.items() if file.is_file()}
 
 
 def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -256,14 +369,3 @@ def fitting(block: NDArray[Any], dtype: Any, who: str, numbers: NDArray[np.int64
         f"{who}: features of image {number} reach {largest:.4g}, and {made.dtype} holds {limit:.4g} at most\n"
         + ('store them as float32: dtype = "float32"' if made.dtype == np.float16 else "scale them down")
     )
-
-
-def _content(file: Path) -> str:
-    facts = file.stat()
-    return _hashed(file.resolve(), facts.st_size, facts.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _hashed(file: Path, size: int, changed: int) -> str:
-    """Digest of a file, read again when it changes: features of ImageNet are gigabytes."""
-    return hash_file(file)[:32]

@@ -4,16 +4,15 @@ import pytest
 
 from decoct import api
 from decoct.core.condensed import Condensed
-from decoct.core.needs import Trajectories
 from decoct.core.spec import parse
-from decoct.engine.diffusion.generators import TeachGenerator
+from decoct.needs.generator import TeachGenerator
+from decoct.needs.trajectory import Trajectories
 from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.expand import expand
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.work.experts import role
 
 QUICK = TeachGenerator(epochs=1, width=8)
 
@@ -78,9 +77,9 @@ def test_each_expert_is_a_job_and_fewer_are_the_first_of_more(digits):
     def keys(experts):
         planner = Planner(digits)
         need = Trajectories(net="convnet1_w8", epochs=2, experts=experts)
-        found = planner._need(need)
-        assert [role(need, run) for run in range(experts)] == list(found)
-        return list(found.values())
+        found = planner.supply(need)
+        assert [f"trajectory:convnet1_w8/2/dsa/{run}" for run in range(experts)] == list(found)
+        return [job.key for job in found.values()]
 
     assert keys(3)[:2] == keys(2) and len(set(keys(3))) == 3
 
