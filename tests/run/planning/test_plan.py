@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from decoct.core.errors import UsageError
-from decoct.core.record import MEASURED
+from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.spec import digest
 from decoct.run.planning.plan import PLAN, make_plan, smaller
 from decoct.run.storage.store import Store
@@ -69,7 +69,9 @@ def test_half_a_run_counts_what_is_there(tiny, finished, tmp_path):
 
 def test_a_damaged_measure_is_named(tiny, finished, tmp_path):
     copied = shutil.copytree(finished, tmp_path / "copied")
-    next((copied / "store" / "train").rglob(MEASURED)).write_text("{", "utf-8")
+    cells = (file.parent for file in (copied / "store" / "train").rglob(MEASURED))
+    of_a_set = next(cell for cell in cells if "condensed" in read_json(cell / CELL)["inputs"])
+    (of_a_set / MEASURED).write_text("{", "utf-8")
     plan = make_plan(tiny, others=[copied])
     assert len(plan.troubles) == 1 and "damaged" in plan.troubles[0]
     assert f"`decoct verify --repair {copied / 'store'}`" in plan.troubles[0]
