@@ -192,3 +192,12 @@ def test_up_to_its_early_end_a_training_is_the_longer_one(toy, normal_net):
 def test_a_loss_that_is_not_finite_is_no_early_end(toy, linear):
     with pytest.raises(DecoctError, match="not finite at step 7 of 200"):
         train(Fails(linear(), 7), toy(), replace(SGD, steps=200), seed=0, stop=lambda *_: True, stop_every=10)
+
+
+def test_whoever_watches_is_called_after_each_whole_epoch_and_changes_nothing(toy, normal_net):
+    data, nets, seen = toy(n=20, size=8), [normal_net(), normal_net()], []
+    recipe = replace(ADAM, steps=8, batch=8)  # three steps an epoch
+    train(nets[0], data, recipe, seed=0)
+    train(nets[1], data, recipe, seed=0, on_epoch=lambda net, epoch: seen.append((epoch, net.training)))
+    assert seen == [(1, False), (2, False)]
+    assert_same(nets[1], state(nets[0]))

@@ -54,6 +54,12 @@ class Mixed(NamedTuple):
     share: float
     weights: Tensor | None = None
 
+    @classmethod
+    def of(cls, mix: Mix, labels: Tensor, weights: Tensor | None) -> "Mixed":
+        """What a mix makes of the labels [B] and weights [B] of a batch."""
+        partners = mix.order.to(labels.device)
+        return cls(labels[partners], mix.share, None if weights is None else weights[partners])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -160,43 +166,29 @@ class Batches(Iterator[Batch]):
         if not chunk:
             return []
         self.made = last = first + len(chunk)
-        soft = recipe.soft_at(first)
-        stored = self.stored.views(self._soft(first), self._soft(last), self.seed) if soft and self.stored else None
-        view = self.draws(chunk) if stored is None else stored
+        soft, span = recipe.soft_at(first), (recipe.soft_before(first), recipe.soft_before(last), self.seed)
+        view = self.stored.views(*span) if soft and self.stored else None
+        view = self.draws(chunk) if view is None else view
         x = render(self.images, view, recipe.pad)
-        z = self._label(x, view, first, last) if soft else None
-        return self._split(view, x, z)
-
-    def _soft(self, step: int) -> int:
-        """Steps on soft labels before a step."""
-        first, last = self.recipe.hard_steps
-        return min(step, first) + max(0, step - last)
-
-    def _label(self, x: Tensor, view: View, first: int, last: int) -> Tensor:
+        if not soft:
+            return self._split(view, x, None)
         if self.stored is not None:
-            return self.stored.logits(self._soft(first), self._soft(last), self.seed, view).to(x.device)
-        return labelled(self.teachers, x, view.sizes, self.recipe.halves, self.precision)
+            return self._split(view, x, self.stored.logits(*span, view).to(x.device))
+        return self._split(view, x, labelled(self.teachers, x, view.sizes, recipe.halves, self.precision))
 
     def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
         rows, sizes = view.rows.to(self.labels.device), view.sizes
-        labels = self.labels[rows].split(sizes)
-        weights = None if self.weights is None else self.weights[rows].split(sizes)
-        teacher = None if z is None else z.split(sizes)
-        mixes = view.mixes or (None,) * len(sizes)
-
-        def mixed(i: int, mix: Mix) -> Mixed:
-            partners = mix.order.to(labels[i].device)
-            return Mixed(labels[i][partners], mix.share, None if weights is None else weights[i][partners])
-
+        none = (None,) * len(sizes)
+        parts = zip(
+            x.split(sizes),
+            self.labels[rows].split(sizes),
+            none if self.weights is None else self.weights[rows].split(sizes),
+            none if z is None else z.split(sizes),
+            view.mixes or none,
+            strict=True,
+        )
         return [
-            Batch(
-                images,
-                labels[i],
-                None if weights is None else weights[i],
-                None if teacher is None else teacher[i],
-                None if mix is None else mixed(i, mix),
-            )
-            for i, (images, mix) in enumerate(zip(x.split(sizes), mixes, strict=True))
+            Batch(x, labels, w, z, None if mix is None else Mixed.of(mix, labels, w)) for x, labels, w, z, mix in parts
         ]
 
 

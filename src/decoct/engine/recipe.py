@@ -78,6 +78,11 @@ class Recipe:
         first, last = self.hard_steps
         return self.loss != "ce" and not first <= step < last
 
+    def soft_before(self, step: int) -> int:
+        """Steps on soft labels before a step, of a soft recipe."""
+        first, last = self.hard_steps
+        return min(step, first) + max(0, step - last)
+
     @property
     def hard_steps(self) -> tuple[int, int]:
         """First step on hard labels and the first after them, of a soft recipe."""

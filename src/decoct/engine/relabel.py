@@ -54,11 +54,11 @@ def relabel(
     if recipe.jitter or recipe.lighting or recipe.dsa:
         raise UsageError("labels of views with colour or Siamese augmentation cannot be stored: label online")
     images = Images.of(data.images, data.mean, data.std, machine.device, recipe.pad)
-    label = _Labels(images, recipe, teachers, machine)
     if storing.per == "image":
-        logits, arrays = label.images(), Arrays()
+        logits, arrays = _of_images(images, teachers, machine), Arrays()
     else:
-        logits, views = label.views(*kept(data.labels, recipe, storing, len(class_names), seed), seed)
+        steps, keep = kept(data.labels, recipe, storing, len(class_names), seed)
+        logits, views = _of_views(images, teachers, machine, recipe, steps, keep, seed)
         arrays = pack(views)
     temperature = recipe.temperature if recipe.loss == "kl" else 1.0
     facts = {
@@ -77,8 +77,7 @@ def relabel(
 
 def kept(labels: Tensor, recipe: Recipe, storing: Storing, classes: int, seed: int) -> tuple[int, list[int]]:
     """Soft steps of the recipe, and which of them, in order, keep their batch."""
-    first, last = recipe.hard_steps
-    steps = recipe.steps - max(0, last - first)
+    steps = recipe.soft_before(recipe.steps)
     if steps < 1:
         raise UsageError(f"no step of {recipe.steps} learns from soft labels: raise steps, or lower hard")
     wanted = max(1, math.ceil(steps / storing.prune))
@@ -112,39 +111,38 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
     return chosen
 
 
-class _Labels:
-    """Labels images, or the views of some steps, in blocks that pay."""
+def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) -> NDArray[np.float32]:
+    """[N, classes] logits of the images as they are."""
+    found = []
+    for rows in torch.arange(len(images)).split(AHEAD):
+        x = images.normalise(images.rows(rows))
+        found.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
+        machine.progress(int(rows[-1]) + 1, len(images))
+    return np.concatenate(found)
 
-    def __init__(self, images: Images, recipe: Recipe, teachers: Sequence[nn.Module], machine: Machine) -> None:
-        self.whole, self.recipe, self.teachers, self.machine = images, recipe, teachers, machine
 
-    def _logits(self, view: View) -> NDArray[np.float32]:
-        x = render(self.whole, view, self.recipe.pad)
-        found = labelled(self.teachers, x, view.sizes, self.recipe.halves, self.machine.precision)
-        return found.cpu().numpy()
-
-    def images(self) -> NDArray[np.float32]:
-        """[N, classes] logits of the images as they are."""
-        found = []
-        for rows in torch.arange(len(self.whole)).split(AHEAD):
-            x = self.whole.normalise(self.whole.rows(rows))
-            found.append(labelled(self.teachers, x, [len(rows)], False, self.machine.precision).cpu().numpy())
-            self.machine.progress(int(rows[-1]) + 1, len(self.whole))
-        return np.concatenate(found)
-
-    def views(self, steps: int, keep: list[int], seed: int) -> tuple[NDArray[np.float32], list[View]]:
-        """[V, classes] logits of the views that are kept, and these views, one a batch."""
-        recipe, wanted = self.recipe, set(keep)
-        draws = Draws(recipe, self.whole.size, seed)
-        rows = islice(order(len(self.whole), recipe.batch, seed, recipe.drop_single), steps)
-        ahead, first = max(1, AHEAD // recipe.batch), 0
-        logits: list[NDArray[np.float32]] = []
-        views: list[View] = []
-        while chunk := list(islice(rows, ahead)):  # the draws of the batches that are dropped are made all the same
-            some = [view for step, view in enumerate(draws(chunk).split(), first) if step in wanted]
-            if some:
-                logits.append(self._logits(View.join(some)))
-                views += some
-                self.machine.progress(len(views), len(keep))
-            first += len(chunk)
-        return np.concatenate(logits), views
+def _of_views(
+    images: Images,
+    teachers: Sequence[nn.Module],
+    machine: Machine,
+    recipe: Recipe,
+    steps: int,
+    keep: list[int],
+    seed: int,
+) -> tuple[NDArray[np.float32], list[View]]:
+    """[V, classes] logits of the views that are kept, and these views, one a batch."""
+    wanted, draws = set(keep), Draws(recipe, images.size, seed)
+    rows = islice(order(len(images), recipe.batch, seed, recipe.drop_single), steps)
+    ahead, first = max(1, AHEAD // recipe.batch), 0
+    logits: list[NDArray[np.float32]] = []
+    views: list[View] = []
+    while chunk := list(islice(rows, ahead)):  # the draws of the batches that are dropped are made all the same
+        some = [view for step, view in enumerate(draws(chunk).split(), first) if step in wanted]
+        if some:
+            view = View.join(some)
+            x = render(images, view, recipe.pad)
+            logits.append(labelled(teachers, x, view.sizes, recipe.halves, machine.precision).cpu().numpy())
+            views += some
+            machine.progress(len(views), len(keep))
+        first += len(chunk)
+    return np.concatenate(logits), views

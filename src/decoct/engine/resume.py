@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,21 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.engine.batches import Batches
 from decoct.engine.recipe import Recipe
 
 STATE = "training"  # what a training's state is kept as
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-class Stream(Protocol):
-    """Batches of a training, which can say where they stand and go on from there."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Where the stream stands."""
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Let a new stream go on from a ``state``."""
 
 
 @dataclass
@@ -75,7 +66,7 @@ class State:
                 torch._foreach_copy_(list(self.student.parameters()), self.average)
         self.student.eval()
 
-    def arrays(self, batches: Stream) -> dict[str, NDArray[Any]]:
+    def arrays(self, batches: Batches) -> dict[str, NDArray[Any]]:
         """The whole state, with that of the stream and of the generators that dropout draws from."""
         tensors = {f"student.{name}": value for name, value in self.student.state_dict().items()}
         tensors |= {f"stream.{name}": value for name, value in batches.state().items()}
@@ -87,7 +78,7 @@ class State:
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.losses.device)
         return to_arrays(tensors)
 
-    def restore(self, arrays: Arrays, batches: Stream) -> None:
+    def restore(self, arrays: Arrays, batches: Batches) -> None:
         """Bring a fresh training and its stream to where ``arrays`` were taken."""
         tensors = to_tensors(arrays)
         self.student.load_state_dict(_part(tensors, "student."))
