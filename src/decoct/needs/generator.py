@@ -218,11 +218,7 @@ def content(folder: Path) -> str:
 
 
 def teach_generator(
-    spec: TeachGenerator,
-    data: Dataset,
-    *,
-    seed: int,
-    machine: Machine = Machine(),
+    spec: TeachGenerator, data: Dataset, *, seed: int, machine: Machine = Machine()
 ) -> tuple[DiffusionModel, dict[str, Any]]:
     """A generator in eval mode, frozen, on the device; and what is on record of it.
 

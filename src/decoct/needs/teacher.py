@@ -184,13 +184,7 @@ class Teach(Spec):
         )
 
 
-def teach(
-    spec: Teach,
-    data: Dataset,
-    *,
-    seed: int,
-    machine: Machine = Machine(),
-) -> tuple[nn.Module, dict[str, Any]]:
+def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()) -> tuple[nn.Module, dict[str, Any]]:
     """A teacher in eval mode, and what is on record of it.
 
     Returns:
