@@ -74,7 +74,7 @@ class ImageGenerator(Need):
         return {"generators": {self: model}}
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether it was supplied."""
         return not record["trained_here"]
 

@@ -64,7 +64,7 @@ class Teacher(Need):
         return {"teachers": {self.net: load_teacher(folder, work.data, work.device)}}
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether its weights were loaded."""
         return record["checkpoint"] is not None
 
