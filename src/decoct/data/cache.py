@@ -5,10 +5,8 @@ import hashlib
 import io
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.places import default_store as default_store
 from decoct.core.record import read_json, write_json
+from decoct.core.scratch import replace, scratch
 from decoct.core.spec import digest
 from decoct.data.source import Part, Source, Survey
 
@@ -34,36 +33,31 @@ def link_file(root: Path, source: Source, manifest: Any) -> Path:
     return root / "links" / f"{key}.json"
 
 
-def read_link(link: Path, root: Path) -> Path | None:
-    """The folder that a link leads to; None if there is no link, or the folder is gone."""
+def read_link(link: Path, root: Path) -> tuple[Path, str] | None:
+    """The folder that a link leads to, and what the source said when it was read; None if either is gone."""
     try:
-        folder = root / str(read_json(link)["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_json(link)
+        folder, said = root / str(facts["digest"]), str(facts.get("said", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return folder if folder.is_dir() else None
-
-
-def read_said(link: Path) -> str:
-    """What the source said when it was read; equal content from other fields says something else, or nothing."""
-    try:
-        return str(read_json(link).get("said", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+    return (folder, said) if folder.is_dir() else None
 
 
 def write_link(link: Path, key: str, said: str = "") -> None:
     """Replace the link in one step."""
+
+    def fill(file: Path) -> None:
+        write_json(file, {"digest": key} | ({"said": said} if said else {}))
+        sync(file)
+
     link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = link.with_name(f".tmp-{uuid.uuid4().hex}")
-    write_json(temporary, {"digest": key} | ({"said": said} if said else {}))
-    sync(temporary)
-    temporary.replace(link)
+    replace(link, fill)
 
 
 @contextmanager
 def temporary_folder(root: Path) -> Iterator[Path]:
     """A new ``.tmp-*`` folder in ``root``, removed at the end unless it was renamed."""
-    folder = root / f".tmp-{uuid.uuid4().hex}"
+    folder = root / scratch("data")
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -115,13 +109,17 @@ def write(
     said |= {"content": survey.content} if survey else {}
     sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())
     histograms, total, done = {}, sum(len(parts[name]) for name in SPLITS), 0
+
+    def written(count: int) -> None:
+        progress(done + count, total)
+
     for name in SPLITS:
         if survey:
             write_labels(folder, name, parts[name], sha)
             parts[name].images.save(folder / LISTED.format(name))  # type: ignore[attr-defined]
-            continue
-        histograms[name] = write_split(folder, name, parts[name], sha, partial(_further, progress, done, total))
-        done += len(parts[name])
+        else:
+            histograms[name] = write_split(folder, name, parts[name], sha, written)
+            done += len(parts[name])
     mean, std = moments(survey.histogram if survey else histograms["train"])
     counts = {name: np.bincount(parts[name].labels, minlength=len(facts["class_names"])).tolist() for name in SPLITS}
     key = sha.hexdigest()[:32]
@@ -169,19 +167,20 @@ def write_split(
     """
     write_labels(folder, name, part, sha)
     shape = (len(part), *part.images.shape[1:])
-    histogram = np.zeros((shape[1], 256), dtype=np.int64)
-    images, count = folder / f"{name}.images.npy", 0
+    values, images, count = np.zeros((shape[1], 256), dtype=np.int64), folder / f"{name}.images.npy", 0
     if part.npy is not None:
-        _second_name(part.npy, images)
+        try:
+            images.hardlink_to(part.npy)
+        except OSError:  # a file system without hard links
+            part.npy.rename(images)
     with (Path(os.devnull) if part.npy is not None else images).open("wb") as file:
         file.write(header(shape))
         for block in part.blocks():
             file.write(block.data)
             sha.update(block.data)
-            for channel in range(shape[1]):  # Pillow counts bytes twenty times as fast as np.bincount
-                histogram[channel] += Image.fromarray(block[:, channel].reshape(-1, shape[3])).histogram()
+            values += histogram(block)
             written(count := count + len(block))
-    return histogram
+    return values
 
 
 def write_labels(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> None:
@@ -196,6 +195,12 @@ def header(shape: tuple[int, ...]) -> bytes:
     made = io.BytesIO()
     np.lib.format.write_array_header_1_0(made, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return made.getvalue()
+
+
+def histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each channel of images [N, C, H, W] has each value, [C, 256]."""
+    rows = images.swapaxes(0, 1).reshape(images.shape[1], -1, images.shape[3])
+    return np.array([Image.fromarray(one).histogram() for one in rows])  # twenty times as fast as np.bincount
 
 
 def moments(histogram: NDArray[np.int64]) -> tuple[list[float], list[float]]:
@@ -215,14 +220,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _further(progress: Progress, before: int, total: int, count: int) -> None:
-    progress(before + count, total)
-
-
-def _second_name(file: Path, name: Path) -> None:
-    try:
-        name.hardlink_to(file)
-    except OSError:  # a file system without hard links
-        file.rename(name)

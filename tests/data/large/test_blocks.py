@@ -193,7 +193,7 @@ def test_closing_up_drops_rows_and_nothing_else(tmp_path_factory, keep):
     file = tmp_path_factory.mktemp("rows") / "x.npy"
     images = np.random.default_rng(len(keep)).integers(0, 256, (len(keep), 3, 4, 4), dtype=np.uint8)
     file.write_bytes(cache.header(images.shape) + images.tobytes())
-    blocks.close_up(file, np.array(keep), 4)
+    blocks.close_up(file, np.array(keep))
     assert (np.load(file, allow_pickle=False) == images[np.array(keep)]).all()
 
 

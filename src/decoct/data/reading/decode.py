@@ -3,6 +3,8 @@
 import functools
 import io
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ MAX_PIXELS = 2**30 // 4 // 3  # Pillow's own default limit, held to even where a
 # Not pictures that Pillow decodes by itself: stubs for other libraries, and PostScript, which would run Ghostscript.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 WHITE = (255, 255, 255, 255)
+NAMED = 3  # pictures that do not decode, in a message
 
 
 class DecodeError(ValueError):
@@ -75,6 +78,24 @@ def shape(data: bytes) -> tuple[int, int] | None:
         except Exception:  # Pillow's parsers raise whatever they stumbled on; decoding tells what is wrong
             return None
     return (width, height) if width * height <= MAX_PIXELS else None
+
+
+def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | None = None) -> str:
+    """The message of pictures that do not decode: which, why, and what to do.
+
+    Args:
+        where: what holds them.
+        bad: file -> why.
+        total: pictures in all.
+        listed: a file that lists all that are bad, where the others are kept.
+    """
+    few = "; ".join(f"{file} ({why})" for file, why in sorted(bad.items())[:NAMED])
+    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    kept = f"; the others are kept\nall are listed in {listed}" if listed else ""
+    return (
+        f"{len(bad)} of {total:,} images in {where} do not decode: {few}{more}\n"
+        f"repair or remove them, or set skip_corrupt = true (--skip-corrupt) to leave them out{kept}"
+    )
 
 
 def _open(data: bytes, size: int) -> Image.Image:

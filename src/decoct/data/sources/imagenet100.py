@@ -32,9 +32,5 @@ WNIDS = (
 class ImageNet100(ImageNet):
     """The subset of CMC (Tian, Krishnan and Isola, 2019, arXiv:1906.05849), as MinimaxDiffusion and others use it."""
 
+    classes: ClassVar[tuple[str, ...]] = WNIDS
     expected: ClassVar[Mapping[str, tuple[int, int]]] = {ILSVRC: (126_689, 5_000)}
-
-    @classmethod
-    def wnids(cls) -> tuple[str, ...]:
-        """WordNet ids of the 100 classes, ascending."""
-        return WNIDS

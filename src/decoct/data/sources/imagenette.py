@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from decoct.data.large.fastai import TenClasses
-from decoct.data.large.imagenet import FASTAI
+from decoct.data.large.imagenet import FASTAI, TenClasses
 
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
@@ -15,9 +14,5 @@ WNIDS = (
 class Imagenette(TenClasses):
     """Imagenette 2 (Howard, 2019, github.com/fastai/imagenette); RDED and others cut its classes from ImageNet-1K."""
 
+    classes: ClassVar[tuple[str, ...]] = WNIDS
     expected: ClassVar[Mapping[str, tuple[int, int]]] = {FASTAI: (9_469, 3_925)}
-
-    @classmethod
-    def wnids(cls) -> tuple[str, ...]:
-        """WordNet ids of the ten classes, ascending."""
-        return WNIDS
