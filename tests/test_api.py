@@ -198,7 +198,7 @@ def test_a_saved_folder_and_its_pictures_score_as_the_set(small, digits, tmp_pat
         assert decoct.train(given, digits, **FAST).accuracy == expected
     found = decoct.train(Condensed.load(tmp_path / "saved"), digits, **FAST)
     assert found.accuracy == expected
-    from decoct.data.foreign.class_folder import read_class_folder
+    from decoct.data.foreign.read import read_class_folder
 
     read = read_class_folder(tmp_path / "pictures", digits.class_names, digits.shape)
     np.testing.assert_array_equal(read.images, ordered.images)
