@@ -19,11 +19,7 @@ SAVE = "save {'images': tensor, 'labels': tensor}"
 
 
 def read_npz(path: Path, how: SetFormat) -> Stored:
-    """``np.savez(file, images=…, labels=…)``, and what comes along, without unpickling anything.
-
-    Raises:
-        DecoctError: truncated, no archive, or arrays of objects.
-    """
+    """``np.savez(file, images=…, labels=…)``, and what comes along, without unpickling anything."""
     hint = "get it again, or save plain arrays of numbers: Python objects are not unpickled"
     with (
         readable(path, "no NumPy archive", hint, zipfile.BadZipFile),
@@ -35,11 +31,7 @@ def read_npz(path: Path, how: SetFormat) -> Stored:
 
 
 def read_safetensors(path: Path, how: SetFormat) -> Stored:
-    """The tensors; class names may stand in the file's metadata as JSON, under ``class_names``.
-
-    Raises:
-        DecoctError: truncated, or of a type that numpy does not have.
-    """
+    """The tensors; class names may stand in the file's metadata as JSON, under ``class_names``."""
     with readable(path, "not to be read as safetensors", "get it again, or save float32", SafetensorError):
         arrays = dict(tensorfile.read(path))
         with safe_open(path, framework="numpy") as file:

@@ -110,11 +110,7 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
 
 
 def interpret(stored: Stored, data: Dataset, how: SetFormat, title: str) -> Condensed:
-    """What a file holds as a set for the data: pixels in the data's scale, labels in the data's order.
-
-    Raises:
-        DecoctError: it does not fit the data.
-    """
+    """What a file holds as a set for the data: pixels in the data's scale, labels in the data's order."""
     if len(stored.images) != len(stored.labels):
         raise DecoctError(f"the set has {len(stored.images)} images and {len(stored.labels)} labels")
     if len(stored.images) == 0:

@@ -64,11 +64,7 @@ class Stored:
 
 @contextmanager
 def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a library raises over a file into one that says what to do.
-
-    Raises:
-        DecoctError: a library could not read the file.
-    """
+    """Turn what a library raises over a file into one that says what to do."""
     try:
         yield
     except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, *errors) as error:

@@ -135,11 +135,7 @@ def close_up(file: Path, keep: NDArray[np.bool_]) -> None:
 
 
 def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[tuple[int, str]]:
-    """Decode one block into the files; returns which of its pictures do not decode, and why.
-
-    Raises:
-        DecoctError: a picture is not what was indexed.
-    """
+    """Decode one block into the files; returns which of its pictures do not decode, and why."""
     bad, begin, image_bytes = [], len(cache.header((1, CHANNELS, size, size))), needed([1], size)
     with ExitStack() as stack:
         names = {which: folder / f"{cache.SPLITS[which]}.images.npy" for which in set(block.parts.tolist())}
@@ -168,11 +164,7 @@ def _content(index: Index, plan: Plan) -> str:
 
 
 def _allocate(folder: Path, counts: list[int], size: int) -> bool:
-    """Make the files of images at their whole length; returns whether they were there already.
-
-    Raises:
-        DecoctError: the disk has not as much room.
-    """
+    """Make the files of images at their whole length, if the disk has the room; returns whether they were there."""
     shapes = {name: (count, CHANNELS, size, size) for name, count in zip(cache.SPLITS, counts, strict=True)}
     files = {name: folder / f"{name}.images.npy" for name in shapes}
     lengths = {name: len(cache.header(shape)) + int(np.prod(shape)) for name, shape in shapes.items()}

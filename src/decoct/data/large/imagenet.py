@@ -96,7 +96,8 @@ class ImageNet(LargeSource):
             bad = blocks.write(layout, listed, plan, self.size, folder, workers, bar)
         else:
             bar = watch(f"decoding {what} for their statistics; nothing of them is kept")
-            bad, histogram = survey(layout, listed, plan.part == 0, self.size, workers, bar)
+            every = Uncached(len(listed), self.size, partial(_pair, layout, listed))
+            bad, histogram = survey(every, plan.part == 0, workers, bar)
             known = Survey(digest([manifest, self.size]), histogram, self._placed())
         rows = sorted(bad)
         files = listed.files(names, np.array(rows, dtype=np.int64))

@@ -116,11 +116,7 @@ def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progres
 
 
 def check(index: Index, wnids: tuple[str, ...], layout: Layout) -> None:
-    """Refuse what is no data set.
-
-    Raises:
-        DecoctError: a class has no pictures in a split, or a picture is there twice.
-    """
+    """Refuse a class that has no pictures in a split, and a picture that is there twice."""
     for split, name in enumerate(SPLITS):
         empty = np.flatnonzero(np.bincount(index.label[index.split == split], minlength=len(wnids)) == 0)
         if len(empty):

@@ -73,11 +73,7 @@ class Uncached:
         return np.asarray(images[places.reshape(asked.shape)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """All of them, where that is no more than 2 GiB.
-
-        Raises:
-            DecoctError: it is more.
-        """
+        """All of them, where that is no more than 2 GiB."""
         if self.nbytes > MOST:
             raise DecoctError(
                 f"{len(self):,} images that are in no cache ({self.nbytes / 1e9:,.1f} GB) are needed again and again\n"
@@ -105,55 +101,50 @@ class Uncached:
         return layout, layout.pieces(), index
 
     def _read(self, rows: NDArray[np.int64], size: int, workers: int) -> Iterator[Batch]:
-        for batch in stream(*self._where, rows, self.shape[2], size, workers):
+        for batch in self.batches(rows, size, workers):
             if batch.bad:  # it did when it was listed, and its bytes are the same
-                raise DecoctError(
-                    f"image {batch.bad[0][0]} of {self._where[0].root} does not decode: {batch.bad[0][1]}"
-                )
+                row, why = batch.bad[0]
+                raise DecoctError(f"image {row} of {self._where[0].root} does not decode: {why}")
             yield batch
 
+    def batches(self, rows: NDArray[np.int64], size: int = BATCH, workers: int = 1) -> Iterator[Batch]:
+        """Decode some rows in the order in which they are stored.
 
-def stream(
-    layout: Layout,
-    pieces: Sequence[Piece],
-    index: Index,
-    rows: NDArray[np.int64],
-    size: int,
-    batch: int = BATCH,
-    workers: int = 1,
-) -> Iterator[Batch]:
-    """Decode some rows of an index in the order in which they are stored.
+        This process reads, so that a disk or a file server sees one sequential pass; workers decode. Memory holds a few
+        batches a worker.
 
-    This process reads, so that a disk or a file server sees one sequential pass; workers decode. Memory holds a few
-    batches a worker.
+        Args:
+            rows: [n], without repetition.
+            size: pictures at a time; the last batch has what is left.
+            workers: processes that decode; one means this one.
 
-    Args:
-        layout: where they are.
-        pieces: of the layout.
-        index: what there is.
-        rows: [n] of it, without repetition.
-        size: side of the images.
-        batch: pictures at a time; the last batch has what is left.
-        workers: processes that decode; one means this one.
+        Raises:
+            DecoctError: they cannot be read, or are not what was listed.
+        """
+        pictures = self._pictures(rows)
+        some = iter(lambda: list(islice(pictures, size)), [])
+        yield from each(partial(_decoded, str(self._where[0].root), self.shape[2]), some, workers)
 
-    Raises:
-        DecoctError: they cannot be read, or are not what was listed.
-    """
-    pictures = _pictures(layout, pieces, index, rows)
-    batches = iter(lambda: list(islice(pictures, batch)), [])
-    yield from each(partial(_decoded, str(layout.root), size), batches, workers)
+    def _pictures(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Picture, bytes]]:
+        """Pictures of some rows, with the sums that they had; each piece is read once."""
+        layout, pieces, index = self._where
+        for places in index.taken(rows).by_piece():
+            chosen = rows[places]
+            piece = int(index.piece[chosen[0]])
+            where = pieces[piece] if piece < len(pieces) else None
+            for place, picture in lists.read(layout, where, index.number[chosen]):
+                row = int(chosen[place])
+                yield row, picture, index.sum[row].tobytes()
 
 
 def survey(
-    layout: Layout, index: Index, train: NDArray[np.bool_], size: int, workers: int, progress: Progress
+    images: Uncached, train: NDArray[np.bool_], workers: int, progress: Progress
 ) -> tuple[dict[int, str], NDArray[np.int64]]:
     """Decode everything once, and keep nothing but what has to be known of it.
 
     Args:
-        layout: where it is.
-        index: what there is.
-        train: [N] which rows are train's.
-        size: side of the images.
+        images: all there are.
+        train: [N] which of them are train's.
         workers: processes that decode.
         progress: called with (images done, images in all).
 
@@ -161,10 +152,10 @@ def survey(
         What does not decode, row and reason; and how often train has each value, [3, 256].
     """
     bad, values, done = dict[int, str](), np.zeros((CHANNELS, 256), dtype=np.int64), 0
-    for batch in stream(layout, layout.pieces(), index, np.arange(len(index)), size, BATCH, workers):
+    for batch in images.batches(np.arange(len(images)), BATCH, workers):
         values += histogram(batch.images[train[batch.rows]])
         bad |= dict(batch.bad)
-        progress(done := done + len(batch.rows) + len(batch.bad), len(index))
+        progress(done := done + len(batch.rows) + len(batch.bad), len(images))
     return bad, values
 
 
@@ -179,15 +170,3 @@ def _decoded(where: str, size: int, held: Sequence[tuple[int, Picture, bytes]]) 
             rows.append(row)
     whole = np.stack(images) if images else np.empty((0, CHANNELS, size, size), dtype=np.uint8)
     return Batch(np.array(rows, dtype=np.int64), whole, tuple(bad))
-
-
-def _pictures(
-    layout: Layout, pieces: Sequence[Piece], index: Index, rows: NDArray[np.int64]
-) -> Iterator[tuple[int, Picture, bytes]]:
-    """Pictures of some rows, with the sums that they had; each piece is read once."""
-    for some in index.taken(rows).by_piece():
-        chosen = rows[some]
-        piece = int(index.piece[chosen[0]])
-        for place, picture in lists.read(layout, pieces[piece] if piece < len(pieces) else None, index.number[chosen]):
-            row = int(chosen[place])
-            yield row, picture, index.sum[row].tobytes()

@@ -82,11 +82,7 @@ class Layout(ABC):
                 yield number, Picture(split, wnid, named(name, wnid, where), load())
 
     def wnid_of(self, label: int, where: str) -> str:
-        """The class of an integer label.
-
-        Raises:
-            DecoctError: there is no such class.
-        """
+        """The class of an integer label."""
         if not 0 <= label < len(self.order):
             raise DecoctError(f"{where} has the label {label}: ImageNet-1K's are 0 to {len(self.order) - 1}")
         return self.order[label]

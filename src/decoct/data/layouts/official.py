@@ -67,11 +67,7 @@ class OfficialTars(Layout):
 
 
 def sources(root: Path) -> list[Path]:
-    """The files that say it: the kit's archive, or its two files unpacked; above Kaggle's folder, the solution.
-
-    Raises:
-        DecoctError: there is none.
-    """
+    """The files that say it: the kit's archive, or its two files unpacked; above Kaggle's folder, the solution."""
     if root.parts[-3:] == KAGGLE.parts and (root.parents[2] / SOLUTION).is_file():
         return [root.parents[2] / SOLUTION]
     if (root / ARCHIVE).is_file():
@@ -86,11 +82,7 @@ def sources(root: Path) -> list[Path]:
 
 
 def val_wnids(root: Path) -> list[str]:
-    """WordNet id of each picture of val, in the order of their numbers, ILSVRC2012_val_00000001 first.
-
-    Raises:
-        DecoctError: no kit, or one that is damaged.
-    """
+    """WordNet id of each picture of val, in the order of their numbers, from 1."""
     files = sources(root)
     if files[0].name == SOLUTION:
         return _solved(files[0])

@@ -141,11 +141,7 @@ def by_split(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def complete(split: str, shards: list[Path]) -> None:
-    """Check the numbers in the names of one split's shards.
-
-    Raises:
-        DecoctError: one is missing, or there are two ways of counting, as when shards were written twice.
-    """
+    """Refuse shards of one split of which one is missing, or that have two ways of counting, as when written twice."""
     series: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     for shard in shards:
         name = re.fullmatch(r"(.*?)(\d+)(?:-of-(\d+))?(\D*)", shard.name)
@@ -192,11 +188,7 @@ def opened(shard: Path) -> Iterator[Any]:
 
 
 def content(cell: Any, where: str) -> bytes:
-    """The bytes in a cell of Parquet.
-
-    Raises:
-        DecoctError: it holds none, or too many.
-    """
+    """The bytes in a cell of Parquet."""
     data = (cell.as_py() or {}).get("bytes")
     if data is None:
         raise DecoctError(f"{where} holds no bytes of a picture: shards that only name files cannot be read")
@@ -213,11 +205,7 @@ def check_whole(shard: Path, sample: str, parts: dict[str, Any]) -> None:
 
 
 def label_of(data: bytes, where: str) -> int:
-    """The number in a ``.cls`` file.
-
-    Raises:
-        DecoctError: it holds none.
-    """
+    """The number in a ``.cls`` file."""
     try:
         return int(data.decode().strip())
     except ValueError:

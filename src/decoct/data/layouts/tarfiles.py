@@ -45,11 +45,7 @@ def members(file: IO[bytes], where: str, compressed: bool = False) -> Iterator[t
 
 
 def refuse(info: tarfile.TarInfo, where: str) -> None:
-    """Refuse a member that is neither a file nor a folder inside of its archive.
-
-    Raises:
-        DecoctError: it is such a member.
-    """
+    """Refuse a member that is neither a file nor a folder inside of its archive."""
     path = PurePosixPath(info.name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
         raise DecoctError(f"{where}: '{info.name}' leads out of the archive: get the archive from where it was made")
@@ -64,11 +60,7 @@ def is_picture(name: str) -> bool:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """A file for reading.
-
-    Raises:
-        DecoctError: it cannot be opened.
-    """
+    """A file for reading."""
     try:
         return path.open("rb")
     except OSError as error:

@@ -39,7 +39,7 @@ class PictureSource(Source):
     """A source of pictures of any size: images are squares of ``size``, and what has no test split gets one from train.
 
     Pictures are oriented by EXIF, laid over white, their shorter side resized to ``size``, the centre cropped. Without
-    a ``size`` they keep their own where all have one of up to 64 px; else it is the larger of 32 and 64 that half reach.
+    a ``size`` they keep their own where all have one of up to 64 px; else it is the larger of 32 and 64 that half do.
     """
 
     size: int | None = Field(default=None, ge=4, le=1024)  # None: see ``usual_size``

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from decoct.data.small.cifar import Cifar
-from decoct.data.small.release import Release
+from decoct.data.small.cifar import Cifar, Release
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+BINARY = tuple(f"{batch}.bin" for batch in BATCHES)
 
 
 class CIFAR10(Cifar):
@@ -14,13 +14,7 @@ class CIFAR10(Cifar):
 
     title_of_set: ClassVar[str] = "CIFAR-10"
     releases: ClassVar[tuple[Release, ...]] = (
-        Release(
-            "binary",
-            "cifar-10-batches-bin",
-            "cifar-10-binary.tar.gz",
-            tuple(f"{batch}.bin" for batch in BATCHES),
-            "test_batch.bin",
-        ),
+        Release("binary", "cifar-10-batches-bin", "cifar-10-binary.tar.gz", BINARY, "test_batch.bin"),
         Release("python", "cifar-10-batches-py", "cifar-10-python.tar.gz", BATCHES, "test_batch"),
     )
     names_of: ClassVar[dict[str, tuple[str, ...]]] = {"class": CLASS_NAMES}

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from decoct.data.small.cifar import Cifar
-from decoct.data.small.release import Release
+from decoct.data.small.cifar import Cifar, Release
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle

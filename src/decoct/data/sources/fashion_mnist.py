@@ -48,11 +48,7 @@ class FashionMNIST(Source):
         return Raw(CLASS_NAMES, parts)
 
     def files(self) -> dict[str, Path]:
-        """The four files, from the first folder that holds them all.
-
-        Raises:
-            DecoctError: there is none.
-        """
+        """The four files, from the first folder that holds them all."""
         downloads = default_store() / "downloads"
         places = [self.path.expanduser()] if self.path else [DEBIAN, downloads]
         if files := find_files(places):
@@ -84,11 +80,7 @@ def find_files(places: list[Path]) -> dict[str, Path] | None:
 
 
 def fetch(root: Path) -> None:
-    """Download through torchvision into ``root``.
-
-    Raises:
-        DecoctError: it did not work.
-    """
+    """Download through torchvision into ``root``."""
     from torchvision.datasets import FashionMNIST as Download
 
     try:

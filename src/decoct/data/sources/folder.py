@@ -21,7 +21,7 @@ class TwoLabels(UserWarning):
 
 
 class Folder(PictureSource):
-    """``PATH/CLASS/…`` or ``PATH/{train,val,test}/CLASS/…``; what has no test folder is split, seeded and stratified."""
+    """``PATH/CLASS/…`` or ``PATH/{train,val,test}/CLASS/…``; what has no test folder is split, stratified."""
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
     path: Path

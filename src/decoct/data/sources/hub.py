@@ -103,11 +103,7 @@ class Hub(PictureSource):
 
 
 def library() -> Any:
-    """``datasets``, which is an extra.
-
-    Raises:
-        DecoctError: it is not installed.
-    """
+    """``datasets``, which is an extra."""
     try:
         import datasets
     except ImportError:

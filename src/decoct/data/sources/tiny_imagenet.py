@@ -96,11 +96,7 @@ class TinyImageNet(Source):
                     )
 
     def find(self) -> Path:
-        """The folder or zip that ``path`` means.
-
-        Raises:
-            DecoctError: it is neither.
-        """
+        """The folder or zip that ``path`` means."""
         path = self.path.expanduser()
         for folder in (path, path / FOLDER):
             if (folder / WNIDS).is_file() or (folder / "train").is_dir():
@@ -116,11 +112,7 @@ class TinyImageNet(Source):
 
 @contextmanager
 def opened(place: Path) -> Iterator[Files]:
-    """The files of a folder or a zip.
-
-    Raises:
-        DecoctError: it is no zip, damaged, or names a file twice.
-    """
+    """The files of a folder or a zip."""
     if place.is_dir():
         names = (path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
         yield Files(place, tuple(sorted(names)), lambda name: (place / name).open("rb"))
@@ -161,11 +153,7 @@ def load(files: Files, name: str, sha: str | None) -> bytes:
 
 
 def table(files: Files, name: str) -> list[list[str]]:
-    """The cells of a table's lines, which tabs separate.
-
-    Raises:
-        DecoctError: it is missing, or no text.
-    """
+    """The cells of a table's lines, which tabs separate."""
     if name not in files.names:
         raise DecoctError(f"{files.where} has no {name}: {GET}")
     try:

@@ -8,8 +8,8 @@ import tarfile
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.small import release as module
-from decoct.data.small.release import Found, Release, contents, lacking, look
+from decoct.data.small import cifar as module
+from decoct.data.small.cifar import Found, Release, contents, lacking, look
 
 SET = Release("binary", "set-bin", "set-binary.tar.gz", ("one.bin", "two.bin"), "test.bin")
 OTHER = Release("python", "set-py", "set-python.tar.gz", ("one", "two"), "test")
