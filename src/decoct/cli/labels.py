@@ -61,7 +61,7 @@ def relabel(
     from decoct import api
     from decoct.core.spec import build, parse
     from decoct.engine.softlabels import Storing
-    from decoct.run.adopt import load_set
+    from decoct.run.external_sets import load_set
     from decoct.run.storage.replaced import check_free, whole
 
     config = {"name": protocol, **words.fields(settings)}

@@ -33,14 +33,14 @@ Set = Annotated[
 ]
 Normalised = Annotated[
     str | None,
-    typer.Option("--normalised", metavar="HOW", help="Of a foreign set's float images: data, imagenet or none."),
+    typer.Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet or none."),
 ]
 Layout = Annotated[
-    str | None, typer.Option("--layout", metavar="AXES", help="Of a foreign set's images: NCHW or NHWC.")
+    str | None, typer.Option("--layout", metavar="AXES", help="Of an external set's images: NCHW or NHWC.")
 ]
-Resize = Annotated[bool, typer.Option("--resize", help="Resize a foreign set's images to the data's size.")]
+Resize = Annotated[bool, typer.Option("--resize", help="Resize an external set's images to the data's size.")]
 Number = Annotated[int | None, typer.Option("--number", min=0, help="Which set of a file that holds several, from 0.")]
-Split = Annotated[str, typer.Option("--split", help="Of a foreign set that has several.")]
+Split = Annotated[str, typer.Option("--split", help="Of an external set that has several.")]
 
 
 def set_format(normalised: str | None, layout: str | None, resize: bool, number: int | None, split: str) -> Any:

@@ -90,10 +90,10 @@ def verify(
         if any(each.state == "unhashed" for each in found):
             out.print("unhashed: written by a version that left no sums, so nobody can tell; they stay readable")
     if gone:
-        brought = any(each.brought for each in gone)
+        external = any(each.external for each in gone)
         err.print(
             f"removed {_cells(len(gone))}; the next 'decoct run' of a study that needs them makes them again"
-            + ("; give sets that were brought along again" if brought else ""),
+            + ("; give external sets again" if external else ""),
             markup=False,
             soft_wrap=True,
         )

@@ -102,7 +102,7 @@ def read_sums(facts: Any, name: str) -> dict[str, Sum] | None:
         raise ValueError(f"it is the record of {facts['key']}")
     if FILES not in facts:
         return None
-    if "keyed" in facts and "adopted" not in facts["keyed"]:  # what decoct did not make is keyed by content
+    if "keyed" in facts and "external" not in facts["keyed"]:  # an external set is keyed by content
         inputs = {role: key for role, key in facts["inputs"].items() if not role.startswith("shard:")}
         if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != name:
             raise ValueError("it says what its key does not")
@@ -145,11 +145,11 @@ def cost_fault(content: bytes | None, facts: Any) -> str | None:
     """What is wrong with a cell's ``measured.json``; None if nothing is, as far as it has a sum.
 
     Args:
-        content: of the file; None if it is not there, as of what was brought along: nobody measured what that took.
+        content: of the file; None if it is not there, as of an external set: nobody measured what that took.
         facts: parsed ``cell.json``, which is asked where there is no content.
     """
     if content is None:
-        return "is missing" if "keyed" in facts and "adopted" not in facts["keyed"] else None
+        return "is missing" if "keyed" in facts and "external" not in facts["keyed"] else None
     try:
         parse_cost(content)
     except ValueError as error:

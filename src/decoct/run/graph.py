@@ -8,7 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.nets import zoo
-from decoct.run.jobs import Brought, Job
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.supplies import Supplies
 
 
@@ -61,8 +61,8 @@ class Planner(Supplies):
             inputs |= self._need(need)
         return self._by_content(method), inputs
 
-    def brought(self, job: Brought) -> Made:
-        """A set, or labels, that the user brought; it is in the store before any other job runs."""
+    def external(self, job: ExternalJob) -> Made:
+        """An external set, or labels of one; it is in the store before any other job runs."""
         return Made(self.jobs.setdefault(job.key, job).key, job.labels)
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:

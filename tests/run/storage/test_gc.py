@@ -20,7 +20,7 @@ OLD = 48 * 3600.0
 def write(store, kind, key, inputs=None):
     with store.writing(kind, key) as folder:
         (folder / "a.txt").write_text("12345")
-        facts = {"key": key, "kind": kind, "keyed": {"adopted": True}, "inputs": inputs or {}}
+        facts = {"key": key, "kind": kind, "keyed": {"external": True}, "inputs": inputs or {}}
         (folder / CELL).write_text(json.dumps(facts))
 
 

@@ -62,7 +62,7 @@ def test_what_begins_no_key_or_several_is_refused(made):
     for key in ("ab1", "ab2"):
         with store.writing("labels", key) as folder:
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
             )
     with pytest.raises(UsageError, match=r"2 cells begin with a: ab1 \(labels\), ab2 \(labels\)"):
         show("a", [str(store.root)], made)
@@ -75,7 +75,7 @@ def test_a_cell_at_a_url_is_shown_where_it_lies(machine, made, tmp_path):
     with store.writing("labels", "cd" * 16) as folder:
         (folder / "a.txt").write_text("123")
         (folder / CELL).write_text(
-            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
         )
     machine("other")
     found = show("cd", [store.where], made)

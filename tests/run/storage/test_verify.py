@@ -19,7 +19,7 @@ KEYS = [f"{i:02x}" * 16 for i in range(4)]
 def write(store, key, **more):
     with store.writing("labels", key) as folder:
         (folder / "a.txt").write_text(key)
-        facts = {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}}
+        facts = {"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}}
         (folder / CELL).write_text(json.dumps(facts | more))
 
 
@@ -40,7 +40,7 @@ def test_each_cell_is_whole_damaged_incomplete_or_unhashed(tmp_path):
     seen = []
     found = list(verify(store, lambda done, total: seen.append((done, total))))
     assert [each.state for each in found] == ["whole", "damaged", "incomplete", "unhashed"]
-    assert found[1].faults == {"a.txt": "has other bytes than were written"} and found[1].brought
+    assert found[1].faults == {"a.txt": "has other bytes than were written"} and found[1].external
     assert seen[-1][0] == seen[-1][1] == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
     assert [each.key for each in repair(store, found)] == KEYS[1:3]
     assert states(store) == {KEYS[0]: "whole", KEYS[3]: "unhashed"}
@@ -164,7 +164,7 @@ def test_costs_at_a_url_are_read_there(url, machine):
                 folder, Cost(seconds=1, cpu_seconds=1, peak_memory=1, device="", hardware="", host="", versions={})
             )
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": 1}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": 1}, "inputs": {}})
             )
     at = f"labels/{KEYS[0][:2]}/{KEYS[0]}/{MEASURED}"
     remote = Remote(url)

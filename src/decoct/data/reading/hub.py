@@ -41,7 +41,7 @@ def columns(features: Mapping[str, Any], image: str | None, label: str | None) -
     """
     import datasets
 
-    found = {}
+    names = {}
     for what, asked, kind in (("image", image, datasets.Image), ("label", label, datasets.ClassLabel)):
         fitting = [name for name, feature in features.items() if isinstance(feature, kind)]
         if asked is None and len(fitting) != 1:
@@ -51,8 +51,8 @@ def columns(features: Mapping[str, Any], image: str | None, label: str | None) -
             raise DecoctError(f'which column is the {what}? {some}\nset {what} = "…" to one of {shown(features)}')
         if asked is not None and asked not in features:
             raise DecoctError(f"there is no column '{asked}': set {what} to one of {shown(features)}")
-        found[what] = asked or fitting[0]
-    return Columns(**found)
+        names[what] = asked or fitting[0]
+    return Columns(**names)
 
 
 def shown(features: Mapping[str, Any]) -> str:
@@ -132,8 +132,8 @@ def numbers(values: Sequence[Any], names: tuple[str, ...], split: str) -> NDArra
         DecoctError: a row has no label, or one that is out of range.
     """
     place = {name: label for label, name in enumerate(names)}
-    found = [place.get(value, -1) if isinstance(value, str) else -1 if value is None else value for value in values]
-    labels = np.array(found, dtype=np.int64)
+    known = (place.get(value, -1) if isinstance(value, str) else -1 if value is None else value for value in values)
+    labels = np.array(list(known), dtype=np.int64)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
     if len(wrong):
         few = f"row {wrong[0]} of split '{split}' has the label {values[int(wrong[0])]}"

@@ -58,14 +58,14 @@ def read_plain(data: bytes, where: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of escapes in strings that nobody wrote
-            found = _run(data)
-        if not isinstance(found, dict):
+            values = _run(data)
+        if not isinstance(values, dict):
             raise NotPlainError("it holds no dictionary")
     except NotPlainError as error:
         raise DecoctError(f"{where} is refused: {error}\ndecoct does not unpickle: take the official files") from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise DecoctError(f"{where} is damaged, or no pickle: {type(error).__name__}") from error
-    return {key: value.values if isinstance(value, Array) else value for key, value in found.items()}
+    return {key: value.values if isinstance(value, Array) else value for key, value in values.items()}
 
 
 def _run(data: bytes) -> Any:

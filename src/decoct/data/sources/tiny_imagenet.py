@@ -70,16 +70,12 @@ class TinyImageNet(Source):
         """
         with opened(self.find()) as files:
             order = wnids(files)
-            found = listed(files, order)
-            self.check(files, order, Counter((split, label) for split, label, _ in found))
+            pictures = listed(files, order)
+            self.check(files, order, Counter((split, label) for split, label, _ in pictures))
             names = order if self.names == "wnid" else english(files, order)
-            pictures = (
-                Picture(split, label, file, partial(load, files, file, manifest.get(file)))
-                for split, label, file in found
-            )
-            parts, skipped = decode_pictures(
-                pictures, len(found), str(files.where), scratch, self.size, 3, self.skip_corrupt, progress
-            )
+            undecoded = (Picture(*one, partial(load, files, one[2], manifest.get(one[2]))) for one in pictures)
+            how = scratch, self.size, 3, self.skip_corrupt, progress
+            parts, skipped = decode_pictures(undecoded, len(pictures), str(files.where), *how)
         return Raw(names, parts, skipped)
 
     def check(self, files: Files, order: tuple[str, ...], counts: Counter[tuple[str, int]]) -> None:
@@ -217,7 +213,7 @@ def english(files: Files, order: tuple[str, ...]) -> tuple[str, ...]:
     words = {line[0]: line[1].strip() for line in table(files, WORDS) if len(line) > 1}
     if missing := [wnid for wnid in order if wnid not in words]:
         raise DecoctError(f"{files.where / WORDS} has no name for {missing[0]}: {GET}")
-    found = tuple(words[wnid] for wnid in order)
-    if twice := [name for name, times in Counter(found).items() if times > 1]:
+    names = tuple(words[wnid] for wnid in order)
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise DecoctError(f"two classes are called '{twice[0]}': take names = \"wnid\"")
-    return found
+    return names

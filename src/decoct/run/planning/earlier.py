@@ -66,8 +66,8 @@ def earlier(root: Path, data: Dataset, device: str, hardware: str, plugins: tupl
         return read[key]
 
     for folder in _cells(root):
-        if not (folder / MEASURED).is_file() and _adopted(folder):
-            continue  # brought along: nobody knows what it took
+        if not (folder / MEASURED).is_file() and _external(folder):
+            continue  # external: nobody knows what it took
         try:
             cost = read_cost(folder / MEASURED)
             if cost.hardware != hardware or cost.device.partition(":")[0] != device.partition(":")[0]:
@@ -106,9 +106,9 @@ def _done(folder: Path) -> Done | None:
         return None
 
 
-def _adopted(folder: Path) -> bool:
+def _external(folder: Path) -> bool:
     try:
-        return "adopted" in read_json(folder / CELL)["keyed"]
+        return "external" in read_json(folder / CELL)["keyed"]
     except UNREADABLE:
         return False
 

@@ -12,12 +12,12 @@ from decoct.core.owned import check_own, holds
 from decoct.core.record import write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset, load_data
-from decoct.run.adopt import bring
 from decoct.run.cell import hardware
 from decoct.run.drive import Driver
 from decoct.run.execute import cores
-from decoct.run.expand import Outside, expand
-from decoct.run.jobs import Brought, Job
+from decoct.run.expand import ExternalSet, expand
+from decoct.run.external_sets import read_external
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.planning.earlier import earlier, store_in
 from decoct.run.planning.estimates import Estimates, Known, Once, Source
 from decoct.run.planning.groups import Group, grouped, likenesses, worth_asking
@@ -51,7 +51,7 @@ class Plan:
         hardware: name of the processor or GPU.
         estimates: what they were taken from.
         troubles: what was not read or could not be probed, and why.
-        outside: the sets that the study brings along.
+        external: the external sets of the study.
     """
 
     study: Study
@@ -63,7 +63,7 @@ class Plan:
     hardware: str
     estimates: Estimates
     troubles: tuple[str, ...] = ()
-    outside: tuple[Outside, ...] = ()
+    external: tuple[ExternalSet, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -197,9 +197,9 @@ def make_plan(
     """
     data = load_data(study.data, plugins=study.plugins, progress=reading)
     on_data(data)
-    sets = bring(study, data)
-    outside = tuple(entry.outside for entry in sets)
-    jobs, name, troubles = expand(study, data, outside), gpu.name if gpu else hardware(device), list[str]()
+    sets = read_external(study, data)
+    external = tuple(entry.planned for entry in sets)
+    jobs, name, troubles = expand(study, data, external), gpu.name if gpu else hardware(device), list[str]()
     known: list[Known] = []
     roots = [] if gpu else [*([store.root] if store else []), *map(store_in, others)]
     for root in dict.fromkeys(roots):
@@ -242,20 +242,20 @@ def make_plan(
     troubles += _training(todo)
     groups = grouped(todo, likes, estimates)
     where = "cuda" if gpu else device
-    return Plan(study, data, tuple(jobs), groups, workers, where, name, estimates, tuple(troubles), outside)
+    return Plan(study, data, tuple(jobs), groups, workers, where, name, estimates, tuple(troubles), external)
 
 
 def smaller(plan: Plan, study: Study, store: Store | None) -> Plan:
     """The plan of another study on the same data by the same estimates; nothing is probed."""
-    jobs = expand(study, plan.data, plan.outside)
+    jobs = expand(study, plan.data, plan.external)
     groups = grouped(_todo(jobs, store), likenesses(jobs, plan.data, study.plugins), plan.estimates)
     return replace(plan, study=study, jobs=tuple(jobs), groups=groups, troubles=())
 
 
 def _todo(jobs: Sequence[Job], store: Store | None) -> list[Job]:
-    """Without what the user brought, which nothing makes."""
+    """Without external sets, which nothing makes."""
     missing = Driver(store, lambda workers: Inline()).missing(jobs).values() if store else jobs
-    return [job for job in missing if not isinstance(job, Brought)]
+    return [job for job in missing if not isinstance(job, ExternalJob)]
 
 
 def _training(todo: Sequence[Job]) -> list[str]:

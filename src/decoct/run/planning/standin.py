@@ -22,9 +22,9 @@ from decoct.engine.matching.experts import WEIGHTS as EXPERT
 from decoct.engine.relabel import relabel
 from decoct.run.cell import Cell
 from decoct.run.execute import WORK
-from decoct.run.jobs import Brought, Job
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.storage.store import Store
-from decoct.run.work.brought import write_set
+from decoct.run.work.external import write_set
 from decoct.run.work.sets import NOTES, SHARD, from_draft, keep
 from decoct.run.work.students import given, task_of
 
@@ -54,7 +54,7 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
         return
     for needed in job.inputs.values():
         stand_in(store, needed, jobs, device)
-    if isinstance(job, Brought):
+    if isinstance(job, ExternalJob):
         _given(store, job)
         return
     data = open_dataset(Path(job.data))
@@ -66,14 +66,14 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
         _write(store, job, data, data, device)  # rows that the user brought are of all images, and soon copied
 
 
-def _given(store: Store, job: Brought) -> None:
-    """In place of a set that the user brought, one of as many real images.
+def _given(store: Store, job: ExternalJob) -> None:
+    """In place of an external set, one of as many real images.
 
     Raises:
-        DecoctError: labels that were brought, of views that nobody knows.
+        DecoctError: external labels, of views that nobody knows.
     """
     if job.kind != "condense":
-        raise DecoctError("labels that were brought along have no stand-in: the first run tells")
+        raise DecoctError("external labels have no stand-in: the first run tells")
     data = open_dataset(Path(job.data))
     asked = Inputs(data, Budget(**job.keyed["budget"]))
     picks = np.concatenate([rows[:n] for rows, n in zip(asked.members(), asked.quotas(), strict=True)])

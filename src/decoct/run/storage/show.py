@@ -105,7 +105,7 @@ def _shown(store: Store, kind: str, key: str, runs: list[Root]) -> Shown:
     try:
         cost = read_cost(store.file(kind, key, MEASURED)).model_dump(mode="json")
     except (OSError, ValueError, DecoctError):
-        cost = None  # of what was brought along nobody knows
+        cost = None  # of an external set nobody knows
     return Shown(
         key=key,
         kind=kind,

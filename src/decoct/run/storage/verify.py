@@ -25,7 +25,7 @@ class Finding:
         state: "whole"; "damaged"; "unhashed", of a version that left no sums; "incomplete", without its record.
         bytes: of its files.
         faults: what is wrong, by file.
-        brought: a set or labels that somebody brought along: no job makes them again.
+        external: it is an external set, or labels of one: no job makes them again.
         busy: somebody may be writing it.
     """
 
@@ -34,7 +34,7 @@ class Finding:
     state: State
     bytes: int
     faults: dict[str, str] = field(default_factory=dict)
-    brought: bool = False
+    external: bool = False
     busy: bool = False
 
 
@@ -57,8 +57,8 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Finding]:
         elif (faults := store.faults(kind, key, files)) is None:
             yield Finding(kind, key, "unhashed", size)
         elif faults:
-            brought = "adopted" in record(store, kind, key).get("keyed", {})
-            yield Finding(kind, key, "damaged", size, faults, brought)
+            external = "external" in record(store, kind, key).get("keyed", {})
+            yield Finding(kind, key, "damaged", size, faults, external)
         else:
             yield Finding(kind, key, "whole", size)
         done += size
