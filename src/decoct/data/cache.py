@@ -93,10 +93,7 @@ def write(
     """Write splits and facts into an empty folder, and return the digest of all that they say.
 
     Args:
-        folder: of ``temporary_folder``.
-        parts: all of ``SPLITS``.
         facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
-        progress: called with (images written, images in all).
         survey: where images are not to be written; the digest is of their content then, not of pixels.
 
     Raises:

@@ -49,12 +49,10 @@ class Prototypes(FeatureCoreset):
         features = inputs.features[Features(extractor=self.extractor)]
         rng = np.random.default_rng(seed(inputs.seed, self.name))
         few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
-        centroids = unit(
-            centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31)))
-        )
+        means = unit(centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31))))
 
         def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
-            return ranked(distances(block, centroids), group.quota, self.keep, self.trim)
+            return ranked(distances(block, means), group.quota, self.keep, self.trim)
 
         return self.picked(inputs, pick)
 

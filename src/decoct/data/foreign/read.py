@@ -152,9 +152,6 @@ def soft_labels(
     al., 2024, arXiv:2310.05773), and go through a softmax.
 
     Args:
-        stored: [n, classes].
-        images: n.
-        classes: of the data.
         place: the data's class of each column; None for the data's order.
 
     Raises:

@@ -65,7 +65,8 @@ class Stored:
 @contextmanager
 def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
     """Turn what a library raises over a file into one that says what to do."""
+    usual: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError)
     try:
         yield
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, *errors) as error:
+    except usual + errors as error:
         raise DecoctError(f"{path} is damaged or {what} ({' '.join(str(error).split())[:120]}): {hint}") from error

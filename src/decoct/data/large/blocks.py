@@ -85,16 +85,7 @@ def needed(counts: Sequence[int], size: int) -> int:
 def write(
     layout: Layout, index: Index, plan: Plan, size: int, folder: Path, workers: int, progress: Progress
 ) -> dict[int, str]:
-    """Decode all pictures into ``folder/PART.images.npy``, as far as that is not done.
-
-    Args:
-        layout: where they are.
-        index: what there is.
-        plan: where each goes.
-        size: side of the images.
-        folder: of these files and the record.
-        workers: processes; what is written does not depend on them.
-        progress: called with (images done, images in all).
+    """Decode all pictures into ``folder/PART.images.npy``, as far as that is not done, with any number of workers.
 
     Returns:
         What does not decode: row of the index, and why. Its row in the file is left as it is.

@@ -85,14 +85,7 @@ class Index:
 
 
 def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progress, record: Path) -> Index:
-    """Read all pictures once.
-
-    Args:
-        layout: where they are.
-        wnids: of the classes, in label order.
-        workers: processes.
-        progress: called with (pieces read, pieces in all).
-        record: a file that keeps what was read when the process is killed; the next one goes on from there.
+    """Read all pictures once; ``record`` keeps what was read when the process is killed, and the next one goes on.
 
     Raises:
         DecoctError: a class has no pictures, a picture is there twice, or they cannot be read.
@@ -163,18 +156,10 @@ def content(data: bytes) -> bytes:
 
 
 def read(layout: Layout, piece: Piece | None, numbers: NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
-    """Some pictures of a piece in the order in which they are stored, read no further than needed.
-
-    Args:
-        layout: where they are.
-        piece: of the layout; None for one that is gone.
-        numbers: [n] of the pictures in it.
-
-    Returns:
-        the place in ``numbers`` of each picture, and the picture.
+    """The pictures of a piece with these numbers, each with its number's place; no more is read than needed.
 
     Raises:
-        DecoctError: some are gone, or cannot be read.
+        DecoctError: some are gone, as the piece is where it is None, or cannot be read.
     """
     left = {number: place for place, number in enumerate(numbers.tolist())}
     for number, picture in layout.pictures(piece, left) if piece is not None else ():

@@ -140,13 +140,7 @@ class Uncached:
 def survey(
     images: Uncached, train: NDArray[np.bool_], workers: int, progress: Progress
 ) -> tuple[dict[int, str], NDArray[np.int64]]:
-    """Decode everything once, and keep nothing but what has to be known of it.
-
-    Args:
-        images: all there are.
-        train: [N] which of them are train's.
-        workers: processes that decode.
-        progress: called with (images done, images in all).
+    """Decode all images once; ``train``, [N], says which are train's. Nothing of them is kept but what has to be known.
 
     Returns:
         What does not decode, row and reason; and how often train has each value, [3, 256].

@@ -97,10 +97,6 @@ def val_wnids(root: Path) -> list[str]:
 def numbered(file: str, truth: list[str]) -> str:
     """The class of a picture of val by the number in its name.
 
-    Args:
-        file: its name, such as "val/ILSVRC2012_val_00000293.JPEG".
-        truth: of ``val_wnids``.
-
     Raises:
         DecoctError: no number, or none that the kit knows.
     """

@@ -21,11 +21,6 @@ EXPECTED = (
 def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layout:
     """The layout of what lies at a path.
 
-    Args:
-        path: a folder, an archive, or "hub:OWNER/NAME".
-        order: WordNet ids in the order of integer labels.
-        wanted: the classes that are read.
-
     Raises:
         DecoctError: there is nothing, or nothing that is known; it says what was found and what was expected.
     """

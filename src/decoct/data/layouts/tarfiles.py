@@ -21,8 +21,6 @@ def members(file: IO[bytes], where: str, compressed: bool = False) -> Iterator[t
     """Regular files of the tar that begins where a file stands, each with a function that reads it while it is current.
 
     Args:
-        file: open for reading.
-        where: its name, for messages.
         compressed: it is gzipped, and then not sought in.
 
     Raises:

@@ -84,9 +84,6 @@ def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | N
     """The message of pictures that do not decode: which, why, and what to do.
 
     Args:
-        where: what holds them.
-        bad: file -> why.
-        total: pictures in all.
         listed: a file that lists all that are bad, where the others are kept.
     """
     few = "; ".join(f"{file} ({why})" for file, why in sorted(bad.items())[:NAMED])

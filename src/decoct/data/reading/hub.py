@@ -31,11 +31,6 @@ class Columns:
 def columns(features: Mapping[str, Any], image: str | None, label: str | None) -> Columns:
     """The columns that were asked for, else the only ``Image`` and the only ``ClassLabel`` that there are.
 
-    Args:
-        features: of the data set, by column.
-        image: the column to take, whatever its type; None to find it.
-        label: likewise.
-
     Raises:
         DecoctError: there is no such column, or not exactly one of that type.
     """
@@ -97,10 +92,6 @@ def _first(known: Iterable[str], splits: Sequence[str]) -> str | None:
 def classes(feature: Any, values: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
     """Class names of a label column: those of a ``ClassLabel``, strings in sorted order, or the numbers 0, 1, … .
 
-    Args:
-        feature: the column's type.
-        values: its values, by split.
-
     Raises:
         DecoctError: it is of another type.
     """
@@ -119,11 +110,6 @@ def classes(feature: Any, values: Mapping[str, Sequence[Any]]) -> tuple[str, ...
 
 def numbers(values: Sequence[Any], names: tuple[str, ...], split: str) -> NDArray[np.int64]:
     """Labels of a split as the numbers of their classes.
-
-    Args:
-        values: as the column has them: numbers or strings.
-        names: of all classes.
-        split: what it is called, for the message.
 
     Returns:
         [N] int64.

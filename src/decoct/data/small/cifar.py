@@ -170,9 +170,6 @@ def parse(form: Literal["binary", "python"], data: bytes, where: str, kinds: tup
         order, and a list for each kind of label.
 
     Args:
-        form: which of the two.
-        data: the whole file.
-        where: what it is called, for messages.
         kinds: of labels, in the order of a binary record.
 
     Raises:
@@ -203,8 +200,8 @@ def look(place: Path, releases: tuple[Release, ...]) -> Found | None:
     if place.is_file():
         with opened(place) as members:
             first = next((member.name for member in members if member.isreg()), "")
-        folder = PurePosixPath(first).parent.name
-        return next((Found(release, place) for release in releases if release.folder == folder), None)
+        inside = PurePosixPath(first).parent.name
+        return next((Found(release, place) for release in releases if release.folder == inside), None)
     for release in releases:
         for folder in (place, place / release.folder):
             if all((folder / name).is_file() for name in release.files):

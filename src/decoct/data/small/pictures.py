@@ -110,14 +110,8 @@ def decode_pictures(
     """Decode all pictures in order, in the memory of one.
 
     Args:
-        pictures: what to decode.
-        total: how many there are.
-        where: what holds them, for the message.
         scratch: a folder for the pixels, which the parts are a map of.
-        size: side of the squares.
         channels: 1, 3, or "auto": one if red, green and blue are equal in every picture.
-        skip_corrupt: leave out what does not decode.
-        progress: called with (pictures decoded, pictures in all).
 
     Returns:
         the parts by split, and the names of what was left out, sorted.

@@ -94,10 +94,6 @@ def fetch(root: Path) -> None:
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read an idx file of unsigned bytes.
 
-    Args:
-        path: the file; gzipped if it ends in ``.gz``.
-        dimensions: how many the array must have.
-
     Returns:
         uint8 array of the shape that the header states.
 

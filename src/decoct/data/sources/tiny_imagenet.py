@@ -74,8 +74,10 @@ class TinyImageNet(Source):
             self.check(files, order, Counter((split, label) for split, label, _ in pictures))
             names = order if self.names == "wnid" else english(files, order)
             undecoded = (Picture(*one, partial(load, files, one[2], manifest.get(one[2]))) for one in pictures)
-            how = scratch, self.size, 3, self.skip_corrupt, progress
-            parts, skipped = decode_pictures(undecoded, len(pictures), str(files.where), *how)
+            where = str(files.where)
+            parts, skipped = decode_pictures(
+                undecoded, len(pictures), where, scratch, self.size, 3, self.skip_corrupt, progress
+            )
         return Raw(names, parts, skipped)
 
     def check(self, files: Files, order: tuple[str, ...], counts: Counter[tuple[str, int]]) -> None:
