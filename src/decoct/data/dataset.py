@@ -149,11 +149,7 @@ def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> 
 
 
 def prepare(
-    source: Source,
-    root: Path,
-    progress: Progress = silent,
-    workers: int | None = None,
-    watch: Watch | None = None,
+    source: Source, root: Path, progress: Progress = silent, workers: int | None = None, watch: Watch | None = None
 ) -> Dataset:
     """Read a source into the cache unless the same raw content is there already.
 

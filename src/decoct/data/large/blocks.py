@@ -7,9 +7,7 @@ written when a process died is written again.
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -32,25 +30,6 @@ RECORD = "done.jsonl"
 ROWS = 256  # that are moved at once
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Where each picture of an index goes.
-
-    Attributes:
-        part: [N] 0 for train, 1 for val, 2 for test.
-        row: [N] in its part, in the order of the index.
-    """
-
-    part: NDArray[np.int64]
-    row: NDArray[np.int64]
-
-    @property
-    def counts(self) -> list[int]:
-        """Rows of each part."""
-        counts: list[int] = np.bincount(self.part, minlength=len(cache.SPLITS)).tolist()
-        return counts
-
-
 class Block(NamedTuple):
     """Pictures of one piece, by their numbers in it, and where they go; no piece where it is gone."""
 
@@ -61,29 +40,26 @@ class Block(NamedTuple):
     sums: NDArray[np.uint8]
 
 
-def planned(index: Index, fraction: float, seed: int, class_names: tuple[str, ...]) -> Plan:
-    """Hold a stratified fraction of ImageNet's train out as val; ImageNet's val is test.
+def planned(index: Index, fraction: float, seed: int, class_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Where each picture of an index goes, [N]: 0 for train, 1 for val, 2 for test.
 
-    Equal files stay on one side. Other sources group by pixels, which nobody knows before they are decoded, and rows of
-    hundreds of gigabytes are not moved afterwards.
+    Val is a stratified fraction of ImageNet's train, and ImageNet's val is test. Equal files stay on one side. Other
+    sources group by pixels, which nobody knows before they are decoded, and rows of hundreds of gigabytes are not moved
+    afterwards.
     """
     part = np.full(len(index), cache.SPLITS.index("test"))
     train = np.flatnonzero(index.split == 0)
     part[train] = stratified(index.label[train], index.groups(train), fraction, seed, class_names)
-    row = np.empty(len(index), dtype=np.int64)
-    for which in range(len(cache.SPLITS)):
-        rows = np.flatnonzero(part == which)
-        row[rows] = np.arange(len(rows))
-    return Plan(part, row)
+    return part
 
 
-def needed(counts: Sequence[int], size: int) -> int:
-    """Bytes that images take on disk."""
-    return sum(counts) * CHANNELS * size * size
+def needed(count: int, size: int) -> int:
+    """Bytes that so many images take on disk."""
+    return count * CHANNELS * size * size
 
 
 def write(
-    layout: Layout, index: Index, plan: Plan, size: int, folder: Path, workers: int, progress: Progress
+    layout: Layout, index: Index, part: NDArray[np.int64], size: int, folder: Path, workers: int, progress: Progress
 ) -> dict[int, str]:
     """Decode all pictures into ``folder/PART.images.npy``, as far as that is not done, with any number of workers.
 
@@ -95,16 +71,21 @@ def write(
         OSError: the disk is full.
     """
     cuts = [rows[start : start + PICTURES] for rows in index.by_piece() for start in range(0, len(rows), PICTURES)]
-    about = digest({"index": _content(index, plan), "size": size, "cuts": len(cuts)})
-    if not _allocate(folder, plan.counts, size):
+    content = hashlib.sha256(b"".join(column.tobytes() for column in (index.sum, index.piece, index.number, part)))
+    about = digest({"index": content.hexdigest(), "size": size, "cuts": len(cuts)})
+    counts = np.bincount(part, minlength=len(cache.SPLITS)).tolist()
+    if not _allocate(folder, counts, size):
         (folder / RECORD).unlink(missing_ok=True)
+    row = np.empty(len(index), dtype=np.int64)  # of each picture in its part, in the order of the index
+    for which, images in enumerate(counts):
+        row[part == which] = np.arange(images)
     pieces, count, bad = layout.pieces(), 0, dict[int, str]()
 
     def block(number: int) -> Block:
         rows = cuts[number]
         piece = int(index.piece[rows[0]])
         where = pieces[piece] if piece < len(pieces) else None
-        return Block(where, index.number[rows], plan.part[rows], plan.row[rows], index.sum[rows])
+        return Block(where, index.number[rows], part[rows], row[rows], index.sum[rows])
 
     working = partial(write_block, layout, folder, size)
     for number, undecoded in recorded(working, len(cuts), block, workers, folder / RECORD, about):
@@ -127,7 +108,7 @@ def close_up(file: Path, keep: NDArray[np.bool_]) -> None:
 
 def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[tuple[int, str]]:
     """Decode one block into the files; returns which of its pictures do not decode, and why."""
-    bad, begin, image_bytes = [], len(cache.header((1, CHANNELS, size, size))), needed([1], size)
+    bad, begin, image_bytes = [], len(cache.header((1, CHANNELS, size, size))), needed(1, size)
     with ExitStack() as stack:
         names = {which: folder / f"{cache.SPLITS[which]}.images.npy" for which in set(block.parts.tolist())}
         files = {which: stack.enter_context(path.open("r+b")) for which, path in names.items()}
@@ -144,14 +125,6 @@ def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[t
             file.flush()
             os.fsync(file.fileno())
     return bad
-
-
-def _content(index: Index, plan: Plan) -> str:
-    """What tells which picture goes where, and from where it comes."""
-    sha = hashlib.sha256(index.sum.tobytes())
-    for column in (index.piece, index.number, plan.part, plan.row):
-        sha.update(column.tobytes())
-    return sha.hexdigest()
 
 
 def _allocate(folder: Path, counts: list[int], size: int) -> bool:

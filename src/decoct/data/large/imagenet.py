@@ -88,16 +88,16 @@ class ImageNet(LargeSource):
         assert listed is not None
         layout, names = self.layout(), self.wnids()
         release = self.release_of(listed, layout)
-        plan = blocks.planned(listed, self.val_fraction, seed(self.split_seed, "val"), names)
-        what, room = f"{len(listed):,} images at {self.size} px", blocks.needed(plan.counts, self.size) / 1e9
+        part = blocks.planned(listed, self.val_fraction, seed(self.split_seed, "val"), names)
+        what, room = f"{len(listed):,} images at {self.size} px", blocks.needed(len(listed), self.size) / 1e9
         known = None
         if self.cache:
             bar = watch(f"decoding {what} into {room:,.1f} GB")
-            bad = blocks.write(layout, listed, plan, self.size, folder, workers, bar)
+            bad = blocks.write(layout, listed, part, self.size, folder, workers, bar)
         else:
             bar = watch(f"decoding {what} for their statistics; nothing of them is kept")
             every = Uncached(len(listed), self.size, partial(_pair, layout, listed))
-            bad, histogram = survey(every, plan.part == 0, workers, bar)
+            bad, histogram = survey(every, part == 0, workers, bar)
             known = Survey(digest([manifest, self.size]), histogram, self._placed())
         rows = sorted(bad)
         files = listed.files(names, np.array(rows, dtype=np.int64))
@@ -105,7 +105,7 @@ class ImageNet(LargeSource):
         if corrupt and not self.skip_corrupt:
             (folder / CORRUPT).write_text("".join(f"{file}\t{why}\n" for file, why in corrupt.items()), "utf-8")
             raise DecoctError(undecodable(str(layout.root), corrupt, len(listed), folder / CORRUPT))
-        parts = self._parts(layout, listed, plan, folder, rows)
+        parts = self._parts(layout, listed, part, folder, rows)
         trained = np.concatenate([parts["train"].labels, parts["val"].labels])
         details = {
             "layout": layout.title,
@@ -116,12 +116,14 @@ class ImageNet(LargeSource):
         }
         return Raw(names, parts, tuple(sorted(corrupt)), self.called(release), details, known)
 
-    def _parts(self, layout: Layout, listed: Index, plan: blocks.Plan, folder: Path, bad: list[int]) -> dict[str, Part]:
+    def _parts(
+        self, layout: Layout, listed: Index, part: NDArray[np.int64], folder: Path, bad: list[int]
+    ) -> dict[str, Part]:
         """The parts as the cache takes them, without the rows that do not decode."""
         good, parts = np.ones(len(listed), dtype=bool), {}
         good[bad] = False
         for which, name in enumerate(SPLITS):
-            rows = np.flatnonzero(plan.part == which)
+            rows = np.flatnonzero(part == which)
             keep, rows = good[rows], rows[good[rows]]
             images: Any
             if self.cache:
@@ -165,12 +167,7 @@ class ImageNet(LargeSource):
         return ILSVRC
 
     def verified(self, release: str, train: NDArray[np.int64], val: NDArray[np.int64]) -> dict[str, Any]:
-        """How the numbers compare with what is known.
-
-        Args:
-            release: whose split it is.
-            train: [N] labels of its train.
-            val: [M] labels of its val.
+        """How the numbers of labels compare with what is known of a release.
 
         Returns:
             expected: pictures in all by split, or an empty dict; found: likewise; incomplete: classes whose number is

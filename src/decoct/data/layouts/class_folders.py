@@ -92,12 +92,9 @@ class FolderArchive(Layout):
 
     def members(self, piece: Piece) -> Iterator[Member]:
         """The pictures in the archive's order."""
-        with tarfiles.opened(self.root) as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            for info, load in tarfiles.members(file, str(self.root), zipped):
-                if tarfiles.is_picture(info.name):
-                    yield *self._place(info.name), info.name, str(self.root), load
+        for info, load in tarfiles.members(self.root):
+            if tarfiles.is_picture(info.name):
+                yield *self._place(info.name), info.name, str(self.root), load
 
     def _place(self, name: str) -> tuple[str, str]:
         """Split and class by the folders that a picture is in."""

@@ -37,14 +37,13 @@ class OfficialTars(Layout):
         """Each tar inside that of train, with its place in bytes; that of val whole."""
         list(self.files())
         places: dict[str, tuple[int, int]] = {}
-        with tarfiles.opened(self.root / TRAIN_TAR) as file:
-            for info, _ in tarfiles.members(file, str(self.root / TRAIN_TAR)):
-                match = re.fullmatch(r"(?:.*/)?(n\d{8})\.tar", info.name)
-                if not match or match[1] not in self.order:
-                    raise DecoctError(f"{TRAIN_TAR} holds '{info.name}', which is no tar of a class of ImageNet-1K")
-                if match[1] in places:
-                    raise DecoctError(f"{TRAIN_TAR} holds the class {match[1]} twice: get it again")
-                places[match[1]] = info.offset_data, info.size
+        for info, _ in tarfiles.members(self.root / TRAIN_TAR):
+            match = re.fullmatch(r"(?:.*/)?(n\d{8})\.tar", info.name)
+            if not match or match[1] not in self.order:
+                raise DecoctError(f"{TRAIN_TAR} holds '{info.name}', which is no tar of a class of ImageNet-1K")
+            if match[1] in places:
+                raise DecoctError(f"{TRAIN_TAR} holds the class {match[1]} twice: get it again")
+            places[match[1]] = info.offset_data, info.size
         trained = [(TRAIN, wnid, *place) for wnid, place in places.items() if wnid in self.wanted]
         return [*trained, (VAL,)]
 
@@ -57,13 +56,11 @@ class OfficialTars(Layout):
             where, start, end = f"{piece[1]}.tar in {path}", int(piece[2]), int(piece[2]) + int(piece[3])
         else:
             truth = val_wnids(self.root)
-        with tarfiles.opened(path) as file:
-            file.seek(start)
-            for info, load in tarfiles.members(file, where):
-                if info.offset_data + info.size > end:  # its own end is missing, and what follows was read on
-                    raise DecoctError(f"{where} goes on after its end: it is damaged, get the archive again")
-                if tarfiles.is_picture(info.name):
-                    yield split, numbered(info.name, truth) if split == VAL else str(piece[1]), info.name, where, load
+        for info, load in tarfiles.members(path, where, start):
+            if info.offset_data + info.size > end:  # its own end is missing, and what follows was read on
+                raise DecoctError(f"{where} goes on after its end: it is damaged, get the archive again")
+            if tarfiles.is_picture(info.name):
+                yield split, numbered(info.name, truth) if split == VAL else str(piece[1]), info.name, where, load
 
 
 def sources(root: Path) -> list[Path]:
@@ -119,11 +116,10 @@ def _solved(file: Path) -> list[str]:
 def _unpacked(archive: Path) -> tuple[bytes, bytes]:
     """Both files out of the archive, read into memory."""
     held = dict[str, bytes]()
-    with tarfiles.opened(archive) as file:
-        for info, load in tarfiles.members(file, str(archive), compressed=True):
-            for name in (META, TRUTH):
-                if info.name.endswith(f"/{name}") or info.name == name:
-                    held[name] = load()
+    for info, load in tarfiles.members(archive):
+        for name in (META, TRUTH):
+            if info.name.endswith(f"/{name}") or info.name == name:
+                held[name] = load()
     if missing := [name for name in (META, TRUTH) if name not in held]:
         raise DecoctError(f"{archive} lacks {missing[0]}: it is not the kit of ILSVRC2012, or not whole; get it again")
     return held[META], held[TRUTH]

@@ -96,24 +96,21 @@ class WebDataset(Shards):
         """The samples of a shard in their order; files of other extensions, such as .json, are passed over."""
         split, shard = str(piece[0]), self.root / str(piece[1])
         sample, parts = "", dict[str, Any]()  # the current stem, and of what it has: the class, what reads the picture
-        with tarfiles.opened(shard) as file:
-            for info, load in tarfiles.members(file, str(shard)):
-                path = PurePosixPath(info.name)
-                stem, _, extension = path.name.partition(".")
-                if (ending := extension.lower()) not in (*PICTURES, CLASS):
-                    continue
-                if (stem := str(path.with_name(stem))) != sample:
-                    check_whole(shard, sample, parts)
-                    sample, parts = stem, {}
-                part = CLASS if ending == CLASS else "picture"
-                if part in parts:
-                    raise DecoctError(
-                        f"{shard}: the sample '{stem}' is there twice, or has two pictures: mend the shard"
-                    )
-                parts[part] = label_of(load(), f"'{info.name}' in {shard}") if part == CLASS else load
-                if len(parts) == 2:
-                    wnid = self.wnid_of(parts[CLASS], f"'{stem}' in {shard}")
-                    yield split, wnid, stem, str(shard), parts["picture"]
+        for info, load in tarfiles.members(shard):
+            path = PurePosixPath(info.name)
+            stem, _, extension = path.name.partition(".")
+            if (ending := extension.lower()) not in (*PICTURES, CLASS):
+                continue
+            if (stem := str(path.with_name(stem))) != sample:
+                check_whole(shard, sample, parts)
+                sample, parts = stem, {}
+            part = CLASS if ending == CLASS else "picture"
+            if part in parts:
+                raise DecoctError(f"{shard}: the sample '{stem}' is there twice, or has two pictures: mend the shard")
+            parts[part] = label_of(load(), f"'{info.name}' in {shard}") if part == CLASS else load
+            if len(parts) == 2:
+                wnid = self.wnid_of(parts[CLASS], f"'{stem}' in {shard}")
+                yield split, wnid, stem, str(shard), parts["picture"]
         check_whole(shard, sample, parts)
 
 

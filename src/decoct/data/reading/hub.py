@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,15 @@ LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 OFFLINE = "where there is no network, give hub:FOLDER with a local copy, or set HF_HOME to a cache that has it"
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which columns hold the pictures and the classes."""
-
-    image: str
-    label: str
-
-
-def columns(features: Mapping[str, Any], image: str | None, label: str | None) -> Columns:
-    """The columns that were asked for, else the only ``Image`` and the only ``ClassLabel`` that there are.
+def columns(features: Mapping[str, Any], image: str | None, label: str | None) -> tuple[str, str]:
+    """Columns of pictures and of labels: those asked for, else the only ``Image`` and the only ``ClassLabel``.
 
     Raises:
         DecoctError: there is no such column, or not exactly one of that type.
     """
     import datasets
 
-    names = {}
+    names = []
     for what, asked, kind in (("image", image, datasets.Image), ("label", label, datasets.ClassLabel)):
         fitting = [name for name, feature in features.items() if isinstance(feature, kind)]
         if asked is None and len(fitting) != 1:
@@ -46,8 +37,8 @@ def columns(features: Mapping[str, Any], image: str | None, label: str | None) -
             raise DecoctError(f'which column is the {what}? {some}\nset {what} = "…" to one of {shown(features)}')
         if asked is not None and asked not in features:
             raise DecoctError(f"there is no column '{asked}': set {what} to one of {shown(features)}")
-        names[what] = asked or fitting[0]
-    return Columns(**names)
+        names.append(asked or fitting[0])
+    return names[0], names[1]
 
 
 def shown(features: Mapping[str, Any]) -> str:

@@ -72,8 +72,6 @@ def recorded(
         function: as of ``each``; what it returns is plain JSON.
         count: of things.
         thing: gives the thing of a number.
-        workers: processes.
-        record: a file, made if it is missing.
         about: says what is done; a record of something else is begun anew.
     """
     with record.open("a+b") as lines:

@@ -15,7 +15,7 @@ from decoct.core.seeds import seed
 from decoct.data.reading.decode import DecodeError, decode, shape, undecodable
 from decoct.data.source import Part, Source
 
-SMALL, LARGE = 32, 64  # sides that pictures of many sizes are brought to
+SMALL, LARGE = 32, 64  # sides that pictures of many sizes are made
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,10 @@ class PictureSource(Source):
 
 
 def usual_size(shapes: Iterable[tuple[int, int]]) -> tuple[int, str]:
-    """The side that pictures are brought to where nobody says one, and a line that says so.
+    """The side that pictures of these widths and heights are made where nobody says one, and a line that says so.
 
     It is their own where all have one size of up to 64 px; else the larger of 32 and 64 px that the shorter sides of
     half of them reach, and 32 where not even half reach that.
-
-    Args:
-        shapes: (width, height) of each picture.
     """
     counts, sides = Counter(shapes), Counter[int]()
     for (width, height), count in counts.items():

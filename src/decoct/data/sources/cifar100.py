@@ -28,10 +28,7 @@ class CIFAR100(Cifar):
         Release("binary", "cifar-100-binary", "cifar-100-binary.tar.gz", ("train.bin",), "test.bin"),
         Release("python", "cifar-100-python", "cifar-100-python.tar.gz", ("train",), "test"),
     )
-    names_of: ClassVar[dict[str, tuple[str, ...]]] = {
-        "coarse": tuple(COARSE.split()),
-        "fine": tuple(FINE.split()),
-    }
+    names_of: ClassVar[dict[str, tuple[str, ...]]] = {"coarse": tuple(COARSE.split()), "fine": tuple(FINE.split())}
     coarse: bool = False  # the 20 superclasses as classes
 
     @property

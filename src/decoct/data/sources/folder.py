@@ -75,7 +75,7 @@ class Folder(PictureSource):
 
 
 def tell_two_labels(root: Path, splits: Iterable[Mapping[str, Mapping[str, str]]]) -> None:
-    """Warn of pictures that stand under more than one class, in any split, byte for byte. Splits: class -> file -> sum."""
+    """Warn of pictures that stand under more than one class, byte for byte; a split is class -> file -> sum."""
     first: dict[str, tuple[str, str]] = {}
     twins: dict[str, str] = {}
     for classes in splits:

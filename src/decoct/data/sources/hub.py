@@ -76,13 +76,13 @@ class Hub(PictureSource):
         """
         splits = self.load(manifest, scratch)
         features = next(iter(splits.values())).features
-        which = columns(features, self.image, self.label)
-        values = {name: list(table[which.label]) for name, table in splits.items()}
+        image, label = columns(features, self.image, self.label)
+        values = {name: list(table[label]) for name, table in splits.items()}
         chosen = roles([name for name in splits if not unlabelled(values[name])], self.train, self.test)
-        names = classes(features[which.label], {split: values[split] for split in chosen.values()})
+        names = classes(features[label], {split: values[split] for split in chosen.values()})
         labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
         tables = {role: (split, splits[split]) for role, split in chosen.items()}
-        every, total = partial(pictures, tables, labels, which.image), sum(map(len, labels.values()))
+        every, total = partial(pictures, tables, labels, image), sum(map(len, labels.values()))
         parts, skipped, said = self.decoded(every, total, self.path, scratch, progress)
         return Raw(names, self.with_test(parts, names), skipped, said=said)
 
