@@ -232,12 +232,7 @@ def contents(place: Found) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
         for name in release.files:
             with (path / name).open("rb") as file:
-                data = file.read(MOST_BYTES + 1)
-            if len(data) > MOST_BYTES:
-                raise DecoctError(
-                    f"{path / name} is larger than {MOST_BYTES // 2**20} MiB: it is not what it is called"
-                )
-            yield name, data
+                yield name, Bounded(file, path / name).read()
         return
     seen: set[str] = set()
     with opened(path) as members:
@@ -264,12 +259,10 @@ class Bounded:
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        data = self.file.read(size)
+        data = self.file.read(MOST_BYTES + 1 - self.given if size < 0 else size)
         self.given += len(data)
         if self.given > MOST_BYTES:
-            raise DecoctError(
-                f"{self.path} unpacks to more than {MOST_BYTES // 2**20} MiB: it is not what it is called"
-            )
+            raise DecoctError(f"{self.path} holds more than {MOST_BYTES // 2**20} MiB: it is not what it is called")
         return data
 
 
