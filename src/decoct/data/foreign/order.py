@@ -40,7 +40,13 @@ def in_order(
                 f"labels run from {numbers.min()} to {numbers.max()}; the file names {len(names)} classes"
             )
         return np.array(place, np.int64)[numbers], place, BY_NAME
-    return _indexed(numbers, class_names), None, BY_INDEX
+    kinds = np.unique(numbers)  # bare indices say nothing of the order, so at least all classes must be there
+    if kinds.tolist() != list(range(len(class_names))):
+        raise DecoctError(
+            f"the set's labels are {len(kinds)} numbers from {kinds.min()} to {kinds.max()}, the data have "
+            f"{len(class_names)} classes\nstore 'class_names' with the set if it leaves some out or has another order"
+        )
+    return numbers, None, BY_INDEX
 
 
 def matched(names: Sequence[str], class_names: tuple[str, ...], where: object = "the set") -> list[int]:
@@ -100,17 +106,6 @@ def _whole(labels: NDArray[Any]) -> NDArray[np.int64]:
     if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
         raise DecoctError("labels must be whole numbers: these are fractions, or not finite")
     return labels.astype(np.int64)
-
-
-def _indexed(labels: NDArray[np.int64], class_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Bare indices say nothing of the order, so at least all classes must be there."""
-    numbers = np.unique(labels)
-    if numbers.tolist() != list(range(len(class_names))):
-        raise DecoctError(
-            f"the set's labels are {len(numbers)} numbers from {numbers.min()} to {numbers.max()}, the data have "
-            f"{len(class_names)} classes\nstore 'class_names' with the set if it leaves some out or has another order"
-        )
-    return labels
 
 
 def _tables(class_names: tuple[str, ...]) -> list[dict[str, int]]:

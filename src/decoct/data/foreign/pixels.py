@@ -15,7 +15,7 @@ from decoct.core.condensed import finite
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import Dataset
 from decoct.data.foreign.stored import SetFormat
-from decoct.data.reading.decode import DecodeError, decode, shape
+from decoct.data.reading.decode import DecodeError, centre, decode, shape
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation, as torchvision has them
 BEYOND = 3.0  # how far outside [0, 1] a set may lie that was optimised without clipping; more is another scale
@@ -143,9 +143,6 @@ def _other_size(what: str, width: int, height: int, size: int) -> DecoctError:
 
 def _resized(image: NDArray[Any], size: int) -> NDArray[Any]:
     """[C, H, W] with the shorter side resized to ``size`` and the centre cropped, as ``decode`` does with pictures."""
-    height, width = image.shape[1:]
-    side = min(height, width)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
+    box = centre(image.shape[2], image.shape[1])
     layers = [Image.fromarray(np.ascontiguousarray(layer)) for layer in image]  # mode L, or F without clipping
     return np.stack([np.asarray(one.resize((size, size), Image.Resampling.BICUBIC, box=box)) for one in layers])

@@ -80,6 +80,13 @@ def shape(data: bytes) -> tuple[int, int] | None:
     return (width, height) if width * height <= MAX_PIXELS else None
 
 
+def centre(width: int, height: int) -> tuple[float, float, float, float]:
+    """The largest square in the centre of a picture: left, top, right, bottom."""
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
 def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | None = None) -> str:
     """The message of pictures that do not decode: which, why, and what to do.
 
@@ -129,7 +136,4 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 
 def _square(image: Image.Image, size: int) -> Image.Image:
     """Resize and centre crop in one step, so that a long thin picture is never blown up whole."""
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=centre(*image.size), reducing_gap=3.0)

@@ -6,7 +6,6 @@ The tar is never unpacked, and nothing in it is unpickled.
 import gzip
 import tarfile
 import zlib
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,9 +80,9 @@ class Cifar(Source):
     download: bool = False  # through torchvision
 
     @property
-    @abstractmethod
     def labels(self) -> str:
-        """Which kind of label is the class."""
+        """Which kind of label is the class: the last of a binary record, unless a subclass says otherwise."""
+        return tuple(self.names_of)[-1]
 
     def manifest(self) -> dict[str, str]:
         """Digest of each file that is read: the batches, or the tar."""

@@ -18,8 +18,3 @@ class CIFAR10(Cifar):
         Release("python", "cifar-10-batches-py", "cifar-10-python.tar.gz", BATCHES, "test_batch"),
     )
     names_of: ClassVar[dict[str, tuple[str, ...]]] = {"class": CLASS_NAMES}
-
-    @property
-    def labels(self) -> str:
-        """The only kind there is."""
-        return "class"

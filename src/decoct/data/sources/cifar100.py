@@ -33,5 +33,5 @@ class CIFAR100(Cifar):
 
     @property
     def labels(self) -> str:
-        """Fine unless coarse was asked for."""
+        """Fine labels unless coarse ones were asked for."""
         return "coarse" if self.coarse else "fine"
