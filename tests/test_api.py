@@ -111,7 +111,7 @@ def test_the_cost_of_a_set_is_read_without_looking_at_it(digits, teachers, cells
     made = decoct.condense("sre2l", digits, ipc=2, iterations=3, compute=compute, teachers=teachers)
     ready = set(state())
     rows = decoct.measure(made, digits, metrics=["cost"], compute=compute)
-    assert {file.split("/store/")[1].split("/")[0] for file in set(state()) - ready} == {"condense"}  # it is adopted
+    assert {file.split("/store/")[1].split("/")[0] for file in set(state()) - ready} == {"condense"}  # it is external
     known, weight = values(rows), made.image_bytes() + 20
     assert known["total_seconds"] == made.cost.seconds and known["cpu_seconds"] == made.cost.cpu_seconds
     assert (known["device_seconds"], known["energy"]) == (0.0, made.cost.energy)

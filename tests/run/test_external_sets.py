@@ -1,4 +1,4 @@
-"""Sets from outside: taken in by content, refused where they do not fit the data."""
+"""External sets: taken in by content, refused where they do not fit the data."""
 
 from dataclasses import replace
 

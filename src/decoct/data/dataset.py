@@ -154,11 +154,7 @@ def prepare(
     """Read a source into the cache unless the same raw content is there already.
 
     Args:
-        source: what to read.
-        root: folder of the cache.
-        progress: called with (images read, images in all).
-        workers: processes that decode, for a source that can use them; None for one a core.
-        watch: for a large source, gives each of its stages a progress of its own.
+        watch: for a large source, gives each of its stages a progress of its own; the others are of ``load_data``.
 
     Raises:
         DecoctError: the raw content cannot be read, or the cache cannot be written.
