@@ -1,7 +1,5 @@
 """CIFAR-100, 32 × 32 colour, 50,000 + 10,000 images in 100 classes, or in their 20 superclasses."""
 
-from typing import ClassVar
-
 from decoct.data.small.cifar import Cifar, Release
 
 FINE = """
@@ -23,12 +21,12 @@ COARSE = """
 class CIFAR100(Cifar):
     """CIFAR-100 (Krizhevsky, 2009, "Learning Multiple Layers of Features from Tiny Images"), either version."""
 
-    title_of_set: ClassVar[str] = "CIFAR-100"
-    releases: ClassVar[tuple[Release, ...]] = (
+    title_of_set = "CIFAR-100"
+    releases = (
         Release("binary", "cifar-100-binary", "cifar-100-binary.tar.gz", ("train.bin",), "test.bin"),
         Release("python", "cifar-100-python", "cifar-100-python.tar.gz", ("train",), "test"),
     )
-    names_of: ClassVar[dict[str, tuple[str, ...]]] = {"coarse": tuple(COARSE.split()), "fine": tuple(FINE.split())}
+    names_of = {"coarse": tuple(COARSE.split()), "fine": tuple(FINE.split())}
     coarse: bool = False  # the 20 superclasses as classes
 
     @property

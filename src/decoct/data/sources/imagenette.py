@@ -1,8 +1,5 @@
 """Imagenette, ten easy classes of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from decoct.data.large.imagenet import FASTAI, TenClasses
 
 WNIDS = (
@@ -14,5 +11,5 @@ WNIDS = (
 class Imagenette(TenClasses):
     """Imagenette 2 (Howard, 2019, github.com/fastai/imagenette); RDED and others cut its classes from ImageNet-1K."""
 
-    classes: ClassVar[tuple[str, ...]] = WNIDS
-    expected: ClassVar[Mapping[str, tuple[int, int]]] = {FASTAI: (9_469, 3_925)}
+    classes = WNIDS
+    expected = {FASTAI: (9_469, 3_925)}

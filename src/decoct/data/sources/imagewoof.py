@@ -1,8 +1,5 @@
 """Imagewoof, ten breeds of dogs of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from decoct.data.large.imagenet import FASTAI, TenClasses
 
 WNIDS = (
@@ -14,5 +11,5 @@ WNIDS = (
 class Imagewoof(TenClasses):
     """Imagewoof 2 (Howard, 2019, github.com/fastai/imagenette)."""
 
-    classes: ClassVar[tuple[str, ...]] = WNIDS
-    expected: ClassVar[Mapping[str, tuple[int, int]]] = {FASTAI: (9_025, 3_929)}
+    classes = WNIDS
+    expected = {FASTAI: (9_025, 3_929)}
