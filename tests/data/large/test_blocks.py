@@ -197,6 +197,26 @@ def test_closing_up_drops_rows_and_nothing_else(tmp_path_factory, keep):
     assert (np.load(file, allow_pickle=False) == images[np.array(keep)]).all()
 
 
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_kill_while_rows_are_closed_up_leaves_files_that_are_decoded_into_anew(tmp_path, monkeypatch, moved):
+    file, record = tmp_path / "x.npy", tmp_path / blocks.RECORD
+    file.write_bytes(cache.header((6, 3, 4, 4)) + bytes(6 * 48))
+    record.write_text("done")
+    left, contiguous = iter(range(moved)), np.ascontiguousarray
+
+    def killed(array):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return contiguous(array)
+
+    monkeypatch.setattr(blocks, "ROWS", 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(np, "ascontiguousarray", killed)
+        blocks.close_up(file, np.arange(6) != 1)
+    assert not record.exists()
+    assert np.lib.format.open_memmap(file, mode="r").shape == (6, 3, 4, 4)
+
+
 @given(st.integers(1, 10**12), st.integers(1, 4096))
 def test_a_header_is_as_long_for_any_number_of_images(count, size):
     assert len(cache.header((count, 3, size, size))) == len(cache.header((1, 3, size, size)))

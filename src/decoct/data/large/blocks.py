@@ -100,10 +100,12 @@ def close_up(file: Path, keep: NDArray[np.bool_]) -> None:
     images = np.lib.format.open_memmap(file, mode="r")
     kept, shape = np.flatnonzero(keep), images.shape[1:]
     with file.open("r+b") as opened:
-        opened.write(cache.header((len(kept), *shape)))
+        opened.seek(len(cache.header(images.shape)))
         for start in range(0, len(kept), ROWS):
             opened.write(np.ascontiguousarray(images[kept[start : start + ROWS]]).data)
         opened.truncate()
+        opened.seek(0)  # last: a file that is as long as it was still says how many rows it had
+        opened.write(cache.header((len(kept), *shape)))
 
 
 def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[tuple[int, str]]:
