@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
+from decoct.core.once import Spent
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.spec import digest
 from decoct.run.jobs import Job
