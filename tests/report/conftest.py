@@ -15,6 +15,8 @@ from safetensors.numpy import save
 
 from decoct.core.budget import Budget
 from decoct.core.record import Cost, cell_dir
+from decoct.report.page.view import View
+from decoct.report.summary import Summary
 
 METHODS = {
     "random": ("coreset", True),
@@ -294,6 +296,11 @@ class Builder:
             ]
             found[own[0]["key"]] = message
         return found
+
+
+def view(summary: Summary) -> View:
+    """What the sections of a run's page look at."""
+    return View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
 
 
 def _npy(array: NDArray[Any]) -> bytes:

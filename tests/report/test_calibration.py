@@ -10,8 +10,9 @@ import pytest
 from scipy.special import expit
 
 from decoct.report import nested, stats
+from decoct.report.accuracy import Setting
 from decoct.report.answers import over_images, tally
-from decoct.report.findings.verdict import Setting, verdicts, worth
+from decoct.report.sections.verdict import verdicts, worth
 
 # The default design: src/decoct/run/digits.toml, and what its methods are.
 FAMILIES = dict.fromkeys(("random", "herding", "k_center"), "coreset") | dict.fromkeys(

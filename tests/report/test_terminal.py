@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from decoct.report import frame, terminal
-from decoct.report.findings.verdict import correction
+from decoct.report.sections.verdict import correction
 from decoct.report.summary import summarise
 
 

@@ -219,7 +219,7 @@ def _published(folder: Path, json: bool) -> None:
 
 def _recommend(folder: Path, budget: str, json: bool) -> None:
     from decoct.report import frame
-    from decoct.report.findings.recommend import recommend
+    from decoct.report.sections.recommend import recommend
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 

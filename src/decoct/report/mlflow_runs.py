@@ -8,7 +8,7 @@ from typing import Any
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import digest
 from decoct.report import frame
-from decoct.report.findings.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import FULL, Manifest
 from decoct.report.summary import summarise
 

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from decoct.report import stats, wording
+from decoct.report.accuracy import Accuracy, Setting, accuracies, keys, replicates, same_steps
 from decoct.report.answers import Answers
-from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
-from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
-from decoct.report.findings.breakdown import Breakdown, breakdowns
-from decoct.report.findings.cautions import cautions, few_images, generators
-from decoct.report.findings.claims import Claims, claims
-from decoct.report.findings.controls import Controlled, controlled
-from decoct.report.findings.coverage import coverages
-from decoct.report.findings.planned import Planned, planned
-from decoct.report.findings.recommend import Adviser, Recommendation
-from decoct.report.findings.robust import Score, Scorer
-from decoct.report.findings.same_steps import Gap
-from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
-from decoct.report.findings.transfer import Transfer
-from decoct.report.findings.verdict import Setting, Verdict, Worth, correction, resolution, verdicts, worth
 from decoct.report.frame import Frame
 from decoct.report.manifest import CONTROL, FULL
+from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
+from decoct.report.sections.accuracy import Gap
+from decoct.report.sections.breakdown import Breakdown, breakdowns
+from decoct.report.sections.cautions import cautions, few_images, generators
+from decoct.report.sections.claims import Claims, claims
+from decoct.report.sections.controls import Controlled, controlled
+from decoct.report.sections.coverage import coverages
+from decoct.report.sections.planned import Planned, planned
+from decoct.report.sections.recommend import Adviser, Recommendation
+from decoct.report.sections.robust import Score, Scorer
+from decoct.report.sections.standing import Agreement, Standing, agreements, sentences, standings
+from decoct.report.sections.transfer import Transfer
+from decoct.report.sections.verdict import Verdict, Worth, correction, resolution, verdicts, worth
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Summary:
 
     def same_steps(self, setting: Setting) -> Accuracy | None:
         """The full data's accuracy after as many steps as the setting's sets took, where that is not the ceiling's."""
-        found = same_steps.same_steps(self.accuracies, setting)
+        found = same_steps(self.accuracies, setting)
         return None if found is None or found.ceiling else found
 
     def accuracy(self, method: str, setting: Setting) -> Accuracy | None:
@@ -140,7 +140,7 @@ class Summary:
                     _plain(_controlled(c, bool({c.method, c.control} & self.deterministic))) for c in self.controls
                 ],
             },
-            "same_steps": list(same_steps.sentences(self.gaps)),
+            "same_steps": list(accuracy.sentences(self.gaps)),
             "across_students": [_plain(_transfer(t)) for t in self.transfers],
             "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
             "metrics": [_plain(_standing(s)) for s in self.standings if s.lead],
@@ -181,7 +181,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
         accuracies=reduced,
         verdicts=tuple(found),
         controls=controlled(by_setting, run.controls, run.margin, floor),
-        gaps=same_steps.gaps(reduced, settings),
+        gaps=accuracy.gaps(reduced, settings),
         transfers=transfer.transfers(runs, settings, contenders, floor),
         scores=scorer.all(settings, tuple(families)),
         standings=read,

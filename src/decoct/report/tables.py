@@ -7,11 +7,12 @@ from pathlib import Path
 
 from decoct.core.scratch import replace
 from decoct.report import wording
-from decoct.report.findings.by_class import by_class
-from decoct.report.findings.standing import Standing
-from decoct.report.findings.verdict import Setting, correction
+from decoct.report.accuracy import Setting
 from decoct.report.frame import Frame
 from decoct.report.manifest import ALL, FULL, REFERENCE
+from decoct.report.sections.classes import by_class
+from decoct.report.sections.standing import Standing
+from decoct.report.sections.verdict import correction
 from decoct.report.stats import Comparison
 from decoct.report.summary import Summary
 from decoct.report.typeset import Table, latex, markdown

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from decoct.core.scratch import replace
 from decoct.report import frame
-from decoct.report.findings import robust
-from decoct.report.page.page import render
+from decoct.report.render import render
+from decoct.report.sections import robust
 from decoct.report.summary import Summary, summarise
 from decoct.report.tables import write_tables
 

@@ -1,9 +1,9 @@
 """Plan and actual: a small section, where the run was planned."""
 
 from decoct.report import wording
-from decoct.report.findings.planned import Compared
 from decoct.report.page.markup import Markup, cells, columns, table, tag, valued
 from decoct.report.page.parts import note, section
+from decoct.report.sections.planned import Compared
 from decoct.report.summary import Summary
 
 

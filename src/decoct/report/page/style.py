@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from decoct.report.manifest import REFERENCE
 from decoct.report.page.markup import Markup, tag
@@ -36,6 +37,11 @@ class Mark:
     def symbol(self) -> str:
         """The name that plotly gives the symbol."""
         return self.shape if self.filled else f"{self.shape}-open"
+
+    @property
+    def marker(self) -> dict[str, Any]:
+        """The symbol for plotly."""
+        return {"color": self.color, "symbol": self.symbol, "size": 9, "line": {"width": 2, "color": self.color}}
 
     def svg(self) -> Markup:
         """The symbol as a small inline picture."""

@@ -11,7 +11,7 @@ from typing import Any
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
-from decoct.report.findings.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import Manifest
 
 FILE = "published.csv"

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import Manifest
 from decoct.report.published.table import CAUTION, beside
 

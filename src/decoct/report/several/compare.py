@@ -7,10 +7,10 @@ from typing import Any
 
 from decoct.core.errors import UsageError
 from decoct.report import stats, wording
-from decoct.report.findings.accuracy import Accuracy, accuracies, replicates
-from decoct.report.findings.verdict import WORDS, Setting
+from decoct.report.accuracy import Accuracy, Setting, accuracies, replicates
 from decoct.report.frame import Frame
 from decoct.report.manifest import FULL
+from decoct.report.sections.verdict import WORDS
 from decoct.report.several.change import Change, change, worded
 from decoct.report.several.prices import Priced, prices
 from decoct.report.several.readings import Read, readings

@@ -8,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from decoct.core.errors import UsageError
-from decoct.report.findings import ranks
-from decoct.report.findings.accuracy import Accuracy, accuracies
-from decoct.report.findings.ranks import Block, Ranks
-from decoct.report.findings.verdict import Setting
+from decoct.report.accuracy import Accuracy, Setting, accuracies
 from decoct.report.frame import FLOAT, INT, STRING, Frame
 from decoct.report.manifest import CONTROL, FULL, Manifest
+from decoct.report.sections import ranks
+from decoct.report.sections.ranks import Block, Ranks
 from decoct.report.several.settings import apart
 
 Panel = tuple[str, str]  # protocol, student

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.findings.ranks import Ranks
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import FULL
-from decoct.report.page import facets, ranks
+from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.page import document
 from decoct.report.page.parts import accuracy_cell, note, section, title
 from decoct.report.page.style import Mark, marks
+from decoct.report.sections import ranks
+from decoct.report.sections.ranks import Ranks
 from decoct.report.several.leaderboard import Board, Entry, Panel
 
 INDEPENDENT = (

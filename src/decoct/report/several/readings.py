@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from decoct.report.findings.standing import Name, Standing, standings
 from decoct.report.frame import Frame
+from decoct.report.sections.standing import Name, Standing, standings
 from decoct.report.several.change import Change, change, worded
 from decoct.report.several.settings import apart, measures
 from decoct.report.stats import Replicates

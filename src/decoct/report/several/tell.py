@@ -8,8 +8,8 @@ from typing import Any
 from decoct.core.owned import check_own
 from decoct.core.scratch import replace
 from decoct.report import frame
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.findings.ranks import Ranks
+from decoct.report.accuracy import Accuracy
+from decoct.report.sections.ranks import Ranks
 from decoct.report.several.change import Change
 from decoct.report.several.compare import Compared, Trained
 from decoct.report.several.leaderboard import Board, Panel, leaderboard

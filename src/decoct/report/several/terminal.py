@@ -8,7 +8,7 @@ from rich.text import Text
 
 from decoct.core.names import printable
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy
 from decoct.report.manifest import FULL
 from decoct.report.several.change import Change
 from decoct.report.several.compare import Compared, Trained, counted
