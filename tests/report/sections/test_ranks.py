@@ -14,7 +14,6 @@ from tests.report.conftest import view
 from decoct.report import frame
 from decoct.report.page.style import marks
 from decoct.report.sections.ranks import diagram, exactly, friedman, joined, nemenyi, over_data, ranked, sentence, show
-from decoct.report.sections.transfer import ranks
 from decoct.report.summary import summarise
 
 # Demšar (2006), table 6: ranks of four classifiers on 14 data sets.
@@ -57,7 +56,7 @@ blocks_of = st.integers(2, 4).flatmap(
 @given(blocks_of)
 @settings(deadline=None)
 def test_the_exact_test_deals_out_every_order(values):
-    rows = [ranks(row) for row in values]
+    rows = [reference.rankdata(row).tolist() for row in values]
     k, n = len(rows[0]), len(rows)
     centre = n * (k + 1) / 2
 
@@ -82,7 +81,7 @@ def test_of_two_methods_it_is_the_sign_test(first):
 @settings(deadline=None)
 def test_beyond_few_methods_it_is_iman_and_davenport_from_scipys_statistic(k, n, seed):
     scores = np.random.default_rng(seed).integers(0, 6, (n, k)).astype(float)
-    rows = [ranks(list(row)) for row in -scores]
+    rows = reference.rankdata(scores, axis=1).tolist()
     chi = reference.friedmanchisquare(*scores.T).statistic
     f = (n - 1) * chi / (n * (k - 1) - chi)
     assert not exactly(k, n)

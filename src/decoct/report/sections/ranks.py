@@ -20,7 +20,6 @@ from decoct.report.page.parts import bullets, chart, note, section, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
 from decoct.report.page.view import View
-from decoct.report.sections.transfer import ranks
 from decoct.report.stats import ALPHA
 
 Block = tuple[str, str]  # data set, budget
@@ -111,7 +110,7 @@ def ranked(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[st
         what: a block, in a word.
     """
     common, complete = _complete(accuracies, methods)
-    rows = [ranks([accuracies[block][m] for m in common]) for block in complete]
+    rows = _placed(accuracies, complete, common)
     return _reduced(rows, common, tuple(complete), len(accuracies) - len(complete), methods, what)
 
 
@@ -123,8 +122,8 @@ def over_data(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence
     common, complete = _complete(accuracies, methods)
     rows, blocks = [], []
     for data in dict.fromkeys(data for data, _ in complete):
-        own = [ranks([accuracies[block][m] for m in common]) for block in complete if block[0] == data]
-        rows.append(ranks([-fmean(column) for column in zip(*own, strict=True)]))  # a low rank is a high place
+        own = _placed(accuracies, [block for block in complete if block[0] == data], common)
+        rows.append(scipy_stats.rankdata([fmean(column) for column in zip(*own, strict=True)]).tolist())
         blocks.append((data, ""))
     missing = len({data for data, _ in accuracies}) - len(blocks)
     return _reduced(rows, common, tuple(blocks), missing, methods, "data set")
@@ -226,6 +225,13 @@ def _dealt(rows: Sequence[Sequence[float]]) -> tuple[NDArray[np.float64], NDArra
         shares = np.repeat(weights / len(orders), len(orders))
         weights = np.bincount(where.ravel(), shares).astype(np.float64)
     return sums, weights
+
+
+def _placed(
+    accuracies: Mapping[Block, Mapping[str, float]], blocks: Sequence[Block], methods: Sequence[str]
+) -> list[list[float]]:
+    """Ranks of the methods in each block."""
+    return [scipy_stats.rankdata([-accuracies[block][m] for m in methods]).tolist() for block in blocks]
 
 
 def _complete(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[str]) -> tuple[list[str], list[Block]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
+from scipy.stats import kendalltau
+
 from decoct.report import stats, wording
 from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
@@ -15,7 +17,6 @@ from decoct.report.page.markup import Markup, cells, columns, join, name, table,
 from decoct.report.page.parts import block, bullets, chart, fold, note, section, stacked
 from decoct.report.page.plot import Figure
 from decoct.report.page.view import View
-from decoct.report.sections.transfer import kendall
 from decoct.report.stats import ALPHA, Interval
 
 Word = Literal["better", "worse", "more", "less", "like random", ""]
@@ -209,7 +210,7 @@ def _agreement(budget: str, pair: tuple[str, str], both: Sequence[tuple[Standing
         ends = [(a.interval.mean, b.interval.mean) for a, b in own]
         ends = [(x, y) for x, y in ends if math.isfinite(x) and math.isfinite(y)]
         if len(ends) > 2:
-            taus[str(own[0][0].name)] = kendall([x for x, _ in ends], [y for _, y in ends])
+            taus[str(own[0][0].name)] = float(kendalltau(*zip(*ends, strict=True)).statistic)
     alike = sum(a.word == b.word and a.word in ("better", "worse") for a, b in compared)
     return Agreement(budget, pair, alike, tuple(against), len(compared), taus)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+
 from decoct.report import stats, wording
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.grouped import grouped
@@ -117,18 +120,6 @@ def overall(transfers: Sequence[Transfer]) -> str:
     return f"Over {wording.count(len(transfers), 'combination')} of protocol and budget, {said}"
 
 
-def kendall(a: Sequence[float], b: Sequence[float]) -> float:
-    """Kendall's τ-b (1945): concordant minus discordant pairs over √(pairs untied in a · pairs untied in b)."""
-    signs = [(_sign(x - y), _sign(u - v)) for (x, u), (y, v) in combinations(zip(a, b, strict=True), 2)]
-    untied = sum(s != 0 for s, _ in signs) * sum(t != 0 for _, t in signs)
-    return sum(s * t for s, t in signs) / math.sqrt(untied) if untied else math.nan
-
-
-def ranks(values: Sequence[float]) -> list[float]:
-    """1 for the highest; ties share the mean of their ranks."""
-    return [1 + sum(other > v for other in values) + (sum(other == v for other in values) - 1) / 2 for v in values]
-
-
 def _transfer(
     runs: Runs, protocol: str, budget: str, methods: Sequence[str], students: Sequence[str], floor: float
 ) -> Transfer:
@@ -139,8 +130,8 @@ def _transfer(
     present = {student: own for student, own in by_student.items() if own}
     complete = [m for m in methods if present and all(m in own for own in present.values())]
     means = {s: [fmean(stats.condense_means(own[m])) for m in complete] for s, own in present.items()}
-    placed = list(zip(*map(ranks, means.values()), strict=True))
     values = list(zip(*means.values(), strict=True))
+    placed = rankdata(-np.array(values), axis=0).tolist() if values else []  # 1 for the highest, ties shared
     kept, turned, pairs = 0, [], list(combinations(complete, 2)) if len(present) > 1 else []
     for a, b in pairs:
         signs = dict(_signs(present, a, b, floor))
@@ -157,7 +148,7 @@ def _transfer(
         kept=kept,
         turned=tuple(turned),
         pairs=len(pairs),
-        taus=tuple(kendall(a, b) for a, b in combinations(means.values(), 2)) if pairs else (),
+        taus=tuple(float(kendalltau(*two).statistic) for two in combinations(means.values(), 2)) if pairs else (),
     )
 
 
@@ -166,10 +157,6 @@ def _signs(present: Mapping[str, Mapping[str, Replicates]], a: str, b: str, floo
     for student, own in present.items():
         interval = stats.t_interval(stats.paired(own[a], own[b]), floor=floor)
         yield student, int(interval.lo > 0) - int(interval.hi < 0)
-
-
-def _sign(x: float) -> int:
-    return (x > 0) - (x < 0)
 
 
 def show(view: View, transfers: Sequence[Transfer]) -> Markup:
