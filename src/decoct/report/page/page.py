@@ -28,7 +28,7 @@ def _asset(file: str) -> str:
 
 def _script() -> str:
     """The page's own script: its parts one after the other, in a scope of their own."""
-    parts = (_asset(f"script/{part}.js") for part in ("filters", "typeset", "tables", "figures", "page"))
+    parts = (_asset(f"script/{part}.js") for part in ("filters", "tables", "figures", "page"))
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();"
 
 

@@ -123,6 +123,29 @@ function shownRows(table) {
   });
 }
 
+// Rows with as many cells as there are columns: headings of several rows joined into one, a wide cell's words once.
+function flat(rows) {
+  const many = Math.max(...rows.map((cells) => cells.reduce((sum, { span }) => sum + span, 0)));
+  const whole = (row) => [...row, ...Array(many - row.length).fill("")];
+  const heads = rows.filter((cells) => cells[0]?.head).map((cells) => cells.flatMap(({ text, span }) => Array(span).fill(text)));
+  const body = rows.filter((cells) => !cells[0]?.head).map((cells) => cells.flatMap(({ text, span }) => [text, ...Array(span - 1).fill("")]));
+  const head = whole([]).map((_, column) => heads.map((row) => row[column]).filter(Boolean).join(" · "));
+  return [head, ...body.map(whole)];
+}
+
+function markdown(rows) {
+  const cell = (text) => text.replace(/[\\`*_{}[\]<>#|~]/g, "\\$&");
+  const [head, ...body] = flat(rows).map((row) => `| ${row.map(cell).join(" | ")} |`);
+  return [head, `|${flat(rows)[0].map((_, i) => (i ? "---:" : "---")).join("|")}|`, ...body, ""].join("\n");
+}
+
+function csv(rows) {
+  // A spreadsheet would run a name that looks like a formula.
+  const safe = (text) => (/^[=@\t\r]|^[+-](?![\d.])/.test(text) ? `'${text}` : text);
+  const cell = (text) => (/[",\n\r]/.test(safe(text)) ? `"${safe(text).replaceAll('"', '""')}"` : safe(text));
+  return flat(rows).map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
 function addMenu(table) {
   const menu = document.createElement("details"), title = document.createElement("summary");
   menu.className = "menu";
@@ -140,7 +163,6 @@ function addMenu(table) {
     menu.append(button);
   };
   entry("Copy as Markdown", () => copy(markdown(shownRows(table))));
-  entry("Copy as LaTeX", () => copy(latex(shownRows(table))));
   entry("Download CSV", () => {
     const section = table.closest("section");
     const url = URL.createObjectURL(new Blob(["\ufeff", csv(shownRows(table))], { type: "text/csv" }));
