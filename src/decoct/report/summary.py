@@ -14,7 +14,6 @@ from decoct.report.manifest import CONTROL, FULL
 from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
-from decoct.report.sections.cautions import cautions, few_images, generators
 from decoct.report.sections.claims import Claims, claims
 from decoct.report.sections.controls import Controlled, controlled
 from decoct.report.sections.coverage import coverages
@@ -23,7 +22,17 @@ from decoct.report.sections.recommend import Adviser, Recommendation
 from decoct.report.sections.robust import Score, Scorer
 from decoct.report.sections.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.sections.transfer import Transfer
-from decoct.report.sections.verdict import Verdict, Worth, correction, resolution, verdicts, worth
+from decoct.report.sections.verdict import (
+    Verdict,
+    Worth,
+    cautions,
+    correction,
+    few_images,
+    generators,
+    resolution,
+    verdicts,
+    worth,
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The study on the page can be run again, and a method says how it departs from its paper."""
 
+import re
 import tomllib
 from html.parser import HTMLParser
 
@@ -7,6 +8,7 @@ import pytest
 from tests.report.conftest import view
 
 from decoct.report import frame
+from decoct.report.manifest import Manifest
 from decoct.report.sections import provenance
 from decoct.report.summary import summarise
 
@@ -131,3 +133,28 @@ def test_weighted_sets_are_named_as_such(methods, builder):
     page = methods()
     assert page.count("one set, weighted") == 1 and page.count("each replicate, weighted") == 1
     assert "relative to the mean over the set, under every protocol" in page
+
+
+def test_generators_stand_beside_the_teachers_with_what_they_have_seen(builder):
+    builder.build()
+    assert "enerator" not in provenance.teachers(Manifest.read(builder.folder))
+    own = {"trained_here": True, "parameters": 717505, "steps": 4688, "origin": "trained by decoct on digits"}
+    supplied = {"trained_here": False, "parameters": 675129632, "origin": "hub <b>x</b>", "seen": "ImageNet-1K"}
+    builder.add(
+        "generator", {"generator": "own"}, {"generator.json": own | {"seen": "the train split: 9 images"}}, 60.0
+    )
+    builder.add("generator", {"generator": "hub:x"}, {"generator.json": supplied}, 1.0)
+    page = provenance.teachers(Manifest.read(builder.folder))
+    assert "Teachers and generators" in page and "convnet3_bn" in page
+    rows = [row for row in re.findall(r"<tr>.*?</tr>", page) if ">own<" in row or "hub:x" in row]
+    assert all(part in rows[0] for part in ("717,505", "4,688", "60.0 s", "the train split: 9 images"))
+    assert all(part in rows[1] for part in ("675,129,632", "training is not counted", "ImageNet-1K"))
+    assert "4,688" not in rows[1] and "<b>x" not in page
+
+
+def test_the_path_of_a_checkpoint_is_text(builder):
+    builder.checkpoint = "/nets/<b>own</b> & co.pt"
+    builder.build()
+    page = provenance.teachers(Manifest.read(builder.folder))
+    assert "loaded from /nets/&lt;b&gt;own&lt;/b&gt; &amp; co.pt; its training is not counted" in page
+    assert "<b>own" not in page

@@ -1,19 +1,21 @@
 """What to use for a given number of images, bytes or seconds: the cheapest of those that none is shown to beat.
 
 The highest mean of many is luck in part, and a test of it on the numbers that picked it would not stand. So nothing is
-picked first: ``best.unbeaten`` leaves out what is shown to be worse than something else, the truly best one stays in
+picked first: ``unbeaten`` leaves out what is shown to be worse than something else, the truly best one stays in
 with 95 % whichever it is, and among those that stay the cost decides, which is no outcome of the students. Costs that
 a timer does not order are ties, and the higher mean wins a tie.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core.errors import UsageError
 from decoct.report import stats, wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.frame import Frame
@@ -22,13 +24,42 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, block, bullets, fold, note, section, stacked
 from decoct.report.page.view import View
-from decoct.report.sections import best, cost, limit
-from decoct.report.sections.candidates import Candidate, candidates
+from decoct.report.sections import cost
+from decoct.report.sections.candidates import Candidate, ahead, candidates, unbeaten
 from decoct.report.sections.cost import Measure
-from decoct.report.sections.limit import Kind, Limit
 
 NAMED, LISTED = 20, 3  # of those that stay, in a sentence and in a cell
+Kind = Literal["images", "bytes", "seconds"]
+UNITS: dict[str, tuple[Kind, float]] = {
+    **dict.fromkeys(("image", "images"), ("images", 1.0)),
+    **dict.fromkeys(("b", "byte", "bytes"), ("bytes", 1.0)),
+    **{f"{prefix}b": ("bytes", 1000.0**power) for power, prefix in enumerate("kmgt", 1)},
+    **{f"{prefix}ib": ("bytes", 1024.0**power) for power, prefix in enumerate("kmgt", 1)},
+    "ms": ("seconds", 1e-3),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), ("seconds", 1.0)),
+    **dict.fromkeys(("min", "minute", "minutes"), ("seconds", 60.0)),
+    **dict.fromkeys(("h", "hour", "hours"), ("seconds", 3600.0)),
+}
+PART = re.compile(r"\s*(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*([A-Za-z]+)\s*")
 SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so many images, bytes (images and labels) or seconds (of device or processor time).
+
+    Attributes:
+        amount: above 0.
+        kind: what is counted.
+    """
+
+    amount: float
+    kind: Kind
+
+    def __str__(self) -> str:
+        if self.kind == "images":
+            return wording.count(int(self.amount), "image").replace(f"{int(self.amount)}", f"{int(self.amount):,}")
+        return wording.size(self.amount) if self.kind == "bytes" else wording.seconds(self.amount)
 
 
 @dataclass(frozen=True)
@@ -158,7 +189,7 @@ class Adviser:
         own = grouped(every, lambda c: c.accuracy.setting.student)
         tests = min((row["test_images"] for row in frame.results.to_pylist()), default=0)
         floor = stats.grid_floor(tests)
-        return cls(own, {student: best.ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
+        return cls(own, {student: ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
 
     def recommend(self, asked: Limit) -> Recommendation:
         """What to use within a limit."""
@@ -169,8 +200,8 @@ class Adviser:
         every = [c for own in self.candidates.values() for c in own]
         sizes: dict[Kind, list[float]] = {
             "images": sorted({c.images for c in every if math.isfinite(c.images)}),
-            "bytes": limit.rounded(c.bytes for c in every),
-            "seconds": limit.rounded(max(c.seconds, SHORTEST) for c in every),
+            "bytes": rounded(c.bytes for c in every),
+            "seconds": rounded(max(c.seconds, SHORTEST) for c in every),
         }
         return tuple(self.recommend(Limit(amount, kind)) for kind, amounts in sizes.items() for amount in amounts)
 
@@ -189,7 +220,7 @@ class Adviser:
         sure = [i for i in within if own[i].accuracy.interval.n > 1]
         if not sure:
             return nothing("it takes two replicates or more to tell one from another", len(within))
-        stay = best.unbeaten(self.ahead[student][np.ix_(sure, sure)])
+        stay = unbeaten(self.ahead[student][np.ix_(sure, sure)])
         kept = sorted((own[i] for i, stays in zip(sure, stay, strict=True) if stays), key=_cost)
         tied = _cheapest(kept)
         top = min((own[i] for i in sure), key=_rank)
@@ -213,8 +244,47 @@ def recommend(frame: Frame, accuracies: Sequence[Accuracy], text: str) -> Recomm
     Raises:
         UsageError: the text is no budget.
     """
-    asked = limit.read(text)
+    asked = limit(text)
     return Adviser.of(frame, accuracies).recommend(asked)
+
+
+def limit(text: str) -> Limit:
+    """The limit that a text such as "100 images", "2 MB", "60 s" or "1 h 30 min" stands for.
+
+    Raises:
+        UsageError: it stands for none.
+    """
+    parts, at = [], 0
+    while at < len(text) and (part := PART.match(text, at)):
+        parts.append(part.groups())
+        at = part.end()
+    said = "say a number and images, B, kB, MB, GB, s, min or h, such as '100 images', '2 MB' or '60 s'"
+    if not parts or at < len(text):
+        raise UsageError(f"'{text}' is no budget: {said}")
+    for _, unit in parts:
+        if unit.lower() not in UNITS:
+            raise UsageError(f"'{unit}' in '{text}' is no unit: {said}")
+    kinds = {UNITS[unit.lower()][0] for _, unit in parts}
+    if len(kinds) > 1:
+        raise UsageError(f"'{text}' mixes {' and '.join(sorted(kinds))}: ask for one at a time")
+    amount = sum(float(re.sub("[,_]", "", number)) * UNITS[unit.lower()][1] for number, unit in parts)
+    kind = kinds.pop()
+    if not (0 < amount < math.inf) or (kind == "images" and amount < 1):
+        raise UsageError(f"'{text}' is no budget: it must be above 0")
+    return Limit(math.floor(amount) if kind == "images" else amount, kind)
+
+
+def rounded(values: Iterable[float], most: int = 4) -> list[float]:
+    """A few round numbers (1, 2, 5, 10 …) from the smallest value, which the first holds, to the largest."""
+    known = sorted(v for v in values if math.isfinite(v) and v > 0)
+    if not known:
+        return []
+    powers = range(math.floor(math.log10(known[0])), math.ceil(math.log10(known[-1])) + 1)
+    steps = [m * 10.0**p for p in powers for m in (1, 2, 5)]
+    first = next(i for i, step in enumerate(steps) if step >= known[0])
+    last = next((i for i, step in enumerate(steps) if step >= known[-1]), len(steps) - 1)
+    number = min(most, last - first + 1)
+    return [steps[first + round(k * (last - first) / max(number - 1, 1))] for k in range(number)]
 
 
 def _cheapest(kept: Sequence[Candidate]) -> list[Candidate]:

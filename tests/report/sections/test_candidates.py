@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from decoct.report import stats
-from decoct.report.sections.best import ahead, unbeaten
+from decoct.report.sections.candidates import ahead, unbeaten
 
 
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())

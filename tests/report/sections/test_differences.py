@@ -6,7 +6,7 @@ from tests.report.conftest import view
 
 from decoct.report import wording
 from decoct.report.frame import read
-from decoct.report.sections import chance
+from decoct.report.sections import differences
 from decoct.report.summary import summarise
 
 
@@ -17,7 +17,7 @@ def shown(builder):
         right = rng.random(builder.test_images) < run.load(job, "result.json")["accuracy"]
         np.save(run.cell(job) / "correct.npy", np.packbits(right))
     summary = summarise(read(folder), folder / "report.html")
-    return summary, chance.show(view(summary), summary.verdicts)
+    return summary, differences.chance(view(summary), summary.verdicts)
 
 
 def test_every_method_has_a_row_in_every_setting(builder):
