@@ -53,6 +53,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def span(low: str, high: str) -> str:
+    """``1 to 3``, or ``1`` where the two are the same."""
+    return low if low == high else f"{low} to {high}"
+
+
 def seconds(value: float | None) -> str:
     """``0.46 ms``, ``85 ms``, ``4.2 s``, ``3 min 10 s``, ``2 h 5 min``."""
     if value is None or not math.isfinite(value):

@@ -223,12 +223,11 @@ def _points(i: Interval, whose: str = "") -> str:
 
 
 def _span(values: Sequence[float]) -> str:
-    low, high = wording.points(min(values)), wording.points(max(values))
-    return low if low == high else f"{low} to {high}"
+    return wording.span(wording.points(min(values)), wording.points(max(values)))
 
 
 def _many(values: Sequence[int]) -> str:
-    return " to ".join(f"{x:,}" for x in sorted({min(values), max(values)}))
+    return wording.span(f"{min(values):,}", f"{max(values):,}")
 
 
 def show(view: View, parts: Sequence[Breakdown], untold: Sequence[str]) -> Markup:

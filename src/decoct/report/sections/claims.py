@@ -21,7 +21,7 @@ from decoct.report.page.view import View
 from decoct.report.sections import cost, coverage
 from decoct.report.sections.cost import Multiple
 from decoct.report.sections.coverage import Coverage
-from decoct.report.sections.verdict import Verdict
+from decoct.report.sections.verdict import Verdict, asked
 from decoct.report.stats import Comparison, Word
 
 WHOM = "than every coreset"
@@ -96,13 +96,13 @@ def claims(frame: Frame, verdicts: Sequence[Verdict], covered: Sequence[Coverage
     multiples = cost.multiples(frame)
     none = all(method["family"] != "distillation" for method in frame.manifest.methods.values())
     takes, covers = (cost.overall(multiples), coverage.overall(covered)) if not none else (NO_METHOD, NO_METHOD)
-    asked = (
+    four = (
         _against_random(distilled),
         _against_coresets(distilled),
         Claim("cost", "At what multiple of construction cost?", takes, cost.sentences(frame, multiples)),
         Claim("coverage", "Who covers the data better?", covers, coverage.sentences(covered)),
     )
-    return Claims(asked, multiples, tuple(covered))
+    return Claims(four, multiples, tuple(covered))
 
 
 def _against_random(distilled: Sequence[Verdict]) -> Claim:
@@ -122,7 +122,7 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
         )
         lines.append(f"{said}; {_range([(v.setting, REFERENCE, c) for v, c in own])}")
     compared = [c for _, c in pairs]
-    what = _counts([c.verdict for c in compared], "than random of the same size", _asked(len(pairs)))
+    what = _counts([c.verdict for c in compared], "than random of the same size", asked(len(pairs)))
     answer = f"Distilled sets are {what}; {_points(compared)}{_images(sum(c.on_these_images for c in compared))}"
     return Claim("random", question, _untold(compared) or answer, tuple(lines))
 
@@ -130,20 +130,20 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
 def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
     """Better than each coreset, worse than at least one, by the words of the verdicts."""
     question = "Does any distilled set beat every coreset?"
-    asked = [v for v in distilled if v.coresets]
-    every = [c for v in asked for c in v.coresets.values()]
-    if not asked:
+    beside = [v for v in distilled if v.coresets]
+    every = [c for v in beside for c in v.coresets.values()]
+    if not beside:
         missing = "This study has no coreset: nothing can be said" if distilled else NO_METHOD
         return Claim("coresets", question, missing, ())
     if not any(c.n for c in every):
         return Claim("coresets", question, UNTRAINED, ())
     lines = []
-    for method, own in grouped(asked, lambda v: v.method).items():
+    for method, own in grouped(beside, lambda v: v.method).items():
         least = _range([(v.setting, *_least(v)) for v in own])
         said = _counts([v.against_coresets for v in own], WHOM)
         lines.append(f"{method}: {said}; to the coreset that does best beside it, {least}")
-    won = [v for v in asked if v.against_coresets == "better"]
-    answer = f"Distilled sets are {_counts([v.against_coresets for v in asked], WHOM, _asked(len(asked)))}"
+    won = [v for v in beside if v.against_coresets == "better"]
+    answer = f"Distilled sets are {_counts([v.against_coresets for v in beside], WHOM, asked(len(beside)))}"
     answer += f": {', '.join(f'{m} in {n}' for m, n in Counter(v.method for v in won).items())}" if won else ""
     answer += _images(sum(any(c.on_these_images for c in v.coresets.values()) for v in won))
     return Claim("coresets", question, _untold(every) or answer, tuple(lines))
@@ -158,10 +158,6 @@ def _counts(words: Sequence[Word | None], whom: str, what: str = "") -> str:
 
 def _images(number: int) -> str:
     return f"; {number} of these on these test images only: others might not show it" if number else ""
-
-
-def _asked(number: int) -> str:
-    return f"{number} comparisons (method × protocol × student × budget)" if number > 1 else "the one comparison made"
 
 
 def _least(verdict: Verdict) -> tuple[str, Comparison]:

@@ -10,7 +10,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import bullets, comparison_cell, fold, note, section
 from decoct.report.page.view import View
-from decoct.report.sections.verdict import WORDS
+from decoct.report.sections.verdict import spell
 from decoct.report.stats import Comparison, Replicates
 
 
@@ -82,10 +82,9 @@ def _sentence(own: Sequence[Controlled], asked: int) -> str:
 
 
 def _spell(controlled: Sequence[Controlled]) -> str:
-    words = Counter(c.comparison.verdict for c in controlled if c.comparison.n)
     lost = sum(not c.comparison.n for c in controlled)
-    counts = [f"{words[word]} {word}" for word in WORDS if words[word]]
-    return ", ".join(counts + ([f"{lost} without a shared replicate"] if lost else []))
+    counts = spell([c.comparison.verdict for c in controlled if c.comparison.n])
+    return ", ".join(filter(None, (counts, f"{lost} without a shared replicate" if lost else "")))
 
 
 def show(view: View, controlled: Sequence[Controlled]) -> Markup:

@@ -185,8 +185,9 @@ def _beside(pairs: list[Multiple]) -> str:
     if not known:
         return ""
     dearest, cheapest = ends(known)
-    said = f", {_times(dearest)}" + (", the dearest coreset" if dearest != cheapest else "")
-    return said + (f", and {_times(cheapest)}, the cheapest" if dearest != cheapest else "")
+    if dearest == cheapest:
+        return f", {_times(dearest)}"
+    return f", {_times(dearest)}, the dearest coreset, and {_times(cheapest)}, the cheapest"
 
 
 def _times(m: Multiple) -> str:
@@ -214,13 +215,9 @@ def _anywhere(rows: list[Row], pairs: list[Multiple], seen: Sequence[int]) -> st
 def _span(known: Sequence[Multiple], marginal: bool = False) -> str:
     each = [ends(own, marginal) for own in grouped(known, lambda m: (m.method, m.budget)).values()]
     dear, cheap = ([(e[i].marginal if marginal else e[i].full).mean for e in each] for i in (0, 1))
-    said = f"{_range(dear)} times the dearest coreset of its size"
-    return said if dear == cheap else f"{said} and {_range(cheap)} times the cheapest"
-
-
-def _range(values: list[float]) -> str:
-    low, high = wording.multiple(min(values)), wording.multiple(max(values))
-    return low if low == high else f"{low} to {high}"
+    dearest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in (dear, cheap))
+    said = f"{dearest} times the dearest coreset of its size"
+    return said if dear == cheap else f"{said} and {cheapest} times the cheapest"
 
 
 def multiples_table(view: View, multiples: Sequence[Multiple]) -> Markup:

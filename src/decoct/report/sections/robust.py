@@ -1,5 +1,10 @@
 """Label-robust and augmentation-robust scores: what of a set's accuracy is the set's, not the labels' or the crops'.
 
+    HLR = accuracy(full, hard) − accuracy(set, hard)              hard-label recovery, lower is better
+    IOR = accuracy(set, any) − accuracy(random, any)              improvement over random
+    LRS = normalised(½ · IOR − ½ · HLR)                           label-robust score
+    ARS = normalised(½ · IOR augmented + ½ · IOR plain)           augmentation-robust score
+
 Source:
     DD-Ranking (Li et al., 2025, arXiv:2505.13300). Its own code feeds percent into the exponential, so that its scores
     leave [0, 1]; accuracies here are fractions.
@@ -22,7 +27,7 @@ from decoct.report.page.parts import fold, note, section, stacked
 from decoct.report.page.view import View
 from decoct.report.stats import Interval, Replicates
 
-HALF = 0.5  # weight of improvement against recovery (w), and of the augmented against the plain gain (γ)
+HALF = 0.5  # weight of improvement against recovery, and of the augmented against the plain gain
 Name = Literal["HLR", "IOR", "LRS", "ARS"]
 ARROWS: dict[Name, str] = {"HLR": "↓", "IOR": "↑", "LRS": "↑", "ARS": "↑"}
 Column = tuple[Name, str | None, str | None, str | None]  # score, hard, protocol, plain
@@ -62,26 +67,6 @@ class Score:
     def column(self) -> Column:
         """What it is of, whatever the method."""
         return self.name, self.hard, self.protocol, self.plain
-
-
-def hlr(full: float, condensed: float) -> float:
-    """Hard-label recovery: acc(full, hard) − acc(set, hard), fractions; lower is better."""
-    return full - condensed
-
-
-def ior(condensed: float, random: float) -> float:
-    """Improvement over random: acc(set, any) − acc(random, any), fractions; higher is better."""
-    return condensed - random
-
-
-def lrs(hlr: float, ior: float, w: float = HALF) -> float:
-    """Label-robust score: (exp(w·IOR − (1 − w)·HLR) − e⁻¹) / (e − e⁻¹); higher is better, between 0 and 1."""
-    return normalised(w * ior - (1 - w) * hlr)
-
-
-def ars(augmented: float, plain: float, gamma: float = HALF) -> float:
-    """Augmentation-robust score of the gains over random with and without augmentation; higher is better."""
-    return normalised(gamma * augmented + (1 - gamma) * plain)
 
 
 def normalised(x: float) -> float:
@@ -151,27 +136,24 @@ class Scorer:
         def at(who: str, protocol: str) -> Replicates:
             return self.runs.get((who, Setting(protocol, student, budget)), {})
 
+        def gain(protocol: str, weight: float) -> list[tuple[float, Replicates]]:
+            return [(weight, at(method, protocol)), (-weight, at(REFERENCE, protocol))] if improves else []
+
         def score(name: Name, hard: str | None, protocol: str | None, plain: str | None, i: Interval) -> Score:
             return Score(name, method, student, budget, hard, protocol, plain, i)
 
-        for hard in self.hard:
-            if (full := self.ceilings.get((hard, student))) is not None:
-                yield score("HLR", hard, None, None, self.linear([(-1, at(method, hard))], full))
+        full = {hard: self.ceilings[hard, student] for hard in self.hard if (hard, student) in self.ceilings}
+        for hard, top in full.items():
+            yield score("HLR", hard, None, None, self.linear([(-1, at(method, hard))], top))
         for protocol in self.protocols if improves else ():
-            gain = [(1.0, at(method, protocol)), (-1.0, at(REFERENCE, protocol))]
-            yield score("IOR", None, protocol, None, self.linear(gain))
-        for hard in self.hard:
-            if (full := self.ceilings.get((hard, student))) is None:
-                continue
-            recovery = [(1 - HALF, at(method, hard))]
+            yield score("IOR", None, protocol, None, self.linear(gain(protocol, 1)))
+        for hard, top in full.items():
             for protocol in self.protocols:
-                gain = [(HALF, at(method, protocol)), (-HALF, at(REFERENCE, protocol))] if improves else []
-                exponent = self.linear([*gain, *recovery], -(1 - HALF) * full)
+                exponent = self.linear([*gain(protocol, HALF), (HALF, at(method, hard))], -HALF * top)
                 yield score("LRS", hard, protocol, None, mapped(exponent))
         for augmented, plain in self.pairs if improves else ():
-            gain = [(HALF, at(method, augmented)), (-HALF, at(REFERENCE, augmented))]
-            gain += [(1 - HALF, at(method, plain)), (HALF - 1, at(REFERENCE, plain))]
-            yield score("ARS", None, augmented, plain, mapped(self.linear(gain)))
+            exponent = self.linear([*gain(augmented, HALF), *gain(plain, HALF)])
+            yield score("ARS", None, augmented, plain, mapped(exponent))
 
     def linear(self, terms: Sequence[tuple[float, Replicates]], constant: float = 0.0) -> Interval:
         """t interval of constant + Σ weight · accuracy over the replicates that all terms have, within [−1, 1]."""
@@ -199,14 +181,9 @@ def table(scores: Sequence[Score], data: str, deterministic: frozenset[str]) -> 
 def show(view: View, scores: Sequence[Score]) -> Markup:
     """A table for each student and budget: methods down, scores across."""
     places = grouped(scores, lambda score: (score.student, score.budget))
-    blocks = [
-        fold(
-            join([tag("b", facets.student(student)), " · ", facets.budget(budget)]),
-            _table(view, own),
-            opened=not i,
-        )
-        for i, ((student, budget), own) in enumerate(places.items())
-    ]
+    heads = [join([tag("b", facets.student(student)), " · ", facets.budget(budget)]) for student, budget in places]
+    tables = (_table(view, own) for own in places.values())
+    blocks = [fold(head, made, opened=not i) for i, (head, made) in enumerate(zip(heads, tables, strict=True))]
     return section("scores", "Robust scores", *_notes(view, scores), *blocks) if blocks else Markup()
 
 
@@ -255,14 +232,10 @@ def _table(view: View, own: Sequence[Score]) -> Markup:
         for score, group in groups.items()
     ]
     under = [tag("th", _head(c), scope="col", class_=first.get(c)) for c in columns]
-    rows = [
-        [
-            tag("th", view.method(label), scope="row"),
-            *(tag("td", _cell(placed.get((label, c))), class_=first.get(c)) for c in columns),
-        ]
-        for label in view.methods
-        if any((label, c) in placed for c in columns)
-    ]
+    rows = []
+    for label in (label for label in view.methods if any((label, c) in placed for c in columns)):
+        row = (tag("td", _cell(placed.get((label, c))), class_=first.get(c)) for c in columns)
+        rows.append([tag("th", view.method(label), scope="row"), *row])
     return markup.table([top, under], rows, class_="grid")
 
 

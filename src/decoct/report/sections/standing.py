@@ -152,16 +152,17 @@ def standings(frame: Frame) -> tuple[Standing, ...]:
     run = frame.manifest
     rows = (row for row in frame.metrics.to_pylist() if row["axis"] != "cost")  # which has a section of its own
     groups = grouped(rows, lambda row: (row["budget"], Name.of(row), row["method"]))
-    axes, methods = list(dict.fromkeys(name.axis for _, name, _ in groups)), list(run.methods)
-    order = {name: place for place, name in enumerate(dict.fromkeys(name for _, name, _ in groups))}
-    extractors = list(dict.fromkeys(name.extractor for name in order))
+    names, methods = list(dict.fromkeys(n for _, n, _ in groups)), list(run.methods)
+    extractors, axes = (list(dict.fromkeys(getattr(n, part) for n in names)) for part in ("extractor", "axis"))
 
     def place(key: tuple[str, Name, str]) -> tuple[Any, ...]:
-        budget, name, method = key
-        ranks = extractors.index(name.extractor), axes.index(name.axis), order[name], methods.index(method)
+        budget, n, method = key
+        ranks = extractors.index(n.extractor), axes.index(n.axis), names.index(n), methods.index(method)
         return run.budget_order(budget), *ranks
 
-    chosen = _chosen(order, {name for (_, name, _), own in groups.items() if any(row["lead"] for row in own)})
+    led = {n for (_, n, _), own in groups.items() if any(row["lead"] for row in own)}
+    metrics = grouped((n for n in names if n in led), lambda n: (n.extractor, n.metric))
+    chosen = {min(own, key=lambda n: FIRST.index(n.scope)) for own in metrics.values()}
     return tuple(_worded([_standing(*key, groups[key], key[1] in chosen) for key in sorted(groups, key=place)]))
 
 
@@ -215,16 +216,6 @@ def _agreement(budget: str, pair: tuple[str, str], both: Sequence[tuple[Standing
     return Agreement(budget, pair, alike, tuple(against), len(compared), taus)
 
 
-def _chosen(order: Iterable[Name], leading: set[Name]) -> set[Name]:
-    """Of each leading value the scope that comes first."""
-    best: dict[tuple[str, str], Name] = {}
-    for n in order:
-        key = n.extractor, n.metric
-        if n in leading and (key not in best or FIRST.index(n.scope) < FIRST.index(best[key].scope)):
-            best[key] = n
-    return set(best.values())
-
-
 def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], lead: bool) -> Standing:
     first, values = rows[0], [row["value"] for row in rows if row["value"] is not None]
     interval = stats.t_interval(values)
@@ -238,20 +229,8 @@ def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], 
             alike = all(row["z"] is None for row in rows)
             z = math.nan if alike else (interval.mean - random.mean) / random.sd
             p = stats.apart(values, random.mean, random.sd, random.n)
-    classes = [row["classes"] for row in rows if row["classes"] is not None]
-    return Standing(
-        budget=budget,
-        method=method,
-        name=name,
-        higher_is_better=first["higher_is_better"],
-        lead=lead,
-        interval=interval,
-        over=over,
-        classes=min(classes, default=None),
-        random=random,
-        z=z,
-        p=p,
-    )
+    classes = min((row["classes"] for row in rows if row["classes"] is not None), default=None)
+    return Standing(budget, method, name, first["higher_is_better"], lead, interval, over, classes, random, z, p)
 
 
 def _worded(standings: Sequence[Standing]) -> Iterable[Standing]:
@@ -320,11 +299,8 @@ def axes(view: View, own: Sequence[Standing]) -> Figure | None:
     placed = {(s.method, s.name): s for s in shown}
     lines = {label: [placed.get((label, n)) for n in names] for label in view.methods}
     step = min(0.03, 0.3 / max(len(lines), 1))  # two methods with the same sets would hide each other
-    traces = [
-        _line(view, label, line, step * (i - (len(lines) - 1) / 2))
-        for i, (label, line) in enumerate(lines.items())
-        if any(line)
-    ]
+    asides = {label: step * (i - (len(lines) - 1) / 2) for i, label in enumerate(lines)}
+    traces = [_line(view, label, line, asides[label]) for label, line in lines.items() if any(line)]
     most = max(WIDE, *(abs(s.towards) for s in shown))
     ticks = [z for z in (-1000, -300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300, 1000) if abs(z) <= 1.3 * most]
     ends = squeezed(1.25 * most)

@@ -109,18 +109,27 @@ def verdicts(
     compared: list[Verdict] = []
     for setting, by_method in accuracies.items():
         for method, family in families.items():
-            own = by_method.get(method, {})
-            against = {
-                other: replace(
-                    nested.compare(own, by_method.get(other, {}), margin, floor),
-                    over_images=_over_images(answers, setting, method, other),
-                )
-                for other in families
-                if other != method and (families[other] == "coreset" or other == REFERENCE)
-            }
-            parts = _components(answers, setting, method, by_method) if REFERENCE in against else None
+            own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
+            for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
+                rival = by_method.get(other, {})
+                tally = answers.difference(setting, method, other) if answers else None
+                over = over_images(tally) if tally else None
+                against[other] = replace(nested.compare(own, rival, margin, floor), over_images=over)
+                if other == REFERENCE:
+                    differences = stats.common([(1, own), (-1, rival)])
+                    parts = nested.components(differences, tally.deviation if tally else None)
             compared.append(Verdict(method, family, setting, None, against, None, None, parts))
     return _corrected(compared)
+
+
+def spell(words: Sequence[Word | None]) -> str:
+    """How often each word stands: ``2 better, 1 undecided``."""
+    return ", ".join(f"{n} {word}" for word in WORDS if (n := words.count(word)))
+
+
+def asked(number: int) -> str:
+    """So many comparisons, and what they go over."""
+    return f"{number} comparisons (method × protocol × student × budget)" if number > 1 else "the one comparison made"
 
 
 def correction(verdicts: Sequence[Verdict]) -> str:
@@ -128,8 +137,8 @@ def correction(verdicts: Sequence[Verdict]) -> str:
     pairs = max((c.family for v in verdicts for c in v.coresets.values()), default=0)
     if pairs < 2:
         return ""
-    asked = sum(bool(v.coresets) for v in verdicts if v.family == "distillation")
-    every = f", better than every coreset after Holm over the {asked} asked here" if asked > 1 else ""
+    number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation")
+    every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
     return f"Better, worse and equivalent are said after Holm over all {pairs:,} comparisons of two methods{every}"
 
 
@@ -140,7 +149,7 @@ def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         pairs = [c for v in own for c in v.coresets.values() if c.n > 1]
         if pairs:
             counts, sizes = sorted(c.n for c in pairs), [c.detectable for c in pairs]
-            n = " to ".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
+            n = wording.span(str(counts[0]), str(counts[-1]))
             half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
             lines.append(
                 f"{setting}: in 4 of 5 studies, {n} replicates find a true difference of {half} points for half of the "
@@ -216,59 +225,34 @@ def few_images(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
 
 def _answer(distilled: Sequence[Verdict]) -> tuple[str, str]:
-    total, words = len(distilled), Counter(v.against_coresets for v in distilled)
-    what = f"{total} comparisons (method × protocol × student × budget)" if total > 1 else "the one comparison made"
-    counts = _spell(words)
-    if words["better"]:
-        asked = Counter(v.method for v in distilled)
+    words, what = [v.against_coresets for v in distilled], asked(len(distilled))
+    counts, needed = spell(words), sorted(v.needed for v in distilled if v.needed)
+    span = wording.span(str(needed[0]), str(needed[-1])) if needed else ""
+    more = f"; about {span} replicates would decide what is open" if needed else ""
+    if "better" in words:
+        every = Counter(v.method for v in distilled)
         won = Counter(v.method for v in distilled if v.against_coresets == "better")
-        names = ", ".join(f"{name} in {n} of {asked[name]}" for name, n in won.items())
-        always = [name for name, n in won.items() if n == asked[name]]
-        answer = "Yes" if len(always) == len(asked) else f"Yes, with {' and '.join(always)}" if always else "In part"
+        names = ", ".join(f"{name} in {n} of {every[name]}" for name, n in won.items())
+        always = [name for name, n in won.items() if n == every[name]]
+        answer = "Yes" if len(always) == len(every) else f"Yes, with {' and '.join(always)}" if always else "In part"
         return answer, (
-            f"Distilling gives more accuracy than every coreset in {words['better']} of {what}: {names}. "
-            f"In all: {counts}{_more(distilled)}."
+            f"Distilling gives more accuracy than every coreset in {words.count('better')} of {what}: {names}. "
+            f"In all: {counts}{more}."
         )
-    if words["undecided"] == total:
-        return "Undecided", f"The replicates at hand decide none of {what}{_more(distilled)}."
-    if not words["undecided"]:
+    if set(words) == {"undecided"}:
+        return "Undecided", f"The replicates at hand decide none of {what}{more}."
+    if "undecided" not in words:
         return "No", f"Distilling beats every coreset in none of {what}: {counts}."
-    return "Not shown", f"Distilling is shown to beat every coreset in none of {what}: {counts}{_more(distilled)}."
-
-
-def _more(distilled: Sequence[Verdict]) -> str:
-    needed = sorted(v.needed for v in distilled if v.needed)
-    if not needed:
-        return ""
-    span = f"{needed[0]} to {needed[-1]}" if needed[0] < needed[-1] else f"{needed[0]}"
-    return f"; about {span} replicates would decide what is open"
+    return "Not shown", f"Distilling is shown to beat every coreset in none of {what}: {counts}{more}."
 
 
 def _tally(method: str, own: Sequence[Verdict]) -> str:
     parts = []
     if any(v.random for v in own):
-        parts.append(f"against random {_spell(Counter(v.random.verdict for v in own if v.random))}")
+        parts.append(f"against random {spell([v.random.verdict for v in own if v.random])}")
     if any(name != REFERENCE for v in own for name in v.coresets):
-        parts.append(f"against the best coreset {_spell(Counter(v.against_coresets for v in own))}")
+        parts.append(f"against the best coreset {spell([v.against_coresets for v in own])}")
     return f"{method}, over {wording.count(len(own), 'setting')}: {'; '.join(parts)}"
-
-
-def _spell(words: Mapping[Word | None, int] | Mapping[Word, int]) -> str:
-    counts = dict(words)
-    return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts.get(word))
-
-
-def _over_images(answers: Answers | None, setting: Setting, a: str, b: str) -> Interval | None:
-    tally = answers.difference(setting, a, b) if answers else None
-    return over_images(tally) if tally else None
-
-
-def _components(
-    answers: Answers | None, setting: Setting, method: str, by_method: Mapping[str, Replicates]
-) -> Components:
-    differences = stats.common([(1, by_method.get(method, {})), (-1, by_method.get(REFERENCE, {}))])
-    tally = answers.difference(setting, method, REFERENCE) if answers else None
-    return nested.components(differences, tally.deviation if tally else None)
 
 
 def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
@@ -279,9 +263,9 @@ def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
             if (v.setting, other, v.method) not in pairs:
                 pairs[v.setting, v.method, other] = c
     said = dict(zip(pairs, stats.corrected(list(pairs.values())), strict=True))
-    asked = [v for v in compared if v.family == "distillation" and v.coresets]
-    adjusted = stats.holm([_p_better(v) for v in asked])
-    best = {(v.setting, v.method) for v, p in zip(asked, adjusted, strict=True) if p < ALPHA / 2}
+    distilled = [v for v in compared if v.family == "distillation" and v.coresets]
+    adjusted = stats.holm([_p_better(v) for v in distilled])
+    best = {(v.setting, v.method) for v, p in zip(distilled, adjusted, strict=True) if p < ALPHA / 2}
 
     def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
         if (v.setting, v.method) in best:
@@ -356,8 +340,8 @@ def _coreset_cell(v: Verdict) -> Markup:
 
 def _reading(view: View, margin: float) -> list[object]:
     known = [a.interval for a in view.accuracies if a.method != FULL and not math.isnan(a.interval.mean)]
-    counts = sorted({i.n for i in known})
-    used = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
+    counts = sorted(i.n for i in known)
+    used = wording.span(str(counts[0]), str(counts[-1])) if counts else "no"
     return [
         f"From paired differences over {used} condense-level replicates, by {nested.HOW}. ",
         tag("b", "better"),
