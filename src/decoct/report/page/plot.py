@@ -5,7 +5,7 @@ The page's script adds the colours of the theme and draws them.
 
 import html
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from decoct.report import wording
@@ -112,28 +112,26 @@ def slots(layout: Figure, axis: str, places: Iterable[Place], height: int = 0) -
     return layout | {"meta": {"axis": axis, "slots": [{"at": at, **of} for at, of in places], "height": height}}
 
 
-def rows(xaxis: Figure, budgets: Mapping[str, Sequence[tuple[str, dict[str, str]]]]) -> tuple[Figure, list[float]]:
+def rows(xaxis: Figure, named: Sequence[tuple[str, str, dict[str, str]]]) -> tuple[Figure, list[float]]:
     """A figure of rows, budget by budget, each under a heading.
 
     Args:
         xaxis: that they share.
-        budgets: names of the rows of each budget, and what each is of, beside the budget.
+        named: budget and name of each row, and what it is of beside the budget.
 
     Returns:
         the layout, and where the rows stand.
     """
-    y, heads, places, ticks = 0.0, list[Place](), list[Place](), list[tuple[float, str]]()
-    for budget, own in budgets.items():
-        heads.append((y, {"budget": budget}))
-        places.append(heads[-1])
-        for name, of in own:
-            y += 1
-            ticks.append((y, label(name)))
-            places.append((y, {**of, "budget": budget}))
-        y += 1
-    at, names = [place for place, _ in ticks], [text for _, text in ticks]
+    heads, places, ticks = list[Place](), list[Place](), list[tuple[float, str]]()
+    for budget, name, of in named:
+        if not heads or heads[-1][1]["budget"] != budget:
+            heads.append((float(len(places)), {"budget": budget}))
+            places.append(heads[-1])
+        ticks.append((float(len(places)), label(name)))
+        places.append((ticks[-1][0], {**of, "budget": budget}))
+    at, y = [place for place, _ in ticks], len(places)
     yaxis = {"range": [y - 0.3, -0.7], "showgrid": False, "zeroline": False, "automargin": True}
-    made = layout(int(ROW * y) + 70, xaxis, yaxis | {"tickvals": at, "ticktext": names})
+    made = layout(ROW * y + 70, xaxis, yaxis | {"tickvals": at, "ticktext": [text for _, text in ticks]})
     spot = {"xref": "paper", "x": 0, "xanchor": "left", "showarrow": False, "name": "head"}
     words = [(place, label(wording.budget(of["budget"]))) for place, of in heads]
     made["annotations"] = [{**spot, "y": place, "text": f"<b>{text}</b>"} for place, text in words]

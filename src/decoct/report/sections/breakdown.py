@@ -21,7 +21,7 @@ from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import bullets, fold, note, section, stacked, title
 from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import GREY
+from decoct.report.page.style import GREY, Mark
 from decoct.report.page.view import View
 from decoct.report.stats import Interval, Replicates
 
@@ -161,19 +161,13 @@ def missing(run: Manifest, parts: Sequence[Breakdown], settings: Sequence[Settin
 
 def to_json(parts: Sequence[Breakdown]) -> list[dict[str, Any]]:
     """Plain lists and dicts; NaN where nothing is defined."""
-    return [
-        {
-            "method": b.method,
-            **b.setting._asdict(),
-            "hard_protocol": b.hard,
-            **{
-                part: {"mean": i.mean, "ci95": [i.lo, i.hi], "n": i.n} if i else None
-                for part, i in zip(PARTS, (b.base, b.labels, b.images, b.total, b.beyond), strict=True)
-            },
-            "work": {part: asdict(getattr(b, part)) for part in ("before", "beside", "after")},
-        }
-        for b in parts
-    ]
+    rows = []
+    for b in parts:
+        intervals = zip(PARTS, (b.base, b.labels, b.images, b.total, b.beyond), strict=True)
+        plain = {part: {"mean": i.mean, "ci95": [i.lo, i.hi], "n": i.n} if i else None for part, i in intervals}
+        work = {part: asdict(getattr(b, part)) for part in ("before", "beside", "after")}
+        rows.append({"method": b.method, **b.setting._asdict(), "hard_protocol": b.hard, **plain, "work": work})
+    return rows
 
 
 def _sentence(own: Sequence[Breakdown]) -> str:
@@ -259,28 +253,20 @@ def figure(view: View, parts: Sequence[Breakdown], panel: Panel) -> Figure | Non
     own = [b for b in parts if b.setting.panel == panel]
     if not own:
         return None
-    budgets, traces = dict[str, list[tuple[str, dict[str, str]]]](), []
+    rows: list[tuple[str, str, dict[str, str], Figure]] = []
     for budget, here in grouped(own, lambda b: b.setting.budget).items():
         first = max(here, key=lambda b: b.images.n)  # random's own numbers, over as many replicates as there are
-        budgets[budget] = [(f"{REFERENCE}, {first.hard}", {})]
-        traces.append(_base(first))
+        rows.append((budget, f"{REFERENCE}, {first.hard}", {}, _base(first)))
         if first.labels:
-            budgets[budget].append((f"labels of {first.setting.protocol}", {}))
-            traces.append(_labels(first, first.labels))
-        for b in here:
-            budgets[budget].append((b.method, {"method": b.method}))
-            traces.append(_images(b, view.marks[b.method].color, view.marks[b.method].filled))
-    layout, places = plot.rows(
-        {"range": [0, _end(parts)], "ticksuffix": " %", "title": {"text": "test accuracy"}}, budgets
-    )
-    named = [(name, {**of, "budget": budget}) for budget, rows in budgets.items() for name, of in rows]
-    return {
-        "data": [
-            {**trace, "name": plot.label(name), "meta": of, "y": [y]}
-            for trace, (name, of), y in zip(traces, named, places, strict=True)
-        ],
-        "layout": layout,
-    }
+            rows.append((budget, f"labels of {panel[0]}", {}, _labels(first, first.labels)))
+        rows += [(budget, b.method, {"method": b.method}, _images(b, view.marks[b.method])) for b in here]
+    xaxis = {"range": [0, _end(parts)], "ticksuffix": " %", "title": {"text": "test accuracy"}}
+    layout, places = plot.rows(xaxis, [row[:3] for row in rows])
+    traces = [
+        trace | {"name": plot.label(name), "meta": {**of, "budget": budget}, "y": [y]}
+        for (budget, name, of, trace), y in zip(rows, places, strict=True)
+    ]
+    return {"data": traces, "layout": layout}
 
 
 def _end(parts: Sequence[Breakdown]) -> float:
@@ -301,9 +287,10 @@ def _labels(b: Breakdown, added: Interval) -> Figure:
     return _bar(b.base.mean, added, GREY, {"color": GREY, "pattern": stripes}, said)
 
 
-def _images(b: Breakdown, color: str, filled: bool) -> Figure:
+def _images(b: Breakdown, mark: Mark) -> Figure:
     said = f"images of {b.method}", _added(b.images), f"{wording.accuracy(b.total)} % in all, {b.after}"
-    return _bar(b.total.mean - b.images.mean, b.images, color, {"color": _faint(color) if filled else EMPTY}, said)
+    fill = {"color": _faint(mark.color) if mark.filled else EMPTY}
+    return _bar(b.total.mean - b.images.mean, b.images, mark.color, fill, said)
 
 
 def _bar(start: float, added: Interval, color: str, fill: Figure, said: Sequence[object]) -> Figure:

@@ -56,10 +56,7 @@ def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel)
     low, high = max(min(*ends, -m), -100), min(max(*ends, m), 100)
     pad = 0.06 * (high - low)
     xaxis = {"range": [low - pad, high + pad], "zeroline": True, "title": {"text": "points over random"}}
-    budgets = grouped(own, lambda row: row[0].budget)
-    layout, places = plot.rows(
-        xaxis, {budget: [(method, {"method": method}) for _, method, _ in rows] for budget, rows in budgets.items()}
-    )
+    layout, places = plot.rows(xaxis, [(s.budget, method, {"method": method}) for s, method, _ in own])
     across = {"type": "rect", "xref": "x", "yref": "paper", "x0": -m, "x1": m, "y0": 0, "y1": 1, "name": "band"}
     layout["shapes"] = [across]
     methods = grouped(zip(places, own, strict=True), lambda row: row[1][1])
