@@ -8,7 +8,7 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting, same_steps
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
-from decoct.report.page.markup import Markup, join, name, table, tag
+from decoct.report.page.markup import Markup, columns, join, name, table, tag
 from decoct.report.page.parts import chart, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import Mark, marks
@@ -87,14 +87,15 @@ class View:
         self, heads: Mapping[str, Markup], cell: Callable[[str, Setting], Markup], last: Sequence[list[Markup]] = ()
     ) -> Markup:
         """Methods by settings, each protocol and student over its budgets; ``heads`` begin the rows, by method."""
-        top = [tag("th", "method", rowspan=2, scope="col")]
+        top = [tag("th")]
         top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in self.panels.items()]
-        budgets = [tag("th", facets.budget(s.budget), scope="col", class_=self.first(s)) for s in self.settings]
+        under = columns("method")[0]
+        under += [tag("th", facets.budget(s.budget), scope="col", class_=self.first(s)) for s in self.settings]
         rows = [
             [tag("th", head, scope="row"), *(tag("td", cell(label, s), class_=self.first(s)) for s in self.settings)]
             for label, head in heads.items()
         ]
-        return table([top, budgets], [*rows, *last], class_="grid")
+        return table([top, under], [*rows, *last], class_="grid")
 
     def first(self, setting: Setting) -> str | None:
         """The class of a cell that begins a panel."""

@@ -23,6 +23,7 @@ from decoct.report.page.view import View
 from decoct.report.stats import ALPHA
 
 Block = tuple[str, str]  # data set, budget
+Rows = Mapping[Block, Sequence[float]]  # ranks of the methods by block
 FEWEST = 3  # blocks that a test is made on
 EXACT = {2: 40, 3: 20, 4: 8, 5: 4}  # most blocks on which so many methods are tested exactly, in 0.1 s or less
 LANE = 0.45  # height of a bar that joins methods, in rows
@@ -109,9 +110,8 @@ def ranked(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[st
         methods: those that compete, in the study's order.
         what: a block, in a word.
     """
-    common, complete = _complete(accuracies, methods)
-    rows = _placed(accuracies, complete, common)
-    return _reduced(rows, common, tuple(complete), len(accuracies) - len(complete), methods, what)
+    common, rows = _placed(accuracies, methods)
+    return _reduced(rows, common, len(accuracies) - len(rows), methods, what)
 
 
 def over_data(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[str]) -> Ranks:
@@ -119,14 +119,13 @@ def over_data(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence
 
     Budgets of one data set share its images and its teachers and are no independent witnesses; data sets are.
     """
-    common, complete = _complete(accuracies, methods)
-    rows, blocks = [], []
-    for data in dict.fromkeys(data for data, _ in complete):
-        own = _placed(accuracies, [block for block in complete if block[0] == data], common)
-        rows.append(scipy_stats.rankdata([fmean(column) for column in zip(*own, strict=True)]).tolist())
-        blocks.append((data, ""))
-    missing = len({data for data, _ in accuracies}) - len(blocks)
-    return _reduced(rows, common, tuple(blocks), missing, methods, "data set")
+    common, placed = _placed(accuracies, methods)
+    means = {
+        (data, ""): [fmean(column) for column in zip(*(placed[block] for block in blocks), strict=True)]
+        for data, blocks in grouped(placed, lambda block: block[0]).items()
+    }
+    rows = {block: scipy_stats.rankdata(own).tolist() for block, own in means.items()}
+    return _reduced(rows, common, len({data for data, _ in accuracies}) - len(rows), methods, "data set")
 
 
 def over_budgets(accuracies: Sequence[Accuracy], methods: Sequence[str], data: str) -> dict[Panel, Ranks]:
@@ -227,44 +226,29 @@ def _dealt(rows: Sequence[Sequence[float]]) -> tuple[NDArray[np.float64], NDArra
     return sums, weights
 
 
-def _placed(
-    accuracies: Mapping[Block, Mapping[str, float]], blocks: Sequence[Block], methods: Sequence[str]
-) -> list[list[float]]:
-    """Ranks of the methods in each block."""
-    return [scipy_stats.rankdata([-accuracies[block][m] for m in methods]).tolist() for block in blocks]
+def _placed(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[str]) -> tuple[list[str], Rows]:
+    """Methods with a result on every data set, and their ranks in the blocks where all of them have one."""
+    there = [{m for block in own for m in accuracies[block]} for own in grouped(accuracies, lambda b: b[0]).values()]
+    common = [m for m in methods if there and all(m in own for own in there)]
+    complete = [block for block, own in accuracies.items() if all(m in own for m in common)]
+    return common, {b: scipy_stats.rankdata([-accuracies[b][m] for m in common]).tolist() for b in complete}
 
 
-def _complete(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[str]) -> tuple[list[str], list[Block]]:
-    """Methods with a result on every data set, and the blocks where all of them have one."""
-    by_data: dict[str, set[str]] = {}
-    for (data, _), own in accuracies.items():
-        by_data.setdefault(data, set()).update(own)
-    common = [m for m in methods if by_data and all(m in own for own in by_data.values())]
-    return common, [block for block, own in accuracies.items() if all(m in own for m in common)]
-
-
-def _reduced(
-    rows: Sequence[Sequence[float]],
-    common: Sequence[str],
-    blocks: tuple[Block, ...],
-    incomplete: int,
-    methods: Sequence[str],
-    what: str,
-) -> Ranks:
+def _reduced(rows: Rows, common: Sequence[str], incomplete: int, methods: Sequence[str], what: str) -> Ranks:
     absent = tuple(m for m in methods if m not in common)
     if len(common) < 2 or not rows:
         return Ranks({}, (), incomplete + len(rows), absent, what, math.nan, math.nan, ())
-    means = {m: fmean(column) for m, column in zip(common, zip(*rows, strict=True), strict=True)}
+    means = {m: fmean(column) for m, column in zip(common, zip(*rows.values(), strict=True), strict=True)}
     means = dict(sorted(means.items(), key=lambda item: item[1]))
     k, n = len(means), len(rows)
-    p = friedman(rows) if n >= FEWEST else math.nan
+    p = friedman(list(rows.values())) if n >= FEWEST else math.nan
     critical = nemenyi(k, n) if math.isfinite(p) and k > 2 else math.nan
 
     def alike(a: str, b: str) -> bool:
         return not p < ALPHA or (k > 2 and abs(means[a] - means[b]) < critical)
 
     groups = joined(list(means), alike) if math.isfinite(p) else ()
-    return Ranks(means, blocks, incomplete, absent, what, p, critical, groups)
+    return Ranks(means, tuple(rows), incomplete, absent, what, p, critical, groups)
 
 
 def show(view: View, data: str) -> Markup:

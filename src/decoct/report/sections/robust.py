@@ -226,12 +226,13 @@ def _table(view: View, own: Sequence[Score]) -> Markup:
     columns = sorted(dict.fromkeys(score.column for score in own), key=lambda column: list(ARROWS).index(column[0]))
     groups = grouped(columns, lambda column: column[0])
     first = {group[0]: "first" for group in groups.values()}
-    top = [tag("th", "method", rowspan=2, scope="col")]
+    top = [tag("th")]
     top += [
         tag("th", tag("b", score), f" {ARROWS[score]}", colspan=len(group), scope="colgroup", class_="first")
         for score, group in groups.items()
     ]
-    under = [tag("th", _head(c), scope="col", class_=first.get(c)) for c in columns]
+    under = markup.columns("method")[0]
+    under += [tag("th", _head(c), scope="col", class_=first.get(c)) for c in columns]
     rows = []
     for label in (label for label in view.methods if any((label, c) in placed for c in columns)):
         row = (tag("td", _cell(placed.get((label, c))), class_=first.get(c)) for c in columns)

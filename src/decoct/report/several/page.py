@@ -82,9 +82,10 @@ def _grid(board: Board, panel: Panel, drawn: dict[str, Mark]) -> Markup:
     blocks, full = board.panels[panel], board.full.get(panel, {})
     data = list(dict.fromkeys(data for data, _ in blocks))
     spans = {each: sum(own == each for own, _ in blocks) for each in data}
-    top = [tag("th", "method", rowspan=2, scope="col")]
+    top = [tag("th")]
     top += [tag("th", tag("b", name(each)), colspan=spans[each], scope="colgroup") for each in data]
-    budgets = [tag("th", facets.budget(b), scope="col", class_=_first(i, blocks)) for i, (_, b) in enumerate(blocks)]
+    budgets = columns("method")[0]
+    budgets += [tag("th", facets.budget(b), scope="col", class_=_first(i, blocks)) for i, (_, b) in enumerate(blocks)]
     there = [m for m in board.methods if any(m in own for own in blocks.values())]
     order = list(board.ranks[panel].mean)
     there.sort(key=lambda m: order.index(m) if m in order else len(order))
