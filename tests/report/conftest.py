@@ -278,6 +278,7 @@ class Builder:
             "digest": "d1ge57",
             "class_names": list(self.class_names),
             "images": {"train": 1257, "val": 180, "test": self.test_images},
+            "test_per_class": [self.test_images / len(self.class_names)] * len(self.class_names),
             "shape": [1, 8, 8],
             "flip": False,
         }

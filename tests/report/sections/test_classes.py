@@ -64,7 +64,7 @@ def test_holes_and_the_full_data_are_left_out(builder):
     assert len(found) == 4 * 3 * 2
 
 
-def test_test_images_of_a_class_are_what_the_run_says_or_an_equal_share(builder):
+def test_test_images_of_a_class_are_what_the_run_says(builder):
     tables = frame.read(builder.build())
     assert images(tables).tolist() == [36.0] * 10
     tables.manifest.data["test_per_class"] = [30, 42] * 5

@@ -97,27 +97,18 @@ def breakdowns(
         start, beside = (REFERENCE, setting._replace(protocol=hard)), (REFERENCE, setting)
         for method in run.methods:
             own = (method, setting)
-            if method == REFERENCE or not (common := _common([runs.get(key, {}) for key in (start, beside, own)])):
+            common = sorted(set.intersection(*(set(runs.get(key, {})) for key in (start, beside, own))))
+            if method == REFERENCE or not common:
                 continue
             a, b, c = ({key: runs[who][key] for key in common} for who in (start, beside, own))
             soft, where = hard != setting.protocol, (setting, tuple(common))
             if where not in shared:
                 shared[where] = _interval([(1, a)], floor), _interval([(1, b), (-1, a)], floor)
-            parts.append(
-                Breakdown(
-                    method=method,
-                    setting=setting,
-                    hard=hard,
-                    base=shared[where][0],
-                    labels=shared[where][1] if soft else None,
-                    images=_interval([(1, c), (-1, b)], floor),
-                    total=_interval([(1, c)], floor),
-                    beyond=_interval([(2, b), (-1, a), (-1, c)], floor) if soft else None,
-                    before=work[start],
-                    beside=work[beside],
-                    after=work[own],
-                )
-            )
+            base, labels = shared[where]
+            images, total = _interval([(1, c), (-1, b)], floor), _interval([(1, c)], floor)
+            beyond = _interval([(2, b), (-1, a), (-1, c)], floor) if soft else None
+            points = base, labels if soft else None, images, total, beyond
+            parts.append(Breakdown(method, setting, hard, *points, work[start], work[beside], work[own]))
     return tuple(parts)
 
 
@@ -198,10 +189,6 @@ def _unlike(own: Sequence[Breakdown]) -> str:
         f". Part of what labels add is training: in {len(unlike)} of {len(own)} the work is not the same, at most "
         f"{most.beside} under {most.setting.protocol} beside {most.before} under {most.hard}"
     )
-
-
-def _common(runs: Sequence[Replicates]) -> list[tuple[int, int]]:
-    return sorted(set.intersection(*map(set, runs)))
 
 
 def _interval(terms: Sequence[tuple[float, Replicates]], floor: float) -> Interval:

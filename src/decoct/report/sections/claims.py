@@ -117,9 +117,8 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
     lines = []
     for method, own in grouped(pairs, lambda pair: pair[0].method).items():
         said = f"{method}: {_counts([c.verdict for _, c in own], 'than random')}"
-        said += (
-            f"; equivalent within the margin in {n}" if (n := sum(c.verdict == "equivalent" for _, c in own)) else ""
-        )
+        alike = sum(c.verdict == "equivalent" for _, c in own)
+        said += f"; equivalent within the margin in {alike}" if alike else ""
         lines.append(f"{said}; {_range([(v.setting, REFERENCE, c) for v, c in own])}")
     compared = [c for _, c in pairs]
     what = _counts([c.verdict for c in compared], "than random of the same size", asked(len(pairs)))

@@ -64,10 +64,8 @@ def by_class(frame: Frame) -> Iterator[ByClass]:
 
 
 def images(frame: Frame) -> NDArray[np.float64]:
-    """Test images of each class; where an older run does not say, an equal share."""
-    data = frame.manifest.data
-    classes = len(data["class_names"])
-    return np.array(data.get("test_per_class") or [data["images"]["test"] / classes] * classes, dtype=np.float64)
+    """Test images of each class."""
+    return np.array(frame.manifest.data["test_per_class"], dtype=np.float64)
 
 
 def _reduced(method: str, setting: Setting, sets: NDArray[np.float64], tests: NDArray[np.float64]) -> ByClass:
@@ -93,7 +91,7 @@ def show(view: View, frame: Frame) -> Markup:
             made = (_all if len(names) <= FEW else _ends)(view, own, names)
             blocks.append(fold(join([place(setting), _lowest(own, names)]), made))
     counts = images(frame)
-    tests = f"{counts.min():,.0f}" + (f" to {counts.max():,.0f}" if counts.max() > counts.min() else "")
+    tests = wording.span(f"{counts.min():,.0f}", f"{counts.max():,.0f}")
     shown = "Every class, the one that is worst on average first. "
     if len(names) > FEW:
         shown = (
@@ -135,8 +133,6 @@ def _cell(each: ByClass, c: int) -> Markup:
 
 def _lowest(own: Sequence[ByClass], names: Sequence[str]) -> Markup:
     """The worst class of all, so that a closed table says something."""
-    ends = [(each.mean[c], each, c) for each in own for c in each.order()[:1]]
-    if not ends:
-        return Markup()
-    value, each, c = min(ends, key=lambda end: end[0])
-    return tag("small", f" lowest: {wording.percent(value)} % of class ", name(names[c]), " with ", name(each.method))
+    ends = [(each.mean[c], name(names[c]), name(each.method)) for each in own for c in each.order()[:1]]
+    value, of, method = min(ends, key=lambda end: end[0], default=(math.nan, "", ""))
+    return tag("small", f" lowest: {wording.percent(value)} % of class ", of, " with ", method) if ends else Markup()

@@ -98,7 +98,7 @@ def _dots(label: str, places: Places, look: Figure, of: dict[str, Any]) -> Figur
 
 def _of_set(run: Manifest, job: Job) -> tuple[str, Places, Job] | None:
     """Extractor and places of a set's images, and the features that the plane was fitted to."""
-    at, features = _array(run.file(job, MAP)), None
+    at = _array(run.file(job, MAP))
     condensed = run.by_key.get(job.inputs.get("condensed", ""))
     if at is None or condensed is None or not run.done(condensed):
         return None

@@ -34,11 +34,8 @@ def show(view: View, run: Manifest) -> Markup:
     if not blocks and not real:
         return Markup()
     if real:
-        shown = tag(
-            "figure",
-            tag("figcaption", "real training images, the first of each class"),
-            _picture(real, run.data["shape"][-1], "real"),
-        )
+        caption = tag("figcaption", "real training images, the first of each class")
+        shown = tag("figure", caption, _picture(real, run.data["shape"][-1], "real"))
         blocks.insert(0, tag("div", shown, class_="pictures"))
     names = run.data["class_names"][:10]
     rest = f" and {len(run.data['class_names']) - 10} more classes" if len(run.data["class_names"]) > 10 else ""
@@ -67,11 +64,7 @@ def _picture(data: bytes, side: int, what: str) -> Markup:
     if width > WIDEST or side > LARGEST:
         return _smaller(data, min(WIDEST, width, width * LARGEST // side), what)
     scale = max(1, round(32 / side))
-    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    pixelated = "pixelated" if scale > 1 else None
-    return tag(
-        "img", src=source, width=width * scale, height=height * scale, alt=what, class_=pixelated, loading="lazy"
-    )
+    return _embedded("png", data, width * scale, height * scale, what, "pixelated" if scale > 1 else None)
 
 
 def _smaller(data: bytes, width: int, what: str) -> Markup:
@@ -81,8 +74,12 @@ def _smaller(data: bytes, width: int, what: str) -> Markup:
         shrunk = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     shrunk.save(buffer, "jpeg", quality=85)
-    source = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return tag("img", src=source, width=width, height=height, alt=what, loading="lazy")
+    return _embedded("jpeg", buffer.getvalue(), width, height, what, None)
+
+
+def _embedded(kind: str, data: bytes, width: int, height: int, what: str, look: str | None) -> Markup:
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return tag("img", src=source, width=width, height=height, alt=what, class_=look, loading="lazy")
 
 
 def _png(path: Path) -> bytes | None:

@@ -17,17 +17,14 @@ def teachers(run: Manifest) -> Markup:
     """Every teacher with its own held-out accuracy, and every generator with what it has seen."""
     body = []
     for job in run.finished("teacher"):
-        facts = run.load(job, "teacher.json")
-        held_out = run.data["images"]["val"]
-        interval = stats.wilson(facts["val_accuracy"] * held_out, held_out)
-        origin = (
-            name(f"loaded from {facts['checkpoint']}; its training is not counted")
-            if facts["checkpoint"]
-            else "trained here"
-        )
-        epochs = wording.NONE if facts["checkpoint"] else f"{facts['epochs']}"
-        time = wording.NONE if facts["checkpoint"] else wording.seconds(run.cost(job).seconds)
-        body.append(cells(name(facts["net"]), wording.accuracy(interval), epochs, time, origin))
+        facts, held_out = run.load(job, "teacher.json"), run.data["images"]["val"]
+        accuracy = wording.accuracy(stats.wilson(facts["val_accuracy"] * held_out, held_out))
+        if loaded := facts["checkpoint"]:
+            origin = name(f"loaded from {loaded}; its training is not counted")
+            body.append(cells(name(facts["net"]), accuracy, wording.NONE, wording.NONE, origin))
+        else:
+            took = f"{facts['epochs']}", wording.seconds(run.cost(job).seconds)
+            body.append(cells(name(facts["net"]), accuracy, *took, "trained here"))
     made = _generators(run)
     if not body and not made:
         return Markup()
@@ -145,7 +142,8 @@ def toml(study: dict[str, Any]) -> str:
 
 def _construction(shown: Markup, entry: dict[str, Any]) -> Markup:
     """What a method's docstring says further, and where its fields depart from its paper's preset."""
-    paragraphs = [note(*_prose(text)) for text in entry.get("about", "").split("\n\n") if text.strip()]
+    about = (re.split(r"``(.+?)``", text) for text in entry.get("about", "").split("\n\n") if text.strip())
+    paragraphs = [note(*(tag("code", part) if i % 2 else part for i, part in enumerate(text))) for text in about]
     paper, config = entry.get("paper", {}), entry["config"]
     departs = [field for field in paper if field not in ("name", "preset") and paper[field] != config.get(field)]
     if not paragraphs and not departs:
@@ -156,14 +154,8 @@ def _construction(shown: Markup, entry: dict[str, Any]) -> Markup:
     return fold(join([shown, heading]), *paragraphs, table(head, rows, "prose") if rows else "")
 
 
-def _prose(text: str) -> list[object]:
-    """Text with what stands in double backticks as code."""
-    return [tag("code", part) if i % 2 else part for i, part in enumerate(re.split(r"``(.+?)``", text))]
-
-
-def _toml_tables(key: str, tables: list[Any]) -> str:
-    entries = (table if isinstance(table, dict) else {"name": table} for table in tables)
-    return "\n\n".join("\n".join([f"[[{_key(key)}]]", *_pairs(entry)]) for entry in entries)
+def _toml_tables(key: str, tables: list[dict[str, Any]]) -> str:
+    return "\n\n".join("\n".join([f"[[{_key(key)}]]", *_pairs(entry)]) for entry in tables)
 
 
 def _pairs(table: dict[str, Any]) -> list[str]:

@@ -117,9 +117,8 @@ def figure(view: View, run: Manifest, own: Sequence[Variant], student: str) -> F
     seen = [x for trace in traces for x in trace["x"]]
     if not seen:
         return None
-    layout = plot.layout(
-        330, plot.log_axis("images (PNG) and labels", seen, wording.size), plot.accuracy_axis(view.accuracies)
-    )
+    xaxis = plot.log_axis("images (PNG) and labels", seen, wording.size)
+    layout = plot.layout(330, xaxis, plot.accuracy_axis(view.accuracies))
     whose = f", {own[0].letter}," if own[0].letter else ""
     return {"data": traces, "layout": plot.with_ceiling(layout, view.ceiling.get((own[0].protocol, student)), whose)}
 
@@ -147,10 +146,8 @@ def _caption(own: Sequence[Variant], student: str) -> Markup:
     heading = join([join((tag("b", facets.protocol(v.protocol)) for v in own), ", "), " · ", facets.student(student)])
     if len(own) == 1:
         return join([heading, tag("small", name(own[0].said))])
-    lines = [
-        tag("small", _sample(v.dash), tag("b", f" {v.letter} "), name(v.protocol), ": ", name(v.said)) for v in own
-    ]
-    return join([heading, *lines])
+    lines = ((_sample(v.dash), tag("b", f" {v.letter} "), name(v.protocol), ": ", name(v.said)) for v in own)
+    return join([heading, *(tag("small", *line) for line in lines)])
 
 
 def _sample(dash: str) -> Markup:
