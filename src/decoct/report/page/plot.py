@@ -5,7 +5,7 @@ The page's script adds the colours of the theme and draws them.
 
 import html
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from decoct.report import wording
@@ -28,37 +28,36 @@ def label(name: object) -> str:
     return f"\u2068{html.escape(str(name), quote=False).replace('$', '&#36;')}\u2069"
 
 
-def scatter(mode: str, method: str, mark: Mark, x: Sequence[float], y: Sequence[float | None], **more: Any) -> Figure:
-    """Marks or lines of a method, which the page's filter hides by its name."""
-    own = {"type": "scatter", "mode": mode, "name": label(method), "meta": {"method": method}, "x": x, "y": y}
-    return own | {"marker": mark.marker} | more
+def trace(
+    mode: str,
+    name: object,
+    x: Sequence[float],
+    y: Sequence[float | None],
+    of: Mapping[str, Any],
+    said: Sequence[str] | None = None,
+    **look: Any,
+) -> Figure:
+    """Marks or lines; the page's filter hides them by what they are ``of``, and ``said`` is shown on hover."""
+    hover = {} if said is None else {"customdata": said, **HOVER}
+    return {"type": "scatter", "mode": mode, "name": label(name), "meta": of, "x": x, "y": y, **hover, **look}
 
 
 def dots(
     mark: Mark, method: str, x: list[float], accuracies: Sequence[Accuracy], extra: Sequence[str] | None = None
 ) -> Figure:
     """A method's accuracies with their intervals; ``extra`` says on hover what stands behind each."""
-    budgets = [a.setting.budget for a in accuracies]
+    budgets, y = [a.setting.budget for a in accuracies], [100 * a.interval.mean for a in accuracies]
     notes = extra or list(map(wording.budget, budgets))
     hover = [f"<b>{label(method)}</b> · {label(n)}<br>{said(a)}" for a, n in zip(accuracies, notes, strict=True)]
-    return scatter(
-        "markers",
-        method,
-        mark,
-        x,
-        [100 * a.interval.mean for a in accuracies],
-        meta={"method": method, "budget": budgets},
-        error_y=bars(mark.color, (a.interval for a in accuracies)),
-        customdata=hover,
-        **HOVER,
-    )
+    of, spread = {"method": method, "budget": budgets}, bars(mark.color, (a.interval for a in accuracies))
+    return trace("markers", method, x, y, of, hover, marker=mark.marker, error_y=spread)
 
 
-def joined(trace: Figure, order: Sequence[str], dash: str = "solid") -> Figure:
+def joined(dots: Figure, order: Sequence[str], dash: str = "solid") -> Figure:
     """The dots of a method joined by a line from budget to budget; a larger mark is a larger budget."""
-    sizes = [7 + 4 * order.index(budget) / max(len(order) - 1, 1) for budget in trace["meta"]["budget"]]
-    line = {"width": 1, "color": trace["marker"]["color"], "dash": dash}
-    return trace | {"mode": "lines+markers", "line": line, "marker": trace["marker"] | {"size": sizes}}
+    sizes = [7 + 4 * order.index(budget) / max(len(order) - 1, 1) for budget in dots["meta"]["budget"]]
+    line = {"width": 1, "color": dots["marker"]["color"], "dash": dash}
+    return dots | {"mode": "lines+markers", "line": line, "marker": dots["marker"] | {"size": sizes}}
 
 
 def said(a: Accuracy) -> str:
@@ -82,8 +81,7 @@ def accuracy_axis(accuracies: Sequence[Accuracy]) -> Figure:
     ends = [x for a in accuracies for x in (a.interval.lo, a.interval.hi) if math.isfinite(x)]
     low, high = 100 * min(means + ends, default=0), 100 * max(means + ends, default=1)
     pad = max(0.06 * (high - low), 1)
-    span = [max(low - pad, -2), min(high + pad, 102)]
-    return {"range": span, "ticksuffix": " %", "zeroline": False, "automargin": True}
+    return axis((max(low - pad, -2), min(high + pad, 102)), ticksuffix=" %", zeroline=False, automargin=True)
 
 
 def with_ceiling(layout: Figure, ceiling: Accuracy | None, whose: str = "") -> Figure:
@@ -129,13 +127,18 @@ def rows(xaxis: Figure, named: Sequence[tuple[str, str, dict[str, str]]]) -> tup
             places.append(heads[-1])
         ticks.append((float(len(places)), label(name)))
         places.append((ticks[-1][0], {**of, "budget": budget}))
-    at, y = [place for place, _ in ticks], len(places)
-    yaxis = {"range": [y - 0.3, -0.7], "showgrid": False, "zeroline": False, "automargin": True}
-    made = layout(ROW * y + 70, xaxis, yaxis | {"tickvals": at, "ticktext": [text for _, text in ticks]})
+    y = len(places)
+    made = layout(ROW * y + 70, xaxis, axis((y - 0.3, -0.7), ticks, showgrid=False, zeroline=False, automargin=True))
     spot = {"xref": "paper", "x": 0, "xanchor": "left", "showarrow": False, "name": "head"}
     words = [(place, label(wording.budget(of["budget"]))) for place, of in heads]
     made["annotations"] = [{**spot, "y": place, "text": f"<b>{text}</b>"} for place, text in words]
-    return slots(made, "y", places, ROW), at
+    return slots(made, "y", places, ROW), [place for place, _ in ticks]
+
+
+def axis(span: Sequence[float], ticks: Sequence[tuple[float, str]] = (), title: str = "", **more: Any) -> Figure:
+    """An axis over a range, with words where its ticks are."""
+    words = {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]} if ticks else {}
+    return {"range": list(span), **words, **({"title": {"text": title}} if title else {}), **more}
 
 
 def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
@@ -153,14 +156,12 @@ def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
 
 def log_axis(title: str, values: Iterable[float], said: Callable[[float], str]) -> Figure:
     """A log axis over the values: ticks few enough for a phone, in 1-2-5 steps where it is short, in words."""
-    axis: Figure = {"type": "log", "title": {"text": title}, "tickvals": [], "ticktext": []}
     logs = [math.log10(v) for v in values if v > 0]
     if not logs:
-        return axis
+        return {"type": "log", "title": {"text": title}, "tickvals": [], "ticktext": []}
     pad = 0.07 * max(max(logs) - min(logs), 0.5)
     low, high = min(logs) - pad, max(logs) + pad
     powers = range(math.floor(low), math.ceil(high) + 1)
     steps = (1, 2, 5) if high - low < 2 else (1,)
     ticks = [m * 10.0**p for p in powers[:: 1 + len(powers) // 8] for m in steps]
-    ticks = [t for t in ticks if low <= math.log10(t) <= high]
-    return axis | {"tickvals": ticks, "ticktext": list(map(said, ticks)), "range": [low, high]}
+    return axis((low, high), [(t, said(t)) for t in ticks if low <= math.log10(t) <= high], title, type="log")

@@ -124,12 +124,9 @@ def figure(view: View, panel: Panel) -> Figure:
         x = [at + step * (i - (len(methods) - 1) / 2) for at, _ in there]
         traces.append(plot.dots(view.marks[method], method, x, [a for _, a in there]))
     traces += [_line(at, setting.budget, a) for at, setting in enumerate(settings) if (a := view.same_steps(setting))]
-    ticks = {
-        "tickvals": list(range(len(settings))),
-        "ticktext": [plot.label(wording.budget(s.budget)) for s in settings],
-        "autotickangles": [0, -45],  # upwards: a label that leaves the figure on the right is not drawn
-    }
-    xaxis = {"range": [-0.5, len(settings) - 0.5], "showgrid": False, "zeroline": False, **ticks}
+    ticks = [(i, plot.label(wording.budget(s.budget))) for i, s in enumerate(settings)]
+    upwards = [0, -45]  # a label that leaves the figure on the right is not drawn
+    xaxis = plot.axis((-0.5, len(settings) - 0.5), ticks, showgrid=False, zeroline=False, autotickangles=upwards)
     layout = plot.layout(330, xaxis, plot.accuracy_axis(view.accuracies))
     layout["shapes"] = [
         {"type": "line", "xref": "x", "yref": "paper", "x0": i + 0.5, "x1": i + 0.5, "y0": 0, "y1": 1, "name": "grid"}

@@ -247,7 +247,7 @@ def figure(view: View, parts: Sequence[Breakdown], panel: Panel) -> Figure | Non
         if first.labels:
             rows.append((budget, f"labels of {panel[0]}", {}, _labels(first, first.labels)))
         rows += [(budget, b.method, {"method": b.method}, _images(b, view.marks[b.method])) for b in here]
-    xaxis = {"range": [0, _end(parts)], "ticksuffix": " %", "title": {"text": "test accuracy"}}
+    xaxis = plot.axis((0, _end(parts)), title="test accuracy", ticksuffix=" %")
     layout, places = plot.rows(xaxis, [row[:3] for row in rows])
     traces = [
         trace | {"name": plot.label(name), "meta": {**of, "budget": budget}, "y": [y]}

@@ -55,7 +55,7 @@ def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel)
     m = 100 * margin
     low, high = max(min(*ends, -m), -100), min(max(*ends, m), 100)
     pad = 0.06 * (high - low)
-    xaxis = {"range": [low - pad, high + pad], "zeroline": True, "title": {"text": "points over random"}}
+    xaxis = plot.axis((low - pad, high + pad), title="points over random", zeroline=True)
     layout, places = plot.rows(xaxis, [(s.budget, method, {"method": method}) for s, method, _ in own])
     across = {"type": "rect", "xref": "x", "yref": "paper", "x0": -m, "x1": m, "y0": 0, "y1": 1, "name": "band"}
     layout["shapes"] = [across]
@@ -66,17 +66,11 @@ def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel)
 
 
 def _forest(view: View, method: str, own: Sequence[tuple[float, Setting, Comparison]]) -> Figure:
-    return plot.scatter(
-        "markers",
-        method,
-        view.marks[method],
-        [100 * c.mean for _, _, c in own],
-        [y for y, _, _ in own],
-        meta={"method": method, "budget": [s.budget for _, s, _ in own]},
-        error_x=plot.bars(view.marks[method].color, [Interval(c.mean, c.lo, c.hi, c.n) for _, _, c in own]),
-        customdata=[plot.label(wording.comparison(method, REFERENCE, c)).replace(": ", ":<br>") for _, _, c in own],
-        **plot.HOVER,
-    )
+    said = [plot.label(wording.comparison(method, REFERENCE, c)).replace(": ", ":<br>") for _, _, c in own]
+    of, mark = {"method": method, "budget": [s.budget for _, s, _ in own]}, view.marks[method]
+    spread = plot.bars(mark.color, [Interval(c.mean, c.lo, c.hi, c.n) for _, _, c in own])
+    x, y = [100 * c.mean for _, _, c in own], [at for at, _, _ in own]
+    return plot.trace("markers", method, x, y, of, said, marker=mark.marker, error_x=spread)
 
 
 def _pairs(view: View, verdicts: Sequence[Verdict]) -> Markup:

@@ -84,16 +84,9 @@ def figure(view: View, run: Manifest, real: Places, about: dict[str, Any], own: 
 
 def _dots(label: str, places: Places, look: Figure, of: dict[str, Any]) -> Figure:
     x, y = ([float(f"{v:.4g}") for v in column] for column in places.at.T)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": plot.label(label),
-        "meta": {**of, "class": places.classes.tolist()},
-        "x": x,
-        "y": y,
-        "marker": look,
-        "hovertemplate": f"<b>{plot.label(label)}</b> · %{{customdata}}<extra></extra>",
-    }
+    hover = f"<b>{plot.label(label)}</b> · %{{customdata}}<extra></extra>"
+    classes = places.classes.tolist()
+    return plot.trace("markers", label, x, y, {**of, "class": classes}, marker=look, hovertemplate=hover)
 
 
 def _of_set(run: Manifest, job: Job) -> tuple[str, Places, Job] | None:

@@ -281,12 +281,11 @@ def diagram(own: Ranks, marks: dict[str, Mark]) -> Figure | None:
         if own.tested:  # else there is no bar to reach
             stem = _line([rank, rank], [top + LANE * scaled, row], mark.color, 1, "")
             traces.append(stem | {"meta": {"method": method}})
-        traces.append(plot.scatter("markers", method, mark, [rank], [row], customdata=[said], **plot.HOVER))
-    rows = {"tickvals": list(range(last + 1)), "ticktext": [plot.label(m) for m in methods]}
-    yaxis = {"range": [last + 0.6, top - 0.2], "showgrid": False, "zeroline": False, "automargin": True, **rows}
-    ends = 1 + max(last, own.critical if scaled else 0)
-    ticks = {"tickvals": list(range(1, last + 2)), "title": {"text": "average rank, 1 is best"}}
-    xaxis = {"range": [0.8, ends + 0.2], "zeroline": False, **ticks}
+        traces.append(plot.trace("markers", method, [rank], [row], {"method": method}, [said], marker=mark.marker))
+    rows = list(enumerate(map(plot.label, methods)))
+    yaxis = plot.axis((last + 0.6, top - 0.2), rows, showgrid=False, zeroline=False, automargin=True)
+    span, ticks = (0.8, 1.2 + max(last, own.critical if scaled else 0)), list(range(1, last + 2))
+    xaxis = plot.axis(span, title="average rank, 1 is best", zeroline=False, tickvals=ticks)
     layout = plot.layout(int(24 * (last + 1.8 - top)) + 70, xaxis, yaxis)
     if scaled:
         spot = {"xref": "x", "x": 1 + own.critical / 2, "xanchor": "center", "y": top + LANE / 2, "yanchor": "bottom"}

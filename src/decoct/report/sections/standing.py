@@ -304,24 +304,13 @@ def axes(view: View, own: Sequence[Standing]) -> Figure | None:
     most = max(WIDE, *(abs(s.towards) for s in shown))
     ticks = [z for z in (-1000, -300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300, 1000) if abs(z) <= 1.3 * most]
     ends = squeezed(1.25 * most)
-    yaxis = {
-        "range": [-ends, ends],
-        "tickvals": [squeezed(z) for z in ticks],
-        "ticktext": [f"{z:,}".replace("-", wording.MINUS) for z in ticks],
-        "title": {"text": "z beside random, up is better"},
-        "zeroline": True,
-        "showgrid": False,
-        "automargin": True,
-    }
+    words = [(squeezed(z), f"{z:,}".replace("-", wording.MINUS)) for z in ticks]
+    yaxis = plot.axis(
+        (-ends, ends), words, "z beside random, up is better", zeroline=True, showgrid=False, automargin=True
+    )
     text = [plot.label(f"{n.metric.replace('_', ' ')}{ARROWS[direction(shown, n)]}") for n in names]
-    xaxis = {
-        "range": [-0.3, len(names) - 0.7],
-        "tickvals": list(range(len(names))),
-        "ticktext": text,
-        "tickangle": -45 if len(names) > 3 else 0,
-        "zeroline": False,
-        "showgrid": True,  # the axes themselves
-    }
+    angle = -45 if len(names) > 3 else 0
+    xaxis = plot.axis((-0.3, len(names) - 0.7), list(enumerate(text)), tickangle=angle, zeroline=False, showgrid=True)
     layout = plot.layout(420, xaxis, yaxis)
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}
     layout["shapes"] = [{**band, "y0": squeezed(-1.96), "y1": squeezed(1.96)}]
@@ -339,16 +328,11 @@ def squeezed(z: float) -> float:
 
 
 def _line(view: View, label: str, line: Sequence[Standing | None], aside: float) -> Figure:
-    return plot.scatter(
-        "lines+markers",
-        label,
-        view.marks[label],
-        [at + aside for at in range(len(line))],
-        [squeezed(s.towards) if s else None for s in line],  # the line breaks where a reading is not defined
-        line={"width": 1.2, "color": view.marks[label].color},
-        customdata=[f"<b>{plot.label(label)}</b><br>{plot.label(_said(s))}" if s else "" for s in line],
-        **plot.HOVER,
-    )
+    x, mark = [at + aside for at in range(len(line))], view.marks[label]
+    y = [squeezed(s.towards) if s else None for s in line]  # the line breaks where a reading is not defined
+    said = [f"<b>{plot.label(label)}</b><br>{plot.label(_said(s))}" if s else "" for s in line]
+    look = {"line": {"width": 1.2, "color": mark.color}, "marker": mark.marker}
+    return plot.trace("lines+markers", label, x, y, {"method": label}, said, **look)
 
 
 def _said(s: Standing) -> str:
