@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -95,17 +95,7 @@ def accuracies(
         deterministic: methods whose students are all of one set.
     """
     return tuple(
-        _reduced(method, setting, group)
-        if method == FULL
-        else replace(
-            _reduced(method, setting, group),
-            components=nested.components(
-                replicates(group),
-                tally.deviation if answers and (tally := answers.accuracy(method, setting)) else None,
-                method in deterministic,
-            ),
-        )
-        for (method, setting), group in rows.items()
+        _reduced(method, setting, group, answers, method in deterministic) for (method, setting), group in rows.items()
     )
 
 
@@ -131,7 +121,8 @@ def same_steps(accuracies: Sequence[Accuracy], setting: Setting) -> Accuracy | N
     return next((a for a in full if a.setting.panel == setting.panel and steps == {a.steps}), None)
 
 
-def _reduced(method: str, setting: Setting, rows: Sequence[Row]) -> Accuracy:
+def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answers | None, one_set: bool) -> Accuracy:
+    components = None
     if method == FULL:
         images = sum(row["test_images"] for row in rows)
         interval = stats.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
@@ -139,6 +130,8 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Row]) -> Accuracy:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
         floor = stats.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
         interval = stats.clip(nested.interval(replicates(rows), floor), 0, 1)
+        tally = answers.accuracy(method, setting) if answers else None
+        components = nested.components(replicates(rows), tally.deviation if tally else None, one_set)
     sizes = [row["image_bytes"] for row in rows]
     return Accuracy(
         method,
@@ -150,4 +143,5 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Row]) -> Accuracy:
         images_seen=max(row["images_seen"] for row in rows),
         image_bytes=None if None in sizes else round(fmean(sizes)),
         label_bytes=round(fmean(row["label_bytes"] for row in rows)),
+        components=components,
     )

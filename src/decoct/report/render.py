@@ -31,49 +31,53 @@ from decoct.report.sections import (
 from decoct.report.summary import Summary
 
 
-def render(tables: Frame, found: Summary) -> str:
+def render(tables: Frame, summary: Summary) -> str:
     """The page as text."""
     run = tables.manifest
-    view = View(found.methods, found.deterministic, found.settings, found.accuracies)
+    view = View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
     parts = [
-        verdict.show(view, found.verdicts, found.worth, found.price, found.cautions, found.margin),
-        claims.show(view, found.claims),
-        recommend.show(view, found.advice),
-        accuracy.show(view, found.gaps),
-        breakdown.show(view, found.breakdown, found.untold),
-        differences.show(view, found.verdicts, found.margin),
-        differences.chance(view, found.verdicts),
+        verdict.show(view, summary.verdicts, summary.worth, summary.price, summary.cautions, summary.margin),
+        claims.show(view, summary.claims),
+        recommend.show(view, summary.advice),
+        accuracy.show(view, summary.gaps),
+        breakdown.show(view, summary.breakdown, summary.untold),
+        differences.show(view, summary.verdicts, summary.margin),
+        differences.chance(view, summary.verdicts),
         published.show(view, run),
-        controls.show(view, found.controls),
-        ranks.show(view, found.data),
-        transfer.show(view, found.transfers),
-        robust.show(view, found.scores),
+        controls.show(view, summary.controls),
+        ranks.show(view, summary.data),
+        transfer.show(view, summary.transfers),
+        robust.show(view, summary.scores),
         classes.show(view, tables),
         cost.show(view, tables),
         weight.show(view, run),
         featuremap.show(view, run),
-        standing.show(view, found.standings, found.agreements, found.classes),
+        standing.show(view, summary.standings, summary.agreements, summary.classes),
         pictures.show(view, run),
         provenance.teachers(run),
         provenance.recipes(view, run),
         provenance.methods(view, run),
-        planned(found),
+        planned(summary),
         provenance.provenance(run),
     ]
     return document(
-        f"{found.name} · decoct", _header(tables, found), join(parts), _holes(tables, found.planned), view.filters()
+        f"{summary.name} · decoct",
+        _header(tables, summary),
+        join(parts),
+        _holes(tables, summary.planned),
+        view.filters(),
     )
 
 
-def _header(tables: Frame, found: Summary) -> Markup:
-    data, families = tables.manifest.data, list(found.methods.values())
+def _header(tables: Frame, summary: Summary) -> Markup:
+    data, families = tables.manifest.data, list(summary.methods.values())
     beside = families.count(CONTROL)
     said = wording.count(len(families) - beside, "method")
     said += f" and {wording.count(beside, 'control')}" if beside else ""
     about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
-    trained = tag("span", about, f"{found.trained:,} of {found.planned:,} students trained.")
-    asked = "Which small training set of ", name(found.data), " should I use, and is distilling one worth it? "
-    return join([tag("h1", name(found.name)), tag("p", *asked, trained, class_="lede")])
+    trained = tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained.")
+    asked = "Which small training set of ", name(summary.data), " should I use, and is distilling one worth it? "
+    return join([tag("h1", name(summary.name)), tag("p", *asked, trained, class_="lede")])
 
 
 def _holes(tables: Frame, planned: int) -> Markup:

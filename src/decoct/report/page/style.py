@@ -53,9 +53,9 @@ class Mark:
 
 def marks(families: Mapping[str, str]) -> dict[str, Mark]:
     """A mark for every method; after the colours have gone round, the shapes change."""
-    found, shapes = {REFERENCE: Mark(GREY, "circle", False)}, tuple(SHAPES)
+    by_method, shapes = {REFERENCE: Mark(GREY, "circle", False)}, tuple(SHAPES)
     others = [label for label in families if label != REFERENCE]
     for i, label in enumerate(others):
         shape = shapes[(i + i // len(OKABE_ITO)) % len(shapes)]
-        found[label] = Mark(OKABE_ITO[i % len(OKABE_ITO)], shape, families[label] == "distillation")
-    return found
+        by_method[label] = Mark(OKABE_ITO[i % len(OKABE_ITO)], shape, families[label] == "distillation")
+    return by_method

@@ -38,14 +38,14 @@ class Gap:
 def gaps(accuracies: Sequence[Accuracy], settings: Sequence[Setting]) -> tuple[Gap, ...]:
     """One gap for each setting that has a set and the full data at the same number of steps."""
     sets = grouped((a for a in accuracies if a.method != FULL), lambda a: a.setting)
-    found = []
+    short = []
     for setting in settings:
         full = same_steps(accuracies, setting)
         if full and setting in sets:
             best = max(sets[setting], key=lambda a: a.interval.mean)
             top, i = full.interval.mean, best.interval
-            found.append(Gap(setting, best.method, Interval(top - i.mean, top - i.hi, top - i.lo, i.n)))
-    return tuple(found)
+            short.append(Gap(setting, best.method, Interval(top - i.mean, top - i.hi, top - i.lo, i.n)))
+    return tuple(short)
 
 
 def sentences(gaps: Sequence[Gap]) -> tuple[str, ...]:
