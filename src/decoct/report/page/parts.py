@@ -1,12 +1,12 @@
 """Pieces that the page's sections are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.manifest import FULL
 from decoct.report.page import facets
-from decoct.report.page.markup import Markup, embed, join, tag
+from decoct.report.page.markup import Markup, columns, embed, join, table, tag
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.stats import Comparison, Word
 
@@ -65,6 +65,29 @@ def place(setting: Setting) -> Markup:
 def stacked(value: object, *small: object, sort: float | None = None) -> Markup:
     """A value over what stands behind it, in small print; ``sort`` is what the page's script sorts the cell by."""
     return tag("span", value, *(tag("small", s) for s in small if s), class_="number stacked", data_value=sort)
+
+
+def panelled(
+    panels: Sequence[tuple[object, Sequence[object]]],
+    rows: Iterable[tuple[object, Sequence[object]]],
+    last: Sequence[Sequence[Markup]] = (),
+) -> Markup:
+    """Methods down, columns across in panels.
+
+    Args:
+        panels: heading of each, and those of its columns.
+        rows: what begins each, and its cells.
+        last: rows that are ready.
+    """
+    begins = ["first" if i == 0 else None for _, own in panels for i in range(len(own))]
+    top = [tag("th"), *(tag("th", heading, colspan=len(own), scope="colgroup") for heading, own in panels)]
+    heads = zip((head for _, own in panels for head in own), begins, strict=True)
+    under = columns("method")[0] + [tag("th", head, scope="col", class_=begin) for head, begin in heads]
+    body = [
+        [tag("th", first, scope="row"), *(tag("td", cell, class_=b) for cell, b in zip(row, begins, strict=True))]
+        for first, row in rows
+    ]
+    return table([top, under], [*body, *last], class_="grid")
 
 
 def accuracy_cell(a: Accuracy | None) -> Markup:

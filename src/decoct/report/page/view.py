@@ -1,6 +1,6 @@
 """What all sections of a run's page look at, and how they name, colour and lay it out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,8 +8,8 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting, same_steps
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
-from decoct.report.page.markup import Markup, columns, join, name, table, tag
-from decoct.report.page.parts import chart, title
+from decoct.report.page.markup import Markup, join, name, tag
+from decoct.report.page.parts import chart, panelled, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import Mark, marks
 
@@ -83,23 +83,10 @@ class View:
         """One figure a protocol and student, side by side where there is room."""
         return tag("div", *(chart(draw(panel), title(panel)) for panel in self.panels), class_="charts")
 
-    def grid(
-        self, heads: Mapping[str, Markup], cell: Callable[[str, Setting], Markup], last: Sequence[list[Markup]] = ()
-    ) -> Markup:
-        """Methods by settings, each protocol and student over its budgets; ``heads`` begin the rows, by method."""
-        top = [tag("th")]
-        top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in self.panels.items()]
-        under = columns("method")[0]
-        under += [tag("th", facets.budget(s.budget), scope="col", class_=self.first(s)) for s in self.settings]
-        rows = [
-            [tag("th", head, scope="row"), *(tag("td", cell(label, s), class_=self.first(s)) for s in self.settings)]
-            for label, head in heads.items()
-        ]
-        return table([top, under], [*rows, *last], class_="grid")
-
-    def first(self, setting: Setting) -> str | None:
-        """The class of a cell that begins a panel."""
-        return "first" if self.panels[setting.panel][0] == setting else None
+    def grid(self, rows: Iterable[tuple[object, Sequence[object]]], last: Sequence[Sequence[Markup]] = ()) -> Markup:
+        """Rows with a cell for each setting, under protocol and student, then budget."""
+        panels = [(title(panel), [facets.budget(s.budget) for s in own]) for panel, own in self.panels.items()]
+        return panelled(panels, rows, last)
 
     def _named(self) -> list[tuple[str, Markup]]:
         return [(label, join([self.marks[label].svg(), name(label)])) for label in self.methods]

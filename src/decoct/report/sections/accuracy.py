@@ -82,14 +82,12 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
     """Dots with intervals by protocol and budget, the same as a table, and the ceiling."""
     if not view.accuracies:
         return section("accuracy", "Accuracy", note("No student has been trained yet."))
-    beside = {setting: view.same_steps(setting) for setting in view.settings}
-    last: list[list[Markup]] = []
-    if any(beside.values()):
-        row = (tag("td", accuracy_cell(a), class_=view.first(setting)) for setting, a in beside.items())
-        last.append([tag("th", SAME_STEPS, scope="row"), *row])
-    if view.ceiling:
-        last.append([tag("th", "full data", scope="row"), *_ceiling_cells(view)])
-    heads = {label: view.method(label) for label in view.methods}
+    beside = [view.same_steps(setting) for setting in view.settings]
+    rows: list[tuple[object, list[Markup]]] = [
+        (view.method(label), [accuracy_cell(view.accuracy(label, s)) for s in view.settings]) for label in view.methods
+    ]
+    rows += [(SAME_STEPS, list(map(accuracy_cell, beside)))] if any(beside) else []
+    last = [[tag("th", "full data", scope="row"), *_ceiling_cells(view)]] if view.ceiling else []
     return section(
         "accuracy",
         "Accuracy",
@@ -99,12 +97,12 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
             "images. ",
             "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
             "budget."
-            if any(beside.values())
+            if any(beside)
             else "",
         ),
         view.keys(),
         view.charts(lambda panel: figure(view, panel)),
-        view.grid(heads, lambda m, s: accuracy_cell(view.accuracy(m, s)), last),
+        view.grid(rows, last),
         note(
             "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
             f"the interval is over those means, by {nested.HOW}. The full data's is Wilson's, over test images."

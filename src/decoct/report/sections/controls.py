@@ -104,7 +104,7 @@ def show(view: View, controlled: Sequence[Controlled]) -> Markup:
         "Controls",
         tag("p", f"{overall(controlled)}."),
         bullets(lines) if len(lines) > 1 else "",
-        view.grid(heads, lambda m, s: comparison_cell(placed[m, s])),
+        view.grid((head, [comparison_cell(placed[m, s]) for s in view.settings]) for m, head in heads.items()),
         fold("Every comparison as a sentence", bullets(each)),
         note(
             "Method minus control, in percentage points with 95 % intervals, paired over condense-level replicates. A "

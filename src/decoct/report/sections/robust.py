@@ -21,9 +21,9 @@ from decoct.report import stats, wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
 from decoct.report.manifest import REFERENCE, Manifest
-from decoct.report.page import facets, markup
+from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.parts import fold, note, section, stacked
+from decoct.report.page.parts import fold, note, panelled, section, stacked
 from decoct.report.page.view import View
 from decoct.report.stats import Interval, Replicates
 
@@ -224,20 +224,12 @@ def _notes(view: View, scores: Sequence[Score]) -> list[Markup]:
 def _table(view: View, own: Sequence[Score]) -> Markup:
     placed = {(score.method, score.column): score for score in own}
     columns = sorted(dict.fromkeys(score.column for score in own), key=lambda column: list(ARROWS).index(column[0]))
-    groups = grouped(columns, lambda column: column[0])
-    first = {group[0]: "first" for group in groups.values()}
-    top = [tag("th")]
-    top += [
-        tag("th", tag("b", score), f" {ARROWS[score]}", colspan=len(group), scope="colgroup", class_="first")
-        for score, group in groups.items()
+    panels = [
+        (join([tag("b", score), f" {ARROWS[score]}"]), list(map(_head, own)))
+        for score, own in grouped(columns, lambda column: column[0]).items()
     ]
-    under = markup.columns("method")[0]
-    under += [tag("th", _head(c), scope="col", class_=first.get(c)) for c in columns]
-    rows = []
-    for label in (label for label in view.methods if any((label, c) in placed for c in columns)):
-        row = (tag("td", _cell(placed.get((label, c))), class_=first.get(c)) for c in columns)
-        rows.append([tag("th", view.method(label), scope="row"), *row])
-    return markup.table([top, under], rows, class_="grid")
+    there = [label for label in view.methods if any((label, c) in placed for c in columns)]
+    return panelled(panels, ((view.method(m), [_cell(placed.get((m, c))) for c in columns]) for m in there))
 
 
 def _head(column: Column) -> Markup:

@@ -313,14 +313,15 @@ def show(
         *(tag("p", f"{line}.", class_="caution") for line in cautions),
     ]
     blocks: list[object] = [tag("div", *answer, class_="card")]
-    heads = {label: view.method(label) for label in view.methods}
+    rows = {label: [placed[label, setting] for setting in view.settings] for label in view.methods}
     if any(v.random for v in verdicts):
-        others = {label: head for label, head in heads.items() if label != REFERENCE}
-        against = view.grid(others, lambda m, s: comparison_cell(placed[m, s].random))
-        blocks += [tag("h3", "Against random of the same size"), against]
+        others = (
+            (view.method(m), [comparison_cell(v.random) for v in own]) for m, own in rows.items() if m != REFERENCE
+        )
+        blocks += [tag("h3", "Against random of the same size"), view.grid(others)]
     if any(len(v.coresets) > 1 for v in verdicts):
-        against = view.grid(heads, lambda m, s: _coreset_cell(placed[m, s]))
-        blocks += [tag("h3", "Against the best coreset, random included"), against]
+        every = ((view.method(label), list(map(_coreset_cell, own))) for label, own in rows.items())
+        blocks += [tag("h3", "Against the best coreset, random included"), view.grid(every)]
     if lines := [f"{v.setting}: {line}" for v in verdicts for line in v.sentences()]:
         blocks.append(fold("Every verdict as a sentence", bullets(lines)))
     blocks.append(note(*_reading(view, margin)))
