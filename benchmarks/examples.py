@@ -1,8 +1,13 @@
-"""What the three ImageNet examples would take on one GPU: ``decoct plan --for h100`` on data of their shape.
+"""What the three ImageNet examples would take on one GPU that is not here: their plans, on data of their shape.
+
+Probes run in this process, as short as they can be, and their operations are counted (``benchmarks/roofline.py``). One
+of the least amount tells of each kind of work, since a count has no noise. Measures and coresets compute with features
+in the machine's memory, so all of them but the nets' forward passes takes the time that it takes here. Not in it:
+disks, decoding, what starts and stops; nor whether the GPU's memory suffices.
 
 Time hangs on shapes, not on values. So the images are a file with holes, of as many images as the data set has, with
 noise where probes look, and nets have random weights. The examples are counted as they stand; but MGD³ by the shapes of
-its generator alone. Memory: as ``decoct plan``, up to 16 GB; disk: some gigabytes in ``--keep``.
+its generator alone. Memory: up to 16 GB; disk: some gigabytes in ``--keep``.
 
     python benchmarks/examples.py imagenette
     python benchmarks/examples.py imagenette imagenet100 imagenet1k --for h100 --keep runs/examples
@@ -12,7 +17,9 @@ import argparse
 import tempfile
 import time
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -25,22 +32,26 @@ from decoct.core.spec import parse
 from decoct.data import cache
 from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
 from decoct.data.large.imagenet import FASTAI, ILSVRC
+from decoct.engine import once
+from decoct.engine.evaluate import correct
 from decoct.nets import weights, zoo
 from decoct.nets.imagenet_classes import wnids
 from decoct.nets.renormalise import IMAGENET
 from decoct.report import wording
-from decoct.run.cell import hardware
-from decoct.run.planning import plan
-from decoct.run.planning.groups import worth_asking
-from decoct.run.planning.probing import Asked
-from decoct.run.planning.roofline import Roofline, gpu
+from decoct.run import cell, execute
+from decoct.run.jobs import Job
+from decoct.run.planning import plan, probe
 from decoct.run.planning.standin import picked
 from decoct.run.study import Study
+from decoct.run.work import students
+from decoct.run.workers.executors import Inline
 from rehearsal import generator
+from roofline import Gpu, Roofline, gpu
 from yardstick import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE, DEAR = 224, 8  # pixels; groups that are shown
+EVALUATED = 64  # images of a student's evaluation that are counted; the others take as long
 HELD = 0.1  # of train is val, as by the sources
 
 
@@ -118,31 +129,74 @@ def study(name: str, root: Path) -> Study:
     return Study.from_dict(said)
 
 
-def planned(name: str, root: Path, target: str, seconds: float | None, without: set[str | None]) -> str:
+class Counting(Inline):
+    """Runs probes here, and counts by the roofline of a GPU what they would take there."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """As of any executor; what is evaluated is seen in part, and no probe is longer than it must be."""
+        *given, job, like, behind, device, _ = args
+        roof = Roofline(self.gpu, nets_alone=by_processors(job))
+        clock = SimpleNamespace(perf_counter=lambda: roof.clock()[0], process_time=lambda: roof.clock()[1])
+
+        def in_part(net: Any, split: Split, *rest: Any) -> Any:
+            rows = slice(0, min(len(split), EVALUATED))
+            before = roof.seconds
+            correct(net, Split(split.images[rows], split.labels[rows]), *rest)
+            roof.seconds += (roof.seconds - before) * (len(split) / rows.stop - 1)
+            return np.zeros(len(split), bool)
+
+        with ExitStack() as patched:
+            patched.enter_context(roof)
+            for module in (cell, execute):
+                patched.enter_context(mock.patch.object(module, "time", clock))
+            patched.enter_context(mock.patch.object(once, "real", roof.clock))
+            patched.enter_context(mock.patch.object(students, "correct", in_part))
+            if not by_processors(job):
+                patched.enter_context(mock.patch.object(probe, "threads", lambda _: execute.threads(execute.cores())))
+            return super().submit(fn, *given, job, like, behind, device, 0.0)
+
+
+def by_processors(job: Job) -> bool:
+    """Whether the job computes with features that lie in the machine's memory, wherever its nets are."""
+    if job.kind != "condense":
+        return job.kind in ("measure", "reference")
+    return bool(parse("condenser", job.config, job.plugins).family == "coreset")
+
+
+def planned(name: str, root: Path, target: str, seconds: float, without: set[str | None]) -> str:
     """A section of the results; sets of some methods are not probed."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
 
-    def worth(*given: Any, **how: Any) -> list[Asked]:
-        asked = worth_asking(*given, **how)
+    all_asked = plan.Plan.asked
+
+    def least(made: plan.Plan) -> list[Job]:
         making = ("generator", "condense", "shard")
-        return [one for one in asked if one.job.kind not in making or one.job.labels.get("method") not in without]
+        asked = [job for job in all_asked(made) if job.kind not in making or job.labels.get("method") not in without]
+        by_work: dict[str, Job] = {}
+        for job in sorted(asked, key=lambda job: made.likes[job.key].amount or 0.0):
+            by_work.setdefault(made.likes[job.key].work, job)
+        return [job for job in asked if by_work[made.likes[job.key].work] is job]
 
     with (
         mock.patch.object(plan, "load_data", lambda *_, **__: shaped),
-        mock.patch.object(plan, "worth_asking", worth),
+        mock.patch.object(plan.Plan, "asked", least),
+        mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))),
     ):
-        found = plan.make_plan(asked, device="cpu", probe=seconds, gpu=gpu(target), probed=told)
+        found = plan.make_plan(asked, device="cpu", probe_for=seconds, probed=told)
     took = (time.perf_counter() - start) / 60
-    write_json(root / f"{name}.json", found.to_json())
-    rows = [[kind.name, kind.jobs, kind.seconds, kind.overhead, kind.unknown] for kind in found.kinds]
+    write_json(root / f"{name}.json", found.to_json() | {"hardware": gpu(target).name})
+    rows = [[kind[what] for what in ("name", "todo", "seconds", "overhead", "unknown")] for kind in found.kinds]
     rows.append(["mgd3, by shapes", 0, sampling(asked, len(shaped.train), len(shaped.class_names), target), 0.0, 0])
     rows.append(["all", *(sum(row[i] for row in rows) for i in range(1, 5))])
     shown = [[what, f"{n:,}", f"{a / 3600:,.1f}", f"{b / 3600:,.1f}", f"{left:,}"] for what, n, a, b, left in rows]
-    ones = [[g.kind, g.example, len(g.keys), g.each.seconds or 0.0] for g in found.groups]
-    dear = sorted(ones, key=lambda one: -one[2] * one[3])[:DEAR]
+    ones = [[g.example, len(g.keys), g.each.seconds or 0.0] for g in found.groups]
+    dear = sorted(ones, key=lambda one: -one[1] * one[2])[:DEAR]
     heads = ["jobs of kind", "jobs", "work, h", "around it, h", "unknown"], ["such as", "jobs", "each"]
     parts = [f"## {name}.toml\n", table(heads[0], shown), f"\nProbes took {took:.0f} minutes. What takes longest:\n"]
-    parts += [table(heads[1], [[what, f"{n:,}", wording.seconds(each)] for _, what, n, each in dear]), ""]
+    parts += [table(heads[1], [[what, f"{n:,}", wording.seconds(each)] for what, n, each in dear]), ""]
     return "\n".join([*parts, *found.troubles])
 
 
@@ -155,13 +209,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("names", nargs="+", choices=["imagenette", "imagenet100", "imagenet1k"])
     arguments.add_argument("--for", dest="target", default="h100")
-    arguments.add_argument("--probe", type=float, help="seconds of probes for each; default: an hour")
+    arguments.add_argument("--probe", type=float, default=3600.0, help="seconds of probes for each")
     arguments.add_argument("--without", nargs="*", default=[], help="methods whose sets are not probed; MGD³ never is")
     arguments.add_argument("--keep", type=Path, help="folder of data, nets and plans")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = (options.keep or Path(folder)).absolute()
-        print(f"On one {gpu(options.target).name}; operations counted on {hardware('cpu')}.\n")
+        print(f"On one {gpu(options.target).name}; operations counted on {cell.hardware('cpu')}.\n")
         for name in options.names:
             without = {"mgd3", None, *options.without}  # a generator's job has no method
             print(planned(name, root, options.target, options.probe, without), "\n", flush=True)

@@ -4,7 +4,7 @@ ResNet-18 at 224 px on 1,000 classes × 10 random uint8 images, bfloat16, channe
 recipe, beside a bare loop of the same net, batch, loss and, for soft labels, the same teachers' forward passes
 (target: 90 % of it). Then ResNet-18 from JPEG files beside a DataLoader, as benchmarks/loader.py (target: 3 times as
 fast as with two workers). Peak memory is what torch had allocated while decoct's loop and the bare one ran. By roofline
-is what ``decoct plan --for`` would say of the bare loop.
+is what ``benchmarks/roofline.py`` says of the bare loop.
 
     python benchmarks/gpu.py
     python benchmarks/gpu.py --device cpu --tiny     the same code on small numbers, where there is no GPU
@@ -29,7 +29,7 @@ from decoct.protocols.erm import ERM
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
 from decoct.run.memory import keep_memory
-from decoct.run.planning.roofline import GPUS, Gpu, Roofline
+from roofline import GPUS, Gpu, Roofline
 from yardstick import Race, bare_loop, race, table
 
 NET = "resnet18"

@@ -57,7 +57,7 @@ def whole(study: Path | None, options: argparse.Namespace, workers: int, out: Pa
     fresh = not (out / "store").exists()
     asked = Study.from_toml(study) if study else Study.default()
     start = time.perf_counter()
-    plan = make_plan(asked, workers=workers, device="cpu", probe=options.probe)
+    plan = make_plan(asked, workers=workers, device="cpu", probe_for=options.probe)
     probing = time.perf_counter() - start
     plan.write(out)
     words = [sys.executable, "-m", "decoct", "run", *([str(study)] if study else [])]
@@ -71,7 +71,7 @@ def whole(study: Path | None, options: argparse.Namespace, workers: int, out: Pa
     said = [f"## {asked.name}, workers: {workers}", ""]
     said += [f"Probes took {probing:.0f} s; load while planning and running: {os.getloadavg()[0]:.1f}."]
     if fresh:
-        clock = plan.schedule.clock
+        clock = plan.clock[0]
         said += [
             f"On the clock {clock:.0f} s were planned, without the start of Python and the report; the command took "
             f"{took:.0f} s: {took / clock:.2f} times."
@@ -90,19 +90,18 @@ def shown(found: Planned) -> Iterable[str]:
 def one_of_each(study: Path | None, options: argparse.Namespace, scratch: Path) -> str:
     """Run the first job of each group of jobs to its end, on stand-ins for what it reads, beside its estimate."""
     asked = Study.from_toml(study) if study else Study.default()
-    plan = make_plan(asked, device="cpu", probe=options.probe)
+    plan = make_plan(asked, device="cpu", probe_for=options.probe)
     store, rows = Store(scratch), []
-    by_key = {job.key: job for job in plan.jobs}
     seen = set[object]()
     for group in plan.groups:
         same = (group.kind, group.each)
         if group.each.cpu_seconds is None or group.each.cpu_seconds > options.most or same in seen:
             continue
         seen.add(same)
-        job = by_key[group.keys[0]]
+        job = plan.jobs[group.keys[0]]
         try:
             for key in job.inputs.values():
-                stand_in(store, key, by_key, "cpu")
+                stand_in(store, key, plan.jobs, "cpu")
             execute(store.root, job, "cpu")
         except Exception as error:
             rows.append([str(job), describe(error), "", "", "", "", ""])

@@ -18,9 +18,7 @@ def test_an_image_is_right_if_its_label_has_the_largest_logit(batch):
     data = SimpleNamespace(mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
     torch.random.default_generator.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 5)).eval()
-    told = []
-    right = correct(net, split, data, "cpu", batch, lambda *done: told.append(done))
-    assert told == [(min(50, i + batch), 50) for i in range(0, 50, batch)]
+    right = correct(net, split, data, "cpu", batch)
     assert right.dtype == np.bool_
     weight, bias = (p.detach().double().numpy() for p in net[1].parameters())
     for image, label, one in zip(split.images, split.labels, right, strict=True):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from decoct.engine import once as module
-from decoct.engine.once import Spent, once, part, timed_by
+from decoct.engine.once import Spent, once, part
 
 
 @pytest.fixture(autouse=True)
@@ -181,12 +181,3 @@ def test_the_time_that_results_took_is_told_and_that_of_nested_ones_once(monkeyp
         once(lambda array: 1 / 0, np.arange(3.0))
     once(inner, np.arange(2.0))
     assert Spent.now() == (10, 5)
-
-
-def test_another_clock_counts_in_its_block():
-    ticks, array = iter(range(100)), np.arange(4.0)
-    with timed_by(lambda: (float(next(ticks)), 0.5)):
-        once(np.sum, array)
-        assert Spent.now() == (1.0, 0.0)
-    once(np.max, array)
-    assert 1.0 < Spent.now().seconds < 1.5

@@ -9,6 +9,10 @@ import typer
 from decoct.cli import words
 from decoct.console import err
 
+StudyFile = Annotated[
+    Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the study's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
@@ -54,6 +58,15 @@ def set_format(normalised: str | None, layout: str | None, resize: bool, number:
 
     said = {"normalised": normalised, "layout": layout, "resize": resize, "number": number, "split": split}
     return build(SetFormat, said, "the set's format")
+
+
+def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrupt: bool) -> Any:
+    """The study of a file, or the built-in one, with what was said beside it."""
+    from decoct.run.study import Study
+
+    study = Study.default() if file is None else Study.from_toml(file)
+    data = words.source(study.data, size, skip_corrupt, study.plugins)
+    return study.model_copy(update={"data": data} | ({} if seed is None else {"seed": seed}))
 
 
 def compute_on(bar: Any, device: str, threads: int, plugins: Sequence[str] = ()) -> Any:

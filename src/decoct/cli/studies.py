@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decoct.cli import words
-from decoct.cli.options import Device, Json, Plugins, Size, Skip, tell_read
+from decoct.cli.options import Device, Json, Plugins, Seed, Size, Skip, StudyFile, asked_for, tell_read
 from decoct.console import bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
@@ -16,9 +16,7 @@ from decoct.run.runs import runs
 
 def run(
     context: typer.Context,
-    study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
-    ] = None,
+    study: StudyFile = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
     store: Annotated[
         str | None, typer.Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
@@ -37,7 +35,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the study's own.")] = None,
+    seed: Seed = None,
     size: Size = None,
     skip_corrupt: Skip = False,
     json: Json = False,
@@ -45,12 +43,8 @@ def run(
     """Run a study and write its report. Started again, it goes on where it stopped."""
     from decoct.report.write import write_report
     from decoct.run.run import run as run_study
-    from decoct.run.study import Study
 
-    plan = Study.default() if study is None else Study.from_toml(study)
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    changes["data"] = words.source(plan.data, size, skip_corrupt, plan.plugins)
-    plan = plan.model_copy(update=changes)
+    plan = asked_for(study, seed, size, skip_corrupt)
     folder = folder or Path("runs") / plan.name
     place = words.place(on, workers, device, plan.threads, address, gpus)
     done = goal = 0

@@ -36,6 +36,7 @@ class Cost(Record):
         versions: of decoct, Python and the libraries that compute.
         once, cpu_once: of ``seconds`` and ``cpu_seconds``, what went into results that its process keeps for the jobs
             after it: those hang on the real data alone. See ``decoct.engine.once``.
+        around: seconds on the clock besides: inputs are read, a student is evaluated, files are written.
     """
 
     seconds: float
@@ -49,6 +50,7 @@ class Cost(Record):
     versions: dict[str, str]
     once: float = 0.0
     cpu_once: float = 0.0
+    around: float = 0.0
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from decoct.core.kinds import Progress, silent
 from decoct.data.dataset import Dataset, Split
 from decoct.nets.features import at_once
 
@@ -17,7 +16,6 @@ def correct(
     data: Dataset,
     device: str,
     batch: int | None = None,
-    progress: Progress = silent,
 ) -> NDArray[np.bool_]:
     """[N] whether the net's top class is the label.
 
@@ -27,16 +25,13 @@ def correct(
         data: for its mean and deviation.
         device: where to compute.
         batch: images at a time; None for 1,000, or fewer where they are large.
-        progress: called with (images done, images in all).
     """
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
     right = np.empty(len(split), dtype=bool)
     height, width = split.images.shape[-2:]
-    batch, done = batch or at_once(height, width, 1000), 0
-    for rows, found in split.batches(batch, alone=device == "cpu"):
+    for rows, found in split.batches(batch or at_once(height, width, 1000), alone=device == "cpu"):
         images = torch.from_numpy(np.array(found)).to(device)
         top = net((images.float() - mean) / std).argmax(1).cpu().numpy()
         right[rows] = top == split.labels[rows]
-        progress(done := done + len(rows), len(split))
     return right

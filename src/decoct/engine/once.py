@@ -6,8 +6,7 @@ Every set of a study, every random set and every resample is measured against th
 import hashlib
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -17,7 +16,6 @@ from torch import Tensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Clock = Callable[[], tuple[float, float]]  # seconds on a clock, and of the processors
 ROOM = 2**29  # bytes of results, and as many of parts of arrays
 
 
@@ -65,17 +63,16 @@ class _Known:
         self.origins: dict[int, tuple[int, Any]] = {}  # array and name of a part, while the part lives
         self.held = 0  # bytes of parts
         self.seconds, self.cpu_seconds, self.depth = 0.0, 0.0, 0  # spent on results; of those that need others, once
-        self.clock: Clock = real  # by which that is counted
 
     def timed(self, function: Callable[P, R], *args: P.args, **options: P.kwargs) -> tuple[R, float]:
         """What a function gives, and the seconds that it took."""
-        wall, cpu = self.clock()
+        wall, cpu = real()
         self.depth += 1
         try:
             value = function(*args, **options)
         finally:
             self.depth -= 1
-            now, cpu_now = self.clock()
+            now, cpu_now = real()
             wall, cpu = now - wall, cpu_now - cpu
             if not self.depth:
                 self.seconds, self.cpu_seconds = self.seconds + wall, self.cpu_seconds + cpu
@@ -89,16 +86,6 @@ class _Known:
 
 
 _known = _Known()
-
-
-@contextmanager
-def timed_by(clock: Clock) -> Iterator[None]:
-    """Another clock, by which ``Spent`` counts in the block."""
-    before, _known.clock = _known.clock, clock
-    try:
-        yield
-    finally:
-        _known.clock = before
 
 
 def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from decoct.core.kinds import Progress, silent
+from decoct.core.kinds import Progress
 from decoct.core.record import Cost
 from decoct.data.dataset import Dataset
 from decoct.engine.once import Spent
@@ -36,7 +36,6 @@ class Cell:
     device: str
     progress: Progress
     cost: Cost | None = None
-    evaluating: Progress = silent  # of what a student is worth, after its training
 
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads, after its files were found as they were written.

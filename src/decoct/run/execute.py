@@ -1,6 +1,7 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from decoct.core.kinds import Progress, silent
-from decoct.core.record import CELL, write_cost, write_json
+from decoct.core.record import CELL, Cost, write_cost, write_json
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
 from decoct.run.jobs import Job
@@ -55,14 +56,27 @@ def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress
     if store.has(job.kind, job.key):
         return
     keep_memory()
-    with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
-        cell = Cell(job, store, folder, open_dataset(store.dataset(Path(job.data))), device, progress)
+    with threads(job.keyed["compute"]["threads"]):
+        perform(Cell(job, store, Path(), open_dataset(store.dataset(Path(job.data))), device, progress))
+    store.finish(job.kind, job.key)
+
+
+def perform(cell: Cell) -> Cost:
+    """Do a cell's work and leave it in its store; what it took."""
+    job, start = cell.job, time.perf_counter()
+    with cell.store.writing(job.kind, job.key) as cell.folder:
         WORK[job.kind](cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
-        write_cost(folder, cell.cost)
-        write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
-    store.finish(job.kind, job.key)
+        cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})
+        write_cost(cell.folder, cost)
+        sign(cell.folder, job)
+    return cost
+
+
+def sign(folder: Path, job: Job) -> None:
+    """Make a folder the cell of a job."""
+    write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
 
 
 @contextmanager

@@ -23,7 +23,13 @@ def plan_of(run, kinds=TAKES, factor=2.0, **more):
         }
         for kind, takes in kinds.items()
     ]
-    raw = {"format": 1, "fits": digest(sorted(job.key for job in manifest.jobs)), "groups": groups} | more
+    raw = {
+        "format": 1,
+        "fits": digest(sorted(job.key for job in manifest.jobs)),
+        "groups": groups,
+        "device": "cpu",
+        "once": None,
+    } | more
     (run / "plan.json").write_text(json.dumps(raw))
     return manifest
 
@@ -46,7 +52,7 @@ def test_expected_and_taken_by_kind(run):
 
 def test_what_each_worker_was_to_work_out_once_is_expected_too(run):
     alone = planned(plan_of(run))
-    once = [{"kind": "measure", "seconds": 5.0, "cpu_seconds": 4.0, "workers": 2}]
+    once = {"kind": "measure", "seconds": 5.0, "cpu_seconds": 4.0, "workers": 2}
     found = planned(plan_of(run, once=once))
     assert found.total.expected == pytest.approx(alone.total.expected + 10)
     assert found.total.cpu_expected == pytest.approx(alone.total.cpu_expected + 8)
@@ -80,8 +86,8 @@ def test_a_damaged_cell_is_left_out(run):
         {"groups": [{"kind": "train", "keys": ["nobody"], "each": {"seconds": 1.0, "cpu_seconds": 1.0}}]},
         {"groups": [{"kind": "train", "keys": ["nobody"], "each": {}}]},
         {"groups": []},
-        {"once": [{"kind": "train"}]},
-        {"once": [{"kind": "train", "seconds": float("inf"), "cpu_seconds": 1.0, "workers": 1}]},
+        {"once": {"kind": "train"}},
+        {"once": {"kind": "train", "seconds": float("inf"), "cpu_seconds": 1.0, "workers": 1}},
     ],
 )
 def test_another_studys_plan_or_a_damaged_one_says_nothing(run, more):
@@ -102,14 +108,3 @@ def test_nothing_expected_is_no_ratio():
 def test_a_plan_for_another_kind_of_device_is_passed_over(run):
     assert planned(plan_of(run, device="cpu:0")) is not None
     assert planned(plan_of(run, device="cuda")) is None
-
-
-def test_a_roofline_plans_no_processors(run):
-    manifest = plan_of(run)
-    raw = json.loads((run / "plan.json").read_text())
-    for group in raw["groups"]:
-        group["each"]["source"] = "roofline"
-    (run / "plan.json").write_text(json.dumps(raw))
-    found = planned(manifest)
-    assert found.total.ratio == pytest.approx(2.0) and found.total.cpu_expected == 0
-    assert "processor" not in found.sentence()

@@ -13,13 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoct.core.errors import DecoctError
 from decoct.core.kinds import silent
 from decoct.engine import once
 from decoct.engine import train as loop
 from decoct.run.expand import expand
 from decoct.run.planning import probe as module
-from decoct.run.planning.marks import carried_on
-from decoct.run.planning.probe import brief, probe
+from decoct.run.planning.estimates import likeness
+from decoct.run.planning.probe import Mark, carried_on, probe
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 
@@ -82,52 +83,74 @@ def asked(digits, slow, tmp_path):
         )
         jobs = {job.key: job for job in expand(study, digits)}
         job = next(job for job in jobs.values() if job.kind == kind)
-        return probe(str(tmp_path / "scratch"), None, job, jobs, "cpu", limit), job, Store(tmp_path / "scratch")
+        like = likeness(job, jobs.get, digits)
+        return probe(str(tmp_path / "scratch"), None, job, like, jobs, "cpu", limit), job, Store(tmp_path / "scratch")
 
     return make
 
 
 def test_a_job_that_ends_in_time_is_finished(asked):
     found, job, store = asked("condense", 60.0, {"name": "slow", "steps": 5})
-    assert found.finished and not found.trouble
-    assert found.seconds >= 5 * 0.002 and found.overhead > 0 and found.peak > 0
-    cell = store.path("condense", job.key)
+    assert found.took.sure == "sure" and found.took.source == "probe"
+    assert found.took.seconds >= 5 * 0.002 and found.took.overhead > 0 and found.took.peak > 0
+    assert found.took.bytes == module.size_of(store.path("condense", job.key))
     assert store.has("condense", job.key)
-    assert found.bytes == sum(file.stat().st_size for file in cell.rglob("*") if file.is_file())
 
 
 def test_a_long_job_is_cut_short_and_leaves_no_cell_of_its_own(asked):
     start = time.perf_counter()
     found, job, store = asked("condense", 0.1, {"name": "slow", "steps": 10**6})
     spent = time.perf_counter() - start
-    assert not found.finished and not found.trouble
-    assert found.seconds > 1_000_000 * 0.002 and found.seconds > 100 * spent
-    assert found.bytes == module.size_of(store.path("condense", job.key))  # of a stand-in of the same form
+    assert found.took.sure == "fair"
+    assert found.took.seconds > 1_000_000 * 0.002 and found.took.seconds > 100 * spent
+    assert found.took.bytes == module.size_of(store.path("condense", job.key))  # of a stand-in of the same form
     assert not list(store.root.glob(".tmp-*"))
 
 
 def test_a_second_phase_is_carried_on_from_its_own_start(asked):
     found, _, _ = asked("condense", 0.5, {"name": "slow", "steps": 100, "phases": 2})
-    assert not found.trouble and found.seconds >= 200 * 0.002
+    assert found.took.seconds >= 200 * 0.002
 
 
 def test_a_student_that_is_cut_short_is_evaluated_by_a_brief_one(asked, monkeypatch):
     calls = []
-    real = module._measured
-    monkeypatch.setattr(module, "_measured", lambda *a: calls.append(a[1].config) or real(*a))
-    found, _, _ = asked("train", 0.0, "random")
-    assert not found.finished and not found.trouble
-    assert [config["steps"] for config in calls] == [200, 2]
-    assert found.seconds > 0 and found.overhead > 0 and found.bytes > 0 and found.peak > 0
+    real = module._run
+    monkeypatch.setattr(module, "_run", lambda *a: calls.append(a[1].config) or real(*a))
+    took = asked("train", 0.0, "random")[0].took
+    assert took.sure == "fair" and [config["steps"] for config in calls] == [200, 2]
+    assert took.seconds > 0 and took.overhead > 0 and took.bytes > 0 and took.peak > 0
 
 
 def test_what_a_process_works_out_once_is_told_apart(asked, monkeypatch):
     monkeypatch.setattr(once, "_known", once._Known())
-    first, _, _ = asked("measure", 60.0, "random")
-    again, _, _ = asked("measure", 60.0, "herding")
-    assert not first.trouble and not again.trouble and first.process == again.process == os.getpid()
-    assert first.finished and first.once > 10 * again.once and first.cpu_once > 0
-    assert first.seconds + first.overhead < 10 * (again.seconds + again.overhead)
+    first, again = asked("measure", 60.0, "random")[0], asked("measure", 60.0, "herding")[0]
+    assert first.process == again.process == os.getpid() and first.took.sure == "sure"
+    assert first.once.seconds > 10 * again.once.seconds and first.once.cpu_seconds > 0
+    assert first.took.seconds < 10 * again.took.seconds
+
+
+@given(st.integers(2, 30), st.floats(0.001, 10.0), st.floats(0.0, 50.0), st.integers(0, 100), st.floats(0.1, 1.0))
+def test_an_even_work_is_carried_on_exactly_whatever_its_start_took(seen, each, warm, more, cores):
+    """After a slow first step all others take the same: t_1 + (total − 1) · each."""
+    times = [0.0, *(warm + each * (i + 1) for i in range(seen))]
+    end = carried_on([Mark(t, cores * t, i, seen + more if i else 0) for i, t in enumerate(times)])
+    assert end.wall == pytest.approx(warm + each * (seen + more))
+    assert end.cpu == pytest.approx(cores * end.wall)
+
+
+def test_a_mark_stands_still_while_something_is_kept_for_later(monkeypatch):
+    monkeypatch.setattr(once, "_known", once._Known())
+    time = [10.0]
+    monkeypatch.setattr(once, "real", lambda: (time[0], 2 * time[0]))
+
+    def long(array):
+        time[0] += 5.0
+        return array.sum()
+
+    before = Mark.now()
+    once.once(long, np.arange(3.0))
+    time[0] += 1.0
+    assert before == Mark(10.0, 20.0, 0, 0) and Mark.now(3, 7) == Mark(11.0, 22.0, 3, 7)
 
 
 class Chunks:
@@ -178,31 +201,26 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
         patch.setattr(loop, "State", SimpleNamespace(of=lambda *_: state))
         patch.setattr(loop, "Batches", lambda *_, **__: stream)
         patch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: stream.now))
-        patch.setattr(module, "real", stream.clock)
-        cell = module.Probed(None, None, None, None, "none", silent, limit=limit, clock=stream.clock)
-        cell.marks.append(module.now(stream.clock))
+        patch.setattr(once, "real", stream.clock)
+        patch.setattr(once, "_known", once._Known())
+        cell = module.Probed(None, None, None, None, "none", silent, limit=limit)
+        cell.marks.append(Mark.now())
         try:
             loop.train(torch.nn.Flatten(), None, recipe, seed=0, progress=cell.watch)
             wall, cpu = stream.clock()
         except module.Enough:
-            wall, cpu = carried_on(cell.marks)
+            wall, cpu, *_ = carried_on(cell.marks)
     assert wall == pytest.approx(start + at_once * chunks * (making + step))
     assert cpu == pytest.approx(2 * wall)
-
-
-def test_what_stands_around_a_student_alone(digits, tmp_path, study_of):
-    jobs = {job.key: job for job in expand(study_of("random"), digits)}
-    job = next(job for job in jobs.values() if job.kind == "train")
-    found = brief(str(tmp_path / "scratch"), None, job, jobs, "cpu")
-    assert found.seconds is None and found.overhead > 0 and found.bytes > 0 and not found.trouble
 
 
 @pytest.mark.parametrize(("method", "said"), [("raises", "no luck"), ("leaves", "3"), ("own", "rain")])
 def test_a_job_that_fails_says_why(digits, tmp_path, study_of, method, said):
     jobs = {job.key: job for job in expand(study_of(method), digits)}
     job = next(job for job in jobs.values() if job.kind == "condense")
-    found = probe(str(tmp_path / "scratch"), None, job, jobs, "cpu", 5.0)
-    assert said in found.trouble and found.seconds is None
+    like = likeness(job, jobs.get, digits)
+    with pytest.raises(DecoctError, match=said):
+        probe(str(tmp_path / "scratch"), None, job, like, jobs, "cpu", 5.0)
 
 
 def test_real_cells_are_read_where_they_are(digits, tiny, finished, tmp_path):
@@ -210,16 +228,14 @@ def test_real_cells_are_read_where_they_are(digits, tiny, finished, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in (finished / "store").rglob("*")}
     jobs = {job.key: job for job in expand(tiny, digits)}
     job = next(job for job in jobs.values() if job.kind == "features")
-    found = probe(str(tmp_path / "scratch"), str(finished / "store"), job, jobs, "cpu", 60.0)
-    assert found.finished and not found.trouble
+    like = likeness(job, jobs.get, digits)
+    assert probe(str(tmp_path / "scratch"), str(finished / "store"), job, like, jobs, "cpu", 60.0).took.sure == "sure"
     made, real = (Store(root).path("features", job.key) for root in (tmp_path / "scratch", finished / "store"))
     assert np.array_equal(np.load(made / "train.npy"), np.load(real / "train.npy"))
     assert {file: file.stat().st_mtime_ns for file in (finished / "store").rglob("*")} == before
 
 
 def test_the_global_draws_are_as_before(asked):
-    import torch
-
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), Path.cwd(), sys.path.copy()
     asked("condense", 0.1, "sre2l")
     assert torch.equal(torch.random.get_rng_state(), before[0])

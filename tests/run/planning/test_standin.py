@@ -10,6 +10,7 @@ from decoct.engine.matching.experts import Trajectory
 from decoct.engine.softlabels import StoredLabels
 from decoct.engine.statistics import Statistics
 from decoct.run.expand import expand
+from decoct.run.planning.estimates import likeness
 from decoct.run.planning.probe import probe
 from decoct.run.planning.standin import FEW, few, stand_in
 from decoct.run.storage.store import Store
@@ -111,8 +112,8 @@ def test_features_are_such_as_their_teacher_gives(digits, tmp_path):
         job.key: job for job in expand(Study.from_dict(TABLE | {"protocols": ["erm"], "condensers": ["craig"]}), digits)
     }
     job = next(job for job in jobs.values() if job.kind == "condense")
-    found = probe(str(tmp_path / "scratch"), None, job, jobs, "cpu", 60.0)
-    assert found.finished, found.trouble
+    like = likeness(job, jobs.get, digits)
+    assert probe(str(tmp_path / "scratch"), None, job, like, jobs, "cpu", 60.0).took.sure == "sure"
 
 
 @pytest.mark.parametrize(("method", "member"), [("herding", True), ("sre2l", False)])

@@ -9,12 +9,15 @@ from decoct.report.summary import Summary
 
 def planned(summary: Summary) -> Markup:
     """Seconds expected and taken, by kind of job."""
-    found = summary.planned_cost
-    if found is None:
+    if (found := summary.planned_cost) is None:
         return Markup()
-    rows = [_row(kind) for kind in found.kinds]
-    rows += [_row(found.total)] if len(found.kinds) > 1 else []
     head = columns("jobs of kind", "jobs", "planned", "taken", "times", "processors planned", "taken", "times")
+    rows = []
+    for kind in (*found.kinds, found.total) if len(found.kinds) > 1 else found.kinds:
+        times = [kind.expected, kind.taken, kind.ratio, kind.cpu_expected, kind.cpu_taken, kind.cpu_ratio]
+        words = (wording.seconds, wording.seconds, wording.multiple) * 2
+        shown = (valued(value, word(value)) for value, word in zip(times, words, strict=True))
+        rows.append(cells(kind.kind, f"{kind.jobs:,}", *shown))
     return section(
         "plan",
         "Plan and actual",
@@ -24,17 +27,4 @@ def planned(summary: Summary) -> Markup:
             "Of the jobs that were to do when the run was planned. Seconds are of the work itself, without reading its "
             "inputs and writing its cell. Other work on the machine makes them longer, processor seconds less so."
         ),
-    )
-
-
-def _row(kind: Compared) -> list[Markup]:
-    return cells(
-        kind.kind,
-        f"{kind.jobs:,}",
-        valued(kind.expected, wording.seconds(kind.expected)),
-        valued(kind.taken, wording.seconds(kind.taken)),
-        valued(kind.ratio, wording.multiple(kind.ratio)),
-        valued(kind.cpu_expected, wording.seconds(kind.cpu_expected)),
-        valued(kind.cpu_taken, wording.seconds(kind.cpu_taken)),
-        valued(kind.cpu_ratio, wording.multiple(kind.cpu_ratio)),
     )

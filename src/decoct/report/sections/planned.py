@@ -1,31 +1,19 @@
-"""What a run was expected to take, beside what it took, where it was planned: ``decoct plan --out``."""
+"""What a run was expected to take and what it took, where it was planned: ``decoct plan --out``."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import Cost, read_json
+from decoct.core.record import read_json
 from decoct.core.spec import digest
 from decoct.report import wording
-from decoct.report.manifest import Job, Manifest
+from decoct.report.manifest import Manifest
 
 PLAN, FORMAT = "plan.json", 1
 
 
-@dataclass(frozen=True)
-class Compared:
-    """Jobs of one kind that were to do when the run was planned, with an estimate, and are done.
-
-    Attributes:
-        kind: such as "train".
-        jobs: how many.
-        expected: seconds of their work.
-        taken: the same as it was.
-        cpu_expected: seconds of their processors.
-        cpu_taken: the same as it was.
-    """
+class Compared(NamedTuple):
+    """Jobs of one kind that the plan gave a time and that are done: seconds of work, and of processors (cpu)."""
 
     kind: str
     jobs: int
@@ -44,48 +32,27 @@ class Compared:
         """The same of the processors, which other work on the machine disturbs less."""
         return self.cpu_taken / self.cpu_expected if self.cpu_expected else math.nan
 
-    def to_json(self) -> dict[str, Any]:
-        """For ``json.dumps``."""
-        return asdict(self) | {"ratio": self.ratio, "cpu_ratio": self.cpu_ratio}
 
-
-@dataclass(frozen=True)
-class Planned:
-    """A plan beside what became of it.
-
-    Attributes:
-        kinds: in the order of the jobs.
-        unknown: jobs that are done and for which the plan gave no time.
-        open: jobs that were to do and are not done.
-    """
+class Planned(NamedTuple):
+    """The kinds of jobs in order, all together, jobs done without an estimate, and jobs of the plan not done."""
 
     kinds: tuple[Compared, ...]
+    total: Compared
     unknown: int
     open: int
 
-    @property
-    def total(self) -> Compared:
-        """All kinds together."""
-        sums = {name: sum(getattr(kind, name) for kind in self.kinds) for name in list(Compared.__annotations__)[1:]}
-        return Compared("all", **sums)
-
     def sentence(self) -> str:
         """Expected and taken, in one sentence without its full stop."""
-        t = self.total
-        said = (
-            f"{wording.count(t.jobs, 'job')} took {wording.seconds(t.taken)} of work where "
-            f"{wording.seconds(t.expected)} were planned ({wording.multiple(t.ratio)} times)"
-        )
-        if math.isfinite(t.cpu_ratio):
-            said += f", and {wording.multiple(t.cpu_ratio)} times the processor time"
-        rest = [f"{wording.count(self.unknown, 'job')} had no estimate"] if self.unknown else []
-        rest += [f"{wording.count(self.open, 'job')} of the plan not done"] if self.open else []
-        return "; ".join([said, *rest])
+        t, count, seconds, times = self.total, wording.count, wording.seconds, wording.multiple
+        said = f"{count(t.jobs, 'job')} took {seconds(t.taken)} of work where {seconds(t.expected)} were planned "
+        said += f"({times(t.ratio)} times), and {times(t.cpu_ratio)} times the processor time"
+        said += f"; {count(self.unknown, 'job')} had no estimate" if self.unknown else ""
+        return said + (f"; {count(self.open, 'job')} of the plan not done" if self.open else "")
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``."""
-        kinds = [kind.to_json() for kind in self.kinds]
-        return {"all": self.total.to_json(), "kinds": kinds, "unknown": self.unknown, "open": self.open}
+        each = [k._asdict() | {"ratio": k.ratio, "cpu_ratio": k.cpu_ratio} for k in (self.total, *self.kinds)]
+        return {"all": each[0], "kinds": each[1:], "unknown": self.unknown, "open": self.open}
 
 
 def planned(run: Manifest) -> Planned | None:
@@ -93,64 +60,31 @@ def planned(run: Manifest) -> Planned | None:
 
     Returns:
         None where there is no plan, where it is damaged or of another version, where it is of other jobs than the
-        run's, or where none of its jobs is done on such a device. By the roofline of a GPU no processors are planned.
+        run's, or where none of its jobs is done on such a device.
     """
-    path = run.folder / PLAN
-    if not path.is_file():
-        return None
     try:
-        raw = read_json(path)
+        raw = read_json(run.folder / PLAN)
         if raw["format"] != FORMAT or raw["fits"] != digest(sorted(job.key for job in run.jobs)):
             return None
-        groups = [([str(key) for key in group["keys"]], group["each"]) for group in raw["groups"]]
-        each = {
-            key: (each["seconds"], 0.0 if each.get("source") == "roofline" else each["cpu_seconds"])
-            for keys, each in groups
-            for key in keys
-        }
-        device = str(raw.get("device", ""))
-        once = {
-            str(one["kind"]): (one["workers"] * one["seconds"], one["workers"] * one["cpu_seconds"])
-            for one in raw.get("once", ())  # plans of before have none
-        }
-        numbers = [value for pair in (*each.values(), *once.values()) for value in pair if value is not None]
-        if any(key not in run.by_key for key in each) or not all(map(math.isfinite, numbers)):
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+        each = {key: group["each"] for group in raw["groups"] for key in group["keys"]}
+        device, rows, unknown, open_ = str(raw["device"]).partition(":")[0], dict[str, list[float]](), 0, len(each)
+        if once := raw["once"]:  # what every worker was to work out: no job of its own
+            rows[once["kind"]] = [0, once["workers"] * once["seconds"], 0, once["workers"] * once["cpu_seconds"], 0]
+        for job, said in ((run.by_key[key], said) for key, said in each.items()):
+            try:
+                cost = run.cost(job) if run.done(job) else None
+            except DecoctError:
+                continue  # its measured.json is damaged; the tables say so where it matters
+            if cost is None or cost.device.partition(":")[0] != device:
+                continue
+            open_ -= 1
+            if said["seconds"] is None:
+                unknown += 1
+                continue
+            new = (1, said["seconds"], cost.seconds, said["cpu_seconds"], cost.cpu_seconds)
+            rows[job.kind] = [sum(pair) for pair in zip(rows.get(job.kind, [0] * 5), new, strict=True)]
+        kinds = tuple(Compared(kind, int(row[0]), *row[1:]) for kind, row in rows.items() if row[0])
+        jobs, *sums = (math.fsum(column) for column in zip(*(kind[1:] for kind in kinds), strict=True))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    costs = {key: cost for key, cost in _costs(run, each) if _alike(cost.device, device)}
-    kinds: dict[str, list[tuple[float, float, Cost]]] = {}
-    for key, cost in costs.items():
-        seconds, cpu = each[key]
-        if seconds is not None and cpu is not None:
-            kinds.setdefault(run.by_key[key].kind, []).append((seconds, cpu, cost))
-    if not kinds:
-        return None
-    found = tuple(_compared(kind, own, *once.get(kind, (0.0, 0.0))) for kind, own in kinds.items())
-    return Planned(found, len(costs) - sum(kind.jobs for kind in found), len(each) - len(costs))
-
-
-def _costs(run: Manifest, each: Mapping[str, Any]) -> Iterable[tuple[str, Cost]]:
-    """What the jobs of a plan took, of those that are done and say so."""
-    jobs: list[Job] = [job for job in run.jobs if job.key in each and run.done(job)]
-    for job in jobs:
-        try:
-            yield job.key, run.cost(job)
-        except DecoctError:
-            continue  # its measured.json is damaged; the tables say so where it matters
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two devices are of one kind, as cuda:0 and cuda are; plans of before name none."""
-    return not other or one.partition(":")[0] == other.partition(":")[0]
-
-
-def _compared(kind: str, own: list[tuple[float, float, Cost]], once: float, cpu_once: float) -> Compared:
-    return Compared(
-        kind,
-        len(own),
-        expected=once + sum(seconds for seconds, _, _ in own),
-        taken=sum(cost.seconds for _, _, cost in own),
-        cpu_expected=cpu_once + sum(cpu for _, cpu, _ in own),
-        cpu_taken=sum(cost.cpu_seconds for _, _, cost in own),
-    )
+    return Planned(kinds, Compared("all", int(jobs), *sums), unknown, open_) if math.isfinite(sum(sums)) else None

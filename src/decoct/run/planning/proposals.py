@@ -1,25 +1,21 @@
 """A smaller study that fits a time: fewer replicates first, then fewer budgets, students and methods."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from decoct.core.budget import Budget
+from decoct.core.errors import UsageError
 from decoct.run.study import Replicates, Study
 
 FEWEST = 3  # condense replicates below which intervals say next to nothing
 REFERENCE = "random"  # what every verdict is set beside
+UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+SPAN = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m(?:in)?", "s")))
 
 
 class Takes(NamedTuple):
-    """What a study takes, as far as that is known.
-
-    Attributes:
-        seconds: on the clock, of the jobs that have an estimate.
-        known: jobs to do that have one.
-        unknown: jobs to do that have none.
-    """
+    """Seconds on the clock of the jobs that have an estimate, the number of these, and that of those without one."""
 
     seconds: float
     known: int
@@ -30,156 +26,91 @@ class Takes(NamedTuple):
         return False if self.seconds > limit else None if self.unknown else True
 
 
-Clock = Callable[[Study], Takes]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to leave out.
+class Proposal(NamedTuple):
+    """A smaller study: what the one that was asked for takes, what this one takes, and the seconds that it was to fit.
 
     Attributes:
-        what: in words.
-        saves: seconds on the clock.
-    """
-
-    what: str
-    saves: float
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A smaller study.
-
-    Attributes:
-        study: the whole of it.
-        asked: what the study that was asked for takes.
-        takes: what this one takes.
-        limit: seconds that it was to fit.
-        steps: from the study that was asked for to this one, in order.
-        toml: the keys to change.
+        steps: what is left out, in words and in order, and the seconds that each saves.
+        changed: the keys of the study to change, with their values.
     """
 
     study: Study
     asked: Takes
     takes: Takes
     limit: float
-    steps: tuple[Step, ...]
-    toml: str
-
-    @property
-    def met(self) -> bool | None:
-        """Whether it fits; None where that cannot be said."""
-        return self.takes.within(self.limit)
+    steps: tuple[tuple[str, float], ...]
+    changed: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``."""
-        steps = [{"what": step.what, "saves": step.saves} for step in self.steps]
-        said = {"met": self.met, "fits_as_it_is": self.asked.within(self.limit), **self.takes._asdict()}
-        return said | {"limit": self.limit, "steps": steps, "toml": self.toml}
+        said = {"met": self.takes.within(self.limit), "fits_as_it_is": self.asked.within(self.limit)}
+        steps = [{"what": what, "saves": saves} for what, saves in self.steps]
+        return {**said, **self.takes._asdict(), "limit": self.limit, "steps": steps}
 
 
-def propose(study: Study, limit: float, clock: Clock) -> Proposal:
+def propose(study: Study, limit: float, clock: Callable[[Study], Takes]) -> Proposal:
     """The first of ever smaller studies that fits, or whose known jobs do; the smallest of all if none does.
 
     Condense replicates are taken down to three, then train replicates to one; then the largest budget goes, again and
     again, then the student, then the method that saves most. ``random``, one other method, one student and one budget
     stay. What is left of the time is given back to the replicates.
-
-    Args:
-        study: what was asked for.
-        limit: seconds.
-        clock: what a study takes.
     """
     asked = takes = clock(study)
-    now, steps = study, list[Step]()
-    while takes.seconds > limit:
-        found = next(_reductions(now, clock), None)
-        if found is None:
-            break
-        smaller, what, after = found
-        steps.append(Step(what, takes.seconds - after.seconds))
-        now, takes = smaller, after
-    if takes.within(limit):
-        for larger, what in _restored(now, study) if steps else ():
-            if (after := clock(larger)).within(limit):
-                steps.append(Step(what, takes.seconds - after.seconds))
-                now, takes = larger, after
-                break
-    return Proposal(now, asked, takes, limit, tuple(steps), changes(study, now))
-
-
-def _reductions(study: Study, clock: Clock) -> Iterator[tuple[Study, str, Takes]]:
-    """Smaller studies in the order in which they are to be tried, each with what it leaves out and what it takes."""
-    own, students = study.replicates, study.students or ()
-    if own.condense > FEWEST:
-        fewer = Replicates(condense=own.condense - 1, train=own.train)
-        yield _timed(clock, study, f"{fewer.condense} condense replicates, not {own.condense}", replicates=fewer)
-    if own.train > 1:
-        fewer = Replicates(condense=own.condense, train=own.train - 1)
-        yield _timed(clock, study, f"train replicates: {fewer.train}, not {own.train}", replicates=fewer)
-    if len(study.budgets) > 1:
-        largest = max(range(len(study.budgets)), key=lambda i: _size(study.budgets[i], i))
-        rest = tuple(b for i, b in enumerate(study.budgets) if i != largest)
-        yield _timed(clock, study, f"without the budget {study.budgets[largest]}", budgets=rest)
-    if len(students) > 1:
-        yield min(
-            (
-                _timed(clock, study, f"without the student {one}", students=tuple(s for s in students if s != one))
-                for one in students
-            ),
-            key=lambda found: found[2].seconds,
-        )
-    if droppable := _droppable(study):
-        yield min(
-            (_timed(clock, study, f"without the method {label}", condensers=rest) for label, rest in droppable.items()),
-            key=lambda found: found[2].seconds,
-        )
-
-
-def _timed(clock: Clock, study: Study, what: str, **changed: Any) -> tuple[Study, str, Takes]:
-    smaller = study.model_copy(update=changed)
-    return smaller, what, clock(smaller)
-
-
-def _size(budget: Budget, place: int) -> tuple[float, int]:
-    """Sorts budgets of one word by size, which is the usual case; of several words the last ones are the largest."""
-    return float(budget.ipc or 0) + float(budget.images or 0) + float(budget.fraction or 0), place
-
-
-def _droppable(study: Study) -> dict[str, tuple[Any, ...]]:
-    """Methods that may go, by label, and what is left without each; a control stays as long as its method."""
-    methods, controls = study.methods(), study.controls()
-    if len(methods) <= 2:
-        return {}
-    free = [label for label, method in methods.items() if method.name != REFERENCE and label not in controls.values()]
-    entries = dict(zip(methods, study.condensers, strict=True))
-    return {label: tuple(entry for other, entry in entries.items() if other != label) for label in free}
-
-
-def _restored(now: Study, study: Study) -> Iterator[tuple[Study, str]]:
-    """The study with more of its condense replicates back, most first."""
+    now, steps = study, list[tuple[str, float]]()
+    while takes.seconds > limit and (options := _options(now)):
+        smaller = {what: now.model_copy(update=changed) for what, changed in options.items()}
+        after = {what: clock(other) for what, other in smaller.items()}
+        best = min(after, key=lambda what: after[what].seconds)
+        steps.append((best, takes.seconds - after[best].seconds))
+        now, takes = smaller[best], after[best]
     for condense in range(study.replicates.condense, now.replicates.condense, -1):
-        more = Replicates(condense=condense, train=now.replicates.train)
-        yield now.model_copy(update={"replicates": more}), f"and {condense} condense replicates again"
+        larger = now.model_copy(update=_replicates(condense, now.replicates.train))
+        if takes.within(limit) and (more := clock(larger)).within(limit):
+            steps.append((f"and {condense} condense replicates again", takes.seconds - more.seconds))
+            now, takes = larger, more
+            break
+    was, new = (one.model_dump(mode="json", exclude_none=True) for one in (study, now))
+    return Proposal(now, asked, takes, limit, tuple(steps), {key: new[key] for key in new if new[key] != was[key]})
 
 
-def changes(study: Study, other: Study) -> str:
-    """The TOML keys of a study that another one has other values of."""
-    lines = []
-    for key in ("replicates", "budgets", "students", "condensers"):
-        if getattr(study, key) != getattr(other, key):
-            lines.append(f"{key} = {_toml(other.model_dump(mode='json', exclude_none=True)[key])}")
-    return "\n".join(lines)
+def _options(study: Study) -> dict[str, dict[str, Any]]:
+    """What may be left out next, in words, and the keys of the study to change for that."""
+    own, students, budgets, methods = study.replicates, study.students or (), study.budgets, study.methods()
+    if own.condense > FEWEST:
+        return {f"{own.condense - 1} condense replicates, not {own.condense}": _replicates(own.condense - 1, own.train)}
+    if own.train > 1:
+        return {f"train replicates: {own.train - 1}, not {own.train}": _replicates(own.condense, own.train - 1)}
+    if len(budgets) > 1:
+        largest = max(budgets, key=_size)
+        return {f"without the budget {largest}": {"budgets": tuple(one for one in budgets if one != largest)}}
+    if len(students) > 1:
+        return {f"without the student {s}": {"students": tuple(o for o in students if o != s)} for s in students}
+    entries = dict(zip(methods, study.condensers, strict=True))
+    stay = {*study.controls().values(), *(label for label, one in methods.items() if one.name == REFERENCE)}
+    return {
+        f"without the method {label}": {"condensers": tuple(entries[other] for other in entries if other != label)}
+        for label in (entries if len(entries) > 2 else ())
+        if label not in stay
+    }
 
 
-def _toml(value: Any) -> str:
-    """A value as TOML writes it on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items() if v is not None) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+def _replicates(condense: int, train: int) -> dict[str, Any]:
+    return {"replicates": Replicates(condense=condense, train=train)}
 
 
-def _key(word: str) -> str:
-    return word if word.replace("_", "").replace("-", "").isalnum() and word.isascii() else json.dumps(word)
+def _size(budget: Budget) -> float:
+    """Sorts budgets of one word by size, which is the usual case."""
+    return float(budget.ipc or 0) + float(budget.images or 0) + float(budget.fraction or 0)
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a span of time as people write it: 90m, 1h30m, 3d.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    parts = SPAN.fullmatch(text.strip().lower().replace(" ", ""))
+    total = sum(float(n or 0) * unit for n, unit in zip(parts.groups(), UNITS.values(), strict=True)) if parts else 0.0
+    if not 0 < total < float("inf"):
+        raise UsageError(f"cannot read the time '{text}': write it as 90m, 2h, 1h30m or 3d")
+    return total

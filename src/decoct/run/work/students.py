@@ -115,7 +115,7 @@ def make_student(cell: Cell) -> None:
             progress=cell.progress,
             checkpoint=cell.checkpoint(),
         )
-    right = correct(student, data.test, data, cell.device, progress=cell.evaluating)
+    right = correct(student, data.test, data, cell.device)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)
     result = Result(
         accuracy=float(right.mean()),

@@ -1,6 +1,8 @@
-"""The roofline of a GPU that is not here: closed forms of single operations, and whole probes counted by it."""
+"""The roofline of a GPU that is not here: closed forms of single operations."""
 
+import importlib.util
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from decoct.core.errors import UsageError
-from decoct.engine import evaluate
-from decoct.run.expand import expand
-from decoct.run.planning import roofline as module
-from decoct.run.planning.plan import make_plan
-from decoct.run.planning.probe import probe
-from decoct.run.planning.roofline import GPUS, REACHED, Gpu, Roofline, gpu
-from decoct.run.study import Study
+
+spec = importlib.util.spec_from_file_location("roofline", Path(__file__).parents[2] / "benchmarks" / "roofline.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+GPUS, REACHED, Gpu, Roofline, gpu = (getattr(module, n) for n in ("GPUS", "REACHED", "Gpu", "Roofline", "gpu"))
 
 SLOW = Gpu("slow", half=4e9, rounded=2e9, single=1e9, double=5e8, bandwidth=1e9)  # nothing is as short as a launch
 ENDLESS = Gpu("of memory alone", *[1e30] * 4, 1e9)
@@ -151,46 +151,3 @@ def test_a_training_step_counts_its_fused_optimiser():
     optimiser.step()
     size = net.weight.nbytes  # the parameter and its momentum are read and written; the gradient, by its schema, too
     assert 5 * size <= seconds(optimiser.step, ENDLESS) * 1e9 <= 6.1 * size
-
-
-@pytest.fixture
-def counted(digits, tmp_path):
-    """``counted(KIND, LIMIT, METHOD)``: a probe on an H100 that is not here."""
-
-    def make(kind, limit, method):
-        table = {"students": ["convnet1_w8"], "budgets": [{"ipc": 1}], "condensers": [method]}
-        study = Study.from_dict({"name": "counted", **table, "protocols": [{"name": "erm", "steps": 200}]})
-        jobs = {job.key: job for job in expand(study, digits)}
-        job = next(job for job in jobs.values() if job.kind == kind)
-        return probe(str(tmp_path / str(limit)), None, job, jobs, "cpu", limit, GPUS["h100"])
-
-    return make
-
-
-def test_a_count_that_is_cut_short_is_that_of_the_whole(counted):
-    method = {"name": "sre2l", "iterations": 100}
-    part, whole = counted("condense", 0.0, method), counted("condense", 1e9, method)
-    assert not part.trouble and not whole.trouble and whole.finished and not part.finished
-    assert part.seconds == pytest.approx(whole.seconds, rel=0.1)
-    assert whole.cpu_seconds == 0 and whole.peak is None and whole.bytes and part.bytes
-
-
-def test_a_student_s_evaluation_is_counted_from_a_part_of_it(counted, monkeypatch):
-    whole = counted("train", 1e9, "random")
-    monkeypatch.setattr(evaluate, "at_once", lambda *_: 20)
-    part = counted("train", 0.0, "random")
-    assert not part.trouble and not part.finished and part.bytes is None and part.overhead > 0 < whole.bytes
-    monkeypatch.setattr(evaluate, "at_once", lambda *_: 21)
-    assert part.overhead == pytest.approx(counted("train", 1e8, "random").overhead, rel=0.1)
-    assert part.seconds == pytest.approx(whole.seconds, rel=0.1)
-
-
-def test_measures_are_timed_here(counted):
-    found = counted("measure", 1e9, "random")
-    assert not found.trouble and found.cpu_seconds + found.cpu_once > 0
-
-
-def test_a_plan_by_a_roofline_is_rough(digits, tiny, finished):
-    plan = make_plan(tiny, others=(finished,), probe=60.0, gpu=GPUS["h100"])
-    assert (plan.device, plan.hardware) == ("cuda", "NVIDIA H100 SXM") and not plan.unknown
-    assert {kind.sure for kind in plan.kinds} == {"rough"} and {kind.source for kind in plan.kinds} == {"roofline"}
