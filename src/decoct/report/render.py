@@ -6,7 +6,6 @@ from decoct.report.manifest import CONTROL
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.page import document
 from decoct.report.page.parts import fold
-from decoct.report.page.planned import planned
 from decoct.report.page.view import View
 from decoct.report.sections import (
     accuracy,
@@ -18,6 +17,7 @@ from decoct.report.sections import (
     differences,
     featuremap,
     pictures,
+    planned,
     provenance,
     published,
     ranks,
@@ -57,7 +57,7 @@ def render(tables: Frame, summary: Summary) -> str:
         provenance.teachers(run),
         provenance.recipes(view, run),
         provenance.methods(view, run),
-        planned(summary),
+        planned.show(summary.planned_cost),
         provenance.provenance(run),
     ]
     return document(
@@ -80,12 +80,12 @@ def _header(tables: Frame, summary: Summary) -> Markup:
     return join([tag("h1", name(summary.name)), tag("p", *asked, trained, class_="lede")])
 
 
-def _holes(tables: Frame, planned: int) -> Markup:
+def _holes(tables: Frame, students: int) -> Markup:
     """What failed and what is missing, at the top, where nobody can miss it."""
     holes, parts = tables.holes, list[Markup]()
     if holes:
         missing = wording.count(len(holes), "student")
-        parts.append(tag("p", tag("b", "This report has holes. "), f"{missing} of {planned} planned have no result."))
+        parts.append(tag("p", tag("b", "This report has holes. "), f"{missing} of {students} planned have no result."))
     if tables.failures:
         failed = [tag("li", tag("b", name(job)), tag("pre", tag("bdi", message))) for job, message in tables.failures]
         parts.append(fold(wording.count(len(failed), "failed job"), tag("ul", *failed), opened=len(failed) <= 3))

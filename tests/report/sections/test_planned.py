@@ -7,7 +7,7 @@ import pytest
 
 from decoct.core.spec import digest
 from decoct.report.manifest import Manifest
-from decoct.report.sections.planned import Compared, planned
+from decoct.report.sections.planned import Compared, planned, show
 
 TAKES = {"train": 3.0, "teacher": 10.0, "measure": 0.1}  # seconds of a job, as the builder writes; cpu twice as much
 
@@ -108,3 +108,17 @@ def test_nothing_expected_is_no_ratio():
 def test_a_plan_for_another_kind_of_device_is_passed_over(run):
     assert planned(plan_of(run, device="cpu:0")) is not None
     assert planned(plan_of(run, device="cuda")) is None
+
+
+def test_a_row_a_kind_and_one_for_all(run):
+    assert show(planned(Manifest.read(run))) == ""
+    jobs = Manifest.read(run).jobs
+    keys = {kind: [job.key for job in jobs if job.kind == kind] for kind in ("train", "teacher")}
+    each = {"seconds": 1.5, "cpu_seconds": 3.0}
+    groups = [{"kind": kind, "keys": own, "each": each} for kind, own in keys.items()]
+    raw = {"format": 1, "fits": digest(sorted(job.key for job in jobs)), "groups": groups}
+    raw |= {"device": "cpu", "once": None}
+    (run / "plan.json").write_text(json.dumps(raw))
+    said = show(planned(Manifest.read(run)))
+    assert said.startswith('<section id="plan">') and said.count("<tr>") == 1 + 3
+    assert ">train<" in said and ">teacher<" in said and ">all<" in said and "2.00" in said

@@ -8,6 +8,8 @@ from decoct.core.record import read_json
 from decoct.core.spec import digest
 from decoct.report import wording
 from decoct.report.manifest import Manifest
+from decoct.report.page.markup import Markup, cells, columns, table, tag, valued
+from decoct.report.page.parts import fold, note, section
 
 PLAN, FORMAT = "plan.json", 1
 
@@ -88,3 +90,26 @@ def planned(run: Manifest) -> Planned | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Planned(kinds, Compared("all", int(jobs), *sums), unknown, open_) if math.isfinite(sum(sums)) else None
+
+
+def show(plan: Planned | None) -> Markup:
+    """Seconds expected and taken, by kind of job."""
+    if plan is None:
+        return Markup()
+    head = columns("jobs of kind", "jobs", "planned", "taken", "times", "processors planned", "taken", "times")
+    rows = []
+    for kind in (*plan.kinds, plan.total) if len(plan.kinds) > 1 else plan.kinds:
+        times = [kind.expected, kind.taken, kind.ratio, kind.cpu_expected, kind.cpu_taken, kind.cpu_ratio]
+        words = (wording.seconds, wording.seconds, wording.multiple) * 2
+        shown = (valued(value, word(value)) for value, word in zip(times, words, strict=True))
+        rows.append(cells(kind.kind, f"{kind.jobs:,}", *shown))
+    return section(
+        "plan",
+        "Plan and actual",
+        tag("p", f"{plan.sentence()}."),
+        fold("By kind of job", table(head, rows)),
+        note(
+            "Of the jobs that were to do when the run was planned. Seconds are of the work itself, without reading its "
+            "inputs and writing its cell. Other work on the machine makes them longer, processor seconds less so."
+        ),
+    )
