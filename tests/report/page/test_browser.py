@@ -201,7 +201,7 @@ def test_budget_protocol_and_student_leave_figures_and_tables(view):
     press(page, "protocol", SCRIPT)
     press(page, "student", RIGHT)
     assert page.locator("#accuracy figure:visible").count() == 1
-    assert [len(row) for row in rows(table)][:2] == [2, 1]
+    assert {len(row) for row in rows(table)} == {2}
     assert "net_a" in rows(table)[0][1]
 
 
