@@ -103,7 +103,7 @@ def test_equal_means_go_to_the_lower_cost_then_to_the_name():
 
 
 def test_without_times_equal_sizes_tie():
-    rows = [candidate("a", math.nan, 0.5), candidate("b", math.nan, 0.6), candidate("c", math.nan, 0.9, images=100)]
+    rows = [candidate("a", math.inf, 0.5), candidate("b", math.inf, 0.6), candidate("c", math.inf, 0.9, images=100)]
     found = choice(rows, measure=None)
     assert (found.pick.accuracy.method, found.tied, found.highest.accuracy.method) == ("b", 2, "c")
 
