@@ -142,7 +142,7 @@ class Recommendation:
         return ", ".join(part for part in known if part != wording.NONE)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and dicts; NaN where nothing is defined."""
+        """Plain lists and dicts; None where nothing is defined."""
         return {
             "limit": str(self.limit),
             "amount": self.limit.amount,
@@ -323,7 +323,7 @@ def _plain(candidate: Candidate | None) -> dict[str, Any] | None:
         "images_seen": a.images_seen,
         "images": a.images,
         "bytes": a.total_bytes,
-        "seconds_before_training": candidate.seconds,
+        "seconds_before_training": candidate.seconds if math.isfinite(candidate.seconds) else None,
     }
 
 
