@@ -195,13 +195,13 @@ def test_budget_protocol_and_student_leave_figures_and_tables(view):
     assert all(len(trace["x"]) == 1 and abs(trace["x"][0]) < 0.5 for trace in made["data"])
     assert drawn(seen(page, "#differences figure"))["layout"]["height"] == forest - 5 * 24  # a heading, four methods
     assert rows(table)[1] == ["method", *["IPC 10"] * 4]
-    assert [len(row) for row in rows(table)] == [5, 4, *[5] * 6]
+    assert {len(row) for row in rows(table)} == {5}
     assert not any("IPC 1" in row[1:2] for row in rows(seen(page, "#cost table")))
     assert page.locator("#pictures h3:visible").all_inner_texts() == ["IPC 10"]
     press(page, "protocol", SCRIPT)
     press(page, "student", RIGHT)
     assert page.locator("#accuracy figure:visible").count() == 1
-    assert [len(row) for row in rows(table)][:2] == [2, 1]
+    assert {len(row) for row in rows(table)} == {2}
     assert "net_a" in rows(table)[0][1]
 
 

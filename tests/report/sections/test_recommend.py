@@ -14,7 +14,7 @@ from decoct.core.errors import UsageError
 from decoct.report import frame
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.sections.candidates import Candidate
-from decoct.report.sections.recommend import Adviser, Limit, limit, recommend, rounded, show, stretches
+from decoct.report.sections.recommend import Adviser, Limit, Recommendation, limit, recommend, rounded, show, stretches
 from decoct.report.stats import Interval
 from decoct.report.summary import summarise
 
@@ -103,9 +103,11 @@ def test_equal_means_go_to_the_lower_cost_then_to_the_name():
 
 
 def test_without_times_equal_sizes_tie():
-    rows = [candidate("a", math.nan, 0.5), candidate("b", math.nan, 0.6), candidate("c", math.nan, 0.9, images=100)]
+    rows = [candidate("a", math.inf, 0.5), candidate("b", math.inf, 0.6), candidate("c", math.inf, 0.9, images=100)]
     found = choice(rows, measure=None)
     assert (found.pick.accuracy.method, found.tied, found.highest.accuracy.method) == ("b", 2, "c")
+    told = Recommendation(Limit(1e9, "images"), None, (found,)).to_json()
+    assert '"seconds_before_training": null' in json.dumps(told, allow_nan=False)
 
 
 def test_a_tie_is_said(builder):

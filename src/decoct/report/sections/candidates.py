@@ -27,7 +27,7 @@ class Candidate:
         runs: their accuracies by replicate.
         seconds: device or processor time of all that must be there before a student trains, mean over sets: the set,
             what it stands on, the protocol's teachers and stored labels, each in full. Training the student is not in
-            it. NaN where unknown, or where the candidates were made on unlike machines.
+            it. Infinite where unknown, or where the candidates were made on unlike machines.
     """
 
     accuracy: Accuracy
@@ -63,7 +63,7 @@ def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Cand
 
     def seconds(a: Accuracy) -> float:
         times = [row[COLUMNS[by]] for row in taken.get((a.method, a.setting), ())] if by else []
-        return fmean(times) if times and None not in times else math.nan
+        return fmean(times) if times and None not in times else math.inf
 
     return tuple(Candidate(a, replicates(rows[a.method, a.setting]), seconds(a)) for a in own), by
 

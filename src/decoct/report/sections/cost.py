@@ -134,17 +134,11 @@ def overall(multiples: Sequence[Multiple]) -> str:
     if not known:
         return f"Costs cannot be compared: {multiples[0].why or 'a time is 0'}"
     measures = " or ".join(dict.fromkeys(m.measure for m in known if m.measure))
-    said = f"A distilled set takes {_span(known)}, in {measures} with teachers and features in full"
+    said = f"A distilled set takes {_span(known, 'full')}, in {measures} with teachers and features in full"
     own = [m for m in known if math.isfinite(m.marginal.mean)]
-    said += f"; the construction alone {_span(own, marginal=True)}" if own else ""
+    said += f"; the construction alone {_span(own, 'marginal')}" if own else ""
     lost = len(multiples) - len(known)
     return f"{said}; {lost} of {wording.count(len(multiples), 'pair')} cannot be compared" if lost else said
-
-
-def ends(multiples: Sequence[Multiple], marginal: bool = False) -> tuple[Multiple, Multiple]:
-    """Over the dearest coreset, and over the cheapest, of one method and budget."""
-    order = sorted(multiples, key=lambda m: (m.marginal if marginal else m.full).mean)
-    return order[0], order[-1]
 
 
 def _multiple(method: str, coreset: str, budget: str, a: list[Row], b: list[Row]) -> Multiple:
@@ -184,7 +178,7 @@ def _beside(pairs: list[Multiple]) -> str:
     known = [m for m in pairs if math.isfinite(m.full.mean)]
     if not known:
         return ""
-    dearest, cheapest = ends(known)
+    dearest, cheapest = (pick(known, key=lambda m: m.full.mean) for pick in (min, max))
     if dearest == cheapest:
         return f", {_times(dearest)}"
     return f", {_times(dearest)}, the dearest coreset, and {_times(cheapest)}, the cheapest"
@@ -212,12 +206,12 @@ def _anywhere(rows: list[Row], pairs: list[Multiple], seen: Sequence[int]) -> st
     return f", {', '.join(said)}" + (f"; {why}: their times are not compared" if why else "")
 
 
-def _span(known: Sequence[Multiple], marginal: bool = False) -> str:
-    each = [ends(own, marginal) for own in grouped(known, lambda m: (m.method, m.budget)).values()]
-    dear, cheap = ([(e[i].marginal if marginal else e[i].full).mean for e in each] for i in (0, 1))
-    dearest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in (dear, cheap))
+def _span(known: Sequence[Multiple], part: Literal["full", "marginal"]) -> str:
+    groups = grouped(known, lambda m: (m.method, m.budget)).values()
+    ends = [[pick(getattr(m, part).mean for m in own) for own in groups] for pick in (min, max)]
+    dearest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in ends)
     said = f"{dearest} times the dearest coreset of its size"
-    return said if dear == cheap else f"{said} and {cheapest} times the cheapest"
+    return said if ends[0] == ends[1] else f"{said} and {cheapest} times the cheapest"
 
 
 def multiples_table(view: View, multiples: Sequence[Multiple]) -> Markup:

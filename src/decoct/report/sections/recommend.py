@@ -142,7 +142,7 @@ class Recommendation:
         return ", ".join(part for part in known if part != wording.NONE)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and dicts; NaN where nothing is defined."""
+        """Plain lists and dicts; None where nothing is defined."""
         return {
             "limit": str(self.limit),
             "amount": self.limit.amount,
@@ -289,8 +289,8 @@ def rounded(values: Iterable[float], most: int = 4) -> list[float]:
 
 def _cheapest(kept: Sequence[Candidate]) -> list[Candidate]:
     """Those that tie with the least time, or with the fewest images and bytes where no time is known; best first."""
-    near = [c for c, tied in zip(kept, cost.ties([_seconds(c) for c in kept]), strict=True) if tied]
-    if not any(math.isfinite(_seconds(c)) for c in near):
+    near = [c for c, tied in zip(kept, cost.ties([c.seconds for c in kept]), strict=True) if tied]
+    if not any(math.isfinite(c.seconds) for c in near):
         fewest = min(_cost(c)[:3] for c in near)
         near = [c for c in near if _cost(c)[:3] == fewest]
     return sorted(near, key=_rank)
@@ -302,11 +302,7 @@ def _rank(candidate: Candidate) -> tuple[float | str, ...]:
 
 def _cost(candidate: Candidate) -> tuple[float | str, ...]:
     """Time, images, bytes, and the name, so that no order of rows decides."""
-    return _seconds(candidate), candidate.images, candidate.bytes, _named(candidate)
-
-
-def _seconds(candidate: Candidate) -> float:
-    return candidate.seconds if math.isfinite(candidate.seconds) else math.inf
+    return candidate.seconds, candidate.images, candidate.bytes, _named(candidate)
 
 
 def _named(candidate: Candidate) -> str:
@@ -327,7 +323,7 @@ def _plain(candidate: Candidate | None) -> dict[str, Any] | None:
         "images_seen": a.images_seen,
         "images": a.images,
         "bytes": a.total_bytes,
-        "seconds_before_training": candidate.seconds,
+        "seconds_before_training": candidate.seconds if math.isfinite(candidate.seconds) else None,
     }
 
 
