@@ -1,5 +1,7 @@
 """The same summary for a terminal."""
 
+from collections.abc import Mapping
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,10 +13,9 @@ from decoct.report.findings.candidates import Candidate
 from decoct.report.findings.recommend import stretches
 from decoct.report.findings.verdict import Setting, correction
 from decoct.report.manifest import CONTROL, FULL
-from decoct.report.stats import Word
 from decoct.report.summary import Summary
 
-STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
+STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
 
 
 def render(summary: Summary) -> RenderableType:

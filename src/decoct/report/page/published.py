@@ -6,7 +6,7 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, name, table, valued
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
-from decoct.report.published.table import Published, beside
+from decoct.report.published import Published, beside
 from decoct.report.summary import Summary
 
 

@@ -3,18 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from decoct.core.errors import UsageError
+from decoct.report import wording
 from decoct.report.findings import ranks
 from decoct.report.findings.accuracy import Accuracy, accuracies
 from decoct.report.findings.ranks import Block, Ranks
 from decoct.report.findings.verdict import Setting
 from decoct.report.frame import FLOAT, INT, STRING, Frame
+from decoct.report.grouped import grouped
 from decoct.report.manifest import CONTROL, FULL, Manifest
+from decoct.report.several.change import bounds
 from decoct.report.several.settings import apart
+from decoct.report.stats import Interval
 
 Panel = tuple[str, str]  # protocol, student
 
@@ -77,6 +82,28 @@ class Board:
         rows = [_row(entry, a, self.methods) for entry in self.entries for a in entry.accuracies]
         return pa.Table.from_pylist(rows, schema=ROWS)
 
+    def to_json(self, page: Path) -> dict[str, Any]:
+        """For ``json.dumps``; what is not defined is None."""
+        accuracies = self.table().to_pylist()
+        for row in accuracies:
+            row["ci95"] = bounds(Interval(row["accuracy"], row.pop("lo"), row.pop("hi"), row["n"]))
+        return wording.plain(
+            {
+                "report": str(page),
+                "data": self.data,
+                "runs": [
+                    {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
+                    | {"planned": e.planned, "trained": e.trained}
+                    for e in self.entries
+                ],
+                "methods": self.methods,
+                "unlike": self.unlike,
+                "accuracy": accuracies,
+                "ranks": [_ranks(*own) for own in self.ranks.items()],
+                "ranks_over_data_sets": [_ranks(*own) for own in self.over_data.items()],
+            }
+        )
+
 
 def leaderboard(frames: Sequence[Frame]) -> Board:
     """Put runs side by side.
@@ -128,10 +155,8 @@ def _families(runs: Sequence[Manifest]) -> dict[str, str]:
 
 
 def _entry(frame: Frame, data: str) -> Entry:
-    rows: dict[tuple[str, Setting], list[dict[str, Any]]] = {}
-    for row in frame.results.to_pylist():
-        rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
-    run = frame.manifest
+    run, results = frame.manifest, frame.results.to_pylist()
+    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
     return Entry(run, data, accuracies(rows), frame.results.num_rows, len(run.of_kind("train")))
 
 
@@ -195,6 +220,21 @@ def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
+
+
+def _ranks(panel: Panel, own: Ranks) -> dict[str, Any]:
+    return {
+        "protocol": panel[0],
+        "student": panel[1],
+        "mean": own.mean,
+        "blocks": own.blocks,
+        "incomplete": own.incomplete,
+        "not_ranked": own.absent,
+        "p": own.p,
+        "critical_difference": own.critical,
+        "not_told_apart": own.groups,
+        "text": own.sentences(),
+    }
 
 
 def _row(entry: Entry, a: Accuracy, methods: Mapping[str, str]) -> dict[str, Any]:

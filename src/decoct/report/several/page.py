@@ -1,8 +1,11 @@
-"""The leaderboard as one self-contained page, made of the pieces of a run's page."""
+"""The leaderboard as files: its table, and one self-contained page made of the pieces of a run's page."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from decoct.report import wording
+from decoct.core.owned import check_own
+from decoct.core.scratch import replace
+from decoct.report import frame, wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.ranks import Ranks
 from decoct.report.manifest import FULL
@@ -11,13 +14,37 @@ from decoct.report.page.markup import Markup, cells, columns, join, name, table,
 from decoct.report.page.page import document
 from decoct.report.page.parts import accuracy_cell, note, section, title
 from decoct.report.page.style import Mark, marks
-from decoct.report.several.leaderboard import Board, Entry, Panel
+from decoct.report.several.leaderboard import Board, Entry, Panel, leaderboard
 
+PAGE, TABLE = "leaderboard.html", "leaderboard"
+TITLE = " · decoct</title>".encode()
 INDEPENDENT = (
     "Budgets of one data set share its images and teachers, so they are no independent blocks, and a test over them is "
     "too sure of itself. Data sets are: over them alone, a method's ranks at the budgets of a data set are averaged "
     "and ranked again. "
 )
+
+
+def write_leaderboard(folders: list[Path], out: Path) -> Board:
+    """Write ``leaderboard.html``, ``.parquet`` and ``.csv`` of several runs, each file whole or not at all.
+
+    Args:
+        folders: of the runs.
+        out: folder, made if it is not there.
+
+    Raises:
+        DecoctError: one is no run, or is damaged.
+        UsageError: they cannot stand on one board, or ``out`` holds files of these names that decoct did not write.
+    """
+    page = out / PAGE
+    ours = page.is_file() and TITLE in page.read_bytes()
+    check_own(out, (PAGE, f"{TABLE}.parquet", f"{TABLE}.csv"), ours)
+    board = leaderboard([frame.read(folder) for folder in folders])
+    out.mkdir(parents=True, exist_ok=True)
+    frame.write(out, TABLE, board.table(), csv=True)
+    text = render(board)
+    replace(page, lambda path: path.write_text(text, "utf-8"))
+    return board
 
 
 def render(board: Board) -> str:
