@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import Result
+from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import reference, wording
@@ -22,28 +22,38 @@ from decoct.report.manifest import FULL, SHARD, Job, Manifest
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
-RESULTS = pa.schema(
-    [(name, STRING) for name in ("data", "method", "protocol", "student", "budget")]
-    + [(name, INT) for name in ("images", "condense_replicate", "train_replicate")]
-    + [("accuracy", FLOAT)]
-    + [(name, INT) for name in ("test_images", "steps", "images_seen", "label_bytes", "image_bytes")]
-    + [("key", STRING)]
+
+def schema(*columns: tuple[pa.DataType, str]) -> pa.Schema:
+    """Columns by type, their names with spaces between."""
+    return pa.schema([(name, kind) for kind, names in columns for name in names.split()])
+
+
+RESULTS = schema(
+    (STRING, "data method protocol student budget"),
+    (INT, "images condense_replicate train_replicate"),
+    (FLOAT, "accuracy"),
+    (INT, "test_images steps images_seen label_bytes image_bytes"),
+    (STRING, "key"),
 )
-METRICS = pa.schema(
-    [("data", STRING), ("method", STRING), ("budget", STRING), ("condense_replicate", INT)]
-    + [(name, STRING) for name in ("extractor", "metric", "scope", "reference", "axis")]
-    + [("higher_is_better", BOOL), ("lead", BOOL), ("classes", INT)]
-    + [(name, FLOAT) for name in ("value", "lo", "hi", "random", "random_sd", "random_lo", "random_hi")]
-    + [("random_n", INT), ("z", FLOAT)]
+METRICS = schema(
+    (STRING, "data method budget"),
+    (INT, "condense_replicate"),
+    (STRING, "extractor metric scope reference axis"),
+    (BOOL, "higher_is_better lead"),
+    (INT, "classes"),
+    (FLOAT, "value lo hi random random_sd random_lo random_hi"),
+    (INT, "random_n"),
+    (FLOAT, "z"),
 )
-COSTS = pa.schema(
-    [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
-    + [(name, FLOAT) for name in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")]
-    + [(name, FLOAT) for name in ("device_seconds", "energy", "own_cpu_seconds", "own_device_seconds")]
-    + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
-    + [("bytes_per_class", FLOAT)]
-    + [(name, STRING) for name in ("device", "hardware", "not_counted", "seen")]
-    + [("stated", STRING), ("stated_seconds", FLOAT)]
+COSTS = schema(
+    (STRING, "data method budget"),
+    (INT, "images condense_replicate"),
+    (FLOAT, "seconds shared_seconds total_seconds cpu_seconds"),
+    (FLOAT, "device_seconds energy own_cpu_seconds own_device_seconds"),
+    (INT, "peak_memory image_bytes label_bytes steps"),
+    (FLOAT, "bytes_per_class"),
+    (STRING, "device hardware not_counted seen stated"),
+    (FLOAT, "stated_seconds"),
 )
 
 
@@ -192,60 +202,54 @@ def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
-    return _stated(run, job) if run.brought(job) else _taken(run, job)
-
-
-def _stated(run: Manifest, job: Job) -> dict[str, Any]:
-    """Of a set that was brought along: its bytes, and what its author says that it took."""
     facts = run.load(job, "facts.json")
-    said = run.methods[str(job.labels["method"])]["external"].get("cost")
-    words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
     return {
         "data": run.data["name"],
         **job.labels,
         **{name: facts[name] for name in ("images", "image_bytes", "label_bytes")},
         "bytes_per_class": cost(facts | {"steps": None}, len(run.data["class_names"]))["bytes_per_class"],
-        "not_counted": "its construction, which was not measured here",
-        "stated": words,
-        "stated_seconds": said["seconds"] if said else None,
+        **(_stated(run, job) if run.brought(job) else _taken(run, job, facts)),
     }
 
 
-def _taken(run: Manifest, job: Job) -> dict[str, Any]:
+def _stated(run: Manifest, job: Job) -> dict[str, Any]:
+    """Of a set that was brought along: what its author says that it took."""
+    said = run.methods[str(job.labels["method"])]["external"].get("cost")
+    words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
+    unknown = "its construction, which was not measured here"
+    return {"not_counted": unknown, "stated": words, "stated_seconds": said["seconds"] if said else None}
+
+
+def _taken(run: Manifest, job: Job, facts: dict[str, Any]) -> dict[str, Any]:
     parts, needs = run.construction(job), [need for need in run.needs(job).values() if need.kind != SHARD]
-    there, present = ([each for each in jobs if run.done(each)] for jobs in (parts, needs))
-    own, shared = ([run.cost(each) for each in jobs] for jobs in (there, present))
-    condensed, facts = run.load(job, "condensed.json"), run.load(job, "facts.json")
-    # What is gone leaves its cost unknown, not zero.
-    seconds = sum(each.seconds for each in own) if len(own) == len(parts) else None
-    shared_seconds = sum(each.seconds for each in shared) if len(shared) == len(needs) else None
-    known, both = seconds is not None and shared_seconds is not None, (*own, *shared)
-    drawn = [each.energy for each in both if each.energy is not None]
+    present = [need for need in needs if run.done(need)]
+    own, shared = ([run.cost(each) for each in jobs if run.done(each)] for jobs in (parts, present))
+    both, provenance = [*own, *shared], run.load(job, "condensed.json")["provenance"]
+    whole = {"own": len(own) == len(parts), "shared": len(shared) == len(needs)}
+
+    def total(name: str, costs: list[Cost], known: bool) -> float | None:
+        """None where that of a part is unknown; what is gone leaves its cost unknown, not zero."""
+        values = [getattr(each, name) for each in costs]
+        return sum(values) if known and None not in values else None
+
     return {
-        "data": run.data["name"],
-        **job.labels,
-        "images": condensed["images"],
-        "seconds": seconds,
-        "shared_seconds": shared_seconds,
-        "total_seconds": sum(each.seconds for each in both) if known else None,
-        "cpu_seconds": sum(each.cpu_seconds for each in both) if known else None,
-        "device_seconds": sum(each.device_seconds for each in both) if known else None,
-        "energy": sum(drawn) if known and len(drawn) == len(both) else None,
-        "own_cpu_seconds": sum(each.cpu_seconds for each in own) if seconds is not None else None,
-        "own_device_seconds": sum(each.device_seconds for each in own) if seconds is not None else None,
+        "seconds": total("seconds", own, whole["own"]),
+        "shared_seconds": total("seconds", shared, whole["shared"]),
+        "total_seconds": total("seconds", both, all(whole.values())),
+        **{name: total(name, both, all(whole.values())) for name in ("cpu_seconds", "device_seconds", "energy")},
+        **{f"own_{name}": total(name, own, whole["own"]) for name in ("cpu_seconds", "device_seconds")},
         "peak_memory": max(each.peak_memory for each in both),
-        **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
-        "bytes_per_class": cost(facts, len(run.data["class_names"]))["bytes_per_class"],
+        "steps": facts["steps"],
         "device": own[0].device,
         "hardware": " / ".join(sorted({each.hardware for each in both})),
-        "not_counted": "; ".join(_not_counted(run, condensed, present)),
-        "seen": "; ".join(f"{k} saw {v}" for k, v in sorted(condensed["provenance"].get("seen", {}).items())),
+        "not_counted": "; ".join(_not_counted(run, provenance, present)),
+        "seen": "; ".join(f"{k} saw {v}" for k, v in sorted(provenance.get("seen", {}).items())),
     }
 
 
-def _not_counted(run: Manifest, condensed: dict[str, Any], needs: list[Job]) -> list[str]:
+def _not_counted(run: Manifest, provenance: dict[str, Any], needs: list[Job]) -> list[str]:
     """Pretrained models that the user supplied: what the set itself names, and loaded teachers that it does not."""
-    names = list(condensed["provenance"].get("not_counted", ()))
+    names = list(provenance.get("not_counted", ()))
     for need in needs:
         if need.kind == "teacher" and run.load(need, "teacher.json").get("checkpoint"):
             net = str(need.labels["net"])

@@ -1,6 +1,5 @@
 """The report's numbers in one object: what the terminal prints, ``--json`` gives and the page draws."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from decoct.report.findings.standing import Agreement, Standing, agreements, sen
 from decoct.report.findings.transfer import Transfer
 from decoct.report.findings.verdict import Setting, Verdict, Worth, correction, resolution, verdicts, worth
 from decoct.report.frame import Frame
+from decoct.report.grouped import grouped
 from decoct.report.manifest import CONTROL, FULL
 
 
@@ -110,54 +110,52 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
-        return {
+        told = {
             "name": self.name,
             "data": self.data,
             "report": str(self.page),
             "planned": self.planned,
             "trained": self.trained,
-            "failures": list(self.failures),
+            "failures": self.failures,
             "margin": self.margin,
-            "detectable": list(self.detectable),
-            "cautions": list(self.cautions),
-            "plan": _plain(self.planned_cost.to_json()) if self.planned_cost else None,
-            "worth": asdict(self.worth)
-            | {"methods": list(self.worth.methods), "price": list(self.price)}
-            | {"corrected": correction(self.verdicts)},
-            "claims": _plain(self.claims.to_json()),
+            "detectable": self.detectable,
+            "cautions": self.cautions,
+            "plan": self.planned_cost.to_json() if self.planned_cost else None,
+            "worth": {**asdict(self.worth), "price": self.price, "corrected": correction(self.verdicts)},
+            "claims": self.claims.to_json(),
             "breakdown": {
                 "overall": breakdown.overall(self.breakdown),
-                "protocols": list(breakdown.sentences(self.breakdown)),
-                "cannot_be_said": list(self.untold),
-                "parts": _plain(breakdown.to_json(self.breakdown)),
+                "protocols": breakdown.sentences(self.breakdown),
+                "cannot_be_said": self.untold,
+                "parts": breakdown.to_json(self.breakdown),
             },
-            "advice": [_plain(r.to_json()) for r in self.advice],
-            "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
+            "advice": [r.to_json() for r in self.advice],
+            "accuracy": [_accuracy(a) for a in self.accuracies],
             "controls": {
                 "overall": controls.overall(self.controls),
-                "methods": list(controls.sentences(self.controls)),
+                "methods": controls.sentences(self.controls),
                 "comparisons": [
-                    _plain(_controlled(c, bool({c.method, c.control} & self.deterministic))) for c in self.controls
+                    _controlled(c, bool({c.method, c.control} & self.deterministic)) for c in self.controls
                 ],
             },
-            "same_steps": list(same_steps.sentences(self.gaps)),
-            "across_students": [_plain(_transfer(t)) for t in self.transfers],
+            "same_steps": same_steps.sentences(self.gaps),
+            "across_students": [asdict(t) | {"open": t.open, "text": t.sentence()} for t in self.transfers],
             "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
-            "metrics": [_plain(_standing(s)) for s in self.standings if s.lead],
-            "beside_random": list(sentences(self.standings)),
+            "metrics": [_standing(s) for s in self.standings if s.lead],
+            "beside_random": sentences(self.standings),
             "extractors": [f"{a.sentence()}." for a in self.agreements],
-            "verdicts": [_plain(_verdict(v, v.method in self.deterministic)) for v in self.verdicts],
+            "verdicts": [_verdict(v, v.method in self.deterministic) for v in self.verdicts],
         }
+        return wording.plain(told)
 
 
 def summarise(frame: Frame, page: Path) -> Summary:
     """Reduce a run's tables to accuracies with intervals, and verdicts."""
     run = frame.manifest
-    rows: dict[tuple[str, Setting], list[dict[str, Any]]] = {}
-    for row in frame.results.to_pylist():
-        rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
+    results = frame.results.to_pylist()
+    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
     settings = _settings(frame)
-    tests = min((row["test_images"] for group in rows.values() for row in group), default=0)
+    tests = min((row["test_images"] for row in results), default=0)
     floor = stats.grid_floor(tests)
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
@@ -218,12 +216,9 @@ def _settings(frame: Frame) -> tuple[Setting, ...]:
 
 
 def _accuracy(a: Accuracy) -> dict[str, Any]:
-    rest = {key: value for key, value in asdict(a).items() if key not in ("setting", "interval")}
-    return (
-        rest
-        | a.setting._asdict()
-        | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n, "by": a.interval.by}
-    )
+    i, own = a.interval, asdict(a)
+    del own["setting"], own["interval"]
+    return own | a.setting._asdict() | {"accuracy": i.mean, "ci95": (i.lo, i.hi), "n": i.n, "by": i.by}
 
 
 def _standing(s: Standing) -> dict[str, Any]:
@@ -242,17 +237,14 @@ def _standing(s: Standing) -> dict[str, Any]:
     }
 
 
-def _transfer(t: Transfer) -> dict[str, Any]:
-    own = {key: value for key, value in asdict(t).items() if key != "turned"}
-    return own | {"turned": [asdict(turn) for turn in t.turned], "open": t.open, "text": t.sentence()}
-
-
 def _comparison(c: stats.Comparison) -> dict[str, Any]:
-    return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed} | {
-        "by": c.by,
-        "detectable": c.detectable,
-        "ci95_over_images": [c.over_images.lo, c.over_images.hi] if c.over_images else None,
-        "on_these_images": c.on_these_images,
+    over = c.over_images
+    return {
+        "verdict": c.verdict,
+        "difference": c.mean,
+        "ci95": (c.lo, c.hi),
+        **{name: getattr(c, name) for name in ("n", "needed", "by", "detectable", "on_these_images")},
+        "ci95_over_images": (over.lo, over.hi) if over else None,
     }
 
 
@@ -280,11 +272,3 @@ def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
         "needed": v.needed,
         "text": v.sentences(),
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,19 +14,20 @@ from decoct.report.findings import ranks
 from decoct.report.findings.accuracy import Accuracy, accuracies
 from decoct.report.findings.ranks import Block, Ranks
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import FLOAT, INT, STRING, Frame
+from decoct.report.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.grouped import grouped
 from decoct.report.manifest import CONTROL, FULL, Manifest
 from decoct.report.several.change import bounds
-from decoct.report.several.settings import apart
+from decoct.report.several.settings import apart, labelled
 from decoct.report.stats import Interval
 
 Panel = tuple[str, str]  # protocol, student
+KINDS = ("method", "protocol")  # whose labels must mean the same in runs on the same data
 
-ROWS = pa.schema(
-    [(name, STRING) for name in ("data", "run", "method", "family", "protocol", "student", "budget")]
-    + [(name, FLOAT) for name in ("accuracy", "lo", "hi")]
-    + [(name, INT) for name in ("n", "students", "images", "steps", "images_seen", "label_bytes")]
+ROWS = schema(
+    (STRING, "data run method family protocol student budget"),
+    (FLOAT, "accuracy lo hi"),
+    (INT, "n students images steps images_seen label_bytes"),
 )
 
 
@@ -124,7 +125,8 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     for first, second in combinations(entries, 2):
         if first.data == second.data:
             _refuse_collisions(first, second)
-    methods = _families(runs)
+    methods = {label: about["family"] for run in reversed(runs) for label, about in run.methods.items()}
+    methods = {label: methods[label] for run in runs for label in run.methods}  # as the first run says that has it
     fixed = (label for run in runs for label, about in run.methods.items() if not about["stochastic"])
     panels, full = _panels(entries)
     contenders = [label for label, family in methods.items() if family != CONTROL]
@@ -143,15 +145,6 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
         {panel: ranks.over_data(blocks, contenders) for panel, blocks in means.items()} if several else {},
         tuple(_unlike(runs)),
     )
-
-
-def _families(runs: Sequence[Manifest]) -> dict[str, str]:
-    """Each method's family, as the first run says that has it."""
-    found: dict[str, str] = {}
-    for run in runs:
-        for label, about in run.methods.items():
-            found.setdefault(label, about["family"])
-    return found
 
 
 def _entry(frame: Frame, data: str) -> Entry:
@@ -176,12 +169,11 @@ def _called(runs: Sequence[Manifest]) -> list[str]:
 
 def _refuse_collisions(a: Entry, b: Entry) -> None:
     both = f"{a.run.folder} and {b.run.folder}, both on {a.data},"
-    told = (("method", a.run.methods, b.run.methods), ("protocol", a.run.protocols, b.run.protocols))
     compare = f"`decoct compare {a.run.folder} {b.run.folder}` says what changed between them"
-    for kind, first, second in told:
+    for kind in KINDS:
+        first, second = (labelled(entry.run)[kind] for entry in (a, b))
         for label in (label for label in first if label in second):
-            tables = [own[label].get("config", own[label]) for own in (first, second)]
-            if fields := apart(*tables):
+            if fields := apart(first[label], second[label]):
                 raise UsageError(f"{both} set the {kind} {label} otherwise: {', '.join(fields)}\n{compare}")
     cells = [{(x.method, *x.setting) for x in entry.accuracies if x.method != FULL} for entry in (a, b)]
     if twice := sorted(cells[0] & cells[1]):
@@ -208,10 +200,8 @@ def _panels(
 
 
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
-    for kind, tables in (
-        ("method", [{label: about["config"] for label, about in run.methods.items()} for run in runs]),
-        ("protocol", [run.protocols for run in runs]),
-    ):
+    for kind in KINDS:
+        tables = [labelled(run)[kind] for run in runs]
         for label in dict.fromkeys(label for own in tables for label in own):
             there = [own[label] for own in tables if label in own]
             fields = dict.fromkeys(field for other in there[1:] for field in apart(there[0], other))
