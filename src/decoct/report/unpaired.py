@@ -51,19 +51,14 @@ def welch(
     if not all(np.isfinite(x).all() for x in groups):
         raise ValueError("cannot compare values that are not finite")
     n, nan = (len(groups[0]), len(groups[1])), math.nan
-    if not all(n):
-        return Contrast(nan, nan, nan, n, nan, nan)
-    mean = float(groups[0].mean() - groups[1].mean())
-    if max(n) < 2 or any(size < 2 and not sure for size, sure in zip(n, known, strict=True)):
+    mean = float(groups[0].mean() - groups[1].mean()) if all(n) else nan
+    if min(n) == 0 or max(n) < 2 or any(size < 2 and not sure for size, sure in zip(n, known, strict=True)):
         return Contrast(mean, nan, nan, n, nan, nan)
     parts = [(max(float(x.std(ddof=1)), floor) ** 2 / len(x), len(x) - 1) for x in groups if len(x) > 1]
     variance = sum(part for part, _ in parts)
     if variance == 0:
-        sides = (0.5, 0.5) if mean == 0 else (float(mean < 0), float(mean > 0))
-        return Contrast(mean, mean, mean, n, *sides)
-    # In shares of the variance, since squares of a tiny one are 0.
-    df = 1 / sum((part / variance) ** 2 / own for part, own in parts)
+        return Contrast(mean, mean, mean, n, *((0.5, 0.5) if mean == 0 else (float(mean < 0), float(mean > 0))))
+    df = 1 / sum((part / variance) ** 2 / own for part, own in parts)  # in shares: squares of a tiny variance are 0
     se = math.sqrt(variance)
-    half = float(stdtrit(df, 1 - ALPHA / 2)) * se
-    t = mean / se
+    half, t = float(stdtrit(df, 1 - ALPHA / 2)) * se, mean / se
     return Contrast(mean, mean - half, mean + half, n, float(stdtr(df, -t)), float(stdtr(df, t)))

@@ -1,6 +1,7 @@
 """The leaderboard as files: its table, and one self-contained page made of the pieces of a run's page."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from decoct.core.owned import check_own
@@ -42,8 +43,7 @@ def write_leaderboard(folders: list[Path], out: Path) -> Board:
     board = leaderboard([frame.read(folder) for folder in folders])
     out.mkdir(parents=True, exist_ok=True)
     frame.write(out, TABLE, board.table(), csv=True)
-    text = render(board)
-    replace(page, lambda path: path.write_text(text, "utf-8"))
+    replace(page, partial(Path.write_text, data=render(board), encoding="utf-8"))
     return board
 
 
