@@ -1,7 +1,7 @@
 """A run's store as tidy tables: one row per trained student, per reading of a metric, per condensed set."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -15,10 +15,11 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
-from decoct.report import reference, wording
+from decoct.report import wording
 from decoct.report.answers import Correct
 from decoct.report.manifest import FULL, SHARD, Job, Manifest
 
+NAME = ("extractor", "metric", "scope", "reference")  # of a reading
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -65,7 +66,7 @@ class Frame:
         manifest: the run.
         results: one row per trained student.
         metrics: one row per reading, with its interval over images (lo, hi) and what random sets of the same size
-            give (random …, z; see ``reference.beside``); what is not defined is null. Those of the cost, where the
+            give (random …, z; see ``beside``); what is not defined is null. Those of the cost, where the
             study asks for it, say what ``costs`` says.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
@@ -141,6 +142,31 @@ def write(folder: Path, name: str, table: pa.Table, csv: bool = False) -> None:
         replace(folder / f"{name}.csv", partial(write_csv, table))
 
 
+def by_name(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    """Rows of a reference cell by extractor, metric, scope and split."""
+    return {tuple(row[key] for key in NAME): row for row in rows}
+
+
+def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, Any]:
+    """A reading with what random sets give of it.
+
+    Args:
+        row: a reading, with extractor, metric, scope, reference and value.
+        known: what ``by_name`` makes of the random sets' cell; empty where there is none.
+
+    Returns:
+        The row, with random (their mean), random_sd, random_lo and random_hi (95 % prediction interval of one more
+        random set), random_n, and z = (value − random) / random_sd; None where unknown, or where all are alike.
+    """
+    found = known.get(tuple(row[key] for key in NAME), {})
+    mean, sd, value = found.get("mean"), found.get("sd"), row["value"]
+    # What rounding alone makes differ is alike.
+    differs = mean is not None and sd is not None and sd > 1e-9 * max(abs(mean), math.ulp(1.0))
+    z = (value - mean) / sd if value is not None and mean is not None and sd is not None and differs else None
+    rest = {f"random_{key}": found.get(key) for key in ("sd", "lo", "hi", "n")}
+    return {**row, "random": mean, **rest, "z": z}
+
+
 def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
     path = run.file(run.by_key[key], CORRECT)
     if not path.is_file():
@@ -169,11 +195,9 @@ def _result(run: Manifest, job: Job) -> dict[str, Any]:
 
 
 def _metrics(run: Manifest) -> list[dict[str, Any]]:
-    random = {
-        job.labels["budget"]: reference.by_name(run.load(job, "readings.json")) for job in run.finished("reference")
-    }
+    random = {job.labels["budget"]: by_name(run.load(job, "readings.json")) for job in run.finished("reference")}
     return [
-        {"data": run.data["name"], **job.labels, **reference.beside(row, random.get(job.labels["budget"], {}))}
+        {"data": run.data["name"], **job.labels, **beside(row, random.get(job.labels["budget"], {}))}
         for job in run.finished("measure")
         for row in run.load(job, "readings.json")
     ]

@@ -111,13 +111,8 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {
-            "name": self.name,
-            "data": self.data,
+            **{name: getattr(self, name) for name in ("name", "data", "planned", "trained", "failures", "margin")},
             "report": str(self.page),
-            "planned": self.planned,
-            "trained": self.trained,
-            "failures": self.failures,
-            "margin": self.margin,
             "detectable": self.detectable,
             "cautions": self.cautions,
             "plan": self.planned_cost.to_json() if self.planned_cost else None,

@@ -11,7 +11,7 @@ from decoct.report import frame, stats
 from decoct.report.findings import coverage
 from decoct.report.findings.coverage import Coverage, contradictions, coverages, overall, sentences
 from decoct.report.findings.standing import Name, standings
-from decoct.report.unpaired import Contrast
+from decoct.report.stats import Contrast
 
 BOTH = ("convnet3_bn", "judge")
 

@@ -16,8 +16,7 @@ from decoct.report import stats, wording
 from decoct.report.findings.standing import FIRST, Name, Standing
 from decoct.report.frame import Frame
 from decoct.report.manifest import REFERENCE
-from decoct.report.stats import ALPHA
-from decoct.report.unpaired import Contrast, welch
+from decoct.report.stats import ALPHA, Contrast, welch
 
 METRICS, AGAINST = ("coverage_ratio", "coverage"), "val"  # the first that was read; a coreset's images are in train
 Word = Literal["better", "worse", "open"]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from decoct.report import wording
 from decoct.report.frame import Frame
-from decoct.report.unpaired import Contrast, welch
+from decoct.report.stats import Contrast, welch
 
 Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``

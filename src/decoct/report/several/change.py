@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from decoct.report import stats, wording
-from decoct.report.stats import ALPHA, Interval, Replicates, Word
-from decoct.report.unpaired import welch
+from decoct.report.stats import ALPHA, Interval, Replicates, Word, welch
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from decoct.report.several.settings import apart, labelled
 from decoct.report.stats import Interval
 
 Panel = tuple[str, str]  # protocol, student
-KINDS = ("method", "protocol")  # whose labels must mean the same in runs on the same data
 
 ROWS = schema(
     (STRING, "data run method family protocol student budget"),
@@ -170,11 +169,8 @@ def _called(runs: Sequence[Manifest]) -> list[str]:
 def _refuse_collisions(a: Entry, b: Entry) -> None:
     both = f"{a.run.folder} and {b.run.folder}, both on {a.data},"
     compare = f"`decoct compare {a.run.folder} {b.run.folder}` says what changed between them"
-    for kind in KINDS:
-        first, second = (labelled(entry.run)[kind] for entry in (a, b))
-        for label in (label for label in first if label in second):
-            if fields := apart(first[label], second[label]):
-                raise UsageError(f"{both} set the {kind} {label} otherwise: {', '.join(fields)}\n{compare}")
+    for what, fields in _otherwise([a.run, b.run]):
+        raise UsageError(f"{both} set the {what} otherwise: {fields}\n{compare}")
     cells = [{(x.method, *x.setting) for x in entry.accuracies if x.method != FULL} for entry in (a, b)]
     if twice := sorted(cells[0] & cells[1]):
         method, protocol, student, budget = twice[0]
@@ -200,16 +196,21 @@ def _panels(
 
 
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
-    for kind in KINDS:
-        tables = [labelled(run)[kind] for run in runs]
-        for label in dict.fromkeys(label for own in tables for label in own):
-            there = [own[label] for own in tables if label in own]
-            fields = dict.fromkeys(field for other in there[1:] for field in apart(there[0], other))
-            if fields:
-                yield f"The {kind} {label} is not set alike in all runs: {', '.join(fields)}"
+    for what, fields in _otherwise(runs):
+        yield f"The {what} is not set alike in all runs: {fields}"
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
+
+
+def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:
+    """What has one label in several runs and other fields than in the first of them: ``method rded``, the fields."""
+    for kind in ("method", "protocol"):
+        tables = [labelled(run)[kind] for run in runs]
+        for label in dict.fromkeys(label for own in tables for label in own):
+            there = [own[label] for own in tables if label in own]
+            if fields := dict.fromkeys(field for other in there[1:] for field in apart(there[0], other)):
+                yield f"{kind} {label}", ", ".join(fields)
 
 
 def _ranks(panel: Panel, own: Ranks) -> dict[str, Any]:
