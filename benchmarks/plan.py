@@ -18,7 +18,7 @@ from pathlib import Path
 
 from decoct.core.record import MEASURED, Cost, read_json
 from decoct.report.findings.planned import Compared, Planned, planned
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 from decoct.run.cell import hardware
 from decoct.run.execute import execute
 from decoct.run.planning.plan import Plan, make_plan

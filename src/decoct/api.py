@@ -23,8 +23,8 @@ from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
 from decoct.nets import zoo
-from decoct.report import frame
-from decoct.report.stats import clip, t_interval
+from decoct.report.read import frame
+from decoct.report.stats.intervals import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost

@@ -133,7 +133,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what changed from one run to another on the same data: settings, accuracies, metrics, costs."""
-    from decoct.report import frame
+    from decoct.report.read import frame
     from decoct.report.several import terminal
     from decoct.report.several.compare import compare as compare_runs
 
@@ -205,8 +205,8 @@ def _leaderboard(folders: list[Path], to: Path, json: bool) -> None:
 
 
 def _published(folder: Path, json: bool) -> None:
-    from decoct.report import frame
     from decoct.report.published import side_by_side, to_json
+    from decoct.report.read import frame
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 
@@ -219,8 +219,8 @@ def _published(folder: Path, json: bool) -> None:
 
 
 def _recommend(folder: Path, budget: str, json: bool) -> None:
-    from decoct.report import frame
     from decoct.report.findings.recommend import recommend
+    from decoct.report.read import frame
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 

@@ -17,7 +17,7 @@ from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 FILE = "published.csv"
 CAUTION = "another recipe, student or label than here: to look at, not to compare"

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoct.report import stats, wording
-from decoct.report.answers import Answers
+from decoct.report import wording
 from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
 from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
 from decoct.report.findings.breakdown import Breakdown, breakdowns
@@ -21,9 +20,11 @@ from decoct.report.findings.same_steps import Gap
 from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.findings.transfer import Transfer
 from decoct.report.findings.verdict import Setting, Verdict, Worth, correction, resolution, verdicts, worth
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
-from decoct.report.manifest import CONTROL, FULL
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL, FULL
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
     rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
     settings = _settings(frame)
     tests = min((row["test_images"] for row in results), default=0)
-    floor = stats.grid_floor(tests)
+    floor = intervals.grid_floor(tests)
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     families = {label: method["family"] for label, method in run.methods.items()}
@@ -232,7 +233,7 @@ def _standing(s: Standing) -> dict[str, Any]:
     }
 
 
-def _comparison(c: stats.Comparison) -> dict[str, Any]:
+def _comparison(c: comparisons.Comparison) -> dict[str, Any]:
     over = c.over_images
     return {
         "verdict": c.verdict,

@@ -10,9 +10,9 @@ from decoct.report import wording
 from decoct.report.findings.by_class import by_class
 from decoct.report.findings.standing import Standing
 from decoct.report.findings.verdict import Setting, correction
-from decoct.report.frame import Frame
-from decoct.report.manifest import ALL, FULL, REFERENCE
-from decoct.report.stats import Comparison
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import ALL, FULL, REFERENCE
+from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary
 from decoct.report.typeset import Table, latex, markdown
 

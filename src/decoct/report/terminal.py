@@ -12,7 +12,7 @@ from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate
 from decoct.report.findings.recommend import stretches
 from decoct.report.findings.verdict import Setting, correction
-from decoct.report.manifest import CONTROL, FULL
+from decoct.report.read.manifest import CONTROL, FULL
 from decoct.report.summary import Summary
 
 STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}

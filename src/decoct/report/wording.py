@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from decoct.core.budget import Budget
-from decoct.report.stats import Comparison, Interval
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Interval
 
 MINUS, NONE = "−", "–"
 

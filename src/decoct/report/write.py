@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from decoct.core.scratch import replace
-from decoct.report import frame
 from decoct.report.findings import robust
 from decoct.report.page.page import render
+from decoct.report.read import frame
 from decoct.report.summary import Summary, summarise
 from decoct.report.tables import write_tables
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from decoct.report.findings.cautions import cautions, few_images, generators
 from decoct.report.findings.verdict import Setting, Verdict
-from decoct.report.stats import Interval, compare, wilson
+from decoct.report.stats.comparisons import compare
+from decoct.report.stats.intervals import Interval, wilson
 
 
 def ceiling(protocol, right, n=1000, student="convnet3"):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from decoct.report import frame
-from decoct.report.manifest import REFERENCE
+from decoct.report.read import frame
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.summary import summarise
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.findings.controls import controlled, overall, sentences
 from decoct.report.findings.verdict import Setting
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 ERM, KD = Setting("erm", "net", "ipc=1"), Setting("kd", "net", "ipc=1")

@@ -7,7 +7,7 @@ import pytest
 
 from decoct.core.spec import digest
 from decoct.report.findings.planned import Compared, planned
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 TAKES = {"train": 3.0, "teacher": 10.0, "measure": 0.1}  # seconds of a job, as the builder writes; cpu twice as much
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from decoct.report import frame
 from decoct.report.findings import price
+from decoct.report.read import frame
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
-from decoct.report import frame
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate
 from decoct.report.findings.limit import Limit
 from decoct.report.findings.recommend import Adviser, recommend, stretches
 from decoct.report.findings.verdict import Setting
-from decoct.report.stats import Interval
+from decoct.report.read import frame
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import summarise
 
 

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.findings import same_steps
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
-from decoct.report.stats import Interval, wilson
+from decoct.report.read import frame
+from decoct.report.stats.intervals import Interval, wilson
 from decoct.report.summary import Summary, summarise
 
 

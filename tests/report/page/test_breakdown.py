@@ -5,9 +5,9 @@ import re
 import plotly.graph_objects as go
 import pytest
 
-from decoct.report import frame
 from decoct.report.page.breakdown import breakdown, figure
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from decoct.report import wording
-from decoct.report.frame import read
 from decoct.report.page.chance import chance
 from decoct.report.page.style import marks
+from decoct.report.read.frame import read
 from decoct.report.summary import summarise
 
 

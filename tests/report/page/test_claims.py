@@ -2,9 +2,9 @@
 
 import re
 
-from decoct.report import frame
 from decoct.report.page.claims import claims
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

@@ -2,9 +2,9 @@
 
 from html.parser import HTMLParser
 
-from decoct.report import frame
 from decoct.report.page.classes import classes
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from decoct.report import frame
 from decoct.report.page import evidence
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

@@ -3,9 +3,9 @@
 import json
 
 from decoct.core.spec import digest
-from decoct.report import frame
-from decoct.report.manifest import Manifest
 from decoct.report.page.planned import planned
+from decoct.report.read import frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.summary import summarise
 
 

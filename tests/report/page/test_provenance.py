@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.page import provenance
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

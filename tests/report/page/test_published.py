@@ -1,7 +1,7 @@
 """The section of published numbers: there where they match, marked as of another recipe, escaped."""
 
-from decoct.report import frame
 from decoct.report.page.page import render
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

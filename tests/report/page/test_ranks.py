@@ -3,10 +3,10 @@
 import plotly.graph_objects as go
 import pytest
 
-from decoct.report import frame
 from decoct.report.findings.ranks import ranked
 from decoct.report.page.ranks import diagram, ranks
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 NAMES = ("a", "<b>", "c")

@@ -2,10 +2,10 @@
 
 import re
 
-from decoct.report import frame
 from decoct.report.findings.recommend import stretches
 from decoct.report.page.recommend import recommend
 from decoct.report.page.style import marks
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 

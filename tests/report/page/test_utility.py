@@ -2,9 +2,9 @@
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.page.style import marks
 from decoct.report.page.utility import groups, kept, over_bytes, rate, storing, variants
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 WAYS = {

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from decoct.core.errors import UsageError
-from decoct.report import frame
-from decoct.report.manifest import Manifest
+from decoct.report.read import frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.several import terminal
 from decoct.report.several.compare import compare
 from decoct.report.several.settings import apart, differences, flat

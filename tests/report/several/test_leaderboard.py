@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from decoct.core.errors import UsageError
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.several import terminal
 from decoct.report.several.leaderboard import leaderboard
 from decoct.report.several.page import write_leaderboard

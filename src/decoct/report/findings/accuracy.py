@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from decoct.report import nested, stats
-from decoct.report.answers import Answers
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import ALL, FULL
-from decoct.report.nested import Components
-from decoct.report.stats import Interval, Replicates
+from decoct.report.read.manifest import ALL, FULL
+from decoct.report.stats import intervals, nested
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.intervals import Interval, Replicates
+from decoct.report.stats.nested import Components
 
 Rows = Mapping[tuple[str, Setting], Sequence[Mapping[str, Any]]]  # of the results, by method and setting
 
@@ -95,11 +95,11 @@ def keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], str]:
 def _reduced(method: str, setting: Setting, rows: Sequence[Mapping[str, Any]]) -> Accuracy:
     if method == FULL:
         images = sum(row["test_images"] for row in rows)
-        interval = stats.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
+        interval = intervals.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
     else:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
-        floor = stats.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
-        interval = stats.clip(nested.interval(replicates(rows), floor), 0, 1)
+        floor = intervals.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
+        interval = intervals.clip(nested.interval(replicates(rows), floor), 0, 1)
     sizes = [row["image_bytes"] for row in rows]
     return Accuracy(
         method,

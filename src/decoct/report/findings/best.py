@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from decoct.report.stats import ALPHA, Replicates
+from decoct.report.stats.intervals import ALPHA, Replicates
 
 
 def ahead(runs: Sequence[Replicates], floor: float = 0.0) -> NDArray[np.float64]:
@@ -15,7 +15,7 @@ def ahead(runs: Sequence[Replicates], floor: float = 0.0) -> NDArray[np.float64]
 
     Args:
         runs: accuracies by (condense, train) replicate of each of K.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
 
     Returns:
         NaN where two share fewer than two sets, and on the diagonal.

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decoct.report import nested, stats, wording
+from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import REFERENCE, Manifest
-from decoct.report.stats import Interval, Replicates
+from decoct.report.read.manifest import REFERENCE, Manifest
+from decoct.report.stats import intervals, nested
+from decoct.report.stats.intervals import Interval, Replicates
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,8 @@ def _common(runs: Sequence[Replicates]) -> list[tuple[int, int]]:
 def _interval(terms: Sequence[tuple[float, Replicates]], floor: float) -> Interval:
     # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
     own = floor * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-    interval = nested.interval(stats.common(terms), own)
-    return stats.clip(interval, 0, 1) if len(terms) == 1 else interval
+    interval = nested.interval(intervals.common(terms), own)
+    return intervals.clip(interval, 0, 1) if len(terms) == 1 else interval
 
 
 def _points(i: Interval, whose: str = "") -> str:

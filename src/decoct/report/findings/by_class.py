@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import FULL
-from decoct.report.stats import ALPHA
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.intervals import ALPHA
 
 
 @dataclass(frozen=True)

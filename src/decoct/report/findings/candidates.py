@@ -10,9 +10,9 @@ from decoct.report.findings.accuracy import Accuracy, replicates
 from decoct.report.findings.price import FULL as COLUMNS
 from decoct.report.findings.price import Measure, Row
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL, FULL, SHARD, Manifest
-from decoct.report.stats import Replicates
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
+from decoct.report.stats.intervals import Replicates
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from decoct.report import wording
 from decoct.report.findings.verdict import Setting, Verdict
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 
 SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
 

@@ -15,9 +15,9 @@ from decoct.report.findings import coverage, price
 from decoct.report.findings.coverage import Coverage
 from decoct.report.findings.price import Multiple
 from decoct.report.findings.verdict import Setting, Verdict
-from decoct.report.frame import Frame
-from decoct.report.manifest import REFERENCE
-from decoct.report.stats import Comparison
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats.comparisons import Comparison
 
 WHOM = "than every coreset"
 NO_METHOD = "This study has no distillation method: nothing can be said"

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from decoct.report import nested, stats, wording
+from decoct.report import wording
 from decoct.report.findings.verdict import WORDS, Setting
-from decoct.report.stats import Comparison, Replicates
+from decoct.report.stats import comparisons, nested
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Replicates
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,14 @@ def controlled(
         accuracies: by setting, then method; a method without any student may be absent.
         controls: label to label.
         margin: of equivalence, a fraction.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     asked = [(method, control, setting) for method, control in controls.items() for setting in accuracies]
     found = []
     for method, control, setting in asked:
         own, other = (accuracies[setting].get(label, {}) for label in (method, control))
         found.append(nested.compare(own, other, margin, floor))
-    return tuple(Controlled(*who, c) for who, c in zip(asked, stats.corrected(found), strict=True))
+    return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(found), strict=True))
 
 
 def sentences(found: Sequence[Controlled]) -> tuple[str, ...]:

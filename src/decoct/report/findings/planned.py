@@ -9,7 +9,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, read_json
 from decoct.core.spec import digest
 from decoct.report import wording
-from decoct.report.manifest import Job, Manifest
+from decoct.report.read.manifest import Job, Manifest
 
 PLAN, FORMAT = "plan.json", 1
 

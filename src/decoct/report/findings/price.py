@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import Any, Literal
 
 from decoct.report import wording
-from decoct.report.frame import Frame
-from decoct.report.stats import Contrast, welch
+from decoct.report.read.frame import Frame
+from decoct.report.stats.comparisons import Contrast, welch
 
 Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``

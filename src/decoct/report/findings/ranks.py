@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.transfer import ranks
-from decoct.report.stats import ALPHA
+from decoct.report.stats.intervals import ALPHA
 
 Block = tuple[str, str]  # data set, budget
 FEWEST = 3  # blocks that a test is made on

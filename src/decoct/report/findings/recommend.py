@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.findings import best, limit, price
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.candidates import Candidate, candidates
 from decoct.report.findings.limit import Kind, Limit
 from decoct.report.findings.price import Measure
-from decoct.report.frame import Frame
+from decoct.report.read.frame import Frame
+from decoct.report.stats import intervals
 
 NAMED = 20  # of those that stay, in a sentence
 SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
@@ -153,7 +154,7 @@ class Adviser:
         students = dict.fromkeys(c.accuracy.setting.student for c in found)
         own = {student: [c for c in found if c.accuracy.setting.student == student] for student in students}
         tests = min((row["test_images"] for row in frame.results.to_pylist()), default=0)
-        floor = stats.grid_floor(tests)
+        floor = intervals.grid_floor(tests)
         return cls(own, {student: best.ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
 
     def recommend(self, asked: Limit) -> Recommendation:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import FULL
-from decoct.report.stats import Interval
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.intervals import Interval
 
 NAME = "full data, same steps"
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.findings.verdict import Setting
-from decoct.report.stats import Replicates
+from decoct.report.stats import intervals
+from decoct.report.stats.intervals import Replicates
 
 Runs = Mapping[tuple[str, Setting], Replicates]  # accuracies by method and setting
 
@@ -80,7 +81,7 @@ def transfers(runs: Runs, settings: Sequence[Setting], methods: Sequence[str], f
         runs: accuracies by method and setting.
         settings: of the study, in its order.
         methods: the same; the full data is none.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     return tuple(
         _transfer(runs, protocol, budget, methods, students, floor)
@@ -131,7 +132,7 @@ def _transfer(
     }
     present = {student: found for student, found in by_student.items() if found}
     complete = [m for m in methods if present and all(m in found for found in present.values())]
-    means = {s: [fmean(stats.condense_means(found[m])) for m in complete] for s, found in present.items()}
+    means = {s: [fmean(intervals.condense_means(found[m])) for m in complete] for s, found in present.items()}
     placed = list(zip(*map(ranks, means.values()), strict=True))
     values = list(zip(*means.values(), strict=True))
     kept, turned, pairs = 0, [], list(combinations(complete, 2)) if len(present) > 1 else []
@@ -157,7 +158,7 @@ def _transfer(
 def _signs(present: Mapping[str, Mapping[str, Replicates]], a: str, b: str, floor: float) -> Iterator[tuple[str, int]]:
     """Sign of a − b with each student, where the 95 % interval excludes 0; else 0."""
     for student, found in present.items():
-        interval = stats.t_interval(stats.paired(found[a], found[b]), floor=floor)
+        interval = intervals.t_interval(intervals.paired(found[a], found[b]), floor=floor)
         yield student, int(interval.lo > 0) - int(interval.hi < 0)
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
-from decoct.report import nested, stats, wording
-from decoct.report.answers import Answers, over_images
-from decoct.report.manifest import REFERENCE
-from decoct.report.nested import Components
-from decoct.report.stats import ALPHA, Comparison, Interval, Replicates, Word
+from decoct.report import wording
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats import comparisons, intervals, nested
+from decoct.report.stats.answers import Answers, over_images
+from decoct.report.stats.comparisons import Comparison, Word
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
+from decoct.report.stats.nested import Components
 
 WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
 TURNED: Mapping[Word, Word] = {"better": "worse", "worse": "better"}  # seen from the other side
@@ -93,15 +95,15 @@ def verdicts(
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
-    Words hold after Holm over all pairs of methods in all settings, see ``stats.corrected``, but for one: *better* than
-    every coreset is an intersection-union test of each distillation method in each setting, after Holm over those. It
-    rejects the union of "no better than this one", and so gives its word to each of them.
+    Words hold after Holm over all pairs of methods in all settings (``comparisons.corrected``), but for one: *better*
+    than every coreset is an intersection-union test of each distillation method in each setting, after Holm over
+    those. It rejects the union of "no better than this one", and so gives its word to each of them.
 
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
         families: of every method of the study, in its order.
         margin: of equivalence, a fraction.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
         answers: of the students by test image, for the intervals over test images.
     """
     found: list[Verdict] = []
@@ -213,7 +215,7 @@ def _over_images(answers: Answers | None, setting: Setting, a: str, b: str) -> I
 def _components(
     answers: Answers | None, setting: Setting, method: str, by_method: Mapping[str, Replicates]
 ) -> Components:
-    differences = stats.common([(1, by_method.get(method, {})), (-1, by_method.get(REFERENCE, {}))])
+    differences = intervals.common([(1, by_method.get(method, {})), (-1, by_method.get(REFERENCE, {}))])
     found = answers.difference(setting, method, REFERENCE) if answers else None
     return nested.components(differences, found.deviation if found else None)
 
@@ -225,9 +227,9 @@ def _corrected(found: Sequence[Verdict]) -> list[Verdict]:
         for other, c in v.coresets.items():
             if (v.setting, other, v.method) not in pairs:
                 pairs[v.setting, v.method, other] = c
-    said = dict(zip(pairs, stats.corrected(list(pairs.values())), strict=True))
+    said = dict(zip(pairs, comparisons.corrected(list(pairs.values())), strict=True))
     asked = [v for v in found if v.family == "distillation" and v.coresets]
-    adjusted = stats.holm([_p_better(v) for v in asked])
+    adjusted = comparisons.holm([_p_better(v) for v in asked])
     best = {(v.setting, v.method) for v, p in zip(asked, adjusted, strict=True) if p < ALPHA / 2}
 
     def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
@@ -241,7 +243,7 @@ def _corrected(found: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
-    word = stats.against_all(list(against.values())) if against else None
+    word = comparisons.against_all(list(against.values())) if against else None
     needed = _needed(against) if word == "undecided" else None
     return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
 

@@ -5,11 +5,11 @@ from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.same_steps import NAME
 from decoct.report.findings.transfer import Transfer, overall
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import ALL, CONTROL, FULL
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, method, note, section
 from decoct.report.page.style import Mark
+from decoct.report.read.manifest import ALL, CONTROL, FULL
 from decoct.report.summary import Summary
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from decoct.report import wording
 from decoct.report.findings import breakdown as findings
 from decoct.report.findings.breakdown import Breakdown, Work
-from decoct.report.manifest import REFERENCE
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import charts, method, note, section, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
-from decoct.report.stats import Interval
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import Summary
 
 

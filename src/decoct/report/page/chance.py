@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from decoct.report import wording
 from decoct.report.findings.verdict import Setting, Verdict
-from decoct.report.manifest import REFERENCE
-from decoct.report.nested import Components
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chip, difference, method, note, section, title
 from decoct.report.page.style import Mark
-from decoct.report.stats import Comparison
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.nested import Components
 from decoct.report.summary import Summary
 
 SPREADS: dict[str, Callable[[Components], float | None]] = {

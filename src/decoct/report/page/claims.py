@@ -10,7 +10,7 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import block, chip, method, note, section
 from decoct.report.page.style import Mark
-from decoct.report.stats import Contrast, Word
+from decoct.report.stats.comparisons import Contrast, Word
 from decoct.report.summary import Summary
 
 CHIPS: dict[str, Word] = {"better": "better", "worse": "worse", "open": "undecided"}

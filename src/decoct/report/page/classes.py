@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from decoct.report import wording
 from decoct.report.findings.by_class import ByClass, by_class, images
-from decoct.report.frame import Frame
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import method, note, section, title
 from decoct.report.page.style import Mark
+from decoct.report.read.frame import Frame
 from decoct.report.summary import Summary
 
 FEW, ENDS = 20, 10  # classes that are all shown; classes shown at each end where there are more

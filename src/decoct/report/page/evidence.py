@@ -9,13 +9,14 @@ from typing import Any
 
 from PIL import Image
 
-from decoct.report import stats, wording
-from decoct.report.frame import Frame
-from decoct.report.manifest import Job, Manifest
+from decoct.report import wording
 from decoct.report.page import facets, figures
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import block, charts, method, note, section
 from decoct.report.page.style import Mark
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import Job, Manifest
+from decoct.report.stats import intervals
 from decoct.report.summary import Summary
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -120,7 +121,7 @@ def teachers(frame: Frame) -> Markup:
     for job in run.finished("teacher"):
         facts = run.load(job, "teacher.json")
         held_out = run.data["images"]["val"]
-        interval = stats.wilson(facts["val_accuracy"] * held_out, held_out)
+        interval = intervals.wilson(facts["val_accuracy"] * held_out, held_out)
         origin = (
             name(f"loaded from {facts['checkpoint']}; its training is not counted")
             if facts["checkpoint"]

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.tensorfile import read
-from decoct.report.frame import Frame
-from decoct.report.manifest import Job, Manifest
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import block, chart, note, section
 from decoct.report.page.plot import Figure
 from decoct.report.page.style import GREY, Mark
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import Job, Manifest
 from decoct.report.summary import Summary
 
 MAP, CLASSES, ABOUT = "map.npy", "map_classes.npy", "map.json"

@@ -7,12 +7,13 @@ from decoct.report import wording
 from decoct.report.findings import price
 from decoct.report.findings.same_steps import NAME
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import REFERENCE
 from decoct.report.page import plot
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
-from decoct.report.stats import Comparison, Interval
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import Summary
 
 

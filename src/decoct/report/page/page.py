@@ -5,8 +5,6 @@ from functools import cache
 from importlib.resources import files
 
 from decoct.report import wording
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL
 from decoct.report.page import (
     architectures,
     beyond,
@@ -28,6 +26,8 @@ from decoct.report.page import (
 )
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.style import marks
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL
 from decoct.report.summary import Summary
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import FULL
 from decoct.report.page import facets, figures
 from decoct.report.page.markup import Markup, embed, join, name, table, tag
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import Mark
-from decoct.report.stats import Comparison, Word
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.comparisons import Comparison, Word
 from decoct.report.summary import Summary
 
 SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}

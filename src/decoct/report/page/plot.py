@@ -8,7 +8,7 @@ from typing import Any
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.page.style import Mark
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import Summary
 
 Figure = dict[str, Any]

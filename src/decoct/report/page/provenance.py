@@ -6,12 +6,12 @@ from typing import Any
 
 from decoct.report import wording
 from decoct.report.findings import same_steps
-from decoct.report.frame import Frame
-from decoct.report.manifest import FULL
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, name, table, tag, valued
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL
 from decoct.report.summary import Summary
 
 

@@ -1,12 +1,12 @@
 """The section that lays published numbers beside a run's own: of the same method, data and IPC, by other recipes."""
 
 from decoct.report import wording
-from decoct.report.frame import Frame
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, name, table, valued
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
 from decoct.report.published import Published, beside
+from decoct.report.read.frame import Frame
 from decoct.report.summary import Summary
 
 

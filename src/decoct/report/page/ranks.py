@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from decoct.report import wording
 from decoct.report.findings.ranks import Ranks, over_budgets
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.parts import chart, note, section, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL
 from decoct.report.summary import Summary
 
 LANE = 0.45  # height of a bar that joins methods, in rows

@@ -4,11 +4,11 @@ import math
 
 from decoct.report import wording
 from decoct.report.findings.robust import Name, Score
-from decoct.report.manifest import REFERENCE
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, table, tag
 from decoct.report.page.parts import method, note, section
 from decoct.report.page.style import Mark
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.summary import Summary
 
 Column = tuple[Name, str | None, str | None, str | None]  # score, hard, protocol, plain

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from decoct.report import nested, wording
+from decoct.report import wording
 from decoct.report.findings import controls, same_steps
 from decoct.report.findings.verdict import Setting, Verdict, correction
-from decoct.report.frame import Frame
-from decoct.report.manifest import FULL, REFERENCE
 from decoct.report.page import facets, figures
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.parts import (
@@ -25,7 +23,10 @@ from decoct.report.page.parts import (
     title,
 )
 from decoct.report.page.style import Mark
-from decoct.report.stats import Comparison
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL, REFERENCE
+from decoct.report.stats import nested
+from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import Manifest
 from decoct.report.page import facets, plot
 from decoct.report.page.figures import panels
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import chart, note, section
 from decoct.report.page.plot import Figure
 from decoct.report.page.style import Mark
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.summary import Summary
 
 DASHES = {"solid": None, "dash": "5 3", "dot": "1.5 2.5", "dashdot": "5 2 1.5 2", "longdash": "9 3"}

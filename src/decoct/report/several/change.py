@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from decoct.report import stats, wording
-from decoct.report.stats import ALPHA, Interval, Replicates, Word, welch
+from decoct.report import wording
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.comparisons import Word, welch
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,14 @@ def change(a: Replicates, b: Replicates, paired: bool, floor: float = 0.0, margi
     Args:
         a, b: by (condense, train) replicate.
         paired: replicates of one number share their seeds, so that their differences count.
-        floor: the smallest standard deviation of a difference to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation of a difference to believe, see ``intervals.grid_floor``.
         margin: of equivalence; None where none is known.
     """
     if paired:
-        c = stats.compare(stats.paired(b, a), margin or math.inf, floor)
+        c = comparisons.compare(intervals.paired(b, a), margin or math.inf, floor)
         equivalent = c.p_equivalent if margin else math.nan
         return Change(Interval(c.mean, c.lo, c.hi, c.n), (c.n, c.n), True, 2 * min(c.p_better, c.p_worse), equivalent)
-    first, second = stats.condense_means(a), stats.condense_means(b)
+    first, second = intervals.condense_means(a), intervals.condense_means(b)
     own = floor / math.sqrt(2)  # one side moves by half the variance of a difference
     w, equivalent = welch(second, first, own), math.nan
     if margin:
@@ -131,5 +133,5 @@ def worded(changes: Sequence[Change], higher: Sequence[bool]) -> list[Change]:
 
 def _adjusted(p_values: Sequence[float]) -> list[float]:
     """Holm over those that are there; NaN for the rest."""
-    there = iter(stats.holm([p for p in p_values if not math.isnan(p)]))
+    there = iter(comparisons.holm([p for p in p_values if not math.isnan(p)]))
     return [math.nan if math.isnan(p) else next(there) for p in p_values]

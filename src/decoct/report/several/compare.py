@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoct.core.errors import UsageError
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
 from decoct.report.findings.verdict import WORDS, Setting
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
-from decoct.report.manifest import FULL
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL
 from decoct.report.several.change import Change, Row, bounds, change, row, same, worded
 from decoct.report.several.prices import prices
 from decoct.report.several.readings import readings
 from decoct.report.several.settings import differences
+from decoct.report.stats import intervals
 
 Key = tuple[str, Setting]
 Rows = dict[Key, list[dict[str, Any]]]
@@ -126,7 +127,7 @@ def _trained(a: Rows, b: Rows, paired: bool, margin: float, fixed: set[str]) -> 
     shared = [key for key in a if key in b]
     first, second = ({(x.method, x.setting): x for x in accuracies({k: own[k] for k in shared})} for own in (a, b))
     tests = min((row["test_images"] for key in shared for row in (*a[key], *b[key])), default=0)
-    floor = stats.grid_floor(tests)
+    floor = intervals.grid_floor(tests)
     changes = {
         key: change(replicates(a[key]), replicates(b[key]), paired, floor, margin)
         for key in shared

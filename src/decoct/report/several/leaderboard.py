@@ -14,12 +14,12 @@ from decoct.report.findings import ranks
 from decoct.report.findings.accuracy import Accuracy, accuracies
 from decoct.report.findings.ranks import Block, Ranks
 from decoct.report.findings.verdict import Setting
-from decoct.report.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.grouped import grouped
-from decoct.report.manifest import CONTROL, FULL, Manifest
+from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
+from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.several.change import bounds
 from decoct.report.several.settings import apart, labelled
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 
 Panel = tuple[str, str]  # protocol, student
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from decoct.core.owned import check_own
 from decoct.core.scratch import replace
-from decoct.report import frame, wording
+from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.findings.ranks import Ranks
-from decoct.report.manifest import FULL
 from decoct.report.page import facets, ranks
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.page import document
 from decoct.report.page.parts import accuracy_cell, note, section, title
 from decoct.report.page.style import Mark, marks
+from decoct.report.read import frame
+from decoct.report.read.manifest import FULL
 from decoct.report.several.leaderboard import Board, Entry, Panel, leaderboard
 
 PAGE, TABLE = "leaderboard.html", "leaderboard"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from statistics import fmean
 
 from decoct.report import wording
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
+from decoct.report.read.frame import Frame
 from decoct.report.several.change import Row, bounds, change, span
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 
 TIMES = {"seconds": ("total_seconds",), "processor seconds": ("cpu_seconds",)}  # by name: the columns
 COSTS = {**TIMES, "bytes": ("image_bytes", "label_bytes")}

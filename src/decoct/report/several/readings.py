@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from decoct.report import wording
 from decoct.report.findings.standing import Name, Standing, standings
-from decoct.report.frame import Frame
+from decoct.report.read.frame import Frame
 from decoct.report.several.change import Change, Row, change, row, same, span, worded
 from decoct.report.several.settings import apart, measures
-from decoct.report.stats import Replicates
+from decoct.report.stats.intervals import Replicates
 
 Key = tuple[str, Name, str]  # budget, reading, method
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 TOLD_APART = ("condensers", "protocols", "metrics")  # of a study: tables that have labels, compared by them
 MISSING = object()

@@ -10,7 +10,7 @@ from decoct.core.names import printable
 from decoct.report import wording
 from decoct.report.findings.accuracy import Accuracy
 from decoct.report.grouped import grouped
-from decoct.report.manifest import FULL
+from decoct.report.read.manifest import FULL
 from decoct.report.several.change import Row
 from decoct.report.several.compare import Compared
 from decoct.report.several.leaderboard import Board, Panel

@@ -10,7 +10,7 @@ import pytest
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
 from decoct.metrics.cost import TAKEN
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.write import write_report
 
 

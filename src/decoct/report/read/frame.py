@@ -16,8 +16,8 @@ from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import wording
-from decoct.report.answers import Correct
-from decoct.report.manifest import FULL, SHARD, Job, Manifest
+from decoct.report.read.manifest import FULL, SHARD, Job, Manifest
+from decoct.report.stats.answers import Correct
 
 NAME = ("extractor", "metric", "scope", "reference")  # of a reading
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
