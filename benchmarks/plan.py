@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from decoct.core.record import MEASURED, Cost, read_json
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 from decoct.report.sections.planned import Compared, Planned, planned
 from decoct.run.cell import hardware
 from decoct.run.execute import execute

@@ -23,8 +23,8 @@ from decoct.engine.softlabels import StoredLabels, Storing, stored_labels
 from decoct.engine.teachers import Teach
 from decoct.metrics.cost import NOBODY
 from decoct.nets import zoo
-from decoct.report import reference
-from decoct.report.stats import clip, t_interval
+from decoct.report.read import frame
+from decoct.report.stats.intervals import clip, t_interval
 from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
@@ -273,7 +273,7 @@ def measure(
     priced = {label: spec for label, spec in specs.items() if spec.needs == "cost"}
     looking = {label: spec for label, spec in specs.items() if label not in priced}
     rows = [row for label, spec in priced.items() for row in readings(spec, bill, NOBODY, label=label)]
-    prices = [reference.beside(row, {}) for row in rows]
+    prices = [frame.beside(row, {}) for row in rows]
     if not looking:
         return prices
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
@@ -285,6 +285,6 @@ def measure(
     if draws and all(map(operator.le, counts, data.counts())):
         random = planner.reference(given.provenance.budget, counts, looking, words, draws)
     store = compute.do(planner)
-    beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
+    beside = frame.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
     found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
-    return [reference.beside(row, beside) for row in found] + prices
+    return [frame.beside(row, beside) for row in found] + prices

@@ -4,7 +4,8 @@ import io
 
 from rich.console import Console
 
-from decoct.report import frame, terminal
+from decoct.report import terminal
+from decoct.report.read import frame
 from decoct.report.sections.verdict import correction
 from decoct.report.summary import summarise
 

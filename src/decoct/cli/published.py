@@ -18,11 +18,11 @@ def published(
     json: Json = False,
 ) -> None:
     """List published accuracies with the source of each. They are of other recipes than decoct's protocols."""
-    from decoct.report.published.table import CAUTION, read, select
+    from decoct.report.published import CAUTION, read, select
 
     found = select(read(), method, data, ipc, protocol)
     if json:
-        say([row.to_json() for row in found])
+        say([vars(row) for row in found])
         return
     out.print(listed(found))
     numbers = "1 number" if len(found) == 1 else f"{len(found)} numbers"

@@ -127,13 +127,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what changed from one run to another on the same data: settings, accuracies, metrics, costs."""
-    from decoct.report import frame
-    from decoct.report.several import tell, terminal
+    from decoct.report.read import frame
+    from decoct.report.several import terminal
     from decoct.report.several.compare import compare as compare_runs
 
     found = compare_runs(frame.read(first), frame.read(second))
     if json:
-        say(tell.comparison_json(found))
+        say(found.to_json())
     else:
         out.print(terminal.comparison(found))
 
@@ -187,19 +187,20 @@ def check(
 
 
 def _leaderboard(folders: list[Path], to: Path, json: bool) -> None:
-    from decoct.report.several import tell, terminal
+    from decoct.report.several import terminal
+    from decoct.report.several.page import PAGE, write_leaderboard
 
-    board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
+    board, page = write_leaderboard(folders, to), to / PAGE
     if json:
-        say(tell.board_json(board, page))
+        say(board.to_json(page))
     else:
         out.print(terminal.board(board))
         out.print(f"\n{page}", markup=False, soft_wrap=True)
 
 
 def _published(folder: Path, json: bool) -> None:
-    from decoct.report import frame
-    from decoct.report.published.terminal import side_by_side, to_json
+    from decoct.report.published import side_by_side, to_json
+    from decoct.report.read import frame
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 
@@ -212,7 +213,7 @@ def _published(folder: Path, json: bool) -> None:
 
 
 def _recommend(folder: Path, budget: str, json: bool) -> None:
-    from decoct.report import frame
+    from decoct.report.read import frame
     from decoct.report.sections.recommend import recommend
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE

@@ -116,7 +116,7 @@ class View:
         return Group(*parts, *(_found(self.found, p) if self.found else ()))
 
     def _read(self) -> None:
-        from decoct.report import frame
+        from decoct.report.read import frame
         from decoct.report.summary import summarise
         from decoct.report.write import PAGE
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from decoct.report import nested, stats, wording
-from decoct.report.answers import Answers
+from decoct.report import wording
 from decoct.report.grouped import grouped
-from decoct.report.manifest import ALL, FULL
-from decoct.report.nested import Components
-from decoct.report.stats import Interval, Replicates
+from decoct.report.read.manifest import ALL, FULL
+from decoct.report.stats import intervals, nested
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.intervals import Interval, Replicates
+from decoct.report.stats.nested import Components
 
 Row = Mapping[str, Any]  # of ``Frame.results``
 
@@ -125,11 +126,11 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answer
     components = None
     if method == FULL:
         images = sum(row["test_images"] for row in rows)
-        interval = stats.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
+        interval = intervals.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
     else:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
-        floor = stats.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
-        interval = stats.clip(nested.interval(replicates(rows), floor), 0, 1)
+        floor = intervals.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
+        interval = intervals.clip(nested.interval(replicates(rows), floor), 0, 1)
         tally = answers.accuracy(method, setting) if answers else None
         components = nested.components(replicates(rows), tally.deviation if tally else None, one_set)
     sizes = [row["image_bytes"] for row in rows]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from decoct.core.errors import DecoctError
 from decoct.core.record import MEASURED, read_cost
 from decoct.core.scratch import SILENT, abandoned, written
-from decoct.report.manifest import RUN, SHARD, Job, Manifest
+from decoct.report.read.manifest import RUN, SHARD, Job, Manifest
 
 State = Literal["waiting", "running", "idle", "failed", "done"]
 RECENT = 600.0  # seconds of the past that the rate is taken over

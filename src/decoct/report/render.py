@@ -1,12 +1,12 @@
 """The page of a run: its sections in their order."""
 
 from decoct.report import wording
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.page import document
 from decoct.report.page.parts import fold
 from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL
 from decoct.report.sections import (
     accuracy,
     breakdown,

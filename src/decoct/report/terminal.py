@@ -1,20 +1,21 @@
 """The same summary for a terminal."""
 
+from collections.abc import Mapping
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.manifest import CONTROL, FULL
+from decoct.report.read.manifest import CONTROL, FULL
 from decoct.report.sections import accuracy, breakdown, controls, ranks, transfer
 from decoct.report.sections.candidates import Candidate
 from decoct.report.sections.recommend import stretches
 from decoct.report.sections.verdict import correction
-from decoct.report.stats import Word
 from decoct.report.summary import Summary
 
-STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
+STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
 
 
 def render(summary: Summary) -> RenderableType:

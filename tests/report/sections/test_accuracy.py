@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.accuracy import Accuracy, Setting, same_steps
+from decoct.report.read import frame
 from decoct.report.sections.accuracy import gaps, overall, sentences
-from decoct.report.stats import Interval, wilson
+from decoct.report.stats.intervals import Interval, wilson
 from decoct.report.summary import Summary, summarise
 
 

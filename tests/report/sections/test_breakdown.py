@@ -10,8 +10,9 @@ import pytest
 from scipy.special import stdtrit
 from tests.report.conftest import view
 
-from decoct.report import frame, stats
+from decoct.report.read import frame
 from decoct.report.sections import breakdown
+from decoct.report.stats import intervals
 from decoct.report.summary import summarise
 
 
@@ -62,8 +63,8 @@ def test_every_part_is_the_paired_t_of_its_difference(builder):
         return {(row["condense_replicate"], row["train_replicate"]): row["accuracy"] for row in own}
 
     b, start, beside = one(summary), runs("random", "erm"), runs("random", "single_teacher")
-    labels = stats.t_interval([beside[k] - start[k] for k in sorted(start)])
-    images = stats.t_interval([runs("rded", "single_teacher")[k] - beside[k] for k in sorted(start)])
+    labels = intervals.t_interval([beside[k] - start[k] for k in sorted(start)])
+    images = intervals.t_interval([runs("rded", "single_teacher")[k] - beside[k] for k in sorted(start)])
     assert (b.labels.lo, b.labels.hi) == pytest.approx((labels.lo, labels.hi))
     assert (b.images.lo, b.images.hi) == pytest.approx((images.lo, images.hi))
     assert b.beyond.mean == pytest.approx(labels.mean - images.mean)
@@ -79,7 +80,7 @@ def test_parts_without_a_spread_have_that_of_whole_test_images(builder):
         assert (part.lo, part.hi) == pytest.approx((part.mean - half, part.mean + half))
     alike = {(0, 0): 0.5, (1, 0): 0.5}
     for weights in ((1,), (1, -1), (2, -1, -1)):
-        part = breakdown._interval([(w, alike) for w in weights], stats.grid_floor(60))
+        part = breakdown._interval([(w, alike) for w in weights], intervals.grid_floor(60))
         half = stdtrit(1, 0.975) * math.sqrt(sum(w**2 for w in weights) / 12 / 2) / 60
         assert part.hi == pytest.approx(part.mean + half)
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from decoct.report import stats
 from decoct.report.sections.candidates import ahead, unbeaten
+from decoct.report.stats import comparisons, intervals
 
 
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
@@ -23,7 +23,7 @@ def test_every_p_is_the_paired_t_of_the_replicates_that_both_have(seed, data):
     got = ahead(runs)
     for i in range(len(runs)):
         for j in range(len(runs)):
-            means = stats.paired(runs[j], runs[i]) if set(runs[i]) & set(runs[j]) else []
+            means = intervals.paired(runs[j], runs[i]) if set(runs[i]) & set(runs[j]) else []
             if i == j or len(means) < 2:
                 assert math.isnan(got[i, j])
             else:
@@ -34,7 +34,7 @@ def test_a_difference_that_is_only_the_grids_is_not_certain():
     runs = [{(c, 0): 0.5 for c in range(3)}, {(c, 0): 0.51 for c in range(3)}]
     assert ahead(runs)[0, 1] == 0 and ahead(runs)[1, 0] == 1
     assert ahead([runs[0], runs[0]])[0, 1] == 0.5
-    assert ahead(runs, floor=0.01)[0, 1] == pytest.approx(stats.compare([0.01] * 3, floor=0.01).p_better) != 0
+    assert ahead(runs, floor=0.01)[0, 1] == pytest.approx(comparisons.compare([0.01] * 3, floor=0.01).p_better) != 0
 
 
 def test_nothing_is_left_out_that_nothing_beats_and_a_missing_test_counts_as_made():

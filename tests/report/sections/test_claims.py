@@ -6,8 +6,8 @@ import re
 import pytest
 from tests.report.conftest import view
 
-from decoct.report import frame
-from decoct.report.manifest import REFERENCE
+from decoct.report.read import frame
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections import claims
 from decoct.report.summary import summarise
 

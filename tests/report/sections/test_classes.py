@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tests.report.conftest import view
 
-from decoct.report import frame, stats
+from decoct.report.read import frame
 from decoct.report.sections import classes
 from decoct.report.sections.classes import by_class, images
+from decoct.report.stats import intervals
 from decoct.report.summary import summarise
 
 
@@ -34,9 +35,9 @@ def test_each_class_has_the_t_interval_of_its_condense_level_means(builder):
     builder.train_replicates, builder.skew = 2, lambda method, c: 0.03 * math.sin(c + len(method))
     each = the(builder, "rded")
     means = np.array([np.mean(students, axis=0) for students in stored(builder, "rded").values()])
-    floor = stats.grid_floor(36) / math.sqrt(2)
+    floor = intervals.grid_floor(36) / math.sqrt(2)
     for c in range(10):
-        expected = stats.clip(stats.t_interval(list(means[:, c]), floor=floor), 0, 1)
+        expected = intervals.clip(intervals.t_interval(list(means[:, c]), floor=floor), 0, 1)
         assert (each.mean[c], each.lo[c], each.hi[c], each.n) == pytest.approx(
             (expected.mean, expected.lo, expected.hi, expected.n)
         )
@@ -47,7 +48,7 @@ def test_few_sets_that_agree_by_luck_do_not_prove_a_spread_of_zero(builder):
     builder.noise, builder.replicates = 0.0, 3
     builder.twist = lambda method, protocol, student: -9  # every accuracy is cut off at 0
     each = the(builder, "random")
-    half = stats.t_interval([0.0, 0.0, 0.0], floor=1 / math.sqrt(12) / 36).hi
+    half = intervals.t_interval([0.0, 0.0, 0.0], floor=1 / math.sqrt(12) / 36).hi
     assert each.hi == pytest.approx(np.full(10, half)) and not each.lo.any()
 
 

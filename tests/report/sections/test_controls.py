@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from decoct.report import frame
 from decoct.report.accuracy import Setting
+from decoct.report.read import frame
 from decoct.report.sections.controls import controlled, overall, sentences
 from decoct.report.summary import summarise
 

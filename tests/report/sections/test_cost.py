@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.sections import cost
 
 

@@ -7,11 +7,12 @@ import pytest
 from scipy import stats as scipy_stats
 from tests.report.conftest import SD
 
-from decoct.report import frame, stats
+from decoct.report.read import frame
 from decoct.report.sections import coverage
 from decoct.report.sections.coverage import Coverage, contradictions, coverages, overall, sentences
 from decoct.report.sections.standing import Name, standings
-from decoct.report.unpaired import Contrast
+from decoct.report.stats import intervals
+from decoct.report.stats.comparisons import Contrast
 
 BOTH = ("convnet3_bn", "judge")
 
@@ -80,7 +81,7 @@ def test_sets_that_read_alike_have_the_spread_of_whole_held_out_images(builder):
     c = one(found, "rded")
     assert c.word == "open"
     against = c.contrasts["herding"]  # one set, a known number
-    half = scipy_stats.t.ppf(0.975, 4) * stats.grid_floor(180) / math.sqrt(2) / math.sqrt(5)
+    half = scipy_stats.t.ppf(0.975, 4) * intervals.grid_floor(180) / math.sqrt(2) / math.sqrt(5)
     assert (against.lo, against.hi) == pytest.approx((against.mean - half, against.mean + half))
 
 
@@ -88,8 +89,8 @@ def test_a_reading_beside_its_expectation_has_that_spread_in_its_own_units():
     name = Name("representativeness", "coverage_ratio", "per_class", "val", "teacher")
     where = {"method": "random", "scope": "per_class", "reference": "val"}
     rows = [where | {"metric": m, "value": x} for m, x in (("coverage", 0.25), ("coverage_ratio", 0.75))]
-    assert coverage._floor(rows, name, 180) == pytest.approx(3 * stats.grid_floor(180) / math.sqrt(2))
-    assert coverage._floor(rows[1:], name, 180) == pytest.approx(stats.grid_floor(180) / math.sqrt(2))
+    assert coverage._floor(rows, name, 180) == pytest.approx(3 * intervals.grid_floor(180) / math.sqrt(2))
+    assert coverage._floor(rows[1:], name, 180) == pytest.approx(intervals.grid_floor(180) / math.sqrt(2))
 
 
 def test_better_than_all_but_one_is_open(builder):

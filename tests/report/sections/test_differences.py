@@ -5,7 +5,7 @@ import pytest
 from tests.report.conftest import view
 
 from decoct.report import wording
-from decoct.report.frame import read
+from decoct.report.read.frame import read
 from decoct.report.sections import differences
 from decoct.report.summary import summarise
 

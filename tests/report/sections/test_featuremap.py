@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.report.conftest import view
 
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.sections import featuremap
 from decoct.report.sections.featuremap import Places
 from decoct.report.summary import summarise

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.report.conftest import view
 
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.sections import pictures as section
 from decoct.report.summary import summarise
 

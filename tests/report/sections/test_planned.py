@@ -6,7 +6,7 @@ import math
 import pytest
 
 from decoct.core.spec import digest
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 from decoct.report.sections.planned import Compared, planned, show
 
 TAKES = {"train": 3.0, "teacher": 10.0, "measure": 0.1}  # seconds of a job, as the builder writes; cpu twice as much

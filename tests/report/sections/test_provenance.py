@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 from tests.report.conftest import view
 
-from decoct.report import frame
-from decoct.report.manifest import Manifest
+from decoct.report.read import frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.sections import provenance
 from decoct.report.summary import summarise
 

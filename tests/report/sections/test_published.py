@@ -1,6 +1,6 @@
 """The section of published numbers: there where they match, marked as of another recipe, escaped."""
 
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.render import render
 from decoct.report.summary import summarise
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.report.conftest import view
 
 from decoct.core.errors import UsageError
-from decoct.report import frame
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.read import frame
 from decoct.report.sections.candidates import Candidate
 from decoct.report.sections.recommend import Adviser, Limit, Recommendation, limit, recommend, rounded, show, stretches
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import summarise
 
 

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from decoct.report import frame, stats
 from decoct.report.accuracy import Setting
+from decoct.report.read import frame
 from decoct.report.sections import robust
 from decoct.report.sections.robust import Scorer, augmentation_pairs, normalised
+from decoct.report.stats import intervals
 from decoct.report.write import write_report
 
 fractions = st.floats(0, 1)
@@ -131,7 +132,7 @@ def test_a_run_hands_on_how_many_test_images_it_has(builder):
     builder.truth |= {"rded": 33 / 60, "random": 30 / 60}
     folder = builder.build()
     (score,) = [s for s in write_report(folder).scores if (s.name, s.method, s.budget) == ("IOR", "rded", "ipc=1")]
-    half = reference.t.ppf(0.975, 1) * stats.grid_floor(60) / math.sqrt(2)
+    half = reference.t.ppf(0.975, 1) * intervals.grid_floor(60) / math.sqrt(2)
     assert score.interval.hi - score.interval.mean == pytest.approx(half)
 
 

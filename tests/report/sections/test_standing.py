@@ -7,9 +7,10 @@ import pytest
 from scipy import stats as scipy_stats
 from tests.report.conftest import READINGS, SD, view
 
-from decoct.report import frame, stats
+from decoct.report.read import frame
 from decoct.report.sections import standing
 from decoct.report.sections.standing import agreements, sentences, standings
+from decoct.report.stats import comparisons
 from decoct.report.write import write_report
 
 BOTH = ("convnet3_bn", "judge")
@@ -126,11 +127,12 @@ def test_words_hold_over_all_budgets_and_extractors_together(builder):
     found = stood(builder, lambda method, metric, extractor: 2 * SD * rng.normal(), extractors=BOTH)
     family = [s for s in found if s.lead and s.method != "random"]
     assert {(s.budget, s.name.extractor) for s in family} == {(b, e) for b in ("ipc=1", "ipc=10") for e in BOTH}
-    adjusted = stats.holm([s.p for s in family])
+    adjusted = comparisons.holm([s.p for s in family])
     for place in {(s.budget, s.name.extractor) for s in family}:
         own = [s for s in family if (s.budget, s.name.extractor) == place]
         lost += sum(
-            p < 0.05 <= adjusted[family.index(s)] for s, p in zip(own, stats.holm([s.p for s in own]), strict=True)
+            p < 0.05 <= adjusted[family.index(s)]
+            for s, p in zip(own, comparisons.holm([s.p for s in own]), strict=True)
         )
     assert lost  # by budget and extractor, more would be said
     for s, p in zip(family, adjusted, strict=True):
@@ -141,7 +143,7 @@ def test_words_hold_over_all_budgets_and_extractors_together(builder):
 def test_apart_is_students_and_of_one_value_the_prediction_of_one_more(m):
     rng = np.random.default_rng(m)
     other, own = rng.normal(size=20), rng.normal(1, 2, size=m)
-    got = stats.apart(own.tolist(), float(other.mean()), float(other.std(ddof=1)), 20)
+    got = comparisons.apart(own.tolist(), float(other.mean()), float(other.std(ddof=1)), 20)
     if m > 1:
         assert got == pytest.approx(scipy_stats.ttest_ind(own, other).pvalue)
     else:
@@ -159,11 +161,11 @@ def test_sets_that_spread_so_widely_that_their_interval_holds_random_are_not_tol
 
 
 def test_apart_without_spread_and_without_values():
-    assert stats.apart([1.0, 1.0], 1.0, 0.0, 20) == 1
-    assert stats.apart([1.0, 1.0], 2.0, 0.0, 20) == 0
-    assert math.isnan(stats.apart([], 1.0, 1.0, 20))
-    assert math.isnan(stats.apart([1.0], 1.0, 1.0, 1))
-    assert math.isnan(stats.apart([1.0], 1.0, math.nan, 20))
+    assert comparisons.apart([1.0, 1.0], 1.0, 0.0, 20) == 1
+    assert comparisons.apart([1.0, 1.0], 2.0, 0.0, 20) == 0
+    assert math.isnan(comparisons.apart([], 1.0, 1.0, 20))
+    assert math.isnan(comparisons.apart([1.0], 1.0, 1.0, 1))
+    assert math.isnan(comparisons.apart([1.0], 1.0, math.nan, 20))
 
 
 def written(builder, **changes):

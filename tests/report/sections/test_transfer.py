@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.report import frame, stats
 from decoct.report.accuracy import Setting
+from decoct.report.read import frame
 from decoct.report.sections.transfer import overall, transfers
+from decoct.report.stats import intervals
 from decoct.report.summary import summarise
 
 NOISE = (0.0, 0.002, -0.002, 0.001, -0.001)
@@ -55,7 +56,7 @@ def test_what_is_not_shown_is_open_and_not_equal():
 def test_a_difference_of_one_image_without_a_spread_is_open():
     means = [{"x": 30 / 60, "y": 31 / 60}] * 2
     assert across(means, noise=(0.0, 0.0)).kept == 1  # taken at face value
-    found = across(means, noise=(0.0, 0.0), floor=stats.grid_floor(60))
+    found = across(means, noise=(0.0, 0.0), floor=intervals.grid_floor(60))
     assert (found.kept, found.turned, found.open) == (0, (), 1)
 
 

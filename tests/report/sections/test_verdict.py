@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from decoct.report import frame, stats
 from decoct.report.accuracy import Setting
+from decoct.report.read import frame
 from decoct.report.sections.verdict import Verdict, cautions, correction, few_images, generators, verdicts, worth
-from decoct.report.stats import Interval, compare, wilson
+from decoct.report.stats import comparisons
+from decoct.report.stats.comparisons import compare
+from decoct.report.stats.intervals import Interval, wilson
 from decoct.report.summary import summarise
 
 
@@ -154,8 +156,8 @@ def test_words_are_those_that_holm_leaves_over_all_pairs_of_methods(builder):
     pairs = {(v.setting, frozenset((v.method, o))): (v.method, c) for v in found for o, c in v.coresets.items()}
     assert len(pairs) == 6 * (2 * 3 + 3)  # distilled with coreset, and coreset with coreset
     family = [c for _, c in pairs.values()]
-    apart = stats.holm([2 * min(c.p_better, c.p_worse) for c in family])
-    alike = stats.holm([c.p_equivalent for c in family])
+    apart = comparisons.holm([2 * min(c.p_better, c.p_worse) for c in family])
+    alike = comparisons.holm([c.p_equivalent for c in family])
     kept = {
         key: "equivalent" if e < 0.05 else "undecided" if p >= 0.05 else "better" if c.mean > 0 else "worse"
         for key, c, p, e in zip(pairs, family, apart, alike, strict=True)
@@ -178,7 +180,7 @@ def test_the_headline_counts_what_survives_holm(builder):
     found = close_study(builder)
     own = [v for v in found.verdicts if v.family == "distillation"]
     p_values = [max(c.p_better for c in v.coresets.values()) for v in own]
-    survivors = sum(p < 0.025 for p in stats.holm(p_values))
+    survivors = sum(p < 0.025 for p in comparisons.holm(p_values))
     assert 0 < survivors < sum(p < 0.025 for p in p_values)  # by themselves, more would be counted
     assert [v.against_coresets for v in own].count("better") == survivors
     assert f"than every coreset in {survivors} of 12 comparisons" in found.worth.because

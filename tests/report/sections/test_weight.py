@@ -3,7 +3,7 @@
 import pytest
 from tests.report.conftest import view
 
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.sections.weight import figure, groups, kept, show, storing, variants
 from decoct.report.summary import summarise
 

@@ -21,7 +21,7 @@ from decoct.engine.images import tensor
 from decoct.engine.resume import Checkpoint
 from decoct.engine.teachers import Teach
 from decoct.nets import zoo
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner

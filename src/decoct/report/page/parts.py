@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.manifest import FULL
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, columns, embed, join, table, tag
 from decoct.report.page.plot import Figure, Panel
-from decoct.report.stats import Comparison, Word
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.comparisons import Comparison, Word
 
 SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
 

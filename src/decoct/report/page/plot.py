@@ -11,7 +11,7 @@ from typing import Any
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.page.style import Mark
-from decoct.report.stats import Interval
+from decoct.report.stats.intervals import Interval
 
 Figure = dict[str, Any]
 Panel = tuple[str, str]  # protocol, student

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from decoct.report.manifest import REFERENCE
 from decoct.report.page.markup import Markup, tag
+from decoct.report.read.manifest import REFERENCE
 
 # Okabe and Ito, 2008: told apart with every common colour-vision deficiency; yellow last, it is faint on white.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")

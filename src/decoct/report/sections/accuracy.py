@@ -4,17 +4,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from decoct.report import nested, wording
+from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting, same_steps
 from decoct.report.grouped import grouped
-from decoct.report.manifest import FULL
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import accuracy_cell, bullets, fold, note, section
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY
 from decoct.report.page.view import View
-from decoct.report.stats import Interval
+from decoct.report.read.manifest import FULL
+from decoct.report.stats import nested
+from decoct.report.stats.intervals import Interval
 
 SAME_STEPS = "full data, same steps"
 

@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decoct.report import nested, stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE, Manifest
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import bullets, fold, note, section, stacked, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
 from decoct.report.page.view import View
-from decoct.report.stats import Interval, Replicates
+from decoct.report.read.manifest import REFERENCE, Manifest
+from decoct.report.stats import intervals, nested
+from decoct.report.stats.intervals import Interval, Replicates
 
 EMPTY = "rgba(0,0,0,0)"
 PARTS = ("base", "labels", "images", "total", "labels_minus_images")
@@ -194,8 +195,8 @@ def _unlike(own: Sequence[Breakdown]) -> str:
 def _interval(terms: Sequence[tuple[float, Replicates]], floor: float) -> Interval:
     # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
     own = floor * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-    interval = nested.interval(stats.common(terms), own)
-    return stats.clip(interval, 0, 1) if len(terms) == 1 else interval
+    interval = nested.interval(intervals.common(terms), own)
+    return intervals.clip(interval, 0, 1) if len(terms) == 1 else interval
 
 
 def _points(i: Interval, whose: str = "") -> str:

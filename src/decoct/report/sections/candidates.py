@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from decoct.report.accuracy import Accuracy, Setting, by_setting, replicates
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL, FULL, SHARD, Manifest
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
 from decoct.report.sections import cost
 from decoct.report.sections.cost import FULL as COLUMNS
 from decoct.report.sections.cost import Measure, Row
-from decoct.report.stats import ALPHA, Replicates
+from decoct.report.stats.intervals import ALPHA, Replicates
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def ahead(runs: Sequence[Replicates], floor: float = 0.0) -> NDArray[np.float64]
 
     Args:
         runs: accuracies by (condense, train) replicate of each of K.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
 
     Returns:
         NaN where two share fewer than two sets, and on the diagonal.

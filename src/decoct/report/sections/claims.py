@@ -12,17 +12,17 @@ from typing import Any
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.parts import block, bullets, fold, note, section
 from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections import cost, coverage
 from decoct.report.sections.cost import Multiple
 from decoct.report.sections.coverage import Coverage
 from decoct.report.sections.verdict import Verdict, asked
-from decoct.report.stats import Comparison, Word
+from decoct.report.stats.comparisons import Comparison, Word
 
 WHOM = "than every coreset"
 NO_METHOD = "This study has no distillation method: nothing can be said"

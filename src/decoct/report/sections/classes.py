@@ -10,12 +10,12 @@ from scipy.special import stdtrit
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import FULL
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import fold, note, place, section
 from decoct.report.page.view import View
-from decoct.report.stats import ALPHA
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.intervals import ALPHA
 
 FEW, ENDS = 20, 10  # classes that are all shown; classes shown at each end where there are more
 

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from decoct.report import nested, stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import bullets, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.sections.verdict import spell
-from decoct.report.stats import Comparison, Replicates
+from decoct.report.stats import comparisons, nested
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Replicates
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ def controlled(
         accuracies: by setting, then method; a method without any student may be absent.
         controls: label to label.
         margin: of equivalence, a fraction.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     asked = [(method, control, setting) for method, control in controls.items() for setting in accuracies]
     compared = [
         nested.compare(accuracies[setting].get(method, {}), accuracies[setting].get(control, {}), margin, floor)
         for method, control, setting in asked
     ]
-    return tuple(Controlled(*who, c) for who, c in zip(asked, stats.corrected(compared), strict=True))
+    return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared), strict=True))
 
 
 def sentences(controlled: Sequence[Controlled]) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ from statistics import fmean
 from typing import Any, Literal
 
 from decoct.report import wording
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import note, section, stacked
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.view import View
-from decoct.report.unpaired import Contrast, welch
+from decoct.report.read.frame import Frame
+from decoct.report.stats.comparisons import Contrast, welch
 
 Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``

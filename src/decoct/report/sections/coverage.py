@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
-from decoct.report import stats, wording
-from decoct.report.frame import Frame
+from decoct.report import wording
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chip, stacked
 from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.standing import FIRST, Name, Standing
-from decoct.report.stats import ALPHA
-from decoct.report.unpaired import Contrast, welch
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.comparisons import Contrast, welch
+from decoct.report.stats.intervals import ALPHA
 
 METRICS, AGAINST = ("coverage_ratio", "coverage"), "val"  # the first that was read; a coreset's images are in train
 Word = Literal["better", "worse", "open"]
@@ -172,16 +173,16 @@ def _by_method(rows: Sequence[Mapping[str, Any]], name: Name) -> dict[str, list[
 
 def _floor(rows: Sequence[Mapping[str, Any]], name: Name, images: int) -> float:
     """The deviation that counting whole held-out images leaves in one reading, in the reading's own units."""
-    grid = stats.grid_floor(images) / math.sqrt(2)
+    grid = intervals.grid_floor(images) / math.sqrt(2)
     plain = [x for own in _by_method(rows, name._replace(metric="coverage")).values() for x in own]
     shown = [x for own in _by_method(rows, name).values() for x in own]
     return grid * fmean(shown) / fmean(plain) if plain and fmean(plain) > 0 else grid
 
 
 def _worded(covered: Sequence[Coverage]) -> Iterator[Coverage]:
-    better = stats.holm([c.p_better for c in covered])
+    better = comparisons.holm([c.p_better for c in covered])
     asked = [(i, other, x.p_worse) for i, c in enumerate(covered) for other, x in c.contrasts.items()]
-    worse = stats.holm([p for *_, p in asked])
+    worse = comparisons.holm([p for *_, p in asked])
     for i, (c, p) in enumerate(zip(covered, better, strict=True)):
         behind = tuple(o for (at, o, _), q in zip(asked, worse, strict=True) if at == i and q < ALPHA / 2)
         word: Word = "worse" if behind else "better" if c.contrasts and p < ALPHA / 2 else "open"

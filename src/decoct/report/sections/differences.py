@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from decoct.report import wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE
-from decoct.report.nested import Components
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chip, difference, fold, note, place, section, stacked
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.view import View
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.verdict import Verdict
-from decoct.report.stats import Comparison, Interval
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Interval
+from decoct.report.stats.nested import Components
 
 SPREADS: dict[str, Callable[[Components], float | None]] = {
     "sets": lambda c: c.condense,

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.tensorfile import read
-from decoct.report.manifest import Job, Manifest
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import block, chart, note, section
 from decoct.report.page.plot import Figure
 from decoct.report.page.style import GREY
 from decoct.report.page.view import View
+from decoct.report.read.manifest import Job, Manifest
 
 MAP, CLASSES, ABOUT = "map.npy", "map_classes.npy", "map.json"
 MOST = 3000  # marks of all methods in one figure

@@ -9,11 +9,11 @@ from PIL import Image
 
 from decoct.report import wording
 from decoct.report.grouped import grouped
-from decoct.report.manifest import Job, Manifest
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import block, note, section
 from decoct.report.page.view import View
+from decoct.report.read.manifest import Job, Manifest
 
 PNG = b"\x89PNG\r\n\x1a\n"
 REAL = "real.png"  # in the run's folder, where the run left one

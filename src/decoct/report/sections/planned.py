@@ -7,9 +7,9 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import read_json
 from decoct.core.spec import digest
 from decoct.report import wording
-from decoct.report.manifest import Manifest
 from decoct.report.page.markup import Markup, cells, columns, table, tag, valued
 from decoct.report.page.parts import fold, note, section
+from decoct.report.read.manifest import Manifest
 
 PLAN, FORMAT = "plan.json", 1
 

@@ -4,13 +4,14 @@ import json
 import re
 from typing import Any
 
-from decoct.report import stats, wording
-from decoct.report.manifest import FULL, Manifest
+from decoct.report import wording
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import fold, note, section
 from decoct.report.page.view import View
+from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.sections.accuracy import SAME_STEPS
+from decoct.report.stats import intervals
 
 
 def teachers(run: Manifest) -> Markup:
@@ -18,7 +19,7 @@ def teachers(run: Manifest) -> Markup:
     body = []
     for job in run.finished("teacher"):
         facts, held_out = run.load(job, "teacher.json"), run.data["images"]["val"]
-        accuracy = wording.accuracy(stats.wilson(facts["val_accuracy"] * held_out, held_out))
+        accuracy = wording.accuracy(intervals.wilson(facts["val_accuracy"] * held_out, held_out))
         if loaded := facts["checkpoint"]:
             origin = name(f"loaded from {loaded}; its training is not counted")
             body.append(cells(name(facts["net"]), accuracy, wording.NONE, wording.NONE, origin))

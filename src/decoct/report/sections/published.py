@@ -1,12 +1,12 @@
 """Published numbers beside a run's own: of the same method, data and IPC, by other recipes."""
 
 from decoct.report import wording
-from decoct.report.manifest import Manifest
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, name, table, valued
 from decoct.report.page.parts import note, section
 from decoct.report.page.view import View
-from decoct.report.published.table import Published, beside
+from decoct.report.published import Published, beside
+from decoct.report.read.manifest import Manifest
 
 
 def show(view: View, run: Manifest) -> Markup:

@@ -13,14 +13,14 @@ from scipy import stats as scipy_stats
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
-from decoct.report.manifest import CONTROL
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.parts import bullets, chart, note, section, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.style import GREY, Mark
 from decoct.report.page.view import View
-from decoct.report.stats import ALPHA
+from decoct.report.read.manifest import CONTROL
+from decoct.report.stats.intervals import ALPHA
 
 Block = tuple[str, str]  # data set, budget
 Rows = Mapping[Block, Sequence[float]]  # ranks of the methods by block

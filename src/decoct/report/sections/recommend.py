@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import UsageError
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Accuracy
-from decoct.report.frame import Frame
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, block, bullets, fold, note, section, stacked
 from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
 from decoct.report.sections import cost
 from decoct.report.sections.candidates import Candidate, ahead, candidates, unbeaten
 from decoct.report.sections.cost import Measure
+from decoct.report.stats import intervals
 
 NAMED, LISTED = 20, 3  # of those that stay, in a sentence and in a cell
 Kind = Literal["images", "bytes", "seconds"]
@@ -188,7 +189,7 @@ class Adviser:
         every, measure = candidates(frame, accuracies)
         own = grouped(every, lambda c: c.accuracy.setting.student)
         tests = min((row["test_images"] for row in frame.results.to_pylist()), default=0)
-        floor = stats.grid_floor(tests)
+        floor = intervals.grid_floor(tests)
         return cls(own, {student: ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
 
     def recommend(self, asked: Limit) -> Recommendation:

@@ -17,15 +17,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE, Manifest
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import fold, note, panelled, section, stacked
 from decoct.report.page.view import View
-from decoct.report.stats import Interval, Replicates
+from decoct.report.read.manifest import REFERENCE, Manifest
+from decoct.report.stats import intervals
+from decoct.report.stats.intervals import Interval, Replicates
 
 HALF = 0.5  # weight of improvement against recovery, and of the augmented against the plain gain
 Name = Literal["HLR", "IOR", "LRS", "ARS"]
@@ -158,8 +159,10 @@ class Scorer:
     def linear(self, terms: Sequence[tuple[float, Replicates]], constant: float = 0.0) -> Interval:
         """t interval of constant + Σ weight · accuracy over the replicates that all terms have, within [−1, 1]."""
         # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
-        floor = stats.grid_floor(self.test_images) * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-        return stats.clip(stats.t_interval([constant + x for x in stats.combined(terms)], floor=floor), -1, 1)
+        floor = intervals.grid_floor(self.test_images) * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
+        return intervals.clip(
+            intervals.t_interval([constant + x for x in intervals.combined(terms)], floor=floor), -1, 1
+        )
 
 
 def mapped(exponent: Interval) -> Interval:

@@ -8,16 +8,17 @@ from typing import Any, Literal, NamedTuple
 
 from scipy.stats import kendalltau
 
-from decoct.report import stats, wording
-from decoct.report.frame import Frame
+from decoct.report import wording
 from decoct.report.grouped import grouped
-from decoct.report.manifest import REFERENCE
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.parts import block, bullets, chart, fold, note, section, stacked
 from decoct.report.page.plot import Figure
 from decoct.report.page.view import View
-from decoct.report.stats import ALPHA, Interval
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.intervals import ALPHA, Interval
 
 Word = Literal["better", "worse", "more", "less", "like random", ""]
 FIRST = ("per_class", "pooled")  # the scope that stands for a metric
@@ -84,7 +85,7 @@ class Standing:
         classes: the fewest that a set's mean was taken over; None for pooled.
         random: None where there are no random sets, or it is not defined for them.
         z: (mean − random) in standard deviations of random sets; NaN where these are all alike.
-        p: two-sided, of "no other than random", see ``stats.apart``; NaN where unknown.
+        p: two-sided, of "no other than random", see ``comparisons.apart``; NaN where unknown.
         word: after Holm over all leading readings of the run, and with the mean of random outside of the interval over
             sets, if there is one; empty for the others, for random itself and where p is unknown.
     """
@@ -218,7 +219,7 @@ def _agreement(budget: str, pair: tuple[str, str], both: Sequence[tuple[Standing
 
 def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], lead: bool) -> Standing:
     first, values = rows[0], [row["value"] for row in rows if row["value"] is not None]
-    interval = stats.t_interval(values)
+    interval = intervals.t_interval(values)
     over: Literal["sets", "images", ""] = "sets" if len(values) > 1 else ""
     if len(values) == 1 and first["lo"] is not None:
         interval, over = Interval(values[0], first["lo"], first["hi"], 1), "images"
@@ -228,14 +229,14 @@ def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], 
         if values:
             alike = all(row["z"] is None for row in rows)
             z = math.nan if alike else (interval.mean - random.mean) / random.sd
-            p = stats.apart(values, random.mean, random.sd, random.n)
+            p = comparisons.apart(values, random.mean, random.sd, random.n)
     classes = min((row["classes"] for row in rows if row["classes"] is not None), default=None)
     return Standing(budget, method, name, first["higher_is_better"], lead, interval, over, classes, random, z, p)
 
 
 def _worded(standings: Sequence[Standing]) -> Iterable[Standing]:
     family = [s for s in standings if s.lead and s.method != REFERENCE]
-    adjusted = iter(stats.holm([s.p for s in family]))
+    adjusted = iter(comparisons.holm([s.p for s in family]))
     for s in standings:
         p = next(adjusted) if s.lead and s.method != REFERENCE else math.nan
         yield s if math.isnan(p) else replace(s, word=_word(s, p))

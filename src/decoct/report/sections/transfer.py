@@ -9,16 +9,17 @@ from statistics import fmean
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from decoct.report import stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.grouped import grouped
-from decoct.report.manifest import ALL, CONTROL, FULL
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, fold, note, section
 from decoct.report.page.view import View
+from decoct.report.read.manifest import ALL, CONTROL, FULL
 from decoct.report.sections.accuracy import SAME_STEPS
-from decoct.report.stats import Replicates
+from decoct.report.stats import intervals
+from decoct.report.stats.intervals import Replicates
 
 Runs = Mapping[tuple[str, Setting], Replicates]  # accuracies by method and setting
 
@@ -90,7 +91,7 @@ def transfers(runs: Runs, settings: Sequence[Setting], methods: Sequence[str], f
         runs: accuracies by method and setting.
         settings: of the study, in its order.
         methods: the same; the full data is none.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     return tuple(
         _transfer(runs, protocol, budget, methods, [s.student for s in own], floor)
@@ -129,7 +130,7 @@ def _transfer(
     }
     present = {student: own for student, own in by_student.items() if own}
     complete = [m for m in methods if present and all(m in own for own in present.values())]
-    means = {s: [fmean(stats.condense_means(own[m])) for m in complete] for s, own in present.items()}
+    means = {s: [fmean(intervals.condense_means(own[m])) for m in complete] for s, own in present.items()}
     values = list(zip(*means.values(), strict=True))
     placed = rankdata(-np.array(values), axis=0).tolist() if values else []  # 1 for the highest, ties shared
     kept, turned, pairs = 0, [], list(combinations(complete, 2)) if len(present) > 1 else []
@@ -155,7 +156,7 @@ def _transfer(
 def _signs(present: Mapping[str, Mapping[str, Replicates]], a: str, b: str, floor: float) -> Iterator[tuple[str, int]]:
     """Sign of a − b with each student, where the 95 % interval excludes 0; else 0."""
     for student, own in present.items():
-        interval = stats.t_interval(stats.paired(own[a], own[b]), floor=floor)
+        interval = intervals.t_interval(intervals.paired(own[a], own[b]), floor=floor)
         yield student, int(interval.lo > 0) - int(interval.hi < 0)
 
 

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from decoct.report import nested, stats, wording
+from decoct.report import wording
 from decoct.report.accuracy import Setting
-from decoct.report.answers import Answers, over_images
 from decoct.report.grouped import grouped
-from decoct.report.manifest import FULL, REFERENCE
-from decoct.report.nested import Components
 from decoct.report.page.markup import Markup, join, tag
 from decoct.report.page.parts import bullets, chip, comparison_cell, fold, note, section
 from decoct.report.page.view import View
-from decoct.report.stats import ALPHA, Comparison, Interval, Replicates, Word
+from decoct.report.read.manifest import FULL, REFERENCE
+from decoct.report.stats import comparisons, intervals, nested
+from decoct.report.stats.answers import Answers, over_images
+from decoct.report.stats.comparisons import Comparison, Word
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
+from decoct.report.stats.nested import Components
 
 WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
 SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
@@ -95,15 +97,15 @@ def verdicts(
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
-    Words hold after Holm over all pairs of methods in all settings, see ``stats.corrected``, but for one: *better* than
-    every coreset is an intersection-union test of each distillation method in each setting, after Holm over those. It
-    rejects the union of "no better than this one", and so gives its word to each of them.
+    Words hold after Holm over all pairs of methods in all settings (``comparisons.corrected``), but for one: *better*
+    than every coreset is an intersection-union test of each distillation method in each setting, after Holm over
+    those. It rejects the union of "no better than this one", and so gives its word to each of them.
 
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
         families: of every method of the study, in its order.
         margin: of equivalence, a fraction.
-        floor: the smallest standard deviation to believe, see ``stats.grid_floor``.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
         answers: of the students by test image, for the intervals over test images.
     """
     compared: list[Verdict] = []
@@ -116,7 +118,7 @@ def verdicts(
                 over = over_images(tally) if tally else None
                 against[other] = replace(nested.compare(own, rival, margin, floor), over_images=over)
                 if other == REFERENCE:
-                    differences = stats.common([(1, own), (-1, rival)])
+                    differences = intervals.common([(1, own), (-1, rival)])
                     parts = nested.components(differences, tally.deviation if tally else None)
             compared.append(Verdict(method, family, setting, None, against, None, None, parts))
     return _corrected(compared)
@@ -262,9 +264,9 @@ def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
         for other, c in v.coresets.items():
             if (v.setting, other, v.method) not in pairs:
                 pairs[v.setting, v.method, other] = c
-    said = dict(zip(pairs, stats.corrected(list(pairs.values())), strict=True))
+    said = dict(zip(pairs, comparisons.corrected(list(pairs.values())), strict=True))
     distilled = [v for v in compared if v.family == "distillation" and v.coresets]
-    adjusted = stats.holm([_p_better(v) for v in distilled])
+    adjusted = comparisons.holm([_p_better(v) for v in distilled])
     best = {(v.setting, v.method) for v, p in zip(distilled, adjusted, strict=True) if p < ALPHA / 2}
 
     def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
@@ -278,7 +280,7 @@ def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
-    word = stats.against_all(list(against.values())) if against else None
+    word = comparisons.against_all(list(against.values())) if against else None
     needed = _needed(against) if word == "undecided" else None
     return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
 

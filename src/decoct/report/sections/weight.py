@@ -8,12 +8,12 @@ from typing import Any
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
-from decoct.report.manifest import Manifest
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import chart, note, section
 from decoct.report.page.plot import Figure
 from decoct.report.page.view import View
+from decoct.report.read.manifest import Manifest
 
 DASHES = {"solid": None, "dash": "5 3", "dot": "1.5 2.5", "dashdot": "5 2 1.5 2", "longdash": "9 3"}
 CORNERS = ("top left", "top right", "bottom right", "bottom left")

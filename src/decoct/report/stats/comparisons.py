@@ -1,40 +1,19 @@
-"""Intervals, paired comparisons and verdicts: pure functions of plain numbers.
-
-The unit of inference is the condense-level mean: a set's students are averaged first, because they share the set.
-Everything here is a t statistic over those means; ``nested`` takes its quantiles from a bootstrap where that is better.
-"""
+"""Comparisons in one word, words that hold over many of them, what their replicates can find; and Welch's t."""
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy.special import nctdtr, nctdtrinc, ndtri, stdtr, stdtrit
+from scipy.special import nctdtr, nctdtrinc, stdtr, stdtrit
+
+from decoct.report.stats.intervals import ALPHA, By, Interval, moments, t_interval
 
 Word = Literal["better", "worse", "equivalent", "undecided"]
-By = Literal["t", "bootstrap", "wilson", "images"]
-Replicates = Mapping[tuple[int, int], float]  # (condense, train) replicate -> accuracy as a fraction
-ALPHA, POWER = 0.05, 0.8
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its interval; the bounds are NaN where one value gives none.
-
-    Attributes:
-        mean, lo, hi: mean and bounds; the mean is NaN where n is 0.
-        n: condense-level means; test images where it is by "wilson" or "images".
-        by: t or bootstrap over condense replicates, or over the test images of one or of several students.
-    """
-
-    mean: float
-    lo: float
-    hi: float
-    n: int
-    by: By = "t"
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -96,71 +75,24 @@ class Comparison:
         return detectable(self.sd, self.n)
 
 
-def condense_means(replicates: Replicates) -> list[float]:
-    """Mean over the students of each condensed set, by condense replicate."""
-    sets = sorted({condense for condense, _ in replicates})
-    return [float(np.mean([a for (c, _), a in sorted(replicates.items()) if c == s])) for s in sets]
+@dataclass(frozen=True)
+class Contrast:
+    """Mean of one group minus mean of another.
 
-
-def paired(a: Replicates, b: Replicates) -> list[float]:
-    """Condense-level means of a − b over the (condense, train) replicates that both have."""
-    return combined([(1, a), (-1, b)])
-
-
-def combined(terms: Sequence[tuple[float, Replicates]]) -> list[float]:
-    """Condense-level means of Σ weight · accuracy over the (condense, train) replicates that all terms have."""
-    return condense_means(common(terms))
-
-
-def common(terms: Sequence[tuple[float, Replicates]]) -> dict[tuple[int, int], float]:
-    """Σ weight · accuracy by (condense, train) replicate, of those that all terms have."""
-    keys = set.intersection(*(set(replicates) for _, replicates in terms))
-    return {key: sum(weight * a[key] for weight, a in terms) for key in sorted(keys)}
-
-
-def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float = 0.0) -> Interval:
-    """mean ± t · sd / √n, with n − 1 degrees of freedom.
-
-    Args:
-        values: independent values, such as condense-level means.
-        level: coverage.
-        floor: the smallest standard deviation to believe.
-
-    Raises:
-        ValueError: a value is not finite.
+    Attributes:
+        mean: NaN if a group is empty.
+        lo, hi: 95 % interval; NaN where no spread is known.
+        n: values in each group.
+        p_better: one-sided p of "the first is no higher".
+        p_worse: one-sided p of "the first is no lower".
     """
-    n, mean, sd = _moments(values, floor)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n) if n > 1 else math.nan
-    return Interval(mean, mean - half, mean + half, n)
 
-
-def clip(interval: Interval, lo: float, hi: float) -> Interval:
-    """The interval with bounds that stay within the quantity's range; what is not defined stays so."""
-    low, high = (x if math.isnan(x) else min(hi, max(lo, x)) for x in (interval.lo, interval.hi))
-    return replace(interval, lo=low, hi=high)
-
-
-def wilson(right: float, n: int, level: float = 1 - ALPHA) -> Interval:
-    """Interval of a proportion over n test images (Wilson, 1927, without continuity correction).
-
-    Args:
-        right, n: how many were right, of how many; 0 gives NaN.
-        level: coverage.
-    """
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0, "wilson")
-    z, p = float(ndtri((1 + level) / 2)), right / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n, "wilson")
-
-
-def grid_floor(test_images: int) -> float:
-    """Standard deviation that counting whole test images alone puts into a difference of two accuracies: √(1/6) / n.
-
-    Five equal accuracies on 300 images do not prove a spread of zero; a smaller sample deviation is the grid's.
-    """
-    return math.sqrt(1 / 6) / test_images if test_images else 0.0
+    mean: float
+    lo: float
+    hi: float
+    n: tuple[int, int]
+    p_better: float
+    p_worse: float
 
 
 def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0.0) -> Comparison:
@@ -180,7 +112,7 @@ def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0
     """
     if not margin > 0:
         raise ValueError(f"the margin must be above 0, not {margin}")
-    n, mean, sd = _moments(differences, floor)
+    n, mean, sd = moments(differences, floor)
     if n < 2:
         nan = math.nan
         return Comparison(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, nan, "undecided")
@@ -225,11 +157,45 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
         mean, sd: of the n others.
         n: at least 2, else NaN.
     """
-    m, own, spread = _moments(values, 0.0)
+    m, own, spread = moments(values, 0.0)
     if m == 0 or n < 2 or not math.isfinite(sd):
         return math.nan
     squares = (n - 1) * sd**2 + ((m - 1) * spread**2 if m > 1 else 0.0)
     return 2 * _tail(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2)
+
+
+def welch(
+    a: Sequence[float], b: Sequence[float], floor: float = 0.0, known: tuple[bool, bool] = (False, False)
+) -> Contrast:
+    """mean(a) − mean(b), t with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
+
+    A group of one value has no spread. Where that value is *known*, such as the reading of the one set that a
+    deterministic method gives, it stands as it is, and the t is that of the other group alone: the contrast then
+    conditions on that value. Two single values, or one that is not known, give a difference without an interval.
+
+    Args:
+        a, b: independent values.
+        floor: the smallest standard deviation to believe, of a group of two or more.
+        known: whether a single value of the first, of the second group is taken as it is.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    groups = [np.asarray(group, dtype=np.float64) for group in (a, b)]
+    if not all(np.isfinite(x).all() for x in groups):
+        raise ValueError("cannot compare values that are not finite")
+    n, nan = (len(groups[0]), len(groups[1])), math.nan
+    mean = float(groups[0].mean() - groups[1].mean()) if all(n) else nan
+    if min(n) == 0 or max(n) < 2 or any(size < 2 and not sure for size, sure in zip(n, known, strict=True)):
+        return Contrast(mean, nan, nan, n, nan, nan)
+    parts = [(max(float(x.std(ddof=1)), floor) ** 2 / len(x), len(x) - 1) for x in groups if len(x) > 1]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return Contrast(mean, mean, mean, n, *((0.5, 0.5) if mean == 0 else (float(mean < 0), float(mean > 0))))
+    df = 1 / sum((part / variance) ** 2 / own for part, own in parts)  # in shares: squares of a tiny variance are 0
+    se = math.sqrt(variance)
+    half, t = float(stdtrit(df, 1 - ALPHA / 2)) * se, mean / se
+    return Contrast(mean, mean - half, mean + half, n, float(stdtr(df, -t)), float(stdtr(df, t)))
 
 
 def replicates_to_decide(
@@ -308,14 +274,6 @@ def against_all(comparisons: Sequence[Comparison]) -> Word:
     if not words or not set(words) <= {"better", "equivalent"}:
         return "undecided"
     return "equivalent" if "equivalent" in words else "better"
-
-
-def _moments(values: Sequence[float], floor: float) -> tuple[int, float, float]:
-    x = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(x).all():
-        raise ValueError("cannot compare values that are not finite")
-    sd = max(float(x.std(ddof=1)), floor) if len(x) > 1 else math.nan
-    return len(x), float(x.mean()) if len(x) else math.nan, sd
 
 
 def _tail(x: float, se: float, df: int) -> float:

@@ -2,15 +2,15 @@
 
 import csv
 import re
+from dataclasses import fields
 from importlib.resources import files
 
 import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import names
-from decoct.report import frame
-from decoct.report.published.table import COLUMNS, FILE, alike, beside, read, select
-from decoct.report.published.terminal import to_json
+from decoct.report.published import FILE, Published, alike, beside, read, select, to_json
+from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 FREE = {"sre2l++", "fadrm+", "hald", "dit", "wmdd", "gift", "nrr_dd", "lgd"}  # methods that decoct does not have
@@ -21,12 +21,12 @@ DATA |= {"cifar10", "cifar100", "fashion_mnist"}
 
 @pytest.fixture(scope="module")
 def raw():
-    text = files("decoct.report.published").joinpath(FILE).read_text("utf-8")
+    text = files("decoct.report").joinpath(FILE).read_text("utf-8")
     return list(csv.DictReader(text.splitlines(), strict=True))
 
 
 def test_every_row_is_whole(raw):
-    assert all(tuple(row) == COLUMNS and None not in row.values() for row in raw)
+    assert all(list(row) == [field.name for field in fields(Published)] and None not in row.values() for row in raw)
     assert len(raw) == len(read()) > 100
     for row in raw:
         assert all(value == value.strip() and value.isprintable() for value in row.values()), row

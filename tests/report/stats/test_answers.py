@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import DecoctError
-from decoct.report import frame
-from decoct.report.answers import Answers, Tally, over_images, tally
+from decoct.report.read import frame
+from decoct.report.stats.answers import Answers, Tally, over_images, tally
 from decoct.report.summary import summarise
 
 

@@ -13,8 +13,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.report import stats, wording
-from decoct.report.stats import ALPHA, Comparison, Interval, Replicates
+from decoct.report import wording
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 
 FEWEST = 20  # sets from which the bootstrap-t covers as the t or better and is hardly wider: docs/statistics.md
 HOW = f"Student's t, from {FEWEST} of them on by a bootstrap of it"
@@ -30,8 +32,8 @@ def interval(replicates: Replicates, floor: float = 0.0) -> Interval:
         replicates: values by (condense, train) replicate.
         floor: the smallest standard deviation of a condense-level mean to believe.
     """
-    means = stats.condense_means(replicates)
-    found = stats.t_interval(means, floor=floor)
+    means = intervals.condense_means(replicates)
+    found = intervals.t_interval(means, floor=floor)
     if not _resampled(means, floor):
         return found
     ratios, se = pivots(*flat(replicates), floor), _se(means)
@@ -40,13 +42,13 @@ def interval(replicates: Replicates, floor: float = 0.0) -> Interval:
 
 
 def compare(a: Replicates, b: Replicates, margin: float = 0.01, floor: float = 0.0) -> Comparison:
-    """``stats.compare`` of a − b over their common replicates; from ``FEWEST`` sets on by the bootstrap-t.
+    """``comparisons.compare`` of a − b over their common replicates; from ``FEWEST`` sets on by the bootstrap-t.
 
     The p-values are then the shares of ratios beyond the observed one, so that word and intervals agree.
     """
-    differences = stats.common([(1, a), (-1, b)])
-    means = stats.condense_means(differences)
-    found = stats.compare(means, margin, floor)
+    differences = intervals.common([(1, a), (-1, b)])
+    means = intervals.condense_means(differences)
+    found = comparisons.compare(means, margin, floor)
     if not _resampled(means, floor):
         return found
     ratios, se = pivots(*flat(differences), floor), _se(means)
@@ -56,7 +58,7 @@ def compare(a: Replicates, b: Replicates, margin: float = 0.01, floor: float = 0
     p_equivalent = max(
         _share(ratios >= ratio + band, found.p_equivalent), _share(ratios <= ratio - band, found.p_equivalent)
     )
-    word = stats.decided(p_better, p_worse, p_equivalent)
+    word = comparisons.decided(p_better, p_worse, p_equivalent)
     lo, hi, lo90, hi90 = (
         float(found.mean - quantile(ratios, p) * se) for p in (1 - ALPHA / 2, ALPHA / 2, 1 - ALPHA, ALPHA)
     )

@@ -1,25 +1,32 @@
 """Published accuracies, each with its source: a table to look up and to lay beside one's own, of other recipes."""
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from typing import Any
+
+import pyarrow as pa
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
+from decoct.report import wording
 from decoct.report.accuracy import Accuracy
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 FILE = "published.csv"
-COLUMNS = (
-    *("method", "data", "resolution", "ipc", "student", "protocol", "labels"),
-    *("accuracy", "error", "source", "arxiv"),
-)
 CAUTION = "another recipe, student or label than here: to look at, not to compare"
+TYPES: dict[Any, Any] = {
+    str: pa.string(),
+    float: pa.float64(),
+    float | None: pa.float64(),
+    int | None: pa.int64(),
+}  # as they are read
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,6 @@ class Published:
     source: str
     arxiv: str
 
-    def to_json(self) -> dict[str, Any]:
-        """For ``json.dumps``."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Beside:
@@ -75,8 +78,11 @@ class Beside:
 @cache
 def read() -> tuple[Published, ...]:
     """All numbers, in the order of the file."""
-    text = files("decoct.report.published").joinpath(FILE).read_text("utf-8")
-    return tuple(map(_row, csv.DictReader(text.splitlines())))
+    from pyarrow import csv
+
+    types = csv.ConvertOptions(column_types={field.name: TYPES[field.type] for field in fields(Published)})
+    with as_file(files("decoct.report") / FILE) as path:
+        return tuple(Published(**row) for row in csv.read_csv(path, convert_options=types).to_pylist())
 
 
 def select(
@@ -124,6 +130,37 @@ def beside(run: Manifest, accuracies: Iterable[Accuracy]) -> tuple[Beside, ...]:
     return tuple(found)
 
 
+def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableType:
+    """For the terminal: a table for each method and IPC, the run's own accuracies before what was published."""
+    parts = list[RenderableType]()
+    for one in beside(run, accuracies):
+        budget = wording.budget(one.own[0].setting.budget)
+        table = Table(title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
+        table.add_column("%", justify="right", no_wrap=True)
+        for head in ("student", "protocol", "source"):
+            table.add_column(head)
+        for a in one.own:
+            table.add_row(*map(Text, (wording.accuracy(a.interval), a.setting.student, a.setting.protocol, "this run")))
+        for row in one.published:
+            table.add_row(*map(Text, (f"{row.accuracy:.1f}", row.student, row.protocol, row.source)), style="dim")
+        parts.append(table)
+    if not parts:
+        return Text(f"nothing is published here for these methods on {run.data['name']} at these budgets")
+    return Group(*parts, Text(f"What was published is of {CAUTION}."))
+
+
+def to_json(run: Manifest, accuracies: Iterable[Accuracy]) -> list[dict[str, Any]]:
+    """What stands beside a run as plain lists and dicts; its accuracies are fractions, published ones percent."""
+    return [
+        {
+            "method": one.label,
+            "own": [{**a.setting._asdict(), "accuracy": a.interval.mean, "n": a.interval.n} for a in one.own],
+            "published": [asdict(row) | {"of_another_recipe": True} for row in one.published],
+        }
+        for one in beside(run, accuracies)
+    ]
+
+
 def alike(word: str) -> str:
     """A name without what people write it with differently: ``CV-DD`` and ``cv_dd`` are one."""
     return re.sub(r"[^a-z0-9+]", "", word.lower())
@@ -140,13 +177,3 @@ def _names(label: str, about: Mapping[str, Any]) -> set[str]:
     config = about.get("config", {})
     name, plus = str(config.get("name", label)), str(config.get("preset") or "").endswith("_plus")
     return {alike(f"{name}+")} if plus else {alike(label), alike(name)}
-
-
-def _row(row: Mapping[str, str]) -> Published:
-    return Published(
-        **{name: row[name] for name in ("method", "data", "student", "protocol", "labels", "source", "arxiv")},
-        resolution=int(row["resolution"]) if row["resolution"] else None,
-        ipc=int(row["ipc"]) if row["ipc"] else None,
-        accuracy=float(row["accuracy"]),
-        error=float(row["error"]) if row["error"] else None,
-    )

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from decoct.report import nested, stats
 from decoct.report.accuracy import Setting
-from decoct.report.answers import over_images, tally
 from decoct.report.sections.verdict import verdicts, worth
+from decoct.report.stats import comparisons, intervals, nested
+from decoct.report.stats.answers import over_images, tally
 
 # The default design: src/decoct/run/digits.toml, and what its methods are.
 FAMILIES = dict.fromkeys(("random", "herding", "k_center"), "coreset") | dict.fromkeys(
@@ -47,7 +47,7 @@ SIGNED = ("better", "worse")
 @pytest.mark.parametrize(("studies", "most"), [(200, 0.08), pytest.param(2000, 0.06, marks=pytest.mark.slow)])
 def test_few_null_studies_say_any_better_or_worse(studies, most):
     """Any such word at all, wherever it is counted or coloured; alone, each comparison errs in 5 %."""
-    rng, floor = np.random.default_rng(0), stats.grid_floor(IMAGES)
+    rng, floor = np.random.default_rng(0), intervals.grid_floor(IMAGES)
     alone, asked, study, best, worst, yes, at = 0, 0, 0, 0, 0, 0, 0
     for _ in range(studies):
         found = verdicts(null_study(rng), FAMILIES, MARGIN, floor)
@@ -72,7 +72,7 @@ def test_few_null_studies_say_any_better_or_worse(studies, most):
 @pytest.mark.parametrize(("sets", "power"), [(3, 0.8), (5, 0.8), (5, 0.5), (9, 0.9)])
 def test_planted_differences_are_found_with_the_computed_power(studies, sets, power):
     rng, sd = np.random.default_rng(1), math.sqrt(2) * math.hypot(SET, STUDENT)
-    planted = stats.detectable(sd, sets, power)
+    planted = comparisons.detectable(sd, sets, power)
     assert planted > MARGIN  # else a difference that is found may be equivalent
     drawn = rng.normal(planted, sd, (studies, sets))
     none = {(c, 0): 0.0 for c in range(sets)}
@@ -85,7 +85,7 @@ def test_planted_differences_are_found_with_the_computed_power(studies, sets, po
 @pytest.mark.slow
 def test_the_bootstrap_at_the_fewest_sets_has_nearly_the_computed_power(studies=2000, sets=nested.FEWEST):
     sd, none = 0.014, {(c, 0): 0.0 for c in range(sets)}
-    drawn = np.random.default_rng(6).normal(stats.detectable(sd, sets), sd, (studies, sets))
+    drawn = np.random.default_rng(6).normal(comparisons.detectable(sd, sets), sd, (studies, sets))
     found = [nested.compare({(c, 0): float(x) for c, x in enumerate(row)}, none, 0.001) for row in drawn]
     assert {c.by for c in found} == {"bootstrap"}
     share = sum(c.verdict == "better" for c in found) / studies
@@ -97,8 +97,8 @@ def test_the_bootstrap_at_the_fewest_sets_has_nearly_the_computed_power(studies=
 @pytest.mark.parametrize("mean", [0.0, 0.004])
 def test_planted_equivalence_is_found_with_the_computed_power(mean, studies=2000, sets=8, sd=0.007):
     drawn = np.random.default_rng(2).normal(mean, sd, (studies, sets))
-    power = stats.equivalence_power(mean, sd, MARGIN, sets)
-    share = sum(stats.compare(row, MARGIN).verdict == "equivalent" for row in drawn) / studies
+    power = comparisons.equivalence_power(mean, sd, MARGIN, sets)
+    share = sum(comparisons.compare(row, MARGIN).verdict == "equivalent" for row in drawn) / studies
     assert share == pytest.approx(power, abs=3 * math.sqrt(power * (1 - power) / studies))
 
 
@@ -121,7 +121,7 @@ def nested_study(rng, skewed, sets, students, studies):
 @pytest.mark.parametrize("sets", [2, 3, 5, nested.FEWEST - 1])
 def test_the_t_below_the_fewest_sets_covers(studies, near, students, sets):
     means = nested_study(np.random.default_rng(3), False, sets, students, studies).mean(1).T
-    found = [stats.t_interval(row) for row in means]
+    found = [intervals.t_interval(row) for row in means]
     covered = np.mean([i.lo <= 0 <= i.hi for i in found])
     print("t,", sets, "sets,", students, "students covers", covered)
     assert covered == pytest.approx(0.95, abs=near)

@@ -10,7 +10,7 @@ import pytest
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
 from decoct.metrics.cost import TAKEN
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.write import write_report
 
 
@@ -296,3 +296,35 @@ def test_a_damaged_cell_is_named(run):
     path.write_text("{")
     with pytest.raises(DecoctError, match=r"result\.json is damaged"):
         frame.read(run)
+
+
+ROW = {"extractor": "teacher", "metric": "coverage", "scope": "pooled", "reference": "val", "value": 0.5}
+
+
+def random(**changes):
+    facts = {key: value for key, value in ROW.items() if key != "value"}
+    return frame.by_name([{**facts, "mean": 0.3, "sd": 0.1, "lo": 0.1, "hi": 0.5, "n": 20, **changes}])
+
+
+def test_z_counts_standard_deviations_of_random_sets():
+    found = frame.beside(ROW, random())
+    assert found["z"] == pytest.approx(2)
+    rest = {"random": 0.3, "random_sd": 0.1, "random_lo": 0.1, "random_hi": 0.5, "random_n": 20}
+    assert found == {**ROW, **rest, "z": found["z"]}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        random(metric="recall"),
+        random(scope="per_class"),
+        random(mean=None, sd=None, lo=None, hi=None),
+        random(sd=None),
+        random(sd=0.0),
+        random(mean=1.0, sd=1e-17),  # what rounding leaves of equal values
+    ],
+)
+def test_what_is_unknown_or_always_alike_has_no_z(known):
+    assert frame.beside(ROW, known)["z"] is None
+    assert frame.beside({**ROW, "value": None}, random())["z"] is None

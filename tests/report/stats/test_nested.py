@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.report import nested, stats
+from decoct.report.stats import comparisons, intervals, nested
 
 
 def study(rng, sets, students, mean=0.02, between=0.01, within=0.005):
@@ -24,9 +24,9 @@ def test_below_the_fewest_sets_it_is_the_t_and_from_there_on_the_bootstrap():
     rng = np.random.default_rng(0)
     for sets, by in ((2, "t"), (nested.FEWEST - 1, "t"), (nested.FEWEST, "bootstrap")):
         a, b = study(rng, sets, 2, mean=0.7), study(rng, sets, 2, mean=0.68)
-        found, means = nested.compare(a, b), stats.paired(a, b)
+        found, means = nested.compare(a, b), intervals.paired(a, b)
         assert (found.by, nested.interval(a).by) == (by, by)
-        assert (found == stats.compare(means)) == (by == "t")
+        assert (found == comparisons.compare(means)) == (by == "t")
         assert (found.n, found.mean, found.sd) == (
             sets,
             pytest.approx(np.mean(means)),
@@ -82,7 +82,7 @@ def test_word_intervals_and_p_values_agree(seed, mean):
     assert (found.p_better < 0.025) == (found.lo > 0)
     assert (found.p_worse < 0.025) == (found.hi < 0)
     assert (found.p_equivalent < 0.05) == (max(-found.lo90, found.hi90) < found.margin)
-    assert found.verdict == stats.decided(found.p_better, found.p_worse, found.p_equivalent)
+    assert found.verdict == comparisons.decided(found.p_better, found.p_worse, found.p_equivalent)
     assert (found.needed is None) or found.verdict == "undecided"
 
 
@@ -92,7 +92,7 @@ def test_a_difference_beyond_every_draw_is_found_among_any_number_of_others():
     a, b = (study(rng, nested.FEWEST, 1, mean=x) for x in (0.3, 0.0))
     found = nested.compare(a, b)
     assert found.by == "bootstrap" and found.p_better < 1e-10 and found.p_worse > 0.99
-    assert {c.verdict for c in stats.corrected([found] * 300)} == {"better"}
+    assert {c.verdict for c in comparisons.corrected([found] * 300)} == {"better"}
 
 
 @pytest.mark.parametrize("value", [0.0, 0.03])
@@ -112,7 +112,7 @@ def test_a_few_distinct_values_give_bounds_that_are_numbers():
 
 def test_the_bootstrap_is_near_the_t_where_effects_are_normal_and_sets_many():
     a = study(np.random.default_rng(4), 200, 1, mean=0.6)
-    found, t = nested.interval(a), stats.t_interval(stats.condense_means(a))
+    found, t = nested.interval(a), intervals.t_interval(intervals.condense_means(a))
     assert (found.lo, found.hi) == (pytest.approx(t.lo, abs=3e-4), pytest.approx(t.hi, abs=3e-4))
 
 

@@ -1,7 +1,7 @@
 """A run's store as tidy tables: one row per trained student, per reading of a metric, per condensed set."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -12,38 +12,49 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import Result
+from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
-from decoct.report import reference, wording
-from decoct.report.answers import Correct
-from decoct.report.manifest import FULL, SHARD, Job, Manifest
+from decoct.report import wording
+from decoct.report.read.manifest import FULL, SHARD, Job, Manifest
+from decoct.report.stats.answers import Correct
 
+NAME = ("extractor", "metric", "scope", "reference")  # of a reading
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
-RESULTS = pa.schema(
-    [(name, STRING) for name in ("data", "method", "protocol", "student", "budget")]
-    + [(name, INT) for name in ("images", "condense_replicate", "train_replicate")]
-    + [("accuracy", FLOAT)]
-    + [(name, INT) for name in ("test_images", "steps", "images_seen", "label_bytes", "image_bytes")]
-    + [("key", STRING)]
+
+def schema(*columns: tuple[pa.DataType, str]) -> pa.Schema:
+    """Columns by type, their names with spaces between."""
+    return pa.schema([(name, kind) for kind, names in columns for name in names.split()])
+
+
+RESULTS = schema(
+    (STRING, "data method protocol student budget"),
+    (INT, "images condense_replicate train_replicate"),
+    (FLOAT, "accuracy"),
+    (INT, "test_images steps images_seen label_bytes image_bytes"),
+    (STRING, "key"),
 )
-METRICS = pa.schema(
-    [("data", STRING), ("method", STRING), ("budget", STRING), ("condense_replicate", INT)]
-    + [(name, STRING) for name in ("extractor", "metric", "scope", "reference", "axis")]
-    + [("higher_is_better", BOOL), ("lead", BOOL), ("classes", INT)]
-    + [(name, FLOAT) for name in ("value", "lo", "hi", "random", "random_sd", "random_lo", "random_hi")]
-    + [("random_n", INT), ("z", FLOAT)]
+METRICS = schema(
+    (STRING, "data method budget"),
+    (INT, "condense_replicate"),
+    (STRING, "extractor metric scope reference axis"),
+    (BOOL, "higher_is_better lead"),
+    (INT, "classes"),
+    (FLOAT, "value lo hi random random_sd random_lo random_hi"),
+    (INT, "random_n"),
+    (FLOAT, "z"),
 )
-COSTS = pa.schema(
-    [("data", STRING), ("method", STRING), ("budget", STRING), ("images", INT), ("condense_replicate", INT)]
-    + [(name, FLOAT) for name in ("seconds", "shared_seconds", "total_seconds", "cpu_seconds")]
-    + [(name, FLOAT) for name in ("device_seconds", "energy", "own_cpu_seconds", "own_device_seconds")]
-    + [(name, INT) for name in ("peak_memory", "image_bytes", "label_bytes", "steps")]
-    + [("bytes_per_class", FLOAT)]
-    + [(name, STRING) for name in ("device", "hardware", "not_counted", "seen")]
-    + [("stated", STRING), ("stated_seconds", FLOAT)]
+COSTS = schema(
+    (STRING, "data method budget"),
+    (INT, "images condense_replicate"),
+    (FLOAT, "seconds shared_seconds total_seconds cpu_seconds"),
+    (FLOAT, "device_seconds energy own_cpu_seconds own_device_seconds"),
+    (INT, "peak_memory image_bytes label_bytes steps"),
+    (FLOAT, "bytes_per_class"),
+    (STRING, "device hardware not_counted seen stated"),
+    (FLOAT, "stated_seconds"),
 )
 
 
@@ -55,7 +66,7 @@ class Frame:
         manifest: the run.
         results: one row per trained student.
         metrics: one row per reading, with its interval over images (lo, hi) and what random sets of the same size
-            give (random …, z; see ``reference.beside``); what is not defined is null. Those of the cost, where the
+            give (random …, z; see ``beside``); what is not defined is null. Those of the cost, where the
             study asks for it, say what ``costs`` says.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
@@ -131,6 +142,31 @@ def write(folder: Path, name: str, table: pa.Table, csv: bool = False) -> None:
         replace(folder / f"{name}.csv", partial(write_csv, table))
 
 
+def by_name(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    """Rows of a reference cell by extractor, metric, scope and split."""
+    return {tuple(row[key] for key in NAME): row for row in rows}
+
+
+def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, Any]:
+    """A reading with what random sets give of it.
+
+    Args:
+        row: a reading, with extractor, metric, scope, reference and value.
+        known: what ``by_name`` makes of the random sets' cell; empty where there is none.
+
+    Returns:
+        The row, with random (their mean), random_sd, random_lo and random_hi (95 % prediction interval of one more
+        random set), random_n, and z = (value − random) / random_sd; None where unknown, or where all are alike.
+    """
+    found = known.get(tuple(row[key] for key in NAME), {})
+    mean, sd, value = found.get("mean"), found.get("sd"), row["value"]
+    # What rounding alone makes differ is alike.
+    differs = mean is not None and sd is not None and sd > 1e-9 * max(abs(mean), math.ulp(1.0))
+    z = (value - mean) / sd if value is not None and mean is not None and sd is not None and differs else None
+    rest = {f"random_{key}": found.get(key) for key in ("sd", "lo", "hi", "n")}
+    return {**row, "random": mean, **rest, "z": z}
+
+
 def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
     path = run.file(run.by_key[key], CORRECT)
     if not path.is_file():
@@ -159,11 +195,9 @@ def _result(run: Manifest, job: Job) -> dict[str, Any]:
 
 
 def _metrics(run: Manifest) -> list[dict[str, Any]]:
-    random = {
-        job.labels["budget"]: reference.by_name(run.load(job, "readings.json")) for job in run.finished("reference")
-    }
+    random = {job.labels["budget"]: by_name(run.load(job, "readings.json")) for job in run.finished("reference")}
     return [
-        {"data": run.data["name"], **job.labels, **reference.beside(row, random.get(job.labels["budget"], {}))}
+        {"data": run.data["name"], **job.labels, **beside(row, random.get(job.labels["budget"], {}))}
         for job in run.finished("measure")
         for row in run.load(job, "readings.json")
     ]
@@ -192,60 +226,54 @@ def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
-    return _stated(run, job) if run.brought(job) else _taken(run, job)
-
-
-def _stated(run: Manifest, job: Job) -> dict[str, Any]:
-    """Of a set that was brought along: its bytes, and what its author says that it took."""
     facts = run.load(job, "facts.json")
-    said = run.methods[str(job.labels["method"])]["external"].get("cost")
-    words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
     return {
         "data": run.data["name"],
         **job.labels,
         **{name: facts[name] for name in ("images", "image_bytes", "label_bytes")},
         "bytes_per_class": cost(facts | {"steps": None}, len(run.data["class_names"]))["bytes_per_class"],
-        "not_counted": "its construction, which was not measured here",
-        "stated": words,
-        "stated_seconds": said["seconds"] if said else None,
+        **(_stated(run, job) if run.brought(job) else _taken(run, job, facts)),
     }
 
 
-def _taken(run: Manifest, job: Job) -> dict[str, Any]:
+def _stated(run: Manifest, job: Job) -> dict[str, Any]:
+    """Of a set that was brought along: what its author says that it took."""
+    said = run.methods[str(job.labels["method"])]["external"].get("cost")
+    words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
+    unknown = "its construction, which was not measured here"
+    return {"not_counted": unknown, "stated": words, "stated_seconds": said["seconds"] if said else None}
+
+
+def _taken(run: Manifest, job: Job, facts: dict[str, Any]) -> dict[str, Any]:
     parts, needs = run.construction(job), [need for need in run.needs(job).values() if need.kind != SHARD]
-    there, present = ([each for each in jobs if run.done(each)] for jobs in (parts, needs))
-    own, shared = ([run.cost(each) for each in jobs] for jobs in (there, present))
-    condensed, facts = run.load(job, "condensed.json"), run.load(job, "facts.json")
-    # What is gone leaves its cost unknown, not zero.
-    seconds = sum(each.seconds for each in own) if len(own) == len(parts) else None
-    shared_seconds = sum(each.seconds for each in shared) if len(shared) == len(needs) else None
-    known, both = seconds is not None and shared_seconds is not None, (*own, *shared)
-    drawn = [each.energy for each in both if each.energy is not None]
+    present = [need for need in needs if run.done(need)]
+    own, shared = ([run.cost(each) for each in jobs if run.done(each)] for jobs in (parts, present))
+    both, provenance = [*own, *shared], run.load(job, "condensed.json")["provenance"]
+    whole = {"own": len(own) == len(parts), "shared": len(shared) == len(needs)}
+
+    def total(name: str, costs: list[Cost], known: bool) -> float | None:
+        """None where that of a part is unknown; what is gone leaves its cost unknown, not zero."""
+        values = [getattr(each, name) for each in costs]
+        return sum(values) if known and None not in values else None
+
     return {
-        "data": run.data["name"],
-        **job.labels,
-        "images": condensed["images"],
-        "seconds": seconds,
-        "shared_seconds": shared_seconds,
-        "total_seconds": sum(each.seconds for each in both) if known else None,
-        "cpu_seconds": sum(each.cpu_seconds for each in both) if known else None,
-        "device_seconds": sum(each.device_seconds for each in both) if known else None,
-        "energy": sum(drawn) if known and len(drawn) == len(both) else None,
-        "own_cpu_seconds": sum(each.cpu_seconds for each in own) if seconds is not None else None,
-        "own_device_seconds": sum(each.device_seconds for each in own) if seconds is not None else None,
+        "seconds": total("seconds", own, whole["own"]),
+        "shared_seconds": total("seconds", shared, whole["shared"]),
+        "total_seconds": total("seconds", both, all(whole.values())),
+        **{name: total(name, both, all(whole.values())) for name in ("cpu_seconds", "device_seconds", "energy")},
+        **{f"own_{name}": total(name, own, whole["own"]) for name in ("cpu_seconds", "device_seconds")},
         "peak_memory": max(each.peak_memory for each in both),
-        **{name: facts[name] for name in ("image_bytes", "label_bytes", "steps")},
-        "bytes_per_class": cost(facts, len(run.data["class_names"]))["bytes_per_class"],
+        "steps": facts["steps"],
         "device": own[0].device,
         "hardware": " / ".join(sorted({each.hardware for each in both})),
-        "not_counted": "; ".join(_not_counted(run, condensed, present)),
-        "seen": "; ".join(f"{k} saw {v}" for k, v in sorted(condensed["provenance"].get("seen", {}).items())),
+        "not_counted": "; ".join(_not_counted(run, provenance, present)),
+        "seen": "; ".join(f"{k} saw {v}" for k, v in sorted(provenance.get("seen", {}).items())),
     }
 
 
-def _not_counted(run: Manifest, condensed: dict[str, Any], needs: list[Job]) -> list[str]:
+def _not_counted(run: Manifest, provenance: dict[str, Any], needs: list[Job]) -> list[str]:
     """Pretrained models that the user supplied: what the set itself names, and loaded teachers that it does not."""
-    names = list(condensed["provenance"].get("not_counted", ()))
+    names = list(provenance.get("not_counted", ()))
     for need in needs:
         if need.kind == "teacher" and run.load(need, "teacher.json").get("checkpoint"):
             net = str(need.labels["net"])

@@ -2,7 +2,7 @@
 
 import json
 
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 
 def test_methods_and_protocols_keep_the_studys_order(builder):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from decoct.report.stats import ALPHA, Interval
+from decoct.report.stats.intervals import ALPHA, Interval
 
 Correct = NDArray[np.bool_]  # which test images a student had right, [images]
 Answer = Correct | NDArray[np.int8]  # or by how much one student's answer is better than another's: −1, 0, 1
