@@ -26,8 +26,8 @@ from decoct.needs.features import Extract
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
 from decoct.nets import zoo
-from decoct.report import reference
-from decoct.report.stats import clip, t_interval
+from decoct.report.read import frame
+from decoct.report.stats.intervals import clip, t_interval
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
@@ -270,7 +270,7 @@ def measure(
     priced = {label: spec for label, spec in specs.items() if spec.needs == "cost"}
     looking = {label: spec for label, spec in specs.items() if label not in priced}
     rows = [row for label, spec in priced.items() for row in readings(spec, bill, NOBODY, label=label)]
-    prices = [reference.beside(row, {}) for row in rows]
+    prices = [frame.beside(row, {}) for row in rows]
     if not looking:
         return prices
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
@@ -282,9 +282,9 @@ def measure(
     if draws and all(map(operator.le, counts, data.counts())):
         random = planner.reference(given.provenance.budget, counts, looking, words, draws)
     store = compute.do(planner)
-    beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
+    beside = frame.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
     found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
-    return [reference.beside(row, beside) for row in found] + prices
+    return [frame.beside(row, beside) for row in found] + prices
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts

@@ -15,6 +15,8 @@ from safetensors.numpy import save
 
 from decoct.core.budget import Budget
 from decoct.core.record import CELL, Cost, cell_dir, write_cost
+from decoct.report.page.view import View
+from decoct.report.summary import Summary
 
 METHODS = {
     "random": ("coreset", True),
@@ -278,6 +280,7 @@ class Builder:
             "digest": "d1ge57",
             "class_names": list(self.class_names),
             "images": {"train": 1257, "val": 180, "test": self.test_images},
+            "test_per_class": [self.test_images / len(self.class_names)] * len(self.class_names),
             "shape": [1, 8, 8],
             "flip": False,
         }
@@ -296,6 +299,11 @@ class Builder:
             ]
             found[own[0]["key"]] = message
         return found
+
+
+def view(summary: Summary) -> View:
+    """What the sections of a run's page look at."""
+    return View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
 
 
 def _npy(array: NDArray[Any]) -> bytes:

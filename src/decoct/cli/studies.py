@@ -115,9 +115,9 @@ def report(
     if budget is not None and len(folders) > 1:
         raise UsageError("--for asks one run: name one")
     if published or budget is not None:
-        from decoct.report import frame
-        from decoct.report.findings.recommend import recommend
-        from decoct.report.published.terminal import side_by_side, to_json
+        from decoct.report.published import side_by_side, to_json
+        from decoct.report.read import frame
+        from decoct.report.sections.recommend import recommend
         from decoct.report.summary import summarise
 
         tables = frame.read(folders[0])
@@ -128,11 +128,11 @@ def report(
         else:
             answer(json, to_json(tables.manifest, accuracies), side_by_side(tables.manifest, accuracies))
     elif len(folders) > 1:
-        from decoct.report.several import tell, terminal
+        from decoct.report.several import page, terminal
 
         to = to or folders[0].resolve().parent / "leaderboard"
-        board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
-        answer(json, tell.board_json(board, page), terminal.board(board), f"\n{page}")
+        board, place = page.write_leaderboard(folders, to), to / page.PAGE
+        answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
     elif to is not None:
         raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
     else:
@@ -145,12 +145,12 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what changed from one run to another on the same data: settings, accuracies, metrics, costs."""
-    from decoct.report import frame
-    from decoct.report.several import tell, terminal
+    from decoct.report.read import frame
+    from decoct.report.several import terminal
     from decoct.report.several.compare import compare as compare_runs
 
     found = compare_runs(frame.read(first), frame.read(second))
-    answer(json, tell.comparison_json(found), terminal.comparison(found))
+    answer(json, found.to_json(), terminal.comparison(found))
 
 
 def published(
@@ -161,7 +161,7 @@ def published(
     json: Json = False,
 ) -> None:
     """List published accuracies with the source of each. They are of other recipes than decoct's protocols."""
-    from decoct.report.published.table import CAUTION, read, select
+    from decoct.report.published import CAUTION, read, select
 
     rows = select(read(), method, data, ipc, protocol)
     heads = [Column(head, no_wrap=True) for head in ("method", "data")]
@@ -171,7 +171,7 @@ def published(
         number = f"{row.accuracy:.1f}" + ("" if row.error is None else f" ± {row.error:g}")
         table.add_row(row.method, row.data, str(row.ipc or ""), number, row.student, row.protocol, row.source)
     count = "1 number" if len(rows) == 1 else f"{len(rows)} numbers"
-    answer(json, [row.to_json() for row in rows], table, f"{count}, in percent; each is of {CAUTION}")
+    answer(json, [vars(row) for row in rows], table, f"{count}, in percent; each is of {CAUTION}")
 
 
 def ls(

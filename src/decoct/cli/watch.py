@@ -69,7 +69,7 @@ def watch(
 
 def _summary(folder: Path) -> Any:
     """What a run found so far, or why nothing can be said of it."""
-    from decoct.report import frame
+    from decoct.report.read import frame
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 

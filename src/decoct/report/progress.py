@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from decoct.core.errors import DecoctError
 from decoct.core.record import MEASURED, read_cost
 from decoct.core.scratch import SILENT, abandoned, written
-from decoct.report.manifest import RUN, SHARD, Job, Manifest
+from decoct.report.read.manifest import RUN, SHARD, Job, Manifest
 
 RECENT, PAUSE = 600.0, 10.0  # seconds that say how much is done at once, and between two jobs of a run that goes on
 REPLICATES = ("condense_replicate", "train_replicate", "shard")  # labels that make a job neither longer nor shorter

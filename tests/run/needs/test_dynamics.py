@@ -20,7 +20,7 @@ from decoct.engine.images import tensor
 from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces, record
 from decoct.needs.teacher import Teach, Teacher
 from decoct.nets import zoo
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
