@@ -1,6 +1,8 @@
-"""Real images that an optimisation starts from: random ones, those of median difficulty, crops, mosaics of crops."""
+"""How a set is cut into blocks of images, which are optimised together, and the real images that they start from."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,40 +12,66 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.patches import Scale, crop, difficulty, easiest, middle, mosaic, outwards, square_boxes
 from decoct.engine.pixels import Pixels
 
 Crops = tuple[NDArray[np.int64], Tensor]  # [n] rows of the train split, [n, 4] boxes
 
 
-class Starts:
-    """Images by class and number, cut when they are asked for: what is kept is rows and boxes alone.
+@dataclass(frozen=True)
+class Block:
+    """Images that share one crop an iteration, and whose statistics are matched together.
 
-    Args:
-        inputs: as the runner gave them.
-        pixels: the data's scale.
-        ipc: images a class.
-        pick: class -> [ipc · factor²] rows and boxes of the train split, ranked.
-        factor: tiles a side of each image.
+    Attributes:
+        classes: of each image.
+        ids: number of each image within its class.
     """
 
-    def __init__(self, inputs: Inputs, pixels: Pixels, ipc: int, pick: Callable[[int], Crops], factor: int = 1) -> None:
-        self.inputs, self.pixels, self.ipc, self.pick, self.factor = inputs, pixels, ipc, pick, factor
-        self.picked: dict[int, Crops] = {}
+    classes: tuple[int, ...]
+    ids: tuple[int, ...]
 
-    def images(self, block: Block) -> Tensor:
-        """[B, C, S, S] normalised; part k of image j of a class is its crop k · ipc + j."""
-        size, f, source = self.inputs.data.size, self.factor, self.inputs.data.train.images
-        made = []
-        for c, i in zip(block.classes, block.ids, strict=True):
-            if c not in self.picked:
-                self.picked[c] = self.pick(c)
-            rows, boxes = self.picked[c]
-            ranks = np.arange(f * f) * self.ipc + i
-            tiles = crop(self.pixels.load(source[rows[ranks]]), boxes[ranks][:, None], size // f)[:, 0]
-            made.append(mosaic(tiles, f, size))
-        return self.pixels.normalise(torch.cat(made))
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def name(self) -> tuple[int, int]:
+        """First class and id: what random draws derive from, so that they hang on nothing else."""
+        return self.classes[0], self.ids[0]
+
+
+def in_order(classes: Sequence[int], ipc: int, size: int) -> list[Block]:
+    """Class after class, as the files of a class folder: ``size`` images a block, whole classes where they fit.
+
+    A block never holds part of one class and part of another, unless whole classes fit: so it can be made by itself.
+    """
+    if ipc >= size:
+        parts = [tuple(range(at, min(at + size, ipc))) for at in range(0, ipc, size)]
+        return [Block((c,) * len(part), part) for c in classes for part in parts]
+    each = size // ipc
+    runs = [classes[at : at + each] for at in range(0, len(classes), each)]
+    return [Block(tuple(c for c in run for _ in range(ipc)), tuple(range(ipc)) * len(run)) for run in runs]
+
+
+def side_by_side(blocks: Sequence[Block], images: int, key: Callable[[Block], Hashable]) -> Iterator[list[Block]]:
+    """Blocks of equal length and equal key, as many at a time as have ``images`` images, at least one."""
+    alike: dict[Hashable, list[Block]] = {}
+    for block in blocks:
+        alike.setdefault((len(block), key(block)), []).append(block)
+    for waiting in alike.values():
+        together = max(1, images // len(waiting[0]))
+        yield from (waiting[at : at + together] for at in range(0, len(waiting), together))
+
+
+def cut(inputs: Inputs, pixels: Pixels, crops: Crops, number: int, ipc: int) -> Tensor:
+    """Image ``number`` of the ``ipc`` of a class, a mosaic of f² of its f² · ipc crops, normalised, [1, C, S, S].
+
+    Crops are ranked: part k of image i is crop k · ipc + i.
+    """
+    rows, boxes = crops
+    ranks = np.arange(number, len(rows), ipc)
+    factor, size = math.isqrt(len(ranks)), inputs.data.size
+    tiles = crop(pixels.load(inputs.data.train.images[rows[ranks]]), boxes[ranks][:, None], size // factor)[:, 0]
+    return pixels.normalise(mosaic(tiles, factor, size))
 
 
 def whole(rows: NDArray[np.int64], size: int) -> Crops:
@@ -66,8 +94,7 @@ def median_rows(
     data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
     _, boxes = whole(members, data.size)
     losses = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, batch)
-    found = members[outwards(losses[:, 0], count)]
-    return np.resize(found, count)  # a class of fewer images gives some twice
+    return np.resize(members[outwards(losses[:, 0], count)], count)  # a class of fewer images gives some twice
 
 
 def ranked_crops(

@@ -10,7 +10,7 @@ from torch import nn
 
 from decoct.condensers.decoupled.delt import DELT, joining
 from decoct.core.kinds import Teacher
-from decoct.engine.blocks import Block
+from decoct.engine.starts import Block
 
 
 class Steps:

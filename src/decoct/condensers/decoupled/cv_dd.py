@@ -10,9 +10,9 @@ import numpy as np
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import FromPatches
+from decoct.engine.starts import Block
 
 POOL = ("resnet18", "resnet50", "shufflenet_v2_x1_0", "mobilenetv2_100", "densenet121")
 LARGE = {"nets": POOL, "lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100}

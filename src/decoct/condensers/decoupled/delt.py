@@ -8,13 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Inputs, Need
-from decoct.engine.blocks import Block, in_order
 from decoct.engine.invert import curriculum
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery, teachers
-from decoct.engine.starts import Crops, Starts, median_rows, whole
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import Recovery, Workpiece, teachers
+from decoct.engine.starts import Block, Crops, in_order, median_rows, whole
 
 COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
 
@@ -56,14 +54,10 @@ class DELT(Recovery):
         """The net, and who ranks images."""
         return teachers(*self.committee, self.ranker)
 
-    def reals(self, inputs: Inputs, pixels: Pixels, ipc: int) -> Starts | None:
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
         """Real images of median difficulty."""
-        judge = inputs.teachers[self.ranker]
-
-        def pick(c: int) -> Crops:
-            return whole(median_rows(inputs, judge, pixels, c, ipc, self.batch), inputs.data.size)
-
-        return Starts(inputs, pixels, ipc, pick)
+        rows = median_rows(inputs, inputs.teachers[self.ranker], pixels, c, ipc, self.batch)
+        return whole(rows, inputs.data.size)
 
     def low(self, t: Tensor) -> Tensor | None:
         """CDA's curriculum."""

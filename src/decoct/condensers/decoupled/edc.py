@@ -6,13 +6,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from decoct.core.kinds import Inputs, LayerStatistics, Need
-from decoct.engine.alignment import Alignment
-from decoct.engine.blocks import Block, in_order
+from decoct.engine.invert import Alignment
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery, teachers
-from decoct.engine.starts import Crops, Starts, random_rows, ranked_crops, whole
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import Recovery, Workpiece, teachers
+from decoct.engine.starts import Block, Crops, in_order, random_rows, ranked_crops, whole
 
 LITTLE = ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")
 COMMON = {"lr": 0.05, "r": 0.01, "jitter": 0, "scale": (0.5, 1.0), "block": 100, "factor": 1, "decay": 0.8}
@@ -68,23 +66,23 @@ class EDC(Recovery):
         statistics = (LayerStatistics(net=net) for net in dict.fromkeys(self.committee))
         return (*teachers(*self.committee, *ranker), *statistics)
 
-    def reals(self, inputs: Inputs, pixels: Pixels, ipc: int) -> Starts | None:
-        """RDED's mosaics, or real images."""
-        factor = self.factor or 1
-
-        def pick(c: int) -> Crops:
-            if factor == 1:
-                return whole(random_rows(inputs, self.name, c, ipc), inputs.data.size)
-            judge = inputs.teachers[self.ranker]
-            return ranked_crops(inputs, judge, pixels, c, ipc * factor**2, names=(self.name, "start"), factor=factor)
-
-        return Starts(inputs, pixels, ipc, pick, factor)
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
+        """Those of RDED's mosaics, or real images."""
+        if (factor := self.factor or 1) == 1:
+            return whole(random_rows(inputs, self.name, c, ipc), inputs.data.size)
+        judge = inputs.teachers[self.ranker]
+        return ranked_crops(inputs, judge, pixels, c, ipc * factor**2, names=(self.name, "start"), factor=factor)
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Half of the whole train split, half of the classes."""
-        found, judge, decay = work.inputs.statistics[net], work.judges[net], self.decay or 0.0
-        targets = found.targets(judge)
-        by_class = {name: found.by_class[name] for name in targets}
+        statistics, judge = work.inputs.statistics[net], work.inputs.teachers[net]
+        targets = statistics.targets(judge)
         return Alignment(
-            judge, work.groups, targets, decay=decay, by_class=by_class, labels=work.labels, share=self.share
+            judge,
+            work.groups,
+            targets,
+            decay=self.decay or 0.0,
+            by_class={name: statistics.by_class[name] for name in targets},
+            labels=work.labels,
+            share=self.share,
         )

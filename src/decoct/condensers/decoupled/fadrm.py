@@ -8,8 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.engine.presets import Preset
-from decoct.engine.recovery import FromPatches
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import FromPatches, Workpiece
 
 LARGE = {
     **{"lr": 0.25, "iterations": 2000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},

@@ -9,11 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import LayerStatistics, Need
-from decoct.engine.alignment import Alignment
-from decoct.engine.blocks import Block, in_order
+from decoct.engine.invert import Alignment
 from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import Recovery, Workpiece
+from decoct.engine.starts import Block, in_order
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
 LITTLE = {"lr": 0.05, "iterations": 4000, "r": 0.01, "jitter": 4, "scale": (0.5, 1.0), "block": 100}
@@ -61,8 +60,8 @@ class GVBSM(Recovery):
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Batch norms and convolutions, averaged over the iterations."""
-        targets = work.inputs.statistics[net].targets(work.judges[net])
-        return Alignment(work.judges[net], work.groups, targets, decay=self.decay)
+        judge = work.inputs.teachers[net]
+        return Alignment(judge, work.groups, work.inputs.statistics[net].targets(judge), decay=self.decay)
 
     def extra(self, work: Workpiece, seen: Tensor) -> Tensor:
         """Densification of each block: the sum over its classes."""

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Need, Trajectories
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.generative import Generative, Sampling
 from decoct.engine.diffusion.influence import Surrogate, milestones, real_images
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Step
 from decoct.engine.pixels import Pixels
+from decoct.engine.starts import Block
 from decoct.nets import zoo
 
 PACE = 0.0015  # rms of one step of influence guidance, as a share of that of the noise, at k = 1

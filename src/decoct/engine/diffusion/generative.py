@@ -13,10 +13,10 @@ from torch import Generator, Tensor
 
 from decoct.core.kinds import Condenser, Draft, ImageGenerator, Inputs, Need
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.latents import encoded
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Schedule, draw, sample
+from decoct.engine.starts import Block
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
 
