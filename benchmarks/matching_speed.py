@@ -10,7 +10,7 @@ from decoct.condensers.matching.dm import DM
 from decoct.core.budget import Budget
 from decoct.core.kinds import Inputs
 from decoct.data.dataset import load_data
-from decoct.engine.matching.real import BLOCK, headless
+from decoct.engine.matching.synthetic import BLOCK, headless
 from decoct.nets import zoo
 from yardstick import table
 

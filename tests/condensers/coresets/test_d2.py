@@ -9,7 +9,7 @@ from decoct.condensers.coresets.d2 import D2, Graph, hardness
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Dynamics, Features
 from decoct.engine.dynamics import NAMES, Trace, Traces
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 
 
 def rewrite(features, difficulty, k, forward, reverse, picks=None):

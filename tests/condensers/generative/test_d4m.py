@@ -8,8 +8,7 @@ from decoct.condensers.generative import d4m
 from decoct.condensers.generative.d4m import D4M
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
-from decoct.engine.diffusion.generative import batches
-from decoct.engine.diffusion.latents import prototypes
+from decoct.engine.diffusion.generative import batches, prototypes
 from decoct.engine.diffusion.sampling import Schedule
 
 

@@ -8,8 +8,7 @@ from sklearn.cluster import KMeans
 from decoct.condensers.generative.mgd3 import MGD3, ModeGuidance
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
-from decoct.engine.diffusion.generative import batches
-from decoct.engine.diffusion.latents import modes
+from decoct.engine.diffusion.generative import batches, modes
 from decoct.engine.diffusion.sampling import Schedule, Step
 
 

@@ -32,3 +32,48 @@ def test_copies_come_last():
     distinct = len(np.unique(features, axis=0))
     picks = select.k_center(features, 40).numpy()
     assert len(np.unique(features[picks[:distinct]], axis=0)) == distinct
+
+
+def test_it_finds_the_middle_of_each_cluster_and_the_largest_comes_first():
+    rng = np.random.default_rng(0)
+    sizes, centres = [30, 50, 20], np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0]])
+    clusters = [centre + rng.normal(size=(size, 2)) for centre, size in zip(centres, sizes, strict=True)]
+    features = np.concatenate(clusters)
+    middles = [int(np.linalg.norm(part - part.mean(0), axis=1).argmin()) for part in clusters]
+    expected = [30 + middles[1], middles[0], 80 + middles[2]]
+    assert select.k_medoids(features, 3, seed=0).tolist() == expected
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 20), copies=st.booleans(), data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_every_pick_is_another_row(seed, size, copies, data):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(size, 3))
+    features = features[rng.integers(0, size, size)] if copies else features
+    n = data.draw(st.integers(1, size))
+    picks = select.k_medoids(features, n, seed=seed).tolist()
+    assert len(set(picks)) == n and set(picks) <= set(range(size))
+    assert select.k_medoids(features, n, seed=seed).tolist() == picks
+
+
+def test_another_seed_may_cluster_otherwise():
+    features = np.random.default_rng(0).normal(size=(200, 5))
+    assert len({tuple(select.k_medoids(features, 10, seed=s).tolist()) for s in range(3)}) > 1
+
+
+def test_of_two_rows_the_first_is_picked_whatever_rounding_makes_of_their_middle():
+    pairs = (np.random.default_rng(seed).normal(size=(2, 3)) for seed in range(50))
+    assert {int(select.k_medoids(pair, 1)[0]) for pair in pairs} == {0}
+
+
+@pytest.mark.parametrize(
+    ("features", "n", "message"),
+    [
+        (np.array([[0.0], [np.nan]]), 1, "not finite"),
+        (np.zeros((3, 2)), 4, "cannot pick 4 of 3"),
+        (np.zeros((3, 2)), 0, "cannot pick 0"),
+    ],
+)
+def test_bad_input_is_refused(features, n, message):
+    with pytest.raises(ValueError, match=message):
+        select.k_medoids(features, n)

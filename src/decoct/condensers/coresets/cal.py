@@ -11,7 +11,7 @@ from torch import Tensor
 from decoct.core.kinds import Draft, Features, Inputs, Need, Teacher
 from decoct.engine.coreset import FeatureCoreset, Group
 from decoct.engine.gradients import Head
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 
 
 class CAL(FeatureCoreset):
@@ -41,7 +41,7 @@ class CAL(FeatureCoreset):
 
         def pick(group: Group, features: NDArray[Any]) -> NDArray[np.int64]:
             log_p = head.logits(torch.from_numpy(seen[group.rows])).log_softmax(1)
-            score = contrast(log_p, neighbours(features, self.neighbours).rows)
+            score = contrast(log_p, neighbours(features, self.neighbours)[0])
             return np.argsort(-score, kind="stable")[: group.quota]
 
         return self.picked(inputs, pick)
@@ -57,5 +57,5 @@ def contrast(log_p: Tensor, near: NDArray[np.int64]) -> NDArray[np.float64]:
     score = torch.zeros(len(log_p), dtype=torch.float64)
     for j in torch.from_numpy(near).unbind(1):
         score += (log_p[j].exp() * (log_p[j] - log_p)).sum(1)
-    found: NDArray[np.float64] = (score / max(1, near.shape[1])).numpy()
-    return found
+    mean: NDArray[np.float64] = (score / max(1, near.shape[1])).numpy()
+    return mean

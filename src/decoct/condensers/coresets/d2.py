@@ -10,7 +10,7 @@ from pydantic import Field
 from decoct.core.kinds import Draft, Dynamics, Features, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
 from decoct.engine.dynamics import Traces
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 from decoct.engine.scores import area, forgotten, untrimmed
 
 

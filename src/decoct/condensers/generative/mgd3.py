@@ -9,8 +9,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.diffusion.generative import Centred, Generative
-from decoct.engine.diffusion.latents import modes
+from decoct.engine.diffusion.generative import Centred, Generative, modes
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Step
 from decoct.engine.starts import Block

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Inputs
 from decoct.engine.diffusion.finetune import FineTune, fine_tuned, per_epoch
-from decoct.engine.diffusion.generative import Generative, Sampling, batches
-from decoct.engine.diffusion.latents import encoded
+from decoct.engine.diffusion.generative import Generative, Sampling, batches, encoded
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.learn import ends
 from decoct.engine.starts import Block

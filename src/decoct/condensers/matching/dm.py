@@ -10,9 +10,11 @@ from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn
 from decoct.engine.matching.footprint import held, passing, pixels, weights
-from decoct.engine.matching.real import (
+from decoct.engine.matching.synthetic import (
     BLOCK,
+    Init,
     RealBatches,
+    Synthetic,
     check_net,
     embedding_distance,
     fresh_net,
@@ -20,7 +22,6 @@ from decoct.engine.matching.real import (
     mean_embedding,
     shared_draws,
 )
-from decoct.engine.matching.synthetic import Init, Synthetic
 from decoct.nets import zoo
 
 

@@ -13,8 +13,7 @@ from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn, numbered
 from decoct.engine.matching.footprint import held, pixels, twice_held, weights
-from decoct.engine.matching.real import BLOCK, RealBatches, check_net, fresh_net, shared_draws
-from decoct.engine.matching.synthetic import Init, Synthetic
+from decoct.engine.matching.synthetic import BLOCK, Init, RealBatches, Synthetic, check_net, fresh_net, shared_draws
 from decoct.nets import zoo
 
 EPSILON = 1e-6  # beside the product of two norms
