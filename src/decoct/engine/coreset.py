@@ -57,6 +57,14 @@ class Coreset(Condenser):
             for c, rows, quota in zip(inputs.wanted(), members, quotas, strict=True)
         ]
 
+    def from_groups(self, inputs: Inputs, pick: Callable[[Group], NDArray[np.int64]]) -> Draft:
+        """The train indices that ``pick`` gives of each group, one group after the other."""
+        picked = [np.empty(0, np.int64)]
+        for done, group in enumerate(groups := self.groups(inputs)):
+            picked.append(pick(group) if group.quota else group.rows[:0])
+            inputs.progress(done + 1, len(groups))
+        return Draft.selected(np.concatenate(picked))
+
 
 class FeatureCoreset(Coreset):
     """A coreset that looks at features alone: a method says how it picks among the rows of an array.

@@ -49,12 +49,9 @@ class ScoreCoreset(Coreset):
         difficulty = np.asarray(self.difficulty(traces))
         if difficulty.shape != inputs.data.train.labels.shape or np.isnan(difficulty).any():
             raise DecoctError(f"{self.name} gives no score of every image: difficulty(traces) is [N], without NaN")
-        picked = []
-        for done, group in enumerate(groups := self.groups(inputs)):
-            if group.quota:
-                picked.append(group.rows[np.asarray(self.pick(difficulty[group.rows], group, traces))])
-            inputs.progress(done + 1, len(groups))
-        return Draft.selected(np.concatenate([*picked, np.empty(0, np.int64)]))
+        return self.from_groups(
+            inputs, lambda group: group.rows[np.asarray(self.pick(difficulty[group.rows], group, traces))]
+        )
 
 
 class RankedCoreset(ScoreCoreset):

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Inputs
+from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
 from decoct.core.seeds import seed
 from decoct.engine.patches import Scale, crop, difficulty, easiest, middle, mosaic, outwards, square_boxes
 from decoct.engine.pixels import Pixels
@@ -147,3 +149,62 @@ def ranked_crops(
     losses = difficulty(teacher, data.train.images, rows, boxes, c, data.size // factor, pixels, batch)
     best, which = (middle if median else easiest)(losses, keep)
     return rows[best], boxes[best, which]
+
+
+class EasiestCrops(Condenser):
+    """The crops of real images that a teacher finds easiest, one of each image: RDED, and its control without mosaics.
+
+    Attributes:
+        teacher: net that scores crops.
+        candidates: images of each class of which crops are taken.
+        crops: of each image, of which the easiest stays.
+        scale: least and largest share of the area that a crop takes.
+        batch: crops in one forward pass.
+    """
+
+    quick: ClassVar[dict[str, Any]] = {"candidates": 20}
+    teacher: str = "teacher"
+    candidates: int = Field(300, ge=1)
+    crops: int = Field(5, ge=1)
+    scale: Scale = (0.08, 1.0)
+    batch: int = Field(200, ge=1)
+
+    def together(self, ipc: int) -> int | None:
+        """Each class by itself."""
+        return 1
+
+    def needs(self) -> tuple[Need, ...]:
+        """The teacher that scores crops."""
+        return (Teacher(net=self.teacher),)
+
+    def drafted(self, inputs: Inputs, quotas: Sequence[int], factor: int = 1) -> Draft:
+        """Rank crops and tile them, class after class: so many images of each, of factor × factor tiles.
+
+        Raises:
+            DecoctError: a class has fewer images than its set has tiles.
+        """
+        data, pixels, classes = inputs.data, Pixels.of(inputs.data, inputs.device), inputs.wanted()
+        images = inputs.kept.array("images", (sum(quotas), *data.shape))
+        made = short = 0
+        how: dict[str, Any] = {
+            "factor": factor,
+            "candidates": self.candidates,
+            "crops": self.crops,
+            "scale": self.scale,
+        }
+        for done, (c, quota) in enumerate(zip(classes, quotas, strict=True)):
+            if quota:
+                keep, judge = quota * factor**2, inputs.teachers[self.teacher]
+                rows, boxes = ranked_crops(inputs, judge, pixels, c, keep, names=("rded",), batch=self.batch, **how)
+                tiles = []
+                for at in range(0, keep, self.batch):
+                    part = slice(at, at + self.batch)
+                    real = pixels.load(data.train.images[rows[part]])
+                    tiles.append(crop(real, boxes[part][:, None], data.size // factor)[:, 0])
+                levels = mosaic(torch.cat(tiles), factor, data.size).round().clamp(0, 255)
+                images[made : made + quota] = levels.to(torch.uint8).cpu().numpy()
+            made += quota
+            short += int((data.train.labels == c).sum() < self.candidates)
+            inputs.progress(done + 1, len(classes))
+        notes = {"classes_short_of_candidates": short / len(classes)}
+        return Draft.synthesised(images, np.repeat(classes, quotas), mosaic=factor, notes=notes)

@@ -1,9 +1,10 @@
 """Covering radius: how far a real image can be from the nearest image of the set."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
@@ -48,8 +49,7 @@ class CoveringRadius(Metric):
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val; in train a selection is at distance 0 from the images it picked."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return {f"covering_radius_{name}": value for name, value in covering_radius(real, condensed).items()}
-
-        return against_real(measured, compare)
+        return [
+            replace(reading, metric=f"covering_radius_{reading.metric}")
+            for reading in against_real(measured, lambda real, condensed, _: covering_radius(real, condensed))
+        ]

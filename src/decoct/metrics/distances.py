@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,16 +58,13 @@ class Distances(Metric):
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """By the scale of the train split."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            found = _distances(as_features(condensed, "condensed"), once(near_scale, real))
-            return {
-                "pairwise_distance": found["pairwise"],
-                "nearest_distance": found["nearest"],
-                "near_duplicates": found["near_duplicates"],
-            }
-
-        return against_real(measured, compare, splits=("train",))
+        readings = against_real(
+            measured,
+            lambda real, condensed, _: _distances(as_features(condensed, "condensed"), once(near_scale, real)),
+            splits=("train",),
+        )
+        names = {"pairwise": "pairwise_distance", "nearest": "nearest_distance"}
+        return [replace(reading, metric=names.get(reading.metric, reading.metric)) for reading in readings]
 
 
 def _distances(y: Tensor, scale: float) -> dict[str, float]:
@@ -84,8 +82,8 @@ def _distances(y: Tensor, scale: float) -> dict[str, float]:
 
 def _nearest_other(features: Tensor) -> NDArray[np.float64]:
     """Distance [n] float64 of each row to its nearest other row; 0 for a copy."""
-    found: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
-    return found
+    apart: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
+    return apart
 
 
 def _mean_distance(features: Tensor) -> float:

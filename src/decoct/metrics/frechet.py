@@ -94,11 +94,11 @@ class Frechet(Metric):
         Not class by class: its bias falls as 1/M, and of ten images of a class it would measure that they are ten.
         The bias of the whole set is that of the random sets of the same size, which are what to compare it with.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return frechet(real, condensed, moments=once(mean_and_root, real))
-
-        return against_real(measured, compare, per_class=False)
+        return against_real(
+            measured,
+            lambda real, condensed, _: frechet(real, condensed, moments=once(mean_and_root, real)),
+            per_class=False,
+        )
 
 
 def _array(features: ArrayLike | Tensor) -> Tensor | NDArray[Any]:

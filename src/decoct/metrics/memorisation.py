@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 from torch import Tensor
 
@@ -95,11 +95,12 @@ class Memorisation(Metric):
         The images of a coreset are copies of train by design; those of any set that are copies of val show what the
         splits share. Of more real images than are compared at once, only the originals in the sample are found.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return memorisation(real, condensed, copy=self.copy_within, spacing=once(spacings, real))
-
-        return against_real(measured, compare)
+        return against_real(
+            measured,
+            lambda real, condensed, _: memorisation(
+                real, condensed, copy=self.copy_within, spacing=once(spacings, real)
+            ),
+        )
 
 
 def _mean(flags: Tensor) -> float:

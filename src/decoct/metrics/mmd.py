@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
@@ -93,11 +93,11 @@ class MMD(Metric):
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val, mean over classes."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real))
-
-        return against_real(measured, compare, pooled=False)
+        return against_real(
+            measured,
+            lambda real, condensed, _: _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real)),
+            pooled=False,
+        )
 
 
 def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 from scipy.special import gammaln
 from torch import Tensor
@@ -126,12 +126,13 @@ class PRDC(Metric):
 
         Nothing of a class is covered by a set that has no image of it.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            radii = once(ball_radii, real, k=self.k)
-            return prdc(real, condensed, k=self.k, population=population, radii=radii)
-
-        return against_real(measured, compare, absent={"coverage": 0.0, "coverage_ratio": 0.0})
+        return against_real(
+            measured,
+            lambda real, condensed, population: prdc(
+                real, condensed, k=self.k, population=population, radii=once(ball_radii, real, k=self.k)
+            ),
+            absent={"coverage": 0.0, "coverage_ratio": 0.0},
+        )
 
 
 def _reach(points: Tensor, k: int) -> Tensor:

@@ -1,10 +1,10 @@
 """Vendi score: the effective number of distinct images in a set."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.kinds import Axis, Measured, Metric, Reading
@@ -53,8 +53,4 @@ class Vendi(Metric):
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Centred on the train split."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return vendi(real, condensed)
-
-        return against_real(measured, compare, splits=("train",))
+        return against_real(measured, lambda real, condensed, _: vendi(real, condensed), splits=("train",))

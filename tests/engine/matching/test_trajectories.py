@@ -9,7 +9,7 @@ from torch import Generator
 
 from decoct.data.augmentation import dsa
 from decoct.engine.matching.experts import Experts, Trajectory, flattened, shapes_of
-from decoct.engine.matching.trajectories import Inner, matched, weights_of
+from decoct.engine.matching.trajectories import Inner, matched
 from decoct.nets.convnet import ConvNet
 
 
@@ -102,7 +102,3 @@ def test_a_student_that_arrives_has_no_loss_and_no_gradient(experts):
     loss, found = matched(Experts(experts.net, (way,)), inner, 1, images, labels, rate)
     assert loss < 1e-10
     assert found.learnt[0].abs().max() < 1e-3 * start.norm() and found.rate.abs() < 1e-3
-
-
-def test_the_weights_of_a_net_are_counted():
-    assert weights_of("convnet1_w8", (1, 8, 8), 3) == (9 * 8 + 8) + 16 + (8 * 16 * 3 + 3)

@@ -18,8 +18,4 @@ class Random(Coreset):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Pick in each class by itself, or among all images."""
-        picked = []
-        for done, group in enumerate(groups := self.groups(inputs)):
-            picked.append(np.random.default_rng(group.seed).permutation(group.rows)[: group.quota])
-            inputs.progress(done + 1, len(groups))
-        return Draft.selected(np.concatenate(picked))
+        return self.from_groups(inputs, lambda g: np.random.default_rng(g.seed).permutation(g.rows)[: g.quota])

@@ -2,8 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,6 +19,7 @@ from decoct.core.kinds import Condenser, Draft, ImageGenerator, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Schedule, draw, sample
+from decoct.engine.select.covering import k_means
 from decoct.engine.starts import Block
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
@@ -64,14 +64,7 @@ class Generative(Condenser):
         """Batch after batch; those that were finished before the construction was killed are not made again."""
         spec = self.at(inputs.data.size)
         model: DiffusionModel = inputs.generators[spec.needs()[0]]  # type: ignore[index]
-        return spec.drafted(inputs, spec.made(inputs, model))
-
-    @abstractmethod
-    def made(self, inputs: Inputs, model: DiffusionModel) -> "Sampling":
-        """How this method makes the latents of a batch."""
-
-    def drafted(self, inputs: Inputs, sampling: "Sampling") -> Draft:
-        """Make all batches, as uint8."""
+        sampling = spec.made(inputs, model)
         classes, quotas, shape = inputs.wanted(), inputs.quotas(), inputs.data.shape
         first = dict(zip(classes, np.cumsum([0, *quotas]).tolist(), strict=False))
         arrays: dict[str, NDArray[Any]] = {}
@@ -79,12 +72,12 @@ class Generative(Condenser):
         sampling.total = sampling.trained + self.steps * len(blocks)
         for block in blocks:
             name = f"batch-{block.name[0]}-{block.name[1]}"
-            found = inputs.kept.load(name)
-            if found is None:
-                found = {key: sampling.pixels(z) for key, z in sampling(block).items()}
-                inputs.kept.save(name, found)
+            made = inputs.kept.load(name)
+            if made is None:
+                made = {key: sampling.pixels(z) for key, z in sampling(block).items()}
+                inputs.kept.save(name, made)
             places = [first[c] + i for c, i in zip(block.classes, block.ids, strict=True)]
-            for key, images in found.items():
+            for key, images in made.items():
                 if key not in arrays:
                     arrays[key] = inputs.kept.array(key, (sum(quotas), *shape))
                 arrays[key][places] = images
@@ -96,6 +89,10 @@ class Generative(Condenser):
             steps=sampling.trained,
             notes=sampling.notes(),
         )
+
+    @abstractmethod
+    def made(self, inputs: Inputs, model: DiffusionModel) -> "Sampling":
+        """How this method makes the latents of a batch."""
 
 
 class Sampling:
@@ -185,7 +182,7 @@ class Centred(Sampling, ABC):
     def __init__(self, spec: Generative, inputs: Inputs, model: DiffusionModel) -> None:
         super().__init__(spec, inputs, model)
         self.quotas = dict(zip(inputs.wanted(), inputs.quotas(), strict=True))
-        self.found: dict[int, Tensor] = {}
+        self.held: dict[int, Tensor] = {}
 
     @abstractmethod
     def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
@@ -193,11 +190,11 @@ class Centred(Sampling, ABC):
 
     def centres(self, block: Block) -> Tensor:
         """[B, c, h, w]: image j of a class has centre j; the centres of the classes of one batch are held."""
-        self.found = {c: centres for c, centres in self.found.items() if c in block.classes}
+        self.held = {c: centres for c, centres in self.held.items() if c in block.classes}
         for c in block.classes:
-            if c not in self.found:
-                self.found[c] = self.found_in(self.real(c), self.quotas[c], c)
-        own = [self.found[c][i] for c, i in zip(block.classes, block.ids, strict=True)]
+            if c not in self.held:
+                self.held[c] = self.found_in(self.real(c), self.quotas[c], c)
+        own = [self.held[c][i] for c, i in zip(block.classes, block.ids, strict=True)]
         return torch.stack(own).to(self.model.device)
 
 
@@ -266,9 +263,8 @@ def modes(latents: NDArray[np.float32], count: int, seed: int, class_name: str) 
     Raises:
         DecoctError: fewer images than centres.
     """
-    means = sklearn.cluster.KMeans(count, n_init=1, random_state=seed % 2**32)
-    with _enough(latents, count, class_name):
-        return _centres(means.fit(latents.reshape(len(latents), -1)), latents)
+    _check_enough(latents, count, class_name)
+    return _centres(k_means(latents.reshape(len(latents), -1), count, seed), latents)
 
 
 def prototypes(latents: NDArray[np.float32], count: int, chunk: int, seed: int, class_name: str) -> Tensor:
@@ -285,24 +281,21 @@ def prototypes(latents: NDArray[np.float32], count: int, chunk: int, seed: int, 
         DecoctError: fewer images than centres.
     """
     means = sklearn.cluster.MiniBatchKMeans(count, n_init=1, random_state=seed % 2**32)
-    with _enough(latents, count, class_name):
+    _check_enough(latents, count, class_name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct latents than centres
         for at in range(0, len(latents), chunk):
             part = latents[at : at + chunk]
             means.partial_fit(part.reshape(len(part), -1))
-        return _centres(means, latents)
+    return _centres(means, latents)
 
 
-@contextmanager
-def _enough(latents: NDArray[np.float32], count: int, class_name: str) -> Iterator[None]:
-    """That there are images for all centres; fewer distinct ones make some centres come twice, without a warning."""
+def _check_enough(latents: NDArray[np.float32], count: int, class_name: str) -> None:
     if len(latents) < count:
         raise DecoctError(
             f"class '{class_name}' has {len(latents)} images, fewer than the {count} modes that are looked for, one "
             "for each image to make: lower --ipc"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def _centres(means: Any, latents: NDArray[np.float32]) -> Tensor:

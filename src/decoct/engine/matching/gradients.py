@@ -12,7 +12,7 @@ from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn, numbered
-from decoct.engine.matching.footprint import held, pixels, twice_held, weights
+from decoct.engine.matching.footprint import held, pixels, weights
 from decoct.engine.matching.synthetic import BLOCK, Init, RealBatches, Synthetic, check_net, fresh_net, shared_draws
 from decoct.nets import zoo
 
@@ -79,7 +79,7 @@ class GradientMatching(Condenser):
         block of real ones once, and a batch of the net's training."""
         net = self.net, shape, classes
         once = max(min(BLOCK, self.batch), min(self.batch_net, classes * ipc)) * held(*net)
-        passes = max(once, ipc * twice_held(*net))
+        passes = max(once, ipc * held(*net, twice=True))
         return 4 * weights(*net) + pixels(shape, 3 * classes * ipc + 3 * self.batch) + passes
 
     def __call__(self, inputs: Inputs) -> Draft:

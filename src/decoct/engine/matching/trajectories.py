@@ -14,7 +14,6 @@ to the first, and dropped again (checkpointing at every step; Chen et al., 2016,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -28,8 +27,8 @@ from decoct.core.kinds import Condenser, Draft, Inputs, Need, Trajectories
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn
-from decoct.engine.matching.experts import Experts, shapes_of, size_of
-from decoct.engine.matching.footprint import twice_held
+from decoct.engine.matching.experts import Experts
+from decoct.engine.matching.footprint import held, pixels, weights
 from decoct.engine.matching.synthetic import Synthetic
 from decoct.nets import zoo
 
@@ -302,10 +301,9 @@ class TrajectoryMatching(Condenser):
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
         """One step's graph of the gradient of a batch, differentiated again; the student's weights; what is learnt."""
         spec = self.for_ipc(ipc)
-        batch, weights = min(spec.batch_syn or ipc * classes, ipc * classes), weights_of(self.net, shape, classes)
-        pixels = ipc * classes * shape[0] * shape[1] * shape[2]
-        numbers = ((spec.syn_steps or 0) + 1 + 8) * weights + 6 * pixels
-        return batch * twice_held(self.net, shape, classes) + 4 * numbers
+        batch, net = min(spec.batch_syn or ipc * classes, ipc * classes), (self.net, shape, classes)
+        path = ((spec.syn_steps or 0) + 1 + 8) * weights(*net)
+        return batch * held(*net, twice=True) + path + pixels(shape, 6 * ipc * classes)
 
     def start(self, inputs: Inputs, experts: Experts, ipc: int) -> tuple[Synthetic, Tensor]:
         """What is learnt at first: the images; and labels [n], or logits [n, classes] where they are learnt."""
@@ -365,9 +363,3 @@ class TrajectoryMatching(Condenser):
         draft = made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
         used = {n: float(value) for n, value in spec if getattr(self, n) is None and isinstance(value, int | float)}
         return replace(draft, notes={**draft.notes, **used})
-
-
-@cache
-def weights_of(net: str, shape: tuple[int, int, int], classes: int) -> int:
-    """How many numbers the parameters of a net are."""
-    return size_of(shapes_of(zoo.build(net, shape[0], classes, shape[1], 0)))

@@ -2,10 +2,11 @@
 
 import warnings
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -97,6 +98,16 @@ class _Nearest:
         return self.value[close]
 
 
+def k_means(rows: NDArray[Any], clusters: int, seed: int) -> KMeans:
+    """scikit-learn's clustering of [N, d] rows (Lloyd, 1982) from one k-means++ start; it holds two copies of them.
+
+    Where fewer rows are distinct than there are clusters, some centres come twice, without a warning.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(clusters, n_init=1, random_state=seed % 2**32).fit(rows)
+
+
 def k_medoids(features: ArrayLike | Tensor, n: int, seed: int = 0) -> Tensor:
     """Cluster the rows into ``n`` by k-means, and pick of each cluster the row nearest to its centre.
 
@@ -120,17 +131,17 @@ def k_medoids(features: ArrayLike | Tensor, n: int, seed: int = 0) -> Tensor:
     """
     rows = Rows(features, n)
     array = rows.features.to("cpu", rows.dtype).numpy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of clusters that duplicates leave empty
-        found = KMeans(n, n_init=1, random_state=seed % 2**32).fit(array)
+    clusters = k_means(array, n, seed)
     away = np.empty(len(array))
     for at in range(0, len(array), 4096):
         here = slice(at, at + 4096)
         away[here] = np.linalg.norm(
-            array[here] - found.cluster_centers_[found.labels_[here]].astype(np.float64), axis=1
+            array[here] - clusters.cluster_centers_[clusters.labels_[here]].astype(np.float64), axis=1
         )
-    sizes = np.bincount(found.labels_, minlength=n)
-    picked = [_nearest(away, np.flatnonzero(found.labels_ == c)) for c in np.argsort(-sizes, kind="stable") if sizes[c]]
+    sizes = np.bincount(clusters.labels_, minlength=n)
+    picked = [
+        _nearest(away, np.flatnonzero(clusters.labels_ == c)) for c in np.argsort(-sizes, kind="stable") if sizes[c]
+    ]
     rest = np.setdiff1d(np.arange(len(array)), picked)
     return torch.from_numpy(np.concatenate([np.array(picked, np.int64), rest[: n - len(picked)]]))
 
