@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from decoct.data.augmentation.augment import draw_boxes
 from decoct.data.augmentation.resample import resampling
 from decoct.engine.moments import Moments, group_moments, on_inputs
+from decoct.nets.features import evaluating
 
 BEGUN = "begun"  # 1 once there is an average over iterations
 
@@ -92,15 +93,13 @@ def curriculum(t: Tensor, least: float, until: float) -> Tensor:
 @contextmanager
 def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
     """The teacher in eval mode with no gradient to its weights, as it was afterwards."""
-    modes = [(m, m.training) for m in teacher.modules()]
-    grads = [(p, p.requires_grad) for p in teacher.parameters()]
-    try:
-        yield teacher.eval().requires_grad_(False)
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, grad in grads:
-            parameter.requires_grad_(grad)
+    grads = [(parameter, parameter.requires_grad) for parameter in teacher.parameters()]
+    with evaluating(teacher):
+        try:
+            yield teacher.requires_grad_(False)
+        finally:
+            for parameter, grad in grads:
+                parameter.requires_grad_(grad)
 
 
 class FixedNorms(TorchFunctionMode):

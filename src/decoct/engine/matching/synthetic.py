@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Generator, Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Draft, Inputs
+from decoct.core.kinds import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.images import Images, tensor
@@ -19,7 +19,7 @@ from decoct.engine.learn import ends
 from decoct.engine.pixels import Pixels
 from decoct.engine.starts import random_rows
 from decoct.nets import zoo
-from decoct.nets.features import classifier
+from decoct.nets.layout import has_batch_norm
 
 Init = Literal["real", "noise"]
 BLOCK = 64  # real images in one forward pass: what it makes fits into a cache
@@ -108,6 +108,37 @@ def check_enough(inputs: Inputs, name: str, count: int, remedy: str) -> None:
             )
 
 
+class InRandomNets(Condenser):
+    """A method that matches learnt images with batches of real ones, of each class, in nets with random weights.
+
+    Attributes:
+        net: without batch norm; "convnet" is the ConvNet that fits the images.
+        momentum: of the images' SGD.
+        batch: real images of each class at an update.
+    """
+
+    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
+    even: ClassVar[bool] = True
+    net: str = "convnet"
+    momentum: float = Field(0.5, ge=0, lt=1)
+    batch: int = Field(256, ge=1)
+
+    def at(self, size: int) -> Self:
+        """The same with the net of the resolution.
+
+        Raises:
+            UsageError: the net cannot take images of this size, or hardly learns from them, or has batch norm.
+        """
+        net = zoo.resolve(self.net, size)
+        zoo.check_fits(net, size)
+        if has_batch_norm(zoo.build(net, 1, 2, size, 0)):
+            raise UsageError(
+                f"{self.name} looks at the classes one by one, and {net} has batch norm, which ties the images of a "
+                "batch: name a net with instance norm, such as convnet"
+            )
+        return self.model_copy(update={"net": net})
+
+
 @dataclass(frozen=True)
 class RealBatches:
     """Random train images of each class, none twice in a batch.
@@ -153,37 +184,7 @@ def fresh_net(inputs: Inputs, name: str, net: str, t: int) -> nn.Module:
     return zoo.build(net, channels, len(inputs.data.class_names), size, start).to(inputs.device)
 
 
-def check_net(method: str, net: str, size: int) -> None:
-    """Raise a UsageError for a net that hardly learns from such images, or whose images see each other: batch norm."""
-    zoo.check_fits(net, size)
-    if any(isinstance(module, _BatchNorm) for module in zoo.build(net, 1, 2, size, 0).modules()):
-        raise UsageError(
-            f"{method} looks at the classes one by one, and {net} has batch norm, which ties the images of a batch: "
-            "name a net with instance norm, such as convnet"
-        )
-
-
 def shared_draws(inputs: Inputs, name: str, t: int, classes: int) -> list[dsa.Drawn]:
     """One augmentation a class at step t, the same for all images of the class, real or learnt."""
     rng = Generator().manual_seed(seed(inputs.seed, name, "augmentation", t))
     return [dsa.draw(1, inputs.data.size, inputs.data.flip, rng, siamese=True) for _ in range(classes)]
-
-
-def headless(net: nn.Module) -> nn.Module:
-    """The net, changed so that it gives what its classifier would see."""
-    head = classifier(net)
-    path = next(path for path, module in net.named_modules() if module is head)
-    parent, _, last = path.rpartition(".")
-    setattr(net.get_submodule(parent), last, nn.Identity())
-    return net
-
-
-@torch.no_grad()
-def mean_embedding(net: nn.Module, images: Tensor, block: int = BLOCK) -> Tensor:
-    """Mean over [n, C, S, S] images of what a headless net gives, [d], block by block."""
-    return torch.stack([net(part).sum(0) for part in images.split(block)]).sum(0) / len(images)
-
-
-def embedding_distance(real: Tensor, made: Tensor) -> Tensor:
-    """Σ_c ‖r_c − mean_i m_ci‖²: [classes, d] means of real and [classes, ipc, d] embeddings of learnt images."""
-    return (real - made.mean(1)).square().sum()

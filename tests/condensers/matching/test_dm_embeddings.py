@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.engine.matching import synthetic as matching
+from decoct.condensers.matching import dm as matching
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
 from decoct.nets.features import classifier
