@@ -27,7 +27,7 @@ from decoct.engine.moments import running
 from decoct.engine.patches import Scale
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import WithPresets
-from decoct.engine.starts import Block, Crops, cut, ranked_crops, side_by_side
+from decoct.engine.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
 
 
 class Recovery(WithPresets):
@@ -53,6 +53,7 @@ class Recovery(WithPresets):
     even: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"iterations": 20}
     in_turn: ClassVar[bool] = False  # one net of the jury an iteration, instead of all at once
+    by_class: ClassVar[bool] = False  # blocks are class after class, instead of one image a class
     penalty: ClassVar[str | None] = None  # name of a further term of the loss
 
     nets: tuple[str, ...] | None = Field(None, min_length=1)
@@ -67,8 +68,10 @@ class Recovery(WithPresets):
     # What a method chooses
 
     def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """How the set is cut: one image a class a block, as SRe2L."""
+        """How the set is cut: one image a class a block, as SRe2L; or ``by_class``."""
         size = self.block or 1
+        if self.by_class:
+            return in_order(classes, ipc, size)
         runs = [tuple(classes[at : at + size]) for at in range(0, len(classes), size)]
         return [Block(run, (i,) * len(run)) for run in runs for i in range(ipc)]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, Inputs, Need, Teacher
 from decoct.core.seeds import seed
-from decoct.engine.patches import Scale, crop, difficulty, easiest, middle, mosaic, outwards, square_boxes
+from decoct.engine.patches import Scale, crop, difficulty, easiest, mosaic, outwards, square_boxes
 from decoct.engine.pixels import Pixels
 
 Crops = tuple[NDArray[np.int64], Tensor]  # [n] rows of the train split, [n, 4] boxes
@@ -147,7 +147,7 @@ def ranked_crops(
     rows = rng.permutation(members)[: candidates if keep <= candidates else None]
     boxes = square_boxes((len(rows), crops), data.size, scale, rng)
     losses = difficulty(teacher, data.train.images, rows, boxes, c, data.size // factor, pixels, batch)
-    best, which = (middle if median else easiest)(losses, keep)
+    best, which = easiest(losses, keep, median)
     return rows[best], boxes[best, which]
 
 

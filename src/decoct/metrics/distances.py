@@ -1,15 +1,13 @@
 """Distances within a set: how far its images are from each other, and how many are nearly the same."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest_others
@@ -47,14 +45,14 @@ def near_scale(real: ArrayLike | Tensor) -> float:
 class Distances(Metric):
     """Distances between images of one class, and between all; noise is far from noise, so read them beside quality."""
 
-    axis: ClassVar[Axis] = "diversity"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
+    axis = "diversity"
+    higher_is_better = {
         "pairwise_distance": True,
         "nearest_distance": True,
         "near_duplicates": False,
     }
-    lead: ClassVar[tuple[str, ...]] = ("nearest_distance",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"near_duplicates": (0, 1)}
+    lead = ("nearest_distance",)
+    limits = {"near_duplicates": (0, 1)}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """By the scale of the train split."""

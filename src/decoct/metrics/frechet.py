@@ -1,15 +1,14 @@
 """Fréchet distance: how far apart the Gaussians are that have the means and covariances of two sets."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair
@@ -83,10 +82,10 @@ def mean_and_root(features: ArrayLike | Tensor) -> Moments:
 class Frechet(Metric):
     """Distance of mean and covariance from the real data's, in an extractor's features."""
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"frechet": False}
-    lead: ClassVar[tuple[str, ...]] = ("frechet",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"frechet": (0, math.inf)}
+    axis = "representativeness"
+    higher_is_better = {"frechet": False}
+    lead = ("frechet",)
+    limits = {"frechet": (0, math.inf)}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Of all classes together, against train and val.

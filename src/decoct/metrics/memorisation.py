@@ -1,15 +1,13 @@
 """Memorisation: how near the images of a set come to real ones, measured by how near real ones come to each other."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
 
 import torch
 from numpy.typing import ArrayLike
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
@@ -78,11 +76,11 @@ class Memorisation(Metric):
         copy_within: share of a real image's spacing within which an image is a copy of it.
     """
 
-    axis: ClassVar[Axis] = "quality"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"nearest_real": None, "authenticity": None, "copies": None}
-    lead: ClassVar[tuple[str, ...]] = ("copies",)
-    lead_against: ClassVar[Literal["train", "val"]] = "train"  # what a method has seen, it can copy
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+    axis = "quality"
+    higher_is_better = {"nearest_real": None, "authenticity": None, "copies": None}
+    lead = ("copies",)
+    lead_against = "train"  # what a method has seen, it can copy
+    limits = {
         "nearest_real": (0, math.inf),
         "authenticity": (0, 1),
         "copies": (0, 1),

@@ -2,8 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from pydantic import Field
 from scipy.special import gammaln
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
@@ -109,16 +108,16 @@ def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, popul
 class PRDC(Metric):
     """Overlap with the real data in an extractor's features."""
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
+    axis = "representativeness"
+    higher_is_better = {
         "precision": True,
         "recall": True,
         "density": True,
         "coverage": True,
         "coverage_ratio": True,
     }
-    lead: ClassVar[tuple[str, ...]] = ("coverage_ratio",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
+    lead = ("coverage_ratio",)
+    limits = dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
     k: int = Field(5, ge=1)
 
     def __call__(self, measured: Measured) -> list[Reading]:

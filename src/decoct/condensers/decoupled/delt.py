@@ -1,6 +1,6 @@
 """DELT: the images of a class join the optimisation one group after the other, so that they end up different."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from decoct.engine.invert import curriculum
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece, teachers
-from decoct.engine.starts import Block, Crops, in_order, median_rows, whole
+from decoct.engine.starts import Block, Crops, median_rows, whole
 
 COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
 
@@ -34,6 +34,7 @@ class DELT(Recovery):
         ranker: net that ranks real images by difficulty.
     """
 
+    by_class: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": {**COMMON, "iterations": 4000, "scale": (0.08, 1.0)},
         "small": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
@@ -41,10 +42,6 @@ class DELT(Recovery):
     }
     rounds: int = Field(8, ge=1)
     ranker: str = "teacher"
-
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class, few classes a block."""
-        return in_order(classes, ipc, self.block or 1)
 
     def alike(self, inputs: Inputs, block: Block) -> Hashable:
         """Blocks side by side must join at the same rounds."""

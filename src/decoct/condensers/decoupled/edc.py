@@ -1,6 +1,5 @@
 """EDC: G-VBSM's matching from real images, half of it on the statistics of the images' classes."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from decoct.engine.invert import Alignment
 from decoct.engine.pixels import Pixels
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece, teachers
-from decoct.engine.starts import Block, Crops, in_order, random_rows, ranked_crops, whole
+from decoct.engine.starts import Crops, random_rows, ranked_crops, whole
 
 LITTLE = ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")
 COMMON = {"lr": 0.05, "r": 0.01, "jitter": 0, "scale": (0.5, 1.0), "block": 100, "factor": 1, "decay": 0.8}
@@ -44,6 +43,7 @@ class EDC(Recovery):
 
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
     in_turn: ClassVar[bool] = True
+    by_class: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": LARGE,
         "imagenet10": {**LARGE, "iterations": 50, "r": 0.01, "decay": 0.0},
@@ -55,10 +55,6 @@ class EDC(Recovery):
     decay: float | None = Field(None, ge=0, lt=1)
     share: float = Field(0.5, ge=0, le=1)
     ranker: str = "teacher"
-
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class."""
-        return in_order(classes, ipc, self.block or 1)
 
     def needs(self) -> tuple[Need, ...]:
         """The nets, their statistics, and who ranks crops."""

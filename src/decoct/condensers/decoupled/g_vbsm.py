@@ -1,6 +1,5 @@
 """G-VBSM: a committee's batch norms and convolutions, one net an iteration, and images that differ within a class."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +11,6 @@ from decoct.core.kinds import LayerStatistics, Need
 from decoct.engine.invert import Alignment
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece
-from decoct.engine.starts import Block, in_order
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
 LITTLE = {"lr": 0.05, "iterations": 4000, "r": 0.01, "jitter": 4, "scale": (0.5, 1.0), "block": 100}
@@ -40,6 +38,7 @@ class GVBSM(Recovery):
 
     quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
     in_turn: ClassVar[bool] = True
+    by_class: ClassVar[bool] = True  # densification needs several images of a class
     penalty: ClassVar[str | None] = "densification"
     presets: ClassVar[dict[str, Preset]] = {
         "imagenet1k": {**LARGE, "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")},
@@ -49,10 +48,6 @@ class GVBSM(Recovery):
     decay: float = Field(0.4, ge=0, lt=1)
     densification: float = Field(1.0, ge=0)
     tau: float = Field(4.0, gt=1)
-
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class: densification needs several images of a class."""
-        return in_order(classes, ipc, self.block or 1)
 
     def needs(self) -> tuple[Need, ...]:
         """The nets, and the statistics of their convolutions."""

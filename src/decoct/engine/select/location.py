@@ -167,9 +167,7 @@ class _Location:
             yield at, self._g(part)
 
     def _g(self, part: Tensor) -> Tensor:
-        if self.cosine:
-            return unit(part)
-        return part if self.rows.origin is None else part - self.rows.origin
+        return unit(part) if self.cosine else self.rows.moved(part)
 
 
 class _Exact:
@@ -243,6 +241,4 @@ class _Exact:
 
     def _g(self, part: Tensor) -> Tensor:
         wide = self.rows.wide(part)
-        if self.cosine:
-            return unit(wide)
-        return wide if self.rows.origin is None else wide - self.rows.origin.to(wide)
+        return unit(wide) if self.cosine else self.rows.moved(wide)

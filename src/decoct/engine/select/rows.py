@@ -49,8 +49,7 @@ class Rows:
         self.squared = torch.empty(len(self), dtype=self.dtype, device=self.device)
         total = self.zeros()
         for at, part in self.blocks(2 * BLOCK):
-            moved = part if self.origin is None else part - self.origin
-            torch.linalg.vector_norm(moved, dim=1, out=self.squared[at : at + len(part)])
+            torch.linalg.vector_norm(self.moved(part), dim=1, out=self.squared[at : at + len(part)])
             total += part.sum(0).to(self.home)
         self.about = total / len(self)
         self.squared.square_()
@@ -67,6 +66,10 @@ class Rows:
         step = max(1, numbers // self.features.shape[1])
         for at in range(0, len(self), step):
             yield at, self.features[at : at + step].to(self.dtype)
+
+    def moved(self, part: Tensor) -> Tensor:
+        """Some rows as seen from the origin."""
+        return part if self.origin is None else part - self.origin.to(part)
 
     def wide(self, part: Tensor) -> Tensor:
         """Some rows in float64."""
