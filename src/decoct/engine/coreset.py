@@ -1,7 +1,7 @@
 """What coresets share: the groups of train images that they pick from, and picking by features."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,8 +37,8 @@ class Coreset(Condenser):
         pooled: pick among all classes together, as many as the budget gives in all; classes are not balanced then.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
-    stochastic: ClassVar[bool] = False
+    family = "coreset"
+    stochastic = False
 
     pooled: bool = False
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,9 +49,9 @@ class Recovery(WithPresets):
         batch: images that run at once, in blocks side by side, where blocks are smaller.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20}
+    family = "distillation"
+    even = True
+    quick = {"iterations": 20}
     in_turn: ClassVar[bool] = False  # one net of the jury an iteration, instead of all at once
     by_class: ClassVar[bool] = False  # blocks are class after class, instead of one image a class
     penalty: ClassVar[str | None] = None  # name of a further term of the loss

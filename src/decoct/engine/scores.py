@@ -1,6 +1,6 @@
 """Coresets by a score of each image, taken from traces of a training; one sign convention: high is hard."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,7 +81,7 @@ class EarlyCoreset(RankedCoreset):
         after: share of the training after which the net is asked.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"runs": 2}
+    quick = {"runs": 2}
 
     runs: int = Field(10, ge=1)
     after: float = Field(0.1, gt=0, le=1)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -162,7 +162,7 @@ class EasiestCrops(Condenser):
         batch: crops in one forward pass.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"candidates": 20}
+    quick = {"candidates": 20}
     teacher: str = "teacher"
     candidates: int = Field(300, ge=1)
     crops: int = Field(5, ge=1)

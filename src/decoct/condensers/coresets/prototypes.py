@@ -1,6 +1,6 @@
 """Prototypes: the images farthest from every cluster of the data, or the nearest."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Prototypes(FeatureCoreset):
         trim: share of each class, its hardest, that is left out first.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     clusters: int | None = Field(None, ge=1)
     keep: Literal["easy", "hard"] = "hard"

@@ -1,7 +1,5 @@
 """Random: real images, the same number of each class, drawn without replacement."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from decoct.core.kinds import Draft, Inputs
@@ -14,7 +12,7 @@ class Random(Coreset):
     Each class is put in a random order that does not depend on the budget, so the first ten of IPC 50 are IPC 10.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Pick in each class by itself, or among all images."""

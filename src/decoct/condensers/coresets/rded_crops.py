@@ -1,7 +1,5 @@
 """RDED crops: the crops of real images that a teacher finds easiest, one of each image, untiled."""
 
-from typing import ClassVar, Literal
-
 from decoct.core.kinds import Draft, Inputs
 from decoct.engine.starts import EasiestCrops
 
@@ -14,7 +12,7 @@ class RDEDCrops(EasiestCrops):
     hard. It is what ``rded`` makes at factor 1 at any resolution, image for image, with its departures from the paper.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
+    family = "coreset"
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Rank crops and cut them, class after class."""

@@ -4,7 +4,7 @@ The k nearest by |v − x| + |w − y| lie where |v − x| is at most the distan
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -35,8 +35,8 @@ class ZCore(FeatureCoreset):
         exponent: of the distance.
     """
 
-    stochastic: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"draws": 2000}
+    stochastic = True
+    quick = {"draws": 2000}
 
     pooled: bool = True
     draws: int = Field(1_000_000, ge=1)

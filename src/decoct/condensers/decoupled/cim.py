@@ -1,7 +1,7 @@
 """CIM: mosaics of real images plus a residual that brings each tile's features to those of its image at full size."""
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from decoct.engine.invert import FixedNorms, frozen
 from decoct.engine.learn import learn
 from decoct.engine.patches import difficulty, easiest, mosaic
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset, WithPresets
+from decoct.engine.presets import WithPresets
 from decoct.engine.starts import whole
 from decoct.nets.features import entering
 
@@ -48,10 +48,10 @@ class CIM(WithPresets):
         batch: images in one forward pass of the ranking.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "candidates": 50}
-    presets: ClassVar[dict[str, Preset]] = {
+    family = "distillation"
+    even = True
+    quick = {"iterations": 20, "candidates": 50}
+    presets = {
         "imagenet1k": {"layer": -4},
         "small": {"layer": -1},
         "small_cpu": {"layer": -1},

@@ -1,7 +1,6 @@
 """DELT: the images of a class join the optimisation one group after the other, so that they end up different."""
 
 from collections.abc import Hashable
-from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -10,7 +9,6 @@ from torch import Tensor
 from decoct.core.kinds import Inputs, Need
 from decoct.engine.invert import curriculum
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece, teachers
 from decoct.engine.starts import Block, Crops, median_rows, whole
 
@@ -34,8 +32,8 @@ class DELT(Recovery):
         ranker: net that ranks real images by difficulty.
     """
 
-    by_class: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {
+    by_class = True
+    presets = {
         "imagenet1k": {**COMMON, "iterations": 4000, "scale": (0.08, 1.0)},
         "small": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
         "small_cpu": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},

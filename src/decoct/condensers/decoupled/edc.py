@@ -1,13 +1,10 @@
 """EDC: G-VBSM's matching from real images, half of it on the statistics of the images' classes."""
 
-from typing import Any, ClassVar
-
 from pydantic import Field
 
 from decoct.core.kinds import Inputs, LayerStatistics, Need
 from decoct.engine.invert import Alignment
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece, teachers
 from decoct.engine.starts import Crops, random_rows, ranked_crops, whole
 
@@ -41,10 +38,10 @@ class EDC(Recovery):
         ranker: net that ranks crops for the mosaics.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
-    in_turn: ClassVar[bool] = True
-    by_class: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {
+    quick = {"iterations": 20, "preset": "small_cpu"}
+    in_turn = True
+    by_class = True
+    presets = {
         "imagenet1k": LARGE,
         "imagenet10": {**LARGE, "iterations": 50, "r": 0.01, "decay": 0.0},
         "tiny": {**COMMON, "nets": LITTLE, "iterations": 2000},

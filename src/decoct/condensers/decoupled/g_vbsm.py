@@ -1,7 +1,5 @@
 """G-VBSM: a committee's batch norms and convolutions, one net an iteration, and images that differ within a class."""
 
-from typing import Any, ClassVar
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -9,7 +7,6 @@ from torch import Tensor
 
 from decoct.core.kinds import LayerStatistics, Need
 from decoct.engine.invert import Alignment
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery, Workpiece
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
@@ -36,11 +33,11 @@ class GVBSM(Recovery):
         tau: temperature of that term.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
-    in_turn: ClassVar[bool] = True
-    by_class: ClassVar[bool] = True  # densification needs several images of a class
-    penalty: ClassVar[str | None] = "densification"
-    presets: ClassVar[dict[str, Preset]] = {
+    quick = {"iterations": 20, "preset": "small_cpu"}
+    in_turn = True
+    by_class = True  # densification needs several images of a class
+    penalty = "densification"
+    presets = {
         "imagenet1k": {**LARGE, "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")},
         "small": {**LITTLE, "nets": ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")},
         "small_cpu": {**LITTLE, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 1000},

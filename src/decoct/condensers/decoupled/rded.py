@@ -1,12 +1,12 @@
 """RDED: the crops of real images that a teacher finds easiest, tiled into mosaics. No optimisation."""
 
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Draft, Inputs
-from decoct.engine.presets import Preset, WithPresets
+from decoct.engine.presets import WithPresets
 from decoct.engine.starts import EasiestCrops
 
 
@@ -24,9 +24,9 @@ class RDED(EasiestCrops, WithPresets):
         factor: tiles on a side of a mosaic.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {
+    family = "distillation"
+    even = True
+    presets = {
         "imagenet1k": {"factor": 2},
         "small": {"factor": 1},
         "small_cpu": {"factor": 1},

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class IGD(Generative):
         remembered: latents of each class that images keep away from.
     """
 
-    quick: ClassVar[dict[str, Any]] = {
+    quick = {
         "steps": 4,
         "batch": 4,
         "net": "convnet2_w32",
@@ -198,7 +198,7 @@ class InfluenceGuidance(Guide):
     labels: Tensor
     others: list[list[Tensor]]
 
-    differentiates: ClassVar[bool] = True
+    differentiates = True
 
     def active(self, share: float) -> bool:
         """Between the least noisy and the noisiest of the guided steps."""

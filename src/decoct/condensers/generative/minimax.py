@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -47,7 +46,7 @@ class Minimax(Generative):
         phase: classes that are fine-tuned on together.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 4, "iterations": 8, "phase": 5}
+    quick = {"steps": 4, "batch": 4, "iterations": 8, "phase": 5}
 
     lr: float = Field(1e-3, gt=0)
     tuning_batch: int = Field(8, ge=1)

@@ -1,7 +1,5 @@
 """DM: learnt images whose mean embedding in random nets is that of the real images of their class."""
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -30,7 +28,7 @@ class DM(InRandomNets):
         init: "real" images, random and none twice, or "noise".
     """
 
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 10, "batch": 32}
+    quick = {"net": "convnet2_w32", "iterations": 10, "batch": 32}
     iterations: int = Field(20_000, ge=1)
     lr: float = Field(1.0, gt=0)
     init: Init = "real"

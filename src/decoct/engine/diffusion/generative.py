@@ -4,7 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import sklearn.cluster
@@ -39,8 +39,8 @@ class Generative(Condenser):
         batch: images that are made together, and that are encoded together.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    quick: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 4}
+    family = "distillation"
+    quick = {"steps": 4, "batch": 4}
 
     generator: str | None = Field(None, min_length=1)
     steps: int = Field(50, ge=2)

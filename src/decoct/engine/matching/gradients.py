@@ -1,7 +1,7 @@
 """Gradient matching: the distance of gradients, and the loops of DC and of what follows it."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ class GradientMatching(InRandomNets):
     """
 
     siamese: ClassVar[bool] = False
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 2, "inner": 2, "batch": 32}
+    quick = {"net": "convnet2_w32", "iterations": 2, "inner": 2, "batch": 32}
     iterations: int = Field(1000, ge=1)
     outer: int | None = Field(None, ge=1)
     inner: int | None = Field(None, ge=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -117,8 +117,8 @@ class InRandomNets(Condenser):
         batch: real images of each class at an update.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
+    family = "distillation"
+    even = True
     net: str = "convnet"
     momentum: float = Field(0.5, ge=0, lt=1)
     batch: int = Field(256, ge=1)

@@ -14,7 +14,7 @@ to the first, and dropped again (checkpointing at every step; Chen et al., 2016,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -246,8 +246,8 @@ class TrajectoryMatching(Condenser):
         truncate: the gradient goes through so many of the last steps; None for all.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
+    family = "distillation"
+    even = True
     usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {}  # by the largest IPC that it is for, ascending
 
     net: str = "convnet"
