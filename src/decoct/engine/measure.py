@@ -115,6 +115,11 @@ def rows_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.in
     return np.split(order, np.searchsorted(labels[order], np.arange(1, classes)))
 
 
+def share(flags: Tensor) -> float:
+    """How many of some flags are true, over how many they are."""
+    return int(flags.sum()) / len(flags)
+
+
 def mean_defined(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each value over the classes where it is defined, which is neither missing nor NaN; NaN for none."""
     return {reading.metric: reading.value for reading in mean_readings(values, "none")}

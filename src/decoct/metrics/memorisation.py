@@ -9,7 +9,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
+from decoct.engine.measure import against_real, share
 from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
 
 
@@ -56,8 +56,8 @@ def memorisation(
     known = len(x) > 1
     return {
         "nearest_real": squared.sqrt().mean().item(),
-        "authenticity": _mean(squared > reach) if known else math.nan,
-        "copies": _mean(squared <= copy**2 * reach) if known else math.nan,
+        "authenticity": share(squared > reach) if known else math.nan,
+        "copies": share(squared <= copy**2 * reach) if known else math.nan,
     }
 
 
@@ -99,7 +99,3 @@ class Memorisation(Metric):
                 real, condensed, copy=self.copy_within, spacing=once(spacings, real)
             ),
         )
-
-
-def _mean(flags: Tensor) -> float:
-    return int(flags.sum()) / len(flags)

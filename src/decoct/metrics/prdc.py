@@ -13,7 +13,7 @@ from torch import Tensor
 
 from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
+from decoct.engine.measure import against_real, share
 from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
 
 
@@ -66,10 +66,10 @@ def prdc(
     for i, j, within in inside(x, y, reach, _reach(y, k)):
         covered[i] = precise[j] = recalled[within] = True
         hits += len(i)
-    coverage = _mean(covered) if n > k else math.nan
+    coverage = share(covered) if n > k else math.nan
     return {
-        "precision": _mean(precise) if n > k else math.nan,
-        "recall": _mean(recalled) if m > k else math.nan,
+        "precision": share(precise) if n > k else math.nan,
+        "recall": share(recalled) if m > k else math.nan,
         "density": hits / (k * m) if n > k else math.nan,
         "coverage": coverage,
         "coverage_ratio": coverage / expected,
@@ -139,10 +139,6 @@ def _reach(points: Tensor, k: int) -> Tensor:
     if len(points) <= k:
         return points.new_full((len(points),), math.nan, dtype=torch.float64)
     return nearest_others(points, k).squared[:, -1]
-
-
-def _mean(flags: Tensor) -> float:
-    return int(flags.sum()) / len(flags)
 
 
 @functools.lru_cache(maxsize=1024)  # of a million images it takes a second, and few sizes come up

@@ -208,18 +208,14 @@ def batches(inputs: Inputs, size: int, classes: Sequence[int] | None = None) -> 
     """
     wanted = inputs.wanted() if classes is None else tuple(classes)
     quotas = dict(zip(inputs.wanted(), inputs.quotas(), strict=True))
-    each = max(1, size // most(inputs))
+    most = max(replace(inputs, classes=None).quotas())  # a shard puts classes together as the whole does
+    each = max(1, size // most)
     blocks = []
     for at in range(0, len(wanted), each):
         images = [(c, i) for c in wanted[at : at + each] for i in range(quotas[c])]
         parts = [images[start : start + size] for start in range(0, len(images), size)]
         blocks += [Block(tuple(c for c, _ in part), tuple(i for _, i in part)) for part in parts]
     return blocks
-
-
-def most(inputs: Inputs) -> int:
-    """Images of the class that gives most, wanted or not: a shard puts classes together as the whole does."""
-    return max(replace(inputs, classes=None).quotas())
 
 
 @torch.no_grad()

@@ -71,14 +71,11 @@ class Synthetic:
         """The images of the class at a place in class order, [ipc, C, S, S], with a gradient to the whole."""
         return self.images[place * self.ipc : (place + 1) * self.ipc]
 
-    def draft(
-        self, trace: Tensor, *, steps: int | None = None, soft_labels: NDArray[np.float32] | None = None, **notes: float
-    ) -> Draft:
+    def draft(self, trace: Tensor, *, soft_labels: NDArray[np.float32] | None = None, **notes: float) -> Draft:
         """What a condenser returns: float32 images in the data's scale, where they may leave [0, 1].
 
         Args:
-            trace: [steps] losses.
-            steps: updates of the images; None for as many as there are losses.
+            trace: [steps] losses, one an update of the images.
             soft_labels: [n, classes].
             notes: facts for the record, beside the loss at both ends.
         """
@@ -86,7 +83,7 @@ class Synthetic:
             in_data_scale(self.images.detach(), self.scale),
             self.labels.cpu().numpy(),
             soft_labels=soft_labels,
-            steps=len(trace) if steps is None else steps,
+            steps=len(trace),
             initial=self.initial,
             notes=ends(trace) | notes,
         )

@@ -136,43 +136,30 @@ class Inner:
     augmentations: tuple[dsa.Drawn | None, ...]
 
     @classmethod
-    def draw(
-        cls,
-        rng: Generator,
-        *,
-        experts: int,
-        epochs: tuple[int, int],
-        images: int,
-        size: int,
-        steps: int,
-        batch: int,
-        augment: bool,
-        flip: bool,
-    ) -> Self:
-        """Draw all of it.
+    def draw(cls, rng: Generator, spec: "TrajectoryMatching", t: int, experts: int, images: int, data: Any) -> Self:
+        """Draw all of it: shuffled passes over the set, of which each step sees the next; a transform a step, with
+        parameters of its own for every image.
 
         Args:
             rng: on the CPU.
+            spec: the method, with its numbers by IPC.
+            t: iteration.
             experts: trajectories to choose from.
-            epochs: the first start epoch and the one after the last.
             images: in the set.
-            size: of the images.
-            steps: N.
-            batch: images a step; shuffled passes over the set, of which each step sees the next.
-            augment: one transform a step, with parameters of its own for every image.
-            flip: whether mirroring is among the transforms.
+            data: the ``Dataset``, of which size and mirroring are asked.
         """
+        batch = spec.batch_syn or images
         expert = int(torch.randint(experts, (), generator=rng))
-        epoch = int(torch.randint(*epochs, (), generator=rng))
+        epoch = int(torch.randint(*spec.span(t), (), generator=rng))
         rows: list[Tensor | None] = []
         drawn: list[dsa.Drawn | None] = []
         ahead: list[Tensor] = []
-        for _ in range(steps):
+        for _ in range(spec.syn_steps or 1):
             if batch < images and not ahead:
                 ahead = list(torch.randperm(images, generator=rng).split(batch))
             rows.append(ahead.pop(0) if batch < images else None)
             count = images if rows[-1] is None else len(rows[-1])
-            drawn.append(dsa.draw(count, size, flip, rng) if augment else None)
+            drawn.append(dsa.draw(count, data.size, data.flip, rng) if spec.dsa else None)
         return cls(expert, epoch, tuple(rows), tuple(drawn))
 
     def loss(self, experts: Experts, n: int, parameters: dict[str, Tensor], learnt: tuple[Tensor, Tensor]) -> Tensor:
@@ -326,7 +313,7 @@ class TrajectoryMatching(Condenser):
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
         ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
-        spec, data = self.for_ipc(ipc), inputs.data
+        spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)
         soft = labels.is_floating_point()
         rate = torch.tensor(spec.lr_teacher, device=inputs.device, requires_grad=True)
@@ -334,19 +321,10 @@ class TrajectoryMatching(Condenser):
         optimiser = torch.optim.SGD(spec.groups(made.images, rate, labels))
 
         def step(t: int) -> Tensor:
-            inner = Inner.draw(
-                Generator().manual_seed(seed(inputs.seed, self.name, t)),
-                experts=len(experts),
-                epochs=spec.span(t),
-                images=len(labels),
-                size=data.size,
-                steps=spec.syn_steps or 1,
-                batch=spec.batch_syn or len(labels),
-                augment=self.dsa,
-                flip=data.flip,
-            )
-            loss, found = matched(experts, inner, self.expert_epochs, made.images, labels, rate, self.truncate)
-            gradients = [*found.learnt, found.rate]
+            rng = Generator().manual_seed(seed(inputs.seed, self.name, t))
+            inner = Inner.draw(rng, spec, t, len(experts), len(labels), inputs.data)
+            loss, slopes = matched(experts, inner, self.expert_epochs, made.images, labels, rate, self.truncate)
+            gradients = [*slopes.learnt, slopes.rate]
             if loss.isfinite() and not all(gradient.isfinite().all() for gradient in gradients):
                 raise DecoctError(
                     f"{self.name}: the meta-gradient is not finite at step {t + 1} of {self.iterations} "
