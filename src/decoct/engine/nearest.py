@@ -200,12 +200,12 @@ class _Block:
 
     def under(self, limit: Tensor, strips: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """i, j and bound of all pairs whose bound is less than the limit [rows] of the row."""
-        found = []
+        hits = []
         for first, bounds, lowest in strips:
             row, strip = (lowest < limit[:, None]).nonzero(as_tuple=True)
             hit, at = (bounds[row, :, strip] < limit[row, None]).nonzero(as_tuple=True)
-            found.append((row[hit], first + at * bounds.shape[2] + strip[hit]))
-        i, j = (torch.cat(part) for part in zip(*found, strict=True))
+            hits.append((row[hit], first + at * bounds.shape[2] + strip[hit]))
+        i, j = (torch.cat(part) for part in zip(*hits, strict=True))
         return i + self.rows.start, j + self.columns.start, self.lower[i, j]
 
     def inside(self, limit: Tensor, tie: float) -> tuple[Tensor, Tensor]:

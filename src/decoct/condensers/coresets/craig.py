@@ -89,12 +89,12 @@ def cover(distances: Distances, rows: int, n: int, limit: int = LIMIT) -> tuple[
     gain[picks[0]] = -torch.inf
     for t in range(1, n):
         picks.append(row := int(gain.argmax()))
-        found = to(torch.tensor([row]))[0]
-        nearer = (found < nearest).nonzero()[:, 0]
+        to_pick = to(torch.tensor([row]))[0]
+        nearer = (to_pick < nearest).nonzero()[:, 0]
         for block in nearer.split(max(1, BLOCK // rows)):
             # What is lost of (near − d)₊ when near falls to new:  (near − max(new, d))₊
-            gain -= (nearest[block, None] - to(block).maximum(found[block, None])).clamp_(min=0).sum(0)
-        nearest[nearer], owner[nearer] = found[nearer], t
+            gain -= (nearest[block, None] - to(block).maximum(to_pick[block, None])).clamp_(min=0).sum(0)
+        nearest[nearer], owner[nearer] = to_pick[nearer], t
         owner[row] = t
         gain[row] = -torch.inf
     return torch.tensor(picks), owner.bincount(minlength=n)

@@ -85,9 +85,9 @@ def pursue(column: Callable[[int], Tensor], target: Tensor, n: int, ridge: float
         best = int(free.argmax())
         if len(chosen) == n or free[best] <= floor:
             break
-        found = products[len(chosen)] = column(best)
-        side = found[chosen]
-        if (grown := grow(inverse, side, float(found[best]) + ridge)) is None:
+        own_products = products[len(chosen)] = column(best)
+        side = own_products[chosen]
+        if (grown := grow(inverse, side, float(own_products[best]) + ridge)) is None:
             barred.append(best)
             continue
         v, s = grown

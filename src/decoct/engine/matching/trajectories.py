@@ -94,7 +94,7 @@ def pull_back(
         truncate: how many of the last steps are gone through; None for all: the exact gradient.
     """
     steps, rate = len(path) - 1, rate.detach()
-    found = [torch.zeros_like(each, requires_grad=False) for each in learnt]
+    by_learnt = [torch.zeros_like(each, requires_grad=False) for each in learnt]
     by_rate, back = torch.zeros_like(rate), end
     for n in reversed(range(max(0, steps - (truncate or steps)), steps)):
         parameters = _leaves(split(path[n]))
@@ -105,10 +105,10 @@ def pull_back(
         second = torch.autograd.grad(
             gradient, sources, list(split(back).values()), allow_unused=True, materialize_grads=True
         )
-        for total, part in zip(found, second[len(parameters) :], strict=True):
+        for total, part in zip(by_learnt, second[len(parameters) :], strict=True):
             total.addcmul_(part, rate, value=-1)
         back = torch.addcmul(back, _joined(second[: len(parameters)]), rate, value=-1)
-    return Gradients(tuple(found), by_rate, back)
+    return Gradients(tuple(by_learnt), by_rate, back)
 
 
 def _leaves(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -206,8 +206,8 @@ def matched(
     learnt = [images, labels] if soft else [images]
     path = descend(loss, experts.parameters, start, rate, learnt, len(inner.rows))
     off, apart = path[-1] - target, (start - target).square().sum()
-    found = pull_back(loss, experts.parameters, path, rate, learnt, 2 * off / apart, truncate)
-    return off.square().sum() / apart, found
+    slopes = pull_back(loss, experts.parameters, path, rate, learnt, 2 * off / apart, truncate)
+    return off.square().sum() / apart, slopes
 
 
 class TrajectoryMatching(Condenser):
