@@ -16,11 +16,11 @@ from decoct.nets.convnet import ConvNet
 
 
 def drawn(seed=0, **fields):
-    usual = {"epochs": (1, 4), "images": 7, "steps": 5, "batch": 3, "augment": True} | fields
+    usual = {"experts": 3, "epochs": (1, 4), "images": 7, "steps": 5, "batch": 3, "augment": True} | fields
     numbers = {"syn_steps": usual["steps"], "batch_syn": usual["batch"], "dsa": usual["augment"]}
     spec = SimpleNamespace(span=lambda t: usual["epochs"], **numbers)
     data = SimpleNamespace(size=8, flip=False)
-    return Inner.draw(Generator().manual_seed(seed), spec, 0, 3, usual["images"], data)
+    return Inner.draw(Generator().manual_seed(seed), spec, 0, usual["experts"], usual["images"], data)
 
 
 @pytest.fixture
