@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.engine import select
+from decoct.engine.select.covering import k_means
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 4))
@@ -77,3 +78,19 @@ def test_of_two_rows_the_first_is_picked_whatever_rounding_makes_of_their_middle
 def test_bad_input_is_refused(features, n, message):
     with pytest.raises(ValueError, match=message):
         select.k_medoids(features, n)
+
+
+def test_centres_of_fewer_distinct_images_come_twice_without_a_warning():
+    latents = np.repeat(np.arange(2, dtype=np.float32), 3).reshape(6, 1)
+    found = k_means(latents, 3, 0).cluster_centers_.ravel().tolist()
+    assert set(found) == {0.0, 1.0}
+
+
+def test_centres_of_separate_heaps_are_their_means():
+    heaps = np.array([[0.0, 0], [100, 0], [0, 100]])
+    rng = np.random.default_rng(0)
+    points = (heaps[rng.permutation(np.repeat(np.arange(3), 50))] + rng.normal(size=(150, 2))).astype(np.float32)
+    found = k_means(points, 3, 5).cluster_centers_
+    means = np.array([points[np.linalg.norm(points - heap, axis=1) < 50].mean(0) for heap in heaps])
+    order = [int(np.linalg.norm(found - mean, axis=1).argmin()) for mean in means]
+    assert sorted(order) == [0, 1, 2] and np.allclose(found[order], means, atol=1e-4)

@@ -65,6 +65,8 @@ class DATM(TrajectoryMatching):
         | {"syn_steps": 40, "batch_syn": 1000, "lr_img": 50.0, "lr_y": 10.0},
     }
 
+    starting = frozenset({"min_start_epoch", "first_max_start_epoch", "max_start_epoch"})
+
     iterations: int = Field(10000, ge=1)
     lr_y: float | None = Field(None, ge=0)
     momentum_y: float = Field(0.9, ge=0, lt=1)
@@ -102,10 +104,6 @@ class DATM(TrajectoryMatching):
                     f"IPC {ipc}: set first_max_start_epoch and max_start_epoch too"
                 )
         return spec.model_copy(update=found)
-
-    def starting(self) -> set[str]:
-        """Fields that are start epochs."""
-        return {"min_start_epoch", "first_max_start_epoch", "max_start_epoch"}
 
     def span(self, t: int) -> tuple[int, int]:
         """The bound at iteration t is  first + ⌊(last − first) · t / growth⌋, at most the last."""

@@ -1,25 +1,20 @@
 """What the generative methods share: the generator, real images as latents, batches of images, what is kept of them."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import sklearn.cluster
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 from torch import Generator, Tensor
 
-from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, ImageGenerator, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Schedule, draw, sample
-from decoct.engine.select.covering import k_means
 from decoct.engine.starts import Block
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
@@ -185,15 +180,17 @@ class Centred(Sampling, ABC):
         self.held: dict[int, Tensor] = {}
 
     @abstractmethod
-    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
-        """[count, c, h, w] centres in the latents of a class."""
+    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> NDArray[Any]:
+        """[count, numbers] centres of a class, in its latents, [n, numbers]."""
 
     def centres(self, block: Block) -> Tensor:
         """[B, c, h, w]: image j of a class has centre j; the centres of the classes of one batch are held."""
         self.held = {c: centres for c, centres in self.held.items() if c in block.classes}
         for c in block.classes:
             if c not in self.held:
-                self.held[c] = self.found_in(self.real(c), self.quotas[c], c)
+                real = self.real(c)
+                centres = self.found_in(real.reshape(len(real), -1), self.quotas[c], c).astype(np.float32)
+                self.held[c] = torch.from_numpy(centres.reshape(-1, *real.shape[1:]))
         own = [self.held[c][i] for c, i in zip(block.classes, block.ids, strict=True)]
         return torch.stack(own).to(self.model.device)
 
@@ -245,54 +242,3 @@ def encoded(
         some = torch.from_numpy(np.array(images[rows[at : at + batch]]))
         out[at : at + batch] = model.encode(some.flip(-1) if mirrored else some).cpu().numpy()
     return out
-
-
-def modes(latents: NDArray[np.float32], count: int, seed: int, class_name: str) -> Tensor:
-    """Centres of k-means (Lloyd, 1982; one start by k-means++), [count, c, h, w]; it holds two copies of the latents.
-
-    Args:
-        latents: [n, c, h, w] of one class.
-        count: k.
-        seed: of k-means++.
-        class_name: for the message.
-
-    Raises:
-        DecoctError: fewer images than centres.
-    """
-    _check_enough(latents, count, class_name)
-    return _centres(k_means(latents.reshape(len(latents), -1), count, seed), latents)
-
-
-def prototypes(latents: NDArray[np.float32], count: int, chunk: int, seed: int, class_name: str) -> Tensor:
-    """Centres of online k-means (Sculley, 2010), [count, c, h, w]: one pass over the latents, ``chunk`` at a time.
-
-    Args:
-        latents: [n, c, h, w] of one class, in the order of the pass.
-        count: k.
-        chunk: latents of one update, at least ``count``; the last has what is left.
-        seed: of k-means++ on the first chunk, and of the centres that are moved where nothing comes to them.
-        class_name: for the message.
-
-    Raises:
-        DecoctError: fewer images than centres.
-    """
-    means = sklearn.cluster.MiniBatchKMeans(count, n_init=1, random_state=seed % 2**32)
-    _check_enough(latents, count, class_name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct latents than centres
-        for at in range(0, len(latents), chunk):
-            part = latents[at : at + chunk]
-            means.partial_fit(part.reshape(len(part), -1))
-    return _centres(means, latents)
-
-
-def _check_enough(latents: NDArray[np.float32], count: int, class_name: str) -> None:
-    if len(latents) < count:
-        raise DecoctError(
-            f"class '{class_name}' has {len(latents)} images, fewer than the {count} modes that are looked for, one "
-            "for each image to make: lower --ipc"
-        )
-
-
-def _centres(means: Any, latents: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(means.cluster_centers_.astype(np.float32).reshape(-1, *latents.shape[1:]))

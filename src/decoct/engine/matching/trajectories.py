@@ -236,6 +236,7 @@ class TrajectoryMatching(Condenser):
     family = "distillation"
     even = True
     usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {}  # by the largest IPC that it is for, ascending
+    starting: ClassVar[frozenset[str]] = frozenset({"max_start_epoch"})  # fields that are start epochs
 
     net: str = "convnet"
     experts: int = Field(100, ge=1)
@@ -264,13 +265,9 @@ class TrajectoryMatching(Condenser):
         """The same with every None filled in that the authors have a number for; epochs within the experts'."""
         known = next((fields for most, fields in self.usual.items() if ipc <= most), None)
         fields = dict(known if known is not None else self.usual[max(self.usual)])
-        for name in self.starting() & fields.keys():
+        for name in self.starting & fields.keys():
             fields[name] = min(fields[name], self.epochs - self.expert_epochs)
         return self.model_copy(update={name: value for name, value in fields.items() if getattr(self, name) is None})
-
-    def starting(self) -> set[str]:
-        """Fields that are start epochs."""
-        return {"max_start_epoch"}
 
     def at(self, size: int) -> Self:
         """The same with the net of the resolution."""
