@@ -278,7 +278,7 @@ def send(store, text="1", key=KEY, kind="labels"):
         (folder / "a.txt").write_text(text)
         (folder / "sub" / "b.txt").write_text(text * 3)
         (folder / "measured.json").write_text("{}")
-        (folder / CELL).write_text(json.dumps({"key": key, "kind": kind, "keyed": {"adopted": True}, "inputs": {}}))
+        (folder / CELL).write_text(json.dumps({"key": key, "kind": kind, "keyed": {"external": True}, "inputs": {}}))
 
 
 @pytest.fixture
