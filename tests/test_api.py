@@ -110,7 +110,7 @@ def test_the_cost_of_a_set_is_read_without_looking_at_it(digits, teachers, cells
     made = decoct.condense("sre2l", digits, ipc=2, iterations=3, compute=compute, teachers=teachers)
     ready = set(state())
     rows = decoct.measure(made, digits, metrics=["cost"], compute=compute)
-    assert {file.split("/store/")[1].split("/")[0] for file in set(state()) - ready} == {"condense"}  # it is adopted
+    assert {file.split("/store/")[1].split("/")[0] for file in set(state()) - ready} == {"condense"}  # it is external
     known, weight = values(rows), made.image_bytes() + 20
     assert known["total_seconds"] == made.cost.seconds and known["cpu_seconds"] == made.cost.cpu_seconds
     assert (known["device_seconds"], known["energy"]) == (0.0, made.cost.energy)
@@ -197,7 +197,7 @@ def test_a_saved_folder_and_its_pictures_score_as_the_set(small, digits, tmp_pat
         assert decoct.train(given, digits, **FAST).accuracy == expected
     found = decoct.train(Condensed.load(tmp_path / "saved"), digits, **FAST)
     assert found.accuracy == expected
-    from decoct.data.foreign.class_folder import read_class_folder
+    from decoct.data.foreign.read import read_class_folder
 
     read = read_class_folder(tmp_path / "pictures", digits.class_names, digits.shape)
     np.testing.assert_array_equal(read.images, ordered.images)

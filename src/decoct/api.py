@@ -28,10 +28,10 @@ from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.report import reference
 from decoct.report.stats import clip, t_interval
-from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
 from decoct.run.compute import Compute
 from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
+from decoct.run.external_sets import check_fit, load_set, put_external, put_external_labels
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
 from decoct.run.work.room import check_room
@@ -134,9 +134,9 @@ def train(
         soft_labels = stored_labels(Path(condensed))
     student = student or zoo.student(data.size)
     planner, cells = compute.planner(data, teachers), compute.cells()
-    kept = adopt_labels(soft_labels, cells) if nets and soft_labels else None
+    kept = put_external_labels(soft_labels, cells) if nets and soft_labels else None
     if isinstance(student, str):
-        made = adopt(given, data, cells)
+        made = put_external(given, data, cells)
         jobs = [planner.train((spec.name, spec), student, made, 0, s, labels=kept) for s in seeds]
         store = compute.do(planner)
         results = [read_json(store.file("train", job.key, RESULT)) for job in jobs]
@@ -145,7 +145,7 @@ def train(
     else:
         check_fit(given, data)
         if nets and kept is None and own is not None:
-            made = adopt(given, data, cells)
+            made = put_external(given, data, cells)
             kept = planner.relabel((spec.name, spec), made).key
         taught = [] if kept else [planner.job(Teacher(net=net)) for net in nets]
         store = compute.do(planner)
@@ -217,7 +217,7 @@ def relabel(
         raise UsageError(f"{spec.name} learns from hard labels: name a protocol with teachers, such as single_teacher")
     spec = spec.stored(storing)
     given = _set(condensed, data, set_format)
-    made = adopt(given, data, compute.cells())
+    made = put_external(given, data, compute.cells())
     planner = compute.planner(data, teachers)
     job = planner.relabel((spec.name, spec), made, seed)
     return StoredLabels.load(compute.do(planner).cell("labels", job.key))
@@ -265,7 +265,7 @@ def measure(
     data = compute.loaded(data)
     given = _set(condensed, data, set_format)
     store = compute.cells()
-    made, bare = adopt(given, data, store), np.empty((len(given), 0), np.float32)
+    made, bare = put_external(given, data, store), np.empty((len(given), 0), np.float32)
     bill = Measured(bare, given.labels, {}, {}, data.class_names, given.member, bare, taken(given, made.key, store))
     priced = {label: spec for label, spec in specs.items() if spec.needs == "cost"}
     looking = {label: spec for label, spec in specs.items() if label not in priced}

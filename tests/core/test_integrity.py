@@ -174,7 +174,7 @@ def test_a_cost_is_missing_unless_the_cell_was_brought_along(cell):
     assert integrity.faults(cell) == {MEASURED: "is missing"}
     with pytest.raises(DamagedError, match=f"{MEASURED} is missing"):
         Cells(cell.parents[2]).file("train", KEY, MEASURED)
-    facts = json.loads((cell / CELL).read_text()) | {"keyed": {"adopted": True}}
+    facts = json.loads((cell / CELL).read_text()) | {"keyed": {"external": True}}
     (cell / CELL).write_text(json.dumps(facts))
     assert integrity.faults(cell) == {}
     assert Cells(cell.parents[2]).file("train", KEY, MEASURED) == cell / MEASURED

@@ -45,4 +45,4 @@ def test_what_it_does_not_say_is_an_error_that_says_what_to_define():
         Edges.make(None)
     with pytest.raises(DecoctError, match=r"the need edges does not say what a method gets: define load\(self, work\)"):
         Edges().load(None)
-    assert (Edges.brought({}), Edges.saw({})) == (False, None)
+    assert (Edges.uncounted({}), Edges.saw({})) == (False, None)

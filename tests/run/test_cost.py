@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from decoct.core.condensed import Condensed
 from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_cost, write_json
 from decoct.metrics.cost import TAKEN
-from decoct.run.adopt import adopt
 from decoct.run.cost import taken, total_cost
 from decoct.run.expand import expand
+from decoct.run.external_sets import put_external
 from decoct.run.storage.store import Store
 
 ROLES = {"teacher": "teacher:{}", "features": "features:{}", "condense": "condensed"}
@@ -149,7 +149,7 @@ def test_what_is_known_of_a_set_from_elsewhere(store, digits):
     soft, weights = np.full((20, 10), 0.1, np.float32), np.ones(20, np.float32)
     labels, whence = np.repeat(np.arange(10), 2), Provenance(method="mine", key="0" * 32)
     mine = Condensed(labels, digits.class_names, whence, images=images, soft_labels=soft, weights=weights)
-    found = taken(mine, adopt(mine, digits, store).key, store)
+    found = taken(mine, put_external(mine, digits, store).key, store)
     assert found == {"image_bytes": 20 * 64 * 4, "label_bytes": 20 + 20 * 10 * 4 + 20 * 4}
 
 

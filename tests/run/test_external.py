@@ -13,9 +13,9 @@ from decoct.data.foreign.stored import SetFormat
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.report import frame
 from decoct.report.write import write_report
-from decoct.run.adopt import adopt, bring
 from decoct.run.expand import expand
-from decoct.run.jobs import Brought
+from decoct.run.external_sets import put_external, read_external
+from decoct.run.jobs import ExternalJob
 from decoct.run.planning.plan import make_plan
 from decoct.run.planning.standin import stand_in
 from decoct.run.run import run
@@ -76,13 +76,13 @@ def test_its_cell_is_the_one_that_decoct_train_makes(done, folder, digits, tmp_p
               and job["kind"] == "condense"]  # fmt: skip
     store = Store(tmp_path / "store")
     store.root.mkdir()
-    made = adopt(load_set(folder / "set.npz", digits, theirs.external[0].format), digits, store)
+    made = put_external(load_set(folder / "set.npz", digits, theirs.external[0].format), digits, store)
     assert made.key == job["key"]
     cell = Store(out / "store").path("condense", made.key)
     assert not (cell / MEASURED).exists()
     for name in ("condensed.safetensors", "facts.json", "preview.png"):
         assert (cell / name).read_bytes() == (store.path("condense", made.key) / name).read_bytes()
-    assert "adopted" in read_json(cell / CELL)["keyed"]
+    assert "external" in read_json(cell / CELL)["keyed"]
     said = read_json(cell / "condensed.json")["provenance"]["spec"]["fields"]
     assert said["normalised"] == "data" and said["classes"].startswith("by index")
 
@@ -108,7 +108,7 @@ def test_its_cost_is_its_author_s_and_counts_in_no_verdict(done):
     assert "costs cannot be compared" in answer.answer and "as its author states (Table 5)" in answer.methods[0]
     page = (out / "report.html").read_text("utf-8")
     assert "as its author states (Table 5)" in page and "theirs &lt;b&gt;" in page and "theirs <b>" not in page
-    assert "brought along, one set" in page
+    assert "external, one set" in page
     readings = [r for r in frame.read(out).metrics.to_pylist() if r["method"] == "theirs <b>"]
     known = {r["metric"]: r["value"] for r in readings}
     assert known["total_seconds"] is None and known["image_bytes"] == 2560
@@ -124,7 +124,7 @@ def test_other_methods_are_still_advised_by_their_time(done):
 
 def test_a_cost_that_nobody_states_is_unknown(folder, digits, tmp_path):
     theirs = study(folder, {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}})
-    jobs = expand(theirs, digits, [entry.outside for entry in bring(theirs, digits)])
+    jobs = expand(theirs, digits, [entry.planned for entry in read_external(theirs, digits)])
     assert {job.labels["method"] for job in jobs if job.kind == "train"} == {"random", "theirs"}
     run(theirs, tmp_path / "out")
     (row,) = [row for row in frame.read(tmp_path / "out").costs.to_pylist() if row["method"] == "theirs"]
@@ -142,14 +142,14 @@ def test_a_plan_makes_nothing_of_it(done, folder):
 
 def test_probes_take_a_set_of_its_size_in_its_place(folder, digits, tmp_path):
     theirs = study(folder, {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}})
-    jobs = {job.key: job for job in expand(theirs, digits, [entry.outside for entry in bring(theirs, digits)])}
+    jobs = {job.key: job for job in expand(theirs, digits, [entry.planned for entry in read_external(theirs, digits)])}
     (own,) = [job for job in jobs.values() if job.kind == "condense" and job.labels["method"] == "theirs"]
     store = Store(tmp_path / "store")
     store.root.mkdir()
     stand_in(store, own.key, jobs, "cpu")
     found = Condensed.load(store.cell("condense", own.key))
     assert np.bincount(found.labels).tolist() == [1] * 10 and found.provenance.method == "stand-in"
-    labels = Brought(kind="labels", keyed={"content": "0"}, config={}, data="")
+    labels = ExternalJob(kind="labels", keyed={"content": "0"}, config={}, data="")
     with pytest.raises(DecoctError, match="no stand-in"):
         stand_in(store, labels.key, {labels.key: labels}, "cpu")
 
@@ -192,7 +192,7 @@ def test_an_entry_that_cannot_be_meant_is_refused(folder, change, said):
 def test_a_budget_by_another_word_is_the_study_s(folder, digits):
     entry = {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}, "budget": {"images": 10}}
     theirs = study(folder, entry, budgets=[{"images": 10}])
-    assert bring(theirs, digits)[0].outside.job.labels["budget"] == "images=10"
+    assert read_external(theirs, digits)[0].planned.job.labels["budget"] == "images=10"
 
 
 def test_paths_start_at_the_study_s_folder(folder, tmp_path):
@@ -215,12 +215,12 @@ def test_labels_that_came_along_are_what_its_students_learn_from(folder, digits,
     entry = {"label": "theirs", "path": str(folder / "set.npz"), "format": {"normalised": "data"}}
     theirs = study(tmp_path, entry | {"labels": "labels"}, protocols=["erm", "single_teacher"])
     with pytest.raises(DecoctError, match="external 'theirs': the stored labels belong to another set"):
-        bring(theirs, digits)
+        read_external(theirs, digits)
     of_set = fingerprint(training_set(load_set(folder / "set.npz", digits, SetFormat(normalised="data")), digits))
     StoredLabels(arrays, facts | {"set": of_set}).save(tmp_path / "labels")
-    (found,) = bring(theirs, digits)
-    jobs = expand(theirs, digits, [found.outside])
-    labels = found.outside.labels.key
+    (found,) = read_external(theirs, digits)
+    jobs = expand(theirs, digits, [found.planned])
+    labels = found.planned.labels.key
     own = [job for job in jobs if job.kind == "train" and job.labels["method"] == "theirs"]
     assert {job.labels["protocol"]: job.inputs.get("labels") for job in own} == {"erm": None, "single_teacher": labels}
     assert all("labels" not in j.inputs for j in jobs if j.kind == "train" and j.labels["method"] == "random")

@@ -8,8 +8,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.kinds import Machine
 from decoct.core.record import Provenance, read_json
 from decoct.protocols.dc import DC
-from decoct.run.adopt import adopt
 from decoct.run.execute import execute
+from decoct.run.external_sets import put_external
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
 from decoct.run.work.students import RESULT, task_of, train_module
@@ -40,7 +40,7 @@ def test_a_named_student_learns_from_them(sets, digits, tmp_path):
 
     def result(made, protocol):
         planner = Planner(digits)
-        job = planner.train((protocol.name, protocol), "convnet1_w8", adopt(made, digits, store))
+        job = planner.train((protocol.name, protocol), "convnet1_w8", put_external(made, digits, store))
         for each in planner.jobs.values():
             execute(store.root, each)
         return read_json(store.path("train", job.key) / RESULT)

@@ -59,7 +59,7 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
         why = "holds picks without their pixels" if saved else "is not decoct's own"
         raise UsageError(f"{what} {why}: name the data that it stands for, such as --data digits")
     from decoct.data.foreign.read import load_set
-    from decoct.run.adopt import check_fit
+    from decoct.run.external_sets import check_fit
 
     loaded = pictures.load(data, bar)
     given = load_set(what, loaded, stored)
@@ -95,14 +95,14 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
     from decoct.core.cells import open_cells
     from decoct.core.places import default_where
     from decoct.core.record import CELL, read_json
-    from decoct.run.jobs import Brought
-    from decoct.run.work.brought import content
+    from decoct.run.jobs import ExternalJob
+    from decoct.run.work.external import content
     from decoct.run.work.measuring import READINGS
 
     who = given.provenance
     if who.data_digest is None:
         return []
-    key = Brought(kind="condense", keyed=content(given, who.data_digest), config={}, data="").key
+    key = ExternalJob(kind="condense", keyed=content(given, who.data_digest), config={}, data="").key
     cells = open_cells(str(default_where()))
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):

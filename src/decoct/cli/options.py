@@ -103,16 +103,18 @@ class Format:
 
     normalised: Annotated[
         str | None,
-        typer.Option("--normalised", metavar="HOW", help="Of a foreign set's float images: data, imagenet or none."),
+        typer.Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet or none."),
     ] = None
     layout: Annotated[
-        str | None, typer.Option("--layout", metavar="AXES", help="Of a foreign set's images: NCHW or NHWC.")
+        str | None, typer.Option("--layout", metavar="AXES", help="Of an external set's images: NCHW or NHWC.")
     ] = None
-    resize: Annotated[bool, typer.Option("--resize", help="Resize a foreign set's images to the data's size.")] = False
+    resize: Annotated[bool, typer.Option("--resize", help="Resize an external set's images to the data's size.")] = (
+        False
+    )
     number: Annotated[
         int | None, typer.Option("--number", min=0, help="Which set of a file that holds several, from 0.")
     ] = None
-    split: Annotated[str, typer.Option("--split", help="Of a foreign set that has several.")] = "train"
+    split: Annotated[str, typer.Option("--split", help="Of an external set that has several.")] = "train"
 
     def checked(self) -> Any:
         """The ``SetFormat`` that the options mean.

@@ -179,7 +179,7 @@ def relabel(
     from decoct import api
     from decoct.core.spec import build
     from decoct.engine.recipe import Storing
-    from decoct.run.adopt import load_set
+    from decoct.run.external_sets import load_set
 
     config = {"name": protocol, **words.fields(settings)}
     parse("protocol", config, work.plugins)  # a slip is told before the data are read

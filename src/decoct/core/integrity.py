@@ -115,7 +115,7 @@ def _fault(folder: Path, name: str, most: float = float("inf")) -> str | None:
             if state[0] <= most and _sha256(str(path), state) != expected.sha256:
                 return "has other bytes than were written"
     except FileNotFoundError:
-        if name == MEASURED and "adopted" in read_json(folder / CELL)["keyed"]:
+        if name == MEASURED and "external" in read_json(folder / CELL)["keyed"]:
             return None  # nobody measured what that took
         return "is missing"
     except ValueError as error:
@@ -137,7 +137,7 @@ def _sums(path: str, state: State, key: str) -> dict[str, Sum]:
     facts: dict[str, Any] = read_json(Path(path))
     if facts.get("key", key) != key:
         raise ValueError(f"it is the record of {facts['key']}")
-    if "adopted" not in facts["keyed"]:  # what decoct did not make is keyed by content
+    if "external" not in facts["keyed"]:  # what decoct did not make is keyed by content
         inputs = {role: read for role, read in facts["inputs"].items() if not role.startswith("shard:")}
         if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != key:
             raise ValueError("it says what its key does not")

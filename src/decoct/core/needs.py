@@ -150,7 +150,7 @@ class Need(Spec):
         raise DecoctError(f"the need {self.name} does not say what a method gets: define load(self, work)")
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether what a cell with this record holds is the user's, so that nobody knows what it cost."""
         return False
 

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,14 @@ def link_file(root: Path, source: Source, manifest: Any) -> Path:
     return root / "links" / f"{key}.json"
 
 
-def read_link(link: Path, root: Path) -> Path | None:
-    """The folder that a link leads to; None if there is no link, or the folder is gone."""
+def read_link(link: Path, root: Path) -> tuple[Path, str] | None:
+    """The folder that a link leads to, and what the source said when it was read; None if either is gone."""
     try:
-        folder = root / str(read_json(link)["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_json(link)
+        folder, said = root / str(facts["digest"]), str(facts.get("said", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return folder if folder.is_dir() else None
-
-
-def read_said(link: Path) -> str:
-    """What the source said when it was read; equal content from other fields says something else, or nothing."""
-    try:
-        return str(read_json(link).get("said", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+    return (folder, said) if folder.is_dir() else None
 
 
 def write_link(link: Path, key: str, said: str = "") -> None:
@@ -88,7 +80,6 @@ def write(
         folder: of ``decoct.core.scratch.working``.
         parts: all of ``SPLITS``.
         facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
-        progress: called with (images written, images in all).
         survey: where images are not to be written; the digest is of their content then, not of pixels.
 
     Raises:
@@ -101,13 +92,17 @@ def write(
     said |= {"content": survey.content} if survey else {}
     sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())
     histograms, total, done = {}, sum(len(parts[name]) for name in SPLITS), 0
+
+    def written(count: int) -> None:
+        progress(done + count, total)
+
     for name in SPLITS:
         if survey:
             write_labels(folder, name, parts[name], sha)
             parts[name].images.save(folder / LISTED.format(name))  # type: ignore[attr-defined]
-            continue
-        histograms[name] = write_split(folder, name, parts[name], sha, partial(_further, progress, done, total))
-        done += len(parts[name])
+        else:
+            histograms[name] = write_split(folder, name, parts[name], sha, written)
+            done += len(parts[name])
     mean, std = moments(survey.histogram if survey else histograms["train"])
     counts = {name: np.bincount(parts[name].labels, minlength=len(facts["class_names"])).tolist() for name in SPLITS}
     key = sha.hexdigest()[:32]
@@ -145,19 +140,20 @@ def write_split(
     """
     write_labels(folder, name, part, sha)
     shape = (len(part), *part.images.shape[1:])
-    histogram = np.zeros((shape[1], 256), dtype=np.int64)
-    images, count = folder / f"{name}.images.npy", 0
+    values, images, count = np.zeros((shape[1], 256), dtype=np.int64), folder / f"{name}.images.npy", 0
     if part.npy is not None:
-        _second_name(part.npy, images)
+        try:
+            images.hardlink_to(part.npy)
+        except OSError:  # a file system without hard links
+            part.npy.rename(images)
     with (Path(os.devnull) if part.npy is not None else images).open("wb") as file:
         file.write(header(shape))
         for block in part.blocks():
             file.write(block.data)
             sha.update(block.data)
-            for channel in range(shape[1]):  # Pillow counts bytes twenty times as fast as np.bincount
-                histogram[channel] += Image.fromarray(block[:, channel].reshape(-1, shape[3])).histogram()
+            values += histogram(block)
             written(count := count + len(block))
-    return histogram
+    return values
 
 
 def write_labels(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> None:
@@ -174,6 +170,12 @@ def header(shape: tuple[int, ...]) -> bytes:
     return made.getvalue()
 
 
+def histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each channel of images [N, C, H, W] has each value, [C, 256]."""
+    rows = images.swapaxes(0, 1).reshape(images.shape[1], -1, images.shape[3])
+    return np.array([Image.fromarray(one).histogram() for one in rows])  # twenty times as fast as np.bincount
+
+
 def moments(histogram: NDArray[np.int64]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel on the scale 0 to 1; a constant channel gets std 1, so it divides."""
     values = np.arange(256) / 255
@@ -182,14 +184,3 @@ def moments(histogram: NDArray[np.int64]) -> tuple[list[float], list[float]]:
     std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
     constant = (histogram > 0).sum(1) == 1
     return mean.tolist(), np.where(constant, 1.0, std).tolist()
-
-
-def _further(progress: Progress, before: int, total: int, count: int) -> None:
-    progress(before + count, total)
-
-
-def _second_name(file: Path, name: Path) -> None:
-    try:
-        name.hardlink_to(file)
-    except OSError:  # a file system without hard links
-        file.rename(name)

@@ -44,8 +44,7 @@ class Split:
     @property
     def order(self) -> NDArray[np.int64]:
         """[N] rows in the order in which the images are stored."""
-        found: NDArray[np.int64] | None = getattr(self.images, "order", None)
-        return np.arange(len(self)) if found is None else found
+        return np.asarray(getattr(self.images, "order", np.arange(len(self))))
 
     def batches(self, size: int, alone: bool = True) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """All images once, in the order in which they are stored: rows [B] and images [B, C, H, W].
@@ -107,8 +106,7 @@ class Dataset:
     def counts(self, split: str = "train") -> list[int]:
         """Images of each class, in class order."""
         labels: NDArray[np.int64] = getattr(self, split).labels
-        counts: list[int] = np.bincount(labels, minlength=len(self.class_names)).tolist()
-        return counts
+        return [int(count) for count in np.bincount(labels, minlength=len(self.class_names))]
 
 
 def load_data(
@@ -152,20 +150,12 @@ def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> 
 
 
 def prepare(
-    source: Source,
-    root: Path,
-    progress: Progress = silent,
-    workers: int | None = None,
-    watch: Watch | None = None,
+    source: Source, root: Path, progress: Progress = silent, workers: int | None = None, watch: Watch | None = None
 ) -> Dataset:
     """Read a source into the cache unless the same raw content is there already.
 
     Args:
-        source: what to read.
-        root: folder of the cache.
-        progress: called with (images read, images in all).
-        workers: processes that decode, for a source that can use them; None for one a core.
-        watch: for a large source, gives each of its stages a progress of its own.
+        watch: for a large source, gives each of its stages a progress of its own; the others are of ``load_data``.
 
     Raises:
         DecoctError: the raw content cannot be read, or the cache cannot be written.
@@ -197,8 +187,8 @@ def _small(source: Source, root: Path, progress: Progress) -> Dataset:
     """The data set of a source that is read in one go."""
     manifest = source.manifest()
     link = cache.link_file(root, source, manifest)
-    if folder := cache.read_link(link, root):
-        return replace(open_dataset(folder), said=cache.read_said(link))
+    if known := cache.read_link(link, root):
+        return replace(open_dataset(known[0]), said=known[1])
     with _writing(root):
         with working(root, "reading") as scratch:
             raw = source.read(manifest, scratch, progress)
@@ -215,15 +205,16 @@ def _large(source: LargeSource, root: Path, workers: int, watch: Watch) -> Path:
     are, and from their content, so that copies of them, and other layouts, are not decoded again.
     """
     seen = cache.link_file(root, source, {"glance": source.glance()})
-    if folder := cache.read_link(seen, root):
-        return folder
+    if known := cache.read_link(seen, root):
+        return known[0]
     with _writing(root), cache.unfinished(root, seen.stem) as scratch:
-        if folder := cache.read_link(seen, root):  # somebody else was at it meanwhile
-            return folder
+        if known := cache.read_link(seen, root):  # somebody else was at it meanwhile
+            return known[0]
         manifest = source.index(scratch, workers, watch)
         link = cache.link_file(root, source, manifest)
-        folder = cache.read_link(link, root)
-        if folder is None:
+        if known := cache.read_link(link, root):
+            folder = known[0]
+        else:
             raw = source.decode(manifest, scratch, workers, watch)
             made = scratch / "made"
             shutil.rmtree(made, ignore_errors=True)
@@ -245,9 +236,7 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
     more = {"details": dict(raw.details)} if raw.details else {}
     facts = {**named, "flip": flip, "skipped": list(raw.skipped), **more}
     key = cache.write(made, parts, facts, progress, raw.survey)
-    final = (
-        key if raw.survey is None else f"{key}-{digest(raw.survey.source)[:8]}"
-    )  # the same pictures, in another place
+    final = f"{key}-{digest(raw.survey.source)[:8]}" if raw.survey else key  # the same pictures, in another place
     settle(made, root / final, cache.FACTS)
     return final
 
@@ -277,9 +266,8 @@ def open_dataset(folder: Path) -> Dataset:
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DecoctError(
-            f"no readable data set in {folder}: {error}\ndelete that folder and load the data again"
-        ) from error
+        said = f"no readable data set in {folder}: {error}\ndelete that folder and load the data again"
+        raise DecoctError(said) from error
 
 
 def _open_split(folder: Path, name: str, facts: dict[str, Any], files: list[str] | None) -> Split:

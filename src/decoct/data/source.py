@@ -164,11 +164,7 @@ class LargeSource(Source):
         """What the manifest lists, decoded into files in ``folder``; the same for any number of workers."""
 
     def uncached(self, listed: Path, count: int) -> Any:
-        """The images of one part that are in no cache, from the list that was saved of them.
-
-        Raises:
-            DecoctError: the source has none without a cache.
-        """
+        """The images of one part that are in no cache, from the list that was saved of them."""
         raise DecoctError(f"{self.name} has no images without a cache: delete {listed.parent} and prepare it again")
 
     def manifest(self) -> Any:
@@ -197,11 +193,7 @@ def _hashed(path: Path, state: tuple[int, int] | None) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a regular file.
-
-    Raises:
-        DecoctError: it cannot be read, or is no regular file.
-    """
+    """SHA-256 of a regular file."""
     try:
         if not path.is_file():  # reading a pipe would hang
             raise DecoctError(f"cannot read {path}: {'not a regular file' if path.exists() else 'no such file'}")

@@ -11,14 +11,7 @@ from decoct.core.errors import DecoctError
 
 
 def pixel_groups(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """A number for each image, equal where the pixels are equal; numbered by first appearance.
-
-    Args:
-        images: [C, H, W] uint8 each.
-
-    Returns:
-        [N] int64, from 0.
-    """
+    """A number from 0 for each image, [N] int64, equal where the pixels are equal; numbered by first appearance."""
     seen: dict[bytes, int] = {}
     pixels = (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
     return np.array([seen.setdefault(key, len(seen)) for key in pixels], dtype=np.int64)

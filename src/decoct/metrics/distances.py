@@ -59,11 +59,11 @@ class Distances(Metric):
         """By the scale of the train split."""
 
         def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            found = _distances(as_features(condensed, "condensed"), once(near_scale, real))
+            scaled = _distances(as_features(condensed, "condensed"), once(near_scale, real))
             return {
-                "pairwise_distance": found["pairwise"],
-                "nearest_distance": found["nearest"],
-                "near_duplicates": found["near_duplicates"],
+                "pairwise_distance": scaled["pairwise"],
+                "nearest_distance": scaled["nearest"],
+                "near_duplicates": scaled["near_duplicates"],
             }
 
         return against_real(measured, compare, splits=("train",))
@@ -84,8 +84,8 @@ def _distances(y: Tensor, scale: float) -> dict[str, float]:
 
 def _nearest_other(features: Tensor) -> NDArray[np.float64]:
     """Distance [n] float64 of each row to its nearest other row; 0 for a copy."""
-    found: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
-    return found
+    nearest: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
+    return nearest
 
 
 def _mean_distance(features: Tensor) -> float:

@@ -57,12 +57,12 @@ def kid(
     if subset_size < 2 or subsets < 1:
         raise ValueError(f"at least one subset of at least two images, not {subsets} of {subset_size}")
     x, y = as_pair(real, condensed)
-    whole, rng, found = len(y) <= subset_size, np.random.default_rng(seed), []
+    whole, rng, estimates = len(y) <= subset_size, np.random.default_rng(seed), []
     for _ in range(1 if whole else subsets):
         near, own = (x, y) if whole else (_some(x, subset_size, rng), _some(y, subset_size, rng))
         known = _within(near) if within is None or near is not x else within
-        found.append(known + _within(own) - 2 * _across(near, own))
-    return {"kid": math.fsum(found) / len(found)}
+        estimates.append(known + _within(own) - 2 * _across(near, own))
+    return {"kid": math.fsum(estimates) / len(estimates)}
 
 
 def similarity(features: ArrayLike | Tensor) -> float:

@@ -103,8 +103,8 @@ class MMD(Metric):
 def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:
     sigmas, centre = {kernel: sigma for kernel, (sigma, _) in known.items()}, x.mean(0)
     own, across = _within(y, sigmas, centre), _across(x, y, sigmas, centre)
-    found = {kernel: within + own[kernel] - 2 * across[kernel] for kernel, (_, within) in known.items()}
-    return {VALUES[kernel][0]: VALUES[kernel][1] * value for kernel, value in found.items()}
+    squared = {kernel: within + own[kernel] - 2 * across[kernel] for kernel, (_, within) in known.items()}
+    return {VALUES[kernel][0]: VALUES[kernel][1] * value for kernel, value in squared.items()}
 
 
 def _median(x: Tensor) -> float:

@@ -158,5 +158,5 @@ def _missed(n: int, m: int, k: int, whole: int) -> float:
 def _log_choose(n: Any, k: Any) -> Any:
     """log C(n, k); −∞ where there is no such choice."""
     with np.errstate(invalid="ignore"):
-        found = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return np.where((n >= k) & (np.asarray(k) >= 0), found, -np.inf)
+        log = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return np.where((n >= k) & (np.asarray(k) >= 0), log, -np.inf)

@@ -153,6 +153,6 @@ def _projected(points: Tensor, along: Tensor, width: int) -> Iterator[tuple[slic
     step = max(1, BLOCK // width)
     for start in range(0, len(along), step):
         rows = slice(start, min(start + step, len(along)))
-        found = along[rows].to(points.device) @ points.T
+        values = along[rows].to(points.device) @ points.T
         # On a CPU numpy sorts ten times as fast as torch.
-        yield rows, torch.from_numpy(np.sort(found.numpy())) if found.device.type == "cpu" else found.sort(1).values
+        yield rows, torch.from_numpy(np.sort(values.numpy())) if values.device.type == "cpu" else values.sort(1).values

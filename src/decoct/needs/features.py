@@ -95,7 +95,7 @@ class Features(Need):
         return {"features": {self: made["train"]}, **held_out}
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether no teacher gave them: then alone there is a record."""
         return bool(record)
 

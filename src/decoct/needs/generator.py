@@ -74,7 +74,7 @@ class ImageGenerator(Need):
         return {"generators": {self: model}}
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether it was supplied."""
         return not record["trained_here"]
 
@@ -218,11 +218,7 @@ def content(folder: Path) -> str:
 
 
 def teach_generator(
-    spec: TeachGenerator,
-    data: Dataset,
-    *,
-    seed: int,
-    machine: Machine = Machine(),
+    spec: TeachGenerator, data: Dataset, *, seed: int, machine: Machine = Machine()
 ) -> tuple[DiffusionModel, dict[str, Any]]:
     """A generator in eval mode, frozen, on the device; and what is on record of it.
 

@@ -64,7 +64,7 @@ class Teacher(Need):
         return {"teachers": {self.net: load_teacher(folder, work.data, work.device)}}
 
     @classmethod
-    def brought(cls, record: Mapping[str, Any]) -> bool:
+    def uncounted(cls, record: Mapping[str, Any]) -> bool:
         """Whether its weights were loaded."""
         return record["checkpoint"] is not None
 
@@ -184,13 +184,7 @@ class Teach(Spec):
         )
 
 
-def teach(
-    spec: Teach,
-    data: Dataset,
-    *,
-    seed: int,
-    machine: Machine = Machine(),
-) -> tuple[nn.Module, dict[str, Any]]:
+def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()) -> tuple[nn.Module, dict[str, Any]]:
     """A teacher in eval mode, and what is on record of it.
 
     Returns:

@@ -127,8 +127,8 @@ def check_name(name: str) -> None:
 
 def packaged(name: str) -> Path | None:
     """The file of an installed package that brings this net's weights; None where there is none."""
-    found = importlib.util.find_spec(PACKAGE) if name == PACKAGED else None
-    folders = (found.submodule_search_locations if found else None) or []
+    spec = importlib.util.find_spec(PACKAGE) if name == PACKAGED else None
+    folders = (spec.submodule_search_locations if spec else None) or []
     return next((file for folder in folders for file in Path(folder).glob("models/*.pth")), None)
 
 
@@ -147,13 +147,13 @@ def _from_hub(name: str) -> tuple[nn.Module, Normalisation]:
 
 
 def _from_file(name: str, file: Path) -> tuple[nn.Module, Normalisation]:
-    found = weights.read(file)
-    state, takes = found.state, found.normalisation
+    stored = weights.read(file)
+    state, takes = stored.state, stored.normalisation
     net, names = _bare(name, 3 if takes is None else len(takes.mean))
     if name.partition(".")[0] == PACKAGED and _content(file) == PACKAGE_DIGEST:
         state, takes = dict(zip(names, state.values(), strict=True)), PACKAGE_TAKES
     head = set(names) - set(net.state_dict())
-    weights.load(net, {key: value for key, value in state.items() if key not in head}, found.origin)
+    weights.load(net, {key: value for key, value in state.items() if key not in head}, stored.origin)
     return net, takes or expected(net)
 
 

@@ -81,35 +81,35 @@ def read(folder: Path) -> Pipeline:
         UsageError: diffusers is not installed.
         DecoctError: a part is missing, damaged, holds more than weights, or is of another kind.
     """
-    found = [part for part in NETS if (folder / part).is_dir()]
-    if len(found) != 1:
+    nets = [part for part in NETS if (folder / part).is_dir()]
+    if len(nets) != 1:
         raise DecoctError(
             f"{folder} is no folder of a class-conditional diffusion model: {' or '.join(f'{part}/' for part in NETS)} "
             "is to be there, and scheduler/, and vae/ unless the model works on pixels, as diffusers saves them"
         )
     alphas, prediction = _schedule(folder / "scheduler")
     vae = _part(folder / "vae", "AutoencoderKL") if (folder / "vae").is_dir() else None
-    net = _part(folder / found[0], NETS[found[0]])
+    net = _part(folder / nets[0], NETS[nets[0]])
     config = net.config
-    if found[0] == "transformer":
+    if nets[0] == "transformer":
         table = net.transformer_blocks[0].norm1.emb.class_embedder.embedding_table
         embeddings, null = int(table.num_embeddings), int(table.num_embeddings) > int(config.num_embeds_ada_norm)
         return Pipeline(net, vae, alphas, prediction, embeddings, null, _named(folder))
     if config.class_embed_type is not None or config.num_class_embeds is None:
         raise DecoctError(
-            f"{folder / found[0]} is not conditioned on classes: its num_class_embeds is to be their number"
+            f"{folder / nets[0]} is not conditioned on classes: its num_class_embeds is to be their number"
         )
     return Pipeline(net, vae, alphas, prediction, int(config.num_class_embeds), None, _named(folder))
 
 
 def files(folder: Path) -> list[Path]:
     """The files of a folder that decide what its model does, in order: of weights in several formats, one."""
-    found: list[Path] = [file for file in (folder / "model_index.json",) if file.is_file()]
+    files: list[Path] = [file for file in (folder / "model_index.json",) if file.is_file()]
     for part in PARTS:
         here = sorted(file for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors", ".bin"))
         safe = any(file.suffix == ".safetensors" for file in here)
-        found += [file for file in here if not (safe and file.suffix == ".bin")]
-    return found
+        files += [file for file in here if not (safe and file.suffix == ".bin")]
+    return files
 
 
 def from_cache(name: str, revision: str | None = None) -> Path:
@@ -197,12 +197,12 @@ def _named(folder: Path) -> tuple[str, ...] | None:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text("utf-8"))
+        table = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DecoctError(f"{file} is missing or damaged: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(table, dict):
         raise DecoctError(f"{file} is damaged: it holds no table")
-    return found
+    return table
 
 
 @contextmanager

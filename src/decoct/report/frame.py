@@ -60,7 +60,7 @@ class Frame:
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
             ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
             ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both,
-            ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone. Of a set that was brought along
+            ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone. Of an external set
             nothing was measured: these are null, and ``stated`` says what its author says, ``stated_seconds``.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
@@ -192,11 +192,11 @@ def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cost(run: Manifest, job: Job) -> dict[str, Any]:
-    return _stated(run, job) if run.brought(job) else _taken(run, job)
+    return _stated(run, job) if run.external(job) else _taken(run, job)
 
 
 def _stated(run: Manifest, job: Job) -> dict[str, Any]:
-    """Of a set that was brought along: its bytes, and what its author says that it took."""
+    """Of an external set: its bytes, and what its author says that it took."""
     facts = run.load(job, "facts.json")
     said = run.methods[str(job.labels["method"])]["external"].get("cost")
     words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"

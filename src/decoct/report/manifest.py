@@ -58,8 +58,8 @@ class Manifest:
         study: its resolved configuration.
         data: name, digest, class names, counts, shape, flip.
         methods: by label, in study order: family, stochastic, summary, config; where the run says so, also about
-            (paragraphs), paper (the fields of its paper's preset) and control (a label); of a set that was brought
-            along, external: what its author says that it took.
+            (paragraphs), paper (the fields of its paper's preset) and control (a label); of an external
+            set, external: what its author says that it took.
         jobs: all that was planned.
         messages: of failed jobs, by key.
         ended: the run came to its end, whether or not jobs failed.
@@ -188,13 +188,13 @@ class Manifest:
         except (OSError, ValueError) as error:
             raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
 
-    def brought(self, job: Job) -> bool:
-        """Whether it is a set, or labels, that the user brought: nobody measured what that took."""
+    def external(self, job: Job) -> bool:
+        """Whether it is an external set, or labels of one: nobody measured what that took."""
         own = "external" in self.methods.get(str(job.labels.get("method")), {})
         return own and (job.kind == "condense" or (job.kind == "labels" and "protocol" not in job.labels))
 
     def cost(self, job: Job) -> Cost:
-        """What the job took, of one that was not brought.
+        """What the job took, of one that is not external.
 
         Raises:
             DamagedError: that is missing, or not what was written.

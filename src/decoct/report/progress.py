@@ -158,7 +158,7 @@ def _traits(job: Job) -> frozenset[tuple[str, str]]:
 
 
 def _finished(run: Manifest, job: Job) -> Finished:
-    """What is not known, as of a set that was brought along, is left out."""
+    """What is not known, as of an external set, is left out."""
     try:
         file = run.cells.file(job.kind, job.key, MEASURED)
         return Finished(job, file.stat().st_mtime, read_cost(file).seconds)

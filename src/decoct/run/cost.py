@@ -46,7 +46,7 @@ def taken(condensed: Condensed, key: str, store: Store) -> dict[str, float | Non
 
     Args:
         condensed: the set.
-        key: of the cell that holds it, made or adopted.
+        key: of the cell that holds it, made or external.
         store: where the cells are.
     """
     cost, made = condensed.cost, condensed.provenance.key

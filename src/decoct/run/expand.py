@@ -7,12 +7,12 @@ from decoct.core.kinds import Metric, TrainProtocol
 from decoct.data.dataset import Dataset
 from decoct.needs.teacher import Teacher
 from decoct.run.graph import Planner
-from decoct.run.jobs import Brought, Job
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.study import Study
 
 
-class Outside(NamedTuple):
-    """A set that a study brings along, as it is planned with.
+class ExternalSet(NamedTuple):
+    """An external set of a study, as it is planned with.
 
     Attributes:
         label: of the entry.
@@ -21,17 +21,17 @@ class Outside(NamedTuple):
     """
 
     label: str
-    job: Brought
-    labels: Brought | None
+    job: ExternalJob
+    labels: ExternalJob | None
 
 
-def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list[Job]:
+def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) -> list[Job]:
     """All jobs of a study, inputs before what needs them.
 
     Args:
         study: what.
         data: on which data.
-        outside: the sets that it brings along; those of a budget that it does not have are left out.
+        external: its external sets; those of a budget that it does not have are left out.
     """
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
@@ -54,9 +54,9 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
                     for student in students:
                         for again in range(study.replicates.train):
                             planner.train(protocol, student, condensed, replicate, again)
-        for brought in outside:
-            if brought.job.labels["budget"] == str(budget):
-                _bring(planner, study, brought, protocols, metrics if looking else {})
+        for given in external:
+            if given.job.labels["budget"] == str(budget):
+                _add_external(planner, study, given, protocols, metrics if looking else {})
     if study.ceiling or study.same_steps:
         for protocol in protocols.items():
             for student in students:
@@ -68,16 +68,16 @@ def expand(study: Study, data: Dataset, outside: Sequence[Outside] = ()) -> list
     return list(planner.jobs.values())
 
 
-def _bring(
+def _add_external(
     planner: Planner,
     study: Study,
-    brought: Outside,
+    given: ExternalSet,
     protocols: dict[str, TrainProtocol],
     metrics: dict[str, Metric],
 ) -> None:
     """The one set is measured, and trains students for every pair of replicates, as a deterministic method's does."""
-    made, look = planner.brought(brought.job), study.metrics
-    labels = planner.brought(brought.labels).key if brought.labels else None
+    made, look = planner.external(given.job), study.metrics
+    labels = planner.external(given.labels).key if given.labels else None
     if metrics:
         planner.measure(made, metrics, look.extractors, look.resamples)
     for protocol in protocols.items():

@@ -1,4 +1,4 @@
-"""The ``[[external]]`` of a study: a set that decoct did not make, and what is said of it."""
+"""The ``[[external]]`` of a study: an external set, which decoct did not make, and what is said of it."""
 
 from typing import Any, Literal
 

@@ -14,7 +14,7 @@ from decoct.needs import features
 from decoct.needs.features import Extract, Features
 from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
-from decoct.run.jobs import OWN, Brought, Job
+from decoct.run.jobs import OWN, ExternalJob, Job
 
 T = TypeVar("T")
 
@@ -151,8 +151,8 @@ class Planner(Plan):
         fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
         return method.model_copy(update=fields), inputs  # so that no key holds where a file of the user's lies
 
-    def brought(self, job: Brought) -> Made:
-        """A set, or labels, that the user brought; it is in the store before any other job runs."""
+    def external(self, job: ExternalJob) -> Made:
+        """An external set, or labels of one; it is in the store before any other job runs."""
         return Made(self.jobs.setdefault(job.key, job).key, job.labels)
 
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:

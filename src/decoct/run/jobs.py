@@ -53,8 +53,8 @@ class Job(Record):
         return {role.removeprefix(start): key for role, key in self.inputs.items() if role.startswith(start)}
 
 
-class Brought(Job):
-    """A set, or labels, that the user brought: its key digests its content, and nothing runs to make it.
+class ExternalJob(Job):
+    """An external set, or labels of one: its key digests its content, and nothing runs to make it.
 
     ``keyed`` holds its ``content`` and, of a set, the digest of its ``data``, both in the key, and its ``budget``,
     which its content decides.

@@ -19,10 +19,10 @@ from decoct.core.record import write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
-from decoct.run.adopt import Entry, bring
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.expand import expand
 from decoct.run.external import External
+from decoct.run.external_sets import Entry, read_external
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
 from decoct.run.storage.upkeep import keep_root
@@ -80,8 +80,8 @@ def run(
     for method in study.methods().values() if place.address is None else ():  # else the devices are of other machines
         for budget in study.budgets:
             check_room(method, data, budget, place.device)
-    sets = bring(study, data)
-    jobs = expand(study, data, [entry.outside for entry in sets])
+    sets = read_external(study, data)
+    jobs = expand(study, data, [entry.planned for entry in sets])
     cells = open_store(str(store or out / STORE))
     cells.prepare()
     out.mkdir(parents=True, exist_ok=True)
@@ -132,9 +132,9 @@ def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended:
     replace(out / MANIFEST, lambda path: write_json(path, now))
 
 
-def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]) -> dict[str, Any]:
+def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry]) -> dict[str, Any]:
     """What a run says of itself before it starts."""
-    sets = {entry.outside.label: entry.condensed for entry in brought}
+    sets = {entry.planned.label: entry.condensed for entry in external}
     controls = study.controls()
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     methods |= {label: _outsider(entry, sets[label]) for label, entry in study.outsiders().items()}
@@ -183,12 +183,12 @@ def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) 
 
 
 def _outsider(entry: External, condensed: Condensed) -> dict[str, Any]:
-    """What the report says of a set that was brought: how it was read, and what its author says that it took."""
+    """What the report says of an external set: how it was read, and what its author says that it took."""
     read = condensed.provenance.spec.get("fields", {})
     return {
         "family": entry.family,
         "stochastic": False,
-        "summary": "A set that was brought along, not made here.",
+        "summary": "An external set, not made here.",
         "about": "",
         "config": {"name": entry.label, **read},
         "external": {"cost": entry.cost.model_dump() if entry.cost else None},

@@ -191,7 +191,7 @@ class Study(Part):
         return found
 
     def outsiders(self) -> dict[str, External]:
-        """The sets that it brings along, by label; a label that is taken raises."""
+        """Its external sets, by label; a label that is taken raises."""
         return by_label(self.external, set(self.methods()))
 
     def recipes(self) -> dict[str, TrainProtocol]:

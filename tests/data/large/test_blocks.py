@@ -193,8 +193,28 @@ def test_closing_up_drops_rows_and_nothing_else(tmp_path_factory, keep):
     file = tmp_path_factory.mktemp("rows") / "x.npy"
     images = np.random.default_rng(len(keep)).integers(0, 256, (len(keep), 3, 4, 4), dtype=np.uint8)
     file.write_bytes(cache.header(images.shape) + images.tobytes())
-    blocks.close_up(file, np.array(keep), 4)
+    blocks.close_up(file, np.array(keep))
     assert (np.load(file, allow_pickle=False) == images[np.array(keep)]).all()
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_kill_while_rows_are_closed_up_leaves_files_that_are_decoded_into_anew(tmp_path, monkeypatch, moved):
+    file, record = tmp_path / "x.npy", tmp_path / blocks.RECORD
+    file.write_bytes(cache.header((6, 3, 4, 4)) + bytes(6 * 48))
+    record.write_text("done")
+    left, contiguous = iter(range(moved)), np.ascontiguousarray
+
+    def killed(array):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return contiguous(array)
+
+    monkeypatch.setattr(blocks, "ROWS", 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(np, "ascontiguousarray", killed)
+        blocks.close_up(file, np.arange(6) != 1)
+    assert not record.exists()
+    assert np.lib.format.open_memmap(file, mode="r").shape == (6, 3, 4, 4)
 
 
 @given(st.integers(1, 10**12), st.integers(1, 4096))
@@ -202,18 +222,16 @@ def test_a_header_is_as_long_for_any_number_of_images(count, size):
     assert len(cache.header((count, 3, size, size))) == len(cache.header((1, 3, size, size)))
 
 
-def test_a_plan_gives_every_picture_a_row_of_its_own():
+def test_val_is_a_stratified_share_of_train_and_test_is_val():
     rng, n = np.random.default_rng(0), 500
     split, label = np.sort(rng.integers(0, 2, n)), rng.integers(0, 5, n)
     sums = rng.integers(0, 256, (n, index.SUM), dtype=np.uint8)
     names = np.array([str(i) for i in range(n)])
-    plan = blocks.planned(Index(split, np.arange(n), split, label, names, sums), 0.2, 3, tuple("abcde"))
-    assert (plan.part == 2).tolist() == (split == 1).tolist()
-    for which in range(3):
-        assert plan.row[plan.part == which].tolist() == list(range(plan.counts[which]))
+    part = blocks.planned(Index(split, np.arange(n), split, label, names, sums), 0.2, 3, tuple("abcde"))
+    assert (part == 2).tolist() == (split == 1).tolist()
     for c in range(5):
         mine = (label == c) & (split == 0)
-        assert (plan.part[mine] == 1).sum() == round(0.2 * mine.sum())
+        assert (part[mine] == 1).sum() == round(0.2 * mine.sum())
 
 
 def test_memory_holds_a_few_pictures_and_never_the_data_set(hang, tmp_path, monkeypatch):

@@ -46,7 +46,8 @@ def test_a_listing_that_was_killed_goes_on(tmp_path, hang, monkeypatch, cut):
     whole = made(root, record=record)
     data = record.read_bytes()
     record.write_bytes(data[: int(cut * len(data)) if isinstance(cut, float) else cut])
-    kept, read, listed = record.read_bytes().count(b"\n"), [], index._listed
+    kept = max(record.read_bytes().count(b"\n") - 1, 0)  # without the line that says what it is of
+    read, listed = [], index._listed
     monkeypatch.setattr(index, "_listed", lambda layout, piece: read.append(piece) or listed(layout, piece))
     again = made(root, record=record)
     assert len(read) == 8 - kept

@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.class_folders import ClassFolders, is_class_folders, numbered
+from decoct.data.layouts.class_folders import ClassFolders, is_class_folders
 from decoct.data.reading.tree import StrayLinks
 
 SOME = wnids()[10:14]
@@ -78,10 +78,3 @@ def test_a_picture_in_another_classs_folder_is_told(tmp_path, museum):
         DecoctError, match=rf"{file.name} is a picture of {SOME[0]} by its name, but is filed as {SOME[1]}"
     ):
         found(root)
-
-
-@pytest.mark.parametrize("name", ["ILSVRC2012_val_00000000.JPEG", "ILSVRC2012_val_00000003.JPEG", "n01440764_1.JPEG"])
-def test_names_that_the_kit_does_not_know_are_told(name):
-    assert numbered("val/ILSVRC2012_val_00000002.JPEG", ["a", "b"]) == "b"
-    with pytest.raises(DecoctError, match=f"{name} is no ILSVRC2012_val_00000001 to 00000002"):
-        numbered(name, ["a", "b"])

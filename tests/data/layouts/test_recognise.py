@@ -4,12 +4,10 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.class_folders import ClassFolders
-from decoct.data.layouts.folder_archive import FolderArchive
-from decoct.data.layouts.official_tars import OfficialTars
-from decoct.data.layouts.parquet import Parquet
+from decoct.data.layouts.class_folders import ClassFolders, FolderArchive
+from decoct.data.layouts.official import OfficialTars
 from decoct.data.layouts.recognise import recognise
-from decoct.data.layouts.webdataset import WebDataset
+from decoct.data.layouts.shards import Parquet, WebDataset
 
 SOME = wnids()[:2]
 

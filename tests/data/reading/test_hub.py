@@ -17,8 +17,8 @@ TEXT, WHOLE = datasets.Value("string"), datasets.Value("int64")
 
 def test_the_only_image_and_the_only_class_are_found_by_type():
     features = {"id": WHOLE, "picture": IMAGE, "caption": TEXT, "kind": CLASS}
-    assert vars(columns(features, None, None)) == {"image": "picture", "label": "kind"}
-    assert vars(columns(features, None, "caption")) == {"image": "picture", "label": "caption"}
+    assert columns(features, None, None) == ("picture", "kind")
+    assert columns(features, None, "caption") == ("picture", "caption")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import load_data
-from decoct.data.layouts.parquet import SHARDS, shards
+from decoct.data.layouts.shards import ON_THE_HUB, Parquet, by_split
 from decoct.data.reading.snapshot import snapshot
 from decoct.data.sources.imagenette import WNIDS, Imagenette
 
@@ -39,7 +39,7 @@ def cached(hang, tmp_path, monkeypatch):
 
 
 def test_the_local_cache_needs_no_hub(cached, tmp_path, hang):
-    assert snapshot(WORD, SHARDS, shards) == cached
+    assert snapshot(WORD, ON_THE_HUB, lambda folder: by_split(Parquet.listed(folder))) == cached
     data = load_data({"name": "imagenette", "path": WORD, "size": 16}, tmp_path / "cache", workers=1)
     folders = hang(WNIDS).folders(tmp_path / "raw")
     assert data.digest == load_data(Imagenette(path=str(folders), size=16), tmp_path / "other", workers=1).digest
@@ -55,7 +55,7 @@ def test_what_the_cache_lacks_is_fetched(cached, monkeypatch):
         return real(name, **rest) if rest["local_files_only"] else "/fetched"
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert str(snapshot(WORD, SHARDS, shards)) == "/fetched"
+    assert str(snapshot(WORD, ON_THE_HUB, lambda folder: by_split(Parquet.listed(folder)))) == "/fetched"
     assert asked == [("ILSVRC/imagenet-1k", "dataset", "data/train-*.parquet", cached) for cached in (True, False)]
 
 

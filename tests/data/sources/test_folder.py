@@ -10,8 +10,7 @@ from PIL import Image
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import load_data, open_dataset
 from decoct.data.reading.tree import StrayLinks
-from decoct.data.reading.twins import TwoLabels
-from decoct.data.sources.folder import Folder
+from decoct.data.sources.folder import Folder, TwoLabels
 
 
 def load(root, cache, **fields):
@@ -117,7 +116,7 @@ def test_a_class_too_small_to_split_is_named(tmp_path, grow):
         load(grow({"cat": 9, "dog": 2}), tmp_path / "cache")
 
 
-@pytest.mark.filterwarnings("ignore::decoct.data.reading.twins.TwoLabels")
+@pytest.mark.filterwarnings("ignore::decoct.data.sources.folder.TwoLabels")
 def test_duplicates_are_kept_and_never_straddle_splits(tmp_path, grow):
     root = grow({"cat": 30, "dog": 30})
     for i in range(15):

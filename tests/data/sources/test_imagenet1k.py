@@ -8,8 +8,9 @@ from decoct.data.dataset import load_data
 from decoct.data.large.imagenet import wnids
 from decoct.data.reading.decode import decode
 from decoct.data.sources.imagenet1k import ImageNet1K
-from decoct.data.sources.imagenet100 import WNIDS as HUNDRED
 from decoct.data.sources.imagenet100 import ImageNet100
+
+HUNDRED = ImageNet100.classes
 
 
 @pytest.fixture(scope="module")

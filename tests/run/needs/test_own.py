@@ -45,7 +45,7 @@ TEXT = '''
             return {"others": {self: np.load(work.cell(self.name, self.title) / "made.npy")}}
 
         @classmethod
-        def brought(cls, record):
+        def uncounted(cls, record):
             return record["whose"] == "mine"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
 from decoct.core.once import Spent
-from decoct.core.record import MEASURED
+from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.spec import digest
 from decoct.run.jobs import Job
 from decoct.run.planning import plan as module
@@ -69,8 +69,19 @@ def test_half_a_run_counts_what_is_there(tiny, finished, tmp_path):
     half = shutil.copytree(finished, tmp_path / "half")
     shutil.rmtree(half / "store" / "train")
     plan = make_plan(tiny, store=Store(half / "store"))
-    assert {row["name"] for row in plan.kinds if row["todo"]} == {"train"}
-    assert kinds(plan)["train"]["unknown"] == kinds(plan)["train"]["jobs"]
+    assert {kind.name for kind in plan.kinds if kind.todo} == {"train"}
+    assert kinds(plan)["train"].unknown == kinds(plan)["train"].jobs
+
+
+def test_a_damaged_measure_is_named(tiny, finished, tmp_path):
+    copied = shutil.copytree(finished, tmp_path / "copied")
+    cells = (file.parent for file in (copied / "store" / "train").rglob(MEASURED))
+    of_a_set = next(cell for cell in cells if "condensed" in read_json(cell / CELL)["inputs"])
+    (of_a_set / MEASURED).write_text("{", "utf-8")
+    plan = make_plan(tiny, others=[copied])
+    assert len(plan.troubles) == 1 and "damaged" in plan.troubles[0]
+    assert f"`decoct verify --repair {copied / 'store'}`" in plan.troubles[0]
+    assert plan.unknown == 0  # the other replicate tells
 
 
 def test_probes_tell_what_no_result_tells(study_of):

@@ -24,8 +24,8 @@ from decoct.protocols.erm import ERM
 from decoct.protocols.erm_long import ERMLong
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.run.adopt import adopt
 from decoct.run.execute import execute
+from decoct.run.external_sets import put_external
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
 from decoct.run.work.students import task_of, train_module, training_set
@@ -116,7 +116,7 @@ def weighed(planner, store, digits):
         given = None if weights is None else np.asarray(weights, np.float32)
         labels = np.arange(8) if labels is None else labels
         made = Condensed(labels, digits.class_names, Provenance(method="m"), images=images, weights=given)
-        job = planner.train((protocol.name, protocol), NET, adopt(made, digits, store))
+        job = planner.train((protocol.name, protocol), NET, put_external(made, digits, store))
         for one in planner.jobs.values():
             execute(store.root, one)
         folder = store.path("train", job.key)

@@ -59,5 +59,5 @@ def contrast(log_p: Tensor, near: NDArray[np.int64]) -> NDArray[np.float64]:
     score = torch.zeros(len(log_p), dtype=torch.float64)
     for j in torch.from_numpy(near).unbind(1):
         score += (log_p[j].exp() * (log_p[j] - log_p)).sum(1)
-    found: NDArray[np.float64] = (score / max(1, near.shape[1])).numpy()
-    return found
+    mean: NDArray[np.float64] = (score / max(1, near.shape[1])).numpy()
+    return mean

@@ -50,10 +50,10 @@ class Prototypes(FeatureCoreset):
         features = inputs.features[Features(extractor=self.extractor)]
         rng = np.random.default_rng(seed(inputs.seed, self.name))
         few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
-        found = unit(centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31))))
+        means = unit(centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31))))
 
         def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
-            return ranked(distances(block, found), group.quota, self.keep, self.trim)
+            return ranked(distances(block, means), group.quota, self.keep, self.trim)
 
         return self.picked(inputs, pick)
 
@@ -70,8 +70,8 @@ def centres(features: NDArray[Any], clusters: int, seed: int) -> NDArray[Any]:
     means = sklearn.cluster.KMeans(min(clusters, len(rows)), n_init=1, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
-        found: NDArray[Any] = means.fit(rows).cluster_centers_
-    return found
+        centroids: NDArray[Any] = means.fit(rows).cluster_centers_
+    return centroids
 
 
 def distances(features: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:

@@ -83,9 +83,9 @@ class EDC(Recovery):
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Half of the whole train split, half of the classes."""
-        found, judge, decay = work.inputs.statistics[net], work.judges[net], self.decay or 0.0
-        targets = found.targets(judge)
-        by_class = {name: found.by_class[name] for name in targets}
+        statistics, judge, decay = work.inputs.statistics[net], work.judges[net], self.decay or 0.0
+        targets = statistics.targets(judge)
+        by_class = {name: statistics.by_class[name] for name in targets}
         return Alignment(
             judge, work.groups, targets, decay=decay, by_class=by_class, labels=work.labels, share=self.share
         )

@@ -168,11 +168,11 @@ class Influenced(Sampling):
         """The last latents of a class before image j, those too that were made before the construction was killed."""
         made = self.made[c]
         for number in range(len(made), j):
-            found = self.inputs.kept.load(f"latent-{c}-{number}")
-            if found is None:  # it was saved before the images of its round
+            kept = self.inputs.kept.load(f"latent-{c}-{number}")
+            if kept is None:  # it was saved before the images of its round
                 name = self.inputs.data.class_names[c]
                 raise DecoctError(f"the latent of image {number} of class '{name}' is no longer kept: start anew")
-            made.append(torch.from_numpy(found["latent"]))
+            made.append(torch.from_numpy(kept["latent"]))
         remembered = made[max(0, j - self.spec.remembered) : j] if self.spec.remembered else []
         return [latent.to(self.model.device) for latent in remembered]
 

@@ -101,8 +101,8 @@ class Tuned(Sampling):
         for phase in self.phases:
             if phase not in self.traces:  # all its images were kept
                 self.tuned(phase)
-        found = [ends(self.traces[phase]) for phase in self.phases]
-        return {name: sum(each[name] for each in found) / len(found) for name in found[0]}
+        last = [ends(self.traces[phase]) for phase in self.phases]
+        return {name: sum(each[name] for each in last) / len(last) for name in last[0]}
 
     def members(self, phase: tuple[int, ...]) -> NDArray[np.int64]:
         """Train indices of the classes of a phase."""
@@ -141,10 +141,10 @@ class Tuned(Sampling):
         """Latents of the images of a phase, [n, V, c, h, w], mirrored ones too where the data allow it; and classes."""
         data, rows = self.inputs.data, self.rows[phase]
         shape = (len(rows), 1 + data.flip, *self.original.latent)
-        found = self.inputs.kept.array(f"latents-{phase[0]}", shape, np.float32)
+        latents = self.inputs.kept.array(f"latents-{phase[0]}", shape, np.float32)
         for view in range(shape[1]):
-            encoded(self.original, data.train.images, rows, self.spec.batch, bool(view), out=found[:, view])
-        return found, np.searchsorted(phase, data.train.labels[rows])
+            encoded(self.original, data.train.images, rows, self.spec.batch, bool(view), out=latents[:, view])
+        return latents, np.searchsorted(phase, data.train.labels[rows])
 
 
 class Memories:

@@ -94,14 +94,14 @@ class DATM(TrajectoryMatching):
         spec = super().for_ipc(ipc)
         most = spec.max_start_epoch or 1
         first = min(spec.first_max_start_epoch or most, most)
-        found = {"first_max_start_epoch": first, "min_start_epoch": min(spec.min_start_epoch or 0, first - 1)}
-        for name, value in found.items():
+        bounds = {"first_max_start_epoch": first, "min_start_epoch": min(spec.min_start_epoch or 0, first - 1)}
+        for name, value in bounds.items():
             if (said := getattr(self, name)) not in (None, value):
                 raise UsageError(
                     f"{self.name}: {name} {said} does not go with the bounds {first} and {most} of the start epoch at "
                     f"IPC {ipc}: set first_max_start_epoch and max_start_epoch too"
                 )
-        return spec.model_copy(update=found)
+        return spec.model_copy(update=bounds)
 
     def starting(self) -> set[str]:
         """Fields that are start epochs."""
@@ -142,10 +142,10 @@ class DATM(TrajectoryMatching):
         labels = torch.tensor(classes, device=inputs.device).repeat_interleave(ipc)
         initial = np.array(data.train.images[rows])
         images = scale.normalise(scale.load(initial)).requires_grad_()
-        found = torch.stack([says(expert, rows) for expert in range(len(experts))])
-        right = (found.argmax(2) == labels).float()
+        outputs = torch.stack([says(expert, rows) for expert in range(len(experts))])
+        right = (outputs.argmax(2) == labels).float()
         right[:, ~right.any(0)] = 1.0
-        logits = (found * right[..., None]).sum(0) / right.sum(0)[:, None]
+        logits = (outputs * right[..., None]).sum(0) / right.sum(0)[:, None]
         return Synthetic(images, labels, initial, scale, ipc), logits.requires_grad_()
 
     def _right(

@@ -6,11 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 LUMA = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision weighs them
-EIGENVALUES = (
-    0.2175,
-    0.0188,
-    0.0045,
-)  # of ImageNet's pixels on the scale 0 to 1, as fb.resnet.torch made them customary
+EIGENVALUES = (0.2175, 0.0188, 0.0045)  # of ImageNet's pixels on the scale 0 to 1, as fb.resnet.torch has them
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))  # in columns
 
 BRIGHTNESS, CONTRAST, SATURATION = range(3)

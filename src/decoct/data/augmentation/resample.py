@@ -49,10 +49,8 @@ def resized_crop(
 
 
 def _bytes(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor | None, rows: Tensor | None) -> Tensor:
-    shape, last = (len(boxes), images.shape[1], size, size), torch.channels_last
-    made = torch.empty(
-        shape, dtype=torch.uint8, memory_format=last
-    )  # as the kernel leaves them, and most nets want them
+    shape, last = (len(boxes), images.shape[1], size, size), torch.channels_last  # as the kernel and most nets want it
+    made = torch.empty(shape, dtype=torch.uint8, memory_format=last)
     flips = [False] * len(boxes) if mirrored is None else mirrored.tolist()
     which = range(len(boxes)) if rows is None else rows.tolist()
     for row, (top, left, height, width), flip, out in zip(which, boxes.tolist(), flips, made, strict=True):

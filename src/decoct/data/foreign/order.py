@@ -1,4 +1,4 @@
-"""Which class of the data each label of a foreign set means: by name where it has names, else by the data's order."""
+"""Which class of the data each label of an external set means: by name where it has names, else by the data's order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,29 +32,37 @@ def in_order(
         raise DecoctError("the set is empty: it holds no label")
     if isinstance(labels[0], str):
         return _named([str(label) for label in labels], class_names)
-    found = _whole(np.asarray(labels))
+    numbers = _whole(np.asarray(labels))
     if names is not None:
         place = matched(names, class_names)
-        if found.min() < 0 or found.max() >= len(names):
-            raise DecoctError(f"labels run from {found.min()} to {found.max()}; the file names {len(names)} classes")
-        return np.array(place, np.int64)[found], place, BY_NAME
-    return _indexed(found, class_names), None, BY_INDEX
+        if numbers.min() < 0 or numbers.max() >= len(names):
+            raise DecoctError(
+                f"labels run from {numbers.min()} to {numbers.max()}; the file names {len(names)} classes"
+            )
+        return np.array(place, np.int64)[numbers], place, BY_NAME
+    kinds = np.unique(numbers)  # bare indices say nothing of the order, so at least all classes must be there
+    if kinds.tolist() != list(range(len(class_names))):
+        raise DecoctError(
+            f"the set's labels are {len(kinds)} numbers from {kinds.min()} to {kinds.max()}, the data have "
+            f"{len(class_names)} classes\nstore 'class_names' with the set if it leaves some out or has another order"
+        )
+    return numbers, None, BY_INDEX
 
 
-def matched(names: Sequence[str], class_names: tuple[str, ...]) -> list[int]:
-    """The place in the data's order of each of a file's class names; ImageNet's may be WordNet ids or English names.
+def matched(names: Sequence[str], class_names: tuple[str, ...], where: object = "the set") -> list[int]:
+    """The place in the data's order of each of a set's class names; ImageNet's may be WordNet ids or English names.
 
     Raises:
         DecoctError: the names are not those of the data, or one stands twice.
     """
     if twice := sorted({name for name in names if list(names).count(name) > 1}):
-        raise DecoctError(f"the set names the class '{twice[0]}' twice")
+        raise DecoctError(f"{where} names the class '{twice[0]}' twice")
     for table in _tables(class_names):
         if set(names) == set(table):
             return [table[name] for name in names]
     missing, extra = sorted(set(class_names) - set(names)), sorted(set(names) - set(class_names))
     raise DecoctError(
-        "the classes of the set are not those of the data\n"
+        f"the classes of {where} are not those of the data\n"
         f"missing: {', '.join(missing[:5]) or 'none'}; unknown: {', '.join(extra[:5]) or 'none'}"
     )
 
@@ -65,27 +73,21 @@ def folders(names: Sequence[str], class_names: tuple[str, ...], where: object = 
     Raises:
         DecoctError: neither, or both can be meant.
     """
-    for table in _tables(class_names):
-        if set(names) == set(table):
-            return [table[name] for name in names], BY_NAME
-    numbers = [int(name) if name.isascii() and name.isdigit() else -1 for name in names]
-    if min(numbers) >= 0:
-        if both := sorted(set(names) & set(class_names)):
-            raise DecoctError(
-                f"the folders of {where} can be meant as names or as numbers of classes: '{both[0]}' is a class\n"
-                "name every folder as its class"
-            )
-        if sorted(numbers) == list(range(len(class_names))):
-            return numbers, BY_INDEX
+    named = any(set(names) == set(table) for table in _tables(class_names))
+    if named or not all(name.isascii() and name.isdigit() for name in names):
+        return matched(names, class_names, where), BY_NAME
+    if both := sorted(set(names) & set(class_names)):
+        raise DecoctError(
+            f"the folders of {where} can be meant as names or as numbers of classes: '{both[0]}' is a class\n"
+            "name every folder as its class"
+        )
+    numbers = [int(name) for name in names]
+    if sorted(numbers) != list(range(len(class_names))):
         raise DecoctError(
             f"the folders of {where} are {len(names)} numbers from {min(numbers)} to {max(numbers)}, "
             f"the data have {len(class_names)} classes: number them from 0 to {len(class_names) - 1}, each once"
         )
-    missing, extra = sorted(set(class_names) - set(names)), sorted(set(names) - set(class_names))
-    raise DecoctError(
-        f"the classes of {where} are not those of the data\n"
-        f"missing: {', '.join(missing[:5]) or 'none'}; unknown: {', '.join(extra[:5]) or 'none'}"
-    )
+    return numbers, BY_INDEX
 
 
 def _named(labels: list[str], class_names: tuple[str, ...]) -> tuple[NDArray[np.int64], None, str]:
@@ -104,17 +106,6 @@ def _whole(labels: NDArray[Any]) -> NDArray[np.int64]:
     if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
         raise DecoctError("labels must be whole numbers: these are fractions, or not finite")
     return labels.astype(np.int64)
-
-
-def _indexed(labels: NDArray[np.int64], class_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Bare indices say nothing of the order, so at least all classes must be there."""
-    found = np.unique(labels)
-    if found.tolist() != list(range(len(class_names))):
-        raise DecoctError(
-            f"the set's labels are {len(found)} numbers from {found.min()} to {found.max()}, the data have "
-            f"{len(class_names)} classes\nstore 'class_names' with the set if it leaves some out or has another order"
-        )
-    return labels
 
 
 def _tables(class_names: tuple[str, ...]) -> list[dict[str, int]]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.data.foreign.stored import IMAGES, LABELS, SOFT, WEIGHTS, SetFormat, Stored, hard_and_soft
+from decoct.data.foreign.arrays import hard_and_soft
+from decoct.data.foreign.stored import IMAGES, LABELS, SOFT, WEIGHTS, SetFormat, Stored, readable
 
 OURS = b"decoct"  # of the schema's metadata: what decoct knows of a set that it exported
 THEIRS = b"huggingface"
@@ -19,8 +20,8 @@ SPLIT = re.compile(r"(train|validation|valid|val|test)\b|(train|validation|valid
 
 def files_in(folder: Path) -> list[Path]:
     """Parquet files in a folder and below, hidden ones aside, sorted."""
-    found = sorted(folder.rglob("*.parquet"))
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    files = sorted(folder.rglob("*.parquet"))
+    return [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def read(path: Path, how: SetFormat) -> Stored:
@@ -75,29 +76,26 @@ def _table(path: Path) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
 
-    try:
+    with readable(path, "no Parquet file", "get it again", pa.ArrowException):
         return parquet.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        why = " ".join(str(error).split())[:120]
-        raise DecoctError(f"{path} is damaged or no Parquet file ({why}): get it again") from error
 
 
 def _column(columns: list[str], words: tuple[str, ...], path: Path) -> str:
-    found = [word for word in words if word in columns]
-    if not found:
-        raise DecoctError(f"{path} has the columns {', '.join(columns[:8])}: it needs one called '{words[0]}'")
-    return found[0]
+    for word in words:
+        if word in columns:
+            return word
+    raise DecoctError(f"{path} has the columns {', '.join(columns[:8])}: it needs one called '{words[0]}'")
 
 
 def _pictures(table: Any, column: str, path: Path) -> list[bytes]:
     """The files of the pictures; a path without bytes is not followed, since it may lead anywhere."""
-    found = []
+    pictures = []
     for row, value in enumerate(table[column].to_pylist()):
         content = value.get("bytes") if isinstance(value, Mapping) else value
         if not isinstance(content, bytes):
             raise DecoctError(f"{path}: row {row} of '{column}' holds no picture's bytes: embed the pictures in it")
-        found.append(content)
-    return found
+        pictures.append(content)
+    return pictures
 
 
 def _numbers(tables: list[Any], words: tuple[str, ...], path: Path) -> NDArray[Any] | None:
@@ -124,7 +122,7 @@ def _names(metadata: Mapping[bytes, bytes], label: str) -> tuple[str, ...] | Non
 
 def _json(raw: bytes | None) -> dict[str, Any]:
     try:
-        found = json.loads(raw or b"{}")
+        facts = json.loads(raw or b"{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return facts if isinstance(facts, dict) else {}

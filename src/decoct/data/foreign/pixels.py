@@ -1,22 +1,21 @@
-"""Images of a foreign set to [n, C, S, S] in the data's own scale: layout, range and normalisation, none of it guessed.
+"""Images of an external set to [n, C, S, S] in the data's own scale: layout, range and normalisation are not guessed.
 
 uint8 images are what they are. Float images within [0, 1] are taken as they are; all others are refused until the
 reader is told how they were normalised.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from decoct.core.condensed import finite
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import Dataset
 from decoct.data.foreign.stored import SetFormat
-from decoct.data.reading.decode import DecodeError, decode, formats
+from decoct.data.reading.decode import DecodeError, centre, decode, shape
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation, as torchvision has them
 BEYOND = 3.0  # how far outside [0, 1] a set may lie that was optimised without clipping; more is another scale
@@ -36,12 +35,12 @@ def from_pictures(files: Sequence[bytes], data: Dataset, how: SetFormat) -> tupl
     channels, size = data.shape[0], data.size
     images, resized = np.empty((len(files), *data.shape), np.uint8), 0
     for row, content in enumerate(files):
+        known = shape(content)  # None: it does not decode either
+        if known and known != (size, size) and not how.resize:
+            raise _other_size(f"picture {row} is", *known, size)
         try:
-            width, height = _size(content)
-            if (width, height) != (size, size) and not how.resize:
-                raise _other_size(f"picture {row} is", width, height, size)
-            resized += (width, height) != (size, size)
             images[row] = decode(content, size, channels)
+            resized += known != (size, size)
         except DecodeError as error:
             raise DecoctError(f"picture {row} of the set: {error}; replace or remove it") from error
     _no_format(how, "pictures")
@@ -135,17 +134,6 @@ def _no_format(how: SetFormat, what: str) -> None:
         raise DecoctError(f"{what} are not normalised: leave out --normalised {how.normalised}")
 
 
-def _size(content: bytes) -> tuple[int, int]:
-    """Width and height as the file says them; nothing is decoded."""
-    try:
-        with Image.open(io.BytesIO(content), formats=formats()) as picture:
-            return picture.size
-    except UnidentifiedImageError:
-        raise DecodeError("not an image" if content else "empty file") from None
-    except Exception as error:  # a bomb, or whatever a parser stumbled on
-        raise DecodeError((str(error) or type(error).__name__).splitlines()[0]) from error
-
-
 def _other_size(what: str, width: int, height: int, size: int) -> DecoctError:
     return DecoctError(
         f"{what} {width} × {height} px, the data's are {size} × {size}\n"
@@ -155,9 +143,6 @@ def _other_size(what: str, width: int, height: int, size: int) -> DecoctError:
 
 def _resized(image: NDArray[Any], size: int) -> NDArray[Any]:
     """[C, H, W] with the shorter side resized to ``size`` and the centre cropped, as ``decode`` does with pictures."""
-    height, width = image.shape[1:]
-    side = min(height, width)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
+    box = centre(image.shape[2], image.shape[1])
     layers = [Image.fromarray(np.ascontiguousarray(layer)) for layer in image]  # mode L, or F without clipping
     return np.stack([np.asarray(one.resize((size, size), Image.Resampling.BICUBIC, box=box)) for one in layers])

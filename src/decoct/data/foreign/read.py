@@ -1,5 +1,6 @@
-"""Sets that decoct did not make, in whatever file they come, as ``Condensed`` for a data set."""
+"""External sets, made by decoct or not, in whatever files they come, as ``Condensed`` for a data set."""
 
+import csv
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core.condensed import FACTS, Condensed, finite
+from decoct.core.condensed import FACTS, WEIGHTS, Condensed, finite, folder_names
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Cost, Provenance
 from decoct.data.dataset import Dataset
-from decoct.data.foreign import npz, order, parquet, pixels, safetensors, torch_file
-from decoct.data.foreign.class_folder import read_class_folder
+from decoct.data.foreign import arrays, order, parquet, pixels
 from decoct.data.foreign.stored import SetFormat, Stored
+from decoct.data.reading.decode import DecodeError, decode
 from decoct.data.reading.snapshot import HUB, snapshot
-from decoct.data.reading.tree import split_folders
+from decoct.data.reading.tree import classes, split_folders
 
 READERS: dict[str, Callable[[Path, SetFormat], Stored]] = {
-    ".npz": npz.read,
-    ".safetensors": safetensors.read,
-    ".pt": torch_file.read,
-    ".pth": torch_file.read,
+    ".npz": arrays.read_npz,
+    ".safetensors": arrays.read_safetensors,
+    ".pt": arrays.read_torch,
+    ".pth": arrays.read_torch,
     ".parquet": parquet.read,
 }
 AS_IT_IS = SetFormat()
@@ -59,16 +60,57 @@ def load_set(path: Path | str, data: Dataset, how: SetFormat = AS_IT_IS) -> Cond
     if parquet.files_in(folder):
         return interpret(parquet.read(folder, how), data, how, title)
     root = folder / how.split if how.split in split_folders(folder) else folder
-    found = read_class_folder(root, data.class_names, data.shape)
-    return found if root == folder else _called(found, title)
+    condensed = read_class_folder(root, data.class_names, data.shape)
+    if root == folder:
+        return condensed
+    return replace(condensed, provenance=condensed.provenance.model_copy(update={"method": title}))
+
+
+def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[int, int, int]) -> Condensed:
+    """Read ``folder/CLASS/*`` for data with these classes and this image shape.
+
+    Pictures of another size are resized and cropped as the data's own were; PNGs of the data's size are exact. Weights
+    are read from ``folder/weights.csv`` if it is there, as ``Condensed.export`` writes it.
+
+    Args:
+        folder: class folders, named as the classes, as ``Condensed.export`` names them, by WordNet id where the data
+            are of ImageNet's classes, or by the index of the class from 0, zero-padded or not; the provenance says
+            where it was the index.
+        class_names: of the data, in order.
+        shape: (C, H, W) of the data.
+
+    Raises:
+        DecoctError: unreadable, classes that the data do not have or that are missing, a damaged picture, or
+            weights that do not fit.
+    """
+    pictures = classes(folder, folder, sparse=True)  # a small budget may leave classes without an image
+    names = list(pictures)
+    exported = folder_names(class_names)
+    if set(names) == set(exported) != set(class_names):
+        place, told = [exported.index(name) for name in names], order.BY_NAME
+    else:
+        place, told = order.folders(names, class_names, folder)
+    images, labels, files = [], [], []
+    for label, name in sorted(zip(place, names, strict=True)):
+        for file in pictures[name]:
+            try:
+                images.append(decode((folder / file).read_bytes(), shape[1], shape[0]))
+            except (DecodeError, OSError) as error:
+                raise DecoctError(f"{folder / file}: {error}; replace or remove it") from error
+            labels.append(label)
+            files.append(Path(file).as_posix())
+    said = {} if told == order.BY_NAME else spec({"format": "class folders", "classes": told})  # nobody can tell then
+    return Condensed(
+        labels=np.array(labels, dtype=np.int64),
+        class_names=class_names,
+        provenance=Provenance(method=folder.name or "unknown", spec=said),
+        images=np.stack(images),
+        weights=_weights(folder / WEIGHTS, files) if (folder / WEIGHTS).is_file() else None,
+    )
 
 
 def interpret(stored: Stored, data: Dataset, how: SetFormat, title: str) -> Condensed:
-    """What a file holds as a set for the data: pixels in the data's scale, labels in the data's order.
-
-    Raises:
-        DecoctError: it does not fit the data.
-    """
+    """What a file holds as a set for the data: pixels in the data's scale, labels in the data's order."""
     if len(stored.images) != len(stored.labels):
         raise DecoctError(f"the set has {len(stored.images)} images and {len(stored.labels)} labels")
     if len(stored.images) == 0:
@@ -110,9 +152,6 @@ def soft_labels(
     al., 2024, arXiv:2310.05773), and go through a softmax.
 
     Args:
-        stored: [n, classes].
-        images: n.
-        classes: of the data.
         place: the data's class of each column; None for the data's order.
 
     Raises:
@@ -132,14 +171,22 @@ def soft_labels(
     return ordered.astype(np.float32), what
 
 
-def _called(found: Condensed, title: str) -> Condensed:
-    return replace(found, provenance=found.provenance.model_copy(update={"method": title}))
+def _weights(path: Path, files: list[str]) -> NDArray[np.float32]:
+    """The weight of each file, from rows of file and weight below a heading."""
+    try:
+        with path.open(newline="", encoding="utf-8") as rows:
+            given = {row["file"]: float(row["weight"]) for row in csv.DictReader(rows)}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DecoctError(f"{path} holds no file and weight a row ({error}): mend or remove it") from error
+    if without := [file for file in files if file not in given]:
+        raise DecoctError(f"{path} has no weight of {without[0]}: add it, or remove the file to count all images alike")
+    return np.array([given[file] for file in files], np.float32)
 
 
 def _own(said: Mapping[str, Any]) -> dict[str, Any]:
     """What decoct wrote into a set that it exported; nothing where that is of another version, or not decoct's."""
     try:
-        found: dict[str, Any] = {"provenance": Provenance(**said["provenance"]), "mosaic": int(said["mosaic"])}
-        return found | ({"cost": Cost(**said["cost"])} if said.get("cost") else {})
+        own: dict[str, Any] = {"provenance": Provenance(**said["provenance"]), "mosaic": int(said["mosaic"])}
+        return own | ({"cost": Cost(**said["cost"])} if said.get("cost") else {})
     except (KeyError, TypeError, ValueError):
         return {}

@@ -1,10 +1,11 @@
-"""What a file that decoct did not make says of a set, before anything is made of it; and how to read it."""
+"""What the file of an external set says, before anything is made of it; and how to read it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +19,7 @@ NAMES = ("class_names", "classes")
 
 
 class SetFormat(BaseModel):
-    """How a foreign file is to be read where it does not say so itself.
+    """How the file of an external set is to be read where it does not say so itself.
 
     Attributes:
         normalised: of float images: "data" by the mean and standard deviation of the data set, "imagenet" by those of
@@ -61,42 +62,11 @@ class Stored:
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
-def from_arrays(arrays: Mapping[str, Any], where: object, format: str) -> Stored:
-    """The set that named arrays make; labels with two axes are soft ones, and the largest of a row is its class.
-
-    Raises:
-        DecoctError: no images, no labels, or two arrays that could both be them.
-    """
-    images, labels = _one(arrays, IMAGES, where), _one(arrays, (*LABELS, *SOFT), where, several=True)
-    soft, weights, names = (_one(arrays, words, where, needed=False) for words in (SOFT, WEIGHTS, NAMES))
-    labels, soft = hard_and_soft(np.asarray(labels), None if soft is None else np.asarray(soft))
-    return Stored(
-        images=np.asarray(images),
-        labels=labels.tolist() if labels.dtype.kind == "U" else labels,
-        format=format,
-        class_names=None if names is None else tuple(map(str, np.asarray(names).tolist())),
-        soft_labels=soft,
-        weights=None if weights is None else np.asarray(weights),
-    )
-
-
-def hard_and_soft(labels: NDArray[Any], soft: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Classes [n] and soft labels [n, classes], or None, of labels that may be either."""
-    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind == "f":
-        return labels.argmax(1), labels if soft is None else soft
-    if labels.ndim == 2 and labels.shape[1] > 1 and set(np.unique(labels).tolist()) <= {0, 1}:
-        return labels.argmax(1), soft  # one-hot
-    return labels.reshape(-1) if labels.ndim == 2 else labels, soft
-
-
-def _one(
-    arrays: Mapping[str, Any], words: Sequence[str], where: object, needed: bool = True, several: bool = False
-) -> Any:
-    """The array under one of the names."""
-    found = [word for word in words if word in arrays]
-    if not found and needed:
-        there = ", ".join(map(str, list(arrays)[:8])) or "nothing"
-        raise DecoctError(f"{where} holds {there}: it needs '{words[0]}' (or {', '.join(words[1:])})")
-    if len(found) > 1 and not several:
-        raise DecoctError(f"{where} holds '{found[0]}' and '{found[1]}', which could both be meant: leave one out")
-    return arrays[found[0]] if found else None
+@contextmanager
+def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what a library raises over a file into one that says what to do."""
+    usual: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError)
+    try:
+        yield
+    except usual + errors as error:
+        raise DecoctError(f"{path} is damaged or {what} ({' '.join(str(error).split())[:120]}): {hint}") from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,18 @@ from pydantic import Field
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
 from decoct.core.spec import digest
-from decoct.data.large import blocks, index, uncached
+from decoct.data.cache import SPLITS
+from decoct.data.large import blocks, index
 from decoct.data.large.index import Index
-from decoct.data.large.uncached import Uncached
+from decoct.data.large.uncached import Uncached, survey
 from decoct.data.layouts.layout import Layout
 from decoct.data.layouts.recognise import recognise
+from decoct.data.reading.decode import undecodable
 from decoct.data.reading.snapshot import HUB
-from decoct.data.source import LargeSource, Raw, Survey, Watch
+from decoct.data.source import LargeSource, Part, Raw, Survey, Watch
 
 ILSVRC, FASTAI = "ImageNet-1K", "fastai"  # whose split of the pictures it is
 LEAST, MOST, VAL = 732, 1300, 50  # pictures of a class in ImageNet-1K's train, and in its val
-NAMED = 3  # pictures that a message names
 LISTED, INDEX, CORRUPT = "listed.jsonl", "index.parquet", "corrupt.txt"
 
 
@@ -38,6 +39,7 @@ class ImageNet(LargeSource):
     """
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path", "skip_corrupt"})
+    classes: ClassVar[tuple[str, ...]] = ()  # their WordNet ids, ascending; empty for all of ImageNet-1K's
     expected: ClassVar[Mapping[str, tuple[int, int]]]  # pictures of train and val in all, by whose split it is
 
     path: str  # a folder, an archive, or hub:OWNER/NAME
@@ -47,7 +49,7 @@ class ImageNet(LargeSource):
     @classmethod
     def wnids(cls) -> tuple[str, ...]:
         """WordNet ids of the classes, ascending: that is the order of the labels."""
-        return wnids()
+        return cls.classes or wnids()
 
     def glance(self) -> str:
         """Digest of the layout's files: names, sizes, times. Whoever changes a file changes its time."""
@@ -59,22 +61,18 @@ class ImageNet(LargeSource):
         return digest([layout.title, *sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in facts)])
 
     def index(self, folder: Path, workers: int, watch: Watch) -> dict[str, Any]:
-        """Read every picture's bytes once; what was found is kept in ``folder``.
+        """Read every picture's bytes once; the index of them is kept in ``folder``.
 
         Without a cache, the order of the pictures in the layout is content: features are rounded by who is beside whom.
         """
-        found = index.load(folder / INDEX)
-        if found is None:
+        listed = index.load(folder / INDEX)
+        if listed is None:
             layout = self.layout()
             bar = watch(f"listing {layout.root} ({layout.title})")
-            found = index.make(layout, self.wnids(), workers, bar, folder / LISTED)
-            index.save(found, folder / INDEX)
-        manifest = found.manifest(self.wnids())
-        return (
-            manifest
-            if self.cache
-            else manifest | {"order": hashlib.sha256(uncached.stored_order(found).tobytes()).hexdigest()}
-        )
+            listed = index.make(layout, self.wnids(), workers, bar, folder / LISTED)
+            index.save(listed, folder / INDEX)
+        order = {} if self.cache else {"order": hashlib.sha256(listed.stored.tobytes()).hexdigest()}
+        return listed.manifest(self.wnids()) | order
 
     def keyed(self) -> dict[str, Any]:
         """The identity; where the pictures are belongs to it only if they stay there."""
@@ -86,29 +84,28 @@ class ImageNet(LargeSource):
         Raises:
             DecoctError: it does not fit the disk; pictures do not decode (unless ``skip_corrupt``), or none of a class.
         """
-        found = index.load(folder / INDEX)
-        assert found is not None
+        listed = index.load(folder / INDEX)
+        assert listed is not None
         layout, names = self.layout(), self.wnids()
-        release = self.release_of(found, layout)
-        plan = blocks.planned(found, self.val_fraction, seed(self.split_seed, "val"), names)
-        what, room = f"{len(found):,} images at {self.size} px", blocks.needed(plan.counts, self.size) / 1e9
-        survey = None
+        release = self.release_of(listed, layout)
+        part = blocks.planned(listed, self.val_fraction, seed(self.split_seed, "val"), names)
+        what, room = f"{len(listed):,} images at {self.size} px", blocks.needed(len(listed), self.size) / 1e9
+        known = None
         if self.cache:
             bar = watch(f"decoding {what} into {room:,.1f} GB")
-            bad = blocks.decoded(layout, found, plan, self.size, folder, workers, bar)
+            bad = blocks.write(layout, listed, part, self.size, folder, workers, bar)
         else:
             bar = watch(f"decoding {what} for their statistics; nothing of them is kept")
-            bad, histogram = uncached.survey(layout, found, plan.part == 0, self.size, workers, bar)
-            survey = Survey(digest([manifest, self.size]), histogram, self._placed())
-        files = dict(zip(found.files(names, np.array(sorted(bad), dtype=np.int64)), sorted(bad), strict=True))
-        corrupt = {file: bad[row] for file, row in files.items()}
+            every = Uncached(len(listed), self.size, partial(_pair, layout, listed))
+            bad, histogram = survey(every, part == 0, workers, bar)
+            known = Survey(digest([manifest, self.size]), histogram, self._placed())
+        rows = sorted(bad)
+        files = listed.files(names, np.array(rows, dtype=np.int64))
+        corrupt = {file: bad[row] for file, row in zip(files, rows, strict=True)}
         if corrupt and not self.skip_corrupt:
             (folder / CORRUPT).write_text("".join(f"{file}\t{why}\n" for file, why in corrupt.items()), "utf-8")
-            raise DecoctError(complaint(layout, corrupt, len(found), folder / CORRUPT))
-        if self.cache:
-            parts = blocks.parts(folder, found, plan, self.size, names, bad)
-        else:
-            parts = uncached.parts(layout, found, plan.part, self.size, names, bad)
+            raise DecoctError(undecodable(str(layout.root), corrupt, len(listed), folder / CORRUPT))
+        parts = self._parts(layout, listed, part, folder, rows)
         trained = np.concatenate([parts["train"].labels, parts["val"].labels])
         details = {
             "layout": layout.title,
@@ -117,7 +114,27 @@ class ImageNet(LargeSource):
             "corrupt": corrupt,
             **self.verified(release, trained, parts["test"].labels),
         }
-        return Raw(names, parts, tuple(sorted(corrupt)), self.called(release), details, survey)
+        return Raw(names, parts, tuple(sorted(corrupt)), self.called(release), details, known)
+
+    def _parts(
+        self, layout: Layout, listed: Index, part: NDArray[np.int64], folder: Path, bad: list[int]
+    ) -> dict[str, Part]:
+        """The parts as the cache takes them, without the rows that do not decode."""
+        good, parts = np.ones(len(listed), dtype=bool), {}
+        good[bad] = False
+        for which, name in enumerate(SPLITS):
+            rows = np.flatnonzero(part == which)
+            keep, rows = good[rows], rows[good[rows]]
+            images: Any
+            if self.cache:
+                file = folder / f"{name}.images.npy"
+                if not keep.all():
+                    blocks.close_up(file, keep)
+                images = np.lib.format.open_memmap(file, mode="r")
+            else:
+                file, images = None, Uncached(len(rows), self.size, partial(_pair, layout, listed.taken(rows)))
+            parts[name] = Part(images, listed.label[rows], np.arange(len(rows)), listed.files(self.wnids(), rows), file)
+        return parts
 
     def uncached(self, listed: Path, count: int) -> Uncached:
         """The images of one part, from the list that was saved of them."""
@@ -136,13 +153,13 @@ class ImageNet(LargeSource):
         """Title of the data set."""
         return self.title
 
-    def release_of(self, found: Index, layout: Layout) -> str:
+    def release_of(self, listed: Index, layout: Layout) -> str:
         """Whose split of the pictures it is.
 
         Raises:
             DecoctError: not one that this source is cut from.
         """
-        if stray := strays(found):
+        if stray := strays(listed):
             raise DecoctError(
                 f"val of {layout.root} holds pictures of ImageNet-1K's train, such as {stray[0]}\n"
                 f"{self.name} is tested on ILSVRC2012's own val; fastai's splits are known as imagenette and imagewoof"
@@ -150,12 +167,7 @@ class ImageNet(LargeSource):
         return ILSVRC
 
     def verified(self, release: str, train: NDArray[np.int64], val: NDArray[np.int64]) -> dict[str, Any]:
-        """How the numbers compare with what is known.
-
-        Args:
-            release: whose split it is.
-            train: [N] labels of its train.
-            val: [M] labels of its val.
+        """How the numbers of labels compare with what is known of a release.
 
         Returns:
             expected: pictures in all by split, or an empty dict; found: likewise; incomplete: classes whose number is
@@ -179,6 +191,35 @@ class ImageNet(LargeSource):
         }
 
 
+class TenClasses(ImageNet):
+    """Ten classes in fastai's split or in ImageNet-1K's; the data set's name says which, since numbers differ.
+
+    fastai put the pictures of ImageNet-1K's train and val together and divided them anew, so that its val holds names
+    of train. That is how it is recognised, in whatever folder it lies.
+    """
+
+    release: Literal["auto", "fastai", "imagenet1k"] = "auto"  # whose split it must be; auto: whichever it is
+
+    def release_of(self, listed: Index, layout: Layout) -> str:
+        """Whose split of the pictures it is.
+
+        Raises:
+            DecoctError: another one than was asked for.
+        """
+        release = FASTAI if strays(listed) else ILSVRC
+        asked = {"auto": release, "fastai": FASTAI, "imagenet1k": ILSVRC}[self.release]
+        if asked != release:
+            raise DecoctError(
+                f"{layout.root} is {release}'s split of {self.name}, not {asked}'s\n"
+                'set release = "auto" to take it as it is, or give the other one\'s folder'
+            )
+        return release
+
+    def called(self, release: str) -> str:
+        """Such as "imagenette (fastai)"."""
+        return f"{self.title} ({release})"
+
+
 @functools.cache
 def wnids() -> tuple[str, ...]:
     """The 1,000 WordNet ids of ImageNet-1K, ascending, from timm's files; timm is not imported."""
@@ -192,28 +233,21 @@ def english() -> dict[str, str]:
     return {wnid: name for wnid, _, name in (line.partition("\t") for line in lines)}
 
 
-def strays(found: Index) -> list[str]:
+def strays(listed: Index) -> list[str]:
     """Names in val that are of ImageNet-1K's train: fastai divided the pictures of both anew."""
-    names = found.name[found.split == 1]
+    names = listed.name[listed.split == 1]
     return sorted(name for name in names.tolist() if name[:1] == "n" and name[1:9].isdigit() and name[9:10] == "_")
 
 
-def complaint(layout: Layout, corrupt: Mapping[str, str], total: int, listed: Path) -> str:
-    """Which pictures do not decode, and what to do."""
-    few = "; ".join(f"{file} ({why})" for file, why in list(corrupt.items())[:NAMED])
-    more = f"; and {len(corrupt) - NAMED} more" if len(corrupt) > NAMED else ""
-    return (
-        f"{len(corrupt)} of {total:,} images in {layout.root} do not decode: {few}{more}\n"
-        "repair or remove them, or leave them out with skip_corrupt = true (--skip-corrupt); the others are kept\n"
-        f"all are listed in {listed}"
-    )
-
-
 def _opened(source: ImageNet, listed: Path) -> tuple[Layout, Index]:
-    found = index.load(listed)
-    if found is None:
+    pictures = index.load(listed)
+    if pictures is None:
         raise DecoctError(f"no readable list of pictures in {listed}\ndelete its folder and load the data again")
-    return source.layout(), found
+    return source.layout(), pictures
+
+
+def _pair(layout: Layout, pictures: Index) -> tuple[Layout, Index]:
+    return layout, pictures
 
 
 def _info() -> Path:

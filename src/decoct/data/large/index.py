@@ -1,7 +1,6 @@
 """The index of a layout: every picture that is wanted, where it is, and the sum of its bytes. One pass makes it."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +15,12 @@ from decoct.core.kinds import Progress
 from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.data.layouts.layout import TRAIN, VAL, Layout, Picture, Piece
-from decoct.data.reading.parallel import each
+from decoct.data.reading.decode import decode
+from decoct.data.reading.parallel import recorded
 
-SPLITS = (TRAIN, VAL)
+SPLITS, CHANNELS = (TRAIN, VAL), 3
 SUM = 16  # bytes of a picture's sum, BLAKE2b: it tells copies apart from others, and content that changed
+COLUMNS = ("piece", "number", "split", "label", "name")  # of an index, beside the sums
 Rows = list[tuple[int, str, str, str, str]]  # number, split, class, name, and the sum in hexadecimal digits
 
 
@@ -55,6 +56,16 @@ class Index:
         where = self.piece[rows], self.number[rows]
         return Index(*where, self.split[rows], self.label[rows], self.name[rows], self.sum[rows])
 
+    @property
+    def stored(self) -> NDArray[np.int64]:
+        """[N] rows in the order in which the layout stores them."""
+        return np.lexsort((self.number, self.piece))
+
+    def by_piece(self) -> list[NDArray[np.int64]]:
+        """Rows of each piece that has some, in the order in which the layout stores them."""
+        rows = self.stored
+        return np.split(rows, np.flatnonzero(np.diff(self.piece[rows])) + 1) if len(rows) else []
+
     def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each of some pictures, equal where their bytes are; numbered by first appearance."""
         halves = np.ascontiguousarray(self.sum[rows]).view("<u8")
@@ -74,27 +85,20 @@ class Index:
 
 
 def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progress, record: Path) -> Index:
-    """Read all pictures once.
-
-    Args:
-        layout: where they are.
-        wnids: of the classes, in label order.
-        workers: processes.
-        progress: called with (pieces read, pieces in all).
-        record: a file that keeps what was read when the process is killed; the next one goes on from there.
+    """Read all pictures once; ``record`` keeps what was read when the process is killed, and the next one goes on.
 
     Raises:
         DecoctError: a class has no pictures, a picture is there twice, or they cannot be read.
     """
     pieces, label = layout.pieces(), {wnid: c for c, wnid in enumerate(wnids)}
     columns: list[list[Any]] = [[] for _ in range(6)]
-    done = 0
-    for which, rows in _recorded(layout, pieces, workers, record):
+    listed = recorded(partial(_listed, layout), len(pieces), pieces.__getitem__, workers, record, layout.title)
+    for done, (which, rows) in enumerate(listed, 1):
         for place, where, wnid, name, known in rows:
             values = (which, place, SPLITS.index(where), label[wnid], name, bytes.fromhex(known))
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
-        progress(done := done + 1, len(pieces))
+        progress(done, len(pieces))
     piece, number, split, labels = (np.array(column, dtype=np.int64) for column in columns[:4])
     names = np.array(columns[4] or [""], dtype=np.str_)[: len(piece)]
     sums = np.frombuffer(b"".join(columns[5]), dtype=np.uint8).reshape(-1, SUM)
@@ -105,11 +109,7 @@ def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progres
 
 
 def check(index: Index, wnids: tuple[str, ...], layout: Layout) -> None:
-    """Refuse what is no data set.
-
-    Raises:
-        DecoctError: a class has no pictures in a split, or a picture is there twice.
-    """
+    """Refuse a class that has no pictures in a split, and a picture that is there twice."""
     for split, name in enumerate(SPLITS):
         empty = np.flatnonzero(np.bincount(index.label[index.split == split], minlength=len(wnids)) == 0)
         if len(empty):
@@ -130,7 +130,7 @@ def save(index: Index, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {name: pa.array(getattr(index, name)) for name in ("piece", "number", "split", "label", "name")}
+    columns = {name: pa.array(getattr(index, name)) for name in COLUMNS}
     sums = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SUM), len(index), [None, pa.py_buffer(index.sum.tobytes())])
     replace(path, lambda aside: pq.write_table(pa.table({**columns, "sum": sums}), aside))
 
@@ -142,7 +142,7 @@ def load(path: Path) -> Index | None:
 
     try:
         table = pq.read_table(path)
-        piece, number, split, label = (table[name].to_numpy() for name in ("piece", "number", "split", "label"))
+        piece, number, split, label = (table[name].to_numpy() for name in COLUMNS[:-1])
         names = np.array(table["name"].to_pylist(), dtype=np.str_)
         sums = np.frombuffer(b"".join(table["sum"].to_pylist()), dtype=np.uint8).reshape(-1, SUM)
     except (OSError, pa.ArrowException, KeyError, ValueError):
@@ -155,38 +155,32 @@ def content(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=SUM).digest()
 
 
-def check_content(picture: Picture, known: bytes, where: str) -> None:
-    """Compare a picture with the sum it had when it was listed.
+def read(layout: Layout, piece: Piece | None, numbers: NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
+    """The pictures of a piece with these numbers, each with its number's place; no more is read than needed.
 
     Raises:
-        DecoctError: it has another one.
+        DecoctError: some are gone, as the piece is where it is None, or cannot be read.
+    """
+    left = {number: place for place, number in enumerate(numbers.tolist())}
+    for number, picture in layout.pictures(piece, left) if piece is not None else ():
+        yield left.pop(number), picture
+        if not left:
+            return
+    raise DecoctError(f"{len(left)} pictures in {layout.root} were there before and are gone: run again")
+
+
+def decoded(picture: Picture, known: bytes, size: int, where: str) -> NDArray[np.uint8]:
+    """The pixels of a picture, [3, size, size].
+
+    Raises:
+        DecodeError: it does not decode.
+        DecoctError: its bytes have another sum than when it was listed.
     """
     if content(picture.data) != known:
         raise DecoctError(f"{picture.file} in {where} changed while it was read: run again")
+    return decode(picture.data, size, CHANNELS)
 
 
 def _listed(layout: Layout, piece: Piece) -> Rows:
     """Of each picture of a piece: number, split, class, name, and the sum of its bytes."""
     return [(number, p.split, p.wnid, p.name, content(p.data).hex()) for number, p in layout.pictures(piece)]
-
-
-def _recorded(layout: Layout, pieces: list[Piece], workers: int, record: Path) -> Iterator[tuple[int, Rows]]:
-    """The rows of every piece: first those that the record has, then those that are read and written there."""
-    seen: set[int] = set()
-    with record.open("a+b") as lines:
-        lines.seek(0)
-        whole = 0
-        for line in lines:
-            if not line.endswith(b"\n"):  # a kill came while it was written
-                break
-            which, rows = json.loads(line)
-            whole += len(line)
-            seen.add(which)
-            yield which, rows
-        lines.truncate(whole)
-        left = [which for which in range(len(pieces)) if which not in seen]
-        found = each(partial(_listed, layout), (pieces[which] for which in left), workers)
-        for which, rows in zip(left, found, strict=True):
-            lines.write(json.dumps((which, rows)).encode() + b"\n")
-            lines.flush()
-            yield which, rows

@@ -1,7 +1,8 @@
 """Images that no cache holds: decoded from where they are stored whenever they are read, all of them in one pass."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,16 +11,14 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
-from decoct.data.cache import SPLITS
+from decoct.data.cache import histogram
 from decoct.data.large import index as lists
-from decoct.data.large.index import Index
+from decoct.data.large.index import CHANNELS, Index
 from decoct.data.layouts.layout import Layout, Picture, Piece
-from decoct.data.reading.decode import DecodeError, decode
+from decoct.data.reading.decode import DecodeError
 from decoct.data.reading.parallel import each
-from decoct.data.source import Part
 
 BATCH = 256  # pictures that are read before they are decoded
-CHANNELS = 3
 MOST = 2**31  # bytes of images that are made one array without being asked for row by row
 
 
@@ -71,15 +70,10 @@ class Uncached:
         images = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
         for batch in self._read(rows, BATCH, 1):
             images[np.searchsorted(rows, batch.rows)] = batch.images
-        found: NDArray[np.uint8] = images[places.reshape(asked.shape)]
-        return found
+        return np.asarray(images[places.reshape(asked.shape)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """All of them, where that is no more than 2 GiB.
-
-        Raises:
-            DecoctError: it is more.
-        """
+        """All of them, where that is no more than 2 GiB."""
         if self.nbytes > MOST:
             raise DecoctError(
                 f"{len(self):,} images that are in no cache ({self.nbytes / 1e9:,.1f} GB) are needed again and again\n"
@@ -95,7 +89,7 @@ class Uncached:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """[N] rows in the order of ``in_order``."""
-        return stored_order(self._where[2])
+        return self._where[2].stored
 
     def save(self, file: Path) -> None:
         """Write which pictures they are; ``index.load`` reads it."""
@@ -107,140 +101,66 @@ class Uncached:
         return layout, layout.pieces(), index
 
     def _read(self, rows: NDArray[np.int64], size: int, workers: int) -> Iterator[Batch]:
-        for batch in stream(*self._where, rows, self.shape[2], size, workers):
+        for batch in self.batches(rows, size, workers):
             if batch.bad:  # it did when it was listed, and its bytes are the same
-                raise DecoctError(
-                    f"image {batch.bad[0][0]} of {self._where[0].root} does not decode: {batch.bad[0][1]}"
-                )
+                row, why = batch.bad[0]
+                raise DecoctError(f"image {row} of {self._where[0].root} does not decode: {why}")
             yield batch
 
+    def batches(self, rows: NDArray[np.int64], size: int = BATCH, workers: int = 1) -> Iterator[Batch]:
+        """Decode some rows in the order in which they are stored.
 
-def stored_order(index: Index) -> NDArray[np.int64]:
-    """[N] rows of an index in the order in which the layout stores them."""
-    return np.lexsort((index.number, index.piece))
+        This process reads, so that a disk or a file server sees one sequential pass; workers decode. Memory holds a few
+        batches a worker.
 
+        Args:
+            rows: [n], without repetition.
+            size: pictures at a time; the last batch has what is left.
+            workers: processes that decode; one means this one.
 
-def stream(
-    layout: Layout,
-    pieces: Sequence[Piece],
-    index: Index,
-    rows: NDArray[np.int64],
-    size: int,
-    batch: int = BATCH,
-    workers: int = 1,
-) -> Iterator[Batch]:
-    """Decode some rows of an index in the order in which they are stored.
+        Raises:
+            DecoctError: they cannot be read, or are not what was listed.
+        """
+        pictures = self._pictures(rows)
+        some = iter(lambda: list(islice(pictures, size)), [])
+        yield from each(partial(_decoded, str(self._where[0].root), self.shape[2]), some, workers)
 
-    This process reads, so that a disk or a file server sees one sequential pass; workers decode. Memory holds a few
-    batches a worker.
-
-    Args:
-        layout: where they are.
-        pieces: of the layout.
-        index: what there is.
-        rows: [n] of it, without repetition.
-        size: side of the images.
-        batch: pictures at a time; the last batch has what is left.
-        workers: processes that decode; one means this one.
-
-    Raises:
-        DecoctError: they cannot be read, or are not what was listed.
-    """
-    yield from each(partial(_decoded, str(layout.root), size), _batches(layout, pieces, index, rows, batch), workers)
+    def _pictures(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Picture, bytes]]:
+        """Pictures of some rows, with the sums that they had; each piece is read once."""
+        layout, pieces, index = self._where
+        for places in index.taken(rows).by_piece():
+            chosen = rows[places]
+            piece = int(index.piece[chosen[0]])
+            where = pieces[piece] if piece < len(pieces) else None
+            for place, picture in lists.read(layout, where, index.number[chosen]):
+                row = int(chosen[place])
+                yield row, picture, index.sum[row].tobytes()
 
 
 def survey(
-    layout: Layout, index: Index, train: NDArray[np.bool_], size: int, workers: int, progress: Progress
+    images: Uncached, train: NDArray[np.bool_], workers: int, progress: Progress
 ) -> tuple[dict[int, str], NDArray[np.int64]]:
-    """Decode everything once, and keep nothing but what has to be known of it.
-
-    Args:
-        layout: where it is.
-        index: what there is.
-        train: [N] which rows are train's.
-        size: side of the images.
-        workers: processes that decode.
-        progress: called with (images done, images in all).
+    """Decode all images once; ``train``, [N], says which are train's. Nothing of them is kept but what has to be known.
 
     Returns:
         What does not decode, row and reason; and how often train has each value, [3, 256].
     """
-    bad, histogram, done = dict[int, str](), np.zeros((CHANNELS, 256), dtype=np.int64), 0
-    for batch in stream(layout, layout.pieces(), index, np.arange(len(index)), size, BATCH, workers):
-        pixels = batch.images[train[batch.rows]]
-        for channel in range(CHANNELS):
-            histogram[channel] += np.bincount(pixels[:, channel].reshape(-1), minlength=256)
+    bad, values, done = dict[int, str](), np.zeros((CHANNELS, 256), dtype=np.int64), 0
+    for batch in images.batches(np.arange(len(images)), BATCH, workers):
+        values += histogram(batch.images[train[batch.rows]])
         bad |= dict(batch.bad)
-        progress(done := done + len(batch.rows) + len(batch.bad), len(index))
-    return bad, histogram
-
-
-def parts(
-    layout: Layout, index: Index, part: NDArray[np.int64], size: int, wnids: tuple[str, ...], bad: Collection[int]
-) -> dict[str, Part]:
-    """The parts, without what does not decode.
-
-    Args:
-        layout: where they are.
-        index: what there is.
-        part: [N] 0 for train, 1 for val, 2 for test.
-        size: side of the images.
-        wnids: of the classes, in label order.
-        bad: rows that do not decode.
-    """
-    good = np.ones(len(index), dtype=bool)
-    good[list(bad)] = False
-    made = {}
-    for which, name in enumerate(SPLITS):
-        rows = np.flatnonzero((part == which) & good)
-        images: Any = Uncached(len(rows), size, partial(_given, layout, index.taken(rows)))
-        made[name] = Part(images, index.label[rows], np.arange(len(rows)), index.files(wnids, rows))
-    return made
-
-
-def _given(layout: Layout, index: Index) -> tuple[Layout, Index]:
-    return layout, index
+        progress(done := done + len(batch.rows) + len(batch.bad), len(images))
+    return bad, values
 
 
 def _decoded(where: str, size: int, held: Sequence[tuple[int, Picture, bytes]]) -> Batch:
     rows, images, bad = list[int](), list[NDArray[np.uint8]](), list[tuple[int, str]]()
-    for row, picture, content in held:
-        lists.check_content(picture, content, where)
+    for row, picture, known in held:
         try:
-            images.append(decode(picture.data, size, CHANNELS))
+            images.append(lists.decoded(picture, known, size, where))
         except DecodeError as error:
             bad.append((row, str(error)))
         else:
             rows.append(row)
     whole = np.stack(images) if images else np.empty((0, CHANNELS, size, size), dtype=np.uint8)
     return Batch(np.array(rows, dtype=np.int64), whole, tuple(bad))
-
-
-def _batches(
-    layout: Layout, pieces: Sequence[Piece], index: Index, rows: NDArray[np.int64], batch: int
-) -> Iterator[list[tuple[int, Picture, bytes]]]:
-    """Pictures with their rows and the sums that they had, a batch at a time."""
-    held = []
-    for row, picture in _pictures(layout, pieces, index, rows):
-        held.append((row, picture, index.sum[row].tobytes()))
-        if len(held) == batch:
-            yield held
-            held = []
-    if held:
-        yield held
-
-
-def _pictures(
-    layout: Layout, pieces: Sequence[Piece], index: Index, rows: NDArray[np.int64]
-) -> Iterator[tuple[int, Picture]]:
-    """Pictures of some rows, each piece read once and no further than needed."""
-    rows = rows[np.lexsort((index.number[rows], index.piece[rows]))]
-    starts = np.flatnonzero(np.diff(index.piece[rows], prepend=-1))
-    for some in np.split(rows, starts[1:]) if len(rows) else ():
-        piece, left = int(index.piece[some[0]]), dict(zip(index.number[some].tolist(), some.tolist(), strict=True))
-        for number, picture in layout.pictures(pieces[piece], left) if piece < len(pieces) else ():
-            yield left.pop(number), picture
-            if not left:
-                break
-        if left:
-            raise DecoctError(f"{len(left)} pictures in {layout.root} were there before and are gone: prepare it again")

@@ -1,16 +1,17 @@
-"""Class folders: ``train/WNID/…`` and ``val/WNID/…``, or a flat ``val/`` beside the development kit."""
+"""Class folders on disk or in one archive: ``train/WNID/…`` and ``val/WNID/…``, or a flat ``val/`` beside the kit."""
 
-import re
-from collections.abc import Container, Iterator
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator
+from functools import cached_property, partial
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 
 from decoct.core.errors import DecoctError
-from decoct.data.layouts import devkit
-from decoct.data.layouts.layout import MAX_BYTES, TRAIN, VAL, Layout, Picture, Piece, named
+from decoct.data.layouts import official, tarfiles
+from decoct.data.layouts.layout import MAX_BYTES, TRAIN, VAL, Layout, Member, Piece
 from decoct.data.reading.tree import Walk, entries, subfolders
 
 FLAT = ""  # in place of a class
+ENDINGS = (".tgz", ".tar.gz", ".tar")  # of archives
 
 
 class ClassFolders(Layout):
@@ -23,21 +24,20 @@ class ClassFolders(Layout):
         for split, wnid in self._folders():
             yield from (self.root / file for file in self._listed(split, wnid))
             if wnid == FLAT:
-                yield from devkit.sources(self.root)
+                yield from official.sources(self.root)
         self._walk.tell()
 
     def pieces(self) -> list[Piece]:
         """A class folder each; a flat val is one."""
         return list(self._folders())
 
-    def pictures(self, piece: Piece, only: Container[int] | None = None) -> Iterator[tuple[int, Picture]]:
+    def members(self, piece: Piece) -> Iterator[Member]:
         """The pictures of a folder by name, those of folders below it too."""
         split, wnid = map(str, piece)
-        truth = devkit.val_wnids(self.root) if wnid == FLAT else []
-        for number, file in enumerate(self._listed(split, wnid)):
-            kind = numbered(file, truth) if wnid == FLAT else wnid
-            if kind in self.wanted and (only is None or number in only):
-                yield number, Picture(split, kind, named(file, kind, str(self.root)), self._load(file))
+        truth = official.val_wnids(self.root) if wnid == FLAT else []
+        for file in self._listed(split, wnid):
+            own = official.numbered(file, truth) if wnid == FLAT else wnid
+            yield split, own, file, str(self.root), partial(self._load, file)
 
     def _folders(self) -> Iterator[tuple[str, str]]:
         for split in (TRAIN, VAL):
@@ -77,17 +77,31 @@ def is_class_folders(root: Path) -> bool:
     return (root / VAL).is_dir() and (root / TRAIN).is_dir() and any(e.is_dir() for e in entries(root / TRAIN))
 
 
-def numbered(file: str, truth: list[str]) -> str:
-    """The class of a picture of val by the number in its name.
+class FolderArchive(Layout):
+    """A tar, gzipped or not, of ``…/train/WNID/…`` and ``…/val/WNID/…``, as fastai's ``imagenette2.tgz``."""
 
-    Args:
-        file: its name, such as "val/ILSVRC2012_val_00000293.JPEG".
-        truth: of ``devkit.val_wnids``.
+    title = "class folders in an archive"
 
-    Raises:
-        DecoctError: no number, or none that the kit knows.
-    """
-    found = re.search(r"ILSVRC2012_val_(\d{8})\.\w+$", file)
-    if not found or not 1 <= int(found[1]) <= len(truth):
-        raise DecoctError(f"{file} is no ILSVRC2012_val_00000001 to {len(truth):08d}, which the kit knows: remove it")
-    return truth[int(found[1]) - 1]
+    def files(self) -> Iterator[Path]:
+        """The archive."""
+        yield self.root
+
+    def pieces(self) -> list[Piece]:
+        """The archive whole: what is gzipped has no places to start from."""
+        return [()]
+
+    def members(self, piece: Piece) -> Iterator[Member]:
+        """The pictures in the archive's order."""
+        for info, load in tarfiles.members(self.root):
+            if tarfiles.is_picture(info.name):
+                yield *self._place(info.name), info.name, str(self.root), load
+
+    def _place(self, name: str) -> tuple[str, str]:
+        """Split and class by the folders that a picture is in."""
+        for split, wnid in pairwise(PurePosixPath(name).parts[:-1]):
+            if split in (TRAIN, VAL) and wnid in self.order:
+                return split, wnid
+        raise DecoctError(
+            f"{self.root}: '{name}' is not in train/ or val/ and the folder of a class of ImageNet-1K\n"
+            "an archive of class folders holds train/WNID/… and val/WNID/…, as fastai's do"
+        )

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
@@ -12,6 +12,7 @@ from decoct.core.errors import DecoctError
 TRAIN, VAL = "train", "val"
 MAX_BYTES = 2**28  # of a picture as it is stored; ImageNet's largest has 15 MB
 Piece = tuple[str | int, ...]  # of a layout: plain values that mean something to it alone
+Member = tuple[str, str, str, str, Callable[[], bytes]]  # split, WordNet id, name, place, what reads it
 
 
 class Picture(NamedTuple):
@@ -63,6 +64,9 @@ class Layout(ABC):
         """
 
     @abstractmethod
+    def members(self, piece: Piece) -> Iterator[Member]:
+        """Every picture of a piece from its start to its end; its bytes can be read until the next one is asked for."""
+
     def pictures(self, piece: Piece, only: Container[int] | None = None) -> Iterator[tuple[int, Picture]]:
         """The pictures of a piece with their numbers in it, from its start to its end, one in memory at a time.
 
@@ -73,13 +77,12 @@ class Layout(ABC):
         Raises:
             DecoctError: it cannot be read, is truncated, or says something that cannot be.
         """
+        for number, (split, wnid, name, where, load) in enumerate(self.members(piece)):
+            if wnid in self.wanted and (only is None or number in only):
+                yield number, Picture(split, wnid, named(name, wnid, where), load())
 
     def wnid_of(self, label: int, where: str) -> str:
-        """The class of an integer label.
-
-        Raises:
-            DecoctError: there is no such class.
-        """
+        """The class of an integer label."""
         if not 0 <= label < len(self.order):
             raise DecoctError(f"{where} has the label {label}: ImageNet-1K's are 0 to {len(self.order) - 1}")
         return self.order[label]
@@ -98,7 +101,7 @@ def named(name: str, wnid: str, where: str) -> str:
     """
     stem = PurePosixPath(name).name.partition(".")[0]
     said = re.match(r"(n\d{8})_", stem), re.search(r"_(n\d{8})$", stem)
-    for other in (found[1] for found in said if found):
+    for other in (match[1] for match in said if match):
         if other != wnid:
             raise DecoctError(
                 f"{where}: {name} is a picture of {other} by its name, but is filed as {wnid}\n"

@@ -4,13 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from decoct.core.errors import DecoctError
-from decoct.data.layouts.class_folders import ClassFolders, is_class_folders
-from decoct.data.layouts.devkit import KAGGLE
-from decoct.data.layouts.folder_archive import ENDINGS, FolderArchive
+from decoct.data.layouts.class_folders import ENDINGS, ClassFolders, FolderArchive, is_class_folders
 from decoct.data.layouts.layout import Layout
-from decoct.data.layouts.official_tars import TRAIN_TAR, VAL_TAR, OfficialTars
-from decoct.data.layouts.parquet import SHARDS, Parquet, is_parquet, shards
-from decoct.data.layouts.webdataset import WebDataset, is_webdataset
+from decoct.data.layouts.official import KAGGLE, TRAIN_TAR, VAL_TAR, OfficialTars
+from decoct.data.layouts.shards import ON_THE_HUB, Parquet, WebDataset, by_split
 from decoct.data.reading.snapshot import HUB, snapshot
 from decoct.data.reading.tree import entries
 
@@ -24,15 +21,12 @@ EXPECTED = (
 def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layout:
     """The layout of what lies at a path.
 
-    Args:
-        path: a folder, an archive, or "hub:OWNER/NAME".
-        order: WordNet ids in the order of integer labels.
-        wanted: the classes that are read.
-
     Raises:
         DecoctError: there is nothing, or nothing that is known; it says what was found and what was expected.
     """
-    root = snapshot(path, SHARDS, shards) if path.startswith(HUB) else Path(path).expanduser()
+    root = Path(path).expanduser()
+    if path.startswith(HUB):
+        root = snapshot(path, ON_THE_HUB, lambda folder: by_split(Parquet.listed(folder)))
     rest = order, frozenset(wanted)
     if root.is_file():
         if root.name in (TRAIN_TAR, VAL_TAR):
@@ -48,13 +42,12 @@ def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layou
         return OfficialTars(root, *rest)
     if is_class_folders(root):
         return ClassFolders(root, *rest)
-    if is_parquet(root):
-        return Parquet(root, *rest)
-    if is_webdataset(root):
-        return WebDataset(root, *rest)
+    for layout in (Parquet, WebDataset):
+        if layout.among(root):
+            return layout(root, *rest)
     names = [entry.name + "/" * Path(entry).is_dir() for entry in entries(root)]
     archives = [name for name in names if name.endswith(ENDINGS)]
     if len(archives) == 1:
         return FolderArchive(root / archives[0], *rest)
-    found = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    raise DecoctError(f"{root} has none of the layouts of ImageNet\nfound: {found or 'nothing'}\n{EXPECTED}")
+    some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    raise DecoctError(f"{root} has none of the layouts of ImageNet\nfound: {some or 'nothing'}\n{EXPECTED}")

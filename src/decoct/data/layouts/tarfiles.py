@@ -4,7 +4,7 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -17,19 +17,24 @@ BLOCK = tarfile.BLOCKSIZE
 Load = Callable[[], bytes]
 
 
-def members(file: IO[bytes], where: str, compressed: bool = False) -> Iterator[tuple[tarfile.TarInfo, Load]]:
-    """Regular files of the tar that begins where a file stands, each with a function that reads it while it is current.
+def members(path: Path, where: str = "", start: int = 0) -> Iterator[tuple[tarfile.TarInfo, Load]]:
+    """Regular files of a tar, gzipped or not, each with a function that reads it while it is current.
 
     Args:
-        file: open for reading.
-        where: its name, for messages.
-        compressed: it is gzipped, and then not sought in.
+        where: what the tar is called, if not by its path.
+        start: where in the file it begins.
 
     Raises:
         DecoctError: truncated or damaged; or a member is a link or a device, or its name leads out of the archive.
     """
-    plain: IO[bytes] = gzip.GzipFile(fileobj=file) if compressed else file  # type: ignore[assignment]
-    with _told(where), tarfile.open(fileobj=plain, mode="r|" if compressed else "r:") as tar:
+    where = where or str(path)
+    with ExitStack() as stack:
+        stack.enter_context(_told(where))
+        file = stack.enter_context(path.open("rb"))
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(start)
+        plain: IO[bytes] = gzip.GzipFile(fileobj=file) if compressed else file  # type: ignore[assignment]
+        tar = stack.enter_context(tarfile.open(fileobj=plain, mode="r|" if compressed else "r:"))
         while (info := tar.next()) is not None:
             refuse(info, where)
             if info.isreg() and not PurePosixPath(info.name).name.startswith("."):
@@ -45,11 +50,7 @@ def members(file: IO[bytes], where: str, compressed: bool = False) -> Iterator[t
 
 
 def refuse(info: tarfile.TarInfo, where: str) -> None:
-    """Refuse a member that is neither a file nor a folder inside of its archive.
-
-    Raises:
-        DecoctError: it is such a member.
-    """
+    """Refuse a member that is neither a file nor a folder inside of its archive."""
     path = PurePosixPath(info.name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
         raise DecoctError(f"{where}: '{info.name}' leads out of the archive: get the archive from where it was made")
@@ -61,18 +62,6 @@ def refuse(info: tarfile.TarInfo, where: str) -> None:
 def is_picture(name: str) -> bool:
     """Whether a name has a picture's extension."""
     return PurePosixPath(name).suffix.lower() in extensions()
-
-
-def opened(path: Path) -> IO[bytes]:
-    """A file for reading.
-
-    Raises:
-        DecoctError: it cannot be opened.
-    """
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _read(tar: tarfile.TarFile, info: tarfile.TarInfo, where: str) -> bytes:

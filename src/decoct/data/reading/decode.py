@@ -3,6 +3,8 @@
 import functools
 import io
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ MAX_PIXELS = 2**30 // 4 // 3  # Pillow's own default limit, held to even where a
 # Not pictures that Pillow decodes by itself: stubs for other libraries, and PostScript, which would run Ghostscript.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 WHITE = (255, 255, 255, 255)
+NAMED = 3  # pictures that do not decode, in a message
 
 
 class DecodeError(ValueError):
@@ -77,6 +80,28 @@ def shape(data: bytes) -> tuple[int, int] | None:
     return (width, height) if width * height <= MAX_PIXELS else None
 
 
+def centre(width: int, height: int) -> tuple[float, float, float, float]:
+    """The largest square in the centre of a picture: left, top, right, bottom."""
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | None = None) -> str:
+    """The message of pictures that do not decode: which, why, and what to do.
+
+    Args:
+        listed: a file that lists all that are bad, where the others are kept.
+    """
+    few = "; ".join(f"{file} ({why})" for file, why in sorted(bad.items())[:NAMED])
+    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    kept = f"; the others are kept\nall are listed in {listed}" if listed else ""
+    return (
+        f"{len(bad)} of {total:,} images in {where} do not decode: {few}{more}\n"
+        f"repair or remove them, or set skip_corrupt = true (--skip-corrupt) to leave them out{kept}"
+    )
+
+
 def _open(data: bytes, size: int) -> Image.Image:
     """The upright picture; a JPEG far larger than needed is decoded at a fraction of its size."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=formats())
@@ -111,7 +136,4 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 
 def _square(image: Image.Image, size: int) -> Image.Image:
     """Resize and centre crop in one step, so that a long thin picture is never blown up whole."""
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=centre(*image.size), reducing_gap=3.0)

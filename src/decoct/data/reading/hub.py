@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,15 @@ LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 OFFLINE = "where there is no network, give hub:FOLDER with a local copy, or set HF_HOME to a cache that has it"
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which columns hold the pictures and the classes."""
-
-    image: str
-    label: str
-
-
-def columns(features: Mapping[str, Any], image: str | None, label: str | None) -> Columns:
-    """The columns that were asked for, else the only ``Image`` and the only ``ClassLabel`` that there are.
-
-    Args:
-        features: of the data set, by column.
-        image: the column to take, whatever its type; None to find it.
-        label: likewise.
+def columns(features: Mapping[str, Any], image: str | None, label: str | None) -> tuple[str, str]:
+    """Columns of pictures and of labels: those asked for, else the only ``Image`` and the only ``ClassLabel``.
 
     Raises:
         DecoctError: there is no such column, or not exactly one of that type.
     """
     import datasets
 
-    found = {}
+    names = []
     for what, asked, kind in (("image", image, datasets.Image), ("label", label, datasets.ClassLabel)):
         fitting = [name for name, feature in features.items() if isinstance(feature, kind)]
         if asked is None and len(fitting) != 1:
@@ -51,8 +37,8 @@ def columns(features: Mapping[str, Any], image: str | None, label: str | None) -
             raise DecoctError(f'which column is the {what}? {some}\nset {what} = "…" to one of {shown(features)}')
         if asked is not None and asked not in features:
             raise DecoctError(f"there is no column '{asked}': set {what} to one of {shown(features)}")
-        found[what] = asked or fitting[0]
-    return Columns(**found)
+        names.append(asked or fitting[0])
+    return names[0], names[1]
 
 
 def shown(features: Mapping[str, Any]) -> str:
@@ -97,10 +83,6 @@ def _first(known: Iterable[str], splits: Sequence[str]) -> str | None:
 def classes(feature: Any, values: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
     """Class names of a label column: those of a ``ClassLabel``, strings in sorted order, or the numbers 0, 1, … .
 
-    Args:
-        feature: the column's type.
-        values: its values, by split.
-
     Raises:
         DecoctError: it is of another type.
     """
@@ -120,11 +102,6 @@ def classes(feature: Any, values: Mapping[str, Sequence[Any]]) -> tuple[str, ...
 def numbers(values: Sequence[Any], names: tuple[str, ...], split: str) -> NDArray[np.int64]:
     """Labels of a split as the numbers of their classes.
 
-    Args:
-        values: as the column has them: numbers or strings.
-        names: of all classes.
-        split: what it is called, for the message.
-
     Returns:
         [N] int64.
 
@@ -132,8 +109,8 @@ def numbers(values: Sequence[Any], names: tuple[str, ...], split: str) -> NDArra
         DecoctError: a row has no label, or one that is out of range.
     """
     place = {name: label for label, name in enumerate(names)}
-    found = [place.get(value, -1) if isinstance(value, str) else -1 if value is None else value for value in values]
-    labels = np.array(found, dtype=np.int64)
+    known = (place.get(value, -1) if isinstance(value, str) else -1 if value is None else value for value in values)
+    labels = np.array(list(known), dtype=np.int64)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
     if len(wrong):
         few = f"row {wrong[0]} of split '{split}' has the label {values[int(wrong[0])]}"

@@ -1,5 +1,6 @@
-"""A function of many things in worker processes, a few at a time, with the results in order."""
+"""A function of many things in worker processes, a few at a time; the results come in order and can go on record."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 from decoct.core.errors import DecoctError
@@ -57,6 +59,41 @@ def each(function: Callable[[T], R], things: Iterable[T], workers: int) -> Itera
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def recorded(
+    function: Callable[[T], R], count: int, thing: Callable[[int], T], workers: int, record: Path, about: str
+) -> Iterator[tuple[int, R]]:
+    """Number and result of each of ``count`` things: first of those that a record has, then of the others, as ``each``.
+
+    Each result has its line in the record, on disk, before it is given on: a run that was killed goes on from there.
+
+    Args:
+        function: as of ``each``; what it returns is plain JSON.
+        count: of things.
+        thing: gives the thing of a number.
+        about: says what is done; a record of something else is begun anew.
+    """
+    with record.open("a+b") as lines:
+        lines.seek(0)
+        first, whole, done = json.dumps(about).encode() + b"\n", 0, set[int]()
+        if lines.readline() == first:
+            whole = len(first)
+            for line in lines:
+                if not line.endswith(b"\n"):  # a kill came while it was written
+                    break
+                number, result = json.loads(line)
+                whole += len(line)
+                done.add(number)
+                yield number, result
+        lines.truncate(whole)
+        lines.write(b"" if whole else first)
+        left = [number for number in range(count) if number not in done]
+        for number, result in zip(left, each(function, map(thing, left), workers), strict=True):
+            lines.write(json.dumps((number, result)).encode() + b"\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+            yield number, result
 
 
 @contextmanager

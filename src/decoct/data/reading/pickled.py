@@ -58,14 +58,14 @@ def read_plain(data: bytes, where: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of escapes in strings that nobody wrote
-            found = _run(data)
-        if not isinstance(found, dict):
+            values = _run(data)
+        if not isinstance(values, dict):
             raise NotPlainError("it holds no dictionary")
     except NotPlainError as error:
         raise DecoctError(f"{where} is refused: {error}\ndecoct does not unpickle: take the official files") from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise DecoctError(f"{where} is damaged, or no pickle: {type(error).__name__}") from error
-    return {key: value.values if isinstance(value, Array) else value for key, value in found.items()}
+    return {key: value.values if isinstance(value, Array) else value for key, value in values.items()}
 
 
 def _run(data: bytes) -> Any:
@@ -96,27 +96,19 @@ def _run(data: bytes) -> Any:
                 stack[start:] = [tuple(stack[start:])]
             case "MARK":
                 marks.append(len(stack))
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_DICT":
-                stack.append({})
+            case "EMPTY_LIST" | "EMPTY_DICT":
+                stack.append([] if opcode.name == "EMPTY_LIST" else {})
             case "TUPLE":
                 stack.append(tuple(above()))
             case "BINPUT" | "LONG_BINPUT":
                 memo[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
-            case "APPEND":
-                item = stack.pop()
-                stack[-1].append(item)
-            case "APPENDS":
-                items = above()
+            case "APPEND" | "APPENDS":
+                items = above() if opcode.name == "APPENDS" else [stack.pop()]
                 stack[-1].extend(items)
-            case "SETITEM":
-                value, key = stack.pop(), stack.pop()
-                _fill(stack[-1], [key, value])
-            case "SETITEMS":
-                items = above()
+            case "SETITEM" | "SETITEMS":
+                items = above() if opcode.name == "SETITEMS" else [stack.pop(-2), stack.pop()]
                 _fill(stack[-1], items)
             case "GLOBAL":
                 if argument not in ARRAY | {CLASS, DTYPE, ENCODE}:

@@ -48,15 +48,15 @@ def split_folders(root: Path) -> list[str]:
     called "train".
     """
     folders = subfolders(root)
-    found = [name for name in SPLITS if name in folders and subfolders(root / name)]
-    if "train" not in found or (found == ["train"] and len(folders) > 1):
+    splits = [name for name in SPLITS if name in folders and subfolders(root / name)]
+    if "train" not in splits or (splits == ["train"] and len(folders) > 1):
         return []
-    if other := [name for name in folders if name not in found]:
+    if other := [name for name in folders if name not in splits]:
         raise DecoctError(
-            f"{root} holds {', '.join(found)} and also '{other[0]}'\n"
+            f"{root} holds {', '.join(splits)} and also '{other[0]}'\n"
             "a folder with splits may hold class folders under train, val and test, and nothing else"
         )
-    return found
+    return splits
 
 
 def classes(root: Path, folder: Path, sparse: bool = False, walk: "Walk | None" = None) -> dict[str, list[str]]:
@@ -74,12 +74,12 @@ def classes(root: Path, folder: Path, sparse: bool = False, walk: "Walk | None" 
     if len(names) == 1:
         raise DecoctError(f"{folder} holds only one class, '{names[0]}': at least two are needed")
     walk = walk or Walk(root, [folder / name for name in names])
-    found = {name: walk.pictures(folder / name) for name in names}
+    pictures = {name: walk.pictures(folder / name) for name in names}
     walk.tell()
-    empty = [name for name, files in found.items() if not files]
-    if empty and not (sparse and len(empty) < len(found)):
+    empty = [name for name, files in pictures.items() if not files]
+    if empty and not (sparse and len(empty) < len(pictures)):
         raise DecoctError(f"class '{empty[0]}' in {folder} has no pictures: add some or remove the folder")
-    return found
+    return pictures
 
 
 class Walk:
@@ -124,7 +124,7 @@ class Walk:
         if (status.st_dev, status.st_ino) in seen:
             return []
         seen.add((status.st_dev, status.st_ino))
-        found = []
+        files = []
         for entry in entries(folder):
             path = folder / entry.name
             below = path.is_dir()
@@ -133,10 +133,10 @@ class Walk:
             if entry.is_symlink() and self._strays(target := Path(os.path.realpath(path)), home):
                 self.strays.add(f"{path.relative_to(self.root).as_posix()} -> {target}")
             elif below:
-                found += self._below(path, home, seen)
+                files += self._below(path, home, seen)
             else:
-                found.append(path.relative_to(self.root).as_posix())
-        return found
+                files.append(path.relative_to(self.root).as_posix())
+        return files
 
     def _strays(self, target: Path, home: Path) -> bool:
         around = {target, *target.parents}
@@ -155,8 +155,8 @@ def entries(folder: Path) -> list["os.DirEntry[str]"]:
         DecoctError: the folder cannot be read, or a name in it is not valid UTF-8.
     """
     try:
-        with os.scandir(folder) as found:
-            listed = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        with os.scandir(folder) as every:
+            listed = sorted((e for e in every if not e.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
         raise DecoctError(f"cannot read the folder {folder}: {error.strerror or error}") from error
     for entry in listed:

@@ -1,10 +1,16 @@
-"""CIFAR-10 and CIFAR-100 as their authors release them: binary or Python batches, in a folder or a tar."""
+"""CIFAR-10 and CIFAR-100 as their authors release them: binary or Python batches, in a folder or a tar.
 
-from abc import abstractmethod
-from collections.abc import Mapping
+The tar is never unpacked, and nothing in it is unpickled.
+"""
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +19,42 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.data.cache import default_store
 from decoct.data.reading.pickled import read_plain
-from decoct.data.small.release import Found, Release, contents, lacking, look
 from decoct.data.source import Part, Raw, Source, hash_file
 
 SIDE, PIXELS = 32, 3 * 32 * 32
+MOST_BYTES = 2**29  # CIFAR's hold 185 MB; what unpacks to more is no release
+
+
+@dataclass(frozen=True)
+class Release:
+    """One of the two forms that a set is released in.
+
+    Attributes:
+        form: how a batch is written.
+        folder: what the tar calls its folder.
+        archive: what the tar is called.
+        train: the files of the train split, in order.
+        test: the file of the test split.
+    """
+
+    form: Literal["binary", "python"]
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that are read."""
+        return (*self.train, self.test)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a release lies: a folder with its files, or a tar of it."""
+
+    release: Release
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -42,16 +80,16 @@ class Cifar(Source):
     download: bool = False  # through torchvision
 
     @property
-    @abstractmethod
     def labels(self) -> str:
-        """Which kind of label is the class."""
+        """Which kind of label is the class: the last of a binary record, unless a subclass says otherwise."""
+        return tuple(self.names_of)[-1]
 
     def manifest(self) -> dict[str, str]:
         """Digest of each file that is read: the batches, or the tar."""
-        found = self.find()
-        if found.path.is_file():
-            return {found.release.archive: hash_file(found.path)}
-        return {name: hash_file(found.path / name) for name in found.release.files}
+        place = self.find()
+        if place.path.is_file():
+            return {place.release.archive: hash_file(place.path)}
+        return {name: hash_file(place.path / name) for name in place.release.files}
 
     def read(self, manifest: dict[str, str], scratch: Path, progress: Progress) -> Raw:
         """Read all batches.
@@ -59,15 +97,15 @@ class Cifar(Source):
         Raises:
             DecoctError: a batch is damaged or cut short, a label is out of range, or the two kinds of labels disagree.
         """
-        found = self.find()
-        release, batches = found.release, {}
-        for name, data in contents(found):
-            batches[name] = parse(release.form, data, str(found.path / name), tuple(self.names_of))
+        place = self.find()
+        release, batches = place.release, {}
+        for name, data in contents(place):
+            batches[name] = parse(release.form, data, str(place.path / name), tuple(self.names_of))
             progress(len(batches), len(release.files))
         parts = {}
         for split, files in (("train", release.train), ("test", (release.test,))):
             for file in files:
-                self.check(batches[file], self.sizes[split] // len(files), str(found.path / file))
+                self.check(batches[file], self.sizes[split] // len(files), str(place.path / file))
             images = np.concatenate([batches[file].images for file in files])
             labels = np.concatenate([batches[file].labels[self.labels] for file in files])
             parts[split] = Part(images, labels, np.arange(len(images)))
@@ -96,18 +134,14 @@ class Cifar(Source):
                 raise DecoctError(f"{where} puts class '{name}' into two {coarse} classes: its labels are damaged")
 
     def find(self) -> Found:
-        """The first place that holds a whole release.
-
-        Raises:
-            DecoctError: there is none.
-        """
+        """The first place that holds a whole release."""
         place = self.path.expanduser() if self.path else default_store() / "downloads"
-        if found := look(place, self.releases):
-            return found
-        if self.download:
+        release = look(place, self.releases)
+        if release is None and self.download:
             self.fetch(place)
-            if found := look(place, self.releases):
-                return found
+            release = look(place, self.releases)
+        if release:
+            return release
         raise DecoctError(
             f"no {self.title_of_set} in {place}{lacking(place, self.releases)}\n"
             f"give path = a folder with {self.releases[0].archive}, {self.releases[1].archive} or what is in it,\n"
@@ -115,11 +149,7 @@ class Cifar(Source):
         )
 
     def fetch(self, folder: Path) -> None:
-        """Download the tar, whose MD5 torchvision knows, into a folder. It is not unpacked.
-
-        Raises:
-            DecoctError: it did not work.
-        """
+        """Download the tar, whose MD5 torchvision knows, into a folder. It is not unpacked."""
         from torchvision import datasets
         from torchvision.datasets.utils import download_url
 
@@ -139,9 +169,6 @@ def parse(form: Literal["binary", "python"], data: bytes, where: str, kinds: tup
         order, and a list for each kind of label.
 
     Args:
-        form: which of the two.
-        data: the whole file.
-        where: what it is called, for messages.
         kinds: of labels, in the order of a binary record.
 
     Raises:
@@ -158,17 +185,99 @@ def parse(form: Literal["binary", "python"], data: bytes, where: str, kinds: tup
         pixels = table[:, len(kinds) :]
         labels = {kind: table[:, i].astype(np.int64) for i, kind in enumerate(kinds)}
     else:
-        found = read_plain(data, where)
-        pixels = found.get("data")
+        batch = read_plain(data, where)
+        pixels = batch.get("data")
         if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
             raise DecoctError(f"{where} is damaged: its 'data' is no array of images of {PIXELS:,} bytes")
-        labels = {kind: _listed(found.get(key(kind, kinds)), len(pixels), where) for kind in kinds}
+        keys = {kind: "labels" if len(kinds) == 1 else f"{kind}_labels" for kind in kinds}
+        labels = {kind: _listed(batch.get(key), len(pixels), where) for kind, key in keys.items()}
     return Batch(pixels.reshape(-1, 3, SIDE, SIDE), labels)
 
 
-def key(kind: str, kinds: tuple[str, ...]) -> str:
-    """What a Python batch calls a kind of label."""
-    return "labels" if len(kinds) == 1 else f"{kind}_labels"
+def look(place: Path, releases: tuple[Release, ...]) -> Found | None:
+    """A release at a place: a tar, a folder with all its files, the folder around that, or a folder with the tar."""
+    if place.is_file():
+        with opened(place) as members:
+            first = next((member.name for member in members if member.isreg()), "")
+        inside = PurePosixPath(first).parent.name
+        return next((Found(release, place) for release in releases if release.folder == inside), None)
+    for release in releases:
+        for folder in (place, place / release.folder):
+            if all((folder / name).is_file() for name in release.files):
+                return Found(release, folder)
+    for release in releases:
+        if (place / release.archive).is_file():
+            return Found(release, place / release.archive)
+    return None
+
+
+def lacking(place: Path, releases: tuple[Release, ...]) -> str:
+    """Which files are missing where some of a release are, for the message."""
+    for release in releases:
+        for folder in (place, place / release.folder):
+            missing = [name for name in release.files if not (folder / name).is_file()]
+            if 0 < len(missing) < len(release.files):
+                return f": {folder} has no {', '.join(missing)}"
+    return ""
+
+
+def contents(place: Found) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a release.
+
+    Raises:
+        DecoctError: a file is missing, is there twice, is no regular file, or is larger than any of a release.
+    """
+    release, path = place.release, place.path
+    if path.is_dir():
+        for name in release.files:
+            with (path / name).open("rb") as file:
+                yield name, Bounded(file, path / name).read()
+        return
+    seen: set[str] = set()
+    with opened(path) as members:
+        for member in members:
+            inside = PurePosixPath(member.name)
+            if inside.parts != (release.folder, inside.name) or inside.name not in release.files:
+                continue  # nothing is unpacked, so that it does not matter where other members say they belong
+            content = members.extractfile(member) if member.isreg() else None
+            if content is None:
+                raise DecoctError(f"{path}: {member.name} is no regular file: download it again")
+            if inside.name in seen:
+                raise DecoctError(f"{path} holds {member.name} twice: download it again")
+            seen.add(inside.name)
+            yield inside.name, content.read()
+    if missing := [name for name in release.files if name not in seen]:
+        raise DecoctError(f"{path} has no {', '.join(missing)}: download it again")
+
+
+class Bounded:
+    """A file that refuses to give more than ``MOST_BYTES`` in all, so that a tiny tar cannot unpack to a huge one."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.file, self.path, self.given = file, path, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data = self.file.read(MOST_BYTES + 1 - self.given if size < 0 else size)
+        self.given += len(data)
+        if self.given > MOST_BYTES:
+            raise DecoctError(f"{self.path} holds more than {MOST_BYTES // 2**20} MiB: it is not what it is called")
+        return data
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, gzipped or not, read once from front to back."""
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            unpacked: Any = gzip.GzipFile(fileobj=plain) if packed else plain
+            stream: Any = Bounded(unpacked, path)
+            with tarfile.open(fileobj=stream, mode="r|") as members:
+                yield members
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise DecoctError(f"cannot read {path}: {error}\nit is no tar, or damaged: download it again") from error
 
 
 def _listed(values: Any, size: int, where: str) -> NDArray[np.int64]:

@@ -1,9 +1,6 @@
 """CIFAR-100, 32 × 32 colour, 50,000 + 10,000 images in 100 classes, or in their 20 superclasses."""
 
-from typing import ClassVar
-
-from decoct.data.small.cifar import Cifar
-from decoct.data.small.release import Release
+from decoct.data.small.cifar import Cifar, Release
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -24,18 +21,15 @@ COARSE = """
 class CIFAR100(Cifar):
     """CIFAR-100 (Krizhevsky, 2009, "Learning Multiple Layers of Features from Tiny Images"), either version."""
 
-    title_of_set: ClassVar[str] = "CIFAR-100"
-    releases: ClassVar[tuple[Release, ...]] = (
+    title_of_set = "CIFAR-100"
+    releases = (
         Release("binary", "cifar-100-binary", "cifar-100-binary.tar.gz", ("train.bin",), "test.bin"),
         Release("python", "cifar-100-python", "cifar-100-python.tar.gz", ("train",), "test"),
     )
-    names_of: ClassVar[dict[str, tuple[str, ...]]] = {
-        "coarse": tuple(COARSE.split()),
-        "fine": tuple(FINE.split()),
-    }
+    names_of = {"coarse": tuple(COARSE.split()), "fine": tuple(FINE.split())}
     coarse: bool = False  # the 20 superclasses as classes
 
     @property
     def labels(self) -> str:
-        """Fine unless coarse was asked for."""
+        """Fine labels unless coarse ones were asked for."""
         return "coarse" if self.coarse else "fine"

@@ -1,30 +1,26 @@
 """Fashion-MNIST, 28 × 28 grey, 60,000 + 10,000 images of clothes in 10 classes."""
 
+import gzip
+import math
+import struct
+import zlib
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
 from decoct.data.cache import default_store
-from decoct.data.reading.idx import read_idx
 from decoct.data.source import Part, Raw, Source, hash_file
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 TORCHVISION = Path("FashionMNIST") / "raw"
 PREFIX = {"train": "train", "test": "t10k"}
 CLASS_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 
 
@@ -52,19 +48,15 @@ class FashionMNIST(Source):
         return Raw(CLASS_NAMES, parts)
 
     def files(self) -> dict[str, Path]:
-        """The four files, from the first folder that holds them all.
-
-        Raises:
-            DecoctError: there is none.
-        """
+        """The four files, from the first folder that holds them all."""
         downloads = default_store() / "downloads"
         places = [self.path.expanduser()] if self.path else [DEBIAN, downloads]
-        if found := find_files(places):
-            return found
+        if files := find_files(places):
+            return files
         if self.download:
-            fetch(target := self.path.expanduser() if self.path else downloads)
-            if found := find_files([target]):
-                return found
+            fetch(places[-1])
+            if files := find_files(places[-1:]):
+                return files
         where = self.path or DEBIAN
         raise DecoctError(
             f"no Fashion-MNIST in {where}: install Debian's package dataset-fashion-mnist,\n"
@@ -75,24 +67,20 @@ class FashionMNIST(Source):
 def find_files(places: list[Path]) -> dict[str, Path] | None:
     """The images and labels of both splits, plain or gzipped, if one folder holds all four."""
     for folder in (nested for place in places for nested in (place, place / TORCHVISION)):
-        found = {}
-        for split, prefix in PREFIX.items():
-            for what, dimensions in (("images", 3), ("labels", 1)):
-                for ending in ("", ".gz"):
-                    path = folder / f"{prefix}-{what}-idx{dimensions}-ubyte{ending}"
-                    if path.is_file():
-                        found[f"{split} {what}"] = path
-        if len(found) == 4:
-            return found
+        files = {
+            f"{split} {what}": path
+            for split, prefix in PREFIX.items()
+            for what, dimensions in (("images", 3), ("labels", 1))
+            for ending in ("", ".gz")
+            if (path := folder / f"{prefix}-{what}-idx{dimensions}-ubyte{ending}").is_file()
+        }
+        if len(files) == 4:
+            return files
     return None
 
 
 def fetch(root: Path) -> None:
-    """Download through torchvision into ``root``.
-
-    Raises:
-        DecoctError: it did not work.
-    """
+    """Download through torchvision into ``root``."""
     from torchvision.datasets import FashionMNIST as Download
 
     try:
@@ -101,3 +89,34 @@ def fetch(root: Path) -> None:
         raise DecoctError(
             f"cannot download Fashion-MNIST: {error}\ninstall Debian's package dataset-fashion-mnist, or give path"
         ) from error
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Read an idx file of unsigned bytes.
+
+    Returns:
+        uint8 array of the shape that the header states.
+
+    Raises:
+        DecoctError: not an idx file of bytes with these dimensions, or not of the length that its header states.
+
+    Source:
+        LeCun, Cortes and Burges, "The MNIST database": magic 0, 0, type (8 is unsigned byte), number of dimensions;
+        then each size as a big-endian 32-bit integer; then the values, last dimension fastest.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            header = file.read(4 + 4 * dimensions)
+            if header[:4] != bytes((0, 0, 8, dimensions)) or len(header) != 4 + 4 * dimensions:
+                raise DecoctError(f"{path} is not an idx file of bytes in {dimensions} dimensions")
+            shape = struct.unpack(f">{dimensions}I", header[4:])
+            length = math.prod(shape)
+            data = bytearray()
+            while chunk := file.read(min(2**24, length + 1 - len(data))):  # a false length asks for no memory
+                data += chunk
+    except (OSError, EOFError, zlib.error) as error:
+        raise DecoctError(f"cannot read {path}: {error}") from error
+    if len(data) != length:
+        held = "more" if len(data) > length else len(data)
+        raise DecoctError(f"{path} is damaged: its header states {length} bytes, it holds {held}")
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)

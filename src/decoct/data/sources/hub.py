@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,15 @@ from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress
-from decoct.core.seeds import seed
 from decoct.data.reading.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
-from decoct.data.small.pictures import Picture, decode_pictures, shapes, usual_size
-from decoct.data.source import Raw, Source, hash_file
+from decoct.data.small.pictures import Picture, PictureSource
+from decoct.data.source import Raw, hash_file
 
 
-class Hub(Source):
+class Hub(PictureSource):
     """A data set that ``datasets.load_dataset`` reads, without running code of the data set's.
 
-    Without a test split the validation split is the test split; without both, a stratified part of train is. Pictures
-    are made squares as those of ``folder``.
+    Without a test split the validation split is the test split; without both, a stratified part of train is.
     """
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path", "revision"})
@@ -32,10 +30,6 @@ class Hub(Source):
     revision: str | None = None  # branch, tag or commit
     train: str | None = None  # the split; None: the usual names
     test: str | None = None
-    size: int | None = Field(default=None, ge=4, le=1024)  # None: see ``decoct.data.small.pictures.usual_size``
-    channels: Literal["auto", 1, 3] = "auto"  # auto: one if red, green and blue are equal in every image
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    skip_corrupt: bool = False
 
     @property
     def title(self) -> str:
@@ -82,28 +76,15 @@ class Hub(Source):
         """
         splits = self.load(manifest, scratch)
         features = next(iter(splits.values())).features
-        which = columns(features, self.image, self.label)
-        values = {name: list(table[which.label]) for name, table in splits.items()}
+        image, label = columns(features, self.image, self.label)
+        values = {name: list(table[label]) for name, table in splits.items()}
         chosen = roles([name for name in splits if not unlabelled(values[name])], self.train, self.test)
-        names = classes(features[which.label], {split: values[split] for split in chosen.values()})
+        names = classes(features[label], {split: values[split] for split in chosen.values()})
         labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
         tables = {role: (split, splits[split]) for role, split in chosen.items()}
-        found = partial(pictures, tables, labels, which.image)
-        size, said = (self.size, "") if self.size else usual_size(shapes(found()))
-        parts, skipped = decode_pictures(
-            found(),
-            sum(map(len, labels.values())),
-            self.path,
-            scratch,
-            size,
-            self.channels,
-            self.skip_corrupt,
-            progress,
-        )
-        if "test" not in parts:
-            train, test = parts["train"].hold_out(self.test_fraction, seed(self.split_seed, "test"), names)
-            parts |= {"train": train, "test": test}
-        return Raw(names, parts, skipped, said=said)
+        every, total = partial(pictures, tables, labels, image), sum(map(len, labels.values()))
+        parts, skipped, said = self.decoded(every, total, self.path, scratch, progress)
+        return Raw(names, self.with_test(parts, names), skipped, said=said)
 
     def load(self, manifest: dict[str, Any], scratch: Path) -> dict[str, Any]:
         """The data set's splits by name. Of a local one the library's own copy is as short-lived as ``scratch``."""
@@ -112,22 +93,17 @@ class Hub(Source):
             if place is None:
                 commit = manifest["commit"]
                 revision = commit if COMMIT.fullmatch(commit) else self.revision
-                found = datasets.load_dataset(self.path, name=self.subset, revision=revision)
-            elif place.is_file():
-                found = datasets.load_dataset("parquet", data_files=str(place), cache_dir=str(scratch / "arrow"))
-            else:
-                found = datasets.load_dataset(str(place), name=self.subset, cache_dir=str(scratch / "arrow"))
+                return dict(datasets.load_dataset(self.path, name=self.subset, revision=revision))
+            what: dict[str, Any] = {"path": str(place), "name": self.subset}
+            if place.is_file():
+                what = {"path": "parquet", "data_files": str(place)}
+            return dict(datasets.load_dataset(**what, cache_dir=str(scratch / "arrow")))
         except Exception as error:
             raise trouble(error, self.path) from error
-        return dict(found)
 
 
 def library() -> Any:
-    """``datasets``, which is an extra.
-
-    Raises:
-        DecoctError: it is not installed.
-    """
+    """``datasets``, which is an extra."""
     try:
         import datasets
     except ImportError:
@@ -139,8 +115,8 @@ def local_files(place: Path) -> dict[str, Path]:
     """The file, or all files of the folder that are not hidden, by name."""
     if place.is_file():
         return {place.name: place}
-    found = {path.relative_to(place): path for path in sorted(place.rglob("*")) if path.is_file()}
-    return {name.as_posix(): path for name, path in found.items() if not any(part[0] == "." for part in name.parts)}
+    files = {path.relative_to(place): path for path in sorted(place.rglob("*")) if path.is_file()}
+    return {name.as_posix(): path for name, path in files.items() if not any(part[0] == "." for part in name.parts)}
 
 
 def pictures(tables: dict[str, tuple[str, Any]], labels: dict[str, NDArray[np.int64]], image: str) -> Iterator[Picture]:

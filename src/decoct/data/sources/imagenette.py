@@ -1,10 +1,6 @@
 """Imagenette, ten easy classes of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from decoct.data.large.fastai import TenClasses
-from decoct.data.large.imagenet import FASTAI
+from decoct.data.large.imagenet import FASTAI, TenClasses
 
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
@@ -15,9 +11,5 @@ WNIDS = (
 class Imagenette(TenClasses):
     """Imagenette 2 (Howard, 2019, github.com/fastai/imagenette); RDED and others cut its classes from ImageNet-1K."""
 
-    expected: ClassVar[Mapping[str, tuple[int, int]]] = {FASTAI: (9_469, 3_925)}
-
-    @classmethod
-    def wnids(cls) -> tuple[str, ...]:
-        """WordNet ids of the ten classes, ascending."""
-        return WNIDS
+    classes = WNIDS
+    expected = {FASTAI: (9_469, 3_925)}

@@ -1,10 +1,6 @@
 """Imagewoof, ten breeds of dogs of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from decoct.data.large.fastai import TenClasses
-from decoct.data.large.imagenet import FASTAI
+from decoct.data.large.imagenet import FASTAI, TenClasses
 
 WNIDS = (
     *("n02086240", "n02087394", "n02088364", "n02089973", "n02093754"),
@@ -15,9 +11,5 @@ WNIDS = (
 class Imagewoof(TenClasses):
     """Imagewoof 2 (Howard, 2019, github.com/fastai/imagenette)."""
 
-    expected: ClassVar[Mapping[str, tuple[int, int]]] = {FASTAI: (9_025, 3_929)}
-
-    @classmethod
-    def wnids(cls) -> tuple[str, ...]:
-        """WordNet ids of the ten classes, ascending."""
-        return WNIDS
+    classes = WNIDS
+    expected = {FASTAI: (9_025, 3_929)}

@@ -70,15 +70,13 @@ class TinyImageNet(Source):
         """
         with opened(self.find()) as files:
             order = wnids(files)
-            found = listed(files, order)
-            self.check(files, order, Counter((split, label) for split, label, _ in found))
+            pictures = listed(files, order)
+            self.check(files, order, Counter((split, label) for split, label, _ in pictures))
             names = order if self.names == "wnid" else english(files, order)
-            pictures = (
-                Picture(split, label, file, partial(load, files, file, manifest.get(file)))
-                for split, label, file in found
-            )
+            undecoded = (Picture(*one, partial(load, files, one[2], manifest.get(one[2]))) for one in pictures)
+            where = str(files.where)
             parts, skipped = decode_pictures(
-                pictures, len(found), str(files.where), scratch, self.size, 3, self.skip_corrupt, progress
+                undecoded, len(pictures), where, scratch, self.size, 3, self.skip_corrupt, progress
             )
         return Raw(names, parts, skipped)
 
@@ -96,11 +94,7 @@ class TinyImageNet(Source):
                     )
 
     def find(self) -> Path:
-        """The folder or zip that ``path`` means.
-
-        Raises:
-            DecoctError: it is neither.
-        """
+        """The folder or zip that ``path`` means."""
         path = self.path.expanduser()
         for folder in (path, path / FOLDER):
             if (folder / WNIDS).is_file() or (folder / "train").is_dir():
@@ -116,11 +110,7 @@ class TinyImageNet(Source):
 
 @contextmanager
 def opened(place: Path) -> Iterator[Files]:
-    """The files of a folder or a zip.
-
-    Raises:
-        DecoctError: it is no zip, damaged, or names a file twice.
-    """
+    """The files of a folder or a zip."""
     if place.is_dir():
         names = (path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
         yield Files(place, tuple(sorted(names)), lambda name: (place / name).open("rb"))
@@ -161,11 +151,7 @@ def load(files: Files, name: str, sha: str | None) -> bytes:
 
 
 def table(files: Files, name: str) -> list[list[str]]:
-    """The cells of a table's lines, which tabs separate.
-
-    Raises:
-        DecoctError: it is missing, or no text.
-    """
+    """The cells of a table's lines, which tabs separate."""
     if name not in files.names:
         raise DecoctError(f"{files.where} has no {name}: {GET}")
     try:
@@ -229,7 +215,7 @@ def english(files: Files, order: tuple[str, ...]) -> tuple[str, ...]:
     words = {line[0]: line[1].strip() for line in table(files, WORDS) if len(line) > 1}
     if missing := [wnid for wnid in order if wnid not in words]:
         raise DecoctError(f"{files.where / WORDS} has no name for {missing[0]}: {GET}")
-    found = tuple(words[wnid] for wnid in order)
-    if twice := [name for name, times in Counter(found).items() if times > 1]:
+    names = tuple(words[wnid] for wnid in order)
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise DecoctError(f"two classes are called '{twice[0]}': take names = \"wnid\"")
-    return found
+    return names

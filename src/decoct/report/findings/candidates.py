@@ -82,7 +82,7 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
         parts = [*(run.construction(condensed)[1:] if run.done(condensed) else ()), *needs]
         for part in parts:
             if part.key not in costs:
-                known = run.done(part) and not run.brought(part)
+                known = run.done(part) and not run.external(part)
                 costs[part.key] = run.cost(part).model_dump() if known else None
         found[place][condensed.key] = _sum([costs[part.key] for part in parts])
     return {place: list(by_set.values()) for place, by_set in found.items()}

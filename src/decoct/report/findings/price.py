@@ -68,7 +68,7 @@ def ties(seconds: Sequence[float]) -> list[bool]:
 
 
 def made_here(rows: Sequence[Row]) -> list[Row]:
-    """Those of sets whose cost was measured: what the author of one that was brought along states is no measurement."""
+    """Those of sets whose cost was measured: what the author of an external one states is no measurement."""
     return [row for row in rows if row.get("stated") is None]
 
 
@@ -105,7 +105,7 @@ def sentences(frame: Frame, found: Sequence[Multiple]) -> tuple[str, ...]:
     for label in labels:
         rows = [row for row in costs if row["method"] == label]
         if stated := dict.fromkeys(row["stated"] for row in rows if row["stated"] is not None):
-            lines.append(f"{label} was brought along; what it took: {'; '.join(stated)}. It enters no multiple")
+            lines.append(f"{label} is external; what it took: {'; '.join(stated)}. It enters no multiple")
             continue
         said, alone = [], []
         for budget in sorted({row["budget"] for row in rows}, key=frame.manifest.budget_order):

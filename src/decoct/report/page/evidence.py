@@ -68,7 +68,7 @@ def cost(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
             "alone. "
             if counted
             else "",
-            "Of a set that was brought along nothing was measured: what its author states of it, if anything, stands "
+            "Of an external set nothing was measured: what its author states of it, if anything, stands "
             "in the last column and enters no comparison. "
             if any(row["stated"] is not None for row in every)
             else "",

@@ -51,7 +51,7 @@ def methods(frame: Frame, summary: Summary, marks: dict[str, Mark]) -> Markup:
         config = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items() if value is not None)
         details.append(_construction(method(summary, marks, label), about))
         draws = "a new set each replicate" if about["stochastic"] else "deterministic, one set"
-        draws = "brought along, one set" if "external" in about else draws
+        draws = "external, one set" if "external" in about else draws
         draws += ", weighted" if label in weighted else ""
         body.append(
             cells(
@@ -198,7 +198,7 @@ def _machines(frame: Frame) -> list[tuple[str, str]]:
     """Where the jobs ran, and with which versions; several of each where a run was moved."""
     run, machines, versions = frame.manifest, set(), set()
     for kind in ("teacher", "dynamics", "trajectory", "generator", "shard", "condense", "train"):
-        for job in (job for job in run.finished(kind) if not run.brought(job)):
+        for job in (job for job in run.finished(kind) if not run.external(job)):
             cost = run.cost(job)
             machines.add(f"{cost.hardware} ({cost.device})")
             versions.add(", ".join(f"{k} {v}" for k, v in sorted(cost.versions.items())))

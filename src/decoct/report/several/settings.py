@@ -36,7 +36,7 @@ def measures(run: Manifest) -> dict[str, dict[str, Any]]:
 
 def machines(run: Manifest) -> dict[str, str]:
     """Hardware and versions of what a run finished; several of each where it was moved."""
-    made = [job for kind in ("condense", "train") for job in run.finished(kind) if not run.brought(job)]
+    made = [job for kind in ("condense", "train") for job in run.finished(kind) if not run.external(job)]
     costs = [run.cost(job) for job in made]
     found = {"hardware": {f"{cost.hardware} ({cost.device})" for cost in costs}}
     for cost in costs:

@@ -160,7 +160,7 @@ def earlier(
     for key, folder in folders.items():  # sets come before their students
         try:
             jobs[key] = job = Job.model_construct(**read_json(folder / CELL), plugins=plugins)
-            if "adopted" in job.keyed:
+            if "external" in job.keyed:
                 continue  # nobody knows what it took
             cost = read_cost(folder / MEASURED)
             if cost.hardware != hardware or cost.device.partition(":")[0] != device.partition(":")[0]:

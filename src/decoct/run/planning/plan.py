@@ -21,11 +21,11 @@ from decoct.core.owned import check_own, holds
 from decoct.core.record import write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset, load_data
-from decoct.run.adopt import bring
 from decoct.run.cell import hardware
 from decoct.run.drive import Driver
-from decoct.run.expand import Outside, expand
-from decoct.run.jobs import Brought, Job
+from decoct.run.expand import ExternalSet, expand
+from decoct.run.external_sets import read_external
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.planning.estimates import Estimate, Estimates, Known, Likeness, earlier, likeness
 from decoct.run.planning.probe import behind_of, end_pool, probe
 from decoct.run.planning.proposals import Takes
@@ -68,7 +68,7 @@ class Plan:
 
     study: Study
     data: Dataset
-    outside: tuple[Outside, ...]
+    outside: tuple[ExternalSet, ...]
     store: Store | None
     workers: int
     device: str
@@ -85,7 +85,7 @@ class Plan:
         """Those that are not in the store, without what the user brought, which nothing makes."""
         jobs = list(self.jobs.values())
         missing = Driver(self.store, lambda _: Inline()).missing(jobs).values() if self.store else jobs
-        return [job for job in missing if not isinstance(job, Brought)]
+        return [job for job in missing if not isinstance(job, ExternalJob)]
 
     @cached_property
     def likes(self) -> dict[str, Likeness]:
@@ -271,8 +271,8 @@ def make_plan(
     """
     data = load_data(study.data, plugins=study.plugins, progress=reading)
     on_data(data)
-    outside = tuple(entry.outside for entry in bring(study, data))
-    made, roots = Plan(study, data, outside, store, workers, device, [], []), [store.root] if store else []
+    external = tuple(entry.planned for entry in read_external(study, data))
+    made, roots = Plan(study, data, external, store, workers, device, [], []), [store.root] if store else []
     for other in others:
         if not other.is_dir():
             raise UsageError(f"--from {other}: no such folder; name one that 'decoct run' made, or a store")

@@ -22,9 +22,9 @@ from decoct.engine.relabel import relabel
 from decoct.needs.trajectory import WEIGHTS as EXPERT
 from decoct.run.cell import Cell
 from decoct.run.execute import sign, work_of
-from decoct.run.jobs import Brought, Job
+from decoct.run.jobs import ExternalJob, Job
 from decoct.run.storage.store import Store
-from decoct.run.work.brought import put_set
+from decoct.run.work.external import put_set
 from decoct.run.work.sets import ARRAYS, NOTES, SHARD, from_draft, keep
 from decoct.run.work.students import given, task_of
 
@@ -53,7 +53,7 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
     alone: they lie under the keys of what they stand for.
 
     Raises:
-        DecoctError: labels that were brought, of views that nobody knows.
+        DecoctError: external labels, of views that nobody knows.
     """
     job = jobs[key]
     if store.has(job.kind, key):
@@ -69,10 +69,10 @@ def stand_in(store: Store, key: str, jobs: Mapping[str, Job], device: str) -> No
                 return None
     for needed in () if job.kind in ("condense", "shard") else job.inputs.values():
         stand_in(store, needed, jobs, device)
-    if isinstance(job, Brought) and job.kind != "condense":
+    if isinstance(job, ExternalJob) and job.kind != "condense":
         raise DecoctError("labels that were brought along have no stand-in: the first run tells")
     data = open_dataset(Path(job.data))
-    if isinstance(job, Brought):
+    if isinstance(job, ExternalJob):
         return put_set(job, _drawn(job, data)[1], data, store)
     try:
         _write(store, job, few(data), data, device)

@@ -43,7 +43,7 @@ def make_condensed(cell: Cell) -> None:
         budget=str(budget),
         seed=job.keyed["seed"],
         inputs={role: key for role, key in job.inputs.items() if not role.startswith("shard:")},
-        not_counted=tuple(name for need, name, record in made_of if need.brought(record)),
+        not_counted=tuple(name for need, name, record in made_of if need.uncounted(record)),
         seen={name: said for need, name, record in made_of if (said := need.saw(record)) is not None},
         key=job.key,
     )

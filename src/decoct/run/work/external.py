@@ -1,4 +1,4 @@
-"""Sets and labels that decoct did not make, as cells: keyed by their content, without a cost that anybody measured."""
+"""External sets and their labels as cells: keyed by their content, without a cost that anybody measured."""
 
 import hashlib
 from collections import Counter
@@ -16,14 +16,14 @@ from decoct.core.record import CELL, write_json
 from decoct.core.spec import digest
 from decoct.data.dataset import Dataset
 from decoct.engine.softlabels import StoredLabels
-from decoct.run.jobs import Brought
+from decoct.run.jobs import ExternalJob
 from decoct.run.storage.store import Store
 from decoct.run.work.sets import keep
 
 ARRAYS = ("labels", "indices", "images", "soft_labels", "weights")
 
 
-def set_job(condensed: Condensed, data: Dataset, labels: Mapping[str, str | int]) -> Brought:
+def set_job(condensed: Condensed, data: Dataset, labels: Mapping[str, str | int]) -> ExternalJob:
     """A set as a job that is done once ``put_set`` has put it into a store.
 
     Raises:
@@ -31,11 +31,11 @@ def set_job(condensed: Condensed, data: Dataset, labels: Mapping[str, str | int]
     """
     check_fit(condensed, data)
     keyed = {"budget": budget_of(condensed).model_dump(), **content(condensed, data.digest)}
-    return Brought(kind="condense", keyed=keyed, labels=dict(labels), config={}, data=str(data.folder))
+    return ExternalJob(kind="condense", keyed=keyed, labels=dict(labels), config={}, data=str(data.folder))
 
 
 def content(condensed: Condensed, data_digest: str) -> dict[str, str]:
-    """What the key of a set that was brought digests: its arrays, and the data that it stands for."""
+    """What the key of an external set digests: its arrays, and the data that it stands for."""
     condensed = _bare(condensed)
     sha = hashlib.sha256()
     for name in ARRAYS:
@@ -48,35 +48,35 @@ def content(condensed: Condensed, data_digest: str) -> dict[str, str]:
     return {"content": sha.hexdigest(), "data": data_digest}
 
 
-def put_set(job: Brought, condensed: Condensed, data: Dataset, store: Store) -> None:
+def put_set(job: ExternalJob, condensed: Condensed, data: Dataset, store: Store) -> None:
     """Put a set into the store, unless it is there."""
     if not store.has(job.kind, job.key):
         with store.writing(job.kind, job.key) as folder:
             write_set(folder, job, condensed, data)
 
 
-def write_set(folder: Path, job: Brought, condensed: Condensed, data: Dataset) -> None:
+def write_set(folder: Path, job: ExternalJob, condensed: Condensed, data: Dataset) -> None:
     """The files of its cell."""
     keep(folder, _bare(condensed), data, Draft())
-    keyed = {"adopted": condensed.provenance.method}
+    keyed = {"external": condensed.provenance.method}
     write_json(folder / CELL, {"key": job.key, "kind": job.kind, "keyed": keyed, "inputs": {}})
 
 
-def labels_job(labels: StoredLabels, said: Mapping[str, str | int] | None = None) -> Brought:
+def labels_job(labels: StoredLabels, said: Mapping[str, str | int] | None = None) -> ExternalJob:
     """Stored labels as a job that is done once ``put_labels`` has put them into a store."""
     sha = hashlib.sha256(digest(labels.facts).encode())
     for name, array in sorted(labels.arrays.items()):
         sha.update(f"{name} {array.dtype} {array.shape}".encode())
         sha.update(np.ascontiguousarray(array).data)
-    return Brought(kind="labels", keyed={"content": sha.hexdigest()}, labels=dict(said or {}), config={}, data="")
+    return ExternalJob(kind="labels", keyed={"content": sha.hexdigest()}, labels=dict(said or {}), config={}, data="")
 
 
-def put_labels(job: Brought, labels: StoredLabels, store: Store) -> None:
+def put_labels(job: ExternalJob, labels: StoredLabels, store: Store) -> None:
     """Put labels into the store, unless they are there."""
     if not store.has(job.kind, job.key):
         with store.writing(job.kind, job.key) as folder:
             labels.save(folder)
-            write_json(folder / CELL, {"key": job.key, "kind": job.kind, "keyed": {"adopted": True}, "inputs": {}})
+            write_json(folder / CELL, {"key": job.key, "kind": job.kind, "keyed": {"external": True}, "inputs": {}})
 
 
 def budget_of(condensed: Condensed) -> Budget:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.data.reading.twins import TwoLabels, tell_two_labels
+from decoct.data.sources.folder import TwoLabels, tell_two_labels
 
 SET = Path("/data/pets")
 

@@ -4,7 +4,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.official_tars import TRAIN_TAR, VAL_TAR, OfficialTars
+from decoct.data.layouts.official import TRAIN_TAR, VAL_TAR, OfficialTars
 
 SOME = wnids()[500:504]
 

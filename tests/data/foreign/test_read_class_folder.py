@@ -12,7 +12,7 @@ from PIL import Image
 from decoct.core.condensed import WEIGHTS, Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
-from decoct.data.foreign.class_folder import read_class_folder
+from decoct.data.foreign.read import read_class_folder
 from decoct.data.reading.decode import decode
 from decoct.data.reading.tree import StrayLinks
 

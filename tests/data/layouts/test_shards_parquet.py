@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.parquet import Parquet
+from decoct.data.layouts.shards import Parquet
 
 SOME = wnids()[100:105]
 CELL = {"bytes": b"x", "path": None}

@@ -6,7 +6,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.webdataset import WebDataset
+from decoct.data.layouts.shards import WebDataset
 
 SOME = wnids()[900:903]
 

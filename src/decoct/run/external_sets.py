@@ -1,4 +1,4 @@
-"""Sets that the store did not make: read, and put into a cell under the digest of their content."""
+"""External sets: read, and put into a cell under the digest of their content."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,15 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import Dataset
 from decoct.data.foreign.read import load_set
 from decoct.engine.softlabels import StoredLabels
-from decoct.run.expand import Outside
+from decoct.run.expand import ExternalSet
 from decoct.run.external import External
 from decoct.run.graph import Made
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.work.brought import budget_of, check_fit, labels_job, put_labels, put_set, set_job
+from decoct.run.work.external import budget_of, check_fit, labels_job, put_labels, put_set, set_job
 from decoct.run.work.students import training_set
 
-__all__ = ["Entry", "adopt", "adopt_labels", "bring", "check_fit", "load_set"]
+__all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_labels", "read_external"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,23 +26,23 @@ class Entry:
     """An ``[[external]]`` of a study, read.
 
     Attributes:
-        outside: what the planner needs of it.
+        planned: what the planner needs of it.
         condensed: the set.
         labels: that came along, or None.
     """
 
-    outside: Outside
+    planned: ExternalSet
     condensed: Condensed
     labels: StoredLabels | None
 
     def put(self, data: Dataset, store: Store) -> None:
         """Put the set and its labels into a store, unless they are there."""
-        put_set(self.outside.job, self.condensed, data, store)
-        if self.outside.labels is not None and self.labels is not None:
-            put_labels(self.outside.labels, self.labels, store)
+        put_set(self.planned.job, self.condensed, data, store)
+        if self.planned.labels is not None and self.labels is not None:
+            put_labels(self.planned.labels, self.labels, store)
 
 
-def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
+def put_external(condensed: Condensed, data: Dataset, store: Store) -> Made:
     """Store a set, unless it is there, and say where.
 
     Raises:
@@ -54,15 +54,15 @@ def adopt(condensed: Condensed, data: Dataset, store: Store) -> Made:
     return Made(job.key, job.labels)
 
 
-def adopt_labels(labels: StoredLabels, store: Store) -> str:
+def put_external_labels(labels: StoredLabels, store: Store) -> str:
     """Store labels, unless they are there, and say under which key."""
     job = labels_job(labels)
     put_labels(job, labels, store)
     return job.key
 
 
-def bring(study: Study, data: Dataset) -> list[Entry]:
-    """Read the sets that a study brings along, and check each of them against its budget.
+def read_external(study: Study, data: Dataset) -> list[Entry]:
+    """Read the external sets of a study, and check each of them against its budget.
 
     Raises:
         UsageError: a set of a budget that the study does not have.
@@ -85,24 +85,24 @@ def _entry(external: External, study: Study, data: Dataset) -> Entry:
     except DecoctError as error:
         raise DecoctError(f"external '{external.label}': {error}") from error
     said = {"method": external.label, "budget": budget}
-    return Entry(Outside(external.label, job, labels_job(labels, said) if labels else None), condensed, labels)
+    return Entry(ExternalSet(external.label, job, labels_job(labels, said) if labels else None), condensed, labels)
 
 
 def _budget(external: External, condensed: Condensed, study: Study, data: Dataset) -> str:
     """The budget of the study that the set keeps to."""
-    found = budget_of(condensed)
+    own = budget_of(condensed)
     if external.budget is not None:
         asked = external.budget.per_class(data.counts(), data.class_names)
-        if sum(asked) != len(condensed) or (external.budget.ipc and found != external.budget):
+        if sum(asked) != len(condensed) or (external.budget.ipc and own != external.budget):
             raise DecoctError(f"its budget is said to be {external.budget}, and the set has {_held(condensed)}")
-        found = external.budget
-    if found not in study.budgets:
+        own = external.budget
+    if own not in study.budgets:
         there = ", ".join(map(str, study.budgets))
         raise UsageError(
             f"the set has {_held(condensed)}, and the study's budgets are {there}\n"
             "add its budget to 'budgets', so that there is something of its size to compare it with"
         )
-    return str(found)
+    return str(own)
 
 
 def _held(condensed: Condensed) -> str:

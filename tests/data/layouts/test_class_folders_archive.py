@@ -4,7 +4,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.large.imagenet import wnids
-from decoct.data.layouts.folder_archive import FolderArchive
+from decoct.data.layouts.class_folders import FolderArchive
 
 SOME = wnids()[:3]
 

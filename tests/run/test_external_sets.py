@@ -1,4 +1,4 @@
-"""Sets from outside: taken in by content, refused where they do not fit the data."""
+"""External sets: taken in by content, refused where they do not fit the data."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, Provenance, read_json
 from decoct.engine.softlabels import StoredLabels
-from decoct.run.adopt import adopt, adopt_labels, check_fit, load_set
+from decoct.run.external_sets import check_fit, load_set, put_external, put_external_labels
 from decoct.run.storage.store import Store
 
 
@@ -33,31 +33,31 @@ def store(tmp_path):
 
 
 def test_a_set_is_stored_once_under_the_digest_of_its_content(store, digits, picks, images):
-    made = adopt(images, digits, store)
+    made = put_external(images, digits, store)
     folder = store.path("condense", made.key)
     assert store.has("condense", made.key)
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     renamed = replace(images, provenance=Provenance(method="other"))
-    assert adopt(renamed, digits, store).key == made.key
+    assert put_external(renamed, digits, store).key == made.key
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
     changed = images.images.copy()
     changed[0, 0, 0, 0] ^= 1
-    assert adopt(replace(images, images=changed), digits, store).key != made.key
-    assert adopt(replace(images, labels=images.labels[::-1].copy()), digits, store).key != made.key
+    assert put_external(replace(images, images=changed), digits, store).key != made.key
+    assert put_external(replace(images, labels=images.labels[::-1].copy()), digits, store).key != made.key
     weights = np.ones(len(images), dtype=np.float32)
-    assert adopt(replace(images, weights=weights), digits, store).key != made.key
+    assert put_external(replace(images, weights=weights), digits, store).key != made.key
     assert made.labels == {"method": "mine", "budget": "unknown", "condense_replicate": 0}
 
 
 def test_the_same_pixels_as_mosaics_are_another_set(store, digits, images):
     """Else whichever came first would decide whether the tiles are shuffled."""
-    made = [adopt(replace(images, mosaic=tiles), digits, store) for tiles in (1, 2, 3)]
+    made = [put_external(replace(images, mosaic=tiles), digits, store) for tiles in (1, 2, 3)]
     assert [Condensed.load(store.path("condense", one.key)).mosaic for one in made] == [1, 2, 3]
 
 
 def test_picks_are_the_same_with_and_without_their_pixels(store, digits, picks):
     with_pixels = picks.materialise(digits.train.images)
-    assert adopt(picks, digits, store).key == adopt(with_pixels, digits, store).key
+    assert put_external(picks, digits, store).key == put_external(with_pixels, digits, store).key
 
 
 @pytest.fixture
@@ -69,18 +69,18 @@ def labels(digits):
 
 
 def test_labels_are_stored_once_under_the_digest_of_their_content(store, labels):
-    key = adopt_labels(labels, store)
+    key = put_external_labels(labels, store)
     folder = store.path("labels", key)
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     sideways = StoredLabels({"values": np.asfortranarray(labels.arrays["values"])}, dict(labels.facts))
-    assert adopt_labels(sideways, store) == key
+    assert put_external_labels(sideways, store) == key
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
     found = StoredLabels.load(folder)
     assert found.facts == labels.facts and np.array_equal(found.arrays["values"], labels.arrays["values"])
     assert {file.name for file in before} == {CELL, "labels.json", "labels.safetensors"}  # nobody knows their cost
     known = read_json(folder / CELL)
     assert set(known.pop("files")) == {"labels.json", "labels.safetensors"}
-    assert known == {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}}
+    assert known == {"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}}
 
 
 @pytest.mark.parametrize("change", ["a value", "the type", "the shape", "the name", "a fact"])
@@ -97,7 +97,7 @@ def test_other_labels_are_another_cell(store, labels, change):
         name = "codes"
     else:
         facts["temperature"] = 20.0
-    assert adopt_labels(StoredLabels({name: values}, facts), store) != adopt_labels(labels, store)
+    assert put_external_labels(StoredLabels({name: values}, facts), store) != put_external_labels(labels, store)
 
 
 def test_other_classes_are_named(digits, images):
@@ -127,7 +127,7 @@ def test_weights_stay_with_their_images_through_a_class_folder_and_the_store(sto
     weighted = replace(images, weights=weights)
     weighted.export(tmp_path / "pictures")
     found = load_set(tmp_path / "pictures", digits)
-    stored = Condensed.load(store.path("condense", adopt(found, digits, store).key))
+    stored = Condensed.load(store.path("condense", put_external(found, digits, store).key))
     order = np.argsort(images.labels, kind="stable")  # class by class
     assert stored.weights.tolist() == weights[order].tolist()
     assert np.array_equal(stored.images, images.images[order])

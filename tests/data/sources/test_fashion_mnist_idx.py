@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.reading.idx import read_idx
+from decoct.data.sources.fashion_mnist import read_idx
 
 
 def idx(array: np.ndarray) -> bytes:

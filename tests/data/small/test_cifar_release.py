@@ -8,8 +8,8 @@ import tarfile
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.data.small import release as module
-from decoct.data.small.release import Found, Release, contents, lacking, look
+from decoct.data.small import cifar as module
+from decoct.data.small.cifar import Found, Release, contents, lacking, look
 
 SET = Release("binary", "set-bin", "set-binary.tar.gz", ("one.bin", "two.bin"), "test.bin")
 OTHER = Release("python", "set-py", "set-python.tar.gz", ("one", "two"), "test")
@@ -103,11 +103,11 @@ def test_bombs(tmp_path, monkeypatch):
     for members in ([member("set-bin/one.bin", large)], [member("unrelated", large), *whole()]):
         archive = tar(tmp_path / "x.tar", *members)
         assert archive.stat().st_size < 2**14
-        with pytest.raises(DecoctError, match="unpacks to more than 1 MiB"):
+        with pytest.raises(DecoctError, match="holds more than 1 MiB"):
             dict(contents(Found(SET, archive)))
     lay(tmp_path / "set-bin")
     (tmp_path / "set-bin" / "two.bin").write_bytes(large)
-    with pytest.raises(DecoctError, match=r"two\.bin is larger than 1 MiB"):
+    with pytest.raises(DecoctError, match=r"two\.bin holds more than 1 MiB"):
         dict(contents(Found(SET, tmp_path / "set-bin")))
 
 
@@ -137,5 +137,5 @@ def test_a_file_may_be_as_large_as_any_of_a_release(tmp_path, monkeypatch):
     found = Found(SET, tmp_path / "set-bin")
     assert dict(contents(found)) == FILES
     monkeypatch.setattr(module, "MOST_BYTES", 2)
-    with pytest.raises(DecoctError, match=r"test\.bin is larger than"):
+    with pytest.raises(DecoctError, match=r"test\.bin holds more than"):
         list(contents(found))
