@@ -89,9 +89,9 @@ def test_a_checkpoint_stays_while_a_study_needs_its_job(study, tmp_path):
     facts["jobs"].append({"key": missing, "kind": "train", "inputs": {}})
     run.write_text(json.dumps(facts))
     for kind, key in (("train", missing), ("train", STUDENT), ("train", OTHER)):
-        study.unfinished(kind, key).parent.mkdir(parents=True, exist_ok=True)
-        study.unfinished(kind, key).write_text("1")
-    kept = study.unfinished("condense", "f" * 32).with_suffix("")
+        study.unfinished(kind, key).mkdir(parents=True)
+        (study.unfinished(kind, key) / "training.safetensors").write_text("1")
+    kept = study.unfinished("condense", "f" * 32)
     kept.mkdir(parents=True)
     (kept / "stage.safetensors").write_text("22")
     age(study.root)
@@ -99,7 +99,7 @@ def test_a_checkpoint_stays_while_a_study_needs_its_job(study, tmp_path):
     sizes = {(each.kind, each.key): each.bytes for each in begun}
     assert sizes == {("train", STUDENT): 1, ("train", OTHER): 1, ("condense", "f" * 32): 2}
     collect(study, cells, begun)
-    assert [path.name for path in (study.root / "unfinished").rglob("*.safetensors")] == [f"{missing}.safetensors"]
+    assert [path.parent.name for path in (study.root / "unfinished").rglob("*.safetensors")] == [missing]
 
 
 def test_a_damaged_run_stops_it(study, tmp_path):
