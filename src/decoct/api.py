@@ -34,9 +34,9 @@ from decoct.run.cost import taken, total_cost
 from decoct.run.execute import threads
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
-from decoct.run.work.module import student_name, train_module
-from decoct.run.work.room import check_room
+from decoct.run.work.sets import check_room
 from decoct.run.work.sets import label_bytes as hard_bytes
+from decoct.run.work.students import student_name, train_module
 from decoct.run.work.teachers import RESULT, TEACHER, load_teacher
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]

@@ -11,8 +11,7 @@ from decoct.run.adopt import adopt
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work.module import train_module
-from decoct.run.work.students import task_of
+from decoct.run.work.students import task_of, train_module
 from decoct.run.work.teachers import RESULT
 
 HARD, OWN = DC(steps=40, lr=0.1), DC(steps=40, lr=0.1, own_labels=True)

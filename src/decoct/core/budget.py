@@ -7,6 +7,7 @@ larger budget gives no class fewer. The method of the largest remainder does not
 import heapq
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, Self
 
@@ -74,11 +75,10 @@ class Budget(BaseModel):
         """The budget that a text stands for; None if it stands for none, such as "all"."""
         word, _, rest = text.partition("=")
         number, _, way = rest.partition(" ")
-        try:
-            found = cls(**{word: number, **({"balanced": way == "balanced"} if way else {})})
-        except (TypeError, ValueError):
-            return None
-        return found if str(found) == text else None
+        with suppress(TypeError, ValueError):
+            if str(budget := cls(**{word: number, **({"balanced": way == "balanced"} if way else {})})) == text:
+                return budget
+        return None
 
     def __str__(self) -> str:
         if self.ipc is not None:
@@ -88,12 +88,7 @@ class Budget(BaseModel):
         return f"images={self.images}" + ("" if self.balanced is None else " unbalanced")
 
     def total(self, images: int, classes: int) -> int:
-        """Images of a set in all.
-
-        Args:
-            images: of the train split.
-            classes: how many there are.
-        """
+        """Images of a set in all, of a train split of so many images and classes."""
         if self.ipc is not None:
             return self.ipc * classes
         if self.images is not None:
@@ -102,11 +97,7 @@ class Budget(BaseModel):
         return max(1, round(self.fraction * images))
 
     def per_class(self, counts: Sequence[int], class_names: Sequence[str]) -> list[int]:
-        """How many images each class gives; some give none where there are fewer images than classes.
-
-        Args:
-            counts: images that each class has.
-            class_names: their names, for the message.
+        """How many of its ``counts`` images each class gives; some give none where images are fewer than classes.
 
         Raises:
             DecoctError: a class, or all together, have fewer images than the budget asks for.

@@ -16,14 +16,7 @@ REMEDY = "`decoct verify --repair {}` removes it, and the next run recomputes it
 
 
 class DamagedError(DecoctError):
-    """A cell that is not what was written.
-
-    Args:
-        cell: its folder, or URL.
-        file: in it.
-        why: what is wrong.
-        store: that it lies in.
-    """
+    """A file of a cell, in a folder or at a URL, is not what was written; the message says how to repair its store."""
 
     def __init__(self, cell: Path | str, file: str, why: str, store: Path | str) -> None:
         super().__init__(f"{cell} is damaged: {file} {why}; {REMEDY.format(store)}")
@@ -31,12 +24,7 @@ class DamagedError(DecoctError):
 
 
 class Sum(NamedTuple):
-    """What a file was when its cell was written.
-
-    Attributes:
-        sha256: of its content, in hex.
-        bytes: its length.
-    """
+    """What a file was when its cell was written: its content's digest in hex, and its length."""
 
     sha256: str
     bytes: int
@@ -87,12 +75,7 @@ def check(folder: Path) -> Path:
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of one file of a cell, after it was found as it was written, or of no cell.
-
-    Args:
-        folder: of the cell.
-        name: of the file.
-        most: bytes above which only its length is compared.
+    """Path of a file of a cell, after it was found as it was written, or of no cell; above ``most`` bytes by its length.
 
     Raises:
         DamagedError: names cell and file, and what to do.

@@ -168,13 +168,11 @@ def read_cost(path: Path) -> Cost:
     content = path.read_bytes()
     try:
         facts = json.loads(content)
-        whole = facts.pop(SUM) == digest(facts)
-        cost = Cost(**facts) if whole else None
+        if facts.pop(SUM) == digest(facts):
+            return Cost(**facts)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("cannot be read as what a job took") from None
-    if cost is None:
-        raise ValueError("has other content than was written")
-    return cost
+    raise ValueError("has other content than was written")
 
 
 def read_json(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import monotonic
@@ -21,10 +22,9 @@ class Progress(NamedTuple):
     """A run at one moment.
 
     Attributes:
-        folder: of the run.
+        folder, name: of the run, and of its study.
         state: waiting for ``run.json``; running; idle, with work left and nobody at it on this machine; failed, at the
             end of a run with failures; done.
-        name: of the study.
         done, planned: numbers of jobs; ``kinds`` has both by kind.
         at_work: jobs in the making, and the seconds since their process touched them.
         failures: message of each job that failed.
@@ -47,7 +47,7 @@ class Progress(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A job that is done: when, and the seconds of its work, if it says so."""
+    """A job that is done: when, and the seconds of its work; those of an external set are not known."""
 
     job: Job
     at: float
@@ -59,7 +59,7 @@ class Watcher:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._run: tuple[object, Manifest] | None = None
+        self._stamp: tuple[int, ...] = ()
         self._finished: dict[str, Finished] = {}
 
     def look(self, now: float) -> Progress:
@@ -72,10 +72,9 @@ class Watcher:
             status = (self.folder / RUN).stat()
         except OSError:
             return Progress(str(self.folder), "waiting")
-        stamp = status.st_ino, status.st_mtime_ns, status.st_size
-        if self._run is None or self._run[0] != stamp:  # it was replaced
-            self._run = stamp, Manifest.read(self.folder)
-        run = self._run[1]
+        if self._stamp != (stamp := (status.st_ino, status.st_mtime_ns, status.st_size)):  # it was replaced
+            self._run, self._stamp = Manifest.read(self.folder), stamp
+        run = self._run
         run.cells.refresh()
         unseen = [job for job in run.jobs if job.key not in self._finished]
         run.cells.prefetch([(job.kind, job.key) for job in unseen], lambda name: name == MEASURED)
@@ -93,19 +92,10 @@ class Watcher:
         ended = failures and run.ended and not at_work
         state = "done" if not pending else "failed" if ended else "running" if active else "idle"
         seconds, unknown = remaining(done, pending, at_work.values(), now)
-        return Progress(
-            str(self.folder),
-            state,
-            run.name,
-            len(done),
-            planned.total(),
-            {kind: (finished[kind], planned[kind]) for kind in {job.kind: 0 for job in run.jobs} if planned[kind]},
-            at_work,
-            failures,
-            finished["train"],
-            seconds if state == "running" else None,
-            unknown,
-        )
+        kinds = {job.kind: (finished[job.kind], planned[job.kind]) for job in run.jobs if planned[job.kind]}
+        remains = seconds if state == "running" else None
+        counts = len(done), planned.total(), kinds, at_work, failures, finished["train"]
+        return Progress(str(self.folder), state, run.name, *counts, remains, unknown)
 
 
 def remaining(
@@ -158,7 +148,6 @@ def _traits(job: Job) -> frozenset[tuple[str, str]]:
 
 
 def _finished(run: Manifest, job: Job) -> Finished:
-    """What is not known, as of a set that was brought along, is left out."""
     try:
         file = run.cells.file(job.kind, job.key, MEASURED)
         return Finished(job, file.stat().st_mtime, read_cost(file).seconds)
@@ -170,10 +159,7 @@ def _at_work(run: Manifest, now: float) -> dict[str, float]:
     """Jobs of the run in the making, by writers that seem to live, and the seconds since each was touched."""
     making = {}
     for folder in run.cells.root.glob(".tmp-*"):
-        key = written(folder.name)
-        if key in run.by_key and not abandoned(folder, SILENT):
-            try:
+        if (key := written(folder.name)) in run.by_key and not abandoned(folder, SILENT):
+            with suppress(OSError):  # it became a cell meanwhile
                 making[str(run.by_key[key])] = max(0.0, now - folder.stat().st_mtime)
-            except OSError:
-                continue  # it became a cell meanwhile
     return making

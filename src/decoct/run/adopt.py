@@ -11,10 +11,9 @@ from decoct.data.dataset import Dataset
 from decoct.data.foreign.read import load_set
 from decoct.engine.softlabels import StoredLabels
 from decoct.run.expand import Outside
-from decoct.run.external import External
 from decoct.run.graph import Made
 from decoct.run.storage.store import Store
-from decoct.run.study import Study
+from decoct.run.study import External, Study
 from decoct.run.work.brought import budget_of, check_fit, labels_job, put_labels, put_set, set_job
 from decoct.run.work.students import training_set
 

@@ -22,13 +22,11 @@ from decoct.engine.presets import WithPresets
 from decoct.run.adopt import Entry, bring
 from decoct.run.drive import Driver, OnDone, ignore
 from decoct.run.expand import expand
-from decoct.run.external import External
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
 from decoct.run.storage.upkeep import keep_root
-from decoct.run.study import Study
-from decoct.run.work.pictures import grid
-from decoct.run.work.room import check_room
+from decoct.run.study import External, Study
+from decoct.run.work.sets import check_room, grid
 from decoct.run.workers.place import Place
 
 MANIFEST, REAL = "run.json", "real.png"

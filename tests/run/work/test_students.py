@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
@@ -27,7 +28,7 @@ from decoct.run.adopt import adopt
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work.students import task_of, training_set
+from decoct.run.work.students import task_of, train_module, training_set
 
 NET = "convnet1_w8"
 STORED = {"bits": 8, "prune": 4}
@@ -270,3 +271,30 @@ def test_so_it_does_where_classes_give_different_numbers_or_none(trained, digits
 def test_it_sees_batches_of_its_own_size(trained, digits):
     _, full = trained(ERM(epochs=2), ipc=None, as_long_as=Budget(ipc=1))
     assert (full["steps"], full["images_seen"]) == (2, 2 * min(128, len(digits.train) // 8))
+
+
+class Heard(nn.Module):
+    """A linear net on pixels: what it gets wrong on the test split hangs on every weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+@pytest.mark.parametrize("protocol", [ERM(steps=30, batch=5, augment=False), ERMLong(steps=30, batch=5)])
+def test_its_loss_counts_each_image_by_its_weight(digits, protocol):
+    rows = np.array([np.flatnonzero(digits.train.labels == c)[0] for c in range(10)])
+    images, labels = np.asarray(digits.train.images[rows]), np.arange(10)
+
+    def trained(weights, labels=labels):
+        given = None if weights is None else np.asarray(weights, np.float32)
+        made = Condensed(labels, digits.class_names, Provenance(method="m"), images=images, weights=given)
+        return train_module(made, digits, protocol, Heard, [0, 1], teachers=[], device="cpu", precision="float32")
+
+    plain, some = trained(None), [1, 1, 0, 1, 1, 0, 1, 1, 1, 1]
+    assert trained([5.0] * 10) == plain
+    assert trained(some) != plain
+    assert trained(some, np.where(np.array(some) == 0, 0, labels)) == trained(some)

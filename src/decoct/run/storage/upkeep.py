@@ -29,10 +29,7 @@ class Root(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell, or what an unfinished job left: its bytes, when it was last written, and what is wrong with its files.
-
-    An "incomplete" one has no record.
-    """
+    """A cell, or what an unfinished job left; "incomplete" without a record, and with faults by file."""
 
     kind: str
     key: str
@@ -101,26 +98,26 @@ def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     Args:
         prefix: of its key.
         folder: of runs, which say in their words what it is.
-        place: as for ``store_at``; None for the stores of those runs, then the user's own: the first that has the cell.
+        place: as for ``store_at``; None for the first of those runs' stores and the user's own that has the cell.
 
     Raises:
         UsageError: no cell or planned job begins so, or several do.
     """
     own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]
     stores = [store_at(place)] if place else [*map(open_store, {_same(where): where for where in own}.values())]
-    cells: dict[str, tuple[Store, list[Root], dict[str, str]]] = {}
-    for store in stores:
-        runs, there = roots(store, folder)[0], {key: kind for (kind, key), f in store.listing().items() if CELL in f}
-        for key in {key for keys in (there, *(root.jobs for root in runs)) for key in keys if key.startswith(prefix)}:
-            if key not in cells or (key in there and key not in cells[key][2]):
-                cells[key] = store, runs, there
-    if not cells:
+    seen = []
+    for each in stores:
+        complete = {key: kind for (kind, key), files in each.listing().items() if CELL in files}
+        seen.append((each, roots(each, folder)[0], complete))
+    known = {key for _, runs, there in seen for keys in (there, *(root.jobs for root in runs)) for key in keys}
+    if not (keys := sorted(key for key in known if key.startswith(prefix))):
         places = ", ".join(store.where for store in stores)
         raise UsageError(f"no cell begins with {prefix} in {places}: --in names a run, a store or a URL")
-    if len(cells) > 1:
-        some = ", ".join(sorted(cells)[:5])
-        raise UsageError(f"{len(cells)} cells begin with {prefix}: {some}{' …' if len(cells) > 5 else ''}")
-    ((key, (store, runs, there)),) = cells.items()
+    if len(keys) > 1:
+        some = ", ".join(keys[:5])
+        raise UsageError(f"{len(keys)} cells begin with {prefix}: {some}{' …' if len(keys) > 5 else ''}")
+    (key,) = keys
+    store, runs, there = max(seen, key=lambda each: (key in each[2], any(key in root.jobs for root in each[1])))
     jobs = {k: job for root in runs for k, job in root.jobs.items()}
     kinds = {k: job["kind"] for k, job in jobs.items()} | there
     kind = kinds[key]
@@ -149,9 +146,11 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
     cells = _cells(listing)
     done, total = 0, sum(cell.bytes for cell in cells)
     for cell in cells:
-        files = listing[cell[:2]]
-        faults = store.faults(*cell[:2], files) if CELL in files else {CELL: "is missing"}
-        yield cell._replace(state=STATES[0 if not faults else 1 if CELL in files else 2], faults=faults or {})
+        if CELL in (files := listing[cell[:2]]):
+            faults = store.faults(*cell[:2], files)
+            yield cell._replace(state="damaged" if faults else "whole", faults=faults)
+        else:
+            yield cell._replace(state="incomplete", faults={CELL: "is missing"})
         done += cell.bytes
         progress(done, total)
 
@@ -163,9 +162,9 @@ def repair(store: Store, cells: Iterable[Cell]) -> list[Cell]:
     is incomplete there and young may be on its way, and stays.
     """
     young = time.time() - LONG if is_url(store.where) else float("inf")
-    bad = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
-    collect(store, bad)
-    return bad
+    gone = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
+    collect(store, gone)
+    return gone
 
 
 def garbage(store: Store, runs: Iterable[Root]) -> tuple[list[Cell], list[Cell], int]:

@@ -1,13 +1,18 @@
 """The work on students: labels that are stored for them, their training, and their one evaluation."""
 
+import copy
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Task
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.kinds import Task, TrainProtocol
 from decoct.core.record import Result, write_json
+from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
@@ -128,3 +133,61 @@ def make_student(cell: Cell) -> None:
     )
     write_json(cell.folder / RESULT, result.model_dump(mode="json"))
     np.save(cell.folder / CORRECT, np.packbits(right))
+
+
+Student = nn.Module | Callable[[], nn.Module]
+
+
+def train_module(
+    condensed: Condensed,
+    data: Dataset,
+    protocol: TrainProtocol,
+    student: Student,
+    seeds: Sequence[int],
+    *,
+    teachers: Sequence[nn.Module],
+    labels: StoredLabels | None = None,
+    device: str,
+    precision: str,
+) -> tuple[list[float], int]:
+    """Test accuracy by seed, at the last step, and the number of steps.
+
+    Args:
+        condensed: a set that fits the data.
+        data: the data set.
+        protocol: how to train.
+        student: a module, copied for each seed, or a function that makes one.
+        seeds: of weights, where the student is a function, and of batches.
+        teachers: the protocol's, in eval mode on ``device``.
+        labels: stored labels instead of teachers.
+        device: where to compute.
+        precision: "float32" or "bfloat16".
+
+    Raises:
+        UsageError: the function makes no module.
+        DecoctError: the module cannot take such images, or gives other outputs than one per class.
+    """
+    images = training_set(condensed.materialise(data.train.images), data)
+    classes, name, accuracies = len(data.class_names), student_name(student), []
+    for s in seeds:
+        start = derive(0, data.digest, "student", name, 0, s)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(start)
+            net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
+        if not isinstance(net, nn.Module):
+            raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
+        recipe = protocol.recipe(task_of(condensed, data, has_batch_norm(net)))
+        if labels is not None:
+            labels.check(images, data.class_names, recipe)
+        soft = labels or own_labels(protocol, condensed)
+        try:
+            train(net, images, recipe, seed=start, device=device, teachers=teachers, labels=soft, precision=precision)
+            accuracies.append(float(correct(net, data.test, data, device).mean()))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
+    return accuracies, recipe.steps
+
+
+def student_name(student: Student) -> str:
+    """The class of a module, or the name of a function."""
+    return type(student).__name__ if isinstance(student, nn.Module) else getattr(student, "__name__", "student")
