@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from decoct.cli.options import Force, Format, Json, Pictures, check_target, grouped
 from decoct.console import answer, bars, err
@@ -18,11 +18,11 @@ FORMS = ("folder", "parquet", "hub-folder", "mlflow")
 
 @grouped
 def export(
-    what: Annotated[Path, typer.Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],
-    target: Annotated[str, typer.Option("--out", help="Folder or file to make; of mlflow, the tracking URI.")],
+    what: Annotated[Path, Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
+    to: Annotated[str, Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],
+    target: Annotated[str, Option("--out", help="Folder or file to make; of mlflow, the tracking URI.")],
     data: Annotated[
-        str | None, typer.Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
+        str | None, Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
     ] = None,
     force: Force = False,
     *,
@@ -104,9 +104,11 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
         return []
     key = Brought(kind="condense", keyed=content(given, who.data_digest), config={}, data="").key
     cells = open_cells(str(default_where()))
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    readings: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):
         if read_json(cells.file("measure", measure, CELL)).get("inputs", {}).get("condensed") in (key, who.key):
             rows = read_json(cells.file("measure", measure, READINGS))
-            found |= {tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows}
-    return list(found.values())
+            readings |= {
+                tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows
+            }
+    return list(readings.values())

@@ -7,34 +7,28 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from decoct.cli import words
 from decoct.console import err
 from decoct.core.errors import UsageError
 
-StudyFile = Annotated[
-    Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the study's own.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
-Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
-Plugins = Annotated[
-    list[str] | None, typer.Option("--plugin", help="Python file with further methods; may be repeated.")
-]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
+StudyFile = Annotated[Path | None, Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
+Seed = Annotated[int | None, Option("--seed", help="Instead of the study's own.")]
+Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
+Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
+Plugins = Annotated[list[str] | None, Option("--plugin", help="Python file with further methods; may be repeated.")]
+Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
 Size = Annotated[
-    int | None, typer.Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
+    int | None, Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
 ]
-Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")]
+Skip = Annotated[bool, Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
+Force = Annotated[bool, Option("--force", help="Replace what decoct made at --out.")]
 Set = Annotated[
     Path,
-    typer.Argument(
-        metavar="SET", help="A saved set, class folders, .npz, .safetensors, .pt, Parquet or hub:OWNER/NAME."
-    ),
+    Argument(metavar="SET", help="A saved set, class folders, .npz, .safetensors, .pt, Parquet or hub:OWNER/NAME."),
 ]
 
 
@@ -62,12 +56,7 @@ class Machine:
     device: Device = "auto"
     threads: Threads = 1
 
-    @property
-    def plugins(self) -> Sequence[str]:
-        """Files with further methods: none."""
-        return ()
-
-    def compute(self, bar: Any) -> Any:
+    def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:
         """A ``decoct.api.Compute`` that shows each job with a bar."""
         from decoct.api import Compute
 
@@ -75,7 +64,7 @@ class Machine:
             who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
             return bar(f"{job.kind} {who}".strip())
 
-        return Compute(words.device(self.device), self.threads, plugins=tuple(self.plugins), watch=watch)
+        return Compute(words.device(self.device), self.threads, plugins=tuple(plugins), watch=watch)
 
 
 @dataclass
@@ -84,7 +73,7 @@ class Work(Machine):
 
     plugin: Plugins = None
     teacher: Annotated[
-        list[str] | None, typer.Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
+        list[str] | None, Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
     ] = None
 
     @property
@@ -94,32 +83,28 @@ class Work(Machine):
 
     def using(self, bar: Any) -> dict[str, Any]:
         """What functions of ``decoct.api`` take of it."""
-        return {"compute": self.compute(bar), "teachers": words.teachers(self.teacher)}
+        return {"compute": self.compute(bar, self.plugins), "teachers": words.teachers(self.teacher)}
 
 
 @dataclass
 class Format:
-    """How a set that decoct did not make is stored, where its file does not say so."""
+    """How an external set is stored, where its file does not say so."""
 
     normalised: Annotated[
         str | None,
-        typer.Option("--normalised", metavar="HOW", help="Of a foreign set's float images: data, imagenet or none."),
+        Option("--normalised", metavar="HOW", help="Of a foreign set's float images: data, imagenet or none."),
     ] = None
     layout: Annotated[
-        str | None, typer.Option("--layout", metavar="AXES", help="Of a foreign set's images: NCHW or NHWC.")
+        str | None, Option("--layout", metavar="AXES", help="Of a foreign set's images: NCHW or NHWC.")
     ] = None
-    resize: Annotated[bool, typer.Option("--resize", help="Resize a foreign set's images to the data's size.")] = False
-    number: Annotated[
-        int | None, typer.Option("--number", min=0, help="Which set of a file that holds several, from 0.")
-    ] = None
-    split: Annotated[str, typer.Option("--split", help="Of a foreign set that has several.")] = "train"
+    resize: Annotated[bool, Option("--resize", help="Resize a foreign set's images to the data's size.")] = False
+    number: Annotated[int | None, Option("--number", min=0, help="Which set of a file that holds several, from 0.")] = (
+        None
+    )
+    split: Annotated[str, Option("--split", help="Of a foreign set that has several.")] = "train"
 
     def checked(self) -> Any:
-        """The ``SetFormat`` that the options mean.
-
-        Raises:
-            UsageError: a word that is none of those allowed.
-        """
+        """The ``SetFormat`` that the options mean; a UsageError for a word that is none of those allowed."""
         from decoct.core.spec import build
         from decoct.data.foreign.stored import SetFormat
 
@@ -155,11 +140,7 @@ def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrup
 
 
 def check_target(target: Path, force: bool, *read: Path) -> None:
-    """See that something can be made at ``target``, and that neither the user nor what is read is in its way.
-
-    Raises:
-        UsageError: it cannot.
-    """
+    """Raise a UsageError if nothing can be made at ``target``, or the user or what is read is in its way."""
     from decoct.core.owned import check_free
 
     check_free(target, force)

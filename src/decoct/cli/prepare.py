@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
+from typer import Argument, Option
 
 from decoct.cli import words
 from decoct.cli.options import Json, Plugins, Settings, Skip
@@ -16,17 +16,15 @@ SHOWN = 5  # classes or files that are named
 
 
 def prepare(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="imagenet1k, imagenet100, imagenette, imagewoof, folder …")
-    ],
+    name: Annotated[str, Argument(metavar="NAME", help="imagenet1k, imagenet100, imagenette, imagewoof, folder …")],
     origin: Annotated[
-        str | None, typer.Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
+        str | None, Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
     ] = None,
-    size: Annotated[int | None, typer.Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; default one a core.")] = None,
+    size: Annotated[int | None, Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
+    workers: Annotated[int | None, Option(min=1, help="Processes that decode; default one a core.")] = None,
     settings: Settings = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
+        bool, Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
     ] = False,
     skip_corrupt: Skip = False,
     plugin: Plugins = None,

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from decoct.cli.options import Json
 from decoct.console import answer, bars, err, fail
 from decoct.core.errors import UsageError
 
 Where = Annotated[
-    str | None, typer.Argument(metavar="[RUN|STORE]", help="A run, a store, or a URL; default: the user's own store.")
+    str | None, Argument(metavar="[RUN|STORE]", help="A run, a store, or a URL; default: the user's own store.")
 ]
 SHOWN = 20  # cells that are named one by one
 
 
 def show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A cell's key, or how it begins.")],
+    key: Annotated[str, Argument(metavar="KEY", help="A cell's key, or how it begins.")],
     place: Annotated[
         str | None,
-        typer.Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own."),
+        Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own."),
     ] = None,
-    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
+    runs: Annotated[Path, Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
     json: Json = False,
 ) -> None:
     """Show a cell: what it is, what it read, who needs it, its files, what it took, where it lies."""
@@ -45,7 +45,7 @@ def show(
 def verify(
     where: Where = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove what is damaged, so that the next run makes it again.")
+        bool, Option("--repair", help="Remove what is damaged, so that the next run makes it again.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -73,12 +73,12 @@ def verify(
 
 def gc(
     where: Where = None,
-    folder: Annotated[Path, typer.Option("--in", metavar="DIR", help="Its runs keep their cells.")] = Path("runs"),
+    folder: Annotated[Path, Option("--in", metavar="DIR", help="Its runs keep their cells.")] = Path("runs"),
     older: Annotated[
-        float, typer.Option("--older-than", metavar="HOURS", min=0.0, help="What was touched later stays.")
+        float, Option("--older-than", metavar="HOURS", min=0.0, help="What was touched later stays.")
     ] = 24.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Remove it.")] = False,
     json: Json = False,
 ) -> None:
     """Remove cells that no study reaches, and checkpoints of jobs that are done or that no study reaches."""

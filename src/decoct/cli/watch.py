@@ -6,10 +6,10 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
+from typer import Argument, Option
 
 from decoct.cli.options import Json
 from decoct.console import out, say
@@ -24,9 +24,9 @@ ENDS = {
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run; it need not be there yet.")],
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Show how far it is, and leave.")] = False,
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder of a run; it need not be there yet.")],
+    every: Annotated[float, Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, Option("--once", help="Show how far it is, and leave.")] = False,
     json: Json = False,
 ) -> None:
     """Show how far a running study is, what failed and what it found so far, until it ends or Ctrl-C."""

@@ -29,15 +29,9 @@ def device(word: str) -> str:
 
 
 def place(on: str | None, workers: int | None, word: str, threads: int, address: str | None, gpus: Any = None) -> Any:
-    """The ``Place`` that the words of a command line mean.
+    """The ``Place`` that the words of a command line mean; a cluster's device need not be on this machine.
 
-    Args:
-        on: "inline", "pool" or "ray"; None for what suits the workers.
-        workers: None for the cores or GPUs of this machine, or for all of a cluster.
-        word: of a device; that of a cluster need not be on this machine.
-        threads: of a job.
-        address: of a cluster of Ray.
-        gpus: ``KIND=N`` words.
+    Without ``on`` it is what suits the workers; without those, the cores or GPUs of this machine, or all of a cluster.
 
     Raises:
         UsageError: what does not go together, or is not so.
@@ -63,23 +57,19 @@ def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]
     Raises:
         UsageError: no key, no equals sign, or a key twice.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in words or ():
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise UsageError(f"{option} takes {form}, not '{word}'")
-        if key in found:
+        if key in values:
             raise UsageError(f"{option} {key}: given twice")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def shares(words: Sequence[str] | None) -> dict[str, float]:
-    """``KIND=N`` words: GPUs of a job by its kind.
-
-    Raises:
-        UsageError: not so, or a kind twice.
-    """
+    """``KIND=N`` words: GPUs of a job by its kind; a UsageError if they are not, or name a kind twice."""
     said = pairs(words, "--gpus", form := "KIND=N, such as train=0.5")
     try:
         return {kind: float(number) for kind, number in said.items()}
@@ -111,7 +101,7 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
     Raises:
         UsageError: no key, no equals sign, or a key twice.
     """
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for key, value in pairs(settings, "--set", "KEY=VALUE").items():
         if key == "name":
             raise UsageError("--set name: the method is named before")
@@ -119,16 +109,12 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
             parsed = tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
             parsed = {}
-        found[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
-    return found
+        config[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
+    return config
 
 
 def seeds(word: str) -> tuple[int, ...]:
-    """Numbers with commas between.
-
-    Raises:
-        UsageError: not so.
-    """
+    """Numbers with commas between; a UsageError if they are not."""
     try:
         return tuple(int(number) for number in word.split(","))
     except ValueError:

@@ -17,7 +17,7 @@ LICENCE = (
 
 
 def write_hub_folder(folder: Path, condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Write a set with its pixels as ``data/train-00000-of-00001.parquet``, and a card with rows of ``decoct measure``."""
+    """Write a set with its pixels as ``SHARD``, and a card, ``README.md``, with readings of ``decoct measure``."""
     (folder / SHARD).parent.mkdir(parents=True)
     write_parquet(folder / SHARD, condensed)
     (folder / CARD).write_text(card(condensed, readings), "utf-8")
@@ -70,7 +70,7 @@ def is_export(path: Path) -> bool:
 
 
 def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The card: YAML that the hub reads, then what the set is, how it was made, what it cost, and which readings lead."""
+    """The card: YAML that the hub reads, then what the set is, how it was made, what it cost, and its main readings."""
     who, cost = condensed.provenance, condensed.cost
     title = f"{who.method} on {who.data}, {who.budget}"
     size = next((word for limit, word in SIZES if len(condensed) < limit), "1M<n<10M")

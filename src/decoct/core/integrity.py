@@ -75,7 +75,7 @@ def check(folder: Path) -> Path:
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of a file of a cell, after it was found as it was written, or of no cell; above ``most`` bytes by its length.
+    """Path of a file of a cell, found as it was written, or of no cell; above ``most`` bytes its length is compared.
 
     Raises:
         DamagedError: names cell and file, and what to do.

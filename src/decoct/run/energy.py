@@ -20,12 +20,7 @@ EVERY = 30.0  # seconds between two looks: the counters of some processors are a
 
 @dataclass(frozen=True)
 class Counter:
-    """A count of joules that grows.
-
-    Attributes:
-        read: gives it; may raise whatever it likes.
-        end: joules at which it starts anew from 0; infinite if it never does, and goes back only if it was reset.
-    """
+    """What ``read`` gives is a count of joules that grows; at ``end`` it starts anew from 0, or never if infinite."""
 
     read: Callable[[], float]
     end: float = math.inf
@@ -34,8 +29,7 @@ class Counter:
 def of_gpu(uuid: str) -> tuple[Counter, ...]:
     """NVML's counter of a GPU, where ``pynvml`` (from nvidia-ml-py) is installed; none where there is none.
 
-    Args:
-        uuid: as CUDA gives it; numbers of devices differ, since CUDA_VISIBLE_DEVICES leaves out and reorders.
+    The UUID is CUDA's; numbers of devices differ, since CUDA_VISIBLE_DEVICES leaves out and reorders.
     """
     try:
         nvml = importlib.import_module("pynvml")
@@ -51,9 +45,6 @@ def of_processor(root: Path = POWERCAP) -> tuple[Counter, ...]:
 
     Zones within a package (core, uncore, dram) and around it (psys) are left out, and so is intel-rapl-mmio, which
     shows the same packages again.
-
-    Args:
-        root: of the kernel's powercap tree.
     """
     try:
         zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if _text(zone / "name").startswith("package")]
@@ -76,15 +67,14 @@ class Energy:
 
     def __enter__(self) -> Self:
         self._drawn, self._last, self._over = 0.0, self._read(), threading.Event()
-        self._watch: threading.Thread | None = None
+        self._watch = threading.Thread(target=self._follow, daemon=True)
         if self._last and any(math.isfinite(counter.end) for counter in self._counters):
-            self._watch = threading.Thread(target=self._follow, daemon=True)
             self._watch.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        if self._watch:
+        if self._watch.is_alive():
             self._watch.join()
         self._look()
         self.joules = self._drawn if self._last and math.isfinite(self._drawn) else None

@@ -20,7 +20,7 @@ from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
 from decoct.run.adopt import Entry, bring
-from decoct.run.drive import Driver, OnDone, ignore
+from decoct.run.drive import Driver, OnDone
 from decoct.run.expand import expand
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
@@ -46,7 +46,7 @@ def run(
     store: str | Path | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
-    on_done: OnDone = ignore,
+    on_done: OnDone = lambda job, error: None,
     progress: Progress = silent,
 ) -> dict[str, str]:
     """Do what is missing of a study in its store; write ``out/run.json``, and real images as a picture.
@@ -86,7 +86,12 @@ def run(
     for entry in sets:
         entry.put(data, cells)
     manifest, failures = {**_manifest(study, data, jobs, sets), "store": recorded(store)}, dict[str, str]()
-    _write(out, manifest, {}, ended=False)
+
+    def write(ended: bool) -> None:
+        now = manifest | {"failures": failures, "ended": ended}
+        replace(out / MANIFEST, lambda path: write_json(path, now))
+
+    write(ended=False)
     replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
     told = -EVERY
 
@@ -96,7 +101,7 @@ def run(
             failures[job.key] = str(error)
             if time.monotonic() - told >= EVERY:  # whoever watches sees it; the last ones are written at the end
                 with suppress(OSError):  # the disk may be full, which is what failed the job
-                    _write(out, manifest, failures, ended=False)
+                    write(ended=False)
                 told = time.monotonic()
         on_done(job, error)
 
@@ -110,29 +115,19 @@ def run(
         keep_root(cells, out, manifest["jobs"])
     failures |= {key: str(error) for key, error in driver.run(jobs).items()}
     cells.sweep()  # workers that died left what they were writing
-    _write(out, manifest, failures, ended=True)
+    write(ended=True)
     return failures
 
 
 def check_out(out: Path) -> None:
-    """See that a folder is a run's, or holds nothing that a run would replace.
-
-    Raises:
-        UsageError: it does.
-    """
+    """Raise a UsageError unless a folder is a run's, or holds nothing that a run would replace."""
     damaged = (out / MANIFEST).is_file() and (out / STORE).is_dir()  # or whole: a run's in any case
     check_own(out, LEFT, damaged or holds(out / MANIFEST, "jobs"))
 
 
-def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:
-    """Write the manifest, replacing the old one in one step."""
-    now = manifest | {"failures": failures, "ended": ended}
-    replace(out / MANIFEST, lambda path: write_json(path, now))
-
-
-def _manifest(study: Study, data: Dataset, jobs: list[Job], brought: list[Entry]) -> dict[str, Any]:
+def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry]) -> dict[str, Any]:
     """What a run says of itself before it starts."""
-    sets = {entry.outside.label: entry.condensed for entry in brought}
+    sets = {entry.outside.label: entry.condensed for entry in external}
     controls = study.controls()
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     methods |= {label: _outsider(entry, sets[label]) for label, entry in study.outsiders().items()}
@@ -181,7 +176,7 @@ def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) 
 
 
 def _outsider(entry: External, condensed: Condensed) -> dict[str, Any]:
-    """What the report says of a set that was brought: how it was read, and what its author says that it took."""
+    """What the report says of an external set: how it was read, and what its author says that it took."""
     read = condensed.provenance.spec.get("fields", {})
     return {
         "family": entry.family,

@@ -132,17 +132,16 @@ def test_nodes_look_for_the_store_before_any_job_runs(ray_here, tmp_path, monkey
 
 
 def test_nodes_look_for_data_and_plug_ins(tmp_path):
-    version = decoct.__version__
     with pytest.raises(DecoctError, match="the data set is not at"):
-        Needed(str(tmp_path), data=(str(tmp_path / "data"),)).check(version)
+        Needed(str(tmp_path), data=(str(tmp_path / "data"),)).check()
     with pytest.raises(DecoctError, match=r"does not see the plug-in .*mine\.py"):
-        Needed(str(tmp_path), plugins=(str(tmp_path / "mine.py"),)).check(version)
-    Needed(str(tmp_path)).check(version)
+        Needed(str(tmp_path), plugins=(str(tmp_path / "mine.py"),)).check()
+    Needed(str(tmp_path)).check()
 
 
 def test_a_node_of_another_version_is_refused_with_both(ray_here, tmp_path, monkeypatch, executor):
     with pytest.raises(DecoctError, match=rf"decoct 9\.9, and node \S+ has decoct {decoct.__version__}: install"):
-        Needed(str(tmp_path)).check("9.9")
+        Needed(str(tmp_path), version="9.9").check()
     future = executor.submit(attempt, str(tmp_path), job("train"), "cpu", "9.9")
     with pytest.raises(DecoctError, match=rf"driven by decoct 9\.9, .* has decoct {decoct.__version__}"):
         future.result(PATIENCE)

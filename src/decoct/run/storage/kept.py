@@ -19,10 +19,6 @@ from decoct.core.kinds import Kept
 from decoct.core.names import check_name
 
 
-def _nowhere(path: Path) -> None:
-    """A folder that is shared needs nothing brought anywhere."""
-
-
 class KeptOnDisk(Kept):
     """Arrays as safetensors files, each there whole or not at all.
 
@@ -32,7 +28,7 @@ class KeptOnDisk(Kept):
         saved: called with every file that was saved or removed, to bring it to where another machine finds it.
     """
 
-    def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = _nowhere) -> None:
+    def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = lambda path: None) -> None:
         self.folder, self.every, self.saved, self.last = folder, every, saved, time.monotonic()
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:

@@ -129,14 +129,11 @@ class Store(Cells):
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written: this machine's at once, others' after a day."""
-        for path in (
-            *self.root.glob(".tmp-*-*"),
-            *(self.root / UNFINISHED).glob("*/.tmp-*-*"),
-            *(self.root / STUDIES).glob(".tmp-*-*"),
-        ):
-            if abandoned(path):
-                with suppress(FileNotFoundError):  # another driver sweeps as well
-                    path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+        for places in ("", f"{UNFINISHED}/*/", f"{STUDIES}/"):
+            for path in self.root.glob(f"{places}.tmp-*-*"):
+                if abandoned(path):
+                    with suppress(FileNotFoundError):  # another driver sweeps as well
+                        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def room(self) -> Iterator[None]:
@@ -218,12 +215,12 @@ class RemoteStore(MirroredCells, Store):
 
 def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
     """What lies below ``unfinished``, by kind and key of the job, and path in the store."""
-    found: dict[Name, dict[str, Entry]] = {}
+    jobs: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
             case [_, kind, file, *_] if KEY.fullmatch(key := file.removesuffix(".safetensors")):
-                found.setdefault((kind, key), {})[name] = entry
-    return found
+                jobs.setdefault((kind, key), {})[name] = entry
+    return jobs
 
 
 def trouble(error: Exception, root: Path) -> str | None:

@@ -58,9 +58,8 @@ class Eyes:
         nets: dict[str, nn.Module]
         nets = {net: load_teacher(cell.input("teacher", key), cell.data, cell.device) for net, key in teachers.items()}
         stored = {name: cell.input("features", key) for name, key in job.role("features").items()}
-        nets |= {
-            name: load_backbone(folder, cell.device) for name, folder in stored.items() if (folder / WEIGHTS).is_file()
-        }
+        looking = {name: folder for name, folder in stored.items() if (folder / WEIGHTS).is_file()}
+        nets |= {name: load_backbone(folder, cell.device) for name, folder in looking.items()}
         metrics = {label: parse("metric", config, job.plugins) for label, config in job.config["metrics"].items()}
         real = {name: splits_of(folder) for name, folder in stored.items()}
         return cls(metrics, judge, nets, real, Plane.load(next(iter(stored.values()))))
@@ -158,17 +157,10 @@ def load_backbone(folder: Path, device: str) -> Backbone:
 def seen_by(
     net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str
 ) -> NDArray[Any] | None:
-    """Features [n, d] of a set's images: those of the train images that it picked, or made as those were.
-
-    Args:
-        net: a teacher or a backbone; None where the user brought the features.
-        train: features of the train images.
-        condensed: the set, with its pixels.
-        data: that it stands for.
-        device: where to compute.
+    """Features [n, d] of a set's images: those of the ``train`` images that it picked, or made as those were.
 
     Returns:
-        None if the set has images that are not in train, and there is no net to look at them.
+        None if the set has images that are not in train, and there is no net to look at them: a user gave features.
     """
     if condensed.indices is not None:
         return np.asarray(train[condensed.indices])
@@ -189,8 +181,8 @@ def readings(
         resamples: for the intervals; 0 for none.
         label: of the metric in the study.
     """
-    found = over_images(metric, measured, resamples)
-    splits = {reading.reference for reading, _, _ in found}
+    intervals = over_images(metric, measured, resamples)
+    splits = {reading.reference for reading, _, _ in intervals}
     against = {metric.lead_against} & splits or splits  # such as train alone, or none
     return [
         {
@@ -202,7 +194,7 @@ def readings(
             "higher_is_better": metric.higher_is_better[reading.metric],
             "lead": reading.metric in metric.lead and reading.reference in against,
         }
-        for reading, lo, hi in found
+        for reading, lo, hi in intervals
     ]
 
 
@@ -219,15 +211,8 @@ def _measured(
     member: bool,
     judged: NDArray[Any],
 ) -> Measured:
-    return Measured(
-        condensed=condensed,
-        labels=labels,
-        real=real,
-        real_labels={"train": data.train.labels, "val": data.val.labels},
-        class_names=data.class_names,
-        member=member,
-        logits=judged,
-    )
+    real_labels = {"train": data.train.labels, "val": data.val.labels}
+    return Measured(condensed, labels, real, real_labels, data.class_names, member, judged)
 
 
 def _defined(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,9 @@ LONGEST = 500  # characters of a failure that are kept
 
 
 def attempt(where: str, job: Job, device: str, version: str) -> None:
-    """Execute a job, as an executor calls it.
+    """Execute a job, as an executor calls it, on a device and for a store somewhere.
 
-    Args:
-        where: the store is.
-        job: what to do.
-        device: where it computes.
-        version: of decoct, in the driver: a worker of another one would leave other bytes under the same key.
+    ``version`` is the driver's: a worker of another one would leave other bytes under the same key.
 
     Raises:
         DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +37,25 @@ class Needed:
         data: folders of cached data sets.
         plugins: files.
         marker: file that the driver leaves in a store that is a folder, for workers to see that theirs is the same one.
+        version: of decoct, the driver's.
     """
 
     where: str
     data: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     marker: str | None = None
+    version: str = decoct.__version__
 
-    def check(self, version: str) -> None:
+    def check(self) -> None:
         """Look, in a worker.
 
         Raises:
             DecoctError: something is not there, or is not the driver's.
         """
         host = platform.node()
-        if version != decoct.__version__:
+        if self.version != decoct.__version__:
             raise DecoctError(
-                f"this run is driven by decoct {version}, and node {host} has decoct {decoct.__version__}: "
+                f"this run is driven by decoct {self.version}, and node {host} has decoct {decoct.__version__}: "
                 "install the same version on all nodes"
             )
         if self.marker is not None and not Path(self.marker).is_file():
@@ -128,7 +130,7 @@ class Cluster(Executor):
         kind = next((arg.kind for arg in args if isinstance(arg, Job)), "")
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        ref = self._task(kind).remote(self._needed, decoct.__version__, fn, args, kwargs)
+        ref = self._task(kind).remote(self._needed, fn, args, kwargs)
         with self._lock:
             self._running[future] = ref
         ref.future().add_done_callback(functools.partial(self._settle, future))
@@ -194,20 +196,19 @@ class Cluster(Executor):
             root.mkdir(parents=True, exist_ok=True)
             self._marker = root / scratch("seen")
             self._marker.touch()
-            self._needed = Needed(str(root), self._needed.data, self._needed.plugins, str(self._marker))
+            self._needed = replace(self._needed, where=str(root), marker=str(self._marker))
 
     def _look_around(self) -> None:
         """Let every node look for what jobs read."""
         ray = ray_module()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        task = ray.remote(_look)
-        looking = {}
+        look, looking = ray.remote(Needed.check), {}
         for node in ray.nodes():
             if node["Alive"]:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                options = task.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-                looking[options.remote(self._needed, decoct.__version__)] = node["NodeManagerHostname"]
+                task = look.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+                looking[task.remote(self._needed)] = node["NodeManagerHostname"]
         done, waiting = ray.wait(list(looking), num_returns=len(looking), timeout=LOOK)
         if waiting:
             raise DecoctError(f"node {looking[waiting[0]]} did not answer in {LOOK:.0f} s: see `ray status`")
@@ -219,13 +220,7 @@ class Cluster(Executor):
 
 
 def said(error: BaseException, retries: int, host: str = "a node") -> DecoctError:
-    """What failed a task, in one line, whatever class Ray wraps it in.
-
-    Args:
-        error: of a task of Ray.
-        retries: how often it was run again.
-        host: that it ran on.
-    """
+    """What failed a task on a host, after so many retries, in one line, whatever class Ray wraps it in."""
     from decoct.run.workers.attempt import describe
 
     exceptions = ray_module().exceptions
@@ -239,32 +234,17 @@ def said(error: BaseException, retries: int, host: str = "a node") -> DecoctErro
         )
     if isinstance(error, exceptions.OutOfMemoryError):
         return DecoctError("Ray ended its worker because the node was out of memory: take a node with more")
-    if isinstance(error, _deaths()):
+    if isinstance(error, (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError)):
         return DecoctError(f"its worker process died, {retries + 1} times; it may need more memory than there is")
     if isinstance(error, exceptions.RayTaskError) and isinstance(cause, Exception):
-        return DecoctError(describe(cause))
+        error = cause
     return DecoctError(describe(error))
 
 
-def _deaths() -> tuple[type[BaseException], ...]:
-    """What Ray raises when a worker or its node is gone."""
-    exceptions = ray_module().exceptions
-    return (
-        *(exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError),
-        exceptions.OutOfMemoryError,
-    )
+_looked = functools.cache(Needed.check)
 
 
-def _work(needed: Needed, version: str, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _work(needed: Needed, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """In a worker: look once whether all is there, then do it."""
-    _looked(needed, version)
+    _looked(needed)
     return fn(*args, **kwargs)
-
-
-def _look(needed: Needed, version: str) -> None:
-    needed.check(version)
-
-
-@functools.cache
-def _looked(needed: Needed, version: str) -> None:
-    needed.check(version)

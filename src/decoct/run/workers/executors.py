@@ -88,11 +88,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:
-    """The first GPUs as ``CUDA_VISIBLE_DEVICES`` names them: by that variable where it is set, else by their index.
-
-    Args:
-        count: how many CUDA finds.
-    """
+    """The GPUs that CUDA counts as ``CUDA_VISIBLE_DEVICES`` names them: by that where it is set, else by index."""
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return tuple(named or map(str, range(count)))[:count]
 
