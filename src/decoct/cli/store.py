@@ -38,8 +38,8 @@ def show(
     if took := cell["cost"]:
         of = f"{took['device']} of {took['host']}, peak {wording.size(took['peak_memory'])}"
         shown["cost"] = f"{wording.seconds(took['seconds'])} on {of}"
-    rows = ((name.replace("_", " "), said) for name, value in shown.items() for said in _some(_lines(value)))
-    answer(json, cell, *(f"{name:10} {said}" for name, said in rows))
+    rows = [f"{name.replace('_', ' '):10} {said}" for name, value in shown.items() for said in _some(_lines(value))]
+    answer(json, cell, *rows)
 
 
 def verify(
@@ -60,9 +60,9 @@ def verify(
     counts = {state: sum(cell.state == state for cell in cells) for state in upkeep.STATES}
     bad = [cell._asdict() | {"removed": cell in gone} for cell in cells if cell.state != "whole"]
     lines = [f"{c.state}: {c.kind} {c.key}: {name} {why}" for c in cells for name, why in c.faults.items()]
-    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    lines += [f"{store.where}: {counted or 'no cells'}"]
-    answer(json, {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}, *lines)
+    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "no cells"
+    facts = {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}
+    answer(json, facts, *lines, f"{store.where}: {counted}")
     if gone:
         again = "the next 'decoct run' of a study that needs them makes them again; give sets of your own again"
         err.tell(f"removed {wording.count(len(gone), 'cell')}; {again}")
@@ -96,7 +96,7 @@ def gc(
     if yes:
         upkeep.collect(store, cells, unfinished, gone)
     facts = {"store": store.where, "runs": [root.run for root in runs], "bytes": size, "kept": kept, "young": young}
-    named = {"cells": [each._asdict() for each in cells], "unfinished": [each._asdict() for each in unfinished]}
+    facts |= {"removed": yes, "cells": [c._asdict() for c in cells], "unfinished": [c._asdict() for c in unfinished]}
     far = ", of another machine; if that run is gone, remove studies/{} there"
     lines = [f"kept for {root.run}{far.format(root.note) if root.note else ''}" for root in runs]
     for word, part in (("cell", cells), ("unfinished", unfinished)):
@@ -106,7 +106,7 @@ def gc(
     lines += [f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept"]
     if young:
         lines += [f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them"]
-    answer(json, facts | {"removed": yes} | named, *lines)
+    answer(json, facts, *lines)
 
 
 def _some(lines: Sequence[str]) -> Sequence[str]:

@@ -39,8 +39,7 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
     import torch
 
     from decoct.run.execute import cores
-    from decoct.run.workers.executors import visible_gpus
-    from decoct.run.workers.place import Place
+    from decoct.run.workers.executors import Place, visible_gpus
 
     where = word if address is not None and word == "cuda" else device(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()

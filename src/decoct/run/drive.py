@@ -9,9 +9,9 @@ from graphlib import TopologicalSorter
 import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.places import is_url
+from decoct.run.execute import attempt
 from decoct.run.jobs import Job
 from decoct.run.storage.store import Store
-from decoct.run.workers.attempt import attempt
 
 OnDone = Callable[[Job, BaseException | None], None]
 

@@ -27,7 +27,7 @@ from decoct.run.storage.store import open_store
 from decoct.run.storage.upkeep import keep_root
 from decoct.run.study import External, Study
 from decoct.run.work.sets import check_room, grid
-from decoct.run.workers.place import Place
+from decoct.run.workers.executors import Place
 
 MANIFEST, REAL = "run.json", "real.png"
 TABLES = ("results.csv", "scores.csv", *(f"{name}.parquet" for name in ("results", "metrics", "costs", "scores")))

@@ -56,10 +56,9 @@ def store_at(word: str | None) -> Store:
 
 
 def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
-    """The runs of a folder, the one that a store is in, and those that left a note, as far as their cells lie there.
+    """The runs of a folder, the one around a store, and those that left a note, as far as their cells lie there.
 
-    Returns:
-        The runs, and the names of notes of this machine's runs that are gone.
+    With them come the names of notes of this machine's runs that are gone.
 
     Raises:
         DecoctError: a ``run.json`` or a note is damaged, so that nobody knows what it reaches.
@@ -77,28 +76,25 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
             raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
         if of != machine():
             runs[f"{of} {run}"] = Root(run, jobs, name)
-        elif not Path(run, RUN).is_file():
-            gone.append(name)
-        else:
+        elif Path(run, RUN).is_file():
             runs.setdefault(run, Root(run, jobs))
+        else:
+            gone.append(name)
     return list(runs.values()), gone
 
 
 def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> None:
     """Leave a note in a store that others may share: a run on this machine stands on its cells."""
-    facts = {"run": str(out.resolve()), "machine": machine()}
-    brief = [{"key": job["key"], "kind": job["kind"]} for job in jobs]
-    name = digest([facts["machine"], facts["run"]])
-    store.note(f"{name}.json", json.dumps({**facts, "jobs": brief}, sort_keys=True).encode())
+    of, run, brief = machine(), str(out.resolve()), [{"key": job["key"], "kind": job["kind"]} for job in jobs]
+    note = json.dumps({"run": run, "machine": of, "jobs": brief}, sort_keys=True).encode()
+    store.note(f"{digest([of, run])}.json", note)
 
 
 def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
 
-    Args:
-        prefix: of its key.
-        folder: of runs, which say in their words what it is.
-        place: as for ``store_at``; None for the first of those runs' stores and the user's own that has the cell.
+    The runs of a folder say in their words what it is. It is looked for in a place, as of ``store_at``, or in the
+    stores of those runs and then in the user's own: the first that has it counts.
 
     Raises:
         UsageError: no cell or planned job begins so, or several do.
@@ -156,11 +152,8 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
 
 
 def repair(store: Store, cells: Iterable[Cell]) -> list[Cell]:
-    """Remove damaged and incomplete cells, and say which; the next run makes what is missing.
-
-    In a folder a cell is renamed into place whole; at a URL its files come one after the other, the record last: what
-    is incomplete there and young may be on its way, and stays.
-    """
+    """Remove damaged and incomplete cells, and say which; the next run makes what is missing."""
+    # At a URL a cell's files come one after the other, the record last: an incomplete young one may be on its way.
     young = time.time() - LONG if is_url(store.where) else float("inf")
     gone = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
     collect(store, gone)
@@ -193,8 +186,8 @@ def collect(store: Store, cells: Iterable[Cell], begun: Iterable[Cell] = (), not
 
 def _cells(listing: Mapping[Name, Mapping[str, Entry]]) -> list[Cell]:
     return [
-        Cell(kind, key, sum(entry.size for entry in files.values()), max(entry.modified for entry in files.values()))
-        for (kind, key), files in sorted(listing.items())
+        Cell(*name, sum(entry.size for entry in files.values()), max(entry.modified for entry in files.values()))
+        for name, files in sorted(listing.items())
     ]
 
 
