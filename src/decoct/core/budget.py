@@ -136,11 +136,7 @@ class Budget(BaseModel):
 def equal(counts: Sequence[int], total: int) -> list[int]:
     """The same number of each class; one that is too small gives all that it has, and the others share the rest.
 
-    What does not go round evenly comes from the first of the classes that have more.
-
-    Args:
-        counts: images that each class has.
-        total: images in all, at most ``sum(counts)``.
+    What does not go round evenly comes from the first of the classes that have more. The total is at most all images.
     """
     sizes = range(max(counts, default=0) + 1)
     level = bisect_right(sizes, total, key=lambda size: sum(min(count, size) for count in counts)) - 1
@@ -158,10 +154,6 @@ def proportional(counts: Sequence[int], total: int) -> list[int]:
     the order of 0 for s = 1 and (s − ½) / n beyond; among equals the largest class first, then the first. So there
     are all images of all classes at ``total = sum(counts)``, and at fewer than there are classes it is the largest
     classes that give one.
-
-    Args:
-        counts: images that each class has.
-        total: images in all, at most ``sum(counts)``.
     """
     have, first = sum(counts), sum(count > 0 for count in counts)
     # At the threshold x = (total − first) / have every class gives max(1, ⌊n x + ½⌋) ≤ n x + 1: never too many in all.

@@ -19,13 +19,7 @@ KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
 
 
 class Cells:
-    """Cells below a root folder.
-
-    Attributes:
-        root: the folder.
-        where: what ``open_cells`` and ``open_store`` find it by, here and in a worker.
-        files: all that lies there.
-    """
+    """Cells below a root folder; ``open_cells`` and ``open_store`` find them by ``where``, here and in a worker."""
 
     def __init__(self, root: Path | str) -> None:
         self.root, self.where = Path(root), str(root)

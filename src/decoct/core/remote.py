@@ -67,10 +67,7 @@ class Folder:
 
 
 class Remote(Folder):
-    """Files below a URL, such as ``s3://bucket/store``.
-
-    Args:
-        url: of any file system that fsspec knows.
+    """Files below a URL of any file system that fsspec knows, such as ``s3://bucket/store``.
 
     Raises:
         UsageError: no such file system, or what drives it is not installed.

@@ -54,12 +54,10 @@ def run(
     Args:
         study: what.
         out: folder of the run; started again, it resumes.
-        workers: jobs at once; one runs in this process.
-        device: where each job computes.
+        workers, device: how many jobs at once, one of which runs in this process, and where each computes.
+        place: the same and more, instead of them: in a pool, on Ray, with which GPUs.
         store: folder or URL of the cells, which other studies may share; ``out/store`` by default.
-        place: the same and more, instead of ``workers`` and ``device``: in a pool, on Ray, with which GPUs.
-        on_data: called once with the data set.
-        on_plan: called once with (jobs to do, jobs in all).
+        on_data, on_plan: called once with the data set, and with (jobs to do, jobs in all).
         on_done: called after every job that was run.
         progress: of reading the data.
 

@@ -5,11 +5,11 @@ import shutil
 import pytest
 import torch
 
+from decoct.api import Compute
 from decoct.core.errors import DecoctError
 from decoct.core.record import read_json
 from decoct.data.dataset import load_data
 from decoct.engine.diffusion.generators import TeachGenerator
-from decoct.run.compute import Compute
 from decoct.run.execute import execute
 from decoct.run.work.generators import load_generator
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct import api
+from decoct.api import Compute
 from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
@@ -22,7 +23,6 @@ from decoct.data.dataset import Split
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import Statistics, collect
 from decoct.engine.teachers import Teach
-from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.expand import expand

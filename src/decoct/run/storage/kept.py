@@ -20,12 +20,10 @@ from decoct.core.names import check_name
 
 
 class KeptOnDisk(Kept):
-    """Arrays as safetensors files, each there whole or not at all.
+    """Arrays as safetensors files, each there whole or not at all, in a folder that is made when one is saved.
 
-    Args:
-        folder: made when the first array is saved.
-        every: seconds between two savings of what changes step by step.
-        saved: called with every file that was saved or removed, to bring it to where another machine finds it.
+    What changes step by step is saved every so many seconds. ``saved`` is called with every file that was saved or
+    removed, to bring it to where another machine finds it.
     """
 
     def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = lambda path: None) -> None:
@@ -33,10 +31,9 @@ class KeptOnDisk(Kept):
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was, or if it is damaged."""
-        try:
+        with suppress(OSError, SafetensorError):
             return dict(load_file(self._file(name)))
-        except (OSError, SafetensorError):
-            return None
+        return None
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""

@@ -167,14 +167,9 @@ def grid(
     most: int = 10,
     picks: NDArray[np.int64] | None = None,
 ) -> Image.Image:
-    """Up to ``most`` classes × ``most`` images on a mid-grey ground; of the images, these alone are read.
+    """A row a class, up to ``most`` of each, on a mid-grey ground; of the images, these alone are read.
 
-    Args:
-        images: [N, C, S, S] uint8, or float32 in [0, 1].
-        labels: [n].
-        classes: how many there are.
-        most: rows and columns.
-        picks: [n] the image that each label belongs to; None for all in their order.
+    Images are [N, C, S, S] uint8, or float32 in [0, 1]; ``picks`` [n] says to which each of ``labels`` [n] belongs.
     """
     rows = [np.flatnonzero(labels == c)[:most] for c in range(min(classes, most))]
     channels, height, width = images.shape[1:]
@@ -194,13 +189,7 @@ LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there i
 
 
 def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> None:
-    """Refuse a construction whose estimated peak is more than the device has.
-
-    Args:
-        method: any; one that estimates nothing passes.
-        data: the data set.
-        budget: how many images.
-        device: such as "cpu" or "cuda".
+    """Refuse a construction whose estimated peak is more than the device has; one that estimates nothing passes.
 
     Raises:
         DecoctError: with the estimate and what there is.

@@ -150,18 +150,10 @@ def train_module(
     device: str,
     precision: str,
 ) -> tuple[list[float], int]:
-    """Test accuracy by seed, at the last step, and the number of steps.
+    """Test accuracy of the caller's own student by seed, at the last step, and the number of steps; nothing is stored.
 
-    Args:
-        condensed: a set that fits the data.
-        data: the data set.
-        protocol: how to train.
-        student: a module, copied for each seed, or a function that makes one.
-        seeds: of weights, where the student is a function, and of batches.
-        teachers: the protocol's, in eval mode on ``device``.
-        labels: stored labels instead of teachers.
-        device: where to compute.
-        precision: "float32" or "bfloat16".
+    A module is copied for each seed, which then is of the batches alone; a function makes one. The set fits the data;
+    teachers are in eval mode on the device, and stored labels stand in their place.
 
     Raises:
         UsageError: the function makes no module.

@@ -38,13 +38,10 @@ class Inline(Executor):
 
 
 def process_pool(workers: int, threads: int = 1, gpus: Sequence[str] = ()) -> ProcessPoolExecutor:
-    """Fresh processes with ``threads`` each; they die with the process that started them.
+    """So many fresh processes with ``threads`` each, told to OpenMP before torch starts; they die with their parent.
 
-    Args:
-        workers: how many run at once.
-        threads: that each job computes with, told to OpenMP before torch starts.
-        gpus: as ``CUDA_VISIBLE_DEVICES`` names them; each worker takes one, and sees no other. Where there are more
-            workers, several share one. A worker that dies breaks its pool, and the next pool has all of them again.
+    Each takes one of ``gpus``, as ``CUDA_VISIBLE_DEVICES`` names them, and sees no other. Where there are more workers,
+    several share one. A worker that dies breaks its pool, and the next pool has all of them again.
     """
     resource_tracker.ensure_running()  # it would unblock Ctrl-C where Pool has it blocked
     context = multiprocessing.get_context("spawn")
@@ -175,13 +172,7 @@ class Place:
         return self.gpus.get(kind, 1.0 if self.device == "cuda" else 0.0)
 
     def executors(self, threads: int, store: Store, jobs: Iterable[Job]) -> Callable[[int], Executor]:
-        """What makes an executor for so many workers.
-
-        Args:
-            threads: that each job computes with on a CPU.
-            store: that workers must see.
-            jobs: whose data and plug-ins they must see.
-        """
+        """What makes an executor for so many workers, which must see the store, the jobs' data and their plug-ins."""
         on = self.on or ("inline" if self.workers == 1 else "pool")
         if on == "inline":
             return lambda workers: Inline()
@@ -190,18 +181,8 @@ class Place:
         from decoct.run.workers.cluster import Cluster, Needed
 
         jobs = list(jobs)
-        kinds = sorted({job.kind for job in jobs})
         data, plugins = {job.data for job in jobs}, {plugin for job in jobs for plugin in job.plugins}
         needed = Needed(store.where, tuple(sorted(data)), tuple(sorted(plugins)))
-
-        def cluster(workers: int) -> Executor:
-            return Cluster(
-                needed,
-                threads=threads,
-                gpus={kind: self.share(kind) for kind in kinds},
-                address=self.address,
-                workers=min(workers, self.workers or workers),
-                here=len(self.visible),
-            )
-
-        return cluster
+        gpus: dict[str, float] = {kind: self.share(kind) for kind in sorted({job.kind for job in jobs})}
+        most, here = self.workers, len(self.visible)
+        return lambda workers: Cluster(needed, threads, gpus, self.address, min(workers, most or workers), here)
