@@ -39,11 +39,24 @@ def export(
         counts = log(what, target)
         answer(json, {"uri": target, **counts}, f"{counts['logged']} runs logged, {counts['there']} were there")
         return
+    from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
+    from decoct.core.owned import whole
+
     check_target(place := Path(target), force, what)
     stored = form.checked()
     with bars() as bar:
         given = _read(what, data, stored, pictures, bar)
-        _write(place, given, to)
+        with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
+            warnings.simplefilter("always")
+            if to == "parquet":
+                write_parquet(scratch, given)
+            elif to == "hub-folder":
+                write_hub_folder(scratch, given, _readings(given))
+            else:
+                given.export(scratch)
+                (scratch / CARD).write_text(card(given, _readings(given)), "utf-8")
+    for warning in told:
+        err.tell(str(warning.message), style="yellow")
     answer(json, {"out": str(place), "to": to, "images": len(given)}, f"{len(given)} images in {place}")
 
 
@@ -70,24 +83,6 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
         told = {"data": loaded.name, "data_digest": loaded.digest}
         given = replace(given, provenance=who.model_copy(update=told))
     return given
-
-
-def _write(place: Path, given: Any, to: str) -> None:
-    """Whole or not at all."""
-    from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
-    from decoct.core.owned import whole
-
-    with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
-        warnings.simplefilter("always")
-        if to == "parquet":
-            write_parquet(scratch, given)
-        elif to == "hub-folder":
-            write_hub_folder(scratch, given, _readings(given))
-        else:
-            given.export(scratch)
-            (scratch / CARD).write_text(card(given, _readings(given)), "utf-8")
-    for warning in told:
-        err.tell(str(warning.message), style="yellow")
 
 
 def _readings(given: Any) -> list[Mapping[str, Any]]:

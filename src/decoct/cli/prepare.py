@@ -66,11 +66,9 @@ def prepare(
 def lines(facts: Mapping[str, Any]) -> list[str]:
     """What is said of a data set: what it is, where it is, what it lacks."""
     images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
-    said = [
-        f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
-        *([f"{facts['said']}; --size changes that"] if facts.get("said") else []),
-        f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
-    ]
+    said = [f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px"]
+    said += [f"{facts['said']}; --size changes that"] if facts.get("said") else []
+    said += [f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}"]
     if not facts["cached"]:
         said.append("no cache: pictures stay as they are stored, and each pass over them decodes them")
     if "layout" in facts:

@@ -229,13 +229,10 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
         for head, width in zip(("value", "95 % interval", "random", "z"), widths[1:], strict=True):
             table.add_column(head, justify="right", no_wrap=head != "95 % interval", min_width=width)
         for row in own:
-            value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
+            numbers = (row[key] for key in ("value", "lo", "hi", "random"))
+            value, lo, hi, random = (NONE if number is None else f"{number:.3g}" for number in numbers)
             interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"
             z = NONE if row["z"] is None else f"{row['z']:+.1f}"
             table.add_row(row["metric"], value, interval, random, z)
         parts.append(table)
     return Group(*parts)
-
-
-def _short(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"

@@ -9,11 +9,7 @@ from decoct.core.spec import find
 
 
 def device(word: str) -> str:
-    """The device that "auto" or a name such as "cuda:1" stands for.
-
-    Raises:
-        UsageError: no such device, or not on this machine.
-    """
+    """The device that "auto" or a name such as "cuda:1" stands for; a UsageError if this machine has none such."""
     import torch
 
     if word == "auto":
@@ -51,11 +47,7 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
 
 
 def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
-    """``KEY=VALUE`` words of an option that may be repeated.
-
-    Raises:
-        UsageError: no key, no equals sign, or a key twice.
-    """
+    """``KEY=VALUE`` words of an option that may be repeated; a UsageError without a key or "=", or for a key twice."""
     values: dict[str, str] = {}
     for word in words or ():
         key, equals, value = word.partition("=")
@@ -95,11 +87,7 @@ def source(
 
 
 def fields(settings: Sequence[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` words; a value is TOML where it parses as such, else text.
-
-    Raises:
-        UsageError: no key, no equals sign, or a key twice.
-    """
+    """``KEY=VALUE`` words as of ``pairs``; a value is TOML where it parses as such, else text."""
     config: dict[str, Any] = {}
     for key, value in pairs(settings, "--set", "KEY=VALUE").items():
         if key == "name":
@@ -121,11 +109,7 @@ def seeds(word: str) -> tuple[int, ...]:
 
 
 def teachers(words: Sequence[str] | None) -> dict[str, Any]:
-    """``NET=FILE`` words as teachers that are loaded, by net.
-
-    Raises:
-        UsageError: no equals sign, a net twice, or no such file.
-    """
+    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError for a file that is none."""
     from decoct.engine.teachers import Teach
 
     files = pairs(words, "--teacher", "NET=FILE")
