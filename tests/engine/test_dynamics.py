@@ -19,7 +19,7 @@ from decoct.engine.dynamics import NAMES, Trace, Traces, per_example, record
 from decoct.engine.recipe import Recipe
 from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 
 EVERY, EPOCHS = 3, 5
 RECIPE = Recipe(EVERY * EPOCHS, 8, "adamw", 1e-2, 0.1, "cosine", pad=1, flip=True)
@@ -236,7 +236,7 @@ def fatal(at):
 @pytest.fixture
 def unflushed(monkeypatch):
     monkeypatch.setattr(scratch, "sync", lambda path: None)
-    monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
+    monkeypatch.setattr("decoct.run.storage.store.sync", lambda path: None)
 
 
 PASSES = EVERY + 3  # an epoch's steps, and a look in blocks of 8

@@ -109,7 +109,7 @@ def seeds(word: str) -> tuple[int, ...]:
 
 
 def teachers(words: Sequence[str] | None) -> dict[str, Any]:
-    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError for a file that is none."""
+    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
     from decoct.engine.teachers import Teach
 
     files = pairs(words, "--teacher", "NET=FILE")

@@ -25,8 +25,7 @@ from decoct.engine.once import Spent
 from decoct.engine.resume import Checkpoint
 from decoct.run.jobs import Job
 from decoct.run.memory import give_memory_back
-from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.storage.store import Store
+from decoct.run.storage.store import KeptOnDisk, Store
 
 POWERCAP = Path("/sys/class/powercap")  # Linux lets root alone read what is below, unless told otherwise
 EVERY = 30.0  # seconds between two looks: the counters of some processors are at their end after 65 kJ, 3 min at 400 W

@@ -19,7 +19,7 @@ from decoct.engine.resume import Checkpoint
 from decoct.engine.train import train
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 
 EVERY, EPOCHS = 3, 4
 RECIPE = Recipe(EVERY * EPOCHS, 8, "sgd", 0.05, 0.0, "multistep", dsa=True)
@@ -155,7 +155,7 @@ def test_fewer_epochs_are_the_first_of_more(data, net):
 @pytest.fixture
 def unflushed(monkeypatch):
     monkeypatch.setattr(scratch, "sync", lambda path: None)
-    monkeypatch.setattr("decoct.run.storage.kept.sync", lambda path: None)
+    monkeypatch.setattr("decoct.run.storage.store.sync", lambda path: None)
 
 
 @pytest.mark.parametrize("at", [1, 2, 4, 5, 8, 12])

@@ -28,8 +28,7 @@ from decoct.run.execute import execute
 from decoct.run.expand import expand
 from decoct.run.graph import Planner
 from decoct.run.run import run
-from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.storage.store import Store
+from decoct.run.storage.store import KeptOnDisk, Store
 from decoct.run.study import Study
 from decoct.run.work import sets
 from decoct.run.work.sets import check_room, grid

@@ -22,7 +22,7 @@ from decoct.data.dataset import Dataset
 from decoct.engine.pixels import Pixels
 from decoct.engine.statistics import collect
 from decoct.run.cell import Cell
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 from decoct.run.work.inputs import needed, seen, supplied
 from decoct.run.work.teachers import FACTS, load_teacher
 

@@ -33,6 +33,7 @@ LOOK = 180.0  # seconds for all nodes to look around
 RETRIES = 3  # times that a job is run again after its worker or node died
 REACH, JOIN = 10.0, 60.0  # seconds: to open a socket, to join a cluster
 OBJECTS = 100 * 2**20  # bytes of Ray's object store: nothing goes through it but jobs
+SILENT = {"log_to_driver": False, "logging_level": "ERROR"}  # what a job says is in its failure
 TELLER = "ray_listen_error_messages"  # the thread in which Ray prints what its daemons say, on stdout
 
 
@@ -124,7 +125,8 @@ class Cluster(Executor):
             if self._own and address is not None:
                 join(address)
             elif self._own:
-                begin(workers * threads, here)
+                room = {"num_cpus": workers * threads, "num_gpus": here, "object_store_memory": OBJECTS}
+                ray.init("local", **room, include_dashboard=False, **SILENT)
             self._check_room()
             if address is not None or not self._own:
                 self._mark()
@@ -163,17 +165,9 @@ class Cluster(Executor):
 
     def _task(self, kind: str) -> Any:
         if kind not in self._tasks:
-            self._tasks[kind] = (
-                ray_module()
-                .remote(_work)
-                .options(
-                    name=kind or "call",
-                    num_cpus=self._threads,
-                    num_gpus=self._gpus.get(kind, 0.0),
-                    max_retries=self._retries,
-                    runtime_env={"env_vars": environment(self._threads)},
-                )
-            )
+            options = {"name": kind or "call", "num_cpus": self._threads, "num_gpus": self._gpus.get(kind, 0.0)}
+            options |= {"max_retries": self._retries, "runtime_env": {"env_vars": environment(self._threads)}}
+            self._tasks[kind] = ray_module().remote(_work).options(**options)
         return self._tasks[kind]
 
     def _settle(self, future: "Future[Any]", done: "Future[Any]") -> None:
@@ -273,19 +267,6 @@ def ray_module() -> Any:
     return ray
 
 
-def begin(cpus: int, gpus: int) -> None:
-    """A Ray of this process's own, that says nothing."""
-    ray_module().init(
-        address="local",
-        num_cpus=cpus,
-        num_gpus=gpus,
-        object_store_memory=OBJECTS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-
-
 def join(address: str) -> None:
     """Connect to a cluster.
 
@@ -309,7 +290,7 @@ def join(address: str) -> None:
                 f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, or correct "
                 "--address"
             ) from None
-    options = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
+    options = {"address": address, **SILENT}
     code = f"import ray; ray.init(**{options!r}); ray.shutdown()"
     try:
         tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=JOIN)
