@@ -42,11 +42,7 @@ def seal(folder: Path) -> None:
 
 
 def sealed(folder: Path) -> Mapping[str, Sum]:
-    """The sums of a cell that is there.
-
-    Raises:
-        DamagedError: its record cannot be read, or says what its key does not.
-    """
+    """The sums of a cell that is there; a DamagedError if its record cannot be read, or says what its key does not."""
     path = folder / CELL
     try:
         return _sums(str(path), _state(path), folder.name)
@@ -64,11 +60,7 @@ def faults(folder: Path) -> dict[str, str]:
 
 
 def check(folder: Path) -> Path:
-    """A cell's folder, after all its files were found as they were written.
-
-    Raises:
-        DamagedError: names cell and file, and what to do.
-    """
+    """A cell's folder, its files found as they were written; a DamagedError names cell and file, and what to do."""
     for name in sealed(folder):
         check_file(folder, name)
     return folder

@@ -31,11 +31,7 @@ def holds(path: Path, key: str) -> bool:
 
 
 def check_free(target: Path, force: bool) -> None:
-    """See that something can be made at a place.
-
-    Raises:
-        UsageError: something is there and is not to be replaced, or decoct did not make all of it.
-    """
+    """Raise a UsageError if what is at a place is not to be replaced, or decoct did not make all of it."""
     if not target.exists():
         return
     if not force:
