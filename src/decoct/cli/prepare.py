@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Json, Plugins, Settings, Skip
 from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
@@ -33,12 +33,12 @@ def prepare(
     """Decode a data set into the cache, and check it. Killed, the same command goes on from there."""
     from decoct.data import dataset
 
-    config: dict[str, Any] = {"name": name} | words.fields(settings)
+    config: dict[str, Any] = {"name": name} | options.fields(settings)
     for key, value in (("path", origin), ("size", size), ("cache", False if no_cache else None)):
         if value is not None and key in config:
             raise UsageError(f"{key} is given twice, by an option and by --set")
         config |= {} if value is None else {key: value}
-    source = dataset.parse_source(words.source(config, None, skip_corrupt, plugin or ()), plugin or ())
+    source = dataset.parse_source(options.source(config, None, skip_corrupt, plugin or ()), plugin or ())
     with bars() as bar:
 
         def watch(title: str) -> Any:

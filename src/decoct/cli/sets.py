@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target, grouped
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
@@ -44,7 +44,7 @@ def condense(
     """Make a small training set. Leaves the set, its pictures in images/CLASS, and picks.csv if it is a selection."""
     from decoct import api
 
-    config = {"name": method, **words.fields(settings)}
+    config = {"name": method, **options.fields(settings)}
     parse("condenser", config, work.plugins)  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
@@ -84,7 +84,7 @@ def train(
     from decoct import api
     from decoct.nets import zoo
 
-    config, numbers = {"name": protocol, **words.fields(settings)}, words.seeds(seeds)
+    config, numbers = {"name": protocol, **options.fields(settings)}, options.seeds(seeds)
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
         zoo.check_name(student)
@@ -179,7 +179,7 @@ def relabel(
     from decoct.engine.softlabels import Storing
     from decoct.run.adopt import load_set
 
-    config = {"name": protocol, **words.fields(settings)}
+    config = {"name": protocol, **options.fields(settings)}
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     storing = build(Storing, {"per": per, "bits": bits, "top_k": top_k, "prune": prune, "by": by}, "relabel")
     stored = form.checked()

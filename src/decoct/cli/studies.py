@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, grouped, tell_read
 from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
@@ -51,7 +51,7 @@ def run(
 
     plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
-    place = words.place(on, workers, device, plan.threads, address, gpus)
+    place = options.place(on, workers, device, plan.threads, address, gpus)
     done, goal, watcher = 0, 0, Watcher(folder)
     left = seldom(lambda: watcher.look(time.time()).remaining_seconds)
     told: set[str] = set()

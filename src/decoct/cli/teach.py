@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from rich.table import Column, Table
 from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Data, Json, Machine, Pictures, Settings, grouped
 from decoct.console import answer, bars
 from decoct.core.errors import UsageError
@@ -43,7 +43,7 @@ def teach(
     """Train or load teachers. The accuracy of each on held-out images is put on record."""
     if folder is not None and folder.exists():
         raise UsageError(f"{folder} exists: choose another --out")
-    given, source = words.fields(settings), checkpoint and str(checkpoint)
+    given, source = options.fields(settings), checkpoint and str(checkpoint)
     if generator:
         unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
         if wrong := [name for name, value in unfit.items() if value]:

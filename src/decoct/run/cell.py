@@ -44,11 +44,7 @@ class Cell:
     cost: Cost | None = None
 
     def input(self, kind: str, key: str) -> Path:
-        """Folder of a cell that this job reads, after its files were found as they were written.
-
-        Raises:
-            DamagedError: they are not.
-        """
+        """Folder of a cell that this job reads, its files found as they were written, or a DamagedError."""
         return self.store.cell(kind, key)
 
     def checkpoint(self) -> Checkpoint:

@@ -292,11 +292,7 @@ def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tup
 
 
 def _at_some_size(method: Condenser) -> Condenser:
-    """The method at the largest resolution up to 64 px that it takes; the data's own is not known yet.
-
-    Raises:
-        UsageError: it takes none.
-    """
+    """The method at the largest resolution up to 64 px that it takes; the data's is unknown. A UsageError if none."""
     refused: UsageError | None = None
     for size in range(64, 0, -1):
         try:

@@ -41,11 +41,7 @@ class Store(Cells):
     """
 
     def prepare(self) -> None:
-        """Make the store if it is not there, sweep it, and see that it can be written.
-
-        Raises:
-            DecoctError: it cannot.
-        """
+        """Make the store if it is not there, sweep it, and raise a DecoctError if it cannot be written."""
         with self.room():
             self.root.mkdir(parents=True, exist_ok=True)
             self.sweep()
@@ -97,11 +93,7 @@ class Store(Cells):
         """Let workers elsewhere have a data set of this machine's cache: who shares this folder can share that."""
 
     def dataset(self, data: Path) -> Path:
-        """The folder of a cached data set on this machine.
-
-        Raises:
-            DecoctError: it is not here.
-        """
+        """The folder of a cached data set on this machine; a DecoctError if it is not here."""
         if not (data / FACTS).is_file():
             raise DecoctError(
                 f"the data set is not at {data} on this machine: let DECOCT_STORE name a folder that all machines "
@@ -292,11 +284,7 @@ class KeptOnDisk(Kept):
         return time.monotonic() - self.last >= self.every
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
-        """A memory map of zeros, of a file that has no name: it is this process's own, and goes with it.
-
-        Raises:
-            OSError: the disk has no room for it.
-        """
+        """A memory map of zeros, of a file without a name, this process's own; an OSError if the disk is full."""
         check_name(name)
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder) as file:

@@ -40,11 +40,7 @@ class Cell(NamedTuple):
 
 
 def store_at(word: str | None) -> Store:
-    """The store that a word on the command line means: a run's folder, a store's, or a URL; None is the user's own.
-
-    Raises:
-        UsageError: no such folder.
-    """
+    """The store that a word means: a run's folder, a store's, a URL, None the own; a UsageError where no folder is."""
     if word is None or is_url(word):
         return open_store(word or default_where())
     folder = folder_of(word)

@@ -143,11 +143,7 @@ def make_reference(cell: Cell) -> None:
 
 
 def load_backbone(folder: Path, device: str) -> Backbone:
-    """The frozen net behind stored features, on ``device``.
-
-    Raises:
-        DecoctError: its weights are damaged.
-    """
+    """The frozen net behind stored features, on ``device``; a DecoctError if its weights are damaged."""
     stored = weights.read(folder / WEIGHTS)
     net = backbone.restore(read_json(folder / EXTRACTOR), stored.state, str(folder))
     laid_out(net.to(device))
@@ -174,12 +170,7 @@ def readings(
 ) -> list[dict[str, Any]]:
     """A metric's readings as rows, with its traits and their intervals over images; what is not defined is null.
 
-    Args:
-        metric: spec.
-        measured: the set and the real data.
-        extractor: whose features, or logits, they are.
-        resamples: for the intervals; 0 for none.
-        label: of the metric in the study.
+    The extractor is whose features, or logits, they are; 0 resamples are for no intervals; the label is the study's.
     """
     intervals = over_images(metric, measured, resamples)
     splits = {reading.reference for reading, _, _ in intervals}

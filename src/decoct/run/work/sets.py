@@ -189,11 +189,7 @@ LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there i
 
 
 def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> None:
-    """Refuse a construction whose estimated peak is more than the device has; one that estimates nothing passes.
-
-    Raises:
-        DecoctError: with the estimate and what there is.
-    """
+    """Raise a DecoctError if a construction is estimated to peak above what the device has; unestimated it passes."""
     ipc = max(budget.per_class(data.counts(), data.class_names))
     need, have = method.at(data.size).memory(data.shape, len(data.class_names), ipc), room(device)
     if need > have:

@@ -56,11 +56,7 @@ class Needed:
     version: str = decoct.__version__
 
     def check(self) -> None:
-        """Look, in a worker.
-
-        Raises:
-            DecoctError: something is not there, or is not the driver's.
-        """
+        """Raise a DecoctError, in a worker, if something is not there, or is not the driver's."""
         host = platform.node()
         if self.version != decoct.__version__:
             raise DecoctError(
@@ -254,11 +250,7 @@ def _work(needed: Needed, fn: Callable[..., Any], args: Sequence[Any], kwargs: M
 
 
 def ray_module() -> Any:
-    """Ray, which is imported where it is needed.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """Ray, which is imported where it is needed; a UsageError if it is not installed."""
     if find_spec("ray") is None:
         raise UsageError("Ray is not installed: pip install 'decoct[ray]'")
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # read when a driver starts; by default maybe endless
