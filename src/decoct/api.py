@@ -95,11 +95,7 @@ class Compute:
         return Planner(data, 0, keyed, pinned, self.plugins, extractors, made)
 
     def cells(self) -> Store:
-        """The store, made if it is not there.
-
-        Raises:
-            DecoctError: it cannot be written.
-        """
+        """The store, made if it is not there; a DecoctError if it cannot be written."""
         store = open_store(str(self.store or default_where()))
         store.prepare()
         return store

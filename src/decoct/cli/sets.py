@@ -29,8 +29,7 @@ def condense(
     fraction: Annotated[float | None, Option(help="Or a share, such as 0.1, of each class.")] = None,
     images: Annotated[int | None, Option(min=1, help="Or images in all, as many of each class.")] = None,
     balanced: Annotated[
-        bool | None,
-        Option("--balanced/--unbalanced", help="As many of each class, or in proportion."),
+        bool | None, Option("--balanced/--unbalanced", help="As many of each class, or in proportion.")
     ] = None,
     seed: Annotated[int, Option(help="Of the method's draws.")] = 0,
     folder: Annotated[Path | None, Option("--out", help="Folder of the set; default such as METHOD-ipc10.")] = None,

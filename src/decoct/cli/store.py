@@ -21,8 +21,7 @@ SHOWN = 20  # cells that are named one by one
 def show(
     key: Annotated[str, Argument(metavar="KEY", help="A cell's key, or how it begins.")],
     place: Annotated[
-        str | None,
-        Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own."),
+        str | None, Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own.")
     ] = None,
     runs: Annotated[Path, Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
     json: Json = False,

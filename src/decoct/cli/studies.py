@@ -96,12 +96,10 @@ def report(
         list[Path], Argument(metavar="DIR…", help="What 'decoct run' made; several give a leaderboard.")
     ],
     budget: Annotated[
-        str | None,
-        Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'."),
+        str | None, Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'.")
     ] = None,
     to: Annotated[
-        Path | None,
-        Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run."),
+        Path | None, Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run.")
     ] = None,
     published: Annotated[
         bool, Option("--published", help="Only lay published numbers of other recipes beside the run's own.")

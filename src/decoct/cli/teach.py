@@ -16,8 +16,7 @@ from decoct.core.errors import UsageError
 @grouped
 def teach(
     nets: Annotated[
-        list[str] | None,
-        Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's."),
+        list[str] | None, Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's.")
     ] = None,
     data: Data = "digits",
     checkpoint: Annotated[Path | None, Option("--from", help="Load weights instead of training.")] = None,
@@ -25,8 +24,7 @@ def teach(
         bool, Option("--pretrained", help="Load timm's or torchvision's ImageNet weights; cut the head.")
     ] = False,
     stop_at: Annotated[
-        float | None,
-        Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images."),
+        float | None, Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images.")
     ] = None,
     generator: Annotated[
         bool, Option("--generator", help="No net but a class-conditional diffusion model; --from: hub:NAME.")

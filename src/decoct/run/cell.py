@@ -70,7 +70,8 @@ class Cell:
         elif self.device == "cpu":
             counters = of_processor()
         give_memory_back()
-        _reset_peak()
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # where Linux lets us, the process's peak starts anew
         with Energy(counters) as energy:
             wall, cpu, once = time.perf_counter(), time.process_time(), Spent.now()
             yield
@@ -96,36 +97,28 @@ class Cell:
 @functools.cache
 def _versions() -> dict[str, str]:
     """Of decoct, Python and the libraries that compute, read once a process."""
-    found = {name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
-    return found | {"python": platform.python_version()}
+    libraries = {name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
+    return libraries | {"python": platform.python_version()}
 
 
 def hardware(device: str) -> str:
     """Name of the GPU, or of the processor."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
-
-
-def _reset_peak() -> None:
-    """Start the process's memory peak anew, where Linux lets us."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()
 
 
 def _peak() -> int:
-    """Peak resident bytes: since ``_reset_peak`` on Linux, of the process elsewhere."""
+    """Peak resident bytes: since the meter began on Linux, of the process elsewhere."""
     try:
         status = Path("/proc/self/status").read_text("utf-8")
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024
     except (OSError, StopIteration):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if os.uname().sysname == "Darwin" else peak * 1024
-
-
-def _processor() -> str:
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True)
@@ -157,7 +150,7 @@ def of_processor(root: Path = POWERCAP) -> tuple[Counter, ...]:
     shows the same packages again.
     """
     try:
-        zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if _text(zone / "name").startswith("package")]
+        zones = [z for z in sorted(root.glob("intel-rapl:*")) if (z / "name").read_text("utf-8").startswith("package")]
         return tuple(Counter(partial(_joules, z / "energy_uj"), _joules(z / "max_energy_range_uj")) for z in zones)
     except (OSError, ValueError):
         return ()
@@ -212,8 +205,4 @@ class Energy:
 
 
 def _joules(file: Path) -> float:
-    return int(_text(file)) / 1e6
-
-
-def _text(file: Path) -> str:
-    return file.read_text("utf-8").strip()
+    return int(file.read_text("utf-8")) / 1e6

@@ -107,12 +107,7 @@ class Store(Cells):
 
     @contextmanager
     def writing(self, kind: str, key: str) -> Iterator[Path]:
-        """A temporary folder that becomes the cell when the block ends without an error.
-
-        Raises:
-            RuntimeError: the block left no ``cell.json`` in it.
-            DecoctError: the disk is full or read-only.
-        """
+        """A temporary folder that becomes the cell when the block ends; a DecoctError of a full or read-only disk."""
         target = self.path(kind, key)
         with self.room(), working(self.root, key) as folder:
             with living(folder):

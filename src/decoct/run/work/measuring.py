@@ -132,13 +132,10 @@ def make_reference(cell: Cell) -> None:
                 cell.progress(done, total)
             for (label, which), known in values.items():
                 metric = eyes.metrics[label]
-                name = {
-                    "metric": called(which.metric, metric, label),
-                    "scope": which.scope,
-                    "reference": which.reference,
-                }
-                found = _defined(of_random(metric, which.metric, known))
-                rows.append({**name, "extractor": eyes.look(metric, extractor), **found})
+                name = called(which.metric, metric, label)
+                row: dict[str, Any] = {"metric": name, "scope": which.scope, "reference": which.reference}
+                row["extractor"] = eyes.look(metric, extractor)
+                rows.append(row | _defined(of_random(metric, which.metric, known)))
     write_json(cell.folder / READINGS, rows)
 
 

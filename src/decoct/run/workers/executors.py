@@ -71,16 +71,14 @@ class Pool(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As of any executor; a worker that is needed for it starts here."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        before = {name: os.environ.get(name) for name in self._environment}
+        before = {name: os.environ[name] for name in self._environment if name in os.environ}
         os.environ.update(self._environment)
         try:
             return super().submit(fn, *args, **kwargs)
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in self._environment:
+                del os.environ[name]
+            os.environ.update(before)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
