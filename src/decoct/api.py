@@ -11,11 +11,11 @@ import numpy as np
 from torch import nn
 
 from decoct.core.budget import Budget
+from decoct.core.cells import default_where
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Measured, Progress, silent
 from decoct.core.owned import whole
-from decoct.core.places import default_where
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data

@@ -87,8 +87,7 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
 
 def _readings(given: Any) -> list[Mapping[str, Any]]:
     """What the user's store has measured of this set, if anything."""
-    from decoct.core.cells import open_cells
-    from decoct.core.places import default_where
+    from decoct.core.cells import default_where, open_cells
     from decoct.core.record import CELL, read_json
     from decoct.run.jobs import Brought
     from decoct.run.work.brought import content

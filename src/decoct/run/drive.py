@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 import decoct
+from decoct.core.cells import is_url
 from decoct.core.errors import DecoctError
-from decoct.core.places import is_url
 from decoct.run.execute import attempt
 from decoct.run.jobs import Job
 from decoct.run.storage.store import Store

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 import decoct
+from decoct.core.cells import STORE, recorded
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.owned import check_own, holds
-from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data

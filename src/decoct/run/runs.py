@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from decoct.core.cells import open_cells
-from decoct.core.places import STORE, is_url, store_of
+from decoct.core.cells import STORE, is_url, open_cells, store_of
 from decoct.core.record import read_json
 
 MANY = 2000  # jobs from which the bytes of a run are not counted: each file is asked for its size

@@ -17,11 +17,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from decoct.core import integrity, tensorfile
-from decoct.core.cells import KEY, Cells, MirroredCells, Name, within
+from decoct.core.cells import KEY, Cells, MirroredCells, Name, default_store, folder_of, is_url, within
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Kept
 from decoct.core.names import check_name
-from decoct.core.places import default_store, folder_of, is_url
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
 from decoct.core.scratch import abandoned, discard, living, scratch, settle, sync, working, written

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from decoct.core.cells import Name, within
+from decoct.core.cells import STORE, Name, default_where, folder_of, is_url, store_of, within
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
-from decoct.core.places import STORE, default_where, folder_of, is_url, store_of
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.remote import Entry
 from decoct.core.scratch import LONG, machine

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import decoct
+from decoct.core.cells import is_url
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.places import is_url
 from decoct.core.scratch import scratch
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
