@@ -78,11 +78,7 @@ class Compute:
         extractors: Sequence[Extract] = (),
         generators: Sequence[TeachGenerator] = (),
     ) -> Planner:
-        """A planner whose teachers and students are those of a study with seed 0.
-
-        Raises:
-            UsageError: the teachers are no table of ``Teach`` by net, or a checkpoint is not there.
-        """
+        """A planner whose teachers and students are those of a study with seed 0; UsageErrors say what teachers are."""
         taught = teachings or {}
         if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
             raise UsageError(

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,11 +99,9 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
         return []
     key = Brought(kind="condense", keyed=content(given, who.data_digest), config={}, data="").key
     cells = open_cells(str(default_where()))
+    which = itemgetter("metric", "scope", "reference", "extractor")
     readings: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):
         if read_json(cells.file("measure", measure, CELL)).get("inputs", {}).get("condensed") in (key, who.key):
-            rows = read_json(cells.file("measure", measure, READINGS))
-            readings |= {
-                tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows
-            }
+            readings |= {which(row): row for row in read_json(cells.file("measure", measure, READINGS))}
     return list(readings.values())

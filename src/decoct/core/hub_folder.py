@@ -26,11 +26,8 @@ def write_hub_folder(folder: Path, condensed: Condensed, readings: Sequence[Mapp
 def write_parquet(path: Path, condensed: Condensed) -> None:
     """Write the set as one file: a PNG and a class a row, soft labels and weights as further columns.
 
-    Exact for uint8 images; float images are quantised with a warning that states the error. What decoct knows of the
-    set stands in the schema's metadata.
-
-    Raises:
-        DecoctError: bare picks.
+    Exact for uint8 images; float images are quantised with a warning that states the error, and bare picks are a
+    DecoctError. What decoct knows of the set stands in the schema's metadata.
     """
     import pyarrow as pa
     from pyarrow import parquet

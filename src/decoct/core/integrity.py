@@ -12,14 +12,14 @@ from decoct.core.spec import digest
 
 FILES = "files"  # of cell.json: name -> {sha256, bytes}
 State = tuple[int, int, int, int]  # what changes when a file does, as far as the file system tells without reading it
-REMEDY = "`decoct verify --repair {}` removes it, and the next run recomputes it"
 
 
 class DamagedError(DecoctError):
     """A file of a cell, in a folder or at a URL, is not what was written; the message says how to repair its store."""
 
     def __init__(self, cell: Path | str, file: str, why: str, store: Path | str) -> None:
-        super().__init__(f"{cell} is damaged: {file} {why}; {REMEDY.format(store)}")
+        remedy = f"`decoct verify --repair {store}` removes it, and the next run recomputes it"
+        super().__init__(f"{cell} is damaged: {file} {why}; {remedy}")
         self.file, self.why = file, why
 
 
@@ -67,11 +67,7 @@ def check(folder: Path) -> Path:
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of a file of a cell, found as it was written, or of no cell; above ``most`` bytes its length is compared.
-
-    Raises:
-        DamagedError: names cell and file, and what to do.
-    """
+    """Path of a file of a cell, or of no cell, as of ``check``; above ``most`` bytes only its length is compared."""
     if complete(folder) and (why := _fault(folder, name, most)):
         raise DamagedError(folder, name, why, folder.parents[2])
     return folder / name

@@ -50,11 +50,8 @@ def check_free(target: Path, force: bool) -> None:
 def whole(target: Path) -> Iterator[Path]:
     """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
 
-    What was at ``target`` is replaced then, and is as it was before if the block raises. A folder gets a list of what
-    is in it. What killed processes left half-made for the same place is removed.
-
-    Raises:
-        UsageError: what is at ``target`` is not all decoct's.
+    What was at ``target`` is replaced then, a UsageError if that is not all decoct's, and is as before if the block
+    raises. A folder gets a list of what is in it. What killed processes left half-made there is removed.
     """
     place = target.resolve()  # a link stays one
     place.parent.mkdir(parents=True, exist_ok=True)

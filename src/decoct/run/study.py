@@ -265,11 +265,7 @@ class Study(Part):
 
 
 def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Specs by label, from names or tables; ``label`` tells two entries of one name apart.
-
-    Raises:
-        UsageError: unknown names or fields, a label twice, or two entries that are the same.
-    """
+    """Specs by label, from names or tables; a UsageError of unknown names or fields, a label twice, or equal ones."""
     specs: dict[str, Any] = {}
     for entry in entries:
         fields = {"name": entry} if isinstance(entry, str) else dict(entry)

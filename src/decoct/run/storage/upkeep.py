@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,10 +54,8 @@ def store_at(word: str | None) -> Store:
 def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
     """The runs of a folder, the one around a store, and those that left a note, as far as their cells lie there.
 
-    With them come the names of notes of this machine's runs that are gone.
-
-    Raises:
-        DecoctError: a ``run.json`` or a note is damaged, so that nobody knows what it reaches.
+    With them come the names of notes of this machine's runs that are gone. A DecoctError says that a ``run.json`` or a
+    note is damaged, so that nobody knows what it reaches.
     """
     runs: dict[str, Root] = {}
     gone: list[str] = []
@@ -89,10 +88,7 @@ def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
 
     The runs of a folder say in their words what it is. It is looked for in a place, as of ``store_at``, or in the
-    stores of those runs and then in the user's own: the first that has it counts.
-
-    Raises:
-        UsageError: no cell or planned job begins so, or several do.
+    stores of those runs and then in the user's own: the first that has it counts. None and several are a UsageError.
     """
     own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]
     stores = [store_at(place)] if place else [*map(open_store, {_same(where): where for where in own}.values())]
@@ -197,10 +193,9 @@ def _read(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
 
 def _record(store: Store, kind: str, key: str, name: str = CELL) -> dict[str, Any]:
     """What a cell says of itself, or of what it took; nothing if that cannot be read."""
-    try:
+    with suppress(OSError, ValueError, TypeError, DecoctError):
         return dict(read_json(store.file(kind, key, name)))
-    except (OSError, ValueError, TypeError, DecoctError):
-        return {}
+    return {}
 
 
 def _same(where: str) -> str:

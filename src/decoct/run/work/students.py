@@ -87,11 +87,7 @@ def teachers_of(cell: Cell) -> list[nn.Module]:
 
 
 def make_student(cell: Cell) -> None:
-    """Train one student and evaluate it once, at its last step, on the test split.
-
-    Raises:
-        DecoctError: the stored labels are of another set, or of other views than the protocol's.
-    """
+    """Train one student and evaluate it once, at its last step, on test; a DecoctError if stored labels do not fit."""
     job, data = cell.job, cell.data
     protocol, compute = parse("protocol", job.config, job.plugins), job.keyed["compute"]
     condensed, images = given(cell)

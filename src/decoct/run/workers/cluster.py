@@ -260,13 +260,10 @@ def ray_module() -> Any:
 
 
 def join(address: str) -> None:
-    """Connect to a cluster.
+    """Connect to a cluster; a UsageError if none is there, or none that this Python can join.
 
     Another process tries first: whatever listens at the address may not be Ray, which may then wait for long, or end
     the process.
-
-    Raises:
-        UsageError: no cluster is there, or it is not one that this Python can join.
     """
     if "://" in address:
         raise UsageError(f"--address takes HOST:PORT or auto, not '{address}': run decoct on a node of the cluster")
