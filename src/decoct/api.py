@@ -78,7 +78,7 @@ class Compute:
         extractors: Sequence[Extract] = (),
         generators: Sequence[TeachGenerator] = (),
     ) -> Planner:
-        """A planner whose teachers and students are those of a study with seed 0; UsageErrors say what teachers are."""
+        """A planner with the teachers and students of a study with seed 0; a UsageError says how ``teachings`` look."""
         taught = teachings or {}
         if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
             raise UsageError(

@@ -50,8 +50,8 @@ def check_free(target: Path, force: bool) -> None:
 def whole(target: Path) -> Iterator[Path]:
     """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
 
-    What was at ``target`` is replaced then, a UsageError if that is not all decoct's, and is as before if the block
-    raises. A folder gets a list of what is in it. What killed processes left half-made there is removed.
+    What was there is replaced then, and stays if the block raises; it is a UsageError if not all of it is decoct's.
+    A folder gets a list of what is in it. What killed processes left half-made for the same place is removed.
     """
     place = target.resolve()  # a link stays one
     place.parent.mkdir(parents=True, exist_ok=True)
