@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from decoct.cli import app
+from decoct.cli.options import fields
 from decoct.core.spec import names, parse
 
 ROOT = Path(__file__).parents[2]
