@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -14,11 +14,13 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.augmentation.augment import Mix
-from decoct.data.dataset import Dataset
 from decoct.engine.images import Images, tensor
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
+
+if TYPE_CHECKING:  # the type alone: the training loop reaches no data sets
+    from decoct.data.dataset import Dataset
 
 AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
 
@@ -42,7 +44,7 @@ class TrainingSet:
     weights: Tensor | None = None
 
     @classmethod
-    def of(cls, data: Dataset, condensed: Condensed | None = None) -> "TrainingSet":
+    def of(cls, data: "Dataset", condensed: Condensed | None = None) -> "TrainingSet":
         """A set with its pixels, or the whole train split."""
         if condensed is None:
             return cls(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)

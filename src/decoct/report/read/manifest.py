@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from decoct.core.budget import Budget
-from decoct.core.cells import Cells, open_cells
+from decoct.core.cells import STORE, Cells, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
-from decoct.core.places import STORE, store_of
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
 RUN, FORMAT = "run.json", 1

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from decoct.run.energy import Counter, Energy, of_gpu, of_processor
+from decoct.run.cell import Counter, Energy, of_gpu, of_processor
 
 RANGE = 262_143_328_850  # microjoules, as a processor says
 
