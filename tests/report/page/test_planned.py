@@ -20,7 +20,7 @@ def test_a_row_a_kind_and_one_for_all(run):
     each = {"seconds": 1.5, "cpu_seconds": 3.0}
     groups = [{"kind": kind, "keys": own, "each": each} for kind, own in keys.items()]
     raw = {"format": 1, "fits": digest(sorted(job.key for job in jobs)), "groups": groups}
-    raw |= {"device": "cpu", "once": None}
+    raw |= {"device": "cpu"}
     (run / "plan.json").write_text(json.dumps(raw))
     said = section(run)
     assert said.startswith('<section id="plan">') and said.count("<tr>") == 1 + 3
