@@ -63,10 +63,9 @@ def middle(known: Sequence[Estimate]) -> Estimate:
 def earlier(roots: Iterable[Path], data: Dataset, device: str) -> tuple[Known, list[str]]:
     """What the cells of stores took that the same hardware made from the same data, and why others say nothing."""
     jobs, known, damaged, elsewhere = dict[str, Job](), Known(), list[Path](), 0
-    for file in (file for root in roots for file in sorted(root.glob(f"[a-z]*/??/*/{CELL}"))):
-        folder = file.parent
+    for folder in (file.parent for root in roots for file in sorted(root.glob(f"[a-z]*/??/*/{CELL}"))):
         try:
-            jobs[folder.name] = job = Job.model_construct(**read_json(file))  # of a set before its students
+            jobs[folder.name] = job = Job.model_construct(**read_json(folder / CELL))  # of a set before its students
             if "adopted" in job.keyed:
                 continue  # nobody knows what it took
             cost = read_cost(folder / MEASURED)

@@ -22,7 +22,7 @@ from decoct.engine.extract import Extract
 from decoct.engine.gradients import TRIED
 from decoct.run.cell import Cell
 from decoct.run.execute import WORK, perform, sign, threads
-from decoct.run.jobs import Job
+from decoct.run.jobs import Brought, Job
 from decoct.run.memory import keep_memory
 from decoct.run.planning.estimates import Estimate
 from decoct.run.storage.store import Store, open_store
@@ -152,6 +152,8 @@ def stand_in(store: Store, own: Store | None, key: str, jobs: Mapping[str, Job],
     job = jobs[key]
     if store.has(job.kind, key):
         return
+    if isinstance(job, Brought):  # it has no seed, and its key is of its content
+        job = job.model_copy(update={"keyed": {"seed": 0, "adopted": "random"} | job.keyed})
     drawn = job.kind in ("condense", "shard")
     for needed in () if drawn else job.inputs.values():
         stand_in(store, own, needed, jobs, device)
@@ -162,8 +164,7 @@ def stand_in(store: Store, own: Store | None, key: str, jobs: Mapping[str, Job],
         raise DecoctError(f"nothing stands in for {NONE[job.kind]}: known once they are in the store")
     data, brief = open_dataset(Path(job.data)), shortened(job) if job.kind in ("teacher", "generator") else job
     if drawn:
-        keyed = {"seed": 0} | job.keyed  # a set that was brought along has none
-        brief = job.model_copy(update={"config": {"name": "random"}, "keyed": keyed, "inputs": {}})
+        brief = job.model_copy(update={"config": {"name": "random"}, "inputs": {}})
     # Rows that the user brought are of all images, and soon copied.
     whole = drawn or (job.kind == "features" and Extract(**job.config).origin == "rows")
     with store.writing(job.kind, key) as folder:
