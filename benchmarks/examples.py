@@ -1,9 +1,8 @@
 """What the three ImageNet examples would take on one GPU that is not here: their plans, on data of their shape.
 
-Probes run in this process, as short as they can be, and their operations are counted (``benchmarks/roofline.py``). One
-of the least amount tells of each kind of work, since a count has no noise. Measures and coresets compute with features
-in the machine's memory, so all of them but the nets' forward passes takes the time that it takes here. Not in it:
-disks, decoding, what starts and stops; nor whether the GPU's memory suffices.
+Probes run in this process, as short as they can be, and their operations are counted (``benchmarks/roofline.py``).
+Measures and coresets compute with features in the machine's memory, so all of them but the nets' forward passes takes
+the time that it takes here. Not in it: disks, decoding, what starts and stops; nor whether the GPU's memory suffices.
 
 Time hangs on shapes, not on values. So the images are a file with holes, of as many images as the data set has, with
 noise where probes look, and nets have random weights. The examples are counted as they stand; but MGD³ by the shapes of
@@ -28,6 +27,7 @@ import numpy as np
 import torch
 
 from decoct.core import once
+from decoct.core.errors import DecoctError
 from decoct.core.record import write_json
 from decoct.core.spec import parse
 from decoct.data import cache
@@ -41,7 +41,7 @@ from decoct.report import wording
 from decoct.run import cell, execute
 from decoct.run.jobs import Job
 from decoct.run.planning import plan, probe
-from decoct.run.planning.standin import picked
+from decoct.run.planning.probe import picked
 from decoct.run.study import Study
 from decoct.run.work import students
 from decoct.run.workers.executors import Inline
@@ -137,7 +137,7 @@ class Counting(Inline):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """As of any executor; what is evaluated is seen in part, and no probe is longer than it must be."""
-        *given, job, like, behind, device, _ = args
+        *given, job, jobs, device, _ = args
         roof = Roofline(self.gpu, nets_alone=by_processors(job))
         clock = SimpleNamespace(perf_counter=lambda: roof.clock()[0], process_time=lambda: roof.clock()[1])
 
@@ -156,7 +156,7 @@ class Counting(Inline):
             patched.enter_context(mock.patch.object(students, "correct", in_part))
             if not by_processors(job):
                 patched.enter_context(mock.patch.object(probe, "threads", lambda _: execute.threads(execute.cores())))
-            return super().submit(fn, *given, job, like, behind, device, 0.0)
+            return super().submit(fn, *given, job, jobs, device, 0.0)
 
 
 def by_processors(job: Job) -> bool:
@@ -170,22 +170,16 @@ def planned(name: str, root: Path, target: str, seconds: float, without: set[str
     """A section of the results; sets of some methods are not probed."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
 
-    all_asked = plan.Plan.asked
-
-    def least(made: plan.Plan) -> list[Job]:
-        making = ("generator", "condense", "shard")
-        asked = [job for job in all_asked(made) if job.kind not in making or job.labels.get("method") not in without]
-        by_work: dict[str, Job] = {}
-        for job in sorted(asked, key=lambda job: made.likes[job.key].amount or 0.0):
-            by_work.setdefault(made.likes[job.key].work, job)
-        return [job for job in asked if by_work[made.likes[job.key].work] is job]
+    def counted(folder: str, own: str | None, job: Job, *rest: Any) -> Any:
+        if job.kind in ("generator", "condense", "shard") and job.labels.get("method") in without:
+            raise DecoctError("its sets are not probed")
+        return probe.probe(folder, own, job, *rest)
 
     with (
-        mock.patch.object(plan, "load_data", lambda *_, **__: shaped),
-        mock.patch.object(plan.Plan, "asked", least),
+        mock.patch.object(plan, "probe", counted),
         mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))),
     ):
-        found = plan.make_plan(asked, device="cpu", probe_for=seconds, probed=told)
+        found = plan.make_plan(asked, shaped).probed(seconds, told)
     took = (time.perf_counter() - start) / 60
     write_json(root / f"{name}.json", found.to_json() | {"hardware": gpu(target).name})
     rows = [[kind[what] for what in ("name", "todo", "seconds", "overhead", "unknown")] for kind in found.kinds]

@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from decoct import api
-from decoct.core.kinds import Measured
+from decoct.core.kinds import Measured, Task
 from decoct.core.spec import names, parse
 from decoct.data.dataset import load_data
+from decoct.engine.batches import TrainingSet
 from decoct.engine.train import train
 from decoct.metrics.prdc import PRDC, prdc
 from decoct.metrics.vendi import vendi
@@ -40,7 +41,6 @@ from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.run.study import Study
 from decoct.run.work.measuring import readings
-from decoct.run.work.students import task_of, training_set
 from yardstick import table
 
 Rows = NDArray[np.float32]
@@ -159,10 +159,10 @@ def study(turns: int) -> Iterator[str]:
     labels = {"train": data.train.labels, "val": data.val.labels}
 
     def taught() -> None:
-        recipe = protocol.recipe(task_of(condensed, data, batch_norm=False))
+        recipe = protocol.recipe(Task.of(data, condensed, False))
         train(
             zoo.build(student, data.shape[0], len(data.class_names), data.size, 0),
-            training_set(condensed, data),
+            TrainingSet.of(data, condensed),
             recipe,
             seed=0,
         )

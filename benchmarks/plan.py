@@ -17,12 +17,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from decoct.core.record import MEASURED, read_cost
+from decoct.data.dataset import load_data
 from decoct.report.read.manifest import Manifest
 from decoct.report.sections.planned import Compared, Planned, planned
 from decoct.run.cell import hardware
 from decoct.run.execute import describe, execute
 from decoct.run.planning.plan import Plan, make_plan
-from decoct.run.planning.standin import stand_in
+from decoct.run.planning.probe import stand_in
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from yardstick import table
@@ -56,7 +57,7 @@ def whole(study: Path | None, options: argparse.Namespace, workers: int, out: Pa
     fresh = not (out / "store").exists()
     asked = Study.from_toml(study) if study else Study.default()
     start = time.perf_counter()
-    plan = make_plan(asked, workers=workers, device="cpu", probe_for=options.probe)
+    plan = make_plan(asked, load_data(asked.data, plugins=asked.plugins), workers=workers).probed(options.probe)
     probing = time.perf_counter() - start
     plan.write(out)
     words = [sys.executable, "-m", "decoct", "run", *([str(study)] if study else [])]
@@ -70,10 +71,9 @@ def whole(study: Path | None, options: argparse.Namespace, workers: int, out: Pa
     said = [f"## {asked.name}, workers: {workers}", ""]
     said += [f"Probes took {probing:.0f} s; load while planning and running: {os.getloadavg()[0]:.1f}."]
     if fresh:
-        clock = plan.clock[0]
         said += [
-            f"On the clock {clock:.0f} s were planned, without the start of Python and the report; the command took "
-            f"{took:.0f} s: {took / clock:.2f} times."
+            f"On the clock {plan.clock:.0f} s were planned, without the start of Python and the report; the command "
+            f"took {took:.0f} s: {took / plan.clock:.2f} times."
         ]
     return "\n".join([*said, "", *shown(found), "", *plan.troubles])
 
@@ -89,7 +89,7 @@ def shown(found: Planned) -> Iterable[str]:
 def one_of_each(study: Path | None, options: argparse.Namespace, scratch: Path) -> str:
     """Run the first job of each group of jobs to its end, on stand-ins for what it reads, beside its estimate."""
     asked = Study.from_toml(study) if study else Study.default()
-    plan = make_plan(asked, device="cpu", probe_for=options.probe)
+    plan = make_plan(asked, load_data(asked.data, plugins=asked.plugins)).probed(options.probe)
     store, rows = Store(scratch), []
     seen = set[object]()
     for group in plan.groups:
@@ -100,7 +100,7 @@ def one_of_each(study: Path | None, options: argparse.Namespace, scratch: Path) 
         job = plan.jobs[group.keys[0]]
         try:
             for key in job.inputs.values():
-                stand_in(store, key, plan.jobs, "cpu")
+                stand_in(store, None, key, plan.jobs, "cpu")
             execute(store.root, job, "cpu")
         except Exception as error:
             rows.append([str(job), describe(error), "", "", "", "", ""])
@@ -108,7 +108,7 @@ def one_of_each(study: Path | None, options: argparse.Namespace, scratch: Path) 
         cost = read_cost(store.path(job.kind, job.key) / MEASURED)
         each = group.each
         rows.append(row_of(str(job), plan, each.cpu_seconds or 0.0, cost.cpu_seconds, each.seconds, cost.seconds))
-        print(*rows[-1], each.sure, file=sys.stderr, flush=True)
+        print(*rows[-1], file=sys.stderr, flush=True)
     head = ["job", "processors planned, s", "taken, s", "times", "work planned, s", "taken, s", "times"]
     return "\n".join([f"## {asked.name}: one job of each, on stand-ins", "", table(head, rows), "", *plan.troubles])
 

@@ -17,12 +17,13 @@ from graphlib import TopologicalSorter
 from multiprocessing import get_context
 from pathlib import Path
 
-from decoct.core.record import MEASURED, read_json
+from decoct.core.record import MEASURED, read_json, write_json
+from decoct.core.scratch import replace
 from decoct.data.dataset import load_data
 from decoct.run.drive import Driver
 from decoct.run.expand import expand
 from decoct.run.jobs import Job
-from decoct.run.run import _manifest, _write
+from decoct.run.run import _manifest
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.workers.executors import Place
@@ -95,7 +96,8 @@ def prepare(jobs: int) -> list[list[str]]:
         store.prepare()
         driver = Driver(store, Place().executors(1, store, made))
         step(f"{len(made):,} jobs with their keys", lambda: None)
-        step("`run.json`", lambda: _write(Path(folder), _manifest(study, data, made), {}, ended=False))
+        manifest = _manifest(study, data, made, [])
+        step("`run.json`", lambda: replace(Path(folder) / "run.json", lambda path: write_json(path, manifest)))
         todo = driver.missing(made)
         step("what the store lacks", lambda: None)
 

@@ -18,7 +18,7 @@ from decoct.run.expand import expand
 from decoct.run.external_sets import put_external, read_external
 from decoct.run.jobs import ExternalJob
 from decoct.run.planning.plan import make_plan
-from decoct.run.planning.standin import stand_in
+from decoct.run.planning.probe import stand_in
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
@@ -131,13 +131,13 @@ def test_a_cost_that_nobody_states_is_unknown(folder, digits, tmp_path):
     assert (row["stated"], row["stated_seconds"]) == ("unknown", None)
 
 
-def test_a_plan_makes_nothing_of_it(done, folder):
+def test_a_plan_makes_nothing_of_it(done, folder, digits):
     theirs, out = done
-    plan = make_plan(theirs)
+    plan = make_plan(theirs, digits)
     assert {group.kind for group in plan.groups} == {"condense", "train"}
     assert not any("theirs" in group.example for group in plan.groups if group.kind == "condense")
-    found = make_plan(theirs, store=Store(out / "store"))
-    assert (found.groups, found.troubles) == ((), [])
+    found = make_plan(theirs, digits, store=Store(out / "store"))
+    assert (found.groups, found.troubles) == ([], [])
 
 
 def test_probes_take_a_set_of_its_size_in_its_place(folder, digits, tmp_path):
@@ -146,12 +146,12 @@ def test_probes_take_a_set_of_its_size_in_its_place(folder, digits, tmp_path):
     (own,) = [job for job in jobs.values() if job.kind == "condense" and job.labels["method"] == "theirs"]
     store = Store(tmp_path / "store")
     store.root.mkdir()
-    stand_in(store, own.key, jobs, "cpu")
+    stand_in(store, None, own.key, jobs, "cpu")
     found = Condensed.load(store.cell("condense", own.key))
-    assert np.bincount(found.labels).tolist() == [1] * 10 and found.provenance.method == "stand-in"
+    assert np.bincount(found.labels).tolist() == [1] * 10 and found.provenance.method == "random"
     labels = ExternalJob(kind="labels", keyed={"content": "0"}, config={}, data="")
-    with pytest.raises(DecoctError, match="no stand-in"):
-        stand_in(store, labels.key, {labels.key: labels}, "cpu")
+    with pytest.raises(DecoctError, match="nothing stands in for stored labels"):
+        stand_in(store, None, labels.key, {labels.key: labels}, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """plan: what a study will cost before it runs, and what to leave out of it to fit a time."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,12 +10,6 @@ from rich.text import Text
 
 from decoct.cli.options import Device, Json, Seed, Size, Skip, StudyFile, asked_for, tell_read
 from decoct.console import bars, err, out, say
-
-if TYPE_CHECKING:
-    from decoct.run.planning.proposals import Proposal, Takes
-
-SHOWN = 5  # troubles
-HEAD = ("kind", "jobs", "in store", "to do", "work", "bytes", "peak", "from", "")
 
 
 def plan(
@@ -29,14 +22,14 @@ def plan(
     ] = None,
     others: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="DIR", help="Another run whose results say how long jobs take; repeatable."),
+        typer.Option("--from", exists=True, metavar="DIR", help="A run that says how long jobs take; repeatable."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
     device: Device = "auto",
     seed: Seed = None,
     probe: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Of probes; 0: none. Default: 120, or 5 % of the work."),
+        typer.Option(min=0, metavar="SECONDS", help="Of probes; 0: none. Default: until all sorts of job have one."),
     ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Whether it fits 2h, 90m, 3d; if not, a smaller study.")
@@ -47,45 +40,35 @@ def plan(
 ) -> None:
     """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
     from decoct.cli import options
-    from decoct.report.page.provenance import toml
-    from decoct.run.execute import cores
-    from decoct.run.planning.plan import check_out, make_plan
+    from decoct.data.dataset import load_data
+    from decoct.report.sections.provenance import toml
+    from decoct.run.planning.plan import make_plan
     from decoct.run.planning.proposals import propose, seconds_of
     from decoct.run.storage.store import open_store
 
     limit = None if budget is None else seconds_of(budget)
-    if folder is not None:
-        check_out(folder)
-    asked, device = asked_for(study, seed, size, skip_corrupt), options.device(device)
+    asked = asked_for(study, seed, size, skip_corrupt)
+    place = options.place(None, workers, device, asked.threads, None)
     where = store or (str(folder / "store") if folder else None)
     cells = open_store(where) if where else None
     with bars() as bar:
-        made = make_plan(
-            asked,
-            store=cells,
-            others=others or (),
-            workers=workers or (max(1, cores() // asked.threads) if device == "cpu" else 1),
-            device=device,
-            probe_for=probe,
-            on_data=tell_read,
-            reading=bar("reading the data"),
-            probed=bar("probing"),
-        )
-        small = propose(asked, limit, lambda other: replace(made, study=other).takes) if limit else None
+        data = load_data(asked.data, plugins=asked.plugins, progress=bar("reading the data"))
+        tell_read(data)
+        made = make_plan(asked, data, store=cells, others=others or (), workers=place.workers, device=place.device)
+        if probe != 0:
+            made = made.probed(probe, bar("probing"))
+    said = made.to_json()
+    if limit:
+        said["proposal"] = propose(made, limit)
+        said["proposal"]["toml"] = toml(said["proposal"]["change"]).strip()
+    if json:
+        say(said)
+    else:
+        out.print(_table(said))
+        for line in _lines(said):
+            out.print(line, markup=False, soft_wrap=True)
     if folder is not None:
         err.print(str(made.write(folder)), markup=False, soft_wrap=True)
-    said, change = made.to_json(), toml(small.changed).strip() if small else ""
-    if json:
-        say(said | ({"proposal": small.to_json() | {"toml": change}} if small else {}))
-        return
-    out.print(_table(said))
-    for line in _lines(said):
-        out.print(line, markup=False, soft_wrap=True)
-    more = [f"and {len(made.troubles) - SHOWN} more"] if len(made.troubles) > SHOWN else []
-    for trouble in [*made.troubles[:SHOWN], *more]:
-        out.print(trouble, style="yellow", markup=False, soft_wrap=True)
-    for line in ["", *_fits(small, change)] if small else ():
-        out.print(line, markup=False, soft_wrap=True)
 
 
 def _table(said: dict[str, Any]) -> Table:
@@ -93,54 +76,36 @@ def _table(said: dict[str, Any]) -> Table:
 
     title = f"{said['study']}: {wording.count(said['jobs'], 'job')}, {said['todo']} to do"
     table = Table(title=Text(title), title_justify="left", box=None)
-    for heading in HEAD:
-        table.add_column(heading, justify="left" if heading in ("kind", "from", "") else "right", no_wrap=True)
-
-    def known(kind: dict[str, Any], what: str, missing: str, shown: Callable[[float], str]) -> str:
-        return ("> " if kind[missing] else "") + shown(kind[what]) if kind[missing] < kind["todo"] else "unknown"
-
+    for heading in ("kind", "jobs", "to do", "work", "from"):
+        table.add_column(heading, justify="left" if heading in ("kind", "from") else "right", no_wrap=True)
     for kind in said["kinds"]:
-        row = [kind["name"], *(str(kind[what]) for what in ("jobs", "done", "todo"))]
-        if kind["todo"]:
-            row += [known(kind, "seconds", "unknown", wording.seconds), known(kind, "bytes", "unsized", wording.size)]
-            row += [wording.size(kind["peak"]) if kind["peak"] else "unknown"]
-            row += [kind["source"].replace("none", ""), kind["sure"]]
-        table.add_row(*map(Text, row))
+        work = ("> " if kind["unknown"] else "") + wording.seconds(kind["seconds"])
+        row = [work if kind["unknown"] < kind["todo"] else "unknown", ", ".join(kind["sources"])]
+        table.add_row(*map(Text, [kind["name"], str(kind["jobs"]), str(kind["todo"]), *(row if kind["todo"] else [])]))
     return table
 
 
-def _lines(said: dict[str, Any]) -> list[str]:
-    """What the table does not say."""
+def _lines(said: dict[str, Any]) -> Iterator[str]:
+    """What the table does not say: sums, the clock, and whether the study and smaller ones fit the time."""
     from decoct.report.wording import count, seconds
 
-    if not said["todo"]:
-        return [f"All {said['jobs']} jobs are in the store: nothing is left to do."]
     at_least = "at least " if said["unknown"] else "about "
-    lines = [
+    yield (
         f"Work: {at_least}{seconds(said['seconds'])} ({seconds(said['cpu_seconds'])} of processors), and "
-        f"{seconds(said['overhead'])} around it for reading, evaluating and writing.",
-        f"On the clock with {count(said['workers'], 'worker')}: {at_least}{seconds(said['clock'])}; the longest chain "
-        f"of jobs takes {seconds(said['critical'])}.",
-    ]
-    return lines + [f"How long {count(n, 'job')} will take is not known." for n in [said["unknown"]] if n]
-
-
-def _fits(small: "Proposal", change: str) -> list[str]:
-    """Whether the study fits and, if not, whether the smaller one does; then what to change for that."""
-    from decoct.report.wording import count, seconds
-
-    def verdict(who: str, of: "Takes") -> str:
-        takes = f"{'what is known of it' if of.unknown else 'it'} takes {seconds(of.seconds)}"
-        if (fits := of.within(small.limit)) is not None:
-            return f"{who} {'fits' if fits else 'does not fit'} {seconds(small.limit)}: {takes}."
-        jobs = f"{of.unknown} of {count(of.known + of.unknown, 'job')} have no estimate"
-        more = "A longer --probe, or --from the folder of a run with such jobs, would give one."
-        return f"Whether {who.lower()} fits {seconds(small.limit)} cannot be said: {jobs}; {takes}. {more}"
-
-    lines = [verdict("The study as it is", small.asked)]
-    if small.asked.within(small.limit) is not False:
-        return lines
-    if not small.steps:
-        return [*lines, "Nothing of it can be left out."]
-    lines += [verdict("With these keys changed it", small.takes), change]
-    return lines + [f"  {what}: {'saves' if s >= 0 else 'takes'} {seconds(abs(s))}" for what, s in small.steps]
+        f"{seconds(said['overhead'])} around it for reading, evaluating and writing."
+    )
+    yield f"On the clock with {count(said['workers'], 'worker')}: {at_least}{seconds(said['clock'])}."
+    if said["unknown"]:
+        yield f"How long {count(said['unknown'], 'job')} will take is not known: a longer --probe or --from may tell."
+    yield from said["troubles"]
+    if proposal := said.get("proposal"):
+        limit, steps = seconds(proposal["limit"]), proposal["steps"]
+        fits = {True: f"fits {limit}", False: f"does not fit {limit}", None: f"cannot be said to fit {limit}"}
+        yield ""
+        for step in steps:
+            more = f" and {count(step['unknown'], 'job')} without an estimate" if step["unknown"] else ""
+            yield f"{step['what']}: {seconds(step['seconds'])}{more}: {fits[step['fits']]}"
+        if steps[-1]["fits"] is False:
+            yield "Nothing else can be left out."
+        if proposal["toml"]:
+            yield f"Keys to change for the last of these:\n{proposal['toml']}"

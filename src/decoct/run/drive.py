@@ -94,7 +94,7 @@ class Driver:
                         graph.done(key)
                         ready.extend(more())
         except BaseException:
-            _abandon(executor)
+            abandon(executor)
             raise
         executor.shutdown()
         return suspects
@@ -117,9 +117,11 @@ class Driver:
         self.on_done(job, error)
 
 
-def _abandon(executor: Executor) -> None:
+def abandon(executor: Executor) -> None:
     """Stop at once: no job is waited for, and a half-written cell is swept next time."""
     processes = list((getattr(executor, "_processes", None) or {}).values())  # shutdown forgets them
     executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
+    for process in processes:
+        process.join()

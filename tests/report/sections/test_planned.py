@@ -28,7 +28,6 @@ def plan_of(run, kinds=TAKES, factor=2.0, **more):
         "fits": digest(sorted(job.key for job in manifest.jobs)),
         "groups": groups,
         "device": "cpu",
-        "once": None,
     } | more
     (run / "plan.json").write_text(json.dumps(raw))
     return manifest
@@ -48,15 +47,6 @@ def test_expected_and_taken_by_kind(run):
     assert total.expected == pytest.approx(sum(kind.expected for kind in found.kinds))
     assert (found.unknown, found.open) == (0, 0)
     assert "(2.00 times)" in found.sentence()
-
-
-def test_what_each_worker_was_to_work_out_once_is_expected_too(run):
-    alone = planned(plan_of(run))
-    once = {"kind": "measure", "seconds": 5.0, "cpu_seconds": 4.0, "workers": 2}
-    found = planned(plan_of(run, once=once))
-    assert found.total.expected == pytest.approx(alone.total.expected + 10)
-    assert found.total.cpu_expected == pytest.approx(alone.total.cpu_expected + 8)
-    assert found.total.taken == alone.total.taken
 
 
 def test_jobs_without_an_estimate_and_holes_are_counted(builder):
@@ -86,8 +76,6 @@ def test_a_damaged_cell_is_left_out(run):
         {"groups": [{"kind": "train", "keys": ["nobody"], "each": {"seconds": 1.0, "cpu_seconds": 1.0}}]},
         {"groups": [{"kind": "train", "keys": ["nobody"], "each": {}}]},
         {"groups": []},
-        {"once": {"kind": "train"}},
-        {"once": {"kind": "train", "seconds": float("inf"), "cpu_seconds": 1.0, "workers": 1}},
     ],
 )
 def test_another_studys_plan_or_a_damaged_one_says_nothing(run, more):

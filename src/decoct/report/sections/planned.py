@@ -70,8 +70,6 @@ def planned(run: Manifest) -> Planned | None:
             return None
         each = {key: group["each"] for group in raw["groups"] for key in group["keys"]}
         device, rows, unknown, open_ = str(raw["device"]).partition(":")[0], dict[str, list[float]](), 0, len(each)
-        if once := raw["once"]:  # what every worker was to work out: no job of its own
-            rows[once["kind"]] = [0, once["workers"] * once["seconds"], 0, once["workers"] * once["cpu_seconds"], 0]
         for job, said in ((run.by_key[key], said) for key, said in each.items()):
             try:
                 cost = run.cost(job) if run.done(job) else None
@@ -85,7 +83,7 @@ def planned(run: Manifest) -> Planned | None:
                 continue
             new = (1, said["seconds"], cost.seconds, said["cpu_seconds"], cost.cpu_seconds)
             rows[job.kind] = [sum(pair) for pair in zip(rows.get(job.kind, [0] * 5), new, strict=True)]
-        kinds = tuple(Compared(kind, int(row[0]), *row[1:]) for kind, row in rows.items() if row[0])
+        kinds = tuple(Compared(kind, int(row[0]), *row[1:]) for kind, row in rows.items())
         jobs, *sums = (math.fsum(column) for column in zip(*(kind[1:] for kind in kinds), strict=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
