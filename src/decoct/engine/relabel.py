@@ -101,24 +101,23 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
     """
     total, waiting = torch.zeros(counts.shape[1], dtype=torch.float64), list(range(min(TRIES, len(counts))))
     chosen: list[int] = []
-    following = iter(range(len(waiting), len(counts)))
     while len(chosen) < wanted:
         sums = total + counts[waiting]
         row = waiting.pop(int((sums.square().sum(1) / sums.sum(1).square()).argmin()))
         total = total + counts[row]
         chosen.append(names[row])
-        waiting += [extra for extra in [next(following, None)] if extra is not None]
+        waiting += [following] if (following := TRIES + len(chosen) - 1) < len(counts) else []
     return chosen
 
 
 def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) -> NDArray[np.float32]:
     """[N, classes] logits of the images as they are."""
-    found = []
+    logits = []
     for rows in torch.arange(len(images)).split(AHEAD):
         x = images.normalise(images.rows(rows))
-        found.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
+        logits.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
         machine.progress(int(rows[-1]) + 1, len(images))
-    return np.concatenate(found)
+    return np.concatenate(logits)
 
 
 def _of_views(

@@ -193,10 +193,10 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
     facts |= {"class_names": list(data.class_names), "checkpoint": None, "sliced_from": None, "epochs": 0, "steps": 0}
     own = Normalisation.of(data.mean, data.std)
     if spec.loaded:
-        found = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
-        net, fitted, takes = _loaded(spec, found, data, seed)
+        given = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
+        net, fitted, takes = _loaded(spec, given, data, seed)
         net = renormalised(net, own, takes).to(machine.device).eval()
-        facts |= {"checkpoint": found.origin, "sliced_from": fitted.sliced_from}
+        facts |= {"checkpoint": given.origin, "sliced_from": fitted.sliced_from}
         facts["val_accuracy"] = accuracy(net, data, machine.device, machine.progress)
     else:
         takes = own
@@ -231,11 +231,11 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
         seen[step] = accuracy(student, data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
-    stop = reached if spec.stop_at is not None else None
+    stop = None if spec.stop_at is None else reached
     every = spec.check_every or max(10, epoch // 10)
     done = train(net, TrainingSet.of(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
-        seen[done.steps] = accuracy(net, data, machine.device)
+        reached(done.steps, net)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:
         best = max(seen, key=lambda step: seen[step])
         raise DecoctError(
@@ -243,19 +243,19 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
             f"after {best} of {recipe.steps} steps\nask for less, give it more epochs, or take another net"
         )
     passes, rest = divmod(done.steps, epoch)
-    epochs = round(done.steps / epoch, 4) if rest else passes
-    return {"epochs": epochs, "steps": done.steps, "val_accuracy": seen[done.steps]}
+    facts = {"steps": done.steps, "val_accuracy": seen[done.steps]}
+    return facts | {"epochs": round(done.steps / epoch, 4) if rest else passes}
 
 
 def _loaded(
-    spec: Teach, found: weights.Weights, data: Dataset, seed: int
+    spec: Teach, given: weights.Weights, data: Dataset, seed: int
 ) -> tuple[nn.Module, weights.Fitted, Normalisation]:
-    """A net with the weights that were found, how they went in, and the normalisation that it expects."""
+    """A net with the given weights, how they went in, and the normalisation that it expects."""
     own = Normalisation.of(data.mean, data.std)
-    takes = {"data": own, "imagenet": IMAGENET, None: found.normalisation or own}[spec.normalise]
+    takes = {"data": own, "imagenet": IMAGENET, None: given.normalisation or own}[spec.normalise]
     net = zoo.build(spec.net, len(takes.mean), len(data.class_names), data.size, seed)
-    fitted = weights.fit(net, found, data.class_names)
-    unsaid = spec.normalise is None and found.normalisation is None
+    fitted = weights.fit(net, given, data.class_names)
+    unsaid = spec.normalise is None and given.normalisation is None
     if spec.normalise == "imagenet" or (unsaid and fitted.imagenet):
         takes = expected(net)
     return net, fitted, takes

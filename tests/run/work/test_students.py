@@ -14,8 +14,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Task
 from decoct.core.record import Provenance, read_json
-from decoct.engine.evaluate import correct
 from decoct.engine.batches import TrainingSet
+from decoct.engine.evaluate import correct
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.engine.train import train
 from decoct.needs.teacher import Teach

@@ -44,17 +44,10 @@ def make_labels(cell: Cell) -> None:
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
-    teachers = teachers_of(cell)
+    teachers, recipe, seed = teachers_of(cell), protocol.recipe(Task.of(data, condensed)), job.keyed["seed"]
     with cell.meter():
-        made = relabel(
-            images,
-            protocol.recipe(Task.of(data, condensed)),
-            teachers,
-            protocol.storing(),
-            data.class_names,
-            seed=job.keyed["seed"],
-            machine=cell.machine(),
-        )
+        machine, storing = cell.machine(), protocol.storing()
+        made = relabel(images, recipe, teachers, storing, data.class_names, seed=seed, machine=machine)
     made.save(cell.folder)
 
 
@@ -82,17 +75,10 @@ def make_student(cell: Cell) -> None:
     labels = StoredLabels.load(cell.input("labels", key)) if (key := job.inputs.get("labels")) else None
     if labels is not None:
         labels.check(images, data.class_names, recipe)
-    teachers = teachers_of(cell)
+    teachers, seed = teachers_of(cell), job.keyed["seed"]
     with cell.meter():
-        done = train(
-            student,
-            images,
-            recipe,
-            seed=job.keyed["seed"],
-            machine=cell.machine(),
-            teachers=teachers,
-            labels=labels or own_labels(protocol, condensed),
-        )
+        soft, machine = labels or own_labels(protocol, condensed), cell.machine()
+        done = train(student, images, recipe, seed=seed, machine=machine, teachers=teachers, labels=soft)
     right = correct(student, data.test, data, cell.device)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)
     result = Result(
@@ -121,15 +107,8 @@ def train_module(
 ) -> tuple[list[float], int]:
     """Test accuracy by seed, at the last step, and the number of steps.
 
-    Args:
-        condensed: a set that fits the data.
-        data: the data set.
-        protocol: how to train.
-        student: a module, copied for each seed, or a function that makes one.
-        seeds: of weights, where the student is a function, and of batches.
-        teachers: the protocol's, in eval mode on the machine's device.
-        labels: stored labels instead of teachers.
-        machine: where and how.
+    The student is a module, copied for each seed, or a function that makes one; teachers are the protocol's, in eval
+    mode on the machine's device, and stored labels stand in for them.
 
     Raises:
         UsageError: the function makes no module.
