@@ -22,16 +22,9 @@ def encode(logits: NDArray[np.float32], bits: int, top_k: int | None = None, tem
 
     With ``top_k``, the k largest logits of a row are kept with their classes; the others share one logit, such that
     they keep their mass at the temperature that the student learns at (marginal smoothing; Shen & Xing, 2022,
-    arXiv:2112.01528). With 8 bits, a row runs in 255 equal steps from its least to its largest value.
-
-    Args:
-        logits: finite.
-        bits: 16 or 8.
-        top_k: classes to keep; None, or as many as there are, keeps all.
-        temperature: of the softmax under which the mass of the others counts.
+    arXiv:2112.01528). With 8 bits instead of 16, a row runs in 255 equal steps from its least to its largest value.
     """
-    arrays: Arrays = {}
-    values = logits
+    arrays, values = Arrays(), logits
     if top_k is not None and top_k < logits.shape[1]:
         kept = np.argpartition(-logits, top_k - 1, axis=1)[:, :top_k]
         kept.sort(axis=1)

@@ -1,6 +1,6 @@
 """A recipe: every number that decides how a student is trained; and what protocols share that resolve one for a set."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -95,8 +95,8 @@ class Recipe:
 
     def plain(self) -> "Recipe":
         """The same without augmentation: the images as they are, unmixed."""
-        drawn = ("pad", "scale", "flip", "shuffle", "jitter", "lighting", "dsa", "cutmix", "mixup")
-        return replace(self, **{field.name: field.default for field in fields(self) if field.name in drawn})
+        bare: dict[str, Any] = {"pad": 0, "scale": None, "flip": False, "shuffle": 1, "jitter": 0.0, "lighting": 0.0}
+        return replace(self, **bare, dsa=False, cutmix=0.0, mixup=0.0)
 
 
 def epoch_steps(images: int, batch: int, drop_single: bool = True) -> int:

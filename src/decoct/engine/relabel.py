@@ -35,15 +35,8 @@ def relabel(
     """Labels of a set for a soft-label recipe.
 
     Unpruned labels per view are those that a training with this seed, and no hard steps, would have made online.
-
-    Args:
-        data: the set.
-        recipe: of the training; its soft steps are labelled.
-        teachers: eval-mode nets on the machine's device.
-        storing: how the labels are kept.
-        class_names: in the order of the teachers' outputs.
-        seed: of order, crops, mixing and of what is kept.
-        machine: where and how; progress is told in batches or images.
+    Teachers are in eval mode on the machine's device, class names in the order of their outputs; progress is told in
+    batches or images.
 
     Raises:
         UsageError: the recipe learns from hard labels, has no soft step, or draws colours, which are not stored.

@@ -208,13 +208,9 @@ class StoredLabels:
 
 @dataclass(frozen=True, eq=False)
 class OwnLabels:
-    """One label an image, whatever the view of it.
+    """One label an image, whatever the view of it."""
 
-    Attributes:
-        probabilities: [N, classes] float32.
-    """
-
-    probabilities: Tensor
+    probabilities: Tensor  # [N, classes] float32
 
     def views(self, first: int, last: int, seed: int) -> View | None:
         """None: the labels fit any view."""

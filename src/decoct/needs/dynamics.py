@@ -16,7 +16,7 @@ from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teach, Teacher, taught
+from decoct.needs.teacher import Teach, Teacher, taught, training_set
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
@@ -62,7 +62,7 @@ class Dynamics(Need):
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
         spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
-        images, recipe = TrainingSet.of(work.data), spec.recipe(Task.of(work.data))
+        images, recipe = training_set(work.data), spec.recipe(Task.of(work.data))
         net = zoo.build(spec.net, work.data.shape[0], len(work.data.class_names), work.data.size, seed)
         with work.meter():
             trace = record(net, images, recipe, seed=seed, machine=work.machine())

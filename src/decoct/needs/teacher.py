@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import nn
 
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Progress, Task, silent
 from decoct.core.needs import Need, Part, Plan, Work
@@ -16,6 +18,7 @@ from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
+from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
@@ -80,6 +83,14 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
     weights.load(net, stored.state, str(folder))
     return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
+
+
+def training_set(data: Dataset, condensed: Condensed | None = None) -> TrainingSet:
+    """What a net is trained on: a set with its pixels, or the whole train split."""
+    if condensed is None:
+        return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+    weights = None if condensed.weights is None else torch.from_numpy(condensed.weights)
+    return TrainingSet(tensor(condensed.pixels()), tensor(condensed.labels), data.mean, data.std, weights)
 
 
 def taught(plan: Plan, net: str) -> "Teach":
@@ -233,7 +244,7 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
 
     stop = None if spec.stop_at is None else reached
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, TrainingSet.of(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
+    done = train(net, training_set(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
         reached(done.steps, net)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:

@@ -22,7 +22,7 @@ from decoct.engine.evaluate import correct
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
-from decoct.needs.teacher import load_teacher
+from decoct.needs.teacher import load_teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
@@ -36,7 +36,7 @@ def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
     """The set that a job trains on, None for the whole train split, and its pixels."""
     key = cell.job.inputs.get("condensed")
     condensed = Condensed.load(cell.input("condense", key)).materialise(cell.data.train.images) if key else None
-    return condensed, TrainingSet.of(cell.data, condensed)
+    return condensed, training_set(cell.data, condensed)
 
 
 def make_labels(cell: Cell) -> None:
@@ -114,7 +114,7 @@ def train_module(
         UsageError: the function makes no module.
         DecoctError: the module cannot take such images, or gives other outputs than one per class.
     """
-    given = TrainingSet.of(data, condensed.materialise(data.train.images))
+    given = training_set(data, condensed.materialise(data.train.images))
     classes, name, accuracies = len(data.class_names), student_name(student), []
     for s in seeds:
         start = derive(0, data.digest, "student", name, 0, s)
