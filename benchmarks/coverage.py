@@ -13,8 +13,8 @@ import math
 import numpy as np
 from scipy.special import stdtrit
 
-from decoct.report import nested
-from decoct.report.stats import ALPHA
+from decoct.report.stats import nested
+from decoct.report.stats.intervals import ALPHA
 from yardstick import table
 
 SETS, STUDENTS = (2, 3, 5, 10, 20, 30, 50), (1, 3)

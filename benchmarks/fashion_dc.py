@@ -25,7 +25,7 @@ from decoct.engine.evaluate import correct
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 from decoct.run.memory import keep_memory
 from decoct.run.workers.executors import process_pool
 

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from decoct.core.kinds import silent
-from decoct.report.manifest import Manifest
-from decoct.report.stats import t_interval
+from decoct.report.read.manifest import Manifest
+from decoct.report.stats.intervals import t_interval
 from decoct.run.memory import keep_memory
 from decoct.run.run import run
 from decoct.run.study import Study

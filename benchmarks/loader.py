@@ -38,7 +38,7 @@ from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
 from decoct.protocols.erm import ERM
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 from decoct.run.memory import keep_memory
 from yardstick import race, table
 

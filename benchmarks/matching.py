@@ -38,9 +38,9 @@ from decoct.engine.pixels import Pixels
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 from decoct.run.memory import keep_memory
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 from decoct.run.work.sets import from_draft
 from matching_speed import speed
 

@@ -17,7 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 
 COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed")
 GREY = "#57606a"

@@ -17,7 +17,7 @@ from typing import Any
 
 from decoct import api
 from decoct.needs.generator import TeachGenerator
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 from decoct.run.memory import keep_memory
 from yardstick import table
 

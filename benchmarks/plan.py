@@ -17,15 +17,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from decoct.core.record import MEASURED, read_cost
-from decoct.report.findings.planned import Compared, Planned, planned
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
+from decoct.report.sections.planned import Compared, Planned, planned
 from decoct.run.cell import hardware
-from decoct.run.execute import execute
+from decoct.run.execute import describe, execute
 from decoct.run.planning.plan import Plan, make_plan
 from decoct.run.planning.standin import stand_in
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.workers.attempt import describe
 from yardstick import table
 
 TARGET = 1.5

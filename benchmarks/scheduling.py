@@ -25,7 +25,7 @@ from decoct.run.jobs import Job
 from decoct.run.run import _manifest, _write
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.workers.place import Place
+from decoct.run.workers.executors import Place
 from yardstick import table
 
 PLACES = (("inline", 1), ("pool", 1), ("pool", 2), ("ray", 1), ("ray", 2))

@@ -25,7 +25,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import load_data
 from decoct.needs.trajectory import Trajectories
 from decoct.protocols.dc import DC
-from decoct.report.stats import t_interval
+from decoct.report.stats.intervals import t_interval
 from decoct.run.execute import execute
 from decoct.run.work.students import RESULT
 from decoct.run.workers.executors import process_pool

@@ -14,6 +14,7 @@ from values import default, type_of
 
 import decoct
 from decoct import functional, select
+from decoct.api import Compute
 from decoct.core import kinds, needs
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
@@ -26,7 +27,6 @@ from decoct.engine.recipe import Recipe, Storing
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator
 from decoct.needs.teacher import Teach
-from decoct.run.compute import Compute
 from decoct.run.study import Study
 
 FUNCTIONS = ("load_data", "condense", "load_set", "train", "relabel", "measure", "teach", "teach_generator")

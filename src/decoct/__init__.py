@@ -48,27 +48,22 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
-    "Condensed": "decoct.core.condensed",
-    "SetFormat": "decoct.data.foreign.stored",
-    "Study": "decoct.run.study",
-    "condense": "decoct.api",
-    "load_data": "decoct.api",
-    "load_set": "decoct.data.foreign.read",
-    "measure": "decoct.api",
-    "relabel": "decoct.api",
-    "teach": "decoct.api",
-    "teach_generator": "decoct.api",
-    "train": "decoct.api",
-}
 _MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}
+_HOMES = {
+    "decoct.api": ("condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"),
+    "decoct.core.condensed": ("Condensed",),
+    "decoct.data.foreign.read": ("load_set",),
+    "decoct.data.foreign.stored": ("SetFormat",),
+    "decoct.run.study": ("Study",),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(_MODULES[name])
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'decoct' has no attribute '{name}'")
 
 

@@ -3,7 +3,7 @@
 import operator
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,9 +11,10 @@ import numpy as np
 from torch import nn
 
 from decoct.core.budget import Budget
+from decoct.core.cells import default_where
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Machine, Measured
+from decoct.core.kinds import Machine, Measured, Progress, silent
 from decoct.core.owned import whole
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
@@ -26,19 +27,81 @@ from decoct.needs.features import Extract
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
 from decoct.nets import zoo
-from decoct.report import reference
-from decoct.report.stats import clip, t_interval
-from decoct.run.compute import Compute
+from decoct.report.read import frame
+from decoct.report.stats.intervals import clip, t_interval
 from decoct.run.cost import taken, total_cost
-from decoct.run.execute import threads
+from decoct.run.execute import execute, threads
 from decoct.run.external_sets import check_fit, load_set, put_external, put_external_labels
+from decoct.run.graph import Planner
+from decoct.run.jobs import Job
+from decoct.run.storage.store import Store, open_store
 from decoct.run.study import NAMES, labelled
 from decoct.run.work.measuring import READINGS, readings
-from decoct.run.work.room import check_room
+from decoct.run.work.sets import check_room
 from decoct.run.work.sets import label_bytes as hard_bytes
 from decoct.run.work.students import RESULT, student_name, train_module
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
+
+Watch = Callable[[Job], Progress]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute; all but the device is part of what is stored.
+
+    Attributes:
+        device: such as "cpu" or "cuda".
+        threads: on a CPU.
+        precision: of training, "float32" or "bfloat16".
+        store: folder or URL of the cells; None for ``$DECOCT_STORE`` or the user's cache.
+        plugins: Python files that define further methods.
+        watch: called with every job that is run; gives its progress callback.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "float32"
+    store: Path | str | None = None
+    plugins: tuple[str, ...] = ()
+    watch: Watch = field(default=lambda job: silent, repr=False)
+
+    def loaded(self, data: Dataset | str) -> Dataset:
+        """A data set as it is, or by its name."""
+        return load_data(data, plugins=self.plugins) if isinstance(data, str) else data
+
+    def planner(
+        self,
+        data: Dataset,
+        teachings: Mapping[str, Teach] | None = None,
+        extractors: Sequence[Extract] = (),
+        generators: Sequence[TeachGenerator] = (),
+    ) -> Planner:
+        """A planner with the teachers and students of a study with seed 0; a UsageError says how ``teachings`` look."""
+        taught = teachings or {}
+        if not isinstance(taught, Mapping) or not all(isinstance(spec, Teach) for spec in taught.values()):
+            raise UsageError(
+                "teachers is a dict of Teach by net, such as {'convnet3_bn': Teach(net='convnet3_bn', epochs=5)}\n"
+                "which teachers a protocol takes is said in its table: {'name': 'multi_teacher', 'teachers': [...]}"
+            )
+        keyed = {"threads": self.threads, "precision": self.precision, "compile": False}
+        pinned = {net: spec.pinned() for net, spec in taught.items()}  # by content, so that no key outlives its file
+        made = {spec.generator: spec.pinned() for spec in generators}
+        return Planner(data, 0, keyed, pinned, self.plugins, extractors, made)
+
+    def cells(self) -> Store:
+        """The store, made if it is not there; a DecoctError if it cannot be written."""
+        store = open_store(str(self.store or default_where()))
+        store.prepare()
+        return store
+
+    def do(self, planner: Planner) -> Store:
+        """Run what the planner planned and the store lacks."""
+        store = self.cells()
+        for job in planner.jobs.values():
+            if not store.has(job.kind, job.key):
+                execute(store.where, job, self.device, self.watch(job))
+        return store
 
 
 def condense(
@@ -270,7 +333,7 @@ def measure(
     priced = {label: spec for label, spec in specs.items() if spec.needs == "cost"}
     looking = {label: spec for label, spec in specs.items() if label not in priced}
     rows = [row for label, spec in priced.items() for row in readings(spec, bill, NOBODY, label=label)]
-    prices = [reference.beside(row, {}) for row in rows]
+    prices = [frame.beside(row, {}) for row in rows]
     if not looking:
         return prices
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
@@ -282,9 +345,9 @@ def measure(
     if draws and all(map(operator.le, counts, data.counts())):
         random = planner.reference(given.provenance.budget, counts, looking, words, draws)
     store = compute.do(planner)
-    beside = reference.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
+    beside = frame.by_name(read_json(store.file("reference", random.key, READINGS))) if random else {}
     found: list[dict[str, Any]] = read_json(store.file("measure", job.key, READINGS))
-    return [reference.beside(row, beside) for row in found] + prices
+    return [frame.beside(row, beside) for row in found] + prices
 
 
 @overload  # a str is a Sequence[str] as well; the first that fits counts

@@ -89,21 +89,13 @@ def answer(as_json: bool, value: Any, *shown: RenderableType) -> None:
 
 @contextmanager
 def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
-    """Progress on stderr: bars with remaining time where that is a terminal, else a line now and then.
-
-    Args:
-        every: seconds between two lines.
+    """Progress on stderr: bars with remaining time where that is a terminal, else a line every so many seconds.
 
     Yields:
         ``bar(title)``, which gives a callback of (done, total) and, where steps are not alike, the seconds left.
     """
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        Left(),
-    )
+    name = TextColumn("{task.description}", markup=False)
+    columns = name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left()
     latest = ["begun"]
     with (
         Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
@@ -150,7 +142,7 @@ def guarded(debug: bool) -> Iterator[None]:
     """Turn what is raised into lines on stderr and an exit code: 2 for usage, 130 for Ctrl-C, else 1."""
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show_warning
+            warnings.showwarning = lambda message, *where, **more: err.tell(f"warning: {message}")  # but for the place
             yield
         sys.stdout.flush()
     except typer.Exit as leave:
@@ -163,7 +155,7 @@ def guarded(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             err.tell(traceback.format_exc().rstrip())
-        fail(explain(error), _code(error))
+        fail(explain(error), 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1)))
 
 
 def explain(error: Exception) -> str:
@@ -189,14 +181,3 @@ def fail(message: str, code: int) -> None:
     """Print and leave."""
     err.tell(f"decoct: {message}", "red" if code != 130 else None)
     sys.exit(code)
-
-
-def _code(error: Exception) -> int:
-    return 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1))
-
-
-def show_warning(
-    message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
-) -> None:
-    """A warning as one line, without the place in the code that gave it."""
-    err.tell(f"warning: {message}")

@@ -1,37 +1,15 @@
 """The metrics as pure functions on features: ``decoct.functional.prdc(real, condensed, k=5)``.
 
-Names resolve when they are used (PEP 562), so that importing this module does not import torch.
+Their names are those of the files of ``decoct.metrics``. They resolve when they are used (PEP 562), so that importing
+this module does not import torch.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from decoct.metrics.covering_radius import covering_radius
-    from decoct.metrics.distances import distances
-    from decoct.metrics.frechet import frechet
-    from decoct.metrics.kid import kid
-    from decoct.metrics.label_spread import label_spread
-    from decoct.metrics.memorisation import memorisation
-    from decoct.metrics.mmd import mmd
-    from decoct.metrics.prdc import prdc
-    from decoct.metrics.realism import realism
-    from decoct.metrics.sliced_wasserstein import sliced_wasserstein
-    from decoct.metrics.vendi import vendi
-
-__all__ = [
-    "covering_radius",
-    "distances",
-    "frechet",
-    "kid",
-    "label_spread",
-    "memorisation",
-    "mmd",
-    "prdc",
-    "realism",
-    "sliced_wasserstein",
-    "vendi",
-]
+_NAMES = {file.stem for file in Path(__file__).with_name("metrics").glob("*.py")}
+__all__ = sorted(_NAMES - {"__init__", "cost"})  # which is measured, and no function of features
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,11 @@
 import inspect
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from decoct.cli import options
 from decoct.cli.options import Format, Json, Machine, Pictures, grouped
 from decoct.core.errors import UsageError
 
@@ -28,3 +32,105 @@ def test_a_format_says_which_words_it_takes():
     assert Format(layout="NHWC", number=1).checked().layout == "NHWC"
     with pytest.raises(UsageError, match="layout"):
         Format(layout="WHCN").checked()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ('"3"', "3"),
+        ("unit", "unit"),
+        ('["convnet2_bn", "resnet10t"]', ["convnet2_bn", "resnet10t"]),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("1\nname = 2", "1\nname = 2"),
+    ],
+)
+def test_a_value_is_toml_or_else_text(text, value):
+    found = options.fields([f"key={text}"])
+    assert found == {"key": value} and type(found["key"]) is type(value)
+
+
+@pytest.mark.parametrize("settings", [["key"], ["=3"], ["a=1", "a=2"], ["name=x"]])
+def test_fields_that_cannot_be_meant(settings):
+    with pytest.raises(UsageError, match="--set"):
+        options.fields(settings)
+
+
+@given(st.lists(st.integers(-(2**40), 2**40), min_size=1))
+def test_seeds_are_whole_numbers_with_commas_between(numbers):
+    assert options.seeds(",".join(map(str, numbers))) == tuple(numbers)
+
+
+@pytest.mark.parametrize("word", ["", ",", "1,", "a", "1.5", "0-3"])
+def test_other_seeds_are_refused(word):
+    with pytest.raises(UsageError, match="--seeds"):
+        options.seeds(word)
+
+
+def test_devices():
+    assert options.device("cpu") == "cpu"
+    assert torch.device(options.device("auto"))
+    for word in ("abacus", "cuda:99", "cpu:7", "meta", ""):
+        with pytest.raises(UsageError):
+            options.device(word)
+
+
+def test_a_teacher_is_pinned_to_the_content_of_its_file(tmp_path):
+    first, same, other = (tmp_path / name for name in "abc")
+    for file, content in ((first, b"x"), (same, b"x"), (other, b"y")):
+        file.write_bytes(content)
+    a, b, c = (options.teachers([f"resnet18={file}"])["resnet18"] for file in (first, same, other))
+    assert a.identity() == b.identity() != c.identity()
+
+
+def test_teachers_that_cannot_be_meant(tmp_path):
+    (tmp_path / "a").touch()
+    for pairs in (["resnet18"], [f"resnet18={tmp_path / 'none'}"], [f"resnet18={tmp_path / 'a'}"] * 2):
+        with pytest.raises(UsageError, match="resnet18"):
+            options.teachers(pairs)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many cores and GPUs."""
+
+    def make(cores, gpus):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr("decoct.run.execute.cores", lambda: cores)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+        monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+        monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "said", "workers", "device", "visible"),
+    [
+        (8, 0, {}, 8, "cpu", ()),
+        (8, 0, {"threads": 3}, 2, "cpu", ()),
+        (8, 0, {"on": "inline"}, 1, "cpu", ()),
+        (8, 0, {"workers": 3}, 3, "cpu", ()),
+        (8, 2, {}, 2, "cuda", ("0", "1")),
+        (8, 2, {"on": "ray"}, 8, "cuda", ("0", "1")),
+        (8, 2, {"word": "cuda:1"}, 1, "cuda:1", ()),
+        (8, 2, {"word": "cpu"}, 8, "cpu", ()),
+        (8, 0, {"on": "ray", "address": "auto"}, None, "cpu", ()),
+        (8, 0, {"on": "ray", "address": "auto", "word": "cuda"}, None, "cuda", ()),
+    ],
+)
+def test_a_place_is_as_large_as_the_machine(machine, cores, gpus, said, workers, device, visible):
+    machine(cores, gpus)
+    words_said = {"on": None, "workers": None, "word": "auto", "threads": 1, "address": None} | said
+    place = options.place(**words_said)
+    assert (place.workers, place.device, place.visible) == (workers, device, visible)
+
+
+def test_shares_of_gpus_are_read():
+    assert options.shares(["train=0.25", "teacher=2"]) == {"train": 0.25, "teacher": 2.0}
+    for wrong in (["train"], ["train=x"], ["train=1", "train=2"]):
+        with pytest.raises(UsageError, match="--gpus"):
+            options.shares(wrong)

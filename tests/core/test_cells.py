@@ -1,5 +1,10 @@
 """Cells of a folder as a reader sees them."""
 
+from pathlib import Path
+
+import pytest
+
+from decoct.core import cells
 from decoct.core.cells import Cells, grouped, open_cells, within
 from decoct.core.record import CELL, cell_dir
 from decoct.core.remote import Entry
@@ -55,3 +60,38 @@ def test_a_name_within_a_store_is_where_its_folder_has_it(tmp_path):
 def test_a_file_url_is_a_folder(tmp_path):
     assert open_cells(f"file://{tmp_path}").root == tmp_path
     assert type(open_cells(str(tmp_path))) is Cells
+
+
+@pytest.mark.parametrize(
+    ("where", "url"),
+    [("s3://b/x", True), ("gs://b", True), ("memory://x", True), ("/a/b", False), ("a:b", False), ("file:///a", False)],
+)
+def test_what_is_a_url(where, url):
+    assert cells.is_url(where) is url
+
+
+def test_what_a_path_or_a_file_url_means():
+    assert cells.folder_of("file:///a/b%20c") == Path("/a/b c")
+    assert cells.folder_of("a/b") == Path("a/b")
+
+
+def test_a_store_at_a_url_leaves_the_user_s_cache_where_it_is(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    monkeypatch.setenv("DECOCT_STORE", "s3://bucket/store")
+    assert cells.default_where() == "s3://bucket/store"
+    assert cells.default_store() == Path("/cache/decoct")
+    assert cells.mirror_of("s3://bucket/store").parent == Path("/cache/decoct/mirrors")
+    monkeypatch.setenv("DECOCT_STORE", "/somewhere")
+    assert cells.default_where() == "/somewhere" and cells.default_store() == Path("/somewhere")
+
+
+def test_a_mirror_is_named_by_the_url_whether_or_not_a_slash_ends_it():
+    assert cells.mirror_of("s3://b/x/") == cells.mirror_of("s3://b/x") != cells.mirror_of("s3://b/y")
+
+
+def test_a_run_says_where_its_cells_lie_so_that_it_can_be_moved(tmp_path):
+    assert cells.recorded(None) == "store"
+    assert cells.store_of(tmp_path / "moved", "store") == str(tmp_path / "moved" / "store")
+    assert cells.store_of(tmp_path, cells.recorded("s3://b/x")) == "s3://b/x"
+    assert cells.store_of(tmp_path, cells.recorded(tmp_path / "far")) == str(tmp_path / "far")
+    assert Path(cells.recorded("near")).is_absolute()

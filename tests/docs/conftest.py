@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from decoct.cli import app, words
+from decoct.cli import app
+from decoct.cli.options import fields
 from decoct.core.spec import names, parse
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,6 @@ def check_decoct(said):
         for name in given.get(word, ()) if said[0] in of else ():
             assert plugged or name in names(kind), f"there is no {kind} {name}"
     if said[0] in ("condense", "check") and not plugged:
-        parse("condenser", {"name": free[0], **words.fields(given.get("--set"))})
+        parse("condenser", {"name": free[0], **fields(given.get("--set"))})
     if said[0] == "train" and "--protocol" in given and not plugged:
-        parse("protocol", {"name": given["--protocol"][0], **words.fields(given.get("--set"))})
+        parse("protocol", {"name": given["--protocol"][0], **fields(given.get("--set"))})

@@ -14,8 +14,8 @@ from decoct.engine import batches
 from decoct.engine import train as loop
 from decoct.engine.recipe import Recipe
 from decoct.engine.train import train
-from decoct.run.storage import kept
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage import store as kept
+from decoct.run.storage.store import KeptOnDisk
 
 SGD = Recipe(21, 8, "sgd", 0.05, 0.01, "multistep", momentum=0.9, decay_all=True, milestones=(6, 13), restart=True)
 ADAM = Recipe(21, 8, "adamw", 1e-2, 0.1, "cosine")

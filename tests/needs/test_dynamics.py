@@ -19,7 +19,7 @@ from decoct.engine.recipe import Recipe
 from decoct.engine.train import train
 from decoct.needs import dynamics
 from decoct.needs.dynamics import NAMES, Trace, Traces, per_example, record
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 
 EVERY, EPOCHS = 3, 5
 RECIPE = Recipe(EVERY * EPOCHS, 8, "adamw", 1e-2, 0.1, "cosine", pad=1, flip=True)

@@ -17,7 +17,7 @@ from decoct.engine.train import schedule, train
 from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 
 EVERY, EPOCHS = 3, 4
 RECIPE = Recipe(EVERY * EPOCHS, 8, "sgd", 0.05, 0.0, "multistep", dsa=True)

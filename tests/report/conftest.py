@@ -15,6 +15,8 @@ from safetensors.numpy import save
 
 from decoct.core.budget import Budget
 from decoct.core.record import CELL, Cost, cell_dir, write_cost
+from decoct.report.page.view import View
+from decoct.report.summary import Summary
 
 METHODS = {
     "random": ("coreset", True),
@@ -235,7 +237,7 @@ class Builder:
             host="box",
             versions={"decoct": "0.1.0", "python": "3.11"},
         )
-        record = {"kind": kind, "keyed": {"adopted": True}, "files": {}}  # of any key, and tests may change its files
+        record = {"kind": kind, "keyed": {"external": True}, "files": {}}  # of any key, and tests may change its files
         for name, content in {CELL: record, **(files or {})}.items():
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
             (cell / name).write_bytes(data)
@@ -278,6 +280,7 @@ class Builder:
             "digest": "d1ge57",
             "class_names": list(self.class_names),
             "images": {"train": 1257, "val": 180, "test": self.test_images},
+            "test_per_class": [self.test_images / len(self.class_names)] * len(self.class_names),
             "shape": [1, 8, 8],
             "flip": False,
         }
@@ -296,6 +299,11 @@ class Builder:
             ]
             found[own[0]["key"]] = message
         return found
+
+
+def view(summary: Summary) -> View:
+    """What the sections of a run's page look at."""
+    return View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
 
 
 def _npy(array: NDArray[Any]) -> bytes:

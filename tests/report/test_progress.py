@@ -10,8 +10,8 @@ import pytest
 from decoct.core.errors import DecoctError
 from decoct.core.record import cell_dir
 from decoct.core.scratch import here
-from decoct.report.manifest import Manifest
 from decoct.report.progress import RECENT, Watcher, seldom
+from decoct.report.read.manifest import Manifest
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
 

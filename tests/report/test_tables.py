@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from decoct.report import tables, wording
-from decoct.report.findings.verdict import Setting
+from decoct.report.accuracy import Setting
 from decoct.report.write import write_report
 
 NAMES = {f"{name}.{ending}" for name in ("accuracy", "verdict", "metrics") for ending in ("md", "tex")} | {

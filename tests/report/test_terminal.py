@@ -4,8 +4,9 @@ import io
 
 from rich.console import Console
 
-from decoct.report import frame, terminal
-from decoct.report.findings.verdict import correction
+from decoct.report import terminal
+from decoct.report.read import frame
+from decoct.report.sections.verdict import correction
 from decoct.report.summary import summarise
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from decoct.report import wording
-from decoct.report.stats import Interval, compare
+from decoct.report.stats.comparisons import compare
+from decoct.report.stats.intervals import Interval
 
 
 @pytest.mark.parametrize(

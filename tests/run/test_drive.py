@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from decoct.core.record import CELL
 from decoct.run import drive
+from decoct.run import execute as module
 from decoct.run.drive import Driver
 from decoct.run.expand import expand
 from decoct.run.jobs import Job
 from decoct.run.run import run
 from decoct.run.storage.store import Store
-from decoct.run.workers import attempt
 from decoct.run.workers.executors import Inline, process_pool
 
 
@@ -111,7 +111,7 @@ def test_everything_runs_that_can_whatever_fails_and_breaks(graph, workers, tmp_
         if fates[job.key] == "there":
             make(job)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attempt, "execute", execute)
+        patch.setattr(module, "execute", execute)
         patch.setattr(drive, "wait", wait)
         driver = Driver(store, pool, workers, on_done=lambda job, error: told.update({job.key: error}))
         failed = driver.run(jobs)
@@ -148,7 +148,7 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
             return False
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attempt, "execute", lambda *args: None)
+        patch.setattr(module, "execute", lambda *args: None)
         patch.setattr(drive, "wait", wait)
         Driver(Nothing("none"), lambda size: pool, workers=2).run([node(n, []) for n in range(8)])
     assert max(seen) == 3
@@ -172,7 +172,7 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
         return type("Waited", (), {"done": done if at_once else done[:1]})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attempt, "execute", lambda where, job, device: ran.append(job.key))
+        patch.setattr(module, "execute", lambda where, job, device: ran.append(job.key))
         patch.setattr(drive, "wait", wait)
         failed = Driver(Store(tmp_path), pool, workers=2).run(jobs)
     assert {key: str(error) for key, error in failed.items()} == {
@@ -185,7 +185,7 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
 
 def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
     devices = {}
-    monkeypatch.setattr(attempt, "execute", lambda where, job, device: devices.update({job.kind: device}))
+    monkeypatch.setattr(module, "execute", lambda where, job, device: devices.update({job.kind: device}))
     jobs = [Job(kind=kind, keyed={}, config={}, data="") for kind in ("train", "measure")]
     driver = Driver(Store(tmp_path), lambda size: Inline(), device="cuda", on_cpu=frozenset({"measure"}))
     assert driver.run(jobs) == {}
@@ -195,7 +195,7 @@ def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
 def test_workers_elsewhere_find_a_store_that_was_named_from_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = []
-    monkeypatch.setattr(attempt, "execute", lambda where, job, device: found.append(where))
+    monkeypatch.setattr(module, "execute", lambda where, job, device: found.append(where))
     Driver(Store("here"), lambda size: Inline()).run([node(0, [])])
     assert found == [str(tmp_path / "here")]
 
@@ -247,7 +247,7 @@ def test_what_is_in_the_store_is_not_run_again(study_of, digits, tmp_path):
 def test_a_failure_is_not_remembered(study_of, digits, tmp_path, monkeypatch):
     store, jobs = Store(tmp_path), expand(study_of("random"), digits)
     with monkeypatch.context() as patch:
-        patch.setattr(attempt, "execute", lambda *args: 1 / 0)
+        patch.setattr(module, "execute", lambda *args: 1 / 0)
         (error,) = runner(store).run(jobs).values()
     assert str(error) == "ZeroDivisionError: division by zero"
     assert runner(store).run(jobs) == {}
@@ -272,7 +272,7 @@ def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(study_of, di
 
 
 def test_ctrl_c_reaches_the_caller_and_leaves_the_store_whole(study_of, digits, tmp_path, monkeypatch):
-    store, jobs, real = Store(tmp_path), expand(study_of("random", replicates=3), digits), attempt.execute
+    store, jobs, real = Store(tmp_path), expand(study_of("random", replicates=3), digits), module.execute
 
     def interrupted(root, job, device):
         if job.kind == "train":
@@ -280,7 +280,7 @@ def test_ctrl_c_reaches_the_caller_and_leaves_the_store_whole(study_of, digits, 
         real(root, job, device)
 
     with monkeypatch.context() as patch:
-        patch.setattr(attempt, "execute", interrupted)
+        patch.setattr(module, "execute", interrupted)
         with pytest.raises(KeyboardInterrupt):
             runner(store).run(jobs)
     made = [job for job in jobs if store.has(job.kind, job.key)]

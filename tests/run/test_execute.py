@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.core.spec import find
 from decoct.run import cell as cells
-from decoct.run.energy import Counter
-from decoct.run.execute import WORK, cores, execute, threads
+from decoct.run.cell import Counter
+from decoct.run.execute import LONGEST, WORK, attempt, cores, describe, execute, threads
 from decoct.run.jobs import OWN, Job, kinds
 from decoct.run.storage.store import Store
+from decoct.run.workers.executors import Inline, process_pool
 
 
 @pytest.fixture
@@ -193,3 +195,32 @@ def test_every_kind_of_job_has_its_work():
 
 def test_there_is_a_core():
     assert cores() >= 1
+
+
+def test_a_worker_of_another_version_is_refused_with_both(tmp_path):
+    for executor in (Inline(), process_pool(1)):
+        with executor:
+            future = executor.submit(
+                attempt, str(tmp_path), Job(kind="condense", keyed={}, config={}, data=""), "cpu", "0.0.1"
+            )
+            said = rf"driven by decoct 0\.0\.1, and its worker on \S+ has decoct {decoct.__version__}: install the same"
+            with pytest.raises(DecoctError, match=said):
+                future.result()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DecoctError("one\ntwo"), "one; two"),
+        (ValueError("bad"), "ValueError: bad"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("first\n\n  second  \n"), "RuntimeError: first; second"),
+    ],
+)
+def test_a_failure_is_told_in_one_line(error, line):
+    assert describe(error) == line
+
+
+def test_a_failure_that_says_too_much_is_cut():
+    assert len(describe(ValueError("x" * 10_000))) == LONGEST + len(" …")

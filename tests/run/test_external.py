@@ -12,7 +12,7 @@ from decoct.data.foreign.read import load_set
 from decoct.data.foreign.stored import SetFormat
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.needs.teacher import training_set
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.write import write_report
 from decoct.run.expand import expand
 from decoct.run.external_sets import put_external, read_external

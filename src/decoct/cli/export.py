@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from decoct.cli.options import Force, Format, Json, Pictures, check_target, grouped
 from decoct.console import answer, bars, err
@@ -18,11 +19,11 @@ FORMS = ("folder", "parquet", "hub-folder", "mlflow")
 
 @grouped
 def export(
-    what: Annotated[Path, typer.Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],
-    target: Annotated[str, typer.Option("--out", help="Folder or file to make; of mlflow, the tracking URI.")],
+    what: Annotated[Path, Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
+    to: Annotated[str, Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],
+    target: Annotated[str, Option("--out", help="Folder or file to make; of mlflow, the tracking URI.")],
     data: Annotated[
-        str | None, typer.Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
+        str | None, Option("--data", help="What the set stands for, if it is not decoct's or has no pixels.")
     ] = None,
     force: Force = False,
     *,
@@ -39,11 +40,24 @@ def export(
         counts = log(what, target)
         answer(json, {"uri": target, **counts}, f"{counts['logged']} runs logged, {counts['there']} were there")
         return
+    from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
+    from decoct.core.owned import whole
+
     check_target(place := Path(target), force, what)
     stored = form.checked()
     with bars() as bar:
         given = _read(what, data, stored, pictures, bar)
-        _write(place, given, to)
+        with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
+            warnings.simplefilter("always")
+            if to == "parquet":
+                write_parquet(scratch, given)
+            elif to == "hub-folder":
+                write_hub_folder(scratch, given, _readings(given))
+            else:
+                given.export(scratch)
+                (scratch / CARD).write_text(card(given, _readings(given)), "utf-8")
+    for warning in told:
+        err.tell(str(warning.message), style="yellow")
     answer(json, {"out": str(place), "to": to, "images": len(given)}, f"{len(given)} images in {place}")
 
 
@@ -72,28 +86,9 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
     return given
 
 
-def _write(place: Path, given: Any, to: str) -> None:
-    """Whole or not at all."""
-    from decoct.core.hub_folder import CARD, card, write_hub_folder, write_parquet
-    from decoct.core.owned import whole
-
-    with warnings.catch_warnings(record=True) as told, whole(place) as scratch:
-        warnings.simplefilter("always")
-        if to == "parquet":
-            write_parquet(scratch, given)
-        elif to == "hub-folder":
-            write_hub_folder(scratch, given, _readings(given))
-        else:
-            given.export(scratch)
-            (scratch / CARD).write_text(card(given, _readings(given)), "utf-8")
-    for warning in told:
-        err.tell(str(warning.message), style="yellow")
-
-
 def _readings(given: Any) -> list[Mapping[str, Any]]:
     """What the user's store has measured of this set, if anything."""
-    from decoct.core.cells import open_cells
-    from decoct.core.places import default_where
+    from decoct.core.cells import default_where, open_cells
     from decoct.core.record import CELL, read_json
     from decoct.run.jobs import ExternalJob
     from decoct.run.work.external import content
@@ -104,9 +99,9 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
         return []
     key = ExternalJob(kind="condense", keyed=content(given, who.data_digest), config={}, data="").key
     cells = open_cells(str(default_where()))
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    which = itemgetter("metric", "scope", "reference", "extractor")
+    readings: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for measure in sorted(cells.present("measure")):
         if read_json(cells.file("measure", measure, CELL)).get("inputs", {}).get("condensed") in (key, who.key):
-            rows = read_json(cells.file("measure", measure, READINGS))
-            found |= {tuple(row[word] for word in ("metric", "scope", "reference", "extractor")): row for row in rows}
-    return list(found.values())
+            readings |= {which(row): row for row in read_json(cells.file("measure", measure, READINGS))}
+    return list(readings.values())

@@ -1,40 +1,39 @@
-"""Options that several commands take, each said once; those that go together are a group, which is taken whole."""
+"""Options that several commands take, each said once, and what their words mean: a device, fields, seeds, teachers.
 
+Options that go together are a group, which is taken whole.
+"""
+
+import dataclasses
 import inspect
+import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from decoct.cli import words
 from decoct.console import err
 from decoct.core.errors import UsageError
+from decoct.core.spec import find
 
-StudyFile = Annotated[
-    Path | None, typer.Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the study's own.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
-Data = Annotated[str, typer.Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
-Plugins = Annotated[
-    list[str] | None, typer.Option("--plugin", help="Python file with further methods; may be repeated.")
-]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
+StudyFile = Annotated[Path | None, Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
+Seed = Annotated[int | None, Option("--seed", help="Instead of the study's own.")]
+Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
+Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
+Plugins = Annotated[list[str] | None, Option("--plugin", help="Python file with further methods; may be repeated.")]
+Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
 Size = Annotated[
-    int | None, typer.Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
+    int | None, Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
 ]
-Skip = Annotated[bool, typer.Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what decoct made at --out.")]
+Skip = Annotated[bool, Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
+Force = Annotated[bool, Option("--force", help="Replace what decoct made at --out.")]
 Set = Annotated[
     Path,
-    typer.Argument(
-        metavar="SET", help="A saved set, class folders, .npz, .safetensors, .pt, Parquet or hub:OWNER/NAME."
-    ),
+    Argument(metavar="SET", help="A saved set, class folders, .npz, .safetensors, .pt, Parquet or hub:OWNER/NAME."),
 ]
 
 
@@ -49,8 +48,8 @@ class Pictures:
         """The data set that DATA means."""
         from decoct.data.dataset import load_data
 
-        source = words.source(data, self.size, self.skip_corrupt, plugins)
-        loaded = load_data(source, plugins=plugins, progress=bar(f"reading {data}"))
+        config = source(data, self.size, self.skip_corrupt, plugins)
+        loaded = load_data(config, plugins=plugins, progress=bar(f"reading {data}"))
         tell_read(loaded)
         return loaded
 
@@ -62,12 +61,7 @@ class Machine:
     device: Device = "auto"
     threads: Threads = 1
 
-    @property
-    def plugins(self) -> Sequence[str]:
-        """Files with further methods: none."""
-        return ()
-
-    def compute(self, bar: Any) -> Any:
+    def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:
         """A ``decoct.api.Compute`` that shows each job with a bar."""
         from decoct.api import Compute
 
@@ -75,7 +69,7 @@ class Machine:
             who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
             return bar(f"{job.kind} {who}".strip())
 
-        return Compute(words.device(self.device), self.threads, plugins=tuple(self.plugins), watch=watch)
+        return Compute(device(self.device), self.threads, plugins=tuple(plugins), watch=watch)
 
 
 @dataclass
@@ -84,7 +78,7 @@ class Work(Machine):
 
     plugin: Plugins = None
     teacher: Annotated[
-        list[str] | None, typer.Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
+        list[str] | None, Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
     ] = None
 
     @property
@@ -94,34 +88,28 @@ class Work(Machine):
 
     def using(self, bar: Any) -> dict[str, Any]:
         """What functions of ``decoct.api`` take of it."""
-        return {"compute": self.compute(bar), "teachers": words.teachers(self.teacher)}
+        return {"compute": self.compute(bar, self.plugins), "teachers": teachers(self.teacher)}
 
 
 @dataclass
 class Format:
-    """How a set that decoct did not make is stored, where its file does not say so."""
+    """How an external set is stored, where its file does not say so."""
 
     normalised: Annotated[
         str | None,
-        typer.Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet or none."),
+        Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet or none."),
     ] = None
     layout: Annotated[
-        str | None, typer.Option("--layout", metavar="AXES", help="Of an external set's images: NCHW or NHWC.")
+        str | None, Option("--layout", metavar="AXES", help="Of an external set's images: NCHW or NHWC.")
     ] = None
-    resize: Annotated[bool, typer.Option("--resize", help="Resize an external set's images to the data's size.")] = (
-        False
+    resize: Annotated[bool, Option("--resize", help="Resize an external set's images to the data's size.")] = False
+    number: Annotated[int | None, Option("--number", min=0, help="Which set of a file that holds several, from 0.")] = (
+        None
     )
-    number: Annotated[
-        int | None, typer.Option("--number", min=0, help="Which set of a file that holds several, from 0.")
-    ] = None
-    split: Annotated[str, typer.Option("--split", help="Of an external set that has several.")] = "train"
+    split: Annotated[str, Option("--split", help="Of an external set that has several.")] = "train"
 
     def checked(self) -> Any:
-        """The ``SetFormat`` that the options mean.
-
-        Raises:
-            UsageError: a word that is none of those allowed.
-        """
+        """The ``SetFormat`` that the options mean; a UsageError for a word that is none of those allowed."""
         from decoct.core.spec import build
         from decoct.data.foreign.stored import SetFormat
 
@@ -135,7 +123,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def called(**given: Any) -> None:
-        made = {n: group(**{each.name: given.pop(each.name) for each in fields(group)}) for n, group in groups.items()}
+        made = {
+            n: group(**{each.name: given.pop(each.name) for each in dataclasses.fields(group)})
+            for n, group in groups.items()
+        }
         command(**given, **made)
 
     laid: list[inspect.Parameter] = []
@@ -152,16 +143,12 @@ def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrup
     from decoct.run.study import Study
 
     study = Study.default() if file is None else Study.from_toml(file)
-    data = words.source(study.data, size, skip_corrupt, study.plugins)
+    data = source(study.data, size, skip_corrupt, study.plugins)
     return study.model_copy(update={"data": data} | ({} if seed is None else {"seed": seed}))
 
 
 def check_target(target: Path, force: bool, *read: Path) -> None:
-    """See that something can be made at ``target``, and that neither the user nor what is read is in its way.
-
-    Raises:
-        UsageError: it cannot.
-    """
+    """Raise a UsageError if nothing can be made at ``target``, or the user or what is read is in its way."""
     from decoct.core.owned import check_free
 
     check_free(target, force)
@@ -178,3 +165,105 @@ def tell_read(data: Any) -> None:
         few = ", ".join(data.skipped[:3]) + (" …" if len(data.skipped) > 3 else "")
         images = "1 image that does" if len(data.skipped) == 1 else f"{len(data.skipped)} images that do"
         err.tell(f"left out {images} not decode: {few}")
+
+
+def device(word: str) -> str:
+    """The device that "auto" or a name such as "cuda:1" stands for; a UsageError if this machine has none such."""
+    import torch
+
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind, number = torch.device(word).type, torch.device(word).index or 0
+    except RuntimeError:
+        raise UsageError(f"no device is called '{word}': auto, cpu, cuda, cuda:1 or mps") from None
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if number >= there.get(kind, 0):
+        raise UsageError(f"this machine has no device '{word}'; --device auto takes what there is")
+    return word
+
+
+def place(on: str | None, workers: int | None, word: str, threads: int, address: str | None, gpus: Any = None) -> Any:
+    """The ``Place`` that the words of a command line mean; a UsageError if they do not go together.
+
+    Without ``on`` it is what suits the workers; without those, the cores or GPUs of this machine, or all of a cluster,
+    whose device need not be on this machine.
+    """
+    import torch
+
+    from decoct.run.execute import cores
+    from decoct.run.workers.executors import Place, visible_gpus
+
+    where = word if address is not None and word == "cuda" else device(word)
+    visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()
+    if workers is None and address is None:
+        shared = where == "cuda" and on != "ray"  # each worker takes a GPU; Ray hands them out itself
+        workers = len(visible) if shared else max(1, cores() // threads) if where == "cpu" or on == "ray" else 1
+        workers = 1 if on == "inline" else workers
+    return Place(on, workers, where, visible, shares(gpus), address)  # type: ignore[arg-type]
+
+
+def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+    """``KEY=VALUE`` words of an option that may be repeated; a UsageError without a key or "=", or for a key twice."""
+    values: dict[str, str] = {}
+    for word in words or ():
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{option} takes {form}, not '{word}'")
+        if key in values:
+            raise UsageError(f"{option} {key}: given twice")
+        values[key] = value
+    return values
+
+
+def shares(words: Sequence[str] | None) -> dict[str, float]:
+    """``KIND=N`` words: GPUs of a job by its kind; a UsageError if they are not, or name a kind twice."""
+    said = pairs(words, "--gpus", form := "KIND=N, such as train=0.5")
+    try:
+        return {kind: float(number) for kind, number in said.items()}
+    except ValueError:
+        raise UsageError(f"--gpus takes {form}, not '{' '.join(words or ())}'") from None
+
+
+def source(
+    data: str | dict[str, Any], size: int | None, skip_corrupt: bool, plugins: Sequence[str] = ()
+) -> str | dict[str, Any]:
+    """The data at another size, or without files that do not decode; a UsageError if it reads no pictures."""
+    asked: dict[str, Any] = {"size": size, "skip_corrupt": skip_corrupt}
+    changed = {field: value for field, value in asked.items() if value}
+    config: dict[str, Any] = {"name": data} if isinstance(data, str) else dict(data)
+    name = str(config.get("name")).partition(":")[0]
+    for field in changed:
+        if field not in find("source", name, plugins).model_fields:
+            raise UsageError(f"--{field.replace('_', '-')} is for folders of pictures; {name} has none")
+    return config | changed if changed else data
+
+
+def fields(settings: Sequence[str] | None) -> dict[str, Any]:
+    """``KEY=VALUE`` words as of ``pairs``; a value is TOML where it parses as such, else text."""
+    config: dict[str, Any] = {}
+    for key, value in pairs(settings, "--set", "KEY=VALUE").items():
+        if key == "name":
+            raise UsageError("--set name: the method is named before")
+        try:
+            parsed = tomllib.loads(f"value = {value}")
+        except tomllib.TOMLDecodeError:
+            parsed = {}
+        config[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
+    return config
+
+
+def seeds(word: str) -> tuple[int, ...]:
+    """Numbers with commas between; a UsageError if they are not."""
+    try:
+        return tuple(int(number) for number in word.split(","))
+    except ValueError:
+        raise UsageError(f"--seeds takes whole numbers with commas between, not '{word}'") from None
+
+
+def teachers(words: Sequence[str] | None) -> dict[str, Any]:
+    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
+    from decoct.needs.teacher import Teach
+
+    files = pairs(words, "--teacher", "NET=FILE")
+    return {net: Teach(net=net, checkpoint=file).pinned() for net, file in files.items()}

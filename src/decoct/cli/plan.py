@@ -46,7 +46,7 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
-    from decoct.cli import words
+    from decoct.cli import options
     from decoct.report.page.provenance import toml
     from decoct.run.execute import cores
     from decoct.run.planning.plan import check_out, make_plan
@@ -56,7 +56,7 @@ def plan(
     limit = None if budget is None else seconds_of(budget)
     if folder is not None:
         check_out(folder)
-    asked, device = asked_for(study, seed, size, skip_corrupt), words.device(device)
+    asked, device = asked_for(study, seed, size, skip_corrupt), options.device(device)
     where = store or (str(folder / "store") if folder else None)
     cells = open_store(where) if where else None
     with bars() as bar:

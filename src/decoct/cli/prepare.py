@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
+from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Json, Plugins, Settings, Skip
 from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
@@ -16,17 +16,15 @@ SHOWN = 5  # classes or files that are named
 
 
 def prepare(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="imagenet1k, imagenet100, imagenette, imagewoof, folder …")
-    ],
+    name: Annotated[str, Argument(metavar="NAME", help="imagenet1k, imagenet100, imagenette, imagewoof, folder …")],
     origin: Annotated[
-        str | None, typer.Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
+        str | None, Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
     ] = None,
-    size: Annotated[int | None, typer.Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; default one a core.")] = None,
+    size: Annotated[int | None, Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
+    workers: Annotated[int | None, Option(min=1, help="Processes that decode; default one a core.")] = None,
     settings: Settings = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
+        bool, Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
     ] = False,
     skip_corrupt: Skip = False,
     plugin: Plugins = None,
@@ -35,12 +33,12 @@ def prepare(
     """Decode a data set into the cache, and check it. Killed, the same command goes on from there."""
     from decoct.data import dataset
 
-    config: dict[str, Any] = {"name": name} | words.fields(settings)
+    config: dict[str, Any] = {"name": name} | options.fields(settings)
     for key, value in (("path", origin), ("size", size), ("cache", False if no_cache else None)):
         if value is not None and key in config:
             raise UsageError(f"{key} is given twice, by an option and by --set")
         config |= {} if value is None else {key: value}
-    source = dataset.parse_source(words.source(config, None, skip_corrupt, plugin or ()), plugin or ())
+    source = dataset.parse_source(options.source(config, None, skip_corrupt, plugin or ()), plugin or ())
     with bars() as bar:
 
         def watch(title: str) -> Any:
@@ -68,11 +66,9 @@ def prepare(
 def lines(facts: Mapping[str, Any]) -> list[str]:
     """What is said of a data set: what it is, where it is, what it lacks."""
     images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
-    said = [
-        f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px",
-        *([f"{facts['said']}; --size changes that"] if facts.get("said") else []),
-        f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}",
-    ]
+    said = [f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px"]
+    said += [f"{facts['said']}; --size changes that"] if facts.get("said") else []
+    said += [f"{facts['bytes'] / 1e9:,.2f} GB in {Path(facts['folder'])}"]
     if not facts["cached"]:
         said.append("no cache: pictures stay as they are stored, and each pass over them decodes them")
     if "layout" in facts:

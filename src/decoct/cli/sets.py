@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-import typer
 from rich.console import Group
 from rich.table import Table
+from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target, grouped
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
@@ -23,19 +23,16 @@ NONE, AXES = "–", get_args(Axis)
 
 @grouped
 def condense(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
+    method: Annotated[str, Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
     data: Data = "digits",
-    ipc: Annotated[int | None, typer.Option(min=1, help="Images of each class; default 10.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Or a share, such as 0.1, of each class.")] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Or images in all, as many of each class.")] = None,
+    ipc: Annotated[int | None, Option(min=1, help="Images of each class; default 10.")] = None,
+    fraction: Annotated[float | None, Option(help="Or a share, such as 0.1, of each class.")] = None,
+    images: Annotated[int | None, Option(min=1, help="Or images in all, as many of each class.")] = None,
     balanced: Annotated[
-        bool | None,
-        typer.Option("--balanced/--unbalanced", help="As many of each class, or in proportion."),
+        bool | None, Option("--balanced/--unbalanced", help="As many of each class, or in proportion.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the method's draws.")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the set; default such as METHOD-ipc10.")
-    ] = None,
+    seed: Annotated[int, Option(help="Of the method's draws.")] = 0,
+    folder: Annotated[Path | None, Option("--out", help="Folder of the set; default such as METHOD-ipc10.")] = None,
     settings: Settings = None,
     force: Force = False,
     *,
@@ -46,7 +43,7 @@ def condense(
     """Make a small training set. Leaves the set, its pictures in images/CLASS, and picks.csv if it is a selection."""
     from decoct import api
 
-    config = {"name": method, **words.fields(settings)}
+    config = {"name": method, **options.fields(settings)}
     parse("condenser", config, work.plugins)  # a slip is told before the data are read
     budget = Budget.asked(ipc, fraction, images, balanced)
     target = folder or Path(f"{method}-{budget}".replace("=", "").replace(" ", "-"))
@@ -72,9 +69,9 @@ def condense(
 def train(
     condensed: Set,
     data: Data = "digits",
-    protocol: Annotated[str, typer.Option(help="See 'decoct ls protocols'.")] = "erm",
-    student: Annotated[str | None, typer.Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
-    seeds: Annotated[str, typer.Option(help="One student each, such as 0,1,2.")] = "0",
+    protocol: Annotated[str, Option(help="See 'decoct ls protocols'.")] = "erm",
+    student: Annotated[str | None, Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
+    seeds: Annotated[str, Option(help="One student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
     *,
     work: Work,
@@ -86,7 +83,7 @@ def train(
     from decoct import api
     from decoct.nets import zoo
 
-    config, numbers = {"name": protocol, **words.fields(settings)}, words.seeds(seeds)
+    config, numbers = {"name": protocol, **options.fields(settings)}, options.seeds(seeds)
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
         zoo.check_name(student)
@@ -112,14 +109,14 @@ def train(
 def measure(
     condensed: Set,
     data: Data = "digits",
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
+    metric: Annotated[list[str] | None, Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
     extractor: Annotated[
         list[str] | None,
-        typer.Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: teacher, held_out."),
+        Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: teacher, held_out."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=0, help="Random sets of the same size to set it beside.")] = 20,
-    resamples: Annotated[int, typer.Option(min=0, help="For the intervals over images.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="Print all readings; without it those that lead.")] = False,
+    draws: Annotated[int, Option(min=0, help="Random sets of the same size to set it beside.")] = 20,
+    resamples: Annotated[int, Option(min=0, help="For the intervals over images.")] = 20,
+    everything: Annotated[bool, Option("--all", help="Print all readings; without it those that lead.")] = False,
     *,
     work: Work,
     form: Format,
@@ -159,14 +156,14 @@ def measure(
 def relabel(
     condensed: Set,
     data: Data = "digits",
-    protocol: Annotated[str, typer.Option(help="Whose teachers, crops, mixing, batches and steps.")] = "single_teacher",
-    per: Annotated[str, typer.Option(help="view: a label for every crop; image: one for every image.")] = "view",
-    bits: Annotated[int, typer.Option(help="Of a logit: 16 or 8.")] = 16,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Classes that are kept of a label.")] = None,
-    prune: Annotated[float, typer.Option(min=1, help="Keep one view out of so many, and use it again.")] = 1,
-    by: Annotated[str, typer.Option(help="What is kept: batch, class (an equal share each) or epoch.")] = "batch",
-    seed: Annotated[int, typer.Option(help="Of the views.")] = 0,
-    folder: Annotated[Path | None, typer.Option("--out", help="The set with its labels; default SET-labelled.")] = None,
+    protocol: Annotated[str, Option(help="Whose teachers, crops, mixing, batches and steps.")] = "single_teacher",
+    per: Annotated[str, Option(help="view: a label for every crop; image: one for every image.")] = "view",
+    bits: Annotated[int, Option(help="Of a logit: 16 or 8.")] = 16,
+    top_k: Annotated[int | None, Option("--top-k", min=1, help="Classes that are kept of a label.")] = None,
+    prune: Annotated[float, Option(min=1, help="Keep one view out of so many, and use it again.")] = 1,
+    by: Annotated[str, Option(help="What is kept: batch, class (an equal share each) or epoch.")] = "batch",
+    seed: Annotated[int, Option(help="Of the views.")] = 0,
+    folder: Annotated[Path | None, Option("--out", help="The set with its labels; default SET-labelled.")] = None,
     settings: Settings = None,
     force: Force = False,
     *,
@@ -181,7 +178,7 @@ def relabel(
     from decoct.engine.recipe import Storing
     from decoct.run.external_sets import load_set
 
-    config = {"name": protocol, **words.fields(settings)}
+    config = {"name": protocol, **options.fields(settings)}
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     storing = build(Storing, {"per": per, "bits": bits, "top_k": top_k, "prune": prune, "by": by}, "relabel")
     stored = form.checked()
@@ -231,13 +228,10 @@ def readings(rows: Sequence[Mapping[str, Any]]) -> Group:
         for head, width in zip(("value", "95 % interval", "random", "z"), widths[1:], strict=True):
             table.add_column(head, justify="right", no_wrap=head != "95 % interval", min_width=width)
         for row in own:
-            value, lo, hi, random = (_short(row[key]) for key in ("value", "lo", "hi", "random"))
+            numbers = (row[key] for key in ("value", "lo", "hi", "random"))
+            value, lo, hi, random = (NONE if number is None else f"{number:.3g}" for number in numbers)
             interval = NONE if NONE in (lo, hi) else f"[{lo}, {hi}]"
             z = NONE if row["z"] is None else f"{row['z']:+.1f}"
             table.add_row(row["metric"], value, interval, random, z)
         parts.append(table)
     return Group(*parts)
-
-
-def _short(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"

@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from decoct.cli.options import Json
 from decoct.console import answer, bars, err, fail
 from decoct.core.errors import UsageError
 
 Where = Annotated[
-    str | None, typer.Argument(metavar="[RUN|STORE]", help="A run, a store, or a URL; default: the user's own store.")
+    str | None, Argument(metavar="[RUN|STORE]", help="A run, a store, or a URL; default: the user's own store.")
 ]
 SHOWN = 20  # cells that are named one by one
 
 
 def show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A cell's key, or how it begins.")],
+    key: Annotated[str, Argument(metavar="KEY", help="A cell's key, or how it begins.")],
     place: Annotated[
-        str | None,
-        typer.Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own."),
+        str | None, Option("--in", metavar="PLACE", help="A run, a store, or a URL; default: all runs, and the own.")
     ] = None,
-    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
+    runs: Annotated[Path, Option("--runs", metavar="DIR", help="Where runs are looked for.")] = Path("runs"),
     json: Json = False,
 ) -> None:
     """Show a cell: what it is, what it read, who needs it, its files, what it took, where it lies."""
@@ -38,14 +37,14 @@ def show(
     if took := cell["cost"]:
         of = f"{took['device']} of {took['host']}, peak {wording.size(took['peak_memory'])}"
         shown["cost"] = f"{wording.seconds(took['seconds'])} on {of}"
-    rows = ((name.replace("_", " "), said) for name, value in shown.items() for said in _some(_lines(value)))
-    answer(json, cell, *(f"{name:10} {said}" for name, said in rows))
+    rows = [f"{name.replace('_', ' '):10} {said}" for name, value in shown.items() for said in _some(_lines(value))]
+    answer(json, cell, *rows)
 
 
 def verify(
     where: Where = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove what is damaged, so that the next run makes it again.")
+        bool, Option("--repair", help="Remove what is damaged, so that the next run makes it again.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -60,9 +59,9 @@ def verify(
     counts = {state: sum(cell.state == state for cell in cells) for state in upkeep.STATES}
     bad = [cell._asdict() | {"removed": cell in gone} for cell in cells if cell.state != "whole"]
     lines = [f"{c.state}: {c.kind} {c.key}: {name} {why}" for c in cells for name, why in c.faults.items()]
-    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    lines += [f"{store.where}: {counted or 'no cells'}"]
-    answer(json, {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}, *lines)
+    counted = ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "no cells"
+    facts = {"store": store.where, "cells": len(cells), **counts, "not_whole": bad}
+    answer(json, facts, *lines, f"{store.where}: {counted}")
     if gone:
         again = "the next 'decoct run' of a study that needs them makes them again; give sets of your own again"
         err.tell(f"removed {wording.count(len(gone), 'cell')}; {again}")
@@ -73,12 +72,12 @@ def verify(
 
 def gc(
     where: Where = None,
-    folder: Annotated[Path, typer.Option("--in", metavar="DIR", help="Its runs keep their cells.")] = Path("runs"),
+    folder: Annotated[Path, Option("--in", metavar="DIR", help="Its runs keep their cells.")] = Path("runs"),
     older: Annotated[
-        float, typer.Option("--older-than", metavar="HOURS", min=0.0, help="What was touched later stays.")
+        float, Option("--older-than", metavar="HOURS", min=0.0, help="What was touched later stays.")
     ] = 24.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Remove it.")] = False,
     json: Json = False,
 ) -> None:
     """Remove cells that no study reaches, and checkpoints of jobs that are done or that no study reaches."""
@@ -96,7 +95,7 @@ def gc(
     if yes:
         upkeep.collect(store, cells, unfinished, gone)
     facts = {"store": store.where, "runs": [root.run for root in runs], "bytes": size, "kept": kept, "young": young}
-    named = {"cells": [each._asdict() for each in cells], "unfinished": [each._asdict() for each in unfinished]}
+    facts |= {"removed": yes, "cells": [c._asdict() for c in cells], "unfinished": [c._asdict() for c in unfinished]}
     far = ", of another machine; if that run is gone, remove studies/{} there"
     lines = [f"kept for {root.run}{far.format(root.note) if root.note else ''}" for root in runs]
     for word, part in (("cell", cells), ("unfinished", unfinished)):
@@ -106,7 +105,7 @@ def gc(
     lines += [f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept"]
     if young:
         lines += [f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them"]
-    answer(json, facts | {"removed": yes} | named, *lines)
+    answer(json, facts, *lines)
 
 
 def _some(lines: Sequence[str]) -> Sequence[str]:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, grouped, tell_read
 from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
@@ -20,23 +21,23 @@ from decoct.run.runs import runs
 def run(
     context: typer.Context,
     study: StudyFile = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
+    folder: Annotated[Path | None, Option("--out", help="Folder of the run; default: runs/NAME.")] = None,
     store: Annotated[
-        str | None, typer.Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
+        str | None, Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default: the cores, the GPUs, or all of a cluster.")
+        int | None, Option(min=1, help="Jobs at once; default: the cores, the GPUs, or all of a cluster.")
     ] = None,
     device: Device = "auto",
     on: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="inline, pool or ray; default: inline for 1 worker, else pool.")
+        str | None, Option(metavar="PLACE", help="inline, pool or ray; default: inline for 1 worker, else pool.")
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a Ray cluster, or auto; default: a Ray on this machine alone.")
+        str | None, Option(help="HOST:PORT of a Ray cluster, or auto; default: a Ray on this machine alone.")
     ] = None,
     gpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
+        Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
     ] = None,
     seed: Seed = None,
     *,
@@ -50,7 +51,7 @@ def run(
 
     plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
-    place = words.place(on, workers, device, plan.threads, address, gpus)
+    place = options.place(on, workers, device, plan.threads, address, gpus)
     done, goal, watcher = 0, 0, Watcher(folder)
     left = seldom(lambda: watcher.look(time.time()).remaining_seconds)
     told: set[str] = set()
@@ -83,27 +84,25 @@ def run(
             on_done=finished,
             progress=bar("reading the data"),
         )
-    found = write_report(folder)
-    _show(found, json)
-    if found.failures:
-        jobs = "1 job" if len(found.failures) == 1 else f"{len(found.failures)} jobs"
+    summary = write_report(folder)
+    _show(summary, json)
+    if summary.failures:
+        jobs = "1 job" if len(summary.failures) == 1 else f"{len(summary.failures)} jobs"
         fail(f"{jobs} failed; the report shows what is missing\nthe same command tries again", 1)
 
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR…", help="What 'decoct run' made; several give a leaderboard.")
+        list[Path], Argument(metavar="DIR…", help="What 'decoct run' made; several give a leaderboard.")
     ],
     budget: Annotated[
-        str | None,
-        typer.Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'."),
+        str | None, Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'.")
     ] = None,
     to: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run."),
+        Path | None, Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run.")
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
+        bool, Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -115,24 +114,24 @@ def report(
     if budget is not None and len(folders) > 1:
         raise UsageError("--for asks one run: name one")
     if published or budget is not None:
-        from decoct.report import frame
-        from decoct.report.findings.recommend import recommend
-        from decoct.report.published.terminal import side_by_side, to_json
+        from decoct.report.published import side_by_side, to_json
+        from decoct.report.read import frame
+        from decoct.report.sections.recommend import recommend
         from decoct.report.summary import summarise
 
         tables = frame.read(folders[0])
         accuracies = summarise(tables, folders[0] / PAGE).accuracies
         if budget is not None:
-            found = recommend(tables, accuracies, budget)
-            answer(json, found.to_json(), found.sentence())
+            advice = recommend(tables, accuracies, budget)
+            answer(json, advice.to_json(), advice.sentence())
         else:
             answer(json, to_json(tables.manifest, accuracies), side_by_side(tables.manifest, accuracies))
     elif len(folders) > 1:
-        from decoct.report.several import tell, terminal
+        from decoct.report.several import page, terminal
 
         to = to or folders[0].resolve().parent / "leaderboard"
-        board, page = tell.write_leaderboard(folders, to), to / tell.PAGE
-        answer(json, tell.board_json(board, page), terminal.board(board), f"\n{page}")
+        board, place = page.write_leaderboard(folders, to), to / page.PAGE
+        answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
     elif to is not None:
         raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
     else:
@@ -140,28 +139,28 @@ def report(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="What 'decoct run' made.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another run on the same data.")],
+    first: Annotated[Path, Argument(metavar="RUN_A", help="What 'decoct run' made.")],
+    second: Annotated[Path, Argument(metavar="RUN_B", help="Another run on the same data.")],
     json: Json = False,
 ) -> None:
     """Say what changed from one run to another on the same data: settings, accuracies, metrics, costs."""
-    from decoct.report import frame
-    from decoct.report.several import tell, terminal
+    from decoct.report.read import frame
+    from decoct.report.several import terminal
     from decoct.report.several.compare import compare as compare_runs
 
-    found = compare_runs(frame.read(first), frame.read(second))
-    answer(json, tell.comparison_json(found), terminal.comparison(found))
+    changes = compare_runs(frame.read(first), frame.read(second))
+    answer(json, changes.to_json(), terminal.comparison(changes))
 
 
 def published(
-    method: Annotated[str | None, typer.Option(help="Such as rded or CV-DD.")] = None,
-    data: Annotated[str | None, typer.Option(help="Such as imagenet1k or cifar100.")] = None,
-    ipc: Annotated[int | None, typer.Option(min=1, help="Images of each class.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="A word of how students were trained.")] = None,
+    method: Annotated[str | None, Option(help="Such as rded or CV-DD.")] = None,
+    data: Annotated[str | None, Option(help="Such as imagenet1k or cifar100.")] = None,
+    ipc: Annotated[int | None, Option(min=1, help="Images of each class.")] = None,
+    protocol: Annotated[str | None, Option(help="A word of how students were trained.")] = None,
     json: Json = False,
 ) -> None:
     """List published accuracies with the source of each. They are of other recipes than decoct's protocols."""
-    from decoct.report.published.table import CAUTION, read, select
+    from decoct.report.published import CAUTION, read, select
 
     rows = select(read(), method, data, ipc, protocol)
     heads = [Column(head, no_wrap=True) for head in ("method", "data")]
@@ -171,27 +170,25 @@ def published(
         number = f"{row.accuracy:.1f}" + ("" if row.error is None else f" ± {row.error:g}")
         table.add_row(row.method, row.data, str(row.ipc or ""), number, row.student, row.protocol, row.source)
     count = "1 number" if len(rows) == 1 else f"{len(rows)} numbers"
-    answer(json, [row.to_json() for row in rows], table, f"{count}, in percent; each is of {CAUTION}")
+    answer(json, [vars(row) for row in rows], table, f"{count}, in percent; each is of {CAUTION}")
 
 
 def ls(
-    what: Annotated[
-        str, typer.Argument(metavar="[WHAT]", help="methods, protocols, metrics, data, runs, or all.")
-    ] = "all",
-    folder: Annotated[Path, typer.Option("--in", help="Where runs are looked for.")] = Path("runs"),
+    what: Annotated[str, Argument(metavar="[WHAT]", help="methods, protocols, metrics, data, runs, or all.")] = "all",
+    folder: Annotated[Path, Option("--in", help="Where runs are looked for.")] = Path("runs"),
     json: Json = False,
 ) -> None:
     """List methods, protocols, metrics, data and runs."""
     kinds = {"methods": "condenser", "protocols": "protocol", "metrics": "metric", "data": "source"}
     if what not in (*kinds, "runs", "all"):
         raise UsageError(f"cannot list '{what}'.{suggest(what, [*kinds, 'runs', 'all'])}")
-    found: dict[str, dict[str, str]] = {word: summary(kind) for word, kind in kinds.items() if what in (word, "all")}
+    listed: dict[str, dict[str, str]] = {word: summary(kind) for word, kind in kinds.items() if what in (word, "all")}
     if what in ("runs", "all"):
-        found["runs"] = runs(folder)
+        listed["runs"] = runs(folder)
     if json:
-        say(found)
+        say(listed)
         return
-    for word, entries in found.items():
+    for word, entries in listed.items():
         out.print(word, style="bold")
         width = max(map(len, entries), default=0)
         for name, line in entries.items():
@@ -201,7 +198,7 @@ def ls(
 
 
 def check(
-    method: Annotated[str, typer.Argument(metavar="NAME", help="A condenser or a protocol, built in or a plug-in's.")],
+    method: Annotated[str, Argument(metavar="NAME", help="A condenser or a protocol, built in or a plug-in's.")],
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
@@ -218,7 +215,7 @@ def check(
         fail(f"{method} breaks {len(broken)} of {len(findings)} rules", 1)
 
 
-def _show(found: Any, json: bool) -> None:
+def _show(summary: Any, json: bool) -> None:
     from decoct.report.terminal import render
 
-    answer(json, found.to_json(), render(found), f"\n{found.page}")
+    answer(json, summary.to_json(), render(summary), f"\n{summary.page}")

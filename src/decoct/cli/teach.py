@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.table import Column, Table
+from typer import Argument, Option
 
-from decoct.cli import words
+from decoct.cli import options
 from decoct.cli.options import Data, Json, Machine, Pictures, Settings, grouped
 from decoct.console import answer, bars
 from decoct.core.errors import UsageError
@@ -16,23 +16,21 @@ from decoct.core.errors import UsageError
 @grouped
 def teach(
     nets: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's."),
+        list[str] | None, Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's.")
     ] = None,
     data: Data = "digits",
-    checkpoint: Annotated[Path | None, typer.Option("--from", help="Load weights instead of training.")] = None,
+    checkpoint: Annotated[Path | None, Option("--from", help="Load weights instead of training.")] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Load timm's or torchvision's ImageNet weights; cut the head.")
+        bool, Option("--pretrained", help="Load timm's or torchvision's ImageNet weights; cut the head.")
     ] = False,
     stop_at: Annotated[
-        float | None,
-        typer.Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images."),
+        float | None, Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images.")
     ] = None,
     generator: Annotated[
-        bool, typer.Option("--generator", help="No net but a class-conditional diffusion model; --from: hub:NAME.")
+        bool, Option("--generator", help="No net but a class-conditional diffusion model; --from: hub:NAME.")
     ] = False,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Also copy the weights there; of several nets, in a folder each.")
+        Path | None, Option("--out", help="Also copy the weights there; of several nets, in a folder each.")
     ] = None,
     settings: Settings = None,
     *,
@@ -43,7 +41,7 @@ def teach(
     """Train or load teachers. The accuracy of each on held-out images is put on record."""
     if folder is not None and folder.exists():
         raise UsageError(f"{folder} exists: choose another --out")
-    given, source = words.fields(settings), checkpoint and str(checkpoint)
+    given, source = options.fields(settings), checkpoint and str(checkpoint)
     if generator:
         unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
         if wrong := [name for name, value in unfit.items() if value]:
@@ -94,12 +92,12 @@ def _teach_generator(
     answer(json, made, where, f"it has seen {made['seen']}")
 
 
-def committee(found: Sequence[Mapping[str, Any]]) -> Table:
+def committee(teachers: Sequence[Mapping[str, Any]]) -> Table:
     """A line a teacher: how long it was trained, how good it is on held-out images, where it lies."""
     numbers = (Column(head, justify="right", no_wrap=True) for head in ("epochs", "steps", "val accuracy"))
     folder = Column("folder", overflow="fold")
     table = Table(Column("net", no_wrap=True), *numbers, folder, box=None, pad_edge=False)
-    for facts in found:
+    for facts in teachers:
         epochs = "loaded" if facts["checkpoint"] else f"{facts['epochs']:g}"
         right = f"{100 * facts['val_accuracy']:.1f} %"
         table.add_row(facts["net"], epochs, f"{facts['steps']}", right, facts["folder"])

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
+from typer import Argument, Option
 
 from decoct.cli.options import Json
 from decoct.console import out, say
@@ -24,52 +24,46 @@ ENDS = {
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run; it need not be there yet.")],
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Show how far it is, and leave.")] = False,
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder of a run; it need not be there yet.")],
+    every: Annotated[float, Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, Option("--once", help="Show how far it is, and leave.")] = False,
     json: Json = False,
 ) -> None:
     """Show how far a running study is, what failed and what it found so far, until it ends or Ctrl-C."""
-    from decoct.report.progress import Progress, Watcher, seldom
+    from decoct.report.progress import Watcher, seldom
 
     if json and not once:
         raise UsageError("--json gives one picture: add --once")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not the folder of a run")
-    watcher = Watcher(folder)
-    if once:
-        seen = watcher.look(time.time())
-        if seen.state == "waiting":
-            raise DecoctError(f"not a run yet: {folder} holds no run.json")
-        found = _summary(folder)
-        if json:
-            told = {} if isinstance(found, DecoctError) else found.to_json()
-            say(seen._asdict() | {key: told.get(key) for key in ("worth", "accuracy")})
-        else:
-            out.print(Group(*_jobs(seen), *_found(seen, found)))
-        return
-    so_far, live = seldom(lambda: _summary(folder)), Live(console=out, auto_refresh=False)
-    found, last, ends = None, Progress(str(folder), ""), False
-    try:
-        with live if out.is_terminal else nullcontext():
-            while not ends:
-                seen = watcher.look(time.time())
-                ends = seen.state in ("done", "failed")
-                if ends or seen.trained != getattr(found, "trained", 0):
-                    found = _summary(folder) if ends else so_far()
-                if out.is_terminal:
-                    live.update(Group(*_jobs(seen), *_found(seen, found)), refresh=True)
-                elif (seen.state, seen.done, seen.failures) != (last.state, last.done, last.failures):
-                    out.print(Group(*_jobs(seen), *_found(seen, found)))
-                last = seen
-                time.sleep(0 if ends else every)
-    except KeyboardInterrupt:
-        return  # whoever looks may leave; the run goes on
+    watcher, so_far, live = Watcher(folder), seldom(lambda: _summary(folder)), Live(console=out, auto_refresh=False)
+    summary: Any = None
+    told: Any = None
+    leave = () if once else (KeyboardInterrupt,)  # whoever looks may leave; the run goes on
+    with suppress(*leave), live if out.is_terminal and not once else nullcontext():
+        while True:
+            seen = watcher.look(time.time())
+            if once and seen.state == "waiting":
+                raise DecoctError(f"not a run yet: {folder} holds no run.json")
+            ends = once or seen.state in ("done", "failed")
+            if ends or seen.trained != getattr(summary, "trained", 0):
+                summary = _summary(folder) if ends else so_far()
+            if json:
+                known = {} if isinstance(summary, DecoctError) else summary.to_json()
+                say(seen._asdict() | {key: known.get(key) for key in ("worth", "accuracy")})
+            elif out.is_terminal and not once:
+                live.update(Group(*_told(seen, summary)), refresh=True)
+            elif (seen.state, seen.done, seen.failures) != told:
+                out.print(Group(*_told(seen, summary)))
+            if ends:
+                return
+            told = seen.state, seen.done, seen.failures
+            time.sleep(every)
 
 
 def _summary(folder: Path) -> Any:
     """What a run found so far, or why nothing can be said of it."""
-    from decoct.report import frame
+    from decoct.report.read import frame
     from decoct.report.summary import summarise
     from decoct.report.write import PAGE
 
@@ -79,8 +73,9 @@ def _summary(folder: Path) -> Any:
         return error
 
 
-def _jobs(seen: Any) -> Iterator[RenderableType]:
-    from decoct.report import wording
+def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
+    """How far a run is, then what it found so far."""
+    from decoct.report import terminal, wording
 
     if seen.state == "waiting":
         yield Text(f"{seen.folder} holds no run.json yet: waiting for a run to begin. Ctrl-C leaves.")
@@ -92,9 +87,8 @@ def _jobs(seen: Any) -> Iterator[RenderableType]:
     for job, age in list(seen.at_work.items())[:SHOWN]:
         yield Text(f"At work: {job}, for {wording.seconds(age)}.")
     if seen.remaining_seconds is not None:
-        rest = (
-            f", without {' and '.join(seen.remaining_unknown)}, of which none is done" if seen.remaining_unknown else ""
-        )
+        unknown = " and ".join(seen.remaining_unknown)
+        rest = f", without {unknown}, of which none is done" if unknown else ""
         yield Text(f"About {wording.seconds(seen.remaining_seconds)} left{rest}.")
     causes: dict[str, str] = {}  # one may fail many jobs
     for job, message in seen.failures.items():
@@ -103,18 +97,13 @@ def _jobs(seen: Any) -> Iterator[RenderableType]:
         yield Text(f"failed: {job}: {message}", style="red")
     if len(seen.failures) > min(len(causes), SHOWN):
         yield Text(f"{len(seen.failures)} jobs failed; the report names them", style="red")
-
-
-def _found(seen: Any, found: Any) -> Iterator[RenderableType]:
-    from decoct.report.terminal import accuracies
-
-    if isinstance(found, DecoctError):
-        yield Text(f"no verdict: {found}", style="yellow")
-    elif found is not None and seen.trained:
-        partial = found.trained < found.planned
-        far = f"So far, from {found.trained} of {found.planned} students" if partial else "In the end"
-        yield Text(f"\n{far}: is distilling worth it here? {found.worth.answer}.", style="bold")
-        yield Text(found.worth.because)
+    if isinstance(summary, DecoctError):
+        yield Text(f"no verdict: {summary}", style="yellow")
+    elif summary is not None and seen.trained:
+        partial = summary.trained < summary.planned
+        far = f"So far, from {summary.trained} of {summary.planned} students" if partial else "In the end"
+        yield Text(f"\n{far}: is distilling worth it here? {summary.worth.answer}.", style="bold")
+        yield Text(summary.worth.because)
         if partial and seen.state != "failed":
             yield Text("This may change: stop a study when its plan is done, not when you like what it says.")
-        yield from accuracies(found)
+        yield from terminal.accuracies(summary)

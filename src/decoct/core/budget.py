@@ -7,6 +7,7 @@ larger budget gives no class fewer. The method of the largest remainder does not
 import heapq
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, Self
 
@@ -74,11 +75,10 @@ class Budget(BaseModel):
         """The budget that a text stands for; None if it stands for none, such as "all"."""
         word, _, rest = text.partition("=")
         number, _, way = rest.partition(" ")
-        try:
-            found = cls(**{word: number, **({"balanced": way == "balanced"} if way else {})})
-        except (TypeError, ValueError):
-            return None
-        return found if str(found) == text else None
+        with suppress(TypeError, ValueError):
+            if str(budget := cls(**{word: number, **({"balanced": way == "balanced"} if way else {})})) == text:
+                return budget
+        return None
 
     def __str__(self) -> str:
         if self.ipc is not None:
@@ -88,12 +88,7 @@ class Budget(BaseModel):
         return f"images={self.images}" + ("" if self.balanced is None else " unbalanced")
 
     def total(self, images: int, classes: int) -> int:
-        """Images of a set in all.
-
-        Args:
-            images: of the train split.
-            classes: how many there are.
-        """
+        """Images of a set in all, of a train split of so many images and classes."""
         if self.ipc is not None:
             return self.ipc * classes
         if self.images is not None:
@@ -102,11 +97,7 @@ class Budget(BaseModel):
         return max(1, round(self.fraction * images))
 
     def per_class(self, counts: Sequence[int], class_names: Sequence[str]) -> list[int]:
-        """How many images each class gives; some give none where there are fewer images than classes.
-
-        Args:
-            counts: images that each class has.
-            class_names: their names, for the message.
+        """How many of its ``counts`` images each class gives; some give none where images are fewer than classes.
 
         Raises:
             DecoctError: a class, or all together, have fewer images than the budget asks for.
@@ -145,11 +136,7 @@ class Budget(BaseModel):
 def equal(counts: Sequence[int], total: int) -> list[int]:
     """The same number of each class; one that is too small gives all that it has, and the others share the rest.
 
-    What does not go round evenly comes from the first of the classes that have more.
-
-    Args:
-        counts: images that each class has.
-        total: images in all, at most ``sum(counts)``.
+    What does not go round evenly comes from the first of the classes that have more. The total is at most all images.
     """
     sizes = range(max(counts, default=0) + 1)
     level = bisect_right(sizes, total, key=lambda size: sum(min(count, size) for count in counts)) - 1
@@ -167,10 +154,6 @@ def proportional(counts: Sequence[int], total: int) -> list[int]:
     the order of 0 for s = 1 and (s − ½) / n beyond; among equals the largest class first, then the first. So there
     are all images of all classes at ``total = sum(counts)``, and at fewer than there are classes it is the largest
     classes that give one.
-
-    Args:
-        counts: images that each class has.
-        total: images in all, at most ``sum(counts)``.
     """
     have, first = sum(counts), sum(count > 0 for count in counts)
     # At the threshold x = (total − first) / have every class gives max(1, ⌊n x + ½⌋) ≤ n x + 1: never too many in all.

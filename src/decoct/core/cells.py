@@ -1,30 +1,27 @@
-"""The cells of a store as a reader sees them: where they lie, which are there, and whether they are as written."""
+"""The cells of a store as a reader sees them: where stores lie, what is there, and whether it is as written."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from decoct.core import integrity
 from decoct.core.errors import DecoctError
-from decoct.core.places import folder_of, is_url, mirror_of
 from decoct.core.record import CELL, cell_dir, complete
 from decoct.core.remote import Entry, Folder, Remote
 from decoct.core.scratch import discard
 
 Name = tuple[str, str]  # kind and key of a cell
 Files = Mapping[str, Entry]
+STORE = "store"  # of a run's folder, unless it has its cells elsewhere
 KEY = re.compile("[0-9a-f]{32}")  # as ``decoct.core.spec.digest`` gives them
 
 
 class Cells:
-    """Cells below a root folder.
-
-    Attributes:
-        root: the folder.
-        where: what ``open_cells`` and ``open_store`` find it by, here and in a worker.
-        files: all that lies there.
-    """
+    """Cells below a root folder; ``open_cells`` and ``open_store`` find them by ``where``, here and in a worker."""
 
     def __init__(self, root: Path | str) -> None:
         self.root, self.where = Path(root), str(root)
@@ -40,36 +37,22 @@ class Cells:
 
     def present(self, kind: str) -> set[str]:
         """Keys of all complete cells of a kind, in one listing."""
-        found: set[str] = set()
+        keys: set[str] = set()
         if not (self.root / kind).is_dir():
-            return found
+            return keys
         with os.scandir(self.root / kind) as starts:  # three times as fast as a glob
             for start in (each for each in starts if each.is_dir()):
                 with os.scandir(start.path) as cells:
-                    found |= {cell.name for cell in cells if complete(Path(cell.path))}
-        return found
+                    keys |= {cell.name for cell in cells if complete(Path(cell.path))}
+        return keys
 
     def cell(self, kind: str, key: str) -> Path:
-        """Folder of a cell that is there, to read: each file is hashed once a process, and again if it changed.
-
-        Raises:
-            DamagedError: a file is not what was written.
-        """
+        """Folder of a cell that is there, as of ``integrity.check``: files are hashed once a process, or if changed."""
         folder = self.path(kind, key)
         return integrity.check(folder) if complete(folder) else folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
-        """Path of one file of a cell, to read; it may not be there.
-
-        Args:
-            kind: of the cell.
-            key: of the cell.
-            name: of the file.
-            most: bytes above which only its length is compared.
-
-        Raises:
-            DamagedError: it is not what was written.
-        """
+        """Path of one file of a cell, to read, as of ``integrity.check_file``; it may not be there."""
         return integrity.check_file(self.path(kind, key), name, most)
 
     def size(self, kind: str, key: str, name: str) -> int | None:
@@ -79,7 +62,10 @@ class Cells:
 
     def listing(self) -> dict[Name, dict[str, Entry]]:
         """Every file of every cell, complete or not, by its path in the cell."""
-        return grouped({name: entry for kind in kinds(self.root) for name, entry in self.files.list(kind).items()})
+        # Folders that may hold cells of a kind: those with a folder of two letters in them.
+        folders = (path for path in self.root.glob("[!.]*") if path.is_dir())
+        kinds = [folder.name for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
+        return grouped({name: entry for kind in kinds for name, entry in self.files.list(kind).items()})
 
     def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
         """The files of one cell, by path in it."""
@@ -122,19 +108,17 @@ class MirroredCells(Cells):
 
     def cell(self, kind: str, key: str) -> Path:
         """Folder of a whole cell, which is there; what is not here, or no longer as it was written, is fetched."""
-        own = super().cell
-        folder = self._near(kind, key, lambda: own(kind, key), lambda name: True)
+        folder = self._near(kind, key, partial(super().cell, kind, key), lambda name: True)
         if not complete(folder):
             raise DecoctError(f"{self.where} lacks the {kind} cell {key}: run the same again")
         return folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
         """Path of one file, fetched alone if it is not here; it may not be there."""
-        own = super().file
-        return self._near(kind, key, lambda: own(kind, key, name, most), lambda each: each == name)
+        return self._near(kind, key, partial(super().file, kind, key, name, most), lambda each: each == name)
 
     def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
-        """Fetch the wanted files of cells that are there and not here, many at once."""
+        """Fetch the wanted files of cells, many at once."""
         if self._listing is None:
             self.refresh()
         self._fetch({cell: self._entries(*cell) for cell in cells}, wanted)
@@ -150,10 +134,10 @@ class MirroredCells(Cells):
         self._fetch({(kind, key): self._entries(kind, key)}, wanted, damaged)
         try:
             return look()
-        except integrity.DamagedError as found:
+        except integrity.DamagedError as error:
             discard(self.path(kind, key), self.root)
             cell = f"{self.where}/{within(kind, key)}"
-            raise integrity.DamagedError(cell, found.file, found.why, self.where) from found
+            raise integrity.DamagedError(cell, error.file, error.why, self.where) from error
 
     def _entries(self, kind: str, key: str) -> dict[str, Entry]:
         return self.listing_of(kind, key) if self._listing is None else self._listing.get((kind, key), {})
@@ -181,20 +165,57 @@ def within(kind: str, key: str) -> str:
 
 def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
     """The files of a listing by cell; what lies elsewhere than cells do, and may be anybody's, is left out."""
-    found: dict[Name, dict[str, Entry]] = {}
+    cells: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
             case [kind, start, key, file] if start == key[:2] and KEY.fullmatch(key):
-                found.setdefault((kind, key), {})[file] = entry
-    return found
-
-
-def kinds(root: Path) -> list[str]:
-    """Folders that may hold cells of a kind: those with a folder of two letters in them."""
-    folders = (path for path in root.glob("[!.]*") if path.is_dir())
-    return [folder.name for folder in folders if any(len(path.name) == 2 for path in folder.iterdir())]
+                cells.setdefault((kind, key), {})[file] = entry
+    return cells
 
 
 def open_cells(where: str) -> Cells:
     """The cells at a place, a folder or a URL."""
     return MirroredCells(where) if is_url(where) else Cells(folder_of(where))
+
+
+def is_url(where: str) -> bool:
+    """Whether a store lies behind a file system of fsspec; ``file://`` is a folder."""
+    return "://" in where and not where.startswith("file://")
+
+
+def folder_of(where: str | Path) -> Path:
+    """The folder that a path or a ``file://`` URL means."""
+    word = str(where)
+    return Path(unquote(urlsplit(word).path) if word.startswith("file://") else word).expanduser()
+
+
+def recorded(store: str | Path | None) -> str:
+    """How a run says where its cells lie: a URL, a folder's whole path, or "store", which moves with the run's own."""
+    if store is None:
+        return STORE
+    return str(store) if is_url(str(store)) else str(folder_of(store).absolute())
+
+
+def store_of(run: Path, said: str) -> str:
+    """Where the cells of a run lie, by what it says."""
+    return said if is_url(said) else str(run / said)  # a whole path stays as it is
+
+
+def default_where() -> str:
+    """``$DECOCT_STORE``, a folder or a URL, else ``decoct`` in the user's cache folder."""
+    store = os.environ.get("DECOCT_STORE", "")
+    return store if is_url(store) else str(default_store())
+
+
+def default_store() -> Path:
+    """``$DECOCT_STORE`` if that is a folder, else ``decoct`` in the user's cache folder."""
+    store = os.environ.get("DECOCT_STORE", "")
+    if store and not is_url(store):
+        return folder_of(store)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "decoct"
+
+
+def mirror_of(url: str) -> Path:
+    """The folder in which this machine keeps what it has of a store at a URL."""
+    return default_store() / "mirrors" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:32]

@@ -19,6 +19,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance, read_json, write_json
 
 ARRAYS, FACTS, COST = "condensed.safetensors", "condensed.json", "cost.json"
+NAMES = ("labels", "indices", "images", "soft_labels", "weights")  # of the arrays
 PICKS, IMAGES = "picks.csv", "images"  # of a set that was made for people to look at
 WEIGHTS = "weights.csv"  # of an exported set, beside its class folders
 WEIGHED = ("file", "weight")  # its columns
@@ -61,24 +62,23 @@ class Condensed:
             raise DecoctError("a condensed set needs at least one image")
         if self.indices is None and self.images is None:
             raise DecoctError("a condensed set holds indices, or images, or both")
-        for name in ("labels", "indices"):
+        for name, dtype in (("labels", np.int64), ("indices", np.int64), ("weights", np.float32)):
             value = getattr(self, name)
-            if value is not None and (value.ndim != 1 or value.dtype != np.int64):
-                raise DecoctError(f"{name} must be [n] int64, not {list(value.shape)} {value.dtype}")
+            if value is not None and (value.ndim != 1 or value.dtype != dtype):
+                what = f"{list(value.shape)} {value.dtype}"
+                raise DecoctError(f"{name} must be [n] {np.dtype(dtype)}, not {what}")
         if self.labels.min() < 0 or self.labels.max() >= classes:
             raise DecoctError(f"labels run from {self.labels.min()} to {self.labels.max()}; there are {classes} names")
         if self.images is not None and (self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32)):
             what = f"{list(self.images.shape)} {self.images.dtype}"
             raise DecoctError(f"images must be [n, C, H, W] uint8 or float32, not {what}")
-        for name in ("indices", "images", "soft_labels", "weights"):
+        for name in NAMES[1:]:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise DecoctError(f"{len(value)} {name.replace('_', ' ')} for {n} labels")
             if value is not None and not finite(value):
                 raise DecoctError(f"the {name.replace('_', ' ')} hold values that are not finite")
         if self.weights is not None:
-            if self.weights.ndim != 1 or self.weights.dtype != np.float32:
-                raise DecoctError(f"weights must be [n] float32, not {list(self.weights.shape)} {self.weights.dtype}")
             if (self.weights < 0).any():
                 raise DecoctError(f"a weight is {self.weights.min():g}: leave an image out, or let it count 0 or more")
             if not self.weights.any():
@@ -122,8 +122,7 @@ class Condensed:
         """Write ``condensed.safetensors`` and ``condensed.json``, and ``cost.json`` if the cost is known."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        names = ("labels", "indices", "images", "soft_labels", "weights")
-        arrays = {name: value for name in names if (value := getattr(self, name)) is not None}
+        arrays = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
         tensorfile.write(folder / ARRAYS, arrays)
         facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
         weighted = {} if self.weights is None else {"weighted": True}
@@ -193,10 +192,7 @@ class Condensed:
                 rows.writerow([index, self.class_names[label], files[index] if files else "", *weight])
 
     def image_bytes(self, train_images: Any = None) -> int:
-        """Bytes of the images as PNG files, one at a time; float images as stored.
-
-        Args:
-            train_images: [N, C, H, W] uint8, where the pixels of bare picks are.
+        """Bytes of the images as PNG files, of bare picks those of ``train_images`` [N, C, H, W]; floats as stored.
 
         Raises:
             DecoctError: bare picks, and no pixels.

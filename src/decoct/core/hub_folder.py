@@ -17,13 +17,7 @@ LICENCE = (
 
 
 def write_hub_folder(folder: Path, condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Write ``data/train-00000-of-00001.parquet`` and a card, ``README.md``.
-
-    Args:
-        folder: to make.
-        condensed: the set, with its pixels.
-        readings: rows of ``decoct measure``, for the card.
-    """
+    """Write a set with its pixels as ``SHARD``, and a card, ``README.md``, with readings of ``decoct measure``."""
     (folder / SHARD).parent.mkdir(parents=True)
     write_parquet(folder / SHARD, condensed)
     (folder / CARD).write_text(card(condensed, readings), "utf-8")
@@ -32,11 +26,8 @@ def write_hub_folder(folder: Path, condensed: Condensed, readings: Sequence[Mapp
 def write_parquet(path: Path, condensed: Condensed) -> None:
     """Write the set as one file: a PNG and a class a row, soft labels and weights as further columns.
 
-    Exact for uint8 images; float images are quantised with a warning that states the error. What decoct knows of the
-    set stands in the schema's metadata.
-
-    Raises:
-        DecoctError: bare picks.
+    Exact for uint8 images; float images are quantised with a warning that states the error, and bare picks are a
+    DecoctError. What decoct knows of the set stands in the schema's metadata.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -58,7 +49,9 @@ def write_parquet(path: Path, condensed: Condensed) -> None:
     if condensed.weights is not None:
         columns["weight"] = pa.array(condensed.weights, pa.float32())
         features["weight"] = number
-    said = {"huggingface": {"info": {"features": features}}, "decoct": _known(condensed)}
+    cost = None if condensed.cost is None else condensed.cost.model_dump(mode="json")
+    known = {"provenance": condensed.provenance.model_dump(mode="json"), "mosaic": condensed.mosaic, "cost": cost}
+    said = {"huggingface": {"info": {"features": features}}, "decoct": known}
     table = pa.table(columns)
     parquet.write_table(table.replace_schema_metadata({k: json.dumps(v) for k, v in said.items()}), path)
 
@@ -74,12 +67,7 @@ def is_export(path: Path) -> bool:
 
 
 def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The card: YAML that the hub reads, then what the set is, how it was made, what it cost and how it reads.
-
-    Args:
-        condensed: the set.
-        readings: rows of ``decoct measure``; those that lead are listed.
-    """
+    """The card: YAML that the hub reads, then what the set is, how it was made, what it cost, and its main readings."""
     who, cost = condensed.provenance, condensed.cost
     title = f"{who.method} on {who.data}, {who.budget}"
     size = next((word for limit, word in SIZES if len(condensed) < limit), "1M<n<10M")
@@ -125,15 +113,6 @@ def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> st
     columns += ", `soft_label` (probabilities, in class order)" if condensed.soft_labels is not None else ""
     columns += ", `weight` (relative to the mean)" if condensed.weights is not None else ""
     return "\n".join([*lines, "", "## Use", "", f"Columns: {columns}.", "", "## Licence", "", LICENCE, ""])
-
-
-def _known(condensed: Condensed) -> dict[str, Any]:
-    cost = condensed.cost
-    return {
-        "provenance": condensed.provenance.model_dump(mode="json"),
-        "mosaic": condensed.mosaic,
-        "cost": None if cost is None else cost.model_dump(mode="json"),
-    }
 
 
 def _table(head: Sequence[str], rows: Any) -> list[str]:

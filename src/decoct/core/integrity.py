@@ -12,31 +12,19 @@ from decoct.core.spec import digest
 
 FILES = "files"  # of cell.json: name -> {sha256, bytes}
 State = tuple[int, int, int, int]  # what changes when a file does, as far as the file system tells without reading it
-REMEDY = "`decoct verify --repair {}` removes it, and the next run recomputes it"
 
 
 class DamagedError(DecoctError):
-    """A cell that is not what was written.
-
-    Args:
-        cell: its folder, or URL.
-        file: in it.
-        why: what is wrong.
-        store: that it lies in.
-    """
+    """A file of a cell, in a folder or at a URL, is not what was written; the message says how to repair its store."""
 
     def __init__(self, cell: Path | str, file: str, why: str, store: Path | str) -> None:
-        super().__init__(f"{cell} is damaged: {file} {why}; {REMEDY.format(store)}")
+        remedy = f"`decoct verify --repair {store}` removes it, and the next run recomputes it"
+        super().__init__(f"{cell} is damaged: {file} {why}; {remedy}")
         self.file, self.why = file, why
 
 
 class Sum(NamedTuple):
-    """What a file was when its cell was written.
-
-    Attributes:
-        sha256: of its content, in hex.
-        bytes: its length.
-    """
+    """What a file was when its cell was written: its content's digest in hex, and its length."""
 
     sha256: str
     bytes: int
@@ -54,11 +42,7 @@ def seal(folder: Path) -> None:
 
 
 def sealed(folder: Path) -> Mapping[str, Sum]:
-    """The sums of a cell that is there.
-
-    Raises:
-        DamagedError: its record cannot be read, or says what its key does not.
-    """
+    """The sums of a cell that is there; a DamagedError if its record cannot be read, or says what its key does not."""
     path = folder / CELL
     try:
         return _sums(str(path), _state(path), folder.name)
@@ -76,27 +60,14 @@ def faults(folder: Path) -> dict[str, str]:
 
 
 def check(folder: Path) -> Path:
-    """A cell's folder, after all its files were found as they were written.
-
-    Raises:
-        DamagedError: names cell and file, and what to do.
-    """
+    """A cell's folder, its files found as they were written; a DamagedError names cell and file, and what to do."""
     for name in sealed(folder):
         check_file(folder, name)
     return folder
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of one file of a cell, after it was found as it was written, or of no cell.
-
-    Args:
-        folder: of the cell.
-        name: of the file.
-        most: bytes above which only its length is compared.
-
-    Raises:
-        DamagedError: names cell and file, and what to do.
-    """
+    """Path of a file of a cell, or of no cell, as of ``check``; above ``most`` bytes only its length is compared."""
     if complete(folder) and (why := _fault(folder, name, most)):
         raise DamagedError(folder, name, why, folder.parents[2])
     return folder / name

@@ -14,11 +14,7 @@ STEERS = re.compile(  # what a terminal obeys, or shows otherwise than in the or
 
 
 def check_name(name: str) -> str:
-    """The same name, which may be that of a file: one line of text, no path.
-
-    Raises:
-        ValueError: it may not.
-    """
+    """The same name, if it may be that of a file: one line of text, no path; else a ValueError."""
     plain = name.isprintable() and name == name.strip() and not {"/", "\\"} & {*name}
     if not plain or name in ("", ".", "..") or len(name.encode()) > LONGEST:
         raise ValueError(

@@ -16,16 +16,7 @@ SHOWN = 3  # names of what is in the way
 
 
 def check_own(folder: Path, names: Iterable[str], ours: bool) -> None:
-    """See that files may be written.
-
-    Args:
-        folder: which may not be there.
-        names: of what is written into it.
-        ours: whether decoct wrote what is there under these names.
-
-    Raises:
-        UsageError: it did not.
-    """
+    """Raise a UsageError if a folder holds files of these names, unless they are ``ours``."""
     if not ours and (there := [name for name in names if (folder / name).exists()]):
         raise UsageError(
             f"{folder} holds {', '.join(there)}, which decoct did not write\nchoose another --out, or move that away"
@@ -34,19 +25,13 @@ def check_own(folder: Path, names: Iterable[str], ours: bool) -> None:
 
 def holds(path: Path, key: str) -> bool:
     """Whether a file is JSON with this key."""
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and key in found
+    with suppress(OSError, ValueError):
+        return isinstance(facts := read_json(path), dict) and key in facts
+    return False
 
 
 def check_free(target: Path, force: bool) -> None:
-    """See that something can be made at a place.
-
-    Raises:
-        UsageError: something is there and is not to be replaced, or decoct did not make all of it.
-    """
+    """Raise a UsageError if what is at a place is not to be replaced, or decoct did not make all of it."""
     if not target.exists():
         return
     if not force:
@@ -65,11 +50,8 @@ def check_free(target: Path, force: bool) -> None:
 def whole(target: Path) -> Iterator[Path]:
     """A path to make a file or folder at, which becomes ``target`` when the block ends without an error.
 
-    What was at ``target`` is replaced then, and is as it was before if the block raises. A folder gets a list of what
-    is in it. What killed processes left half-made for the same place is removed.
-
-    Raises:
-        UsageError: what is at ``target`` is not all decoct's.
+    What was there is replaced then, and stays if the block raises; it is a UsageError if not all of it is decoct's.
+    A folder gets a list of what is in it. What killed processes left half-made for the same place is removed.
     """
     place = target.resolve()  # a link stays one
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -97,27 +79,25 @@ def foreign(target: Path) -> list[str]:
     """What is at a place and decoct did not make: paths in a folder, those in a folder that is named left out."""
     if not target.is_dir():
         return [] if is_export(target) else [target.name]
-    own, found = _own(target), []
+    own, others = _own(target), []
     for at, folders, files in os.walk(target):
         paths = {name: Path(at, name).relative_to(target).as_posix() for name in (*folders, *files)}
         links = {name for name in folders if Path(at, name).is_symlink()}  # decoct makes none
         strange = {name for name, path in paths.items() if path not in own} | links
-        found += [paths[name] for name in strange]
+        others += [paths[name] for name in strange]
         folders[:] = [name for name in folders if name not in strange]
-    return sorted(found)
+    return sorted(others)
 
 
 def _own(folder: Path) -> set[str]:
     """Paths of what decoct made in a folder: those of its list."""
-    try:
-        listed = read_json(folder / LIST)
-    except (OSError, ValueError):
-        return set()
-    return {str(name) for name in listed} if isinstance(listed, list) else set()
+    with suppress(OSError, ValueError):
+        if isinstance(listed := read_json(folder / LIST), list):
+            return {str(name) for name in listed}
+    return set()
 
 
 def _remove(path: Path) -> None:
-    """Remove what this module made."""
     with suppress(FileNotFoundError):
         path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
@@ -128,11 +108,9 @@ def _remove_own(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     own = _own(path)
-    for at, folders, files in os.walk(path, topdown=False):
-        for name in (*files, *folders):
-            each = Path(at, name)
-            if each.relative_to(path).as_posix() in own:
-                with suppress(OSError):
-                    each.unlink() if name in files else each.rmdir()
+    for each in sorted(path.rglob("*"), reverse=True):  # what is in a folder comes before it
+        if each.relative_to(path).as_posix() in own:
+            with suppress(OSError):
+                each.rmdir() if each.is_dir() else each.unlink()
     with suppress(OSError):
         path.rmdir()

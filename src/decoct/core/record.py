@@ -28,7 +28,7 @@ class Cost(Record):
         cpu_seconds: processor time of the process over the same span.
         device_seconds: wall time for which it held an accelerator; 0 on a CPU.
         energy: joules that its device drew meanwhile, for this job and for all else that ran on it: the whole GPU, or
-            the processor packages without the main memory; None where nothing reports it. See ``decoct.run.energy``.
+            the processor packages without the main memory; None where nothing reports it. See ``decoct.run.cell``.
         peak_memory: bytes, the process's peak while it worked; on a GPU the device's peak.
         device: such as "cpu" or "cuda".
         hardware: name of the processor or GPU.
@@ -168,13 +168,11 @@ def read_cost(path: Path) -> Cost:
     content = path.read_bytes()
     try:
         facts = json.loads(content)
-        whole = facts.pop(SUM) == digest(facts)
-        cost = Cost(**facts) if whole else None
+        if facts.pop(SUM) == digest(facts):
+            return Cost(**facts)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("cannot be read as what a job took") from None
-    if cost is None:
-        raise ValueError("has other content than was written")
-    return cost
+    raise ValueError("has other content than was written")
 
 
 def read_json(path: Path) -> Any:

@@ -26,12 +26,7 @@ AWAY = "connect(ion|or|timeout)|readtimeout|timeouterror|could not connect|name 
 
 
 class Entry(NamedTuple):
-    """A file as a listing shows it.
-
-    Attributes:
-        size: bytes.
-        modified: seconds since 1970; now where the listing does not say, so that it is never taken for old.
-    """
+    """A file as a listing shows it: its bytes, and when it was written, which is now where the listing does not say."""
 
     size: int
     modified: float
@@ -72,10 +67,7 @@ class Folder:
 
 
 class Remote(Folder):
-    """Files below a URL, such as ``s3://bucket/store``.
-
-    Args:
-        url: of any file system that fsspec knows.
+    """Files below a URL of any file system that fsspec knows, such as ``s3://bucket/store``.
 
     Raises:
         UsageError: no such file system, or what drives it is not installed.
@@ -191,11 +183,9 @@ def _protocol(url: str) -> str:
 
 def _words(error: BaseException | None) -> str:
     """Class and text of an error and of what caused it, in lower case."""
-    words = ""
-    while error is not None:
-        words += f" {type(error).__name__} {error}".lower()
-        error = error.__cause__ or error.__context__
-    return words
+    if error is None:
+        return ""
+    return f"{type(error).__name__} {error} ".lower() + _words(error.__cause__ or error.__context__)
 
 
 def _entry(about: Mapping[str, Any]) -> Entry:

@@ -97,19 +97,18 @@ def written(name: str) -> str | None:
 def abandoned(path: Path, after: float = LONG) -> bool:
     """Whether nobody writes it any more: its process has ended, or cannot be seen from here and gave no sign for long.
 
-    Args:
-        path: of any name; what ``scratch`` did not name is nobody's business.
-        after: seconds without a sign.
+    What ``scratch`` did not name is nobody's business. ``after`` is in seconds.
     """
     said = NAME.fullmatch(path.name)
     if not said:
         return False
     if said["where"] == here():
         return not alive(int(said["pid"]))
-    try:
-        return time.time() - max(_touched(path / ALIVE), path.stat().st_mtime) > after
-    except OSError:
-        return False  # it became what it was to be
+    signs = []
+    for sign in (path / ALIVE, path):
+        with suppress(OSError):  # it became what it was to be
+            signs.append(sign.stat().st_mtime)
+    return bool(signs) and time.time() - max(signs) > after
 
 
 @contextmanager
@@ -145,25 +144,16 @@ def alive(pid: int) -> bool:
 
 def _boot() -> str:
     """Which start of which kernel this is; empty where nothing says it."""
-    try:
+    with suppress(OSError, UnicodeDecodeError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return ""
 
 
 def _namespace() -> str:
     """The namespace that this process's number counts in; empty where nothing says it."""
-    try:
+    with suppress(OSError):
         return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def _touched(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+    return ""
 
 
 def _digest(*words: str) -> str:

@@ -42,12 +42,12 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     with path.open("rb") as file, safe_open(path, framework="numpy") as checked:
         raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         at = 8 + int.from_bytes(raw[:8], "little")  # behind the header and the eight bytes that give its length
-        found: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for name in checked.offset_keys():
             tensor = checked.get_slice(name)
             if tensor.get_dtype() not in DTYPES:
                 raise ValueError(f"{name} is of the type {tensor.get_dtype()}, which numpy does not have")
             dtype, shape = DTYPES[tensor.get_dtype()], tensor.get_shape()
             flat = np.frombuffer(raw, dtype, math.prod(shape), at)
-            found[name], at = flat.reshape(shape), at + flat.nbytes
-    return found
+            arrays[name], at = flat.reshape(shape), at + flat.nbytes
+    return arrays

@@ -7,9 +7,9 @@ from typing import Any
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import digest
-from decoct.report import frame
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.manifest import FULL, Manifest
+from decoct.report.accuracy import Accuracy
+from decoct.report.read import frame
+from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.summary import summarise
 
 TAG = "decoct.setting"  # by which a setting is known that was logged before

@@ -1,30 +1,32 @@
 """How far a running study is and when it will be done, read from its folder alone: nothing is asked of the run."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import monotonic
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError
-from decoct.core.record import MEASURED, read_cost
+from decoct.core.record import MEASURED
 from decoct.core.scratch import SILENT, abandoned, written
-from decoct.report.manifest import RUN, SHARD, Job, Manifest
+from decoct.report.read.manifest import RUN, SHARD, Job, Manifest
 
 RECENT, PAUSE = 600.0, 10.0  # seconds that say how much is done at once, and between two jobs of a run that goes on
 REPLICATES = ("condense_replicate", "train_replicate", "shard")  # labels that make a job neither longer nor shorter
 SHARE = 10.0  # times what looking takes pass before the next look: it must not slow the run
+
+Done = tuple[Job, float, float]  # a job, when it was done, and the seconds of its work: 0 where nobody measured them
 
 
 class Progress(NamedTuple):
     """A run at one moment.
 
     Attributes:
-        folder: of the run.
+        folder, name: of the run, and of its study.
         state: waiting for ``run.json``; running; idle, with work left and nobody at it on this machine; failed, at the
             end of a run with failures; done.
-        name: of the study.
         done, planned: numbers of jobs; ``kinds`` has both by kind.
         at_work: jobs in the making, and the seconds since their process touched them.
         failures: message of each job that failed.
@@ -46,21 +48,13 @@ class Progress(NamedTuple):
     remaining_unknown: tuple[str, ...] = ()
 
 
-class Finished(NamedTuple):
-    """A job that is done: when, and the seconds of its work, if it says so."""
-
-    job: Job
-    at: float
-    seconds: float | None
-
-
 class Watcher:
     """Looks at a run again and again, whose folder need not be there yet; each cell is read once, since it stays."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._run: tuple[object, Manifest] | None = None
-        self._finished: dict[str, Finished] = {}
+        self._stamp: tuple[int, ...] = ()
+        self._done: dict[str, Done] = {}
 
     def look(self, now: float) -> Progress:
         """The run at ``now``, seconds since the epoch.
@@ -72,44 +66,40 @@ class Watcher:
             status = (self.folder / RUN).stat()
         except OSError:
             return Progress(str(self.folder), "waiting")
-        stamp = status.st_ino, status.st_mtime_ns, status.st_size
-        if self._run is None or self._run[0] != stamp:  # it was replaced
-            self._run = stamp, Manifest.read(self.folder)
-        run = self._run[1]
+        if self._stamp != (stamp := (status.st_ino, status.st_mtime_ns, status.st_size)):  # it was replaced
+            self._run, self._stamp = Manifest.read(self.folder), stamp
+        run = self._run
         run.cells.refresh()
-        unseen = [job for job in run.jobs if job.key not in self._finished]
+        unseen = [job for job in run.jobs if job.key not in self._done]
         run.cells.prefetch([(job.kind, job.key) for job in unseen], lambda name: name == MEASURED)
-        self._finished |= {job.key: _finished(run, job) for job in unseen if run.done(job)}
-        done = [self._finished[job.key] for job in run.jobs if job.key in self._finished]
-        pending = [job for job in run.jobs if job.key not in self._finished]
+        for job in filter(run.done, unseen):
+            self._done[job.key] = job, 0.0, 0.0
+            with suppress(OSError, DecoctError):  # nobody measured an external set
+                self._done[job.key] = job, run.file(job, MEASURED).stat().st_mtime, run.cost(job).seconds
+        done = [self._done[job.key] for job in run.jobs if job.key in self._done]
+        pending = [job for job in run.jobs if job.key not in self._done]
         wanted = {key for job in pending for key in job.inputs.values()}
         # A set that is there needs its shards no more, and nobody makes them.
         pending = [job for job in pending if job.kind != SHARD or job.key in wanted]
-        finished = Counter(each.job.kind for each in done)
+        finished = Counter(job.kind for job, _, _ in done)
         planned = finished + Counter(job.kind for job in pending)
-        at_work = _at_work(run, now)
+        kinds = {job.kind: (finished[job.kind], planned[job.kind]) for job in run.jobs if planned[job.kind]}
+        at_work = {}  # by writers that seem to live
+        for folder in run.cells.root.glob(".tmp-*"):
+            if (key := written(folder.name)) in run.by_key and not abandoned(folder, SILENT):
+                with suppress(OSError):  # it became a cell meanwhile
+                    at_work[str(run.by_key[key])] = max(0.0, now - folder.stat().st_mtime)
         failures = {str(job): run.messages[job.key] for job in pending if job.key in run.messages}
-        active = at_work or any(now - each.at <= PAUSE for each in done)
+        active = at_work or any(now - at <= PAUSE for _, at, _ in done)
         ended = failures and run.ended and not at_work
         state = "done" if not pending else "failed" if ended else "running" if active else "idle"
         seconds, unknown = remaining(done, pending, at_work.values(), now)
-        return Progress(
-            str(self.folder),
-            state,
-            run.name,
-            len(done),
-            planned.total(),
-            {kind: (finished[kind], planned[kind]) for kind in {job.kind: 0 for job in run.jobs} if planned[kind]},
-            at_work,
-            failures,
-            finished["train"],
-            seconds if state == "running" else None,
-            unknown,
-        )
+        counts = len(done), planned.total(), kinds, at_work, failures, finished["train"]
+        return Progress(str(self.folder), state, run.name, *counts, seconds if state == "running" else None, unknown)
 
 
 def remaining(
-    done: list[Finished], pending: Iterable[Job], ages: Iterable[float], now: float
+    done: list[Done], pending: Iterable[Job], ages: Collection[float], now: float
 ) -> tuple[float | None, tuple[str, ...]]:
     """Seconds until jobs are done, each as long as the finished ones of its kind that share most labels with it.
 
@@ -118,9 +108,9 @@ def remaining(
     ``ages`` of the jobs at work. What is not known yet is None, and kinds of which no job has finished are named.
     """
     alike: dict[str, dict[frozenset[Any], list[float]]] = {}
-    for each in done:
-        if each.seconds is not None:
-            alike.setdefault(each.job.kind, {}).setdefault(_traits(each.job), []).append(each.seconds)
+    for job, _, seconds in done:
+        if seconds:
+            alike.setdefault(job.kind, {}).setdefault(_traits(job), []).append(seconds)
     left = Counter((job.kind, _traits(job)) for job in pending)
     work = 0.0
     for (kind, traits), number in left.items():
@@ -128,11 +118,11 @@ def remaining(
         means = [fmean(took) for other, took in alike.get(kind, {}).items() if len(traits & other) == nearest]
         work += number * fmean(means or [0.0])
     unknown = tuple(dict.fromkeys(kind for kind, _ in left if kind not in alike))
-    ages, recent = list(ages), [each for each in done if now - each.at <= RECENT]
+    recent = [(at, seconds) for _, at, seconds in done if now - at <= RECENT]
     at_once = float(max(len(ages), 1))
     if len(recent) >= 2:
-        span = max(now - min(each.at - (each.seconds or 0.0) for each in recent), 1e-3)
-        at_once = (sum(each.seconds or 0.0 for each in recent) + sum(ages)) / span or at_once
+        span = max(now - min(at - seconds for at, seconds in recent), 1e-3)
+        at_once = (sum(seconds for _, seconds in recent) + sum(ages)) / span or at_once
     return work / at_once if any(kind in alike for kind, _ in left) else None, unknown
 
 
@@ -143,10 +133,9 @@ def seldom(ask: Callable[[], Any]) -> Callable[[], Any]:
     def answer() -> Any:
         nonlocal after, said
         if (start := monotonic()) >= after:
-            try:
+            said = None
+            with suppress(DecoctError, OSError):  # a run must not fail because nobody can say how long it takes
                 said = ask()
-            except (DecoctError, OSError):
-                said = None  # a run must not fail because nobody can say how long it takes
             after = monotonic() + SHARE * (monotonic() - start)
         return said
 
@@ -155,25 +144,3 @@ def seldom(ask: Callable[[], Any]) -> Callable[[], Any]:
 
 def _traits(job: Job) -> frozenset[tuple[str, str]]:
     return frozenset((name, str(value)) for name, value in job.labels.items() if name not in REPLICATES)
-
-
-def _finished(run: Manifest, job: Job) -> Finished:
-    """What is not known, as of an external set, is left out."""
-    try:
-        file = run.cells.file(job.kind, job.key, MEASURED)
-        return Finished(job, file.stat().st_mtime, read_cost(file).seconds)
-    except (OSError, ValueError, DecoctError):
-        return Finished(job, 0.0, None)
-
-
-def _at_work(run: Manifest, now: float) -> dict[str, float]:
-    """Jobs of the run in the making, by writers that seem to live, and the seconds since each was touched."""
-    making = {}
-    for folder in run.cells.root.glob(".tmp-*"):
-        key = written(folder.name)
-        if key in run.by_key and not abandoned(folder, SILENT):
-            try:
-                making[str(run.by_key[key])] = max(0.0, now - folder.stat().st_mtime)
-            except OSError:
-                continue  # it became a cell meanwhile
-    return making

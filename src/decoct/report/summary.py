@@ -1,29 +1,39 @@
 """The report's numbers in one object: what the terminal prints, ``--json`` gives and the page draws."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoct.report import stats, wording
-from decoct.report.answers import Answers
-from decoct.report.findings import breakdown, controls, robust, same_steps, transfer
-from decoct.report.findings.accuracy import Accuracy, accuracies, keys, replicates
-from decoct.report.findings.breakdown import Breakdown, breakdowns
-from decoct.report.findings.cautions import cautions, few_images, generators
-from decoct.report.findings.claims import Claims, claims
-from decoct.report.findings.controls import Controlled, controlled
-from decoct.report.findings.coverage import coverages
-from decoct.report.findings.planned import Planned, planned
-from decoct.report.findings.recommend import Adviser, Recommendation
-from decoct.report.findings.robust import Score, Scorer
-from decoct.report.findings.same_steps import Gap
-from decoct.report.findings.standing import Agreement, Standing, agreements, sentences, standings
-from decoct.report.findings.transfer import Transfer
-from decoct.report.findings.verdict import Setting, Verdict, Worth, correction, resolution, verdicts, worth
-from decoct.report.frame import Frame
-from decoct.report.manifest import CONTROL, FULL
+from decoct.report import wording
+from decoct.report.accuracy import Accuracy, Setting, accuracies, keys, replicates, same_steps
+from decoct.report.grouped import grouped
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL, FULL
+from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
+from decoct.report.sections.accuracy import Gap
+from decoct.report.sections.breakdown import Breakdown, breakdowns
+from decoct.report.sections.claims import Claims, claims
+from decoct.report.sections.controls import Controlled, controlled
+from decoct.report.sections.coverage import coverages
+from decoct.report.sections.planned import Planned, planned
+from decoct.report.sections.recommend import Adviser, Recommendation
+from decoct.report.sections.robust import Score, Scorer
+from decoct.report.sections.standing import Agreement, Standing, agreements, sentences, standings
+from decoct.report.sections.transfer import Transfer
+from decoct.report.sections.verdict import (
+    Verdict,
+    Worth,
+    cautions,
+    correction,
+    few_images,
+    generators,
+    resolution,
+    verdicts,
+    worth,
+)
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Summary:
 
     def same_steps(self, setting: Setting) -> Accuracy | None:
         """The full data's accuracy after as many steps as the setting's sets took, where that is not the ceiling's."""
-        found = same_steps.same_steps(self.accuracies, setting)
+        found = same_steps(self.accuracies, setting)
         return None if found is None or found.ceiling else found
 
     def accuracy(self, method: str, setting: Setting) -> Accuracy | None:
@@ -110,55 +120,48 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
-        return {
-            "name": self.name,
-            "data": self.data,
+        told = {
+            **{name: getattr(self, name) for name in ("name", "data", "planned", "trained", "failures", "margin")},
             "report": str(self.page),
-            "planned": self.planned,
-            "trained": self.trained,
-            "failures": list(self.failures),
-            "margin": self.margin,
-            "detectable": list(self.detectable),
-            "cautions": list(self.cautions),
-            "plan": _plain(self.planned_cost.to_json()) if self.planned_cost else None,
-            "worth": asdict(self.worth)
-            | {"methods": list(self.worth.methods), "price": list(self.price)}
-            | {"corrected": correction(self.verdicts)},
-            "claims": _plain(self.claims.to_json()),
+            "detectable": self.detectable,
+            "cautions": self.cautions,
+            "plan": self.planned_cost.to_json() if self.planned_cost else None,
+            "worth": {**asdict(self.worth), "price": self.price, "corrected": correction(self.verdicts)},
+            "claims": self.claims.to_json(),
             "breakdown": {
                 "overall": breakdown.overall(self.breakdown),
-                "protocols": list(breakdown.sentences(self.breakdown)),
-                "cannot_be_said": list(self.untold),
-                "parts": _plain(breakdown.to_json(self.breakdown)),
+                "protocols": breakdown.sentences(self.breakdown),
+                "cannot_be_said": self.untold,
+                "parts": breakdown.to_json(self.breakdown),
             },
-            "advice": [_plain(r.to_json()) for r in self.advice],
-            "accuracy": [_plain(_accuracy(a)) for a in self.accuracies],
+            "advice": [r.to_json() for r in self.advice],
+            "accuracy": [_accuracy(a) for a in self.accuracies],
             "controls": {
                 "overall": controls.overall(self.controls),
-                "methods": list(controls.sentences(self.controls)),
+                "methods": controls.sentences(self.controls),
                 "comparisons": [
-                    _plain(_controlled(c, bool({c.method, c.control} & self.deterministic))) for c in self.controls
+                    _controlled(c, bool({c.method, c.control} & self.deterministic)) for c in self.controls
                 ],
             },
-            "same_steps": list(same_steps.sentences(self.gaps)),
-            "across_students": [_plain(_transfer(t)) for t in self.transfers],
+            "same_steps": accuracy.sentences(self.gaps),
+            "across_students": [asdict(t) | {"open": t.open, "text": t.sentence()} for t in self.transfers],
             "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
-            "metrics": [_plain(_standing(s)) for s in self.standings if s.lead],
-            "beside_random": list(sentences(self.standings)),
+            "metrics": [_standing(s) for s in self.standings if s.lead],
+            "beside_random": sentences(self.standings),
             "extractors": [f"{a.sentence()}." for a in self.agreements],
-            "verdicts": [_plain(_verdict(v, v.method in self.deterministic)) for v in self.verdicts],
+            "verdicts": [_verdict(v, v.method in self.deterministic) for v in self.verdicts],
         }
+        return wording.plain(told)
 
 
 def summarise(frame: Frame, page: Path) -> Summary:
     """Reduce a run's tables to accuracies with intervals, and verdicts."""
     run = frame.manifest
-    rows: dict[tuple[str, Setting], list[dict[str, Any]]] = {}
-    for row in frame.results.to_pylist():
-        rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
+    results = frame.results.to_pylist()
+    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
     settings = _settings(frame)
-    tests = min((row["test_images"] for group in rows.values() for row in group), default=0)
-    floor = stats.grid_floor(tests)
+    tests = min((row["test_images"] for row in results), default=0)
+    floor = intervals.grid_floor(tests)
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     families = {label: method["family"] for label, method in run.methods.items()}
@@ -181,7 +184,7 @@ def summarise(frame: Frame, page: Path) -> Summary:
         accuracies=reduced,
         verdicts=tuple(found),
         controls=controlled(by_setting, run.controls, run.margin, floor),
-        gaps=same_steps.gaps(reduced, settings),
+        gaps=accuracy.gaps(reduced, settings),
         transfers=transfer.transfers(runs, settings, contenders, floor),
         scores=scorer.all(settings, tuple(families)),
         standings=read,
@@ -218,12 +221,9 @@ def _settings(frame: Frame) -> tuple[Setting, ...]:
 
 
 def _accuracy(a: Accuracy) -> dict[str, Any]:
-    rest = {key: value for key, value in asdict(a).items() if key not in ("setting", "interval")}
-    return (
-        rest
-        | a.setting._asdict()
-        | {"accuracy": a.interval.mean, "ci95": [a.interval.lo, a.interval.hi], "n": a.interval.n, "by": a.interval.by}
-    )
+    i, own = a.interval, asdict(a)
+    del own["setting"], own["interval"]
+    return own | a.setting._asdict() | {"accuracy": i.mean, "ci95": (i.lo, i.hi), "n": i.n, "by": i.by}
 
 
 def _standing(s: Standing) -> dict[str, Any]:
@@ -242,17 +242,14 @@ def _standing(s: Standing) -> dict[str, Any]:
     }
 
 
-def _transfer(t: Transfer) -> dict[str, Any]:
-    own = {key: value for key, value in asdict(t).items() if key != "turned"}
-    return own | {"turned": [asdict(turn) for turn in t.turned], "open": t.open, "text": t.sentence()}
-
-
-def _comparison(c: stats.Comparison) -> dict[str, Any]:
-    return {"verdict": c.verdict, "difference": c.mean, "ci95": [c.lo, c.hi], "n": c.n, "needed": c.needed} | {
-        "by": c.by,
-        "detectable": c.detectable,
-        "ci95_over_images": [c.over_images.lo, c.over_images.hi] if c.over_images else None,
-        "on_these_images": c.on_these_images,
+def _comparison(c: comparisons.Comparison) -> dict[str, Any]:
+    over = c.over_images
+    return {
+        "verdict": c.verdict,
+        "difference": c.mean,
+        "ci95": (c.lo, c.hi),
+        **{name: getattr(c, name) for name in ("n", "needed", "by", "detectable", "on_these_images")},
+        "ci95_over_images": (over.lo, over.hi) if over else None,
     }
 
 
@@ -280,11 +277,3 @@ def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
         "needed": v.needed,
         "text": v.sentences(),
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

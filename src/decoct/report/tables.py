@@ -1,18 +1,19 @@
 """The tables that a paper wants, written beside the page: accuracy, verdict, metrics, and accuracy by class."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from decoct.core.scratch import replace
 from decoct.report import wording
-from decoct.report.findings.by_class import by_class
-from decoct.report.findings.standing import Standing
-from decoct.report.findings.verdict import Setting, correction
-from decoct.report.frame import Frame
-from decoct.report.manifest import ALL, FULL, REFERENCE
-from decoct.report.stats import Comparison
+from decoct.report.accuracy import Setting
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import ALL, FULL, REFERENCE
+from decoct.report.sections.classes import by_class
+from decoct.report.sections.standing import Standing
+from decoct.report.sections.verdict import correction
+from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary
 from decoct.report.typeset import Table, latex, markdown
 
@@ -30,7 +31,7 @@ def write_tables(folder: Path, tables: Frame, summary: Summary) -> None:
         for ending, typeset in (("md", markdown), ("tex", latex)):
             path = folder / FOLDER / f"{name}.{ending}"
             if table:
-                replace(path, partial(_write_text, text=typeset(table)))
+                replace(path, partial(Path.write_text, data=typeset(table), encoding="utf-8"))
             else:
                 path.unlink(missing_ok=True)
     path = folder / FOLDER / "classes.csv"
@@ -139,20 +140,11 @@ def _daggers(summary: Summary) -> list[str]:
     return [DAGGER] if summary.deterministic else []
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8")
-
-
 def _write_classes(path: Path, tables: Frame) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("method", "protocol", "student", "budget", "class", "accuracy", "lo", "hi", "n"))
-        writer.writerows(_classes(tables))
-
-
-def _classes(tables: Frame) -> Iterator[tuple[object, ...]]:
-    names = tables.manifest.data["class_names"]
-    for each in by_class(tables):
-        for c, name in enumerate(names):
-            numbers = (f"{x:.6g}" if x == x else "" for x in (each.mean[c], each.lo[c], each.hi[c]))
-            yield each.method, *each.setting, name, *numbers, each.n
+        for each in by_class(tables):
+            for name, *numbers in zip(tables.manifest.data["class_names"], each.mean, each.lo, each.hi, strict=True):
+                shown = (f"{x:.6g}" if x == x else "" for x in numbers)
+                writer.writerow((each.method, *each.setting, name, *shown, each.n))

@@ -1,20 +1,21 @@
 """The same summary for a terminal."""
 
+from collections.abc import Mapping
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from decoct.report import wording
-from decoct.report.findings import breakdown, controls, ranks, same_steps, transfer
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.findings.candidates import Candidate
-from decoct.report.findings.recommend import stretches
-from decoct.report.findings.verdict import Setting, correction
-from decoct.report.manifest import CONTROL, FULL
-from decoct.report.stats import Word
+from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.read.manifest import CONTROL, FULL
+from decoct.report.sections import accuracy, breakdown, controls, ranks, transfer
+from decoct.report.sections.candidates import Candidate
+from decoct.report.sections.recommend import stretches
+from decoct.report.sections.verdict import correction
 from decoct.report.summary import Summary
 
-STYLES: dict[Word, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
+STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
 
 
 def render(summary: Summary) -> RenderableType:
@@ -29,7 +30,7 @@ def render(summary: Summary) -> RenderableType:
     parts += [Text(f"  {claim.question} {claim.answer}.") for claim in summary.claims.all]
     parts += [Text(f"  Where do the points come from? {breakdown.overall(summary.breakdown)}.")]
     beside = dict.fromkeys((controls.overall(summary.controls), *controls.sentences(summary.controls)))
-    across = (same_steps.overall(summary.gaps), transfer.overall(summary.transfers), _ranks(summary))
+    across = (accuracy.overall(summary.gaps), transfer.overall(summary.transfers), _ranks(summary))
     parts += [Text(f"  {line}") for line in (*beside, *across) if line]
     parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]
     if summary.trained < summary.planned:
@@ -69,7 +70,7 @@ def _accuracy(summary: Summary, student: str) -> Table:
             table.add_row(Text(f"  {method}{dagger}"), *row)
         beside = [summary.same_steps(Setting(protocol, student, budget)) for protocol in protocols]
         if any(beside):
-            table.add_row(Text(f"  {same_steps.NAME}"), *map(_text, beside))
+            table.add_row(Text(f"  {accuracy.SAME_STEPS}"), *map(_text, beside))
     if summary.ceiling:
         found = {a.setting.protocol: a for a in summary.ceiling if a.setting.student == student}
         table.add_row(Text("full data", style="bold"), *(_text(found.get(protocol)) for protocol in protocols))

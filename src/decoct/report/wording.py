@@ -1,9 +1,12 @@
-"""How numbers and names are written for people: percent, points, seconds, bytes."""
+"""How numbers and names are written: for people percent, points, seconds, bytes; for JSON plain values."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from decoct.core.budget import Budget
-from decoct.report.stats import Comparison, Interval
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Interval
 
 MINUS, NONE = "−", "–"
 
@@ -51,6 +54,11 @@ def margin(value: float) -> str:
 def count(number: int, noun: str) -> str:
     """``1 setting``, ``2 settings``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def span(low: str, high: str) -> str:
+    """``1 to 3``, or ``1`` where the two are the same."""
+    return low if low == high else f"{low} to {high}"
 
 
 def seconds(value: float | None) -> str:
@@ -113,3 +121,16 @@ def comparison(method: str, reference: str, c: Comparison) -> str:
         over = f"{bounds(c.over_images.lo, c.over_images.hi)} over {c.over_images.n:,} test images"
         found += f"; on these test images, since it is {over}"
     return f"{method} is {c.verdict} than {reference}: {found}"
+
+
+def plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table for ``json.dumps``: dicts, lists, and None for a number that is not finite."""
+    return {key: _plain(value) for key, value in table.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return plain(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

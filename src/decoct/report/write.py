@@ -1,11 +1,12 @@
 """Write a run's report: its tables, and the page that shows them."""
 
+from functools import partial
 from pathlib import Path
 
 from decoct.core.scratch import replace
-from decoct.report import frame
-from decoct.report.findings import robust
-from decoct.report.page.page import render
+from decoct.report.read import frame
+from decoct.report.render import render
+from decoct.report.sections import robust
 from decoct.report.summary import Summary, summarise
 from decoct.report.tables import write_tables
 
@@ -30,6 +31,5 @@ def write_report(folder: Path) -> Summary:
     scores = robust.table(summary.scores, summary.data, summary.deterministic)
     frame.write(folder, "scores", scores, csv=True)
     write_tables(folder, tables, summary)
-    text = render(tables, summary)
-    replace(summary.page, lambda path: path.write_text(text, "utf-8"))
+    replace(summary.page, partial(Path.write_text, data=render(tables, summary), encoding="utf-8"))
     return summary

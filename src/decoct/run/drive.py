@@ -5,20 +5,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import decoct
+from decoct.core.cells import is_url
 from decoct.core.errors import DecoctError
-from decoct.core.places import is_url
+from decoct.run.execute import attempt
 from decoct.run.jobs import Job
 from decoct.run.storage.store import Store
-from decoct.run.workers.attempt import attempt
 
 OnDone = Callable[[Job, BaseException | None], None]
-
-
-def ignore(job: Job, error: BaseException | None) -> None:
-    """An ``on_done`` that does nothing."""
 
 
 @dataclass
@@ -38,7 +33,7 @@ class Driver:
     pool: Callable[[int], Executor]
     workers: int = 1
     device: str = "cpu"
-    on_done: OnDone = ignore
+    on_done: OnDone = lambda job, error: None
     on_cpu: frozenset[str] = frozenset()
     failed: dict[str, BaseException] = field(default_factory=dict)
 
@@ -80,11 +75,7 @@ class Driver:
         workers: int,
         more: Callable[[], Iterable[str]],
     ) -> list[str]:
-        """Run what is ready, and what ``more`` gives after each job, until all is done or the pool breaks.
-
-        Returns:
-            What ran when the pool broke; nothing if it did not.
-        """
+        """Run what is ready, and what ``more`` gives after each job; return what ran when the pool broke, if it did."""
         executor = self.pool(workers)
         running: dict[Future[None], str] = {}
         suspects: list[str] = []
@@ -110,17 +101,15 @@ class Driver:
 
     def _submit(self, executor: Executor, job: Job) -> "Future[None]":
         device = "cpu" if job.kind in self.on_cpu else self.device
+        where = (
+            self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
+        )  # workers may be elsewhere
         try:
-            return executor.submit(attempt, self._where, job, device, decoct.__version__)
+            return executor.submit(attempt, where, job, device, decoct.__version__)
         except BrokenExecutor as error:  # broke between two calls: as if the job had been running
             future: Future[None] = Future()
             future.set_exception(error)
             return future
-
-    @property
-    def _where(self) -> str:
-        """The store for workers, whose working directory may be another."""
-        return self.store.where if is_url(self.store.where) else str(Path(self.store.where).absolute())
 
     def _finish(self, job: Job, error: BaseException | None) -> None:
         if error is not None:

@@ -1,6 +1,7 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
+import decoct
+from decoct.core.errors import DecoctError
 from decoct.core.kinds import Progress, silent
 from decoct.core.record import CELL, Cost, write_cost, write_json
 from decoct.core.spec import find
@@ -21,6 +24,7 @@ from decoct.run.work.measuring import make_readings, make_reference
 from decoct.run.work.sets import make_condensed, make_shard
 from decoct.run.work.students import make_labels, make_student
 
+LONGEST = 500  # characters of a failure that are kept
 WORK: dict[str, Callable[[Cell], None]] = {  # of the runner's own kinds; a need says itself how it is made
     "shard": make_shard,
     "condense": make_condensed,
@@ -42,14 +46,7 @@ def work_of(job: Job) -> Callable[[Cell], None]:
 def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
     """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
 
-    Args:
-        where: the store is.
-        job: what to do.
-        device: where it computes.
-        progress: of the work.
-
-    Raises:
-        Whatever the work raises; nothing is stored then.
+    Whatever the work raises comes through; nothing is stored then.
     """
     store = open_store(str(where))
     if store.has(job.kind, job.key):
@@ -93,3 +90,31 @@ def threads(number: int) -> Iterator[None]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def attempt(where: str, job: Job, device: str, version: str) -> None:
+    """Execute a job, as an executor calls it, on a device and for a store somewhere.
+
+    ``version`` is the driver's: a worker of another one would leave other bytes under the same key.
+
+    Raises:
+        DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
+            back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
+    """
+    if version != decoct.__version__:
+        raise DecoctError(
+            f"this run is driven by decoct {version}, and its worker on {platform.node()} has decoct "
+            f"{decoct.__version__}: install the same version on both"
+        )
+    try:
+        execute(where, job, device)
+    except (Exception, SystemExit) as error:
+        raise DecoctError(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what went wrong."""
+    said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if not isinstance(error, DecoctError):
+        said = f"{type(error).__name__}: {said}".removesuffix(": ")
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"

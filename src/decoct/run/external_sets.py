@@ -12,10 +12,9 @@ from decoct.data.foreign.read import load_set
 from decoct.engine.softlabels import StoredLabels
 from decoct.needs.teacher import training_set
 from decoct.run.expand import ExternalSet
-from decoct.run.external import External
 from decoct.run.graph import Made
 from decoct.run.storage.store import Store
-from decoct.run.study import Study
+from decoct.run.study import External, Study
 from decoct.run.work.external import budget_of, check_fit, labels_job, put_labels, put_set, set_job
 
 __all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_labels", "read_external"]

@@ -11,25 +11,23 @@ from typing import Any
 import numpy as np
 
 import decoct
+from decoct.core.cells import STORE, recorded
 from decoct.core.condensed import Condensed
 from decoct.core.kinds import Condenser, Progress, silent
 from decoct.core.owned import check_own, holds
-from decoct.core.places import STORE, recorded
 from decoct.core.record import write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.engine.presets import WithPresets
-from decoct.run.drive import Driver, OnDone, ignore
+from decoct.run.drive import Driver, OnDone
 from decoct.run.expand import expand
-from decoct.run.external import External
 from decoct.run.external_sets import Entry, read_external
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
 from decoct.run.storage.upkeep import keep_root
-from decoct.run.study import Study
-from decoct.run.work.pictures import grid
-from decoct.run.work.room import check_room
-from decoct.run.workers.place import Place
+from decoct.run.study import External, Study
+from decoct.run.work.sets import check_room, grid
+from decoct.run.workers.executors import Place
 
 MANIFEST, REAL = "run.json", "real.png"
 TABLES = ("results.csv", "scores.csv", *(f"{name}.parquet" for name in ("results", "metrics", "costs", "scores")))
@@ -48,7 +46,7 @@ def run(
     store: str | Path | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
-    on_done: OnDone = ignore,
+    on_done: OnDone = lambda job, error: None,
     progress: Progress = silent,
 ) -> dict[str, str]:
     """Do what is missing of a study in its store; write ``out/run.json``, and real images as a picture.
@@ -56,12 +54,10 @@ def run(
     Args:
         study: what.
         out: folder of the run; started again, it resumes.
-        workers: jobs at once; one runs in this process.
-        device: where each job computes.
+        workers, device: how many jobs at once, one of which runs in this process, and where each computes.
+        place: the same and more, instead of them: in a pool, on Ray, with which GPUs.
         store: folder or URL of the cells, which other studies may share; ``out/store`` by default.
-        place: the same and more, instead of ``workers`` and ``device``: in a pool, on Ray, with which GPUs.
-        on_data: called once with the data set.
-        on_plan: called once with (jobs to do, jobs in all).
+        on_data, on_plan: called once with the data set, and with (jobs to do, jobs in all).
         on_done: called after every job that was run.
         progress: of reading the data.
 
@@ -88,7 +84,12 @@ def run(
     for entry in sets:
         entry.put(data, cells)
     manifest, failures = {**_manifest(study, data, jobs, sets), "store": recorded(store)}, dict[str, str]()
-    _write(out, manifest, {}, ended=False)
+
+    def write(ended: bool) -> None:
+        now = manifest | {"failures": failures, "ended": ended}
+        replace(out / MANIFEST, lambda path: write_json(path, now))
+
+    write(ended=False)
     replace(out / REAL, grid(data.train.images, np.asarray(data.train.labels), len(data.class_names)).save)
     told = -EVERY
 
@@ -98,7 +99,7 @@ def run(
             failures[job.key] = str(error)
             if time.monotonic() - told >= EVERY:  # whoever watches sees it; the last ones are written at the end
                 with suppress(OSError):  # the disk may be full, which is what failed the job
-                    _write(out, manifest, failures, ended=False)
+                    write(ended=False)
                 told = time.monotonic()
         on_done(job, error)
 
@@ -112,24 +113,14 @@ def run(
         keep_root(cells, out, manifest["jobs"])
     failures |= {key: str(error) for key, error in driver.run(jobs).items()}
     cells.sweep()  # workers that died left what they were writing
-    _write(out, manifest, failures, ended=True)
+    write(ended=True)
     return failures
 
 
 def check_out(out: Path) -> None:
-    """See that a folder is a run's, or holds nothing that a run would replace.
-
-    Raises:
-        UsageError: it does.
-    """
+    """Raise a UsageError unless a folder is a run's, or holds nothing that a run would replace."""
     damaged = (out / MANIFEST).is_file() and (out / STORE).is_dir()  # or whole: a run's in any case
     check_own(out, LEFT, damaged or holds(out / MANIFEST, "jobs"))
-
-
-def _write(out: Path, manifest: dict[str, Any], failures: dict[str, str], ended: bool) -> None:
-    """Write the manifest, replacing the old one in one step."""
-    now = manifest | {"failures": failures, "ended": ended}
-    replace(out / MANIFEST, lambda path: write_json(path, now))
 
 
 def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +13,13 @@ from decoct.core.kinds import Condenser, Metric, TrainProtocol
 from decoct.core.names import Name, check_name
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
+from decoct.data.foreign.stored import SetFormat
+from decoct.data.reading.snapshot import HUB as FROM_HUB
+from decoct.needs import features
 from decoct.needs.features import Extract, Features
-from decoct.needs.generator import TeachGenerator
+from decoct.needs.generator import HUB, OWN, TeachGenerator
 from decoct.needs.teacher import Teach
 from decoct.nets import zoo
-from decoct.run.anchor import anchored
-from decoct.run.external import External, by_label
 
 NAMES = (
     *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein"),
@@ -56,6 +57,40 @@ class Metrics(Part):
     names: tuple[str | dict[str, Any], ...] = NAMES
     draws: int = Field(20, ge=0)
     resamples: int = Field(20, ge=0)
+
+
+class StatedCost(Part):
+    """What the author of a set says that it took; nobody measured it here.
+
+    Attributes:
+        seconds: of its construction.
+        source: where that is said, such as "Table 5".
+    """
+
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    source: str = Field(min_length=1, max_length=200)
+
+
+class External(Part):
+    """A set that decoct did not make, in the same table as those that it makes.
+
+    Attributes:
+        label: what it is called.
+        path: a file, a folder, or ``hub:OWNER/NAME``; see ``decoct.data.foreign.read.load_set``.
+        family: what it is compared as.
+        format: what the file does not say of itself.
+        budget: that the set must keep to; None for what it is found to have.
+        cost: as its author states it; None where unknown.
+        labels: folder of stored labels that came along, as ``decoct relabel`` writes them.
+    """
+
+    label: Name
+    path: str = Field(min_length=1)
+    family: Literal["distillation", "coreset"] = "distillation"
+    format: SetFormat = SetFormat()
+    budget: Budget | None = None
+    cost: StatedCost | None = None
+    labels: str | None = None
 
 
 class Study(Part):
@@ -170,16 +205,16 @@ class Study(Part):
 
     def shards(self) -> dict[str, int]:
         """In how many jobs a construction is cut, by label, where it is."""
-        found = self._said("shards")
-        for label, shards in found.items():
+        shards_of = self._said("shards")
+        for label, shards in shards_of.items():
             if type(shards) is not int or shards < 1:
                 raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
-        return found
+        return shards_of
 
     def controls(self) -> dict[str, str]:
         """The label of each method's control, by label, where it has one."""
-        found, known = self._said("control"), self.methods()
-        for label, control in found.items():
+        controls, known = self._said("control"), self.methods()
+        for label, control in controls.items():
             if not isinstance(control, str):
                 raise UsageError(f"condensers: control of '{label}' must be the label of an entry, not {control!r}")
             if control not in known:
@@ -188,11 +223,17 @@ class Study(Part):
                 )
             if control == label:
                 raise UsageError(f"condensers: '{label}' cannot be its own control: name another entry")
-        return found
+        return controls
 
     def outsiders(self) -> dict[str, External]:
-        """Its external sets, by label; a label that is taken raises."""
-        return by_label(self.external, set(self.methods()))
+        """The external sets by label; a label that is taken raises."""
+        entries: dict[str, External] = {}
+        taken = {"full", *self.methods()}
+        for entry in self.external:
+            if entry.label in taken or entry.label in entries:
+                raise UsageError(f"external: the label '{entry.label}' is taken: give the set another one")
+            entries[entry.label] = entry
+        return entries
 
     def recipes(self) -> dict[str, TrainProtocol]:
         """Protocols by label."""
@@ -223,18 +264,14 @@ class Study(Part):
 
 
 def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Specs by label, from names or tables; ``label`` tells two entries of one name apart.
-
-    Raises:
-        UsageError: unknown names or fields, a label twice, or two entries that are the same.
-    """
-    found: dict[str, Any] = {}
+    """Specs by label, from names or tables; a UsageError of unknown names or fields, a label twice, or equal ones."""
+    specs: dict[str, Any] = {}
     for entry in entries:
         fields = {"name": entry} if isinstance(entry, str) else dict(entry)
         label = str(fields.pop("label", fields.get("name")))
         if kind == "condenser":
             fields = {key: value for key, value in fields.items() if key not in WORDS}
-        if label in found:
+        if label in specs:
             raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
         if label == "full":
             raise UsageError(f"a {kind} cannot be called '{label}'")
@@ -242,19 +279,15 @@ def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tup
             check_name(label)
         except ValueError as error:
             raise UsageError(f"a {kind} cannot be called {label!r}: {error}") from None
-        found[label] = parse(kind, fields, plugins)
-        same = [other for other, spec in found.items() if spec == found[label]]
-        if len(same) > 1:
+        spec = parse(kind, fields, plugins)
+        if same := [other for other, known in specs.items() if known == spec]:
             raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
-    return found
+        specs[label] = spec
+    return specs
 
 
 def _at_some_size(method: Condenser) -> Condenser:
-    """The method at the largest resolution up to 64 px that it takes; the data's own is not known yet.
-
-    Raises:
-        UsageError: it takes none.
-    """
+    """The method at the largest resolution up to 64 px that it takes; the data's is unknown. A UsageError if none."""
     refused: UsageError | None = None
     for size in range(64, 0, -1):
         try:
@@ -262,3 +295,57 @@ def _at_some_size(method: Condenser) -> Condenser:
         except UsageError as error:
             refused = refused or error
     raise refused or UsageError(f"{method.name} takes no resolution")
+
+
+def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A study's table with the paths in it made absolute: plug-ins, data, checkpoints, extractors, generators, sets.
+
+    Args:
+        table: as TOML has it; a value of a wrong type stays as it is, and whoever reads it says so.
+        folder: of the study's file.
+    """
+
+    def absolute(path: Any) -> Any:
+        return str((folder / Path(path).expanduser()).resolve()) if isinstance(path, str) else path
+
+    def at(entry: Any, key: str) -> Any:
+        return entry | {key: absolute(entry[key])} if isinstance(entry, dict) and entry.get(key) else entry
+
+    def extractor(word: Any) -> Any:
+        return features.anchored(word, folder) if isinstance(word, str) else word
+
+    def generator(entry: Any) -> Any:
+        word = entry.get("generator") if isinstance(entry, dict) else None
+        return at(entry, "generator") if isinstance(word, str) and word != OWN and not word.startswith(HUB) else entry
+
+    def external(entry: Any) -> Any:
+        on_hub = isinstance(entry, dict) and str(entry.get("path", "")).startswith(FROM_HUB)
+        return at(entry if on_hub else at(entry, "path"), "labels")
+
+    def located(name: str, path: Any) -> Any:  # of data; what is on the hub has a name there and no place here
+        on_hub = path.startswith(FROM_HUB) or (name == "hub" and not (folder / Path(path).expanduser()).exists())
+        return path if on_hub else absolute(path)
+
+    def source(word: Any) -> Any:
+        name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
+        return f"{name}:{located(name, path)}" if colon else word
+
+    def each(kind: str, change: Callable[[Any], Any]) -> None:
+        if isinstance(entries := table.get(kind), list):
+            table[kind] = [change(entry) for entry in entries]
+
+    each("plugins", absolute)
+    each("teachers", lambda teacher: at(teacher, "checkpoint"))
+    for kind in ("extractors", "condensers"):  # whatever a method calls the field
+        each(kind, lambda entry: {k: extractor(v) for k, v in entry.items()} if isinstance(entry, dict) else entry)
+    for kind in ("generators", "condensers"):
+        each(kind, generator)
+    each("external", external)
+    if isinstance(metrics := table.get("metrics"), dict) and isinstance(words := metrics.get("extractors"), list):
+        table["metrics"] = metrics | {"extractors": [extractor(word) for word in words]}
+    if isinstance(data := table.get("data"), dict):
+        path = {"path": located(str(data.get("name")), data["path"])} if isinstance(data.get("path"), str) else {}
+        table["data"] = data | path | ({"name": source(data["name"])} if "name" in data else {})
+    elif data is not None:
+        table["data"] = source(data)
+    return table

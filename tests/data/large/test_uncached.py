@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import decoct
+from decoct.api import Compute
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import load_data, open_dataset
 from decoct.data.large import uncached
@@ -13,7 +14,6 @@ from decoct.needs.features import store
 from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 from decoct.nets.features import penultimate, penultimate_blocks
-from decoct.run.compute import Compute
 
 SPLITS = ("train", "val", "test")
 

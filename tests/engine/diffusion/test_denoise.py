@@ -13,7 +13,7 @@ from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, denoise, ra
 from decoct.engine.learn import STATE
 from decoct.nets.pipeline import cosine
 from decoct.nets.unet import unet
-from decoct.run.storage.kept import KeptOnDisk
+from decoct.run.storage.store import KeptOnDisk
 
 HOW = Denoising(steps=30, batch=8, lr=2e-3, ema=0.9, drop=0.1, prediction="v_prediction", flip=False)
 ALPHAS = cosine("epsilon").alphas_cumprod.double()

@@ -194,14 +194,14 @@ def test_budget_protocol_and_student_leave_figures_and_tables(view):
     assert made["layout"]["x"]["range"] == [-0.5, 0.5]
     assert all(len(trace["x"]) == 1 and abs(trace["x"][0]) < 0.5 for trace in made["data"])
     assert drawn(seen(page, "#differences figure"))["layout"]["height"] == forest - 5 * 24  # a heading, four methods
-    assert set(rows(table)[1]) == {"IPC 10"} and len(rows(table)[1]) == 4
-    assert [len(row) for row in rows(table)] == [5, 4, *[5] * 6]
+    assert rows(table)[1] == ["method", *["IPC 10"] * 4]
+    assert {len(row) for row in rows(table)} == {5}
     assert not any("IPC 1" in row[1:2] for row in rows(seen(page, "#cost table")))
     assert page.locator("#pictures h3:visible").all_inner_texts() == ["IPC 10"]
     press(page, "protocol", SCRIPT)
     press(page, "student", RIGHT)
     assert page.locator("#accuracy figure:visible").count() == 1
-    assert [len(row) for row in rows(table)][:2] == [2, 1]
+    assert {len(row) for row in rows(table)} == {2}
     assert "net_a" in rows(table)[0][1]
 
 
@@ -215,7 +215,7 @@ def test_a_view_is_shared_by_its_address_and_taken_back(opened, hostile):
     assert fragment.startswith("#cost&method=")
     other = opened(hostile, fragment=fragment)
     table = seen(other, "#accuracy table")
-    assert len(rows(table)) == 2 + 4 + 1 and set(rows(table)[1]) == {"IPC 10"}
+    assert len(rows(table)) == 2 + 4 + 1 and set(rows(table)[1][1:]) == {"IPC 10"}
     unfold(other.locator(".filters > summary"))
     other.locator(".filters [data-reset]").click()
     assert len(rows(table)) == 2 + 5 + 1 and other.evaluate("location.hash") == "#cost"
@@ -285,7 +285,7 @@ def test_sorting_leaves_headings_and_dashes_in_their_places(view):
         assert known == sorted(known, reverse=True) and "–" not in own[: len(known)]
 
 
-def test_a_table_goes_to_markdown_latex_and_csv_as_it_is_shown(view):
+def test_a_table_goes_to_markdown_and_csv_as_it_is_shown(view):
     page = view
     seen(page, "#accuracy table")
     press(page, "student", RIGHT)
@@ -296,14 +296,6 @@ def test_a_table_goes_to_markdown_latex_and_csv_as_it_is_shown(view):
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1 and len(lines) == 2 + 5 + 1
     assert lines[0].startswith(r"| method | erm · net\_a · IPC 1 | erm · net\_a · IPC 10 | \<script\>")
     assert lines[4].startswith(r"| \<script\>alert(1)\</script\> | ")
-    menu.get_by_text("Copy as LaTeX").press("Enter")
-    text = page.evaluate("window.copied")
-    assert r"\begin{tabular}{lrrrr}" in text and r"\multicolumn{2}{c}{erm $\cdot$ net\_a}" in text
-    quotes = r"\textquotedbl{}quo'te\textquotedbl{} \& \textless{}b\textgreater{}bold\textless{}/b\textgreater{}"
-    assert rf"{quotes} \$x\_1\$ 50\%" in text
-    assert text.count("\\\\\n") == 2 + 5 + 1 and all(
-        text.count(rule) == 1 for rule in (r"\toprule", r"\midrule", r"\bottomrule")
-    )
     with page.expect_download() as download:
         menu.get_by_text("Download CSV").press("Enter")
     found = list(csv.reader(io.StringIO(download.value.path().read_text("utf-8-sig"), newline="")))

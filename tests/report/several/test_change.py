@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from decoct.report import stats
 from decoct.report.several.change import Change, change, worded
-from decoct.report.stats import Interval
+from decoct.report.stats import comparisons
+from decoct.report.stats.intervals import Interval
 
 values = st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True)
 
@@ -62,7 +62,7 @@ def made(mean, p, q=math.nan):
 def test_words_hold_over_the_family_and_what_has_no_test_makes_no_other_harder(ps):
     family = [made(0.1, p) for p in ps]
     words = [c.word for c in worded(family, [True] * len(ps))]
-    assert words == ["better" if p < 0.05 else "undecided" for p in stats.holm(ps)]
+    assert words == ["better" if p < 0.05 else "undecided" for p in comparisons.holm(ps)]
     beside = worded([*family, made(0.1, math.nan)], [True] * (len(ps) + 1))
     assert [c.word for c in beside] == [*words, "undecided"]
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import shutil
 
 import pytest
@@ -10,12 +9,11 @@ from rich.console import Console
 
 from decoct.core.errors import UsageError
 from decoct.core.record import read_cost, write_cost
-from decoct.report import frame
-from decoct.report.manifest import Manifest
+from decoct.report.read import frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.several import terminal
 from decoct.report.several.compare import compare
 from decoct.report.several.settings import apart, differences, flat
-from decoct.report.several.tell import comparison_json
 
 HOSTILE = "[bold red]x[/] <script>alert(1)</script> \x1b[31m"
 
@@ -42,7 +40,7 @@ def two(builder, tmp_path, rekeyed):
 
 
 def words(found):
-    return {t.a.method: t.change.word for t in found.trained if t.change}
+    return {t.facts["method"]: t.change.word for t in found.trained if t.change}
 
 
 def test_a_planted_change_is_found_and_nothing_else(two):
@@ -51,11 +49,11 @@ def test_a_planted_change_is_found_and_nothing_else(two):
     told = words(found)
     assert (told["rded"], told["sre2l"]) == ("better", "worse")
     assert all(told[m] in ("equivalent", "undecided") for m in ("random", "herding", "k_center", "full"))
-    rded = next(t for t in found.trained if t.a.method == "rded")
+    rded = next(t for t in found.trained if t.facts["method"] == "rded")
     assert rded.change.interval.mean == pytest.approx(0.1, abs=0.02)
-    assert "rded under erm with convnet3_w32 at IPC 1: B is better than A" in rded.sentence()
-    assert "n = 5 pairs" in rded.sentence()
-    assert {t.a.method for t in found.trained if t.conditional} == {"herding", "k_center"}
+    assert "rded under erm with convnet3_w32 at IPC 1: B is better than A" in rded.facts["text"]
+    assert "n = 5 pairs" in rded.facts["text"]
+    assert {t.facts["method"] for t in found.trained if t.facts["conditional_on_set"]} == {"herding", "k_center"}
     assert "herding†" in printed(found) and "rded†" not in printed(found)
 
 
@@ -103,7 +101,7 @@ def test_tables_by_path():
 
 def test_readings_change_and_other_nets_are_not_compared(two, edited, tmp_path):
     found = compare(*two(shift=lambda method, metric, _: 0.3 * (method == "rded" and metric == "coverage")))
-    told = {(r.a.method, r.a.name.metric): r.change.word for r in found.read if r.change}
+    told = {(r.facts["method"], r.facts["metric"]): r.change.word for r in found.read if r.change}
     assert told["rded", "coverage"] == "better"
     assert "coverage" in printed(found)
 
@@ -119,25 +117,25 @@ def test_readings_change_and_other_nets_are_not_compared(two, edited, tmp_path):
 
 def test_costs_are_ratios_between_like_machines(two, tmp_path):
     found = compare(*two())
-    ratio = {(p.method, p.what): p.ratio for p in found.priced}
-    assert ratio["rded", "seconds"].mean == pytest.approx(1) and ratio["rded", "seconds"].n == 5
-    assert math.isnan(ratio["herding", "seconds"].lo)  # one set
+    ratio = {(p.facts["method"], p.facts["cost"]): p.facts for p in found.priced}
+    assert ratio["rded", "seconds"]["ratio"] == pytest.approx(1) and ratio["rded", "seconds"]["n"] == 5
+    assert ratio["herding", "seconds"]["ci95"] is None  # one set
     for file in (tmp_path / "b" / "store").rglob("measured.json"):
         write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "Other CPU"}))
     found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
-    ratio = {(p.method, p.what): p.ratio for p in found.priced}
-    assert ratio["rded", "seconds"] is None and ratio["rded", "bytes"].mean == pytest.approx(1)
+    ratio = {(p.facts["method"], p.facts["cost"]): p.facts["ratio"] for p in found.priced}
+    assert ratio["rded", "seconds"] is None and ratio["rded", "bytes"] == pytest.approx(1)
     assert any(line.startswith("hardware: Test CPU") for line in found.settings)
     assert "machines differ" in printed(found)
 
 
 def test_half_a_run_and_no_method_in_common(two, edited, tmp_path):
     half = compare(*two(holes=lambda job: job["kind"] == "train" and job.get("method") != "random"))
-    assert [t.a.method for t in half.trained] == ["random"] and half.alone == {"A": 5, "B": 0}
+    assert [t.facts["method"] for t in half.trained] == ["random"] and half.alone == {"A": 5, "B": 0}
     assert "5 results in A alone" in printed(half)
     none = compare(*two(methods={"new": ("coreset", True)}, truth={"new": 0.5}, full=False))
     assert none.trained == () and "No method has a result in both runs" in printed(none)
-    json.dumps(comparison_json(none), allow_nan=False)
+    json.dumps(none.to_json(), allow_nan=False)
 
 
 def test_what_cannot_be_compared_is_refused(run, builder, tmp_path, on_other_data):
@@ -153,7 +151,7 @@ def test_json_has_no_nan_and_names_stay_text(two, edited, tmp_path):
     for side in "ab":
         edited(tmp_path / side, lambda run: run.update(name=HOSTILE))
     found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
-    told = json.loads(json.dumps(comparison_json(found), allow_nan=False))
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     full = next(row for row in told["accuracy"] if row["method"] == "full")
     assert (full["same"], full["ci95"], full["p"], full["verdict"]) == (False, None, None, "undecided")
     text = printed(found)

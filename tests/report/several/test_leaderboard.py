@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from decoct.core.errors import UsageError
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.report.several import terminal
 from decoct.report.several.leaderboard import leaderboard
-from decoct.report.several.tell import board_json, write_leaderboard
+from decoct.report.several.page import write_leaderboard
 
 HOSTILE = "<script>alert(1)</script> [bold]x[/] \u202emirror"
 SMALL = {"protocols": ("erm",), "class_names": ("0", "1"), "replicates": 2}
@@ -114,7 +114,7 @@ def test_two_data_sets_of_one_name_stay_two(runs, edited):
 def test_nothing_trained_yet(runs):
     found = board(runs(one={"holes": lambda job: job["kind"] == "train"}, two={"holes": lambda job: True}))
     assert "No student has been trained yet" in printed(found)
-    json.dumps(board_json(found, "x"), allow_nan=False)
+    json.dumps(found.to_json("x"), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", ["leaderboard.html", "leaderboard.csv"])
@@ -141,7 +141,7 @@ def test_the_files(runs, edited, tmp_path):
     assert ">nan" not in body and "NaN" not in body
     rows = list(csv.DictReader((out / "leaderboard.csv").read_text("utf-8").splitlines()))
     assert {row["data"] for row in rows} == {HOSTILE, "two"}
-    told = json.loads(json.dumps(board_json(found, out / "leaderboard.html"), allow_nan=False))
+    told = json.loads(json.dumps(found.to_json(out / "leaderboard.html"), allow_nan=False))
     assert {row["ci95"] is None for row in told["accuracy"] if row["data"] == "two" and row["method"] == "rded"} == {
         True
     }

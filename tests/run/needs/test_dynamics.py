@@ -20,13 +20,12 @@ from decoct.engine.images import tensor
 from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces, record
 from decoct.needs.teacher import Teach, Teacher
 from decoct.nets import zoo
-from decoct.report import frame
+from decoct.report.read import frame
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.run import run
-from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.storage.store import Store
+from decoct.run.storage.store import KeptOnDisk, Store
 from decoct.run.study import Study
 
 SHORT = {"teacher": Teach(net="teacher", epochs=3)}
@@ -174,7 +173,7 @@ KILLED = """
 
     from decoct.run.execute import execute
     from decoct.run.jobs import Job
-    from decoct.run.storage.kept import KeptOnDisk
+    from decoct.run.storage.store import KeptOnDisk
 
     save, left = KeptOnDisk.save, int(sys.argv[3])
 

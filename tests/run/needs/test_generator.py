@@ -5,11 +5,11 @@ import shutil
 import pytest
 import torch
 
+from decoct.api import Compute
 from decoct.core.errors import DecoctError
 from decoct.core.record import read_json
 from decoct.data.dataset import load_data
 from decoct.needs.generator import ImageGenerator, TeachGenerator, load_generator
-from decoct.run.compute import Compute
 from decoct.run.execute import execute
 
 
@@ -80,7 +80,7 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
         planner = compute.planner(digits, generators=[spec])
         job = planner.job(ImageGenerator(generator="own"))
         if store == "killed":
-            monkeypatch.setattr("decoct.run.storage.kept.KeptOnDisk.due", lambda self: True)
+            monkeypatch.setattr("decoct.run.storage.store.KeptOnDisk.due", lambda self: True)
 
             def kill(done, total):
                 if done == 30:

@@ -3,11 +3,11 @@
 import pytest
 
 from decoct import api
+from decoct.api import Compute
 from decoct.core.condensed import Condensed
 from decoct.core.spec import parse
 from decoct.needs.generator import TeachGenerator
 from decoct.needs.trajectory import Trajectories
-from decoct.run.compute import Compute
 from decoct.run.cost import total_cost
 from decoct.run.expand import expand
 from decoct.run.graph import Planner

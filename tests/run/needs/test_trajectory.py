@@ -24,8 +24,7 @@ from decoct.run.cell import Cell
 from decoct.run.cost import total_cost
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
-from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.storage.store import Store
+from decoct.run.storage.store import KeptOnDisk, Store
 
 NEED = Trajectories(net="convnet1_w8", epochs=3, experts=2)
 FIELDS = {"net": NEED.net, "epochs": NEED.epochs, "experts": NEED.experts, "iterations": 2, "syn_steps": 2}
@@ -116,7 +115,7 @@ KILLED = """
 
     from decoct.run.execute import execute
     from decoct.run.jobs import Job
-    from decoct.run.storage.kept import KeptOnDisk
+    from decoct.run.storage.store import KeptOnDisk
 
     save, left = KeptOnDisk.save, int(sys.argv[3])
 

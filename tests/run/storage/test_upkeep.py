@@ -22,7 +22,7 @@ OLD = 48 * 3600.0
 def write_cell(store, kind, key, inputs=None):
     with store.writing(kind, key) as folder:
         (folder / "a.txt").write_text("12345")
-        facts = {"key": key, "kind": kind, "keyed": {"adopted": True}, "inputs": inputs or {}}
+        facts = {"key": key, "kind": kind, "keyed": {"external": True}, "inputs": inputs or {}}
         (folder / CELL).write_text(json.dumps(facts))
 
 
@@ -184,7 +184,7 @@ def test_what_begins_no_key_or_several_is_refused(finished):
     for key in (one, two):
         with store.writing("labels", key) as folder:
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
             )
     with pytest.raises(UsageError, match=f"2 cells begin with a: {one}, {two}"):
         show("a", finished, str(store.root))
@@ -197,7 +197,7 @@ def test_a_cell_at_a_url_is_shown_where_it_lies(machine, finished, tmp_path):
     with store.writing("labels", "cd" * 16) as folder:
         (folder / "a.txt").write_text("123")
         (folder / CELL).write_text(
-            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
         )
     machine("other")
     found = show("cd", finished, store.where)
@@ -212,7 +212,7 @@ KEYS = [f"{i:02x}" * 16 for i in range(4)]
 def write_labels(store, key, **more):
     with store.writing("labels", key) as folder:
         (folder / "a.txt").write_text(key)
-        facts = {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}}
+        facts = {"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}}
         (folder / CELL).write_text(json.dumps(facts | more))
 
 
@@ -340,7 +340,7 @@ def test_costs_at_a_url_are_read_there(url, machine):
                 folder, Cost(seconds=1, cpu_seconds=1, peak_memory=1, device="", hardware="", host="", versions={})
             )
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": 1}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": 1}, "inputs": {}})
             )
     at = f"labels/{KEYS[0][:2]}/{KEYS[0]}/{MEASURED}"
     remote = Remote(url)

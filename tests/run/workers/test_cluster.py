@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -12,14 +13,14 @@ import decoct
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, MEASURED
 from decoct.run.drive import Driver
+from decoct.run.execute import attempt
 from decoct.run.expand import expand
 from decoct.run.jobs import Job
 from decoct.run.memory import MALLOC
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.workers import rays
-from decoct.run.workers.attempt import attempt
+from decoct.run.workers import cluster
 from decoct.run.workers.cluster import Cluster, Needed, said
 
 SMALL = """
@@ -128,21 +129,20 @@ def test_nodes_look_for_the_store_before_any_job_runs(ray_here, tmp_path, monkey
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if the folder were another one there
     with pytest.raises(DecoctError, match=r"node \S+ does not see the store .*: let --out or --store name a folder"):
         Cluster(Needed(str(tmp_path / "store")))
-    assert sys.stdout is not None and not isinstance(sys.stdout, rays.Hushed)
+    assert sys.stdout is not None and not isinstance(sys.stdout, cluster.Hushed)
 
 
 def test_nodes_look_for_data_and_plug_ins(tmp_path):
-    version = decoct.__version__
     with pytest.raises(DecoctError, match="the data set is not at"):
-        Needed(str(tmp_path), data=(str(tmp_path / "data"),)).check(version)
+        Needed(str(tmp_path), data=(str(tmp_path / "data"),)).check()
     with pytest.raises(DecoctError, match=r"does not see the plug-in .*mine\.py"):
-        Needed(str(tmp_path), plugins=(str(tmp_path / "mine.py"),)).check(version)
-    Needed(str(tmp_path)).check(version)
+        Needed(str(tmp_path), plugins=(str(tmp_path / "mine.py"),)).check()
+    Needed(str(tmp_path)).check()
 
 
 def test_a_node_of_another_version_is_refused_with_both(ray_here, tmp_path, monkeypatch, executor):
     with pytest.raises(DecoctError, match=rf"decoct 9\.9, and node \S+ has decoct {decoct.__version__}: install"):
-        Needed(str(tmp_path)).check("9.9")
+        Needed(str(tmp_path), version="9.9").check()
     future = executor.submit(attempt, str(tmp_path), job("train"), "cpu", "9.9")
     with pytest.raises(DecoctError, match=rf"driven by decoct 9\.9, .* has decoct {decoct.__version__}"):
         future.result(PATIENCE)
@@ -157,7 +157,7 @@ def test_what_no_node_can_take_is_refused(ray_here, tmp_path):
 
 
 def test_without_ray_one_is_told_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(rays, "find_spec", lambda name: None)
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'decoct\[ray\]'"):
         Cluster(Needed(str(tmp_path)))
 
@@ -205,3 +205,34 @@ def test_on_ray_with_its_cells_in_s3_a_run_leaves_what_one_alone_leaves(start, c
     others = {name.partition("/")[0] for name in there.keys() - alone.keys() if not name.endswith(MEASURED)}
     assert others == {"data", "studies"}
     assert (tmp_path / "far" / "results.csv").read_bytes() == (tmp_path / "alone" / "results.csv").read_bytes()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:port", "ray://127.0.0.1:10001"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(UsageError, match="HOST:PORT or auto"):
+        cluster.join(address)
+
+
+def test_a_cluster_that_does_not_answer_is_not_waited_for(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(UsageError, match=rf"no Ray cluster answers at {address}"):
+            cluster.join(address)  # bound, and nobody listens
+        free.listen()
+        monkeypatch.setattr(cluster, "JOIN", 0.5)
+        with pytest.raises(UsageError, match="did not answer as Ray"):
+            cluster.join(address)
+
+
+def test_why_a_cluster_refuses_is_said_in_one_line():
+    other = (
+        "Traceback (most recent call last):\n  File x\nRuntimeError: Version mismatch:\n    Ray: 2.40\n    Python: 3.12"
+    )
+    assert (
+        cluster.refused("a:1", other)
+        == "cannot join the Ray cluster at a:1: RuntimeError: Version mismatch: Ray: 2.40 Python: 3.12"
+    )
+    assert "RAY_AUTH_MODE=token" in cluster.refused("a:1", "ray.exceptions.AuthenticationError: RPC error")
+    assert "ray start --head" in cluster.refused("auto", "ConnectionError: Could not find any running Ray instance.")
+    assert "without a word" in cluster.refused("a:1", "")

@@ -4,14 +4,12 @@ A row, column, figure or block is hidden when a name in its heading is filtered 
 names with these functions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from decoct.report import wording
-from decoct.report.page.markup import Markup, join, tag
-from decoct.report.page.style import Mark
-from decoct.report.summary import Summary
+from decoct.report.page.markup import Markup, tag
 
-Facet = tuple[str, list[tuple[str, Markup]]]  # what it is called, and (value, how it is shown)
+Values = Sequence[tuple[str, Markup]]  # of a facet, and how they are shown
 
 
 def budget(text: str) -> Markup:
@@ -29,11 +27,8 @@ def student(label: object) -> Markup:
     return tag("bdi", label, data_student=label)
 
 
-def filters(summary: Summary, marks: dict[str, Mark]) -> Markup:
+def filters(facets: Mapping[str, Values]) -> Markup:
     """Buttons that hide what they name, all over the page; nothing where there is no choice."""
-    shown = [facet for facet in _facets(summary, marks) if len(facet[1]) > 1]
-    if not shown:
-        return Markup()
     groups = [
         tag(
             "div",
@@ -43,8 +38,11 @@ def filters(summary: Summary, marks: dict[str, Mark]) -> Markup:
             role="group",
             aria_labelledby=f"filter-{facet}",
         )
-        for facet, values in shown
+        for facet, values in facets.items()
+        if len(values) > 1
     ]
+    if not groups:
+        return Markup()
     about = tag("p", "Hides rows, columns, figures and marks. Nothing is computed anew: words stay those of all.")
     reset = tag("button", "Show everything", type="button", data_reset="", hidden="hidden")
     line = tag("summary", "Filter ", tag("small", "everything is shown", aria_live="polite", class_="state"))
@@ -58,19 +56,3 @@ def keys(facet: str, values: Iterable[tuple[str, Markup]]) -> Markup:
         for value, shown in values
     )
     return tag("div", *buttons, class_="keys")
-
-
-def method_keys(summary: Summary, marks: dict[str, Mark]) -> Markup:
-    """The methods' buttons, which are the legend of the figures too."""
-    return keys("method", _methods(summary, marks))
-
-
-def _methods(summary: Summary, marks: dict[str, Mark]) -> list[tuple[str, Markup]]:
-    return [(m, join([marks[m].svg(), tag("bdi", m)])) for m in summary.methods]
-
-
-def _facets(summary: Summary, marks: dict[str, Mark]) -> Iterable[Facet]:
-    yield "method", _methods(summary, marks)
-    for facet, wording_ in (("budget", wording.budget), ("protocol", str), ("student", str)):
-        values = dict.fromkeys(getattr(setting, facet) for setting in summary.settings)
-        yield facet, [(value, tag("bdi", wording_(value))) for value in values]

@@ -53,7 +53,7 @@ def table(head: Sequence[Sequence[Markup]], body: Iterable[Sequence[Markup]], cl
     return tag("div", tag("table", *rows, class_=class_ or None), class_="scroll", tabindex=0)
 
 
-def columns(*names: str) -> list[list[Markup]]:
+def columns(*names: object) -> list[list[Markup]]:
     """One header row; the first column's header is left-aligned by the style sheet."""
     return [[tag("th", column, scope="col") for column in names]]
 

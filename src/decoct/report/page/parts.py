@@ -1,17 +1,14 @@
 """Pieces that the page's sections are made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.findings.verdict import Setting
-from decoct.report.manifest import FULL
-from decoct.report.page import facets, figures
-from decoct.report.page.markup import Markup, embed, join, name, table, tag
+from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, columns, embed, join, table, tag
 from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import Mark
-from decoct.report.stats import Comparison, Word
-from decoct.report.summary import Summary
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.comparisons import Comparison, Word
 
 SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
 
@@ -26,21 +23,20 @@ def block(*content: object) -> Markup:
     return tag("div", *content, class_="block")
 
 
+def fold(heading: object, *content: object, opened: bool = False) -> Markup:
+    """What is seen when its heading is clicked on."""
+    return tag("details", tag("summary", heading), *content, open="open" if opened else None)
+
+
 def note(*content: object) -> Markup:
     """Small print."""
     return tag("p", *content, class_="note")
 
 
-def method(summary: Summary, marks: dict[str, Mark], label: str) -> Markup:
-    """A method's mark and name; a dagger where its intervals condition on one set."""
-    mark = marks[label].svg() if label in marks else Markup()
-    dagger = tag("sup", "†") if label in summary.deterministic else ""
-    return tag("span", mark, name(label), dagger, data_method=label)
-
-
-def methods(summary: Summary, marks: dict[str, Mark]) -> dict[str, Markup]:
-    """Mark and name of every method, by label."""
-    return {label: method(summary, marks, label) for label in summary.methods}
+def bullets(sentences: Iterable[str]) -> Markup:
+    """A list of sentences without their full stops; nothing where there is none."""
+    items = [tag("li", f"{sentence}.") for sentence in sentences]
+    return tag("ul", *items) if items else Markup()
 
 
 def chip(word: Word) -> Markup:
@@ -56,27 +52,51 @@ def chart(figure: Figure | None, caption: object, wide: bool = False) -> Markup:
     return tag("figure", tag("figcaption", caption), holder, embed(figure), class_="chart wide" if wide else "chart")
 
 
-def charts(summary: Summary, draw: Callable[[Panel], Figure | None]) -> Markup:
-    """One figure a protocol and student, side by side where there is room."""
-    return tag("div", *(chart(draw(panel), title(panel)) for panel in figures.panels(summary)), class_="charts")
-
-
 def title(panel: Panel) -> Markup:
     """Protocol and student of a panel."""
     return join([tag("b", facets.protocol(panel[0])), " · ", facets.student(panel[1])])
+
+
+def place(setting: Setting) -> Markup:
+    """Protocol, student and budget."""
+    return join([title(setting.panel), " · ", facets.budget(setting.budget)])
+
+
+def stacked(value: object, *small: object, sort: float | None = None) -> Markup:
+    """A value over what stands behind it, in small print; ``sort`` is what the page's script sorts the cell by."""
+    return tag("span", value, *(tag("small", s) for s in small if s), class_="number stacked", data_value=sort)
+
+
+def panelled(
+    panels: Sequence[tuple[object, Sequence[object]]],
+    rows: Iterable[tuple[object, Sequence[object]]],
+    last: Sequence[Sequence[Markup]] = (),
+) -> Markup:
+    """Methods down, columns across in panels.
+
+    Args:
+        panels: heading of each, and those of its columns.
+        rows: what begins each, and its cells.
+        last: rows that are ready.
+    """
+    begins = ["first" if i == 0 else None for _, own in panels for i in range(len(own))]
+    top = [tag("th"), *(tag("th", heading, colspan=len(own), scope="colgroup") for heading, own in panels)]
+    heads = zip((head for _, own in panels for head in own), begins, strict=True)
+    under = columns("method")[0] + [tag("th", head, scope="col", class_=begin) for head, begin in heads]
+    body = [
+        [tag("th", first, scope="row"), *(tag("td", cell, class_=b) for cell, b in zip(row, begins, strict=True))]
+        for first, row in rows
+    ]
+    return table([top, under], [*body, *last], class_="grid")
 
 
 def accuracy_cell(a: Accuracy | None) -> Markup:
     """Mean, interval and what n counts, one under the other."""
     if a is None:
         return Markup(wording.NONE)
-    count = f"{a.interval.n:,} test images" if a.method == FULL else f"n = {a.interval.n}"
-    small = join(
-        part for part in (tag("small", wording.bounds(a.interval.lo, a.interval.hi)), tag("small", count)) if part
-    )
-    return tag(
-        "span", tag("b", wording.percent(a.interval.mean)), small, class_="number stacked", data_value=a.interval.mean
-    )
+    i = a.interval
+    count = f"{i.n:,} test images" if a.method == FULL else f"n = {i.n}"
+    return stacked(tag("b", wording.percent(i.mean)), wording.bounds(i.lo, i.hi), count, sort=i.mean)
 
 
 def comparison_cell(c: Comparison | None) -> Markup:
@@ -92,30 +112,3 @@ def difference(c: Comparison) -> Markup:
         return Markup(wording.NONE)
     small = tag("small", wording.bounds(c.lo, c.hi) or "n = 1")
     return tag("span", wording.points(c.mean), " ", small, class_="number", data_value=c.mean)
-
-
-def grid(
-    summary: Summary,
-    heads: Mapping[str, Markup],
-    cell: Callable[[str, Setting], Markup],
-    last: Sequence[list[Markup]] = (),
-) -> Markup:
-    """Methods by settings, each protocol and student over its budgets; ``heads`` begin the rows, by method."""
-    panels = figures.panels(summary)
-    top = [tag("th", "method", rowspan=2, scope="col")]
-    top += [tag("th", title(panel), colspan=len(own), scope="colgroup") for panel, own in panels.items()]
-    budgets = [tag("th", facets.budget(s.budget), scope="col", class_=first(s, summary)) for s in summary.settings]
-    rows = [
-        [
-            tag("th", head, scope="row"),
-            *(tag("td", cell(label, s), class_=first(s, summary)) for s in summary.settings),
-        ]
-        for label, head in heads.items()
-    ]
-    return table([top, budgets], [*rows, *last], class_="grid")
-
-
-def first(setting: Setting, summary: Summary) -> str | None:
-    """The class of a cell that begins a panel."""
-    own = figures.panels(summary)[setting.protocol, setting.student]
-    return "first" if own[0] == setting else None

@@ -1,18 +1,23 @@
-"""What the figures share: dots with intervals, axes, the ceiling; as plotly data and layout."""
+"""What the figures share: dots with intervals, axes, the ceiling; as plotly data and layout.
+
+The page's script adds the colours of the theme and draws them.
+"""
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy
 from decoct.report.page.style import Mark
-from decoct.report.stats import Interval
-from decoct.report.summary import Summary
+from decoct.report.stats.intervals import Interval
 
 Figure = dict[str, Any]
 Panel = tuple[str, str]  # protocol, student
+Place = tuple[float, dict[str, str]]  # on an axis, and what stands there, by facet
+HOVER = {"hovertemplate": "%{customdata}<extra></extra>"}
+ROW = 24  # pixels
 
 
 def label(name: object) -> str:
@@ -23,36 +28,36 @@ def label(name: object) -> str:
     return f"\u2068{html.escape(str(name), quote=False).replace('$', '&#36;')}\u2069"
 
 
+def trace(
+    mode: str,
+    name: object,
+    x: Sequence[float],
+    y: Sequence[float | None],
+    of: Mapping[str, Any],
+    said: Sequence[str] | None = None,
+    **look: Any,
+) -> Figure:
+    """Marks or lines; the page's filter hides them by what they are ``of``, and ``said`` is shown on hover."""
+    hover = {} if said is None else {"customdata": said, **HOVER}
+    return {"type": "scatter", "mode": mode, "name": label(name), "meta": of, "x": x, "y": y, **hover, **look}
+
+
 def dots(
-    marks: dict[str, Mark],
-    method: str,
-    x: list[float],
-    found: list[Accuracy],
-    extra: list[str] | None = None,
+    mark: Mark, method: str, x: list[float], accuracies: Sequence[Accuracy], extra: Sequence[str] | None = None
 ) -> Figure:
     """A method's accuracies with their intervals; ``extra`` says on hover what stands behind each."""
-    mark = marks[method]
-    notes = extra or [wording.budget(a.setting.budget) for a in found]
-    hover = [f"<b>{label(method)}</b> · {label(n)}<br>{said(a)}" for a, n in zip(found, notes, strict=True)]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": label(method),
-        "meta": {"method": method, "budget": [a.setting.budget for a in found]},  # what the page's filter hides by
-        "x": x,
-        "y": [100 * a.interval.mean for a in found],
-        "error_y": bars(mark.color, (a.interval for a in found)),
-        "marker": {"color": mark.color, "symbol": mark.symbol, "size": 9, "line": {"width": 2, "color": mark.color}},
-        "customdata": hover,
-        "hovertemplate": "%{customdata}<extra></extra>",
-    }
+    budgets, y = [a.setting.budget for a in accuracies], [100 * a.interval.mean for a in accuracies]
+    notes = extra or list(map(wording.budget, budgets))
+    hover = [f"<b>{label(method)}</b> · {label(n)}<br>{said(a)}" for a, n in zip(accuracies, notes, strict=True)]
+    of, spread = {"method": method, "budget": budgets}, bars(mark.color, (a.interval for a in accuracies))
+    return trace("markers", method, x, y, of, hover, marker=mark.marker, error_y=spread)
 
 
-def joined(trace: Figure, budgets: list[str], order: list[str], dash: str = "solid") -> Figure:
+def joined(dots: Figure, order: Sequence[str], dash: str = "solid") -> Figure:
     """The dots of a method joined by a line from budget to budget; a larger mark is a larger budget."""
-    sizes = [7 + 4 * order.index(budget) / max(len(order) - 1, 1) for budget in budgets]
-    line = {"width": 1, "color": trace["marker"]["color"], "dash": dash}
-    return trace | {"mode": "lines+markers", "line": line, "marker": trace["marker"] | {"size": sizes}}
+    sizes = [7 + 4 * order.index(budget) / max(len(order) - 1, 1) for budget in dots["meta"]["budget"]]
+    line = {"width": 1, "color": dots["marker"]["color"], "dash": dash}
+    return dots | {"mode": "lines+markers", "line": line, "marker": dots["marker"] | {"size": sizes}}
 
 
 def said(a: Accuracy) -> str:
@@ -70,37 +75,30 @@ def bars(color: str, intervals: Iterable[Interval]) -> Figure:
     return bar | {"array": up, "arrayminus": down}
 
 
-def accuracy_axis(summary: Summary) -> Figure:
+def accuracy_axis(accuracies: Sequence[Accuracy]) -> Figure:
     """One range for all panels, so that heights can be compared across them."""
-    means = [a.interval.mean for a in summary.accuracies]
-    ends = [x for a in summary.accuracies for x in (a.interval.lo, a.interval.hi) if math.isfinite(x)]
+    means = [a.interval.mean for a in accuracies]
+    ends = [x for a in accuracies for x in (a.interval.lo, a.interval.hi) if math.isfinite(x)]
     low, high = 100 * min(means + ends, default=0), 100 * max(means + ends, default=1)
     pad = max(0.06 * (high - low), 1)
-    return {
-        "range": [max(low - pad, -2), min(high + pad, 102)],
-        "ticksuffix": " %",
-        "zeroline": False,
-        "automargin": True,
-    }
+    return axis((max(low - pad, -2), min(high + pad, 102)), ticksuffix=" %", zeroline=False, automargin=True)
 
 
-def with_ceiling(layout: Figure, summary: Summary, panel: Panel, whose: str = "") -> Figure:
+def with_ceiling(layout: Figure, ceiling: Accuracy | None, whose: str = "") -> Figure:
     """The layout with the full data's accuracy as a line and its interval as a band."""
-    for a in summary.ceiling:
-        if (a.setting.protocol, a.setting.student) == panel:
-            y, ends = 100 * a.interval.mean, (100 * a.interval.lo, 100 * a.interval.hi)
-            across = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y"}
-            band = {"type": "rect", **across, "y0": ends[0], "y1": ends[1], "name": "band"}
-            layout.setdefault("shapes", []).extend(
-                [band, {"type": "line", **across, "y0": y, "y1": y, "name": "ceiling"}]
-            )
-            spot = {"xref": "paper", "x": 1, "xanchor": "right", "y": ends[1], "yanchor": "bottom", "showarrow": False}
-            note = {**spot, "text": f"full data{whose} {wording.percent(a.interval.mean)}", "name": "note"}
-            layout.setdefault("annotations", []).append(note)
+    if ceiling:
+        i = ceiling.interval
+        y, ends = 100 * i.mean, (100 * i.lo, 100 * i.hi)
+        across = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y"}
+        band = {"type": "rect", **across, "y0": ends[0], "y1": ends[1], "name": "band"}
+        layout.setdefault("shapes", []).extend([band, {"type": "line", **across, "y0": y, "y1": y, "name": "ceiling"}])
+        spot = {"xref": "paper", "x": 1, "xanchor": "right", "y": ends[1], "yanchor": "bottom", "showarrow": False}
+        note = {**spot, "text": f"full data{whose} {wording.percent(i.mean)}", "name": "note"}
+        layout.setdefault("annotations", []).append(note)
     return layout
 
 
-def slots(layout: Figure, axis: str, places: Iterable[tuple[float, dict[str, str]]], height: int = 0) -> Figure:
+def slots(layout: Figure, axis: str, places: Iterable[Place], height: int = 0) -> Figure:
     """The layout with places on an axis that close up when what stands there is filtered out.
 
     Args:
@@ -110,6 +108,37 @@ def slots(layout: Figure, axis: str, places: Iterable[tuple[float, dict[str, str
         height: of each, in pixels, where they stand one above the other.
     """
     return layout | {"meta": {"axis": axis, "slots": [{"at": at, **of} for at, of in places], "height": height}}
+
+
+def rows(xaxis: Figure, named: Sequence[tuple[str, str, dict[str, str]]]) -> tuple[Figure, list[float]]:
+    """A figure of rows, budget by budget, each under a heading.
+
+    Args:
+        xaxis: that they share.
+        named: budget and name of each row, and what it is of beside the budget.
+
+    Returns:
+        the layout, and where the rows stand.
+    """
+    heads, places, ticks = list[Place](), list[Place](), list[tuple[float, str]]()
+    for budget, name, of in named:
+        if not heads or heads[-1][1]["budget"] != budget:
+            heads.append((float(len(places)), {"budget": budget}))
+            places.append(heads[-1])
+        ticks.append((float(len(places)), label(name)))
+        places.append((ticks[-1][0], {**of, "budget": budget}))
+    y = len(places)
+    made = layout(ROW * y + 70, xaxis, axis((y - 0.3, -0.7), ticks, showgrid=False, zeroline=False, automargin=True))
+    spot = {"xref": "paper", "x": 0, "xanchor": "left", "showarrow": False, "name": "head"}
+    words = [(place, label(wording.budget(of["budget"]))) for place, of in heads]
+    made["annotations"] = [{**spot, "y": place, "text": f"<b>{text}</b>"} for place, text in words]
+    return slots(made, "y", places, ROW), [place for place, _ in ticks]
+
+
+def axis(span: Sequence[float], ticks: Sequence[tuple[float, str]] = (), title: str = "", **more: Any) -> Figure:
+    """An axis over a range, with words where its ticks are."""
+    words = {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]} if ticks else {}
+    return {"range": list(span), **words, **({"title": {"text": title}} if title else {}), **more}
 
 
 def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
@@ -125,14 +154,14 @@ def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
     }
 
 
-def log_ticks(values: list[float]) -> tuple[list[float], list[float]]:
-    """Ticks and range (as powers of ten) of a log axis: few enough for a phone, in 1-2-5 steps where it is short."""
+def log_axis(title: str, values: Iterable[float], said: Callable[[float], str]) -> Figure:
+    """A log axis over the values: ticks few enough for a phone, in 1-2-5 steps where it is short, in words."""
     logs = [math.log10(v) for v in values if v > 0]
     if not logs:
-        return [], []
+        return {"type": "log", "title": {"text": title}, "tickvals": [], "ticktext": []}
     pad = 0.07 * max(max(logs) - min(logs), 0.5)
     low, high = min(logs) - pad, max(logs) + pad
     powers = range(math.floor(low), math.ceil(high) + 1)
     steps = (1, 2, 5) if high - low < 2 else (1,)
     ticks = [m * 10.0**p for p in powers[:: 1 + len(powers) // 8] for m in steps]
-    return [t for t in ticks if low <= math.log10(t) <= high], [low, high]
+    return axis((low, high), [(t, said(t)) for t in ticks if low <= math.log10(t) <= high], title, type="log")

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from decoct.report.manifest import REFERENCE
 from decoct.report.page.markup import Markup, tag
+from decoct.report.read.manifest import REFERENCE
 
 # Okabe and Ito, 2008: told apart with every common colour-vision deficiency; yellow last, it is faint on white.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
@@ -37,6 +38,11 @@ class Mark:
         """The name that plotly gives the symbol."""
         return self.shape if self.filled else f"{self.shape}-open"
 
+    @property
+    def marker(self) -> dict[str, Any]:
+        """The symbol for plotly."""
+        return {"color": self.color, "symbol": self.symbol, "size": 9, "line": {"width": 2, "color": self.color}}
+
     def svg(self) -> Markup:
         """The symbol as a small inline picture."""
         paint = {"fill": self.color if self.filled else "none", "stroke": self.color, "stroke_width": 1.6}
@@ -47,9 +53,9 @@ class Mark:
 
 def marks(families: Mapping[str, str]) -> dict[str, Mark]:
     """A mark for every method; after the colours have gone round, the shapes change."""
-    found, shapes = {REFERENCE: Mark(GREY, "circle", False)}, tuple(SHAPES)
+    by_method, shapes = {REFERENCE: Mark(GREY, "circle", False)}, tuple(SHAPES)
     others = [label for label in families if label != REFERENCE]
     for i, label in enumerate(others):
         shape = shapes[(i + i // len(OKABE_ITO)) % len(shapes)]
-        found[label] = Mark(OKABE_ITO[i % len(OKABE_ITO)], shape, families[label] == "distillation")
-    return found
+        by_method[label] = Mark(OKABE_ITO[i % len(OKABE_ITO)], shape, families[label] == "distillation")
+    return by_method

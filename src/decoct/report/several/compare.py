@@ -2,51 +2,24 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from decoct.core.errors import UsageError
-from decoct.report import stats, wording
-from decoct.report.findings.accuracy import Accuracy, accuracies, replicates
-from decoct.report.findings.verdict import WORDS, Setting
-from decoct.report.frame import Frame
-from decoct.report.manifest import FULL
-from decoct.report.several.change import Change, change, worded
-from decoct.report.several.prices import Priced, prices
-from decoct.report.several.readings import Read, readings
+from decoct.report import wording
+from decoct.report.accuracy import Accuracy, Setting, accuracies, keys, replicates
+from decoct.report.grouped import grouped
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import FULL
+from decoct.report.sections.verdict import WORDS
+from decoct.report.several.change import Change, Row, bounds, change, row, same, worded
+from decoct.report.several.prices import prices
+from decoct.report.several.readings import readings
 from decoct.report.several.settings import differences
+from decoct.report.stats import intervals
 
 Key = tuple[str, Setting]
-STOCHASTIC = {"stochastic": True}  # the full data is no method, and one set whatever the seed
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A method in a setting, in both runs.
-
-    Attributes:
-        a, b: its accuracies.
-        change: b − a; None where both runs hold the very same cells.
-        conditional: the method is deterministic: each run has one set, and the interval is for those two.
-    """
-
-    a: Accuracy
-    b: Accuracy
-    change: Change | None
-    conditional: bool = False
-
-    def sentence(self) -> str:
-        """What changed, in a word, with the difference, its interval and n."""
-        s = self.a.setting
-        who = "full data" if self.a.method == FULL else self.a.method
-        size = "" if self.a.ceiling else f" at {wording.budget(s.budget)}"
-        where = f"{who} under {s.protocol} with {s.student}{size}"
-        if self.change is None:
-            return f"{where}: the same students in both runs"
-        i, word = self.change.interval, self.change.word
-        said = f"{wording.points(i.mean)} points {wording.bounds(i.lo, i.hi)}".rstrip()
-        verdict = f"B is {word}{' to' if word == 'equivalent' else ' than'} A"
-        return f"{where}: {'undecided' if word == 'undecided' else verdict}, {said}, {counted(self.change)}"
+Rows = dict[Key, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +31,7 @@ class Compared:
         settings: what they were told differently, a line each.
         paired: replicates share their seeds, so that their differences are paired.
         margin: of equivalence; the smaller of the two studies'.
-        trained, read, priced: what both have.
+        trained, read, priced: accuracies, leading readings and costs that both have.
         alone: methods in settings that one run alone has a result of, by run.
         unlike: readings that were not compared, with the reason; a line each.
     """
@@ -68,9 +41,9 @@ class Compared:
     settings: tuple[str, ...]
     paired: bool
     margin: float
-    trained: tuple[Trained, ...]
-    read: tuple[Read, ...]
-    priced: tuple[Priced, ...]
+    trained: tuple[Row, ...]
+    read: tuple[Row, ...]
+    priced: tuple[Row, ...]
     alone: Mapping[str, int]
     unlike: tuple[str, ...]
 
@@ -85,7 +58,7 @@ class Compared:
         """How many accuracies changed."""
         if not self.trained:
             return "No method has a result in both runs under the same protocol, student and budget"
-        changed = [t.change for t in self.trained if t.change]
+        changed = [row.change for row in self.trained if row.change]
         words = [c.word for c in changed if not math.isnan(c.p)]
         counts = ", ".join(f"{n} {w}" for w in WORDS if (n := words.count(w)))
         parts = [f"B beside A after Holm over {wording.count(len(words), 'comparison')}: {counts}" if words else ""]
@@ -94,6 +67,24 @@ class Compared:
         parts += [f"{wording.count(same, 'result')} from the same students in both runs" if same else ""]
         return "; ".join(part for part in parts if part)
 
+    def to_json(self) -> dict[str, Any]:
+        """For ``json.dumps``; what is not defined is None."""
+        return wording.plain(
+            {
+                "a": _side(self.a),
+                "b": _side(self.b),
+                "settings": self.settings,
+                "paired": self.paired,
+                "margin": self.margin,
+                "overall": self.overall(),
+                "accuracy": [row.facts for row in self.trained],
+                "metrics": [row.facts for row in self.read],
+                "costs": [row.facts for row in self.priced],
+                "not_compared": self.unlike,
+                "results_in_one_alone": self.alone,
+            }
+        )
+
 
 def compare(a: Frame, b: Frame) -> Compared:
     """Set two runs on the same data side by side.
@@ -101,7 +92,7 @@ def compare(a: Frame, b: Frame) -> Compared:
     Raises:
         UsageError: it is the same run twice, or the data differ.
     """
-    first, second = runs = a.manifest, b.manifest
+    first, second = a.manifest, b.manifest
     if first.folder.resolve() == second.folder.resolve():
         raise UsageError(f"{second.folder} is the same run twice: name two")
     if first.data["digest"] != second.data["digest"]:
@@ -112,7 +103,11 @@ def compare(a: Frame, b: Frame) -> Compared:
         )
     paired = first.study.get("seed") == second.study.get("seed")
     margin = min(first.margin, second.margin)
-    rows = [_rows(frame) for frame in (a, b)]
+    rows = [
+        grouped(frame.results.to_pylist(), lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
+        for frame in (a, b)
+    ]
+    fixed = {m for run in (first, second) for m, about in run.methods.items() if not about["stochastic"]}
     read, unlike = readings(a, b, paired)
     return Compared(
         a,
@@ -120,10 +115,7 @@ def compare(a: Frame, b: Frame) -> Compared:
         differences(first, second),
         paired,
         margin,
-        tuple(
-            replace(t, conditional=any(not run.methods.get(t.a.method, STOCHASTIC)["stochastic"] for run in runs))
-            for t in _trained(rows[0], rows[1], paired, margin)
-        ),
+        _trained(rows[0], rows[1], paired, margin, fixed),
         read,
         tuple(prices(a, b)),
         {"A": len(rows[0].keys() - rows[1].keys()), "B": len(rows[1].keys() - rows[0].keys())},
@@ -131,36 +123,50 @@ def compare(a: Frame, b: Frame) -> Compared:
     )
 
 
-def counted(c: Change) -> str:
-    """``n = 5 pairs``, or both sides' numbers."""
-    return f"n = {wording.count(c.n[0], 'pair')}" if c.paired else f"n = {c.n[0]} + {c.n[1]}"
-
-
-def _rows(frame: Frame) -> dict[Key, list[dict[str, Any]]]:
-    found: dict[Key, list[dict[str, Any]]] = {}
-    for row in frame.results.to_pylist():
-        found.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
-    return found
-
-
-def _trained(
-    a: dict[Key, list[dict[str, Any]]], b: dict[Key, list[dict[str, Any]]], paired: bool, margin: float
-) -> list[Trained]:
+def _trained(a: Rows, b: Rows, paired: bool, margin: float, fixed: set[str]) -> tuple[Row, ...]:
     shared = [key for key in a if key in b]
-    reduced = [{(x.method, x.setting): x for x in accuracies({k: own[k] for k in shared})} for own in (a, b)]
+    first, second = ({(x.method, x.setting): x for x in accuracies({k: own[k] for k in shared})} for own in (a, b))
     tests = min((row["test_images"] for key in shared for row in (*a[key], *b[key])), default=0)
-    floor = stats.grid_floor(tests)
+    floor = intervals.grid_floor(tests)
     changes = {
         key: change(replicates(a[key]), replicates(b[key]), paired, floor, margin)
         for key in shared
-        if not _same_cells(a[key], b[key])
+        if not same(keys(a[key]), keys(b[key]))  # the same cells: nothing was trained anew, nothing can differ
     }
     said = dict(zip(changes, worded(list(changes.values()), [True] * len(changes)), strict=True))
-    return [Trained(reduced[0][key], reduced[1][key], said.get(key)) for key in shared]
+    return tuple(_row(first[key], second[key], said.get(key), key[0] in fixed) for key in shared)
 
 
-def _same_cells(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
-    """Whether the replicates that both have are the same cells: then nothing was trained anew, nothing can differ."""
-    keys = [{(row["condense_replicate"], row["train_replicate"]): row["key"] for row in rows} for rows in (a, b)]
-    both = keys[0].keys() & keys[1].keys()
-    return bool(both) and all(keys[0][r] == keys[1][r] for r in both)
+def _row(a: Accuracy, b: Accuracy, change: Change | None, conditional: bool) -> Row:
+    """One method in a setting; *conditional* if it gives one set a run, so that the interval is for those two."""
+    s, who = a.setting, "full data" if a.method == FULL else a.method
+    size = "" if a.ceiling else wording.budget(s.budget)
+    where = f"{who} under {s.protocol} with {s.student}" + f" at {size}" * bool(size)
+    difference, said = "", "the same students in both runs"
+    if change:
+        i, word = change.interval, change.word
+        points, bounded = wording.points(i.mean), wording.bounds(i.lo, i.hi)
+        difference = f"{points} {bounded}".rstrip()
+        verdict = word if word == "undecided" else f"B is {word} {'to' if word == 'equivalent' else 'than'} A"
+        said = f"{verdict}, {f'{points} points {bounded}'.rstrip()}, {change.counted}"
+    means = [wording.percent(x.interval.mean) for x in (a, b)]
+    sides = {
+        side: {"accuracy": i.mean, "ci95": bounds(i), "n": i.n} for side, i in (("a", a.interval), ("b", b.interval))
+    }
+    return row(
+        f"{s.protocol}, {s.student}: test accuracy, %",
+        (who + "†" * conditional, size, *means, difference),
+        {"method": a.method, **s._asdict(), **sides, "conditional_on_set": conditional, "text": f"{where}: {said}"},
+        change,
+        "same students",
+    )
+
+
+def _side(tables: Frame) -> dict[str, Any]:
+    run = tables.manifest
+    return {
+        "folder": str(run.folder),
+        "name": run.name,
+        "planned": len(run.of_kind("train")),
+        "trained": tables.results.num_rows,
+    }

@@ -3,25 +3,29 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from decoct.core.errors import UsageError
-from decoct.report.findings import ranks
-from decoct.report.findings.accuracy import Accuracy, accuracies
-from decoct.report.findings.ranks import Block, Ranks
-from decoct.report.findings.verdict import Setting
-from decoct.report.frame import FLOAT, INT, STRING, Frame
-from decoct.report.manifest import CONTROL, FULL, Manifest
-from decoct.report.several.settings import apart
+from decoct.report import wording
+from decoct.report.accuracy import Accuracy, Setting, accuracies
+from decoct.report.grouped import grouped
+from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
+from decoct.report.read.manifest import CONTROL, FULL, Manifest
+from decoct.report.sections import ranks
+from decoct.report.sections.ranks import Block, Ranks
+from decoct.report.several.change import bounds
+from decoct.report.several.settings import apart, labelled
+from decoct.report.stats.intervals import Interval
 
 Panel = tuple[str, str]  # protocol, student
 
-ROWS = pa.schema(
-    [(name, STRING) for name in ("data", "run", "method", "family", "protocol", "student", "budget")]
-    + [(name, FLOAT) for name in ("accuracy", "lo", "hi")]
-    + [(name, INT) for name in ("n", "students", "images", "steps", "images_seen", "label_bytes")]
+ROWS = schema(
+    (STRING, "data run method family protocol student budget"),
+    (FLOAT, "accuracy lo hi"),
+    (INT, "n students images steps images_seen label_bytes"),
 )
 
 
@@ -77,6 +81,28 @@ class Board:
         rows = [_row(entry, a, self.methods) for entry in self.entries for a in entry.accuracies]
         return pa.Table.from_pylist(rows, schema=ROWS)
 
+    def to_json(self, page: Path) -> dict[str, Any]:
+        """For ``json.dumps``; what is not defined is None."""
+        accuracies = self.table().to_pylist()
+        for row in accuracies:
+            row["ci95"] = bounds(Interval(row["accuracy"], row.pop("lo"), row.pop("hi"), row["n"]))
+        return wording.plain(
+            {
+                "report": str(page),
+                "data": self.data,
+                "runs": [
+                    {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
+                    | {"planned": e.planned, "trained": e.trained}
+                    for e in self.entries
+                ],
+                "methods": self.methods,
+                "unlike": self.unlike,
+                "accuracy": accuracies,
+                "ranks": [_ranks(*own) for own in self.ranks.items()],
+                "ranks_over_data_sets": [_ranks(*own) for own in self.over_data.items()],
+            }
+        )
+
 
 def leaderboard(frames: Sequence[Frame]) -> Board:
     """Put runs side by side.
@@ -97,7 +123,8 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     for first, second in combinations(entries, 2):
         if first.data == second.data:
             _refuse_collisions(first, second)
-    methods = _families(runs)
+    methods = {label: about["family"] for run in reversed(runs) for label, about in run.methods.items()}
+    methods = {label: methods[label] for run in runs for label in run.methods}  # as the first run says that has it
     fixed = (label for run in runs for label, about in run.methods.items() if not about["stochastic"])
     panels, full = _panels(entries)
     contenders = [label for label, family in methods.items() if family != CONTROL]
@@ -118,20 +145,9 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     )
 
 
-def _families(runs: Sequence[Manifest]) -> dict[str, str]:
-    """Each method's family, as the first run says that has it."""
-    found: dict[str, str] = {}
-    for run in runs:
-        for label, about in run.methods.items():
-            found.setdefault(label, about["family"])
-    return found
-
-
 def _entry(frame: Frame, data: str) -> Entry:
-    rows: dict[tuple[str, Setting], list[dict[str, Any]]] = {}
-    for row in frame.results.to_pylist():
-        rows.setdefault((row["method"], Setting(row["protocol"], row["student"], row["budget"])), []).append(row)
-    run = frame.manifest
+    run, results = frame.manifest, frame.results.to_pylist()
+    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
     return Entry(run, data, accuracies(rows), frame.results.num_rows, len(run.of_kind("train")))
 
 
@@ -151,13 +167,9 @@ def _called(runs: Sequence[Manifest]) -> list[str]:
 
 def _refuse_collisions(a: Entry, b: Entry) -> None:
     both = f"{a.run.folder} and {b.run.folder}, both on {a.data},"
-    told = (("method", a.run.methods, b.run.methods), ("protocol", a.run.protocols, b.run.protocols))
     compare = f"`decoct compare {a.run.folder} {b.run.folder}` says what changed between them"
-    for kind, first, second in told:
-        for label in (label for label in first if label in second):
-            tables = [own[label].get("config", own[label]) for own in (first, second)]
-            if fields := apart(*tables):
-                raise UsageError(f"{both} set the {kind} {label} otherwise: {', '.join(fields)}\n{compare}")
+    for what, fields in _otherwise([a.run, b.run]):
+        raise UsageError(f"{both} set the {what} otherwise: {fields}\n{compare}")
     cells = [{(x.method, *x.setting) for x in entry.accuracies if x.method != FULL} for entry in (a, b)]
     if twice := sorted(cells[0] & cells[1]):
         method, protocol, student, budget = twice[0]
@@ -183,18 +195,36 @@ def _panels(
 
 
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
-    for kind, tables in (
-        ("method", [{label: about["config"] for label, about in run.methods.items()} for run in runs]),
-        ("protocol", [run.protocols for run in runs]),
-    ):
-        for label in dict.fromkeys(label for own in tables for label in own):
-            there = [own[label] for own in tables if label in own]
-            fields = dict.fromkeys(field for other in there[1:] for field in apart(there[0], other))
-            if fields:
-                yield f"The {kind} {label} is not set alike in all runs: {', '.join(fields)}"
+    for what, fields in _otherwise(runs):
+        yield f"The {what} is not set alike in all runs: {fields}"
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
+
+
+def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:
+    """What has one label in several runs and other fields than in the first of them: ``method rded``, the fields."""
+    for kind in ("method", "protocol"):
+        tables = [labelled(run)[kind] for run in runs]
+        for label in dict.fromkeys(label for own in tables for label in own):
+            there = [own[label] for own in tables if label in own]
+            if fields := dict.fromkeys(field for other in there[1:] for field in apart(there[0], other)):
+                yield f"{kind} {label}", ", ".join(fields)
+
+
+def _ranks(panel: Panel, own: Ranks) -> dict[str, Any]:
+    return {
+        "protocol": panel[0],
+        "student": panel[1],
+        "mean": own.mean,
+        "blocks": own.blocks,
+        "incomplete": own.incomplete,
+        "not_ranked": own.absent,
+        "p": own.p,
+        "critical_difference": own.critical,
+        "not_told_apart": own.groups,
+        "text": own.sentences(),
+    }
 
 
 def _row(entry: Entry, a: Accuracy, methods: Mapping[str, str]) -> dict[str, Any]:

@@ -1,18 +1,27 @@
-"""The leaderboard as one self-contained page, made of the pieces of a run's page."""
+"""The leaderboard as files: its table, and one self-contained page made of the pieces of a run's page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 
+from decoct.core.owned import check_own
+from decoct.core.scratch import replace
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.findings.ranks import Ranks
-from decoct.report.manifest import FULL
-from decoct.report.page import facets, ranks
+from decoct.report.grouped import grouped
+from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.page import document
-from decoct.report.page.parts import accuracy_cell, note, section, title
-from decoct.report.page.style import Mark, marks
-from decoct.report.several.leaderboard import Board, Entry, Panel
+from decoct.report.page.parts import accuracy_cell, note, panelled, section, title
+from decoct.report.page.style import Mark
+from decoct.report.page.view import View
+from decoct.report.read import frame
+from decoct.report.read.manifest import FULL
+from decoct.report.sections import ranks
+from decoct.report.sections.ranks import Ranks
+from decoct.report.several.leaderboard import Board, Entry, Panel, leaderboard
 
+PAGE, TABLE = "leaderboard.html", "leaderboard"
+TITLE = " · decoct</title>".encode()
 INDEPENDENT = (
     "Budgets of one data set share its images and teachers, so they are no independent blocks, and a test over them is "
     "too sure of itself. Data sets are: over them alone, a method's ranks at the budgets of a data set are averaged "
@@ -20,17 +29,37 @@ INDEPENDENT = (
 )
 
 
+def write_leaderboard(folders: list[Path], out: Path) -> Board:
+    """Write ``leaderboard.html``, ``.parquet`` and ``.csv`` of several runs, each file whole or not at all.
+
+    Args:
+        folders: of the runs.
+        out: folder, made if it is not there.
+
+    Raises:
+        DecoctError: one is no run, or is damaged.
+        UsageError: they cannot stand on one board, or ``out`` holds files of these names that decoct did not write.
+    """
+    page = out / PAGE
+    ours = page.is_file() and TITLE in page.read_bytes()
+    check_own(out, (PAGE, f"{TABLE}.parquet", f"{TABLE}.csv"), ours)
+    board = leaderboard([frame.read(folder) for folder in folders])
+    out.mkdir(parents=True, exist_ok=True)
+    frame.write(out, TABLE, board.table(), csv=True)
+    replace(page, partial(Path.write_text, data=render(board), encoding="utf-8"))
+    return board
+
+
 def render(board: Board) -> str:
     """The page as text."""
-    drawn = marks(board.methods)
+    view, about = View(board.methods, board.deterministic, (), ()), (ranks.READING, INDEPENDENT)
     parts = [
-        _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, drawn, ranks.READING, INDEPENDENT),
-        _ranks("data", "Average ranks over data sets alone", board.over_data, drawn),
-        _accuracies(board, drawn),
+        _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, view.marks, *about),
+        _ranks("data", "Average ranks over data sets alone", board.over_data, view.marks),
+        _accuracies(board, view),
         _runs(board),
     ]
-    keys = facets.keys("method", [(m, join([drawn[m].svg(), name(m)])) for m in board.methods])
-    return document(f"{', '.join(board.data)} · decoct", _header(board), join(parts), _holes(board), keys)
+    return document(f"{', '.join(board.data)} · decoct", _header(board), join(parts), _holes(board), view.keys())
 
 
 def _header(board: Board) -> Markup:
@@ -65,8 +94,8 @@ def _ranks(key: str, heading: str, found: Mapping[Panel, Ranks], drawn: dict[str
     return section(key, heading, shown, *rest, note(*about) if about else "") if found else Markup()
 
 
-def _accuracies(board: Board, drawn: dict[str, Mark]) -> Markup:
-    grids = [tag("div", tag("h3", title(panel)), _grid(board, panel, drawn), class_="block") for panel in board.panels]
+def _accuracies(board: Board, view: View) -> Markup:
+    grids = [tag("div", tag("h3", title(panel)), _grid(board, panel, view), class_="block") for panel in board.panels]
     if not grids:
         return section("accuracy", "Accuracy", note("No student has been trained yet."))
     dagger = " † deterministic: one set; its intervals condition on it." if board.deterministic else ""
@@ -77,42 +106,15 @@ def _accuracies(board: Board, drawn: dict[str, Mark]) -> Markup:
     return section("accuracy", "Accuracy", *grids, note(about, dagger))
 
 
-def _grid(board: Board, panel: Panel, drawn: dict[str, Mark]) -> Markup:
+def _grid(board: Board, panel: Panel, view: View) -> Markup:
     blocks, full = board.panels[panel], board.full.get(panel, {})
-    data = list(dict.fromkeys(data for data, _ in blocks))
-    spans = {each: sum(own == each for own, _ in blocks) for each in data}
-    top = [tag("th", "method", rowspan=2, scope="col")]
-    top += [tag("th", tag("b", name(each)), colspan=spans[each], scope="colgroup") for each in data]
-    budgets = [tag("th", facets.budget(b), scope="col", class_=_first(i, blocks)) for i, (_, b) in enumerate(blocks)]
+    data, order = grouped(blocks, lambda block: block[0]), list(board.ranks[panel].mean)
+    panels = [(tag("b", name(each)), [facets.budget(budget) for _, budget in own]) for each, own in data.items()]
     there = [m for m in board.methods if any(m in own for own in blocks.values())]
-    order = list(board.ranks[panel].mean)
     there.sort(key=lambda m: order.index(m) if m in order else len(order))
-    rows = []
-    for method in there:
-        found = [own.get(method) for own in blocks.values()]
-        rows.append([tag("th", _method(board, drawn, method), scope="row"), *_cells(found, list(blocks))])
-    if full:
-        last = [tag("th", "full data", scope="row")]
-        for each in data:
-            last.append(tag("td", accuracy_cell(full.get(each)), colspan=spans[each], class_="first"))
-        rows.append(last)
-    return table([top, budgets], rows, class_="grid")
-
-
-def _cells(found: list[Accuracy | None], blocks: list[tuple[str, str]]) -> Iterable[Markup]:
-    for i, a in enumerate(found):
-        yield tag("td", accuracy_cell(a), class_=_first(i, blocks))
-
-
-def _first(i: int, blocks: Iterable[tuple[str, str]]) -> str | None:
-    """The class of a cell that begins a data set."""
-    names = [data for data, _ in blocks]
-    return "first" if i == 0 or names[i] != names[i - 1] else None
-
-
-def _method(board: Board, drawn: dict[str, Mark], label: str) -> Markup:
-    dagger = tag("sup", "†") if label in board.deterministic else ""
-    return tag("span", drawn[label].svg(), name(label), dagger, data_method=label)
+    rows = ((view.method(m), [accuracy_cell(own.get(m)) for own in blocks.values()]) for m in there)
+    last = [tag("td", accuracy_cell(full.get(d)), colspan=len(own), class_="first") for d, own in data.items()]
+    return panelled(panels, rows, [[tag("th", "full data", scope="row"), *last]] if full else [])
 
 
 def _runs(board: Board) -> Markup:

@@ -1,60 +1,49 @@
 """What a method's sets cost in two runs; time is compared between like machines alone."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from statistics import fmean
-from typing import Any
 
-from decoct.report.frame import Frame
-from decoct.report.several.change import change
-from decoct.report.stats import Interval
+from decoct.report import wording
+from decoct.report.grouped import grouped
+from decoct.report.read.frame import Frame
+from decoct.report.several.change import Row, bounds, change, span
+from decoct.report.stats.intervals import Interval
 
-COSTS = {"seconds": "total_seconds", "processor seconds": "cpu_seconds", "bytes": "bytes"}  # by name: the column
-TIMES = ("seconds", "processor seconds")
+TIMES = {"seconds": ("total_seconds",), "processor seconds": ("cpu_seconds",)}  # by name: the columns
+COSTS = {**TIMES, "bytes": ("image_bytes", "label_bytes")}
 
 
-@dataclass(frozen=True)
-class Priced:
-    """What a method's sets cost in both runs.
+def prices(a: Frame, b: Frame) -> Iterable[Row]:
+    """Seconds, processor seconds and bytes of every method and budget that both have, with teachers and features.
 
-    Attributes:
-        method, budget: whose.
-        what: a key of ``COSTS``.
-        a, b: means over sets.
-        ratio: b over a: geometric mean with the 95 % interval of Welch's t over logarithms; None where the machines
-            were not alike, or one cost nothing.
+    Means over sets, and their ratio: the geometric mean with the 95 % interval of Welch's t over logarithms; there is
+    none where the machines were not alike, or one cost nothing.
     """
-
-    method: str
-    budget: str
-    what: str
-    a: float
-    b: float
-    ratio: Interval | None
-
-
-def prices(a: Frame, b: Frame) -> Iterable[Priced]:
-    """Seconds, processor seconds and bytes of every method and budget that both have, with teachers and features."""
-    rows = [_sets(frame) for frame in (a, b)]
-    for key in (key for key in rows[0] if key in rows[1]):
-        own = rows[0][key], rows[1][key]
-        where = [{(row["device"], row["hardware"]) for row in side} for side in own]
+    first, second = (grouped(frame.costs.to_pylist(), lambda row: (row["method"], row["budget"])) for frame in (a, b))
+    for (method, budget), own in first.items():
+        sides = own, second.get((method, budget), [])
+        where = [{(row["device"], row["hardware"]) for row in side} for side in sides]
         alike = where[0] == where[1] and len(where[0]) == 1
-        for what, column in COSTS.items():
-            values = [[row[column] for row in side if row[column] is not None] for side in own]
+        for what, columns in COSTS.items():
+            parts = [[[row[column] for column in columns] for row in side] for side in sides]
+            values = [[sum(own) for own in side if None not in own] for side in parts]
             if all(values):
-                ratio = _ratio(values[0], values[1]) if alike or what not in TIMES else None
-                yield Priced(*key, what, fmean(values[0]), fmean(values[1]), ratio)
+                means, ratio = list(map(fmean, values)), _ratio(*values) if alike or what not in TIMES else None
+                yield _row(method, budget, what, means, ratio)
 
 
-def _sets(frame: Frame) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in frame.costs.to_pylist():
-        sizes = row["image_bytes"], row["label_bytes"]
-        row["bytes"] = None if None in sizes else sum(sizes)
-        found.setdefault((row["method"], row["budget"]), []).append(row)
-    return found
+def _row(method: str, budget: str, what: str, means: list[float], ratio: Interval | None) -> Row:
+    said: Callable[[float], str] = wording.seconds if what in TIMES else wording.size
+    facts = {"method": method, "budget": budget, "cost": what, "a": means[0], "b": means[1]}
+    known = (ratio.mean, bounds(ratio), ratio.n) if ratio else (None, None, None)
+    facts |= zip(("ratio", "ci95", "n"), known, strict=True)
+    return Row(
+        f"{wording.budget(budget)}, cost of a set with what it stands on",
+        (what, method, *map(said, means), span(ratio) if ratio else "machines differ"),
+        (f"n = {ratio.n}" if ratio else "",),
+        facts,
+    )
 
 
 def _ratio(a: list[float], b: list[float]) -> Interval | None:

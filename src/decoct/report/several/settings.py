@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decoct.report.manifest import Manifest
+from decoct.report.read.manifest import Manifest
 
 TOLD_APART = ("condensers", "protocols", "metrics")  # of a study: tables that have labels, compared by them
 MISSING = object()
@@ -17,15 +17,21 @@ def differences(a: Manifest, b: Manifest) -> tuple[str, ...]:
     """
     plain = [{k: v for k, v in run.study.items() if k not in TOLD_APART} for run in (a, b)]
     lines = list(_changed("", *plain))
-    lines += _labelled("method", *({m: about["config"] for m, about in run.methods.items()} for run in (a, b)))
-    lines += _changed("control of", a.controls, b.controls)
-    lines += _labelled("protocol", a.protocols, b.protocols)
-    lines += _labelled("metric", *(measures(run) for run in (a, b)))
+    first, second = labelled(a), labelled(b)
+    for kind in first:
+        lines += _labelled(kind, first[kind], second[kind])
+        lines += _changed("control of", a.controls, b.controls) if kind == "method" else ()
     rest = [{k: v for k, v in run.study.get("metrics", {}).items() if k != "names"} for run in (a, b)]
     lines += _changed("metrics", *rest)
     lines += _changed("", {"images": a.data["images"]}, {"images": b.data["images"]})
     lines += _changed("", *({"decoct": run.decoct} | machines(run) for run in (a, b)))
     return tuple(lines)
+
+
+def labelled(run: Manifest) -> dict[str, dict[str, dict[str, Any]]]:
+    """What a study gives labels to, as it is set: methods, protocols and metrics."""
+    methods = {label: about["config"] for label, about in run.methods.items()}
+    return {"method": methods, "protocol": run.protocols, "metric": measures(run)}
 
 
 def measures(run: Manifest) -> dict[str, dict[str, Any]]:

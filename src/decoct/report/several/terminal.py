@@ -8,14 +8,13 @@ from rich.text import Text
 
 from decoct.core.names import printable
 from decoct.report import wording
-from decoct.report.findings.accuracy import Accuracy
-from decoct.report.manifest import FULL
-from decoct.report.several.change import Change
-from decoct.report.several.compare import Compared, Trained, counted
+from decoct.report.accuracy import Accuracy
+from decoct.report.grouped import grouped
+from decoct.report.read.manifest import FULL
+from decoct.report.several.change import Row
+from decoct.report.several.compare import Compared
 from decoct.report.several.leaderboard import Board, Panel
-from decoct.report.several.prices import Priced
-from decoct.report.several.readings import Read
-from decoct.report.stats import Interval
+from decoct.report.several.prices import COSTS
 from decoct.report.terminal import STYLES
 
 
@@ -56,13 +55,15 @@ def comparison(found: Compared) -> RenderableType:
     parts += [shown(f"  {line}") for line in found.settings or ("nothing",)]
     parts += [Text(), shown(f"{found.overall()}."), shown(f"{found.how()}.")]
     if found.trained:
-        parts += [*_trained(found.trained), Text("Intervals are each comparison's own; words hold after Holm.")]
-        if any(row.conditional for row in found.trained):
+        parts += _tables(found.trained, ("method", "budget", "A", "B", "B − A, points", "", ""))
+        parts.append(Text("Intervals are each comparison's own; words hold after Holm."))
+        if any(row.facts["conditional_on_set"] for row in found.trained):
             parts.append(Text("† deterministic: one set a run; intervals and words are for those sets."))
     if found.read:
-        parts += [Text(), *_read(found.read)]
+        parts += [Text(), *_tables(found.read, ("reading", "method", "A", "B", "B − A", "", ""))]
     if found.priced:
-        parts += [Text(), *_priced(found.priced)]
+        priced = sorted(found.priced, key=lambda row: list(COSTS).index(row.cells[0]))
+        parts += [Text(), *_tables(priced, ("cost", "method", "A", "B", "B / A", ""))]
     parts += [shown(f"not compared: {line}", "yellow") for line in found.unlike]
     for side, number in found.alone.items():
         if number:
@@ -93,69 +94,13 @@ def _cell(a: Accuracy | None) -> Text:
     return Text(wording.accuracy(a.interval) + (f" n = {a.interval.n}" if a.method != FULL else ""))
 
 
-def _trained(rows: Iterable[Trained]) -> Iterable[Table]:
-    panels: dict[tuple[str, str], list[Trained]] = {}
-    for row in rows:
-        panels.setdefault((row.a.setting.protocol, row.a.setting.student), []).append(row)
-    for (protocol, student), own in panels.items():
-        title = shown(f"{protocol}, {student}: test accuracy, %")
-        table = _table(title, "method", "budget", "A", "B", "B − A, points", "", "")
+def _tables(rows: Iterable[Row], heads: tuple[str, ...]) -> Iterable[Table]:
+    """A table for each title."""
+    for title, own in grouped(rows, lambda row: row.title).items():
+        table = _table(shown(title), *heads)
         for row in own:
-            name = "full data" if row.a.method == FULL else row.a.method + "†" * row.conditional
-            size = "" if row.a.ceiling else wording.budget(row.a.setting.budget)
-            means = [wording.percent(x.interval.mean) for x in (row.a, row.b)]
-            difference = ""
-            if row.change:
-                i = row.change.interval
-                difference = f"{wording.points(i.mean)} {wording.bounds(i.lo, i.hi)}".rstrip()
-            table.add_row(*map(shown, (name, size, *means, difference)), *_said(row.change, "same students"))
+            table.add_row(*map(shown, row.cells), *(Text(text, style=STYLES.get(text, "dim")) for text in row.end))
         yield table
-
-
-def _read(rows: Iterable[Read]) -> Iterable[Table]:
-    groups: dict[tuple[str, str], list[Read]] = {}
-    for row in rows:
-        groups.setdefault((row.a.budget, row.a.name.extractor), []).append(row)
-    for (budget, extractor), own in groups.items():
-        title = shown(f"{wording.budget(budget)}, leading readings in the features of {extractor}")
-        table = _table(title, "reading", "method", "A", "B", "B − A", "", "")
-        for row in own:
-            values = [wording.reading(x.interval.mean) for x in (row.a, row.b)]
-            difference = span(row.change.interval) if row.change else ""
-            cells = (row.a.name.metric.replace("_", " "), row.a.method, *values, difference)
-            plain = row.a.higher_is_better is None
-            table.add_row(*map(shown, cells), *_said(row.change, "same sets", plain))
-        yield table
-
-
-def _said(c: Change | None, same: str, plain: bool = False) -> list[Text]:
-    """Word and n of a change; no word for what can be neither better nor worse."""
-    if c is None:
-        return [Text(same, style="dim"), Text()]
-    n = Text(counted(c), style="dim")
-    return [Text(), n] if plain else [Text(c.word, style=STYLES[c.word]), n]
-
-
-def _priced(rows: Iterable[Priced]) -> Iterable[Table]:
-    budgets: dict[str, list[Priced]] = {}
-    for row in rows:
-        budgets.setdefault(row.budget, []).append(row)
-    for budget, own in budgets.items():
-        title = shown(f"{wording.budget(budget)}, cost of a set with what it stands on")
-        table = _table(title, "cost", "method", "A", "B", "B / A", "")
-        for what in dict.fromkeys(row.what for row in own):
-            said = wording.size if what == "bytes" else wording.seconds
-            for row in (row for row in own if row.what == what):
-                ratio = "machines differ" if row.ratio is None else span(row.ratio)
-                n = "" if row.ratio is None else f"n = {row.ratio.n}"
-                cells = (what, row.method, said(row.a), said(row.b), ratio)
-                table.add_row(*map(shown, cells), Text(n, style="dim"))
-        yield table
-
-
-def span(i: Interval) -> str:
-    """A value with its interval, if it has one, in three digits."""
-    return wording.reading(i.mean) + (f" [{wording.reading(i.lo)}, {wording.reading(i.hi)}]" if i.lo == i.lo else "")
 
 
 def _table(title: Text, *heads: str) -> Table:

@@ -16,13 +16,12 @@ from decoct.core.errors import DecoctError
 from decoct.core.kinds import silent
 from decoct.data.dataset import open_dataset
 from decoct.run.cell import Cell
-from decoct.run.execute import perform, threads
+from decoct.run.execute import describe, perform, threads
 from decoct.run.jobs import Job
 from decoct.run.memory import keep_memory
 from decoct.run.planning.estimates import Estimate, Known, Likeness, size_of
 from decoct.run.planning.standin import stand_in, supply
 from decoct.run.storage.store import Store, open_store
-from decoct.run.workers.attempt import describe
 
 STEPS = 2  # that are seen at least: the first one may work out what all others share
 WARM = 0.25  # of what was seen is not counted: caches fill, libraries load

@@ -1,16 +1,26 @@
 """The store: one folder a cell, found by its key, there whole or not at all."""
 
 import errno
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from decoct.core import integrity
-from decoct.core.cells import KEY, Cells, MirroredCells, Name, within
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from decoct.core import integrity, tensorfile
+from decoct.core.cells import KEY, Cells, MirroredCells, Name, default_store, folder_of, is_url, within
 from decoct.core.errors import DecoctError
-from decoct.core.places import default_store, folder_of, is_url
+from decoct.core.kinds import Kept
+from decoct.core.names import check_name
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
 from decoct.core.scratch import abandoned, discard, living, scratch, settle, sync, working, written
@@ -30,11 +40,7 @@ class Store(Cells):
     """
 
     def prepare(self) -> None:
-        """Make the store if it is not there, sweep it, and see that it can be written.
-
-        Raises:
-            DecoctError: it cannot.
-        """
+        """Make the store if it is not there, sweep it, and raise a DecoctError if it cannot be written."""
         with self.room():
             self.root.mkdir(parents=True, exist_ok=True)
             self.sweep()
@@ -81,11 +87,7 @@ class Store(Cells):
         """Let workers elsewhere have a data set of this machine's cache: who shares this folder can share that."""
 
     def dataset(self, data: Path) -> Path:
-        """The folder of a cached data set on this machine.
-
-        Raises:
-            DecoctError: it is not here.
-        """
+        """The folder of a cached data set on this machine; a DecoctError if it is not here."""
         if not (data / FACTS).is_file():
             raise DecoctError(
                 f"the data set is not at {data} on this machine: let DECOCT_STORE name a folder that all machines "
@@ -99,12 +101,7 @@ class Store(Cells):
 
     @contextmanager
     def writing(self, kind: str, key: str) -> Iterator[Path]:
-        """A temporary folder that becomes the cell when the block ends without an error.
-
-        Raises:
-            RuntimeError: the block left no ``cell.json`` in it.
-            DecoctError: the disk is full or read-only.
-        """
+        """A temporary folder that becomes the cell when the block ends; a DecoctError of a full or read-only disk."""
         target = self.path(kind, key)
         with self.room(), working(self.root, key) as folder:
             with living(folder):
@@ -124,14 +121,11 @@ class Store(Cells):
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written: this machine's at once, others' after a day."""
-        for path in (
-            *self.root.glob(".tmp-*-*"),
-            *(self.root / UNFINISHED).glob("*/*/.tmp-*-*"),
-            *(self.root / STUDIES).glob(".tmp-*-*"),
-        ):
-            if abandoned(path):
-                with suppress(FileNotFoundError):  # another driver sweeps as well
-                    path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+        for places in ("", f"{UNFINISHED}/*/*/", f"{STUDIES}/"):
+            for path in self.root.glob(f"{places}.tmp-*-*"):
+                if abandoned(path):
+                    with suppress(FileNotFoundError):  # another driver sweeps as well
+                        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def room(self) -> Iterator[None]:
@@ -213,12 +207,12 @@ class RemoteStore(MirroredCells, Store):
 
 def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
     """What lies below ``unfinished``, by kind and key of the job, and path in the store."""
-    found: dict[Name, dict[str, Entry]] = {}
+    jobs: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
             case [_, kind, key, _] if KEY.fullmatch(key):
-                found.setdefault((kind, key), {})[name] = entry
-    return found
+                jobs.setdefault((kind, key), {})[name] = entry
+    return jobs
 
 
 def trouble(error: Exception, root: Path) -> str | None:
@@ -237,3 +231,52 @@ def trouble(error: Exception, root: Path) -> str | None:
 def open_store(where: str) -> Store:
     """The store at a place, a folder or a URL of fsspec."""
     return RemoteStore(where) if is_url(where) else Store(folder_of(where))
+
+
+class KeptOnDisk(Kept):
+    """Arrays as safetensors files, each there whole or not at all, in a folder that is made when one is saved.
+
+    What changes step by step is saved every so many seconds. ``saved`` is called with every file that was saved or
+    removed, to bring it to where another machine finds it.
+    """
+
+    def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = lambda path: None) -> None:
+        self.folder, self.every, self.saved, self.last = folder, every, saved, time.monotonic()
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """What was saved under a name; None if nothing was, or if it is damaged."""
+        with suppress(OSError, SafetensorError):
+            return dict(load_file(self._file(name)))
+        return None
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Save arrays under a name, in one rename."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self._file(name)
+        with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
+            tensorfile.write(file, arrays)
+            self.saved(file)
+        self.last = time.monotonic()
+
+    def drop(self, name: str) -> None:
+        """Remove what was saved under a name, if anything was."""
+        file = self._file(name)
+        if file.is_file():
+            file.unlink(missing_ok=True)
+            self.saved(file)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{check_name(name)}.safetensors"
+
+    def due(self) -> bool:
+        """Whether ``every`` seconds have gone by since something was saved."""
+        return time.monotonic() - self.last >= self.every
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """A memory map of zeros, of a file without a name, this process's own; an OSError if the disk is full."""
+        check_name(name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process, when a page of the map is used
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+            return np.memmap(file, dtype, "r+", shape=shape)

@@ -3,13 +3,13 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from decoct.core.cells import Name, within
+from decoct.core.cells import STORE, Name, default_where, folder_of, is_url, store_of, within
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Progress, silent
-from decoct.core.places import STORE, default_where, folder_of, is_url, store_of
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.remote import Entry
 from decoct.core.scratch import LONG, machine
@@ -29,10 +29,7 @@ class Root(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell, or what an unfinished job left: its bytes, when it was last written, and what is wrong with its files.
-
-    An "incomplete" one has no record.
-    """
+    """A cell, or what an unfinished job left; "incomplete" without a record, and with faults by file."""
 
     kind: str
     key: str
@@ -43,11 +40,7 @@ class Cell(NamedTuple):
 
 
 def store_at(word: str | None) -> Store:
-    """The store that a word on the command line means: a run's folder, a store's, or a URL; None is the user's own.
-
-    Raises:
-        UsageError: no such folder.
-    """
+    """The store that a word means: a run's folder, a store's, a URL, None the own; a UsageError where no folder is."""
     if word is None or is_url(word):
         return open_store(word or default_where())
     folder = folder_of(word)
@@ -59,13 +52,10 @@ def store_at(word: str | None) -> Store:
 
 
 def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
-    """The runs of a folder, the one that a store is in, and those that left a note, as far as their cells lie there.
+    """The runs of a folder, the one around a store, and those that left a note, as far as their cells lie there.
 
-    Returns:
-        The runs, and the names of notes of this machine's runs that are gone.
-
-    Raises:
-        DecoctError: a ``run.json`` or a note is damaged, so that nobody knows what it reaches.
+    With them come the names of notes of this machine's runs that are gone. A DecoctError says that a ``run.json`` or a
+    note is damaged, so that nobody knows what it reaches.
     """
     runs: dict[str, Root] = {}
     gone: list[str] = []
@@ -80,47 +70,41 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
             raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
         if of != machine():
             runs[f"{of} {run}"] = Root(run, jobs, name)
-        elif not Path(run, RUN).is_file():
-            gone.append(name)
-        else:
+        elif Path(run, RUN).is_file():
             runs.setdefault(run, Root(run, jobs))
+        else:
+            gone.append(name)
     return list(runs.values()), gone
 
 
 def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> None:
     """Leave a note in a store that others may share: a run on this machine stands on its cells."""
-    facts = {"run": str(out.resolve()), "machine": machine()}
-    brief = [{"key": job["key"], "kind": job["kind"]} for job in jobs]
-    name = digest([facts["machine"], facts["run"]])
-    store.note(f"{name}.json", json.dumps({**facts, "jobs": brief}, sort_keys=True).encode())
+    of, run, brief = machine(), str(out.resolve()), [{"key": job["key"], "kind": job["kind"]} for job in jobs]
+    note = json.dumps({"run": run, "machine": of, "jobs": brief}, sort_keys=True).encode()
+    store.note(f"{digest([of, run])}.json", note)
 
 
 def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
 
-    Args:
-        prefix: of its key.
-        folder: of runs, which say in their words what it is.
-        place: as for ``store_at``; None for the stores of those runs, then the user's own: the first that has the cell.
-
-    Raises:
-        UsageError: no cell or planned job begins so, or several do.
+    The runs of a folder say in their words what it is. It is looked for in a place, as of ``store_at``, or in the
+    stores of those runs and then in the user's own: the first that has it counts. None and several are a UsageError.
     """
     own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]
     stores = [store_at(place)] if place else [*map(open_store, {_same(where): where for where in own}.values())]
-    cells: dict[str, tuple[Store, list[Root], dict[str, str]]] = {}
-    for store in stores:
-        runs, there = roots(store, folder)[0], {key: kind for (kind, key), f in store.listing().items() if CELL in f}
-        for key in {key for keys in (there, *(root.jobs for root in runs)) for key in keys if key.startswith(prefix)}:
-            if key not in cells or (key in there and key not in cells[key][2]):
-                cells[key] = store, runs, there
-    if not cells:
+    seen = []
+    for each in stores:
+        complete = {key: kind for (kind, key), files in each.listing().items() if CELL in files}
+        seen.append((each, roots(each, folder)[0], complete))
+    known = {key for _, runs, there in seen for keys in (there, *(root.jobs for root in runs)) for key in keys}
+    if not (keys := sorted(key for key in known if key.startswith(prefix))):
         places = ", ".join(store.where for store in stores)
         raise UsageError(f"no cell begins with {prefix} in {places}: --in names a run, a store or a URL")
-    if len(cells) > 1:
-        some = ", ".join(sorted(cells)[:5])
-        raise UsageError(f"{len(cells)} cells begin with {prefix}: {some}{' …' if len(cells) > 5 else ''}")
-    ((key, (store, runs, there)),) = cells.items()
+    if len(keys) > 1:
+        some = ", ".join(keys[:5])
+        raise UsageError(f"{len(keys)} cells begin with {prefix}: {some}{' …' if len(keys) > 5 else ''}")
+    (key,) = keys
+    store, runs, there = max(seen, key=lambda each: (key in each[2], any(key in root.jobs for root in each[1])))
     jobs = {k: job for root in runs for k, job in root.jobs.items()}
     kinds = {k: job["kind"] for k, job in jobs.items()} | there
     kind = kinds[key]
@@ -149,23 +133,22 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
     cells = _cells(listing)
     done, total = 0, sum(cell.bytes for cell in cells)
     for cell in cells:
-        files = listing[cell[:2]]
-        faults = store.faults(*cell[:2], files) if CELL in files else {CELL: "is missing"}
-        yield cell._replace(state=STATES[0 if not faults else 1 if CELL in files else 2], faults=faults or {})
+        if CELL in (files := listing[cell[:2]]):
+            faults = store.faults(*cell[:2], files)
+            yield cell._replace(state="damaged" if faults else "whole", faults=faults)
+        else:
+            yield cell._replace(state="incomplete", faults={CELL: "is missing"})
         done += cell.bytes
         progress(done, total)
 
 
 def repair(store: Store, cells: Iterable[Cell]) -> list[Cell]:
-    """Remove damaged and incomplete cells, and say which; the next run makes what is missing.
-
-    In a folder a cell is renamed into place whole; at a URL its files come one after the other, the record last: what
-    is incomplete there and young may be on its way, and stays.
-    """
+    """Remove damaged and incomplete cells, and say which; the next run makes what is missing."""
+    # At a URL a cell's files come one after the other, the record last: an incomplete young one may be on its way.
     young = time.time() - LONG if is_url(store.where) else float("inf")
-    bad = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
-    collect(store, bad)
-    return bad
+    gone = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
+    collect(store, gone)
+    return gone
 
 
 def garbage(store: Store, runs: Iterable[Root]) -> tuple[list[Cell], list[Cell], int]:
@@ -194,8 +177,8 @@ def collect(store: Store, cells: Iterable[Cell], begun: Iterable[Cell] = (), not
 
 def _cells(listing: Mapping[Name, Mapping[str, Entry]]) -> list[Cell]:
     return [
-        Cell(kind, key, sum(entry.size for entry in files.values()), max(entry.modified for entry in files.values()))
-        for (kind, key), files in sorted(listing.items())
+        Cell(*name, sum(entry.size for entry in files.values()), max(entry.modified for entry in files.values()))
+        for name, files in sorted(listing.items())
     ]
 
 
@@ -210,10 +193,9 @@ def _read(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
 
 def _record(store: Store, kind: str, key: str, name: str = CELL) -> dict[str, Any]:
     """What a cell says of itself, or of what it took; nothing if that cannot be read."""
-    try:
+    with suppress(OSError, ValueError, TypeError, DecoctError):
         return dict(read_json(store.file(kind, key, name)))
-    except (OSError, ValueError, TypeError, DecoctError):
-        return {}
+    return {}
 
 
 def _same(where: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from decoct.core.budget import Budget
-from decoct.core.condensed import Condensed
+from decoct.core.condensed import NAMES, Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Draft
 from decoct.core.record import CELL, write_json
@@ -19,8 +19,6 @@ from decoct.engine.softlabels import StoredLabels
 from decoct.run.jobs import ExternalJob
 from decoct.run.storage.store import Store
 from decoct.run.work.sets import keep
-
-ARRAYS = ("labels", "indices", "images", "soft_labels", "weights")
 
 
 def set_job(condensed: Condensed, data: Dataset, labels: Mapping[str, str | int]) -> ExternalJob:
@@ -38,7 +36,7 @@ def content(condensed: Condensed, data_digest: str) -> dict[str, str]:
     """What the key of an external set digests: its arrays, and the data that it stands for."""
     condensed = _bare(condensed)
     sha = hashlib.sha256()
-    for name in ARRAYS:
+    for name in NAMES:
         value = getattr(condensed, name)
         if value is not None:
             sha.update(f"{name} {value.dtype} {value.shape}".encode())

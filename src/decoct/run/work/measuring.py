@@ -133,22 +133,15 @@ def make_reference(cell: Cell) -> None:
                 cell.progress(done, total)
             for (label, which), known in values.items():
                 metric = eyes.metrics[label]
-                name = {
-                    "metric": called(which.metric, metric, label),
-                    "scope": which.scope,
-                    "reference": which.reference,
-                }
-                found = _defined(of_random(metric, which.metric, known))
-                rows.append({**name, "extractor": eyes.look(metric, extractor), **found})
+                name = called(which.metric, metric, label)
+                row: dict[str, Any] = {"metric": name, "scope": which.scope, "reference": which.reference}
+                row["extractor"] = eyes.look(metric, extractor)
+                rows.append(row | _defined(of_random(metric, which.metric, known)))
     write_json(cell.folder / READINGS, rows)
 
 
 def load_backbone(folder: Path, device: str) -> Backbone:
-    """The frozen net behind stored features, on ``device``.
-
-    Raises:
-        DecoctError: its weights are damaged.
-    """
+    """The frozen net behind stored features, on ``device``; a DecoctError if its weights are damaged."""
     stored = weights.read(folder / WEIGHTS)
     net = backbone.restore(read_json(folder / EXTRACTOR), stored.state, str(folder))
     laid_out(net.to(device))
@@ -158,17 +151,10 @@ def load_backbone(folder: Path, device: str) -> Backbone:
 def seen_by(
     net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str
 ) -> NDArray[Any] | None:
-    """Features [n, d] of a set's images: those of the train images that it picked, or made as those were.
-
-    Args:
-        net: a teacher or a backbone; None where the user brought the features.
-        train: features of the train images.
-        condensed: the set, with its pixels.
-        data: that it stands for.
-        device: where to compute.
+    """Features [n, d] of a set's images: those of the ``train`` images that it picked, or made as those were.
 
     Returns:
-        None if the set has images that are not in train, and there is no net to look at them.
+        None if the set has images that are not in train, and there is no net to look at them: a user gave features.
     """
     if condensed.indices is not None:
         return np.asarray(train[condensed.indices])
@@ -182,15 +168,10 @@ def readings(
 ) -> list[dict[str, Any]]:
     """A metric's readings as rows, with its traits and their intervals over images; what is not defined is null.
 
-    Args:
-        metric: spec.
-        measured: the set and the real data.
-        extractor: whose features, or logits, they are.
-        resamples: for the intervals; 0 for none.
-        label: of the metric in the study.
+    The extractor is whose features, or logits, they are; 0 resamples are for no intervals; the label is the study's.
     """
-    found = over_images(metric, measured, resamples)
-    splits = {reading.reference for reading, _, _ in found}
+    intervals = over_images(metric, measured, resamples)
+    splits = {reading.reference for reading, _, _ in intervals}
     against = {metric.lead_against} & splits or splits  # such as train alone, or none
     return [
         {
@@ -202,7 +183,7 @@ def readings(
             "higher_is_better": metric.higher_is_better[reading.metric],
             "lead": reading.metric in metric.lead and reading.reference in against,
         }
-        for reading, lo, hi in found
+        for reading, lo, hi in intervals
     ]
 
 
@@ -219,15 +200,8 @@ def _measured(
     member: bool,
     judged: NDArray[Any],
 ) -> Measured:
-    return Measured(
-        condensed=condensed,
-        labels=labels,
-        real=real,
-        real_labels={"train": data.train.labels, "val": data.val.labels},
-        class_names=data.class_names,
-        member=member,
-        logits=judged,
-    )
+    real_labels = {"train": data.train.labels, "val": data.val.labels}
+    return Measured(condensed, labels, real, real_labels, data.class_names, member, judged)
 
 
 def _defined(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from decoct.core import tensorfile
 from decoct.core.budget import Budget
-from decoct.core.condensed import Condensed
+from decoct.core.condensed import Condensed, picture
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset
 from decoct.run.cell import Cell
-from decoct.run.storage.kept import KeptOnDisk
-from decoct.run.work.pictures import grid
-from decoct.run.work.room import check_room
+from decoct.run.storage.store import KeptOnDisk
 
 SHARD, NOTES, FACTS = "shard.safetensors", "shard.json", "facts.json"
 ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
@@ -172,3 +174,59 @@ def label_bytes(condensed: Condensed) -> int:
     """Bytes of the labels that travel with a set: whole bytes for a class, plus stored soft labels and weights."""
     hard = len(condensed) * max(1, math.ceil(math.log(len(condensed.class_names), 256)))
     return hard + sum(part.nbytes for part in (condensed.soft_labels, condensed.weights) if part is not None)
+
+
+GAP = 1  # pixels between images
+
+
+def grid(
+    images: NDArray[Any],
+    labels: NDArray[np.int64],
+    classes: int,
+    most: int = 10,
+    picks: NDArray[np.int64] | None = None,
+) -> Image.Image:
+    """A row a class, up to ``most`` of each, on a mid-grey ground; of the images, these alone are read.
+
+    Images are [N, C, S, S] uint8, or float32 in [0, 1]; ``picks`` [n] says to which each of ``labels`` [n] belongs.
+    """
+    rows = [np.flatnonzero(labels == c)[:most] for c in range(min(classes, most))]
+    channels, height, width = images.shape[1:]
+    columns = max(map(len, rows), default=1)
+    sheet = np.full((channels, len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP), 128, dtype=np.uint8)
+    for r, members in enumerate(rows):
+        for c, member in enumerate(members):
+            top, left = GAP + r * (height + GAP), GAP + c * (width + GAP)
+            image = images[member if picks is None else picks[member]]
+            if image.dtype != np.uint8:
+                image = np.clip(np.rint(image * 255), 0, 255)
+            sheet[:, top : top + height, left : left + width] = image
+    return picture(sheet)
+
+
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there is none
+
+
+def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> None:
+    """Raise a DecoctError if a construction is estimated to peak above what the device has; unestimated it passes."""
+    ipc = max(budget.per_class(data.counts(), data.class_names))
+    need, have = method.at(data.size).memory(data.shape, len(data.class_names), ipc), room(device)
+    if need > have:
+        channels, height, width = data.shape
+        raise DecoctError(
+            f"{method.name} of {len(data.class_names)} classes × {ipc} images of {channels} × {height} × {width} is "
+            f"estimated to take {need / 2**30:,.1f} GiB; {device} has {have / 2**30:,.1f} GiB\n"
+            "lower the budget, take a smaller net or smaller batches, or a machine with more memory"
+        )
+
+
+def room(device: str) -> int:
+    """Bytes of memory that the device has, or that this container may use of it."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = LIMIT.read_text("utf-8").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total

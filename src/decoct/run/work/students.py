@@ -57,11 +57,7 @@ def teachers_of(cell: Cell) -> list[nn.Module]:
 
 
 def make_student(cell: Cell) -> None:
-    """Train one student and evaluate it once, at its last step, on the test split.
-
-    Raises:
-        DecoctError: the stored labels are of another set, or of other views than the protocol's.
-    """
+    """Train one student and evaluate it once, at its last step, on test; a DecoctError if stored labels do not fit."""
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
@@ -105,10 +101,10 @@ def train_module(
     labels: StoredLabels | None = None,
     machine: Machine,
 ) -> tuple[list[float], int]:
-    """Test accuracy by seed, at the last step, and the number of steps.
+    """Test accuracy of the caller's own student by seed, at the last step, and the number of steps; nothing is stored.
 
-    The student is a module, copied for each seed, or a function that makes one; teachers are the protocol's, in eval
-    mode on the machine's device, and stored labels stand in for them.
+    A module is copied for each seed, which then is of the batches alone; a function makes one. The set fits the data;
+    teachers are in eval mode on the machine's device, and stored labels stand in their place.
 
     Raises:
         UsageError: the function makes no module.

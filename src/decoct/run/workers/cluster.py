@@ -6,26 +6,35 @@ every time fails alone, since no two tasks share a worker at a time.
 """
 
 import functools
+import os
 import platform
+import re
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import decoct
+from decoct.core.cells import is_url
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.places import is_url
 from decoct.core.scratch import scratch
 from decoct.run.jobs import Job
 from decoct.run.storage.store import open_store
 from decoct.run.workers.executors import environment
-from decoct.run.workers.rays import RETRIES, Hushed, begin, join, ray_module
 
 LOOK = 180.0  # seconds for all nodes to look around
+RETRIES = 3  # times that a job is run again after its worker or node died
+REACH, JOIN = 10.0, 60.0  # seconds: to open a socket, to join a cluster
+OBJECTS = 100 * 2**20  # bytes of Ray's object store: nothing goes through it but jobs
+SILENT = {"log_to_driver": False, "logging_level": "ERROR"}  # what a job says is in its failure
+TELLER = "ray_listen_error_messages"  # the thread in which Ray prints what its daemons say, on stdout
 
 
 @dataclass(frozen=True)
@@ -37,23 +46,21 @@ class Needed:
         data: folders of cached data sets.
         plugins: files.
         marker: file that the driver leaves in a store that is a folder, for workers to see that theirs is the same one.
+        version: of decoct, the driver's.
     """
 
     where: str
     data: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     marker: str | None = None
+    version: str = decoct.__version__
 
-    def check(self, version: str) -> None:
-        """Look, in a worker.
-
-        Raises:
-            DecoctError: something is not there, or is not the driver's.
-        """
+    def check(self) -> None:
+        """Raise a DecoctError, in a worker, if something is not there, or is not the driver's."""
         host = platform.node()
-        if version != decoct.__version__:
+        if self.version != decoct.__version__:
             raise DecoctError(
-                f"this run is driven by decoct {version}, and node {host} has decoct {decoct.__version__}: "
+                f"this run is driven by decoct {self.version}, and node {host} has decoct {decoct.__version__}: "
                 "install the same version on all nodes"
             )
         if self.marker is not None and not Path(self.marker).is_file():
@@ -114,7 +121,8 @@ class Cluster(Executor):
             if self._own and address is not None:
                 join(address)
             elif self._own:
-                begin(workers * threads, here)
+                room = {"num_cpus": workers * threads, "num_gpus": here, "object_store_memory": OBJECTS}
+                ray.init("local", **room, include_dashboard=False, **SILENT)
             self._check_room()
             if address is not None or not self._own:
                 self._mark()
@@ -128,7 +136,7 @@ class Cluster(Executor):
         kind = next((arg.kind for arg in args if isinstance(arg, Job)), "")
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        ref = self._task(kind).remote(self._needed, decoct.__version__, fn, args, kwargs)
+        ref = self._task(kind).remote(self._needed, fn, args, kwargs)
         with self._lock:
             self._running[future] = ref
         ref.future().add_done_callback(functools.partial(self._settle, future))
@@ -153,17 +161,9 @@ class Cluster(Executor):
 
     def _task(self, kind: str) -> Any:
         if kind not in self._tasks:
-            self._tasks[kind] = (
-                ray_module()
-                .remote(_work)
-                .options(
-                    name=kind or "call",
-                    num_cpus=self._threads,
-                    num_gpus=self._gpus.get(kind, 0.0),
-                    max_retries=self._retries,
-                    runtime_env={"env_vars": environment(self._threads)},
-                )
-            )
+            options = {"name": kind or "call", "num_cpus": self._threads, "num_gpus": self._gpus.get(kind, 0.0)}
+            options |= {"max_retries": self._retries, "runtime_env": {"env_vars": environment(self._threads)}}
+            self._tasks[kind] = ray_module().remote(_work).options(**options)
         return self._tasks[kind]
 
     def _settle(self, future: "Future[Any]", done: "Future[Any]") -> None:
@@ -194,20 +194,19 @@ class Cluster(Executor):
             root.mkdir(parents=True, exist_ok=True)
             self._marker = root / scratch("seen")
             self._marker.touch()
-            self._needed = Needed(str(root), self._needed.data, self._needed.plugins, str(self._marker))
+            self._needed = replace(self._needed, where=str(root), marker=str(self._marker))
 
     def _look_around(self) -> None:
         """Let every node look for what jobs read."""
         ray = ray_module()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        task = ray.remote(_look)
-        looking = {}
+        look, looking = ray.remote(Needed.check), {}
         for node in ray.nodes():
             if node["Alive"]:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                options = task.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-                looking[options.remote(self._needed, decoct.__version__)] = node["NodeManagerHostname"]
+                task = look.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+                looking[task.remote(self._needed)] = node["NodeManagerHostname"]
         done, waiting = ray.wait(list(looking), num_returns=len(looking), timeout=LOOK)
         if waiting:
             raise DecoctError(f"node {looking[waiting[0]]} did not answer in {LOOK:.0f} s: see `ray status`")
@@ -219,14 +218,9 @@ class Cluster(Executor):
 
 
 def said(error: BaseException, retries: int, host: str = "a node") -> DecoctError:
-    """What failed a task, in one line, whatever class Ray wraps it in.
+    """What failed a task on a host, after so many retries, in one line, whatever class Ray wraps it in."""
 
-    Args:
-        error: of a task of Ray.
-        retries: how often it was run again.
-        host: that it ran on.
-    """
-    from decoct.run.workers.attempt import describe
+    from decoct.run.execute import describe
 
     exceptions = ray_module().exceptions
     cause = getattr(error, "cause", None)
@@ -239,32 +233,87 @@ def said(error: BaseException, retries: int, host: str = "a node") -> DecoctErro
         )
     if isinstance(error, exceptions.OutOfMemoryError):
         return DecoctError("Ray ended its worker because the node was out of memory: take a node with more")
-    if isinstance(error, _deaths()):
+    if isinstance(error, (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError)):
         return DecoctError(f"its worker process died, {retries + 1} times; it may need more memory than there is")
     if isinstance(error, exceptions.RayTaskError) and isinstance(cause, Exception):
-        return DecoctError(describe(cause))
+        error = cause
     return DecoctError(describe(error))
 
 
-def _deaths() -> tuple[type[BaseException], ...]:
-    """What Ray raises when a worker or its node is gone."""
-    exceptions = ray_module().exceptions
-    return (
-        *(exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError),
-        exceptions.OutOfMemoryError,
-    )
+_looked = functools.cache(Needed.check)
 
 
-def _work(needed: Needed, version: str, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _work(needed: Needed, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """In a worker: look once whether all is there, then do it."""
-    _looked(needed, version)
+    _looked(needed)
     return fn(*args, **kwargs)
 
 
-def _look(needed: Needed, version: str) -> None:
-    needed.check(version)
+def ray_module() -> Any:
+    """Ray, which is imported where it is needed; a UsageError if it is not installed."""
+    if find_spec("ray") is None:
+        raise UsageError("Ray is not installed: pip install 'decoct[ray]'")
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # read when a driver starts; by default maybe endless
+    import ray
+
+    return ray
 
 
-@functools.cache
-def _looked(needed: Needed, version: str) -> None:
-    needed.check(version)
+def join(address: str) -> None:
+    """Connect to a cluster; a UsageError if none is there, or none that this Python can join.
+
+    Another process tries first: whatever listens at the address may not be Ray, which may then wait for long, or end
+    the process.
+    """
+    if "://" in address:
+        raise UsageError(f"--address takes HOST:PORT or auto, not '{address}': run decoct on a node of the cluster")
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH).close()
+        except ValueError:
+            raise UsageError(f"--address takes HOST:PORT or auto, not '{address}'") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsageError(
+                f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, or correct "
+                "--address"
+            ) from None
+    options = {"address": address, **SILENT}
+    code = f"import ray; ray.init(**{options!r}); ray.shutdown()"
+    try:
+        tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=JOIN)
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"what listens at {address} did not answer as Ray in {JOIN:.0f} s: see `ray status`") from None
+    if tried.returncode:
+        raise UsageError(refused(address, tried.stderr))
+    ray_module().init(**options)
+
+
+def refused(address: str, text: str) -> str:
+    """Why a cluster could not be joined, and what to do, from the traceback."""
+    if "AuthenticationError" in text:
+        return (
+            f"the Ray cluster at {address} asks for its token: run on a node of it with --address auto, or copy its "
+            "~/.ray/auth_token here and set RAY_AUTH_MODE=token"
+        )
+    if address == "auto" and "Could not find any running Ray" in text:
+        return "no Ray runs on this machine: start it with `ray start --head`, name a --address, or leave --address out"
+    lines = text.splitlines()
+    starts = [at for at, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    said = " ".join(line.strip() for line in lines[starts[-1] if starts else -1 :])
+    return f"cannot join the Ray cluster at {address}: {said[:400] or 'it ended without a word'}"
+
+
+class Hushed:
+    """A stdout on which Ray's own thread prints nothing: what a job says is in its failure, and stdout is for JSON."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As of any stream."""
+        return len(text) if threading.current_thread().name == TELLER else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,18 +1,26 @@
-"""Where jobs run: in this process, or in a pool of workers. Neither changes what they compute."""
+"""Where jobs run: in this process, in a pool of workers, or on Ray. None changes what they compute, nor any key."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
-from typing import Any
+from typing import Any, Literal, get_args
 
+from decoct.core.errors import UsageError
+from decoct.core.spec import suggest
+from decoct.run.jobs import Job, kinds
 from decoct.run.memory import MALLOC, keep_memory
+from decoct.run.storage.store import Store
 
+On = Literal["inline", "pool", "ray"]
+AHEAD = 4  # jobs handed to a Ray of the run's own for each that computes: the next one is there when one ends
+HANDED_OUT = 1000  # jobs that wait at a cluster which may grow: enough for it to see what it is short of
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -30,13 +38,10 @@ class Inline(Executor):
 
 
 def process_pool(workers: int, threads: int = 1, gpus: Sequence[str] = ()) -> ProcessPoolExecutor:
-    """Fresh processes with ``threads`` each; they die with the process that started them.
+    """So many fresh processes with ``threads`` each, told to OpenMP before torch starts; they die with their parent.
 
-    Args:
-        workers: how many run at once.
-        threads: that each job computes with, told to OpenMP before torch starts.
-        gpus: as ``CUDA_VISIBLE_DEVICES`` names them; each worker takes one, and sees no other. Where there are more
-            workers, several share one. A worker that dies breaks its pool, and the next pool has all of them again.
+    Each takes one of ``gpus``, as ``CUDA_VISIBLE_DEVICES`` names them, and sees no other. Where there are more workers,
+    several share one. A worker that dies breaks its pool, and the next pool has all of them again.
     """
     resource_tracker.ensure_running()  # it would unblock Ctrl-C where Pool has it blocked
     context = multiprocessing.get_context("spawn")
@@ -66,16 +71,14 @@ class Pool(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As of any executor; a worker that is needed for it starts here."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        before = {name: os.environ.get(name) for name in self._environment}
+        before = {name: os.environ[name] for name in self._environment if name in os.environ}
         os.environ.update(self._environment)
         try:
             return super().submit(fn, *args, **kwargs)
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in self._environment:
+                del os.environ[name]
+            os.environ.update(before)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
@@ -88,11 +91,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:
-    """The first GPUs as ``CUDA_VISIBLE_DEVICES`` names them: by that variable where it is set, else by their index.
-
-    Args:
-        count: how many CUDA finds.
-    """
+    """The GPUs that CUDA counts as ``CUDA_VISIBLE_DEVICES`` names them: by that where it is set, else by index."""
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return tuple(named or map(str, range(count)))[:count]
 
@@ -111,3 +110,77 @@ def _start(gpus: "SimpleQueue[str] | None" = None) -> None:
 def _leave_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What carries the jobs, and what each of them gets of the machine.
+
+    Attributes:
+        on: None for this process where one job runs at a time, a pool of processes otherwise.
+        workers: jobs at once; of a Ray cluster, None for as many as its nodes take.
+        device: where each job computes.
+        visible: GPUs of this machine, as ``CUDA_VISIBLE_DEVICES`` names them, that pool workers or a local Ray share
+            out.
+        gpus: by kind of job, how many GPUs of Ray's each one gets; a fraction lets several share one. A kind that
+            gets none computes on the CPU. What is not named gets one where the device is "cuda".
+        address: of a Ray cluster, ``HOST:PORT`` or "auto"; None for a Ray of this run's own.
+    """
+
+    on: On | None = None
+    workers: int | None = 1
+    device: str = "cpu"
+    visible: tuple[str, ...] = ()
+    gpus: Mapping[str, float] = field(default_factory=dict)
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise a UsageError if what is asked for does not go together."""
+        if self.on not in (None, *get_args(On)):
+            raise UsageError(f"jobs cannot run on '{self.on}'.{suggest(str(self.on), get_args(On))}")
+        for what, said in (("--address", self.address is not None), ("--gpus", bool(self.gpus))):
+            if said and self.on != "ray":
+                raise UsageError(f"{what} is for Ray: add --on ray, or leave it out")
+        if self.on == "inline" and self.workers != 1:
+            raise UsageError("--on inline runs one job at a time: leave out --workers, or use --on pool")
+        for kind, number in self.gpus.items():
+            if kind not in kinds():
+                raise UsageError(f"--gpus: no kind of job is called '{kind}'.{suggest(kind, kinds())}")
+            if not 0 <= number < float("inf") or (number > 1 and number != int(number)):
+                raise UsageError(f"--gpus {kind}={number:g}: a fraction below 1, or a whole number of GPUs")
+            if number and not self.device.startswith("cuda"):
+                raise UsageError(f"--gpus {kind}={number:g} needs --device cuda; jobs compute on {self.device}")
+        if self.on == "ray" and self.device.startswith("cuda:"):
+            raise UsageError(f"Ray gives each job its own GPU: use --device cuda, not {self.device}")
+
+    @property
+    def at_once(self) -> int:
+        """Jobs that the driver hands out at once; a Ray of the run's own lets no more than ``workers`` compute."""
+        if self.workers is None:
+            return HANDED_OUT
+        return AHEAD * self.workers if self.on == "ray" and self.address is None else self.workers
+
+    @property
+    def on_cpu(self) -> frozenset[str]:
+        """Kinds of job that get no GPU though others do."""
+        return frozenset(kind for kind, number in self.gpus.items() if not number)
+
+    def share(self, kind: str) -> float:
+        """GPUs of Ray's that a job of a kind gets."""
+        return self.gpus.get(kind, 1.0 if self.device == "cuda" else 0.0)
+
+    def executors(self, threads: int, store: Store, jobs: Iterable[Job]) -> Callable[[int], Executor]:
+        """What makes an executor for so many workers, which must see the store, the jobs' data and their plug-ins."""
+        on = self.on or ("inline" if self.workers == 1 else "pool")
+        if on == "inline":
+            return lambda workers: Inline()
+        if on == "pool":
+            return lambda workers: process_pool(workers, threads, self.visible)
+        from decoct.run.workers.cluster import Cluster, Needed
+
+        jobs = list(jobs)
+        data, plugins = {job.data for job in jobs}, {plugin for job in jobs for plugin in job.plugins}
+        needed = Needed(store.where, tuple(sorted(data)), tuple(sorted(plugins)))
+        gpus: dict[str, float] = {kind: self.share(kind) for kind in sorted({job.kind for job in jobs})}
+        most, here = self.workers, len(self.visible)
+        return lambda workers: Cluster(needed, threads, gpus, self.address, min(workers, most or workers), here)

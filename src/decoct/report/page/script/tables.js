@@ -4,22 +4,14 @@ const layouts = new WeakMap();
 // Column and span of every cell as the page was made, and the header cells over each column.
 function layoutOf(table) {
   if (layouts.has(table)) return layouts.get(table);
-  const spans = new Map(), columns = [], taken = [];
-  let last = null;
+  const spans = new Map(), columns = [];
   for (const row of table.rows) {
-    if (row.parentNode !== last) taken.length = 0;
-    last = row.parentNode;
     let at = 0;
     for (const cell of row.cells) {
-      while (taken[at] > 0) taken[at++]--;
       spans.set(cell, { at, span: cell.colSpan });
-      for (let c = at; c < at + cell.colSpan; c++) {
-        taken[c] = cell.rowSpan - 1;
-        if (last.tagName === "THEAD") (columns[c] ??= []).push(cell);
-      }
+      if (row.parentNode.tagName === "THEAD") for (let c = at; c < at + cell.colSpan; c++) (columns[c] ??= []).push(cell);
       at += cell.colSpan;
     }
-    for (; at < taken.length; at++) if (taken[at] > 0) taken[at]--;
   }
   const made = { spans, columns, order: [...table.tBodies[0].rows] };
   layouts.set(table, made);
@@ -98,29 +90,32 @@ function makeSortable(table) {
 
 // Rows of { text, span, head } as they are shown: what is filtered out is left out.
 function shownRows(table) {
-  const { spans } = layoutOf(table), pending = [];
-  return [...table.rows].filter((row) => !row.hidden).map((row) => {
-    const cells = [], head = row.parentNode.tagName === "THEAD";
-    const fill = (to) => {
-      for (const up of pending.filter((p) => p.left > 0 && p.at < to && !p.done)) {
-        cells.push({ text: "", span: up.span, head });
-        up.done = true;
-      }
-    };
-    for (const up of pending) up.done = false;
-    const own = [];
-    for (const cell of row.cells) {
-      const { at } = spans.get(cell);
-      fill(at);
-      if (cell.hidden) continue;
-      cells.push({ text: words(cell), span: cell.colSpan, head });
-      if (cell.rowSpan > 1) own.push({ at, span: cell.colSpan, left: cell.rowSpan });
-    }
-    fill(Infinity);
-    for (const up of [...pending, ...own]) up.left--;
-    pending.push(...own);
-    return cells;
-  });
+  const shown = (row) => [...row.cells].filter((cell) => !cell.hidden);
+  const plain = (cell) => ({ text: words(cell), span: cell.colSpan, head: cell.closest("thead") !== null });
+  return [...table.rows].filter((row) => !row.hidden).map((row) => shown(row).map(plain));
+}
+
+// Rows with as many cells as there are columns: headings of several rows joined into one, a wide cell's words once.
+function flat(rows) {
+  const many = Math.max(...rows.map((cells) => cells.reduce((sum, { span }) => sum + span, 0)));
+  const whole = (row) => [...row, ...Array(many - row.length).fill("")];
+  const heads = rows.filter((cells) => cells[0]?.head).map((cells) => cells.flatMap(({ text, span }) => Array(span).fill(text)));
+  const body = rows.filter((cells) => !cells[0]?.head).map((cells) => cells.flatMap(({ text, span }) => [text, ...Array(span - 1).fill("")]));
+  const head = whole([]).map((_, column) => heads.map((row) => row[column]).filter(Boolean).join(" · "));
+  return [head, ...body.map(whole)];
+}
+
+function markdown(rows) {
+  const cell = (text) => text.replace(/[\\`*_{}[\]<>#|~]/g, "\\$&");
+  const [head, ...body] = flat(rows).map((row) => `| ${row.map(cell).join(" | ")} |`);
+  return [head, `|${flat(rows)[0].map((_, i) => (i ? "---:" : "---")).join("|")}|`, ...body, ""].join("\n");
+}
+
+function csv(rows) {
+  // A spreadsheet would run a name that looks like a formula.
+  const safe = (text) => (/^[=@\t\r]|^[+-](?![\d.])/.test(text) ? `'${text}` : text);
+  const cell = (text) => (/[",\n\r]/.test(safe(text)) ? `"${safe(text).replaceAll('"', '""')}"` : safe(text));
+  return flat(rows).map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
 function addMenu(table) {
@@ -140,7 +135,6 @@ function addMenu(table) {
     menu.append(button);
   };
   entry("Copy as Markdown", () => copy(markdown(shownRows(table))));
-  entry("Copy as LaTeX", () => copy(latex(shownRows(table))));
   entry("Download CSV", () => {
     const section = table.closest("section");
     const url = URL.createObjectURL(new Blob(["\ufeff", csv(shownRows(table))], { type: "text/csv" }));

@@ -1,0 +1,179 @@
+"""Published accuracies, each with its source: a table to look up and to lay beside one's own, of other recipes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from importlib.resources import as_file, files
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from decoct.core.budget import Budget
+from decoct.core.errors import UsageError
+from decoct.core.spec import suggest
+from decoct.report import wording
+from decoct.report.accuracy import Accuracy
+from decoct.report.read.manifest import Manifest
+
+FILE = "published.csv"
+CAUTION = "another recipe, student or label than here: to look at, not to compare"
+TYPES: dict[Any, Any] = {
+    str: pa.string(),
+    float: pa.float64(),
+    float | None: pa.float64(),
+    int | None: pa.int64(),
+}  # as they are read
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number. What its source does not say is empty or None.
+
+    Attributes:
+        method: as decoct calls it, or its own name in lower case.
+        data: as decoct calls it.
+        resolution: pixels a side.
+        ipc: images of each class.
+        student: net.
+        protocol: how the student was trained, in the source's words.
+        labels: that it learnt from.
+        accuracy: in percent, most often of the best epoch on the test set.
+        error: what stands behind ±, in points.
+        source: where the number was read.
+        arxiv: id of the method's paper.
+    """
+
+    method: str
+    data: str
+    resolution: int | None
+    ipc: int | None
+    student: str
+    protocol: str
+    labels: str
+    accuracy: float
+    error: float | None
+    source: str
+    arxiv: str
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Accuracies of a run and what was published for the same method, data and IPC.
+
+    Attributes:
+        label: of the method in the study.
+        own: its accuracies, one a protocol and student.
+        published: the numbers.
+    """
+
+    label: str
+    own: tuple[Accuracy, ...]
+    published: tuple[Published, ...]
+
+
+@cache
+def read() -> tuple[Published, ...]:
+    """All numbers, in the order of the file."""
+    from pyarrow import csv
+
+    types = csv.ConvertOptions(column_types={field.name: TYPES[field.type] for field in fields(Published)})
+    with as_file(files("decoct.report") / FILE) as path:
+        return tuple(Published(**row) for row in csv.read_csv(path, convert_options=types).to_pylist())
+
+
+def select(
+    rows: Sequence[Published],
+    method: str | None = None,
+    data: str | None = None,
+    ipc: int | None = None,
+    protocol: str | None = None,
+) -> list[Published]:
+    """Those that all filters leave: names without regard to case and hyphens, a protocol by any of its words.
+
+    Raises:
+        UsageError: a method, data set or protocol that the table does not have.
+    """
+    found = list(rows)
+    for column, asked in (("method", method), ("data", data)):
+        if asked is not None:
+            known = {alike(getattr(row, column)) for row in rows}
+            if alike(asked) not in known:
+                names = sorted({getattr(row, column) for row in rows})
+                raise UsageError(f"nothing is published here of the {column} '{asked}'.{suggest(asked, names)}")
+            found = [row for row in found if alike(getattr(row, column)) == alike(asked)]
+    if protocol is not None:
+        if not any(protocol.lower() in row.protocol.lower() for row in rows):
+            names = sorted({row.protocol for row in rows} - {""})
+            raise UsageError(f"no number is of a protocol with '{protocol}'; there are: {'; '.join(names)}")
+        found = [row for row in found if protocol.lower() in row.protocol.lower()]
+    return [row for row in found if ipc is None or row.ipc == ipc]
+
+
+def beside(run: Manifest, accuracies: Iterable[Accuracy]) -> tuple[Beside, ...]:
+    """What was published for the methods of a run on its data, at its IPCs, beside its own accuracies."""
+    own: dict[tuple[str, int], list[Accuracy]] = {}
+    for a in accuracies:
+        budget = Budget.read(a.setting.budget)
+        if budget is not None and budget.ipc is not None and a.method in run.methods:
+            own.setdefault((a.method, budget.ipc), []).append(a)
+    of_data = [row for row in read() if alike(row.data) == alike(_data(run))]
+    found = []
+    for (label, ipc), accuracy in own.items():
+        names = _names(label, run.methods[label])
+        published = tuple(row for row in of_data if row.ipc == ipc and alike(row.method) in names)
+        if published:
+            found.append(Beside(label, tuple(accuracy), published))
+    return tuple(found)
+
+
+def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableType:
+    """For the terminal: a table for each method and IPC, the run's own accuracies before what was published."""
+    parts = list[RenderableType]()
+    for one in beside(run, accuracies):
+        budget = wording.budget(one.own[0].setting.budget)
+        table = Table(title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
+        table.add_column("%", justify="right", no_wrap=True)
+        for head in ("student", "protocol", "source"):
+            table.add_column(head)
+        for a in one.own:
+            table.add_row(*map(Text, (wording.accuracy(a.interval), a.setting.student, a.setting.protocol, "this run")))
+        for row in one.published:
+            table.add_row(*map(Text, (f"{row.accuracy:.1f}", row.student, row.protocol, row.source)), style="dim")
+        parts.append(table)
+    if not parts:
+        return Text(f"nothing is published here for these methods on {run.data['name']} at these budgets")
+    return Group(*parts, Text(f"What was published is of {CAUTION}."))
+
+
+def to_json(run: Manifest, accuracies: Iterable[Accuracy]) -> list[dict[str, Any]]:
+    """What stands beside a run as plain lists and dicts; its accuracies are fractions, published ones percent."""
+    return [
+        {
+            "method": one.label,
+            "own": [{**a.setting._asdict(), "accuracy": a.interval.mean, "n": a.interval.n} for a in one.own],
+            "published": [asdict(row) | {"of_another_recipe": True} for row in one.published],
+        }
+        for one in beside(run, accuracies)
+    ]
+
+
+def alike(word: str) -> str:
+    """A name without what people write it with differently: ``CV-DD`` and ``cv_dd`` are one."""
+    return re.sub(r"[^a-z0-9+]", "", word.lower())
+
+
+def _data(run: Manifest) -> str:
+    """The source's name: a title may say more, such as the folder."""
+    said = run.study.get("data", run.data["name"])
+    return str(said.get("name") if isinstance(said, Mapping) else said).partition(":")[0]
+
+
+def _names(label: str, about: Mapping[str, Any]) -> set[str]:
+    """What a method of a study may be called; a preset for a method's larger sibling is that sibling."""
+    config = about.get("config", {})
+    name, plus = str(config.get("name", label)), str(config.get("preset") or "").endswith("_plus")
+    return {alike(f"{name}+")} if plus else {alike(label), alike(name)}

@@ -1,0 +1,235 @@
+"""What a run says of itself: ``run.json`` with its jobs, read and checked."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from decoct.core.budget import Budget
+from decoct.core.cells import STORE, Cells, open_cells, store_of
+from decoct.core.errors import DecoctError
+from decoct.core.integrity import DamagedError
+from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
+
+RUN, FORMAT = "run.json", 1
+REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
+CONTROL = "control"  # family of a distilled set that shows what a method's work adds, and competes with none
+WEIGHTS = "weights.safetensors"
+READ = (".json", "correct.npy")  # what is read of every cell
+LARGE = 1 << 28  # bytes above which only a file's length is compared: of large sets the map reads the labels alone
+SHARD = "shard"  # a part of a set's construction: its cost is the set's
+
+Labels = Literal["hard", "online", "stored"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned job of a run.
+
+    Attributes:
+        key: of its cell.
+        kind: teacher, features, statistics, dynamics, shard, condense, labels, train or measure.
+        inputs: keys of the cells that it reads, by role.
+        labels: what it is, in the study's words.
+    """
+
+    key: str
+    kind: str
+    inputs: dict[str, str]
+    labels: dict[str, Any]
+
+    def __str__(self) -> str:
+        return " · ".join([self.kind, *(_label(k, v) for k, v in self.labels.items())])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A run's ``run.json``.
+
+    Attributes:
+        folder: the run's folder.
+        store: where its cells lie, as the run says it: "store" in its folder, another folder, or a URL.
+        decoct: version that ran it.
+        name: of the study.
+        study: its resolved configuration.
+        data: name, digest, class names, counts, shape, flip.
+        methods: by label, in study order: family, stochastic, summary, config; where the run says so, also about
+            (paragraphs), paper (the fields of its paper's preset) and control (a label); of an external
+            set, external: what its author says that it took.
+        jobs: all that was planned.
+        messages: of failed jobs, by key.
+        ended: the run came to its end, whether or not jobs failed.
+    """
+
+    folder: Path
+    decoct: str
+    name: str
+    study: dict[str, Any]
+    data: dict[str, Any]
+    methods: dict[str, dict[str, Any]]
+    jobs: tuple[Job, ...]
+    messages: dict[str, str]
+    ended: bool
+    store: str = STORE
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read ``folder/run.json``.
+
+        Raises:
+            DecoctError: there is none, it is damaged, or another version of decoct wrote it.
+        """
+        path = folder / RUN
+        if not path.is_file():
+            raise DecoctError(f"not a run: {folder} holds no {RUN}; `decoct run STUDY.toml --out {folder}` makes one")
+        try:
+            raw = read_json(path)
+            if raw["format"] != FORMAT:
+                raise DecoctError(f"{path} has format {raw['format']}, this decoct reads {FORMAT}: run the study again")
+            jobs = tuple(Job(j["key"], j["kind"], dict(j["inputs"]), dict(j["labels"])) for j in raw["jobs"])
+            own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
+            methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
+            messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
+            own["store"] = str(raw.get("store", STORE))
+            return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
+
+    @property
+    def margin(self) -> float:
+        """Differences in accuracy below this do not matter, as a fraction."""
+        return float(self.study.get("margin", 0.01))
+
+    def budget_order(self, budget: str) -> tuple[float, str]:
+        """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
+        found = Budget.read(budget)
+        size = found.total(self.data["images"]["train"], len(self.data["class_names"])) if found else math.inf
+        return size, budget
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Each method's control, by label, where it has one."""
+        return {label: method["control"] for label, method in self.methods.items() if method.get("control")}
+
+    @cached_property
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """The resolved tables of the protocols by label, in the study's order."""
+        return _in_order(self.study.get("protocols", {}), (job.labels["protocol"] for job in self.of_kind("train")))
+
+    def labels(self, protocol: str) -> Labels:
+        """What a protocol's students learn from: hard labels, teachers online, or soft labels that are stored."""
+        roles = {role.partition(":")[0] for job in self._students(protocol) for role in job.inputs}
+        if "labels" in roles or self.protocols.get(protocol, {}).get("labels"):
+            return "stored"
+        return "online" if "teacher" in roles else "hard"
+
+    def label_teachers(self, protocol: str) -> dict[str, int | None]:
+        """Teachers that a protocol's students have at hand: bytes of their weights by net, None where unknown."""
+        roles = {role: key for job in self._students(protocol) for role, key in job.inputs.items()}
+        teachers = {role: key for role, key in roles.items() if role.startswith("teacher:") and key in self.by_key}
+        return {
+            role.removeprefix("teacher:"): self.cells.size("teacher", key, WEIGHTS) for role, key in teachers.items()
+        }
+
+    def _students(self, protocol: str) -> list[Job]:
+        """Those that train on a set: the full data may be labelled otherwise."""
+        own = [job for job in self.of_kind("train") if job.labels["protocol"] == protocol]
+        return [job for job in own if job.labels["method"] != FULL] or own
+
+    @cached_property
+    def by_key(self) -> dict[str, Job]:
+        """The planned jobs by key."""
+        return {job.key: job for job in self.jobs}
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The run's cells. Of a store at a URL, what is read of every cell is fetched now, many files at once."""
+        cells = open_cells(store_of(self.folder, self.store))
+        cells.prefetch(((job.kind, job.key) for job in self.jobs), lambda name: name.endswith(READ))
+        return cells
+
+    def cell(self, job: Job) -> Path:
+        """Where the job's cell lives on this machine."""
+        return self.cells.path(job.kind, job.key)
+
+    def done(self, job: Job) -> bool:
+        """Whether the job's cell is there."""
+        return self.cells.has(job.kind, job.key)
+
+    def file(self, job: Job, name: str) -> Path:
+        """A file of the job's cell, which need not be there; what is there is as it was written.
+
+        Raises:
+            DecoctError: it is not what was written.
+        """
+        return self.cells.file(job.kind, job.key, name, LARGE)
+
+    def of_kind(self, kind: str) -> list[Job]:
+        """The planned jobs of a kind, in the study's order."""
+        return [job for job in self.jobs if job.kind == kind]
+
+    def finished(self, kind: str) -> Iterator[Job]:
+        """Those of a kind whose cell is there."""
+        return (job for job in self.of_kind(kind) if self.done(job))
+
+    def load(self, job: Job, name: str) -> Any:
+        """Parsed JSON of a file in the job's cell.
+
+        Raises:
+            DecoctError: it is missing or damaged.
+        """
+        path = self.file(job, name)
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
+
+    def external(self, job: Job) -> bool:
+        """Whether it is an external set, or labels of one: nobody measured what that took."""
+        own = "external" in self.methods.get(str(job.labels.get("method")), {})
+        return own and (job.kind == "condense" or (job.kind == "labels" and "protocol" not in job.labels))
+
+    def cost(self, job: Job) -> Cost:
+        """What the job took, of one that is not external.
+
+        Raises:
+            DamagedError: that is missing, or not what was written.
+        """
+        path = self.file(job, MEASURED)
+        try:
+            return read_cost(path)
+        except (OSError, ValueError) as error:
+            raise DamagedError(path.parent, MEASURED, str(error), self.cells.where) from error
+
+    def construction(self, job: Job) -> list[Job]:
+        """What a set took by itself: its own job, and the shards that it was put together from.
+
+        The set's cell names them, not the plan: a set is the same however it was cut, and may be cut otherwise now.
+        """
+        roles = self.load(job, CELL).get("inputs", {})
+        shards = [key for role, key in roles.items() if role.partition(":")[0] == SHARD]
+        return [job, *(Job(key, SHARD, {}, {}) for key in shards)]
+
+    def needs(self, job: Job) -> dict[str, Job]:
+        """Every planned job that this one stands on, each once, however many ways lead to it."""
+        found: dict[str, Job] = {}
+        todo = list(job.inputs.values())
+        while todo:
+            key = todo.pop()
+            if key in self.by_key and key not in found:
+                found[key] = self.by_key[key]
+                todo += self.by_key[key].inputs.values()
+        return found
+
+
+def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:
+    """Tables by label in the order in which the jobs name them: JSON is written sorted, so its own order is lost."""
+    ranks = {label: i for i, label in enumerate(dict.fromkeys(order))}
+    return dict(sorted(tables.items(), key=lambda item: ranks.get(item[0], len(ranks))))
+
+
+def _label(name: str, value: Any) -> str:
+    return f"{name.replace('_', ' ')} {value}" if name.endswith("_replicate") else str(value)

@@ -1,0 +1,96 @@
+"""The page of a run: its sections in their order."""
+
+from decoct.report import wording
+from decoct.report.page.markup import Markup, join, name, tag
+from decoct.report.page.page import document
+from decoct.report.page.parts import fold
+from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import CONTROL
+from decoct.report.sections import (
+    accuracy,
+    breakdown,
+    claims,
+    classes,
+    controls,
+    cost,
+    differences,
+    featuremap,
+    pictures,
+    planned,
+    provenance,
+    published,
+    ranks,
+    recommend,
+    robust,
+    standing,
+    transfer,
+    verdict,
+    weight,
+)
+from decoct.report.summary import Summary
+
+
+def render(tables: Frame, summary: Summary) -> str:
+    """The page as text."""
+    run = tables.manifest
+    view = View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
+    parts = [
+        verdict.show(view, summary.verdicts, summary.worth, summary.price, summary.cautions, summary.margin),
+        claims.show(view, summary.claims),
+        recommend.show(view, summary.advice),
+        accuracy.show(view, summary.gaps),
+        breakdown.show(view, summary.breakdown, summary.untold),
+        differences.show(view, summary.verdicts, summary.margin),
+        differences.chance(view, summary.verdicts),
+        published.show(view, run),
+        controls.show(view, summary.controls),
+        ranks.show(view, summary.data),
+        transfer.show(view, summary.transfers),
+        robust.show(view, summary.scores),
+        classes.show(view, tables),
+        cost.show(view, tables),
+        weight.show(view, run),
+        featuremap.show(view, run),
+        standing.show(view, summary.standings, summary.agreements, summary.classes),
+        pictures.show(view, run),
+        provenance.teachers(run),
+        provenance.recipes(view, run),
+        provenance.methods(view, run),
+        planned.show(summary.planned_cost),
+        provenance.provenance(run),
+    ]
+    return document(
+        f"{summary.name} · decoct",
+        _header(tables, summary),
+        join(parts),
+        _holes(tables, summary.planned),
+        view.filters(),
+    )
+
+
+def _header(tables: Frame, summary: Summary) -> Markup:
+    data, families = tables.manifest.data, list(summary.methods.values())
+    beside = families.count(CONTROL)
+    said = wording.count(len(families) - beside, "method")
+    said += f" and {wording.count(beside, 'control')}" if beside else ""
+    about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
+    trained = tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained.")
+    asked = "Which small training set of ", name(summary.data), " should I use, and is distilling one worth it? "
+    return join([tag("h1", name(summary.name)), tag("p", *asked, trained, class_="lede")])
+
+
+def _holes(tables: Frame, students: int) -> Markup:
+    """What failed and what is missing, at the top, where nobody can miss it."""
+    holes, parts = tables.holes, list[Markup]()
+    if holes:
+        missing = wording.count(len(holes), "student")
+        parts.append(tag("p", tag("b", "This report has holes. "), f"{missing} of {students} planned have no result."))
+    if tables.failures:
+        failed = [tag("li", tag("b", name(job)), tag("pre", tag("bdi", message))) for job, message in tables.failures]
+        parts.append(fold(wording.count(len(failed), "failed job"), tag("ul", *failed), opened=len(failed) <= 3))
+    if holes:
+        more = tag("li", f"and {len(holes) - 200} more") if len(holes) > 200 else ""
+        parts.append(fold("Missing students", tag("ul", *(tag("li", name(job)) for job in holes[:200]), more)))
+        parts.append(tag("p", "Run the study again with the same --out: only what is missing is done."))
+    return tag("aside", *parts, class_="holes", role="status") if parts else Markup()

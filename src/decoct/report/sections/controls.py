@@ -1,0 +1,119 @@
+"""Methods against their controls: what optimising or ranking adds to the images that a set is made from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from decoct.report import wording
+from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
+from decoct.report.page.markup import Markup, join, name, tag
+from decoct.report.page.parts import bullets, comparison_cell, fold, note, section
+from decoct.report.page.view import View
+from decoct.report.sections.verdict import spell
+from decoct.report.stats import comparisons, nested
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Replicates
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """A method and its control in one setting.
+
+    Attributes:
+        method: its label in the study.
+        control: the label that the study names as its control.
+        setting: protocol, student, budget.
+        comparison: method minus control, paired over condense replicates; the word after Holm over all of them.
+    """
+
+    method: str
+    control: str
+    setting: Setting
+    comparison: Comparison
+
+
+def controlled(
+    accuracies: Mapping[Setting, Mapping[str, Replicates]], controls: Mapping[str, str], margin: float, floor: float
+) -> tuple[Controlled, ...]:
+    """Compare every method that has a control with it, method after method, in each setting.
+
+    Args:
+        accuracies: by setting, then method; a method without any student may be absent.
+        controls: label to label.
+        margin: of equivalence, a fraction.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
+    """
+    asked = [(method, control, setting) for method, control in controls.items() for setting in accuracies]
+    compared = [
+        nested.compare(accuracies[setting].get(method, {}), accuracies[setting].get(control, {}), margin, floor)
+        for method, control, setting in asked
+    ]
+    return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared), strict=True))
+
+
+def sentences(controlled: Sequence[Controlled]) -> tuple[str, ...]:
+    """One sentence for each method, over all settings."""
+    methods = grouped(controlled, lambda c: c.method)
+    return tuple(_sentence(own, len(controlled)) for own in methods.values())
+
+
+def overall(controlled: Sequence[Controlled]) -> str:
+    """One sentence over all methods: the only one, or the counts; empty where there is nothing to say."""
+    lines = sentences(controlled)
+    if len(lines) < 2:
+        return "".join(lines)
+    return f"Against their controls, after Holm over {len(controlled)} comparisons: {_spell(controlled)}"
+
+
+def _sentence(own: Sequence[Controlled], asked: int) -> str:
+    method, control = own[0].method, own[0].control
+    if not any(c.comparison.n for c in own):
+        return f"{method} and its control, {control}, share no replicate: nothing can be said"
+    settings = wording.count(len(own), "setting")
+    better = [c for c in own if c.comparison.verdict == "better"]
+    said = f"{method} is better than its control, {control}, in {len(better) or 'none'} of {settings}"
+    protocols = Counter(c.setting.protocol for c in own)
+    if better and len(better) < len(own) and len(protocols) > 1:
+        won = Counter(c.setting.protocol for c in better)
+        said += f" ({', '.join(f'{protocol} {won[protocol]} of {n}' for protocol, n in protocols.items())})"
+    if asked > 1:
+        said += f", after Holm over {asked} comparisons"
+    rest = _spell([c for c in own if c not in better])
+    return f"{said}; {rest}" if rest else said
+
+
+def _spell(controlled: Sequence[Controlled]) -> str:
+    lost = sum(not c.comparison.n for c in controlled)
+    counts = spell([c.comparison.verdict for c in controlled if c.comparison.n])
+    return ", ".join(filter(None, (counts, f"{lost} without a shared replicate" if lost else "")))
+
+
+def show(view: View, controlled: Sequence[Controlled]) -> Markup:
+    """Every method against its control, in words and as a table; nothing in a study without controls."""
+    if not controlled:
+        return Markup()
+    beside = {c.method: c.control for c in controlled}
+    placed = {(c.method, c.setting): c.comparison for c in controlled}
+    heads = {
+        label: join([view.method(label), tag("small", " over ", name(control), view.dagger(control))])
+        for label, control in beside.items()
+    }
+    lines = sentences(controlled)
+    each = [f"{s}: {wording.comparison(m, beside[m], c)}" for (m, s), c in placed.items()]
+    return section(
+        "controls",
+        "Controls",
+        tag("p", f"{overall(controlled)}."),
+        bullets(lines) if len(lines) > 1 else "",
+        view.grid((head, [comparison_cell(placed[m, s]) for s in view.settings]) for m, head in heads.items()),
+        fold("Every comparison as a sentence", bullets(each)),
+        note(
+            "Method minus control, in percentage points with 95 % intervals, paired over condense-level replicates. A "
+            "study names the control: most often the method itself without its optimisation or its ranking, and so "
+            "the images that it starts from or chooses among. Labels, protocol and student are the same, so that the "
+            "difference is what optimising, or ranking, adds to those images. Words hold after Holm over all of these "
+            "comparisons.",
+            " † see above." if view.deterministic & {*beside, *beside.values()} else "",
+        ),
+    )

@@ -1,0 +1,130 @@
+"""Paired differences to random and to every coreset, and how sure they are: what they vary by, what would be found."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from decoct.report import wording
+from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
+from decoct.report.page import plot
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
+from decoct.report.page.parts import chip, difference, fold, note, place, section, stacked
+from decoct.report.page.plot import Figure, Panel
+from decoct.report.page.view import View
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.sections.verdict import Verdict
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.intervals import Interval
+from decoct.report.stats.nested import Components
+
+SPREADS: dict[str, Callable[[Components], float | None]] = {
+    "sets": lambda c: c.condense,
+    "students": lambda c: c.train,
+    "sets and students": lambda c: c.together,
+    "other test images": lambda c: c.images,
+}
+
+
+def show(view: View, verdicts: Sequence[Verdict], margin: float) -> Markup:
+    """Figure and tables; nothing where no method shares a replicate with a coreset."""
+    if not any(c.n for v in verdicts for c in v.coresets.values()):
+        return Markup()
+    tables = [
+        fold(place(setting), _pairs(view, [v for v in verdicts if v.setting == setting]), opened=not i)
+        for i, setting in enumerate(view.settings)
+    ]
+    return section(
+        "differences",
+        "Paired differences",
+        note(
+            "In percentage points, with 95 % intervals. Students of one replicate share initial weights and batch "
+            "order, so that methods differ by their sets alone. "
+            f"The band is the margin of ±{wording.margin(margin)}."
+        ),
+        view.charts(lambda panel: figure(view, verdicts, margin, panel)),
+        tag("h3", "Row minus column, against every coreset"),
+        *tables,
+    )
+
+
+def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel) -> Figure | None:
+    """Paired differences to random with 95 % intervals, and the margin of equivalence as a band."""
+    own = [(v.setting, v.method, v.random) for v in verdicts if v.setting.panel == panel and v.random and v.random.n]
+    if not own:
+        return None
+    ends = [100 * x for _, _, c in own for x in (c.mean, c.lo, c.hi) if math.isfinite(x)]
+    m = 100 * margin
+    low, high = max(min(*ends, -m), -100), min(max(*ends, m), 100)
+    pad = 0.06 * (high - low)
+    xaxis = plot.axis((low - pad, high + pad), title="points over random", zeroline=True)
+    layout, places = plot.rows(xaxis, [(s.budget, method, {"method": method}) for s, method, _ in own])
+    across = {"type": "rect", "xref": "x", "yref": "paper", "x0": -m, "x1": m, "y0": 0, "y1": 1, "name": "band"}
+    layout["shapes"] = [across]
+    methods = grouped(zip(places, own, strict=True), lambda row: row[1][1])
+    drawn = [(method, methods[method]) for method in view.methods if method in methods]
+    traces = [_forest(view, method, [(y, s, c) for y, (s, _, c) in rows]) for method, rows in drawn]
+    return {"data": traces, "layout": layout}
+
+
+def _forest(view: View, method: str, own: Sequence[tuple[float, Setting, Comparison]]) -> Figure:
+    said = [plot.label(wording.comparison(method, REFERENCE, c)).replace(": ", ":<br>") for _, _, c in own]
+    of, mark = {"method": method, "budget": [s.budget for _, s, _ in own]}, view.marks[method]
+    spread = plot.bars(mark.color, [Interval(c.mean, c.lo, c.hi, c.n) for _, _, c in own])
+    x, y = [100 * c.mean for _, _, c in own], [at for at, _, _ in own]
+    return plot.trace("markers", method, x, y, of, said, marker=mark.marker, error_x=spread)
+
+
+def _pairs(view: View, verdicts: Sequence[Verdict]) -> Markup:
+    against = [label for label, family in view.methods.items() if family == "coreset" or label == REFERENCE]
+    rows = [cells(view.method(v.method), *(_cell(v.coresets.get(label)) for label in against)) for v in verdicts]
+    return table(columns("method", *map(view.method, against)), rows)
+
+
+def _cell(c: Comparison | None) -> Markup:
+    return join([difference(c), chip(c.verdict) if c.n else ""]) if c else Markup()
+
+
+def chance(view: View, verdicts: Sequence[Verdict]) -> Markup:
+    """A table for each setting; nothing where no method has two replicates in common with random."""
+    told = grouped((v for v in verdicts if v.random and v.random.n > 1), lambda v: v.setting)
+    blocks = [fold(place(s), _spreads(view, told[s]), opened=s == next(iter(told))) for s in view.settings if s in told]
+    if not blocks:
+        return Markup()
+    return section(
+        "chance",
+        "How sure is it?",
+        note(
+            f"Differences to {REFERENCE} in points. The first interval asks whether new sets and new students would "
+            "give the same on these test images; the second, whether these sets and students would give the same on "
+            "other test images. Neither answers the other's question. Spread: standard deviations of a single "
+            "difference between sets, between students of one set, and what as many other test images would add. "
+            "Found at 80 %: the smallest true difference that as many replicates with this spread would find in four "
+            "of five studies, were it the only comparison. Each interval is at its own level, words hold after Holm."
+        ),
+        *blocks,
+    )
+
+
+def _spreads(view: View, verdicts: Sequence[Verdict]) -> Markup:
+    spreads = {k: read for k, read in SPREADS.items() if any(v.components and read(v.components) for v in verdicts)}
+    rows = []
+    for v in verdicts:
+        assert v.random is not None
+        own = [_points(read(v.components) if v.components else None) for read in spreads.values()]
+        ends = chip(v.random.verdict), difference(v.random), _images(v.random)
+        rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable)))
+    named = (f"spread, {what}" for what in spreads)
+    return table(columns("method", "", "over sets and students", "over test images", *named, "found at 80 %"), rows)
+
+
+def _images(c: Comparison) -> Markup:
+    i = c.over_images
+    if i is None:
+        return Markup(wording.NONE)
+    ends = tag("small", f"{wording.bounds(i.lo, i.hi)}, {i.n:,} images")
+    return stacked(ends, "on these test images only" if c.on_these_images else "", sort=i.lo)
+
+
+def _points(sd: float | None) -> Markup:
+    known = sd is not None and math.isfinite(sd)
+    return valued(sd, name(f"{100 * sd:.2f}") if known and sd is not None else wording.NONE)

@@ -1,0 +1,414 @@
+"""Beyond accuracy: where each method stands beside random sets of the same size, and where two extractors disagree."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
+
+from scipy.stats import kendalltau
+
+from decoct.report import wording
+from decoct.report.grouped import grouped
+from decoct.report.page import facets, plot
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
+from decoct.report.page.parts import block, bullets, chart, fold, note, section, stacked
+from decoct.report.page.plot import Figure
+from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.intervals import ALPHA, Interval
+
+Word = Literal["better", "worse", "more", "less", "like random", ""]
+FIRST = ("per_class", "pooled")  # the scope that stands for a metric
+SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "more": "△", "less": "▽", "like random": "≈", "": ""}
+ARROWS = {True: " ↑", False: " ↓", None: ""}
+WIDE = 3.0  # z below which the axes are linear
+
+
+class Name(NamedTuple):
+    """What was read, in whose features, against what."""
+
+    axis: str
+    metric: str
+    scope: str
+    reference: str
+    extractor: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Name":
+        """The name of a row of ``Frame.metrics``."""
+        return cls(*(row[part] for part in cls._fields))
+
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """The same in any extractor's features."""
+        return self.metric, self.scope, self.reference
+
+    def __str__(self) -> str:
+        against = "" if self.reference == "none" else f", {self.reference}"
+        return f"{self.metric.replace('_', ' ')} ({self.scope.replace('_', ' ')}{against})"
+
+
+@dataclass(frozen=True)
+class Random:
+    """Random sets of the same size.
+
+    Attributes:
+        mean: of them.
+        sd: of them.
+        lo, hi: 95 % prediction interval of one more.
+        n: how many.
+    """
+
+    mean: float
+    sd: float
+    lo: float
+    hi: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One reading of one method at one budget.
+
+    Attributes:
+        budget: such as "ipc=10".
+        method: its label.
+        name: of the reading.
+        higher_is_better: None for a fact that is no virtue.
+        lead: it stands for its metric.
+        interval: mean over the sets where it is defined, and their number, with a t interval over two or more of them;
+            of one set its interval over images.
+        over: what the interval is over: "sets", "images", or "" for none.
+        classes: the fewest that a set's mean was taken over; None for pooled.
+        random: None where there are no random sets, or it is not defined for them.
+        z: (mean − random) in standard deviations of random sets; NaN where these are all alike.
+        p: two-sided, of "no other than random", see ``comparisons.apart``; NaN where unknown.
+        word: after Holm over all leading readings of the run, and with the mean of random outside of the interval over
+            sets, if there is one; empty for the others, for random itself and where p is unknown.
+    """
+
+    budget: str
+    method: str
+    name: Name
+    higher_is_better: bool | None
+    lead: bool
+    interval: Interval
+    over: Literal["sets", "images", ""]
+    classes: int | None
+    random: Random | None
+    z: float
+    p: float
+    word: Word = ""
+
+    @property
+    def towards(self) -> float:
+        """z with its sign turned where lower is better."""
+        return -self.z if self.higher_is_better is False else self.z
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two extractors side by side at one budget, over the leading readings that have a direction.
+
+    Attributes:
+        budget: such as "ipc=10".
+        extractors: the two.
+        alike: comparisons with random in which both say better, or both worse.
+        against: (method, reading, extractor that says better, extractor that says worse).
+        pairs: comparisons in all; the rest is open in one or in both.
+        taus: Kendall's τ-b of the methods' means by reading, where there are three methods or more.
+    """
+
+    budget: str
+    extractors: tuple[str, str]
+    alike: int
+    against: tuple[tuple[str, str, str, str], ...]
+    pairs: int
+    taus: Mapping[str, float]
+
+    def sentence(self) -> str:
+        """What the two say of each other, in words."""
+        a, b = self.extractors
+        at = f"At {wording.budget(self.budget)}, {a} and {b}"
+        open_ = self.pairs - self.alike - len(self.against)
+        said = (
+            f"{at} contradict each other in {len(self.against)} of {wording.count(self.pairs, 'comparison')} with "
+            f"random, agree in {self.alike}, and leave {open_} open, where one or both cannot tell a set from random"
+        )
+        for method, reading, better, worse in self.against:
+            said += f"; {method} is better than random in {reading} to {better} and worse to {worse}"
+        known = {reading: tau for reading, tau in self.taus.items() if math.isfinite(tau)}
+        if known:
+            low, high = min(known, key=lambda r: known[r]), max(known, key=lambda r: known[r])
+            said += f". Kendall's τ of the order of the methods: {known[low]:.2f} in {low}"
+            said += f" to {known[high]:.2f} in {high}" if low != high else ""
+        return said.replace("-", wording.MINUS) if known else said
+
+
+def standings(frame: Frame) -> tuple[Standing, ...]:
+    """All readings of a run but costs, by budget, extractor and axis, in the order of the study's methods."""
+    run = frame.manifest
+    rows = (row for row in frame.metrics.to_pylist() if row["axis"] != "cost")  # which has a section of its own
+    groups = grouped(rows, lambda row: (row["budget"], Name.of(row), row["method"]))
+    names, methods = list(dict.fromkeys(n for _, n, _ in groups)), list(run.methods)
+    extractors, axes = (list(dict.fromkeys(getattr(n, part) for n in names)) for part in ("extractor", "axis"))
+
+    def place(key: tuple[str, Name, str]) -> tuple[Any, ...]:
+        budget, n, method = key
+        ranks = extractors.index(n.extractor), axes.index(n.axis), names.index(n), methods.index(method)
+        return run.budget_order(budget), *ranks
+
+    led = {n for (_, n, _), own in groups.items() if any(row["lead"] for row in own)}
+    metrics = grouped((n for n in names if n in led), lambda n: (n.extractor, n.metric))
+    chosen = {min(own, key=lambda n: FIRST.index(n.scope)) for own in metrics.values()}
+    return tuple(_worded([_standing(*key, groups[key], key[1] in chosen) for key in sorted(groups, key=place)]))
+
+
+def agreements(standings: Sequence[Standing]) -> tuple[Agreement, ...]:
+    """One for each budget and pair of extractors that read the same."""
+    told = (s for s in standings if s.lead and s.higher_is_better is not None)
+    agreed = []
+    for budget, own in grouped(told, lambda s: s.budget).items():
+        sides = {e: {(s.name.what, s.method): s for s in read} for e, read in grouped(own, _extractor).items()}
+        for a, b in combinations(sides, 2):
+            both = [(sides[a][key], sides[b][key]) for key in sides[a] if key in sides[b]]
+            if both:
+                agreed.append(_agreement(budget, (a, b), both))
+    return tuple(agreed)
+
+
+def sentences(standings: Sequence[Standing]) -> tuple[str, ...]:
+    """One for each method but random: by axis, in how many leading readings it is better or worse than random."""
+    told = [s for s in standings if s.word and s.higher_is_better is not None]
+    axes, lines = dict.fromkeys(s.name.axis for s in told), []
+    for method, own in grouped(told, lambda s: s.method).items():
+        parts = []
+        for axis in axes:
+            words = [s.word for s in own if s.name.axis == axis]
+            better, worse = words.count("better"), words.count("worse")
+            if words:
+                rest = len(words) - better - worse
+                parts.append(f"{axis} better in {better}, worse in {worse}, not told from it in {rest}")
+        lines.append(f"{method} beside random, counting readings: {'; '.join(parts)}")
+    return tuple(lines)
+
+
+def _extractor(s: Standing) -> str:
+    return s.name.extractor
+
+
+def _agreement(budget: str, pair: tuple[str, str], both: Sequence[tuple[Standing, Standing]]) -> Agreement:
+    compared = [(a, b) for a, b in both if a.method != REFERENCE and a.word and b.word]
+    against = []
+    for a, b in compared:
+        if {a.word, b.word} == {"better", "worse"}:
+            better, worse = (a, b) if a.word == "better" else (b, a)
+            against.append((a.method, str(a.name), better.name.extractor, worse.name.extractor))
+    taus = {}
+    for own in grouped(both, lambda pair: pair[0].name.what).values():
+        ends = [(a.interval.mean, b.interval.mean) for a, b in own]
+        ends = [(x, y) for x, y in ends if math.isfinite(x) and math.isfinite(y)]
+        if len(ends) > 2:
+            taus[str(own[0][0].name)] = float(kendalltau(*zip(*ends, strict=True)).statistic)
+    alike = sum(a.word == b.word and a.word in ("better", "worse") for a, b in compared)
+    return Agreement(budget, pair, alike, tuple(against), len(compared), taus)
+
+
+def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], lead: bool) -> Standing:
+    first, values = rows[0], [row["value"] for row in rows if row["value"] is not None]
+    interval = intervals.t_interval(values)
+    over: Literal["sets", "images", ""] = "sets" if len(values) > 1 else ""
+    if len(values) == 1 and first["lo"] is not None:
+        interval, over = Interval(values[0], first["lo"], first["hi"], 1), "images"
+    random, z, p = None, math.nan, math.nan
+    if first["random"] is not None and first["random_sd"] is not None:
+        random = Random(*(first[key] for key in ("random", "random_sd", "random_lo", "random_hi", "random_n")))
+        if values:
+            alike = all(row["z"] is None for row in rows)
+            z = math.nan if alike else (interval.mean - random.mean) / random.sd
+            p = comparisons.apart(values, random.mean, random.sd, random.n)
+    classes = min((row["classes"] for row in rows if row["classes"] is not None), default=None)
+    return Standing(budget, method, name, first["higher_is_better"], lead, interval, over, classes, random, z, p)
+
+
+def _worded(standings: Sequence[Standing]) -> Iterable[Standing]:
+    family = [s for s in standings if s.lead and s.method != REFERENCE]
+    adjusted = iter(comparisons.holm([s.p for s in family]))
+    for s in standings:
+        p = next(adjusted) if s.lead and s.method != REFERENCE else math.nan
+        yield s if math.isnan(p) else replace(s, word=_word(s, p))
+
+
+def _word(s: Standing, p: float) -> Word:
+    assert s.random is not None
+    within = s.over == "sets" and s.interval.lo <= s.random.mean <= s.interval.hi  # they may spread more than random
+    if p >= ALPHA or within:
+        return "like random"
+    above = s.interval.mean > s.random.mean
+    if s.higher_is_better is None:
+        return "more" if above else "less"
+    return "better" if above == s.higher_is_better else "worse"
+
+
+def show(view: View, standings: Sequence[Standing], agreements: Sequence[Agreement], classes: int) -> Markup:
+    """The leading readings beside random as figure and table, then everything that was read."""
+    if not standings:
+        said = "No set has been measured: nothing can be said of how the sets cover the data, nor of their quality."
+        return section("metrics", "Beyond accuracy", note(said))
+    blocks: list[object] = []
+    for budget, own in grouped((s for s in standings if s.lead), lambda s: s.budget).items():
+        drawn = [
+            chart(axes(view, read), join(["features of ", name(extractor)]), wide=True)
+            for extractor, read in grouped(own, _extractor).items()
+        ]
+        figures = tag("div", *drawn, class_="charts")
+        blocks.append(block(tag("h3", facets.budget(budget)), figures, _table(view, own, words=True)))
+    every = [
+        fold(join([tag("b", facets.budget(budget)), " · features of ", name(extractor)]), _table(view, own))
+        for (budget, extractor), own in grouped(standings, lambda s: (s.budget, s.name.extractor)).items()
+    ]
+    return section(
+        "metrics",
+        "Beyond accuracy",
+        note(*_about(standings, classes)),
+        bullets(sentences(standings)),
+        *(tag("p", f"{a.sentence()}.") for a in agreements),
+        view.keys(),
+        *blocks,
+        tag("h3", "All readings"),
+        *every,
+    )
+
+
+def axes(view: View, own: Sequence[Standing]) -> Figure | None:
+    """z beside random sets of every method, its sign turned where lower is better.
+
+    Args:
+        view: for the methods.
+        own: the leading readings of one budget and extractor.
+
+    Returns:
+        A line for each method; None where fewer than two readings have a z and a direction.
+    """
+    shown = [s for s in own if math.isfinite(s.z) and s.higher_is_better is not None]
+    names = list(dict.fromkeys(s.name for s in shown))
+    if len(names) < 2:
+        return None
+    placed = {(s.method, s.name): s for s in shown}
+    lines = {label: [placed.get((label, n)) for n in names] for label in view.methods}
+    step = min(0.03, 0.3 / max(len(lines), 1))  # two methods with the same sets would hide each other
+    asides = {label: step * (i - (len(lines) - 1) / 2) for i, label in enumerate(lines)}
+    traces = [_line(view, label, line, asides[label]) for label, line in lines.items() if any(line)]
+    most = max(WIDE, *(abs(s.towards) for s in shown))
+    ticks = [z for z in (-1000, -300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300, 1000) if abs(z) <= 1.3 * most]
+    ends = squeezed(1.25 * most)
+    words = [(squeezed(z), f"{z:,}".replace("-", wording.MINUS)) for z in ticks]
+    yaxis = plot.axis(
+        (-ends, ends), words, "z beside random, up is better", zeroline=True, showgrid=False, automargin=True
+    )
+    text = [plot.label(f"{n.metric.replace('_', ' ')}{ARROWS[direction(shown, n)]}") for n in names]
+    angle = -45 if len(names) > 3 else 0
+    xaxis = plot.axis((-0.3, len(names) - 0.7), list(enumerate(text)), tickangle=angle, zeroline=False, showgrid=True)
+    layout = plot.layout(420, xaxis, yaxis)
+    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}
+    layout["shapes"] = [{**band, "y0": squeezed(-1.96), "y1": squeezed(1.96)}]
+    return {"data": traces, "layout": layout}
+
+
+def direction(own: Sequence[Standing], n: Name) -> bool | None:
+    """Whether higher is better of a reading; None for a fact that is no virtue."""
+    return next(s.higher_is_better for s in own if s.name == n)
+
+
+def squeezed(z: float) -> float:
+    """Linear up to ``WIDE``, beyond that logarithmic, and smooth."""
+    return z if abs(z) <= WIDE else math.copysign(WIDE * (1 + math.log(abs(z) / WIDE)), z)
+
+
+def _line(view: View, label: str, line: Sequence[Standing | None], aside: float) -> Figure:
+    x, mark = [at + aside for at in range(len(line))], view.marks[label]
+    y = [squeezed(s.towards) if s else None for s in line]  # the line breaks where a reading is not defined
+    said = [f"<b>{plot.label(label)}</b><br>{plot.label(_said(s))}" if s else "" for s in line]
+    look = {"line": {"width": 1.2, "color": mark.color}, "marker": mark.marker}
+    return plot.trace("lines+markers", label, x, y, {"method": label}, said, **look)
+
+
+def _said(s: Standing) -> str:
+    bounds = f" {_bounds(s.interval)}" if s.over else ""
+    n = f"n = {s.interval.n}" + (", interval over images" if s.over == "images" else "")
+    random = f"; random {wording.reading(s.random.mean)}" if s.random else ""
+    return f"{s.name}: {wording.reading(s.interval.mean)}{bounds}, {n}{random}, {_z(s)}"
+
+
+def _table(view: View, own: Sequence[Standing], words: bool = False) -> Markup:
+    """Readings down, methods across, what random sets give last; with words, the extractors stand side by side."""
+    placed = {(s.name, s.method): s for s in own}
+    names = list(dict.fromkeys(s.name for s in own))
+    if words:
+        kinds = list(dict.fromkeys((n.axis, *n.what) for n in names))
+        names.sort(key=lambda n: kinds.index((n.axis, *n.what)))
+    body = []
+    for axis in dict.fromkeys(s.name.axis for s in own):
+        body.append([tag("th", axis, colspan=len(view.methods) + 2, scope="colgroup", class_="axis")])
+        for n in (n for n in names if n.axis == axis):
+            row = [placed.get((n, label)) for label in view.methods]
+            body.append(cells(_first(n, own, words), *(_cell(s, words) for s in row), _random([s for s in row if s])))
+    return table(columns("metric", *map(view.method, view.methods), "random sets"), body, class_="metrics")
+
+
+def _first(n: Name, own: Sequence[Standing], words: bool) -> Markup:
+    against = "" if n.reference == "none" else f", against {n.reference}"
+    whose = tag("small", name(n.extractor)) if words and n.extractor else Markup()
+    small = tag("small", f"{n.scope.replace('_', ' ')}{against}")
+    return join([name(n.metric.replace("_", " ")), ARROWS[direction(own, n)], " ", small, whose])
+
+
+def _cell(s: Standing | None, words: bool) -> Markup:
+    if s is None or not s.interval.n:
+        return Markup(wording.NONE)
+    sign = tag("i", SIGNS[s.word], class_=f"sign {s.word.replace(' ', '-')}", title=s.word) if words and s.word else ""
+    value = tag("span", sign, " ", wording.reading(s.interval.mean))
+    return stacked(value, _bounds(s.interval) if s.over else "", _z(s), sort=s.interval.mean)
+
+
+def _random(row: list[Standing]) -> Markup:
+    random = next((s.random for s in row if s.random), None)
+    if random is None:
+        return Markup(wording.NONE)
+    return stacked(wording.reading(random.mean), _bounds(random), sort=random.mean)
+
+
+def _bounds(i: Interval | Random) -> str:
+    return f"[{wording.reading(i.lo)}, {wording.reading(i.hi)}]"
+
+
+def _z(s: Standing) -> str:
+    return f"z {s.z:+.1f}".replace("-", wording.MINUS) if math.isfinite(s.z) else ""
+
+
+def _about(standings: Sequence[Standing], classes: int) -> list[object]:
+    sizes = [s.random.n for s in standings if s.random]
+    sets = f"{max(sizes)} random subsets" if sizes else "no random subsets"
+    few = any(s.classes is not None and s.classes < classes for s in standings)
+    return [
+        "Each value is the mean over a method's sets, with a 95 % t interval over two or more of them; of one set, the "
+        "interval is over its images and the held-out ones. The last column is what ",
+        sets,
+        " of the training images give that have as many images of each class: their mean and where one more would fall "
+        "in 95 of 100 cases. z counts their standard deviations from that mean. ",
+        tag("b", "▲ better"),
+        " and ",
+        tag("b", "▼ worse"),
+        " than random (△ more, ▽ less, where neither is a virtue): by Student's t beside the random sets, after Holm "
+        "over all of these readings, budgets and methods, and with their mean outside of the interval over "
+        "sets. ≈: not told from random, which is not the same as equal. Against val wherever there is a choice, since "
+        "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
+        "noise: read it beside quality. A dash: not defined for a set of that size.",
+        " On the parallel axes stands z, turned so that up is better, for readings that have a z and a direction; "
+        "beyond ±3 it is logarithmic, and the band is where 95 of 100 random sets fall. Intervals and n are on hover "
+        "and in the table.",
+        " Means per class are over the classes that a set has images of." if few else "",
+    ]

@@ -1,0 +1,361 @@
+"""Verdicts in plain words: each method against random and every coreset, and whether distilling was worth it.
+
+Cautions, where the numbers stand on weak ground, are said beside them.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from decoct.report import wording
+from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
+from decoct.report.page.markup import Markup, join, tag
+from decoct.report.page.parts import bullets, chip, comparison_cell, fold, note, section
+from decoct.report.page.view import View
+from decoct.report.read.manifest import FULL, REFERENCE
+from decoct.report.stats import comparisons, intervals, nested
+from decoct.report.stats.answers import Answers, over_images
+from decoct.report.stats.comparisons import Comparison, Word
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
+from decoct.report.stats.nested import Components
+
+WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
+SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
+TURNED: Mapping[Word, Word] = {"better": "worse", "worse": "better"}  # seen from the other side
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One method in one setting.
+
+    Attributes:
+        method: its label in the study.
+        family: coreset, distillation or control.
+        setting: protocol, student, budget.
+        random: against random selection; None where the study has none, or for random itself.
+        coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
+        against_coresets: the word over all of them; None where there is none.
+        needed: replicates that would decide against all coresets; None if decided or unknown.
+        components: what the differences to random vary by; None without random.
+    """
+
+    method: str
+    family: str
+    setting: Setting
+    random: Comparison | None
+    coresets: Mapping[str, Comparison]
+    against_coresets: Word | None
+    needed: int | None
+    components: Components | None = None
+
+    def sentences(self) -> list[str]:
+        """Against random, then against the coresets, with intervals and n."""
+        lines = [wording.comparison(self.method, REFERENCE, self.random)] if self.random else []
+        others = {name: c for name, c in self.coresets.items() if name != REFERENCE}
+        return lines + ([self._against_all()] if others else [])
+
+    def _against_all(self) -> str:
+        words = {word: [name for name, c in self.coresets.items() if c.verdict == word] for word in WORDS}
+        if self.against_coresets == "better":
+            least = min(self.coresets.values(), key=lambda c: c.mean)
+            return f"{self.method} is better than every coreset, by {wording.points(least.mean)} points or more"
+        if self.against_coresets == "worse":
+            return f"{self.method} is worse than at least one coreset ({', '.join(words['worse'])})"
+        if self.against_coresets == "equivalent":
+            more = f" and better than {', '.join(words['better'])}" if words["better"] else ""
+            return f"{self.method} is equivalent to {', '.join(words['equivalent'])}{more}"
+        open_ = ", ".join(words["undecided"]) or ", ".join(words["worse"])
+        more = f"; about {self.needed} replicates would decide" if self.needed else ""
+        return f"{self.method} against the best coreset is undecided (against {open_}){more}"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Is distilling worth it here? Said from the verdicts alone.
+
+    Attributes:
+        answer: Yes, In part, No, Undecided, or Cannot be said.
+        because: one sentence with the counts behind it.
+        methods: one sentence for each distillation method.
+    """
+
+    answer: str
+    because: str
+    methods: tuple[str, ...]
+
+
+def verdicts(
+    accuracies: Mapping[Setting, Mapping[str, Replicates]],
+    families: Mapping[str, str],
+    margin: float,
+    floor: float,
+    answers: Answers | None = None,
+) -> list[Verdict]:
+    """Compare every method with random and with every other coreset, in each setting.
+
+    Words hold after Holm over all pairs of methods in all settings (``comparisons.corrected``), but for one: *better*
+    than every coreset is an intersection-union test of each distillation method in each setting, after Holm over
+    those. It rejects the union of "no better than this one", and so gives its word to each of them.
+
+    Args:
+        accuracies: by setting, then method; a method without any student may be absent.
+        families: of every method of the study, in its order.
+        margin: of equivalence, a fraction.
+        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
+        answers: of the students by test image, for the intervals over test images.
+    """
+    compared: list[Verdict] = []
+    for setting, by_method in accuracies.items():
+        for method, family in families.items():
+            own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
+            for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
+                rival = by_method.get(other, {})
+                tally = answers.difference(setting, method, other) if answers else None
+                over = over_images(tally) if tally else None
+                against[other] = replace(nested.compare(own, rival, margin, floor), over_images=over)
+                if other == REFERENCE:
+                    differences = intervals.common([(1, own), (-1, rival)])
+                    parts = nested.components(differences, tally.deviation if tally else None)
+            compared.append(Verdict(method, family, setting, None, against, None, None, parts))
+    return _corrected(compared)
+
+
+def spell(words: Sequence[Word | None]) -> str:
+    """How often each word stands: ``2 better, 1 undecided``."""
+    return ", ".join(f"{n} {word}" for word in WORDS if (n := words.count(word)))
+
+
+def asked(number: int) -> str:
+    """So many comparisons, and what they go over."""
+    return f"{number} comparisons (method × protocol × student × budget)" if number > 1 else "the one comparison made"
+
+
+def correction(verdicts: Sequence[Verdict]) -> str:
+    """What words are corrected over, in one sentence; empty where one comparison or none was made."""
+    pairs = max((c.family for v in verdicts for c in v.coresets.values()), default=0)
+    if pairs < 2:
+        return ""
+    number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation")
+    every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
+    return f"Better, worse and equivalent are said after Holm over all {pairs:,} comparisons of two methods{every}"
+
+
+def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """One sentence for each setting: the smallest differences that as many replicates with this spread would find."""
+    lines = []
+    for setting, own in grouped(verdicts, lambda v: v.setting).items():
+        pairs = [c for v in own for c in v.coresets.values() if c.n > 1]
+        if pairs:
+            counts, sizes = sorted(c.n for c in pairs), [c.detectable for c in pairs]
+            n = wording.span(str(counts[0]), str(counts[-1]))
+            half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
+            lines.append(
+                f"{setting}: in 4 of 5 studies, {n} replicates find a true difference of {half} points for half of the "
+                f"pairs and of {all_} points for all, each by its own spread and before Holm"
+            )
+    return tuple(lines)
+
+
+def worth(verdicts: Sequence[Verdict]) -> Worth:
+    """Whether any distillation method beats every coreset, over all settings, by the words of the verdicts."""
+    distilled = [v for v in verdicts if v.family == "distillation"]
+    if not distilled:
+        return Worth("Cannot be said", "This study has no distillation method, only selections.", ())
+    if not any(v.coresets for v in distilled):
+        return Worth("Cannot be said", "This study has no coreset to compare with; add random and herding.", ())
+    if all(c.n == 0 for v in distilled for c in v.coresets.values()):
+        return Worth("Cannot be said", "No pair of students has been trained yet.", ())
+    lines = tuple(_tally(method, own) for method, own in grouped(distilled, lambda v: v.method).items())
+    return Worth(*_answer(distilled), lines)
+
+
+def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
+    """Protocols under which even the full data give far less than under the best one.
+
+    A protocol is named if the Wilson interval of its ceiling lies below nine tenths of the best ceiling of the same
+    student: then the recipe is too short, or does not suit the student, and differences between sets say little.
+    """
+    lines = []
+    for student, own in grouped(ceilings, lambda pair: pair[0].student).items():
+        best, top = max(own, key=lambda pair: pair[1].mean)
+        for setting, interval in own:
+            if interval.hi < SHORT * top.mean:
+                own_best = f"{wording.percent(top.mean)} % under {best.protocol}"
+                lines.append(
+                    f"Under {setting.protocol}, {student} reaches only {wording.percent(interval.mean)} % even on the "
+                    f"full data ({own_best}): the recipe is too short or does not suit this student, so its "
+                    "comparisons say little about the sets"
+                )
+    return tuple(lines)
+
+
+def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator.
+
+    Args:
+        costs: rows of ``Frame.costs``.
+    """
+    seen = ((said, row["method"]) for row in costs for said in filter(None, (row["seen"] or "").split("; ")))
+    return tuple(
+        f"The sets of {', '.join(dict.fromkeys(method for _, method in own))} come from a generator: {said}. What it "
+        "saw beyond the train split, if anything, no coreset had"
+        for said, own in grouped(seen, lambda pair: pair[0]).items()
+    )
+
+
+def few_images(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """How many differences between two methods hold by replicates, and could be otherwise on other test images."""
+    pairs = {
+        (v.setting, *sorted((v.method, other))): c
+        for v in verdicts
+        for other, c in v.coresets.items()
+        if c.verdict in ("better", "worse") and c.over_images is not None
+    }
+    flagged = [c for c in pairs.values() if c.on_these_images]
+    if not flagged:
+        return ()
+    images = min(c.over_images.n for c in flagged if c.over_images)
+    return (
+        f"{len(flagged)} of {wording.count(len(pairs), 'difference')} between two methods that replicates show "
+        f"{'is' if len(flagged) == 1 else 'are'} shown on these {images:,} test images only: over test images, the "
+        "interval includes 0. More replicates do not change that, a larger test set would",
+    )
+
+
+def _answer(distilled: Sequence[Verdict]) -> tuple[str, str]:
+    words, what = [v.against_coresets for v in distilled], asked(len(distilled))
+    counts, needed = spell(words), sorted(v.needed for v in distilled if v.needed)
+    span = wording.span(str(needed[0]), str(needed[-1])) if needed else ""
+    more = f"; about {span} replicates would decide what is open" if needed else ""
+    if "better" in words:
+        every = Counter(v.method for v in distilled)
+        won = Counter(v.method for v in distilled if v.against_coresets == "better")
+        names = ", ".join(f"{name} in {n} of {every[name]}" for name, n in won.items())
+        always = [name for name, n in won.items() if n == every[name]]
+        answer = "Yes" if len(always) == len(every) else f"Yes, with {' and '.join(always)}" if always else "In part"
+        return answer, (
+            f"Distilling gives more accuracy than every coreset in {words.count('better')} of {what}: {names}. "
+            f"In all: {counts}{more}."
+        )
+    if set(words) == {"undecided"}:
+        return "Undecided", f"The replicates at hand decide none of {what}{more}."
+    if "undecided" not in words:
+        return "No", f"Distilling beats every coreset in none of {what}: {counts}."
+    return "Not shown", f"Distilling is shown to beat every coreset in none of {what}: {counts}{more}."
+
+
+def _tally(method: str, own: Sequence[Verdict]) -> str:
+    parts = []
+    if any(v.random for v in own):
+        parts.append(f"against random {spell([v.random.verdict for v in own if v.random])}")
+    if any(name != REFERENCE for v in own for name in v.coresets):
+        parts.append(f"against the best coreset {spell([v.against_coresets for v in own])}")
+    return f"{method}, over {wording.count(len(own), 'setting')}: {'; '.join(parts)}"
+
+
+def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
+    """With the words of ``verdicts``; a pair of coresets is met twice, and counts once."""
+    pairs: dict[tuple[Setting, str, str], Comparison] = {}
+    for v in compared:
+        for other, c in v.coresets.items():
+            if (v.setting, other, v.method) not in pairs:
+                pairs[v.setting, v.method, other] = c
+    said = dict(zip(pairs, comparisons.corrected(list(pairs.values())), strict=True))
+    distilled = [v for v in compared if v.family == "distillation" and v.coresets]
+    adjusted = comparisons.holm([_p_better(v) for v in distilled])
+    best = {(v.setting, v.method) for v, p in zip(distilled, adjusted, strict=True) if p < ALPHA / 2}
+
+    def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
+        if (v.setting, v.method) in best:
+            return replace(c, family=len(pairs))
+        own = said.get((v.setting, v.method, other))
+        turned = said.get((v.setting, other, v.method), c).verdict
+        return own or replace(c, family=len(pairs), verdict=TURNED.get(turned, turned))
+
+    return [_whole(v, {other: worded(v, other, c) for other, c in v.coresets.items()}) for v in compared]
+
+
+def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
+    word = comparisons.against_all(list(against.values())) if against else None
+    needed = _needed(against) if word == "undecided" else None
+    return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
+
+
+def _p_better(verdict: Verdict) -> float:
+    """The intersection-union p-value: the largest over the coresets, one-sided; 1 where one has another word."""
+    return max(c.p_better if c.verdict == "better" else 1.0 for c in verdict.coresets.values())
+
+
+def _needed(against: Mapping[str, Comparison]) -> int | None:
+    """Replicates by which the slowest open comparison would be decided; None if one is out of reach or unknown."""
+    open_ = [c.needed for c in against.values() if c.verdict == "undecided"]
+    return max((n for n in open_ if n), default=None) if all(open_) else None
+
+
+def show(
+    view: View,
+    verdicts: Sequence[Verdict],
+    worth: Worth,
+    price: Sequence[str],
+    cautions: Sequence[str],
+    margin: float,
+) -> Markup:
+    """The answer, what it rests on, and a word for every method and setting."""
+    corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
+    answer = [
+        tag("p", "Is distilling worth it here?", class_="eyebrow"),
+        tag("p", worth.answer, class_="answer"),
+        tag("p", worth.because, class_="because"),
+        note(f"{corrected}.") if corrected else "",
+        bullets((*worth.methods, *price)) if worth.methods else "",
+        *(tag("p", f"{line}.", class_="caution") for line in cautions),
+    ]
+    blocks: list[object] = [tag("div", *answer, class_="card")]
+    rows = {label: [placed[label, setting] for setting in view.settings] for label in view.methods}
+    if any(v.random for v in verdicts):
+        others = (
+            (view.method(m), [comparison_cell(v.random) for v in own]) for m, own in rows.items() if m != REFERENCE
+        )
+        blocks += [tag("h3", "Against random of the same size"), view.grid(others)]
+    if any(len(v.coresets) > 1 for v in verdicts):
+        every = ((view.method(label), list(map(_coreset_cell, own))) for label, own in rows.items())
+        blocks += [tag("h3", "Against the best coreset, random included"), view.grid(every)]
+    if lines := [f"{v.setting}: {line}" for v in verdicts for line in v.sentences()]:
+        blocks.append(fold("Every verdict as a sentence", bullets(lines)))
+    blocks.append(note(*_reading(view, margin)))
+    return section("verdict", "Verdict", *blocks)
+
+
+def _coreset_cell(v: Verdict) -> Markup:
+    if v.against_coresets is None or all(c.n == 0 for c in v.coresets.values()):
+        return Markup(wording.NONE)
+    rest = ""
+    if v.against_coresets == "worse":
+        rest = "than " + ", ".join(n for n, c in v.coresets.items() if c.verdict == "worse")
+    elif v.needed:
+        rest = f"≈ {v.needed} replicates"
+    return join([chip(v.against_coresets), tag("small", rest, class_="number names") if rest else ""])
+
+
+def _reading(view: View, margin: float) -> list[object]:
+    known = [a.interval for a in view.accuracies if a.method != FULL and not math.isnan(a.interval.mean)]
+    counts = sorted(i.n for i in known)
+    used = wording.span(str(counts[0]), str(counts[-1])) if counts else "no"
+    return [
+        f"From paired differences over {used} condense-level replicates, by {nested.HOW}. ",
+        tag("b", "better"),
+        " and ",
+        tag("b", "worse"),
+        ": shown after Holm; the 95 % interval beside it is at its own level. ",
+        tag("b", "equivalent"),
+        f": two one-sided tests place the difference within ±{wording.margin(margin)}, even if it is certain. ",
+        tag("b", "undecided"),
+        ": neither, with the replicates that would decide it at 80 % power, were the observed difference and spread "
+        "the true ones. Better than the best coreset means better than every coreset; worse means worse than at least "
+        "one. No coreset is picked as the best and tested on the same numbers.",
+        " † see below." if view.deterministic else "",
+    ]

@@ -1,0 +1,140 @@
+"""Methods against their controls: by hand, in words, and as no method of the study."""
+
+import json
+
+import pytest
+
+from decoct.report.accuracy import Setting
+from decoct.report.read import frame
+from decoct.report.sections.controls import controlled, overall, sentences
+from decoct.report.summary import summarise
+
+ERM, KD = Setting("erm", "net", "ipc=1"), Setting("kd", "net", "ipc=1")
+
+
+def runs(*accuracies):
+    """One student of each set."""
+    return {(c, 0): accuracy for c, accuracy in enumerate(accuracies)}
+
+
+def ahead(by):
+    """A method and its control over three sets: ``by`` − .01, ``by`` and ``by`` + .01 apart."""
+    return {"edc": runs(0.5 + by - 0.01, 0.4 + by, 0.3 + by + 0.01), "start": runs(0.5, 0.4, 0.3)}
+
+
+def found(builder):
+    folder = builder.build()
+    return summarise(frame.read(folder), folder / "report.html")
+
+
+@pytest.fixture
+def started(builder):
+    """sre2l beside its start, 20 points ahead under erm and behind under single_teacher; k_center beside random."""
+    builder.methods["start"] = ("control", True)
+    builder.truth["start"] = 0.1
+    builder.controls = {"sre2l": "start", "k_center": "random"}
+    builder.twist = lambda method, protocol, _: 0.4 if (method, protocol) == ("start", "single_teacher") else 0
+    return builder
+
+
+def test_the_difference_is_paired_over_sets_whose_students_are_averaged_first():
+    own = {(0, 0): 0.5, (0, 1): 0.7, (1, 0): 0.4, (1, 1): 0.6, (2, 0): 0.9}
+    other = {(0, 0): 0.5, (0, 1): 0.62, (1, 0): 0.35, (1, 1): 0.55, (3, 0): 0.1}
+    (one,) = controlled({ERM: {"edc": own, "start": other}}, {"edc": "start"}, 0.01, 0.0)
+    assert (one.method, one.control, one.setting, one.comparison.n) == ("edc", "start", ERM, 2)
+    # .04 and .05: mean .045, sd .01 / √2, and t of one degree of freedom is 12.7062 at 97.5 %
+    assert one.comparison.mean == pytest.approx(0.045)
+    assert (one.comparison.lo, one.comparison.hi) == pytest.approx((0.045 - 0.063531, 0.045 + 0.063531), abs=1e-6)
+    assert one.comparison.verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("by", "margin", "word"),
+    [(0.05, 0.01, "better"), (-0.05, 0.01, "worse"), (0.0, 0.05, "equivalent"), (0.02, 0.01, "undecided")],
+)
+def test_the_four_words(by, margin, word):
+    (one,) = controlled({ERM: ahead(by)}, {"edc": "start"}, margin, 0.0)
+    half = 4.302653 * 0.01 / 3**0.5  # t of two degrees of freedom
+    assert (one.comparison.lo, one.comparison.hi) == pytest.approx((by - half, by + half), abs=1e-6)
+    assert one.comparison.verdict == word
+
+
+def test_a_word_of_its_own_need_not_survive_holm():
+    """.05 ± .01 over three sets has p = .0066 one-sided: below 2.5 % once, and not four times."""
+    settings = [Setting("erm", "net", f"ipc={i}") for i in range(1, 5)]
+    for many, word in ((1, "better"), (3, "better"), (4, "undecided")):
+        every = controlled({s: ahead(0.05) for s in settings[:many]}, {"edc": "start"}, 0.01, 0.0)
+        assert [(c.comparison.verdict, c.comparison.alone) for c in every] == [(word, "better")] * many
+
+
+def test_the_sentence_counts_by_protocol_and_says_what_is_left():
+    (line,) = sentences(controlled({ERM: ahead(0.05), KD: ahead(0.02)}, {"edc": "start"}, 0.01, 0.0))
+    assert line == (
+        "edc is better than its control, start, in 1 of 2 settings (erm 1 of 1, kd 0 of 1), after Holm over 2 "
+        "comparisons; 1 undecided"
+    )
+    (line,) = sentences(controlled({ERM: ahead(0.05)}, {"edc": "start"}, 0.01, 0.0))
+    assert line == "edc is better than its control, start, in 1 of 1 setting"
+    (line,) = sentences(controlled({ERM: ahead(-0.05), KD: {}}, {"edc": "start"}, 0.01, 0.0))
+    assert line == (
+        "edc is better than its control, start, in none of 2 settings, after Holm over 2 comparisons; 1 worse, "
+        "1 without a shared replicate"
+    )
+
+
+def test_several_methods_have_one_sentence_over_all():
+    by_setting = {s: {**ahead(0.05), "rded": runs(0.2, 0.2, 0.2)} for s in (ERM, KD)}
+    every = controlled(by_setting, {"edc": "start", "rded": "crops"}, 0.01, 0.0)
+    assert sentences(every)[1] == "rded and its control, crops, share no replicate: nothing can be said"
+    # Holm counts the two that could not be tested: 4 × .0066 is above 2.5 %
+    assert overall(every) == (
+        "Against their controls, after Holm over 4 comparisons: 2 undecided, 2 without a shared replicate"
+    )
+    assert overall(every[:2]) == sentences(every[:2])[0]
+    assert overall(()) == ""
+
+
+def test_a_run_with_controls(started):
+    said = found(started)
+    words = {(c.method, c.setting.protocol): c.comparison.verdict for c in said.controls}
+    assert words == {
+        ("k_center", "erm"): "worse",
+        ("k_center", "single_teacher"): "worse",
+        ("k_center", "multi_teacher"): "worse",
+        ("sre2l", "erm"): "better",
+        ("sre2l", "single_teacher"): "worse",
+        ("sre2l", "multi_teacher"): "better",
+    }
+    plain = json.loads(json.dumps(said.to_json(), allow_nan=False))["controls"]
+    assert [line.partition(" is ")[0] for line in plain["methods"]] == ["k_center", "sre2l"]
+    row = next(row for row in plain["comparisons"] if (row["method"], row["protocol"]) == ("sre2l", "erm"))
+    c = next(c for c in said.controls if (c.method, c.setting) == ("sre2l", said.settings[0])).comparison
+    assert (row["control"], row["budget"], row["n"], row["verdict"]) == ("start", "ipc=1", 5, "better")
+    assert (row["difference"], row["ci95"]) == (c.mean, [c.lo, c.hi])
+    assert [r["conditional_on_set"] for r in plain["comparisons"]] == [
+        r["method"] == "k_center" for r in plain["comparisons"]
+    ]
+
+
+def test_a_control_is_no_distillation_method(started):
+    """Were it one, its 90 points would answer the question, and cost."""
+    started.truth["start"], started.twist, started.students = 0.7, None, ("a", "b")
+    said = found(started)
+    assert said.worth.answer == "Yes, with rded"
+    assert [line.partition(",")[0] for line in said.worth.methods] == ["rded", "sre2l"]
+    assert {m.method for m in said.claims.multiples} == {"rded", "sre2l"}
+    assert all(t.pairs == 10 and "start" not in t.ranks for t in said.transfers)  # of five methods
+    assert said.verdict("start", said.settings[0]).against_coresets == "better"
+
+
+def test_a_control_that_is_not_there_yet_is_said(started):
+    started.holes = lambda labels: labels["kind"] == "train" and labels["method"] == "start"
+    said = found(started)
+    assert sentences(said.controls) == (
+        "k_center is better than its control, random, in none of 6 settings, after Holm over 12 comparisons; 6 worse",
+        "sre2l and its control, start, share no replicate: nothing can be said",
+    )
+    rows = said.to_json()["controls"]["comparisons"]
+    assert [(r["difference"], r["ci95"], r["n"]) for r in rows if r["method"] == "sre2l"] == [
+        (None, [None, None], 0)
+    ] * 6
