@@ -64,7 +64,7 @@ def test_an_epoch_keeps_its_last_batch_of_one_where_that_is_asked():
 @pytest.mark.parametrize("steps", [1, 31, 32, 33, 45])
 def test_the_stream_has_as_many_batches_as_steps_in_that_order(toy, steps):
     batches = list(Batches(numbered(toy), replace(HARD, steps=steps), seed=3))
-    assert [len(batch) for batch in batches] == [len(rows) for rows in islice(order(20, 8, 3), steps)]
+    assert [len(batch.labels) for batch in batches] == [len(rows) for rows in islice(order(20, 8, 3), steps)]
     assert [b.labels.tolist() for b in batches] == [rows.tolist() for rows in islice(order(20, 8, 3), steps)]
 
 

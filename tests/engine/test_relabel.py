@@ -98,7 +98,7 @@ def test_so_do_batches_of_one_image(toy, teachers):
     for online, offline in pairs(data, recipe, teachers, stored):
         assert torch.equal(offline.images, online.images)
         assert torch.equal(offline.teacher, online.teacher.half().float())
-        sizes[len(online)] += 1
+        sizes[len(online.labels)] += 1
     assert sizes.keys() == {6, 1}
 
 

@@ -177,7 +177,7 @@ def test_the_student_sees_every_batch_of_the_stream_and_its_loss_gets_all_that_i
         assert logits is None or torch.equal(logits, batch.teacher)
         assert used == recipe and mixed.share == batch.mixed.share
         assert all(torch.equal(mixed[i], batch.mixed[i]) for i in (0, 2))
-    assert done.images_seen == sum(len(batch) for batch in batches)
+    assert done.images_seen == sum(len(batch.labels) for batch in batches)
     assert done.loss == pytest.approx(np.mean([loss for _, loss in losses[-6:]]))
 
 

@@ -4,23 +4,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
 
-from decoct.core.condensed import Condensed, relative
+from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
-from decoct.data.augmentation.augment import Mix
-from decoct.engine.images import Images, tensor
+from decoct.engine.images import Images
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
-
-if TYPE_CHECKING:  # the type alone: the training loop reaches no data sets
-    from decoct.data.dataset import Dataset
 
 AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
 
@@ -43,14 +39,6 @@ class TrainingSet:
     std: Sequence[float]
     weights: Tensor | None = None
 
-    @classmethod
-    def of(cls, data: "Dataset", condensed: Condensed | None = None) -> "TrainingSet":
-        """A set with its pixels, or the whole train split."""
-        if condensed is None:
-            return cls(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
-        weights = None if condensed.weights is None else torch.from_numpy(condensed.weights)
-        return cls(tensor(condensed.pixels()), tensor(condensed.labels), data.mean, data.std, weights)
-
 
 class Mixed(NamedTuple):
     """What the images of a batch were mixed with.
@@ -64,12 +52,6 @@ class Mixed(NamedTuple):
     labels: Tensor
     share: float
     weights: Tensor | None = None
-
-    @classmethod
-    def of(cls, mix: Mix, labels: Tensor, weights: Tensor | None) -> "Mixed":
-        """What a mix makes of the labels [B] and weights [B] of a batch."""
-        partners = mix.order.to(labels.device)
-        return cls(labels[partners], mix.share, None if weights is None else weights[partners])
 
 
 @dataclass(frozen=True)
@@ -89,9 +71,6 @@ class Batch:
     weights: Tensor | None = None
     teacher: Tensor | None = None
     mixed: Mixed | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class SoftLabels(Protocol):
@@ -117,13 +96,8 @@ class Batches(Iterator[Batch]):
     """Batches of a training, made several at a time where they are small: gathers and teachers then run at a size
     that pays.
 
-    Args:
-        data: the training set.
-        recipe: all numbers.
-        seed: of order, crops and mixing; it alone decides them.
-        machine: where to compute; its precision is the teachers' too.
-        teachers: eval-mode nets on the device whose mean logits label each augmented batch.
-        labels: stored labels instead of teachers.
+    Order, crops and mixing hang on the seed alone. Augmented batches are labelled by the mean logits of teachers, which
+    are in eval mode on the machine's device and compute in its precision, or by stored labels instead.
     """
 
     def __init__(
@@ -181,13 +155,11 @@ class Batches(Iterator[Batch]):
         view = self.stored.views(*span) if soft and self.stored else None
         view = self.draws(chunk) if view is None else view
         x = render(self.images, view, recipe.pad)
-        if not soft:
-            return self._split(view, x, None)
-        if self.stored is not None:
-            return self._split(view, x, self.stored.logits(*span, view).to(x.device))
-        return self._split(view, x, labelled(self.teachers, x, view.sizes, recipe.halves, self.precision))
-
-    def _split(self, view: View, x: Tensor, z: Tensor | None) -> list[Batch]:
+        z: Tensor | None = None
+        if soft and self.stored is not None:
+            z = self.stored.logits(*span, view).to(x.device)
+        elif soft:
+            z = labelled(self.teachers, x, view.sizes, recipe.halves, self.precision)
         rows, sizes = view.rows.to(self.labels.device), view.sizes
         none = (None,) * len(sizes)
         parts = zip(
@@ -198,9 +170,14 @@ class Batches(Iterator[Batch]):
             view.mixes or none,
             strict=True,
         )
-        return [
-            Batch(x, labels, w, z, None if mix is None else Mixed.of(mix, labels, w)) for x, labels, w, z, mix in parts
-        ]
+        batches = []
+        for x, labels, w, z, mix in parts:
+            mixed = None
+            if mix is not None:
+                partners = mix.order.to(labels.device)
+                mixed = Mixed(labels[partners], mix.share, None if w is None else w[partners])
+            batches.append(Batch(x, labels, w, z, mixed))
+        return batches
 
 
 def labelled(

@@ -11,21 +11,16 @@ from decoct.nets.features import at_once
 
 @torch.inference_mode()
 def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int | None = None) -> NDArray[np.bool_]:
-    """[N] whether the net's top class is the label.
+    """[N] whether the top class of a net, in eval mode on ``device``, is the label, for a split of the data.
 
-    Args:
-        net: in eval mode, on ``device``.
-        split: of ``data``; read block by block in one pass.
-        data: for its mean and deviation.
-        device: where to compute.
-        batch: images at a time; None for 1,000, or fewer where they are large.
+    The split is read block by block in one pass, ``batch`` images at a time: 1,000, or fewer where they are large.
     """
     mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
     right = np.empty(len(split), dtype=bool)
     height, width = split.images.shape[-2:]
-    for rows, found in split.batches(batch or at_once(height, width, 1000), alone=device == "cpu"):
-        images = torch.from_numpy(np.array(found)).to(device)
+    for rows, block in split.batches(batch or at_once(height, width, 1000), alone=device == "cpu"):
+        images = torch.from_numpy(np.array(block)).to(device)
         top = net((images.float() - mean) / std).argmax(1).cpu().numpy()
         right[rows] = top == split.labels[rows]
     return right

@@ -64,15 +64,10 @@ class Images:
         pad: int = 0,
         room: int | None = None,
     ) -> "Images":
-        """Put images on the device if they fit.
+        """Put images [N, C, S, S] on the device if they fit, with the border that crops need.
 
-        Args:
-            images: [N, C, S, S] on the host.
-            mean: per channel, on the scale 0 to 1.
-            std: likewise.
-            device: where batches go.
-            pad: border that crops will need.
-            room: bytes that the images may take there; None for ``SHARE`` of what is free.
+        Mean and deviation are per channel, on the scale 0 to 1. The images may take ``room`` bytes there; None stands
+        for ``SHARE`` of what is free.
         """
         where = torch.device(device)
         white = 255.0 if images.dtype == torch.uint8 else 1.0
@@ -104,10 +99,10 @@ class Images:
 
     def rows(self, rows: Tensor) -> Tensor:
         """[B, C, S, S] on the device, of the type that is stored."""
-        found = self.stored[rows.to(self.stored.device)]
-        if self.device.type == "cuda" and not found.is_cuda:  # "cuda" and "cuda:0" are one place, but not equal
-            found = found.pin_memory()  # so that the copy runs beside the computation
-        return found.to(self.device, non_blocking=True)
+        batch = self.stored[rows.to(self.stored.device)]
+        if self.device.type == "cuda" and not batch.is_cuda:  # "cuda" and "cuda:0" are one place, but not equal
+            batch = batch.pin_memory()  # so that the copy runs beside the computation
+        return batch.to(self.device, non_blocking=True)
 
     def cropped(self, rows: Tensor, corners: Tensor, pad: int, mirrored: Tensor | None) -> Tensor:
         """Crops of the images within a black border: [B, C, S, S] on the device, of the type that is stored."""

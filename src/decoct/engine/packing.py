@@ -22,16 +22,9 @@ def encode(logits: NDArray[np.float32], bits: int, top_k: int | None = None, tem
 
     With ``top_k``, the k largest logits of a row are kept with their classes; the others share one logit, such that
     they keep their mass at the temperature that the student learns at (marginal smoothing; Shen & Xing, 2022,
-    arXiv:2112.01528). With 8 bits, a row runs in 255 equal steps from its least to its largest value.
-
-    Args:
-        logits: finite.
-        bits: 16 or 8.
-        top_k: classes to keep; None, or as many as there are, keeps all.
-        temperature: of the softmax under which the mass of the others counts.
+    arXiv:2112.01528). With 8 bits instead of 16, a row runs in 255 equal steps from its least to its largest value.
     """
-    arrays: Arrays = {}
-    values = logits
+    arrays, values = Arrays(), logits
     if top_k is not None and top_k < logits.shape[1]:
         kept = np.argpartition(-logits, top_k - 1, axis=1)[:, :top_k]
         kept.sort(axis=1)
@@ -88,27 +81,23 @@ def pack(views: list[View]) -> Arrays:
 
 
 def shapes(views: dict[str, Any], batches: int, images: int, boxed: bool) -> dict[str, tuple[int, ...]]:
-    """Of the arrays that ``pack`` makes.
+    """Of the arrays that ``pack`` makes of batches with so many images in all; ``boxed`` if they are mixed by CutMix.
 
-    Args:
-        views: the recipe's fields that say what is drawn.
-        batches: how many.
-        images: of all batches.
-        boxed: CutMix's boxes say how a batch is mixed, not shares.
+    ``views`` are the recipe's fields that say what is drawn.
     """
-    found: dict[str, tuple[int, ...]] = {"sizes": (batches,), "rows": (images,)}
-    if views["scale"]:
-        found["boxes"] = (images, 4)
-    elif views["pad"]:
-        found["corners"] = (images, 2)
-    if views["flip"]:
-        found["mirrored"] = (math.ceil(images / 8),)
-    if views["shuffle"] > 1:
-        found["tiles"] = (images, 2, views["shuffle"])
-    if views["cutmix"] or views["mixup"]:
-        found["partners"] = (images,)
-        found["areas" if boxed else "shares"] = (batches, 4) if boxed else (batches,)
-    return found
+    mixed = views["cutmix"] or views["mixup"]
+    drawn: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "sizes": (True, (batches,)),
+        "rows": (True, (images,)),
+        "boxes": (views["scale"], (images, 4)),
+        "corners": (views["pad"] and not views["scale"], (images, 2)),
+        "mirrored": (views["flip"], (math.ceil(images / 8),)),
+        "tiles": (views["shuffle"] > 1, (images, 2, views["shuffle"])),
+        "partners": (mixed, (images,)),
+        "areas": (mixed and boxed, (batches, 4)),
+        "shares": (mixed and not boxed, (batches,)),
+    }
+    return {name: shape for name, (is_there, shape) in drawn.items() if is_there}
 
 
 def unpack(arrays: Arrays, span: slice, batch: int, size: int) -> View:

@@ -131,19 +131,14 @@ class FromScratch(TrainProtocol):
         return self.steps
 
     def base(self, task: Task, large_batch: int) -> Recipe:
-        """The recipe of hard labels; a protocol replaces what it does otherwise.
-
-        Args:
-            task: the training set and resolution.
-            large_batch: images a step above 64 px.
-        """
+        """The recipe of hard labels, ``large_batch`` images a step above 64 px; a protocol replaces what differs."""
         n = task.images
         if n < 2:
             raise UsageError("a student needs at least two training images")
         batch = min(n, self.batch or (max(16, min(128, n // 8)) if task.size <= 64 else large_batch))
+        epochs = self.full_epochs if task.ceiling else self.epochs
         return Recipe(
-            steps=self.steps
-            or epoch_steps(n, batch, task.batch_norm) * (self.full_epochs if task.ceiling else self.epochs),
+            steps=self.steps or epochs * epoch_steps(n, batch, task.batch_norm),
             batch=batch,
             optimiser="adamw",
             lr=self.lr,
@@ -228,12 +223,7 @@ class SoftLabelled(FromScratch):
         return self.model_copy(update={"labels": storing})
 
     def soft(self, task: Task, large_batch: int) -> Recipe:
-        """The recipe before what a protocol does otherwise.
-
-        Args:
-            task: the training set and resolution.
-            large_batch: images a step above 64 px.
-        """
+        """The recipe of soft labels, ``large_batch`` images a step above 64 px; a protocol replaces what differs."""
         usual = 1.0 if task.size >= 28 and not self.mixup else 0.0
         tiles = min(task.size, self.shuffle or task.mosaic)
         base = self.base(task, large_batch)

@@ -35,15 +35,8 @@ def relabel(
     """Labels of a set for a soft-label recipe.
 
     Unpruned labels per view are those that a training with this seed, and no hard steps, would have made online.
-
-    Args:
-        data: the set.
-        recipe: of the training; its soft steps are labelled.
-        teachers: eval-mode nets on the machine's device.
-        storing: how the labels are kept.
-        class_names: in the order of the teachers' outputs.
-        seed: of order, crops, mixing and of what is kept.
-        machine: where and how; progress is told in batches or images.
+    Teachers are in eval mode on the machine's device, class names in the order of their outputs; progress is told in
+    batches or images.
 
     Raises:
         UsageError: the recipe learns from hard labels, has no soft step, or draws colours, which are not stored.
@@ -101,24 +94,23 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
     """
     total, waiting = torch.zeros(counts.shape[1], dtype=torch.float64), list(range(min(TRIES, len(counts))))
     chosen: list[int] = []
-    following = iter(range(len(waiting), len(counts)))
     while len(chosen) < wanted:
         sums = total + counts[waiting]
         row = waiting.pop(int((sums.square().sum(1) / sums.sum(1).square()).argmin()))
         total = total + counts[row]
         chosen.append(names[row])
-        waiting += [extra for extra in [next(following, None)] if extra is not None]
+        waiting += [following] if (following := TRIES + len(chosen) - 1) < len(counts) else []
     return chosen
 
 
 def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) -> NDArray[np.float32]:
     """[N, classes] logits of the images as they are."""
-    found = []
+    logits = []
     for rows in torch.arange(len(images)).split(AHEAD):
         x = images.normalise(images.rows(rows))
-        found.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
+        logits.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
         machine.progress(int(rows[-1]) + 1, len(images))
-    return np.concatenate(found)
+    return np.concatenate(logits)
 
 
 def _of_views(

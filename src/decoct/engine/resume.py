@@ -1,8 +1,7 @@
 """The state of a training as arrays: one that was killed goes on where it stood, to equal weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ STATE = "training"  # what a training's state is kept as
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass
 class State:
     """All that a training changes, but for the stream of its batches.
 
@@ -31,33 +29,25 @@ class State:
         seen: images so far.
     """
 
-    student: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: list[Tensor] | None
-    losses: Tensor
-    done: int = 0
-    seen: int = 0
+    def __init__(self, student: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, device: str) -> None:
+        self.student, self.optimiser, self.ema = student, optimiser, recipe.ema or 0.0
+        self.average = None if recipe.ema is None else [p.detach().clone() for p in student.parameters()]
+        self.losses, self.done, self.seen = torch.zeros(recipe.steps, device=device), 0, 0
 
-    @classmethod
-    def of(cls, student: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, device: str) -> Self:
-        """Before the first step."""
-        average = [p.detach().clone() for p in student.parameters()] if recipe.ema is not None else None
-        return cls(student, optimiser, average, torch.zeros(recipe.steps, device=device))
-
-    def count(self, loss: Tensor, images: int, ema: float | None) -> None:
+    def count(self, loss: Tensor, images: int) -> None:
         """Note a step that was taken: its loss, its images, and the weights in their average."""
         if self.average is not None:
             with torch.no_grad():  # else every step adds a node to the average's own graph
-                torch._foreach_lerp_(self.average, list(self.student.parameters()), 1 - (ema or 0.0))
+                torch._foreach_lerp_(self.average, list(self.student.parameters()), 1 - self.ema)
         self.losses[self.done] = loss
         self.done += 1
         self.seen += images
 
-    def check(self, recipe: Recipe) -> None:
+    def check(self) -> None:
         """Raise a DecoctError that names the first step whose loss is not finite."""
         if not (finite := self.losses[: self.done].isfinite()).all():
             bad = int((~finite).nonzero()[0])
-            raise DecoctError(f"the training loss is not finite at step {bad + 1} of {recipe.steps}: lower lr")
+            raise DecoctError(f"the training loss is not finite at step {bad + 1} of {len(self.losses)}: lower lr")
 
     def settle(self) -> None:
         """Leave the student in eval mode with the weights that are to be evaluated."""

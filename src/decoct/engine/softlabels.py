@@ -89,9 +89,9 @@ class StoredLabels:
             facts = read_json(folder / FACTS)
             if facts["format"] != FORMAT:
                 raise ValueError(f"format {facts['format']}, not {FORMAT}")
-            found = cls(load_file(folder / ARRAYS), facts)
-            found.complete()
-            return found
+            labels = cls(load_file(folder / ARRAYS), facts)
+            labels.complete()
+            return labels
         except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             why = " ".join(str(error).split())[:200]
             raise DecoctError(f"the stored labels in {folder} are damaged: {why}; make them again") from error
@@ -112,8 +112,8 @@ class StoredLabels:
         width = kept if kept == self.classes else kept + 1
         wanted |= {"values": (count, width)} if storing.bits == 16 else {"codes": (count, width), "range": (count, 2)}
         wanted |= {} if kept == self.classes else {"classes": (count, kept)}
-        found = {name: array.shape for name, array in arrays.items()}
-        if wrong := sorted(name for name in wanted | found if found.get(name) != wanted.get(name)):
+        there = {name: array.shape for name, array in arrays.items()}
+        if wrong := sorted(name for name in wanted | there if there.get(name) != wanted.get(name)):
             raise ValueError(f"wrong number of {', '.join(wrong)}")
         for name, array in arrays.items():
             if not np.isfinite(array).all() or (array > most.get(name, np.inf)).any():
@@ -146,8 +146,7 @@ class StoredLabels:
         self.check_set(data, class_names)
         if self.facts["storing"]["per"] == "view":
             mine, theirs = viewed(recipe), self.facts["views"]
-            other = [name for name in VIEWED if mine[name] != theirs[name]]
-            if other:
+            if other := [name for name in VIEWED if mine[name] != theirs[name]]:
                 what = ", ".join(f"{name} {theirs[name]} (the protocol's is {mine[name]})" for name in other)
                 raise DecoctError(
                     f"the stored labels are of other views: {what}\n"
@@ -171,8 +170,7 @@ class StoredLabels:
         if self.facts["storing"]["per"] == "image":
             return self._mixed(view)
         spans = [self._span(batch) for batch in self._batches(first, last, seed)]
-        rows = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-        return self._decoded(rows)
+        return self._decoded(np.concatenate([np.arange(span.start, span.stop) for span in spans]))
 
     def _batches(self, first: int, last: int, seed: int) -> list[int]:
         """The kept batch of each step: all in their order, then again and again in an order drawn from the seed."""
@@ -189,10 +187,8 @@ class StoredLabels:
         return unpack(self.arrays, self._span(batch), batch, self.facts["size"])
 
     def _decoded(self, rows: NDArray[np.int64]) -> Tensor:
-        some: Arrays = {
-            name: self.arrays[name][rows] for name in ("values", "codes", "range", "classes") if name in self.arrays
-        }
-        return torch.from_numpy(decode(some, self.classes))
+        packed = {"values", "codes", "range", "classes"} & self.arrays.keys()
+        return torch.from_numpy(decode({name: self.arrays[name][rows] for name in packed}, self.classes))
 
     def _mixed(self, view: View) -> Tensor:
         """Labels of the images; where two are mixed, logits whose softened softmax is the mixture by area."""
@@ -212,13 +208,9 @@ class StoredLabels:
 
 @dataclass(frozen=True, eq=False)
 class OwnLabels:
-    """One label an image, whatever the view of it.
+    """One label an image, whatever the view of it."""
 
-    Attributes:
-        probabilities: [N, classes] float32.
-    """
-
-    probabilities: Tensor
+    probabilities: Tensor  # [N, classes] float32
 
     def views(self, first: int, last: int, seed: int) -> View | None:
         """None: the labels fit any view."""

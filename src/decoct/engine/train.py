@@ -22,9 +22,6 @@ __all__ = ["Trained", "TrainingSet", "train"]
 LOOK = 50  # steps between two looks at the loss, since each look makes a GPU wait;
 PAUSE = 1.0  # or seconds, where steps take long
 
-OnEpoch = Callable[[nn.Module, int], None]  # (student in eval mode, epochs done) -> nothing
-Stop = Callable[[int, nn.Module], bool]  # (steps done, student in eval mode) -> whether that is enough
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -44,8 +41,8 @@ def train(
     machine: Machine = Machine(),
     teachers: Sequence[nn.Module] = (),
     labels: SoftLabels | None = None,
-    on_epoch: OnEpoch | None = None,
-    stop: Stop | None = None,
+    on_epoch: Callable[[nn.Module, int], None] | None = None,
+    stop: Callable[[int, nn.Module], bool] | None = None,
     stop_every: int = 100,
 ) -> Trained:
     """Train ``student`` in place; it is left in eval mode with the weights that are to be evaluated.
@@ -62,8 +59,9 @@ def train(
         machine: where and how; the state of the training is kept there, and goes on from there.
         teachers: eval-mode nets on the device whose mean logits label each augmented batch.
         labels: stored soft labels instead of teachers.
-        on_epoch: called after each whole epoch, to watch; it sees the live weights, not their average.
-        stop: asked every ``stop_every`` steps whether to end there, ahead of the schedule; likewise.
+        on_epoch: called after each whole epoch with the student in eval mode and the number of epochs; it sees the
+            live weights, not their average.
+        stop: asked every ``stop_every`` steps, with their number and the student, whether to end there; likewise.
         stop_every: steps between two questions.
 
     Raises:
@@ -76,7 +74,7 @@ def train(
         laid_out(net.eval())
     student.to(device).train()
     optimiser = _optimiser(student, recipe)
-    state = State.of(student, optimiser, recipe, device)
+    state = State(student, optimiser, recipe, device)
     batches = Batches(data, recipe, seed=seed, machine=machine, teachers=teachers, labels=labels)
     forward = torch.compile(student, dynamic=False) if machine.compiled else student
     epoch = epoch_steps(len(data.labels), recipe.batch, recipe.drop_single)
@@ -96,10 +94,10 @@ def train(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            state.count(loss.detach(), len(batch), recipe.ema)
+            state.count(loss.detach(), len(batch.labels))
             due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
             if due and batches.at_seam:
-                state.check(recipe)
+                state.check()
                 machine.progress(state.done, recipe.steps)
                 looked, due = time.monotonic(), False
             if on_epoch is not None and state.done % epoch == 0:
@@ -112,7 +110,7 @@ def train(
                     break
             if batches.at_seam and state.done < recipe.steps and kept.due():
                 kept.save(STATE, state.arrays(batches))
-    state.check(recipe)
+    state.check()
     state.settle()
     last = state.losses[: state.done][-max(1, state.done // 10) :]
     return Trained(state.done, state.seen, float(last.mean()))
@@ -145,16 +143,15 @@ def objective(
     any.) A term on the label of an image has that image's weight, be it mixed in or not; a teacher's label of a mixture
     has the mixture λ w + (1 − λ) w′ of both weights.
 
-    Args:
-        logits: [B, classes] of the student.
-        labels: [B] of the images.
-        weights: [B] of the images, on average over the set 1; or None.
-        teacher: [B, classes] logits that the student learns from; None for a step on hard labels.
-        recipe: all numbers.
-        mixed: what was mixed in; None for an unmixed batch.
+    Logits are [B, classes], those of the teacher None for a step on hard labels; labels and weights are [B], of the
+    images, and the weights' mean over the set is 1.
     """
     if teacher is None:
-        return _hard(logits, labels, weights, recipe.smoothing, mixed).mean()
+        each = _times(F.cross_entropy(logits, labels, reduction="none", label_smoothing=recipe.smoothing), weights)
+        if mixed is not None:
+            other = F.cross_entropy(logits, mixed.labels, reduction="none", label_smoothing=recipe.smoothing)
+            each = mixed.share * each + (1 - mixed.share) * _times(other, mixed.weights)
+        return each.mean()
     both = weights  # of the images as they are seen
     if weights is not None and mixed is not None and mixed.weights is not None:
         both = torch.lerp(mixed.weights, weights, mixed.share)
@@ -168,14 +165,6 @@ def objective(
         each = each + _times(recipe.ce_weight * F.cross_entropy(logits, labels, reduction="none"), weights)
         return each.mean()
     raise DecoctError(f"the loss '{recipe.loss}' learns from hard labels, but got a teacher's")
-
-
-def _hard(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float, mixed: Mixed | None) -> Tensor:
-    each = _times(F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing), weights)
-    if mixed is None:
-        return each
-    other = F.cross_entropy(logits, mixed.labels, reduction="none", label_smoothing=smoothing)
-    return mixed.share * each + (1 - mixed.share) * _times(other, mixed.weights)
 
 
 def _times(each: Tensor, weights: Tensor | None) -> Tensor:

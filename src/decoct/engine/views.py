@@ -76,13 +76,7 @@ class View:
 
 
 class Draws:
-    """Draws views by a recipe; what was drawn so far is the state of two generators.
-
-    Args:
-        recipe: which augmentation.
-        size: of the images.
-        seed: of all draws.
-    """
+    """Draws views of images of a size by a recipe; what was drawn so far is the state of two generators."""
 
     def __init__(self, recipe: Recipe, size: int, seed: int) -> None:
         self.recipe, self.size = recipe, size
@@ -93,32 +87,28 @@ class Draws:
         """A view of each of some batches of row numbers."""
         recipe, rows = self.recipe, torch.cat(list(batches))
         count, sizes = len(rows), tuple(len(batch) for batch in batches)
-        view = View(rows, sizes)
+        drawn: dict[str, Any] = {}
+        if recipe.cutmix:  # of every batch that has two images to mix
+            mixes = (draw_cutmix(n, self.size, recipe.cutmix, self.whole) if n > 1 else None for n in sizes)
+            drawn["mixes"] = tuple(mixes)
+        elif recipe.mixup:
+            drawn["mixes"] = tuple(draw_mixup(n, recipe.mixup, self.whole) if n > 1 else None for n in sizes)
         if recipe.dsa:
-            drawn = tuple(dsa.draw(n, self.size, recipe.flip, self.single) for n in sizes)
-            return replace(view, siamese=drawn, mixes=self._mixes(sizes))
+            siamese = tuple(dsa.draw(n, self.size, recipe.flip, self.single) for n in sizes)
+            return View(rows, sizes, siamese=siamese, **drawn)
         if recipe.shuffle > 1:
-            view = replace(view, tiles=draw_shuffle(count, recipe.shuffle, self.single))
+            drawn["tiles"] = draw_shuffle(count, recipe.shuffle, self.single)
         if recipe.scale is not None:
-            view = replace(view, boxes=draw_boxes(count, self.size, recipe.scale, self.single))
+            drawn["boxes"] = draw_boxes(count, self.size, recipe.scale, self.single)
         elif recipe.pad:
-            view = replace(view, corners=draw_crops(count, recipe.pad, self.single))
+            drawn["corners"] = draw_crops(count, recipe.pad, self.single)
         if recipe.flip:
-            view = replace(view, mirrored=torch.rand(count, generator=self.single) < 0.5)
+            drawn["mirrored"] = torch.rand(count, generator=self.single) < 0.5
         if recipe.jitter:
-            view = replace(view, jitter=colour.draw_jitter(count, recipe.jitter, self.single))
+            drawn["jitter"] = colour.draw_jitter(count, recipe.jitter, self.single)
         if recipe.lighting:
-            view = replace(view, lighting=colour.draw_lighting(count, recipe.lighting, self.single))
-        return replace(view, mixes=self._mixes(sizes))
-
-    def _mixes(self, sizes: Sequence[int]) -> tuple[Mix | None, ...]:
-        """CutMix or mixup of every batch that has two images to mix."""
-        recipe = self.recipe
-        if recipe.cutmix:
-            return tuple(draw_cutmix(n, self.size, recipe.cutmix, self.whole) if n > 1 else None for n in sizes)
-        if recipe.mixup:
-            return tuple(draw_mixup(n, recipe.mixup, self.whole) if n > 1 else None for n in sizes)
-        return ()
+            drawn["lighting"] = colour.draw_lighting(count, recipe.lighting, self.single)
+        return View(rows, sizes, **drawn)
 
     def state(self) -> dict[str, Tensor]:
         """Of both generators."""
@@ -131,13 +121,7 @@ class Draws:
 
 
 def render(images: Images, view: View, pad: int = 0) -> Tensor:
-    """The batches of a view as input of a net: [M, C, S, S] normalised floats on the device.
-
-    Args:
-        images: the training images.
-        view: what was drawn.
-        pad: border of the crops, as in the recipe.
-    """
+    """The batches of a view as input of a net: [M, C, S, S] normalised floats on the device, cropped after ``pad``."""
     x = _cut(images, view, pad)
     if view.jitter is not None or view.lighting is not None:
         x = x / images.white

@@ -16,7 +16,7 @@ from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teach, Teacher, taught
+from decoct.needs.teacher import Teach, Teacher, taught, training_set
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
@@ -62,7 +62,7 @@ class Dynamics(Need):
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
         spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
-        images, recipe = TrainingSet.of(work.data), spec.recipe(Task.of(work.data))
+        images, recipe = training_set(work.data), spec.recipe(Task.of(work.data))
         net = zoo.build(spec.net, work.data.shape[0], len(work.data.class_names), work.data.size, seed)
         with work.meter():
             trace = record(net, images, recipe, seed=seed, machine=work.machine())
@@ -164,26 +164,15 @@ class Traces:
 
 
 def record(
-    net: nn.Module,
-    data: TrainingSet,
-    recipe: Recipe,
-    *,
-    seed: int,
-    machine: Machine = Machine(),
-    batch: int | None = None,
+    net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, machine: Machine = Machine(), batch: int = 0
 ) -> Trace:
     """Train ``net`` in place and look at every image after each epoch; looking leaves the training as it would be.
 
     Memory is that of the training and of one block of images; traces, and the [N, C] log-probabilities that ``shift``
     compares with, lie in the room that ``machine.kept`` gives, and those behind a state are kept there.
 
-    Args:
-        net: with a linear classifier.
-        data: the train split.
-        recipe: all numbers of the training; what is left of its steps after the last whole epoch is not traced.
-        seed: of batch order and augmentation.
-        machine: where and how; the looks are in float32.
-        batch: images at a time; None for as many as ``at_once`` says.
+    The net has a linear classifier. What is left of the recipe's steps after the last whole epoch is not traced. Looks
+    are in float32, ``batch`` images at a time; 0 for as many as ``at_once`` says.
 
     Raises:
         DecoctError: the net has no linear classifier, there is one class, there is no whole epoch, or loss or logits
@@ -195,16 +184,10 @@ def record(
 
 
 def per_example(logits: Tensor, labels: Tensor, features: Tensor, bias: bool = True) -> dict[str, Tensor]:
-    """What ``Trace`` says of each example at one moment, all but ``shift``.
+    """What ``Trace`` says of each example at one moment, all but ``shift``: [B] by name.
 
-    Args:
-        logits: [B, C], at least two classes.
-        labels: [B].
-        features: [B, d], what the last layer sees.
-        bias: whether that layer has one; without, its gradient is ‖p − e_y‖₂ ‖h‖.
-
-    Returns:
-        [B] by name.
+    Logits are [B, C] of at least two classes, features [B, d] what the last layer sees; without a bias, its gradient is
+    ‖p − e_y‖₂ ‖h‖.
     """
     y, log_p = labels[:, None], logits.log_softmax(1)
     p = log_p.exp()
@@ -248,10 +231,10 @@ class _Looks(Recorder):
             if not logits.isfinite().all():
                 raise DecoctError(f"the net's logits are not finite after epoch {epoch + 1}: lower lr")
             log_p, before = logits.log_softmax(1), self.carried[BEFORE][at]
-            found = per_example(logits, self.data.labels[at].to(self.device), features, self.layer.bias is not None)
+            said = per_example(logits, self.data.labels[at].to(self.device), features, self.layer.bias is not None)
             if epoch > 0:
-                found["shift"] = shift(log_p, torch.from_numpy(before).to(self.device))
-            for name, values in found.items():
+                said["shift"] = shift(log_p, torch.from_numpy(before).to(self.device))
+            for name, values in said.items():
                 self.rows[name][epoch, at] = values.cpu().numpy()
             before[:] = log_p.cpu().numpy()
 

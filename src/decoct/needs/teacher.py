@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import nn
 
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Progress, Task, silent
 from decoct.core.needs import Need, Part, Plan, Work
@@ -16,6 +18,7 @@ from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
+from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
@@ -80,6 +83,14 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
     weights.load(net, stored.state, str(folder))
     return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
+
+
+def training_set(data: Dataset, condensed: Condensed | None = None) -> TrainingSet:
+    """What a net is trained on: a set with its pixels, or the whole train split."""
+    if condensed is None:
+        return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+    weights = None if condensed.weights is None else torch.from_numpy(condensed.weights)
+    return TrainingSet(tensor(condensed.pixels()), tensor(condensed.labels), data.mean, data.std, weights)
 
 
 def taught(plan: Plan, net: str) -> "Teach":
@@ -193,10 +204,10 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
     facts |= {"class_names": list(data.class_names), "checkpoint": None, "sliced_from": None, "epochs": 0, "steps": 0}
     own = Normalisation.of(data.mean, data.std)
     if spec.loaded:
-        found = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
-        net, fitted, takes = _loaded(spec, found, data, seed)
+        given = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
+        net, fitted, takes = _loaded(spec, given, data, seed)
         net = renormalised(net, own, takes).to(machine.device).eval()
-        facts |= {"checkpoint": found.origin, "sliced_from": fitted.sliced_from}
+        facts |= {"checkpoint": given.origin, "sliced_from": fitted.sliced_from}
         facts["val_accuracy"] = accuracy(net, data, machine.device, machine.progress)
     else:
         takes = own
@@ -231,11 +242,11 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
         seen[step] = accuracy(student, data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
-    stop = reached if spec.stop_at is not None else None
+    stop = None if spec.stop_at is None else reached
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, TrainingSet.of(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
+    done = train(net, training_set(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
-        seen[done.steps] = accuracy(net, data, machine.device)
+        reached(done.steps, net)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:
         best = max(seen, key=lambda step: seen[step])
         raise DecoctError(
@@ -243,19 +254,19 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
             f"after {best} of {recipe.steps} steps\nask for less, give it more epochs, or take another net"
         )
     passes, rest = divmod(done.steps, epoch)
-    epochs = round(done.steps / epoch, 4) if rest else passes
-    return {"epochs": epochs, "steps": done.steps, "val_accuracy": seen[done.steps]}
+    facts = {"steps": done.steps, "val_accuracy": seen[done.steps]}
+    return facts | {"epochs": round(done.steps / epoch, 4) if rest else passes}
 
 
 def _loaded(
-    spec: Teach, found: weights.Weights, data: Dataset, seed: int
+    spec: Teach, given: weights.Weights, data: Dataset, seed: int
 ) -> tuple[nn.Module, weights.Fitted, Normalisation]:
-    """A net with the weights that were found, how they went in, and the normalisation that it expects."""
+    """A net with the given weights, how they went in, and the normalisation that it expects."""
     own = Normalisation.of(data.mean, data.std)
-    takes = {"data": own, "imagenet": IMAGENET, None: found.normalisation or own}[spec.normalise]
+    takes = {"data": own, "imagenet": IMAGENET, None: given.normalisation or own}[spec.normalise]
     net = zoo.build(spec.net, len(takes.mean), len(data.class_names), data.size, seed)
-    fitted = weights.fit(net, found, data.class_names)
-    unsaid = spec.normalise is None and found.normalisation is None
+    fitted = weights.fit(net, given, data.class_names)
+    unsaid = spec.normalise is None and given.normalisation is None
     if spec.normalise == "imagenet" or (unsaid and fitted.imagenet):
         takes = expected(net)
     return net, fitted, takes

@@ -22,7 +22,7 @@ from decoct.core.record import read_json, write_json
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teacher
+from decoct.needs.teacher import Teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
 
@@ -72,7 +72,7 @@ class Trajectories(Need):
         data, seed = work.data, work.job.keyed["seed"]
         need = cls.again(work.job.config)
         net = zoo.build(need.net, data.shape[0], len(data.class_names), data.size, seed)
-        images, recipe = TrainingSet.of(data), need.recipe(Task.of(data, batch_norm=has_batch_norm(net)))
+        images, recipe = training_set(data), need.recipe(Task.of(data, batch_norm=has_batch_norm(net)))
         with work.meter():
             trajectory = record(net, images, recipe, seed=seed, machine=work.machine())
         trajectory.save(work.folder)
@@ -135,8 +135,8 @@ class Trajectory:
         """
         try:
             weights = np.load(folder / WEIGHTS, "r", allow_pickle=False)
-            found = read_json(folder / FACTS)["parameters"]
-            shapes = tuple((str(name), tuple(map(int, shape))) for name, shape in found)
+            parameters = read_json(folder / FACTS)["parameters"]
+            shapes = tuple((str(name), tuple(map(int, shape))) for name, shape in parameters)
             if weights.ndim != 2 or weights.dtype != np.float32 or weights.shape[1] != size_of(shapes):
                 raise ValueError(f"{list(weights.shape)} {weights.dtype} for {size_of(shapes)} parameters")
             return cls(weights, shapes)
@@ -165,11 +165,11 @@ class Experts:
         Raises:
             DecoctError: a trajectory is missing or damaged, or of another net.
         """
-        found = tuple(Trajectory.load(folder) for folder in folders)
-        for folder, trajectory in zip(folders, found, strict=True):
+        trajectories = tuple(Trajectory.load(folder) for folder in folders)
+        for folder, trajectory in zip(folders, trajectories, strict=True):
             if trajectory.shapes != shapes_of(net):
                 raise DecoctError(f"the trajectory in {folder} is of another net: remove that folder")
-        return cls(by_batch_alone(net), found)
+        return cls(by_batch_alone(net), trajectories)
 
     def __len__(self) -> int:
         return len(self.trajectories)
@@ -195,8 +195,8 @@ class Experts:
 
     def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """[B, classes] of the net with these parameters, on [B, C, S, S] normalised images."""
-        found: Tensor = functional_call(self.net, dict(parameters), (as_input(images, self.net),))
-        return found
+        outputs: Tensor = functional_call(self.net, dict(parameters), (as_input(images, self.net),))
+        return outputs
 
 
 def record(net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, machine: Machine = Machine()) -> Trajectory:
@@ -204,13 +204,6 @@ def record(net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, mach
 
     Memory is that of the training; the [E + 1, P] weights lie in the room that ``machine.kept`` gives, and those behind
     a state are kept there.
-
-    Args:
-        net: freshly initialised.
-        data: the train split.
-        recipe: all numbers of the training.
-        seed: of batch order and augmentation.
-        machine: where and how.
 
     Raises:
         DecoctError: there is no whole epoch, or the loss is not finite.

@@ -52,13 +52,7 @@ class Finding:
 def check(name: str, plugins: tuple[str, ...] = (), progress: Progress = silent) -> list[Finding]:
     """Try a condenser, or a protocol, on digits with its ``quick`` fields and with teachers of a few epochs.
 
-    Args:
-        name: of the condenser, or of the protocol.
-        plugins: files that may define it.
-        progress: called with (rules tried, rules in all).
-
-    Returns:
-        One finding per rule; the first that cannot go on is the last.
+    Gives one finding per rule; the first that cannot go on is the last. Progress is (rules tried, rules in all).
 
     Raises:
         UsageError: nobody knows the name.

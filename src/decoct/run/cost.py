@@ -10,21 +10,15 @@ def total_cost(store: Store, kind: str, key: str) -> Cost:
     """Sums of seconds and joules, and largest peak, of a cell and of all that it reads, each once.
 
     Energy is None where that of a part is unknown.
-
-    Args:
-        store: where the cells are.
-        kind: of the cell.
-        key: of the cell.
     """
     seen: dict[str, Cost] = {}
     todo = [(kind, key)]
     while todo:
-        kind_, key_ = todo.pop()
-        if key_ in seen:
-            continue
-        seen[key_] = read_cost(store.file(kind_, key_, MEASURED))
-        for role, needed in read_json(store.file(kind_, key_, CELL))["inputs"].items():
-            todo.append((role.partition(":")[0].replace("condensed", "condense"), needed))
+        of, cell = todo.pop()
+        if cell not in seen:
+            seen[cell] = read_cost(store.file(of, cell, MEASURED))
+            inputs = read_json(store.file(of, cell, CELL))["inputs"]
+            todo += [(role.partition(":")[0].replace("condensed", "condense"), read) for role, read in inputs.items()]
     parts = seen.values()
     drawn = [cost.energy for cost in parts if cost.energy is not None]
     return seen[key].model_copy(
@@ -41,20 +35,15 @@ def total_cost(store: Store, kind: str, key: str) -> Cost:
 def taken(condensed: Condensed, key: str, store: Store) -> dict[str, float | None]:
     """What is known of the cost of a set, by the names of ``decoct.metrics.cost``.
 
-    Its seconds and joules travel with the set and its bytes are looked up in the cell that holds it. The steps of its
-    construction are in the cell that it was made in, if that is at hand.
-
-    Args:
-        condensed: the set.
-        key: of the cell that holds it, made or external.
-        store: where the cells are.
+    Its seconds and joules travel with the set and its bytes are looked up in the cell ``key`` that holds it. The steps
+    of its construction are in the cell that it was made in, if that is at hand.
     """
     cost, made = condensed.cost, condensed.provenance.key
     facts = read_json(store.file("condense", key, FACTS))
-    found: dict[str, float | None] = {name: facts[name] for name in ("image_bytes", "label_bytes")}
+    known: dict[str, float | None] = {name: facts[name] for name in ("image_bytes", "label_bytes")}
     if made is not None and store.has("condense", made):
-        found["steps"] = read_json(store.file("condense", made, FACTS))["steps"]
+        known["steps"] = read_json(store.file("condense", made, FACTS))["steps"]
     if cost is not None:
-        found["total_seconds"] = cost.seconds
-        found |= {name: getattr(cost, name) for name in ("cpu_seconds", "device_seconds", "energy", "peak_memory")}
-    return found
+        known["total_seconds"] = cost.seconds
+        known |= {name: getattr(cost, name) for name in ("cpu_seconds", "device_seconds", "energy", "peak_memory")}
+    return known

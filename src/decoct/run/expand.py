@@ -26,13 +26,7 @@ class ExternalSet(NamedTuple):
 
 
 def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) -> list[Job]:
-    """All jobs of a study, inputs before what needs them.
-
-    Args:
-        study: what.
-        data: on which data.
-        external: its external sets; those of a budget that it does not have are left out.
-    """
+    """All jobs of a study, inputs before what needs them; external sets of budgets that it lacks are left out."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)

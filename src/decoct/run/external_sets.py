@@ -9,8 +9,8 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import Dataset
 from decoct.data.foreign.read import load_set
-from decoct.engine.batches import TrainingSet
 from decoct.engine.softlabels import StoredLabels
+from decoct.needs.teacher import training_set
 from decoct.run.expand import ExternalSet
 from decoct.run.graph import Made
 from decoct.run.storage.store import Store
@@ -78,7 +78,7 @@ def _entry(external: External, study: Study, data: Dataset) -> Entry:
         job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
         labels = StoredLabels.load(Path(external.labels)) if external.labels else None
         if labels:
-            labels.check_set(TrainingSet.of(data, condensed.materialise(data.train.images)), data.class_names)
+            labels.check_set(training_set(data, condensed.materialise(data.train.images)), data.class_names)
     except UsageError as error:
         raise UsageError(f"external '{external.label}': {error}") from None
     except DecoctError as error:

@@ -83,10 +83,7 @@ class Planner(Plan):
     def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
         """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
 
-        Args:
-            what: name of the thing.
-            of: object that it hangs on, known by being the same one; kept, so that no other gets its id.
-            make: makes it.
+        The object that it hangs on is known by being the same one; it is kept, so that no other gets its id.
         """
         where = (what, id(of))
         if where not in self._found:
@@ -118,18 +115,19 @@ class Planner(Plan):
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
         """Make a set; a deterministic method has one, at replicate 0.
 
-        Args:
-            label: of the method in the study.
-            method: spec; what hangs on the resolution is filled in before it is keyed.
-            budget: how many images.
-            replicate: of the set.
-            shards: jobs that make some classes each, and are put together; the result and its key are the same.
+        What hangs on the resolution is filled into the method before it is keyed. Shards are jobs that make some
+        classes each, and are put together; the result and its key are the same.
 
         Raises:
             UsageError: the method makes as many images of each class, and the budget gives others.
             DecoctError: a class is smaller than the budget.
         """
-        ipc = self._once(("ipc", label, budget), method, lambda: self._ipc(label, method, budget))
+
+        def largest() -> int:  # images of that class
+            counts, names = self.data.counts(), self.data.class_names
+            return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
+
+        ipc = self._once(("ipc", label, budget), method, largest)
         made, needs = self._once("method", method, lambda: self._resolve(method))
         drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
         labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
@@ -140,11 +138,6 @@ class Planner(Plan):
             part = self._add("shard", made, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
             inputs[f"shard:{number}"] = part.key
         return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
-
-    def _ipc(self, label: str, method: Condenser, budget: Budget) -> int:
-        """Images of the largest class."""
-        counts, names = self.data.counts(), self.data.class_names
-        return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
 
     def _resolve(self, method: Condenser) -> tuple[Condenser, dict[str, str]]:
         """The method as it is keyed at this resolution, files by content; and the keys of what it needs by role."""
@@ -181,9 +174,8 @@ class Planner(Plan):
         Args:
             protocol: label and spec.
             student: name of a net.
-            condensed: the set; None for the whole train split.
-            condense: replicate of the set.
-            train: replicate of the student.
+            condensed: the set, if there is one.
+            condense, train: replicates of the set and of the student.
             labels: key of a cell with stored labels; None for what the protocol says.
             as_long_as: for the whole train split, as many steps as a set of this budget gets; None for its own epochs.
         """
@@ -206,11 +198,7 @@ class Planner(Plan):
     ) -> Job:
         """Measure one set on the features of every extractor; what it cost is in no cell.
 
-        Args:
-            condensed: the set.
-            metrics: specs by label.
-            extractors: words.
-            resamples: for intervals over images; 0 for none.
+        Metrics are specs by label; resamples are for intervals over images, 0 for none.
         """
         keyed, inputs, config = self._eyes(metrics, extractors)
         keyed, inputs = {**keyed, "resamples": resamples}, {"condensed": condensed.key, **inputs}
@@ -219,14 +207,7 @@ class Planner(Plan):
     def reference(
         self, budget: str, counts: Sequence[int], metrics: Mapping[str, Metric], extractors: Sequence[str], draws: int
     ) -> Job:
-        """Measure random subsets of the train split, to set other sets of that size beside.
-
-        Args:
-            budget: what the sets are called.
-            counts: images of each class.
-            metrics: specs by label.
-            extractors: words.
-            draws: how many random sets.
+        """Measure so many random subsets of the train split, with these images of each class, to compare sets with.
 
         Raises:
             DecoctError: a class has fewer images.

@@ -43,9 +43,8 @@ class Job(Record):
         return digest({"kind": self.kind, "keyed": self.keyed, "inputs": inputs})
 
     def __str__(self) -> str:
-        return " · ".join(
-            [self.kind, *(f"{name.replace('_replicate', '')} {value}" for name, value in self.labels.items())]
-        )
+        labels = [f"{name.replace('_replicate', '')} {value}" for name, value in self.labels.items()]
+        return " · ".join([self.kind, *labels])
 
     def role(self, prefix: str) -> dict[str, str]:
         """Inputs of a role by what stands behind its colon: ``role("teacher")`` gives net -> key."""

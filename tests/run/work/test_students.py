@@ -14,11 +14,10 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Task
 from decoct.core.record import Provenance, read_json
-from decoct.engine.batches import TrainingSet
 from decoct.engine.evaluate import correct
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.engine.train import train
-from decoct.needs.teacher import Teach
+from decoct.needs.teacher import Teach, training_set
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.protocols.erm import ERM
@@ -78,10 +77,10 @@ def test_a_student_gets_the_sets_weights(digits):
         images=images,
         weights=np.arange(4, dtype=np.float32),
     )
-    given = TrainingSet.of(digits, made)
+    given = training_set(digits, made)
     assert given.weights.tolist() == [0, 1, 2, 3]
-    assert TrainingSet.of(digits, replace(made, weights=None)).weights is None
-    whole = TrainingSet.of(digits)
+    assert training_set(digits, replace(made, weights=None)).weights is None
+    whole = training_set(digits)
     assert (len(whole.images), whole.weights) == (len(digits.train), None)
     assert torch.equal(whole.images, torch.from_numpy(np.array(digits.train.images)))
     assert torch.equal(whole.labels, torch.from_numpy(digits.train.labels))
@@ -162,7 +161,7 @@ def test_labels_are_stored_once_a_set_and_counted(trained, store, digits):
     }
     labels = StoredLabels.load(folder)
     condensed = Condensed.load(store.path("condense", job.inputs["condensed"]))
-    data = TrainingSet.of(digits, condensed.materialise(digits.train.images))
+    data = training_set(digits, condensed.materialise(digits.train.images))
     assert labels.facts["set"] == fingerprint(data)
     assert labels.facts["storing"] == {"per": "view", "bits": 8, "top_k": None, "prune": 4.0, "by": "batch"}
     assert labels.facts["class_names"] == list(digits.class_names)
@@ -177,7 +176,7 @@ def test_a_student_is_that_of_a_training_on_what_is_stored(trained, store, digit
     condensed = Condensed.load(store.path("condense", job.inputs["condensed"])).materialise(digits.train.images)
     net = zoo.build(NET, 1, 10, 8, job.keyed["seed"])
     recipe = soft().recipe(Task(20, 10, 8, False))
-    done = train(net, TrainingSet.of(digits, condensed), recipe, seed=job.keyed["seed"], labels=labels)
+    done = train(net, training_set(digits, condensed), recipe, seed=job.keyed["seed"], labels=labels)
     assert result["loss"] == pytest.approx(done.loss, rel=1e-5)
     assert result["accuracy"] == pytest.approx(correct(net, digits.test, digits, "cpu").mean())
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -42,37 +42,21 @@ class Denoising:
     flip: bool
 
 
-@dataclass(frozen=True)
-class Noisy:
-    """One step's worth, on the device.
+class Noisy(NamedTuple):
+    """One step's worth, on the device."""
 
-    Attributes:
-        latents: [B, c, h, w] √ᾱ_t x + √(1 − ᾱ_t) ε.
-        target: [B, c, h, w] what the net is to say of them.
-        t: [B] steps of the schedule.
-        labels: [B] classes, or the null class.
-    """
-
-    latents: Tensor
-    target: Tensor
-    t: Tensor
-    labels: Tensor
+    latents: Tensor  # [B, c, h, w] √ᾱ_t x + √(1 − ᾱ_t) ε
+    target: Tensor  # [B, c, h, w] what the net is to say of them
+    t: Tensor  # [B] steps of the schedule
+    labels: Tensor  # [B] classes, or the null class
 
 
 class NoisyBatches:
     """Batches by number, each the same whatever came before: epoch after epoch of all images, each batch full.
 
     The steps t of a batch lie evenly over the schedule, shifted together by one draw, which makes the loss vary less
-    from batch to batch (Kingma et al., 2021, arXiv:2107.00630).
-
-    Args:
-        images: [N, C, S, S] uint8; they are seen from −1 to 1.
-        labels: [N] int64.
-        alphas: [T] ᾱ_t.
-        how: all numbers.
-        null: the label that stands for none.
-        seed: of all draws.
-        device: where batches go.
+    from batch to batch (Kingma et al., 2021, arXiv:2107.00630). Images [N, C, S, S] uint8 are seen from −1 to 1;
+    ``alphas`` are ᾱ_t [T]; ``null`` is the label that stands for none.
     """
 
     def __init__(
@@ -116,13 +100,8 @@ class NoisyBatches:
 def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine()) -> Tensor:
     """Train ``net`` in place on the mean squared error; it ends in eval mode with the average of its weights.
 
-    Args:
-        net: of diffusers, which takes latents, timestep and class_labels, and draws nothing; moved to the device.
-        batches: what it sees.
-        machine: where and how; the state of the training is kept there, and goes on from there, to equal bytes.
-
-    Returns:
-        [steps] losses, on the CPU.
+    The net, of diffusers, takes latents, timestep and class_labels, and draws nothing. The state of the training is
+    kept by the machine, and goes on from there, to equal bytes. Gives the losses [steps], on the CPU.
 
     Raises:
         DecoctError: a loss or a weight is not finite.

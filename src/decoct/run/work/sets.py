@@ -87,15 +87,15 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
 def behind(cell: Cell) -> list[tuple[type[Need], str, dict[str, Any]]]:
     """The needs behind a set whose cells have a record, with names and records of those; what they read comes last."""
     todo = [(role, key) for role, key in cell.job.inputs.items() if not role.startswith("shard:")]
-    found: dict[str, tuple[type[Need], str, dict[str, Any]]] = {}
+    records: dict[str, tuple[type[Need], str, dict[str, Any]]] = {}
     for role, key in todo:  # which grows meanwhile
         kind, _, name = role.partition(":")
         need: type[Need] = find("need", kind, cell.job.plugins)
-        if need.record and role not in found:
+        if need.record and role not in records:
             record = cell.store.file(kind, key, need.record)
-            found[role] = need, name, read_json(record) if record.is_file() else {}
+            records[role] = need, name, read_json(record) if record.is_file() else {}
         todo += read_json(cell.store.file(kind, key, CELL))["inputs"].items()
-    return list(found.values())
+    return list(records.values())
 
 
 def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
@@ -103,18 +103,17 @@ def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
     parts = [tensorfile.read(shard / SHARD) for shard in shards]
     facts = [read_json(shard / NOTES) for shard in shards]
     sizes = [len(part["labels" if "labels" in part else "indices"]) for part in parts]
+    whole: dict[str, Any] = {}
+    for name in (name for name in ARRAYS if name in parts[0]):
+        arrays = [part[name] for part in parts]
+        room = kept.array(name, (sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
+        whole[name] = np.concatenate(arrays, out=room)
     return Draft(
-        **{name: joined([part[name] for part in parts], name, kept) for name in ARRAYS if name in parts[0]},
+        **whole,
         steps=sum(fact["steps"] for fact in facts),
         mosaic=facts[0]["mosaic"],
         notes=averaged([fact["notes"] for fact in facts], sizes),
     )
-
-
-def joined(arrays: list[NDArray[Any]], name: str, kept: KeptOnDisk) -> NDArray[Any]:
-    """Arrays one after the other, in a memory map."""
-    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
-    return np.concatenate(arrays, out=kept.array(name, shape, np.result_type(*arrays)))
 
 
 def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from decoct.engine.evaluate import correct
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
-from decoct.needs.teacher import load_teacher
+from decoct.needs.teacher import load_teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.run.cell import Cell
@@ -36,7 +36,7 @@ def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
     """The set that a job trains on, None for the whole train split, and its pixels."""
     key = cell.job.inputs.get("condensed")
     condensed = Condensed.load(cell.input("condense", key)).materialise(cell.data.train.images) if key else None
-    return condensed, TrainingSet.of(cell.data, condensed)
+    return condensed, training_set(cell.data, condensed)
 
 
 def make_labels(cell: Cell) -> None:
@@ -44,17 +44,10 @@ def make_labels(cell: Cell) -> None:
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
-    teachers = teachers_of(cell)
+    teachers, recipe, seed = teachers_of(cell), protocol.recipe(Task.of(data, condensed)), job.keyed["seed"]
     with cell.meter():
-        made = relabel(
-            images,
-            protocol.recipe(Task.of(data, condensed)),
-            teachers,
-            protocol.storing(),
-            data.class_names,
-            seed=job.keyed["seed"],
-            machine=cell.machine(),
-        )
+        machine, storing = cell.machine(), protocol.storing()
+        made = relabel(images, recipe, teachers, storing, data.class_names, seed=seed, machine=machine)
     made.save(cell.folder)
 
 
@@ -78,17 +71,10 @@ def make_student(cell: Cell) -> None:
     labels = StoredLabels.load(cell.input("labels", key)) if (key := job.inputs.get("labels")) else None
     if labels is not None:
         labels.check(images, data.class_names, recipe)
-    teachers = teachers_of(cell)
+    teachers, seed = teachers_of(cell), job.keyed["seed"]
     with cell.meter():
-        done = train(
-            student,
-            images,
-            recipe,
-            seed=job.keyed["seed"],
-            machine=cell.machine(),
-            teachers=teachers,
-            labels=labels or own_labels(protocol, condensed),
-        )
+        soft, machine = labels or own_labels(protocol, condensed), cell.machine()
+        done = train(student, images, recipe, seed=seed, machine=machine, teachers=teachers, labels=soft)
     right = correct(student, data.test, data, cell.device)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)
     result = Result(
@@ -124,7 +110,7 @@ def train_module(
         UsageError: the function makes no module.
         DecoctError: the module cannot take such images, or gives other outputs than one per class.
     """
-    given = TrainingSet.of(data, condensed.materialise(data.train.images))
+    given = training_set(data, condensed.materialise(data.train.images))
     classes, name, accuracies = len(data.class_names), student_name(student), []
     for s in seeds:
         start = derive(0, data.digest, "student", name, 0, s)
