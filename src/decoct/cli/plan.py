@@ -47,7 +47,7 @@ def plan(
 ) -> None:
     """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
     from decoct.cli import words
-    from decoct.report.page.provenance import toml
+    from decoct.report.sections.provenance import toml
     from decoct.run.execute import cores
     from decoct.run.planning.plan import check_out, make_plan
     from decoct.run.planning.proposals import propose, seconds_of

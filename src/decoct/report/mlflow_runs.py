@@ -30,7 +30,6 @@ def log(folder: Path, uri: str) -> dict[str, int]:
         DecoctError: not a run, no MLflow, or a store that cannot be written.
     """
     tables = frame.read(folder)
-    found = summarise(tables, folder / "report.html").accuracies
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -41,7 +40,7 @@ def log(folder: Path, uri: str) -> dict[str, int]:
         client = MlflowClient(tracking_uri=uri)
         known = client.get_experiment_by_name(tables.manifest.name)
         experiment = known.experiment_id if known else client.create_experiment(tables.manifest.name)
-        for accuracy in found:
+        for accuracy in summarise(tables).accuracies:
             counts[_log(client, experiment, tables, accuracy)] += 1
     except (MlflowException, OSError, ImportError) as error:
         why = " ".join(str(error).split())[:200]

@@ -50,14 +50,14 @@ def accuracies(summary: Summary) -> list[Table]:
 
 def _ranks(summary: Summary) -> str:
     competing = [method for method, family in summary.methods.items() if family != CONTROL]
-    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.data))
+    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.run.data["name"]))
 
 
 def _accuracy(summary: Summary, student: str) -> Table:
     protocols = list(dict.fromkeys(s.protocol for s in summary.settings if s.student == student))
     budgets = list(dict.fromkeys(s.budget for s in summary.settings if s.student == student))
     table = Table(
-        title=Text(f"{summary.name}: test accuracy of {student}, %, 95 % intervals"), title_justify="left", box=None
+        title=Text(f"{summary.run.name}: test accuracy of {student}, %, 95 % intervals"), title_justify="left", box=None
     )
     table.add_column("")
     for protocol in protocols:
@@ -72,8 +72,8 @@ def _accuracy(summary: Summary, student: str) -> Table:
         if any(beside):
             table.add_row(Text(f"  {accuracy.SAME_STEPS}"), *map(_text, beside))
     if summary.ceiling:
-        found = {a.setting.protocol: a for a in summary.ceiling if a.setting.student == student}
-        table.add_row(Text("full data", style="bold"), *(_text(found.get(protocol)) for protocol in protocols))
+        full = (summary.ceiling.get((protocol, student)) for protocol in protocols)
+        table.add_row(Text("full data", style="bold"), *map(_text, full))
     said = "† deterministic: one set; its intervals condition on it. " if summary.deterministic else ""
     table.caption, table.caption_justify = Text(f"{said}Colour: against the coresets, after Holm."), "left"
     return table

@@ -14,7 +14,7 @@ from decoct.report.summary import summarise
 
 def summary(builder):
     folder = builder.build()
-    return summarise(frame.read(folder), folder / "report.html")
+    return summarise(frame.read(folder))
 
 
 def claim(found, key):
@@ -110,12 +110,12 @@ def test_the_json_holds_questions_multiples_and_contrasts(builder):
     assert [c["key"] for c in plain["questions"]] == ["random", "coresets", "cost", "coverage"]
     assert len(plain["cost"]) == 12 and plain["cost"][0]["full"]["n"] == [5, 5]
     assert plain["coverage"][0]["name"]["metric"] == "coverage" and "herding" in plain["coverage"][0]["contrasts"]
-    assert found.price == (claim(found, "cost").answer,)
+    assert found.claims.price == (claim(found, "cost").answer,)
 
 
 def shown(builder):
     folder = builder.build()
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     return summary, claims.show(view(summary), summary.claims)
 
 
@@ -144,7 +144,7 @@ def test_machines_unlike_leave_a_dash_that_says_why(builder):
     folder = builder.build()
     for file in (folder / "store" / "features").rglob("measured.json"):
         file.write_text(file.read_text().replace("Test CPU", "<b>Other"))
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     section = claims.show(view(summary), summary.claims)
     assert "unlike machines" in section and "<b>Other" not in section
 

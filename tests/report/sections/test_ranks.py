@@ -197,10 +197,10 @@ def test_without_a_test_there_are_dots_alone():
 
 def test_a_run_of_one_budget_has_no_section(builder):
     tables = frame.read(builder.build())
-    summary = summarise(tables, builder.folder / "report.html")
+    summary = summarise(tables)
     section = show(view(summary), summary.data)
     assert "Average ranks over 2 budgets" in section and "too few for a test" in section
     other = type(builder)(builder.folder.parent / "one", budgets=("ipc=1",))
     tables = frame.read(other.build())
-    summary = summarise(tables, other.folder / "report.html")
+    summary = summarise(tables)
     assert show(view(summary), summary.data) == ""

@@ -18,6 +18,7 @@ from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import wording
 from decoct.report.read.manifest import FULL, SHARD, Job, Manifest
 from decoct.report.stats.answers import Correct
+from decoct.report.stats.intervals import grid_floor
 
 NAME = ("extractor", "metric", "scope", "reference")  # of a reading
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
@@ -83,6 +84,11 @@ class Frame:
     costs: pa.Table
     holes: tuple[Job, ...]
     failures: tuple[tuple[Job, str], ...]
+
+    @cached_property
+    def floor(self) -> float:
+        """The smallest standard deviation of a difference to believe, see ``intervals.grid_floor``."""
+        return grid_floor(min(self.results["test_images"].to_pylist(), default=0))
 
     def correct(self, key: str) -> Correct | None:
         """Which test images a student had right, by its result's key: [images]; None where that was not stored.

@@ -111,6 +111,16 @@ class Manifest:
         return size, budget
 
     @property
+    def families(self) -> dict[str, str]:
+        """Each method's family, by label."""
+        return {label: method["family"] for label, method in self.methods.items()}
+
+    @property
+    def deterministic(self) -> frozenset[str]:
+        """Methods that give one set whatever the seed; their intervals condition on it."""
+        return frozenset(label for label, method in self.methods.items() if not method["stochastic"])
+
+    @property
     def controls(self) -> dict[str, str]:
         """Each method's control, by label, where it has one."""
         return {label: method["control"] for label, method in self.methods.items() if method.get("control")}

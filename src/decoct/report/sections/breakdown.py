@@ -9,12 +9,12 @@ take other steps than the hard one: what it adds is then of labels and steps tog
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.accuracy import Accuracy, Runs, Setting
 from decoct.report.grouped import grouped
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
@@ -83,7 +83,7 @@ def hard_protocol(run: Manifest) -> str | None:
 
 def breakdowns(
     run: Manifest,
-    runs: Mapping[tuple[str, Setting], Replicates],
+    runs: Runs,
     accuracies: Sequence[Accuracy],
     settings: Sequence[Setting],
     floor: float,

@@ -54,7 +54,7 @@ def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Cand
     Returns:
         the candidates in the order of the accuracies, and the measure; None where times cannot be compared.
     """
-    families = {label: method["family"] for label, method in frame.manifest.methods.items()}
+    families = frame.manifest.families
     taken = _before_training(frame.manifest)
     rows = by_setting(frame.results.to_pylist())
     own = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]

@@ -94,8 +94,8 @@ def claims(frame: Frame, verdicts: Sequence[Verdict], covered: Sequence[Coverage
     """Ask a run the four questions."""
     distilled = [v for v in verdicts if v.family == "distillation"]
     multiples = cost.multiples(frame)
-    none = all(method["family"] != "distillation" for method in frame.manifest.methods.values())
-    takes, covers = (cost.overall(multiples), coverage.overall(covered)) if not none else (NO_METHOD, NO_METHOD)
+    asked = "distillation" in frame.manifest.families.values()
+    takes, covers = (cost.overall(multiples), coverage.overall(covered)) if asked else (NO_METHOD, NO_METHOD)
     four = (
         _against_random(distilled),
         _against_coresets(distilled),

@@ -89,7 +89,7 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Contrast:
 
 def multiples(frame: Frame) -> tuple[Multiple, ...]:
     """Every distillation method over every coreset, random included, at each budget where both have a set made here."""
-    families = {label: method["family"] for label, method in frame.manifest.methods.items()}
+    families = frame.manifest.families
     rows = grouped(made_here(frame.costs.to_pylist()), _place)
     budgets = sorted({budget for _, budget in rows}, key=frame.manifest.budget_order)
     return tuple(
@@ -107,7 +107,7 @@ def sentences(frame: Frame, multiples: Sequence[Multiple]) -> tuple[str, ...]:
     students, over = grouped(frame.results.to_pylist(), _place), grouped(multiples, lambda m: (m.method, m.budget))
     costs = grouped(frame.costs.to_pylist(), lambda row: row["method"])
     lines = []
-    for label in (label for label, method in frame.manifest.methods.items() if method["family"] == "distillation"):
+    for label in (label for label, family in frame.manifest.families.items() if family == "distillation"):
         rows = costs.get(label, [])
         if stated := dict.fromkeys(row["stated"] for row in rows if row["stated"] is not None):
             lines.append(f"{label} is external; what it took: {'; '.join(stated)}. It enters no multiple")

@@ -67,8 +67,7 @@ def coverages(frame: Frame, standings: Sequence[Standing]) -> tuple[Coverage, ..
     run = frame.manifest
     rows = [row for row in frame.metrics.to_pylist() if row["value"] is not None and row["metric"] in METRICS]
     said = {(s.budget, s.method, s.name): s for s in standings}
-    families = {label: method["family"] for label, method in run.methods.items()}
-    fixed = {label for label, method in run.methods.items() if not method["stochastic"]}
+    families, fixed = run.families, run.deterministic
     extractors = list(dict.fromkeys(row["extractor"] for row in rows))
     places = grouped(rows, lambda row: (row["extractor"], row["budget"]))
     covered = []

@@ -27,7 +27,6 @@ from decoct.report.read.frame import Frame
 from decoct.report.sections import cost
 from decoct.report.sections.candidates import Candidate, ahead, candidates, unbeaten
 from decoct.report.sections.cost import Measure
-from decoct.report.stats import intervals
 
 NAMED, LISTED = 20, 3  # of those that stay, in a sentence and in a cell
 Kind = Literal["images", "bytes", "seconds"]
@@ -188,9 +187,8 @@ class Adviser:
         """The adviser of a run."""
         every, measure = candidates(frame, accuracies)
         own = grouped(every, lambda c: c.accuracy.setting.student)
-        tests = min((row["test_images"] for row in frame.results.to_pylist()), default=0)
-        floor = intervals.grid_floor(tests)
-        return cls(own, {student: ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
+        p = {student: ahead([c.runs for c in each], frame.floor) for student, each in own.items()}
+        return cls(own, p, measure)
 
     def recommend(self, asked: Limit) -> Recommendation:
         """What to use within a limit."""

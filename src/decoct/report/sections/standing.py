@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -107,6 +107,13 @@ class Standing:
     def towards(self) -> float:
         """z with its sign turned where lower is better."""
         return -self.z if self.higher_is_better is False else self.z
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts; NaN where nothing is defined."""
+        own = {part: getattr(self, part) for part in ("method", "budget", "higher_is_better", "z")}
+        i, random = self.interval, asdict(self.random) if self.random else None
+        own |= {"value": i.mean, "ci95": [i.lo, i.hi], "ci_over": self.over or None, "n": i.n}
+        return own | self.name._asdict() | {"random": random, "word": self.word or None}
 
 
 @dataclass(frozen=True)

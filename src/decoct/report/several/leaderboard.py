@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting, accuracies
+from decoct.report.accuracy import Accuracy, accuracies, by_setting
 from decoct.report.grouped import grouped
 from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Block, Ranks
-from decoct.report.several.change import bounds
+from decoct.report.several.compare import bounds
 from decoct.report.several.settings import apart, labelled
 from decoct.report.stats.intervals import Interval
 
@@ -123,9 +123,8 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     for first, second in combinations(entries, 2):
         if first.data == second.data:
             _refuse_collisions(first, second)
-    methods = {label: about["family"] for run in reversed(runs) for label, about in run.methods.items()}
+    methods = {label: family for run in reversed(runs) for label, family in run.families.items()}
     methods = {label: methods[label] for run in runs for label in run.methods}  # as the first run says that has it
-    fixed = (label for run in runs for label, about in run.methods.items() if not about["stochastic"])
     panels, full = _panels(entries)
     contenders = [label for label, family in methods.items() if family != CONTROL]
     means = {
@@ -136,7 +135,7 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     return Board(
         tuple(entries),
         methods,
-        frozenset(fixed),
+        frozenset[str]().union(*(run.deterministic for run in runs)),
         panels,
         full,
         {panel: ranks.ranked(blocks, contenders, "block") for panel, blocks in means.items()},
@@ -146,22 +145,18 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
 
 
 def _entry(frame: Frame, data: str) -> Entry:
-    run, results = frame.manifest, frame.results.to_pylist()
-    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
-    return Entry(run, data, accuracies(rows), frame.results.num_rows, len(run.of_kind("train")))
+    reduced, run = accuracies(by_setting(frame.results.to_pylist())), frame.manifest
+    return Entry(run, data, reduced, frame.results.num_rows, len(run.of_kind("train")))
 
 
 def _called(runs: Sequence[Manifest]) -> list[str]:
     """A name for each run's data, the same where the data are: the data set's own, with more where two share one."""
-    by_name: dict[str, dict[str, Manifest]] = {}
-    for run in runs:
-        by_name.setdefault(run.data["name"], {}).setdefault(run.data["digest"], run)
     names = {}
-    for name, own in by_name.items():
-        studies = [run.name for run in own.values()]
-        for digest, run in own.items():
-            more = run.name if studies.count(run.name) == 1 else digest[:6]
-            names[digest] = name if len(own) == 1 else f"{name} ({more})"
+    for name, own in grouped(runs, lambda run: str(run.data["name"])).items():
+        studies = {run.data["digest"]: run.name for run in reversed(own)}
+        for digest, study in studies.items():
+            more = study if list(studies.values()).count(study) == 1 else digest[:6]
+            names[digest] = name if len(studies) == 1 else f"{name} ({more})"
     return [names[run.data["digest"]] for run in runs]
 
 

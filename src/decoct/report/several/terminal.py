@@ -11,10 +11,8 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import FULL
-from decoct.report.several.change import Row
-from decoct.report.several.compare import Compared
+from decoct.report.several.compare import COSTS, Compared, Row
 from decoct.report.several.leaderboard import Board, Panel
-from decoct.report.several.prices import COSTS
 from decoct.report.terminal import STYLES
 
 
