@@ -6,11 +6,11 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from decoct.condensers.matching.dm import DM
+from decoct.condensers.matching.dm import DM, headless
 from decoct.core.budget import Budget
 from decoct.core.kinds import Inputs
 from decoct.data.dataset import load_data
-from decoct.engine.matching.real import BLOCK, headless
+from decoct.engine.matching.synthetic import BLOCK
 from decoct.nets import zoo
 from yardstick import table
 

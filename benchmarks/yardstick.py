@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoct.engine.frozen import frozen
+from decoct.engine.invert import frozen
 from decoct.engine.recipe import Recipe
 from decoct.engine.train import objective
 from decoct.nets.layout import as_input, laid_out

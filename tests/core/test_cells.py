@@ -28,7 +28,7 @@ def test_a_listing_holds_cells_and_nothing_else(tmp_path):
     put(tmp_path, "train", one, CELL, "x")
     put(tmp_path, "train", two, "x")
     for stray in (
-        *("data/0123/data.json", f"unfinished/train/{one}.safetensors", ".tmp-1-aa1/x", "studies/a.json"),
+        *("data/0123/data.json", f"unfinished/train/{one}/training.safetensors", ".tmp-1-aa1/x", "studies/a.json"),
         *("locale/en/en_GB/a.po", "locale/de/de/a.po", f"a/aa/{one}0/x", f"a/aa/{one[:-1]}/x", f"a/aa/{one[:-1]}A/x"),
     ):
         (tmp_path / stray).parent.mkdir(parents=True, exist_ok=True)

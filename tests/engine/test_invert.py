@@ -1,6 +1,4 @@
-"""The recovery loop against naive rewrites, finite differences and the formulas' end points."""
-
-from itertools import pairwise
+"""What inversion looks at, against naive rewrites, torchvision's crops and finite differences."""
 
 import numpy as np
 import pytest
@@ -11,40 +9,263 @@ from hypothesis import strategies as st
 from torch import Generator, nn
 from torchvision.transforms.v2 import functional as tv
 
-from decoct.core.errors import DecoctError
-from decoct.engine import invert as module
-from decoct.engine.alignment import Alignment
-from decoct.engine.invert import EVERY, Resume, Views, cosine, curriculum, recover
-from decoct.engine.moments import running
+from decoct.engine.invert import Alignment, FixedNorms, Views, curriculum, frozen, of_labels
+from decoct.engine.moments import Moments, layers, running
+from decoct.nets import zoo
+
+SIZE = 24  # two tiles a side, after resizing
 
 
-def three_layers(seed=0, dtype=torch.float32):
-    torch.manual_seed(seed)
-    net = nn.Sequential(
-        nn.Conv2d(2, 5, 3, padding=1),
-        nn.BatchNorm2d(5),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(5, 6, 3),
-        nn.BatchNorm2d(6),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(6, 4, 1),
-        nn.BatchNorm2d(4),
-        nn.Flatten(),
-        nn.Linear(36, 3),
-    )
-    for norm in (m for m in net if isinstance(m, nn.BatchNorm2d)):
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
+def normal(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def three_layers(dtype=torch.float32):
+    with torch.random.fork_rng([]):
+        torch.random.default_generator.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(2, 5, 3, padding=1),
+            nn.BatchNorm2d(5),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(5, 6, 3),
+            nn.BatchNorm2d(6),
+            nn.ReLU(inplace=True),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 4, 1),
+            nn.BatchNorm2d(4),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+        for norm in (m for m in net if isinstance(m, nn.BatchNorm2d)):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
     return net.to(dtype).eval()
 
 
-def images_of(groups, b, dtype=torch.float32, seed=1):
-    return torch.randn(groups, b, 2, 8, 8, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+def naive_statistics(net, x):
+    """Of every layer's input by name: channel mean and variance, and patch mean and variance at convolutions."""
+    found = {}
+    for name, module in net.named_children():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+            channels = x.transpose(0, 1).flatten(1)
+            found[name] = [channels.mean(1), channels.var(1, correction=0)]
+        if isinstance(module, nn.Conv2d):
+            rows, columns = (-(-side // 16) for side in x.shape[2:])
+            large = F.interpolate(x, (16 * rows, 16 * columns), mode="bilinear")
+            parts = [
+                large[:, :, 16 * i : 16 * i + 16, 16 * j : 16 * j + 16] for i in range(rows) for j in range(columns)
+            ]
+            found[name].append(torch.stack([part.mean() for part in parts]))
+            found[name].append(torch.stack([part.var(correction=0) for part in parts]))
+        x = module(x)
+    return found
 
 
-def identity(images, t):
-    return images.flatten(0, 1)
+def targets_of(net, seed=7, leading=()):
+    """Made-up targets for every batch norm and convolution."""
+    found = naive_statistics(net, torch.zeros(1, 2, SIZE, SIZE, dtype=net[0].weight.dtype))
+    generator = Generator().manual_seed(seed)
+    return {
+        name: Moments(*(torch.randn(*leading, len(part), generator=generator).to(part) for part in parts))
+        for name, parts in found.items()
+    }
+
+
+def naive_alignment(net, x, targets):
+    found, total = naive_statistics(net, x), 0.0
+    for i, name in enumerate(targets):
+        apart = sum((s - t).square().sum().sqrt() for s, t in zip(found[name], targets[name].parts(), strict=False))
+        total = total + (10 if i == 0 else 1) * apart
+    return total
+
+
+def images_of(groups, b=3, size=SIZE, dtype=torch.float32, seed=1):
+    return normal(groups, b, 2, size, size, seed=seed, dtype=dtype)
+
+
+def aligned(alignment, net, images):
+    return alignment(images.flatten(0, 1))[1]
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_loss_and_gradient_are_those_of_a_naive_rewrite(groups, convolutions):
+    net, images = three_layers(), images_of(groups).requires_grad_()
+    targets = targets_of(net) | running(net) if convolutions else running(net)
+    assert list(targets) == (["0", "1", "3", "4", "7", "8"] if convolutions else ["1", "4", "8"])
+    ours = aligned(Alignment(net, groups, targets), net, images)
+    (gradient,) = torch.autograd.grad(ours.sum(), images)
+    naive = torch.stack([naive_alignment(net, group, targets) for group in images])
+    assert ours.shape == (groups,)
+    torch.testing.assert_close(ours, naive, rtol=1e-6, atol=1e-6)
+    (expected,) = torch.autograd.grad(naive.sum(), images)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [1.0, 10.0, 3.0])
+def test_the_first_target_has_its_weight_and_the_others_one(first):
+    net, images = three_layers(), images_of(2)
+    targets = targets_of(net)
+    each = {name: aligned(Alignment(net, 2, {name: targets[name]}, first=1.0), net, images) for name in targets}
+    expected = first * each["0"] + sum(value for name, value in each.items() if name != "0")
+    torch.testing.assert_close(aligned(Alignment(net, 2, targets, first=first), net, images), expected)
+
+
+def test_loss_is_zero_where_the_targets_are_the_statistics_of_the_batch():
+    net, images = three_layers(torch.float64), images_of(1, dtype=torch.float64)
+    targets = {name: Moments(*(part.detach() for part in s)) for name, s in naive_statistics(net, images[0]).items()}
+    assert aligned(Alignment(net, 1, targets), net, images).item() == pytest.approx(0, abs=1e-10)
+
+
+def test_mean_and_variance_are_not_swapped():
+    """Channel and patch targets of (2, 9) and images of mean 2 and variance 9: no distance; swapped, all of it."""
+    net = nn.Sequential(nn.Conv2d(1, 1, 1))
+    x = 2 + 3 * torch.tensor([-1.0, 1.0]).repeat(1, 1, 32, 16)
+
+    def apart(*values):
+        return aligned(Alignment(net, 1, {"0": Moments(*map(torch.tensor, values))}, first=1.0), net, x[None]).item()
+
+    assert apart([2.0], [9.0], [2.0] * 4, [9.0] * 4) == pytest.approx(0, abs=1e-5)
+    assert apart([2.0], [9.0], [9.0] * 4, [2.0] * 4) == pytest.approx(2 * (4 * 7**2) ** 0.5)
+    assert apart([9.0], [2.0], [2.0] * 4, [9.0] * 4) == pytest.approx(2 * 7)
+
+
+# Averages over iterations
+
+
+def test_the_average_gives_the_value_and_the_current_statistics_the_gradient():
+    net, decay = three_layers(torch.float64), 0.4
+    targets = targets_of(net)
+    alignment, averages = Alignment(net, 1, targets, decay=decay), {}
+    for step in range(4):
+        images = images_of(1, dtype=torch.float64, seed=step).requires_grad_()
+        found = {name: torch.cat(parts) for name, parts in naive_statistics(net, images[0]).items()}
+        now = {name: parts.detach() for name, parts in found.items()}
+        averages = {n: now[n] if step == 0 else decay * averages[n] + (1 - decay) * now[n] for n in now}
+        value, slope = torch.zeros(()).double(), torch.zeros(()).double()
+        for i, (name, target) in enumerate(targets.items()):
+            lengths = [len(part) for part in target.parts()]
+            parts = zip(averages[name].split(lengths), found[name].split(lengths), target.parts(), strict=True)
+            for mean, live, goal in parts:
+                apart, weight = mean - goal, 10 if i == 0 else 1
+                value += weight * apart.norm()
+                slope = slope + weight * (apart / apart.norm()) @ live  # d‖a‖ = a/‖a‖ · ds, ds that of now alone
+        ours = aligned(alignment, net, images)
+        torch.testing.assert_close(ours[0], value)
+        (gradient,) = torch.autograd.grad(ours.sum(), images)
+        (expected,) = torch.autograd.grad(slope, images)
+        torch.testing.assert_close(gradient, expected)
+
+
+def test_a_first_average_is_the_plain_statistics_and_no_decay_is_no_memory():
+    net, images = three_layers(), images_of(2)
+    plain, averaged = Alignment(net, 2, running(net)), Alignment(net, 2, running(net), decay=0.8)
+    torch.testing.assert_close(aligned(plain, net, images), aligned(averaged, net, images))
+    other = images_of(2, seed=5)
+    assert not torch.allclose(aligned(averaged, net, other), aligned(plain, net, other))
+    assert not plain.averages
+    torch.testing.assert_close(aligned(plain, net, images), aligned(Alignment(net, 2, running(net)), net, images))
+
+
+def test_averages_carry_over_to_an_alignment_that_is_given_them():
+    net = three_layers()
+    one, two = (Alignment(net, 1, targets_of(net), decay=0.6) for _ in range(2))
+    for step in range(3):
+        aligned(one, net, images_of(1, seed=step))
+    for name, value in two.averages.items():
+        value.copy_(one.averages[name])
+    assert torch.equal(aligned(one, net, images_of(1, seed=9)), aligned(two, net, images_of(1, seed=9)))
+
+
+# Classes
+
+
+def test_share_of_the_loss_is_the_distance_from_the_mean_over_the_images_classes():
+    net, images, labels = three_layers(), images_of(2), torch.tensor([[0, 0, 2], [1, 2, 2]])
+    targets, by_class, share = targets_of(net), targets_of(net, 8, (3,)), 0.3
+    ours = aligned(Alignment(net, 2, targets, by_class=by_class, labels=labels, share=share), net, images)
+    for g in range(2):
+        theirs = {
+            name: Moments(*(torch.stack([part[c] for c in labels[g]]).mean(0) for part in m.parts()))
+            for name, m in by_class.items()
+        }
+        naive = (1 - share) * naive_alignment(net, images[g], targets)
+        naive = naive + share * naive_alignment(net, images[g], theirs)
+        torch.testing.assert_close(ours[g], naive)
+
+
+def test_class_targets_keep_means_with_means_and_variances_with_variances():
+    by_class = {"x": Moments(*(torch.tensor([[1.0], [3.0]]) + 10 * part for part in range(4)))}
+    found = of_labels(by_class, torch.tensor([[0, 1], [1, 1]]))["x"]
+    assert found.mean.tolist() == [[2.0], [3.0]]
+    assert found.variance.tolist() == [[12.0], [13.0]]
+    assert found.patch_mean.tolist() == [[22.0], [23.0]]
+    assert found.patch_variance.tolist() == [[32.0], [33.0]]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_none_or_all(share):
+    net, images, labels = three_layers(), images_of(1), torch.tensor([[1, 1, 1]])
+    targets, by_class = targets_of(net), targets_of(net, 8, (2,))
+    ours = aligned(Alignment(net, 1, targets, by_class=by_class, labels=labels, share=share), net, images)
+    goal = {name: Moments(*(part[1] for part in m.parts())) for name, m in by_class.items()} if share else targets
+    torch.testing.assert_close(ours[0], naive_alignment(net, images[0], goal))
+
+
+def test_shares_and_averages_work_together():
+    """Whoever averages does so once: the classes' part sees the average of the whole's."""
+    net, labels, decay = three_layers(), torch.tensor([[0, 1, 1]]), 0.8
+    targets, by_class = targets_of(net), targets_of(net, 8, (2,))
+    rest = {"by_class": by_class, "labels": labels, "share": 0.5, "decay": decay}
+    ours = Alignment(net, 1, targets, **rest)
+    whole, classes = (
+        Alignment(net, 1, goal, decay=decay)
+        for goal in (targets, {n: Moments(*(p[0] for p in m.parts())) for n, m in of_labels(by_class, labels).items()})
+    )
+    for step in range(3):
+        images = images_of(1, seed=step)
+        expected = (aligned(whole, net, images) + aligned(classes, net, images)) / 2
+        torch.testing.assert_close(aligned(ours, net, images), expected)
+
+
+# Computing
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_statistics_are_float32_under_autocast(patches):
+    net, images = three_layers(), images_of(2).requires_grad_()
+    alignment = Alignment(net, 2, targets_of(net) if patches else running(net), decay=0.4)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = aligned(alignment, net, images)
+    assert loss.dtype == torch.float32
+    assert {value.dtype for value in alignment.averages.values()} == {torch.float32}
+    assert torch.autograd.grad(loss.sum(), images)[0].isfinite().all()
+
+
+def test_groups_together_are_groups_alone():
+    net, images = three_layers(torch.float64), images_of(3, dtype=torch.float64)
+    together = aligned(Alignment(net, 3, targets_of(net)), net, images)
+    alone = torch.cat([aligned(Alignment(net, 1, targets_of(net)), net, images[g : g + 1]) for g in range(3)])
+    torch.testing.assert_close(together, alone)
+
+
+def test_an_alignment_leaves_no_hook_behind_and_may_be_called_again():
+    net = three_layers()
+    alignment, images = Alignment(net, 1, running(net)), images_of(1)
+    once = aligned(alignment, net, images)
+    assert not any(m._forward_pre_hooks for m in net.modules())
+    assert torch.equal(aligned(alignment, net, images), once)
+    with pytest.raises(RuntimeError):
+        aligned(alignment, net, images[..., :2, :2])
+    assert not any(m._forward_pre_hooks for m in net.modules())
+
+
+def test_every_layer_that_layers_finds_can_be_aligned():
+    assert list(targets_of(three_layers())) == list(layers(three_layers()))
+
+
+# Views
 
 
 def test_gradients_against_finite_differences():
@@ -53,19 +274,11 @@ def test_gradients_against_finite_differences():
     views = Views.draw(generators, 1, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
 
     def objective(images):
-        with Alignment(net, 2, running(net)) as alignment:
-            ce = F.cross_entropy(net(views(images, 0)), labels)
-            return ce + 0.1 * alignment.loss().sum()
+        logits, apart = Alignment(net, 2, running(net))(views(images, 0))
+        return F.cross_entropy(logits, labels) + 0.1 * apart.sum()
 
-    images = images_of(2, 2, torch.float64).requires_grad_()
+    images = images_of(2, 2, 8, torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(objective, images, eps=1e-6, atol=1e-5)
-
-
-def test_step_sizes_start_at_lr_and_end_at_zero():
-    assert cosine(0.25, 0, 1000) == 0.25
-    assert cosine(0.25, 500, 1000) == pytest.approx(0.125)
-    assert cosine(0.25, 1000, 1000) == 0
-    assert cosine(0.25, 999, 1000) == pytest.approx(0.25 * (np.pi / 1000) ** 2 / 4, rel=1e-5)
 
 
 @given(size=st.integers(2, 20), seed=st.integers(0, 2**32 - 1))
@@ -130,331 +343,56 @@ def test_a_curriculum_over_all_iterations_ends_just_above_the_least_share():
     assert torch.equal(shares[40:], curriculum(torch.arange(40, 100), 0.2, 100))  # stages are parts of one whole
 
 
-def naive_recover(start, loss, lr, iterations, low, high, first=0, last=None):
-    images = start.clone().requires_grad_()
-    slow, square = torch.zeros_like(start), torch.zeros_like(start)
-    for t in range(first, last or iterations):
-        (gradient,) = torch.autograd.grad(loss(images), images)
-        slow, square = 0.5 * slow + 0.5 * gradient, 0.9 * square + 0.1 * gradient**2
-        corrected = (square / (1 - 0.9 ** (t - first + 1))).sqrt() + 1e-8
-        step = lr * (1 + np.cos(np.pi * t / iterations)) / 2 * slow / (1 - 0.5 ** (t - first + 1)) / corrected
-        images = (images - step).detach().maximum(low).minimum(high).requires_grad_()
-    return images.detach()
-
-
-def test_recovery_is_adam_on_pixels_and_returns_the_clamped_last_iterate():
-    target, start = images_of(1, 3, torch.float64, seed=2), images_of(1, 3, torch.float64, seed=3)
-    low, high = torch.tensor([-1.0, -0.5]).view(2, 1, 1).double(), torch.tensor([0.7, 1.0]).view(2, 1, 1).double()
-
-    def loss(images):
-        return ((images - target) ** 2).sum() + 3 * images.abs().sum()
-
-    def terms(seen, t):
-        return {
-            "far": ((seen - target[0]) ** 2).sum()[None],
-            "large": seen.abs().sum()[None],
-        }
-
-    before, calls = start.clone(), []
-    weights = {"far": 1.0, "large": 3.0}
-    last, trace = recover(
-        start, terms, weights, identity, lr=0.3, iterations=25, low=low, high=high, progress=lambda *a: calls.append(a)
-    )
-    assert torch.equal(start, before)
-    torch.testing.assert_close(last, naive_recover(start, loss, 0.3, 25, low, high))
-    assert (last >= low).all() and (last <= high).all() and (last == low).any() and (last == high).any()
-    assert trace["far"].shape == (25,)
-    assert trace["far"][0].item() == pytest.approx(((start - target) ** 2).sum().item(), rel=1e-6)
-    assert calls == [(10, 25), (20, 25), (25, 25)]
-
-
-@pytest.mark.parametrize(("pause", "told"), [(-1.0, range(1, 13)), (1e9, (10, 12))], ids=["slow", "quick"])
-def test_slow_iterations_are_told_one_by_one(monkeypatch, pause, told):
-    monkeypatch.setattr(module, "PAUSE", pause)
-    seen = []
-    how = {"lr": 0.1, "iterations": 12, "low": -EDGE, "high": EDGE, "progress": lambda *done: seen.append(done)}
-    recover(images_of(1, 1), lambda x, t: {"x": x.square().sum()[None]}, {"x": 1.0}, identity, **how)
-    assert seen == [(t, 12) for t in told]
-
-
-@pytest.mark.parametrize(("pause", "told"), [(-1.0, [3, 6, 9, 12, 13]), (1e9, [12, 13])], ids=["slow", "quick"])
-def test_iterations_that_differ_in_turn_are_told_by_the_turn(monkeypatch, pause, told):
-    monkeypatch.setattr(module, "PAUSE", pause)
-    seen, kept = [], []
-
-    class Noted(Resume):
-        def save(self, state, finished):
-            kept.append(int(state()["done"]))
-
-    how = {"lr": 0.1, "iterations": 13, "low": -EDGE, "high": EDGE, "progress": lambda done, _: seen.append(done)}
-    recover(
-        images_of(1, 1),
-        lambda x, t: {"ce": x.square().sum()[None]},
-        {"ce": 1.0},
-        identity,
-        **how,
-        turn=3,
-        resume=Noted(),
-    )
-    assert seen == told and kept == [10, 13]  # a state is kept as ever
-
-
-def test_groups_together_are_groups_alone():
-    net, start, labels = three_layers(), images_of(3, 4), torch.tensor([0, 1, 2, 0])
-
-    def run(groups):
-        generators = [Generator().manual_seed(g) for g in groups]
-        views = Views.draw(generators, 12, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
-        with Alignment(net, len(groups), running(net)) as alignment:
-
-            def terms(seen, t):
-                ce = F.cross_entropy(net(seen), labels.repeat(len(groups)), reduction="none")
-                return {"ce": ce.unflatten(0, (len(groups), 4)).mean(1), "bn": alignment.loss()}
-
-            weights, edge = {"ce": 1.0, "bn": 0.01}, torch.tensor(2.0)
-            return recover(start[groups], terms, weights, views, lr=0.1, iterations=12, low=-edge, high=edge)
-
-    together, trace = run([0, 1, 2])
-    alone = [run([g]) for g in range(3)]
-    torch.testing.assert_close(together, torch.cat([images for images, _ in alone]), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(trace["bn"], torch.stack([t["bn"] for _, t in alone]).mean(0), rtol=1e-4, atol=1e-4)
-
-
-# Stages, and what a kill leaves
-
-EDGE = torch.tensor(2.0)
-
-
-class KilledError(Exception):
-    """Nobody catches it."""
-
-
-class Memory(Resume):
-    """Keeps copies; of the states that are not a stage's last, every ``every``-th."""
-
-    def __init__(self, every=1):
-        self.every, self.asked, self.kept = every, 0, None
-
-    def load(self):
-        return None if self.kept is None else {name: value.clone() for name, value in self.kept.items()}
-
-    def save(self, state, finished):
-        self.asked += 1
-        if finished or self.asked % self.every == 0:
-            self.kept = {name: value.clone() for name, value in state().items()}
-
-
-class Problem:
-    """Terms that change with the iteration, on views of their own for every iteration; may be killed or spoiled."""
-
-    def __init__(self, killed_at=None, nan_at=None):
-        self.killed_at, self.nan_at, self.seen = killed_at, nan_at, []
-        self.net, self.labels = three_layers(), torch.tensor([0, 1, 2, 0])
-        self.start = images_of(2, 2)
-
-    def views(self, first, last):
-        generators = [Generator().manual_seed(10 * first + g) for g in range(2)]
-        return Views.draw(generators, last - first, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
-
-    def terms(self, seen, t):
-        if t == self.killed_at:
-            raise KilledError
-        self.seen.append(t)
-        ce = F.cross_entropy(self.net(seen), self.labels, reduction="none").unflatten(0, (2, 2)).mean(1)
-        far = seen.square().flatten(1).mean(1).unflatten(0, (2, 2)).mean(1) * (1 + t % 3)
-        return {"ce": ce * (float("nan") if t == self.nan_at else 1), "far": far} if t % 2 else {"ce": ce}
-
-    def stage(self, start, first, last, resume=None, total=36, **rest):
-        weights, views = {"ce": 1.0, "far": 0.3}, self.views(first, last)
-        options = {"lr": 0.2, "iterations": total, "low": -EDGE, "high": EDGE, "first": first, "last": last} | rest
-        return recover(start, self.terms, weights, views, resume=resume, **options)
-
-    def whole(self, memories, cuts=(0, 7, 24)):
-        """All stages, and their traces."""
-        images, traces = self.start, []
-        for memory, (first, last) in zip(memories, pairwise(cuts), strict=True):
-            images, trace = self.stage(images, first, last, memory)
-            traces.append(trace)
-        return images, traces
-
-
-def same(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
-
-
-def test_stages_start_adam_anew_along_one_cosine():
-    target, start = images_of(1, 3, torch.float64, seed=2), images_of(1, 3, torch.float64, seed=3)
-    edge, cuts = torch.tensor(0.9).double(), (0, 4, 15, 20)
-
-    def terms(seen, t):
-        return {"far": ((seen - target[0]) ** 2).sum()[None]}
-
-    ours = theirs = start
-    for first, last in pairwise(cuts):
-        ours, trace = recover(
-            ours, terms, {"far": 1.0}, identity, lr=0.3, iterations=20, low=-edge, high=edge, first=first, last=last
-        )
-        assert trace["far"].shape == (last - first,)
-        assert trace["far"][0].item() == pytest.approx(((theirs - target) ** 2).sum().item(), rel=1e-6)
-        naive = {"first": first, "last": last}
-        theirs = naive_recover(theirs, lambda x: ((x - target) ** 2).sum(), 0.3, 20, -edge, edge, **naive)
-    torch.testing.assert_close(ours, theirs)
-
-
-def test_terms_and_views_get_the_iteration_of_all_and_of_the_stage():
-    seen = []
-
-    def views(images, t):
-        seen.append(("view", t))
-        return images.flatten(0, 1)
-
-    def terms(x, t):
-        seen.append(("terms", t))
-        return {"x": x.sum()[None]}
-
-    calls = []
-    recover(
-        *(images_of(1, 1), terms, {"x": 1.0}, views),
-        **{"lr": 0.1, "iterations": 30, "low": -EDGE, "high": EDGE, "first": 9, "last": 12},
-        progress=lambda *done: calls.append(done),
-    )
-    assert seen == [(what, t) for i in range(3) for what, t in (("view", i), ("terms", 9 + i))]
-    assert calls == [(10, 30), (12, 30)]
-
-
-def test_a_term_that_is_not_given_counts_as_zero():
-    start = images_of(1, 1)
-
-    def run(*names):
-        def terms(seen, t):
-            given = {"a": seen.square().sum()[None], "b": 0 * seen.sum()[None]}
-            return {name: given[name] for name in names}
-
-        return recover(start, terms, {"a": 2.0, "b": 7.0}, identity, lr=0.1, iterations=5, low=-EDGE, high=EDGE)
-
-    (one, trace), (other, _) = run("a"), run("a", "b")
-    assert torch.equal(one, other) and not torch.equal(one, start)
-    assert trace["b"].tolist() == [0] * 5
-
-
-@pytest.mark.parametrize("every", [1, 2])
-def test_killed_at_any_iteration_and_resumed_is_never_killed_bit_for_bit(every):
-    memories = [Memory(every), Memory(every)]
-    images, traces = Problem().whole(memories)
-    for t in range(24):
-        again = [Memory(every), Memory(every)]
-        with pytest.raises(KilledError):
-            Problem(killed_at=t).whole(again)
-        resumed = Problem()
-        others, other_traces = resumed.whole(again)
-        assert torch.equal(others, images)
-        for one, other in zip(traces, other_traces, strict=True):
-            same(one, other)
-        for one, other in zip(memories, again, strict=True):
-            same(one.kept, other.kept)
-        begin = 0 if t < 7 else max([7, *range(EVERY, t + 1, EVERY)] if every == 1 else [7, *(20,) * (t >= 20)])
-        assert resumed.seen == list(range(begin, 24))  # what was kept is not done again
-
-
-def test_killed_twice():
-    memory, plain = Memory(), Memory()
-    expected, _ = Problem().stage(Problem().start, 0, 36, plain)
-    for t in (12, 33):
-        with pytest.raises(KilledError):
-            Problem(killed_at=t).stage(Problem().start, 0, 36, memory)
-    resumed = Problem()
-    found, _ = resumed.stage(resumed.start, 0, 36, memory)
-    assert torch.equal(found, expected) and resumed.seen[0] == 30
-    same(memory.kept, plain.kept)
-
-
-def test_what_was_resumed_from_is_left_as_it_was():
-    memory = Memory()
-    with pytest.raises(KilledError):
-        Problem(killed_at=15).stage(Problem().start, 0, 36, memory)
-    given = memory.load()
-
-    class Given(Resume):
-        def load(self):
-            return given
-
-    Problem().stage(Problem().start, 0, 36, Given())
-    same(given, memory.kept)
-    assert int(given["done"]) == 10 and int(given["adam.step"]) == 10
-
-
-def test_a_finished_stage_is_not_run_again():
-    memory = Memory()
-    images, trace = Problem().stage(Problem().start, 0, 36, memory)
-    again = Problem(killed_at=0)
-    others, other = again.stage(again.start, 0, 36, memory)
-    assert not again.seen and torch.equal(images, others)
-    same(trace, other)
-
-
-def test_keeping_changes_nothing():
-    one, two = Problem().whole([None, None]), Problem().whole([Memory(), Memory()])
-    assert torch.equal(one[0], two[0])
-
-
-# What goes wrong
-
-
-def test_a_loss_that_is_not_finite_names_the_iteration_and_the_last_finite_value():
-    def terms(seen, t):
-        return {"ce": seen.sum()[None] * 0 + (float("nan") if t == 12 else 2.5)}
-
-    with pytest.raises(DecoctError, match=r"iteration 13 of 50 \(it was 5 the iteration before\)"):
-        recover(images_of(1, 1), terms, {"ce": 2.0}, identity, lr=0.1, iterations=50, low=-EDGE, high=EDGE)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("first", [0, 20])
-def test_a_loss_that_is_never_finite(first, value):
-    def terms(seen, t):
-        return {"ce": seen.sum()[None] * 0 + value}
-
-    where = "from the start of its stage" if first else "from the start"
-    with pytest.raises(DecoctError, match=rf"iteration {first + 1} of 50 \({where}\): lower lr"):
-        recover(
-            *(images_of(1, 1), terms, {"ce": 2.0}, identity),
-            **{"lr": 0.1, "iterations": 50, "low": -EDGE, "high": EDGE, "first": first, "last": first + 3},
-        )
-
-
-def test_a_loss_that_is_not_finite_leaves_the_kept_state():
-    memory, good = Memory(), Memory()
-    with pytest.raises(KilledError):
-        Problem(killed_at=20).stage(Problem().start, 0, 36, good)
-    with pytest.raises(DecoctError, match=r"iteration 24 of 36 \(it was \d\S* the iteration before\)"):
-        Problem(nan_at=23).stage(Problem().start, 0, 36, memory)
-    same(memory.kept, good.kept)
-    assert int(memory.kept["done"]) == 20
-    mended = Problem()
-    images, _ = mended.stage(mended.start, 0, 36, memory)
-    assert mended.seen[0] == 20 and images.isfinite().all()
-
-
-def test_the_last_finite_loss_of_a_resumed_run_is_on_record():
-    """The state holds the trace, so the first iteration after a resumption knows the loss before it."""
-    memory = Memory()
-    for broken in (Problem(killed_at=31), Problem(nan_at=30 + 1)):
-        with pytest.raises((KilledError, DecoctError)) as error:
-            broken.stage(broken.start, 0, 36, memory)
-    assert "iteration 32 of 36 (it was " in str(error.value)
-
-
-def test_a_gradient_that_is_not_finite_is_not_kept():
-    """The loss itself is finite until the next iteration, which the look at the loss would not see."""
-    memory = Memory()
-
-    def terms(seen, t):
-        return {"ce": (0 * seen).square().sum().sqrt()[None] if t == 19 else seen.sum()[None] * 0 + 1}
-
-    with pytest.raises(DecoctError, match=r"gradient .* iteration 20 of 50 \(the loss was 0\): lower lr"):
-        recover(
-            *(images_of(1, 1), terms, {"ce": 1.0}, identity),
-            **{"lr": 0.1, "iterations": 50, "low": -EDGE, "high": EDGE, "resume": memory},
-        )
-    assert int(memory.kept["done"]) == 10
+# Nets that are held fixed
+
+
+def test_a_teacher_is_left_as_it_was_found():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).train()
+    net[0].weight.requires_grad_(False)
+    net[1].eval()
+    with frozen(net) as teacher:
+        assert not any(m.training for m in teacher.modules())
+        assert not any(p.requires_grad for p in teacher.parameters())
+    assert net.training and net[0].training and not net[1].training
+    assert [p.requires_grad for p in net.parameters()] == [False] + [True] * (len(list(net.parameters())) - 1)
+
+
+def used(name, size=32):
+    """A net whose running statistics are not those it started with."""
+    net, generator = zoo.build(name, 3, 5, size, 0), Generator().manual_seed(1)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for value in (module.running_mean, module.running_var, module.weight, module.bias):
+                    value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+    return net.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("name", ["convnet3_bn", "resnet18", "resnet10t", "mobilenetv3_small_050"])
+def test_fixed_norms_give_the_logits_and_gradients_of_batch_norm(name):
+    net, x = used(name).double(), torch.randn(3, 3, 32, 32, dtype=torch.float64, requires_grad=True)
+    plain = net(x)
+    (slope,) = torch.autograd.grad(plain.square().sum(), x)
+    with FixedNorms() as norms:
+        for _ in range(2):  # the second from what the first kept
+            fixed = net(x)
+    (again,) = torch.autograd.grad(fixed.square().sum(), x)
+    assert len(norms.maps) == sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    torch.testing.assert_close(fixed, plain)
+    torch.testing.assert_close(again, slope)
+
+
+def test_norms_that_train_or_have_no_statistics_are_left_as_they_are():
+    x, norm = torch.randn(4, 3, 5, 5), nn.BatchNorm2d(3)
+    expected = F.batch_norm(x, None, None, norm.weight, norm.bias, True)
+    with FixedNorms() as norms:
+        assert torch.equal(norm.train()(x), expected)
+        assert torch.equal(nn.BatchNorm2d(3, track_running_stats=False).eval()(x), expected)
+    assert not norms.maps and norm.num_batches_tracked == 1
+
+
+def test_without_weights_a_norm_is_fixed_too():
+    x, norm = torch.randn(4, 3, 5, 5), nn.BatchNorm2d(3, affine=False).eval()
+    norm.running_mean += 2
+    with FixedNorms():
+        torch.testing.assert_close(norm(x), (x - 2) / (1 + 1e-5) ** 0.5)

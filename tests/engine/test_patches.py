@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
-from decoct.engine.patches import crop, difficulty, easiest, middle, mosaic, outwards, pad, square_boxes
+from decoct.engine.patches import crop, difficulty, easiest, mosaic, outwards, pad, square_boxes
 from decoct.engine.pixels import Pixels
 
 
@@ -101,7 +101,7 @@ def test_outwards_by_hand(scores, expected):
 def test_middle_against_a_walk_from_the_median(seed, n, k, data):
     keep = data.draw(st.integers(1, n))
     losses = np.random.default_rng(seed).integers(0, 6, (n, k)).astype(float)  # many ties
-    images, crops = middle(losses, keep)
+    images, crops = easiest(losses, keep, median=True)
     best = [min(range(k), key=lambda j: losses[i, j]) for i in range(n)]
     left, walk = sorted(range(n), key=lambda i: (losses[i, best[i]], i)), []
     above, below = left[n // 2 :], left[: n // 2][::-1]

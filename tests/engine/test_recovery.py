@@ -11,11 +11,11 @@ from torch import nn
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Inputs
-from decoct.engine.blocks import Block, in_order
+from decoct.core.kinds import Inputs, Kept
 from decoct.engine.invert import Views
 from decoct.engine.presets import Preset
 from decoct.engine.recovery import FromPatches, Recovery, same_classes, teachers
+from decoct.engine.starts import Block, in_order
 from decoct.needs.teacher import Teacher
 
 
@@ -178,7 +178,84 @@ def test_nets_that_judge_at_once_add_up():
 def test_progress_counts_every_iteration_of_every_run():
     calls: list[tuple[int, int]] = []
     Plain(iterations=20, batch=3)(inputs(2, progress=lambda *a: calls.append(a)))
-    assert calls == [(10, 40), (20, 40), (30, 40), (40, 40)]
+    assert calls == [(done, 40) for done in range(1, 41)]
+
+
+def test_iterations_that_differ_in_turn_are_told_by_the_turn():
+    """A probe that stops after the first net of a jury would take its iterations for those of all."""
+    calls: list[int] = []
+    nets = {name: net(seed=seed) for seed, name in enumerate("abc")}
+    Turns(nets=tuple(nets), iterations=13)(inputs(1, nets=nets, progress=lambda done, _: calls.append(done)))
+    assert calls == [3, 6, 9, 12, 13]
+
+
+class Staged(Plain):
+    """Three stages, of which the last two are of one image of each block."""
+
+    def optimise(self, work: Any, images: Any) -> Any:
+        """Stage after stage."""
+        for first, last in ((0, 7), (7, 7), (7, 24), (24, 30)):
+            images = work.stage(images, first, last, active=torch.tensor([True] + [first == 0] * 2))
+        return images
+
+
+class Everything(Kept):
+    """Keeps at every chance, or what must be kept alone."""
+
+    def __init__(self, always: bool) -> None:
+        self.always, self.arrays, self.dropped = always, {}, set()
+
+    def load(self, name: str) -> Any:
+        """A copy."""
+        return None if name not in self.arrays else {key: value.copy() for key, value in self.arrays[name].items()}
+
+    def save(self, name: str, arrays: Any) -> None:
+        """A copy."""
+        self.arrays[name] = {key: np.array(value) for key, value in arrays.items()}
+
+    def due(self) -> bool:
+        """Always, or never."""
+        return self.always
+
+    def drop(self, name: str) -> None:
+        """Forget it."""
+        self.dropped.add(name)
+        self.arrays.pop(name, None)
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_killed_at_any_iteration_and_resumed_is_never_killed_bit_for_bit(always):
+    method, last = Staged(iterations=30), {}
+    steady = method(inputs(1))
+    for killed in (1, 7, 8, 20, 24, 25, 29):
+        kept, seen = Everything(always), []
+
+        def kill(done, _, killed=killed):
+            if done == killed:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            method(inputs(1, kept=kept, progress=kill))
+        resumed = method(inputs(1, kept=kept, progress=lambda done, _, seen=seen: seen.append(done)))
+        assert (resumed.images == steady.images).all() and resumed.notes == steady.notes
+        finished = max(end for end in (0, 7, 24) if end < killed)
+        last[killed] = seen[0]
+        assert seen[0] == (max(killed, 1) if always else finished + 1)  # what was kept is not done again
+        assert kept.arrays.keys() == {"run-0"} and kept.dropped == {f"stage-0-{first}" for first in (0, 7, 24)}
+    assert len(set(last.values())) == (7 if always else 3)
+
+
+def test_the_iteration_of_a_later_stage_that_breaks_down_is_told():
+    judge = net()
+
+    def spoil(module, args, out):
+        spoil.calls += torch.is_grad_enabled()
+        return out * torch.nan if spoil.calls > 9 else out
+
+    spoil.calls = 0
+    judge.register_forward_hook(spoil)
+    with pytest.raises(DecoctError, match="from iteration 8 on: the loss is not finite at step 3 of 17"):
+        Staged(iterations=30)(inputs(1, nets={"teacher": judge}))
 
 
 def test_nets_of_other_classes_are_named():

@@ -1,5 +1,7 @@
-"""Real starts against brute force: random ones, those around the median, ranked crops, and RDED's mosaics."""
+"""Blocks by hand, and real starts against brute force: random ones, around the median, ranked crops, mosaics."""
 
+from collections import Counter
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,14 +14,14 @@ from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.condensers.decoupled.rded import RDED
+from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.patches import square_boxes
 from decoct.engine.pixels import Pixels
-from decoct.engine.starts import Starts, median_rows, random_rows, ranked_crops, whole
+from decoct.engine.starts import Block, cut, in_order, median_rows, random_rows, ranked_crops, side_by_side, whole
 
 SIZE = 9
 
@@ -190,33 +192,111 @@ def test_starts_are_the_mosaics_that_rded_builds(factor, judge):
     pixels = scale_of(inputs)
     made = RDED(factor=factor, candidates=50)(inputs).images.reshape(3, 4, 2, SIZE, SIZE)
 
-    def pick(c):
-        return ranked_crops(inputs, judge, pixels, c, 4 * factor**2, names=("rded",), factor=factor, candidates=50)
-
-    starts = Starts(inputs, pixels, 4, pick, factor)
-    block = Block((2, 0, 0, 1, 2), (0, 3, 1, 2, 3))
-    levels = starts.images(block) * pixels.std + pixels.mean
-    assert levels.shape == (5, 2, SIZE, SIZE)
-    for ours, c, i in zip(levels, block.classes, block.ids, strict=True):
-        assert np.abs(ours.numpy() - made[c, i]).max() <= 0.51  # half a level of rounding
+    for c in range(3):
+        crops = ranked_crops(inputs, judge, pixels, c, 4 * factor**2, names=("rded",), factor=factor, candidates=50)
+        for i in (0, 3, 1):
+            (ours,) = cut(inputs, pixels, crops, i, 4) * pixels.std + pixels.mean
+            assert np.abs(ours.numpy() - made[c, i]).max() <= 0.51  # half a level of rounding
 
 
 def test_whole_images_start_as_they_are():
     inputs = inputs_of()
     rows = random_rows(inputs, "edc", 0, 4)
-    starts = Starts(inputs, scale_of(inputs), 4, lambda c: whole(rows, SIZE))
-    expected = scale_of(inputs).normalise(torch.from_numpy(inputs.data.train.images[rows[[2, 0]]]).float())
-    torch.testing.assert_close(starts.images(Block((0, 0), (2, 0))), expected)
+    expected = scale_of(inputs).normalise(torch.from_numpy(inputs.data.train.images[rows[2]]).float())
+    torch.testing.assert_close(cut(inputs, scale_of(inputs), whole(rows, SIZE), 2, 4)[0], expected)
 
 
-def test_a_class_is_picked_once_and_only_when_asked_for():
-    inputs, asked = inputs_of(), []
+# Blocks
 
-    def pick(c):
-        asked.append(c)
-        return whole(members_of(inputs, c), SIZE)
+classes_of = st.lists(st.integers(0, 999), min_size=1, max_size=30, unique=True).map(sorted)
 
-    starts = Starts(inputs, scale_of(inputs), 4, pick)
-    for block in (Block((2, 0), (0, 0)), Block((2, 0), (1, 1)), Block((0,), (2,))):
-        starts.images(block)
-    assert asked == [2, 0]
+
+def one_of_each(classes, ipc, size):
+    return SRe2L(block=size).blocks(classes, ipc)
+
+
+layouts = pytest.mark.parametrize("layout", [one_of_each, in_order])
+
+
+def pairs(block):
+    return list(zip(block.classes, block.ids, strict=True))
+
+
+def test_one_of_each_by_hand():
+    assert [pairs(block) for block in one_of_each([0, 1, 2, 5, 7], 2, 3)] == [
+        [(0, 0), (1, 0), (2, 0)],
+        [(0, 1), (1, 1), (2, 1)],
+        [(5, 0), (7, 0)],
+        [(5, 1), (7, 1)],
+    ]
+
+
+def test_in_order_by_hand():
+    few = [[(3, 0), (3, 1), (4, 0), (4, 1)], [(9, 0), (9, 1)]]
+    assert [pairs(block) for block in in_order([3, 4, 9], 2, 5)] == few
+    many = [[(3, 0), (3, 1), (3, 2)], [(3, 3), (3, 4)], [(4, 0), (4, 1), (4, 2)], [(4, 3), (4, 4)]]
+    assert [pairs(block) for block in in_order([3, 4], 5, 3)] == many
+    assert [pairs(block) for block in in_order([3, 4], 3, 3)] == [many[0], many[2]]
+
+
+def test_a_block_is_called_by_its_first_class_and_id():
+    block = Block((4, 4, 5), (7, 8, 0))
+    assert block.name == (4, 7) and len(block) == 3
+
+
+@layouts
+@given(classes=classes_of, ipc=st.integers(1, 30), size=st.integers(1, 40))
+def test_every_image_is_in_one_block_and_no_block_is_too_large(layout, classes, ipc, size):
+    blocks = layout(classes, ipc, size)
+    counts = Counter(pair for block in blocks for pair in pairs(block))
+    assert counts == Counter({(c, i): 1 for c in classes for i in range(ipc)})
+    assert all(1 <= len(block) <= size for block in blocks)
+    assert len({block.name for block in blocks}) == len(blocks)  # names tell the draws of blocks apart
+
+
+@layouts
+@given(classes=classes_of, ipc=st.integers(1, 12), size=st.integers(1, 20), data=st.data())
+def test_a_shard_of_whole_groups_of_classes_is_that_part_of_the_blocks(layout, classes, ipc, size, data):
+    blocks = layout(classes, ipc, size)
+    group = len(set(blocks[0].classes))
+    start = data.draw(st.integers(0, (len(classes) - 1) // group)) * group
+    end = data.draw(st.sampled_from([*range(start + group, len(classes), group), len(classes)]))
+    part = classes[start:end]
+    assert layout(part, ipc, size) == [block for block in blocks if set(block.classes) <= set(part)]
+    assert all(set(block.classes) <= set(part) or not set(block.classes) & set(part) for block in blocks)
+
+
+@given(classes=classes_of, ipc=st.integers(1, 12), more=st.integers(0, 5), size=st.integers(1, 20))
+def test_one_of_each_holds_one_number_and_classes_in_order(classes, ipc, more, size):
+    blocks = one_of_each(classes, ipc, size)
+    assert all(len(set(block.ids)) == 1 and list(block.classes) == sorted(set(block.classes)) for block in blocks)
+    assert set(blocks) <= set(one_of_each(classes, ipc + more, size))  # a larger set begins with the smaller one
+
+
+@given(classes=classes_of, ipc=st.integers(1, 30), size=st.integers(1, 40))
+def test_in_order_is_sorted_and_never_cuts_two_classes_in_one_block(classes, ipc, size):
+    blocks = in_order(classes, ipc, size)
+    assert [pair for block in blocks for pair in pairs(block)] == [(c, i) for c in classes for i in range(ipc)]
+    for block in blocks:
+        whole = set(Counter(block.classes).values()) == {ipc}
+        assert whole or len(set(block.classes)) == 1
+    assert all(len(block) > size - ipc for block in blocks[:-1]) or ipc >= size  # as many whole classes as fit
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 1)), min_size=1, max_size=20),
+    images=st.integers(1, 12),
+)
+def test_side_by_side_keeps_length_key_and_room(lengths, images):
+    blocks = [Block((key,) * length, tuple(range(i, i + length))) for i, (length, key) in enumerate(lengths)]
+    runs = list(side_by_side(blocks, images, lambda block: block.classes[0]))
+    flat = [block for run in runs for block in run]
+    assert sorted(flat, key=lambda block: block.ids) == blocks
+    for kind in {(len(block), block.classes) for block in blocks}:  # those alike stay in order
+        assert [b for b in flat if (len(b), b.classes) == kind] == [b for b in blocks if (len(b), b.classes) == kind]
+    for run in runs:
+        assert len({(len(block), block.classes[0]) for block in run}) == 1
+        assert len(run) == 1 or sum(map(len, run)) <= images
+    for run, following in pairwise(runs):
+        alike = (len(run[0]), run[0].classes[0]) == (len(following[0]), following[0].classes[0])
+        assert not alike or sum(map(len, run)) + len(run[0]) > images  # as many as there is room for

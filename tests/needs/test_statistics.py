@@ -11,7 +11,7 @@ from torch import nn
 
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import Split
-from decoct.engine.alignment import Alignment
+from decoct.engine.invert import Alignment
 from decoct.engine.moments import Moments, flatten, running
 from decoct.engine.pixels import Pixels
 from decoct.needs.statistics import FILE, Statistics, collect
@@ -140,14 +140,11 @@ def test_a_batch_norm_that_keeps_no_statistics_is_refused(found):
 def test_what_was_collected_can_be_matched_and_differentiated(found, net, split):
     """Of the whole split as one group, the distance from its own statistics is none, but for running ones."""
     x = PIXELS.normalise(PIXELS.load(np.array(split.images))).requires_grad_()
-    with Alignment(net, 1, {name: found.whole[name] for name in "03"}) as alignment:
-        net(x)
-        assert alignment.loss().item() < 1e-3
+    assert Alignment(net, 1, {name: found.whole[name] for name in "03"})(x)[1].item() < 1e-3
     labels = torch.from_numpy(np.array(split.labels))[None]
     by_class, targets = found.by_class, found.targets(net)
-    with Alignment(net, 1, targets, by_class=by_class, labels=labels, decay=0.8) as alignment:
-        net(x)
-        (gradient,) = torch.autograd.grad(alignment.loss().sum(), x)
+    alignment = Alignment(net, 1, targets, by_class=by_class, labels=labels, decay=0.8)
+    (gradient,) = torch.autograd.grad(alignment(x)[1].sum(), x)
     assert gradient.isfinite().all() and gradient.any()
 
 

@@ -156,7 +156,9 @@ def test_nobody_s_draws_are_moved(saved):
 
 def test_a_net_that_gives_no_vector_is_refused(saved, monkeypatch):
     file, _ = saved("test_resnet")
-    monkeypatch.setattr(backbone, "_headless", lambda net: torch.nn.Sequential(net.conv1))
+    monkeypatch.setattr(
+        backbone, "_bare", lambda name, channels: (torch.nn.Sequential(torch.nn.Conv2d(channels, 2, 3)), [])
+    )
     monkeypatch.setattr(weights, "load", lambda net, state, origin: None)
     with pytest.raises(DecoctError, match="not one vector"):
         backbone.load("test_resnet", file)

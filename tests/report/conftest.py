@@ -237,7 +237,7 @@ class Builder:
             host="box",
             versions={"decoct": "0.1.0", "python": "3.11"},
         )
-        record = {"kind": kind, "keyed": {"adopted": True}, "files": {}}  # of any key, and tests may change its files
+        record = {"kind": kind, "keyed": {"external": True}, "files": {}}  # of any key, and tests may change its files
         for name, content in {CELL: record, **(files or {})}.items():
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
             (cell / name).write_bytes(data)

@@ -40,7 +40,7 @@ def put(store, kind, number, inputs=(), seconds=1.0, peak=1, **more):
     write_cost(folder, cost)
     roles = {ROLES[kind].format(f"net{number}"): key(number) for kind, number in inputs}
     write_json(
-        folder / CELL, {"key": key(number), "kind": kind, "keyed": {"adopted": True}, "inputs": roles, "files": {}}
+        folder / CELL, {"key": key(number), "kind": kind, "keyed": {"external": True}, "inputs": roles, "files": {}}
     )
 
 

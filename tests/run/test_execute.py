@@ -166,7 +166,7 @@ def test_a_job_computes_with_its_threads_and_leaves_the_callers(job, working, tm
 
 
 def test_a_checkpoint_stays_until_its_cell_is_there(job, working, tmp_path):
-    found = Store(tmp_path).unfinished("train", job.key).with_suffix("")
+    found = Store(tmp_path).unfinished("train", job.key)
 
     def half(cell):
         cell.kept().save("training", {"done": np.zeros(1)})

@@ -10,6 +10,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.data.foreign.read import load_set
 from decoct.data.foreign.stored import SetFormat
+from decoct.engine.batches import TrainingSet
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.report.read import frame
 from decoct.report.write import write_report
@@ -21,7 +22,6 @@ from decoct.run.planning.standin import stand_in
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
-from decoct.run.work.students import training_set
 
 TABLE = {
     "name": "brought",
@@ -216,7 +216,7 @@ def test_labels_that_came_along_are_what_its_students_learn_from(folder, digits,
     theirs = study(tmp_path, entry | {"labels": "labels"}, protocols=["erm", "single_teacher"])
     with pytest.raises(DecoctError, match="external 'theirs': the stored labels belong to another set"):
         read_external(theirs, digits)
-    of_set = fingerprint(training_set(load_set(folder / "set.npz", digits, SetFormat(normalised="data")), digits))
+    of_set = fingerprint(TrainingSet.of(digits, load_set(folder / "set.npz", digits, SetFormat(normalised="data"))))
     StoredLabels(arrays, facts | {"set": of_set}).save(tmp_path / "labels")
     (found,) = read_external(theirs, digits)
     jobs = expand(theirs, digits, [found.planned])

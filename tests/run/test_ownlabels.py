@@ -5,14 +5,14 @@ import pytest
 from torch import nn
 
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Machine
+from decoct.core.kinds import Machine, Task
 from decoct.core.record import Provenance, read_json
 from decoct.protocols.dc import DC
 from decoct.run.execute import execute
 from decoct.run.external_sets import put_external
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work.students import RESULT, task_of, train_module
+from decoct.run.work.students import RESULT, train_module
 
 HARD, OWN = DC(steps=40, lr=0.1), DC(steps=40, lr=0.1, own_labels=True)
 
@@ -32,7 +32,7 @@ def sets(digits):
 
 def test_the_protocol_is_told_whether_there_are_some(sets, digits):
     hard, onehot, _ = sets
-    assert [task_of(made, digits, False).soft_labels for made in (hard, onehot, None)] == [False, True, False]
+    assert [Task.of(digits, made, False).soft_labels for made in (hard, onehot, None)] == [False, True, False]
 
 
 def test_a_named_student_learns_from_them(sets, digits, tmp_path):

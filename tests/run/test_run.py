@@ -463,7 +463,7 @@ def test_a_run_killed_in_a_long_training_goes_on_inside_it(labelled, contents, t
         with pytest.raises(KeyboardInterrupt):
             run(study, out)
     (job,) = [job for job in manifest(out)["jobs"] if job["kind"] == "train"]
-    left = Store(out / "store").unfinished("train", job["key"]).with_suffix("")
+    left = Store(out / "store").unfinished("train", job["key"])
     assert left.is_dir() and not Store(out / "store").has("train", job["key"])
     assert 0 < at[-1] < 100
     monkeypatch.setattr(KeptOnDisk, "load", watched)
@@ -478,7 +478,7 @@ def test_a_checkpoint_that_is_damaged_is_not_gone_on_from(labelled, contents, tm
     study = labelled(protocols=[LONG["erm"]], same_steps=False, replicates=1)
     assert run(study, tmp_path / "whole") == {}
     (job,) = [job for job in manifest(tmp_path / "whole")["jobs"] if job["kind"] == "train"]
-    left = Store(tmp_path / "out" / "store").unfinished("train", job["key"]).with_suffix("")
+    left = Store(tmp_path / "out" / "store").unfinished("train", job["key"])
     left.mkdir(parents=True)
     (left / "training.safetensors").write_bytes(b"nonsense")
     assert run(study, tmp_path / "out") == {}

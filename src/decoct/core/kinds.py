@@ -15,6 +15,7 @@ from decoct.core.spec import Spec
 if TYPE_CHECKING:  # types alone, so that a checker knows what a method gets: core stands below all of these
     from torch import nn
 
+    from decoct.core.condensed import Condensed
     from decoct.data.dataset import Dataset
     from decoct.engine.diffusion.model import DiffusionModel
     from decoct.engine.recipe import Recipe, Storing
@@ -260,6 +261,16 @@ class Task:
     batch_norm: bool = True
     mosaic: int = 1
     soft_labels: bool = False
+
+    @classmethod
+    def of(
+        cls, data: "Dataset", condensed: "Condensed | None" = None, batch_norm: bool = True, images: int | None = None
+    ) -> Self:
+        """What there is to say of a set, or of the whole train split; of a set that is not there, its ``images``."""
+        about = (len(data.class_names), data.size, data.flip)
+        if condensed is None:
+            return cls(images or len(data.train), *about, images is None, batch_norm)
+        return cls(len(condensed), *about, False, batch_norm, condensed.mosaic, condensed.soft_labels is not None)
 
 
 class TrainProtocol(Spec):

@@ -9,12 +9,13 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from decoct.core.condensed import relative
+from decoct.core.condensed import Condensed, relative
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.augmentation.augment import Mix
-from decoct.engine.images import Images
+from decoct.data.dataset import Dataset
+from decoct.engine.images import Images, tensor
 from decoct.engine.recipe import Recipe
 from decoct.engine.views import Draws, View, render
 from decoct.nets.layout import as_input
@@ -39,6 +40,14 @@ class TrainingSet:
     mean: Sequence[float]
     std: Sequence[float]
     weights: Tensor | None = None
+
+    @classmethod
+    def of(cls, data: Dataset, condensed: Condensed | None = None) -> "TrainingSet":
+        """A set with its pixels, or the whole train split."""
+        if condensed is None:
+            return cls(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
+        weights = None if condensed.weights is None else torch.from_numpy(condensed.weights)
+        return cls(tensor(condensed.pixels()), tensor(condensed.labels), data.mean, data.std, weights)
 
 
 class Mixed(NamedTuple):

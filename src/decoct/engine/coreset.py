@@ -1,7 +1,7 @@
 """What coresets share: the groups of train images that they pick from, and picking by features."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,8 +38,8 @@ class Coreset(Condenser):
         pooled: pick among all classes together, as many as the budget gives in all; classes are not balanced then.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "coreset"
-    stochastic: ClassVar[bool] = False
+    family = "coreset"
+    stochastic = False
 
     pooled: bool = False
 
@@ -57,6 +57,14 @@ class Coreset(Condenser):
             Group(c, rows, quota, seed(inputs.seed, self.name, c))
             for c, rows, quota in zip(inputs.wanted(), members, quotas, strict=True)
         ]
+
+    def from_groups(self, inputs: Inputs, pick: Callable[[Group], NDArray[np.int64]]) -> Draft:
+        """The train indices that ``pick`` gives of each group, one group after the other."""
+        picked = [np.empty(0, np.int64)]
+        for done, group in enumerate(groups := self.groups(inputs)):
+            picked.append(pick(group) if group.quota else group.rows[:0])
+            inputs.progress(done + 1, len(groups))
+        return Draft.selected(np.concatenate(picked))
 
 
 class FeatureCoreset(Coreset):

@@ -10,13 +10,7 @@ from decoct.nets.features import at_once
 
 
 @torch.inference_mode()
-def correct(
-    net: nn.Module,
-    split: Split,
-    data: Dataset,
-    device: str,
-    batch: int | None = None,
-) -> NDArray[np.bool_]:
+def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int | None = None) -> NDArray[np.bool_]:
     """[N] whether the net's top class is the label.
 
     Args:

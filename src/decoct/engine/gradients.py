@@ -106,12 +106,12 @@ class Head:
 
     def along(self, direction: Tensor, features: NDArray[Any], labels: NDArray[np.int64]) -> Tensor:
         """⟨g_i, v⟩ of each image, [n], for v [C, d + 1]; features may be a memory map."""
-        found = [self.weight.new_zeros(0)]
+        products = [self.weight.new_zeros(0)]
         for rows in self._blocks(len(labels)):
             part = torch.from_numpy(np.array(features[rows])).double()
             seen = part @ direction[:, :-1].T + direction[:, -1]
-            found.append((self.errors(part, labels[rows]) * seen).sum(1))
-        return torch.cat(found)
+            products.append((self.errors(part, labels[rows]) * seen).sum(1))
+        return torch.cat(products)
 
     def moved(self, direction: Tensor, rate: float) -> "Head":
         """The head after one step of gradient descent along ``direction``, [C, d + 1]."""
@@ -139,8 +139,8 @@ class Gradients:
 
     def products(self, rows: Tensor) -> Tensor:
         """⟨g_i, g_j⟩, [m, n], for some rows i and all j."""
-        found = self.errors[rows] @ self.errors.T
-        return found if self.inputs is None else found.mul_((self.inputs[rows] @ self.inputs.T).add_(1))
+        products = self.errors[rows] @ self.errors.T
+        return products if self.inputs is None else products.mul_((self.inputs[rows] @ self.inputs.T).add_(1))
 
     def squares(self) -> Tensor:
         """‖g_i‖², [n]."""
@@ -150,9 +150,9 @@ class Gradients:
     def distances(self, rows: Tensor) -> Tensor:
         """‖g_i − g_j‖, [m, n], for some rows i and all j; 0 of a row to itself."""
         squares = self.squares()
-        found = self.products(rows).mul_(-2).add_(squares).add_(squares[rows, None]).clamp_(min=0).sqrt_()
-        found[torch.arange(len(rows)), rows] = 0
-        return found
+        apart = self.products(rows).mul_(-2).add_(squares).add_(squares[rows, None]).clamp_(min=0).sqrt_()
+        apart[torch.arange(len(rows)), rows] = 0
+        return apart
 
     def to_sum(self) -> Tensor:
         """⟨g_i, Σ_j g_j⟩, [n], in O(n · k · d): the sum itself is one [k, d + 1] matrix."""
@@ -192,6 +192,6 @@ class GradientCoreset(Coreset):
             return group.rows[rows.numpy()], weights.numpy().astype(np.float32)
 
         features = inputs.features[Features(extractor=self.net)]
-        found = select.each(picked, features, [group.rows for group in groups], progress=inputs.progress)
-        indices, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        picks = select.each(picked, features, [group.rows for group in groups], progress=inputs.progress)
+        indices, weights = (np.concatenate(parts) for parts in zip(*picks, strict=True))
         return Draft.selected(indices, weights=weights)

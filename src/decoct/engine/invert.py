@@ -1,27 +1,27 @@
-"""Inverting a teacher: the loop that decoupled methods share, and its random views.
+"""How nets are inverted: the views that they get of images, the nets held fixed, and the statistics that are matched.
 
 A *group* is a batch as a paper means it: its images share one crop, and their statistics are matched together.
-Groups run side by side in one forward pass and do not touch each other: the teacher is in eval mode and Adam is
+Groups run side by side in one forward pass and do not touch each other: the nets are in eval mode and Adam is
 elementwise, so the gradient of the sum of the groups' losses is each group's own.
 """
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Generator, Tensor
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
 from decoct.data.augmentation.augment import draw_boxes
 from decoct.data.augmentation.resample import resampling
+from decoct.engine.moments import Moments, group_moments, on_inputs
+from decoct.nets.features import evaluating
 
-Terms = Callable[[Tensor, int], Mapping[str, Tensor]]
-
-EVERY = 10  # iterations between two looks at the loss, since each look makes a GPU wait;
-PAUSE = 1.0  # or seconds, where iterations take long
+BEGUN = "begun"  # 1 once there is an average over iterations
 
 
 @dataclass(frozen=True)
@@ -84,129 +84,147 @@ class Views:
         return (rows @ images @ columns.mT).flatten(0, 1)
 
 
-def cosine(lr: float, t: int, iterations: int) -> float:
-    """lr · (1 + cos(π t/T)) / 2: from ``lr`` at t = 0 to 0 at t = T."""
-    return lr * (1 + math.cos(math.pi * t / iterations)) / 2
-
-
-class Resume:
-    """Where a stage keeps its state for the case that it is killed; this one keeps nothing.
-
-    A state is the tensors themselves, which change with the next iteration: who keeps it makes a copy.
-    """
-
-    def load(self) -> dict[str, Tensor] | None:
-        """The state of this stage; None if there is none."""
-        return None
-
-    def save(self, state: Callable[[], dict[str, Tensor]], finished: bool) -> None:
-        """Keep the state, if it is time or the stage is finished."""
-
-
 def curriculum(t: Tensor, least: float, until: float) -> Tensor:
     """a(t) = s + (1 − s)(1 + cos(π t/until)) / 2 for t < until, s after: from 1 down to ``least`` (CDA's crops)."""
     eased = least + (1 - least) * (1 + torch.cos(math.pi * t / until)) / 2
     return torch.where(t < until, eased, torch.full_like(eased, least))
 
 
-def recover(
-    start: Tensor,
-    terms: Terms,
-    weights: Mapping[str, float],
-    views: Callable[[Tensor, int], Tensor],
-    *,
-    lr: float,
-    iterations: int,
-    low: Tensor,
-    high: Tensor,
-    first: int = 0,
-    last: int | None = None,
-    resume: Resume | None = None,
-    progress: Progress = silent,
-    turn: int = 1,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Minimise the weighted sum of the terms over the pixels: Adam(β .5, .9), cosine steps, clamped after each.
+@contextmanager
+def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
+    """The teacher in eval mode with no gradient to its weights, as it was afterwards."""
+    grads = [(parameter, parameter.requires_grad) for parameter in teacher.parameters()]
+    with evaluating(teacher):
+        try:
+            yield teacher.requires_grad_(False)
+        finally:
+            for parameter, grad in grads:
+                parameter.requires_grad_(grad)
+
+
+class FixedNorms(TorchFunctionMode):
+    """Within it, batch norms in eval mode run as y = scale · x + shift, their running statistics taken as they are.
+
+    The gradient is that of batch norm. PyTorch's own takes up to 17 times as long on a CPU where the gradient lies in
+    memory in another order than the input. Scale and shift are kept by running variance: those must not change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps: dict[Tensor, tuple[Tensor, Tensor]] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Any call of torch; all but one go through as they are."""
+        if func is F.batch_norm:
+            return self._norm(*args, **kwargs or {})
+        return func(*args, **kwargs or {})
+
+    def _norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        if training or running_mean is None or running_var is None:
+            return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+        if running_var not in self.maps:
+            scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
+            shift = (0 if bias is None else bias) - running_mean * scale
+            self.maps[running_var] = scale, shift
+        scale, shift = self.maps[running_var]
+        shape = -1, *[1] * (input.ndim - 2)
+        return torch.addcmul(shift.view(shape), input, scale.view(shape))
+
+
+class Alignment:
+    """R, the distance of each group's statistics from targets, over the layers of one net.
+
+    R = Σ_l w_l Σ_s ‖s_l − S_l‖₂ over the statistics s of layer l's input: channel means and biased variances, and patch
+    means and variances where the target has them; w = ``first`` for the first layer in order of registration, 1 for the
+    others. Statistics are taken in float32 at least, under autocast too.
+
+    With ``decay`` α, the statistics are averages over the iterations: s̄ ← α s̄ + (1 − α) s, from the first s on; the
+    gradient is that of s alone (G-VBSM; Shao et al., 2024, arXiv:2311.17950, whose code starts the average at 0). With
+    ``by_class``, ``share`` of the loss is the distance from the mean of the targets of the images' classes (EDC; Shao
+    et al., 2024, arXiv:2404.13733).
+
+    Source:
+        Yin et al., 2020, arXiv:1912.08795 (DeepInversion); weights as in SRe2L, Yin et al., 2023, arXiv:2306.13092.
 
     Args:
-        start: [G, B, C, S, S] normalised images; left as they are.
-        terms: (view [G·B, C, S, S], iteration) -> terms by name, each [G].
-        weights: of the terms; one that is not given at an iteration counts as 0.
-        views: (images, iteration − first) -> what the teacher sees.
-        lr: at iteration 0.
-        iterations: T of the cosine.
-        low, high: valid range, broadcast against [C, S, S].
-        first: iteration that this stage starts at.
-        last: the one after its last; None for T.
-        resume: where the state is kept.
-        progress: called with (iterations done, T), after whole turns.
-        turn: iterations that differ in what they take, and come again and again: nets of a jury that judge in turn.
-
-    Returns:
-        The last iterate, and each term's mean over the groups, [last − first], before each step.
-
-    Raises:
-        DecoctError: the loss is no longer finite.
+        net: in eval mode.
+        groups: G, how many groups a batch holds, one after the other.
+        targets: by layer, [C] and [P].
+        first: weight of the first layer.
+        decay: of the average over iterations; 0 for none.
+        by_class: the same targets of every class, [classes, C] and [classes, P].
+        labels: [G, B] classes of the images, with ``by_class``.
+        share: of the classes' part of the loss.
     """
-    last, resume = iterations if last is None else last, resume or Resume()
-    images = start.detach().clone().requires_grad_()
-    optimiser = torch.optim.Adam([images], lr, betas=(0.5, 0.9), eps=1e-8)
-    trace = torch.zeros(last - first, len(weights), device=start.device)
-    before = resume.load()
-    begin = first if before is None else _restore(before, images, optimiser, trace)
-    looked, due = time.monotonic(), False
-    for t in range(begin, last):
-        optimiser.param_groups[0]["lr"] = cosine(lr, t, iterations)
-        values = terms(views(images, t - first), t)
-        loss = torch.stack([weights[name] * value.sum() for name, value in values.items()]).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        with torch.no_grad():
-            images.clamp_(low, high)
-            for i, name in enumerate(weights):
-                if name in values:
-                    trace[t - first, i] = values[name].mean()
-        seam = t % EVERY == EVERY - 1 or t + 1 == last
-        due = due or seam or time.monotonic() > looked + PAUSE
-        tell = due and ((t + 1) % turn == 0 or t + 1 == last)
-        if seam or tell:
-            _check_finite(trace[: t + 1 - first], images, weights, first, iterations)
-        if tell:
-            progress(t + 1, iterations)
-            looked, due = time.monotonic(), False
-        if seam:
-            resume.save(lambda: _state(images, optimiser, trace, t + 1), t + 1 == last)  # noqa: B023, called at once
-    return images.detach(), dict(zip(weights, trace.cpu().unbind(1), strict=True))
+
+    def __init__(
+        self,
+        net: nn.Module,
+        groups: int,
+        targets: Mapping[str, Moments],
+        *,
+        first: float = 10.0,
+        decay: float = 0.0,
+        by_class: Mapping[str, Moments] | None = None,
+        labels: Tensor | None = None,
+        share: float = 0.5,
+    ) -> None:
+        self.net, self.groups, self.targets, self.first, self.decay = net, groups, targets, first, decay
+        self.of_labels = {} if by_class is None or labels is None else of_labels(by_class, labels)
+        self.share = share if self.of_labels else 0.0
+        self.averages: dict[str, Tensor] = {}
+        if decay:
+            device = next(net.parameters()).device
+            named = [(f"{name}:{i}", part) for name, target in targets.items() for i, part in enumerate(target.parts())]
+            self.averages = {key: part.new_zeros((groups, len(part)), device=device) for key, part in named}
+            self.averages[BEGUN] = torch.zeros(())
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The net's logits of [G · B, C, S, S] images, and [G] R of each group."""
+        terms: dict[str, Tensor] = {}
+
+        def see(name: str, x: Tensor) -> None:
+            target = self.targets[name]
+            parts = group_moments(x, self.groups, target.mean, target.patch_mean is not None).parts()
+            for i, part in enumerate(parts if self.decay else ()):
+                average, now = self.averages[f"{name}:{i}"], part.detach()
+                mean = torch.lerp(now, average, self.decay) if self.averages[BEGUN] else now
+                average.copy_(mean)
+                parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
+            terms[name] = distance(parts, target.parts())
+            if self.share:
+                of_classes = distance(parts, self.of_labels[name].parts())
+                terms[name] = (1 - self.share) * terms[name] + self.share * of_classes
+
+        with on_inputs(self.net, self.targets, see):
+            logits = self.net(images)
+        if self.averages:
+            self.averages[BEGUN].fill_(1)
+        weighted = [terms[name] * (1.0 if i else self.first) for i, name in enumerate(self.targets)]
+        return logits, torch.stack(weighted).sum(0)
 
 
-def _state(images: Tensor, optimiser: torch.optim.Optimizer, trace: Tensor, done: int) -> dict[str, Tensor]:
-    slots = {f"adam.{name}": torch.as_tensor(value) for name, value in optimiser.state[images].items()}
-    return {"images": images.detach(), "trace": trace, "done": torch.tensor(done), **slots}
+def distance(statistics: list[Tensor], targets: list[Tensor]) -> Tensor:
+    """[G] Σ ‖s − S‖₂ over several statistics, each [G, K] against [K] or [G, K]."""
+    pairs = zip(statistics, targets, strict=True)
+    return torch.stack([torch.linalg.vector_norm(s - t.to(s), dim=1) for s, t in pairs]).sum(0)
 
 
-def _restore(state: dict[str, Tensor], images: Tensor, optimiser: torch.optim.Optimizer, trace: Tensor) -> int:
-    """Bring a fresh stage to where it was; gives the next iteration."""
-    slots = {name.removeprefix("adam."): value.clone() for name, value in state.items() if name.startswith("adam.")}
-    slots["step"] = slots["step"].cpu()  # as Adam makes it; on a GPU each step would wait for it
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": {0: slots}})
-    with torch.no_grad():
-        images.copy_(state["images"])
-        trace.copy_(state["trace"])
-    return int(state["done"])
-
-
-def _check_finite(trace: Tensor, images: Tensor, weights: Mapping[str, float], first: int, iterations: int) -> None:
-    finite = trace.isfinite().all(1)
-    done = int(finite.long().cumprod(0).sum())  # before the loss broke down
-    last = f"{float(sum(w * v for w, v in zip(weights.values(), trace[done - 1], strict=True))):.4g}"
-    if done < len(trace):
-        start = "from the start of its stage" if first else "from the start"
-        before = f"it was {last} the iteration before" if done else start
-        raise DecoctError(
-            f"the recovery loss is not finite at iteration {first + done + 1} of {iterations} ({before}): lower lr"
-        )
-    if not images.isfinite().all():  # or the next look would find it, behind a state that was kept
-        raise DecoctError(
-            f"the gradient of the recovery loss is not finite at iteration {first + done} of {iterations} "
-            f"(the loss was {last}): lower lr"
-        )
+def of_labels(by_class: Mapping[str, Moments], labels: Tensor) -> dict[str, Moments]:
+    """Targets [G, K] of groups with these labels [G, B]: the mean over its images of their classes' statistics."""
+    return {
+        name: Moments(*(part[labels.to(part.device)].mean(1) for part in moments.parts()))
+        for name, moments in by_class.items()
+    }

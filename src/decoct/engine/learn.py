@@ -7,7 +7,7 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Machine
-from decoct.engine.resume import optimiser_state, restore_optimiser, to_arrays, to_tensors
+from decoct.engine.resume import Arrays, optimiser_state, restore_optimiser, to_arrays, to_tensors
 
 EVERY = 10  # steps between two looks at the loss on a GPU, which each look makes wait
 ENDS = 10  # steps that the first and the last loss on record are means over
@@ -22,6 +22,8 @@ def learn(
     steps: int,
     tensors: Mapping[str, Tensor],
     remedy: str = "lower lr",
+    state: str = STATE,
+    to_end: bool = False,
 ) -> Tensor:
     """Take steps t = 0 … steps − 1, each by ``step(t)``; a loop that was killed goes on where it was kept.
 
@@ -36,6 +38,8 @@ def learn(
         steps: how many.
         tensors: by name, all that a step changes, but for the optimiser's state.
         remedy: what to do where numbers are no longer finite.
+        state: what the state is kept as; loops of one construction need names of their own.
+        to_end: keep the state behind the last step too, whether or not that is due, so that none is taken again.
 
     Returns:
         [steps] losses, on the CPU.
@@ -44,19 +48,17 @@ def learn(
         DecoctError: a loss or a tensor is not finite; the state that was kept before stays.
     """
     trace = torch.zeros(steps, device=machine.device)
-    begin = _restore(machine, optimiser, tensors, trace)
+    begin = _restore(machine.kept.load(state), optimiser, tensors, trace)
     every = 1 if machine.device == "cpu" else EVERY
     for t in range(begin, steps):
         trace[t] = step(t)
         if (t + 1 - begin) % every == 0 or t + 1 == steps:
-            _check_losses(name, trace[: t + 1], steps, remedy)
+            due = machine.kept.due() or (to_end and t + 1 == steps)
+            _check(name, trace[: t + 1], tensors if due or t + 1 == steps else {}, steps, remedy)
             machine.progress(t + 1, steps)
-            due = machine.kept.due()
-            if due or t + 1 == steps:
-                _check_tensors(name, tensors, trace[: t + 1], steps, remedy)
             if due:
-                state = {**tensors, **optimiser_state(optimiser), "trace": trace[: t + 1]}
-                machine.kept.save(STATE, to_arrays(state))
+                now = {**tensors, **optimiser_state(optimiser), "trace": trace[: t + 1]}
+                machine.kept.save(state, to_arrays(now))
     return trace.cpu()
 
 
@@ -72,15 +74,13 @@ def numbered(tensors: Sequence[Tensor], prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}.{i}": tensor for i, tensor in enumerate(tensors)}
 
 
-def _check_losses(name: str, trace: Tensor, steps: int, remedy: str) -> None:
+def _check(name: str, trace: Tensor, tensors: Mapping[str, Tensor], steps: int, remedy: str) -> None:
+    """Raise a DecoctError that names the first step whose loss, or what else, is not finite."""
     finite = trace.isfinite()
     if not finite.all():
         bad = int((~finite).nonzero()[0])
         before = f"it was {float(trace[bad - 1]):.4g} the step before" if bad else "from the start"
         raise DecoctError(f"{name}: the loss is not finite at step {bad + 1} of {steps} ({before}): {remedy}")
-
-
-def _check_tensors(name: str, tensors: Mapping[str, Tensor], trace: Tensor, steps: int, remedy: str) -> None:
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:  # or the next look would find it, behind a state that was kept
         raise DecoctError(
@@ -90,13 +90,12 @@ def _check_tensors(name: str, tensors: Mapping[str, Tensor], trace: Tensor, step
 
 
 def _restore(
-    machine: Inputs | Machine, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], trace: Tensor
+    kept: Arrays | None, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], trace: Tensor
 ) -> int:
     """Bring everything to where it was kept; gives the step to go on with."""
-    found = machine.kept.load(STATE)
-    if found is None or len(found["trace"]) > len(trace):
+    if kept is None or len(kept["trace"]) > len(trace):
         return 0
-    state = to_tensors(found)
+    state = to_tensors(kept)
     restore_optimiser(optimiser, state)
     with torch.no_grad():
         for key, tensor in tensors.items():

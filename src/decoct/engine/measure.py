@@ -63,8 +63,8 @@ def against_real(
                 readings += mean_readings(values, split)
             if pooled:
                 near, population = chosen(real, labels, np.arange(len(real)), "all"), len(real) if member else None
-                found = compare(near, measured.condensed, population)
-                readings += [Reading(name, value, "pooled", split) for name, value in found.items()]
+                values_of_all = compare(near, measured.condensed, population)
+                readings += [Reading(name, value, "pooled", split) for name, value in values_of_all.items()]
         except ValueError as error:
             raise DecoctError(f"cannot measure against the {split} split: {error}") from error
     return readings
@@ -98,21 +98,26 @@ def as_labels(labels: tuple[ArrayLike | Tensor, ArrayLike | Tensor], *sizes: int
     Raises:
         ValueError: other numbers of labels, or a negative one.
     """
-    found = [np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels]
-    shapes = [part.shape for part in found]
+    classes = [np.asarray(torch.as_tensor(part).cpu(), dtype=np.int64) for part in labels]
+    shapes = [part.shape for part in classes]
     if shapes != [(size,) for size in sizes]:
         raise ValueError(
             f"{sizes[0]} real and {sizes[1]} condensed rows need as many labels; got {shapes[0]}, {shapes[1]}"
         )
-    if min(part.min() for part in found) < 0:
+    if min(part.min() for part in classes) < 0:
         raise ValueError("labels must not be negative")
-    return found
+    return classes
 
 
 def rows_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:
     """Rows of each class, ascending, in class order; empty for a class without images."""
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.searchsorted(labels[order], np.arange(1, classes)))
+
+
+def share(flags: Tensor) -> float:
+    """How many of some flags are true, over how many they are."""
+    return int(flags.sum()) / len(flags)
 
 
 def mean_defined(values: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,16 +1,24 @@
-"""Moments of what goes into a net's layers: of the groups of a batch, of the whole train split, and of its classes."""
+"""Moments of what goes into a net's layers: of the groups of a batch, of the whole train split, and of its classes.
+
+Patch statistics are those of G-VBSM (Shao et al., 2024, arXiv:2311.17950): over tiles of 16 × 16 pixels, sides resized
+up to multiples of 16 first.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
-from decoct.engine.tiles import tile_moments, tile_sums
+
+TILE = 16  # side of a tile
+TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
 
 
 @dataclass(frozen=True)
@@ -40,17 +48,17 @@ def running(net: nn.Module) -> dict[str, Moments]:
     Raises:
         DecoctError: the net has none.
     """
-    found = {
+    stored = {
         name: Moments(module.running_mean, module.running_var)
         for name, module in net.named_modules()
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None
     }
-    if not found:
+    if not stored:
         raise DecoctError(
             f"{type(net).__name__} has no batch norm to invert: "
             "take a teacher that has, such as convnet3_bn, resnet18, resnet10t or test_resnet"
         )
-    return found
+    return stored
 
 
 class GroupMoments(torch.autograd.Function):
@@ -115,12 +123,9 @@ def group_moments(x: Tensor, groups: int, centre: Tensor, patches: bool) -> Mome
 @contextmanager
 def on_inputs(net: nn.Module, names: Iterable[str], see: Callable[[str, Tensor], None]) -> Iterator[None]:
     """Call ``see(name, input)`` whenever a named layer is reached, before anything can change its input in place."""
-    modules = dict(net.named_modules())
-
-    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda _, args: see(name, args[0])
-
-    handles = [modules[name].register_forward_pre_hook(hook(name)) for name in names]
+    handles = []
+    for name in names:
+        handles.append(net.get_submodule(name).register_forward_pre_hook(lambda _, args, name=name: see(name, args[0])))
     try:
         yield
     finally:
@@ -167,7 +172,7 @@ class Sums:
 
     def moments(self, by_class: bool) -> dict[str, Moments]:
         """Moments by layer: of all images [C], or of each class [classes, C]; one without images has those of all."""
-        found: dict[str, list[Tensor]] = {}
+        by_layer: dict[str, list[Tensor]] = {}
         for key, sums in self.sums.items():
             total, squares, count = sums.sum(1)
             mean, variance = _moments(total, squares, count)
@@ -177,8 +182,8 @@ class Sums:
                 mean, variance = (
                     torch.where(some, each, all_) for each, all_ in zip(theirs, (mean, variance), strict=True)
                 )
-            found.setdefault(key.rpartition(".")[0], []).extend([mean.float(), variance.float()])
-        return {name: Moments(*parts) for name, parts in found.items()}
+            by_layer.setdefault(key.rpartition(".")[0], []).extend([mean.float(), variance.float()])
+        return {name: Moments(*parts) for name, parts in by_layer.items()}
 
 
 def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -210,3 +215,114 @@ def unflatten(tensors: Mapping[str, Tensor]) -> dict[str, Moments]:
         layer, _, part = name.rpartition(":")
         parts.setdefault(layer, {})[part] = value
     return {layer: Moments(**one) for layer, one in parts.items()}
+
+
+def tile_moments(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each group and tile, [G, P], over images, channels and the pixels of a tile.
+
+    Args:
+        x: [G·B, C, H, W]; group after group.
+        groups: G.
+        centre: scalar, a guess of the mean; sums run over x − centre, so that a large mean cancels before squaring.
+    """
+    with torch.autocast(x.device.type, enabled=False):  # it would take the product in half precision
+        shifted = x - centre
+        small = max(x.shape[2:]) <= TILE
+        of_each = _SmallMoments.apply(shifted) if small else _TileMoments.apply(whole_tiles(shifted))  # type: ignore[no-untyped-call]
+    first, second = (each.unflatten(0, (groups, -1)).mean(1) for each in of_each)
+    return centre + first, (second - first.square()).clamp(min=0)
+
+
+def tile_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Σx and Σx² of each image and tile of [B, C, H, W], both [B, P] in float64, and of how many numbers each is."""
+    height, width = x.shape[2:]
+    if max(height, width) <= TILE and height * width <= TINY:
+        weight, gram = _of_resize(height, width, torch.float64, x.device)
+        flat = x.double().flatten(2)
+        total, squares = flat.sum(1) @ weight, (flat * (flat @ gram)).sum((1, 2))
+        return total[:, None], squares[:, None], x.shape[1] * TILE**2
+    each = whole_tiles(x).to(torch.float64, copy=True)
+    total = _over_tiles(each.sum(1))
+    return total, _over_tiles(each.square_().sum(1)), x.shape[1] * TILE**2
+
+
+def _over_tiles(x: Tensor) -> Tensor:
+    """[B, H, W] of whole tiles -> [B, P]."""
+    summed: Tensor = x.unflatten(2, (-1, TILE)).unflatten(1, (-1, TILE)).sum((2, 4))
+    return summed.flatten(1)
+
+
+def whole_tiles(x: Tensor) -> Tensor:
+    """[B, C, H, W], resized bilinearly to the next multiples of 16, where it is none."""
+    sides = [-(-side // TILE) * TILE for side in x.shape[2:]]
+    if list(x.shape[2:]) == sides:
+        return x
+    resized: Tensor = F.interpolate(x, sides, mode="bilinear", align_corners=False)
+    return resized
+
+
+class _TileMoments(torch.autograd.Function):
+    """E[x] and E[x²] of each image and tile, both [B, P], of whole tiles [B, C, H, W]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x)
+        parts, count = _cut(x), x.shape[1] * TILE**2
+        return tuple(each.sum((1, 3, 5)).flatten(1) / count for each in (parts, parts.square()))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_first: Tensor, grad_second: Tensor) -> Any:
+        """(∂first + ∂second · 2x) / n."""
+        (x,) = ctx.saved_tensors
+        shape, count = (len(x), 1, x.shape[2] // TILE, 1, x.shape[3] // TILE, 1), x.shape[1] * TILE**2
+        slope, offset = (2 * grad_second / count).view(shape), (grad_first / count).view(shape)
+        grad: Tensor = (_cut(x) * slope).add_(offset)
+        return grad.reshape(x.shape)
+
+
+class _SmallMoments(torch.autograd.Function):
+    """The same of [B, C, H, W] of up to 16 × 16 pixels, which are one tile, without resizing them.
+
+    With R the rows of the resize and Q its columns, E[x] = rᵀ x q and E[x²] = ⟨x, RᵀR x QᵀQ⟩, r and q the sums of R
+    and Q: one product with a matrix of (HW)² numbers instead of 256/HW times the pixels.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        weight, gram = _of_resize(*x.shape[2:], x.dtype, x.device)
+        flat, count = x.flatten(2), x.shape[1] * TILE**2
+        spread = flat @ gram
+        ctx.save_for_backward(spread, weight)
+        ctx.shape = x.shape
+        return (flat.sum(1) @ weight)[:, None] / count, (flat * spread).sum((1, 2))[:, None] / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_first: Tensor, grad_second: Tensor) -> Any:
+        """(∂first · rqᵀ + ∂second · 2 RᵀR x QᵀQ) / n."""
+        spread, weight = ctx.saved_tensors
+        count = spread.shape[1] * TILE**2
+        offset = grad_first / count * weight
+        grad: Tensor = (spread * (2 * grad_second[:, :, None] / count)).add_(offset[:, None])
+        return grad.reshape(ctx.shape)
+
+
+def _cut(x: Tensor) -> Tensor:
+    """Whole tiles [B, C, H, W] -> [B, C, rows, 16, columns, 16]."""
+    parts: Tensor = x.unflatten(3, (-1, TILE)).unflatten(2, (-1, TILE))
+    return parts
+
+
+@cache
+def _of_resize(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What each of H·W pixels adds to the sum of the resized tile, [HW], and to the sum of its squares, [HW, HW]."""
+    with torch.inference_mode(False):  # what is kept must serve a backward pass, whoever asks first
+        rows, columns = (_resize(side).to(device, dtype) for side in (height, width))
+        return torch.kron(rows.sum(0), columns.sum(0)), torch.kron(rows.T @ rows, columns.T @ columns)
+
+
+def _resize(side: int) -> Tensor:
+    """[16, side] float64: what each of 16 pixels takes of those of a line, in the bilinear resize."""
+    line = torch.eye(side, dtype=torch.float64)[:, None]
+    return F.interpolate(line, TILE, mode="linear", align_corners=False)[:, 0].T

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 BLOCK = 2**22  # bounds held at once: 16 MiB in float32, and as much again with what is worked out from them
@@ -200,12 +200,12 @@ class _Block:
 
     def under(self, limit: Tensor, strips: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """i, j and bound of all pairs whose bound is less than the limit [rows] of the row."""
-        found = []
+        hits = []
         for first, bounds, lowest in strips:
             row, strip = (lowest < limit[:, None]).nonzero(as_tuple=True)
             hit, at = (bounds[row, :, strip] < limit[row, None]).nonzero(as_tuple=True)
-            found.append((row[hit], first + at * bounds.shape[2] + strip[hit]))
-        i, j = (torch.cat(part) for part in zip(*found, strict=True))
+            hits.append((row[hit], first + at * bounds.shape[2] + strip[hit]))
+        i, j = (torch.cat(part) for part in zip(*hits, strict=True))
         return i + self.rows.start, j + self.columns.start, self.lower[i, j]
 
     def inside(self, limit: Tensor, tie: float) -> tuple[Tensor, Tensor]:
@@ -298,3 +298,28 @@ def _squared(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
         difference = x.index_select(0, i[pairs]).double() - y.index_select(0, j[pairs])
         exact[pairs] = difference.square_().sum(1)
     return exact
+
+
+def neighbours(features: ArrayLike | Tensor, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The ``k`` nearest other rows of each row, exactly, and how far they are; all where there are not as many.
+
+    Takes n² d operations, one copy of the features in float32, two if they are of half precision, and some blocks.
+
+    Args:
+        features: [n, d], finite; numpy, memory map or tensor, on any device.
+        k: at least 0.
+
+    Returns:
+        [n, k] row numbers, nearest first, of a tie the lowest first; and [n, k] Euclidean distances.
+
+    Raises:
+        ValueError: ``k`` below 0, features not [n, d] with a row, or one that is not finite.
+    """
+    if k < 0:
+        raise ValueError(f"k must be at least 0, not {k}")
+    x = as_features(features, "the")
+    k = min(k, len(x) - 1)
+    if not k:
+        return np.empty((len(x), 0), np.int64), np.empty((len(x), 0))
+    rows, squared = nearest_others(x, k)
+    return rows.cpu().numpy(), squared.sqrt().cpu().numpy()

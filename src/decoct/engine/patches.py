@@ -96,32 +96,21 @@ def difficulty(
     return torch.cat(losses).numpy()
 
 
-def easiest(losses: NDArray[np.float64], keep: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def easiest(
+    losses: NDArray[np.float64], keep: int, median: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The best crop of each image, then the best ``keep`` of those, easy to hard; the first of a tie comes first.
 
     Args:
         losses: [n, k] of k crops of n images.
         keep: at most n.
+        median: those around the median instead, from it outwards.
 
     Returns:
         [keep] images and [keep] crops.
     """
-    best = losses.argmin(1)
-    images = np.argsort(losses.min(1), kind="stable")[:keep]
-    return images, best[images]
-
-
-def middle(losses: NDArray[np.float64], keep: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The best crop of each image, then the ``keep`` around the median of those, from the median outwards.
-
-    Args:
-        losses: [n, k] of k crops of n images.
-        keep: at most n.
-
-    Returns:
-        [keep] images and [keep] crops.
-    """
-    images = outwards(losses.min(1), keep)
+    best = losses.min(1)
+    images = outwards(best, keep) if median else np.argsort(best, kind="stable")[:keep]
     return images, losses.argmin(1)[images]
 
 

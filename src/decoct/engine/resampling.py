@@ -47,15 +47,15 @@ def over_images(metric: Metric, measured: Measured, resamples: int) -> list[tupl
         for reading in metric(thinned(measured, number)):
             if math.isfinite(reading.value):
                 values.setdefault(_name(reading), []).append(reading.value)
-    found = []
+    bounded = []
     for reading in metric(measured):
         known, half = values.get(_name(reading), []), math.nan
         if len(known) > 1:
             scale, freedom = _scale(sizes, reading)
             # The variance is known from so many images, and of those from so many resamples.
             half = _t(1 / (1 / freedom + 1 / (len(known) - 1))) * float(np.std(known, ddof=1)) * math.sqrt(scale)
-        found.append((reading, *within(metric, reading.metric, reading.value - half, reading.value + half)))
-    return found
+        bounded.append((reading, *within(metric, reading.metric, reading.value - half, reading.value + half)))
+    return bounded
 
 
 def thinned(measured: Measured, number: int) -> Measured:

@@ -1,6 +1,6 @@
 """Coresets by a score of each image, taken from traces of a training; one sign convention: high is hard."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,12 +49,9 @@ class ScoreCoreset(Coreset):
         difficulty = np.asarray(self.difficulty(traces))
         if difficulty.shape != inputs.data.train.labels.shape or np.isnan(difficulty).any():
             raise DecoctError(f"{self.name} gives no score of every image: difficulty(traces) is [N], without NaN")
-        picked = []
-        for done, group in enumerate(groups := self.groups(inputs)):
-            if group.quota:
-                picked.append(group.rows[np.asarray(self.pick(difficulty[group.rows], group, traces))])
-            inputs.progress(done + 1, len(groups))
-        return Draft.selected(np.concatenate([*picked, np.empty(0, np.int64)]))
+        return self.from_groups(
+            inputs, lambda group: group.rows[np.asarray(self.pick(difficulty[group.rows], group, traces))]
+        )
 
 
 class RankedCoreset(ScoreCoreset):
@@ -84,7 +81,7 @@ class EarlyCoreset(RankedCoreset):
         after: share of the training after which the net is asked.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"runs": 2}
+    quick = {"runs": 2}
 
     runs: int = Field(10, ge=1)
     after: float = Field(0.1, gt=0, le=1)

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 
 TAKEN = (
     *("total_seconds", "cpu_seconds", "device_seconds", "energy", "peak_memory"),
@@ -53,10 +52,10 @@ def cost(taken: Mapping[str, float | None], classes: int) -> dict[str, float]:
 class CostOfSet(Metric):
     """Seconds, joules, memory and bytes, with all that the set stands on, shared parts in full."""
 
-    axis: ClassVar[Axis] = "cost"
-    needs: ClassVar[Literal["features", "logits", "cost"]] = "cost"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = dict.fromkeys((*TAKEN, "bytes_per_class"), False)
-    lead: ClassVar[tuple[str, ...]] = ("total_seconds", "bytes_per_class")
+    axis = "cost"
+    needs = "cost"
+    higher_is_better = dict.fromkeys((*TAKEN, "bytes_per_class"), False)
+    lead = ("total_seconds", "bytes_per_class")
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Of the set as a whole; what is not known is NaN."""

@@ -1,12 +1,11 @@
 """Covering radius: how far a real image can be from the nearest image of the set."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_pair, nearest_rows
 
@@ -38,18 +37,17 @@ def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> 
 class CoveringRadius(Metric):
     """Distance from real images to the set, in an extractor's features."""
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
+    axis = "representativeness"
+    higher_is_better = {
         "covering_radius_mean": False,
         "covering_radius_p95": False,
         "covering_radius_max": False,
     }
-    lead: ClassVar[tuple[str, ...]] = ("covering_radius_mean",)
+    lead = ("covering_radius_mean",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val; in train a selection is at distance 0 from the images it picked."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return {f"covering_radius_{name}": value for name, value in covering_radius(real, condensed).items()}
-
-        return against_real(measured, compare)
+        return [
+            replace(reading, metric=f"covering_radius_{reading.metric}")
+            for reading in against_real(measured, lambda real, condensed, _: covering_radius(real, condensed))
+        ]

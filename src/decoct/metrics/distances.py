@@ -1,14 +1,13 @@
 """Distances within a set: how far its images are from each other, and how many are nearly the same."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest_others
@@ -46,27 +45,24 @@ def near_scale(real: ArrayLike | Tensor) -> float:
 class Distances(Metric):
     """Distances between images of one class, and between all; noise is far from noise, so read them beside quality."""
 
-    axis: ClassVar[Axis] = "diversity"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
+    axis = "diversity"
+    higher_is_better = {
         "pairwise_distance": True,
         "nearest_distance": True,
         "near_duplicates": False,
     }
-    lead: ClassVar[tuple[str, ...]] = ("nearest_distance",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"near_duplicates": (0, 1)}
+    lead = ("nearest_distance",)
+    limits = {"near_duplicates": (0, 1)}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """By the scale of the train split."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            scaled = _distances(as_features(condensed, "condensed"), once(near_scale, real))
-            return {
-                "pairwise_distance": scaled["pairwise"],
-                "nearest_distance": scaled["nearest"],
-                "near_duplicates": scaled["near_duplicates"],
-            }
-
-        return against_real(measured, compare, splits=("train",))
+        readings = against_real(
+            measured,
+            lambda real, condensed, _: _distances(as_features(condensed, "condensed"), once(near_scale, real)),
+            splits=("train",),
+        )
+        names = {"pairwise": "pairwise_distance", "nearest": "nearest_distance"}
+        return [replace(reading, metric=names.get(reading.metric, reading.metric)) for reading in readings]
 
 
 def _distances(y: Tensor, scale: float) -> dict[str, float]:
@@ -84,8 +80,8 @@ def _distances(y: Tensor, scale: float) -> dict[str, float]:
 
 def _nearest_other(features: Tensor) -> NDArray[np.float64]:
     """Distance [n] float64 of each row to its nearest other row; 0 for a copy."""
-    nearest: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
-    return nearest
+    apart: NDArray[np.float64] = nearest_others(features, 1).squared[:, 0].sqrt().cpu().numpy()
+    return apart
 
 
 def _mean_distance(features: Tensor) -> float:

@@ -1,15 +1,14 @@
 """Fréchet distance: how far apart the Gaussians are that have the means and covariances of two sets."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair
@@ -83,10 +82,10 @@ def mean_and_root(features: ArrayLike | Tensor) -> Moments:
 class Frechet(Metric):
     """Distance of mean and covariance from the real data's, in an extractor's features."""
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"frechet": False}
-    lead: ClassVar[tuple[str, ...]] = ("frechet",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"frechet": (0, math.inf)}
+    axis = "representativeness"
+    higher_is_better = {"frechet": False}
+    lead = ("frechet",)
+    limits = {"frechet": (0, math.inf)}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Of all classes together, against train and val.
@@ -94,11 +93,11 @@ class Frechet(Metric):
         Not class by class: its bias falls as 1/M, and of ten images of a class it would measure that they are ten.
         The bias of the whole set is that of the random sets of the same size, which are what to compare it with.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return frechet(real, condensed, moments=once(mean_and_root, real))
-
-        return against_real(measured, compare, per_class=False)
+        return against_real(
+            measured,
+            lambda real, condensed, _: frechet(real, condensed, moments=once(mean_and_root, real)),
+            per_class=False,
+        )
 
 
 def _array(features: ArrayLike | Tensor) -> Tensor | NDArray[Any]:

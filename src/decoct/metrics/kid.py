@@ -1,8 +1,7 @@
 """Kernel inception distance: discrepancy of two sets by a cubic kernel, unbiased at any size."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import MOST, against_real
 from decoct.engine.nearest import as_features, as_pair
@@ -78,9 +77,9 @@ class KID(Metric):
         subsets: estimates that are averaged.
     """
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"kid": False}
-    lead: ClassVar[tuple[str, ...]] = ("kid",)
+    axis = "representativeness"
+    higher_is_better = {"kid": False}
+    lead = ("kid",)
     subset_size: int = Field(MOST, ge=2)
     subsets: int = Field(1, ge=1)
 

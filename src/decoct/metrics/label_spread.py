@@ -1,9 +1,8 @@
 """Label-conditional spread: how much the images of a class differ, and how far apart the classes are."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import Split, as_labels, chosen, mean_defined, mean_readings, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
@@ -95,9 +94,9 @@ def spread(features: ArrayLike | Tensor, name: str = "real") -> Spread:
 class LabelSpread(Metric):
     """Diversity within classes; noise has it too, so read it beside a metric of quality."""
 
-    axis: ClassVar[Axis] = "diversity"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"label_spread": True, "class_separation": None}
-    lead: ClassVar[tuple[str, ...]] = ("label_spread",)
+    axis = "diversity"
+    higher_is_better = {"label_spread": True, "class_separation": None}
+    lead = ("label_spread",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val: label_spread as a mean over classes, class_separation of all of them together.

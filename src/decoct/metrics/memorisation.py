@@ -1,17 +1,15 @@
 """Memorisation: how near the images of a set come to real ones, measured by how near real ones come to each other."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
 
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
+from decoct.engine.measure import against_real, share
 from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
 
 
@@ -58,8 +56,8 @@ def memorisation(
     known = len(x) > 1
     return {
         "nearest_real": squared.sqrt().mean().item(),
-        "authenticity": _mean(squared > reach) if known else math.nan,
-        "copies": _mean(squared <= copy**2 * reach) if known else math.nan,
+        "authenticity": share(squared > reach) if known else math.nan,
+        "copies": share(squared <= copy**2 * reach) if known else math.nan,
     }
 
 
@@ -78,11 +76,11 @@ class Memorisation(Metric):
         copy_within: share of a real image's spacing within which an image is a copy of it.
     """
 
-    axis: ClassVar[Axis] = "quality"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"nearest_real": None, "authenticity": None, "copies": None}
-    lead: ClassVar[tuple[str, ...]] = ("copies",)
-    lead_against: ClassVar[Literal["train", "val"]] = "train"  # what a method has seen, it can copy
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+    axis = "quality"
+    higher_is_better = {"nearest_real": None, "authenticity": None, "copies": None}
+    lead = ("copies",)
+    lead_against = "train"  # what a method has seen, it can copy
+    limits = {
         "nearest_real": (0, math.inf),
         "authenticity": (0, 1),
         "copies": (0, 1),
@@ -95,12 +93,9 @@ class Memorisation(Metric):
         The images of a coreset are copies of train by design; those of any set that are copies of val show what the
         splits share. Of more real images than are compared at once, only the originals in the sample are found.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return memorisation(real, condensed, copy=self.copy_within, spacing=once(spacings, real))
-
-        return against_real(measured, compare)
-
-
-def _mean(flags: Tensor) -> float:
-    return int(flags.sum()) / len(flags)
+        return against_real(
+            measured,
+            lambda real, condensed, _: memorisation(
+                real, condensed, copy=self.copy_within, spacing=once(spacings, real)
+            ),
+        )

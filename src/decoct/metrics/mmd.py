@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real, as_labels, mean_defined, rows_by_class
 from decoct.engine.nearest import as_features, as_pair
@@ -86,18 +86,18 @@ def bandwidth_and_similarity(
 class MMD(Metric):
     """Discrepancy of the distribution within each class, in an extractor's features."""
 
-    version: ClassVar[int] = 2  # cmmd came with it
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"mmd": False, "cmmd": False}
-    lead: ClassVar[tuple[str, ...]] = ("mmd",)
+    version = 2  # cmmd came with it
+    axis = "representativeness"
+    higher_is_better = {"mmd": False, "cmmd": False}
+    lead = ("mmd",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Against train and val, mean over classes."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real))
-
-        return against_real(measured, compare, pooled=False)
+        return against_real(
+            measured,
+            lambda real, condensed, _: _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real)),
+            pooled=False,
+        )
 
 
 def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:

@@ -2,19 +2,18 @@
 
 import functools
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 from scipy.special import gammaln
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
+from decoct.engine.measure import against_real, share
 from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
 
 
@@ -67,10 +66,10 @@ def prdc(
     for i, j, within in inside(x, y, reach, _reach(y, k)):
         covered[i] = precise[j] = recalled[within] = True
         hits += len(i)
-    coverage = _mean(covered) if n > k else math.nan
+    coverage = share(covered) if n > k else math.nan
     return {
-        "precision": _mean(precise) if n > k else math.nan,
-        "recall": _mean(recalled) if m > k else math.nan,
+        "precision": share(precise) if n > k else math.nan,
+        "recall": share(recalled) if m > k else math.nan,
         "density": hits / (k * m) if n > k else math.nan,
         "coverage": coverage,
         "coverage_ratio": coverage / expected,
@@ -109,16 +108,16 @@ def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, popul
 class PRDC(Metric):
     """Overlap with the real data in an extractor's features."""
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {
+    axis = "representativeness"
+    higher_is_better = {
         "precision": True,
         "recall": True,
         "density": True,
         "coverage": True,
         "coverage_ratio": True,
     }
-    lead: ClassVar[tuple[str, ...]] = ("coverage_ratio",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
+    lead = ("coverage_ratio",)
+    limits = dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
     k: int = Field(5, ge=1)
 
     def __call__(self, measured: Measured) -> list[Reading]:
@@ -126,12 +125,13 @@ class PRDC(Metric):
 
         Nothing of a class is covered by a set that has no image of it.
         """
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            radii = once(ball_radii, real, k=self.k)
-            return prdc(real, condensed, k=self.k, population=population, radii=radii)
-
-        return against_real(measured, compare, absent={"coverage": 0.0, "coverage_ratio": 0.0})
+        return against_real(
+            measured,
+            lambda real, condensed, population: prdc(
+                real, condensed, k=self.k, population=population, radii=once(ball_radii, real, k=self.k)
+            ),
+            absent={"coverage": 0.0, "coverage_ratio": 0.0},
+        )
 
 
 def _reach(points: Tensor, k: int) -> Tensor:
@@ -139,10 +139,6 @@ def _reach(points: Tensor, k: int) -> Tensor:
     if len(points) <= k:
         return points.new_full((len(points),), math.nan, dtype=torch.float64)
     return nearest_others(points, k).squared[:, -1]
-
-
-def _mean(flags: Tensor) -> float:
-    return int(flags.sum()) / len(flags)
 
 
 @functools.lru_cache(maxsize=1024)  # of a million images it takes a second, and few sizes come up

@@ -1,15 +1,12 @@
 """Realism: whether a net that took no part in making the set sees in its images what their labels say."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.engine.measure import mean_readings, rows_by_class
 from decoct.engine.nearest import as_features
 
@@ -50,11 +47,11 @@ def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str,
 class Realism(Metric):
     """Confidence and agreement of the held-out teacher."""
 
-    axis: ClassVar[Axis] = "quality"
-    needs: ClassVar[Literal["features", "logits", "cost"]] = "logits"
-    lead: ClassVar[tuple[str, ...]] = ("p_true",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"p_true": (0, 1), "top1": (0, 1)}
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"p_true": True, "top1": True}
+    axis = "quality"
+    needs = "logits"
+    lead = ("p_true",)
+    limits = {"p_true": (0, 1), "top1": (0, 1)}
+    higher_is_better = {"p_true": True, "top1": True}
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Mean over classes, and over images."""

@@ -2,9 +2,9 @@
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.core.once import once
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_features, as_pair
@@ -121,9 +121,9 @@ class SlicedWasserstein(Metric):
         projections: lines along which the distance is taken.
     """
 
-    axis: ClassVar[Axis] = "representativeness"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"sliced_wasserstein": False}
-    lead: ClassVar[tuple[str, ...]] = ("sliced_wasserstein",)
+    axis = "representativeness"
+    higher_is_better = {"sliced_wasserstein": False}
+    lead = ("sliced_wasserstein",)
     projections: int = Field(512, ge=1)
 
     def __call__(self, measured: Measured) -> list[Reading]:

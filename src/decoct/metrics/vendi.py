@@ -1,13 +1,10 @@
 """Vendi score: the effective number of distinct images in a set."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Axis, Measured, Metric, Reading
+from decoct.core.kinds import Measured, Metric, Reading
 from decoct.engine.measure import against_real
 from decoct.engine.nearest import as_pair
 
@@ -47,14 +44,10 @@ def vendi(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, 
 class Vendi(Metric):
     """Diversity of a condensed set; noise has it too, so read it beside a metric of quality."""
 
-    axis: ClassVar[Axis] = "diversity"
-    higher_is_better: ClassVar[Mapping[str, bool | None]] = {"vendi": True, "vendi_per_image": True}
-    lead: ClassVar[tuple[str, ...]] = ("vendi_per_image",)
+    axis = "diversity"
+    higher_is_better = {"vendi": True, "vendi_per_image": True}
+    lead = ("vendi_per_image",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
         """Centred on the train split."""
-
-        def compare(real: NDArray[Any], condensed: NDArray[Any], population: int | None) -> dict[str, float]:
-            return vendi(real, condensed)
-
-        return against_real(measured, compare, splits=("train",))
+        return against_real(measured, lambda real, condensed, _: vendi(real, condensed), splits=("train",))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine
+from decoct.core.kinds import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teach, Teacher, taught, whole
+from decoct.needs.teacher import Teach, Teacher, taught
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
@@ -62,10 +62,10 @@ class Dynamics(Need):
     def make(cls, work: Work) -> None:
         """Train a net from one seed, and keep its traces; its weights are not kept."""
         spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
-        images, task = whole(work.data)
-        net = zoo.build(spec.net, work.data.shape[0], task.classes, task.size, seed)
+        images, recipe = TrainingSet.of(work.data), spec.recipe(Task.of(work.data))
+        net = zoo.build(spec.net, work.data.shape[0], len(work.data.class_names), work.data.size, seed)
         with work.meter():
-            trace = record(net, images, spec.recipe(task), seed=seed, machine=work.machine())
+            trace = record(net, images, recipe, seed=seed, machine=work.machine())
         trace.save(work.folder)
 
     def load(self, work: Work) -> "dict[str, dict[Dynamics, Traces]]":

@@ -16,7 +16,6 @@ from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
-from decoct.engine.images import tensor
 from decoct.engine.recipe import Recipe, augmentation, epoch_steps
 from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
@@ -81,12 +80,6 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
     weights.load(net, stored.state, str(folder))
     return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
-
-
-def whole(data: Dataset, batch_norm: bool = True) -> tuple[TrainingSet, Task]:
-    """The train split to train a net on, and what a recipe is told of it."""
-    task = Task(len(data.train), len(data.class_names), data.size, data.flip, ceiling=True, batch_norm=batch_norm)
-    return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std), task
 
 
 def taught(plan: Plan, net: str) -> "Teach":
@@ -230,9 +223,8 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progr
 
 def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Machine) -> dict[str, Any]:
     """Train in place; epochs, steps and the accuracy on val at the end, which ``stop_at`` has reached."""
-    images, task = whole(data)
-    recipe = spec.recipe(task)
-    epoch = epoch_steps(task.images, recipe.batch)
+    recipe = spec.recipe(Task.of(data))
+    epoch = epoch_steps(len(data.train), recipe.batch)
     seen: dict[int, float] = {}
 
     def reached(step: int, student: nn.Module) -> bool:
@@ -241,7 +233,7 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
 
     stop = reached if spec.stop_at is not None else None
     every = spec.check_every or max(10, epoch // 10)
-    done = train(net, images, recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
+    done = train(net, TrainingSet.of(data), recipe, seed=seed, machine=machine, stop=stop, stop_every=every)
     if done.steps not in seen:
         seen[done.steps] = accuracy(net, data, machine.device)
     if spec.stop_at is not None and seen[done.steps] < spec.stop_at:

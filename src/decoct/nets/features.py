@@ -1,8 +1,9 @@
 """What a net makes of images: its penultimate features and its logits, block by block."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ class Split(Protocol):
 
 
 Images = Tensor | NDArray[Any] | Split
+How = ParamSpec("How")
 
 
 def at_once(height: int, width: int, most: int = 512) -> int:
@@ -38,7 +40,7 @@ def at_once(height: int, width: int, most: int = 512) -> int:
     return max(1, min(most, PIXELS // (height * width)))
 
 
-def penultimate(
+def penultimate_blocks(
     net: nn.Module,
     images: Images,
     mean: ArrayLike | Tensor,
@@ -46,10 +48,10 @@ def penultimate(
     device: str | torch.device = "cpu",
     batch: int | None = None,
     progress: Progress = silent,
-) -> Tensor:
-    """Features [n, d] float32, on the CPU: what the net's classifier, its last linear layer, gets to see.
+) -> Iterator[Tensor]:
+    """Features [n, d] float32, on the CPU, batch by batch: what the net's classifier, its last linear layer, sees.
 
-    ``penultimate_blocks`` gives the same block by block, for what is too large to be held.
+    ``penultimate`` gives those of all batches at once.
 
     Args:
         net: moved to ``device`` and left there; its train and eval modes are as before afterwards.
@@ -64,19 +66,6 @@ def penultimate(
     Raises:
         DecoctError: the net has no linear classifier that sees one vector an image, or there are no images.
     """
-    return torch.cat(list(penultimate_blocks(net, images, mean, std, device, batch, progress)))
-
-
-def penultimate_blocks(
-    net: nn.Module,
-    images: Images,
-    mean: ArrayLike | Tensor,
-    std: ArrayLike | Tensor,
-    device: str | torch.device = "cpu",
-    batch: int | None = None,
-    progress: Progress = silent,
-) -> Iterator[Tensor]:
-    """Features [batch, d] of one batch after the other; arguments and errors as for ``penultimate``."""
     seen: list[Tensor] = []
     hook = classifier(net).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     try:
@@ -90,19 +79,6 @@ def penultimate_blocks(
         hook.remove()
 
 
-def logits(
-    net: nn.Module,
-    images: Images,
-    mean: ArrayLike | Tensor,
-    std: ArrayLike | Tensor,
-    device: str | torch.device = "cpu",
-    batch: int | None = None,
-    progress: Progress = silent,
-) -> Tensor:
-    """Outputs [n, classes] float32, on the CPU; arguments as for ``penultimate``."""
-    return torch.cat([out.float().cpu() for out in logit_blocks(net, images, mean, std, device, batch, progress)])
-
-
 def logit_blocks(
     net: nn.Module,
     images: Images,
@@ -112,13 +88,16 @@ def logit_blocks(
     batch: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[Tensor]:
-    """Outputs of one batch after the other, as the net gives them, on its device; arguments as for ``penultimate``."""
+    """Outputs [n, classes] batch by batch, as the net gives them, on its device; the rest as ``penultimate_blocks``.
+
+    ``logits`` gives those of all batches at once, float32 on the CPU.
+    """
     if len(images) == 0:
         raise DecoctError("there are no images to take features of")
     whole = images.images if isinstance(images, Split) else images
     net, batch = net.to(device), batch or at_once(*whole.shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
-    with _evaluating(net):
+    with evaluating(net):
         done = 0
         for some in _blocks(images, batch, device):
             block = (some if isinstance(some, Tensor) else torch.from_numpy(np.array(some))).to(device)
@@ -127,6 +106,19 @@ def logit_blocks(
                 out = net((pixels - shift) / scale)
             yield out
             progress(done := done + len(block), len(images))
+
+
+def _whole(blocks: Callable[How, Iterator[Tensor]]) -> Callable[How, Tensor]:
+    """All batches at once, float32 on the CPU."""
+
+    @functools.wraps(blocks)
+    def whole(*args: How.args, **rest: How.kwargs) -> Tensor:
+        return torch.cat([block.float().cpu() for block in blocks(*args, **rest)])
+
+    return whole
+
+
+penultimate, logits = _whole(penultimate_blocks), _whole(logit_blocks)
 
 
 def _blocks(images: Images, batch: int, device: str | torch.device) -> Iterator[Tensor | NDArray[Any]]:
@@ -184,7 +176,8 @@ def entering(net: nn.Module, images: Tensor, layer: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """The net in eval mode, its modes as they were afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:

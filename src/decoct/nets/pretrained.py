@@ -7,7 +7,6 @@ from torch import nn
 from decoct.core.errors import DecoctError, UsageError
 from decoct.nets import imagenet_classes, resnet, zoo
 from decoct.nets.renormalise import IMAGENET, Normalisation
-from decoct.nets.transformers import geometry
 from decoct.nets.weights import Weights
 
 ADVICE = "fetch them where there is a network and keep the cache, or load a file with checkpoint = …"
@@ -71,26 +70,12 @@ def out_of_reach(what: str, error: Exception, advice: str = ADVICE) -> DecoctErr
 def _timm(name: str, size: int) -> Weights:
     facts = configuration(name)
     try:
-        net = _at(name, size)
+        net = zoo.of_timm(name, size, pretrained=True)
     except UsageError:
         raise
     except Exception as error:  # the hub's client has many kinds of errors
         raise out_of_reach(f"timm's {name}", error) from error
     return _checked(net, f"{facts.architecture}.{facts.tag} of timm" if facts.tag else f"{name} of timm", expected(net))
-
-
-def _at(name: str, size: int) -> nn.Module:
-    """timm's pretrained net for the resolution, as the zoo builds it: its embeddings are resampled."""
-    import timm
-
-    shapes: tuple[dict[str, Any], ...] = ({"img_size": size, **geometry(name, size)}, {"img_size": size}, {})
-    for shape in shapes:
-        try:
-            net: nn.Module = timm.create_model(name, pretrained=True, **shape)
-            return net
-        except TypeError:  # it does not take this option
-            continue
-    raise UsageError(f"timm's {name} is no classifier of images")
 
 
 def _torchvision(name: str) -> Weights:

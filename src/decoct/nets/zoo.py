@@ -1,6 +1,7 @@
 """Nets by name: ConvNet-D, ResNets with a small stem, and everything that timm and torchvision know."""
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,6 @@ from decoct.core.errors import UsageError
 from decoct.core.names import check_name as named
 from decoct.core.spec import suggest
 from decoct.nets import convnet, resnet, resnet_ap
-from decoct.nets.transformers import geometry
 
 HELD_OUT = "held_out"  # the word for a net that judges sets, and takes no part in making or labelling them
 OWN = (convnet.convnet, resnet.resnet, resnet_ap.resnet_ap)  # in the order in which they are asked for a name
@@ -31,6 +31,8 @@ COMMON = (  # known to be timm's and torchvision's, which take a second to impor
 )
 LOGITS_ALONE = {"aux_logits": False, "init_weights": True}  # else these two also give what their side heads say
 AUXILIARY = {"googlenet": LOGITS_ALONE, "inception_v3": LOGITS_ALONE}
+SWIN = re.compile(r"swin.*_window(?P<window>\d+)")
+PATCH = re.compile(r"_patch(?P<patch>\d+)")
 
 
 def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Module:
@@ -38,7 +40,7 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
 
     Args:
         name: such as convnet3, convnet3_bn, convnet3_w32, resnet18, resnet18_in, resnet_ap10, or any timm or
-            torchvision model; a timm transformer gets the patches of ``transformers.geometry``.
+            torchvision model; a timm transformer gets the patches of ``geometry``.
         channels: of the images.
         classes: outputs.
         size: height and width of the images.
@@ -136,25 +138,29 @@ def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None
 
     if not timm.is_model(name):
         return None
-    options: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels}
-    for shape in _shapes(name, size):
+    try:
+        return of_timm(name, size, pretrained=False, num_classes=classes, in_chans=channels)
+    except (AssertionError, ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"timm's {name} cannot take {size} px images: {error}") from error
+
+
+def of_timm(name: str, size: int, **options: Any) -> nn.Module:
+    """timm's net for images of ``size`` px: it is told all that there is to say of the resolution, less, or nothing.
+
+    Raises:
+        UsageError: no such net is a classifier of images, or its patches do not fit them.
+    """
+    import timm
+
+    patches, whole = geometry(name, size), {"img_size": size}
+    shapes: list[dict[str, Any]] = [{**whole, **patches}, whole, {}] if patches else [whole, {}]
+    for shape in shapes:
         try:
             net: nn.Module = timm.create_model(name, **options, **shape)
             return net
         except TypeError:  # it does not take this option
             continue
-        except (AssertionError, ValueError, ZeroDivisionError) as error:
-            raise UsageError(f"timm's {name} cannot take {size} px images: {error}") from error
     raise UsageError(f"timm's {name} is no classifier of images")
-
-
-def _shapes(name: str, size: int) -> Iterator[dict[str, Any]]:
-    """What to tell timm of the resolution: all that there is to say, less, or nothing."""
-    patches = geometry(name, size)
-    if patches:
-        yield {"img_size": size, **patches}
-    yield {"img_size": size}  # transformers must know it
-    yield {}  # convolutional nets do not take it
 
 
 def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
@@ -189,3 +195,39 @@ def _tried(net: nn.Module, name: str, channels: int, classes: int, size: int) ->
     if shape != [1, classes]:
         raise UsageError(f"{name} is no classifier: it gives {shape} for one image")
     return net.train()
+
+
+def geometry(name: str, size: int) -> dict[str, int]:
+    """timm's ``patch_size``, and ``window_size`` of a Swin, for images of ``size`` px; {} for nets that name neither.
+
+    The patch is the largest divisor of the size, up to the one in the net's name, that leaves at least 7 × 7 patches
+    (14 × 14 for a Swin, which merges them three times). At 224 px nets stay as published. vit_tiny_patch16_224 gets
+    patches of 1, 4, 4 and 8 px at 8, 28, 32 and 64 px; swin_tiny_patch4_window7_224 gets 2, 2 and 4 px at 28, 32 and
+    64 px: at 32 and 64 px the patches that Lee et al., 2021, arXiv:2112.13492, train both families with.
+    The window is the largest from 4 to the one in the name that divides the grid of patches, else the one in the name.
+
+    Raises:
+        UsageError: no such patch, or only one that gives more than four times as many patches a side.
+    """
+    swin, patched = SWIN.match(name), PATCH.search(name)
+    if not swin and not patched:
+        return {}
+    own, fewest = int(patched["patch"]) if patched else 4, 14 if swin else 7
+    patch = _patch(size, own, fewest)
+    if patch is None:
+        near = next(s for d in range(1, size + 4 * fewest) for s in (size - d, size + d) if _patch(s, own, fewest))
+        raise UsageError(
+            f"{name} cannot take {size} px images: no patch of up to {own} px cuts them into {fewest} to {4 * fewest} "
+            f"a side. The nearest size that it takes is {near} px"
+        )
+    if not swin:
+        return {"patch_size": patch}
+    largest, grid = int(swin["window"]), size // patch
+    window = next((w for w in range(largest, 3, -1) if grid % w == 0), largest)
+    return {"patch_size": patch, "window_size": window}
+
+
+def _patch(size: int, own: int, fewest: int) -> int | None:
+    """The patch of ``geometry``, or None."""
+    patch = next((p for p in range(own, 0, -1) if size % p == 0 and size // p >= fewest), None)
+    return patch if patch == own or (patch and size // patch <= 4 * fewest) else None

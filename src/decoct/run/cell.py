@@ -53,8 +53,7 @@ class Cell(Work):
     def kept(self) -> KeptOnDisk:
         """Where a job leaves intermediate results and the state of a training, for the case that it is killed."""
         self.store.resume(self.job.kind, self.job.key)
-        folder = self.store.unfinished(self.job.kind, self.job.key).with_suffix("")
-        return KeptOnDisk(folder, saved=self.store.saved)
+        return KeptOnDisk(self.store.unfinished(self.job.kind, self.job.key), saved=self.store.saved)
 
     @contextmanager
     def meter(self) -> Iterator[None]:

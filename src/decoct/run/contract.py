@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
@@ -82,8 +81,8 @@ class _Suite(ABC):
     def __init__(self, spec: Any, plugins: tuple[str, ...], folder: Path) -> None:
         self.spec, self.plugins, self.folder = spec, plugins, folder
         self.data: Dataset = load_data("digits")
-        self.store, self.again = Store(folder / "store"), Store(folder / "again")
-        for store in (self.store, self.again):
+        self.store, self.again, self.cut = (Store(folder / name) for name in ("store", "again", "cut"))
+        for store in (self.store, self.again, self.cut):
             store.root.mkdir()
 
     @abstractmethod
@@ -116,17 +115,14 @@ class _Suite(ABC):
         quick = TeachGenerator(epochs=EPOCHS, width=8)
         return Planner(self.data, teachings=Quick(), plugins=self.plugins, generators={quick.generator: quick})
 
-    def _do(self, planner: Planner, store: Store) -> None:
-        for job in planner.jobs.values():
-            execute(store.root, job)
-
     def _trained(self, protocol: TrainProtocol, method: Condenser, store: Store) -> dict[str, Any]:
         """The result of a student on a set."""
         planner = self._planner()
         made = planner.condense(method.name, method, EVEN, 0)
-        job = planner.train((protocol.name, protocol), zoo.student(self.data.size, 32), made)
-        self._do(planner, store)
-        result: dict[str, Any] = read_json(store.path("train", job.key) / RESULT)
+        student = planner.train((protocol.name, protocol), zoo.student(self.data.size, 32), made)
+        for job in planner.jobs.values():
+            execute(store.root, job)
+        result: dict[str, Any] = read_json(store.path("train", student.key) / RESULT)
         return result
 
 
@@ -218,8 +214,7 @@ class _MethodSuite(_Suite):
 
     def _sound(self, made: Condensed) -> str | None:
         if made.indices is not None:
-            twice = len(np.unique(made.indices)) != len(made)
-            return "an image was picked twice" if twice else None
+            return "an image was picked twice" if len(np.unique(made.indices)) != len(made) else None
         assert made.images is not None
         if made.images.shape[1:] != self.data.shape:
             return f"images are {made.images.shape[1:]}, the data's are {self.data.shape}"
@@ -246,9 +241,7 @@ class _MethodSuite(_Suite):
         classes = len(self.data.class_names)
         if (self.spec.at(self.data.size).together(IPC) or classes) >= classes:
             return None
-        cut = Store(self.folder / "cut")
-        cut.root.mkdir()
-        same = _same(self.made, self._make(0, cut, shards=2))
+        same = _same(self.made, self._make(0, self.cut, shards=2))
         return None if same else "classes do not come out alike when they are made apart: see together()"
 
     def uneven(self) -> str | None:
@@ -269,12 +262,7 @@ class _MethodSuite(_Suite):
         return wrong or (None if _same(made, again) else "two runs with one seed differ")
 
     def _make(
-        self,
-        seed: int,
-        store: Store,
-        shards: int = 1,
-        budget: Budget = EVEN,
-        method: Condenser | None = None,
+        self, seed: int, store: Store, shards: int = 1, budget: Budget = EVEN, method: Condenser | None = None
     ) -> Condensed:
         """The set that a seed gives, whether or not the method says that it uses one."""
 
@@ -286,8 +274,7 @@ class _MethodSuite(_Suite):
         planned = planner.jobs.pop(made.key)
         cut = {f"shard:{n}": seeded(planner.jobs.pop(key)) for n, key in planned.role("shard").items()}
         job = seeded(planned, **{role: part.key for role, part in cut.items()})
-        self._do(planner, store)
-        for each in (*cut.values(), job):
+        for each in (*planner.jobs.values(), *cut.values(), job):
             execute(store.root, each)
         return Condensed.load(store.path("condense", job.key))
 
@@ -303,8 +290,5 @@ def _wrong(test: Callable[[], str | None]) -> str:
 
 
 def _same(a: Condensed, b: Condensed) -> bool:
-    def equal(x: NDArray[Any] | None, y: NDArray[Any] | None) -> bool:
-        return (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y))
-
-    names = ("labels", "indices", "images", "soft_labels", "weights")
-    return a.mosaic == b.mosaic and all(equal(getattr(a, name), getattr(b, name)) for name in names)
+    names = ("labels", "indices", "images", "soft_labels", "weights")  # None equals None alone
+    return a.mosaic == b.mosaic and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)

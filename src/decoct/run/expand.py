@@ -1,12 +1,12 @@
 """A study as jobs: every set, its measures and its students, and what they need."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
-from decoct.core.kinds import Metric, TrainProtocol
 from decoct.data.dataset import Dataset
 from decoct.needs.teacher import Teacher
-from decoct.run.graph import Planner
+from decoct.run.graph import Made, Planner
 from decoct.run.jobs import ExternalJob, Job
 from decoct.run.study import Study
 
@@ -41,51 +41,34 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
     students = study.students_at(data.size)
     looking = any(metric.needs != "cost" for metric in metrics.values())
+    replicates, trainings = range(study.replicates.condense), range(study.replicates.train)
+
+    def use(made: Made, of: Sequence[int], stored: str | None = None) -> None:
+        """Measure a set and train students on it, for these replicates of its making."""
+        if looking:
+            planner.measure(made, metrics, look.extractors, look.resamples)
+        for protocol, student, replicate, again in product(protocols.items(), students, of, trainings):
+            own = stored if stored and protocol[1].label_teachers(data.size) else None
+            planner.train(protocol, student, made, replicate, again, labels=own)
+
     for budget in study.budgets:
         if looking and look.draws:
             counts = budget.per_class(data.counts(), data.class_names)
             planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
         for label, method in methods.items():
-            for replicate in range(study.replicates.condense):
-                condensed = planner.condense(label, method, budget, replicate, shards.get(label, 1))
-                if looking:
-                    planner.measure(condensed, metrics, look.extractors, look.resamples)
-                for protocol in protocols.items():
-                    for student in students:
-                        for again in range(study.replicates.train):
-                            planner.train(protocol, student, condensed, replicate, again)
+            for replicate in replicates:
+                use(planner.condense(label, method, budget, replicate, shards.get(label, 1)), [replicate])
         for given in external:
             if given.job.labels["budget"] == str(budget):
-                _add_external(planner, study, given, protocols, metrics if looking else {})
-    if study.ceiling or study.same_steps:
-        for protocol in protocols.items():
-            for student in students:
-                if study.ceiling:
-                    planner.train(protocol, student, None)
-                fixed = protocol[1].fixed_steps()  # then the ceiling itself is as long as any set
-                for budget in study.budgets if study.same_steps and not fixed else ():
-                    planner.train(protocol, student, None, as_long_as=budget)
+                stored = planner.external(given.labels).key if given.labels else None
+                use(planner.external(given.job), replicates, stored)  # as the one set of a deterministic method
+    for protocol, student in product(protocols.items(), students):
+        if study.ceiling:
+            planner.train(protocol, student, None)
+        if study.same_steps and not protocol[1].fixed_steps():  # else the ceiling itself is as long as any set
+            for budget in study.budgets:
+                planner.train(protocol, student, None, as_long_as=budget)
     return list(planner.jobs.values())
-
-
-def _add_external(
-    planner: Planner,
-    study: Study,
-    given: ExternalSet,
-    protocols: dict[str, TrainProtocol],
-    metrics: dict[str, Metric],
-) -> None:
-    """The one set is measured, and trains students for every pair of replicates, as a deterministic method's does."""
-    made, look = planner.external(given.job), study.metrics
-    labels = planner.external(given.labels).key if given.labels else None
-    if metrics:
-        planner.measure(made, metrics, look.extractors, look.resamples)
-    for protocol in protocols.items():
-        own = labels if protocol[1].label_teachers(planner.data.size) else None
-        for student in study.students_at(planner.data.size):
-            for replicate in range(study.replicates.condense):
-                for again in range(study.replicates.train):
-                    planner.train(protocol, student, made, replicate, again, labels=own)
 
 
 def _involved(study: Study, planner: Planner) -> set[str]:

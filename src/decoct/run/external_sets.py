@@ -9,6 +9,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import Dataset
 from decoct.data.foreign.read import load_set
+from decoct.engine.batches import TrainingSet
 from decoct.engine.softlabels import StoredLabels
 from decoct.run.expand import ExternalSet
 from decoct.run.external import External
@@ -16,7 +17,6 @@ from decoct.run.graph import Made
 from decoct.run.storage.store import Store
 from decoct.run.study import Study
 from decoct.run.work.external import budget_of, check_fit, labels_job, put_labels, put_set, set_job
-from decoct.run.work.students import training_set
 
 __all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_labels", "read_external"]
 
@@ -79,7 +79,7 @@ def _entry(external: External, study: Study, data: Dataset) -> Entry:
         job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
         labels = StoredLabels.load(Path(external.labels)) if external.labels else None
         if labels:
-            labels.check_set(training_set(condensed.materialise(data.train.images), data), data.class_names)
+            labels.check_set(TrainingSet.of(data, condensed.materialise(data.train.images)), data.class_names)
     except UsageError as error:
         raise UsageError(f"external '{external.label}': {error}") from None
     except DecoctError as error:

@@ -1,6 +1,6 @@
 """A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -60,11 +60,15 @@ class Planner(Plan):
         known = names("need", plugins)
         if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
             raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
-        found = {}
+        jobs = {}
         for part in need.parts(self):
-            read = {role: job.key for other in part.reads for role, job in self.supply(other).items()}
-            found[f"{need.name}:{part.name}"] = self._add(need.name, part.spec, part.keyed, read, part.labels)
-        return found
+            read = self._roles(part.reads)
+            jobs[f"{need.name}:{part.name}"] = self._add(need.name, part.spec, part.keyed, read, part.labels)
+        return jobs
+
+    def _roles(self, needs: Iterable[Need]) -> dict[str, str]:
+        """Keys of what is needed by role."""
+        return {role: job.key for need in needs for role, job in self.supply(need).items()}
 
     def job(self, need: Need) -> Job:
         """The one job of a need that has one."""
@@ -87,8 +91,8 @@ class Planner(Plan):
         where = (what, id(of))
         if where not in self._found:
             self._found[where] = of, make()
-        found: T = self._found[where][1]
-        return found
+        once: T = self._found[where][1]
+        return once
 
     def _add(
         self,
@@ -146,10 +150,9 @@ class Planner(Plan):
         """The method as it is keyed at this resolution, files by content; and the keys of what it needs by role."""
         method = method.at(self.data.size)
         needs = method.needs()
-        inputs = {role: job.key for need in needs for role, job in self.supply(need).items()}
         titles = {word: title for need in needs for word, title in need.titles(self).items()}
         fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
-        return method.model_copy(update=fields), inputs  # so that no key holds where a file of the user's lies
+        return method.model_copy(update=fields), self._roles(needs)  # no key holds where a file of the user's lies
 
     def external(self, job: ExternalJob) -> Made:
         """An external set, or labels of one; it is in the store before any other job runs."""
@@ -210,8 +213,8 @@ class Planner(Plan):
             resamples: for intervals over images; 0 for none.
         """
         keyed, inputs, config = self._eyes(metrics, extractors)
-        keyed |= {"resamples": resamples}
-        return self._add("measure", None, keyed, {"condensed": condensed.key, **inputs}, condensed.labels, config)
+        keyed, inputs = {**keyed, "resamples": resamples}, {"condensed": condensed.key, **inputs}
+        return self._add("measure", None, keyed, inputs, condensed.labels, config)
 
     def reference(
         self, budget: str, counts: Sequence[int], metrics: Mapping[str, Metric], extractors: Sequence[str], draws: int
@@ -232,7 +235,7 @@ class Planner(Plan):
             if asked > there:
                 raise DecoctError(f"class '{name}' has {there} training images: no random set has {asked} of them")
         keyed, inputs, config = self._eyes(metrics, extractors)
-        keyed |= {"counts": list(counts), "draws": draws, "seed": self.derive("reference")}
+        keyed = {**keyed, "counts": list(counts), "draws": draws, "seed": self.derive("reference")}
         return self._add("reference", None, keyed, inputs, {"budget": budget}, config)
 
     def _eyes(
@@ -240,8 +243,7 @@ class Planner(Plan):
     ) -> tuple[dict[str, Any], dict[str, str], Any]:
         """What sets are looked at with: keyed, inputs and config of a job."""
         what = ("eyes", tuple(extractors), self.held_out)
-        keyed, inputs, config = self._once(what, metrics, lambda: self._looking(metrics, extractors))
-        return dict(keyed), inputs, config
+        return self._once(what, metrics, lambda: self._looking(metrics, extractors))
 
     def _looking(
         self, metrics: Mapping[str, Metric], extractors: Sequence[str]
@@ -255,11 +257,8 @@ class Planner(Plan):
         return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
 
     def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
-        return self._once("label teachers", spec, lambda: self._labelling(spec))
-
-    def _labelling(self, spec: TrainProtocol) -> dict[str, str]:
-        needs = [Teacher(net=net) for net in spec.label_teachers(self.data.size)]
-        return {role: job.key for need in needs for role, job in self.supply(need).items()}
+        nets = spec.label_teachers
+        return self._once("label teachers", spec, lambda: self._roles(Teacher(net=n) for n in nets(self.data.size)))
 
 
 def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:
@@ -274,6 +273,6 @@ def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[
     if together is None:
         raise UsageError(f"{method.name} makes all classes together and cannot be sharded: leave out shards")
     groups = [list(range(at, min(at + together, classes))) for at in range(0, classes, together)]
-    cuts = [len(groups) * i // min(shards, len(groups)) for i in range(min(shards, len(groups)) + 1)]
-    found = [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)]
-    return found if len(found) > 1 else []
+    shards = min(shards, len(groups))
+    cuts = [len(groups) * i // shards for i in range(shards + 1)]
+    return [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)] if shards > 1 else []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from decoct.condensers.coresets.d2 import D2, Graph, hardness
 from decoct.core.errors import DecoctError
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces
 from decoct.needs.features import Features
 

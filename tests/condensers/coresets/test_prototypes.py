@@ -1,5 +1,7 @@
 """Prototypes on features whose clusters are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -39,11 +41,11 @@ def test_images_are_ranked_by_cosine_distance_to_the_centre_of_their_cluster(kee
 def test_there_are_as_many_clusters_as_classes_unless_it_is_said(toy, monkeypatch):
     asked = []
 
-    def centres(features, clusters, seed):
+    def k_means(features, clusters, seed):
         asked.append(clusters)
-        return features[:1]
+        return SimpleNamespace(cluster_centers_=features[:1])
 
-    monkeypatch.setattr(prototypes, "centres", centres)
+    monkeypatch.setattr(prototypes, "k_means", k_means)
     Prototypes()(toy().inputs(1, features=True))
     Prototypes(clusters=7)(toy().inputs(1, features=True))
     assert asked == [3, 7]
@@ -53,8 +55,8 @@ def test_of_many_images_some_are_drawn_to_find_the_clusters(toy, monkeypatch):
     features, distance = planted(np.random.default_rng(0))
     monkeypatch.setattr(prototypes, "SAMPLE", 60)
     found = []
-    centres = prototypes.centres
-    monkeypatch.setattr(prototypes, "centres", lambda rows, *rest: found.append(rows) or centres(rows, *rest))
+    k_means = prototypes.k_means
+    monkeypatch.setattr(prototypes, "k_means", lambda rows, *rest: found.append(rows) or k_means(rows, *rest))
     picks = Prototypes(clusters=4, pooled=True)(toy().inputs(40, features=features)).indices
     assert found[0].shape == (60, 6) and len(np.unique(found[0], axis=0)) == 60
     assert stats.spearmanr(np.argsort(picks), -distance).statistic > 0.9  # other centres, but near

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from decoct.condensers.coresets.zcore import ZCore
+from decoct.condensers.coresets.zcore import ZCore, coverage
 from decoct.core.seeds import seed
-from decoct.engine.subspaces import coverage
 
 
 def test_all_images_are_ranked_together_by_their_coverage(toy):

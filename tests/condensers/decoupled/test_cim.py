@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_is_told(toy):
     box = toy()
     with torch.no_grad():
         box.teacher[0].bias[0] = torch.inf
-    with pytest.raises(DecoctError, match=r"cim: the loss of class 'a' is not finite at iteration 1 of 12 \(from the"):
+    with pytest.raises(DecoctError, match=r"cim, class 'a': the loss is not finite at step 1 of 12 \(from the"):
         CIM(iterations=12)(box.inputs(1))
 
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from decoct.condensers.decoupled.cv_dd import CVDD
 from decoct.core.errors import UsageError
-from decoct.engine.blocks import Block
 from decoct.engine.pixels import Pixels
+from decoct.engine.starts import Block, cut
 from decoct.needs.teacher import Teacher
 
 POOL = ("a", "b", "c", "d", "e")
@@ -68,7 +68,8 @@ def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
 
     draft = method(box.inputs(1))
     spec = method.at(8)
-    start = spec.reals(box.inputs(1), Pixels.of(box.data, "cpu"), 1).images(Block((0, 1, 2), (0, 0, 0)))
+    given = box.inputs(1), Pixels.of(box.data, "cpu")
+    start = torch.cat([cut(*given, spec.crops(*given, c, 1), 0, 1) for c in range(3)])
     assert (box.normalised(draft.initial) - start).abs().max() < 4.1 / 255
     expected = rewrite(box, spec, start, loss, name=(0, 0))
     assert np.abs(draft.images.astype(int) - expected).max() <= 1

@@ -126,10 +126,10 @@ def test_a_loss_that_is_not_finite_in_the_midst_is_told_and_what_was_kept_stays(
 
     inputs = box.supplied(method, 2, kept=kept)
     box.teacher.register_forward_hook(spoil)
-    with pytest.raises(DecoctError, match=r"not finite at iteration \d+ of 30 \(it was [\d.]+ the iteration before\)"):
+    with pytest.raises(DecoctError, match=r"not finite at step \d+ of \d+ \(it was [\d.]+ the step before\)"):
         method(inputs)
     state = next(value for name, value in kept.found.items() if name.startswith("stage"))
-    assert np.isfinite(state["images"]).all() and 7 <= state["done"] <= 20
+    assert np.isfinite(state["images"]).all() and 7 <= len(state["trace"]) <= 29
 
 
 @every_recovery

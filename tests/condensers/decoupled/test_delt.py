@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from decoct.condensers.decoupled.delt import DELT, joining
-from decoct.engine.blocks import Block
+from decoct.engine.starts import Block
 from decoct.needs.teacher import Teacher
 
 

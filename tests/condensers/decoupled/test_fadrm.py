@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from decoct.condensers.decoupled.fadrm import FADRM, residual, resize
-from decoct.engine.blocks import Block
 from decoct.engine.pixels import Pixels
+from decoct.engine.starts import cut
 from decoct.needs.teacher import Teacher
 
 
@@ -64,7 +64,8 @@ def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
     nets, labels = [box.teacher, box.others["other"]], torch.arange(3)
     method = FADRM(iterations=8, stages=2, nets=("teacher", "other"), r=0.2, alpha=0.5)
     draft = method(box.inputs(1))
-    patches = method.at(8).reals(box.inputs(1), Pixels.of(box.data, "cpu"), 1).images(Block((0, 1, 2), (0, 0, 0)))
+    given = box.inputs(1), Pixels.of(box.data, "cpu")
+    patches = torch.cat([cut(*given, method.at(8).crops(*given, c, 1), 0, 1) for c in range(3)])
     assert (box.normalised(draft.initial) - patches).abs().max() < 4.1 / 255
 
     def loss(seen, t, active):

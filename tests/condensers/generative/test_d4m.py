@@ -5,11 +5,9 @@ import pytest
 import torch
 
 from decoct.condensers.generative import d4m
-from decoct.condensers.generative.d4m import D4M
-from decoct.core.errors import DecoctError
+from decoct.condensers.generative.d4m import D4M, prototypes
 from decoct.core.seeds import seed
 from decoct.engine.diffusion.generative import batches
-from decoct.engine.diffusion.latents import prototypes
 from decoct.engine.diffusion.sampling import Schedule
 
 
@@ -24,18 +22,18 @@ def test_at_strength_0_the_set_is_the_decoded_prototypes(kind, supplied):
         for c in range(3):
             latents = model.encode(torch.from_numpy(inputs.data.train.images[inputs.data.train.labels == c]))
             order = np.random.default_rng(seed(inputs.seed, "d4m", "prototypes", c, "order")).permutation(40)
-            own = prototypes(latents.numpy()[order], 3, 30, seed(inputs.seed, "d4m", "prototypes", c), "c")
-            expected = model.decode(own).round().clamp(0, 255)
+            own = prototypes(latents.flatten(1).numpy()[order], 3, 30, seed(inputs.seed, "d4m", "prototypes", c))
+            expected = model.decode(torch.from_numpy(own).view(3, *latents.shape[1:])).round().clamp(0, 255)
             assert np.abs(draft.images[3 * c : 3 * c + 3] - expected.numpy()).max() <= 1
 
 
 def test_the_order_of_the_latents_and_the_prototypes_start_hang_on_the_seed(supplied, monkeypatch):
-    latents = np.random.default_rng(0).normal(size=(40, 4, 4, 4)).astype(np.float32)
+    latents = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
     given = []
 
-    def look(ordered, count, batch, root, name):
+    def look(ordered, count, batch, root):
         given.append((ordered.tobytes(), root))
-        return prototypes(ordered, count, batch, root, name)
+        return prototypes(ordered, count, batch, root)
 
     monkeypatch.setattr(d4m, "prototypes", look)
     for root, c in ((1, 0), (1, 0), (2, 0), (1, 1)):
@@ -73,15 +71,10 @@ def test_sampling_starts_from_noised_prototypes_and_takes_a_share_of_the_steps(s
 
 def test_every_latent_is_seen_the_last_ones_too():
     rng = np.random.default_rng(0)
-    latents = rng.normal(size=(25, 1, 1, 2)).astype(np.float32)
-    whole, cut = (prototypes(some, 2, 10, 3, "boot") for some in (latents, latents[:20]))
-    assert not torch.allclose(whole, cut)
-    assert prototypes(latents, 1, 10, 0, "boot").flatten().numpy() == pytest.approx(latents.mean(0).ravel(), abs=1e-5)
-
-
-def test_fewer_images_than_prototypes_are_told():
-    with pytest.raises(DecoctError, match=r"class 'boot' has 2 images, fewer than the 3 modes"):
-        prototypes(np.zeros((2, 1, 1, 1), np.float32), 3, 30, 0, "boot")
+    latents = rng.normal(size=(25, 2)).astype(np.float32)
+    whole, cut = (prototypes(some, 2, 10, 3) for some in (latents, latents[:20]))
+    assert not np.allclose(whole, cut)
+    assert prototypes(latents, 1, 10, 0)[0] == pytest.approx(latents.mean(0), abs=1e-5)
 
 
 def test_defaults():

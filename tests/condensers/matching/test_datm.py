@@ -1,5 +1,7 @@
 """DATM against the paper's loop; what it starts from; the bound of its start epochs; labels that travel."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -52,17 +54,9 @@ def test_it_is_the_loop_of_the_paper(matching, toy):
     steps = [torch.optim.SGD([x], 20.0, momentum=0.5), torch.optim.SGD([alpha], 1e-3, momentum=0.5)]
     steps.append(torch.optim.SGD([y], 5.0, momentum=0.9))
     for t, bound in enumerate([2, 2, 3, 3]):  # 2 + ⌊(3 − 2) t / 2⌋, at most 3
-        inner = Inner.draw(
-            torch.Generator().manual_seed(seed(3, "datm", t)),
-            experts=3,
-            epochs=(0, bound),
-            images=6,
-            size=8,
-            steps=3,
-            batch=6,
-            augment=True,
-            flip=False,
-        )
+        asked = SimpleNamespace(span=lambda t, bound=bound: (0, bound), syn_steps=3, batch_syn=6, dsa=True)
+        rng = torch.Generator().manual_seed(seed(3, "datm", t))
+        inner = Inner.draw(rng, asked, t, 3, 6, SimpleNamespace(size=8, flip=False))
         start, target = (experts.weights(inner.expert, epoch) for epoch in (inner.epoch, inner.epoch + 2))
         student = start.clone().requires_grad_()
         for one in inner.augmentations:

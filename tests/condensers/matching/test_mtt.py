@@ -1,5 +1,7 @@
 """MTT against the paper's loop written out with autograd and torch's SGD; kills, bad numbers and bad settings."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -30,17 +32,11 @@ def written_out(spec, inputs, images, labels, lr_teacher=0.01):
     pixels = torch.optim.SGD([x], spec.lr_img, momentum=0.5)
     sizes = torch.optim.SGD([alpha], spec.lr_lr, momentum=0.5)
     for t in range(spec.iterations):
-        inner = Inner.draw(
-            torch.Generator().manual_seed(seed(inputs.seed, "mtt", t)),
-            experts=spec.experts,
-            epochs=(0, spec.max_start_epoch),
-            images=len(x),
-            size=8,
-            steps=spec.syn_steps,
-            batch=spec.batch_syn or len(x),
-            augment=spec.dsa,
-            flip=inputs.data.flip,
+        asked = SimpleNamespace(
+            span=lambda t: (0, spec.max_start_epoch), syn_steps=spec.syn_steps, batch_syn=spec.batch_syn, dsa=spec.dsa
         )
+        rng = torch.Generator().manual_seed(seed(inputs.seed, "mtt", t))
+        inner = Inner.draw(rng, asked, t, spec.experts, len(x), SimpleNamespace(size=8, flip=inputs.data.flip))
         start, target = (experts.weights(inner.expert, epoch) for epoch in (inner.epoch, inner.epoch + 2))
         student = start.clone().requires_grad_()
         for rows, one in zip(inner.rows, inner.augmentations, strict=True):

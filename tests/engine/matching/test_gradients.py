@@ -84,30 +84,3 @@ def test_the_gradient_in_the_pixels_is_that_of_finite_differences(op):
     assert float((gradient * direction).sum()) == pytest.approx(float(ahead - behind) / (2 * step), rel=1e-4)
     assert not distance.requires_grad and gradient.abs().max() > 0
     assert all(p.grad is None for p in built.parameters())
-
-
-@pytest.mark.parametrize("augment", [False, True])
-def test_the_net_trains_by_plain_sgd_in_a_new_order_each_epoch(augment):
-    images, labels = drawn(7, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    ours, bare = net(), net()
-    gradient_matching.fit(
-        ours,
-        images,
-        labels,
-        epochs=3,
-        lr=0.1,
-        batch=4,
-        flip=True,
-        augment=augment,
-        rng=torch.Generator().manual_seed(1),
-    )
-    sgd, rng = torch.optim.SGD(bare.parameters(), 0.1), torch.Generator().manual_seed(1)
-    for _ in range(3):
-        order = torch.randperm(7, generator=rng)
-        for rows in (order[:4], order[4:]):
-            x = dsa.apply(images[rows], dsa.draw(len(rows), 8, True, rng)) if augment else images[rows]
-            sgd.zero_grad()
-            F.cross_entropy(bare(x), labels[rows]).backward()
-            sgd.step()
-    assert all(torch.allclose(a, b) for a, b in zip(ours.parameters(), bare.parameters(), strict=True))
-    assert not torch.allclose(ours.classifier.weight, net().classifier.weight)

@@ -1,5 +1,7 @@
 """The inner loop that is drawn, and the loss that is matched, against the paper's formula step by step."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,14 +10,17 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from decoct.data.augmentation import dsa
-from decoct.engine.matching.trajectories import Inner, matched, weights_of
+from decoct.engine.matching.trajectories import Inner, matched
 from decoct.needs.trajectory import Experts, Trajectory, flattened, shapes_of
 from decoct.nets.convnet import ConvNet
 
 
 def drawn(seed=0, **fields):
-    usual = {"experts": 3, "epochs": (1, 4), "images": 7, "size": 8, "steps": 5, "batch": 3, "augment": True}
-    return Inner.draw(Generator().manual_seed(seed), **usual | {"flip": False} | fields)
+    usual = {"experts": 3, "epochs": (1, 4), "images": 7, "steps": 5, "batch": 3, "augment": True} | fields
+    numbers = {"syn_steps": usual["steps"], "batch_syn": usual["batch"], "dsa": usual["augment"]}
+    spec = SimpleNamespace(span=lambda t: usual["epochs"], **numbers)
+    data = SimpleNamespace(size=8, flip=False)
+    return Inner.draw(Generator().manual_seed(seed), spec, 0, usual["experts"], usual["images"], data)
 
 
 @pytest.fixture
@@ -102,7 +107,3 @@ def test_a_student_that_arrives_has_no_loss_and_no_gradient(experts):
     loss, found = matched(Experts(experts.net, (way,)), inner, 1, images, labels, rate)
     assert loss < 1e-10
     assert found.learnt[0].abs().max() < 1e-3 * start.norm() and found.rate.abs() < 1e-3
-
-
-def test_the_weights_of_a_net_are_counted():
-    assert weights_of("convnet1_w8", (1, 8, 8), 3) == (9 * 8 + 8) + 16 + (8 * 16 * 3 + 3)

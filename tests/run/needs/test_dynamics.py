@@ -202,7 +202,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path, monkeypat
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    state = again.unfinished("dynamics", job.key).with_suffix("")
+    state = again.unfinished("dynamics", job.key)
     done = int(KeptOnDisk(state).load("training")["done"])
     assert 10 < done < 30  # of 10 steps an epoch
     assert (state / "epoch-0.safetensors").exists()

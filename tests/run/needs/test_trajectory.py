@@ -144,7 +144,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path):
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    state = again.unfinished("trajectory", job.key).with_suffix("")
+    state = again.unfinished("trajectory", job.key)
     assert 5 < int(KeptOnDisk(state).load("training")["done"]) < 15  # of 5 steps an epoch
     assert (state / "epoch-0.safetensors").exists()
     execute(again.root, job)

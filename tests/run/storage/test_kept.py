@@ -183,7 +183,7 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(jobs, name, savings, tmp_
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    folder = broken.unfinished("condense", job.key).with_suffix("")
+    folder = broken.unfinished("condense", job.key)
     assert [path.suffix for path in folder.iterdir()] and not broken.has("condense", job.key)
     found, load = [], KeptOnDisk.load
 
@@ -207,7 +207,7 @@ def test_what_is_damaged_is_made_again(jobs, tmp_path):
         execute(store.root, need)
     other.root.mkdir()
     (other.root / "teacher").symlink_to(store.root / "teacher")
-    folder = other.unfinished("condense", job.key).with_suffix("")
+    folder = other.unfinished("condense", job.key)
     folder.mkdir(parents=True)
     (folder / "class-3.safetensors").write_bytes(b"half a fi")
     execute(other.root, job)
@@ -229,7 +229,7 @@ def test_a_failed_construction_keeps_what_it_had(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(KeptOnDisk, "save", fail)
     with pytest.raises(OSError, match="no space"):
         execute(tmp_path, job)
-    folder = store.unfinished("condense", job.key).with_suffix("")
+    folder = store.unfinished("condense", job.key)
     assert sorted(path.name for path in folder.iterdir()) == ["class-0.safetensors", "class-1.safetensors"]
     assert not (store.path("condense", job.key) / CELL).exists()
 

@@ -278,7 +278,7 @@ def send(store, text="1", key=KEY, kind="labels"):
         (folder / "a.txt").write_text(text)
         (folder / "sub" / "b.txt").write_text(text * 3)
         (folder / "measured.json").write_text("{}")
-        (folder / CELL).write_text(json.dumps({"key": key, "kind": kind, "keyed": {"adopted": True}, "inputs": {}}))
+        (folder / CELL).write_text(json.dumps({"key": key, "kind": kind, "keyed": {"external": True}, "inputs": {}}))
 
 
 @pytest.fixture
@@ -475,13 +475,13 @@ def test_whoever_is_killed_while_a_cell_is_removed_leaves_no_cell(url, machine, 
 def test_what_a_killed_construction_kept_goes_on_elsewhere(url, machine):
     machine("one")
     store = open_store(url)
-    kept = KeptOnDisk(store.unfinished("condense", KEY).with_suffix(""), saved=store.saved)
+    kept = KeptOnDisk(store.unfinished("condense", KEY), saved=store.saved)
     for name in ("old", "new"):
         kept.save(name, {"x": np.arange(3.0)})
     kept.drop("old")
     machine("other")
     other = open_store(url)
-    again = KeptOnDisk(other.unfinished("condense", KEY).with_suffix(""), saved=other.saved)
+    again = KeptOnDisk(other.unfinished("condense", KEY), saved=other.saved)
     again.save("stale", {"x": np.zeros(1)})
     Remote(url).remove([name for name in Remote(url).list() if "stale" in name])
     other.resume("condense", KEY)

@@ -22,7 +22,7 @@ OLD = 48 * 3600.0
 def write_cell(store, kind, key, inputs=None):
     with store.writing(kind, key) as folder:
         (folder / "a.txt").write_text("12345")
-        facts = {"key": key, "kind": kind, "keyed": {"adopted": True}, "inputs": inputs or {}}
+        facts = {"key": key, "kind": kind, "keyed": {"external": True}, "inputs": inputs or {}}
         (folder / CELL).write_text(json.dumps(facts))
 
 
@@ -89,9 +89,9 @@ def test_a_checkpoint_stays_while_a_study_needs_its_job(study, tmp_path):
     facts["jobs"].append({"key": missing, "kind": "train", "inputs": {}})
     run.write_text(json.dumps(facts))
     for kind, key in (("train", missing), ("train", STUDENT), ("train", OTHER)):
-        study.unfinished(kind, key).parent.mkdir(parents=True, exist_ok=True)
-        study.unfinished(kind, key).write_text("1")
-    kept = study.unfinished("condense", "f" * 32).with_suffix("")
+        study.unfinished(kind, key).mkdir(parents=True)
+        (study.unfinished(kind, key) / "training.safetensors").write_text("1")
+    kept = study.unfinished("condense", "f" * 32)
     kept.mkdir(parents=True)
     (kept / "stage.safetensors").write_text("22")
     age(study.root)
@@ -99,7 +99,7 @@ def test_a_checkpoint_stays_while_a_study_needs_its_job(study, tmp_path):
     sizes = {(each.kind, each.key): each.bytes for each in begun}
     assert sizes == {("train", STUDENT): 1, ("train", OTHER): 1, ("condense", "f" * 32): 2}
     collect(study, cells, begun)
-    assert [path.name for path in (study.root / "unfinished").rglob("*.safetensors")] == [f"{missing}.safetensors"]
+    assert [path.parent.name for path in (study.root / "unfinished").rglob("*.safetensors")] == [missing]
 
 
 def test_a_damaged_run_stops_it(study, tmp_path):
@@ -184,7 +184,7 @@ def test_what_begins_no_key_or_several_is_refused(finished):
     for key in (one, two):
         with store.writing("labels", key) as folder:
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
             )
     with pytest.raises(UsageError, match=f"2 cells begin with a: {one}, {two}"):
         show("a", finished, str(store.root))
@@ -197,7 +197,7 @@ def test_a_cell_at_a_url_is_shown_where_it_lies(machine, finished, tmp_path):
     with store.writing("labels", "cd" * 16) as folder:
         (folder / "a.txt").write_text("123")
         (folder / CELL).write_text(
-            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}})
+            json.dumps({"key": "cd" * 16, "kind": "labels", "keyed": {"external": True}, "inputs": {}})
         )
     machine("other")
     found = show("cd", finished, store.where)
@@ -212,7 +212,7 @@ KEYS = [f"{i:02x}" * 16 for i in range(4)]
 def write_labels(store, key, **more):
     with store.writing("labels", key) as folder:
         (folder / "a.txt").write_text(key)
-        facts = {"key": key, "kind": "labels", "keyed": {"adopted": True}, "inputs": {}}
+        facts = {"key": key, "kind": "labels", "keyed": {"external": True}, "inputs": {}}
         (folder / CELL).write_text(json.dumps(facts | more))
 
 
@@ -340,7 +340,7 @@ def test_costs_at_a_url_are_read_there(url, machine):
                 folder, Cost(seconds=1, cpu_seconds=1, peak_memory=1, device="", hardware="", host="", versions={})
             )
             (folder / CELL).write_text(
-                json.dumps({"key": key, "kind": "labels", "keyed": {"adopted": 1}, "inputs": {}})
+                json.dumps({"key": key, "kind": "labels", "keyed": {"external": 1}, "inputs": {}})
             )
     at = f"labels/{KEYS[0][:2]}/{KEYS[0]}/{MEASURED}"
     remote = Remote(url)

@@ -15,6 +15,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.kinds import Machine, Task
 from decoct.core.record import Provenance, read_json
 from decoct.engine.evaluate import correct
+from decoct.engine.batches import TrainingSet
 from decoct.engine.softlabels import StoredLabels, fingerprint
 from decoct.engine.train import train
 from decoct.needs.teacher import Teach
@@ -28,7 +29,7 @@ from decoct.run.execute import execute
 from decoct.run.external_sets import put_external
 from decoct.run.graph import Planner
 from decoct.run.storage.store import Store
-from decoct.run.work.students import task_of, train_module, training_set
+from decoct.run.work.students import train_module
 
 NET = "convnet1_w8"
 STORED = {"bits": 8, "prune": 4}
@@ -77,10 +78,10 @@ def test_a_student_gets_the_sets_weights(digits):
         images=images,
         weights=np.arange(4, dtype=np.float32),
     )
-    given = training_set(made, digits)
+    given = TrainingSet.of(digits, made)
     assert given.weights.tolist() == [0, 1, 2, 3]
-    assert training_set(replace(made, weights=None), digits).weights is None
-    whole = training_set(None, digits)
+    assert TrainingSet.of(digits, replace(made, weights=None)).weights is None
+    whole = TrainingSet.of(digits)
     assert (len(whole.images), whole.weights) == (len(digits.train), None)
     assert torch.equal(whole.images, torch.from_numpy(np.array(digits.train.images)))
     assert torch.equal(whole.labels, torch.from_numpy(digits.train.labels))
@@ -89,9 +90,9 @@ def test_a_student_gets_the_sets_weights(digits):
 def test_a_protocol_is_told_what_is_trained_on(digits):
     images, labels = np.asarray(digits.train.images[:4]), digits.train.labels[:4]
     made = Condensed(labels, digits.class_names, Provenance(method="m"), images=images, mosaic=2)
-    assert task_of(made, digits, True) == Task(4, 10, 8, False, ceiling=False, batch_norm=True, mosaic=2)
-    assert task_of(None, digits, False) == Task(len(digits.train), 10, 8, False, ceiling=True, batch_norm=False)
-    assert task_of(None, digits, True, images=20) == Task(20, 10, 8, False, ceiling=False, batch_norm=True)
+    assert Task.of(digits, made, True) == Task(4, 10, 8, False, ceiling=False, batch_norm=True, mosaic=2)
+    assert Task.of(digits, None, False) == Task(len(digits.train), 10, 8, False, ceiling=True, batch_norm=False)
+    assert Task.of(digits, None, True, images=20) == Task(20, 10, 8, False, ceiling=False, batch_norm=True)
 
 
 # Weights
@@ -161,7 +162,7 @@ def test_labels_are_stored_once_a_set_and_counted(trained, store, digits):
     }
     labels = StoredLabels.load(folder)
     condensed = Condensed.load(store.path("condense", job.inputs["condensed"]))
-    data = training_set(condensed.materialise(digits.train.images), digits)
+    data = TrainingSet.of(digits, condensed.materialise(digits.train.images))
     assert labels.facts["set"] == fingerprint(data)
     assert labels.facts["storing"] == {"per": "view", "bits": 8, "top_k": None, "prune": 4.0, "by": "batch"}
     assert labels.facts["class_names"] == list(digits.class_names)
@@ -176,7 +177,7 @@ def test_a_student_is_that_of_a_training_on_what_is_stored(trained, store, digit
     condensed = Condensed.load(store.path("condense", job.inputs["condensed"])).materialise(digits.train.images)
     net = zoo.build(NET, 1, 10, 8, job.keyed["seed"])
     recipe = soft().recipe(Task(20, 10, 8, False))
-    done = train(net, training_set(condensed, digits), recipe, seed=job.keyed["seed"], labels=labels)
+    done = train(net, TrainingSet.of(digits, condensed), recipe, seed=job.keyed["seed"], labels=labels)
     assert result["loss"] == pytest.approx(done.loss, rel=1e-5)
     assert result["accuracy"] == pytest.approx(correct(net, digits.test, digits, "cpu").mean())
 

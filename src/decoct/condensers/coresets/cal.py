@@ -11,7 +11,7 @@ from torch import Tensor
 from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
 from decoct.engine.gradients import Head
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 from decoct.needs.features import Features
 from decoct.needs.teacher import Teacher
 
@@ -43,7 +43,7 @@ class CAL(FeatureCoreset):
 
         def pick(group: Group, features: NDArray[Any]) -> NDArray[np.int64]:
             log_p = head.logits(torch.from_numpy(seen[group.rows])).log_softmax(1)
-            score = contrast(log_p, neighbours(features, self.neighbours).rows)
+            score = contrast(log_p, neighbours(features, self.neighbours)[0])
             return np.argsort(-score, kind="stable")[: group.quota]
 
         return self.picked(inputs, pick)

@@ -1,6 +1,6 @@
 """CCS: images of every difficulty but the hardest, so that what is kept covers the data."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +28,7 @@ class CCS(ScoreCoreset):
         strata: at most so many.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     trim: float | None = Field(None, ge=0, lt=1)
     strata: int = Field(50, ge=1)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from decoct.core.kinds import Draft, Inputs, Need
 from decoct.engine.coreset import FeatureCoreset, Group
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 from decoct.engine.scores import area, forgotten, untrimmed
 from decoct.needs.dynamics import Dynamics, Traces
 from decoct.needs.features import Features

@@ -1,6 +1,6 @@
 """DUAL: images that a training wavers on and finds hard, drawn the nearer to the easy ones the fewer are kept."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +32,7 @@ class DUAL(ScoreCoreset):
         c_d: 4 is the authors' for CIFAR-100, 11 for ImageNet-1K.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     until: int = Field(30, ge=2)
     window: int = Field(10, ge=2)

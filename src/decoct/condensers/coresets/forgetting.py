@@ -1,6 +1,6 @@
 """Forgetting: the images that a training learns and forgets most often."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -17,7 +17,7 @@ class Forgetting(RankedCoreset):
     looked at after each epoch. It trains for 200 epochs: in ten, few images are forgotten at all.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:
         """How often the image is forgotten."""

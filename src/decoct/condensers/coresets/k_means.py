@@ -1,6 +1,6 @@
 """k-means: the real images nearest to the centres of as many clusters as there are images to pick."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,7 +15,7 @@ class KMeans(FeatureCoreset):
     other clusters, so a smaller set is no part of a larger one.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     def pick(self, features: NDArray[Any], n: int, seed: int) -> ArrayLike:
         """The row nearest to each of ``n`` centres."""

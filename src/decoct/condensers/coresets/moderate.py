@@ -34,8 +34,8 @@ class Moderate(FeatureCoreset):
 
         features, members = inputs.features[Features(extractor=self.extractor)], inputs.members()
         distance = np.full(len(features), np.nan)
-        for rows, own in zip(members, select.each(far, features, members, progress=inputs.progress), strict=True):
-            distance[rows] = own
+        for rows, of_class in zip(members, select.each(far, features, members, progress=inputs.progress), strict=True):
+            distance[rows] = of_class
         groups = self.groups(inputs)
         return Draft.selected(np.concatenate([g.rows[middle(distance[g.rows])[: g.quota]] for g in groups]))
 
@@ -50,10 +50,10 @@ def distances(features: NDArray[Any], centre: Literal["median", "mean"]) -> NDAr
         return np.empty(0)
     middle_of = np.median if centre == "median" else np.mean
     point = np.concatenate([middle_of(part.astype(np.float64), axis=0) for part in _parts(features, axis=1)])
-    distance = np.concatenate([np.linalg.norm(part - point, axis=1) for part in _parts(features, axis=0)])
-    if not np.isfinite(distance).all():
+    apart = np.concatenate([np.linalg.norm(part - point, axis=1) for part in _parts(features, axis=0)])
+    if not np.isfinite(apart).all():
         raise ValueError("features hold values that are not finite")
-    return distance
+    return apart
 
 
 def middle(scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,18 +1,16 @@
 """Prototypes: the images farthest from every cluster of the data, or the nearest."""
 
-import warnings
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
-import sklearn.cluster
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 
 from decoct.core.kinds import Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.engine.coreset import FeatureCoreset, Group, unit
 from decoct.engine.scores import ranked
+from decoct.engine.select.covering import k_means
 from decoct.needs.features import Features
 
 SAMPLE = 2**18  # images that clusters are found from
@@ -35,7 +33,7 @@ class Prototypes(FeatureCoreset):
         trim: share of each class, its hardest, that is left out first.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     clusters: int | None = Field(None, ge=1)
     keep: Literal["easy", "hard"] = "hard"
@@ -50,28 +48,14 @@ class Prototypes(FeatureCoreset):
         features = inputs.features[Features(extractor=self.extractor)]
         rng = np.random.default_rng(seed(inputs.seed, self.name))
         few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
-        means = unit(centres(self.scaled(few), self.clusters or len(inputs.data.class_names), int(rng.integers(2**31))))
+        few = self.scaled(few).astype(np.promote_types(features.dtype, np.float32), copy=False)
+        clusters = min(self.clusters or len(inputs.data.class_names), len(few))
+        centres = unit(k_means(few, clusters, int(rng.integers(2**31))).cluster_centers_)
 
         def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
-            return ranked(distances(block, means), group.quota, self.keep, self.trim)
+            return ranked(distances(block, centres), group.quota, self.keep, self.trim)
 
         return self.picked(inputs, pick)
-
-
-def centres(features: NDArray[Any], clusters: int, seed: int) -> NDArray[Any]:
-    """[k, d] centres of k-means (k-means++, one start); of fewer distinct rows than clusters, some come twice.
-
-    Args:
-        features: [n, d].
-        clusters: k; one a row where there are not as many.
-        seed: of k-means++, below 2³².
-    """
-    rows = features.astype(np.promote_types(features.dtype, np.float32), copy=False)
-    means = sklearn.cluster.KMeans(min(clusters, len(rows)), n_init=1, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
-        centroids: NDArray[Any] = means.fit(rows).cluster_centers_
-    return centroids
 
 
 def distances(features: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,5 @@
 """Random: real images, the same number of each class, drawn without replacement."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from decoct.core.kinds import Draft, Inputs
@@ -14,12 +12,8 @@ class Random(Coreset):
     Each class is put in a random order that does not depend on the budget, so the first ten of IPC 50 are IPC 10.
     """
 
-    stochastic: ClassVar[bool] = True
+    stochastic = True
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Pick in each class by itself, or among all images."""
-        picked = []
-        for done, group in enumerate(groups := self.groups(inputs)):
-            picked.append(np.random.default_rng(group.seed).permutation(group.rows)[: group.quota])
-            inputs.progress(done + 1, len(groups))
-        return Draft.selected(np.concatenate(picked))
+        return self.from_groups(inputs, lambda g: np.random.default_rng(g.seed).permutation(g.rows)[: g.quota])

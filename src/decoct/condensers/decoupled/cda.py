@@ -1,12 +1,9 @@
 """CDA: SRe2L under crops that grow smaller, from the whole image to the usual range."""
 
-from typing import ClassVar
-
 from pydantic import Field
 from torch import Tensor
 
 from decoct.engine.invert import curriculum
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery
 
 LITTLE = {"lr": 0.25, "iterations": 1000, "r": 0.01, "jitter": 4, "scale": (0.08, 1.0), "block": 100}
@@ -25,7 +22,7 @@ class CDA(Recovery):
         milestone: m, the share of the iterations in which crops grow smaller.
     """
 
-    presets: ClassVar[dict[str, Preset]] = {
+    presets = {
         "imagenet1k": {"lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
         "tiny": {"lr": 0.4, "iterations": 4000, "r": 0.05, "jitter": 4, "scale": (0.08, 1.0), "block": 100},
         "small": LITTLE,

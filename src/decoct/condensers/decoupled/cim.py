@@ -1,6 +1,7 @@
 """CIM: mosaics of real images plus a residual that brings each tile's features to those of its image at full size."""
 
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,14 +11,14 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Draft, Inputs, Need
+from decoct.core.kinds import Draft, Inputs, Kept, Need, silent
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
-from decoct.engine.frozen import FixedNorms, frozen
-from decoct.engine.invert import EVERY
+from decoct.engine.invert import FixedNorms, frozen
+from decoct.engine.learn import learn
 from decoct.engine.patches import difficulty, easiest, mosaic
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset, WithPresets
+from decoct.engine.presets import WithPresets
 from decoct.engine.starts import whole
 from decoct.needs.teacher import Teacher
 from decoct.nets.features import entering
@@ -48,10 +49,10 @@ class CIM(WithPresets):
         batch: images in one forward pass of the ranking.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "candidates": 50}
-    presets: ClassVar[dict[str, Preset]] = {
+    family = "distillation"
+    even = True
+    quick = {"iterations": 20, "candidates": 50}
+    presets = {
         "imagenet1k": {"layer": -4},
         "small": {"layer": -1},
         "small_cpu": {"layer": -1},
@@ -120,9 +121,10 @@ class CIM(WithPresets):
         start = mosaic(tiles, self.factor, data.size) / 255
         residual = torch.zeros_like(start, requires_grad=True)
         optimiser = torch.optim.AdamW([residual], self.lr)
-        rng, trace = Generator().manual_seed(seed(inputs.seed, self.name, c)), start.new_zeros(self.iterations)
-        ops, norms = OPS if data.flip else OPS[:-1], FixedNorms()
-        for t in range(self.iterations):
+        rng, norms = Generator().manual_seed(seed(inputs.seed, self.name, c)), FixedNorms()
+        ops = OPS if data.flip else OPS[:-1]
+
+        def step(t: int) -> Tensor:
             made = 255 * enlarged(start + residual, self.factor)
             drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
             real, made = dsa.apply(pixels.normalise(torch.cat([anchors, made])), drawn).chunk(2)
@@ -133,11 +135,12 @@ class CIM(WithPresets):
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            trace[t] = loss.detach()
-            if t % EVERY == EVERY - 1 or t + 1 == self.iterations:
-                self._check_finite(trace[: t + 1], name)
+            return loss.detach()
+
+        alone = replace(inputs, kept=Kept(), progress=silent)  # a class is kept when it is finished
+        trace = learn(alone, f"{self.name}, class '{name}'", optimiser, step, self.iterations, {"residual": residual})
         begun, ended = ((255 * x).round().clamp(0, 255).to(torch.uint8) for x in (start, (start + residual).detach()))
-        return {"initial": begun.cpu().numpy(), "images": ended.cpu().numpy(), "trace": trace.cpu().numpy()}
+        return {"initial": begun.cpu().numpy(), "images": ended.cpu().numpy(), "trace": trace.numpy()}
 
     def _anchors(self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, keep: int) -> Tensor:
         """The easiest of the first images of a class, easy first, [keep, C, S, S] on the scale 0 to 255."""
@@ -151,16 +154,6 @@ class CIM(WithPresets):
         _, boxes = whole(members, data.size)
         scores = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, self.batch)
         return pixels.load(data.train.images[members[easiest(scores, keep)[0]]])
-
-    def _check_finite(self, trace: Tensor, name: str) -> None:
-        bad = (~trace.isfinite()).nonzero()
-        if len(bad):
-            t = int(bad[0])
-            before = f"it was {float(trace[t - 1]):.4g} the iteration before" if t else "from the start"
-            raise DecoctError(
-                f"{self.name}: the loss of class '{name}' is not finite at iteration {t + 1} of {self.iterations} "
-                f"({before}): lower lr"
-            )
 
 
 def enlarged(images: Tensor, factor: int) -> Tensor:

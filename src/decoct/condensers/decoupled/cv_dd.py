@@ -3,16 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
 from decoct.core.errors import UsageError
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import FromPatches
+from decoct.engine.starts import Block
 
 POOL = ("resnet18", "resnet50", "shufflenet_v2_x1_0", "mobilenetv2_100", "densenet121")
 LARGE = {"nets": POOL, "lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100}
@@ -38,7 +37,7 @@ class CVDD(FromPatches):
         priors: of the nets, in percent, in their order; None for those of the preset, or equal votes.
     """
 
-    presets: ClassVar[dict[str, Preset]] = {
+    presets = {
         "imagenet1k": {**LARGE, "priors": (56.4, 42.3, 52.5, 44.2, 40.6)},
         "imagenette": {**LARGE, "block": 10, "priors": (62.4, 52.0, 57.2, 54.0, 60.8)},
         "cifar10": {**LITTLE, "block": 10, "priors": (63.0, 65.3, 68.5, 67.6, 67.4)},

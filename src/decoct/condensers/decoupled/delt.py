@@ -1,20 +1,16 @@
 """DELT: the images of a class join the optimisation one group after the other, so that they end up different."""
 
-from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from collections.abc import Hashable
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Inputs, Need
-from decoct.engine.blocks import Block, in_order
 from decoct.engine.invert import curriculum
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery, teachers
-from decoct.engine.starts import Crops, Starts, median_rows, whole
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import Recovery, Workpiece, teachers
+from decoct.engine.starts import Block, Crops, median_rows, whole
 
 COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
 
@@ -36,17 +32,14 @@ class DELT(Recovery):
         ranker: net that ranks real images by difficulty.
     """
 
-    presets: ClassVar[dict[str, Preset]] = {
+    by_class = True
+    presets = {
         "imagenet1k": {**COMMON, "iterations": 4000, "scale": (0.08, 1.0)},
         "small": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
         "small_cpu": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
     }
     rounds: int = Field(8, ge=1)
     ranker: str = "teacher"
-
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class, few classes a block."""
-        return in_order(classes, ipc, self.block or 1)
 
     def alike(self, inputs: Inputs, block: Block) -> Hashable:
         """Blocks side by side must join at the same rounds."""
@@ -56,14 +49,10 @@ class DELT(Recovery):
         """The net, and who ranks images."""
         return teachers(*self.committee, self.ranker)
 
-    def reals(self, inputs: Inputs, pixels: Pixels, ipc: int) -> Starts | None:
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
         """Real images of median difficulty."""
-        judge = inputs.teachers[self.ranker]
-
-        def pick(c: int) -> Crops:
-            return whole(median_rows(inputs, judge, pixels, c, ipc, self.batch), inputs.data.size)
-
-        return Starts(inputs, pixels, ipc, pick)
+        rows = median_rows(inputs, inputs.teachers[self.ranker], pixels, c, ipc, self.batch)
+        return whole(rows, inputs.data.size)
 
     def low(self, t: Tensor) -> Tensor | None:
         """CDA's curriculum."""

@@ -1,18 +1,12 @@
 """EDC: G-VBSM's matching from real images, half of it on the statistics of the images' classes."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
-
 from pydantic import Field
 
 from decoct.core.kinds import Inputs, Need
-from decoct.engine.alignment import Alignment
-from decoct.engine.blocks import Block, in_order
+from decoct.engine.invert import Alignment
 from decoct.engine.pixels import Pixels
-from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery, teachers
-from decoct.engine.starts import Crops, Starts, random_rows, ranked_crops, whole
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import Recovery, Workpiece, teachers
+from decoct.engine.starts import Crops, random_rows, ranked_crops, whole
 from decoct.needs.statistics import LayerStatistics
 
 LITTLE = ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")
@@ -45,9 +39,10 @@ class EDC(Recovery):
         ranker: net that ranks crops for the mosaics.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
-    in_turn: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {
+    quick = {"iterations": 20, "preset": "small_cpu"}
+    in_turn = True
+    by_class = True
+    presets = {
         "imagenet1k": LARGE,
         "imagenet10": {**LARGE, "iterations": 50, "r": 0.01, "decay": 0.0},
         "tiny": {**COMMON, "nets": LITTLE, "iterations": 2000},
@@ -59,33 +54,29 @@ class EDC(Recovery):
     share: float = Field(0.5, ge=0, le=1)
     ranker: str = "teacher"
 
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class."""
-        return in_order(classes, ipc, self.block or 1)
-
     def needs(self) -> tuple[Need, ...]:
         """The nets, their statistics, and who ranks crops."""
         ranker = (self.ranker,) if (self.factor or 1) > 1 else ()
         statistics = (LayerStatistics(net=net) for net in dict.fromkeys(self.committee))
         return (*teachers(*self.committee, *ranker), *statistics)
 
-    def reals(self, inputs: Inputs, pixels: Pixels, ipc: int) -> Starts | None:
-        """RDED's mosaics, or real images."""
-        factor = self.factor or 1
-
-        def pick(c: int) -> Crops:
-            if factor == 1:
-                return whole(random_rows(inputs, self.name, c, ipc), inputs.data.size)
-            judge = inputs.teachers[self.ranker]
-            return ranked_crops(inputs, judge, pixels, c, ipc * factor**2, names=(self.name, "start"), factor=factor)
-
-        return Starts(inputs, pixels, ipc, pick, factor)
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
+        """Those of RDED's mosaics, or real images."""
+        if (factor := self.factor or 1) == 1:
+            return whole(random_rows(inputs, self.name, c, ipc), inputs.data.size)
+        judge = inputs.teachers[self.ranker]
+        return ranked_crops(inputs, judge, pixels, c, ipc * factor**2, names=(self.name, "start"), factor=factor)
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Half of the whole train split, half of the classes."""
-        statistics, judge, decay = work.inputs.statistics[net], work.judges[net], self.decay or 0.0
+        statistics, judge = work.inputs.statistics[net], work.inputs.teachers[net]
         targets = statistics.targets(judge)
-        by_class = {name: statistics.by_class[name] for name in targets}
         return Alignment(
-            judge, work.groups, targets, decay=decay, by_class=by_class, labels=work.labels, share=self.share
+            judge,
+            work.groups,
+            targets,
+            decay=self.decay or 0.0,
+            by_class={name: statistics.by_class[name] for name in targets},
+            labels=work.labels,
+            share=self.share,
         )

@@ -1,15 +1,11 @@
 """FADRM: short stages at changing sizes, and after each the real patch is mixed back in."""
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from decoct.engine.presets import Preset
-from decoct.engine.recovery import FromPatches
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.recovery import FromPatches, Workpiece
 
 LARGE = {
     **{"lr": 0.25, "iterations": 2000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
@@ -38,8 +34,8 @@ class FADRM(FromPatches):
         alpha: α, share of the image in making when the patch is mixed back in.
     """
 
-    in_turn: ClassVar[bool] = True
-    presets: ClassVar[dict[str, Preset]] = {
+    in_turn = True
+    presets = {
         "imagenet1k": LARGE,
         "imagenet1k_plus": {**LARGE, "nets": ("resnet18", "densenet121", "shufflenet_v2_x1_0", "mobilenetv2_100")},
         "imagenette": {**LARGE, "lr": 0.05, "block": 10},

@@ -1,19 +1,13 @@
 """G-VBSM: a committee's batch norms and convolutions, one net an iteration, and images that differ within a class."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Need
-from decoct.engine.alignment import Alignment
-from decoct.engine.blocks import Block, in_order
-from decoct.engine.presets import Preset
-from decoct.engine.recovery import Recovery
-from decoct.engine.workpiece import Workpiece
+from decoct.engine.invert import Alignment
+from decoct.engine.recovery import Recovery, Workpiece
 from decoct.needs.statistics import LayerStatistics
 
 LARGE = {"lr": 0.1, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 80}
@@ -40,10 +34,11 @@ class GVBSM(Recovery):
         tau: temperature of that term.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"iterations": 20, "preset": "small_cpu"}
-    in_turn: ClassVar[bool] = True
-    penalty: ClassVar[str | None] = "densification"
-    presets: ClassVar[dict[str, Preset]] = {
+    quick = {"iterations": 20, "preset": "small_cpu"}
+    in_turn = True
+    by_class = True  # densification needs several images of a class
+    penalty = "densification"
+    presets = {
         "imagenet1k": {**LARGE, "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")},
         "small": {**LITTLE, "nets": ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")},
         "small_cpu": {**LITTLE, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 1000},
@@ -52,18 +47,14 @@ class GVBSM(Recovery):
     densification: float = Field(1.0, ge=0)
     tau: float = Field(4.0, gt=1)
 
-    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """Class after class: densification needs several images of a class."""
-        return in_order(classes, ipc, self.block or 1)
-
     def needs(self) -> tuple[Need, ...]:
         """The nets, and the statistics of their convolutions."""
         return (*super().needs(), *(LayerStatistics(net=net) for net in dict.fromkeys(self.committee)))
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Batch norms and convolutions, averaged over the iterations."""
-        targets = work.inputs.statistics[net].targets(work.judges[net])
-        return Alignment(work.judges[net], work.groups, targets, decay=self.decay)
+        judge = work.inputs.teachers[net]
+        return Alignment(judge, work.groups, work.inputs.statistics[net].targets(judge), decay=self.decay)
 
     def extra(self, work: Workpiece, seen: Tensor) -> Tensor:
         """Densification of each block: the sum over its classes."""

@@ -1,8 +1,5 @@
 """SRe2L: images recovered from noise so that a teacher knows their class and its batch norms find them usual."""
 
-from typing import ClassVar
-
-from decoct.engine.presets import Preset
 from decoct.engine.recovery import Recovery
 
 LITTLE = {"lr": 0.25, "iterations": 1000, "r": 0.01, "jitter": 4, "scale": (0.5, 1.0), "block": 100}
@@ -19,7 +16,7 @@ class SRe2L(Recovery):
     ``small_cpu``, made for two cores: ``small``, as it is.
     """
 
-    presets: ClassVar[dict[str, Preset]] = {
+    presets = {
         "imagenet1k": {"lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
         "tiny": {"lr": 0.1, "iterations": 4000, "r": 1.0, "jitter": 4, "scale": (0.08, 1.0), "block": 100},
         "small": LITTLE,

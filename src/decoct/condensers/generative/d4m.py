@@ -1,17 +1,21 @@
 """D4M: prototypes of the real latents, noised and denoised again."""
 
+import warnings
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.generative import Centred, Generative
-from decoct.engine.diffusion.latents import prototypes
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import draw
+from decoct.engine.starts import Block
 
 
 class D4M(Generative):
@@ -44,12 +48,11 @@ class FromPrototypes(Centred):
 
     spec: D4M
 
-    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
+    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> NDArray[Any]:
         """The prototypes of a class."""
         named = self.inputs.seed, self.spec.name, "prototypes", c
         order = np.random.default_rng(seed(*named, "order")).permutation(len(latents))
-        name = self.inputs.data.class_names[c]
-        return prototypes(latents[order], count, self.spec.expand * count, seed(*named), name)
+        return prototypes(latents[order], count, self.spec.expand * count, seed(*named))
 
     def __call__(self, block: Block) -> dict[str, Tensor]:
         """Latents of a batch, and the prototypes that they start from."""
@@ -59,3 +62,17 @@ class FromPrototypes(Centred):
             t = self.labels(block).new_full((len(block),), self.schedule.steps[first - 1])
             x = self.model.noisy(start, draw(rngs, self.model), t)
         return {"images": self.denoised(block, x, rngs, first=first), "initial": start}
+
+
+def prototypes(latents: NDArray[np.float32], count: int, chunk: int, seed: int) -> NDArray[Any]:
+    """Centres of online k-means (Sculley, 2010), [count, d]: one pass over latents [n, d], ``chunk`` at a time.
+
+    ``seed``: of k-means++ on the first chunk, and of the centres that are moved where nothing comes to them.
+    """
+    means = MiniBatchKMeans(count, n_init=1, random_state=seed % 2**32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct latents than prototypes
+        for at in range(0, len(latents), chunk):
+            means.partial_fit(latents[at : at + chunk])
+    centres: NDArray[Any] = means.cluster_centers_
+    return centres

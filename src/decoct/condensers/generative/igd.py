@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.kinds import Inputs, Need
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.generative import Generative, Sampling
 from decoct.engine.diffusion.influence import Surrogate, milestones, real_images
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Step
 from decoct.engine.pixels import Pixels
+from decoct.engine.starts import Block
 from decoct.needs.trajectory import Trajectories
 from decoct.nets import zoo
 
@@ -60,7 +60,7 @@ class IGD(Generative):
         remembered: latents of each class that images keep away from.
     """
 
-    quick: ClassVar[dict[str, Any]] = {
+    quick = {
         "steps": 4,
         "batch": 4,
         "net": "convnet2_w32",
@@ -199,7 +199,7 @@ class InfluenceGuidance(Guide):
     labels: Tensor
     others: list[list[Tensor]]
 
-    differentiates: ClassVar[bool] = True
+    differentiates = True
 
     def active(self, share: float) -> bool:
         """Between the least noisy and the noisiest of the guided steps."""

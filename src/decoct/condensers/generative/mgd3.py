@@ -1,6 +1,7 @@
 """MGD³: sampling that is drawn to modes of the real latents, one mode for each image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,11 @@ from torch import Tensor
 
 from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.generative import Centred, Generative
-from decoct.engine.diffusion.latents import modes
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Step
+from decoct.engine.select.covering import k_means
+from decoct.engine.starts import Block
 
 
 class MGD3(Generative):
@@ -44,10 +45,12 @@ class Modal(Centred):
 
     spec: MGD3
 
-    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
-        """The modes of a class."""
-        names = self.inputs.data.class_names
-        return modes(latents, count, seed(self.inputs.seed, self.spec.name, "modes", c), names[c])
+    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> NDArray[Any]:
+        """The modes of a class, by k-means."""
+        centres: NDArray[Any] = k_means(
+            latents, count, seed(self.inputs.seed, self.spec.name, "modes", c)
+        ).cluster_centers_
+        return centres
 
     def __call__(self, block: Block) -> dict[str, Tensor]:
         """Latents of a batch."""

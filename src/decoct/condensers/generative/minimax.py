@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,12 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.kinds import Inputs
-from decoct.engine.blocks import Block
 from decoct.engine.diffusion.finetune import FineTune, fine_tuned, per_epoch
-from decoct.engine.diffusion.generative import Generative, Sampling, batches
-from decoct.engine.diffusion.latents import encoded
+from decoct.engine.diffusion.generative import Generative, Sampling, batches, encoded
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.learn import ends
+from decoct.engine.starts import Block
 
 
 class Minimax(Generative):
@@ -48,7 +46,7 @@ class Minimax(Generative):
         phase: classes that are fine-tuned on together.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 4, "iterations": 8, "phase": 5}
+    quick = {"steps": 4, "batch": 4, "iterations": 8, "phase": 5}
 
     lr: float = Field(1e-3, gt=0)
     tuning_batch: int = Field(8, ge=1)

@@ -1,7 +1,7 @@
 """DATM: trajectory matching with soft labels that are learnt, on start epochs that suit the size of the set."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -55,8 +55,8 @@ class DATM(TrajectoryMatching):
         threshold: the largest loss that moves anything.
     """
 
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
-    usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {
+    quick = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
+    usual = {
         1: COMMON | {"max_start_epoch": 4, "lr_img": 100.0, "lr_lr": 1e-7, "lr_y": 5.0, "threshold": 1.1},
         10: COMMON | {"first_max_start_epoch": 10, "max_start_epoch": 20, "growth": 1000, "lr_img": 100.0},
         50: COMMON | {"first_max_start_epoch": 20, "max_start_epoch": 40, "growth": 2000, "lr_img": 1000.0},
@@ -64,6 +64,8 @@ class DATM(TrajectoryMatching):
         | {"min_start_epoch": 40, "first_max_start_epoch": 56, "max_start_epoch": 60, "growth": 10}
         | {"syn_steps": 40, "batch_syn": 1000, "lr_img": 50.0, "lr_y": 10.0},
     }
+
+    starting = frozenset({"min_start_epoch", "first_max_start_epoch", "max_start_epoch"})
 
     iterations: int = Field(10000, ge=1)
     lr_y: float | None = Field(None, ge=0)
@@ -102,10 +104,6 @@ class DATM(TrajectoryMatching):
                     f"IPC {ipc}: set first_max_start_epoch and max_start_epoch too"
                 )
         return spec.model_copy(update=bounds)
-
-    def starting(self) -> set[str]:
-        """Fields that are start epochs."""
-        return {"min_start_epoch", "first_max_start_epoch", "max_start_epoch"}
 
     def span(self, t: int) -> tuple[int, int]:
         """The bound at iteration t is  first + ⌊(last − first) · t / growth⌋, at most the last."""

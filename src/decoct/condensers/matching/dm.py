@@ -1,30 +1,18 @@
 """DM: learnt images whose mean embedding in random nets is that of the real images of their class."""
 
-from typing import Any, ClassVar, Literal, Self
-
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from decoct.core.kinds import Condenser, Draft, Inputs
+from decoct.core.kinds import Draft, Inputs
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn
 from decoct.engine.matching.footprint import held, passing, pixels, weights
-from decoct.engine.matching.real import (
-    BLOCK,
-    RealBatches,
-    check_net,
-    embedding_distance,
-    fresh_net,
-    headless,
-    mean_embedding,
-    shared_draws,
-)
-from decoct.engine.matching.synthetic import Init, Synthetic
-from decoct.nets import zoo
+from decoct.engine.matching.synthetic import BLOCK, Init, InRandomNets, RealBatches, Synthetic, fresh_net, shared_draws
+from decoct.nets.features import classifier
 
 
-class DM(Condenser):
+class DM(InRandomNets):
     """Distribution matching (Zhao and Bilen, 2023, arXiv:2110.04181).
 
     At each iteration, in a net with fresh random weights, L = Σ_c ‖mean ψ(A_c(real_c)) − mean ψ(A_c(learnt_c))‖², ψ
@@ -35,33 +23,15 @@ class DM(Condenser):
     norm; here such nets are refused.
 
     Attributes:
-        net: without batch norm; "convnet" is the ConvNet that fits the images.
         iterations: updates of the images.
         lr: of SGD, on normalised pixels.
-        momentum: of SGD.
-        batch: real images of each class at an iteration.
         init: "real" images, random and none twice, or "noise".
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 10, "batch": 32}
-    net: str = "convnet"
+    quick = {"net": "convnet2_w32", "iterations": 10, "batch": 32}
     iterations: int = Field(20_000, ge=1)
     lr: float = Field(1.0, gt=0)
-    momentum: float = Field(0.5, ge=0, lt=1)
-    batch: int = Field(256, ge=1)
     init: Init = "real"
-
-    def at(self, size: int) -> Self:
-        """The same with the net of the resolution.
-
-        Raises:
-            UsageError: the net cannot take images of this size, or has batch norm.
-        """
-        net = zoo.resolve(self.net, size)
-        check_net(self.name, net, size)
-        return self.model_copy(update={"net": net})
 
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
         """A net; learnt images with gradient and momentum; a class's real ones, raw, normalised and augmented; and the
@@ -96,3 +66,23 @@ class DM(Condenser):
 
         trace = learn(inputs, self.name, optimiser, step, self.iterations, {"images": synthetic.images})
         return synthetic.draft(trace)
+
+
+def headless(net: nn.Module) -> nn.Module:
+    """The net, changed so that it gives what its classifier would see."""
+    head = classifier(net)
+    path = next(path for path, module in net.named_modules() if module is head)
+    parent, _, last = path.rpartition(".")
+    setattr(net.get_submodule(parent), last, nn.Identity())
+    return net
+
+
+@torch.no_grad()
+def mean_embedding(net: nn.Module, images: Tensor, block: int = BLOCK) -> Tensor:
+    """Mean over [n, C, S, S] images of what a headless net gives, [d], block by block."""
+    return torch.stack([net(part).sum(0) for part in images.split(block)]).sum(0) / len(images)
+
+
+def embedding_distance(real: Tensor, made: Tensor) -> Tensor:
+    """Σ_c ‖r_c − mean_i m_ci‖²: [classes, d] means of real and [classes, ipc, d] embeddings of learnt images."""
+    return (real - made.mean(1)).square().sum()

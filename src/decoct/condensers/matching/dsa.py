@@ -1,7 +1,5 @@
 """DSA: gradient matching behind one augmentation that real and learnt images share."""
 
-from typing import ClassVar
-
 from decoct.engine.matching.gradients import GradientMatching
 from decoct.engine.matching.synthetic import Init
 
@@ -17,5 +15,5 @@ class DSA(GradientMatching):
         init: "real", as the authors start with augmentation, or "noise".
     """
 
-    siamese: ClassVar[bool] = True
+    siamese = True
     init: Init = "real"

@@ -1,8 +1,5 @@
 """MTT: images on which a student goes in a few steps where an expert went in epochs of real data."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from torch import Tensor
 
 from decoct.core.kinds import Inputs
@@ -26,8 +23,8 @@ class MTT(TrajectoryMatching):
         init: "real", random real images of each class; or "noise".
     """
 
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
-    usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {
+    quick = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
+    usual = {
         1: {"syn_steps": 50, "max_start_epoch": 5, "lr_img": 1000.0, "lr_lr": 1e-7, "lr_teacher": 0.01},
         10: {"syn_steps": 30, "max_start_epoch": 15, "lr_img": 1000.0, "lr_lr": 1e-5, "lr_teacher": 0.01},
         50: {"syn_steps": 30, "max_start_epoch": 40, "lr_img": 1000.0, "lr_lr": 1e-5, "lr_teacher": 0.001},

@@ -4,14 +4,14 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from decoct.core.kinds import Inputs, Kept
+from decoct.core.kinds import Inputs
 from decoct.core.seeds import seed
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.learn import STATE, learn
@@ -156,98 +156,53 @@ def fine_tuned(
     """
     tuned, learning = diff_fit(model)
     finished = f"tuned-{classes[0]}"
-    found = inputs.kept.load(finished)
-    if found is None:
+    learning_state = f"{finished}-{STATE}"
+    done = inputs.kept.load(finished)
+    if done is None:
+        latents, places = data()
         average = {key: value.detach().clone() for key, value in learning.items()}
-        own = replace(inputs, kept=_Under(inputs.kept, finished))
-        trace = _learnt(own, name, tuned, how, classes, *data(), extra, learning, average, state)
-        found = {key: value.cpu().numpy() for key, value in average.items()} | {TRACE: trace.numpy()}
-        inputs.kept.save(finished, found)
-    _Under(inputs.kept, finished).drop(STATE)
+        averages: list[Tensor] = list(average.values())
+        weights: list[Tensor] = list(learning.values())
+        optimiser = torch.optim.AdamW(weights, how.lr, weight_decay=0.0)
+        own = model.rows.to(model.device)[torch.tensor(classes, device=model.device)]
+        draws = inputs.seed, name, classes[0]
+
+        @lru_cache(1)
+        def order(epoch: int) -> NDArray[np.int64]:
+            return np.random.default_rng(seed(*draws, "epoch", epoch)).permutation(len(latents))
+
+        def step(t: int) -> Tensor:
+            epoch, place = divmod(t, per_epoch(len(latents), how.batch))
+            rows = order(epoch)[place * how.batch : (place + 1) * how.batch]
+            rng = Generator().manual_seed(seed(*draws, "step", t))
+            views = torch.randint(latents.shape[1], (len(rows),), generator=rng).numpy()
+            noise = torch.randn(len(rows), *model.latent, generator=rng).to(model.device)
+            times = torch.randint(len(model.alphas), (len(rows),), generator=rng).to(model.device)
+            dropped = (torch.rand(len(rows), generator=rng) < how.dropout).to(model.device)
+            real = torch.from_numpy(np.array(latents[rows, views])).to(model.device)
+            of = torch.from_numpy(places[rows]).to(model.device)
+            labels = own[of] if model.null is None else torch.where(dropped, model.null, own[of])
+            loss, clean = denoising_loss(tuned, real, noise, times, labels)
+            loss = loss + extra(clean, real, of)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(averages, weights, 1 - how.ema)
+            return loss.detach()
+
+        tensors = {f"average.{key}": value for key, value in average.items()} | dict(learning) | dict(state)
+        trace = learn(inputs, name, optimiser, step, how.steps, tensors, state=learning_state)
+        done = {key: value.cpu().numpy() for key, value in average.items()} | {TRACE: trace.numpy()}
+        inputs.kept.save(finished, done)
+    inputs.kept.drop(learning_state)
     with torch.no_grad():
         for key, parameter in learning.items():
-            parameter.copy_(torch.from_numpy(np.array(found[key])))
+            parameter.copy_(torch.from_numpy(np.array(done[key])))
     tuned.net.requires_grad_(False)
-    return tuned, torch.from_numpy(np.array(found[TRACE]))
-
-
-def _learnt(
-    inputs: Inputs,
-    name: str,
-    model: DiffusionModel,
-    how: FineTune,
-    classes: tuple[int, ...],
-    latents: NDArray[np.float32],
-    places: NDArray[np.int64],
-    extra: Terms,
-    learning: Mapping[str, nn.Parameter],
-    average: Mapping[str, Tensor],
-    state: Mapping[str, Tensor],
-) -> Tensor:
-    """Train in place; gives the losses."""
-    optimiser = torch.optim.AdamW(learning.values(), how.lr, weight_decay=0.0)
-    own = model.rows.to(model.device)[torch.tensor(classes, device=model.device)]
-    stream = _Stream(inputs.seed, (name, classes[0]), len(latents), how.batch)
-    averages: list[Tensor] = list(average.values())
-    weights: list[Tensor] = list(learning.values())
-
-    def step(t: int) -> Tensor:
-        rows, rng = stream(t)
-        views = torch.randint(latents.shape[1], (len(rows),), generator=rng).numpy()
-        noise = torch.randn(len(rows), *model.latent, generator=rng).to(model.device)
-        times = torch.randint(len(model.alphas), (len(rows),), generator=rng).to(model.device)
-        dropped = (torch.rand(len(rows), generator=rng) < how.dropout).to(model.device)
-        real = torch.from_numpy(np.array(latents[rows, views])).to(model.device)
-        place = torch.from_numpy(places[rows]).to(model.device)
-        labels = own[place] if model.null is None else torch.where(dropped, model.null, own[place])
-        loss, clean = denoising_loss(model, real, noise, times, labels)
-        loss = loss + extra(clean, real, place)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - how.ema)
-        return loss.detach()
-
-    tensors = {f"average.{key}": value for key, value in average.items()} | dict(learning) | dict(state)
-    return learn(inputs, name, optimiser, step, how.steps, tensors)
-
-
-class _Under(Kept):
-    """What is kept under names of one training's own, so that the next one does not take its state for its own."""
-
-    def __init__(self, kept: Kept, name: str) -> None:
-        self.kept, self.name = kept, name
-
-    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
-        return self.kept.load(f"{self.name}-{name}")
-
-    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.kept.save(f"{self.name}-{name}", arrays)
-
-    def due(self) -> bool:
-        return self.kept.due()
-
-    def drop(self, name: str) -> None:
-        self.kept.drop(f"{self.name}-{name}")
+    return tuned, torch.from_numpy(np.array(done[TRACE]))
 
 
 def per_epoch(count: int, batch: int) -> int:
     """Whole batches of an epoch; one smaller batch where there is not even one."""
     return max(1, count // batch)
-
-
-class _Stream:
-    """Rows of each batch: every epoch in an order of its own, whole batches alone."""
-
-    def __init__(self, root: int, names: tuple[Any, ...], count: int, batch: int) -> None:
-        self.root, self.names, self.count, self.batch = root, names, count, batch
-        self.epoch, self.order = -1, np.zeros(0, np.int64)
-
-    def __call__(self, t: int) -> tuple[NDArray[np.int64], Generator]:
-        epoch, place = divmod(t, per_epoch(self.count, self.batch))
-        if epoch != self.epoch:
-            rng = np.random.default_rng(seed(self.root, *self.names, "epoch", epoch))
-            self.epoch, self.order = epoch, rng.permutation(self.count)
-        rows = self.order[place * self.batch : (place + 1) * self.batch]
-        return rows, Generator().manual_seed(seed(self.root, *self.names, "step", t))

@@ -1,9 +1,9 @@
-"""What the generative methods share: the generator, batches of images, and what is kept of them."""
+"""What the generative methods share: the generator, real images as latents, batches of images, what is kept of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,10 +13,9 @@ from torch import Generator, Tensor
 
 from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
-from decoct.engine.blocks import Block
-from decoct.engine.diffusion.latents import encoded
 from decoct.engine.diffusion.model import DiffusionModel
 from decoct.engine.diffusion.sampling import Guide, Schedule, draw, sample
+from decoct.engine.starts import Block
 from decoct.needs.generator import ImageGenerator
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
@@ -36,8 +35,8 @@ class Generative(Condenser):
         batch: images that are made together, and that are encoded together.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    quick: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 4}
+    family = "distillation"
+    quick = {"steps": 4, "batch": 4}
 
     generator: str | None = Field(None, min_length=1)
     steps: int = Field(50, ge=2)
@@ -61,14 +60,7 @@ class Generative(Condenser):
         """Batch after batch; those that were finished before the construction was killed are not made again."""
         spec = self.at(inputs.data.size)
         model: DiffusionModel = inputs.generators[spec.needs()[0]]  # type: ignore[index]
-        return spec.drafted(inputs, spec.made(inputs, model))
-
-    @abstractmethod
-    def made(self, inputs: Inputs, model: DiffusionModel) -> "Sampling":
-        """How this method makes the latents of a batch."""
-
-    def drafted(self, inputs: Inputs, sampling: "Sampling") -> Draft:
-        """Make all batches, as uint8."""
+        sampling = spec.made(inputs, model)
         classes, quotas, shape = inputs.wanted(), inputs.quotas(), inputs.data.shape
         first = dict(zip(classes, np.cumsum([0, *quotas]).tolist(), strict=False))
         arrays: dict[str, NDArray[Any]] = {}
@@ -76,12 +68,12 @@ class Generative(Condenser):
         sampling.total = sampling.trained + self.steps * len(blocks)
         for block in blocks:
             name = f"batch-{block.name[0]}-{block.name[1]}"
-            found = inputs.kept.load(name)
-            if found is None:
-                found = {key: sampling.pixels(z) for key, z in sampling(block).items()}
-                inputs.kept.save(name, found)
+            made = inputs.kept.load(name)
+            if made is None:
+                made = {key: sampling.pixels(z) for key, z in sampling(block).items()}
+                inputs.kept.save(name, made)
             places = [first[c] + i for c, i in zip(block.classes, block.ids, strict=True)]
-            for key, images in found.items():
+            for key, images in made.items():
                 if key not in arrays:
                     arrays[key] = inputs.kept.array(key, (sum(quotas), *shape))
                 arrays[key][places] = images
@@ -93,6 +85,10 @@ class Generative(Condenser):
             steps=sampling.trained,
             notes=sampling.notes(),
         )
+
+    @abstractmethod
+    def made(self, inputs: Inputs, model: DiffusionModel) -> "Sampling":
+        """How this method makes the latents of a batch."""
 
 
 class Sampling:
@@ -182,19 +178,21 @@ class Centred(Sampling, ABC):
     def __init__(self, spec: Generative, inputs: Inputs, model: DiffusionModel) -> None:
         super().__init__(spec, inputs, model)
         self.quotas = dict(zip(inputs.wanted(), inputs.quotas(), strict=True))
-        self.found: dict[int, Tensor] = {}
+        self.held: dict[int, Tensor] = {}
 
     @abstractmethod
-    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> Tensor:
-        """[count, c, h, w] centres in the latents of a class."""
+    def found_in(self, latents: NDArray[np.float32], count: int, c: int) -> NDArray[Any]:
+        """[count, numbers] centres of a class, in its latents, [n, numbers]."""
 
     def centres(self, block: Block) -> Tensor:
         """[B, c, h, w]: image j of a class has centre j; the centres of the classes of one batch are held."""
-        self.found = {c: centres for c, centres in self.found.items() if c in block.classes}
+        self.held = {c: centres for c, centres in self.held.items() if c in block.classes}
         for c in block.classes:
-            if c not in self.found:
-                self.found[c] = self.found_in(self.real(c), self.quotas[c], c)
-        own = [self.found[c][i] for c, i in zip(block.classes, block.ids, strict=True)]
+            if c not in self.held:
+                real = self.real(c)
+                centres = self.found_in(real.reshape(len(real), -1), self.quotas[c], c).astype(np.float32)
+                self.held[c] = torch.from_numpy(centres.reshape(-1, *real.shape[1:]))
+        own = [self.held[c][i] for c, i in zip(block.classes, block.ids, strict=True)]
         return torch.stack(own).to(self.model.device)
 
 
@@ -208,7 +206,8 @@ def batches(inputs: Inputs, size: int, classes: Sequence[int] | None = None) -> 
     """
     wanted = inputs.wanted() if classes is None else tuple(classes)
     quotas = dict(zip(inputs.wanted(), inputs.quotas(), strict=True))
-    each = max(1, size // most(inputs))
+    most = max(replace(inputs, classes=None).quotas())  # a shard puts classes together as the whole does
+    each = max(1, size // most)
     blocks = []
     for at in range(0, len(wanted), each):
         images = [(c, i) for c in wanted[at : at + each] for i in range(quotas[c])]
@@ -217,6 +216,30 @@ def batches(inputs: Inputs, size: int, classes: Sequence[int] | None = None) -> 
     return blocks
 
 
-def most(inputs: Inputs) -> int:
-    """Images of the class that gives most, wanted or not: a shard puts classes together as the whole does."""
-    return max(replace(inputs, classes=None).quotas())
+@torch.no_grad()
+def encoded(
+    model: DiffusionModel,
+    images: NDArray[Any],
+    rows: NDArray[np.int64],
+    batch: int,
+    mirrored: bool = False,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Latents of some images, ``batch`` at a time.
+
+    Args:
+        model: whose encoder is used.
+        images: [N, C, S, S] uint8; may be a memory map.
+        rows: [n] which.
+        batch: images in one forward pass.
+        mirrored: the images left to right.
+        out: room for the latents; None to make it.
+
+    Returns:
+        [n, c, h, w] float32.
+    """
+    out = np.empty((len(rows), *model.latent), np.float32) if out is None else out
+    for at in range(0, len(rows), batch):
+        some = torch.from_numpy(np.array(images[rows[at : at + batch]]))
+        out[at : at + batch] = model.encode(some.flip(-1) if mirrored else some).cpu().numpy()
+    return out

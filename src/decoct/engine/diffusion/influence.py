@@ -48,8 +48,8 @@ class Surrogate:
             logits = self.experts.logits(self.experts.parameters(theta), image[None])
             return F.cross_entropy(logits, label[None])
 
-        found: Tensor = vmap(grad(loss), (None, 0, 0))(weights, self.pixels.normalise(images), labels)
-        return found
+        gradients: Tensor = vmap(grad(loss), (None, 0, 0))(weights, self.pixels.normalise(images), labels)
+        return gradients
 
     def mean(self, weights: Tensor, images: NDArray[np.uint8], label: int) -> Tensor:
         """∇_θ of the mean cross-entropy of images of one class, [P]."""
@@ -66,8 +66,8 @@ def real_images(inputs: Inputs, name: str, c: int, count: int) -> NDArray[np.uin
     """Random train images of a class, all of them where there are not as many."""
     members = np.flatnonzero(inputs.data.train.labels == c)
     rng = np.random.default_rng(seed(inputs.seed, name, "real", c))
-    found: NDArray[np.uint8] = inputs.data.train.images[np.sort(rng.permutation(members)[:count])]
-    return found
+    images: NDArray[np.uint8] = inputs.data.train.images[np.sort(rng.permutation(members)[:count])]
+    return images
 
 
 def milestones(gradients: Callable[[int], Tensor], epochs: int, threshold: float) -> list[int]:

@@ -34,17 +34,29 @@ def passing(net: str, shape: Shape, classes: int) -> int:
 
 
 @cache
-def held(net: str, shape: Shape, classes: int) -> int:
-    """Bytes that the graph of one image's loss holds, the weights left out, and the largest on top, its gradient."""
-    built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
-    return _saved(built, shape, twice=False)
+def held(net: str, shape: Shape, classes: int, twice: bool = False) -> int:
+    """Bytes that the graph of one image's loss holds, the weights left out, and the largest on top, its gradient.
 
-
-@cache
-def twice_held(net: str, shape: Shape, classes: int) -> int:
-    """The same of the graph of the gradient of one image's loss in the weights, which is differentiated again."""
+    ``twice``: of the graph of the gradient of that loss in the weights, which is differentiated again.
+    """
     built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
-    return _saved(built, shape, twice=True)
+    parameters = list(built.parameters())
+    own = {p.data_ptr() for p in parameters}
+    saved: dict[int, int] = {}
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        image = torch.zeros(1, *shape, requires_grad=True)
+        loss = F.cross_entropy(built(image), torch.zeros(1, dtype=torch.long))
+        if twice:
+            kept = torch.autograd.grad(loss, parameters, create_graph=True)
+            own |= {g.untyped_storage().data_ptr() for g in kept}
+    return sum(size for at, size in saved.items() if at not in own) + max(saved.values())
 
 
 @cache
@@ -56,23 +68,3 @@ def weights(net: str, shape: Shape, classes: int) -> int:
 def pixels(shape: Shape, images: int) -> int:
     """Bytes of images as floats."""
     return 4 * math.prod(shape) * images
-
-
-def _saved(net: nn.Module, shape: Shape, twice: bool) -> int:
-    parameters = list(net.parameters())
-    own = {p.data_ptr() for p in parameters}
-    found: dict[int, int] = {}
-
-    def pack(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in own:
-            found[storage.data_ptr()] = storage.nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        image = torch.zeros(1, *shape, requires_grad=True)
-        loss = F.cross_entropy(net(image), torch.zeros(1, dtype=torch.long))
-        if twice:
-            kept = torch.autograd.grad(loss, parameters, create_graph=True)
-            own |= {g.untyped_storage().data_ptr() for g in kept}
-    return sum(size for at, size in found.items() if at not in own) + max(found.values())

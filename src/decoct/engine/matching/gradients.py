@@ -1,27 +1,25 @@
 """Gradient matching: the distance of gradients, and the loops of DC and of what follows it."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from decoct.core.kinds import Condenser, Draft, Inputs
+from decoct.core.kinds import Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn, numbered
-from decoct.engine.matching.footprint import held, pixels, twice_held, weights
-from decoct.engine.matching.real import BLOCK, RealBatches, check_net, fresh_net, shared_draws
-from decoct.engine.matching.synthetic import Init, Synthetic
-from decoct.nets import zoo
+from decoct.engine.matching.footprint import held, pixels, weights
+from decoct.engine.matching.synthetic import BLOCK, Init, InRandomNets, RealBatches, Synthetic, fresh_net, shared_draws
 
 EPSILON = 1e-6  # beside the product of two norms
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images a class
 
 
-class GradientMatching(Condenser):
+class GradientMatching(InRandomNets):
     """Learnt images on which a net has the gradients that real images give it, along its training on the learnt ones.
 
     Each iteration starts a net with fresh random weights. It takes ``outer`` updates of the images, each by SGD with
@@ -31,43 +29,25 @@ class GradientMatching(Condenser):
 
     Attributes:
         siamese: whether both sides of the matching go through one transform, and the net's training is augmented.
-        net: without batch norm; "convnet" is the ConvNet that fits the images.
         iterations: nets that are started.
         outer: updates of the images in each; None for the authors' by images a class: 1 at 1, 10 at 10, 50 at 50; they
             have no numbers for others, which get as many as there are images a class.
         inner: epochs between two updates; None for the authors': 50 at 10, 10 at 50; 500 / ipc for others.
         lr: of the images' SGD, on normalised pixels.
-        momentum: of the images' SGD.
         lr_net: of the net's SGD, which has no momentum.
-        batch: real images of each class at an update.
         batch_net: learnt images in a step of the net.
         init: where the images start: Gaussian "noise", or "real" images, random and none twice.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
     siamese: ClassVar[bool] = False
-    quick: ClassVar[dict[str, Any]] = {"net": "convnet2_w32", "iterations": 2, "inner": 2, "batch": 32}
-    net: str = "convnet"
+    quick = {"net": "convnet2_w32", "iterations": 2, "inner": 2, "batch": 32}
     iterations: int = Field(1000, ge=1)
     outer: int | None = Field(None, ge=1)
     inner: int | None = Field(None, ge=0)
     lr: float = Field(0.1, gt=0)
-    momentum: float = Field(0.5, ge=0, lt=1)
     lr_net: float = Field(0.01, gt=0)
-    batch: int = Field(256, ge=1)
     batch_net: int = Field(256, ge=1)
     init: Init
-
-    def at(self, size: int) -> Self:
-        """The same with the net of the resolution.
-
-        Raises:
-            UsageError: the net cannot take images of this size, or has batch norm.
-        """
-        net = zoo.resolve(self.net, size)
-        check_net(self.name, net, size)
-        return self.model_copy(update={"net": net})
 
     def loops(self, ipc: int) -> tuple[int, int]:
         """Updates of the images with one net, and its epochs between two of them."""
@@ -80,7 +60,7 @@ class GradientMatching(Condenser):
         block of real ones once, and a batch of the net's training."""
         net = self.net, shape, classes
         once = max(min(BLOCK, self.batch), min(self.batch_net, classes * ipc)) * held(*net)
-        passes = max(once, ipc * twice_held(*net))
+        passes = max(once, ipc * held(*net, twice=True))
         return 4 * weights(*net) + pixels(shape, 3 * classes * ipc + 3 * self.batch) + passes
 
     def __call__(self, inputs: Inputs) -> Draft:
@@ -109,17 +89,16 @@ class GradientMatching(Condenser):
             synthetic.images.grad = torch.cat(gradients)
             optimiser.step()
             if t % outer < outer - 1:
-                fit(
-                    net,
-                    synthetic.images.detach(),
-                    synthetic.labels,
-                    epochs=inner,
-                    lr=self.lr_net,
-                    batch=self.batch_net,
-                    flip=inputs.data.flip,
-                    augment=self.siamese,
-                    rng=Generator().manual_seed(seed(inputs.seed, self.name, "inner", t)),
-                )
+                rng = Generator().manual_seed(seed(inputs.seed, self.name, "inner", t))
+                made = synthetic.images.detach()
+                for _ in range(inner):  # plain SGD, each epoch in an order of its own
+                    for rows in torch.randperm(len(made), generator=rng).to(made.device).split(self.batch_net):
+                        x = made[rows]
+                        if self.siamese:  # a transform a batch, with parameters of its own for every image
+                            x = dsa.apply(x, dsa.draw(len(x), x.shape[-1], inputs.data.flip, rng))
+                        slopes = torch.autograd.grad(F.cross_entropy(net(x), synthetic.labels[rows]), parameters)
+                        with torch.no_grad():
+                            torch._foreach_sub_(parameters, slopes, alpha=self.lr_net)
             return total
 
         steps = self.iterations * outer
@@ -186,39 +165,3 @@ def matching_gradient(
     distance = gradient_distance(real, made)
     (gradient,) = torch.autograd.grad(distance, leaf)
     return distance.detach(), gradient
-
-
-def fit(
-    net: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    epochs: int,
-    lr: float,
-    batch: int,
-    flip: bool,
-    augment: bool,
-    rng: Generator,
-) -> None:
-    """Train the net in place by plain SGD on learnt images: the inner loop.
-
-    Args:
-        net: in train mode.
-        images: [n, C, S, S] normalised.
-        labels: [n].
-        epochs: passes over the images, each in an order of its own.
-        lr: of SGD.
-        batch: images a step.
-        flip: whether the data may be mirrored.
-        augment: whether each batch goes through one of DSA's transforms, with parameters of its own for every image.
-        rng: of orders and augmentations, on the CPU.
-    """
-    weights: list[Tensor] = list(net.parameters())
-    for _ in range(epochs):
-        for rows in torch.randperm(len(images), generator=rng).to(images.device).split(batch):
-            x = images[rows]
-            if augment:
-                x = dsa.apply(x, dsa.draw(len(x), x.shape[-1], flip, rng))
-            gradients = torch.autograd.grad(F.cross_entropy(net(x), labels[rows]), weights)
-            with torch.no_grad():
-                torch._foreach_sub_(weights, gradients, alpha=lr)

@@ -1,9 +1,20 @@
-"""Trajectory matching: what MTT and its successors share, from an expert's weights to what is learnt."""
+"""Trajectory matching: what MTT and its successors share, from an expert's weights to what is learnt.
 
-from collections.abc import Mapping
+The gradient through N steps of gradient descent is exact, in the memory of one. A step is
+θ_{n+1} = θ_n − α ∇_θ L_n(θ_n; u),  u being what is learnt: images, labels. With λ_n the gradient of a function of θ_N
+by θ_n, and g_n = ∇_θ L_n(θ_n; u), the chain rule gives
+
+    λ_n = λ_{n+1} − α ∇_θ ⟨g_n, λ_{n+1}⟩
+    d/du = −α Σ_n ∇_u ⟨g_n, λ_{n+1}⟩
+    d/dα = −Σ_n ⟨g_n, λ_{n+1}⟩
+
+so that the weights θ_0 … θ_N are all that must be kept: the graph of a step is built when its turn comes, from the last
+to the first, and dropped again (checkpointing at every step; Chen et al., 2016, arXiv:1604.06174).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +27,96 @@ from decoct.core.kinds import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.augmentation import dsa
 from decoct.engine.learn import learn
-from decoct.engine.matching.footprint import twice_held
+from decoct.engine.matching.footprint import held, pixels, weights
 from decoct.engine.matching.synthetic import Synthetic
-from decoct.engine.matching.unroll import Gradients, descend, pull_back
-from decoct.needs.trajectory import Experts, Trajectories, shapes_of, size_of
+from decoct.needs.trajectory import Experts, Trajectories
 from decoct.nets import zoo
 
+Split = Callable[[Tensor], dict[str, Tensor]]  # a vector [P] -> views of it by name
+Loss = Callable[[int, dict[str, Tensor], Sequence[Tensor]], Tensor]  # (n, parameters, what is learnt) -> a scalar
 REMEDY = "lower lr_img, lr_lr or lr_teacher"
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of a function of θ_N.
+
+    Attributes:
+        learnt: by each tensor that is learnt, of its shape.
+        rate: by α, a scalar.
+        start: [P] by the weights of the first step that was gone through: θ_0, if none was left out.
+    """
+
+    learnt: tuple[Tensor, ...]
+    rate: Tensor
+    start: Tensor
+
+
+def descend(loss: Loss, split: Split, start: Tensor, rate: Tensor, learnt: Sequence[Tensor], steps: int) -> Tensor:
+    """The weights θ_0 … θ_N, [N + 1, P], without a graph.
+
+    Args:
+        loss: L_n; differentiable twice in the parameters and once more in what is learnt.
+        split: how a vector becomes parameters.
+        start: θ_0, [P].
+        rate: α, a scalar.
+        learnt: tensors u.
+        steps: N.
+    """
+    path = start.new_empty((steps + 1, len(start)))
+    path[0] = start
+    fixed, rate = [each.detach() for each in learnt], rate.detach()
+    for n in range(steps):
+        parameters = _leaves(split(path[n]))
+        gradient = torch.autograd.grad(loss(n, parameters, fixed), list(parameters.values()))
+        path[n + 1] = torch.addcmul(path[n], _joined(gradient), rate, value=-1)
+    return path
+
+
+def pull_back(
+    loss: Loss,
+    split: Split,
+    path: Tensor,
+    rate: Tensor,
+    learnt: Sequence[Tensor],
+    end: Tensor,
+    truncate: int | None = None,
+) -> Gradients:
+    """Gradients of a function of θ_N, given its gradient by θ_N.
+
+    Args:
+        loss: as ``descend`` took it; it must draw nothing.
+        split: likewise.
+        path: [N + 1, P] that ``descend`` gave.
+        rate: α, a scalar.
+        learnt: tensors u.
+        end: [P] gradient by θ_N.
+        truncate: how many of the last steps are gone through; None for all: the exact gradient.
+    """
+    steps, rate = len(path) - 1, rate.detach()
+    by_learnt = [torch.zeros_like(each, requires_grad=False) for each in learnt]
+    by_rate, back = torch.zeros_like(rate), end
+    for n in reversed(range(max(0, steps - (truncate or steps)), steps)):
+        parameters = _leaves(split(path[n]))
+        sources = [*parameters.values(), *(each.detach().requires_grad_() for each in learnt)]
+        value = loss(n, parameters, sources[len(parameters) :])
+        gradient = torch.autograd.grad(value, sources[: len(parameters)], create_graph=True)
+        by_rate -= torch.dot(_joined([each.detach() for each in gradient]), back)
+        second = torch.autograd.grad(
+            gradient, sources, list(split(back).values()), allow_unused=True, materialize_grads=True
+        )
+        for total, part in zip(by_learnt, second[len(parameters) :], strict=True):
+            total.addcmul_(part, rate, value=-1)
+        back = torch.addcmul(back, _joined(second[: len(parameters)]), rate, value=-1)
+    return Gradients(tuple(by_learnt), by_rate, back)
+
+
+def _leaves(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().requires_grad_() for name, value in parameters.items()}
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -42,43 +136,30 @@ class Inner:
     augmentations: tuple[dsa.Drawn | None, ...]
 
     @classmethod
-    def draw(
-        cls,
-        rng: Generator,
-        *,
-        experts: int,
-        epochs: tuple[int, int],
-        images: int,
-        size: int,
-        steps: int,
-        batch: int,
-        augment: bool,
-        flip: bool,
-    ) -> Self:
-        """Draw all of it.
+    def draw(cls, rng: Generator, spec: "TrajectoryMatching", t: int, experts: int, images: int, data: Any) -> Self:
+        """Draw all of it: shuffled passes over the set, of which each step sees the next; a transform a step, with
+        parameters of its own for every image.
 
         Args:
             rng: on the CPU.
+            spec: the method, with its numbers by IPC.
+            t: iteration.
             experts: trajectories to choose from.
-            epochs: the first start epoch and the one after the last.
             images: in the set.
-            size: of the images.
-            steps: N.
-            batch: images a step; shuffled passes over the set, of which each step sees the next.
-            augment: one transform a step, with parameters of its own for every image.
-            flip: whether mirroring is among the transforms.
+            data: the ``Dataset``, of which size and mirroring are asked.
         """
+        batch = spec.batch_syn or images
         expert = int(torch.randint(experts, (), generator=rng))
-        epoch = int(torch.randint(*epochs, (), generator=rng))
+        epoch = int(torch.randint(*spec.span(t), (), generator=rng))
         rows: list[Tensor | None] = []
         drawn: list[dsa.Drawn | None] = []
         ahead: list[Tensor] = []
-        for _ in range(steps):
+        for _ in range(spec.syn_steps or 1):
             if batch < images and not ahead:
                 ahead = list(torch.randperm(images, generator=rng).split(batch))
             rows.append(ahead.pop(0) if batch < images else None)
             count = images if rows[-1] is None else len(rows[-1])
-            drawn.append(dsa.draw(count, size, flip, rng) if augment else None)
+            drawn.append(dsa.draw(count, data.size, data.flip, rng) if spec.dsa else None)
         return cls(expert, epoch, tuple(rows), tuple(drawn))
 
     def loss(self, experts: Experts, n: int, parameters: dict[str, Tensor], learnt: tuple[Tensor, Tensor]) -> Tensor:
@@ -125,8 +206,8 @@ def matched(
     learnt = [images, labels] if soft else [images]
     path = descend(loss, experts.parameters, start, rate, learnt, len(inner.rows))
     off, apart = path[-1] - target, (start - target).square().sum()
-    found = pull_back(loss, experts.parameters, path, rate, learnt, 2 * off / apart, truncate)
-    return off.square().sum() / apart, found
+    slopes = pull_back(loss, experts.parameters, path, rate, learnt, 2 * off / apart, truncate)
+    return off.square().sum() / apart, slopes
 
 
 class TrajectoryMatching(Condenser):
@@ -152,9 +233,10 @@ class TrajectoryMatching(Condenser):
         truncate: the gradient goes through so many of the last steps; None for all.
     """
 
-    family: ClassVar[Literal["coreset", "distillation"]] = "distillation"
-    even: ClassVar[bool] = True
+    family = "distillation"
+    even = True
     usual: ClassVar[Mapping[int, Mapping[str, Any]]] = {}  # by the largest IPC that it is for, ascending
+    starting: ClassVar[frozenset[str]] = frozenset({"max_start_epoch"})  # fields that are start epochs
 
     net: str = "convnet"
     experts: int = Field(100, ge=1)
@@ -183,13 +265,9 @@ class TrajectoryMatching(Condenser):
         """The same with every None filled in that the authors have a number for; epochs within the experts'."""
         known = next((fields for most, fields in self.usual.items() if ipc <= most), None)
         fields = dict(known if known is not None else self.usual[max(self.usual)])
-        for name in self.starting() & fields.keys():
+        for name in self.starting & fields.keys():
             fields[name] = min(fields[name], self.epochs - self.expert_epochs)
         return self.model_copy(update={name: value for name, value in fields.items() if getattr(self, name) is None})
-
-    def starting(self) -> set[str]:
-        """Fields that are start epochs."""
-        return {"max_start_epoch"}
 
     def at(self, size: int) -> Self:
         """The same with the net of the resolution."""
@@ -207,10 +285,9 @@ class TrajectoryMatching(Condenser):
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
         """One step's graph of the gradient of a batch, differentiated again; the student's weights; what is learnt."""
         spec = self.for_ipc(ipc)
-        batch, weights = min(spec.batch_syn or ipc * classes, ipc * classes), weights_of(self.net, shape, classes)
-        pixels = ipc * classes * shape[0] * shape[1] * shape[2]
-        numbers = ((spec.syn_steps or 0) + 1 + 8) * weights + 6 * pixels
-        return batch * twice_held(self.net, shape, classes) + 4 * numbers
+        batch, net = min(spec.batch_syn or ipc * classes, ipc * classes), (self.net, shape, classes)
+        path = ((spec.syn_steps or 0) + 1 + 8) * weights(*net)
+        return batch * held(*net, twice=True) + path + pixels(shape, 6 * ipc * classes)
 
     def start(self, inputs: Inputs, experts: Experts, ipc: int) -> tuple[Synthetic, Tensor]:
         """What is learnt at first: the images; and labels [n], or logits [n, classes] where they are learnt."""
@@ -233,7 +310,7 @@ class TrajectoryMatching(Condenser):
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
         ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
-        spec, data = self.for_ipc(ipc), inputs.data
+        spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)
         soft = labels.is_floating_point()
         rate = torch.tensor(spec.lr_teacher, device=inputs.device, requires_grad=True)
@@ -241,19 +318,10 @@ class TrajectoryMatching(Condenser):
         optimiser = torch.optim.SGD(spec.groups(made.images, rate, labels))
 
         def step(t: int) -> Tensor:
-            inner = Inner.draw(
-                Generator().manual_seed(seed(inputs.seed, self.name, t)),
-                experts=len(experts),
-                epochs=spec.span(t),
-                images=len(labels),
-                size=data.size,
-                steps=spec.syn_steps or 1,
-                batch=spec.batch_syn or len(labels),
-                augment=self.dsa,
-                flip=data.flip,
-            )
-            loss, found = matched(experts, inner, self.expert_epochs, made.images, labels, rate, self.truncate)
-            gradients = [*found.learnt, found.rate]
+            rng = Generator().manual_seed(seed(inputs.seed, self.name, t))
+            inner = Inner.draw(rng, spec, t, len(experts), len(labels), inputs.data)
+            loss, slopes = matched(experts, inner, self.expert_epochs, made.images, labels, rate, self.truncate)
+            gradients = [*slopes.learnt, slopes.rate]
             if loss.isfinite() and not all(gradient.isfinite().all() for gradient in gradients):
                 raise DecoctError(
                     f"{self.name}: the meta-gradient is not finite at step {t + 1} of {self.iterations} "
@@ -270,9 +338,3 @@ class TrajectoryMatching(Condenser):
         draft = made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
         used = {n: float(value) for n, value in spec if getattr(self, n) is None and isinstance(value, int | float)}
         return replace(draft, notes={**draft.notes, **used})
-
-
-@cache
-def weights_of(net: str, shape: tuple[int, int, int], classes: int) -> int:
-    """How many numbers the parameters of a net are."""
-    return size_of(shapes_of(zoo.build(net, shape[0], classes, shape[1], 0)))

@@ -43,20 +43,20 @@ def each(
         One result a group.
     """
     workers = min(threads or torch.get_num_threads(), len(groups)) or 1
-    found: list[Any] = []
-    if workers == 1:
+    results: list[Any] = []
+
+    def picked(side_by_side: Callable[..., Iterator[Any]]) -> list[Any]:
         for at, batch in _gathered(features, groups, limit):
-            for number, block in enumerate(batch, at):
-                found.append(pick(number, block))
-                progress(len(found), len(groups))
-        return found
+            for result in side_by_side(pick, range(at, at + len(batch)), batch):
+                results.append(result)
+                progress(len(results), len(groups))
+        return results
+
+    if workers == 1:
+        return picked(map)
     pooled = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     with threadpool_limits(1), pooled as pool:  # each computes with one thread
-        for at, batch in _gathered(features, groups, limit):
-            for result in pool.map(pick, range(at, at + len(batch)), batch):
-                found.append(result)
-                progress(len(found), len(groups))
-    return found
+        return picked(pool.map)
 
 
 def _gathered(

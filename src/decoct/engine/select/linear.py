@@ -1,13 +1,14 @@
-"""Greedy picks whose gain is linear in the features, several of them from one look at the features."""
+"""Herding and graph cut: greedy picks whose gain is linear in the features, several from one look at the features."""
 
 import math
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.engine.select.rows import Rows, settled
+from decoct.engine.select.rows import Rows, settled, unit
 
 AHEAD = 15  # picks that are foreseen, at most
 LIKELY = 256  # rows among which they are
@@ -132,3 +133,93 @@ class _Bounds:
 
 def _norm(point: Tensor) -> float:
     return math.sqrt(float(point @ point))
+
+
+def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
+    """Pick ``n`` rows that are similar to all rows and unlike each other, greedily.
+
+    Pick t maximises  F(S ∪ i)  over rows not yet picked. In  F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'  is
+    s one plus the cosine of the angle between rows, 1 for a row of zeros; the lowest index wins a tie. Since
+    s is linear in unit rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product
+    of features and a vector a pick; O(N) memory.
+
+    Args:
+        features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.
+        n: number of picks, 1 ≤ n ≤ N.
+        lam: weight λ of the similarity to all rows, ≥ 0.
+
+    Returns:
+        [n] int64 on the CPU, in order of picking.
+
+    Raises:
+        ValueError: ``n`` out of range, ``lam`` negative or not finite, features not [N, d], or one that is not finite.
+
+    Source:
+        Iyer et al., 2021, arXiv:2006.15412; as a coreset: Guo et al. (DeepCore), 2022, arXiv:2204.08499.
+    """
+    if not 0 <= lam < float("inf"):
+        raise ValueError(f"lam must be a number from 0, not {lam}")
+    rows = Rows(features, n, centred=False)  # angles are seen from 0
+    scale = torch.where(rows.length > 0, 1 / rows.length, 0.0)
+    own = scale.gt(0).to(scale.dtype)  # cos of a row with itself
+    pull = rows.zeros()
+    for _, part in rows.blocks():
+        pull += lam * unit(rows.wide(part)).sum(0)
+
+    def move(row: int) -> Tensor:
+        return -2 * unit(rows.wide(rows.features[row])[None])[0]
+
+    def exact(index: Tensor, picked: int) -> Tensor:
+        near = unit(rows.wide(rows.features[index]))
+        return near @ pull - near.square().sum(1)
+
+    return torch.tensor(linear(rows, n, -own, pull, move, exact, scale))
+
+
+def herding(features: ArrayLike | Tensor, n: int) -> Tensor:
+    """Pick ``n`` rows whose running mean follows the mean of all rows.
+
+    Pick t minimises  ‖t·μ − Σ_{picked} f − f_i‖  over the rows not yet picked; the lowest index wins a tie. One product
+    of features and a vector a pick; O(N) memory.
+
+    Args:
+        features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.
+        n: number of picks, 1 ≤ n ≤ N.
+
+    Returns:
+        [n] int64 on the CPU, in order of picking.
+
+    Raises:
+        ValueError: ``n`` out of range, features not [N, d], or one that is not finite.
+
+    Source:
+        Welling, "Herding dynamical weights to learn", ICML 2009.
+    """
+    rows = Rows(features, n)
+    target = _Target(rows)
+    return torch.tensor(linear(rows, n, -rows.squared, target.goal, target.move, target.exact, drift=2 * rows.drift))
+
+
+class _Target:
+    """r = t·μ − Σ_{picked} f, as 2 r from the origin:  −‖r − f‖² = −‖f‖² + f·2r − ‖r‖²,  whose last part is common.
+
+    μ is known but for rounding until a pick hangs on more.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.mean = rows, rows.about
+        self.origin = rows.zeros() if rows.origin is None else rows.origin.to(rows.about)
+        self.goal = 2 * (self.mean - self.origin)
+        self.twice = 2 * self.mean
+
+    def move(self, row: int) -> Tensor:
+        """What a pick adds to 2 r."""
+        return torch.sub(self.twice, self.rows.features[row].to(self.rows.home), alpha=2)
+
+    def exact(self, index: Tensor, picked: int) -> Tensor:
+        """[m] −‖r − f‖² of some rows after so many picks."""
+        if self.mean is self.rows.about:
+            self.mean = self.rows.mean
+            self.goal += 2 * (picked + 1) * (self.mean - self.rows.about)
+            self.twice = 2 * self.mean
+        return -self.rows.distances(index, (self.goal / 2 + self.origin)[None])[:, 0]

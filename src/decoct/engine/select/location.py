@@ -139,12 +139,12 @@ class _Location:
         if self.prepared is not None:
             near = self._products(index).sub_(self.b)
             return (near if self.cosine else near.sub_(self.a[index, None])).clamp_(min=0).sum(1)
-        found = torch.zeros(len(index), dtype=self.b.dtype, device=self.b.device)
+        gains = torch.zeros(len(index), dtype=self.b.dtype, device=self.b.device)
         own = 2 * self._g(self.rows.features[index].to(self.b.dtype))
         for at, part in self.blocks():
             covered = self.b[at : at + len(part)]
-            found += (own @ part.T).sub_(self.a[index, None]).sub_(covered).clamp_(min=0).sum(1)
-        return found
+            gains += (own @ part.T).sub_(self.a[index, None]).sub_(covered).clamp_(min=0).sum(1)
+        return gains
 
     def _products(self, index: Tensor) -> Tensor:
         """[m, N] 2 g_i·g_j of the rows j with all i, a copy."""
@@ -167,9 +167,7 @@ class _Location:
             yield at, self._g(part)
 
     def _g(self, part: Tensor) -> Tensor:
-        if self.cosine:
-            return unit(part)
-        return part if self.rows.origin is None else part - self.rows.origin
+        return unit(part) if self.cosine else self.rows.moved(part)
 
 
 class _Exact:
@@ -211,10 +209,10 @@ class _Exact:
                 return bound
             # The best first: what has been looked at before has changed little.
             some = index[late][bound[late].topk(min(32, int(late.sum()))).indices]
-            found = torch.zeros(len(some), dtype=torch.float64, device=self.rows.home)
+            gains = torch.zeros(len(some), dtype=torch.float64, device=self.rows.home)
             for at, g in self._blocks():
-                found += (self._similar(some, g) - self.b[at : at + len(g)]).clamp_(min=0).sum(1)
-            self.bound[some] = torch.where(found > self.nothing, found, 0.0)
+                gains += (self._similar(some, g) - self.b[at : at + len(g)]).clamp_(min=0).sum(1)
+            self.bound[some] = torch.where(gains > self.nothing, gains, 0.0)
             self.fresh[some] = len(self.picked)
 
     def _catch_up(self) -> None:
@@ -243,6 +241,4 @@ class _Exact:
 
     def _g(self, part: Tensor) -> Tensor:
         wide = self.rows.wide(part)
-        if self.cosine:
-            return unit(wide)
-        return wide if self.rows.origin is None else wide - self.rows.origin.to(wide)
+        return unit(wide) if self.cosine else self.rows.moved(wide)

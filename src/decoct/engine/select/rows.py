@@ -49,8 +49,7 @@ class Rows:
         self.squared = torch.empty(len(self), dtype=self.dtype, device=self.device)
         total = self.zeros()
         for at, part in self.blocks(2 * BLOCK):
-            moved = part if self.origin is None else part - self.origin
-            torch.linalg.vector_norm(moved, dim=1, out=self.squared[at : at + len(part)])
+            torch.linalg.vector_norm(self.moved(part), dim=1, out=self.squared[at : at + len(part)])
             total += part.sum(0).to(self.home)
         self.about = total / len(self)
         self.squared.square_()
@@ -67,6 +66,10 @@ class Rows:
         step = max(1, numbers // self.features.shape[1])
         for at in range(0, len(self), step):
             yield at, self.features[at : at + step].to(self.dtype)
+
+    def moved(self, part: Tensor) -> Tensor:
+        """Some rows as seen from the origin."""
+        return part if self.origin is None else part - self.origin.to(part)
 
     def wide(self, part: Tensor) -> Tensor:
         """Some rows in float64."""
@@ -119,11 +122,11 @@ class Rows:
         near = self.compute(points)
         if len(near) == 1 and self.features.dtype == self.dtype:
             return torch.mv(self.features, near[0])[None]
-        found = torch.empty(len(points), len(self), dtype=self.dtype, device=self.device)
+        products = torch.empty(len(points), len(self), dtype=self.dtype, device=self.device)
         for at, part in self.blocks(2**24):
             here = slice(at, at + len(part))
-            found[:, here] = (part @ near.T).T
-        return found
+            products[:, here] = (part @ near.T).T
+        return products
 
     def away(self, index: Tensor) -> Tensor:
         """[m, N] squared distances of all rows to some, but for rounding: ‖f‖² − 2 f·p + ‖p‖², from the origin."""
@@ -134,12 +137,12 @@ class Rows:
 
     def distances(self, index: Tensor, points: Tensor) -> Tensor:
         """[m, k] squared distances in float64, from direct differences, of some rows to points [k, d]."""
-        found = torch.empty(len(index), len(points), dtype=torch.float64, device=self.home)
+        squared = torch.empty(len(index), len(points), dtype=torch.float64, device=self.home)
         step = max(1, BLOCK // points.numel())
         for at in range(0, len(index), step):
             part = self.wide(self.features[index[at : at + step].to(self.device)])
-            found[at : at + step] = (part[:, None] - points).square_().sum(2)
-        return found
+            squared[at : at + step] = (part[:, None] - points).square_().sum(2)
+        return squared
 
     def _origin(self) -> Tensor | None:
         sample = self.features[:: max(1, len(self) // 64)].to(self.dtype)

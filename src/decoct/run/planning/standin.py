@@ -13,7 +13,7 @@ from decoct.core import tensorfile
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Draft, Inputs, Machine, silent
+from decoct.core.kinds import Draft, Inputs, Machine, Task, silent
 from decoct.core.record import CELL, Provenance, write_json
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, Split, open_dataset
@@ -26,7 +26,7 @@ from decoct.run.jobs import ExternalJob, Job
 from decoct.run.storage.store import Store
 from decoct.run.work.external import put_set
 from decoct.run.work.sets import ARRAYS, NOTES, SHARD, from_draft, keep
-from decoct.run.work.students import given, task_of
+from decoct.run.work.students import given
 
 BLOCK = 2**28  # bytes that are drawn at a time
 FEW = 4  # images of each class that a stand-in is made from at least
@@ -164,7 +164,7 @@ def _labelled(cell: Cell) -> None:
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
-    recipe = protocol.recipe(task_of(condensed, data, batch_norm=True))
+    recipe = protocol.recipe(Task.of(data, condensed))
     ignorant = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(data.shape[0], len(data.class_names)))
     teachers, seed, machine = [ignorant.to(cell.device).eval()], job.keyed["seed"], Machine(cell.device)
     made = relabel(images, recipe, teachers, protocol.storing(), data.class_names, seed=seed, machine=machine)

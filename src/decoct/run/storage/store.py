@@ -42,11 +42,8 @@ class Store(Cells):
             self.files.remove([probe])
 
     def unfinished(self, kind: str, key: str) -> Path:
-        """Where a long job leaves its checkpoint until its cell is there.
-
-        What a construction keeps lies in a folder of that name without ``.safetensors``.
-        """
-        return self.root / UNFINISHED / kind / f"{key}.safetensors"
+        """The folder where a long job leaves its state, and what it keeps, until its cell is there."""
+        return self.root / UNFINISHED / kind / key
 
     def resume(self, kind: str, key: str) -> None:
         """Bring here what a job left unfinished elsewhere: in a folder that is shared, it is here."""
@@ -56,9 +53,7 @@ class Store(Cells):
 
     def finish(self, kind: str, key: str) -> None:
         """Remove what an unfinished job left: its cell is there."""
-        unfinished = self.unfinished(kind, key)
-        unfinished.unlink(missing_ok=True)
-        shutil.rmtree(unfinished.with_suffix(""), ignore_errors=True)
+        shutil.rmtree(self.unfinished(kind, key), ignore_errors=True)
 
     def begun(self) -> dict[Name, dict[str, Entry]]:
         """What jobs left unfinished, by job and file."""
@@ -131,7 +126,7 @@ class Store(Cells):
         """Remove what killed processes left half-written: this machine's at once, others' after a day."""
         for path in (
             *self.root.glob(".tmp-*-*"),
-            *(self.root / UNFINISHED).glob("*/.tmp-*-*"),
+            *(self.root / UNFINISHED).glob("*/*/.tmp-*-*"),
             *(self.root / STUDIES).glob(".tmp-*-*"),
         ):
             if abandoned(path):
@@ -221,7 +216,7 @@ def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
     found: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):
-            case [_, kind, file, *_] if KEY.fullmatch(key := file.removesuffix(".safetensors")):
+            case [_, kind, key, _] if KEY.fullmatch(key):
                 found.setdefault((kind, key), {})[name] = entry
     return found
 

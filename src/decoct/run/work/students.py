@@ -19,7 +19,6 @@ from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.engine.evaluate import correct
-from decoct.engine.images import tensor
 from decoct.engine.relabel import relabel
 from decoct.engine.softlabels import StoredLabels, own_labels
 from decoct.engine.train import TrainingSet, train
@@ -33,35 +32,11 @@ RESULT, CORRECT = "result.json", "correct.npy"
 Student = nn.Module | Callable[[], nn.Module]
 
 
-def training_set(condensed: Condensed | None, data: Dataset) -> TrainingSet:
-    """What a student trains on: a set with its pixels, or the whole train split."""
-    whole = data.train if condensed is None else condensed
-    pixels = data.train.images if condensed is None else condensed.pixels()
-    weights = None if condensed is None else condensed.weights
-    return TrainingSet(
-        tensor(pixels),
-        torch.from_numpy(np.array(whole.labels)),
-        data.mean,
-        data.std,
-        None if weights is None else torch.from_numpy(weights),
-    )
-
-
 def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
     """The set that a job trains on, None for the whole train split, and its pixels."""
     key = cell.job.inputs.get("condensed")
-    condensed = Condensed.load(cell.input("condense", key)) if key else None
-    condensed = condensed.materialise(cell.data.train.images) if condensed else None
-    return condensed, training_set(condensed, cell.data)
-
-
-def task_of(condensed: Condensed | None, data: Dataset, batch_norm: bool, images: int | None = None) -> Task:
-    """What the protocol is told; ``images`` stands in for the number of the training images."""
-    count = images or len(data.train if condensed is None else condensed)
-    mosaic = 1 if condensed is None else condensed.mosaic
-    ceiling = condensed is None and images is None
-    soft = condensed is not None and condensed.soft_labels is not None
-    return Task(count, len(data.class_names), data.size, data.flip, ceiling, batch_norm, mosaic, soft)
+    condensed = Condensed.load(cell.input("condense", key)).materialise(cell.data.train.images) if key else None
+    return condensed, TrainingSet.of(cell.data, condensed)
 
 
 def make_labels(cell: Cell) -> None:
@@ -73,7 +48,7 @@ def make_labels(cell: Cell) -> None:
     with cell.meter():
         made = relabel(
             images,
-            protocol.recipe(task_of(condensed, data, batch_norm=True)),
+            protocol.recipe(Task.of(data, condensed)),
             teachers,
             protocol.storing(),
             data.class_names,
@@ -100,10 +75,10 @@ def make_student(cell: Cell) -> None:
     classes = len(data.class_names)
     student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
     norm = has_batch_norm(student)
-    recipe = protocol.recipe(task_of(condensed, data, norm))
+    recipe = protocol.recipe(Task.of(data, condensed, norm))
     if budget := job.keyed.get("as_long_as"):
         small = sum(Budget(**budget).per_class(data.counts(), data.class_names))
-        recipe = recipe.lasting(protocol.recipe(task_of(None, data, norm, images=small)).steps)
+        recipe = recipe.lasting(protocol.recipe(Task.of(data, None, norm, small)).steps)
     labels = StoredLabels.load(cell.input("labels", key)) if (key := job.inputs.get("labels")) else None
     if labels is not None:
         labels.check(images, data.class_names, recipe)
@@ -160,7 +135,7 @@ def train_module(
         UsageError: the function makes no module.
         DecoctError: the module cannot take such images, or gives other outputs than one per class.
     """
-    given = training_set(condensed.materialise(data.train.images), data)
+    given = TrainingSet.of(data, condensed.materialise(data.train.images))
     classes, name, accuracies = len(data.class_names), student_name(student), []
     for s in seeds:
         start = derive(0, data.digest, "student", name, 0, s)
@@ -169,7 +144,7 @@ def train_module(
             net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
         if not isinstance(net, nn.Module):
             raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
-        recipe = protocol.recipe(task_of(condensed, data, has_batch_norm(net)))
+        recipe = protocol.recipe(Task.of(data, condensed, has_batch_norm(net)))
         if labels is not None:
             labels.check(given, data.class_names, recipe)
         soft = labels or own_labels(protocol, condensed)

@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.engine.matching import real as matching
+from decoct.condensers.matching import dm as matching
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
+from decoct.nets.features import classifier
 
 
 def drawn(*shape, seed=0, dtype=torch.float64):
@@ -24,7 +25,7 @@ def net(size=8):
 def test_a_headless_net_gives_what_the_classifier_saw(name):
     built = zoo.build(name, 1, 5, 16, 0).eval()
     x, seen = drawn(3, 1, 16, 16, dtype=torch.float32), []
-    matching.classifier(built).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    classifier(built).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     built(x)
     assert torch.equal(matching.headless(built)(x), seen[0])
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from decoct.engine import subspaces as module
-from decoct.engine.subspaces import Line, coverage, drawn, penalties
+from decoct.condensers.coresets import zcore as module
+from decoct.condensers.coresets.zcore import Line, coverage, drawn, penalties
 
 
 def rewrite(features, draws, redundant, exponent, rng):

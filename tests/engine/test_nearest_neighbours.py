@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.engine import nearest
-from decoct.engine.neighbours import neighbours
+from decoct.engine.nearest import neighbours
 
 shapes = {"n": st.integers(1, 30), "d": st.integers(1, 6), "k": st.integers(0, 35), "seed": st.integers(0, 2**32 - 1)}
 
@@ -29,15 +29,15 @@ def test_neighbours_are_the_nearest_and_ties_go_to_the_lowest_number(n, d, k, se
     rng = np.random.default_rng(seed)
     features = (rng.integers(0, 3, (n, d)) if grid else rng.normal(size=(n, d))).astype(dtype)
     found, (rows, distances) = neighbours(features, k), rewrite(features, k)
-    assert found.rows.tolist() == rows.tolist()
-    assert found.distances == pytest.approx(distances, rel=1e-12)
+    assert found[0].tolist() == rows.tolist()
+    assert found[1] == pytest.approx(distances, rel=1e-12)
 
 
 @settings(deadline=None)
 @given(**shapes, offset=st.sampled_from([0.0, 1e4, 1e7]), scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e25]))
 def test_what_rows_have_in_common_and_their_scale_change_nothing(n, d, k, seed, offset, scale):
     features = (scale * (np.random.default_rng(seed).integers(0, 9, (n, d)) + offset)).astype(np.float32)
-    assert neighbours(features, k).rows.tolist() == rewrite(features, k)[0].tolist()
+    assert neighbours(features, k)[0].tolist() == rewrite(features, k)[0].tolist()
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])
@@ -48,20 +48,20 @@ def test_blocks_change_nothing(block, monkeypatch):
     monkeypatch.setattr(nearest, "CACHED", block)
     monkeypatch.setattr(nearest, "SMALL", 0)
     parts = neighbours(torch.from_numpy(features), 5)
-    assert (whole.rows == parts.rows).all() and (whole.distances == parts.distances).all()
+    assert (whole[0] == parts[0]).all() and (whole[1] == parts[1]).all()
 
 
 def test_a_large_distance_does_not_hide_a_small_one():
     features = np.array([[0.0], [1e-6], [3e-6], [1.0]], np.float32) + np.float32(0.5)  # differences of few last digits
-    assert neighbours(features, 3).rows.tolist() == rewrite(features, 3)[0].tolist()
+    assert neighbours(features, 3)[0].tolist() == rewrite(features, 3)[0].tolist()
     far = np.array([[0.0, 0], [2e-5, 0], [1e-5, 0], [1e4, 1e4]], np.float32)
-    assert neighbours(far, 2).rows[:3].tolist() == [[2, 1], [2, 0], [0, 1]]
+    assert neighbours(far, 2)[0][:3].tolist() == [[2, 1], [2, 0], [0, 1]]
 
 
 def test_rows_that_are_all_alike_are_neighbours_by_number():
     found = neighbours(np.full((40, 3), 7.25, np.float16), 3)
-    assert found.rows[0].tolist() == [1, 2, 3] and found.rows[1].tolist() == [0, 2, 3]
-    assert not found.distances.any()
+    assert found[0][0].tolist() == [1, 2, 3] and found[0][1].tolist() == [0, 2, 3]
+    assert not found[1].any()
 
 
 @pytest.mark.parametrize("features", [np.zeros(3), np.zeros((0, 3)), np.zeros((3, 0)), [[1.0], [np.nan]], [[np.inf]]])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.profiler import ProfilerActivity, profile
 
-from decoct.engine.matching.unroll import descend, pull_back
+from decoct.engine.matching.trajectories import descend, pull_back
 from decoct.nets.convnet import ConvNet
 
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.engine import cover as module
-from decoct.engine.cover import cover
+from decoct.condensers.coresets import craig as module
+from decoct.condensers.coresets.craig import cover
 
 
 def points(n, d, seed, kinds=None):

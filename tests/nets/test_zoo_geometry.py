@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
 from decoct.nets import zoo
-from decoct.nets.transformers import geometry
+from decoct.nets.zoo import geometry
 
 VIT, SWIN = "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"
 

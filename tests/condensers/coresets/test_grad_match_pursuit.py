@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from decoct.engine.pursuit import grow, pursue, shrink
+from decoct.condensers.coresets.grad_match import grow, pursue, shrink
 
 
 def vectors(n, d, seed, low=-1.0):
