@@ -174,8 +174,6 @@ def written(builder, **changes):
     summary = write_report(builder.build())
     classes = len(summary.run.data["class_names"])
     return summary, str(standing.show(view(summary), summary.standings, summary.agreements, classes))
-        standing.show(view(summary), summary.standings, summary.agreements, len(summary.run.data["class_names"]))
-    )
 
 
 def test_the_words_are_in_the_first_table_and_what_random_gives_in_the_last_column(builder):
