@@ -2,8 +2,7 @@
 
 from decoct.report import published, wording
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.page import document
-from decoct.report.page.parts import fold
+from decoct.report.page.parts import document, fold
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import CONTROL
 from decoct.report.sections import (

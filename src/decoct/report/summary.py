@@ -13,9 +13,8 @@ from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
-from decoct.report.sections.claims import Claims, claims
+from decoct.report.sections.claims import Claims, claims, coverages
 from decoct.report.sections.controls import Controlled, controlled
-from decoct.report.sections.coverage import coverages
 from decoct.report.sections.planned import Planned, planned
 from decoct.report.sections.recommend import Adviser, Recommendation
 from decoct.report.sections.robust import Score, Scorer

@@ -10,8 +10,7 @@ from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.page import document
-from decoct.report.page.parts import accuracy_cell, note, panelled, section, title
+from decoct.report.page.parts import accuracy_cell, document, note, panelled, section, title
 from decoct.report.page.style import Mark
 from decoct.report.page.view import View
 from decoct.report.read import frame
