@@ -7,7 +7,7 @@ from typing import Any
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import digest
-from decoct.report.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy, by_setting, replicates
 from decoct.report.read import frame
 from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.summary import summarise
@@ -82,7 +82,5 @@ def _metrics(a: Accuracy) -> Iterator[tuple[str, float]]:
 
 def _replicates(tables: frame.Frame, a: Accuracy) -> Iterator[tuple[int, float]]:
     """The accuracy of each student, numbered in the order of its replicates."""
-    where = {"method": a.method, **a.setting._asdict()}
-    rows = [row for row in tables.results.to_pylist() if all(row[key] == value for key, value in where.items())]
-    rows.sort(key=lambda row: (row["condense_replicate"], row["train_replicate"]))
-    return ((step, row["accuracy"]) for step, row in enumerate(rows))
+    own = replicates(by_setting(tables.results.to_pylist())[a.method, a.setting])
+    return ((step, own[key]) for step, key in enumerate(sorted(own)))

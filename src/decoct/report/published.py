@@ -17,6 +17,7 @@ from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
+from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, name, table, valued
 from decoct.report.page.parts import note, section
@@ -66,13 +67,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Beside:
-    """Accuracies of a run and what was published for the same method, data and IPC.
-
-    Attributes:
-        label: of the method in the study.
-        own: its accuracies, one a protocol and student.
-        published: the numbers.
-    """
+    """A run's accuracies of a method, one a protocol and student, and what was published of the same data and IPC."""
 
     label: str
     own: tuple[Accuracy, ...]
@@ -101,37 +96,31 @@ def select(
     Raises:
         UsageError: a method, data set or protocol that the table does not have.
     """
-    found = list(rows)
+    left = list(rows)
     for column, asked in (("method", method), ("data", data)):
         if asked is not None:
             known = {alike(getattr(row, column)) for row in rows}
             if alike(asked) not in known:
                 names = sorted({getattr(row, column) for row in rows})
                 raise UsageError(f"nothing is published here of the {column} '{asked}'.{suggest(asked, names)}")
-            found = [row for row in found if alike(getattr(row, column)) == alike(asked)]
+            left = [row for row in left if alike(getattr(row, column)) == alike(asked)]
     if protocol is not None:
         if not any(protocol.lower() in row.protocol.lower() for row in rows):
             names = sorted({row.protocol for row in rows} - {""})
             raise UsageError(f"no number is of a protocol with '{protocol}'; there are: {'; '.join(names)}")
-        found = [row for row in found if protocol.lower() in row.protocol.lower()]
-    return [row for row in found if ipc is None or row.ipc == ipc]
+        left = [row for row in left if protocol.lower() in row.protocol.lower()]
+    return [row for row in left if ipc is None or row.ipc == ipc]
 
 
 def beside(run: Manifest, accuracies: Iterable[Accuracy]) -> tuple[Beside, ...]:
     """What was published for the methods of a run on its data, at its IPCs, beside its own accuracies."""
-    own: dict[tuple[str, int], list[Accuracy]] = {}
-    for a in accuracies:
-        budget = Budget.read(a.setting.budget)
-        if budget is not None and budget.ipc is not None and a.method in run.methods:
-            own.setdefault((a.method, budget.ipc), []).append(a)
-    of_data = [row for row in read() if alike(row.data) == alike(_data(run))]
-    found = []
-    for (label, ipc), accuracy in own.items():
-        names = _names(label, run.methods[label])
-        published = tuple(row for row in of_data if row.ipc == ipc and alike(row.method) in names)
-        if published:
-            found.append(Beside(label, tuple(accuracy), published))
-    return tuple(found)
+    own = grouped(accuracies, lambda a: (a.method, getattr(Budget.read(a.setting.budget), "ipc", None)))
+    of_data, pairs = [row for row in read() if alike(row.data) == alike(_data(run))], []
+    for (label, ipc), reduced in own.items():
+        names = _names(label, run.methods[label]) if ipc is not None and label in run.methods else ()
+        if published := tuple(row for row in of_data if row.ipc == ipc and alike(row.method) in names):
+            pairs.append(Beside(label, tuple(reduced), published))
+    return tuple(pairs)
 
 
 def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableType:

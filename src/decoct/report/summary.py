@@ -183,7 +183,7 @@ def _settings(frame: Frame) -> tuple[Setting, ...]:
 def _accuracy(a: Accuracy) -> dict[str, Any]:
     i, own = a.interval, asdict(a)
     del own["setting"], own["interval"]
-    return own | a.setting._asdict() | {"accuracy": i.mean, "ci95": (i.lo, i.hi), "n": i.n, "by": i.by}
+    return own | a.setting._asdict() | {"accuracy": i.mean, "by": i.by} | i.to_json()
 
 
 def _comparison(c: Comparison) -> dict[str, Any]:

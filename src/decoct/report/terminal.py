@@ -48,6 +48,11 @@ def accuracies(summary: Summary) -> list[Table]:
     return [_accuracy(summary, student) for student in dict.fromkeys(s.student for s in summary.settings)]
 
 
+def titled(title: str, *heads: str) -> Table:
+    """An empty table under its title, without lines."""
+    return Table(*heads, title=Text(title), title_justify="left", box=None)
+
+
 def _ranks(summary: Summary) -> str:
     competing = [method for method, family in summary.methods.items() if family != CONTROL]
     return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.run.data["name"]))
@@ -56,10 +61,7 @@ def _ranks(summary: Summary) -> str:
 def _accuracy(summary: Summary, student: str) -> Table:
     protocols = list(dict.fromkeys(s.protocol for s in summary.settings if s.student == student))
     budgets = list(dict.fromkeys(s.budget for s in summary.settings if s.student == student))
-    table = Table(
-        title=Text(f"{summary.run.name}: test accuracy of {student}, %, 95 % intervals"), title_justify="left", box=None
-    )
-    table.add_column("")
+    table = titled(f"{summary.run.name}: test accuracy of {student}, %, 95 % intervals", "")
     for protocol in protocols:
         table.add_column(Text(protocol), justify="right")
     for budget in budgets:
@@ -85,9 +87,7 @@ def _advice(summary: Summary, student: str) -> Table | None:
     if not rows:
         return None
     title = f"What to take with {student}: the cheapest of those that none is shown to beat, beside the highest mean"
-    table = Table(title=Text(title), title_justify="left", box=None)
-    for heading in ("at most", "cheapest", "%", "of", "highest mean", "%"):
-        table.add_column(heading)
+    table = titled(title, "at most", "cheapest", "%", "of", "highest mean", "%")
     for first, last, choice in rows:
         assert choice.pick is not None and choice.highest is not None
         upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"

@@ -191,7 +191,7 @@ def _reading(s: Standing | None) -> str:
 
 
 def _compared(c: Comparison) -> str:
-    return f"{c.verdict} {wording.points(c.mean)} {wording.bounds(c.lo, c.hi)}".rstrip() + f" (n = {c.n})"
+    return f"{c.verdict} {wording.difference(c)} (n = {c.n})"
 
 
 def _marked(summary: Summary, label: str) -> str:

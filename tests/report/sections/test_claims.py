@@ -192,8 +192,6 @@ def test_planted_differences_are_found(builder):
     assert "better than every coreset in 2 of 4 comparisons" in overall_coverage(found)
     said = "rded against every coreset: better in 2 of 2 comparisons, worse than"
     assert coverage_sentences(found)[0].startswith(said)
-        "rded against every coreset: better in 2 of 2 comparisons, worse than"
-    )
 
 
 def test_contrasts_are_welchs_and_of_one_deterministic_set_a_one_sample_t(builder):

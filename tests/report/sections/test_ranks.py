@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 from tests.report.conftest import view
 
-from decoct.report.page.style import marks
+from decoct.report.page.plot import marks
 from decoct.report.read import frame
 from decoct.report.sections.ranks import diagram, exactly, friedman, joined, nemenyi, over_data, ranked, sentence, show
 from decoct.report.summary import summarise

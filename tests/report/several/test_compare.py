@@ -17,8 +17,7 @@ from decoct.core.record import read_cost, write_cost
 from decoct.report.read import frame
 from decoct.report.read.manifest import Manifest
 from decoct.report.several import terminal
-from decoct.report.several.compare import Change, change, compare, worded
-from decoct.report.several.settings import apart, differences, flat
+from decoct.report.several.compare import Change, apart, change, compare, differences, flat, worded
 from decoct.report.stats import comparisons
 from decoct.report.stats.intervals import Interval
 

@@ -164,12 +164,12 @@ def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, 
         The row, with random (their mean), random_sd, random_lo and random_hi (95 % prediction interval of one more
         random set), random_n, and z = (value − random) / random_sd; None where unknown, or where all are alike.
     """
-    found = known.get(tuple(row[key] for key in NAME), {})
-    mean, sd, value = found.get("mean"), found.get("sd"), row["value"]
+    random = known.get(tuple(row[key] for key in NAME), {})
+    mean, sd, value = random.get("mean"), random.get("sd"), row["value"]
     # What rounding alone makes differ is alike.
     differs = mean is not None and sd is not None and sd > 1e-9 * max(abs(mean), math.ulp(1.0))
     z = (value - mean) / sd if value is not None and mean is not None and sd is not None and differs else None
-    rest = {f"random_{key}": found.get(key) for key in ("sd", "lo", "hi", "n")}
+    rest = {f"random_{key}": random.get(key) for key in ("sd", "lo", "hi", "n")}
     return {**row, "random": mean, **rest, "z": z}
 
 

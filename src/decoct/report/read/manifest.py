@@ -106,9 +106,8 @@ class Manifest:
 
     def budget_order(self, budget: str) -> tuple[float, str]:
         """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
-        found = Budget.read(budget)
-        size = found.total(self.data["images"]["train"], len(self.data["class_names"])) if found else math.inf
-        return size, budget
+        read = Budget.read(budget)
+        return read.total(self.data["images"]["train"], len(self.data["class_names"])) if read else math.inf, budget
 
     @property
     def families(self) -> dict[str, str]:
@@ -226,14 +225,14 @@ class Manifest:
 
     def needs(self, job: Job) -> dict[str, Job]:
         """Every planned job that this one stands on, each once, however many ways lead to it."""
-        found: dict[str, Job] = {}
+        needs: dict[str, Job] = {}
         todo = list(job.inputs.values())
         while todo:
             key = todo.pop()
-            if key in self.by_key and key not in found:
-                found[key] = self.by_key[key]
+            if key in self.by_key and key not in needs:
+                needs[key] = self.by_key[key]
                 todo += self.by_key[key].inputs.values()
-        return found
+        return needs
 
 
 def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:

@@ -58,14 +58,7 @@ Covers = Literal["better", "worse", "open"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A question, and what the results say to it.
-
-    Attributes:
-        key: random, coresets, cost or coverage.
-        question: as it is asked.
-        answer: one sentence over all methods.
-        methods: one sentence for each distillation method.
-    """
+    """A question, and what the results say to it: one sentence over all methods, and one for each distilling one."""
 
     key: str
     question: str
@@ -108,13 +101,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Claims:
-    """The four claims with the numbers behind the last two; those behind the first two are the verdicts.
-
-    Attributes:
-        all: in the order of the study's questions.
-        multiples: of cost.
-        coverages: of held-out data.
-    """
+    """The four claims with the numbers behind the last two; those behind the first two are the verdicts."""
 
     all: tuple[Claim, ...]
     multiples: tuple[Multiple, ...]

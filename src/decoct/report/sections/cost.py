@@ -7,7 +7,7 @@ construction alone, as if they were there already, stands beside.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
@@ -83,8 +83,7 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Contrast:
     if not (a and b and min(*a, *b) > 0):
         return NOTHING
     logs = welch([math.log(x) for x in a], [math.log(x) for x in b], known=(True, True))
-    mean, lo, hi = (math.exp(x) for x in (logs.mean, logs.lo, logs.hi))
-    return Contrast(mean, lo, hi, logs.n, logs.p_better, logs.p_worse)
+    return replace(logs, mean=math.exp(logs.mean), lo=math.exp(logs.lo), hi=math.exp(logs.hi))
 
 
 def multiples(frame: Frame) -> tuple[Multiple, ...]:

@@ -46,12 +46,7 @@ SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so many images, bytes (images and labels) or seconds (of device or processor time).
-
-    Attributes:
-        amount: above 0.
-        kind: what is counted.
-    """
+    """At most so many images, bytes (images and labels) or seconds (of device or processor time), above 0."""
 
     amount: float
     kind: Kind
@@ -89,13 +84,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use within a limit, for each student.
-
-    Attributes:
-        limit: what one can afford.
-        measure: of time; None where times cannot be compared.
-        choices: one a student.
-    """
+    """What to use within a limit: one choice a student. Time has no measure where it cannot be compared."""
 
     limit: Limit
     measure: Measure | None
@@ -149,15 +138,9 @@ class Recommendation:
             "kind": self.limit.kind,
             "measure": self.measure,
             "choices": [
-                {
-                    "student": c.student,
-                    "take": _plain(c.pick),
-                    "not_shown_to_be_worse": [_plain(k) for k in c.kept],
-                    "highest_mean": _plain(c.highest),
-                    "considered": c.considered,
-                    "left_out": c.left_out,
-                    "text": f"{self.of(c)}.",
-                }
+                {"student": c.student, "take": _plain(c.pick), "highest_mean": _plain(c.highest)}
+                | {"not_shown_to_be_worse": [_plain(k) for k in c.kept], "text": f"{self.of(c)}."}
+                | {"considered": c.considered, "left_out": c.left_out}
                 for c in self.choices
             ],
         }
@@ -311,19 +294,10 @@ def _named(candidate: Candidate) -> str:
 def _plain(candidate: Candidate | None) -> dict[str, Any] | None:
     if candidate is None:
         return None
-    a = candidate.accuracy
-    return {
-        "method": a.method,
-        **a.setting._asdict(),
-        "accuracy": a.interval.mean,
-        "ci95": [a.interval.lo, a.interval.hi],
-        "n": a.interval.n,
-        "steps": a.steps,
-        "images_seen": a.images_seen,
-        "images": a.images,
-        "bytes": a.total_bytes,
-        "seconds_before_training": candidate.seconds if math.isfinite(candidate.seconds) else None,
-    }
+    a, seconds = candidate.accuracy, candidate.seconds
+    own: dict[str, Any] = {name: getattr(a, name) for name in ("method", "steps", "images_seen", "images")}
+    own |= a.setting._asdict() | {"accuracy": a.interval.mean, **a.interval.to_json(), "bytes": a.total_bytes}
+    return own | {"seconds_before_training": seconds if math.isfinite(seconds) else None}
 
 
 def show(view: View, advice: Sequence[Recommendation]) -> Markup:

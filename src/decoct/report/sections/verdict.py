@@ -194,11 +194,7 @@ def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator.
-
-    Args:
-        costs: rows of ``Frame.costs``.
-    """
+    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator."""
     seen = ((said, row["method"]) for row in costs for said in filter(None, (row["seen"] or "").split("; ")))
     return tuple(
         f"The sets of {', '.join(dict.fromkeys(method for _, method in own))} come from a generator: {said}. What it "

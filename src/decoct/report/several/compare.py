@@ -3,6 +3,7 @@
 Time is compared between like machines alone, readings where both were taken with the same eyes.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +15,17 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Rows, accuracies, by_setting, keys, replicates
 from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import FULL
+from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.sections.standing import Name, Standing, standings
 from decoct.report.sections.verdict import WORDS
-from decoct.report.several.settings import apart, differences, measures
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.comparisons import Word, welch
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 
 TIMES = {"seconds": ("total_seconds",), "processor seconds": ("cpu_seconds",)}  # by name: the columns
 COSTS = {**TIMES, "bytes": ("image_bytes", "label_bytes")}
+TOLD_APART = ("condensers", "protocols", "metrics")  # of a study: tables that have labels, compared by them
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -271,15 +273,12 @@ def _accuracy_row(a: Accuracy, b: Accuracy, change: Change | None, conditional: 
     where = f"{who} under {s.protocol} with {s.student}" + f" at {size}" * bool(size)
     difference, said = "", "the same students in both runs"
     if change:
-        i, word = change.interval, change.word
-        points, bounded = wording.points(i.mean), wording.bounds(i.lo, i.hi)
-        difference = f"{points} {bounded}".rstrip()
+        difference, word = wording.difference(change.interval), change.word
         verdict = word if word == "undecided" else f"B is {word} {'to' if word == 'equivalent' else 'than'} A"
-        said = f"{verdict}, {f'{points} points {bounded}'.rstrip()}, {change.counted}"
-    means = [wording.percent(x.interval.mean) for x in (a, b)]
-    sides = {
-        side: {"accuracy": i.mean, "ci95": bounds(i), "n": i.n} for side, i in (("a", a.interval), ("b", b.interval))
-    }
+        said = f"{verdict}, {wording.difference(change.interval, ' points')}, {change.counted}"
+    both = a.interval, b.interval
+    means = [wording.percent(i.mean) for i in both]
+    sides = {side: {"accuracy": i.mean, "ci95": bounds(i), "n": i.n} for side, i in zip("ab", both, strict=True)}
     return row(
         f"{s.protocol}, {s.student}: test accuracy, %",
         (who + "†" * conditional, size, *means, difference),
@@ -290,13 +289,8 @@ def _accuracy_row(a: Accuracy, b: Accuracy, change: Change | None, conditional: 
 
 
 def _side(tables: Frame) -> dict[str, Any]:
-    run = tables.manifest
-    return {
-        "folder": str(run.folder),
-        "name": run.name,
-        "planned": len(run.of_kind("train")),
-        "trained": tables.results.num_rows,
-    }
+    run, trained = tables.manifest, tables.results.num_rows
+    return {"folder": str(run.folder), "name": run.name, "planned": len(run.of_kind("train")), "trained": trained}
 
 
 def readings(a: Frame, b: Frame, paired: bool) -> tuple[tuple[Row, ...], tuple[str, ...]]:
@@ -385,3 +379,80 @@ def _ratio(a: list[float], b: list[float]) -> Interval | None:
     logs = [{(i, 0): math.log(x) for i, x in enumerate(side)} for side in (a, b)]
     i = change(logs[0], logs[1], paired=False).interval
     return Interval(math.exp(i.mean), math.exp(i.lo), math.exp(i.hi), i.n)
+
+
+def differences(a: Manifest, b: Manifest) -> tuple[str, ...]:
+    """One line for each setting that differs, the first run's value before the second's.
+
+    Plain settings come first, then methods, protocols and metrics by label, the version of decoct and what failed.
+    """
+    plain = [{k: v for k, v in run.study.items() if k not in TOLD_APART} for run in (a, b)]
+    lines = list(_changed("", *plain))
+    first, second = labelled(a), labelled(b)
+    for kind in first:
+        lines += _labelled(kind, first[kind], second[kind])
+        lines += _changed("control of", a.controls, b.controls) if kind == "method" else ()
+    rest = [{k: v for k, v in run.study.get("metrics", {}).items() if k != "names"} for run in (a, b)]
+    lines += _changed("metrics", *rest)
+    lines += _changed("", {"images": a.data["images"]}, {"images": b.data["images"]})
+    lines += _changed("", *({"decoct": run.decoct} | machines(run) for run in (a, b)))
+    return tuple(lines)
+
+
+def labelled(run: Manifest) -> dict[str, dict[str, dict[str, Any]]]:
+    """What a study gives labels to, as it is set: methods, protocols and metrics."""
+    methods = {label: about["config"] for label, about in run.methods.items()}
+    return {"method": methods, "protocol": run.protocols, "metric": measures(run)}
+
+
+def measures(run: Manifest) -> dict[str, dict[str, Any]]:
+    """The metrics' fields by label; none where a run lists names alone."""
+    names = run.study.get("metrics", {}).get("names", {})
+    return dict(names) if isinstance(names, dict) else {}
+
+
+def machines(run: Manifest) -> dict[str, str]:
+    """Hardware and versions of what a run finished; several of each where it was moved."""
+    made = [job for kind in ("condense", "train") for job in run.finished(kind) if not run.external(job)]
+    costs = [run.cost(job) for job in made]
+    versions = [pair for cost in costs for pair in cost.versions.items() if pair[0] != "decoct"]
+    parts = grouped(
+        [("hardware", f"{cost.hardware} ({cost.device})") for cost in costs] + versions, lambda pair: pair[0]
+    )
+    return {what: " and ".join(sorted({value for _, value in own})) for what, own in parts.items()}
+
+
+def apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names of the fields in which two tables differ, nested ones with a dot."""
+    a, b = flat(first), flat(second)
+    return [field for field in dict.fromkeys((*a, *b)) if a.get(field, MISSING) != b.get(field, MISSING)]
+
+
+def flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """A table's values by path, ``a.b``; lists are values."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{above}.{key}" if above else str(key)
+        values |= flat(value, path) if isinstance(value, Mapping) and value else {path: value}
+    return values
+
+
+def _labelled(kind: str, a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    for side, own, other in (("A", a, b), ("B", b, a)):
+        if alone := [label for label in own if label not in other]:
+            yield f"only {side} has the {kind}{'s' * (len(alone) > 1)} {', '.join(alone)}"
+    for label in (label for label in a if label in b):
+        yield from _changed(f"{kind} {label}", a[label], b[label])
+
+
+def _changed(where: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterable[str]:
+    first, second = flat(a), flat(b)
+    for field in apart(a, b):
+        told = [_word(own.get(field, MISSING)) for own in (first, second)]
+        yield f"{where} {field}: {told[0]} → {told[1]}".strip()
+
+
+def _word(value: Any) -> str:
+    if value is MISSING or value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

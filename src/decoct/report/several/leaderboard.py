@@ -12,15 +12,13 @@ from decoct.core.errors import UsageError
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, accuracies, by_setting
 from decoct.report.grouped import grouped
+from decoct.report.page.plot import Panel
 from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Block, Ranks
-from decoct.report.several.compare import bounds
-from decoct.report.several.settings import apart, labelled
+from decoct.report.several.compare import apart, bounds, labelled
 from decoct.report.stats.intervals import Interval
-
-Panel = tuple[str, str]  # protocol, student
 
 ROWS = schema(
     (STRING, "data run method family protocol student budget"),
@@ -208,30 +206,14 @@ def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:
 
 
 def _ranks(panel: Panel, own: Ranks) -> dict[str, Any]:
-    return {
-        "protocol": panel[0],
-        "student": panel[1],
-        "mean": own.mean,
-        "blocks": own.blocks,
-        "incomplete": own.incomplete,
-        "not_ranked": own.absent,
-        "p": own.p,
-        "critical_difference": own.critical,
-        "not_told_apart": own.groups,
-        "text": own.sentences(),
-    }
+    test = {"p": own.p, "critical_difference": own.critical, "not_told_apart": own.groups, "text": own.sentences()}
+    blocks = {"blocks": own.blocks, "incomplete": own.incomplete, "not_ranked": own.absent}
+    return {"protocol": panel[0], "student": panel[1], "mean": own.mean, **blocks, **test}
 
 
 def _row(entry: Entry, a: Accuracy, methods: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "data": entry.data,
-        "run": str(entry.run.folder),
-        "method": a.method,
-        "family": methods.get(a.method, FULL),
-        **a.setting._asdict(),
-        "accuracy": a.interval.mean,
-        "lo": a.interval.lo,
-        "hi": a.interval.hi,
-        "n": a.interval.n,
-        **{field: getattr(a, field) for field in ("students", "images", "steps", "images_seen", "label_bytes")},
-    }
+    i, family = a.interval, methods.get(a.method, FULL)
+    row = {"data": entry.data, "run": str(entry.run.folder), "family": family, **a.setting._asdict()}
+    row |= {"accuracy": i.mean, "lo": i.lo, "hi": i.hi, "n": i.n}
+    own = ("method", "students", "images", "steps", "images_seen", "label_bytes")
+    return row | {field: getattr(a, field) for field in own}

@@ -11,7 +11,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
 from decoct.report.page.parts import accuracy_cell, document, note, panelled, section, title
-from decoct.report.page.style import Mark
+from decoct.report.page.plot import Mark
 from decoct.report.page.view import View
 from decoct.report.read import frame
 from decoct.report.read.manifest import FULL
@@ -81,16 +81,16 @@ def _holes(board: Board) -> Markup:
     return tag("aside", *lines, class_="holes", role="status") if lines else Markup()
 
 
-def _ranks(key: str, heading: str, found: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:
-    ranked = {panel: own for panel, own in found.items() if own.mean}
+def _ranks(key: str, heading: str, by_panel: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:
+    ranked = {panel: own for panel, own in by_panel.items() if own.mean}
     rest = [
         tag("p", title(panel), f": {line}.", class_="note")
-        for panel, own in found.items()
+        for panel, own in by_panel.items()
         if not own.mean
         for line in own.sentences()
     ]
     shown = ranks.diagrams(ranked, drawn) if ranked else Markup()
-    return section(key, heading, shown, *rest, note(*about) if about else "") if found else Markup()
+    return section(key, heading, shown, *rest, note(*about) if about else "") if by_panel else Markup()
 
 
 def _accuracies(board: Board, view: View) -> Markup:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from decoct.report.page.style import GREY, OKABE_ITO, marks
+from decoct.report.page.plot import GREY, OKABE_ITO, marks
 
 
 @pytest.mark.parametrize("family", ["coreset", "distillation"])
