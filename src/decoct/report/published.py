@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from decoct.core.budget import Budget
@@ -128,10 +128,8 @@ def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableTyp
     parts = list[RenderableType]()
     for one in beside(run, accuracies):
         budget = wording.budget(one.own[0].setting.budget)
-        table = Table(title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
-        table.add_column("%", justify="right", no_wrap=True)
-        for head in ("student", "protocol", "source"):
-            table.add_column(head)
+        heads = Column("%", justify="right", no_wrap=True), "student", "protocol", "source"
+        table = Table(*heads, title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
         for a in one.own:
             table.add_row(*map(Text, (wording.accuracy(a.interval), a.setting.student, a.setting.protocol, "this run")))
         for row in one.published:

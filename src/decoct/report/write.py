@@ -80,8 +80,9 @@ def write_report(folder: Path) -> Summary:
         DecoctError: not a run, or a damaged one.
     """
     summary = summarise(frame.read(folder))
-    summary.frame.write_tables(folder)
-    frame.write(folder, "scores", robust.table(summary.scores, summary.run), csv=True)
+    parts = {name: getattr(summary.frame, name) for name in ("results", "metrics", "costs")}
+    for name, table in (parts | {"scores": robust.table(summary.scores, summary.run)}).items():
+        frame.write(folder, name, table, csv=name in ("results", "scores"))
     write_tables(folder, summary)
     replace(summary.page, partial(Path.write_text, data=render(summary), encoding="utf-8"))
     return summary

@@ -49,14 +49,10 @@ class Mark:
     filled: bool
 
     @property
-    def symbol(self) -> str:
-        """The name that plotly gives the symbol."""
-        return self.shape if self.filled else f"{self.shape}-open"
-
-    @property
     def marker(self) -> dict[str, Any]:
         """The symbol for plotly."""
-        return {"color": self.color, "symbol": self.symbol, "size": 9, "line": {"width": 2, "color": self.color}}
+        symbol = self.shape if self.filled else f"{self.shape}-open"
+        return {"color": self.color, "symbol": symbol, "size": 9, "line": {"width": 2, "color": self.color}}
 
     def svg(self) -> Markup:
         """The symbol as a small inline picture."""

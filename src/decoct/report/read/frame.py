@@ -108,12 +108,6 @@ class Frame:
     def _test_images(self) -> dict[str, int]:
         return dict(zip(*(self.results[name].to_pylist() for name in ("key", "test_images")), strict=True))
 
-    def write_tables(self, folder: Path) -> None:
-        """Write results (.parquet and .csv), metrics and costs (.parquet), each file whole or not at all."""
-        write(folder, "results", self.results, csv=True)
-        write(folder, "metrics", self.metrics)
-        write(folder, "costs", self.costs)
-
 
 def read(folder: Path) -> Frame:
     """Read a run, finished or not.

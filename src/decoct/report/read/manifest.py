@@ -43,7 +43,8 @@ class Job:
     labels: dict[str, Any]
 
     def __str__(self) -> str:
-        return " · ".join([self.kind, *(_label(k, v) for k, v in self.labels.items())])
+        said = (f"{k.replace('_', ' ')} {v}" if k.endswith("_replicate") else str(v) for k, v in self.labels.items())
+        return " · ".join([self.kind, *said])
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,3 @@ def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:
     """Tables by label in the order in which the jobs name them: JSON is written sorted, so its own order is lost."""
     ranks = {label: i for i, label in enumerate(dict.fromkeys(order))}
     return dict(sorted(tables.items(), key=lambda item: ranks.get(item[0], len(ranks))))
-
-
-def _label(name: str, value: Any) -> str:
-    return f"{name.replace('_', ' ')} {value}" if name.endswith("_replicate") else str(value)

@@ -72,12 +72,10 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
     """A row for each set that students of a method and setting trained on, as ``cost.measure`` reads it."""
     sets: dict[tuple[str, Setting], dict[str, Row]] = {}
     costs: dict[str, Row | None] = {}
-    for job in run.finished("train"):
+    for job in (job for job in run.finished("train") if job.labels["method"] != FULL):
         condensed = run.by_key.get(job.inputs.get("condensed", ""))
-        if condensed is None or job.labels["method"] == FULL:
-            continue
         place = job.labels["method"], Setting.of(job.labels)
-        if condensed.key in sets.setdefault(place, {}):
+        if condensed is None or condensed.key in sets.setdefault(place, {}):
             continue
         needs = [need for need in run.needs(job).values() if need.kind != SHARD]
         parts = [*(run.construction(condensed)[1:] if run.done(condensed) else ()), *needs]

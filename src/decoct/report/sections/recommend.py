@@ -97,7 +97,8 @@ class Recommendation:
 
     def of(self, choice: Choice) -> str:
         """What is recommended for a student, or why nothing is."""
-        start = f"For {self._limit} with {choice.student}"
+        what = {"images": "", "bytes": " of images and labels", "seconds": f" of {self.measure or 'time'}"}
+        start = f"For at most {self.limit}{what[self.limit.kind]} with {choice.student}"
         if choice.pick is None:
             return f"{start} nothing can be recommended: {choice.why}"
         a = choice.pick.accuracy
@@ -144,11 +145,6 @@ class Recommendation:
                 for c in self.choices
             ],
         }
-
-    @property
-    def _limit(self) -> str:
-        what = {"images": "", "bytes": " of images and labels", "seconds": f" of {self.measure or 'time'}"}
-        return f"at most {self.limit}{what[self.limit.kind]}"
 
 
 @dataclass(frozen=True)

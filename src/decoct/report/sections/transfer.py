@@ -83,12 +83,9 @@ class Transfer:
 
 
 def transfers(runs: Runs, settings: Sequence[Setting], methods: Sequence[str], floor: float) -> tuple[Transfer, ...]:
-    """One for each protocol and budget that has several students.
+    """One for each protocol and budget that has several students, over the methods that compete.
 
     Args:
-        runs: accuracies by method and setting.
-        settings: of the study, in its order.
-        methods: the same; the full data is none.
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     return tuple(

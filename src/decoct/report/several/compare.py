@@ -201,21 +201,11 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``; what is not defined is None."""
-        return wording.plain(
-            {
-                "a": _side(self.a),
-                "b": _side(self.b),
-                "settings": self.settings,
-                "paired": self.paired,
-                "margin": self.margin,
-                "overall": self.overall(),
-                "accuracy": [row.facts for row in self.trained],
-                "metrics": [row.facts for row in self.read],
-                "costs": [row.facts for row in self.priced],
-                "not_compared": self.unlike,
-                "results_in_one_alone": self.alone,
-            }
-        )
+        told = {name: getattr(self, name) for name in ("settings", "paired", "margin")}
+        rows = {"accuracy": self.trained, "metrics": self.read, "costs": self.priced}
+        told |= {name: [row.facts for row in own] for name, own in rows.items()}
+        told |= {"overall": self.overall(), "not_compared": self.unlike, "results_in_one_alone": self.alone}
+        return wording.plain({"a": _side(self.a), "b": _side(self.b)} | told)
 
 
 def compare(a: Frame, b: Frame) -> Compared:

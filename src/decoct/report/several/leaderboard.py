@@ -84,22 +84,15 @@ class Board:
         accuracies = self.table().to_pylist()
         for row in accuracies:
             row["ci95"] = bounds(Interval(row["accuracy"], row.pop("lo"), row.pop("hi"), row["n"]))
-        return wording.plain(
-            {
-                "report": str(page),
-                "data": self.data,
-                "runs": [
-                    {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
-                    | {"planned": e.planned, "trained": e.trained}
-                    for e in self.entries
-                ],
-                "methods": self.methods,
-                "unlike": self.unlike,
-                "accuracy": accuracies,
-                "ranks": [_ranks(*own) for own in self.ranks.items()],
-                "ranks_over_data_sets": [_ranks(*own) for own in self.over_data.items()],
-            }
-        )
+        runs = [
+            {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
+            | {"planned": e.planned, "trained": e.trained}
+            for e in self.entries
+        ]
+        told = {"report": str(page), "data": self.data, "runs": runs, "methods": self.methods, "unlike": self.unlike}
+        ranked = {"ranks": self.ranks, "ranks_over_data_sets": self.over_data}
+        told |= {name: [_ranks(*own) for own in by_panel.items()] for name, by_panel in ranked.items()}
+        return wording.plain(told | {"accuracy": accuracies})
 
 
 def leaderboard(frames: Sequence[Frame]) -> Board:

@@ -10,9 +10,10 @@ from decoct.core.names import printable
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
+from decoct.report.page.plot import Panel
 from decoct.report.read.manifest import FULL
 from decoct.report.several.compare import COSTS, Compared, Row
-from decoct.report.several.leaderboard import Board, Panel
+from decoct.report.several.leaderboard import Board
 from decoct.report.terminal import STYLES
 
 

@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.report import wording
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
@@ -149,18 +148,6 @@ class Components:
     images: float | None
     sets: int
     students: int
-
-    def sentence(self) -> str:
-        """One sentence; empty where nothing is known."""
-        known = {"sets": self.condense, "students of one set": self.train, "sets with their students": self.together}
-        known |= {"other test images": self.images}
-        parts = [f"{name} {100 * sd:.2f}" for name, sd in known.items() if sd is not None]
-        if not parts:
-            return ""
-        count = f"{wording.count(self.students, 'student')} of {wording.count(self.sets, 'set')}"
-        said = f"standard deviations in points: {', '.join(parts)} ({count})"
-        alone = "; with one student a set, sets and students cannot be told apart"
-        return said + (alone if self.together is not None else "")
 
 
 def components(replicates: Replicates, images: float | None = None, one_set: bool = False) -> Components:
