@@ -87,7 +87,7 @@ class Summary(View):
 
     @property
     def run(self) -> Manifest:
-        """What the run says of itself."""
+        """The manifest of the run."""
         return self.frame.manifest
 
     def verdict(self, method: str, setting: Setting) -> Verdict:

@@ -81,11 +81,7 @@ def hard_protocol(run: Manifest) -> str | None:
 
 
 def breakdowns(
-    run: Manifest,
-    runs: Runs,
-    accuracies: Sequence[Accuracy],
-    settings: Sequence[Setting],
-    floor: float,
+    run: Manifest, runs: Runs, accuracies: Sequence[Accuracy], settings: Sequence[Setting], floor: float
 ) -> tuple[Breakdown, ...]:
     """One for each setting and each method but random that share a replicate with random, in the study's order."""
     first, work = hard_protocol(run), {(a.method, a.setting): Work(a.steps, a.images_seen) for a in accuracies}

@@ -125,8 +125,9 @@ def claims(frame: Frame, verdicts: Sequence[Verdict], covered: Sequence[Coverage
     """Ask a run the four questions."""
     distilled = [v for v in verdicts if v.family == "distillation"]
     multiples = cost.multiples(frame)
-    asked = "distillation" in frame.manifest.families.values()
-    takes, covers = (cost.overall(multiples), overall_coverage(covered)) if asked else (NO_METHOD, NO_METHOD)
+    takes, covers = cost.overall(multiples), overall_coverage(covered)
+    if "distillation" not in frame.manifest.families.values():
+        takes = covers = NO_METHOD
     four = (
         _against_random(distilled),
         _against_coresets(distilled),

@@ -293,12 +293,7 @@ def _needed(against: Mapping[str, Comparison]) -> int | None:
 
 
 def show(
-    view: View,
-    verdicts: Sequence[Verdict],
-    worth: Worth,
-    price: Sequence[str],
-    cautions: Sequence[str],
-    margin: float,
+    view: View, verdicts: Sequence[Verdict], worth: Worth, price: Sequence[str], cautions: Sequence[str], margin: float
 ) -> Markup:
     """The answer, what it rests on, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}

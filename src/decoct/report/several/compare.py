@@ -104,7 +104,7 @@ def span(i: Interval) -> str:
 
 
 def bounds(i: Interval) -> list[float] | None:
-    """For JSON."""
+    """The bounds for JSON; None where the interval has none."""
     return [i.lo, i.hi] if math.isfinite(i.lo) and math.isfinite(i.hi) else None
 
 
@@ -200,7 +200,7 @@ class Compared:
         return "; ".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, Any]:
-        """For ``json.dumps``; what is not defined is None."""
+        """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {name: getattr(self, name) for name in ("settings", "paired", "margin")}
         rows = {"accuracy": self.trained, "metrics": self.read, "costs": self.priced}
         told |= {name: [row.facts for row in own] for name, own in rows.items()}
