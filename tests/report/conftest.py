@@ -302,7 +302,7 @@ class Builder:
 
 
 def view(summary: Summary) -> View:
-    """What the sections of a run's page look at."""
+    """What the sections of a run's page look at, and nothing else."""
     return View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
 
 

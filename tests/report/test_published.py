@@ -1,4 +1,4 @@
-"""The table of published numbers: each row is whole, plausible and sourced; and what matches a run."""
+"""Published numbers: their table, and what of it stands beside a run."""
 
 import csv
 import re
@@ -11,6 +11,7 @@ from decoct.core.errors import UsageError
 from decoct.core.spec import names
 from decoct.report.published import FILE, Published, alike, beside, read, select, to_json
 from decoct.report.read import frame
+from decoct.report.render import render
 from decoct.report.summary import summarise
 
 FREE = {"sre2l++", "fadrm+", "hald", "dit", "wmdd", "gift", "nrr_dd", "lgd"}  # methods that decoct does not have
@@ -107,7 +108,7 @@ def cifar(builder):
 
 def test_what_matches_a_run_stands_beside_its_own(cifar):
     tables = frame.read(cifar)
-    found = beside(tables.manifest, summarise(tables, cifar / "report.html").accuracies)
+    found = beside(tables.manifest, summarise(tables).accuracies)
     by_label = {one.label: one for one in found}
     assert set(by_label) == {"random", "rded", "sre2l"}
     budgets = {(one.label, a.setting.budget) for one in found for a in one.own}
@@ -119,4 +120,26 @@ def test_what_matches_a_run_stands_beside_its_own(cifar):
 
 def test_other_data_have_nothing_beside_them(run):
     tables = frame.read(run)
-    assert beside(tables.manifest, summarise(tables, run / "report.html").accuracies) == ()
+    assert beside(tables.manifest, summarise(tables).accuracies) == ()
+
+
+def page(folder):
+    tables = frame.read(folder)
+    return render(summarise(tables))
+
+
+def section(text):
+    start = text.index('<section id="published">')
+    return text[start : text.index("</section>", start)]
+
+
+def test_numbers_of_this_data_are_laid_beside(builder):
+    builder.name = "cifar10"
+    found = section(page(builder.build()))
+    assert "37.1" in found and "DELT&#x27;s and CV-DD&#x27;s repositories" in found
+    assert "of another recipe" in found and "no verdict of this page rests on them" in found
+    assert "convnet3_w32" in found
+
+
+def test_no_section_where_nothing_matches(run):
+    assert '<section id="published">' not in page(run)

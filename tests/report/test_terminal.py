@@ -12,7 +12,7 @@ from decoct.report.summary import summarise
 
 def printed(builder):
     folder = builder.build()
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     console = Console(width=400, file=io.StringIO())
     console.print(terminal.render(summary))
     return summary, console.file.getvalue()

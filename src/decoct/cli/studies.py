@@ -107,7 +107,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets."""
-    from decoct.report.write import PAGE, write_report
+    from decoct.report.write import write_report
 
     if published and (budget is not None or len(folders) > 1):
         raise UsageError("--published asks one run, and by itself: name one, and leave out --for")
@@ -120,7 +120,7 @@ def report(
         from decoct.report.summary import summarise
 
         tables = frame.read(folders[0])
-        accuracies = summarise(tables, folders[0] / PAGE).accuracies
+        accuracies = summarise(tables).accuracies
         if budget is not None:
             advice = recommend(tables, accuracies, budget)
             answer(json, advice.to_json(), advice.sentence())

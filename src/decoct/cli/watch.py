@@ -65,10 +65,9 @@ def _summary(folder: Path) -> Any:
     """What a run found so far, or why nothing can be said of it."""
     from decoct.report.read import frame
     from decoct.report.summary import summarise
-    from decoct.report.write import PAGE
 
     try:
-        return summarise(frame.read(folder), folder / PAGE)
+        return summarise(frame.read(folder))
     except DecoctError as error:
         return error
 

@@ -39,6 +39,7 @@ class Setting(NamedTuple):
 
 
 Rows = Mapping[tuple[str, Setting], Sequence[Row]]  # by method and setting
+Runs = Mapping[tuple[str, Setting], Replicates]  # accuracies by method and setting
 
 
 @dataclass(frozen=True)

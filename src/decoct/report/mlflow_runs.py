@@ -7,7 +7,7 @@ from typing import Any
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import digest
-from decoct.report.accuracy import Accuracy
+from decoct.report.accuracy import Accuracy, by_setting, replicates
 from decoct.report.read import frame
 from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.summary import summarise
@@ -30,7 +30,6 @@ def log(folder: Path, uri: str) -> dict[str, int]:
         DecoctError: not a run, no MLflow, or a store that cannot be written.
     """
     tables = frame.read(folder)
-    found = summarise(tables, folder / "report.html").accuracies
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -41,7 +40,7 @@ def log(folder: Path, uri: str) -> dict[str, int]:
         client = MlflowClient(tracking_uri=uri)
         known = client.get_experiment_by_name(tables.manifest.name)
         experiment = known.experiment_id if known else client.create_experiment(tables.manifest.name)
-        for accuracy in found:
+        for accuracy in summarise(tables).accuracies:
             counts[_log(client, experiment, tables, accuracy)] += 1
     except (MlflowException, OSError, ImportError) as error:
         why = " ".join(str(error).split())[:200]
@@ -83,7 +82,5 @@ def _metrics(a: Accuracy) -> Iterator[tuple[str, float]]:
 
 def _replicates(tables: frame.Frame, a: Accuracy) -> Iterator[tuple[int, float]]:
     """The accuracy of each student, numbered in the order of its replicates."""
-    where = {"method": a.method, **a.setting._asdict()}
-    rows = [row for row in tables.results.to_pylist() if all(row[key] == value for key, value in where.items())]
-    rows.sort(key=lambda row: (row["condense_replicate"], row["train_replicate"]))
-    return ((step, row["accuracy"]) for step, row in enumerate(rows))
+    own = replicates(by_setting(tables.results.to_pylist())[a.method, a.setting])
+    return ((step, own[key]) for step, key in enumerate(sorted(own)))

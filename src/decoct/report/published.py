@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from decoct.core.budget import Budget
@@ -17,6 +17,11 @@ from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
+from decoct.report.grouped import grouped
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, cells, columns, name, table, valued
+from decoct.report.page.parts import note, section
+from decoct.report.page.view import View
 from decoct.report.read.manifest import Manifest
 
 FILE = "published.csv"
@@ -62,13 +67,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Beside:
-    """Accuracies of a run and what was published for the same method, data and IPC.
-
-    Attributes:
-        label: of the method in the study.
-        own: its accuracies, one a protocol and student.
-        published: the numbers.
-    """
+    """A run's accuracies of a method, one a protocol and student, and what was published of the same data and IPC."""
 
     label: str
     own: tuple[Accuracy, ...]
@@ -97,37 +96,31 @@ def select(
     Raises:
         UsageError: a method, data set or protocol that the table does not have.
     """
-    found = list(rows)
+    left = list(rows)
     for column, asked in (("method", method), ("data", data)):
         if asked is not None:
             known = {alike(getattr(row, column)) for row in rows}
             if alike(asked) not in known:
                 names = sorted({getattr(row, column) for row in rows})
                 raise UsageError(f"nothing is published here of the {column} '{asked}'.{suggest(asked, names)}")
-            found = [row for row in found if alike(getattr(row, column)) == alike(asked)]
+            left = [row for row in left if alike(getattr(row, column)) == alike(asked)]
     if protocol is not None:
         if not any(protocol.lower() in row.protocol.lower() for row in rows):
             names = sorted({row.protocol for row in rows} - {""})
             raise UsageError(f"no number is of a protocol with '{protocol}'; there are: {'; '.join(names)}")
-        found = [row for row in found if protocol.lower() in row.protocol.lower()]
-    return [row for row in found if ipc is None or row.ipc == ipc]
+        left = [row for row in left if protocol.lower() in row.protocol.lower()]
+    return [row for row in left if ipc is None or row.ipc == ipc]
 
 
 def beside(run: Manifest, accuracies: Iterable[Accuracy]) -> tuple[Beside, ...]:
     """What was published for the methods of a run on its data, at its IPCs, beside its own accuracies."""
-    own: dict[tuple[str, int], list[Accuracy]] = {}
-    for a in accuracies:
-        budget = Budget.read(a.setting.budget)
-        if budget is not None and budget.ipc is not None and a.method in run.methods:
-            own.setdefault((a.method, budget.ipc), []).append(a)
-    of_data = [row for row in read() if alike(row.data) == alike(_data(run))]
-    found = []
-    for (label, ipc), accuracy in own.items():
-        names = _names(label, run.methods[label])
-        published = tuple(row for row in of_data if row.ipc == ipc and alike(row.method) in names)
-        if published:
-            found.append(Beside(label, tuple(accuracy), published))
-    return tuple(found)
+    own = grouped(accuracies, lambda a: (a.method, getattr(Budget.read(a.setting.budget), "ipc", None)))
+    of_data, pairs = [row for row in read() if alike(row.data) == alike(_data(run))], []
+    for (label, ipc), reduced in own.items():
+        names = _names(label, run.methods[label]) if ipc is not None and label in run.methods else ()
+        if published := tuple(row for row in of_data if row.ipc == ipc and alike(row.method) in names):
+            pairs.append(Beside(label, tuple(reduced), published))
+    return tuple(pairs)
 
 
 def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableType:
@@ -135,10 +128,8 @@ def side_by_side(run: Manifest, accuracies: Iterable[Accuracy]) -> RenderableTyp
     parts = list[RenderableType]()
     for one in beside(run, accuracies):
         budget = wording.budget(one.own[0].setting.budget)
-        table = Table(title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
-        table.add_column("%", justify="right", no_wrap=True)
-        for head in ("student", "protocol", "source"):
-            table.add_column(head)
+        heads = Column("%", justify="right", no_wrap=True), "student", "protocol", "source"
+        table = Table(*heads, title=Text(f"{one.label} at {budget}"), title_justify="left", box=None, pad_edge=False)
         for a in one.own:
             table.add_row(*map(Text, (wording.accuracy(a.interval), a.setting.student, a.setting.protocol, "this run")))
         for row in one.published:
@@ -159,6 +150,36 @@ def to_json(run: Manifest, accuracies: Iterable[Accuracy]) -> list[dict[str, Any
         }
         for one in beside(run, accuracies)
     ]
+
+
+def show(view: View, run: Manifest) -> Markup:
+    """A row for each published number; nothing where none is of this data, these methods and these budgets."""
+    rows = []
+    for one in beside(run, view.accuracies):
+        own = (f"{wording.accuracy(a.interval)} ({a.setting.protocol}, {a.setting.student})" for a in one.own)
+        first, here = (view.method(one.label), facets.budget(one.own[0].setting.budget)), name("; ".join(own))
+        for row in one.published:
+            said = f"{row.accuracy:.1f}" + (f" ± {row.error:g}" if row.error is not None else "")
+            rows.append(cells(*first, valued(row.accuracy, said), name(recipe(row)), name(row.source), here))
+    if not rows:
+        return Markup()
+    head = columns("method", "budget", "published (%)", "student and recipe there", "source", "here (%)")
+    return section(
+        "published",
+        "Published numbers",
+        note(
+            "Of the same method, data and IPC, and of another recipe: another student, other epochs, other labels, and "
+            "most often the best epoch on the test set, where here the last one counts. They say what others found; no "
+            "verdict of this page rests on them."
+        ),
+        table(head, rows, "prose"),
+    )
+
+
+def recipe(row: Published) -> str:
+    """What the source says of student, resolution, protocol and labels."""
+    size = f"{row.resolution} px" if row.resolution else ""
+    return ", ".join(filter(None, (row.student, size, row.protocol, row.labels))) or wording.NONE
 
 
 def alike(word: str) -> str:

@@ -1,10 +1,8 @@
 """The page of a run: its sections in their order."""
 
-from decoct.report import wording
+from decoct.report import published, wording
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.page import document
-from decoct.report.page.parts import fold
-from decoct.report.page.view import View
+from decoct.report.page.parts import document, fold
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import CONTROL
 from decoct.report.sections import (
@@ -19,7 +17,6 @@ from decoct.report.sections import (
     pictures,
     planned,
     provenance,
-    published,
     ranks,
     recommend,
     robust,
@@ -31,28 +28,27 @@ from decoct.report.sections import (
 from decoct.report.summary import Summary
 
 
-def render(tables: Frame, summary: Summary) -> str:
+def render(summary: Summary) -> str:
     """The page as text."""
-    run = tables.manifest
-    view = View(summary.methods, summary.deterministic, summary.settings, summary.accuracies)
+    view, tables, run = summary, summary.frame, summary.run
     parts = [
-        verdict.show(view, summary.verdicts, summary.worth, summary.price, summary.cautions, summary.margin),
+        verdict.show(view, summary.verdicts, summary.worth, summary.claims.price, summary.cautions, run.margin),
         claims.show(view, summary.claims),
         recommend.show(view, summary.advice),
         accuracy.show(view, summary.gaps),
         breakdown.show(view, summary.breakdown, summary.untold),
-        differences.show(view, summary.verdicts, summary.margin),
+        differences.show(view, summary.verdicts, run.margin),
         differences.chance(view, summary.verdicts),
         published.show(view, run),
         controls.show(view, summary.controls),
-        ranks.show(view, summary.data),
+        ranks.show(view, run.data["name"]),
         transfer.show(view, summary.transfers),
         robust.show(view, summary.scores),
         classes.show(view, tables),
         cost.show(view, tables),
         weight.show(view, run),
         featuremap.show(view, run),
-        standing.show(view, summary.standings, summary.agreements, summary.classes),
+        standing.show(view, summary.standings, summary.agreements, len(run.data["class_names"])),
         pictures.show(view, run),
         provenance.teachers(run),
         provenance.recipes(view, run),
@@ -60,24 +56,19 @@ def render(tables: Frame, summary: Summary) -> str:
         planned.show(summary.planned_cost),
         provenance.provenance(run),
     ]
-    return document(
-        f"{summary.name} · decoct",
-        _header(tables, summary),
-        join(parts),
-        _holes(tables, summary.planned),
-        view.filters(),
-    )
+    holes = _holes(tables, summary.planned)
+    return document(f"{run.name} · decoct", _header(summary), join(parts), holes, view.filters())
 
 
-def _header(tables: Frame, summary: Summary) -> Markup:
-    data, families = tables.manifest.data, list(summary.methods.values())
+def _header(summary: Summary) -> Markup:
+    data, families = summary.run.data, list(summary.methods.values())
     beside = families.count(CONTROL)
     said = wording.count(len(families) - beside, "method")
     said += f" and {wording.count(beside, 'control')}" if beside else ""
     about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
     trained = tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained.")
-    asked = "Which small training set of ", name(summary.data), " should I use, and is distilling one worth it? "
-    return join([tag("h1", name(summary.name)), tag("p", *asked, trained, class_="lede")])
+    asked = "Which small training set of ", name(data["name"]), " should I use, and is distilling one worth it? "
+    return join([tag("h1", name(summary.run.name)), tag("p", *asked, trained, class_="lede")])
 
 
 def _holes(tables: Frame, students: int) -> Markup:

@@ -1,21 +1,20 @@
 """The report's numbers in one object: what the terminal prints, ``--json`` gives and the page draws."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting, accuracies, keys, replicates, same_steps
+from decoct.report.accuracy import Accuracy, Setting, accuracies, by_setting, keys, replicates
 from decoct.report.grouped import grouped
+from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import CONTROL, FULL
+from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
-from decoct.report.sections.claims import Claims, claims
+from decoct.report.sections.claims import Claims, claims, coverages
 from decoct.report.sections.controls import Controlled, controlled
-from decoct.report.sections.coverage import coverages
 from decoct.report.sections.planned import Planned, planned
 from decoct.report.sections.recommend import Adviser, Recommendation
 from decoct.report.sections.robust import Score, Scorer
@@ -32,21 +31,18 @@ from decoct.report.sections.verdict import (
     verdicts,
     worth,
 )
-from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.answers import Answers
+from decoct.report.stats.comparisons import Comparison
+
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run found.
+class Summary(View):
+    """What a run found, beside the methods, settings and accuracies of its view.
 
     Attributes:
-        name: of the study.
-        data: name of the data set.
-        methods: label to family, in study order.
-        deterministic: methods that give one set whatever the seed; their intervals condition on it.
-        settings: of the comparisons, in order of protocol, student, budget.
-        accuracies: of methods and of the full data.
+        frame: the tables of the run.
         verdicts: one per method and setting.
         controls: methods against their controls, one per method that has one and setting.
         gaps: how far the best set of each setting falls short of the full data after as many steps.
@@ -54,16 +50,13 @@ class Summary:
         scores: label-robust and augmentation-robust.
         standings: readings of the metrics, beside random sets of the same size.
         agreements: what two extractors say of each other.
-        classes: of the data.
         worth: whether distilling was worth it.
         claims: the four questions of a study and what the results say to them.
-        price: what the distilled sets took to make, beside the dearest and the cheapest coreset, in one sentence.
         breakdown: what hard labels, a protocol's labels, and images give to each accuracy.
         untold: what of that cannot be said; one sentence each.
         advice: what to use for the sizes of the study and a few round numbers of bytes and seconds.
         detectable: the smallest differences that the replicates at hand would find; one sentence a setting.
         cautions: where the numbers stand on weak ground; one sentence each.
-        margin: of equivalence, a fraction.
         planned: students that the study trains.
         planned_cost: what the run was expected to take, beside what it took; None where it was not planned.
         trained: students that have a result.
@@ -71,12 +64,7 @@ class Summary:
         page: the HTML report.
     """
 
-    name: str
-    data: str
-    methods: Mapping[str, str]
-    deterministic: frozenset[str]
-    settings: tuple[Setting, ...]
-    accuracies: tuple[Accuracy, ...]
+    frame: Frame
     verdicts: tuple[Verdict, ...]
     controls: tuple[Controlled, ...]
     gaps: tuple[Gap, ...]
@@ -84,35 +72,23 @@ class Summary:
     scores: tuple[Score, ...]
     standings: tuple[Standing, ...]
     agreements: tuple[Agreement, ...]
-    classes: int
     worth: Worth
     claims: Claims
-    price: tuple[str, ...]
     breakdown: tuple[Breakdown, ...]
     untold: tuple[str, ...]
     advice: tuple[Recommendation, ...]
     detectable: tuple[str, ...]
     cautions: tuple[str, ...]
-    margin: float
     planned: int
     trained: int
     failures: tuple[str, ...]
     page: Path
-    planned_cost: Planned | None = None
+    planned_cost: Planned | None
 
     @property
-    def ceiling(self) -> list[Accuracy]:
-        """Accuracies of the students trained on the full data for as long as the protocol says."""
-        return [a for a in self.accuracies if a.ceiling]
-
-    def same_steps(self, setting: Setting) -> Accuracy | None:
-        """The full data's accuracy after as many steps as the setting's sets took, where that is not the ceiling's."""
-        found = same_steps(self.accuracies, setting)
-        return None if found is None or found.ceiling else found
-
-    def accuracy(self, method: str, setting: Setting) -> Accuracy | None:
-        """The accuracy of a method in a setting, if any of its students was trained."""
-        return next((a for a in self.accuracies if (a.method, a.setting) == (method, setting)), None)
+    def run(self) -> Manifest:
+        """The manifest of the run."""
+        return self.frame.manifest
 
     def verdict(self, method: str, setting: Setting) -> Verdict:
         """The verdict of a method in a setting."""
@@ -121,12 +97,11 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {
-            **{name: getattr(self, name) for name in ("name", "data", "planned", "trained", "failures", "margin")},
+            **{name: getattr(self, name) for name in ("planned", "trained", "failures", "detectable", "cautions")},
+            **{"name": self.run.name, "data": self.run.data["name"], "margin": self.run.margin},
             "report": str(self.page),
-            "detectable": self.detectable,
-            "cautions": self.cautions,
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
-            "worth": {**asdict(self.worth), "price": self.price, "corrected": correction(self.verdicts)},
+            "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
             "claims": self.claims.to_json(),
             "breakdown": {
                 "overall": breakdown.overall(self.breakdown),
@@ -139,74 +114,61 @@ class Summary:
             "controls": {
                 "overall": controls.overall(self.controls),
                 "methods": controls.sentences(self.controls),
-                "comparisons": [
-                    _controlled(c, bool({c.method, c.control} & self.deterministic)) for c in self.controls
-                ],
+                "comparisons": [_controlled(c, self.deterministic) for c in self.controls],
             },
             "same_steps": accuracy.sentences(self.gaps),
             "across_students": [asdict(t) | {"open": t.open, "text": t.sentence()} for t in self.transfers],
-            "scores": robust.table(self.scores, self.data, self.deterministic).to_pylist(),
-            "metrics": [_standing(s) for s in self.standings if s.lead],
+            "scores": robust.table(self.scores, self.run).to_pylist(),
+            "metrics": [s.to_json() for s in self.standings if s.lead],
             "beside_random": sentences(self.standings),
             "extractors": [f"{a.sentence()}." for a in self.agreements],
-            "verdicts": [_verdict(v, v.method in self.deterministic) for v in self.verdicts],
+            "verdicts": [_verdict(v, self.deterministic) for v in self.verdicts],
         }
         return wording.plain(told)
 
 
-def summarise(frame: Frame, page: Path) -> Summary:
+def summarise(frame: Frame) -> Summary:
     """Reduce a run's tables to accuracies with intervals, and verdicts."""
-    run = frame.manifest
-    results = frame.results.to_pylist()
-    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
-    settings = _settings(frame)
-    tests = min((row["test_images"] for row in results), default=0)
-    floor = intervals.grid_floor(tests)
+    run, settings = frame.manifest, _settings(frame)
+    rows = by_setting(frame.results.to_pylist())
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
-    by_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
-    families = {label: method["family"] for label, method in run.methods.items()}
-    deterministic = frozenset(label for label, method in run.methods.items() if not method["stochastic"])
+    in_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
-    found = verdicts(by_setting, families, run.margin, floor, answers)
-    contenders = tuple(label for label, family in families.items() if family != CONTROL)
-    reduced = accuracies(rows, answers, deterministic)
+    compared = verdicts(in_setting, run.families, run.margin, frame.floor, answers)
+    reduced = accuracies(rows, answers, run.deterministic)
     ceilings = [a for a in reduced if a.ceiling]
-    scorer = Scorer.of(run, runs, {a.setting[:2]: a.interval.mean for a in ceilings}, tests)
+    scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings})
     read = standings(frame)
-    asked = claims(frame, found, coverages(frame, read))
-    parts = breakdowns(run, runs, reduced, settings, floor)
+    parts = breakdowns(run, runs, reduced, settings, frame.floor)
+    contenders = [label for label, family in run.families.items() if family != CONTROL]
     return Summary(
-        name=run.name,
-        data=run.data["name"],
-        methods=families,
-        deterministic=deterministic,
+        methods=run.families,
+        deterministic=run.deterministic,
         settings=settings,
         accuracies=reduced,
-        verdicts=tuple(found),
-        controls=controlled(by_setting, run.controls, run.margin, floor),
+        frame=frame,
+        verdicts=tuple(compared),
+        controls=controlled(in_setting, run.controls, run.margin, frame.floor),
         gaps=accuracy.gaps(reduced, settings),
-        transfers=transfer.transfers(runs, settings, contenders, floor),
-        scores=scorer.all(settings, tuple(families)),
+        transfers=transfer.transfers(runs, settings, contenders, frame.floor),
+        scores=scorer.all(settings, list(run.methods)),
         standings=read,
         agreements=agreements(read),
-        classes=len(run.data["class_names"]),
-        worth=worth(found),
-        claims=asked,
-        price=asked.price,
+        worth=worth(compared),
+        claims=claims(frame, compared, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(frame, reduced).break_points(),
-        detectable=resolution(found),
+        detectable=resolution(compared),
         cautions=(
             *cautions([(a.setting, a.interval) for a in ceilings]),
-            *few_images(found),
+            *few_images(compared),
             *generators(frame.costs.to_pylist()),
         ),
-        margin=run.margin,
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,
         failures=tuple(f"{job}: {message}" for job, message in frame.failures),
-        page=page,
+        page=run.folder / PAGE,
         planned_cost=planned(run),
     )
 
@@ -214,35 +176,17 @@ def summarise(frame: Frame, page: Path) -> Summary:
 def _settings(frame: Frame) -> tuple[Setting, ...]:
     """Every planned setting but the ceiling's: protocols and students as planned, budgets by size."""
     labels = [job.labels for job in frame.manifest.of_kind("train") if job.labels["method"] != FULL]
-    planned = dict.fromkeys(Setting(row["protocol"], row["student"], row["budget"]) for row in labels)
-    order = [(s.protocol, s.student) for s in planned]
-    size = frame.manifest.budget_order
-    return tuple(sorted(planned, key=lambda s: (order.index((s.protocol, s.student)), size(s.budget))))
+    panels, size = grouped(dict.fromkeys(map(Setting.of, labels)), lambda s: s.panel), frame.manifest.budget_order
+    return tuple(s for own in panels.values() for s in sorted(own, key=lambda s: size(s.budget)))
 
 
 def _accuracy(a: Accuracy) -> dict[str, Any]:
     i, own = a.interval, asdict(a)
     del own["setting"], own["interval"]
-    return own | a.setting._asdict() | {"accuracy": i.mean, "ci95": (i.lo, i.hi), "n": i.n, "by": i.by}
+    return own | a.setting._asdict() | {"accuracy": i.mean, "by": i.by} | i.to_json()
 
 
-def _standing(s: Standing) -> dict[str, Any]:
-    return {
-        "method": s.method,
-        "budget": s.budget,
-        **s.name._asdict(),
-        "higher_is_better": s.higher_is_better,
-        "value": s.interval.mean,
-        "ci95": [s.interval.lo, s.interval.hi],
-        "ci_over": s.over or None,
-        "n": s.interval.n,
-        "random": asdict(s.random) if s.random else None,
-        "z": s.z,
-        "word": s.word or None,
-    }
-
-
-def _comparison(c: comparisons.Comparison) -> dict[str, Any]:
+def _comparison(c: Comparison) -> dict[str, Any]:
     over = c.over_images
     return {
         "verdict": c.verdict,
@@ -253,23 +197,23 @@ def _comparison(c: comparisons.Comparison) -> dict[str, Any]:
     }
 
 
-def _controlled(c: Controlled, deterministic: bool) -> dict[str, Any]:
+def _controlled(c: Controlled, deterministic: frozenset[str]) -> dict[str, Any]:
     return {
         "method": c.method,
         "control": c.control,
         **c.setting._asdict(),
-        "conditional_on_set": deterministic,
+        "conditional_on_set": bool({c.method, c.control} & deterministic),
         **_comparison(c.comparison),
         "text": wording.comparison(c.method, c.control, c.comparison),
     }
 
 
-def _verdict(v: Verdict, deterministic: bool) -> dict[str, Any]:
+def _verdict(v: Verdict, deterministic: frozenset[str]) -> dict[str, Any]:
     return {
         "method": v.method,
         "family": v.family,
         **v.setting._asdict(),
-        "conditional_on_set": deterministic,
+        "conditional_on_set": v.method in deterministic,
         "random": _comparison(v.random) if v.random else None,
         "components": asdict(v.components) if v.components else None,
         "coresets": {name: _comparison(c) for name, c in v.coresets.items()},

@@ -48,18 +48,20 @@ def accuracies(summary: Summary) -> list[Table]:
     return [_accuracy(summary, student) for student in dict.fromkeys(s.student for s in summary.settings)]
 
 
+def titled(title: str, *heads: str) -> Table:
+    """An empty table under its title, without lines."""
+    return Table(*heads, title=Text(title), title_justify="left", box=None)
+
+
 def _ranks(summary: Summary) -> str:
     competing = [method for method, family in summary.methods.items() if family != CONTROL]
-    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.data))
+    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.run.data["name"]))
 
 
 def _accuracy(summary: Summary, student: str) -> Table:
     protocols = list(dict.fromkeys(s.protocol for s in summary.settings if s.student == student))
     budgets = list(dict.fromkeys(s.budget for s in summary.settings if s.student == student))
-    table = Table(
-        title=Text(f"{summary.name}: test accuracy of {student}, %, 95 % intervals"), title_justify="left", box=None
-    )
-    table.add_column("")
+    table = titled(f"{summary.run.name}: test accuracy of {student}, %, 95 % intervals", "")
     for protocol in protocols:
         table.add_column(Text(protocol), justify="right")
     for budget in budgets:
@@ -72,8 +74,8 @@ def _accuracy(summary: Summary, student: str) -> Table:
         if any(beside):
             table.add_row(Text(f"  {accuracy.SAME_STEPS}"), *map(_text, beside))
     if summary.ceiling:
-        found = {a.setting.protocol: a for a in summary.ceiling if a.setting.student == student}
-        table.add_row(Text("full data", style="bold"), *(_text(found.get(protocol)) for protocol in protocols))
+        full = (summary.ceiling.get((protocol, student)) for protocol in protocols)
+        table.add_row(Text("full data", style="bold"), *map(_text, full))
     said = "† deterministic: one set; its intervals condition on it. " if summary.deterministic else ""
     table.caption, table.caption_justify = Text(f"{said}Colour: against the coresets, after Holm."), "left"
     return table
@@ -85,9 +87,7 @@ def _advice(summary: Summary, student: str) -> Table | None:
     if not rows:
         return None
     title = f"What to take with {student}: the cheapest of those that none is shown to beat, beside the highest mean"
-    table = Table(title=Text(title), title_justify="left", box=None)
-    for heading in ("at most", "cheapest", "%", "of", "highest mean", "%"):
-        table.add_column(heading)
+    table = titled(title, "at most", "cheapest", "%", "of", "highest mean", "%")
     for first, last, choice in rows:
         assert choice.pick is not None and choice.highest is not None
         upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"

@@ -13,14 +13,14 @@ MINUS, NONE = "−", "–"
 
 def budget(text: str) -> str:
     """``ipc=10`` as ``IPC 10``, ``fraction=0.1`` as ``10 % of each class``; what is no budget as it is."""
-    found = Budget.read(text)
-    if found is None:
+    read = Budget.read(text)
+    if read is None:
         return text
-    if found.fraction is not None:
-        return f"{100 * found.fraction:.10g} %{', balanced' if found.balanced else ' of each class'}"
-    if found.images is not None:
-        return f"{found.images:,} image{'s' * (found.images > 1)}{'' if found.balanced is None else ', unbalanced'}"
-    return f"IPC {found.ipc}"
+    if read.fraction is not None:
+        return f"{100 * read.fraction:.10g} %{', balanced' if read.balanced else ' of each class'}"
+    if read.images is not None:
+        return f"{read.images:,} image{'s' * (read.images > 1)}{'' if read.balanced is None else ', unbalanced'}"
+    return f"IPC {read.ipc}"
 
 
 def percent(value: float) -> str:
@@ -39,6 +39,11 @@ def bounds(lo: float, hi: float) -> str:
     if not math.isfinite(lo):
         return ""
     return "[" + ", ".join(f"{100 * x:.1f}".replace("-", MINUS).replace(f"{MINUS}0.0", "0.0") for x in (lo, hi)) + "]"
+
+
+def difference(i: Interval | Comparison, unit: str = "") -> str:
+    """``+2.1 [0.4, 3.8]``, in points; the unit stands behind the number."""
+    return f"{points(i.mean)}{unit} {bounds(i.lo, i.hi)}".rstrip()
 
 
 def accuracy(interval: Interval) -> str:
@@ -109,18 +114,18 @@ def comparison(method: str, reference: str, c: Comparison) -> str:
             f"{method} against {reference} is undecided: {points(c.mean)} points, n = 1; it needs at least 2 replicates"
         )
     by = " (bootstrap)" if c.by == "bootstrap" else ""
-    found = f"{points(c.mean)} points {bounds(c.lo, c.hi)}{by}, n = {c.n}"
+    numbers = f"{points(c.mean)} points {bounds(c.lo, c.hi)}{by}, n = {c.n}"
     if c.verdict == "equivalent":
         inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}{by}, n = {c.n}"
         return f"{method} is equivalent to {reference} within {margin(c.margin)}: {inside}"
     if c.verdict == "undecided":
         said = "undecided" if c.alone == "undecided" else f"undecided after Holm over {c.family:,} comparisons"
         more = f"about {c.needed} replicates would decide" if c.needed else "more than 1,000 replicates would be needed"
-        return f"{method} against {reference} is {said}: {found}; {more}"
+        return f"{method} against {reference} is {said}: {numbers}; {more}"
     if c.on_these_images and c.over_images:
         over = f"{bounds(c.over_images.lo, c.over_images.hi)} over {c.over_images.n:,} test images"
-        found += f"; on these test images, since it is {over}"
-    return f"{method} is {c.verdict} than {reference}: {found}"
+        numbers += f"; on these test images, since it is {over}"
+    return f"{method} is {c.verdict} than {reference}: {numbers}"
 
 
 def plain(table: Mapping[str, Any]) -> dict[str, Any]:

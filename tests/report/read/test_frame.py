@@ -243,10 +243,11 @@ def test_holes_and_failures_are_listed(builder):
 
 def test_tables_are_written_whole_and_leave_nothing_else(run):
     found = frame.read(run)
-    found.write_tables(run)
-    found.write_tables(run)  # over the old ones
+    write_report(run)
+    write_report(run)  # over the old ones
     assert {p.name for p in run.iterdir()} == {
-        *("run.json", "store", "results.parquet", "results.csv", "metrics.parquet", "costs.parquet")
+        *("run.json", "store", "results.parquet", "results.csv", "metrics.parquet", "costs.parquet"),
+        *("scores.parquet", "scores.csv", "report.html", "tables"),
     }
     assert pyarrow.parquet.read_table(run / "results.parquet").equals(found.results)
     assert pyarrow.csv.read_csv(run / "results.csv").to_pylist() == found.results.to_pylist()
@@ -255,7 +256,7 @@ def test_tables_are_written_whole_and_leave_nothing_else(run):
 def test_a_run_that_has_just_begun_has_empty_tables(builder):
     builder.holes = lambda labels: True
     found = frame.read(builder.build())
-    found.write_tables(builder.folder)
+    write_report(builder.folder)
     assert (found.results.num_rows, found.metrics.num_rows, found.costs.num_rows) == (0, 0, 0)
     assert pyarrow.parquet.read_schema(builder.folder / "results.parquet").equals(frame.RESULTS)
 

@@ -18,7 +18,7 @@ def accuracy(method, mean, steps=500, budget="ipc=1", half=0.02, protocol="erm")
 
 def summary(builder):
     folder = builder.build()
-    return summarise(frame.read(folder), folder / "report.html")
+    return summarise(frame.read(folder))
 
 
 HERE = Setting("erm", "net", "ipc=1")
@@ -77,8 +77,8 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     assert (i.mean, i.lo, i.hi, i.n) == (expected.mean, expected.lo, expected.hi, 360)
     assert {a.setting.budget for a in found.ceiling} == {"all"}
     assert found.settings == plain.settings and found.verdicts == plain.verdicts
-    assert (found.worth, found.price, found.scores, found.cautions) == (
-        *(plain.worth, plain.price, plain.scores, plain.cautions),
+    assert (found.worth, found.claims.price, found.scores, found.cautions) == (
+        *(plain.worth, plain.claims.price, plain.scores, plain.cautions),
     )
     assert len(found.gaps) == 6 and plain.gaps == ()
     assert (found.trained, found.planned) == (159, 159)

@@ -26,7 +26,7 @@ def broken(builder, **changes):
         setattr(builder, key, value)
     folder = builder.build()
     tables = frame.read(folder)
-    return tables, summarise(tables, folder / "report.html")
+    return tables, summarise(tables)
 
 
 def one(summary, method="rded", protocol="single_teacher", budget="ipc=1"):
@@ -115,7 +115,7 @@ def test_other_steps_are_said_with_their_numbers(builder):
         if job.labels["protocol"] == "multi_teacher":
             file = read.cell(job) / "result.json"
             file.write_text(json.dumps(json.loads(file.read_text()) | {"steps": 4000, "images_seen": 256000}))
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     b = one(summary, protocol="multi_teacher")
     assert (b.before.steps, b.beside.steps, b.after.images_seen, b.same_work) == (500, 4000, 256000, False)
     said = breakdown.overall(summary.breakdown)
@@ -158,7 +158,7 @@ def test_one_replicate_has_means_and_no_intervals(builder):
 
 def shown(builder):
     folder = builder.build()
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     return summary, breakdown.show(view(summary), summary.breakdown, summary.untold)
 
 

@@ -100,7 +100,7 @@ def section(builder, **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
     tables = frame.read(builder.build())
-    summary = summarise(tables, builder.folder / "report.html")
+    summary = summarise(tables)
     return str(classes.show(view(summary), tables))
 
 

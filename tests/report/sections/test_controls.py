@@ -24,7 +24,7 @@ def ahead(by):
 
 def found(builder):
     folder = builder.build()
-    return summarise(frame.read(folder), folder / "report.html")
+    return summarise(frame.read(folder))
 
 
 @pytest.fixture

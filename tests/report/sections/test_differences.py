@@ -16,7 +16,7 @@ def shown(builder):
     for job in run.finished("train"):
         right = rng.random(builder.test_images) < run.load(job, "result.json")["accuracy"]
         np.save(run.cell(job) / "correct.npy", np.packbits(right))
-    summary = summarise(read(folder), folder / "report.html")
+    summary = summarise(read(folder))
     return summary, differences.chance(view(summary), summary.verdicts)
 
 

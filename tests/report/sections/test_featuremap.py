@@ -22,7 +22,7 @@ def drawn(builder):
         for key, value in ({"maps": True} | changes).items():
             setattr(builder, key, value)
         tables = frame.read(builder.build())
-        summary = summarise(tables, builder.folder / "report.html")
+        summary = summarise(tables)
         page = featuremap.show(view(summary), tables.manifest)
         return page, [json.loads(raw) for raw in re.findall(r'<script type="application/json">(.*?)</script>', page)]
 

@@ -16,7 +16,7 @@ from decoct.report.summary import summarise
 
 def pictures(builder):
     tables = frame.read(builder.folder)
-    summary = summarise(tables, builder.folder / "report.html")
+    summary = summarise(tables)
     page = section.show(view(summary), tables.manifest)
     found = re.findall(r'src="data:image/(\w+);base64,([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', page)
     return page, [

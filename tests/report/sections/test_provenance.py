@@ -75,7 +75,7 @@ def methods(builder):
     def section(**said):
         builder.said = said
         run = frame.read(builder.build())
-        summary = summarise(run, builder.folder / "report.html")
+        summary = summarise(run)
         return provenance.methods(view(summary), run.manifest)
 
     return section

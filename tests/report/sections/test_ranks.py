@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 from tests.report.conftest import view
 
-from decoct.report.page.style import marks
+from decoct.report.page.plot import marks
 from decoct.report.read import frame
 from decoct.report.sections.ranks import diagram, exactly, friedman, joined, nemenyi, over_data, ranked, sentence, show
 from decoct.report.summary import summarise
@@ -197,10 +197,10 @@ def test_without_a_test_there_are_dots_alone():
 
 def test_a_run_of_one_budget_has_no_section(builder):
     tables = frame.read(builder.build())
-    summary = summarise(tables, builder.folder / "report.html")
+    summary = summarise(tables)
     section = show(view(summary), summary.data)
     assert "Average ranks over 2 budgets" in section and "too few for a test" in section
     other = type(builder)(builder.folder.parent / "one", budgets=("ipc=1",))
     tables = frame.read(other.build())
-    summary = summarise(tables, other.folder / "report.html")
+    summary = summarise(tables)
     assert show(view(summary), summary.data) == ""

@@ -29,7 +29,7 @@ def advised(builder, **changes):
         setattr(builder, key, value)
     folder = builder.build()
     tables = frame.read(folder)
-    return tables, summarise(tables, folder / "report.html")
+    return tables, summarise(tables)
 
 
 def far(method, protocol, student):
@@ -169,7 +169,7 @@ def test_unlike_machines_leave_images_and_bytes(builder):
     found = taken(tables, summary, "100 images")
     assert found.measure is None and found.choices[0].pick is not None
     assert "before training" not in found.sentence()
-    assert {r.limit.kind for r in summarise(tables, summary.page).advice} == {"images", "bytes"}
+    assert {r.limit.kind for r in summarise(tables).advice} == {"images", "bytes"}
 
 
 def test_each_student_has_its_own(builder):
@@ -216,7 +216,7 @@ def test_a_text_that_is_no_budget_is_refused(builder):
 
 def shown(builder):
     folder = builder.build()
-    summary = summarise(frame.read(folder), folder / "report.html")
+    summary = summarise(frame.read(folder))
     return summary, show(view(summary), summary.advice)
 
 

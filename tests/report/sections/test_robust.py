@@ -26,7 +26,8 @@ def reps(*accuracies):
 
 def scorer(runs, ceilings, hard=("erm",), soft=("kd",), pairs=(), test_images=10**9):
     placed = {(method, Setting(protocol, "net", "ipc=1")): own for (method, protocol), own in runs.items()}
-    return Scorer(hard, soft, pairs, placed, {(protocol, "net"): a for protocol, a in ceilings.items()}, test_images)
+    full = {(protocol, "net"): a for protocol, a in ceilings.items()}
+    return Scorer(hard, soft, pairs, placed, full, intervals.grid_floor(test_images))
 
 
 def found(scores, name, **rest):

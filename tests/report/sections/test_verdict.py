@@ -15,7 +15,7 @@ from decoct.report.summary import summarise
 
 def summary(builder):
     folder = builder.build()
-    return summarise(frame.read(folder), folder / "report.html")
+    return summarise(frame.read(folder))
 
 
 def words(found, method):

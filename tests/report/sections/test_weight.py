@@ -24,7 +24,7 @@ def ways(builder):
 def read(builder):
     folder = builder.build()
     tables = frame.read(folder)
-    found = summarise(tables, folder / "report.html")
+    found = summarise(tables)
     return tables.manifest, found
 
 

@@ -110,7 +110,7 @@ def test_answers_that_are_not_known_give_nothing():
 def test_a_run_says_the_same_mean_over_images_as_over_replicates(builder):
     builder.train_replicates = 2
     folder = answered(builder.build(), shuffled())
-    found = summarise(frame.read(folder), folder / "report.html")
+    found = summarise(frame.read(folder))
     for v in found.verdicts:
         for c in v.coresets.values():
             assert c.over_images.mean == pytest.approx(c.mean, abs=1e-6)
@@ -126,7 +126,7 @@ def test_few_images_do_not_pose_as_certainty(builder):
     builder.methods = {m: builder.methods[m] for m in builder.truth}
     builder.noise, builder.test_images, builder.protocols, builder.budgets = 0.0001, 100, ("erm",), ("ipc=1",)
     folder = answered(builder.build(), shuffled())
-    found = summarise(frame.read(folder), folder / "report.html")
+    found = summarise(frame.read(folder))
     v = found.verdict("rded", found.settings[0])
     assert v.random.verdict == "better" and v.random.on_these_images
     assert "on these test images" in v.sentences()[0]
@@ -138,13 +138,13 @@ def test_few_images_do_not_pose_as_certainty(builder):
 
 def test_a_large_and_shared_difference_is_not_flagged(builder):
     folder = answered(builder.build(), lambda row: np.arange(row["test_images"]))
-    found = summarise(frame.read(folder), folder / "report.html")
+    found = summarise(frame.read(folder))
     assert not any("test images only" in line for line in found.cautions)
     assert not found.verdict("rded", found.settings[0]).random.on_these_images
 
 
 def test_a_run_without_answers_has_no_interval_over_images(run):
-    found = summarise(frame.read(run), run / "report.html")
+    found = summarise(frame.read(run))
     assert all(c.over_images is None for v in found.verdicts for c in v.coresets.values())
     assert all(a.components.images is None for a in found.accuracies if not a.ceiling)
     assert not any("test images only" in line for line in found.cautions)
@@ -167,5 +167,5 @@ def test_every_comparison_asks_for_a_file_once(run, monkeypatch):
     found, loads = frame.read(run), []
     plain = np.load
     monkeypatch.setattr(np, "load", lambda *a, **k: loads.append(a) or plain(*a, **k))
-    summarise(found, run / "report.html")
+    summarise(found)
     assert len(loads) == sum(row["method"] != "full" for row in found.results.to_pylist())

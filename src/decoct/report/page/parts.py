@@ -1,6 +1,9 @@
-"""Pieces that the page's sections are made of."""
+"""Pieces that the page's sections are made of, and the page around them: no network, for screen, phone and paper."""
 
+import string
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
@@ -112,3 +115,24 @@ def difference(c: Comparison) -> Markup:
         return Markup(wording.NONE)
     small = tag("small", wording.bounds(c.lo, c.hi) or "n = 1")
     return tag("span", wording.points(c.mean), " ", small, class_="number", data_value=c.mean)
+
+
+def document(title: str, header: Markup, main: Markup, holes: Markup, filters: Markup) -> str:
+    """A whole page of ready parts, self-contained: with the style, the script and the library that draws."""
+    template, style = string.Template(_asset("page.html")), _asset("page.css")
+    # The page's own script has a scope of its own.
+    own = "\n".join(_asset(f"script/{part}.js") for part in ("filters", "tables", "figures", "page"))
+    parts = {"header": header, "holes": holes, "filters": filters, "main": main, "style": style, "plotly": _plotly()}
+    return template.substitute(parts, title=tag("title", title), script=f'"use strict";\n(() => {{\n{own}}})();')
+
+
+def _asset(file: str) -> str:
+    return files("decoct.report.page").joinpath(file).read_text("utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """The library that draws, 5 MB, so that the page needs no network."""
+    from plotly.offline import get_plotlyjs  # late: everything else works without
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -10,8 +10,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import chart, panelled, title
-from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import Mark, marks
+from decoct.report.page.plot import Figure, Mark, Panel, marks
 
 FACETS: dict[str, Callable[[str], str]] = {"budget": wording.budget, "protocol": str, "student": str}
 

@@ -18,6 +18,7 @@ from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import wording
 from decoct.report.read.manifest import FULL, SHARD, Job, Manifest
 from decoct.report.stats.answers import Correct
+from decoct.report.stats.intervals import grid_floor
 
 NAME = ("extractor", "metric", "scope", "reference")  # of a reading
 CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
@@ -84,6 +85,11 @@ class Frame:
     holes: tuple[Job, ...]
     failures: tuple[tuple[Job, str], ...]
 
+    @cached_property
+    def floor(self) -> float:
+        """The smallest standard deviation of a difference to believe, see ``intervals.grid_floor``."""
+        return grid_floor(min(self.results["test_images"].to_pylist(), default=0))
+
     def correct(self, key: str) -> Correct | None:
         """Which test images a student had right, by its result's key: [images]; None where that was not stored.
 
@@ -101,12 +107,6 @@ class Frame:
     @cached_property
     def _test_images(self) -> dict[str, int]:
         return dict(zip(*(self.results[name].to_pylist() for name in ("key", "test_images")), strict=True))
-
-    def write_tables(self, folder: Path) -> None:
-        """Write results (.parquet and .csv), metrics and costs (.parquet), each file whole or not at all."""
-        write(folder, "results", self.results, csv=True)
-        write(folder, "metrics", self.metrics)
-        write(folder, "costs", self.costs)
 
 
 def read(folder: Path) -> Frame:
@@ -158,12 +158,12 @@ def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, 
         The row, with random (their mean), random_sd, random_lo and random_hi (95 % prediction interval of one more
         random set), random_n, and z = (value − random) / random_sd; None where unknown, or where all are alike.
     """
-    found = known.get(tuple(row[key] for key in NAME), {})
-    mean, sd, value = found.get("mean"), found.get("sd"), row["value"]
+    random = known.get(tuple(row[key] for key in NAME), {})
+    mean, sd, value = random.get("mean"), random.get("sd"), row["value"]
     # What rounding alone makes differ is alike.
     differs = mean is not None and sd is not None and sd > 1e-9 * max(abs(mean), math.ulp(1.0))
     z = (value - mean) / sd if value is not None and mean is not None and sd is not None and differs else None
-    rest = {f"random_{key}": found.get(key) for key in ("sd", "lo", "hi", "n")}
+    rest = {f"random_{key}": random.get(key) for key in ("sd", "lo", "hi", "n")}
     return {**row, "random": mean, **rest, "z": z}
 
 

@@ -42,7 +42,8 @@ class Job:
     labels: dict[str, Any]
 
     def __str__(self) -> str:
-        return " · ".join([self.kind, *(_label(k, v) for k, v in self.labels.items())])
+        said = (f"{k.replace('_', ' ')} {v}" if k.endswith("_replicate") else str(v) for k, v in self.labels.items())
+        return " · ".join([self.kind, *said])
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,18 @@ class Manifest:
 
     def budget_order(self, budget: str) -> tuple[float, str]:
         """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
-        found = Budget.read(budget)
-        size = found.total(self.data["images"]["train"], len(self.data["class_names"])) if found else math.inf
-        return size, budget
+        read = Budget.read(budget)
+        return read.total(self.data["images"]["train"], len(self.data["class_names"])) if read else math.inf, budget
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Each method's family, by label."""
+        return {label: method["family"] for label, method in self.methods.items()}
+
+    @property
+    def deterministic(self) -> frozenset[str]:
+        """Methods that give one set whatever the seed; their intervals condition on it."""
+        return frozenset(label for label, method in self.methods.items() if not method["stochastic"])
 
     @property
     def controls(self) -> dict[str, str]:
@@ -215,21 +225,17 @@ class Manifest:
 
     def needs(self, job: Job) -> dict[str, Job]:
         """Every planned job that this one stands on, each once, however many ways lead to it."""
-        found: dict[str, Job] = {}
+        needs: dict[str, Job] = {}
         todo = list(job.inputs.values())
         while todo:
             key = todo.pop()
-            if key in self.by_key and key not in found:
-                found[key] = self.by_key[key]
+            if key in self.by_key and key not in needs:
+                needs[key] = self.by_key[key]
                 todo += self.by_key[key].inputs.values()
-        return found
+        return needs
 
 
 def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:
     """Tables by label in the order in which the jobs name them: JSON is written sorted, so its own order is lost."""
     ranks = {label: i for i, label in enumerate(dict.fromkeys(order))}
     return dict(sorted(tables.items(), key=lambda item: ranks.get(item[0], len(ranks))))
-
-
-def _label(name: str, value: Any) -> str:
-    return f"{name.replace('_', ' ')} {value}" if name.endswith("_replicate") else str(value)

@@ -10,8 +10,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import accuracy_cell, bullets, fold, note, section
-from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import GREY
+from decoct.report.page.plot import GREY, Figure, Panel
 from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL
 from decoct.report.stats import nested
@@ -138,19 +137,11 @@ def figure(view: View, panel: Panel) -> Figure:
 def _line(at: int, budget: str, a: Accuracy) -> Figure:
     """A dotted line across a budget, each for itself, since their sets may take different steps."""
     said = f"<b>{SAME_STEPS}</b> · {plot.label(wording.budget(budget))}<br>{plot.said(a)}"
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": SAME_STEPS,
-        "meta": {"budget": budget},
-        "x": [at - 0.42, at, at + 0.42],
-        "y": [100 * a.interval.mean] * 3,
-        # at the line's left end, beside the methods' own
-        "error_y": plot.bars(GREY, [a.interval, *[Interval(a.interval.mean, math.nan, math.nan, 0)] * 2]),
-        "line": {"color": GREY, "width": 2, "dash": "dot"},
-        "customdata": [said] * 3,
-        **plot.HOVER,
-    }
+    x, y = [at - 0.42, at, at + 0.42], [100 * a.interval.mean] * 3
+    look = {"name": SAME_STEPS, "line": {"color": GREY, "width": 2, "dash": "dot"}}
+    # at the line's left end, beside the methods' own
+    look["error_y"] = plot.bars(GREY, [a.interval, *[Interval(a.interval.mean, math.nan, math.nan, 0)] * 2])
+    return plot.trace("lines", SAME_STEPS, x, y, {"budget": budget}, [said] * 3) | look
 
 
 def _gaps(gaps: Sequence[Gap]) -> list[Markup]:

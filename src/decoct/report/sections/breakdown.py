@@ -9,18 +9,17 @@ take other steps than the hard one: what it adds is then of labels and steps tog
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.accuracy import Accuracy, Runs, Setting
 from decoct.report.grouped import grouped
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import bullets, fold, note, section, stacked, title
-from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import GREY, Mark
+from decoct.report.page.plot import GREY, Figure, Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE, Manifest
 from decoct.report.stats import intervals, nested
@@ -82,11 +81,7 @@ def hard_protocol(run: Manifest) -> str | None:
 
 
 def breakdowns(
-    run: Manifest,
-    runs: Mapping[tuple[str, Setting], Replicates],
-    accuracies: Sequence[Accuracy],
-    settings: Sequence[Setting],
-    floor: float,
+    run: Manifest, runs: Runs, accuracies: Sequence[Accuracy], settings: Sequence[Setting], floor: float
 ) -> tuple[Breakdown, ...]:
     """One for each setting and each method but random that share a replicate with random, in the study's order."""
     first, work = hard_protocol(run), {(a.method, a.setting): Work(a.steps, a.images_seen) for a in accuracies}
@@ -156,7 +151,7 @@ def to_json(parts: Sequence[Breakdown]) -> list[dict[str, Any]]:
     rows = []
     for b in parts:
         intervals = zip(PARTS, (b.base, b.labels, b.images, b.total, b.beyond), strict=True)
-        plain = {part: {"mean": i.mean, "ci95": [i.lo, i.hi], "n": i.n} if i else None for part, i in intervals}
+        plain = {part: {"mean": i.mean} | i.to_json() if i else None for part, i in intervals}
         work = {part: asdict(getattr(b, part)) for part in ("before", "beside", "after")}
         rows.append({"method": b.method, **b.setting._asdict(), "hard_protocol": b.hard, **plain, "work": work})
     return rows
@@ -200,8 +195,7 @@ def _interval(terms: Sequence[tuple[float, Replicates]], floor: float) -> Interv
 
 
 def _points(i: Interval, whose: str = "") -> str:
-    said = f"{wording.points(i.mean)} {wording.bounds(i.lo, i.hi)}".rstrip()
-    return f"{said} ({f'{whose}, ' if whose else ''}n = {i.n})"
+    return f"{wording.difference(i)} ({f'{whose}, ' if whose else ''}n = {i.n})"
 
 
 def _span(values: Sequence[float]) -> str:
@@ -270,13 +264,14 @@ def _base(b: Breakdown) -> Figure:
 
 
 def _labels(b: Breakdown, added: Interval) -> Figure:
-    said = f"labels of {b.setting.protocol}", _added(added), b.beside
+    said = f"labels of {b.setting.protocol}", wording.difference(added, " points") + f", n = {added.n}", b.beside
     stripes = {"shape": "/", "fgcolor": GREY, "bgcolor": EMPTY, "size": 5}
     return _bar(b.base.mean, added, GREY, {"color": GREY, "pattern": stripes}, said)
 
 
 def _images(b: Breakdown, mark: Mark) -> Figure:
-    said = f"images of {b.method}", _added(b.images), f"{wording.accuracy(b.total)} % in all, {b.after}"
+    added = wording.difference(b.images, " points") + f", n = {b.images.n}"
+    said = f"images of {b.method}", added, f"{wording.accuracy(b.total)} % in all, {b.after}"
     fill = {"color": _faint(mark.color) if mark.filled else EMPTY}
     return _bar(b.total.mean - b.images.mean, b.images, mark.color, fill, said)
 
@@ -299,10 +294,6 @@ def _faint(color: str) -> str:
     """The colour, thin enough for the interval to be seen on it."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},.4)"
-
-
-def _added(i: Interval) -> str:
-    return f"{wording.points(i.mean)} points {wording.bounds(i.lo, i.hi)}".rstrip() + f", n = {i.n}"
 
 
 def _table(view: View, own: Sequence[Breakdown]) -> Markup:

@@ -54,7 +54,7 @@ def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Cand
     Returns:
         the candidates in the order of the accuracies, and the measure; None where times cannot be compared.
     """
-    families = {label: method["family"] for label, method in frame.manifest.methods.items()}
+    families = frame.manifest.families
     taken = _before_training(frame.manifest)
     rows = by_setting(frame.results.to_pylist())
     own = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
@@ -72,12 +72,10 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
     """A row for each set that students of a method and setting trained on, as ``cost.measure`` reads it."""
     sets: dict[tuple[str, Setting], dict[str, Row]] = {}
     costs: dict[str, Row | None] = {}
-    for job in run.finished("train"):
+    for job in (job for job in run.finished("train") if job.labels["method"] != FULL):
         condensed = run.by_key.get(job.inputs.get("condensed", ""))
-        if condensed is None or job.labels["method"] == FULL:
-            continue
         place = job.labels["method"], Setting.of(job.labels)
-        if condensed.key in sets.setdefault(place, {}):
+        if condensed is None or condensed.key in sets.setdefault(place, {}):
             continue
         needs = [need for need in run.needs(job).values() if need.kind != SHARD]
         parts = [*(run.construction(condensed)[1:] if run.done(condensed) else ()), *needs]

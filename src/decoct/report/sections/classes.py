@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import fold, note, place, section
 from decoct.report.page.view import View
@@ -51,16 +52,13 @@ def by_class(frame: Frame) -> Iterator[ByClass]:
     1 / m, so that few sets can agree by luck: no spread below the standard deviation of rounding to such a grid is
     believed.
     """
-    run, rows = frame.manifest, dict[tuple[str, Setting], dict[int, list[list[float]]]]()
-    trained = set(frame.results["key"].to_pylist())
-    for job in run.of_kind("train"):
-        if job.key in trained and job.labels["method"] != FULL:
-            values = [math.nan if v is None else v for v in run.load(job, "result.json")["per_class"]]
-            own = rows.setdefault((job.labels["method"], Setting.of(job.labels)), {})
-            own.setdefault(job.labels["condense_replicate"], []).append(values)
-    tests = images(frame)
-    for (method, setting), sets in rows.items():
-        yield _reduced(method, setting, np.array([np.mean(students, axis=0) for students in sets.values()]), tests)
+    run, tests, trained = frame.manifest, images(frame), set(frame.results["key"].to_pylist())
+    jobs = (job for job in run.of_kind("train") if job.key in trained and job.labels["method"] != FULL)
+    for (method, setting), own in grouped(jobs, lambda job: (job.labels["method"], Setting.of(job.labels))).items():
+        sets = grouped(own, lambda job: job.labels["condense_replicate"]).values()
+        right = ([run.load(job, "result.json")["per_class"] for job in students] for students in sets)
+        means = [np.mean(np.array(students, np.float64), axis=0) for students in right]  # None becomes NaN
+        yield _reduced(method, setting, np.array(means), tests)
 
 
 def images(frame: Frame) -> NDArray[np.float64]:

@@ -18,14 +18,7 @@ from decoct.report.stats.intervals import Replicates
 
 @dataclass(frozen=True)
 class Controlled:
-    """A method and its control in one setting.
-
-    Attributes:
-        method: its label in the study.
-        control: the label that the study names as its control.
-        setting: protocol, student, budget.
-        comparison: method minus control, paired over condense replicates; the word after Holm over all of them.
-    """
+    """A method minus its control in one setting, paired over condense replicates; the word after Holm over all."""
 
     method: str
     control: str

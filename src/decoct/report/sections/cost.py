@@ -7,7 +7,7 @@ construction alone, as if they were there already, stands beside.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
@@ -83,13 +83,12 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Contrast:
     if not (a and b and min(*a, *b) > 0):
         return NOTHING
     logs = welch([math.log(x) for x in a], [math.log(x) for x in b], known=(True, True))
-    mean, lo, hi = (math.exp(x) for x in (logs.mean, logs.lo, logs.hi))
-    return Contrast(mean, lo, hi, logs.n, logs.p_better, logs.p_worse)
+    return replace(logs, mean=math.exp(logs.mean), lo=math.exp(logs.lo), hi=math.exp(logs.hi))
 
 
 def multiples(frame: Frame) -> tuple[Multiple, ...]:
     """Every distillation method over every coreset, random included, at each budget where both have a set made here."""
-    families = {label: method["family"] for label, method in frame.manifest.methods.items()}
+    families = frame.manifest.families
     rows = grouped(made_here(frame.costs.to_pylist()), _place)
     budgets = sorted({budget for _, budget in rows}, key=frame.manifest.budget_order)
     return tuple(
@@ -107,7 +106,7 @@ def sentences(frame: Frame, multiples: Sequence[Multiple]) -> tuple[str, ...]:
     students, over = grouped(frame.results.to_pylist(), _place), grouped(multiples, lambda m: (m.method, m.budget))
     costs = grouped(frame.costs.to_pylist(), lambda row: row["method"])
     lines = []
-    for label in (label for label, method in frame.manifest.methods.items() if method["family"] == "distillation"):
+    for label in (label for label, family in frame.manifest.families.items() if family == "distillation"):
         rows = costs.get(label, [])
         if stated := dict.fromkeys(row["stated"] for row in rows if row["stated"] is not None):
             lines.append(f"{label} is external; what it took: {'; '.join(stated)}. It enters no multiple")

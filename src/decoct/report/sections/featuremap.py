@@ -12,8 +12,7 @@ from decoct.core.tensorfile import read
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import block, chart, note, section
-from decoct.report.page.plot import Figure
-from decoct.report.page.style import GREY
+from decoct.report.page.plot import GREY, Figure
 from decoct.report.page.view import View
 from decoct.report.read.manifest import Job, Manifest
 
@@ -23,12 +22,7 @@ MOST = 3000  # marks of all methods in one figure
 
 @dataclass(frozen=True)
 class Places:
-    """Images on the plane.
-
-    Attributes:
-        at: [n, 2].
-        classes: [n].
-    """
+    """Images on the plane, at [n, 2], and their classes [n]."""
 
     at: NDArray[np.float32]
     classes: NDArray[np.int64]

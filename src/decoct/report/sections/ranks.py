@@ -16,8 +16,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.parts import bullets, chart, note, section, title
-from decoct.report.page.plot import Figure, Panel
-from decoct.report.page.style import GREY, Mark
+from decoct.report.page.plot import GREY, Figure, Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read.manifest import CONTROL
 from decoct.report.stats.intervals import ALPHA

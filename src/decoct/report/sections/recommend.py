@@ -27,7 +27,6 @@ from decoct.report.read.frame import Frame
 from decoct.report.sections import cost
 from decoct.report.sections.candidates import Candidate, ahead, candidates, unbeaten
 from decoct.report.sections.cost import Measure
-from decoct.report.stats import intervals
 
 NAMED, LISTED = 20, 3  # of those that stay, in a sentence and in a cell
 Kind = Literal["images", "bytes", "seconds"]
@@ -47,12 +46,7 @@ SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so many images, bytes (images and labels) or seconds (of device or processor time).
-
-    Attributes:
-        amount: above 0.
-        kind: what is counted.
-    """
+    """At most so many images, bytes (images and labels) or seconds (of device or processor time), above 0."""
 
     amount: float
     kind: Kind
@@ -90,13 +84,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use within a limit, for each student.
-
-    Attributes:
-        limit: what one can afford.
-        measure: of time; None where times cannot be compared.
-        choices: one a student.
-    """
+    """What to use within a limit: one choice a student. Time has no measure where it cannot be compared."""
 
     limit: Limit
     measure: Measure | None
@@ -109,7 +97,8 @@ class Recommendation:
 
     def of(self, choice: Choice) -> str:
         """What is recommended for a student, or why nothing is."""
-        start = f"For {self._limit} with {choice.student}"
+        what = {"images": "", "bytes": " of images and labels", "seconds": f" of {self.measure or 'time'}"}
+        start = f"For at most {self.limit}{what[self.limit.kind]} with {choice.student}"
         if choice.pick is None:
             return f"{start} nothing can be recommended: {choice.why}"
         a = choice.pick.accuracy
@@ -150,23 +139,12 @@ class Recommendation:
             "kind": self.limit.kind,
             "measure": self.measure,
             "choices": [
-                {
-                    "student": c.student,
-                    "take": _plain(c.pick),
-                    "not_shown_to_be_worse": [_plain(k) for k in c.kept],
-                    "highest_mean": _plain(c.highest),
-                    "considered": c.considered,
-                    "left_out": c.left_out,
-                    "text": f"{self.of(c)}.",
-                }
+                {"student": c.student, "take": _plain(c.pick), "highest_mean": _plain(c.highest)}
+                | {"not_shown_to_be_worse": [_plain(k) for k in c.kept], "text": f"{self.of(c)}."}
+                | {"considered": c.considered, "left_out": c.left_out}
                 for c in self.choices
             ],
         }
-
-    @property
-    def _limit(self) -> str:
-        what = {"images": "", "bytes": " of images and labels", "seconds": f" of {self.measure or 'time'}"}
-        return f"at most {self.limit}{what[self.limit.kind]}"
 
 
 @dataclass(frozen=True)
@@ -188,9 +166,8 @@ class Adviser:
         """The adviser of a run."""
         every, measure = candidates(frame, accuracies)
         own = grouped(every, lambda c: c.accuracy.setting.student)
-        tests = min((row["test_images"] for row in frame.results.to_pylist()), default=0)
-        floor = intervals.grid_floor(tests)
-        return cls(own, {student: ahead([c.runs for c in each], floor) for student, each in own.items()}, measure)
+        p = {student: ahead([c.runs for c in each], frame.floor) for student, each in own.items()}
+        return cls(own, p, measure)
 
     def recommend(self, asked: Limit) -> Recommendation:
         """What to use within a limit."""
@@ -313,19 +290,10 @@ def _named(candidate: Candidate) -> str:
 def _plain(candidate: Candidate | None) -> dict[str, Any] | None:
     if candidate is None:
         return None
-    a = candidate.accuracy
-    return {
-        "method": a.method,
-        **a.setting._asdict(),
-        "accuracy": a.interval.mean,
-        "ci95": [a.interval.lo, a.interval.hi],
-        "n": a.interval.n,
-        "steps": a.steps,
-        "images_seen": a.images_seen,
-        "images": a.images,
-        "bytes": a.total_bytes,
-        "seconds_before_training": candidate.seconds if math.isfinite(candidate.seconds) else None,
-    }
+    a, seconds = candidate.accuracy, candidate.seconds
+    own: dict[str, Any] = {name: getattr(a, name) for name in ("method", "steps", "images_seen", "images")}
+    own |= a.setting._asdict() | {"accuracy": a.interval.mean, **a.interval.to_json(), "bytes": a.total_bytes}
+    return own | {"seconds_before_training": seconds if math.isfinite(seconds) else None}
 
 
 def show(view: View, advice: Sequence[Recommendation]) -> Markup:

@@ -13,17 +13,20 @@ Source:
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from decoct.report import wording
-from decoct.report.accuracy import Setting
+from decoct.report.accuracy import Runs, Setting
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import fold, note, panelled, section, stacked
+from decoct.report.page.plot import Panel
 from decoct.report.page.view import View
+from decoct.report.read.frame import BOOL, FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import REFERENCE, Manifest
 from decoct.report.stats import intervals
 from decoct.report.stats.intervals import Interval, Replicates
@@ -33,11 +36,11 @@ Name = Literal["HLR", "IOR", "LRS", "ARS"]
 ARROWS: dict[Name, str] = {"HLR": "↓", "IOR": "↑", "LRS": "↑", "ARS": "↑"}
 Column = tuple[Name, str | None, str | None, str | None]  # score, hard, protocol, plain
 
-SCORES = pa.schema(
-    [(name, pa.string()) for name in ("data", "method", "student", "budget", "score")]
-    + [(name, pa.string()) for name in ("hard_protocol", "protocol", "plain_protocol")]
-    + [("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64())]
-    + [("n", pa.int64()), ("conditional_on_set", pa.bool_())]
+SCORES = schema(
+    (STRING, "data method student budget score hard_protocol protocol plain_protocol"),
+    (FLOAT, "value lo hi"),
+    (INT, "n"),
+    (BOOL, "conditional_on_set"),
 )
 
 
@@ -96,39 +99,29 @@ class Scorer:
         pairs: augmented and plain protocol.
         runs: accuracies by method and setting.
         ceilings: accuracy of the full data by protocol and student.
-        test_images: how many there are, for the smallest deviation to believe.
+        floor: the smallest standard deviation of a difference to believe.
     """
 
     hard: Sequence[str]
     protocols: Sequence[str]
     pairs: Sequence[tuple[str, str]]
-    runs: Mapping[tuple[str, Setting], Replicates]
-    ceilings: Mapping[tuple[str, str], float]
-    test_images: int
+    runs: Runs
+    ceilings: Mapping[Panel, float]
+    floor: float
 
     @classmethod
-    def of(
-        cls,
-        run: Manifest,
-        runs: Mapping[tuple[str, Setting], Replicates],
-        ceilings: Mapping[tuple[str, str], float],
-        test_images: int,
-    ) -> "Scorer":
+    def of(cls, frame: Frame, runs: Runs, ceilings: Mapping[Panel, float]) -> "Scorer":
         """The scorer of a run, whose jobs say which protocols have hard labels."""
-        hard = [label for label in run.protocols if run.labels(label) == "hard"]
-        soft = [label for label in run.protocols if label not in hard]
-        return cls(hard, soft or hard, augmentation_pairs(run.protocols), runs, ceilings, test_images)
+        protocols = frame.manifest.protocols
+        hard = [label for label in protocols if frame.manifest.labels(label) == "hard"]
+        soft = [label for label in protocols if label not in hard]
+        return cls(hard, soft or hard, augmentation_pairs(protocols), runs, ceilings, frame.floor)
 
     def all(self, settings: Sequence[Setting], methods: Sequence[str]) -> tuple[Score, ...]:
         """Every score of the methods that rests on at least one replicate, by student, budget and method."""
-        places = dict.fromkeys((s.budget, s.student) for s in settings)
-        return tuple(
-            score
-            for budget, student in places
-            for method in methods
-            for score in self.scores(method, student, budget)
-            if score.interval.n
-        )
+        places = product(dict.fromkeys((s.student, s.budget) for s in settings), methods)
+        every = chain.from_iterable(self.scores(method, *place) for place, method in places)
+        return tuple(score for score in every if score.interval.n)
 
     def scores(self, method: str, student: str, budget: str) -> Iterator[Score]:
         """Every score that the method's students and those they are set against allow."""
@@ -159,10 +152,9 @@ class Scorer:
     def linear(self, terms: Sequence[tuple[float, Replicates]], constant: float = 0.0) -> Interval:
         """t interval of constant + Σ weight · accuracy over the replicates that all terms have, within [−1, 1]."""
         # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
-        floor = intervals.grid_floor(self.test_images) * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-        return intervals.clip(
-            intervals.t_interval([constant + x for x in intervals.combined(terms)], floor=floor), -1, 1
-        )
+        floor = self.floor * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
+        values = [constant + x for x in intervals.combined(terms)]
+        return intervals.clip(intervals.t_interval(values, floor=floor), -1, 1)
 
 
 def mapped(exponent: Interval) -> Interval:
@@ -170,13 +162,13 @@ def mapped(exponent: Interval) -> Interval:
     return Interval(normalised(exponent.mean), normalised(exponent.lo), normalised(exponent.hi), exponent.n)
 
 
-def table(scores: Sequence[Score], data: str, deterministic: frozenset[str]) -> pa.Table:
+def table(scores: Sequence[Score], run: Manifest) -> pa.Table:
     """The scores as a table; what is not defined is null."""
     rows = []
     for s in scores:
         ends = (x if math.isfinite(x) else None for x in (s.interval.mean, s.interval.lo, s.interval.hi))
-        names = data, s.method, s.student, s.budget, s.name, s.hard, s.protocol, s.plain
-        values = *names, *ends, s.interval.n, s.method in deterministic
+        names = run.data["name"], s.method, s.student, s.budget, s.name, s.hard, s.protocol, s.plain
+        values = *names, *ends, s.interval.n, s.method in run.deterministic
         rows.append(dict(zip(SCORES.names, values, strict=True)))
     return pa.Table.from_pylist(rows, schema=SCORES)
 

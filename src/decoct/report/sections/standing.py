@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -53,14 +53,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Random:
-    """Random sets of the same size.
-
-    Attributes:
-        mean: of them.
-        sd: of them.
-        lo, hi: 95 % prediction interval of one more.
-        n: how many.
-    """
+    """Random sets of the same size: their mean and deviation, the 95 % prediction interval of one more, how many."""
 
     mean: float
     sd: float
@@ -107,6 +100,13 @@ class Standing:
     def towards(self) -> float:
         """z with its sign turned where lower is better."""
         return -self.z if self.higher_is_better is False else self.z
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts; NaN where nothing is defined."""
+        own = {part: getattr(self, part) for part in ("method", "budget", "higher_is_better", "z")}
+        i, random = self.interval, asdict(self.random) if self.random else None
+        own |= {"value": i.mean, "ci_over": self.over or None, "random": random, "word": self.word or None}
+        return own | self.name._asdict() | i.to_json()
 
 
 @dataclass(frozen=True)
@@ -284,11 +284,7 @@ def show(view: View, standings: Sequence[Standing], agreements: Sequence[Agreeme
 
 
 def axes(view: View, own: Sequence[Standing]) -> Figure | None:
-    """z beside random sets of every method, its sign turned where lower is better.
-
-    Args:
-        view: for the methods.
-        own: the leading readings of one budget and extractor.
+    """Draw z beside random sets over one budget's and extractor's leading readings, turned where lower is better.
 
     Returns:
         A line for each method; None where fewer than two readings have a z and a direction.

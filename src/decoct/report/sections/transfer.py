@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.accuracy import Accuracy, Runs, Setting
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
@@ -20,8 +20,6 @@ from decoct.report.read.manifest import ALL, CONTROL, FULL
 from decoct.report.sections.accuracy import SAME_STEPS
 from decoct.report.stats import intervals
 from decoct.report.stats.intervals import Replicates
-
-Runs = Mapping[tuple[str, Setting], Replicates]  # accuracies by method and setting
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,9 @@ class Transfer:
 
 
 def transfers(runs: Runs, settings: Sequence[Setting], methods: Sequence[str], floor: float) -> tuple[Transfer, ...]:
-    """One for each protocol and budget that has several students.
+    """One for each protocol and budget that has several students, over the methods that compete.
 
     Args:
-        runs: accuracies by method and setting.
-        settings: of the study, in its order.
-        methods: the same; the full data is none.
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
     """
     return tuple(

@@ -194,11 +194,7 @@ def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator.
-
-    Args:
-        costs: rows of ``Frame.costs``.
-    """
+    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator."""
     seen = ((said, row["method"]) for row in costs for said in filter(None, (row["seen"] or "").split("; ")))
     return tuple(
         f"The sets of {', '.join(dict.fromkeys(method for _, method in own))} come from a generator: {said}. What it "
@@ -297,12 +293,7 @@ def _needed(against: Mapping[str, Comparison]) -> int | None:
 
 
 def show(
-    view: View,
-    verdicts: Sequence[Verdict],
-    worth: Worth,
-    price: Sequence[str],
-    cautions: Sequence[str],
-    margin: float,
+    view: View, verdicts: Sequence[Verdict], worth: Worth, price: Sequence[str], cautions: Sequence[str], margin: float
 ) -> Markup:
     """The answer, what it rests on, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}

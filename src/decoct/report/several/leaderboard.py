@@ -10,17 +10,15 @@ import pyarrow as pa
 
 from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting, accuracies
+from decoct.report.accuracy import Accuracy, accuracies, by_setting
 from decoct.report.grouped import grouped
+from decoct.report.page.plot import Panel
 from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Block, Ranks
-from decoct.report.several.change import bounds
-from decoct.report.several.settings import apart, labelled
+from decoct.report.several.compare import apart, bounds, labelled
 from decoct.report.stats.intervals import Interval
-
-Panel = tuple[str, str]  # protocol, student
 
 ROWS = schema(
     (STRING, "data run method family protocol student budget"),
@@ -86,22 +84,15 @@ class Board:
         accuracies = self.table().to_pylist()
         for row in accuracies:
             row["ci95"] = bounds(Interval(row["accuracy"], row.pop("lo"), row.pop("hi"), row["n"]))
-        return wording.plain(
-            {
-                "report": str(page),
-                "data": self.data,
-                "runs": [
-                    {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
-                    | {"planned": e.planned, "trained": e.trained}
-                    for e in self.entries
-                ],
-                "methods": self.methods,
-                "unlike": self.unlike,
-                "accuracy": accuracies,
-                "ranks": [_ranks(*own) for own in self.ranks.items()],
-                "ranks_over_data_sets": [_ranks(*own) for own in self.over_data.items()],
-            }
-        )
+        runs = [
+            {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
+            | {"planned": e.planned, "trained": e.trained}
+            for e in self.entries
+        ]
+        told = {"report": str(page), "data": self.data, "runs": runs, "methods": self.methods, "unlike": self.unlike}
+        ranked = {"ranks": self.ranks, "ranks_over_data_sets": self.over_data}
+        told |= {name: [_ranks(*own) for own in by_panel.items()] for name, by_panel in ranked.items()}
+        return wording.plain(told | {"accuracy": accuracies})
 
 
 def leaderboard(frames: Sequence[Frame]) -> Board:
@@ -123,9 +114,8 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     for first, second in combinations(entries, 2):
         if first.data == second.data:
             _refuse_collisions(first, second)
-    methods = {label: about["family"] for run in reversed(runs) for label, about in run.methods.items()}
+    methods = {label: family for run in reversed(runs) for label, family in run.families.items()}
     methods = {label: methods[label] for run in runs for label in run.methods}  # as the first run says that has it
-    fixed = (label for run in runs for label, about in run.methods.items() if not about["stochastic"])
     panels, full = _panels(entries)
     contenders = [label for label, family in methods.items() if family != CONTROL]
     means = {
@@ -136,7 +126,7 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
     return Board(
         tuple(entries),
         methods,
-        frozenset(fixed),
+        frozenset[str]().union(*(run.deterministic for run in runs)),
         panels,
         full,
         {panel: ranks.ranked(blocks, contenders, "block") for panel, blocks in means.items()},
@@ -146,22 +136,18 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
 
 
 def _entry(frame: Frame, data: str) -> Entry:
-    run, results = frame.manifest, frame.results.to_pylist()
-    rows = grouped(results, lambda r: (r["method"], Setting(r["protocol"], r["student"], r["budget"])))
-    return Entry(run, data, accuracies(rows), frame.results.num_rows, len(run.of_kind("train")))
+    reduced, run = accuracies(by_setting(frame.results.to_pylist())), frame.manifest
+    return Entry(run, data, reduced, frame.results.num_rows, len(run.of_kind("train")))
 
 
 def _called(runs: Sequence[Manifest]) -> list[str]:
     """A name for each run's data, the same where the data are: the data set's own, with more where two share one."""
-    by_name: dict[str, dict[str, Manifest]] = {}
-    for run in runs:
-        by_name.setdefault(run.data["name"], {}).setdefault(run.data["digest"], run)
     names = {}
-    for name, own in by_name.items():
-        studies = [run.name for run in own.values()]
-        for digest, run in own.items():
-            more = run.name if studies.count(run.name) == 1 else digest[:6]
-            names[digest] = name if len(own) == 1 else f"{name} ({more})"
+    for name, own in grouped(runs, lambda run: str(run.data["name"])).items():
+        studies = {run.data["digest"]: run.name for run in reversed(own)}
+        for digest, study in studies.items():
+            more = study if list(studies.values()).count(study) == 1 else digest[:6]
+            names[digest] = name if len(studies) == 1 else f"{name} ({more})"
     return [names[run.data["digest"]] for run in runs]
 
 
@@ -213,30 +199,14 @@ def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:
 
 
 def _ranks(panel: Panel, own: Ranks) -> dict[str, Any]:
-    return {
-        "protocol": panel[0],
-        "student": panel[1],
-        "mean": own.mean,
-        "blocks": own.blocks,
-        "incomplete": own.incomplete,
-        "not_ranked": own.absent,
-        "p": own.p,
-        "critical_difference": own.critical,
-        "not_told_apart": own.groups,
-        "text": own.sentences(),
-    }
+    test = {"p": own.p, "critical_difference": own.critical, "not_told_apart": own.groups, "text": own.sentences()}
+    blocks = {"blocks": own.blocks, "incomplete": own.incomplete, "not_ranked": own.absent}
+    return {"protocol": panel[0], "student": panel[1], "mean": own.mean, **blocks, **test}
 
 
 def _row(entry: Entry, a: Accuracy, methods: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "data": entry.data,
-        "run": str(entry.run.folder),
-        "method": a.method,
-        "family": methods.get(a.method, FULL),
-        **a.setting._asdict(),
-        "accuracy": a.interval.mean,
-        "lo": a.interval.lo,
-        "hi": a.interval.hi,
-        "n": a.interval.n,
-        **{field: getattr(a, field) for field in ("students", "images", "steps", "images_seen", "label_bytes")},
-    }
+    i, family = a.interval, methods.get(a.method, FULL)
+    row = {"data": entry.data, "run": str(entry.run.folder), "family": family, **a.setting._asdict()}
+    row |= {"accuracy": i.mean, "lo": i.lo, "hi": i.hi, "n": i.n}
+    own = ("method", "students", "images", "steps", "images_seen", "label_bytes")
+    return row | {field: getattr(a, field) for field in own}

@@ -10,15 +10,14 @@ from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.page import document
-from decoct.report.page.parts import accuracy_cell, note, panelled, section, title
-from decoct.report.page.style import Mark
+from decoct.report.page.parts import accuracy_cell, document, note, panelled, section, title
+from decoct.report.page.plot import Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read import frame
 from decoct.report.read.manifest import FULL
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Ranks
-from decoct.report.several.leaderboard import Board, Entry, Panel, leaderboard
+from decoct.report.several.leaderboard import Board, Entry, leaderboard
 
 PAGE, TABLE = "leaderboard.html", "leaderboard"
 TITLE = " · decoct</title>".encode()
@@ -53,11 +52,12 @@ def write_leaderboard(folders: list[Path], out: Path) -> Board:
 def render(board: Board) -> str:
     """The page as text."""
     view, about = View(board.methods, board.deterministic, (), ()), (ranks.READING, INDEPENDENT)
+    head = columns("run", "data", "folder", "train images", "classes", "students", "steps of a set", "decoct", "digest")
     parts = [
         _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, view.marks, *about),
         _ranks("data", "Average ranks over data sets alone", board.over_data, view.marks),
         _accuracies(board, view),
-        _runs(board),
+        section("runs", "Runs", table(head, [_run(entry) for entry in board.entries])),
     ]
     return document(f"{', '.join(board.data)} · decoct", _header(board), join(parts), _holes(board), view.keys())
 
@@ -82,16 +82,16 @@ def _holes(board: Board) -> Markup:
     return tag("aside", *lines, class_="holes", role="status") if lines else Markup()
 
 
-def _ranks(key: str, heading: str, found: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:
-    ranked = {panel: own for panel, own in found.items() if own.mean}
+def _ranks(key: str, heading: str, by_panel: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:
+    ranked = {panel: own for panel, own in by_panel.items() if own.mean}
     rest = [
         tag("p", title(panel), f": {line}.", class_="note")
-        for panel, own in found.items()
+        for panel, own in by_panel.items()
         if not own.mean
         for line in own.sentences()
     ]
     shown = ranks.diagrams(ranked, drawn) if ranked else Markup()
-    return section(key, heading, shown, *rest, note(*about) if about else "") if found else Markup()
+    return section(key, heading, shown, *rest, note(*about) if about else "") if by_panel else Markup()
 
 
 def _accuracies(board: Board, view: View) -> Markup:
@@ -115,11 +115,6 @@ def _grid(board: Board, panel: Panel, view: View) -> Markup:
     rows = ((view.method(m), [accuracy_cell(own.get(m)) for own in blocks.values()]) for m in there)
     last = [tag("td", accuracy_cell(full.get(d)), colspan=len(own), class_="first") for d, own in data.items()]
     return panelled(panels, rows, [[tag("th", "full data", scope="row"), *last]] if full else [])
-
-
-def _runs(board: Board) -> Markup:
-    head = columns("run", "data", "folder", "train images", "classes", "students", "steps of a set", "decoct", "digest")
-    return section("runs", "Runs", table(head, [_run(entry) for entry in board.entries]))
 
 
 def _run(e: Entry) -> list[Markup]:

@@ -10,11 +10,10 @@ from decoct.core.names import printable
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
+from decoct.report.page.plot import Panel
 from decoct.report.read.manifest import FULL
-from decoct.report.several.change import Row
-from decoct.report.several.compare import Compared
-from decoct.report.several.leaderboard import Board, Panel
-from decoct.report.several.prices import COSTS
+from decoct.report.several.compare import COSTS, Compared, Row
+from decoct.report.several.leaderboard import Board
 from decoct.report.terminal import STYLES
 
 
@@ -23,65 +22,65 @@ def shown(text: object, style: str = "") -> Text:
     return Text(printable(str(text)), style=style)
 
 
-def board(found: Board) -> RenderableType:
+def board(leaders: Board) -> RenderableType:
     """Accuracies and ranks for each protocol and student."""
     parts: list[RenderableType] = []
-    for panel in found.panels:
-        parts += [*_grids(found, panel), Text()]
-        for own in (found.ranks[panel], found.over_data.get(panel)):
+    for panel in leaders.panels:
+        parts += [*_grids(leaders, panel), Text()]
+        for own in (leaders.ranks[panel], leaders.over_data.get(panel)):
             parts += [shown(f"  {line}") for line in (own.sentences() if own else ())]
         parts.append(Text())
-    if not found.panels:
+    if not leaders.panels:
         parts.append(Text("No student has been trained yet."))
-    elif found.over_data:
+    elif leaders.over_data:
         parts.append(Text("Budgets of one data set are no independent blocks; data sets are."))
-    unfinished = [e for e in found.entries if e.trained < e.planned]
+    unfinished = [e for e in leaders.entries if e.trained < e.planned]
     parts += [
         shown(f"{e.run.name}: {e.planned - e.trained} of {e.planned} students missing", "yellow") for e in unfinished
     ]
-    parts += [shown(line, "yellow") for line in found.unlike]
+    parts += [shown(line, "yellow") for line in leaders.unlike]
     return Group(*parts)
 
 
-def comparison(found: Compared) -> RenderableType:
+def comparison(compared: Compared) -> RenderableType:
     """Settings that differ, then accuracies, readings and costs side by side."""
     parts: list[RenderableType] = []
-    for side, tables in (("A", found.a), ("B", found.b)):
+    for side, tables in (("A", compared.a), ("B", compared.b)):
         run = tables.manifest
         planned = len(run.of_kind("train"))
         students = f"{tables.results.num_rows} of {planned} students trained"
         parts.append(shown(f"{side}  {run.folder}: {run.name}, {students}"))
     parts += [Text(), Text("What they were told differently", style="bold")]
-    parts += [shown(f"  {line}") for line in found.settings or ("nothing",)]
-    parts += [Text(), shown(f"{found.overall()}."), shown(f"{found.how()}.")]
-    if found.trained:
-        parts += _tables(found.trained, ("method", "budget", "A", "B", "B − A, points", "", ""))
+    parts += [shown(f"  {line}") for line in compared.settings or ("nothing",)]
+    parts += [Text(), shown(f"{compared.overall()}."), shown(f"{compared.how()}.")]
+    if compared.trained:
+        parts += _tables(compared.trained, ("method", "budget", "A", "B", "B − A, points", "", ""))
         parts.append(Text("Intervals are each comparison's own; words hold after Holm."))
-        if any(row.facts["conditional_on_set"] for row in found.trained):
+        if any(row.facts["conditional_on_set"] for row in compared.trained):
             parts.append(Text("† deterministic: one set a run; intervals and words are for those sets."))
-    if found.read:
-        parts += [Text(), *_tables(found.read, ("reading", "method", "A", "B", "B − A", "", ""))]
-    if found.priced:
-        priced = sorted(found.priced, key=lambda row: list(COSTS).index(row.cells[0]))
+    if compared.read:
+        parts += [Text(), *_tables(compared.read, ("reading", "method", "A", "B", "B − A", "", ""))]
+    if compared.priced:
+        priced = sorted(compared.priced, key=lambda row: list(COSTS).index(row.cells[0]))
         parts += [Text(), *_tables(priced, ("cost", "method", "A", "B", "B / A", ""))]
-    parts += [shown(f"not compared: {line}", "yellow") for line in found.unlike]
-    for side, number in found.alone.items():
+    parts += [shown(f"not compared: {line}", "yellow") for line in compared.unlike]
+    for side, number in compared.alone.items():
         if number:
             parts.append(shown(f"{wording.count(number, 'result')} in {side} alone", "yellow"))
     return Group(*parts)
 
 
-def _grids(found: Board, panel: Panel) -> Iterable[Table]:
+def _grids(leaders: Board, panel: Panel) -> Iterable[Table]:
     """A table a data set, as more would not fit side by side; methods in the order of their ranks."""
-    blocks, ranks = found.panels[panel], list(found.ranks[panel].mean)
-    full = found.full.get(panel, {})
+    blocks, ranks = leaders.panels[panel], list(leaders.ranks[panel].mean)
+    full = leaders.full.get(panel, {})
     for data in dict.fromkeys(data for data, _ in blocks):
         own = {budget: accuracies for (of, budget), accuracies in blocks.items() if of == data}
         title = shown(f"{data}: test accuracy under {panel[0]} with {panel[1]}, %, 95 % intervals")
         table = _table(title, "", *map(wording.budget, own))
-        there = [m for m in found.methods if any(m in accuracies for accuracies in own.values())]
+        there = [m for m in leaders.methods if any(m in accuracies for accuracies in own.values())]
         for method in sorted(there, key=lambda m: ranks.index(m) if m in ranks else len(ranks)):
-            dagger = "†" if method in found.deterministic else ""
+            dagger = "†" if method in leaders.deterministic else ""
             table.add_row(shown(f"{method}{dagger}"), *(_cell(accuracies.get(method)) for accuracies in own.values()))
         if data in full:
             table.add_row(Text("full data"), _cell(full[data]))

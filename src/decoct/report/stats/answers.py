@@ -5,13 +5,14 @@ pose as certainty, however well the replicates agree on them.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from decoct.report.grouped import grouped
 from decoct.report.stats.intervals import ALPHA, Interval
 
 Correct = NDArray[np.bool_]  # which test images a student had right, [images]
@@ -46,19 +47,21 @@ class Tally:
         return math.sqrt(max(0.0, float(self.by_image.var(ddof=1, dtype=np.float64)) - own) / n)
 
 
-def tally(answers: Iterable[tuple[int, Answer]]) -> Tally | None:
-    """Average answers by image, first over the students of each set, then over sets; None without any.
+def tally(answers: Iterable[tuple[int, Answer | None]]) -> Tally | None:
+    """Average answers by image, first over the students of each set, then over sets.
 
     Args:
         answers: the condense replicate and the answers of each student.
+
+    Returns:
+        None without any, and where those of some students are not known or are of other images.
     """
-    by_set: dict[int, tuple[NDArray[np.float32], int]] = {}
-    for condense, found in answers:
-        total, students = by_set.get(condense, (np.zeros(len(found), np.float32), 0))
-        by_set[condense] = (total + found, students + 1)
-    if not by_set:
+    every = list(answers)
+    known = [(condense, own) for condense, own in every if own is not None]
+    if len(known) < len(every) or len({len(own) for _, own in known}) != 1:
         return None
-    sets = np.stack([total / np.float32(students) for total, students in by_set.values()])
+    by_set = grouped(known, lambda student: student[0]).values()
+    sets = np.stack([np.sum([own for _, own in s], 0, dtype=np.float32) / np.float32(len(s)) for s in by_set])
     n, images = sets.shape
     spread = math.nan
     if n > 1 and images > 1:
@@ -67,7 +70,7 @@ def tally(answers: Iterable[tuple[int, Answer]]) -> Tally | None:
     return Tally(sets.mean(0, dtype=np.float32), n, spread)
 
 
-def over_images(found: Tally) -> Interval | None:
+def over_images(tally: Tally) -> Interval | None:
     """95 % interval of a paired difference over test images, the replicates held: mean of e_i ± z · sd(e) / √n.
 
     Two images are added, one won and one lost by as much as images differ where they do, Σe² / Σ|e|: so the interval
@@ -77,10 +80,10 @@ def over_images(found: Tally) -> Interval | None:
     Returns:
         with the plain mean; None for fewer than two images.
     """
-    n = len(found.by_image)
+    n = len(tally.by_image)
     if n < 2:
         return None
-    e = found.by_image.astype(np.float64)
+    e = tally.by_image.astype(np.float64)
     total, squares, sizes = float(e.sum()), float(np.square(e).sum()), float(np.abs(e).sum())
     added = 2 * (squares / sizes) ** 2 if sizes else 2.0
     centre = total / (n + 2)
@@ -103,20 +106,13 @@ class Answers:
     def accuracy(self, method: str, setting: Hashable) -> Tally | None:
         """By image, over a method's students; None where some students' answers are not known."""
         own = self.keys.get((method, setting), {})
-        return _known([(condense, self.load(key)) for (condense, _), key in sorted(own.items())])
+        return tally((condense, self.load(key)) for (condense, _), key in sorted(own.items()))
 
     def difference(self, setting: Hashable, a: str, b: str) -> Tally | None:
         """By image, a − b over the replicates that both have; None where some students' answers are not known."""
         first, second = (self.keys.get((method, setting), {}) for method in (a, b))
         shared = sorted(first.keys() & second.keys())
-        return _known([(key[0], _minus(self.load(first[key]), self.load(second[key]))) for key in shared])
-
-
-def _known(answers: Sequence[tuple[int, Answer | None]]) -> Tally | None:
-    """Their tally, if all are there and of equally many images."""
-    there = [(condense, found) for condense, found in answers if found is not None]
-    whole = len(there) == len(answers) and len({len(found) for _, found in there}) == 1
-    return tally(there) if whole else None
+        return tally((key[0], _minus(self.load(first[key]), self.load(second[key]))) for key in shared)
 
 
 def _minus(a: Correct | None, b: Correct | None) -> NDArray[np.int8] | None:

@@ -7,7 +7,7 @@ Everything here is a t statistic over those means; ``nested`` takes its quantile
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -32,6 +32,10 @@ class Interval:
     hi: float
     n: int
     by: By = "t"
+
+    def to_json(self) -> dict[str, Any]:
+        """Its bounds and what they rest on; NaN where one value gives none."""
+        return {"ci95": [self.lo, self.hi], "n": self.n}
 
 
 def condense_means(replicates: Replicates) -> list[float]:

@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.report import wording
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
@@ -33,12 +32,12 @@ def interval(replicates: Replicates, floor: float = 0.0) -> Interval:
         floor: the smallest standard deviation of a condense-level mean to believe.
     """
     means = intervals.condense_means(replicates)
-    found = intervals.t_interval(means, floor=floor)
+    plain = intervals.t_interval(means, floor=floor)
     if not _resampled(means, floor):
-        return found
+        return plain
     ratios, se = pivots(*flat(replicates), floor), _se(means)
-    lo, hi = (float(found.mean - quantile(ratios, p) * se) for p in (1 - ALPHA / 2, ALPHA / 2))
-    return replace(found, lo=lo, hi=hi, by="bootstrap")
+    lo, hi = (float(plain.mean - quantile(ratios, p) * se) for p in (1 - ALPHA / 2, ALPHA / 2))
+    return replace(plain, lo=lo, hi=hi, by="bootstrap")
 
 
 def compare(a: Replicates, b: Replicates, margin: float = 0.01, floor: float = 0.0) -> Comparison:
@@ -48,22 +47,22 @@ def compare(a: Replicates, b: Replicates, margin: float = 0.01, floor: float = 0
     """
     differences = intervals.common([(1, a), (-1, b)])
     means = intervals.condense_means(differences)
-    found = comparisons.compare(means, margin, floor)
+    plain = comparisons.compare(means, margin, floor)
     if not _resampled(means, floor):
-        return found
+        return plain
     ratios, se = pivots(*flat(differences), floor), _se(means)
-    ratio, band = found.mean / se, margin / se
-    p_better = _share(ratios >= ratio, found.p_better)
-    p_worse = _share(ratios <= ratio, found.p_worse)
+    ratio, band = plain.mean / se, margin / se
+    p_better = _share(ratios >= ratio, plain.p_better)
+    p_worse = _share(ratios <= ratio, plain.p_worse)
     p_equivalent = max(
-        _share(ratios >= ratio + band, found.p_equivalent), _share(ratios <= ratio - band, found.p_equivalent)
+        _share(ratios >= ratio + band, plain.p_equivalent), _share(ratios <= ratio - band, plain.p_equivalent)
     )
     word = comparisons.decided(p_better, p_worse, p_equivalent)
     lo, hi, lo90, hi90 = (
-        float(found.mean - quantile(ratios, p) * se) for p in (1 - ALPHA / 2, ALPHA / 2, 1 - ALPHA, ALPHA)
+        float(plain.mean - quantile(ratios, p) * se) for p in (1 - ALPHA / 2, ALPHA / 2, 1 - ALPHA, ALPHA)
     )
     own = {"p_better": p_better, "p_worse": p_worse, "p_equivalent": p_equivalent, "verdict": word}
-    return replace(found, lo=lo, hi=hi, lo90=lo90, hi90=hi90, by="bootstrap", **own)  # type: ignore[arg-type]
+    return replace(plain, lo=lo, hi=hi, lo90=lo90, hi90=hi90, by="bootstrap", **own)  # type: ignore[arg-type]
 
 
 def flat(replicates: Replicates) -> tuple[Floats, tuple[int, ...]]:
@@ -149,18 +148,6 @@ class Components:
     images: float | None
     sets: int
     students: int
-
-    def sentence(self) -> str:
-        """One sentence; empty where nothing is known."""
-        known = {"sets": self.condense, "students of one set": self.train, "sets with their students": self.together}
-        known |= {"other test images": self.images}
-        parts = [f"{name} {100 * sd:.2f}" for name, sd in known.items() if sd is not None]
-        if not parts:
-            return ""
-        count = f"{wording.count(self.students, 'student')} of {wording.count(self.sets, 'set')}"
-        said = f"standard deviations in points: {', '.join(parts)} ({count})"
-        alone = "; with one student a set, sets and students cannot be told apart"
-        return said + (alone if self.together is not None else "")
 
 
 def components(replicates: Replicates, images: float | None = None, one_set: bool = False) -> Components:

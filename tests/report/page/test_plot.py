@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from decoct.report.page.style import GREY, OKABE_ITO, marks
+from decoct.report.page.plot import GREY, OKABE_ITO, marks
 
 
 @pytest.mark.parametrize("family", ["coreset", "distillation"])
 def test_no_two_of_25_methods_look_alike(family):
     found = marks({"random": "coreset"} | {f"m{i}": family for i in range(25)})
-    looks = [(mark.color, mark.symbol) for mark in found.values()]
+    looks = [(mark.color, mark.marker["symbol"]) for mark in found.values()]
     assert len(set(looks)) == len(found) == 26
     assert found["random"].color == GREY and not found["random"].filled
     assert all(mark.filled == (family == "distillation") for label, mark in found.items() if label != "random")
