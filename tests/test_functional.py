@@ -27,8 +27,6 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_torch_is_not_imported_before_a_metric_is_used():
-    code = (
-        "import sys, decoct.functional as f; dir(f); assert 'torch' not in sys.modules; f.vendi; "
-        "assert 'torch' in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys; sys.modules['torch'] = None; import decoct.functional as f; dir(f); print('light'); f.vendi"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.stdout == "light\n" and "import of torch halted" in said.stderr

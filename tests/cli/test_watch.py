@@ -70,13 +70,12 @@ def test_what_it_refuses(refused, tmp_path):
     assert "is a file" in refused(2, "watch", tmp_path / "file")
 
 
-def test_it_waits_for_a_run_follows_it_and_leaves_with_it(quick, tmp_path):
+def test_it_waits_for_a_run_follows_it_and_leaves_with_it(decoct, quick, tmp_path):
     out = tmp_path / "out"
     watch = subprocess.Popen([*COMMAND, "watch", str(out), "--every", "0.2"], stdout=subprocess.PIPE, text=True)
     try:
         assert "waiting for a run to begin" in watch.stdout.readline() + watch.stdout.readline()
-        words = ["run", str(quick("random")), "--workers", "1", "--out", str(out)]
-        subprocess.run([*COMMAND, *words], capture_output=True, check=True)
+        assert decoct("run", quick("random"), "--workers", 1, "--out", out).code == 0
         rest, _ = watch.communicate(timeout=60)
     finally:
         watch.kill()

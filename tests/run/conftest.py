@@ -18,7 +18,7 @@ from decoct.report.write import write_report
 from decoct.run.execute import execute
 from decoct.run.graph import Planner
 from decoct.run.run import run
-from decoct.run.storage.store import Store
+from decoct.run.storage.store import KeptOnDisk, Store
 from decoct.run.study import Study
 
 TINY = """
@@ -368,6 +368,32 @@ def start():
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def dies(monkeypatch):
+    """``dies(ROOT, JOB, SAVINGS)``: a job that keeps its state at every chance, and ends behind so many savings."""
+
+    class Death(BaseException):
+        """Nothing may catch it."""
+
+    def until(root, job, savings):
+        save, left = KeptOnDisk.save, savings
+
+        def save_then_die(self, name, arrays):
+            nonlocal left
+            save(self, name, arrays)
+            left -= not name.startswith("epoch-")
+            if left == 0:
+                raise Death
+
+        with monkeypatch.context() as patch:
+            patch.setattr(KeptOnDisk, "save", save_then_die)
+            patch.setattr(KeptOnDisk, "due", lambda self: True)
+            with pytest.raises(Death):
+                execute(root, job)
+
+    return until
 
 
 @pytest.fixture(scope="module")

@@ -56,55 +56,31 @@ def alive(session):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
-def test_killed_three_times_and_resumed_it_ends_as_if_it_never_was(
+def test_killed_interrupted_and_robbed_of_a_worker_it_ends_as_if_it_never_was(
     tiny, tiny_toml, finished, start, contents, tmp_path
 ):
     draw, out = random.Random(0), tmp_path / "run"
     total = len(cells(finished))
-    for quarter in range(3):
-        process = start("run", tiny_toml, "--out", out, "--workers", "2")
-        goal = draw.randrange(quarter * total // 4, (quarter + 1) * total // 4)
-        wait_for(lambda goal=goal: len(cells(out)) > goal, process)
-        time.sleep(draw.random() * 0.1)
-        workers = [pid for pid in alive(process.pid) if pid != process.pid]
-        assert workers
-        os.kill(process.pid, signal.SIGKILL)  # of the driver alone: its workers must notice
-        process.communicate()
-        wait_for(lambda pid=process.pid: not alive(pid))
-        before = {cell: cell.stat().st_mtime_ns for cell in cells(out)}
-        assert goal < len(before) < total
-    assert run(tiny, out) == {}
-    write_report(out)
-    assert all(cell.stat().st_mtime_ns == time_ for cell, time_ in before.items())  # only what was missing was done
-    assert list((out / "store").glob(".tmp-*")) == []
-    assert contents(out / "store") == contents(finished / "store")
-    for table in ("results.csv", "results.parquet"):
-        assert (out / table).read_bytes() == (finished / table).read_bytes()
-    assert computed(out).equals(computed(finished))
 
+    def starts():
+        return start("run", tiny_toml, "--out", out, "--workers", "2")
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
-def test_a_worker_that_is_killed_while_it_writes_costs_nothing_but_time(
-    tiny, tiny_toml, finished, start, contents, tmp_path
-):
-    out = tmp_path / "run"
-    process = start("run", tiny_toml, "--out", out, "--workers", "2", "--json")
-    wait_for(lambda: cells(out), process)
-    found: list[int] = []
-    wait_for(lambda: found.extend(writers(out)) or found, process)
-    os.kill(found[0], signal.SIGKILL)
-    _, stderr = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, stderr
-    assert list((out / "store").glob(".tmp-*")) == []
-    assert contents(out / "store") == contents(finished / "store")
-    assert (out / "results.csv").read_bytes() == (finished / "results.csv").read_bytes()
+    def stamps():
+        return {cell: cell.stat().st_mtime_ns for cell in cells(out)}
 
+    process = starts()
+    goal = draw.randrange(total // 3)
+    wait_for(lambda: len(cells(out)) > goal, process)
+    time.sleep(draw.random() * 0.1)
+    assert [pid for pid in alive(process.pid) if pid != process.pid]
+    os.kill(process.pid, signal.SIGKILL)  # of the driver alone: its workers must notice
+    process.communicate()
+    wait_for(lambda: not alive(process.pid))
+    killed = stamps()
+    assert goal < len(killed) < total
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")
-def test_ctrl_c_ends_the_run_with_130_and_it_can_be_resumed(tiny, tiny_toml, finished, start, contents, tmp_path):
-    out = tmp_path / "run"
-    process = start("run", tiny_toml, "--out", out, "--workers", "2")
-    wait_for(lambda: len(cells(out)) > 1, process)
+    process, goal = starts(), max(len(killed), draw.randrange(total // 3, 2 * total // 3))
+    wait_for(lambda: len(cells(out)) > goal, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: driver and workers
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
@@ -112,11 +88,24 @@ def test_ctrl_c_ends_the_run_with_130_and_it_can_be_resumed(tiny, tiny_toml, fin
     assert stderr.splitlines()[-1] == "decoct: stopped; what was finished is kept, the same command goes on from there"
     assert "Traceback" not in stderr
     wait_for(lambda: not alive(process.pid))
-    assert 1 < len(cells(out)) < len(cells(finished))
+    stopped = stamps()
+    assert len(killed) < len(stopped) < total
     so_far = write_report(out)
     assert so_far.trained < so_far.planned
-    assert run(tiny, out) == {}
+
+    process, robbed = starts(), []
+    wait_for(lambda: robbed.extend(pid for pid in writers(out) if pid in alive(process.pid)) or robbed, process)
+    os.kill(robbed[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    ended = stamps()
+    assert killed.items() <= stopped.items() <= ended.items()  # only what was missing was done
+    assert list((out / "store").glob(".tmp-*")) == []
     assert contents(out / "store") == contents(finished / "store")
+    for table in ("results.csv", "results.parquet"):
+        assert (out / table).read_bytes() == (finished / table).read_bytes()
+    assert computed(out).equals(computed(finished))
+    assert run(tiny, out) == {} and stamps() == ended
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds orphans through /proc")

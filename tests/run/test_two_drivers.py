@@ -6,8 +6,6 @@ import shutil
 import subprocess
 import sys
 
-import pytest
-
 from decoct.run.run import run
 from decoct.run.storage.store import Store
 from decoct.run.storage.upkeep import verify
@@ -21,37 +19,48 @@ from decoct.run.run import run
 from decoct.run.study import Study
 
 if __name__ == "__main__":
-    print("ready", flush=True)
-    sys.stdin.readline()
-    table, out, store = sys.argv[1:]
-    print(json.dumps(run(Study.from_dict(json.loads(table)), Path(out), store=store)))
+    table, *places = sys.argv[1:]
+    for out, store in zip(places[::2], places[1::2], strict=True):
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(json.dumps(run(Study.from_dict(json.loads(table)), Path(out), store=store)), flush=True)
 """
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_two_drivers_on_one_store(study_of, bad, contents, tmp_path, apart):
-    """In two runs on a shared store, and in one folder."""
-    study, store = study_of("random", "good", replicates=2), tmp_path / "shared"
+def test_two_drivers_on_one_store(study_of, bad, contents, tmp_path):
+    """In two runs on a shared store, then in one folder."""
+    study, stores = study_of("random", "good", replicates=2), (tmp_path / "shared", tmp_path / "own")
     assert run(study, tmp_path / "alone") == {}
     table = json.dumps(study.model_dump(mode="json", exclude_unset=True))
-    outs = [tmp_path / ("one" if apart else "both"), tmp_path / ("two" if apart else "both")]
-    command = [sys.executable, "-c", DRIVER, table]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     drivers = [
         subprocess.Popen(
-            [*command, str(out), str(store)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [
+                sys.executable,
+                "-c",
+                DRIVER,
+                table,
+                *map(str, (tmp_path / name, stores[0], tmp_path / "both", stores[1])),
+            ],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for out in outs
+        for name in ("one", "two")
     ]
+    for store in stores:
+        for driver in drivers:
+            assert driver.stdout.readline() == "ready\n"
+        for driver in drivers:  # both have imported all: they plan the same, and race for every cell
+            driver.stdin.write("\n")
+            driver.stdin.flush()
+        for driver in drivers:
+            assert json.loads(driver.stdout.readline()) == {}
+        assert {each.state for each in verify(Store(store))} == {"whole"}
+        assert list(store.glob(".tmp-*")) == []
+        shutil.rmtree(store / "studies")
+        assert contents(store) == contents(tmp_path / "alone" / "store")
     for driver in drivers:
-        assert driver.stdout.readline() == "ready\n"
-    for driver in drivers:  # both have imported all: they plan the same, and race for every cell
-        driver.stdin.write("\n")
-        driver.stdin.flush()
-    for driver in drivers:
-        said, _ = driver.communicate(timeout=300)
-        assert driver.returncode == 0 and json.loads(said) == {}
-    assert {each.state for each in verify(Store(store))} == {"whole"}
-    assert list(store.glob(".tmp-*")) == []
-    shutil.rmtree(store / "studies")
-    assert contents(store) == contents(tmp_path / "alone" / "store")
+        driver.communicate(timeout=300)
+        assert driver.returncode == 0

@@ -77,18 +77,27 @@ def test_imagenet100_is_cut_out_of_it(data, museum, official, tmp_path):
     assert load_data(ImageNet100(path=str(shards), size=8), tmp_path / "other", workers=1).digest == hundred.digest
 
 
-def test_fastais_split_is_no_imagenet(museum, tmp_path):
-    root = museum.folders(tmp_path / "raw")
-    first = sorted((root / "train" / "n01440764").iterdir())[0]
-    first.rename(root / "val" / "n01440764" / first.name)
+@pytest.fixture(scope="module")
+def folders(museum, tmp_path_factory):
+    """Class folders, which a test may change and leaves as they were."""
+    return museum.folders(tmp_path_factory.mktemp("raw"))
+
+
+def test_fastais_split_is_no_imagenet(folders, tmp_path):
+    first = sorted((folders / "train" / "n01440764").iterdir())[0]
+    moved = first.rename(folders / "val" / "n01440764" / first.name)
     with pytest.raises(
         DecoctError, match=rf"holds pictures of ImageNet-1K's train, such as {first.name}\n.*imagenette"
     ):
-        load_data(ImageNet1K(path=str(root), size=8), tmp_path / "cache", workers=1)
+        load_data(ImageNet1K(path=str(folders), size=8), tmp_path / "cache", workers=1)
+    moved.rename(first)
 
 
-def test_a_class_that_is_not_there_is_named_first(museum, tmp_path):
-    kept = {key: data for key, data in museum.pictures.items() if key[1] in wnids()[:998]}
-    root = type(museum)(kept).folders(tmp_path / "raw")
+def test_a_class_that_is_not_there_is_named_first(folders, tmp_path):
+    away = [folders / split / wnid for split in ("train", "val") for wnid in wnids()[998:]]
+    for number, folder in enumerate(away):
+        folder.rename(tmp_path / str(number))
     with pytest.raises(DecoctError, match=f"class {wnids()[998]} has no pictures in train, nor have 1 more classes"):
-        load_data(ImageNet1K(path=str(root), size=8), tmp_path / "cache", workers=1)
+        load_data(ImageNet1K(path=str(folders), size=8), tmp_path / "cache", workers=1)
+    for number, folder in enumerate(away):
+        (tmp_path / str(number)).rename(folder)

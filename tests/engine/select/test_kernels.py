@@ -146,7 +146,7 @@ def small_blocks(blocks, block):
 
 
 @EACH
-@pytest.mark.parametrize("shape", [(700, 16), (3000, 40)])
+@pytest.mark.parametrize("shape", [(700, 16), (1500, 40)])
 def test_threads_and_foresight_change_no_pick(kernel, shape, monkeypatch):
     features = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     found, before = [], torch.get_num_threads()

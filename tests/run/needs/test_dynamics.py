@@ -1,11 +1,5 @@
 """Traces as jobs: one training for all methods that score by it, the same work under one key, and killed it goes on."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 
@@ -167,40 +161,11 @@ def test_a_study_shares_the_training_and_reports_it_as_shared_cost(study_of, tmp
     assert [row["not_counted"] for row in rows] == [""] * 2
 
 
-KILLED = """
-    import os, signal, sys
-    from pathlib import Path
-
-    from decoct.run.execute import execute
-    from decoct.run.jobs import Job
-    from decoct.run.storage.store import KeptOnDisk
-
-    save, left = KeptOnDisk.save, int(sys.argv[3])
-
-    def save_then_die(self, name, arrays):
-        global left
-        save(self, name, arrays)
-        left -= name == "training"
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    KeptOnDisk.save, KeptOnDisk.due = save_then_die, lambda self: True
-    execute(Path(sys.argv[1]), Job.model_validate_json(Path(sys.argv[2]).read_text()))
-"""
-
-
-def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path, monkeypatch):
+def test_killed_and_resumed_it_ends_as_if_it_never_was(made, dies, tmp_path):
     store, planner, _ = made
     job, again = dynamics(planner)[0], Store(tmp_path / "again")
     again.root.mkdir()
-    (tmp_path / "job.json").write_text(job.model_dump_json())
-    died = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), again.root, tmp_path / "job.json", "8"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    dies(again.root, job, 8)
     state = again.unfinished("dynamics", job.key)
     done = int(KeptOnDisk(state).load("training")["done"])
     assert 10 < done < 30  # of 10 steps an epoch

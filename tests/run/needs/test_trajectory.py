@@ -1,11 +1,5 @@
 """Expert trajectories as jobs: the same work under one key, shared by methods, and killed it goes on."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 import torch
@@ -109,40 +103,11 @@ def test_learnt_labels_travel_with_the_set(made):
     assert soft["mtt"] is None and soft["datm"].shape == (10, 10)
 
 
-KILLED = """
-    import os, signal, sys
-    from pathlib import Path
-
-    from decoct.run.execute import execute
-    from decoct.run.jobs import Job
-    from decoct.run.storage.store import KeptOnDisk
-
-    save, left = KeptOnDisk.save, int(sys.argv[3])
-
-    def save_then_die(self, name, arrays):
-        global left
-        save(self, name, arrays)
-        left -= name == "training"
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    KeptOnDisk.save, KeptOnDisk.due = save_then_die, lambda self: True
-    execute(Path(sys.argv[1]), Job.model_validate_json(Path(sys.argv[2]).read_text()))
-"""
-
-
-def test_killed_and_resumed_it_ends_as_if_it_never_was(made, tmp_path):
+def test_killed_and_resumed_it_ends_as_if_it_never_was(made, dies, tmp_path):
     store, planner, _ = made
     job, again = trajectories(planner)[0], Store(tmp_path / "again")
     again.root.mkdir()
-    (tmp_path / "job.json").write_text(job.model_dump_json())
-    died = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), again.root, tmp_path / "job.json", "8"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    dies(again.root, job, 8)
     state = again.unfinished("trajectory", job.key)
     assert 5 < int(KeptOnDisk(state).load("training")["done"]) < 15  # of 5 steps an epoch
     assert (state / "epoch-0.safetensors").exists()
