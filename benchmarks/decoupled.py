@@ -17,24 +17,24 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from decoct.condensers.decoupled.cda import CDA
-from decoct.condensers.decoupled.cim import CIM
-from decoct.condensers.decoupled.cv_dd import CVDD
-from decoct.condensers.decoupled.delt import DELT
-from decoct.condensers.decoupled.edc import EDC
-from decoct.condensers.decoupled.fadrm import FADRM
-from decoct.condensers.decoupled.g_vbsm import GVBSM
-from decoct.condensers.decoupled.rded import RDED
-from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
-from decoct.core.kinds import Condenser, Inputs
+from decoct.core.interfaces import Condenser, Inputs
 from decoct.data.dataset import Dataset, Split
-from decoct.engine.pixels import Pixels
+from decoct.data.pixels import Pixels
+from decoct.methods.decoupled.cda import CDA
+from decoct.methods.decoupled.cim import CIM
+from decoct.methods.decoupled.cv_dd import CVDD
+from decoct.methods.decoupled.delt import DELT
+from decoct.methods.decoupled.edc import EDC
+from decoct.methods.decoupled.fadrm import FADRM
+from decoct.methods.decoupled.g_vbsm import GVBSM
+from decoct.methods.decoupled.rded import RDED
+from decoct.methods.decoupled.sre2l import SRe2L
 from decoct.needs.statistics import LayerStatistics, collect
 from decoct.needs.teacher import Teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
 from yardstick import Loop, bare_inversion, race, table
 
 SIZE, CLASSES, IPC = 224, 10, 10

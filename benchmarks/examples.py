@@ -32,19 +32,19 @@ from decoct.core.record import write_json
 from decoct.core.spec import parse
 from decoct.data import cache
 from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
-from decoct.data.large.imagenet import FASTAI, ILSVRC
-from decoct.engine.evaluate import correct
+from decoct.data.imagenet.imagenet import FASTAI, ILSVRC
 from decoct.nets import weights, zoo
 from decoct.nets.imagenet_classes import wnids
 from decoct.nets.renormalise import IMAGENET
 from decoct.report import wording
-from decoct.run import cell, execute
-from decoct.run.jobs import Job
-from decoct.run.planning import plan, probe
-from decoct.run.planning.probe import picked
-from decoct.run.study import Study
-from decoct.run.work import students
-from decoct.run.workers.executors import Inline
+from decoct.study import cell, execute
+from decoct.study.estimate import plan, probe
+from decoct.study.estimate.probe import picked
+from decoct.study.jobs import Job
+from decoct.study.study import Study
+from decoct.study.work import students
+from decoct.study.workers.executors import Inline
+from decoct.training.evaluate import correct
 from rehearsal import generator
 from roofline import Gpu, Roofline, gpu
 from yardstick import table

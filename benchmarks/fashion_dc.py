@@ -16,18 +16,18 @@ import numpy as np
 import torch
 
 from decoct import api
-from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
-from decoct.core.kinds import Inputs, Machine, Task
+from decoct.core.interfaces import Inputs, Machine, Task
 from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.evaluate import correct
-from decoct.engine.train import TrainingSet, train
+from decoct.methods.coresets.random import Random
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.report.stats.intervals import t_interval
-from decoct.run.memory import keep_memory
-from decoct.run.workers.executors import process_pool
+from decoct.study.memory import keep_memory
+from decoct.study.workers.executors import process_pool
+from decoct.training.evaluate import correct
+from decoct.training.loop import TrainingSet, train
 
 PUBLISHED = {"random": {10: 73.8, 50: 82.5}, "herding": {10: 71.1, 50: 71.9}, "k_center": {10: 54.7, 50: 68.3}}
 PRECISION = "bfloat16"

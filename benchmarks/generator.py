@@ -21,13 +21,13 @@ from torch import Tensor
 from decoct import api
 from decoct.core.seeds import seed
 from decoct.data.dataset import Dataset
-from decoct.engine.diffusion.model import DiffusionModel
-from decoct.engine.diffusion.sampling import Schedule, sample
+from decoct.methods.generative._shared.sampling import Schedule, sample
 from decoct.needs.generator import load_generator
 from decoct.needs.teacher import load_teacher
 from decoct.nets import zoo
+from decoct.nets.diffusion import DiffusionModel
 from decoct.nets.features import logits
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
 
 COLUMNS = 20  # images of a class in the picture
 

@@ -22,13 +22,13 @@ from pathlib import Path
 import torch
 
 import loader
-from decoct.core.kinds import Machine, Task, TrainProtocol
-from decoct.engine.train import TrainingSet, train
+from decoct.core.interfaces import Machine, Task, TrainProtocol
 from decoct.nets import zoo
 from decoct.protocols.erm import ERM
 from decoct.protocols.multi_teacher import MultiTeacher
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
+from decoct.training.loop import TrainingSet, train
 from roofline import GPUS, Gpu, Roofline
 from yardstick import Race, bare_loop, race, table
 

@@ -10,12 +10,12 @@ precision for every view, N · E · C · 2, and the loss of accuracy lies within
 import argparse
 from pathlib import Path
 
-from decoct.core.kinds import silent
+from decoct.core.interfaces import silent
 from decoct.report.read.manifest import Manifest
 from decoct.report.stats.intervals import t_interval
-from decoct.run.memory import keep_memory
-from decoct.run.run import run
-from decoct.run.study import Study
+from decoct.study.memory import keep_memory
+from decoct.study.run import run
+from decoct.study.study import Study
 from yardstick import table
 
 STUDY = Path(__file__).parents[1] / "examples" / "stored_labels.toml"

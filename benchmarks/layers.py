@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoct.engine.moments import Sums, layers, on_inputs
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
-from decoct.run.memory import keep_memory
+from decoct.nets.moments import Sums, layers, on_inputs
+from decoct.study.memory import keep_memory
 from yardstick import Loop, clock, race, table
 
 NETS = ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")

@@ -28,18 +28,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from decoct.core.kinds import Machine, Task
+from decoct.core.interfaces import Machine, Task
 from decoct.core.seeds import seed as derive
 from decoct.data import dataset
-from decoct.engine.batches import Batches
-from decoct.engine.evaluate import correct
-from decoct.engine.recipe import Recipe
-from decoct.engine.train import TrainingSet, train
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, laid_out
 from decoct.protocols.erm import ERM
 from decoct.report.stats.intervals import t_interval
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
+from decoct.training.batches import Batches
+from decoct.training.evaluate import correct
+from decoct.training.loop import TrainingSet, train
+from decoct.training.recipe import Recipe
 from yardstick import race, table
 
 CLASSES, PIXELS, BATCH, SCALE = 10, 224, 100, (0.08, 1.0)

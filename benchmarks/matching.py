@@ -23,25 +23,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Condenser, Draft, Inputs, Machine, Task
+from decoct.core.interfaces import Condenser, Draft, Inputs, Machine, Task
 from decoct.core.record import Provenance
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.engine.evaluate import correct
-from decoct.engine.learn import STATE
-from decoct.engine.matching.synthetic import in_data_scale
-from decoct.engine.pixels import Pixels
-from decoct.engine.train import TrainingSet, train
+from decoct.data.pixels import Pixels
+from decoct.methods.coresets.random import Random
+from decoct.methods.matching._shared.synthetic import in_data_scale
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.report.stats.intervals import t_interval
-from decoct.run.memory import keep_memory
-from decoct.run.storage.store import KeptOnDisk
-from decoct.run.work.sets import from_draft
+from decoct.study.memory import keep_memory
+from decoct.study.store.store import KeptOnDisk
+from decoct.study.work.sets import from_draft
+from decoct.training.evaluate import correct
+from decoct.training.learn import STATE
+from decoct.training.loop import TrainingSet, train
 from matching_speed import speed
 
 PUBLISHED = {  # percent, as shared by the papers' tables and later surveys

@@ -6,11 +6,11 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from decoct.condensers.matching.dm import DM, headless
 from decoct.core.budget import Budget
-from decoct.core.kinds import Inputs
+from decoct.core.interfaces import Inputs
 from decoct.data.dataset import load_data
-from decoct.engine.matching.synthetic import BLOCK
+from decoct.methods.matching._shared.synthetic import BLOCK
+from decoct.methods.matching.dm import DM, headless
 from decoct.nets import zoo
 from yardstick import table
 

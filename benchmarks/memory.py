@@ -32,9 +32,9 @@ from decoct.data.source import Part, Raw, Source
 from decoct.needs.teacher import Teach
 from decoct.nets import weights, zoo
 from decoct.nets.renormalise import Normalisation
-from decoct.run.execute import execute
-from decoct.run.graph import Planner
-from decoct.run.jobs import Job
+from decoct.study.execute import execute
+from decoct.study.graph import Planner
+from decoct.study.jobs import Job
 from yardstick import table
 
 NET, MB = "mobilenetv3_small_050", 1e6

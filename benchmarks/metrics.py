@@ -28,19 +28,19 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from decoct import api
-from decoct.core.kinds import Measured, Task
+from decoct.core.interfaces import Measured, Task
 from decoct.core.spec import names, parse
 from decoct.data.dataset import load_data
-from decoct.engine.batches import TrainingSet
-from decoct.engine.train import train
 from decoct.metrics.prdc import PRDC, prdc
 from decoct.metrics.vendi import vendi
 from decoct.needs.features import Features, splits_of
 from decoct.needs.teacher import Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.nets.features import logits
-from decoct.run.study import Study
-from decoct.run.work.measuring import readings
+from decoct.study.study import Study
+from decoct.study.work.measuring import readings
+from decoct.training.batches import TrainingSet
+from decoct.training.loop import train
 from yardstick import table
 
 Rows = NDArray[np.float32]

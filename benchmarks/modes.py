@@ -18,7 +18,7 @@ from typing import Any
 from decoct import api
 from decoct.needs.generator import TeachGenerator
 from decoct.report.stats.intervals import t_interval
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
 from yardstick import table
 
 ROWS = Path(__file__).parents[1] / "docs" / "results" / "modes.jsonl"

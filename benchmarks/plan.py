@@ -20,12 +20,12 @@ from decoct.core.record import MEASURED, read_cost
 from decoct.data.dataset import load_data
 from decoct.report.read.manifest import Manifest
 from decoct.report.sections.planned import Compared, Planned, planned
-from decoct.run.cell import hardware
-from decoct.run.execute import describe, execute
-from decoct.run.planning.plan import Plan, make_plan
-from decoct.run.planning.probe import stand_in
-from decoct.run.storage.store import Store
-from decoct.run.study import Study
+from decoct.study.cell import hardware
+from decoct.study.estimate.plan import Plan, make_plan
+from decoct.study.estimate.probe import stand_in
+from decoct.study.execute import describe, execute
+from decoct.study.store.store import Store
+from decoct.study.study import Study
 from yardstick import table
 
 TARGET = 1.5

@@ -35,8 +35,8 @@ from decoct.nets.features import classifier, penultimate
 from decoct.nets.imagenet_classes import english, wnids
 from decoct.nets.layout import as_input, laid_out
 from decoct.nets.renormalise import IMAGENET
-from decoct.run.cell import hardware
-from decoct.run.memory import keep_memory
+from decoct.study.cell import hardware
+from decoct.study.memory import keep_memory
 from yardstick import table
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "imagenet1k.toml"

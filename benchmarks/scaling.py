@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from decoct.engine import select
+from decoct import select
 from yardstick import table
 
 SIZE, CLASSES, WIDTH, IPC, THREADS = 1_281_167, 1_000, 512, 50, 2  # ImageNet-1K's train split

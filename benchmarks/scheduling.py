@@ -20,13 +20,13 @@ from pathlib import Path
 from decoct.core.record import MEASURED, read_json, write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import load_data
-from decoct.run.drive import Driver
-from decoct.run.expand import expand
-from decoct.run.jobs import Job
-from decoct.run.run import _manifest
-from decoct.run.storage.store import Store
-from decoct.run.study import Study
-from decoct.run.workers.executors import Place
+from decoct.study.drive import Driver
+from decoct.study.expand import expand
+from decoct.study.jobs import Job
+from decoct.study.run import _manifest
+from decoct.study.store.store import Store
+from decoct.study.study import Study
+from decoct.study.workers.executors import Place
 from yardstick import table
 
 PLACES = (("inline", 1), ("pool", 1), ("pool", 2), ("ray", 1), ("ray", 2))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 from threadpoolctl import threadpool_limits
 
-from decoct.engine import select
+from decoct import select
 from yardstick import table
 
 Features = NDArray[np.float32]

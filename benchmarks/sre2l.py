@@ -13,15 +13,15 @@ import torch
 
 import decoct
 from decoct.api import Compute
-from decoct.condensers.decoupled.sre2l import SRe2L
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Inputs
+from decoct.core.interfaces import Inputs
 from decoct.core.record import cell_dir, read_json
 from decoct.data.dataset import Dataset, default_store, load_data
+from decoct.methods.decoupled.sre2l import SRe2L
 from decoct.needs.teacher import load_teacher
-from decoct.run.memory import keep_memory
-from decoct.run.work.sets import FACTS
+from decoct.study.memory import keep_memory
+from decoct.study.work.sets import FACTS
 from yardstick import bare_inversion, ratio, table
 
 IPC = 10

@@ -12,12 +12,12 @@ import os
 
 import torch
 
-from decoct.core.kinds import Machine, Task
-from decoct.engine.train import TrainingSet, train
+from decoct.core.interfaces import Machine, Task
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.protocols.erm import ERM
-from decoct.run.memory import keep_memory
+from decoct.study.memory import keep_memory
+from decoct.training.loop import TrainingSet, train
 from yardstick import Race, bare_loop, race, table
 
 TARGET, CLASSES = 0.90, 10

@@ -19,16 +19,16 @@ import numpy as np
 
 from decoct import api
 from decoct.core.budget import Budget
-from decoct.core.kinds import Condenser
+from decoct.core.interfaces import Condenser
 from decoct.core.record import MEASURED, read_cost, read_json
 from decoct.core.spec import parse
 from decoct.data.dataset import load_data
 from decoct.needs.trajectory import Trajectories
 from decoct.protocols.dc import DC
 from decoct.report.stats.intervals import t_interval
-from decoct.run.execute import execute
-from decoct.run.work.students import RESULT
-from decoct.run.workers.executors import process_pool
+from decoct.study.execute import execute
+from decoct.study.work.students import RESULT
+from decoct.study.workers.executors import process_pool
 
 ROWS = Path(__file__).parents[1] / "docs" / "results" / "trajectories.jsonl"
 NET, SEEDS, STUDENTS = "convnet3_w32", 3, 1

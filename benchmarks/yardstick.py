@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoct.engine.invert import frozen
-from decoct.engine.recipe import Recipe
-from decoct.engine.train import objective
+from decoct.methods.decoupled._shared.invert import frozen
 from decoct.nets.layout import as_input, laid_out
+from decoct.training.loop import objective
+from decoct.training.recipe import Recipe
 
 Loop = Callable[[int], None]  # runs so many steps
 

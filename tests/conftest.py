@@ -12,8 +12,8 @@ import torch
 from hypothesis import settings
 from torch import nn
 
-from decoct.engine.batches import TrainingSet
 from decoct.nets.convnet import ConvNet
+from decoct.training.batches import TrainingSet
 
 settings.register_profile("decoct", deadline=None)  # no test asserts a time
 settings.load_profile("decoct")

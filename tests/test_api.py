@@ -22,14 +22,13 @@ import decoct
 from decoct import api
 from decoct import api as module
 from decoct.api import Compute
-from decoct.condensers.coresets.random import Random
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Provenance, read_json
 from decoct.core.scratch import here
 from decoct.data.dataset import default_store, load_data
-from decoct.engine.recipe import Storing
+from decoct.methods.coresets.random import Random
 from decoct.needs import teacher as engine
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator
@@ -40,8 +39,9 @@ from decoct.nets.pretrained import pretrained
 from decoct.nets.renormalise import Normalisation
 from decoct.nets.weights import write
 from decoct.protocols.erm import ERM
-from decoct.run.graph import Planner
-from decoct.run.storage.store import Store
+from decoct.study.graph import Planner
+from decoct.study.store.store import Store
+from decoct.training.recipe import Storing
 
 FAST = {"student": "convnet1_w8", "steps": 5}
 
@@ -204,7 +204,7 @@ def test_a_saved_folder_and_its_pictures_score_as_the_set(small, digits, tmp_pat
         assert decoct.train(given, digits, **FAST).accuracy == expected
     found = decoct.train(Condensed.load(tmp_path / "saved"), digits, **FAST)
     assert found.accuracy == expected
-    from decoct.data.foreign.read import read_class_folder
+    from decoct.data.external.read import read_class_folder
 
     read = read_class_folder(tmp_path / "pictures", digits.class_names, digits.shape)
     np.testing.assert_array_equal(read.images, ordered.images)

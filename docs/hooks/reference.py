@@ -15,19 +15,20 @@ from values import default, type_of
 import decoct
 from decoct import functional, select
 from decoct.api import Compute
-from decoct.core import kinds, needs
+from decoct.core import interfaces as kinds
+from decoct.core import needs
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Scores
 from decoct.core.spec import find, names
 from decoct.data.dataset import Dataset, Split
-from decoct.data.foreign.stored import SetFormat
+from decoct.data.external.stored import SetFormat
 from decoct.data.source import Source
-from decoct.engine.recipe import Recipe, Storing
 from decoct.needs.features import Extract
 from decoct.needs.generator import TeachGenerator
 from decoct.needs.teacher import Teach
-from decoct.run.study import Study
+from decoct.study.study import Study
+from decoct.training.recipe import Recipe, Storing
 
 FUNCTIONS = ("load_data", "condense", "load_set", "train", "relabel", "measure", "teach", "teach_generator")
 OPTIONS = (Compute, SetFormat, Storing, Teach, Extract, TeachGenerator, Scores)

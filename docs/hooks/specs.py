@@ -15,7 +15,7 @@ from pictures import CUTS
 from values import WIDTH, default, setting, shown, signature, type_of
 
 import decoct
-from decoct.core.kinds import Condenser, Metric, TrainProtocol
+from decoct.core.interfaces import Condenser, Metric, TrainProtocol
 from decoct.core.spec import Spec, find, names
 
 PACKAGE = Path(decoct.__file__).parent

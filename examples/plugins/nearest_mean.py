@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.engine.coreset import FeatureCoreset
+from decoct.methods import FeatureCoreset
 
 
 class NearestMean(FeatureCoreset):

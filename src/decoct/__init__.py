@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from decoct import functional
+    from decoct import functional, select
     from decoct.api import condense, load_data, measure, relabel, teach, teach_generator, train
     from decoct.core.condensed import Condensed
-    from decoct.data.foreign.read import load_set
-    from decoct.data.foreign.stored import SetFormat
-    from decoct.engine import select
-    from decoct.run.study import Study
+    from decoct.data.external.read import load_set
+    from decoct.data.external.stored import SetFormat
+    from decoct.study.study import Study
 
 __all__ = [
     "Condensed",
@@ -48,13 +47,13 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {"functional": "decoct.functional", "select": "decoct.engine.select"}
+_MODULES = {"functional": "decoct.functional", "select": "decoct.select"}
 _HOMES = {
     "decoct.api": ("condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"),
     "decoct.core.condensed": ("Condensed",),
-    "decoct.data.foreign.read": ("load_set",),
-    "decoct.data.foreign.stored": ("SetFormat",),
-    "decoct.run.study": ("Study",),
+    "decoct.data.external.read": ("load_set",),
+    "decoct.data.external.stored": ("SetFormat",),
+    "decoct.study.study": ("Study",),
 }
 
 

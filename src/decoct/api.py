@@ -14,14 +14,12 @@ from decoct.core.budget import Budget
 from decoct.core.cells import default_where
 from decoct.core.condensed import Condensed
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Machine, Measured, Progress, silent
+from decoct.core.interfaces import Machine, Measured, Progress, silent
 from decoct.core.owned import whole
 from decoct.core.record import Scores, read_json
 from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
-from decoct.data.foreign.stored import SetFormat
-from decoct.engine.recipe import Storing
-from decoct.engine.softlabels import StoredLabels, stored_labels
+from decoct.data.external.stored import SetFormat
 from decoct.metrics.cost import NOBODY
 from decoct.needs.features import Extract
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
@@ -29,17 +27,19 @@ from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.report.read import frame
 from decoct.report.stats.intervals import clip, t_interval
-from decoct.run.cost import taken, total_cost
-from decoct.run.execute import execute, threads
-from decoct.run.external_sets import check_fit, load_set, put_external, put_external_labels
-from decoct.run.graph import Planner
-from decoct.run.jobs import Job
-from decoct.run.storage.store import Store, open_store
-from decoct.run.study import NAMES, labelled
-from decoct.run.work.measuring import READINGS, readings
-from decoct.run.work.sets import check_room
-from decoct.run.work.sets import label_bytes as hard_bytes
-from decoct.run.work.students import RESULT, student_name, train_module
+from decoct.study.cost import taken, total_cost
+from decoct.study.execute import execute, threads
+from decoct.study.external_sets import check_fit, load_set, put_external, put_external_labels
+from decoct.study.graph import Planner
+from decoct.study.jobs import Job
+from decoct.study.store.store import Store, open_store
+from decoct.study.study import NAMES, labelled
+from decoct.study.work.measuring import READINGS, readings
+from decoct.study.work.sets import check_room
+from decoct.study.work.sets import label_bytes as hard_bytes
+from decoct.study.work.students import RESULT, student_name, train_module
+from decoct.training.recipe import Storing
+from decoct.training.softlabels import StoredLabels, stored_labels
 
 __all__ = ["Compute", "Scores", "condense", "load_data", "measure", "relabel", "teach", "teach_generator", "train"]
 

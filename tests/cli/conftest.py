@@ -86,7 +86,7 @@ def quick(tmp_path):
     """``quick(METHOD, …)``: a study of sets and students that take no time, and a method "unlucky" that fails."""
     (tmp_path / "unlucky.py").write_text(
         '"""A method that fails."""\n\n'
-        "from decoct.core.kinds import Condenser\n\n\n"
+        "from decoct.core.interfaces import Condenser\n\n\n"
         "class Unlucky(Condenser):\n"
         '    """Fails."""\n\n'
         '    family = "coreset"\n\n'

@@ -8,7 +8,7 @@ import pytest
 from decoct.core.condensed import Condensed
 from decoct.core.owned import LIST, whole
 from decoct.data.dataset import load_data
-from decoct.data.foreign.read import load_set
+from decoct.data.external.read import load_set
 
 
 @pytest.mark.parametrize(("form", "name"), [("hub-folder", "out"), ("parquet", "out.parquet"), ("folder", "out")])

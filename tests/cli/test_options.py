@@ -99,7 +99,7 @@ def machine(monkeypatch):
 
     def make(cores, gpus):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr("decoct.run.execute.cores", lambda: cores)
+        monkeypatch.setattr("decoct.study.execute.cores", lambda: cores)
         monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
         monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
         monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)

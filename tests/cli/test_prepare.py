@@ -49,7 +49,7 @@ def test_json_is_the_same_and_a_study_finds_the_cache(decoct, raw, monkeypatch):
     assert facts["images"] == {"train": 20, "val": 10, "test": 10}
     assert facts["found"] == {"train": 30, "val": 10}
     assert facts["split"] == "ImageNet-1K" and len(facts["incomplete"]) == 20
-    monkeypatch.setattr("decoct.data.large.blocks.decoded", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr("decoct.data.imagenet.blocks.decoded", lambda *_: pytest.fail("decoded twice"))
     data = load_data({"name": "imagenette", "path": str(raw), "size": 8})
     assert (data.digest, str(data.folder)) == (facts["digest"], facts["folder"])
     assert sum(file.stat().st_size for file in data.folder.iterdir()) == facts["bytes"]

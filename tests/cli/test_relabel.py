@@ -8,7 +8,7 @@ import pytest
 from decoct.core.condensed import Condensed
 from decoct.core.owned import LIST
 from decoct.core.scratch import written
-from decoct.engine.softlabels import StoredLabels
+from decoct.training.softlabels import StoredLabels
 
 SOFT = ("--protocol", "single_teacher", "--student", "convnet1_w8")
 STEPS = ("--set", "steps=20")

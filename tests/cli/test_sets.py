@@ -14,7 +14,7 @@ from PIL import Image
 
 from decoct.cli import app
 from decoct.core.condensed import Condensed
-from decoct.core.kinds import Axis
+from decoct.core.interfaces import Axis
 from decoct.data.dataset import load_data
 
 FAST = ("--set", "steps=5", "--student", "convnet1_w8")

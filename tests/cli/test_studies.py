@@ -76,7 +76,7 @@ def test_the_report_of_a_half_finished_run(decoct, quick, tmp_path):
 
 def test_ctrl_c_exits_130_and_resumes(decoct, quick, tmp_path, monkeypatch):
     study, out = quick("random"), tmp_path / "out"
-    from decoct.run.execute import WORK
+    from decoct.study.execute import WORK
 
     def stop(cell):
         raise KeyboardInterrupt

@@ -14,12 +14,12 @@ from pydantic import BaseModel, Field
 
 from decoct.core import spec as specs
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Condenser
+from decoct.core.interfaces import Condenser
 from decoct.core.spec import Spec, build, digest, find, names, parse, suggest, summary
 
 PLUGIN = '''"""{line}"""
 
-from decoct.core.kinds import Condenser
+from decoct.core.interfaces import Condenser
 
 
 class Mine(Condenser):
@@ -182,9 +182,9 @@ class Point:
 
 
 def test_an_entry_point_adds_a_name_and_may_not_take_one(monkeypatch):
-    points = {"decoct.condensers": [Point("theirs", "decoct.condensers.coresets.random:Random")]}
+    points = {"decoct.condensers": [Point("theirs", "decoct.methods.coresets.random:Random")]}
     monkeypatch.setattr(specs, "entry_points", lambda group: points.get(group, []))
-    from decoct.condensers.coresets.random import Random
+    from decoct.methods.coresets.random import Random
 
     assert find("condenser", "theirs") is Random
     assert "theirs" in summary("condenser")
@@ -216,8 +216,8 @@ def test_a_plugin_file_that_is_not_there_is_named(tmp_path):
 def test_a_plugin_may_define_several_kinds_and_what_it_imports_is_not_its_own(tmp_path):
     path = tmp_path / "two.py"
     path.write_text(
-        "from decoct.condensers.coresets.random import Random\n"
-        "from decoct.core.kinds import Condenser, TrainProtocol\n"
+        "from decoct.methods.coresets.random import Random\n"
+        "from decoct.core.interfaces import Condenser, TrainProtocol\n"
         "class A(Condenser):\n    name = 'a'\n    family = 'coreset'\n"
         "class B(TrainProtocol):\n    name = 'b'\n"
     )
@@ -237,14 +237,12 @@ def test_summary_is_the_first_docstring_line_of_every_name():
     "code",
     [
         "from decoct.core.spec import names, summary; names('condenser'); summary('metric'); summary('protocol')",
-        "import decoct.core.budget, decoct.core.condensed, decoct.core.errors, decoct.core.kinds",
+        "import decoct.core.budget, decoct.core.condensed, decoct.core.errors, decoct.core.interfaces",
         "import decoct.core.record, decoct.core.seeds, decoct.core.spec",
         "import decoct",
     ],
 )
 def test_core_answers_without_torch_and_without_importing_methods(code):
-    check = (
-        "import sys; wrong = {'torch', 'torchvision', 'timm', 'decoct.condensers.coresets.random'} & set(sys.modules)"
-    )
+    check = "import sys; wrong = {'torch', 'torchvision', 'timm', 'decoct.methods.coresets.random'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", f"{code}; {check}; sys.exit(str(wrong) if wrong else 0)"], timeout=60)
     assert done.returncode == 0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from decoct.core import kinds
+from decoct.core import interfaces as kinds
 
 SLIPS = '''"""A method with a slip on each marked line."""
 
-from decoct.core.kinds import Condenser, Draft, Inputs, Task, TrainProtocol
-from decoct.engine.recipe import Recipe
+from decoct.core.interfaces import Condenser, Draft, Inputs, Task, TrainProtocol
+from decoct.training.recipe import Recipe
 from decoct.needs.dynamics import Dynamics
 from decoct.needs.features import Features
 from decoct.needs.teacher import Teacher

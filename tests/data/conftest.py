@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from decoct.data.large.imagenet import wnids
+from decoct.data.imagenet.imagenet import wnids
 
 Grow = Callable[..., Path]
 

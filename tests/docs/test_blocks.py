@@ -17,7 +17,7 @@ import pytest
 
 from decoct.cli import main
 from decoct.core.errors import UsageError
-from decoct.run.study import Study
+from decoct.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.core.budget import Budget
-from decoct.core.kinds import Inputs
+from decoct.core.interfaces import Inputs
 from decoct.core.spec import find, names
 from decoct.data.dataset import parse_source
 from decoct.nets import zoo
-from decoct.run.study import Study
+from decoct.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugins" / "nearest_mean.py"

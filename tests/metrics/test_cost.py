@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.core.spec import parse
 from decoct.metrics.cost import TAKEN, CostOfSet, cost
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.core.kinds import Measured
-from decoct.engine import nearest as module
+from decoct.core.interfaces import Measured
 from decoct.metrics.covering_radius import CoveringRadius, covering_radius
+from decoct.select import nearest as module
 
 
 @settings(max_examples=50, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics import distances as module
 from decoct.metrics.distances import Distances, distances, near_scale
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.core.spec import parse
 from decoct.metrics import frechet as module
 from decoct.metrics.frechet import Frechet, frechet, mean_and_root

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.core.spec import parse
-from decoct.engine import measure
+from decoct.metrics import _measure as measure
 from decoct.metrics import kid as module
 from decoct.metrics.kid import KID, kid, similarity
 

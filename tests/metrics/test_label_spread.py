@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import f_oneway
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured
-from decoct.engine import measure
-from decoct.engine.resampling import random_sets
+from decoct.core.interfaces import Measured
+from decoct.metrics import _measure as measure
 from decoct.metrics import label_spread as module
+from decoct.metrics._resampling import random_sets
 from decoct.metrics.label_spread import LabelSpread, label_spread, spread
 
 SEEDS = st.integers(0, 2**32 - 1)

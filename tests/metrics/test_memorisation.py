@@ -12,10 +12,10 @@ from numpy.testing import assert_equal
 from PIL import Image
 from scipy.special import betainc
 
-from decoct.core.kinds import Measured
-from decoct.engine import nearest
+from decoct.core.interfaces import Measured
 from decoct.metrics import memorisation as module
 from decoct.metrics.memorisation import Memorisation, memorisation, spacings
+from decoct.select import nearest
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics import mmd as module
 from decoct.metrics.mmd import MMD, mmd
 

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics.covering_radius import CoveringRadius, covering_radius
 from decoct.metrics.memorisation import Memorisation, memorisation
 from decoct.metrics.mmd import MMD, mmd

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_equal
 
-from decoct.core.kinds import Measured
-from decoct.engine import measure, nearest
+from decoct.core.interfaces import Measured
+from decoct.metrics import _measure as measure
 from decoct.metrics.prdc import PRDC, ball_radii, expected_coverage, prdc
+from decoct.select import nearest
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics.realism import Realism, realism
 
 

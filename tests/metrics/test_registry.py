@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Axis, Measured
+from decoct.core.interfaces import Axis, Measured
 from decoct.core.spec import find, names, parse
 
 METRICS = sorted(names("metric"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics import sliced_wasserstein as module
 from decoct.metrics.sliced_wasserstein import SlicedWasserstein, directions, segments, sliced_wasserstein
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoct.core.kinds import Measured
+from decoct.core.interfaces import Measured
 from decoct.metrics.vendi import Vendi, vendi
 
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from decoct.core import scratch
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine
-from decoct.engine import batches
-from decoct.engine.recipe import Recipe
-from decoct.engine.train import train
+from decoct.core.interfaces import Machine
 from decoct.needs import dynamics
 from decoct.needs.dynamics import NAMES, Trace, Traces, per_example, record
-from decoct.run.storage.store import KeptOnDisk
+from decoct.study.store.store import KeptOnDisk
+from decoct.training import batches
+from decoct.training.loop import train
+from decoct.training.recipe import Recipe
 
 EVERY, EPOCHS = 3, 5
 RECIPE = Recipe(EVERY * EPOCHS, 8, "adamw", 1e-2, 0.1, "cosine", pad=1, flip=True)

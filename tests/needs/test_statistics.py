@@ -11,10 +11,10 @@ from torch import nn
 
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import Split
-from decoct.engine.invert import Alignment
-from decoct.engine.moments import Moments, flatten, running
-from decoct.engine.pixels import Pixels
+from decoct.data.pixels import Pixels
+from decoct.methods.decoupled._shared.invert import Alignment
 from decoct.needs.statistics import FILE, Statistics, collect
+from decoct.nets.moments import Moments, flatten, running
 
 MEAN, STD, CLASSES = (0.4, 0.6), (0.2, 0.3), ("a", "b", "c", "none")
 PIXELS = Pixels.of(SimpleNamespace(mean=MEAN, std=STD), "cpu")

@@ -11,18 +11,18 @@ import torch
 from safetensors.torch import save_file
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Task
+from decoct.core.interfaces import Task
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset, Split
-from decoct.engine.images import tensor
-from decoct.engine.train import Trained, TrainingSet, train
 from decoct.needs import teacher as teachers
 from decoct.needs.teacher import TEACHER, WEIGHTS, Teach, accuracy, load_teacher, teach
 from decoct.nets import weights, zoo
 from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained
 from decoct.nets.renormalise import Normalisation, bare
+from decoct.training.images import tensor
+from decoct.training.loop import Trained, TrainingSet, train
 
 NET = "convnet2_bn_w8"
 

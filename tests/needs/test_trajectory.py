@@ -10,14 +10,14 @@ from torch import nn
 
 from decoct.core import scratch
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task
-from decoct.engine import batches
-from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.train import schedule, train
+from decoct.core.interfaces import Machine, Task
 from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, record, shapes_of
 from decoct.nets import zoo
 from decoct.nets.convnet import ConvNet
-from decoct.run.storage.store import KeptOnDisk
+from decoct.study.store.store import KeptOnDisk
+from decoct.training import batches
+from decoct.training.loop import schedule, train
+from decoct.training.recipe import Recipe, epoch_steps
 
 EVERY, EPOCHS = 3, 4
 RECIPE = Recipe(EVERY * EPOCHS, 8, "sgd", 0.05, 0.0, "multistep", dsa=True)

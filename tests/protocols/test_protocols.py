@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from decoct.core.errors import UsageError
-from decoct.core.kinds import Task
+from decoct.core.interfaces import Task
 from decoct.core.spec import names, parse
-from decoct.engine.recipe import Recipe
-from decoct.engine.train import schedule
 from decoct.protocols.dc import DC
+from decoct.training.loop import schedule
+from decoct.training.recipe import Recipe
 
 SMALL = [8, 28, 32, 64]
 LARGE = [128, 224]

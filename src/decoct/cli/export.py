@@ -72,8 +72,8 @@ def _read(what: Path, data: str | None, stored: Any, pictures: Pictures, bar: An
     if data is None:
         why = "holds picks without their pixels" if saved else "is not decoct's own"
         raise UsageError(f"{what} {why}: name the data that it stands for, such as --data digits")
-    from decoct.data.foreign.read import load_set
-    from decoct.run.external_sets import check_fit
+    from decoct.data.external.read import load_set
+    from decoct.study.external_sets import check_fit
 
     loaded = pictures.load(data, bar)
     given = load_set(what, loaded, stored)
@@ -90,9 +90,9 @@ def _readings(given: Any) -> list[Mapping[str, Any]]:
     """What the user's store has measured of this set, if anything."""
     from decoct.core.cells import default_where, open_cells
     from decoct.core.record import CELL, read_json
-    from decoct.run.jobs import ExternalJob
-    from decoct.run.work.external import content
-    from decoct.run.work.measuring import READINGS
+    from decoct.study.jobs import ExternalJob
+    from decoct.study.work.external import content
+    from decoct.study.work.measuring import READINGS
 
     who = given.provenance
     if who.data_digest is None:

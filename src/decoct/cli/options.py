@@ -111,7 +111,7 @@ class Format:
     def checked(self) -> Any:
         """The ``SetFormat`` that the options mean; a UsageError for a word that is none of those allowed."""
         from decoct.core.spec import build
-        from decoct.data.foreign.stored import SetFormat
+        from decoct.data.external.stored import SetFormat
 
         return build(SetFormat, vars(self), "the set's format")
 
@@ -140,7 +140,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrupt: bool) -> Any:
     """The study of a file, or the built-in one, with what was said beside it."""
-    from decoct.run.study import Study
+    from decoct.study.study import Study
 
     study = Study.default() if file is None else Study.from_toml(file)
     data = source(study.data, size, skip_corrupt, study.plugins)
@@ -191,8 +191,8 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
     """
     import torch
 
-    from decoct.run.execute import cores
-    from decoct.run.workers.executors import Place, visible_gpus
+    from decoct.study.execute import cores
+    from decoct.study.workers.executors import Place, visible_gpus
 
     where = word if address is not None and word == "cuda" else device(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()

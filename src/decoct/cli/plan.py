@@ -42,9 +42,9 @@ def plan(
     from decoct.cli import options
     from decoct.data.dataset import load_data
     from decoct.report.sections.provenance import toml
-    from decoct.run.planning.plan import make_plan
-    from decoct.run.planning.proposals import propose, seconds_of
-    from decoct.run.storage.store import open_store
+    from decoct.study.estimate.plan import make_plan
+    from decoct.study.estimate.proposals import propose, seconds_of
+    from decoct.study.store.store import open_store
 
     limit = None if budget is None else seconds_of(budget)
     asked = asked_for(study, seed, size, skip_corrupt)

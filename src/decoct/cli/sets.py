@@ -14,7 +14,7 @@ from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Setting
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
-from decoct.core.kinds import Axis
+from decoct.core.interfaces import Axis
 from decoct.core.owned import whole
 from decoct.core.spec import parse, summary
 
@@ -175,8 +175,8 @@ def relabel(
     """Label a set once with a protocol's teachers. 'decoct train' then learns from what is stored."""
     from decoct import api
     from decoct.core.spec import build
-    from decoct.engine.recipe import Storing
-    from decoct.run.external_sets import load_set
+    from decoct.study.external_sets import load_set
+    from decoct.training.recipe import Storing
 
     config = {"name": protocol, **options.fields(settings)}
     parse("protocol", config, work.plugins)  # a slip is told before the data are read

@@ -28,7 +28,7 @@ def show(
 ) -> None:
     """Show a cell: what it is, what it read, who needs it, its files, what it took, where it lies."""
     from decoct.report import wording
-    from decoct.run.storage import upkeep
+    from decoct.study.store import upkeep
 
     if not re.fullmatch("[0-9A-Za-z_-]+", key):
         raise UsageError(f"'{key}' is no key: the names of cells are hexadecimal, as 'decoct show --json' prints them")
@@ -50,7 +50,7 @@ def verify(
 ) -> None:
     """Read every byte of a store and say which cells are not as they were written."""
     from decoct.report import wording
-    from decoct.run.storage import upkeep
+    from decoct.study.store import upkeep
 
     store = upkeep.store_at(where)
     with bars() as bar:
@@ -82,7 +82,7 @@ def gc(
 ) -> None:
     """Remove cells that no study reaches, and checkpoints of jobs that are done or that no study reaches."""
     from decoct.report import wording
-    from decoct.run.storage import upkeep
+    from decoct.study.store import upkeep
 
     if dry_run and yes:
         raise UsageError("--dry-run and --yes say the opposite: give one")

@@ -14,7 +14,7 @@ from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile,
 from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
-from decoct.run.runs import runs
+from decoct.study.runs import runs
 
 
 @grouped
@@ -47,7 +47,7 @@ def run(
     """Run a study and write its report. Started again, it goes on where it stopped."""
     from decoct.report.progress import Watcher, seldom
     from decoct.report.write import write_report
-    from decoct.run.run import run as run_study
+    from decoct.study.run import run as run_study
 
     plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
@@ -203,7 +203,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Run the contract suite on a method or a protocol: real constructions and trainings on digits, cut down."""
-    from decoct.run.contract import check as check_method
+    from decoct.study.contract import check as check_method
 
     with bars() as bar:
         findings = check_method(method, tuple(plugin or ()), bar(f"checking {method}"))

@@ -15,12 +15,12 @@ from decoct.core.seeds import seed
 from decoct.core.spec import Spec, digest
 
 if TYPE_CHECKING:  # types alone: core stands below all of these
-    from decoct.core.kinds import Machine, Progress
+    from decoct.core.interfaces import Machine, Progress
     from decoct.data.dataset import Dataset
     from decoct.needs.features import Extract
     from decoct.needs.generator import TeachGenerator
     from decoct.needs.teacher import Teach
-    from decoct.run.jobs import Job
+    from decoct.study.jobs import Job
 
 
 @dataclass

@@ -28,7 +28,7 @@ class Cost(Record):
         cpu_seconds: processor time of the process over the same span.
         device_seconds: wall time for which it held an accelerator; 0 on a CPU.
         energy: joules that its device drew meanwhile, for this job and for all else that ran on it: the whole GPU, or
-            the processor packages without the main memory; None where nothing reports it. See ``decoct.run.cell``.
+            the processor packages without the main memory; None where nothing reports it. See ``decoct.study.cell``.
         peak_memory: bytes, the process's peak while it worked; on a GPU the device's peak.
         device: such as "cpu" or "cuda".
         hardware: name of the processor or GPU.

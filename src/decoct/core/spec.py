@@ -22,7 +22,7 @@ from decoct.core.names import check_name
 T = TypeVar("T", bound=BaseModel)
 
 PACKAGES = {
-    "condenser": "decoct.condensers",
+    "condenser": "decoct.methods",
     "protocol": "decoct.protocols",
     "metric": "decoct.metrics",
     "source": "decoct.data.sources",
@@ -213,8 +213,9 @@ def _package(kind: str) -> str:
 
 @functools.cache
 def _files(kind: str) -> dict[str, Path]:
-    files = sorted(Path(_package(kind)).rglob("*.py"))
-    return {path.stem: path for path in files if not path.stem.startswith("_")}
+    package = Path(_package(kind))
+    files = {path: path.relative_to(package).parts for path in sorted(package.rglob("*.py"))}
+    return {path.stem: path for path, parts in files.items() if not any(part.startswith("_") for part in parts)}
 
 
 def _claim(found: dict[str, str], kind: str, name: str, place: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from decoct.core.cells import default_store as default_store
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace, sync
 from decoct.core.spec import digest

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.core.record import read_json
 from decoct.core.scratch import settle, working
 from decoct.core.seeds import seed

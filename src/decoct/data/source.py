@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.core.spec import Spec
 from decoct.data.reading.parallel import cores
 from decoct.data.split import pixel_groups, stratified
@@ -87,7 +87,8 @@ class Raw:
         skipped: files that were left out because they do not decode.
         title: what the data set is called, where that hangs on what was read; None for the source's own title.
         details: what else is worth knowing, as plain JSON; no part of the digest.
-        survey: where the cache is not to hold the images; each part's are ``decoct.data.large.uncached.Uncached`` then.
+        survey: where the cache is not to hold the images; each part's are then
+            ``decoct.data.imagenet.uncached.Uncached``.
         said: what the source decided where nobody asked, in a line for people; no part of the content.
     """
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 
 TAKEN = (
     *("total_seconds", "cpu_seconds", "device_seconds", "energy", "peak_memory"),

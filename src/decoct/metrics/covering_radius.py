@@ -5,9 +5,9 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
-from decoct.engine.measure import against_real
-from decoct.engine.nearest import as_pair, nearest_rows
+from decoct.core.interfaces import Measured, Metric, Reading
+from decoct.metrics._measure import against_real
+from decoct.select.nearest import as_pair, nearest_rows
 
 
 def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
-from decoct.engine.nearest import BLOCK, as_features, as_pair, nearest_others
+from decoct.metrics._measure import against_real
+from decoct.select.nearest import BLOCK, as_features, as_pair, nearest_others
 
 PERCENTILE = 5  # of the real nearest-neighbour distances: so near are one real image in twenty to another
 

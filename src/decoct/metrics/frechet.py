@@ -8,10 +8,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
-from decoct.engine.nearest import as_features, as_pair
+from decoct.metrics._measure import against_real
+from decoct.select.nearest import as_features, as_pair
 
 ROWS = 4096  # of a set in float64 at once: of a memory map, no more is read
 

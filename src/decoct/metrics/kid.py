@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import MOST, against_real
-from decoct.engine.nearest import as_features, as_pair
+from decoct.metrics._measure import MOST, against_real
+from decoct.select.nearest import as_features, as_pair
 
 TILE = 512  # rows of either set at once: 2 MiB of kernel values, which stay in cache
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import Split, as_labels, chosen, mean_defined, mean_readings, rows_by_class
-from decoct.engine.nearest import as_features, as_pair
+from decoct.metrics._measure import Split, as_labels, chosen, mean_defined, mean_readings, rows_by_class
+from decoct.select.nearest import as_features, as_pair
 
 ROWS = 2**12  # of a class, that are float64 at once
 SPLITS: tuple[Split, ...] = ("train", "val")

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real, share
-from decoct.engine.nearest import as_features, as_pair, nearest_others, nearest_rows
+from decoct.metrics._measure import against_real, share
+from decoct.select.nearest import as_features, as_pair, nearest_others, nearest_rows
 
 
 def memorisation(

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real, as_labels, mean_defined, rows_by_class
-from decoct.engine.nearest import as_features, as_pair
+from decoct.metrics._measure import against_real, as_labels, mean_defined, rows_by_class
+from decoct.select.nearest import as_features, as_pair
 
 Kernel = Literal["median", "cmmd"]
 Known = Mapping[Kernel, tuple[float, float]]

@@ -11,10 +11,10 @@ from pydantic import Field
 from scipy.special import gammaln
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real, share
-from decoct.engine.nearest import as_features, as_pair, inside, nearest_others
+from decoct.metrics._measure import against_real, share
+from decoct.select.nearest import as_features, as_pair, inside, nearest_others
 
 
 def prdc(

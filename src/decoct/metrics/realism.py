@@ -6,9 +6,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Measured, Metric, Reading
-from decoct.engine.measure import mean_readings, rows_by_class
-from decoct.engine.nearest import as_features
+from decoct.core.interfaces import Measured, Metric, Reading
+from decoct.metrics._measure import mean_readings, rows_by_class
+from decoct.select.nearest import as_features
 
 
 def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
+from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.engine.measure import against_real
-from decoct.engine.nearest import as_features, as_pair
+from decoct.metrics._measure import against_real
+from decoct.select.nearest import as_features, as_pair
 
 BLOCK = 2**20  # projections at once: 8 MiB in float64, and some of that size that are worked out from them
 

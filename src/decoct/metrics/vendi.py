@@ -4,9 +4,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.core.kinds import Measured, Metric, Reading
-from decoct.engine.measure import against_real
-from decoct.engine.nearest import as_pair
+from decoct.core.interfaces import Measured, Metric, Reading
+from decoct.metrics._measure import against_real
+from decoct.select.nearest import as_pair
 
 
 def vendi(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, float]:

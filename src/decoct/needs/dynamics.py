@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task
+from decoct.core.interfaces import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
-from decoct.engine.batches import TrainingSet
-from decoct.engine.recipe import Recipe
-from decoct.engine.recorder import Recorder
 from decoct.needs.teacher import Teach, Teacher, taught, training_set
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
+from decoct.training.batches import TrainingSet
+from decoct.training.recipe import Recipe
+from decoct.training.recorder import Recorder
 
 Rows = NDArray[Any]
 

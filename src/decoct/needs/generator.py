@@ -10,19 +10,19 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Machine
+from decoct.core.interfaces import Machine
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import Spec, digest
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
-from decoct.engine.diffusion.denoise import Denoising, NoisyBatches, Prediction, denoise
-from decoct.engine.diffusion.model import DiffusionModel
-from decoct.engine.images import tensor
 from decoct.nets import imagenet_classes, pipeline, weights
+from decoct.nets.diffusion import DiffusionModel
 from decoct.nets.pipeline import Pipeline, diffusers
 from decoct.nets.unet import unet
+from decoct.training.denoise import Denoising, NoisyBatches, Prediction, denoise
+from decoct.training.images import tensor
 
 __all__ = ["TeachGenerator", "diffusers", "teach_generator"]
 
@@ -36,7 +36,7 @@ UNKNOWN = "not known: supplied by the user"
 
 
 class ImageGenerator(Need):
-    """A class-conditional diffusion model: ``decoct.engine.diffusion.model.DiffusionModel``.
+    """A class-conditional diffusion model: ``decoct.nets.diffusion.DiffusionModel``.
 
     Attributes:
         generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.

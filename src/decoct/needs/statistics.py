@@ -11,14 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.data.dataset import Split
-from decoct.engine.moments import Moments, Sums, flatten, layers, on_inputs, running, unflatten
-from decoct.engine.pixels import Pixels
+from decoct.data.pixels import Pixels
 from decoct.needs.teacher import Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input
+from decoct.nets.moments import Moments, Sums, flatten, layers, on_inputs, running, unflatten
 
 FILE = "statistics.safetensors"
 

@@ -12,20 +12,20 @@ from torch import nn
 
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Machine, Progress, Task, silent
+from decoct.core.interfaces import Machine, Progress, Task, silent
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.spec import Spec
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
-from decoct.engine.images import tensor
-from decoct.engine.recipe import Recipe, augmentation, epoch_steps
-from decoct.engine.train import TrainingSet, train
 from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
 from decoct.nets.layout import laid_out
 from decoct.nets.pretrained import expected, pretrained
 from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
+from decoct.training.images import tensor
+from decoct.training.loop import TrainingSet, train
+from decoct.training.recipe import Recipe, augmentation, epoch_steps
 
 WEIGHTS, TEACHER = "weights.safetensors", "teacher.json"  # of its cell
 

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Machine, Task
+from decoct.core.interfaces import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
-from decoct.engine.batches import TrainingSet
-from decoct.engine.recipe import Recipe, epoch_steps
-from decoct.engine.recorder import Recorder
 from decoct.needs.teacher import Teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
+from decoct.training.batches import TrainingSet
+from decoct.training.recipe import Recipe, epoch_steps
+from decoct.training.recorder import Recorder
 
 WEIGHTS, FACTS = "weights.npy", "weights.json"
 

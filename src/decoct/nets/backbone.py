@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.core.spec import suggest
 from decoct.nets import weights
 from decoct.nets.features import Images, at_once, logit_blocks

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.kinds import Progress, silent
+from decoct.core.interfaces import Progress, silent
 from decoct.nets.layout import as_input
 
 PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each is many times that

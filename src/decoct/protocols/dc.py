@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from decoct.core.kinds import Task, TrainProtocol
-from decoct.engine.recipe import Recipe, epoch_steps
+from decoct.core.interfaces import Task, TrainProtocol
+from decoct.training.recipe import Recipe, epoch_steps
 
 
 class DC(TrainProtocol):

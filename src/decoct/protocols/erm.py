@@ -1,7 +1,7 @@
 """Hard labels and cross-entropy: empirical risk minimisation."""
 
-from decoct.core.kinds import Task
-from decoct.engine.recipe import FromScratch, Recipe
+from decoct.core.interfaces import Task
+from decoct.training.recipe import FromScratch, Recipe
 
 
 class ERM(FromScratch):

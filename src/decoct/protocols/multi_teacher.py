@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from decoct.core.kinds import Task
-from decoct.engine.recipe import Recipe, SoftLabelled
+from decoct.core.interfaces import Task
 from decoct.nets.zoo import label_committee
+from decoct.training.recipe import Recipe, SoftLabelled
 
 
 class MultiTeacher(SoftLabelled):

@@ -1,7 +1,7 @@
 """Labels from one teacher, online or stored."""
 
-from decoct.core.kinds import Task
-from decoct.engine.recipe import Recipe, SoftLabelled
+from decoct.core.interfaces import Task
+from decoct.training.recipe import Recipe, SoftLabelled
 
 
 class SingleTeacher(SoftLabelled):

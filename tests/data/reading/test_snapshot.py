@@ -9,7 +9,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import load_data
-from decoct.data.layouts.shards import ON_THE_HUB, Parquet, by_split
+from decoct.data.imagenet.shards import ON_THE_HUB, Parquet, by_split
 from decoct.data.reading.snapshot import snapshot
 from decoct.data.sources.imagenette import WNIDS, Imagenette
 

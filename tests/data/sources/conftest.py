@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from decoct.data.small.cifar import Cifar, Release
+from decoct.data.sources._shared.cifar import Cifar, Release
 from decoct.data.sources.cifar10 import CIFAR10
 from decoct.data.sources.cifar100 import CIFAR100
 

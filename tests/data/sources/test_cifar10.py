@@ -8,7 +8,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import load_data
-from decoct.data.small.cifar import Cifar
+from decoct.data.sources._shared.cifar import Cifar
 from decoct.data.sources.cifar10 import CIFAR10
 
 SHAPES = ("folder", "folder around it", "tar", "folder with the tar")

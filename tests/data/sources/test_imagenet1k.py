@@ -5,7 +5,7 @@ import pytest
 
 from decoct.core.errors import DecoctError
 from decoct.data.dataset import load_data
-from decoct.data.large.imagenet import wnids
+from decoct.data.imagenet.imagenet import wnids
 from decoct.data.reading.decode import decode
 from decoct.data.sources.imagenet1k import ImageNet1K
 from decoct.data.sources.imagenet100 import ImageNet100

@@ -10,7 +10,7 @@ from PIL import Image
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import load_data, open_dataset, parse_source
-from decoct.data.large.imagenet import wnids
+from decoct.data.imagenet.imagenet import wnids
 from decoct.data.reading.decode import decode
 from decoct.data.sources.imagenette import WNIDS, Imagenette
 
@@ -209,7 +209,7 @@ def test_they_are_left_out_on_request_without_decoding_again(tmp_path, museum, m
     break_some(root, files)
     with pytest.raises(DecoctError, match="4 of 70"):
         load(root, tmp_path / "cache")
-    monkeypatch.setattr("decoct.data.large.blocks.write_block", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr("decoct.data.imagenet.blocks.write_block", lambda *_: pytest.fail("decoded twice"))
     data = load(root, tmp_path / "cache", skip_corrupt=True)
     assert data.skipped == tuple(sorted(files))
     assert data.details["corrupt"][files[0]] == "empty file"

@@ -3,7 +3,7 @@
 import pytest
 
 from decoct.data.dataset import load_data
-from decoct.data.large.imagenet import english, wnids
+from decoct.data.imagenet.imagenet import english, wnids
 from decoct.data.sources.imagewoof import WNIDS, Imagewoof
 
 

@@ -14,7 +14,7 @@ from decoct.report.sections.verdict import verdicts, worth
 from decoct.report.stats import comparisons, intervals, nested
 from decoct.report.stats.answers import over_images, tally
 
-# The default design: src/decoct/run/digits.toml, and what its methods are.
+# The default design: src/decoct/study/digits.toml, and what its methods are.
 FAMILIES = dict.fromkeys(("random", "herding", "k_center"), "coreset") | dict.fromkeys(
     ("rded", "sre2l"), "distillation"
 )

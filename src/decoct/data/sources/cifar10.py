@@ -1,6 +1,6 @@
 """CIFAR-10, 32 × 32 colour, 50,000 + 10,000 images of animals and vehicles in 10 classes."""
 
-from decoct.data.small.cifar import Cifar, Release
+from decoct.data.sources._shared.cifar import Cifar, Release
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))

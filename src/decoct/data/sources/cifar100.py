@@ -1,6 +1,6 @@
 """CIFAR-100, 32 × 32 colour, 50,000 + 10,000 images in 100 classes, or in their 20 superclasses."""
 
-from decoct.data.small.cifar import Cifar, Release
+from decoct.data.sources._shared.cifar import Cifar, Release
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle

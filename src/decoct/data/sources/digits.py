@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
+from decoct.core.interfaces import Progress
 from decoct.data.source import Part, Raw, Source, hash_file
 
 TEST_FRACTION, TEST_SEED = 0.2, 0  # the set has no test split of its own; this one is the same for everyone

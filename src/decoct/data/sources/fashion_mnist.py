@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
+from decoct.core.interfaces import Progress
 from decoct.data.cache import default_store
 from decoct.data.source import Part, Raw, Source, hash_file
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
+from decoct.core.interfaces import Progress
 from decoct.data.reading.tree import scan
-from decoct.data.small.pictures import Picture, PictureSource
 from decoct.data.source import Raw, hash_file
+from decoct.data.sources._shared.pictures import Picture, PictureSource
 
 Manifest = dict[str, dict[str, dict[str, str]]]  # split, class, file -> SHA-256
 

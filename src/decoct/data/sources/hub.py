@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
-from decoct.data.reading.hub import COMMIT, classes, columns, numbers, picture, roles, trouble, unlabelled
-from decoct.data.small.pictures import Picture, PictureSource
+from decoct.core.interfaces import Progress
 from decoct.data.source import Raw, hash_file
+from decoct.data.sources._shared.hub_columns import (
+    COMMIT,
+    classes,
+    columns,
+    numbers,
+    picture,
+    roles,
+    trouble,
+    unlabelled,
+)
+from decoct.data.sources._shared.pictures import Picture, PictureSource
 
 
 class Hub(PictureSource):

@@ -1,6 +1,6 @@
 """ImageNet-100, the 100 classes of ImageNet-1K that CMC took, about 126,689 + 5,000 colour images."""
 
-from decoct.data.large.imagenet import ILSVRC, ImageNet
+from decoct.data.imagenet.imagenet import ILSVRC, ImageNet
 
 WNIDS = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797 n01820546 n01855672 n01978455 n01980166

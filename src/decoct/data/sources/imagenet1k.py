@@ -1,6 +1,6 @@
 """ImageNet-1K (ILSVRC-2012), 1,281,167 + 50,000 colour images in 1,000 classes; folders, tars, shards or the hub."""
 
-from decoct.data.large.imagenet import ILSVRC, ImageNet
+from decoct.data.imagenet.imagenet import ILSVRC, ImageNet
 
 
 class ImageNet1K(ImageNet):

@@ -1,6 +1,6 @@
 """Imagenette, ten easy classes of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from decoct.data.large.imagenet import FASTAI, TenClasses
+from decoct.data.imagenet.imagenet import FASTAI, TenClasses
 
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),

@@ -1,6 +1,6 @@
 """Imagewoof, ten breeds of dogs of ImageNet-1K; in fastai's split or in ImageNet-1K's."""
 
-from decoct.data.large.imagenet import FASTAI, TenClasses
+from decoct.data.imagenet.imagenet import FASTAI, TenClasses
 
 WNIDS = (
     *("n02086240", "n02087394", "n02088364", "n02089973", "n02093754"),

@@ -14,10 +14,10 @@ from typing import IO, ClassVar, Literal
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
-from decoct.core.kinds import Progress
+from decoct.core.interfaces import Progress
 from decoct.data.reading.decode import DecodeError
-from decoct.data.small.pictures import Picture, decode_pictures
 from decoct.data.source import Raw, Source, hash_file
+from decoct.data.sources._shared.pictures import Picture, decode_pictures
 
 FOLDER, ARCHIVE = "tiny-imagenet-200", "tiny-imagenet-200.zip"
 WNIDS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"

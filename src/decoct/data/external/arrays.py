@@ -1,0 +1,166 @@
+"""Sets that are a few named arrays in one file: .npz, .safetensors, or .pt and .pth of torch."""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from decoct.core import tensorfile
+from decoct.core.errors import DecoctError
+from decoct.data.external.stored import IMAGES, LABELS, NAMES, SOFT, WEIGHTS, SetFormat, Stored, readable
+
+SAVE = "save {'images': tensor, 'labels': tensor}"
+
+
+def read_npz(path: Path, how: SetFormat) -> Stored:
+    """``np.savez(file, images=…, labels=…)``, and what comes along, without unpickling anything."""
+    hint = "get it again, or save plain arrays of numbers: Python objects are not unpickled"
+    with (
+        readable(path, "no NumPy archive", hint, zipfile.BadZipFile),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):
+        arrays = {name: archive[name] for name in archive.files}
+    return from_arrays(arrays, path, "npz")
+
+
+def read_safetensors(path: Path, how: SetFormat) -> Stored:
+    """The tensors; class names may stand in the file's metadata as JSON, under ``class_names``."""
+    with readable(path, "not to be read as safetensors", "get it again, or save float32", SafetensorError):
+        arrays = dict(tensorfile.read(path))
+        with safe_open(path, framework="numpy") as file:
+            names = json.loads((file.metadata() or {}).get("class_names", "null"))
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise DecoctError(f"{path}: class_names in its metadata must be a JSON list of names")
+    return from_arrays(arrays | ({"class_names": names} if names else {}), path, "safetensors")
+
+
+def read_torch(path: Path, how: SetFormat) -> Stored:
+    """Tensors alone (``weights_only=True``).
+
+    These forms are known: ``{"images": …, "labels": …}``; ``(images, labels)``; ``{"data": [[images, labels], …]}`` or
+    the list alone, one pair for each experiment (Dataset Condensation and its descendants); a bare tensor of images in
+    ``images….pt`` with its labels beside it in ``labels….pt`` (MTT, DATM).
+
+    Raises:
+        DecoctError: truncated, more than tensors, none of these forms, or several sets and none of them named.
+    """
+    held = _load(path)
+    if isinstance(held, dict) and isinstance(held.get("data"), (list, tuple)):
+        held = held["data"]
+    if _is_tensor(held):
+        held = (held, _load(_labels_of(path)))
+    if isinstance(held, (list, tuple)) and held and all(_is_pair(one) for one in held):
+        held = _chosen(held, path, how)
+    if _is_pair(held):
+        held = {"images": held[0], "labels": held[1]}
+    if not isinstance(held, dict):
+        raise DecoctError(
+            f"{path} holds a {type(held).__name__} of a form that is not known\n{SAVE}, or the pair (images, labels)"
+        )
+    arrays = {name: _array(value, f"{path}: '{name}'") for name, value in held.items() if _is_array(value)}
+    if isinstance(names := held.get("class_names"), (list, tuple)) and all(isinstance(name, str) for name in names):
+        arrays["class_names"] = np.array(names)
+    return from_arrays(arrays, path, "pt")
+
+
+def from_arrays(arrays: Mapping[str, Any], where: object, format: str) -> Stored:
+    """The set that named arrays make; labels with two axes are soft ones, and the largest of a row is its class.
+
+    Raises:
+        DecoctError: no images, no labels, or two arrays that could both be them.
+    """
+    images, labels = _one(arrays, IMAGES, where), _one(arrays, (*LABELS, *SOFT), where, several=True)
+    soft, weights, names = (_one(arrays, words, where, needed=False) for words in (SOFT, WEIGHTS, NAMES))
+    labels, soft = hard_and_soft(np.asarray(labels), None if soft is None else np.asarray(soft))
+    return Stored(
+        images=np.asarray(images),
+        labels=labels.tolist() if labels.dtype.kind == "U" else labels,
+        format=format,
+        class_names=None if names is None else tuple(map(str, np.asarray(names).tolist())),
+        soft_labels=soft,
+        weights=None if weights is None else np.asarray(weights),
+    )
+
+
+def hard_and_soft(labels: NDArray[Any], soft: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Classes [n] and soft labels [n, classes], or None, of labels that may be either."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind == "f":
+        return labels.argmax(1), labels if soft is None else soft
+    if labels.ndim == 2 and labels.shape[1] > 1 and set(np.unique(labels).tolist()) <= {0, 1}:
+        return labels.argmax(1), soft  # one-hot
+    return labels.reshape(-1) if labels.ndim == 2 else labels, soft
+
+
+def _one(
+    arrays: Mapping[str, Any], words: Sequence[str], where: object, needed: bool = True, several: bool = False
+) -> Any:
+    """The array under one of the names."""
+    there = [word for word in words if word in arrays]
+    if not there and needed:
+        names = ", ".join(map(str, list(arrays)[:8])) or "nothing"
+        raise DecoctError(f"{where} holds {names}: it needs '{words[0]}' (or {', '.join(words[1:])})")
+    if len(there) > 1 and not several:
+        raise DecoctError(f"{where} holds '{there[0]}' and '{there[1]}', which could both be meant: leave one out")
+    return arrays[there[0]] if there else None
+
+
+def _load(path: Path) -> Any:
+    import torch
+
+    try:
+        with readable(path, "no file of torch", "get it again", RuntimeError):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DecoctError(
+            f"{path} holds more than tensors, and other objects are not unpickled (or it is damaged)\n"
+            f"{SAVE} with torch.save"
+        ) from error
+
+
+def _chosen(pairs: Any, path: Path, how: SetFormat) -> Any:
+    if how.number is None and len(pairs) > 1:
+        raise DecoctError(f"{path} holds {len(pairs)} sets: say which with --number, from 0 to {len(pairs) - 1}")
+    number = how.number or 0
+    if number >= len(pairs):
+        raise DecoctError(f"{path} holds {len(pairs)} sets, numbered from 0: there is none of number {number}")
+    return pairs[number]
+
+
+def _labels_of(path: Path) -> Path:
+    beside = path.with_name(path.name.replace("images", "labels", 1))
+    if beside == path or not beside.is_file():
+        raise DecoctError(
+            f"{path} holds images alone: put their labels beside it, in labels….pt for images….pt, or save both in one"
+        )
+    return beside
+
+
+def _is_tensor(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
+
+
+def _is_array(value: Any) -> bool:
+    return _is_tensor(value) or (isinstance(value, (list, tuple)) and all(isinstance(x, (int, float)) for x in value))
+
+
+def _is_pair(value: Any) -> bool:
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    return pair and _is_tensor(value[0]) and value[0].ndim >= 3 and _is_array(value[1])
+
+
+def _array(value: Any, what: str) -> Any:
+    import torch
+
+    tensor = value if _is_tensor(value) else torch.tensor(value)
+    if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
+        raise DecoctError(f"{what} is no plain tensor of numbers")
+    return (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()

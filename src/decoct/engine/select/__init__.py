@@ -1,8 +1,0 @@
-"""Greedy selection kernels: pure functions of a feature array, picks in order, in bounded memory."""
-
-from decoct.engine.select.classes import each
-from decoct.engine.select.covering import k_center, k_medoids
-from decoct.engine.select.linear import graph_cut, herding
-from decoct.engine.select.location import facility_location
-
-__all__ = ["each", "facility_location", "graph_cut", "herding", "k_center", "k_medoids"]

@@ -1,0 +1,147 @@
+"""Patches of real images: crops of any box in one batched product, the easiest of them, and mosaics."""
+
+from typing import Annotated
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import AfterValidator
+from torch import Tensor, nn
+
+from decoct.data.augment.resample import resampling
+from decoct.data.pixels import Pixels
+
+
+def _checked(scale: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError("must be two fractions of the image's area, 0 < low ≤ high ≤ 1")
+    return scale
+
+
+Scale = Annotated[tuple[float, float], AfterValidator(_checked)]  # of RandomResizedCrop
+
+
+def square_boxes(count: tuple[int, ...], size: int, scale: tuple[float, float], rng: np.random.Generator) -> Tensor:
+    """Boxes of RandomResizedCrop at ratio 1: integer (top, left, height, width), [*count, 4].
+
+    More images (a longer first axis) leave the boxes of the first ones as they are.
+    """
+    area, top, left = np.moveaxis(rng.random((*count, 3)), -1, 0)
+    side = np.rint(size * np.sqrt(scale[0] + (scale[1] - scale[0]) * area)).clip(1, size)
+    places = [np.floor(place * (size - side + 1)) for place in (top, left)]
+    return torch.from_numpy(np.stack([*places, side, side], -1).astype(np.int64))
+
+
+def crop(images: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Several boxes of each image, resized to ``side``.
+
+    Args:
+        images: [n, C, H, W] float.
+        boxes: [n, k, 4] integer (top, left, height, width).
+        side: height and width of the crops.
+
+    Returns:
+        [n, k, C, side, side].
+    """
+    top, left, height, width = boxes.to(images.device).unbind(-1)
+    rows = resampling(top, height, images.shape[-2], side)[:, :, None]
+    columns = resampling(left, width, images.shape[-1], side)[:, :, None]
+    return rows @ images[:, None] @ columns.mT
+
+
+def pad(crops: Tensor, size: int) -> Tensor:
+    """[..., s, s] centred in zeros, [..., size, size]; an odd pixel goes to the bottom and right."""
+    before = (size - crops.shape[-1]) // 2
+    after = size - crops.shape[-1] - before
+    return F.pad(crops, (before, after, before, after))
+
+
+@torch.inference_mode()
+def difficulty(
+    teacher: nn.Module,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    boxes: Tensor,
+    label: int,
+    side: int,
+    pixels: Pixels,
+    batch: int,
+) -> NDArray[np.float64]:
+    """The teacher's cross-entropy of crops against their true class; the realism score of RDED is its negative.
+
+    Crops are normalised, resized to ``side`` and zero-padded to the images' size, so the padding has the mean colour.
+    Computed in float64 from the logits, so that crops which the teacher is sure of still have an order.
+
+    Args:
+        teacher: in eval mode; takes normalised images.
+        images: [N, C, S, S], read batch by batch.
+        rows: [n] which of them.
+        boxes: [n, k, 4] crops of each.
+        label: their class.
+        side: of a crop, at most S.
+        pixels: the data's scale.
+        batch: crops in one forward pass, about.
+
+    Returns:
+        [n, k].
+    """
+    losses = []
+    step = max(1, batch // boxes.shape[1])
+    for at in range(0, len(rows), step):
+        whole = pixels.normalise(pixels.load(images[rows[at : at + step]]))
+        crops = pad(crop(whole, boxes[at : at + step], side), whole.shape[-1])
+        logits = teacher(crops.flatten(0, 1)).cpu().double()
+        losses.append(-logits.log_softmax(1)[:, label].unflatten(0, crops.shape[:2]))
+    return torch.cat(losses).numpy()
+
+
+def easiest(
+    losses: NDArray[np.float64], keep: int, median: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The best crop of each image, then the best ``keep`` of those, easy to hard; the first of a tie comes first.
+
+    Args:
+        losses: [n, k] of k crops of n images.
+        keep: at most n.
+        median: those around the median instead, from it outwards.
+
+    Returns:
+        [keep] images and [keep] crops.
+    """
+    best = losses.min(1)
+    images = outwards(best, keep) if median else np.argsort(best, kind="stable")[:keep]
+    return images, losses.argmin(1)[images]
+
+
+def outwards(scores: NDArray[np.float64], keep: int) -> NDArray[np.int64]:
+    """Positions of the ``keep`` scores around the median: the median, the next above, the next below, and so on."""
+    order = np.argsort(scores, kind="stable")
+    place = np.arange(len(order)) - len(order) // 2
+    return order[np.argsort(2 * np.abs(place) - (place > 0), kind="stable")][:keep]
+
+
+def mosaic(tiles: Tensor, factor: int, size: int) -> Tensor:
+    """Images of factor × factor tiles: tile k·n + j becomes part k, row-major, of image j.
+
+    Args:
+        tiles: [factor²·n, C, s, s] float.
+        factor: tiles along a side.
+        size: of the image; where it does not divide, the first rows and columns are one pixel larger.
+
+    Returns:
+        [n, C, size, size].
+    """
+    n = len(tiles) // factor**2
+    sides = [size // factor + (i < size % factor) for i in range(factor)]
+    bands = []
+    for i, height in enumerate(sides):
+        parts = []
+        for j, width in enumerate(sides):
+            k = i * factor + j
+            part = tiles[k * n : (k + 1) * n]
+            if part.shape[-2:] != (height, width):
+                part = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
+            parts.append(part)
+        bands.append(torch.cat(parts, -1))
+    return torch.cat(bands, -2)

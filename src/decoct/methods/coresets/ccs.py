@@ -1,0 +1,69 @@
+"""CCS: images of every difficulty but the hardest, so that what is kept covers the data."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from decoct.methods.coresets._shared.coreset import Group
+from decoct.methods.coresets._shared.scores import ScoreCoreset, area, untrimmed
+from decoct.needs.dynamics import Traces
+
+
+class CCS(ScoreCoreset):
+    """Coverage-centric coreset selection: strata of equal width by AUM, drawn from alike (Zheng et al., 2023,
+    arXiv:2210.15809).
+
+    The hardest ``trim`` are left out. The range of what is left is cut into strata of equal width; the one with fewest
+    images gives its share of the picks that are still to make, or all its images, then the next. Images of a stratum
+    are drawn uniformly. A smaller set is not the beginning of a larger one.
+
+    The paper is pooled; here each class is cut by itself, into no more strata than it gives images, since else most
+    strata would give none. AUM is of logits, where the authors' code takes probabilities.
+
+    Attributes:
+        trim: share of each class; None for what the paper takes on CIFAR-10: 0.3 where 90 % or more are left out, 0.1
+            from 70 %, else none.
+        strata: at most so many.
+    """
+
+    stochastic = True
+
+    trim: float | None = Field(None, ge=0, lt=1)
+    strata: int = Field(50, ge=1)
+
+    def difficulty(self, traces: Traces) -> NDArray[Any]:
+        """The area under the margin, negative."""
+        return area(traces)
+
+    def pick(self, difficulty: NDArray[Any], group: Group, traces: Traces) -> ArrayLike:
+        """Draw from the strata."""
+        pruned = 1 - group.quota / len(difficulty)
+        usual = 0.3 if pruned >= 0.9 else 0.1 if pruned >= 0.7 else 0.0
+        left = untrimmed(difficulty, group.quota, usual if self.trim is None else self.trim)
+        strata = stratified(difficulty[left], min(self.strata, group.quota))
+        rng = np.random.default_rng(group.seed)
+        drawn = [
+            rng.permutation(np.flatnonzero(strata == stratum))[:budget]
+            for stratum, budget in enumerate(budgets(np.bincount(strata), group.quota))
+        ]
+        picked: NDArray[np.int64] = left[np.concatenate(drawn)]
+        return picked
+
+
+def stratified(difficulty: NDArray[Any], strata: int) -> NDArray[np.int64]:
+    """[N] the stratum of each, from 0, in ``strata`` intervals of equal width; all are 0 where all are equal."""
+    low, high = difficulty.min(), difficulty.max()
+    if high == low:
+        return np.zeros(len(difficulty), np.int64)
+    numbers: NDArray[np.int64] = np.minimum((difficulty - low) / (high - low) * strata, strata - 1).astype(np.int64)
+    return numbers
+
+
+def budgets(sizes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Picks from each stratum, ``n`` in all: smallest first, an even share of what is left to pick, or all it has."""
+    given = np.zeros(len(sizes), np.int64)
+    for done, stratum in enumerate(np.argsort(sizes, kind="stable")):
+        given[stratum] = min(sizes[stratum], (n - given.sum()) // (len(sizes) - done))
+    return given

@@ -1,0 +1,64 @@
+"""Prototypes: the images farthest from every cluster of the data, or the nearest."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from decoct.core.interfaces import Draft, Inputs
+from decoct.core.seeds import seed
+from decoct.methods.coresets._shared.coreset import FeatureCoreset, Group, unit
+from decoct.methods.coresets._shared.scores import ranked
+from decoct.needs.features import Features
+from decoct.select.covering import k_means
+
+SAMPLE = 2**18  # images that clusters are found from
+BLOCK = 2**22  # cosines that are held at once
+
+
+class Prototypes(FeatureCoreset):
+    """Self-supervised prototypes (Sorscher et al., 2022, arXiv:2206.14486): hard is what lies far from its prototype.
+
+    Prototypes are the centres of a k-means clustering of the features of all images, whatever their class; the
+    difficulty of an image is its cosine distance to the nearest. The paper keeps hard images where data are plentiful
+    and easy ones where they are scarce. It takes the features of SwAV: give an ``extractor`` that was not taught the
+    labels to do as it does. Departures: the paper ranks all images together, here each class by itself unless
+    ``pooled``; of more than 2¹⁸ images, so many are drawn to find the clusters. Picks are ordered, so the first ten of
+    IPC 50 are the set of IPC 10.
+
+    Attributes:
+        clusters: None for as many as there are classes; the paper finds that the number hardly matters near it.
+        keep: which end of the ranking.
+        trim: share of each class, its hardest, that is left out first.
+    """
+
+    stochastic = True
+
+    clusters: int | None = Field(None, ge=1)
+    keep: Literal["easy", "hard"] = "hard"
+    trim: float = Field(0.0, ge=0, lt=1)
+
+    def together(self, ipc: int) -> int | None:
+        """The clusters are those of all classes."""
+        return None
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """Cluster all images, then rank each class by itself, or all."""
+        features = inputs.features[Features(extractor=self.extractor)]
+        rng = np.random.default_rng(seed(inputs.seed, self.name))
+        few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
+        few = self.scaled(few).astype(np.promote_types(features.dtype, np.float32), copy=False)
+        clusters = min(self.clusters or len(inputs.data.class_names), len(few))
+        centres = unit(k_means(few, clusters, int(rng.integers(2**31))).cluster_centers_)
+
+        def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
+            return ranked(distances(block, centres), group.quota, self.keep, self.trim)
+
+        return self.picked(inputs, pick)
+
+
+def distances(features: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
+    """[n] 1 − the largest cosine of rows [n, d] with centres [k, d] of length 1."""
+    parts = np.array_split(features, -(-len(features) * len(centres) // BLOCK))
+    return np.concatenate([1 - (unit(part) @ centres.T).max(1) for part in parts])

@@ -1,0 +1,230 @@
+"""How nets are inverted: the views that they get of images, the nets held fixed, and the statistics that are matched.
+
+A *group* is a batch as a paper means it: its images share one crop, and their statistics are matched together.
+Groups run side by side in one forward pass and do not touch each other: the nets are in eval mode and Adam is
+elementwise, so the gradient of the sum of the groups' losses is each group's own.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from decoct.data.augment.augment import draw_boxes
+from decoct.data.augment.resample import resampling
+from decoct.nets.features import evaluating
+from decoct.nets.moments import Moments, group_moments, on_inputs
+
+BEGUN = "begun"  # 1 once there is an average over iterations
+
+
+@dataclass(frozen=True)
+class Views:
+    """The random view of every group at every iteration: crop, mirror, roll; one of each for a whole group.
+
+    Attributes:
+        boxes: [T, G, 4] integer (top, left, height, width).
+        mirrored: [T, G] bool.
+        rolls: [T, G, 2] pixels down and to the right.
+    """
+
+    boxes: Tensor
+    mirrored: Tensor
+    rolls: Tensor
+
+    @classmethod
+    def draw(
+        cls,
+        generators: Sequence[Generator],
+        iterations: int,
+        size: int,
+        *,
+        scale: tuple[float, float],
+        flip: bool,
+        jitter: int,
+        device: str,
+        low: Tensor | None = None,
+    ) -> "Views":
+        """RandomResizedCrop(size, scale), a flip with probability ½ if ``flip``, rolls uniform in 0 … ``jitter``.
+
+        Args:
+            generators: one for each group, on the CPU.
+            iterations: T.
+            size: of the images.
+            scale: fractions of the area.
+            flip: whether the data may be mirrored.
+            jitter: largest roll, inclusive.
+            device: where the views will be taken.
+            low: [T] the least fraction at each iteration, instead of that of ``scale``.
+        """
+        boxes, mirrored, rolls = [], [], []
+        for generator in generators:
+            boxes.append(draw_boxes(iterations, size, scale, generator, low))
+            mirrored.append((torch.rand(iterations, generator=generator) < 0.5) & flip)
+            rolls.append(torch.randint(0, jitter + 1, (iterations, 2), generator=generator))
+        return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))
+
+    def __call__(self, images: Tensor, t: int) -> Tensor:
+        """The groups' images [G, B, C, S, S] as seen at iteration ``t``: [G·B, C, S, S], differentiable in them.
+
+        Crop, mirror and roll are linear along each axis, so one matrix an axis does all three: the antialiased
+        bilinear crop of torchvision on tensors, with a gradient that is deterministic on every device.
+        """
+        size = images.shape[-1]
+        order = (torch.arange(size, device=images.device) - self.rolls[t, :, :, None]) % size
+        order[:, 1] = torch.where(self.mirrored[t, :, None], size - 1 - order[:, 1], order[:, 1])
+        axes = resampling(self.boxes[t, :, :2], self.boxes[t, :, 2:], size, size, order).to(images.dtype)
+        rows, columns = axes[:, 0, None, None], axes[:, 1, None, None]
+        return (rows @ images @ columns.mT).flatten(0, 1)
+
+
+def curriculum(t: Tensor, least: float, until: float) -> Tensor:
+    """a(t) = s + (1 − s)(1 + cos(π t/until)) / 2 for t < until, s after: from 1 down to ``least`` (CDA's crops)."""
+    eased = least + (1 - least) * (1 + torch.cos(math.pi * t / until)) / 2
+    return torch.where(t < until, eased, torch.full_like(eased, least))
+
+
+@contextmanager
+def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
+    """The teacher in eval mode with no gradient to its weights, as it was afterwards."""
+    grads = [(parameter, parameter.requires_grad) for parameter in teacher.parameters()]
+    with evaluating(teacher):
+        try:
+            yield teacher.requires_grad_(False)
+        finally:
+            for parameter, grad in grads:
+                parameter.requires_grad_(grad)
+
+
+class FixedNorms(TorchFunctionMode):
+    """Within it, batch norms in eval mode run as y = scale · x + shift, their running statistics taken as they are.
+
+    The gradient is that of batch norm. PyTorch's own takes up to 17 times as long on a CPU where the gradient lies in
+    memory in another order than the input. Scale and shift are kept by running variance: those must not change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps: dict[Tensor, tuple[Tensor, Tensor]] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Any call of torch; all but one go through as they are."""
+        if func is F.batch_norm:
+            return self._norm(*args, **kwargs or {})
+        return func(*args, **kwargs or {})
+
+    def _norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        if training or running_mean is None or running_var is None:
+            return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+        if running_var not in self.maps:
+            scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
+            shift = (0 if bias is None else bias) - running_mean * scale
+            self.maps[running_var] = scale, shift
+        scale, shift = self.maps[running_var]
+        shape = -1, *[1] * (input.ndim - 2)
+        return torch.addcmul(shift.view(shape), input, scale.view(shape))
+
+
+class Alignment:
+    """R, the distance of each group's statistics from targets, over the layers of one net.
+
+    R = Σ_l w_l Σ_s ‖s_l − S_l‖₂ over the statistics s of layer l's input: channel means and biased variances, and patch
+    means and variances where the target has them; w = ``first`` for the first layer in order of registration, 1 for the
+    others. Statistics are taken in float32 at least, under autocast too.
+
+    With ``decay`` α, the statistics are averages over the iterations: s̄ ← α s̄ + (1 − α) s, from the first s on; the
+    gradient is that of s alone (G-VBSM; Shao et al., 2024, arXiv:2311.17950, whose code starts the average at 0). With
+    ``by_class``, ``share`` of the loss is the distance from the mean of the targets of the images' classes (EDC; Shao
+    et al., 2024, arXiv:2404.13733).
+
+    Source:
+        Yin et al., 2020, arXiv:1912.08795 (DeepInversion); weights as in SRe2L, Yin et al., 2023, arXiv:2306.13092.
+
+    Args:
+        net: in eval mode.
+        groups: G, how many groups a batch holds, one after the other.
+        targets: by layer, [C] and [P].
+        first: weight of the first layer.
+        decay: of the average over iterations; 0 for none.
+        by_class: the same targets of every class, [classes, C] and [classes, P].
+        labels: [G, B] classes of the images, with ``by_class``.
+        share: of the classes' part of the loss.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        groups: int,
+        targets: Mapping[str, Moments],
+        *,
+        first: float = 10.0,
+        decay: float = 0.0,
+        by_class: Mapping[str, Moments] | None = None,
+        labels: Tensor | None = None,
+        share: float = 0.5,
+    ) -> None:
+        self.net, self.groups, self.targets, self.first, self.decay = net, groups, targets, first, decay
+        self.of_labels = {} if by_class is None or labels is None else of_labels(by_class, labels)
+        self.share = share if self.of_labels else 0.0
+        self.averages: dict[str, Tensor] = {}
+        if decay:
+            device = next(net.parameters()).device
+            named = [(f"{name}:{i}", part) for name, target in targets.items() for i, part in enumerate(target.parts())]
+            self.averages = {key: part.new_zeros((groups, len(part)), device=device) for key, part in named}
+            self.averages[BEGUN] = torch.zeros(())
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The net's logits of [G · B, C, S, S] images, and [G] R of each group."""
+        terms: dict[str, Tensor] = {}
+
+        def see(name: str, x: Tensor) -> None:
+            target = self.targets[name]
+            parts = group_moments(x, self.groups, target.mean, target.patch_mean is not None).parts()
+            for i, part in enumerate(parts if self.decay else ()):
+                average, now = self.averages[f"{name}:{i}"], part.detach()
+                mean = torch.lerp(now, average, self.decay) if self.averages[BEGUN] else now
+                average.copy_(mean)
+                parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
+            terms[name] = distance(parts, target.parts())
+            if self.share:
+                of_classes = distance(parts, self.of_labels[name].parts())
+                terms[name] = (1 - self.share) * terms[name] + self.share * of_classes
+
+        with on_inputs(self.net, self.targets, see):
+            logits = self.net(images)
+        if self.averages:
+            self.averages[BEGUN].fill_(1)
+        weighted = [terms[name] * (1.0 if i else self.first) for i, name in enumerate(self.targets)]
+        return logits, torch.stack(weighted).sum(0)
+
+
+def distance(statistics: list[Tensor], targets: list[Tensor]) -> Tensor:
+    """[G] Σ ‖s − S‖₂ over several statistics, each [G, K] against [K] or [G, K]."""
+    pairs = zip(statistics, targets, strict=True)
+    return torch.stack([torch.linalg.vector_norm(s - t.to(s), dim=1) for s, t in pairs]).sum(0)
+
+
+def of_labels(by_class: Mapping[str, Moments], labels: Tensor) -> dict[str, Moments]:
+    """Targets [G, K] of groups with these labels [G, B]: the mean over its images of their classes' statistics."""
+    return {
+        name: Moments(*(part[labels.to(part.device)].mean(1) for part in moments.parts()))
+        for name, moments in by_class.items()
+    }

@@ -1,0 +1,345 @@
+"""What decoupled methods share: blocks of images that a committee of nets is inverted for, one hook for each choice.
+
+A method is a file that says how images start, which nets judge them at an iteration, what is matched, and how the
+optimisation is staged. Everything else is here.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Generator, Tensor
+
+from decoct.core.errors import DecoctError
+from decoct.core.interfaces import Draft, Inputs, Need
+from decoct.core.seeds import seed
+from decoct.data.pixels import Pixels
+from decoct.methods._shared.patches import Scale
+from decoct.methods._shared.presets import WithPresets
+from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
+from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen
+from decoct.needs.teacher import Teacher
+from decoct.nets.moments import running
+from decoct.training.learn import learn
+
+
+class Recovery(WithPresets):
+    """Images recovered from the nets that know their classes; relabelling is the protocol's.
+
+    Each block of images minimises  Σ_m w_m (CE_m + r · R_m)  over the nets m that judge it at an iteration, by Adam
+    (β .5, .9) on normalised pixels, the rate falling along a cosine to 0, under a random crop, flip and roll that the
+    block shares. Pixels are clamped to the valid range after each step; the last iterate is kept, truncated to 8 bits.
+    Data that may not be mirrored, such as digits, are not. Computed in float32. Up to 8 px a preset's roll is 1 pixel.
+
+    Attributes:
+        nets: who judges; ``"teacher"`` is the default teacher.
+        lr: rate at the first iteration.
+        iterations: steps on each image; 0 leaves them where they start, the control of the optimisation.
+        r: weight of the statistics.
+        jitter: largest roll in pixels.
+        scale: share of the area that a crop keeps.
+        block: images that are matched together.
+        batch: images that run at once, in blocks side by side, where blocks are smaller.
+    """
+
+    family = "distillation"
+    even = True
+    quick = {"iterations": 20}
+    in_turn: ClassVar[bool] = False  # one net of the jury an iteration, instead of all at once
+    by_class: ClassVar[bool] = False  # blocks are class after class, instead of one image a class
+    penalty: ClassVar[str | None] = None  # name of a further term of the loss
+
+    nets: tuple[str, ...] | None = Field(None, min_length=1)
+    lr: float | None = Field(None, gt=0)
+    iterations: int | None = Field(None, ge=0)
+    r: float | None = Field(None, ge=0)
+    jitter: int | None = Field(None, ge=0)
+    scale: Scale | None = None
+    block: int | None = Field(None, ge=1)
+    batch: int = Field(100, ge=1)
+
+    # What a method chooses
+
+    def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
+        """How the set is cut: one image a class a block, as SRe2L; or ``by_class``."""
+        size = self.block or 1
+        if self.by_class:
+            return in_order(classes, ipc, size)
+        runs = [tuple(classes[at : at + size]) for at in range(0, len(classes), size)]
+        return [Block(run, (i,) * len(run)) for run in runs for i in range(ipc)]
+
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
+        """The real crops that the images of a class start from, as ``cut`` takes them; None for Gaussian noise."""
+        return None
+
+    def jury(self, inputs: Inputs, block: Block) -> tuple[str, ...]:
+        """The nets that judge a block, of those in ``nets``."""
+        return self.committee
+
+    def alike(self, inputs: Inputs, block: Block) -> Hashable:
+        """What blocks that run side by side have in common: their jury."""
+        return self.jury(inputs, block)
+
+    def votes(self, jury: Sequence[str], t: int) -> Mapping[str, float]:
+        """Who of the jury judges at an iteration, and with which weight: all alike, or one ``in_turn``."""
+        return {jury[t % len(jury)]: 1.0} if self.in_turn else dict.fromkeys(jury, 1.0)
+
+    def alignment(self, work: "Workpiece", net: str) -> Alignment:
+        """What is matched at a net: the running statistics of its batch norms."""
+        judge = work.inputs.teachers[net]
+        return Alignment(judge, work.groups, running(judge))
+
+    def low(self, t: Tensor) -> Tensor | None:
+        """Least share of a crop's area at iterations ``t`` [T]; None for ``scale`` throughout."""
+        return None
+
+    def extra(self, work: "Workpiece", seen: Tensor) -> Tensor:
+        """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
+        raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
+
+    def optimise(self, work: "Workpiece", images: Tensor) -> Tensor:
+        """From where the images start, [G, B, C, S, S], to where they end: one stage of all iterations."""
+        assert self.iterations is not None
+        return work.stage(images, 0, self.iterations)
+
+    # What all share
+
+    @property
+    def committee(self) -> tuple[str, ...]:
+        """The nets; the default teacher where none are named."""
+        return self.nets or ("teacher",)
+
+    def together(self, ipc: int) -> int | None:
+        """The classes of a block: runs never mix them, so shards are bit-equal."""
+        return len(set(self.blocks(range(self.block or 1), ipc)[0].classes))
+
+    def known(self, size: int) -> dict[str, Any]:
+        """The preset; up to 8 px its roll is 1 pixel."""
+        known = {"nets": ("teacher",), **super().known(size)}
+        return known | ({"jitter": 1} if size <= 8 and known.get("jitter") else {})
+
+    def needs(self) -> tuple[Need, ...]:
+        """The nets to invert."""
+        return teachers(*self.committee)
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """Recover run after run; what is done is kept, so that a killed construction goes on behind it.
+
+        Raises:
+            DecoctError: a net has no batch norm, or other classes than the data, or the loss is no longer finite.
+        """
+        spec, pixels, data = self.at(inputs.data.size), Pixels.of(inputs.data, inputs.device), inputs.data
+        ipc, classes = inputs.ipc(self.name), inputs.wanted()
+        blocks = spec.blocks(classes, ipc)
+        runs = list(side_by_side(blocks, spec.batch, lambda block: (block.classes, spec.alike(inputs, block))))
+        images = inputs.kept.array("images", (len(classes), ipc, *data.shape))
+        initial = inputs.kept.array("initial", images.shape)
+        notes: dict[str, float] = {}
+        steps = 0
+        crops = cache(lambda c: spec.crops(inputs, pixels, c, ipc))
+        with ExitStack() as stack:
+            for net in inputs.teachers.values():
+                stack.enter_context(frozen(net))
+            same_classes(inputs)
+            for number, together in enumerate(runs):
+                done = inputs.kept.load(f"run-{number}")
+                if done is None:
+                    work = Workpiece(spec, inputs, pixels, crops, together, number, len(runs))
+                    inputs.kept.save(f"run-{number}", done := work.done())
+                    for stage in work.stages:  # so that what is kept does not grow with the set
+                        inputs.kept.drop(stage)
+                for block, begun, ended in zip(together, done.pop("initial"), done.pop("images"), strict=True):
+                    where = np.searchsorted(classes, block.classes), list(block.ids)
+                    initial[where], images[where] = begun, ended
+                steps += int(done.pop("steps"))
+                for name, value in done.items():
+                    notes[name] = notes.get(name, 0.0) + float(value) / (len(classes) * ipc)
+        return Draft.synthesised(
+            images.reshape(-1, *data.shape),
+            np.repeat(classes, ipc),
+            steps=steps,
+            initial=initial.reshape(-1, *data.shape),
+            notes=notes,
+        )
+
+
+class FromPatches(Recovery):
+    """Recovery that starts at real patches of medium difficulty: RDED's crops, taken around the median.
+
+    Attributes:
+        ranker: the net that ranks them.
+    """
+
+    ranker: str = "teacher"
+
+    def needs(self) -> tuple[Need, ...]:
+        """The nets to invert, and who ranks."""
+        return teachers(*self.committee, self.ranker)
+
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
+        """Crops of medium difficulty."""
+        judge = inputs.teachers[self.ranker]
+        return ranked_crops(inputs, judge, pixels, c, ipc, names=(self.name, "start"), median=True)
+
+
+@dataclass
+class Workpiece:
+    """Blocks in the making, side by side.
+
+    Attributes:
+        spec: the method, resolved.
+        inputs: as the runner gave them.
+        pixels: the data's scale.
+        crops: of a class, that its images start from; None for noise.
+        blocks: of one length and one jury.
+        number: of this run, among ``runs``.
+    """
+
+    spec: Recovery
+    inputs: Inputs
+    pixels: Pixels
+    crops: Callable[[int], Crops | None]
+    blocks: list[Block]
+    number: int
+    runs: int
+
+    def __post_init__(self) -> None:
+        self.groups = len(self.blocks)
+        self.jury = self.spec.jury(self.inputs, self.blocks[0])
+        # A block's draws hang on the seed, its first class and its first image alone, not on what runs beside it.
+        self.rngs = [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, *b.name)) for b in self.blocks]
+        self.labels = torch.tensor([block.classes for block in self.blocks], device=self.inputs.device)
+        self.active = self.labels  # of the images that take part in the present stage
+        self.traces: list[Tensor] = []  # of each stage, [iterations, terms]
+        self.stages: list[str] = []  # what the state of each is kept as
+        penalty = {self.spec.penalty: 1.0} if self.spec.penalty else {}
+        self.weights = {"ce": 1.0, "bn_loss": float(self.spec.r or 0)} | penalty  # of the terms of the loss
+        self.alignments = {net: self.spec.alignment(self, net) for net in self.jury}
+        self.norms = FixedNorms()
+
+    def done(self) -> dict[str, NDArray[Any]]:
+        """Start and end of each block, uint8 [G, B, C, S, S], steps, and sums over images of what is on record."""
+        spec, pixels, inputs, starts = self.spec, self.pixels, self.inputs, []
+        ipc = inputs.ipc(spec.name)
+        for block, rng in zip(self.blocks, self.rngs, strict=True):
+            picked = {c: crops for c in block.classes if (crops := self.crops(c)) is not None}
+            numbered = zip(block.classes, block.ids, strict=True)
+            real = [cut(inputs, pixels, picked[c], i, ipc) for c, i in numbered if picked]
+            starts.append(torch.cat(real) if real else torch.randn(len(block), *inputs.data.shape, generator=rng))
+        start = torch.stack(starts).to(inputs.device)
+        begun = pixels.truncate(start.clamp(pixels.low, pixels.high))
+        stored = pixels.truncate(spec.optimise(self, start)) if spec.iterations else begun
+        made = {"initial": begun.cpu().numpy(), "images": stored.cpu().numpy(), "steps": np.array(0)}
+        with torch.inference_mode():  # how many images the jury classifies as meant, by the mean of its logits
+            x = pixels.normalise(stored.float()).flatten(0, 1)
+            logits = torch.stack([inputs.teachers[net](x) for net in self.jury]).mean(0)
+            made["teacher_agreement"] = np.array(float((logits.argmax(1) == self.labels.flatten()).sum()))
+        images, few = self.labels.numel(), len(self.jury) if spec.in_turn else 1
+        if self.traces:
+            trace = torch.cat(self.traces).cpu()
+            made["steps"] = np.array(len(trace))
+            for name, values in zip(self.weights, trace.unbind(1), strict=True):
+                for end, some in (("first", values[:few]), ("last", values[-few:])):
+                    made[f"{name}_{end}"] = (some.mean() * images).numpy()
+        return made
+
+    def stage(self, images: Tensor, first: int, last: int, active: Tensor | None = None) -> Tensor:
+        """Some iterations with a fresh Adam (β .5, .9), along the one cosine of all; pixels are clamped after each.
+
+        Args:
+            images: [G, B, C, S, S], of any size S.
+            first: iteration.
+            last: the one after the last.
+            active: [B] bool, which images of each block take part, None for all; the others stay as they are.
+
+        Raises:
+            DecoctError: the loss or a pixel is no longer finite.
+        """
+        spec, inputs, total = self.spec, self.inputs, self.spec.iterations or 1
+        assert spec.scale is not None and spec.jitter is not None and spec.lr is not None
+        if first >= last or (active is not None and not active.any()):
+            return images
+        part, self.active = (images, self.labels) if active is None else (images[:, active], self.labels[:, active])
+        part, labels, lr = part.detach().clone().requires_grad_(), self.active.flatten(), spec.lr
+        views = Views.draw(
+            self.rngs,
+            last - first,
+            images.shape[-1],
+            scale=spec.scale,
+            low=spec.low(torch.arange(first, last)),
+            flip=inputs.data.flip,
+            jitter=spec.jitter,
+            device=inputs.device,
+        )
+        optimiser = torch.optim.Adam([part], lr, betas=(0.5, 0.9), eps=1e-8)
+        weights, trace = self.weights, torch.zeros(last - first, len(self.weights), device=inputs.device)
+
+        def step(i: int) -> Tensor:
+            optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * (first + i) / total)) / 2
+            terms = self.terms(views(part, i), labels, first + i)
+            loss = torch.stack([weights[name] * value.sum() for name, value in terms.items()]).sum()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                part.clamp_(self.pixels.low, self.pixels.high)
+                for number, value in enumerate(terms.values()):
+                    trace[i, number] = value.mean()
+            return loss.detach()
+
+        def progress(done: int, _: int) -> None:
+            done += first
+            if not spec.in_turn or done % len(self.jury) == 0 or done == last:  # nets take unlike time
+                inputs.progress(self.number * total + done, self.runs * total)
+
+        averages = {f"{net}.{key}": value for net, a in self.alignments.items() for key, value in a.averages.items()}
+        tensors = {"images": part, "terms": trace, **averages}
+        name = f"{spec.name}, from iteration {first + 1} on" if first else spec.name
+        self.stages.append(state := f"stage-{self.number}-{first}")
+        told = replace(inputs, progress=progress)
+        learn(told, name, optimiser, step, last - first, tensors, state=state, to_end=True)
+        self.traces.append(trace)
+        if active is None:
+            return part.detach()
+        whole = images.clone()
+        whole[:, active] = part.detach()
+        return whole
+
+    def terms(self, seen: Tensor, labels: Tensor, t: int) -> dict[str, Tensor]:
+        """The terms of the loss at an iteration, [G] each, of [G · B, C, S, S] images as they are seen."""
+        ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
+        for net, weight in self.spec.votes(self.jury, t).items():
+            with self.norms:
+                logits, apart = self.alignments[net](seen)
+            r = r + weight * apart
+            each = F.cross_entropy(logits, labels, reduction="none")
+            ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
+        further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
+        return {"ce": ce, "bn_loss": r} | further
+
+
+def teachers(*nets: str) -> tuple[Teacher, ...]:
+    """A need for each net, once."""
+    return tuple(Teacher(net=net) for net in dict.fromkeys(nets))
+
+
+@torch.inference_mode()
+def same_classes(inputs: Inputs) -> None:
+    """Raise a DecoctError that names the nets, if one has other outputs than the data have classes."""
+    image, classes, wrong = torch.zeros(1, *inputs.data.shape, device=inputs.device), len(inputs.data.class_names), []
+    for name, net in inputs.teachers.items():
+        if (count := net(image).shape[-1]) != classes:
+            wrong.append(f"{name} has {count}")
+    if wrong:
+        raise DecoctError(
+            f"the data have {classes} classes, but of the nets' outputs {', '.join(wrong)}: "
+            "take nets that were taught these classes"
+        )

@@ -1,0 +1,163 @@
+"""CIM: mosaics of real images plus a residual that brings each tile's features to those of its image at full size."""
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.interfaces import Draft, Inputs, Kept, Need, silent
+from decoct.core.seeds import seed
+from decoct.data.augment import dsa
+from decoct.data.pixels import Pixels
+from decoct.methods._shared.patches import difficulty, easiest, mosaic
+from decoct.methods._shared.presets import WithPresets
+from decoct.methods._shared.starts import whole
+from decoct.methods.decoupled._shared.invert import FixedNorms, frozen
+from decoct.needs.teacher import Teacher
+from decoct.nets.features import entering
+from decoct.training.learn import learn
+
+OPS: tuple[dsa.Op, ...] = ("crop", "cutout", "flip")
+
+
+class CIM(WithPresets):
+    """Direct matching to real anchors (authors of LINs-lab/CIM, ECCV 2026; from their code, the text differs).
+
+    Of each class, the ipc · f² images, of the first ``candidates``, that the teacher finds easiest are the anchors.
+    Tile k of image j is anchor k · ipc + j at S/f pixels; a residual on the mosaic starts at 0 and is optimised by
+    AdamW, all images of the class at once: tiles are enlarged to S, anchors and tiles go through one shared crop,
+    cutout or flip, and the mean of |φ(anchor) − φ(tile)| over pairs is minimised, φ the input of a child of the
+    frozen teacher. Pixels are clamped once, when they are stored. The code reads the first images of a class in
+    folder order; here too.
+
+    Presets: ``imagenet1k``, the authors' layer for ResNet-18, −4; ``small``, theirs for CIFAR, −1, the pooled features;
+    ``small_cpu``, made for two cores: ``small``, as it is.
+
+    Attributes:
+        teacher: whose features are matched.
+        factor: f.
+        candidates: images of a class that are looked at.
+        layer: which child of the net φ goes into, counted from the end.
+        lr: of AdamW, on pixels from 0 to 1.
+        iterations: steps; 0 leaves the mosaics as they are.
+        batch: images in one forward pass of the ranking.
+    """
+
+    family = "distillation"
+    even = True
+    quick = {"iterations": 20, "candidates": 50}
+    presets = {
+        "imagenet1k": {"layer": -4},
+        "small": {"layer": -1},
+        "small_cpu": {"layer": -1},
+    }
+    teacher: str = "teacher"
+    factor: int = Field(2, ge=1)
+    candidates: int = Field(300, ge=1)
+    layer: int | None = Field(None, lt=0)
+    lr: float = Field(0.01, gt=0)
+    iterations: int = Field(200, ge=0)
+    batch: int = Field(100, ge=1)
+
+    def at(self, size: int) -> Self:
+        """As of any preset.
+
+        Raises:
+            UsageError: no such preset, or the side is not divisible by the factor.
+        """
+        if size % self.factor:
+            raise UsageError(
+                f"{self.name}: images of {size} px do not fall into {self.factor} × {self.factor} equal tiles: "
+                "take a factor that divides them"
+            )
+        return super().at(size)
+
+    def together(self, ipc: int) -> int | None:
+        """Each class by itself."""
+        return 1
+
+    def needs(self) -> tuple[Need, ...]:
+        """The teacher."""
+        return (Teacher(net=self.teacher),)
+
+    def __call__(self, inputs: Inputs) -> Draft:
+        """Class after class."""
+        spec, data, pixels = self.at(inputs.data.size), inputs.data, Pixels.of(inputs.data, inputs.device)
+        ipc, classes = inputs.ipc(self.name), inputs.wanted()
+        shape = (len(classes), ipc, *data.shape)
+        images, initial = (inputs.kept.array(name, shape) for name in ("images", "initial"))
+        traces = np.zeros((len(classes), self.iterations))
+        with frozen(inputs.teachers[self.teacher]) as teacher:
+            for place, c in enumerate(classes):
+                done = inputs.kept.load(f"class-{c}")
+                if done is None:
+                    done = spec._one_class(inputs, teacher, pixels, c, ipc)
+                    inputs.kept.save(f"class-{c}", done)
+                initial[place], images[place], traces[place] = done["initial"], done["images"], done["trace"]
+                inputs.progress(place + 1, len(classes))
+        ends = {"loss_first": traces[:, 0], "loss_last": traces[:, -1]} if self.iterations else {}
+        return Draft.synthesised(
+            images.reshape(-1, *data.shape),
+            np.repeat(classes, ipc),
+            steps=self.iterations * len(classes),
+            initial=initial.reshape(-1, *data.shape),
+            mosaic=self.factor,
+            notes={name: float(losses.mean()) for name, losses in ends.items()},
+        )
+
+    def _one_class(
+        self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, ipc: int
+    ) -> dict[str, NDArray[Any]]:
+        """Start and end, [ipc, C, S, S] uint8, and the loss at each iteration."""
+        data, name, side = inputs.data, inputs.data.class_names[c], inputs.data.size // self.factor
+        anchors = self._anchors(inputs, teacher, pixels, c, ipc * self.factor**2)
+        tiles = F.interpolate(anchors, (side, side), mode="bilinear", antialias=True)
+        start = mosaic(tiles, self.factor, data.size) / 255
+        residual = torch.zeros_like(start, requires_grad=True)
+        optimiser = torch.optim.AdamW([residual], self.lr)
+        rng, norms = Generator().manual_seed(seed(inputs.seed, self.name, c)), FixedNorms()
+        ops = OPS if data.flip else OPS[:-1]
+
+        def step(t: int) -> Tensor:
+            made = 255 * enlarged(start + residual, self.factor)
+            drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
+            real, made = dsa.apply(pixels.normalise(torch.cat([anchors, made])), drawn).chunk(2)
+            with norms, torch.no_grad():
+                target = entering(teacher, real, self.layer or -1)
+            with norms:
+                loss = (target - entering(teacher, made, self.layer or -1)).abs().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            return loss.detach()
+
+        alone = replace(inputs, kept=Kept(), progress=silent)  # a class is kept when it is finished
+        trace = learn(alone, f"{self.name}, class '{name}'", optimiser, step, self.iterations, {"residual": residual})
+        begun, ended = ((255 * x).round().clamp(0, 255).to(torch.uint8) for x in (start, (start + residual).detach()))
+        return {"initial": begun.cpu().numpy(), "images": ended.cpu().numpy(), "trace": trace.numpy()}
+
+    def _anchors(self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, keep: int) -> Tensor:
+        """The easiest of the first images of a class, easy first, [keep, C, S, S] on the scale 0 to 255."""
+        data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
+        if keep > len(members):
+            raise DecoctError(
+                f"class '{data.class_names[c]}' has {len(members)} images, but {self.name} with factor {self.factor} "
+                f"needs {keep} anchors: lower --ipc or factor"
+            )
+        members = members[: max(self.candidates, keep)]
+        _, boxes = whole(members, data.size)
+        scores = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, self.batch)
+        return pixels.load(data.train.images[members[easiest(scores, keep)[0]]])
+
+
+def enlarged(images: Tensor, factor: int) -> Tensor:
+    """The tiles of mosaics [n, C, S, S] at full size, [factor² · n, C, S, S]: tile k of image j is at k · n + j."""
+    size = images.shape[-1]
+    parts = images.unflatten(3, (factor, -1)).unflatten(2, (factor, -1)).permute(2, 4, 0, 1, 3, 5)
+    return F.interpolate(parts.flatten(0, 2), (size, size), mode="bilinear", align_corners=False)

@@ -1,0 +1,74 @@
+"""DELT: the images of a class join the optimisation one group after the other, so that they end up different."""
+
+from collections.abc import Hashable
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from decoct.core.interfaces import Inputs, Need
+from decoct.data.pixels import Pixels
+from decoct.methods._shared.starts import Block, Crops, median_rows, whole
+from decoct.methods.decoupled._shared.invert import curriculum
+from decoct.methods.decoupled._shared.recovery import Recovery, Workpiece, teachers
+
+COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
+
+
+class DELT(Recovery):
+    """Diversity-driven early-late training (Shen et al., 2025, arXiv:2411.19946).
+
+    The images of a class start at its real images around the median of the teacher's confidence. The optimisation has
+    ``rounds`` of equal length, each with a fresh Adam along one cosine; the images fall into as many equal groups, and
+    group g joins at round g: the first is optimised throughout, the last in the last round alone. The loss is taken
+    over the images that have joined; at IPC 1 there is one round. Crops follow CDA's curriculum over all iterations.
+    Blocks are class after class.
+
+    Presets: ``imagenet1k``, the authors'; ``small``, the same with 1,000 iterations and a smallest crop of .5;
+    ``small_cpu``, made for two cores: ``small``, as it is.
+
+    Attributes:
+        rounds: of equal length.
+        ranker: net that ranks real images by difficulty.
+    """
+
+    by_class = True
+    presets = {
+        "imagenet1k": {**COMMON, "iterations": 4000, "scale": (0.08, 1.0)},
+        "small": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
+        "small_cpu": {**COMMON, "iterations": 1000, "scale": (0.5, 1.0)},
+    }
+    rounds: int = Field(8, ge=1)
+    ranker: str = "teacher"
+
+    def alike(self, inputs: Inputs, block: Block) -> Hashable:
+        """Blocks side by side must join at the same rounds."""
+        return block.ids
+
+    def needs(self) -> tuple[Need, ...]:
+        """The net, and who ranks images."""
+        return teachers(*self.committee, self.ranker)
+
+    def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
+        """Real images of median difficulty."""
+        rows = median_rows(inputs, inputs.teachers[self.ranker], pixels, c, ipc, self.batch)
+        return whole(rows, inputs.data.size)
+
+    def low(self, t: Tensor) -> Tensor | None:
+        """CDA's curriculum."""
+        assert self.scale is not None and self.iterations is not None
+        return curriculum(t, self.scale[0], self.iterations)
+
+    def optimise(self, work: Workpiece, images: Tensor) -> Tensor:
+        """Round after round, with the groups that have joined."""
+        ipc, total = work.inputs.ipc(self.name), self.iterations or 1
+        rounds = self.rounds if ipc > 1 else 1
+        joins = torch.tensor([joining(i, ipc, rounds) for i in work.blocks[0].ids])
+        for k in range(rounds):
+            images = work.stage(images, total * k // rounds, total * (k + 1) // rounds, active=joins <= k)
+        return images
+
+
+def joining(i: int, ipc: int, rounds: int) -> int:
+    """The round that image number i of ``ipc`` joins at."""
+    return i * rounds // ipc

@@ -1,0 +1,120 @@
+"""Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+import decoct
+from decoct.core.errors import DecoctError
+from decoct.core.interfaces import Progress, silent
+from decoct.core.record import CELL, Cost, write_cost, write_json
+from decoct.core.spec import find
+from decoct.data.dataset import open_dataset
+from decoct.study.cell import Cell
+from decoct.study.jobs import Job
+from decoct.study.memory import keep_memory
+from decoct.study.store.store import open_store
+from decoct.study.work.measuring import make_readings, make_reference
+from decoct.study.work.sets import make_condensed, make_shard
+from decoct.study.work.students import make_labels, make_student
+
+LONGEST = 500  # characters of a failure that are kept
+WORK: dict[str, Callable[[Cell], None]] = {  # of the runner's own kinds; a need says itself how it is made
+    "shard": make_shard,
+    "condense": make_condensed,
+    "labels": make_labels,
+    "train": make_student,
+    "measure": make_readings,
+    "reference": make_reference,
+}
+
+
+def work_of(job: Job) -> Callable[[Cell], None]:
+    """What is done in the cell of a job."""
+    if job.kind in WORK:
+        return WORK[job.kind]
+    make: Callable[[Cell], None] = find("need", job.kind, job.plugins).make
+    return make
+
+
+def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
+    """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
+
+    Whatever the work raises comes through; nothing is stored then.
+    """
+    store = open_store(str(where))
+    if store.has(job.kind, job.key):
+        return
+    keep_memory()
+    with threads(job.keyed["compute"]["threads"]):
+        perform(Cell(job, store, Path(), open_dataset(store.dataset(Path(job.data))), device, progress))
+    store.finish(job.kind, job.key)
+
+
+def perform(cell: Cell) -> Cost:
+    """Do a cell's work and leave it in its store; what it took."""
+    job, start = cell.job, time.perf_counter()
+    with cell.store.writing(job.kind, job.key) as cell.folder:
+        work_of(job)(cell)
+        if cell.cost is None:
+            raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
+        cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})
+        write_cost(cell.folder, cost)
+        sign(cell.folder, job)
+    return cost
+
+
+def sign(folder: Path, job: Job) -> None:
+    """Make a folder the cell of a job."""
+    write_json(folder / CELL, {"key": job.key, **job.model_dump(mode="json", include={"kind", "keyed", "inputs"})})
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Compute with so many threads in the block, on a CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        with threadpool_limits(number):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def attempt(where: str, job: Job, device: str, version: str) -> None:
+    """Execute a job, as an executor calls it, on a device and for a store somewhere.
+
+    ``version`` is the driver's: a worker of another one would leave other bytes under the same key.
+
+    Raises:
+        DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
+            back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
+    """
+    if version != decoct.__version__:
+        raise DecoctError(
+            f"this run is driven by decoct {version}, and its worker on {platform.node()} has decoct "
+            f"{decoct.__version__}: install the same version on both"
+        )
+    try:
+        execute(where, job, device)
+    except (Exception, SystemExit) as error:
+        raise DecoctError(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what went wrong."""
+    said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if not isinstance(error, DecoctError):
+        said = f"{type(error).__name__}: {said}".removesuffix(": ")
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"

@@ -1,0 +1,73 @@
+"""A study as jobs: every set, its measures and its students, and what they need."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+from decoct.data.dataset import Dataset
+from decoct.needs.teacher import Teacher
+from decoct.study.graph import Made, Planner
+from decoct.study.jobs import ExternalJob, Job
+from decoct.study.study import Study
+
+
+class ExternalSet(NamedTuple):
+    """An external set of a study, as it is planned with.
+
+    Attributes:
+        label: of the entry.
+        job: of the set, which is done once it is put into the store.
+        labels: that came along, likewise; or None.
+    """
+
+    label: str
+    job: ExternalJob
+    labels: ExternalJob | None
+
+
+def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) -> list[Job]:
+    """All jobs of a study, inputs before what needs them; external sets of budgets that it lacks are left out."""
+    compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
+    teachers, generators = study.teachings(), study.generatings()
+    planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
+    planner.judge(_involved(study, planner))
+    metrics, look = study.measures(), study.metrics
+    methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
+    students = study.students_at(data.size)
+    looking = any(metric.needs != "cost" for metric in metrics.values())
+    replicates, trainings = range(study.replicates.condense), range(study.replicates.train)
+
+    def use(made: Made, of: Sequence[int], stored: str | None = None) -> None:
+        """Measure a set and train students on it, for these replicates of its making."""
+        if looking:
+            planner.measure(made, metrics, look.extractors, look.resamples)
+        for protocol, student, replicate, again in product(protocols.items(), students, of, trainings):
+            own = stored if stored and protocol[1].label_teachers(data.size) else None
+            planner.train(protocol, student, made, replicate, again, labels=own)
+
+    for budget in study.budgets:
+        if looking and look.draws:
+            counts = budget.per_class(data.counts(), data.class_names)
+            planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
+        for label, method in methods.items():
+            for replicate in replicates:
+                use(planner.condense(label, method, budget, replicate, shards.get(label, 1)), [replicate])
+        for given in external:
+            if given.job.labels["budget"] == str(budget):
+                stored = planner.external(given.labels).key if given.labels else None
+                use(planner.external(given.job), replicates, stored)  # as the one set of a deterministic method
+    for protocol, student in product(protocols.items(), students):
+        if study.ceiling:
+            planner.train(protocol, student, None)
+        if study.same_steps and not protocol[1].fixed_steps():  # else the ceiling itself is as long as any set
+            for budget in study.budgets:
+                planner.train(protocol, student, None, as_long_as=budget)
+    return list(planner.jobs.values())
+
+
+def _involved(study: Study, planner: Planner) -> set[str]:
+    """Nets that take part in making sets or in labelling them, among other words."""
+    size = planner.data.size
+    needs = [need for method in study.methods().values() for need in method.at(size).needs()]
+    needs += [Teacher(net=net) for protocol in study.recipes().values() for net in protocol.label_teachers(size)]
+    return {str(word) for need in needs for part in need.parts(planner) for word in part.labels.values()}

@@ -1,0 +1,111 @@
+"""External sets: read, and put into a cell under the digest of their content."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.data.dataset import Dataset
+from decoct.data.external.read import load_set
+from decoct.needs.teacher import training_set
+from decoct.study.expand import ExternalSet
+from decoct.study.graph import Made
+from decoct.study.store.store import Store
+from decoct.study.study import External, Study
+from decoct.study.work.external import budget_of, check_fit, labels_job, put_labels, put_set, set_job
+from decoct.training.softlabels import StoredLabels
+
+__all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_labels", "read_external"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An ``[[external]]`` of a study, read.
+
+    Attributes:
+        planned: what the planner needs of it.
+        condensed: the set.
+        labels: that came along, or None.
+    """
+
+    planned: ExternalSet
+    condensed: Condensed
+    labels: StoredLabels | None
+
+    def put(self, data: Dataset, store: Store) -> None:
+        """Put the set and its labels into a store, unless they are there."""
+        put_set(self.planned.job, self.condensed, data, store)
+        if self.planned.labels is not None and self.labels is not None:
+            put_labels(self.planned.labels, self.labels, store)
+
+
+def put_external(condensed: Condensed, data: Dataset, store: Store) -> Made:
+    """Store a set, unless it is there, and say where.
+
+    Raises:
+        DecoctError: the set has other classes or another image shape than the data, or picks from other data.
+    """
+    who = condensed.provenance
+    job = set_job(condensed, data, {"method": who.method, "budget": who.budget, "condense_replicate": 0})
+    put_set(job, condensed, data, store)
+    return Made(job.key, job.labels)
+
+
+def put_external_labels(labels: StoredLabels, store: Store) -> str:
+    """Store labels, unless they are there, and say under which key."""
+    job = labels_job(labels)
+    put_labels(job, labels, store)
+    return job.key
+
+
+def read_external(study: Study, data: Dataset) -> list[Entry]:
+    """Read the external sets of a study, and check each of them against its budget.
+
+    Raises:
+        UsageError: a set of a budget that the study does not have.
+        DecoctError: a set that cannot be read or does not fit the data or its own budget, or labels that are damaged
+            or of another set.
+    """
+    return [_entry(external, study, data) for external in study.external]
+
+
+def _entry(external: External, study: Study, data: Dataset) -> Entry:
+    try:
+        condensed = load_set(external.path, data, external.format)
+        budget = _budget(external, condensed, study, data)
+        job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
+        labels = StoredLabels.load(Path(external.labels)) if external.labels else None
+        if labels:
+            labels.check_set(training_set(data, condensed.materialise(data.train.images)), data.class_names)
+    except UsageError as error:
+        raise UsageError(f"external '{external.label}': {error}") from None
+    except DecoctError as error:
+        raise DecoctError(f"external '{external.label}': {error}") from error
+    said = {"method": external.label, "budget": budget}
+    return Entry(ExternalSet(external.label, job, labels_job(labels, said) if labels else None), condensed, labels)
+
+
+def _budget(external: External, condensed: Condensed, study: Study, data: Dataset) -> str:
+    """The budget of the study that the set keeps to."""
+    own = budget_of(condensed)
+    if external.budget is not None:
+        asked = external.budget.per_class(data.counts(), data.class_names)
+        if sum(asked) != len(condensed) or (external.budget.ipc and own != external.budget):
+            raise DecoctError(f"its budget is said to be {external.budget}, and the set has {_held(condensed)}")
+        own = external.budget
+    if own not in study.budgets:
+        there = ", ".join(map(str, study.budgets))
+        raise UsageError(
+            f"the set has {_held(condensed)}, and the study's budgets are {there}\n"
+            "add its budget to 'budgets', so that there is something of its size to compare it with"
+        )
+    return str(own)
+
+
+def _held(condensed: Condensed) -> str:
+    counts = np.bincount(condensed.labels, minlength=len(condensed.class_names))
+    few, many = counts.min(), counts.max()
+    each = f"{few}" if few == many else f"{few} to {many}"
+    return f"{len(condensed)} images, {each} a class"

@@ -1,0 +1,259 @@
+"""A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
+from decoct.core.budget import Budget
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.interfaces import Condenser, Metric, Need, TrainProtocol
+from decoct.core.needs import Plan
+from decoct.core.spec import Spec, find, names
+from decoct.needs import features
+from decoct.needs.features import Extract, Features
+from decoct.needs.teacher import Teacher
+from decoct.nets import zoo
+from decoct.study.jobs import OWN, ExternalJob, Job
+
+T = TypeVar("T")
+
+
+class Made(NamedTuple):
+    """A set that is in the store or will be: the key of its cell, and its coordinates."""
+
+    key: str
+    labels: Mapping[str, str | int]
+
+
+@dataclass
+class Planner(Plan):
+    """Makes jobs on one data set; asking twice for the same work gives the same job.
+
+    Where no net is said to be ``held_out``, it is the resolution's first candidate.
+
+    Attributes:
+        jobs: all jobs so far by key, inputs before what needs them.
+    """
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    _found: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.held_out = self.held_out or zoo.judges(self.data.size)[0]
+        self.compute, self._folder = dict(self.compute), str(self.data.folder)
+        for net in self.teachings:
+            if net != "teacher":
+                zoo.check_name(net)
+        features.check_options(self)
+
+    def supply(self, need: Need) -> dict[str, Job]:
+        """The jobs that make what is needed, by the roles that their cells have where they are read.
+
+        Raises:
+            UsageError: nobody knows such a need, or it asks for what is not there.
+        """
+        return self._once(("need", need, self.held_out), None, lambda: self._supplied(need))
+
+    def _supplied(self, need: Need) -> dict[str, Job]:
+        plugins = self.plugins if need.source else ()  # one of decoct's own is found without them
+        known = names("need", plugins)
+        if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
+            raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
+        jobs = {}
+        for part in need.parts(self):
+            read = self._roles(part.reads)
+            jobs[f"{need.name}:{part.name}"] = self._add(need.name, part.spec, part.keyed, read, part.labels)
+        return jobs
+
+    def _roles(self, needs: Iterable[Need]) -> dict[str, str]:
+        """Keys of what is needed by role."""
+        return {role: job.key for need in needs for role, job in self.supply(need).items()}
+
+    def job(self, need: Need) -> Job:
+        """The one job of a need that has one."""
+        (job,) = self.supply(need).values()
+        return job
+
+    def judge(self, involved: Collection[str]) -> None:
+        """Let a net hold itself out that is none of those that take part in making or labelling sets."""
+        loaded = [zoo.resolve(net, self.data.size) for net, spec in self.teachings.items() if spec.loaded]
+        self.held_out = zoo.judge(self.data.size, involved, loaded)
+
+    def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
+        """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
+
+        The object that it hangs on is known by being the same one; it is kept, so that no other gets its id.
+        """
+        where = (what, id(of))
+        if where not in self._found:
+            self._found[where] = of, make()
+        once: T = self._found[where][1]
+        return once
+
+    def _add(
+        self,
+        kind: str,
+        spec: Spec | Extract | None,
+        keyed: Mapping[str, Any],
+        inputs: dict[str, str],
+        labels: Mapping[str, str | int],
+        config: dict[str, Any] | None = None,
+    ) -> Job:
+        identity = self._once("identity", spec, spec.identity) if spec else None
+        job = Job(
+            kind=kind,
+            keyed={"data": self.data.digest, "spec": identity, "compute": self.compute, **keyed},
+            inputs=inputs,
+            labels=dict(labels),
+            config=config or (self._once("config", spec, spec.config) if spec else {}),
+            data=self._folder,
+            plugins=self.plugins,
+        )
+        return self.jobs.setdefault(job.key, job)
+
+    def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
+        """Make a set; a deterministic method has one, at replicate 0.
+
+        What hangs on the resolution is filled into the method before it is keyed. Shards are jobs that make some
+        classes each, and are put together; the result and its key are the same.
+
+        Raises:
+            UsageError: the method makes as many images of each class, and the budget gives others.
+            DecoctError: a class is smaller than the budget.
+        """
+
+        def largest() -> int:  # images of that class
+            counts, names = self.data.counts(), self.data.class_names
+            return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
+
+        ipc = self._once(("ipc", label, budget), method, largest)
+        made, needs = self._once("method", method, lambda: self._resolve(method))
+        drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
+        labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
+        labels["condense_replicate"] = replicate if made.stochastic else 0
+        keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
+        inputs = dict(needs)
+        for number, classes in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
+            part = self._add("shard", made, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
+            inputs[f"shard:{number}"] = part.key
+        return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
+
+    def _resolve(self, method: Condenser) -> tuple[Condenser, dict[str, str]]:
+        """The method as it is keyed at this resolution, files by content; and the keys of what it needs by role."""
+        method = method.at(self.data.size)
+        needs = method.needs()
+        titles = {word: title for need in needs for word, title in need.titles(self).items()}
+        fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
+        return method.model_copy(update=fields), self._roles(needs)  # no key holds where a file of the user's lies
+
+    def external(self, job: ExternalJob) -> Made:
+        """An external set, or labels of one; it is in the store before any other job runs."""
+        return Made(self.jobs.setdefault(job.key, job).key, job.labels)
+
+    def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
+        """Label a set once, as the protocol says, for all students that will learn from it."""
+        label, spec = protocol
+        inputs = {"condensed": condensed.key, **self._label_teachers(spec)}
+        keyed = {"seed": self.derive("labels", condense)}
+        return self._add("labels", spec, keyed, inputs, {**condensed.labels, "protocol": label})
+
+    def train(
+        self,
+        protocol: tuple[str, TrainProtocol],
+        student: str,
+        condensed: Made | None,
+        condense: int = 0,
+        train: int = 0,
+        *,
+        labels: str | None = None,
+        as_long_as: Budget | None = None,
+    ) -> Job:
+        """Train and evaluate one student on a set, or on the whole train split if there is no set.
+
+        Args:
+            protocol: label and spec.
+            student: name of a net.
+            condensed: the set, if there is one.
+            condense, train: replicates of the set and of the student.
+            labels: key of a cell with stored labels; None for what the protocol says.
+            as_long_as: for the whole train split, as many steps as a set of this budget gets; None for its own epochs.
+        """
+        zoo.check_fits(student, self.data.size)
+        label, spec = protocol
+        inputs = {"condensed": condensed.key} if condensed else {}
+        if condensed and (labels or (spec.storing() and spec.label_teachers(self.data.size))):
+            inputs["labels"] = labels or self.relabel(protocol, condensed, condense).key
+        else:
+            inputs |= self._label_teachers(spec)
+        who = condensed.labels if condensed else {"method": "full", "budget": str(as_long_as or "all")}
+        numbers = {"condense_replicate": condense, "train_replicate": train}
+        keyed = {"seed": self.derive("student", student, condense, train), "student": student}
+        if as_long_as:
+            keyed["as_long_as"] = as_long_as.model_dump()
+        return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
+
+    def measure(
+        self, condensed: Made, metrics: Mapping[str, Metric], extractors: Sequence[str], resamples: int = 0
+    ) -> Job:
+        """Measure one set on the features of every extractor; what it cost is in no cell.
+
+        Metrics are specs by label; resamples are for intervals over images, 0 for none.
+        """
+        keyed, inputs, config = self._eyes(metrics, extractors)
+        keyed, inputs = {**keyed, "resamples": resamples}, {"condensed": condensed.key, **inputs}
+        return self._add("measure", None, keyed, inputs, condensed.labels, config)
+
+    def reference(
+        self, budget: str, counts: Sequence[int], metrics: Mapping[str, Metric], extractors: Sequence[str], draws: int
+    ) -> Job:
+        """Measure so many random subsets of the train split, with these images of each class, to compare sets with.
+
+        Raises:
+            DecoctError: a class has fewer images.
+        """
+        for name, asked, there in zip(self.data.class_names, counts, self.data.counts(), strict=True):
+            if asked > there:
+                raise DecoctError(f"class '{name}' has {there} training images: no random set has {asked} of them")
+        keyed, inputs, config = self._eyes(metrics, extractors)
+        keyed = {**keyed, "counts": list(counts), "draws": draws, "seed": self.derive("reference")}
+        return self._add("reference", None, keyed, inputs, {"budget": budget}, config)
+
+    def _eyes(
+        self, metrics: Mapping[str, Metric], extractors: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str], Any]:
+        """What sets are looked at with: keyed, inputs and config of a job."""
+        what = ("eyes", tuple(extractors), self.held_out)
+        return self._once(what, metrics, lambda: self._looking(metrics, extractors))
+
+    def _looking(
+        self, metrics: Mapping[str, Metric], extractors: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str], Any]:
+        inputs = {f"held_out:{self.held_out}": self.job(Teacher(net=self.held_out)).key}
+        for extractor in extractors:
+            for role, job in self.supply(Features(extractor=extractor)).items():
+                inputs |= {role: job.key} | job.inputs
+        looking = {label: metric for label, metric in metrics.items() if metric.needs != "cost"}
+        keyed = {"metrics": {label: metric.identity() for label, metric in looking.items()}}
+        return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
+
+    def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
+        nets = spec.label_teachers
+        return self._once("label teachers", spec, lambda: self._roles(Teacher(net=n) for n in nets(self.data.size)))
+
+
+def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:
+    """The classes of each shard: whole groups of those made together, as evenly as they go; none for one shard.
+
+    Raises:
+        UsageError: the method makes all classes together.
+    """
+    if shards == 1:
+        return []
+    together = method.together(ipc)
+    if together is None:
+        raise UsageError(f"{method.name} makes all classes together and cannot be sharded: leave out shards")
+    groups = [list(range(at, min(at + together, classes))) for at in range(0, classes, together)]
+    shards = min(shards, len(groups))
+    cuts = [len(groups) * i // shards for i in range(shards + 1)]
+    return [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)] if shards > 1 else []

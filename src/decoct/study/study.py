@@ -1,0 +1,351 @@
+"""A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from decoct.core.budget import Budget
+from decoct.core.errors import UsageError
+from decoct.core.interfaces import Condenser, Metric, TrainProtocol
+from decoct.core.names import Name, check_name
+from decoct.core.spec import build, parse, suggest
+from decoct.data.dataset import parse_source
+from decoct.data.external.stored import SetFormat
+from decoct.data.reading.snapshot import HUB as FROM_HUB
+from decoct.needs import features
+from decoct.needs.features import Extract, Features
+from decoct.needs.generator import HUB, OWN, TeachGenerator
+from decoct.needs.teacher import Teach
+from decoct.nets import zoo
+
+NAMES = (
+    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein"),
+    *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
+)
+WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets
+WORDS = ("control", "shards")  # of a condenser's table beside its label: what a study does with it, no field of it
+
+
+class Part(BaseModel):
+    """Base of a study's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Replicates(Part):
+    """How often each set is made anew, and how many students each set trains."""
+
+    condense: int = Field(5, ge=1)
+    train: int = Field(1, ge=1)
+
+
+class Metrics(Part):
+    """What is measured of each set, and in whose features.
+
+    Attributes:
+        extractors: words of ``decoct.needs.features.Extract``; ``"held_out"`` is a net that takes no part in making the
+            sets, trained on the same data.
+        names: of metrics, or tables.
+        draws: random sets of each budget that are measured beside; 0 for none.
+        resamples: for intervals over the images of each set; 0 for none.
+    """
+
+    extractors: tuple[str, ...] = Field(("teacher", zoo.HELD_OUT), min_length=1)
+    names: tuple[str | dict[str, Any], ...] = NAMES
+    draws: int = Field(20, ge=0)
+    resamples: int = Field(20, ge=0)
+
+
+class StatedCost(Part):
+    """What the author of a set says that it took; nobody measured it here.
+
+    Attributes:
+        seconds: of its construction.
+        source: where that is said, such as "Table 5".
+    """
+
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    source: str = Field(min_length=1, max_length=200)
+
+
+class External(Part):
+    """A set that decoct did not make, in the same table as those that it makes.
+
+    Attributes:
+        label: what it is called.
+        path: a file, a folder, or ``hub:OWNER/NAME``; see ``decoct.data.external.read.load_set``.
+        family: what it is compared as.
+        format: what the file does not say of itself.
+        budget: that the set must keep to; None for what it is found to have.
+        cost: as its author states it; None where unknown.
+        labels: folder of stored labels that came along, as ``decoct relabel`` writes them.
+    """
+
+    label: Name
+    path: str = Field(min_length=1)
+    family: Literal["distillation", "coreset"] = "distillation"
+    format: SetFormat = SetFormat()
+    budget: Budget | None = None
+    cost: StatedCost | None = None
+    labels: str | None = None
+
+
+class Study(Part):
+    """Methods × budgets × protocols × students × replicates on one data set.
+
+    Attributes:
+        name: of the study, and of the folder of its runs; see ``decoct.core.names`` for what a name or a label may be.
+        seed: every random draw derives from it and from names.
+        threads: that each job computes with on a CPU; keyed, because it changes sums.
+        precision: of training: "float32" or "bfloat16" (autocast).
+        compile: run nets that are trained through torch.compile.
+        margin: differences smaller than this fraction count as equivalent.
+        data: name of a source, or ``{name = …, field = value}``.
+        students: nets that are trained; None for the ConvNet of ``WIDTH`` filters that fits the images, ResNet-18 above
+            128 px.
+        budgets: such as ``{ipc = 10}``.
+        replicates: condense × train; the condense level is the unit of inference.
+        condensers: names or tables; ``label`` tells two entries of one method apart, ``shards`` cuts a construction
+            into so many jobs, ``control`` is the label of the entry that shows what its work adds, such as
+            the same method with ``iterations = 0``.
+        protocols: names or tables.
+        teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
+        extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
+            ``decoct.needs.features.Extract`` for the words.
+        generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
+            ``decoct.needs.generator.TeachGenerator``.
+        external: sets that decoct did not make, such as those that an author published; see ``External``.
+        metrics: names and extractors.
+        ceiling: also train on the whole train split, once per protocol and student.
+        same_steps: the same for exactly as many steps as the sets of each budget get.
+        plugins: Python files that define further methods.
+    """
+
+    name: Name
+    seed: int = 0
+    threads: int = Field(1, ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    margin: float = Field(0.01, gt=0, lt=1)
+    data: str | dict[str, Any] = "digits"
+    students: tuple[str, ...] | None = Field(None, min_length=1)
+    budgets: tuple[Budget, ...] = Field((Budget(ipc=1), Budget(ipc=10)), min_length=1)
+    replicates: Replicates = Replicates()
+    condensers: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    protocols: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    teachers: tuple[dict[str, Any], ...] = ()
+    extractors: tuple[Extract, ...] = ()
+    generators: tuple[dict[str, Any], ...] = ()
+    external: tuple[External, ...] = ()
+    metrics: Metrics = Metrics()
+    ceiling: bool = True
+    same_steps: bool = False
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> "Study":
+        """Read a study; relative paths of plug-ins, data, checkpoints and extractors start at its folder.
+
+        Raises:
+            UsageError: no such file, not TOML, or an unknown key (with the nearest one).
+        """
+        path = Path(path)
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise UsageError(f"cannot read the study {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not TOML: {error}") from error
+        return cls.from_dict(table, path.parent, str(path))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], folder: Path = Path(), where: str = "study") -> "Study":
+        """A study from plain values, with every name in it checked."""
+        table = anchored(dict(table), folder)
+        study = build(cls, table, where)
+        try:
+            study.check()
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+        return study
+
+    @classmethod
+    def default(cls) -> "Study":
+        """Digits, five methods, three protocols, IPC 1 and 10, five replicates: the study that needs no file.
+
+        Its recipe of 500 steps comes from no paper: it is made for a laptop.
+        """
+        return cls.from_toml(Path(__file__).with_name("digits.toml"))
+
+    def check(self) -> None:
+        """Raise a UsageError at the first name, field or checkpoint that nobody knows; the data is not read."""
+        parse_source(self.data, self.plugins)
+        self.measures()
+        self.shards()
+        self.controls()
+        self.outsiders()
+        self.generatings()
+        nets = {*(self.students or ()), *self.teachings()}
+        nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
+        needs = [need for method in self.methods().values() for need in _at_some_size(method).needs()]
+        for need in (*needs, *(Features(extractor=word) for word in self.metrics.extractors)):
+            need.check()
+        for net in sorted(nets - {"teacher"}):
+            zoo.check_name(net)
+        for extract in self.extractors:
+            if extract.name != zoo.HELD_OUT:
+                extract.check()
+
+    def methods(self) -> dict[str, Condenser]:
+        """Condensers by label, in the order of the study."""
+        return labelled("condenser", self.condensers, self.plugins)
+
+    def shards(self) -> dict[str, int]:
+        """In how many jobs a construction is cut, by label, where it is."""
+        shards_of = self._said("shards")
+        for label, shards in shards_of.items():
+            if type(shards) is not int or shards < 1:
+                raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
+        return shards_of
+
+    def controls(self) -> dict[str, str]:
+        """The label of each method's control, by label, where it has one."""
+        controls, known = self._said("control"), self.methods()
+        for label, control in controls.items():
+            if not isinstance(control, str):
+                raise UsageError(f"condensers: control of '{label}' must be the label of an entry, not {control!r}")
+            if control not in known:
+                raise UsageError(
+                    f"condensers: unknown label '{control}' as control of '{label}'.{suggest(control, known)}"
+                )
+            if control == label:
+                raise UsageError(f"condensers: '{label}' cannot be its own control: name another entry")
+        return controls
+
+    def outsiders(self) -> dict[str, External]:
+        """The external sets by label; a label that is taken raises."""
+        entries: dict[str, External] = {}
+        taken = {"full", *self.methods()}
+        for entry in self.external:
+            if entry.label in taken or entry.label in entries:
+                raise UsageError(f"external: the label '{entry.label}' is taken: give the set another one")
+            entries[entry.label] = entry
+        return entries
+
+    def recipes(self) -> dict[str, TrainProtocol]:
+        """Protocols by label."""
+        return labelled("protocol", self.protocols, self.plugins)
+
+    def measures(self) -> dict[str, Metric]:
+        """Metrics by label; one of another label than its name has it before the names of its values."""
+        return labelled("metric", self.metrics.names, self.plugins)
+
+    def teachings(self) -> dict[str, Teach]:
+        """How the teachers that are not trained as usual come about, by net."""
+        specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
+        return {spec.net: spec for spec in specs}
+
+    def generatings(self) -> dict[str, TeachGenerator]:
+        """How the generators that are not trained as usual come about, by the word for them."""
+        specs = [build(TeachGenerator, fields, "generators") for fields in self.generators]
+        return {spec.generator: spec.pinned() for spec in specs}
+
+    def students_at(self, size: int) -> tuple[str, ...]:
+        """The nets that are trained at a resolution."""
+        return self.students or (zoo.student(size, WIDTH),)
+
+    def _said(self, word: str) -> dict[str, Any]:
+        """A word of the condensers' tables, by label, where it is said."""
+        tables = [entry for entry in self.condensers if isinstance(entry, dict) and word in entry]
+        return {str(table.get("label", table.get("name"))): table[word] for table in tables}
+
+
+def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Specs by label, from names or tables; a UsageError of unknown names or fields, a label twice, or equal ones."""
+    specs: dict[str, Any] = {}
+    for entry in entries:
+        fields = {"name": entry} if isinstance(entry, str) else dict(entry)
+        label = str(fields.pop("label", fields.get("name")))
+        if kind == "condenser":
+            fields = {key: value for key, value in fields.items() if key not in WORDS}
+        if label in specs:
+            raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
+        if label == "full":
+            raise UsageError(f"a {kind} cannot be called '{label}'")
+        try:
+            check_name(label)
+        except ValueError as error:
+            raise UsageError(f"a {kind} cannot be called {label!r}: {error}") from None
+        spec = parse(kind, fields, plugins)
+        if same := [other for other, known in specs.items() if known == spec]:
+            raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
+        specs[label] = spec
+    return specs
+
+
+def _at_some_size(method: Condenser) -> Condenser:
+    """The method at the largest resolution up to 64 px that it takes; the data's is unknown. A UsageError if none."""
+    refused: UsageError | None = None
+    for size in range(64, 0, -1):
+        try:
+            return method.at(size)
+        except UsageError as error:
+            refused = refused or error
+    raise refused or UsageError(f"{method.name} takes no resolution")
+
+
+def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A study's table with the paths in it made absolute: plug-ins, data, checkpoints, extractors, generators, sets.
+
+    Args:
+        table: as TOML has it; a value of a wrong type stays as it is, and whoever reads it says so.
+        folder: of the study's file.
+    """
+
+    def absolute(path: Any) -> Any:
+        return str((folder / Path(path).expanduser()).resolve()) if isinstance(path, str) else path
+
+    def at(entry: Any, key: str) -> Any:
+        return entry | {key: absolute(entry[key])} if isinstance(entry, dict) and entry.get(key) else entry
+
+    def extractor(word: Any) -> Any:
+        return features.anchored(word, folder) if isinstance(word, str) else word
+
+    def generator(entry: Any) -> Any:
+        word = entry.get("generator") if isinstance(entry, dict) else None
+        return at(entry, "generator") if isinstance(word, str) and word != OWN and not word.startswith(HUB) else entry
+
+    def external(entry: Any) -> Any:
+        on_hub = isinstance(entry, dict) and str(entry.get("path", "")).startswith(FROM_HUB)
+        return at(entry if on_hub else at(entry, "path"), "labels")
+
+    def located(name: str, path: Any) -> Any:  # of data; what is on the hub has a name there and no place here
+        on_hub = path.startswith(FROM_HUB) or (name == "hub" and not (folder / Path(path).expanduser()).exists())
+        return path if on_hub else absolute(path)
+
+    def source(word: Any) -> Any:
+        name, colon, path = word.partition(":") if isinstance(word, str) else (word, "", "")
+        return f"{name}:{located(name, path)}" if colon else word
+
+    def each(kind: str, change: Callable[[Any], Any]) -> None:
+        if isinstance(entries := table.get(kind), list):
+            table[kind] = [change(entry) for entry in entries]
+
+    each("plugins", absolute)
+    each("teachers", lambda teacher: at(teacher, "checkpoint"))
+    for kind in ("extractors", "condensers"):  # whatever a method calls the field
+        each(kind, lambda entry: {k: extractor(v) for k, v in entry.items()} if isinstance(entry, dict) else entry)
+    for kind in ("generators", "condensers"):
+        each(kind, generator)
+    each("external", external)
+    if isinstance(metrics := table.get("metrics"), dict) and isinstance(words := metrics.get("extractors"), list):
+        table["metrics"] = metrics | {"extractors": [extractor(word) for word in words]}
+    if isinstance(data := table.get("data"), dict):
+        path = {"path": located(str(data.get("name")), data["path"])} if isinstance(data.get("path"), str) else {}
+        table["data"] = data | path | ({"name": source(data["name"])} if "name" in data else {})
+    elif data is not None:
+        table["data"] = source(data)
+    return table

@@ -1,0 +1,136 @@
+"""The work on students: labels that are stored for them, their training, and their one evaluation.
+
+One that is the caller's own module is trained as any other, but nothing of it is stored.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from decoct.core.budget import Budget
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.interfaces import Machine, Task, TrainProtocol
+from decoct.core.record import Result, write_json
+from decoct.core.seeds import seed as derive
+from decoct.core.spec import parse
+from decoct.data.dataset import Dataset
+from decoct.needs.teacher import load_teacher, training_set
+from decoct.nets import zoo
+from decoct.nets.layout import has_batch_norm
+from decoct.study.cell import Cell
+from decoct.study.work.sets import label_bytes
+from decoct.training.evaluate import correct
+from decoct.training.loop import TrainingSet, train
+from decoct.training.relabel import relabel
+from decoct.training.softlabels import StoredLabels, own_labels
+
+RESULT, CORRECT = "result.json", "correct.npy"
+Student = nn.Module | Callable[[], nn.Module]
+
+
+def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
+    """The set that a job trains on, None for the whole train split, and its pixels."""
+    key = cell.job.inputs.get("condensed")
+    condensed = Condensed.load(cell.input("condense", key)).materialise(cell.data.train.images) if key else None
+    return condensed, training_set(cell.data, condensed)
+
+
+def make_labels(cell: Cell) -> None:
+    """Label a set once, and keep the labels as the protocol says."""
+    job, data = cell.job, cell.data
+    protocol = parse("protocol", job.config, job.plugins)
+    condensed, images = given(cell)
+    teachers, recipe, seed = teachers_of(cell), protocol.recipe(Task.of(data, condensed)), job.keyed["seed"]
+    with cell.meter():
+        machine, storing = cell.machine(), protocol.storing()
+        made = relabel(images, recipe, teachers, storing, data.class_names, seed=seed, machine=machine)
+    made.save(cell.folder)
+
+
+def teachers_of(cell: Cell) -> list[nn.Module]:
+    """The teachers that label for a job, on its device."""
+    return [load_teacher(folder, cell.data, cell.device) for folder in cell.cells("teacher").values()]
+
+
+def make_student(cell: Cell) -> None:
+    """Train one student and evaluate it once, at its last step, on test; a DecoctError if stored labels do not fit."""
+    job, data = cell.job, cell.data
+    protocol = parse("protocol", job.config, job.plugins)
+    condensed, images = given(cell)
+    classes = len(data.class_names)
+    student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
+    norm = has_batch_norm(student)
+    recipe = protocol.recipe(Task.of(data, condensed, norm))
+    if budget := job.keyed.get("as_long_as"):
+        small = sum(Budget(**budget).per_class(data.counts(), data.class_names))
+        recipe = recipe.lasting(protocol.recipe(Task.of(data, None, norm, small)).steps)
+    labels = StoredLabels.load(cell.input("labels", key)) if (key := job.inputs.get("labels")) else None
+    if labels is not None:
+        labels.check(images, data.class_names, recipe)
+    teachers, seed = teachers_of(cell), job.keyed["seed"]
+    with cell.meter():
+        soft, machine = labels or own_labels(protocol, condensed), cell.machine()
+        done = train(student, images, recipe, seed=seed, machine=machine, teachers=teachers, labels=soft)
+    right = correct(student, data.test, data, cell.device)
+    hard = len(images.labels) if condensed is None else label_bytes(condensed)
+    result = Result(
+        accuracy=float(right.mean()),
+        per_class=tuple(float(right[data.test.labels == c].mean()) for c in range(classes)),
+        test_images=len(right),
+        steps=done.steps,
+        images_seen=done.images_seen,
+        loss=done.loss,
+        label_bytes=hard + (labels.nbytes if labels else 0),
+    )
+    write_json(cell.folder / RESULT, result.model_dump(mode="json"))
+    np.save(cell.folder / CORRECT, np.packbits(right))
+
+
+def train_module(
+    condensed: Condensed,
+    data: Dataset,
+    protocol: TrainProtocol,
+    student: Student,
+    seeds: Sequence[int],
+    *,
+    teachers: Sequence[nn.Module],
+    labels: StoredLabels | None = None,
+    machine: Machine,
+) -> tuple[list[float], int]:
+    """Test accuracy of the caller's own student by seed, at the last step, and the number of steps; nothing is stored.
+
+    A module is copied for each seed, which then is of the batches alone; a function makes one. The set fits the data;
+    teachers are in eval mode on the machine's device, and stored labels stand in their place.
+
+    Raises:
+        UsageError: the function makes no module.
+        DecoctError: the module cannot take such images, or gives other outputs than one per class.
+    """
+    given = training_set(data, condensed.materialise(data.train.images))
+    classes, name, accuracies = len(data.class_names), student_name(student), []
+    for s in seeds:
+        start = derive(0, data.digest, "student", name, 0, s)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(start)
+            net = copy.deepcopy(student) if isinstance(student, nn.Module) else student()
+        if not isinstance(net, nn.Module):
+            raise UsageError(f"{name}() gave a {type(net).__name__}: a student is a name, an nn.Module, or makes one")
+        recipe = protocol.recipe(Task.of(data, condensed, has_batch_norm(net)))
+        if labels is not None:
+            labels.check(given, data.class_names, recipe)
+        soft = labels or own_labels(protocol, condensed)
+        try:
+            train(net, given, recipe, seed=start, machine=machine, teachers=teachers, labels=soft)
+            accuracies.append(float(correct(net, data.test, data, machine.device).mean()))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
+    return accuracies, recipe.steps
+
+
+def student_name(student: Student) -> str:
+    """The class of a module, or the name of a function."""
+    return type(student).__name__ if isinstance(student, nn.Module) else getattr(student, "__name__", "student")

@@ -1,0 +1,230 @@
+"""Sets that a study brings along: cells by content, in one table with the others, and never in a measured cost."""
+
+import json
+
+import numpy as np
+import pytest
+
+from decoct.core.condensed import Condensed
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.record import CELL, MEASURED, read_json
+from decoct.data.external.read import load_set
+from decoct.data.external.stored import SetFormat
+from decoct.needs.teacher import training_set
+from decoct.report.read import frame
+from decoct.report.write import write_report
+from decoct.study.estimate.plan import make_plan
+from decoct.study.estimate.probe import stand_in
+from decoct.study.expand import expand
+from decoct.study.external_sets import put_external, read_external
+from decoct.study.jobs import ExternalJob
+from decoct.study.run import run
+from decoct.study.store.store import Store
+from decoct.study.study import Study
+from decoct.training.softlabels import StoredLabels, fingerprint
+
+TABLE = {
+    "name": "brought",
+    "students": ["convnet1_w8"],
+    "budgets": [{"ipc": 1}],
+    "replicates": {"condense": 2, "train": 2},
+    "condensers": ["random"],
+    "protocols": [{"name": "erm", "steps": 2}],
+    "metrics": {"names": ["vendi", "cost"], "extractors": ["pixels.npy"], "draws": 0, "resamples": 0},
+    "ceiling": False,
+}
+THEIRS = {"label": "theirs <b>", "path": "set.npz", "cost": {"seconds": 7200, "source": "Table 5"}}
+
+
+@pytest.fixture(scope="module")
+def folder(digits, tmp_path_factory):
+    """One image a class, inverted, in a file of floats that ImageNet's numbers normalised; and features of all."""
+    root = tmp_path_factory.mktemp("brought")
+    rows = np.array([np.flatnonzero(digits.train.labels == c)[0] for c in range(10)])
+    values = 1 - digits.train.images[rows] / 255
+    stored = (values - digits.mean[0]) / digits.std[0]
+    np.savez(root / "set.npz", images=stored.astype(np.float32), labels=digits.train.labels[rows])
+    np.savez(root / "more.npz", images=digits.train.images[:37], labels=digits.train.labels[:37])
+    return root
+
+
+def study(folder, *external, **changes):
+    return Study.from_dict(TABLE | {"metrics": {"names": ["cost"]}} | changes | {"external": list(external)}, folder)
+
+
+@pytest.fixture(scope="module")
+def done(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    theirs = study(folder, THEIRS | {"format": {"normalised": "data"}})
+    assert run(theirs, out) == {}
+    return theirs, out
+
+
+def test_it_trains_for_every_pair_of_replicates_as_one_set(done):
+    _, out = done
+    found = frame.read(out)
+    rows = [row for row in found.results.to_pylist() if row["method"] == "theirs <b>"]
+    assert [(r["condense_replicate"], r["train_replicate"]) for r in rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {(r["images"], r["budget"], r["protocol"]) for r in rows} == {(10, "ipc=1", "erm")}
+    assert found.holes == ()
+    assert len(found.costs.to_pylist()) == 2 + 1
+
+
+def test_its_cell_is_the_one_that_decoct_train_makes(done, folder, digits, tmp_path):
+    theirs, out = done
+    (job,) = [job for job in json.loads((out / "run.json").read_text())["jobs"] if job["labels"]["method"][0] == "t"
+              and job["kind"] == "condense"]  # fmt: skip
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    made = put_external(load_set(folder / "set.npz", digits, theirs.external[0].format), digits, store)
+    assert made.key == job["key"]
+    cell = Store(out / "store").path("condense", made.key)
+    assert not (cell / MEASURED).exists()
+    for name in ("condensed.safetensors", "facts.json", "preview.png"):
+        assert (cell / name).read_bytes() == (store.path("condense", made.key) / name).read_bytes()
+    assert "external" in read_json(cell / CELL)["keyed"]
+    said = read_json(cell / "condensed.json")["provenance"]["spec"]["fields"]
+    assert said["normalised"] == "data" and said["classes"].startswith("by index")
+
+
+def test_started_again_it_does_nothing_and_ends_with_the_same_bytes(done):
+    theirs, out = done
+    before = {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()}
+    goals = []
+    assert run(theirs, out, on_plan=lambda todo, total: goals.append(todo)) == {}
+    assert goals == [0]
+    assert {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()} == before
+
+
+def test_its_cost_is_its_author_s_and_counts_in_no_verdict(done):
+    _, out = done
+    summary = write_report(out)
+    (row,) = [row for row in frame.read(out).costs.to_pylist() if row["method"] == "theirs <b>"]
+    assert row["stated"] == "2 h 0 min, as its author states (Table 5)" and row["stated_seconds"] == 7200
+    assert all(row[name] is None for name in ("seconds", "total_seconds", "cpu_seconds", "peak_memory", "steps"))
+    assert row["image_bytes"] == 10 * 64 * 4  # floats as stored
+    assert summary.claims.multiples == ()
+    answer = next(claim for claim in summary.claims.all if claim.key == "cost")
+    assert "costs cannot be compared" in answer.answer and "as its author states (Table 5)" in answer.methods[0]
+    page = (out / "report.html").read_text("utf-8")
+    assert "as its author states (Table 5)" in page and "theirs &lt;b&gt;" in page and "theirs <b>" not in page
+    assert "external, one set" in page
+    readings = [r for r in frame.read(out).metrics.to_pylist() if r["method"] == "theirs <b>"]
+    known = {r["metric"]: r["value"] for r in readings}
+    assert known["total_seconds"] is None and known["image_bytes"] == 2560
+
+
+def test_other_methods_are_still_advised_by_their_time(done):
+    _, out = done
+    summary = write_report(out)
+    seconds = [r for r in summary.advice if r.limit.kind == "seconds"]
+    assert seconds and all(r.measure == "processor time" for r in seconds)
+    assert all("theirs" not in str(choice.pick) for r in seconds for choice in r.choices)
+
+
+def test_a_cost_that_nobody_states_is_unknown(folder, digits, tmp_path):
+    theirs = study(folder, {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}})
+    jobs = expand(theirs, digits, [entry.planned for entry in read_external(theirs, digits)])
+    assert {job.labels["method"] for job in jobs if job.kind == "train"} == {"random", "theirs"}
+    run(theirs, tmp_path / "out")
+    (row,) = [row for row in frame.read(tmp_path / "out").costs.to_pylist() if row["method"] == "theirs"]
+    assert (row["stated"], row["stated_seconds"]) == ("unknown", None)
+
+
+def test_a_plan_makes_nothing_of_it(done, folder, digits):
+    theirs, out = done
+    plan = make_plan(theirs, digits)
+    assert {group.kind for group in plan.groups} == {"condense", "train"}
+    assert not any("theirs" in group.example for group in plan.groups if group.kind == "condense")
+    found = make_plan(theirs, digits, store=Store(out / "store"))
+    assert (found.groups, found.troubles) == ([], [])
+
+
+def test_probes_take_a_set_of_its_size_in_its_place(folder, digits, tmp_path):
+    theirs = study(folder, {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}})
+    jobs = {job.key: job for job in expand(theirs, digits, [entry.planned for entry in read_external(theirs, digits)])}
+    (own,) = [job for job in jobs.values() if job.kind == "condense" and job.labels["method"] == "theirs"]
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    stand_in(store, None, own.key, jobs, "cpu")
+    found = Condensed.load(store.cell("condense", own.key))
+    assert np.bincount(found.labels).tolist() == [1] * 10 and found.provenance.method == "random"
+    labels = ExternalJob(kind="labels", keyed={"content": "0"}, config={}, data="")
+    with pytest.raises(DecoctError, match="nothing stands in for stored labels"):
+        stand_in(store, None, labels.key, {labels.key: labels}, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"path": "more.npz", "format": {}}, UsageError, "37 images, .* a class, and the study's budgets are ipc=1"),
+        ({"format": {}}, DecoctError, "external 'theirs': the images' values run from"),
+        ({"path": "none.npz"}, UsageError, "external 'theirs': no set at"),
+        ({"budget": {"ipc": 2}}, DecoctError, "budget is said to be ipc=2, and the set has 10 images, 1 a class"),
+        ({"labels": "labels"}, DecoctError, "external 'theirs': the stored labels in .* are damaged"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_runs(folder, tmp_path, change, error, said):
+    entry = {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}} | change
+    with pytest.raises(error, match=said):
+        run(study(folder, entry), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"label": "random"}, "the label 'random' is taken"),
+        ({"label": "full"}, "the label 'full' is taken"),
+        ({"label": " x"}, "printable"),
+        ({"label": "../x"}, "without slashes"),
+        ({"family": "coresets"}, "family"),
+        ({"cost": {"seconds": 0, "source": "Table 5"}}, "seconds"),
+        ({"cost": {"seconds": 3}}, "source"),
+        ({"format": {"normalized": "data"}}, "normalised"),
+    ],
+)
+def test_an_entry_that_cannot_be_meant_is_refused(folder, change, said):
+    with pytest.raises(UsageError, match=said):
+        study(folder, {"label": "theirs", "path": "set.npz"} | change)
+
+
+def test_a_budget_by_another_word_is_the_study_s(folder, digits):
+    entry = {"label": "theirs", "path": "set.npz", "format": {"normalised": "data"}, "budget": {"images": 10}}
+    theirs = study(folder, entry, budgets=[{"images": 10}])
+    assert read_external(theirs, digits)[0].planned.job.labels["budget"] == "images=10"
+
+
+def test_paths_start_at_the_study_s_folder(folder, tmp_path):
+    text = 'name = "t"\ncondensers = ["random"]\nprotocols = ["erm"]\n'
+    text += '[[external]]\nlabel = "a"\npath = "sets/a.npz"\nlabels = "sets/a"\n'
+    text += '[[external]]\nlabel = "b"\npath = "hub:somebody/b"\n'
+    (tmp_path / "s.toml").write_text(text)
+    a, b = Study.from_toml(tmp_path / "s.toml").external
+    assert a.path == str((tmp_path / "sets/a.npz").resolve()) and a.labels == str((tmp_path / "sets/a").resolve())
+    assert b.path == "hub:somebody/b"
+
+
+def test_labels_that_came_along_are_what_its_students_learn_from(folder, digits, tmp_path):
+    arrays = {"values": np.zeros((10, 10), np.float16)}
+    storing = {"per": "image", "bits": 16, "top_k": None, "prune": 1.0, "by": "batch"}
+    facts = {"format": 1, "storing": storing, "set": "0" * 32, "images": 10, "size": 8, "temperature": 4.0}
+    facts |= {"class_names": list(digits.class_names), "views": {}, "seed": 0}
+    (tmp_path / "labels").mkdir()
+    StoredLabels(arrays, facts).save(tmp_path / "labels")
+    entry = {"label": "theirs", "path": str(folder / "set.npz"), "format": {"normalised": "data"}}
+    theirs = study(tmp_path, entry | {"labels": "labels"}, protocols=["erm", "single_teacher"])
+    with pytest.raises(DecoctError, match="external 'theirs': the stored labels belong to another set"):
+        read_external(theirs, digits)
+    of_set = fingerprint(training_set(digits, load_set(folder / "set.npz", digits, SetFormat(normalised="data"))))
+    StoredLabels(arrays, facts | {"set": of_set}).save(tmp_path / "labels")
+    (found,) = read_external(theirs, digits)
+    jobs = expand(theirs, digits, [found.planned])
+    labels = found.planned.labels.key
+    own = [job for job in jobs if job.kind == "train" and job.labels["method"] == "theirs"]
+    assert {job.labels["protocol"]: job.inputs.get("labels") for job in own} == {"erm": None, "single_teacher": labels}
+    assert all("labels" not in j.inputs for j in jobs if j.kind == "train" and j.labels["method"] == "random")
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    found.put(digits, store)
+    assert StoredLabels.load(store.path("labels", labels)).facts["temperature"] == 4.0
