@@ -1,4 +1,4 @@
-"""What every test gets: a store of its own, so that no test reads or fills the user's cache; and tiny generators."""
+"""What tests share: a store of their own, so that none reads or fills the user's cache; tiny generators, sets and nets."""
 
 import json
 import os
@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import settings
-from torch import nn
-
-from decoct.nets.convnet import ConvNet
-from decoct.training.batches import TrainingSet
 
 settings.register_profile("decoct", deadline=None)  # no test asserts a time
 settings.load_profile("decoct")
@@ -177,8 +172,11 @@ def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def toy() -> Callable[..., Any]:
-    """Make a set of random bytes: toy(n=20, size=8), with the mean .4 and deviation .3 in every channel."""
+def small_set() -> Callable[..., Any]:
+    """Make a set of random bytes: small_set(n=20, size=8), with the mean .4 and deviation .3 in every channel."""
+    import torch
+
+    from decoct.training.batches import TrainingSet
 
     def make(
         n: int = 20, classes: int = 3, size: int = 4, channels: int = 1, seed: int = 0, **rest: Any
@@ -194,6 +192,8 @@ def toy() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def linear() -> Callable[..., Any]:
     """Make a linear net for flattened images: linear(features=64, seed=1)."""
+    import torch
+    from torch import nn
 
     def make(features: int = 16, classes: int = 3, seed: int = 0) -> nn.Sequential:
         with torch.random.fork_rng([]):
@@ -206,6 +206,9 @@ def linear() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def normal_net() -> Callable[..., Any]:
     """Make a small net with batch norm for images of 8 px: normal_net(channels=3, seed=1)."""
+    import torch
+
+    from decoct.nets.convnet import ConvNet
 
     def make(channels: int = 1, classes: int = 3, size: int = 8, seed: int = 0) -> ConvNet:
         with torch.random.fork_rng([]):

@@ -30,8 +30,8 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def data(toy):
-    return toy(n=20, channels=3, size=8)  # batches of 8, 8 and 4
+def data(small_set):
+    return small_set(n=20, channels=3, size=8)  # batches of 8, 8 and 4
 
 
 @pytest.fixture
@@ -165,9 +165,9 @@ def test_what_is_left_after_the_last_whole_epoch_is_not_traced(data, net):
     assert record(net(), data, replace(RECIPE, steps=EVERY * 2 + 1), seed=0).epochs == 2
 
 
-def test_a_last_batch_of_one_image_ends_no_epoch(toy, net):
+def test_a_last_batch_of_one_image_ends_no_epoch(small_set, net):
     """17 images in batches of 8: two batches, since batch norm cannot train on the third."""
-    trace = record(net(), toy(n=17, channels=3, size=8), replace(RECIPE, steps=6), seed=0)
+    trace = record(net(), small_set(n=17, channels=3, size=8), replace(RECIPE, steps=6), seed=0)
     assert (trace.epochs, trace.correct.shape) == (3, (3, 17))
 
 

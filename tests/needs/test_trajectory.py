@@ -28,8 +28,8 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def data(toy):
-    return toy(n=20, size=8)  # batches of 8, 8 and 4
+def data(small_set):
+    return small_set(n=20, size=8)  # batches of 8, 8 and 4
 
 
 @pytest.fixture
