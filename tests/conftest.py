@@ -1,4 +1,4 @@
-"""What tests share: a store of their own, so that none reads or fills the user's cache; tiny generators, sets and nets."""
+"""What tests share: a store of their own, so that none reads or fills the user's cache; tiny generators, sets, nets."""
 
 import json
 import os
