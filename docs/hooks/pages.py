@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import house
 import pictures
 import reference
 import specs
@@ -22,7 +23,8 @@ def generated() -> dict[str, str | bytes]:
     made |= {f"protocols/{name}.md": specs.protocol(cls) for name, cls in specs.of("protocol").items()}
     made |= {f"metrics/{name}.md": specs.metric(cls) for name, cls in specs.of("metric").items()}
     made |= {f"methods/pictures/{name}.png": pictures.cut(name) for name in pictures.CUTS}
-    return made | reference.python() | {"reference/commands.md": reference.commands()}
+    made |= {"reference/commands.md": reference.commands(), "reference/house.md": house.page()}
+    return made | reference.python()
 
 
 def on_config(config: Any) -> Any:

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.cli import options
-from decoct.cli.options import Format, Json, Machine, Pictures, grouped
+from decoct.cli import grouped, options
+from decoct.cli.options import Format, Json, Machine, Pictures
 from decoct.core.errors import UsageError
 
 

@@ -1,7 +1,12 @@
 """The command line: one Typer app. What takes long to import is imported by the command that needs it."""
 
+import dataclasses
+import inspect
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +37,30 @@ def root(
         raise typer.Exit(2)
 
 
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes the options of its groups one by one, in the groups' places: Typer knows no groups."""
+    own = inspect.signature(command, eval_str=True).parameters
+    groups: dict[str, Any] = {name: each.annotation for name, each in own.items() if is_dataclass(each.annotation)}
+    if not groups:
+        return command
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        made = {
+            n: group(**{each.name: given.pop(each.name) for each in dataclasses.fields(group)})
+            for n, group in groups.items()
+        }
+        command(**given, **made)
+
+    laid: list[inspect.Parameter] = []
+    for name, each in own.items():
+        inner = inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
+        laid += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in inner]
+    called.__signature__ = inspect.Signature(laid)  # type: ignore[attr-defined]
+    called.__annotations__ = {option.name: option.annotation for option in laid}
+    return called
+
+
 for command in (
     *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
     prepare.prepare,
@@ -40,7 +69,7 @@ for command in (
     *(studies.ls, studies.check),
     *(store.show, store.verify, store.gc),
 ):
-    app.command()(command)
+    app.command()(grouped(command))
 
 
 def main() -> None:

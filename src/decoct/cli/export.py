@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from decoct.cli.options import Force, Format, Json, Pictures, check_target, grouped
+from decoct.cli.options import Force, Format, Json, Pictures, check_target
 from decoct.console import answer, bars, err
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
@@ -17,7 +17,6 @@ from decoct.core.spec import suggest
 FORMS = ("folder", "parquet", "hub-folder", "mlflow")
 
 
-@grouped
 def export(
     what: Annotated[Path, Argument(metavar="SET|RUN", help="A set as for 'decoct train'; of mlflow, a run.")],
     to: Annotated[str, Option("--to", metavar="FORM", help="folder, parquet, hub-folder, or mlflow.")],

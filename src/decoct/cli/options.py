@@ -3,12 +3,9 @@
 Options that go together are a group, which is taken whole.
 """
 
-import dataclasses
-import inspect
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
-from functools import wraps
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,28 +111,6 @@ class Format:
         from decoct.data.external.stored import SetFormat
 
         return build(SetFormat, vars(self), "the set's format")
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes the options of its groups one by one, in the groups' places: Typer knows no groups."""
-    own = inspect.signature(command, eval_str=True).parameters
-    groups: dict[str, Any] = {name: each.annotation for name, each in own.items() if is_dataclass(each.annotation)}
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        made = {
-            n: group(**{each.name: given.pop(each.name) for each in dataclasses.fields(group)})
-            for n, group in groups.items()
-        }
-        command(**given, **made)
-
-    laid: list[inspect.Parameter] = []
-    for name, each in own.items():
-        inner = inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
-        laid += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in inner]
-    called.__signature__ = inspect.Signature(laid)  # type: ignore[attr-defined]
-    called.__annotations__ = {option.name: option.annotation for option in laid}
-    return called
 
 
 def asked_for(file: Path | None, seed: int | None, size: int | None, skip_corrupt: bool) -> Any:

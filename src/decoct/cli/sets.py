@@ -10,7 +10,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from decoct.cli import options
-from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target, grouped
+from decoct.cli.options import Data, Force, Format, Json, Pictures, Set, Settings, Work, check_target
 from decoct.console import answer, bars, out
 from decoct.core.budget import Budget
 from decoct.core.condensed import IMAGES, PICKS
@@ -21,7 +21,6 @@ from decoct.core.spec import parse, summary
 NONE, AXES = "–", get_args(Axis)
 
 
-@grouped
 def condense(
     method: Annotated[str, Argument(metavar="METHOD", help="See 'decoct ls methods'.")],
     data: Data = "digits",
@@ -65,7 +64,6 @@ def condense(
     answer(json, facts | {"provenance": made.provenance.model_dump(mode="json")}, said)
 
 
-@grouped
 def train(
     condensed: Set,
     data: Data = "digits",
@@ -105,7 +103,6 @@ def train(
     answer(json, scores.to_json(), said)
 
 
-@grouped
 def measure(
     condensed: Set,
     data: Data = "digits",
@@ -152,7 +149,6 @@ def measure(
     answer(json, rows, readings(shown), *(more if len(shown) < len(rows) else ()))
 
 
-@grouped
 def relabel(
     condensed: Set,
     data: Data = "digits",

@@ -10,14 +10,13 @@ from rich.table import Column, Table
 from typer import Argument, Option
 
 from decoct.cli import options
-from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, grouped, tell_read
+from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, tell_read
 from decoct.console import answer, bars, err, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
 from decoct.study.runs import runs
 
 
-@grouped
 def run(
     context: typer.Context,
     study: StudyFile = None,

@@ -8,12 +8,11 @@ from rich.table import Column, Table
 from typer import Argument, Option
 
 from decoct.cli import options
-from decoct.cli.options import Data, Json, Machine, Pictures, Settings, grouped
+from decoct.cli.options import Data, Json, Machine, Pictures, Settings
 from decoct.console import answer, bars
 from decoct.core.errors import UsageError
 
 
-@grouped
 def teach(
     nets: Annotated[
         list[str] | None, Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's.")

@@ -60,7 +60,11 @@ class Dynamics(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Train a net from one seed, and keep its traces; its weights are not kept."""
+        """Train a net from one seed, and keep its traces; its weights are not kept.
+
+        Files:
+            NAME.npy: what the training says of each train image after each epoch [T, N], or of all of them [T]
+        """
         spec, seed = Teach.again(work.job.config), work.job.keyed["seed"]
         images, recipe = training_set(work.data), spec.recipe(Task.of(work.data))
         net = zoo.build(spec.net, work.data.shape[0], len(work.data.class_names), work.data.size, seed)

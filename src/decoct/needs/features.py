@@ -65,6 +65,16 @@ class Features(Need):
         """Features of the train and val images, each block written as it comes; what is no teacher leaves its facts.
 
         The meter runs over the writing as well, since the two take turns.
+
+        Files:
+            train.npy: features [N, d] in the order of the split.
+            val.npy: likewise, where val has any.
+            plane.npy: mean and two principal axes [3, d] of some train images.
+            map.npy: places [m, 2] of those images on that plane.
+            map_classes.npy: their classes.
+            map.json: how many they are, and the variance that the plane holds.
+            extractor.json: of an extractor that is no teacher, what it is called and what its net takes.
+            weights.safetensors: of a frozen net, which looks at sets too.
         """
         data, extract, blocks = work.data, Extract(**work.job.config), dict[str, Iterator[Any]]()
         if extract.origin == "teacher":

@@ -58,7 +58,13 @@ class ImageGenerator(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Train a generator, or load one that the user supplied; of that one, no copy is kept."""
+        """Train a generator, or load one that the user supplied; of that one, no copy is kept.
+
+        Files:
+            generator.json: what it predicts, steps, epochs, loss; of one that was supplied its classes and files
+            unet/: of one that was trained here, as diffusers saves it
+            scheduler/: likewise its noise schedule
+        """
         seed = work.job.keyed.get("seed", 0)  # one that is supplied draws nothing
         with work.meter():
             model, facts = teach_generator(

@@ -43,7 +43,11 @@ class LayerStatistics(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Collect them."""
+        """Collect the moments of a teacher over the train split.
+
+        Files:
+            statistics.safetensors: moments of what goes into each batch norm and convolution, whole and by class
+        """
         (folder,) = work.cells("teacher").values()
         net, pixels = load_teacher(folder, work.data, work.device), Pixels.of(work.data, work.device)
         with work.meter():

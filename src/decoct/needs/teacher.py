@@ -53,7 +53,12 @@ class Teacher(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Train the net, or load pretrained weights or a checkpoint that the user supplied."""
+        """Train the net, or load pretrained weights or a checkpoint that the user supplied.
+
+        Files:
+            weights.safetensors: state dict; in its header class names, mean and deviation of its input
+            teacher.json: net, epochs, steps, accuracy on val, where loaded weights came from, outputs of a cut head
+        """
         spec = Teach.again(work.job.config)
         with work.meter():
             net, facts = teach(spec, work.data, seed=work.job.keyed["seed"], machine=work.machine())

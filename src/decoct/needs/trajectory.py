@@ -68,7 +68,12 @@ class Trajectories(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Train an expert from one seed, and keep its weights after every epoch."""
+        """Train an expert from one seed, and keep its weights after every epoch.
+
+        Files:
+            weights.npy: all weights as one row, at the start and after each epoch [T + 1, P]
+            weights.json: names and shapes of the parameters in a row
+        """
         data, seed = work.data, work.job.keyed["seed"]
         need = cls.again(work.job.config)
         net = zoo.build(need.net, data.shape[0], len(data.class_names), data.size, seed)

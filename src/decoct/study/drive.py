@@ -77,13 +77,21 @@ class Driver:
     ) -> list[str]:
         """Run what is ready, and what ``more`` gives after each job; return what ran when the pool broke, if it did."""
         executor = self.pool(workers)
+        where = (
+            self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
+        )  # for workers elsewhere
         running: dict[Future[None], str] = {}
         suspects: list[str] = []
         try:
             while running or (ready and not suspects):
                 while ready and not suspects and len(running) <= workers:  # one waits, so that no worker idles
-                    key = ready.popleft()
-                    running[self._submit(executor, todo[key])] = key
+                    job = todo[key := ready.popleft()]
+                    device = "cpu" if job.kind in self.on_cpu else self.device
+                    try:
+                        future = executor.submit(attempt, where, job, device, decoct.__version__)
+                    except BrokenExecutor as broken:  # between two calls: as if the job had been running
+                        (future := Future[None]()).set_exception(broken)
+                    running[future] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key, error = running.pop(future), future.exception()
                     if isinstance(error, BrokenExecutor):
@@ -98,18 +106,6 @@ class Driver:
             raise
         executor.shutdown()
         return suspects
-
-    def _submit(self, executor: Executor, job: Job) -> "Future[None]":
-        device = "cpu" if job.kind in self.on_cpu else self.device
-        where = (
-            self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
-        )  # workers may be elsewhere
-        try:
-            return executor.submit(attempt, where, job, device, decoct.__version__)
-        except BrokenExecutor as error:  # broke between two calls: as if the job had been running
-            future: Future[None] = Future()
-            future.set_exception(error)
-            return future
 
     def _finish(self, job: Job, error: BaseException | None) -> None:
         if error is not None:

@@ -43,30 +43,28 @@ def work_of(job: Job) -> Callable[[Cell], None]:
     return make
 
 
-def execute(where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent) -> None:
-    """Run a job and leave its cell in the store at a place; nothing if the cell is there already.
+def execute(
+    where: Path | str, job: Job, device: str = "cpu", progress: Progress = silent, cell_of: Callable[..., Cell] = Cell
+) -> Cost | None:
+    """Run a job, leave its cell in the store at a place, and say what it took; None if the cell is there already.
 
-    Whatever the work raises comes through; nothing is stored then.
+    Whatever the work raises comes through; nothing is stored then. ``cell_of`` makes the cell that the work fills; a
+    cell of another class than usual is made in any case.
     """
-    store = open_store(str(where))
-    if store.has(job.kind, job.key):
-        return
+    store, start = open_store(str(where)), time.perf_counter()
+    if cell_of is Cell and store.has(job.kind, job.key):
+        return None
     keep_memory()
-    with threads(job.keyed["compute"]["threads"]):
-        perform(Cell(job, store, Path(), open_dataset(store.dataset(Path(job.data))), device, progress))
-    store.finish(job.kind, job.key)
-
-
-def perform(cell: Cell) -> Cost:
-    """Do a cell's work and leave it in its store; what it took."""
-    job, start = cell.job, time.perf_counter()
-    with cell.store.writing(job.kind, job.key) as cell.folder:
+    data = open_dataset(store.dataset(Path(job.data)))
+    with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
+        cell = cell_of(job, store, folder, data, device, progress)
         work_of(job)(cell)
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})
-        write_cost(cell.folder, cost)
-        sign(cell.folder, job)
+        write_cost(folder, cost)
+        sign(folder, job)
+    store.finish(job.kind, job.key)
     return cost
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from decoct.methods.coresets._shared.gradients import TRIED
 from decoct.needs.features import Extract
 from decoct.study.cell import Cell
 from decoct.study.estimate.estimates import Estimate
-from decoct.study.execute import describe, perform, sign, threads, work_of
+from decoct.study.execute import describe, execute, sign, threads, work_of
 from decoct.study.jobs import ExternalJob, Job
 from decoct.study.memory import keep_memory
 from decoct.study.store.store import Store, open_store
@@ -129,13 +129,19 @@ def carried_on(marks: list[Mark]) -> Mark:
 
 def _run(store: Store, job: Job, device: str, limit: float = math.inf) -> Estimate:
     """Run the job's own work until it ends, and leave its cell, or until enough was seen."""
-    before = Mark.now()
-    cell = Probed(job, store, Path(), open_dataset(Path(job.data)), device, silent, limit=limit)
-    cell.progress = cell.watch
+    before, cells = Mark.now(), list[Probed]()
+
+    def probed(*given: Any) -> Probed:
+        cells.append(cell := Probed(*given))
+        cell.limit, cell.progress = limit, cell.watch
+        return cell
+
     try:
-        return Estimate.of(perform(cell), "probe")
+        cost = execute(store.where, job, device, cell_of=probed)
+        assert cost is not None  # a cell that is watched is always made
+        return Estimate.of(cost, "probe")
     except Enough:
-        start, end = cell.start, carried_on(cell.marks)
+        start, end = cells[0].start, carried_on(cells[0].marks)
         return Estimate("probe", end.wall - start.wall, end.cpu - start.cpu, start.wall - before.wall)
 
 

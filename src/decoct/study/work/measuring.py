@@ -81,7 +81,13 @@ class Eyes:
 
 
 def make_readings(cell: Cell) -> None:
-    """Measure one set on the features of every extractor."""
+    """Measure one set on the features of every extractor.
+
+    Files:
+        readings.json: metric, value, interval over images, scope, reference, classes, extractor, axis, direction
+        map.npy: places [n, 2] of the set's images on the plane of the first extractor
+        map.json: which extractor that is
+    """
     job, data, eyes = cell.job, cell.data, Eyes.of(cell)
     condensed = Condensed.load(cell.input("condense", job.inputs["condensed"])).materialise(data.train.images)
     rows: list[dict[str, Any]] = []
@@ -112,7 +118,11 @@ def make_readings(cell: Cell) -> None:
 
 
 def make_reference(cell: Cell) -> None:
-    """Measure random subsets of the train split that have as many images of each class as the sets of a budget."""
+    """Measure random subsets of the train split that have as many images of each class as the sets of a budget.
+
+    Files:
+        readings.json: mean, standard deviation and prediction interval of random sets, by the same names
+    """
     job, data, eyes = cell.job, cell.data, Eyes.of(cell)
     draws, counts = job.keyed["draws"], job.keyed["counts"]
     rows: list[dict[str, Any]] = []

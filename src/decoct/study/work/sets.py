@@ -27,7 +27,16 @@ ARRAYS = ("indices", "images", "labels", "soft_labels", "weights", "initial")
 
 
 def make_condensed(cell: Cell) -> None:
-    """Run a condenser on what it needs, or put its shards together; keep the set, its provenance and its picture."""
+    """Run a condenser on what it needs, or put its shards together; keep the set, its provenance and its picture.
+
+    Files:
+        condensed.safetensors: labels, and indices or images; soft labels, weights
+        condensed.json: class names, provenance
+        facts.json: images, bytes of images (as PNG) and labels, optimiser steps, the method's notes, such as its losses
+        picks.csv: of a selection: index, class, source file, weight if there are any
+        preview.png: the set
+        initial.png: what an optimised one started from
+    """
     job, data = cell.job, cell.data
     method = parse("condenser", job.config, job.plugins)
     budget = Budget(**job.keyed["budget"])
@@ -55,7 +64,12 @@ def make_condensed(cell: Cell) -> None:
 
 
 def make_shard(cell: Cell) -> None:
-    """Run a condenser for some of the classes."""
+    """Run a condenser for some of the classes.
+
+    Files:
+        shard.safetensors: a draft of these classes: its arrays
+        shard.json: its steps and notes
+    """
     method = parse("condenser", cell.job.config, cell.job.plugins)
     check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
     with cell.meter():

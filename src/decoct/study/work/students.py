@@ -40,7 +40,12 @@ def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
 
 
 def make_labels(cell: Cell) -> None:
-    """Label a set once, and keep the labels as the protocol says."""
+    """Label a set once, and keep the labels as the protocol says.
+
+    Files:
+        labels.safetensors: logits in 16 or 8 bits, whole or the largest; rows, crops, flips, mixing of each view
+        labels.json: digest of the set, class names, what the views depend on, temperature, how labels are stored
+    """
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
@@ -57,7 +62,12 @@ def teachers_of(cell: Cell) -> list[nn.Module]:
 
 
 def make_student(cell: Cell) -> None:
-    """Train one student and evaluate it once, at its last step, on test; a DecoctError if stored labels do not fit."""
+    """Train one student and evaluate it once, at its last step, on test; a DecoctError if stored labels do not fit.
+
+    Files:
+        result.json: accuracy, by class too, test images, steps, images seen, final loss, bytes of labels
+        correct.npy: which test images were right, packed bits
+    """
     job, data = cell.job, cell.data
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
