@@ -75,7 +75,7 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     setting = found.settings[0]
     i, expected = found.same_steps(setting).interval, wilson(324, 360)
     assert (i.mean, i.lo, i.hi, i.n) == (expected.mean, expected.lo, expected.hi, 360)
-    assert {a.setting.budget for a in found.ceiling} == {"all"}
+    assert {a.setting.budget for a in found.ceiling.values()} == {"all"}
     assert found.settings == plain.settings and found.verdicts == plain.verdicts
     assert (found.worth, found.claims.price, found.scores, found.cautions) == (
         *(plain.worth, plain.claims.price, plain.scores, plain.cautions),

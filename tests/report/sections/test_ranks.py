@@ -198,9 +198,9 @@ def test_without_a_test_there_are_dots_alone():
 def test_a_run_of_one_budget_has_no_section(builder):
     tables = frame.read(builder.build())
     summary = summarise(tables)
-    section = show(view(summary), summary.data)
+    section = show(view(summary), summary.run.data["name"])
     assert "Average ranks over 2 budgets" in section and "too few for a test" in section
     other = type(builder)(builder.folder.parent / "one", budgets=("ipc=1",))
     tables = frame.read(other.build())
     summary = summarise(tables)
-    assert show(view(summary), summary.data) == ""
+    assert show(view(summary), summary.run.data["name"]) == ""

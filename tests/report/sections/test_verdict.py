@@ -141,7 +141,7 @@ def test_the_ceiling_has_wilsons_interval(builder):
 
     found = summary(builder)
     expected = binomtest(349, 360).proportion_ci(method="wilson")  # 0.97 of 360 test images
-    assert {(a.interval.n, round(a.interval.lo, 9)) for a in found.ceiling} == {(360, round(expected.low, 9))}
+    assert {(a.interval.n, round(a.interval.lo, 9)) for a in found.ceiling.values()} == {(360, round(expected.low, 9))}
 
 
 def close_study(builder):
@@ -228,7 +228,7 @@ def test_many_replicates_are_judged_by_the_bootstrap_and_say_so(builder):
     v = summary(builder).verdict("rded", ("erm", "convnet3_w32", "ipc=1"))
     assert v.random.by == "bootstrap" and v.random.verdict == "better"
     assert "] (bootstrap), n = 20" in v.sentences()[0]
-    assert v.components.sets == 20 and "cannot be told apart" in v.components.sentence()
+    assert v.components.sets == 20 and v.components.condense is None
 
 
 def ceiling(protocol, right, n=1000, student="convnet3"):
