@@ -93,3 +93,7 @@ def _first_line(path: Path) -> str:
 
 def _code(words: set[str]) -> str:
     return ", ".join(f"`{word}`" for word in sorted(words)) or "–"
+
+
+if __name__ == "__main__":
+    print(page())

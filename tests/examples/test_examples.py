@@ -71,8 +71,12 @@ def test_the_readme_names_everything_that_is_built_in(kind):
     assert [name for name in names(kind) if f"`{name}`" not in readme and f"`{name}:" not in readme] == []
 
 
-def test_the_tree_in_the_architecture_names_every_file():
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    tree = page[page.index("## Tree") : page.index("## Keys")]
-    files = [path for path in (ROOT / "src" / "decoct").rglob("*.py") if path.name != "__init__.py"]
-    assert [path.name for path in files if not re.search(rf"\b{path.stem}\b", tree)] == []
+def test_the_architecture_names_every_room_and_every_file_that_it_names_is_there():
+    page, home = (ROOT / "docs" / "architecture.md").read_text("utf-8"), ROOT / "src" / "decoct"
+    rooms = [path.name for path in home.iterdir() if path.is_dir() and (path / "__init__.py").is_file()]
+    assert [room for room in rooms if f"`{room}/`" not in page] == []
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", page)
+    assert len(named) > 10
+    assert [
+        name for name in named if not any((place / name).is_file() for place in (home, ROOT, ROOT / "benchmarks"))
+    ] == []
