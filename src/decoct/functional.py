@@ -8,8 +8,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-_NAMES = {file.stem for file in Path(__file__).with_name("metrics").glob("*.py")}
-__all__ = sorted(_NAMES - {"__init__", "cost"})  # which is measured, and no function of features
+_NAMES = {file.stem for file in Path(__file__).with_name("metrics").glob("[!_]*.py")}
+__all__ = sorted(_NAMES - {"cost"})  # which is measured, and no function of features
 
 
 def __getattr__(name: str) -> Any:

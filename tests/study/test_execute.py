@@ -1,5 +1,6 @@
 """A job leaves a cell, or nothing: metered, with its own threads, and the caller's settings as they were."""
 
+import inspect
 import time
 from types import SimpleNamespace
 
@@ -224,3 +225,23 @@ def test_a_failure_is_told_in_one_line(error, line):
 
 def test_a_failure_that_says_too_much_is_cut():
     assert len(describe(ValueError("x" * 10_000))) == LONGEST + len(" …")
+
+
+def test_the_files_of_a_cell_are_those_that_its_work_names(finished):
+    """The site's table of cells is written from these docstrings."""
+    kinds_seen = set()
+    for cell in (finished / "store").glob(f"[a-z]*/??/*/{CELL}"):
+        kind, folder = cell.parents[2].name, cell.parent
+        work = WORK[kind] if kind in WORK else find("need", kind).make
+        section = (inspect.getdoc(work) or "").partition("Files:\n")[2].partition("\n\n")[0]
+        told = {line.strip().partition(": ")[0].rstrip("/") for line in section.splitlines()}
+        there = {path.name for path in folder.iterdir()} - {CELL, MEASURED}
+        assert there <= told or "NAME.npy" in told, (kind, there - told)
+        kinds_seen.add(kind)
+    assert {"teacher", "features", "condense", "train", "measure", "reference"} <= kinds_seen
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_names_its_files(kind):
+    work = WORK[kind] if kind in WORK else find("need", kind).make
+    assert "Files:\n" in (inspect.getdoc(work) or "")

@@ -200,7 +200,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_logits", "objective", "schedule", "_optimiser"):
             patch.setattr(loop, name, MagicMock())
-        patch.setattr(loop, "State", SimpleNamespace(of=lambda *_: state))
+        patch.setattr(loop, "State", lambda *_: state)
         patch.setattr(loop, "Batches", lambda *_, **__: stream)
         patch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: stream.now))
         patch.setattr(once, "real", stream.clock)
