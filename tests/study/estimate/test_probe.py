@@ -194,7 +194,7 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
         state.done += 1
 
     state = SimpleNamespace(
-        done=0, seen=0, losses=torch.zeros(1), count=took, check=lambda _: None, settle=lambda: None
+        done=0, seen=0, losses=torch.zeros(1), count=took, check=lambda *_: None, settle=lambda: None
     )
 
     with pytest.MonkeyPatch.context() as patch:
