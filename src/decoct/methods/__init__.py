@@ -7,14 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decoct.methods.coresets._shared.coreset import FeatureCoreset
+    from decoct.methods.coresets._shared.coreset import Coreset, FeatureCoreset
     from decoct.methods.coresets._shared.gradients import GradientCoreset
     from decoct.methods.coresets._shared.scores import RankedCoreset
     from decoct.methods.decoupled._shared.recovery import Recovery
 
-__all__ = ["FeatureCoreset", "GradientCoreset", "RankedCoreset", "Recovery"]
+__all__ = ["Coreset", "FeatureCoreset", "GradientCoreset", "RankedCoreset", "Recovery"]
 
 _HOMES = {
+    "Coreset": "coresets._shared.coreset",
     "FeatureCoreset": "coresets._shared.coreset",
     "GradientCoreset": "coresets._shared.gradients",
     "RankedCoreset": "coresets._shared.scores",
