@@ -1,4 +1,4 @@
-"""The bases that methods and metrics of one's own stand on have a short home, which imports nothing before it is used."""
+"""Bases that methods and metrics of one's own stand on have a short home, which imports nothing before it is used."""
 
 import subprocess
 import sys

@@ -491,7 +491,7 @@ def test_a_study_whose_sets_are_cut_into_shards_gives_the_sets_of_one_that_is_no
     out, store = tmp_path / "cut", Store(tmp_path / "cut" / "store")
     (out / "store").mkdir(parents=True)
     shutil.copytree(finished / "store" / "teacher", out / "store" / "teacher")
-    assert run(cut, out, workers=2) == {}
+    assert run(cut, out) == {}
     jobs = json.loads((out / "run.json").read_text())["jobs"]
     assert sum(job["kind"] == "shard" for job in jobs) == 2 * 3
     for job in jobs:

@@ -44,7 +44,7 @@ def null_study(rng):
 SIGNED = ("better", "worse")
 
 
-@pytest.mark.parametrize(("studies", "most"), [(200, 0.08), pytest.param(2000, 0.06, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("studies", "most"), [(100, 0.08), pytest.param(2000, 0.06, marks=pytest.mark.slow)])
 def test_few_null_studies_say_any_better_or_worse(studies, most):
     """Any such word at all, wherever it is counted or coloured; alone, each comparison errs in 5 %."""
     rng, floor = np.random.default_rng(0), intervals.grid_floor(IMAGES)

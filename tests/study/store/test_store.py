@@ -575,8 +575,11 @@ def test_a_study_leaves_the_same_cells_there_as_in_a_folder(url, there, machine,
     assert did == []
 
 
-def test_workers_share_a_store_at_s3(bucket, machine, study_of, contents, tmp_path):
-    study, url = study_of("random", replicates=2), f"{bucket}/{tmp_path.name}/store"
+def test_a_worker_in_a_process_of_its_own_takes_its_cells_from_s3_and_puts_them_there(
+    bucket, machine, study_of, contents, tmp_path
+):
+    """Two jobs in a row, for which a pool of two starts one process."""
+    study, url = study_of("random"), f"{bucket}/{tmp_path.name}/store"
     assert run(study, tmp_path / "here") == {}
     assert run(study, tmp_path / "out", store=url, workers=2) == {}
     remote = Remote(url)
@@ -727,9 +730,9 @@ def jobs(digits):
     return make
 
 
-@pytest.mark.parametrize(("name", "savings"), [("fadrm", 7), ("edc", 4), ("cim", 3)])
-def test_killed_and_resumed_it_ends_as_if_it_never_was(jobs, name, savings, tmp_path, monkeypatch):
-    """Killed after so many savings, by hand and for good; the folder is used, and gone at the end."""
+@pytest.mark.parametrize(("name", "savings", "how"), [("fadrm", 7, "killed"), ("edc", 4, "ended"), ("cim", 3, "ended")])
+def test_killed_and_resumed_it_ends_as_if_it_never_was(jobs, dies, name, savings, how, tmp_path, monkeypatch):
+    """After so many savings, one by SIGKILL; the folder is used, and gone at the end."""
     *needs, job = jobs(name)
     smooth, broken = (Store(tmp_path / which) for which in ("smooth", "broken"))
     for need in needs:
@@ -738,14 +741,17 @@ def test_killed_and_resumed_it_ends_as_if_it_never_was(jobs, name, savings, tmp_
     for kind in {need.kind for need in needs}:
         (broken.root / kind).symlink_to(smooth.root / kind)
     execute(smooth.root, job)
-    (tmp_path / "job.json").write_text(job.model_dump_json())
-    died = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), broken.root, tmp_path / "job.json", str(savings)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    if how == "ended":
+        dies(broken.root, job, savings)
+    else:
+        (tmp_path / "job.json").write_text(job.model_dump_json())
+        died = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(KILLED), broken.root, tmp_path / "job.json", str(savings)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        assert died.returncode == -signal.SIGKILL, died.stderr
     folder = broken.unfinished("condense", job.key).with_suffix("")
     assert [path.suffix for path in folder.iterdir()] and not broken.has("condense", job.key)
     found, load = [], KeptOnDisk.load
