@@ -156,6 +156,12 @@ def test_looking_at_val_changes_nothing_else(data):
     assert_same(net, state(free[0]))
 
 
+def test_the_accuracy_that_is_asked_for_is_enough(data):
+    _, first = teach(steep(stop_at=0.7), data, seed=0)
+    _, again = teach(steep(stop_at=first["val_accuracy"]), data, seed=0)
+    assert (again["steps"], again["val_accuracy"]) == (first["steps"], first["val_accuracy"])
+
+
 @pytest.mark.parametrize("stop_at", [0, 1, -0.1, 80, float("nan")])
 def test_what_is_no_fraction_is_refused(stop_at):
     with pytest.raises(UsageError, match="stop_at"):
