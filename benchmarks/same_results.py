@@ -5,7 +5,7 @@
 
 Each checkout runs, at the same time and with one worker and one thread: ``builtin``, the study that needs no file;
 ``digits``, a set of every method, cut down, with a student under every protocol and every metric; ``colours``, the
-same on pictures of three uneven classes, with stored labels and a set that is brought along; ``bfloat16``, a student;
+same on pictures of three uneven classes, with stored labels and an external set; ``bfloat16``, a student;
 and ``commands``, one after the other. ``--only`` takes names of these and of methods.
 
 Cells are found by what ``run.json`` says of them, not by their keys, which may change. Arrays, readings and all other
@@ -38,7 +38,7 @@ from same_studies import write_studies
 HERE = Path(__file__).resolve().parent
 PARTS = ("builtin", "digits", "colours", "bfloat16", "commands")
 SMALL = ("digits", "colours")  # those of every method
-MEASURED = re.compile(r"(.+_)?seconds|energy|peak_memory|device|hardware|host|versions")
+MEASURED = re.compile(r"(.+_)?seconds|around|energy|peak_memory|device|hardware|host|versions")
 COLUMNS = ("equal", "differ", "only old", "only new", "neither", "other key")  # of the table: how many cells
 CPU = ("--device", "cpu")
 MOST = 40  # lines that are printed of each
