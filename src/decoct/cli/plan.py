@@ -65,8 +65,7 @@ def plan(
         say(said)
     else:
         out.print(_table(said))
-        for line in _lines(said):
-            out.print(line, markup=False, soft_wrap=True)
+        out.print("\n".join(_lines(said)), markup=False, soft_wrap=True)
     if folder is not None:
         err.print(str(made.write(folder)), markup=False, soft_wrap=True)
 
@@ -74,8 +73,8 @@ def plan(
 def _table(said: dict[str, Any]) -> Table:
     from decoct.report import wording
 
-    title = f"{said['study']}: {wording.count(said['jobs'], 'job')}, {said['todo']} to do"
-    table = Table(title=Text(title), title_justify="left", box=None)
+    title = Text(f"{said['study']}: {wording.count(said['jobs'], 'job')}, {said['todo']} to do")
+    table = Table(title=title, title_justify="left", box=None)
     for heading in ("kind", "jobs", "to do", "work", "from"):
         table.add_column(heading, justify="left" if heading in ("kind", "from") else "right", no_wrap=True)
     for kind in said["kinds"]:

@@ -37,11 +37,8 @@ NONE = {"trajectory": "experts", "labels": "stored labels"}  # kinds that nothin
 def probe(where: str, own: str | None, job: Job, jobs: Mapping[str, Job], device: str, limit: float) -> Estimate:
     """Probe a job, in a worker: what it takes, and what the process worked out once up to now.
 
-    Args:
-        where, own: store of stand-ins and of what probes finish; and the study's, whose cells are read where they are.
-        job, jobs: to probe; and those that it may stand on, by key.
-        device: where to compute.
-        limit: seconds of work after which what was seen is enough; a job that ends earlier is finished.
+    ``where`` is a store of stand-ins and of what probes finish, ``own`` the study's, whose cells are read in place;
+    ``jobs`` are those that it may stand on, by key. After ``limit`` seconds of work what was seen is enough.
 
     Raises:
         DecoctError: whatever went wrong, in one line.
@@ -137,9 +134,8 @@ def _run(store: Store, job: Job, device: str, limit: float = math.inf) -> Estima
         return cell
 
     try:
-        cost = execute(store.where, job, device, cell_of=probed)
-        assert cost is not None  # a cell that is watched is always made
-        return Estimate.of(cost, "probe")
+        made: Any = execute(store.where, job, device, cell_of=probed)  # never None: a cell of another class is made
+        return Estimate.of(made, "probe")
     except Enough:
         start, end = cells[0].start, carried_on(cells[0].marks)
         return Estimate("probe", end.wall - start.wall, end.cpu - start.cpu, start.wall - before.wall)
