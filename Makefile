@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 # One thread a process: xdist shares the cores out, and more threads only fight for them.
 test test-slow: export OMP_NUM_THREADS := 1
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not slow"
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
