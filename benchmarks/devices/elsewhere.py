@@ -1,0 +1,195 @@
+"""A device that is not the host, where there is none: torch's "meta" device, with values behind its tensors.
+
+Within ``Elsewhere`` a tensor that is made on, or moved to, the device "meta" says that it lies there, and C++ believes
+it; its values lie on the CPU, where they are computed as ever. So whole jobs run "on meta", forward and backward, and
+leave what they leave on a CPU, while this holds them to what a GPU demands: tensors that an operation takes lie on one
+device, but for single numbers and for indices; a generator of the host draws on the host; what is on the device
+reaches numpy, Python or the host by a copy alone, which a GPU makes the host wait for. Such waits are counted, by the
+line of decoct that causes them.
+
+What it cannot show: streams, pinned memory, CUDA graphs, autocast, another rounding, memory that runs out.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+NAME = "meta"
+THERE, HOST = torch.device(NAME), torch.device("cpu")
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}  # which take indices of the host, as on a GPU
+READS = {"_local_scalar_dense", "equal", "is_nonzero"}  # what the host gets to know
+SIZED = {
+    "nonzero",
+    "masked_select",
+    "unique_dim",
+    "_unique",
+    "_unique2",
+    "unique_consecutive",
+    "unique_dim_consecutive",
+}
+SIZED |= {"repeat_interleave.Tensor", "bincount"}  # whose shape hangs on values, which the host must get to know
+FUSED = "_get_fused_kernels_supported_devices"
+SIZED_BY_MASK = {"index", "index_put", "index_put_", "_index_put_impl_"}
+
+
+class There(Tensor):
+    """A tensor that says it lies on the device; ``held``, on the CPU, has its values."""
+
+    held: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    def __new__(cls, held: Tensor) -> "There":
+        kind = {"dtype": held.dtype, "layout": held.layout, "device": THERE, "strides": held.stride()}
+        made = Tensor._make_wrapper_subclass(cls, held.shape, storage_offset=held.storage_offset(), **kind)
+        made.held = held
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Outside of ``Elsewhere`` nothing can be done with it."""
+        raise RuntimeError(f"{func}: a tensor of {NAME} is used outside of the block of Elsewhere")
+
+    def __repr__(self, **_: Any) -> str:
+        return f"There({self.held!r})"
+
+
+class Elsewhere(TorchDispatchMode):
+    """In the block, the device "meta" computes.
+
+    Attributes:
+        waits: how often the host waited, by file and line of decoct and by operation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: Counter[tuple[str, str]] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute on what is held; refuse what a GPU would refuse, and count what it would wait for."""
+        kwargs = dict(kwargs or {})
+        name = func._schema.name.removeprefix("aten::")
+        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+            with self, torch._C.DisableTorchFunction():  # in inference mode torch does not take them apart by itself
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        here = any(isinstance(x, There) for x in tensors)
+        asked = kwargs.get("device")
+        there = here if asked is None else torch.device(asked).type == NAME
+        if not here and not there:
+            return func(*args, **kwargs)
+        if name != "copy_" and name != "_to_copy":
+            self._together(func, name, args, tensors)
+        if any(isinstance(x, torch.Generator) for x in tree_leaves((args, kwargs))):
+            raise RuntimeError(f"{name}: expected a '{NAME}' device type for generator but found 'cpu'")
+        if self._waits(func, name, args, there, here):
+            self.waits[place(), name] += 1
+        if asked is not None:
+            kwargs["device"] = HOST
+        kwargs.pop("pin_memory", None)
+        known = {id(x.held): x for x in tensors if isinstance(x, There)} | {
+            id(x): x for x in tensors if not isinstance(x, There)
+        }  # what is changed in place stays itself
+        given, named = tree_map(lambda x: x.held if isinstance(x, There) else x, (args, kwargs))
+        found = func(*given, **named)
+        if torch.Tag.inplace_view in func.tags:
+            with no_dispatch():
+                func(*args, **kwargs)  # the shape that it says it has
+        if name == "_to_copy" and not there and found is given[0]:
+            found = found.clone()
+        if not there:
+            return tree_map(lambda x: known.get(id(x), x) if isinstance(x, Tensor) else x, found)
+        return tree_map(
+            lambda x: known.get(id(x)) if id(x) in known else There(x) if isinstance(x, Tensor) else x, found
+        )
+
+    @staticmethod
+    def _together(func: Any, name: str, args: Any, tensors: list[Tensor]) -> None:
+        """Refuse tensors of the host beside those of the device."""
+        strange = [x for x in tensors if not isinstance(x, There)]
+        if any(isinstance(x, There) for x in tensors) and strange:
+            numbers = all(x.ndim == 0 for x in strange) and torch.Tag.pointwise in func.tags
+            if not numbers and not (name in INDEXING and isinstance(args[0], There)):
+                raise RuntimeError(
+                    f"{name}: expected all tensors to be on the same device, but found at least two: {NAME} and cpu"
+                )
+
+    @staticmethod
+    def _waits(func: Any, name: str, args: Any, there: bool, here: bool) -> bool:
+        """Whether a GPU would make the host wait for its values."""
+        if name == "copy_":
+            return not isinstance(args[0], There) and isinstance(args[1], There)
+        if name == "_to_copy":
+            return here and not there
+        if name in SIZED_BY_MASK:
+            return any(isinstance(x, There) and x.dtype in (torch.bool, torch.uint8) for x in args[1] if x is not None)
+        overload = f"{name}.{func._schema.overload_name}"
+        sized = (name in SIZED or overload in SIZED) and not (overload == "repeat_interleave.Tensor" and len(args) > 1)
+        return here and (name in READS or sized)
+
+
+class _Made(TorchFunctionMode):
+    """What does not come to operations, or not to all: torch makes no values where a new tensor is said to be "meta"."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.tensor, torch.as_tensor, torch.asarray) and kwargs.get("device") is not None:
+            where = torch.device(kwargs.pop("device"))
+            learnt = kwargs.pop("requires_grad", False)
+            return func(*args, **kwargs).to(where).requires_grad_(learnt)
+        if func is Tensor.tolist and isinstance(args[0], There):
+            return args[0].cpu().tolist()
+        if func in (Tensor.numpy, Tensor.__array__) and isinstance(args[0], There):
+            raise TypeError(f"can't convert {NAME} device type tensor to numpy: use Tensor.cpu() first")
+        if func is Tensor.new_tensor and isinstance(args[0], There):
+            kwargs.setdefault("dtype", None)
+            where = kwargs.pop("device", None) or THERE
+            return torch.tensor(*args[1:], **kwargs).to(where)
+        return func(*args, **kwargs)
+
+
+def _autocast(usual: Any) -> Any:
+    """``torch.autocast``, which is not for the device: nothing is cast there."""
+    return lambda device_type, *args, **kwargs: (
+        nullcontext() if device_type == NAME else usual(device_type, *args, **kwargs)
+    )
+
+
+def place() -> str:
+    """The innermost line of decoct that is running, as file:function:line."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        if "decoct" in file.parts and file.parts[-2:-1] != ("devices",):
+            inside = "/".join(file.parts[len(file.parts) - file.parts[::-1].index("decoct") :])
+            return f"{inside}:{frame.f_code.co_name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "outside"
+
+
+@contextmanager
+def elsewhere() -> Iterator[Elsewhere]:
+    """A block in which the device "meta" computes."""
+    overwrites = torch.__future__.get_overwrite_module_params_on_conversion()
+    with ExitStack() as stack:
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwrites)
+        for name in ("optimizer", "sgd", "adam", "adamw"):  # all that ask whether a device has fused steps
+            module = sys.modules[f"torch.optim.{name}"]
+            if hasattr(module, FUSED):
+                stack.enter_context(mock.patch.object(module, FUSED, lambda: ["cpu", "cuda", NAME]))
+        stack.enter_context(mock.patch.object(torch, "autocast", _autocast(torch.autocast)))
+        stack.enter_context(_Made())
+        yield stack.enter_context(Elsewhere())
