@@ -58,8 +58,12 @@ class Spec(BaseModel):
                 )
 
     def identity(self) -> dict[str, Any]:
-        """What enters a key: name, version, fields and, for a plug-in, the digest of its file."""
-        who: dict[str, Any] = {"name": self.name, "version": self.version, "fields": self.model_dump(mode="json")}
+        """What enters a key: name, version, fields and, for a plug-in, the digest of its file.
+
+        The precision of nets is left out where it is the usual one: it came later than the keys of many cells.
+        """
+        fields = self.model_dump(mode="json", exclude=usual_precision(self))
+        who: dict[str, Any] = {"name": self.name, "version": self.version, "fields": fields}
         return who | ({"source": self.source} if self.source else {})
 
     def config(self) -> dict[str, Any]:
@@ -70,6 +74,12 @@ class Spec(BaseModel):
     def again(cls, config: Mapping[str, Any]) -> Self:
         """The spec of this class that ``config()`` described."""
         return build(cls, {name: value for name, value in config.items() if name != "name"}, cls.name)
+
+
+def usual_precision(model: BaseModel) -> set[str]:
+    """The field ``precision``, where a model has it at its default: what keys leave out."""
+    field = type(model).model_fields.get("precision")
+    return {"precision"} if field and model.precision == field.default else set()  # type: ignore[attr-defined]
 
 
 def digest(value: Any) -> str:

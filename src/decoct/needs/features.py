@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import write_json
-from decoct.core.spec import build, digest
+from decoct.core.spec import build, digest, usual_precision
 from decoct.data.dataset import Dataset
 from decoct.data.source import hash_once
 from decoct.needs._plane import keep_plane
@@ -21,6 +21,7 @@ from decoct.needs.teacher import WEIGHTS, Teacher, load_teacher
 from decoct.nets import backbone, weights, zoo
 from decoct.nets.features import penultimate_blocks
 from decoct.nets.layout import laid_out
+from decoct.nets.precision import Precision
 from decoct.nets.renormalise import Normalisation
 
 TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
@@ -81,7 +82,8 @@ class Features(Need):
             (folder,) = work.cells("teacher").values()
             net, how = load_teacher(folder, data, work.device), (data.mean, data.std, work.device)
             for split in ("train", "val"):
-                blocks[split] = penultimate_blocks(net, getattr(data, split), *how, progress=work.progress)
+                part = getattr(data, split)
+                blocks[split] = penultimate_blocks(net, part, *how, progress=work.progress, precision=extract.precision)
         elif extract.pinned() != extract:
             raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
         elif extract.origin == "timm":
@@ -150,6 +152,8 @@ class Extract(BaseModel):
         name: the word.
         dtype: that the features are stored in; a value that float16 cannot hold is an error.
         size: height and width that images are resized to for timm's net; None for its own.
+        precision: of the net's forward passes, over the data and over the sets that are measured; features are float32
+            before they are stored.
         digest: of the content of the files; filled in by the runner, so that another content is another extractor.
     """
 
@@ -159,12 +163,14 @@ class Extract(BaseModel):
     name: str
     dtype: Literal["float32", "float16"] = "float32"
     size: int | None = Field(None, ge=1)
+    precision: Precision = "float32"
     digest: str | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Extract":
         for wrong, said in (
             (self.size is not None and self.origin != "timm", "size goes with an extractor timm:NAME"),
+            (self.precision != "float32" and self.origin == "rows", "precision goes with a net, not with rows"),
             (self.origin == "timm" and not self.net, "a net's name is missing: timm:NAME or timm:NAME@FILE"),
             (self.name.endswith("@"), "the file is missing: timm:NAME@FILE"),
         ):
@@ -214,8 +220,8 @@ class Extract(BaseModel):
         return f"npy:{content}" if self.origin == "rows" else f"{TIMM}{self.net}@{content}"
 
     def identity(self) -> dict[str, Any]:
-        """What enters a key."""
-        return self.model_dump() | {"name": self.title, "version": self.version}
+        """What enters a key; as in any Spec without the usual precision."""
+        return self.model_dump(exclude=usual_precision(self)) | {"name": self.title, "version": self.version}
 
     def config(self) -> dict[str, Any]:
         """``Extract(**extract.config())`` is an equal one."""
@@ -297,7 +303,8 @@ def _of_backbone(work: Work, extract: Extract) -> Blocks:
     write_json(work.folder / EXTRACTOR, {"extractor": extract.title, **facts})
     laid_out(net.to(work.device))
     parts = {"train": work.data.train, "val": work.data.val}
-    return {name: backbone.embed(net, part, work.device, work.progress) for name, part in parts.items()}
+    how = work.device, work.progress, extract.precision
+    return {name: backbone.embed(net, part, *how) for name, part in parts.items()}
 
 
 def splits_of(folder: Path) -> dict[str, NDArray[Any]]:

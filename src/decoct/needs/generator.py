@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from decoct.data.source import hash_once
 from decoct.nets import imagenet_classes, pipeline, weights
 from decoct.nets.diffusion import DiffusionModel
 from decoct.nets.pipeline import Pipeline, diffusers
+from decoct.nets.precision import Precision
 from decoct.nets.unet import unet
 from decoct.training.denoise import Denoising, NoisyBatches, Prediction, denoise
 from decoct.training.images import tensor
@@ -130,6 +132,7 @@ class TeachGenerator(Spec):
         width: channels at full resolution, a multiple of 8; 2 and 4 times as many below.
         label_dropout: share of the images that are shown without their class.
         prediction: what the net gives, ε or v.
+        precision: of the training; None for that of the study's trainings. How it samples is the method's own field.
         digest: of a folder's content, or the hub's revision; filled in by the runner, so that another content is
             another generator.
     """
@@ -145,6 +148,7 @@ class TeachGenerator(Spec):
     width: int = Field(16, ge=8, multiple_of=8)
     label_dropout: float = Field(0.1, ge=0, lt=1)
     prediction: Prediction = "v_prediction"
+    precision: Precision | None = None
     digest: str | None = None
 
     @model_validator(mode="after")
@@ -267,7 +271,7 @@ def _trained(spec: TeachGenerator, data: Dataset, seed: int, machine: Machine) -
     )
     labels = tensor(data.train.labels)
     batches = NoisyBatches(tensor(data.train.images), labels, alphas, numbers, classes, seed, machine.device)
-    losses = denoise(net, batches, machine)
+    losses = denoise(net, batches, replace(machine, precision=spec.precision or machine.precision))
     seen = numbers.steps * numbers.batch
     facts = {
         "generator": spec.title,

@@ -22,6 +22,7 @@ from decoct.core.record import read_json, write_json
 from decoct.needs.teacher import Teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
+from decoct.nets.precision import within
 from decoct.training.batches import TrainingSet
 from decoct.training.recipe import Recipe, epoch_steps
 from decoct.training.recorder import Recorder
@@ -158,10 +159,12 @@ class Experts:
     Attributes:
         net: built once; its own weights are never read.
         trajectories: one an expert.
+        precision: of the forward pass.
     """
 
     net: nn.Module
     trajectories: tuple[Trajectory, ...]
+    precision: str = "float32"
 
     @classmethod
     def load(cls, net: nn.Module, folders: Sequence[Path]) -> "Experts":
@@ -199,9 +202,13 @@ class Experts:
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes, parts, strict=True)}
 
     def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
-        """[B, classes] of the net with these parameters, on [B, C, S, S] normalised images."""
-        outputs: Tensor = functional_call(self.net, dict(parameters), (as_input(images, self.net),))
-        return outputs
+        """[B, classes] float32 of the net with these parameters, on [B, C, S, S] normalised images."""
+
+        def forward(x: Tensor) -> Tensor:
+            outputs: Tensor = functional_call(self.net, dict(parameters), (x,))
+            return outputs
+
+        return within(forward, self.precision)(as_input(images, self.net))
 
 
 def record(net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, machine: Machine = Machine()) -> Trajectory:

@@ -98,10 +98,14 @@ def restore(facts: Mapping[str, Any], state: dict[str, Tensor], origin: str) -> 
 
 
 def embed(
-    net: Backbone, images: Images, device: str | torch.device = "cpu", progress: Progress = silent
+    net: Backbone,
+    images: Images,
+    device: str | torch.device = "cpu",
+    progress: Progress = silent,
+    precision: str = "float32",
 ) -> Iterator[Tensor]:
-    """Features [n, d] float32, on the CPU, of one batch of images [N, C, H, W] after the other."""
-    for features in logit_blocks(net, images, 0.0, 1.0, device, net.batch, progress):
+    """Features [n, d] float32, on the CPU, of one batch of images [N, C, H, W] after the other, made in a precision."""
+    for features in logit_blocks(net, images, 0.0, 1.0, device, net.batch, progress, precision):
         yield features.float().cpu()
 
 

@@ -1,5 +1,6 @@
 """A class-conditional diffusion model as the methods see it: what it predicts, and what its latents are images of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decoct.core.errors import UsageError
+from decoct.nets.precision import within
 
 
 class Predicted(NamedTuple):
@@ -40,6 +42,7 @@ class DiffusionModel:
         pixels: height and width of the images that the model makes.
         shape: (C, S, S) of the data's images.
         facts: what is on record of where it came from.
+        precision: of the forward passes; what they give is float32.
     """
 
     net: nn.Module
@@ -52,6 +55,7 @@ class DiffusionModel:
     pixels: int
     shape: tuple[int, int, int]
     facts: dict[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +79,7 @@ class DiffusionModel:
 
     def raw(self, latents: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         """ε and the fraction of a learnt variance, for steps [B] and classes [B] of the net's own."""
-        out = self.net(latents, timestep=t, class_labels=labels, return_dict=False)[0]
+        out = self._run(lambda z: self.net(z, timestep=t, class_labels=labels, return_dict=False)[0], latents)
         channels, fraction = self.latent[0], None
         if out.shape[1] == 2 * channels:
             out, learnt = out.split(channels, 1)
@@ -126,19 +130,21 @@ class DiffusionModel:
         if self.vae is None:
             return x
         x = x.expand(-1, self.vae.config.in_channels, -1, -1)  # grey images become three channels
-        mean: Tensor = self.vae.encode(x).latent_dist.mode()
-        return mean * self._scaling
+        return self._run(lambda x: self.vae.encode(x).latent_dist.mode(), x) * self._scaling
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images [B, C, S, S] on the scale 0 to 255, not rounded or clipped, of latents; differentiable."""
         x: Tensor = latents
         if self.vae is not None:
-            x = self.vae.decode(latents / self._scaling).sample
+            x = self._run(lambda z: self.vae.decode(z).sample, latents / self._scaling)
             if self.shape[0] == 1:
                 x = x.mean(1, keepdim=True)
         if x.shape[-1] != self.shape[-1]:
             x = F.interpolate(x, self.shape[1:], mode="bicubic", antialias=True)
         return (x + 1) * 127.5
+
+    def _run(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        return within(forward, self.precision)(x)
 
     def _steps(self, t: int, latents: Tensor) -> Tensor:
         return torch.full((len(latents),), t, device=latents.device)

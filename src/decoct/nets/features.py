@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
 from decoct.nets.layout import as_input
+from decoct.nets.precision import within
 
 PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each is many times that
 
@@ -48,6 +49,7 @@ def penultimate_blocks(
     device: str | torch.device = "cpu",
     batch: int | None = None,
     progress: Progress = silent,
+    precision: str = "float32",
 ) -> Iterator[Tensor]:
     """Features [n, d] float32, on the CPU, batch by batch: what the net's classifier, its last linear layer, sees.
 
@@ -62,6 +64,7 @@ def penultimate_blocks(
         device: where to compute.
         batch: images at a time; None for as many as ``at_once`` says.
         progress: called with (images done, images in all).
+        precision: of the forward pass.
 
     Raises:
         DecoctError: the net has no linear classifier that sees one vector an image, or there are no images.
@@ -69,7 +72,7 @@ def penultimate_blocks(
     seen: list[Tensor] = []
     hook = classifier(net).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     try:
-        for out in logit_blocks(net, images, mean, std, device, batch, progress):
+        for out in logit_blocks(net, images, mean, std, device, batch, progress, precision):
             if not seen or seen[-1].ndim != 2 or len(seen[-1]) != len(out):
                 shape = list(seen[-1].shape) if seen else "nothing"
                 raise DecoctError(f"{type(net).__name__}: its last linear layer gets {shape}, not one vector an image")
@@ -87,6 +90,7 @@ def logit_blocks(
     device: str | torch.device = "cpu",
     batch: int | None = None,
     progress: Progress = silent,
+    precision: str = "float32",
 ) -> Iterator[Tensor]:
     """Outputs [n, classes] batch by batch, as the net gives them, on its device; the rest as ``penultimate_blocks``.
 
@@ -97,13 +101,13 @@ def logit_blocks(
     whole = images.images if isinstance(images, Split) else images
     net, batch = net.to(device), batch or at_once(*whole.shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
+    forward, done = within(net, precision), 0
     with evaluating(net):
-        done = 0
         for some in _blocks(images, batch, device):
             block = (some if isinstance(some, Tensor) else torch.from_numpy(np.array(some))).to(device)
             pixels = block.float() if block.is_floating_point() else block.float() / 255
             with torch.inference_mode():
-                out = net((pixels - shift) / scale)
+                out = forward((pixels - shift) / scale)
             yield out
             progress(done := done + len(block), len(images))
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
+from decoct.nets.precision import exact
 
 TILE = 16  # side of a tile
 TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
@@ -225,7 +226,7 @@ def tile_moments(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor
         groups: G.
         centre: scalar, a guess of the mean; sums run over x − centre, so that a large mean cancels before squaring.
     """
-    with torch.autocast(x.device.type, enabled=False):  # it would take the product in half precision
+    with exact(x.device):  # autocast would take the product in half precision
         shifted = x - centre
         small = max(x.shape[2:]) <= TILE
         of_each = _SmallMoments.apply(shifted) if small else _TileMoments.apply(whole_tiles(shifted))  # type: ignore[no-untyped-call]

@@ -230,12 +230,17 @@ class Planner(Plan):
         self, metrics: Mapping[str, Metric], extractors: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, str], Any]:
         inputs = {f"held_out:{self.held_out}": self.job(Teacher(net=self.held_out)).key}
+        planned = [features.planned(self, extractor) for extractor in extractors]
         for extractor in extractors:
             for role, job in self.supply(Features(extractor=extractor)).items():
                 inputs |= {role: job.key} | job.inputs
         looking = {label: metric for label, metric in metrics.items() if metric.needs != "cost"}
         keyed = {"metrics": {label: metric.identity() for label, metric in looking.items()}}
-        return keyed, inputs, {"metrics": {label: metric.config() for label, metric in looking.items()}}
+        config = {
+            "metrics": {label: metric.config() for label, metric in looking.items()},
+            "precision": {extract.title: extract.precision for extract in planned},  # keyed with the features
+        }
+        return keyed, inputs, config
 
     def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
         nets = spec.label_teachers

@@ -14,6 +14,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.nets.layout import as_input
+from decoct.nets.precision import autocast
 from decoct.training.images import Images
 from decoct.training.recipe import Recipe
 from decoct.training.views import Draws, View, render
@@ -197,7 +198,7 @@ def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float3
     Raises:
         DecoctError: a teacher's logits are not finite.
     """
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(x.device, precision):
         logits = torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
     if not logits.isfinite().all():
         raise DecoctError("a label teacher gives logits that are not finite")

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.nets.precision import autocast
 from decoct.training.images import Images
 from decoct.training.learn import learn, numbered
 
@@ -117,7 +118,7 @@ def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine())
         batch = batches[t]
         for group in optimiser.param_groups:
             group["lr"] = rate(how, t)
-        with torch.autocast(batch.latents.device.type, torch.bfloat16, enabled=machine.precision == "bfloat16"):
+        with autocast(batch.latents.device, machine.precision):
             said = forward(batch.latents, timestep=batch.t, class_labels=batch.labels, return_dict=False)[0]
         loss: Tensor = (said.float() - batch.target).square().mean()
         optimiser.zero_grad(set_to_none=True)

@@ -13,6 +13,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.nets.layout import laid_out, layout
+from decoct.nets.precision import autocast
 from decoct.training.batches import Batch, Batches, Mixed, SoftLabels, TrainingSet
 from decoct.training.recipe import Recipe, epoch_steps
 from decoct.training.resume import STATE, State
@@ -176,7 +177,7 @@ def _logits(
 ) -> Tensor:
     """[B, classes] float32, of the batch or of each of its halves."""
     x, shape = batch.images, layout(student)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(x.device, precision):
         halves = x.chunk(2) if recipe.halves and batch.teacher is not None else (x,)
         return torch.cat([forward(half.contiguous(memory_format=shape)).float() for half in halves])
 

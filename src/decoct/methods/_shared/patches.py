@@ -1,5 +1,6 @@
 """Patches of real images: crops of any box in one batched product, the easiest of them, and mosaics."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -7,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import AfterValidator
-from torch import Tensor, nn
+from torch import Tensor
 
 from decoct.data.augment.resample import resampling
 from decoct.data.pixels import Pixels
+
+Net = Callable[[Tensor], Tensor]  # normalised images -> logits
 
 
 def _checked(scale: tuple[float, float]) -> tuple[float, float]:
@@ -59,7 +62,7 @@ def pad(crops: Tensor, size: int) -> Tensor:
 
 @torch.inference_mode()
 def difficulty(
-    teacher: nn.Module,
+    teacher: Net,
     images: NDArray[np.uint8],
     rows: NDArray[np.int64],
     boxes: Tensor,
@@ -74,7 +77,7 @@ def difficulty(
     Computed in float64 from the logits, so that crops which the teacher is sure of still have an order.
 
     Args:
-        teacher: in eval mode; takes normalised images.
+        teacher: in eval mode; takes normalised images. ``nets.precision.within`` gives it another precision.
         images: [N, C, S, S], read batch by batch.
         rows: [n] which of them.
         boxes: [n, k, 4] crops of each.

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.pixels import Pixels
-from decoct.methods._shared.patches import Scale, crop, difficulty, easiest, mosaic, outwards, square_boxes
+from decoct.methods._shared.patches import Net, Scale, crop, difficulty, easiest, mosaic, outwards, square_boxes
 from decoct.needs.teacher import Teacher
+from decoct.nets.precision import Precision, within
 
 Crops = tuple[NDArray[np.int64], Tensor]  # [n] rows of the train split, [n, 4] boxes
 
@@ -90,9 +91,7 @@ def random_rows(inputs: Inputs, name: str, c: int, count: int) -> NDArray[np.int
     return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count]
 
 
-def median_rows(
-    inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, count: int, batch: int
-) -> NDArray[np.int64]:
+def median_rows(inputs: Inputs, teacher: Net, pixels: Pixels, c: int, count: int, batch: int) -> NDArray[np.int64]:
     """Images of a class around the median of the teacher's probability of it, from the median outwards (DELT)."""
     data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
     _, boxes = whole(members, data.size)
@@ -102,7 +101,7 @@ def median_rows(
 
 def ranked_crops(
     inputs: Inputs,
-    teacher: nn.Module,
+    teacher: Net,
     pixels: Pixels,
     c: int,
     keep: int,
@@ -161,6 +160,7 @@ class EasiestCrops(Condenser):
         crops: of each image, of which the easiest stays.
         scale: least and largest share of the area that a crop takes.
         batch: crops in one forward pass.
+        precision: of the teacher's forward passes; what it says is compared in float64.
     """
 
     quick = {"candidates": 20}
@@ -169,6 +169,7 @@ class EasiestCrops(Condenser):
     crops: int = Field(5, ge=1)
     scale: Scale = (0.08, 1.0)
     batch: int = Field(200, ge=1)
+    precision: Precision = "float32"
 
     def together(self, ipc: int) -> int | None:
         """Each class by itself."""
@@ -195,7 +196,7 @@ class EasiestCrops(Condenser):
         }
         for done, (c, quota) in enumerate(zip(classes, quotas, strict=True)):
             if quota:
-                keep, judge = quota * factor**2, inputs.teachers[self.teacher]
+                keep, judge = quota * factor**2, within(inputs.teachers[self.teacher], self.precision)
                 rows, boxes = ranked_crops(inputs, judge, pixels, c, keep, names=("rded",), batch=self.batch, **how)
                 tiles = []
                 for at in range(0, keep, self.batch):

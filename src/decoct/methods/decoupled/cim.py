@@ -21,6 +21,7 @@ from decoct.methods._shared.starts import whole
 from decoct.methods.decoupled._shared.invert import FixedNorms, frozen
 from decoct.needs.teacher import Teacher
 from decoct.nets.features import entering
+from decoct.nets.precision import Precision, within
 from decoct.training.learn import learn
 
 OPS: tuple[dsa.Op, ...] = ("crop", "cutout", "flip")
@@ -47,6 +48,8 @@ class CIM(WithPresets):
         lr: of AdamW, on pixels from 0 to 1.
         iterations: steps; 0 leaves the mosaics as they are.
         batch: images in one forward pass of the ranking.
+        precision: of the teacher's forward passes while tiles are matched; images, losses, AdamW's state and the ranking
+            stay in float32.
     """
 
     family = "distillation"
@@ -64,6 +67,7 @@ class CIM(WithPresets):
     lr: float = Field(0.01, gt=0)
     iterations: int = Field(200, ge=0)
     batch: int = Field(100, ge=1)
+    precision: Precision = "float32"
 
     def at(self, size: int) -> Self:
         """As of any preset.
@@ -123,15 +127,16 @@ class CIM(WithPresets):
         optimiser = torch.optim.AdamW([residual], self.lr)
         rng, norms = Generator().manual_seed(seed(inputs.seed, self.name, c)), FixedNorms()
         ops = OPS if data.flip else OPS[:-1]
+        features = within(lambda x: entering(teacher, x, self.layer or -1), self.precision)
 
         def step(t: int) -> Tensor:
             made = 255 * enlarged(start + residual, self.factor)
             drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
             real, made = dsa.apply(pixels.normalise(torch.cat([anchors, made])), drawn).chunk(2)
             with norms, torch.no_grad():
-                target = entering(teacher, real, self.layer or -1)
+                target = features(real)
             with norms:
-                loss = (target - entering(teacher, made, self.layer or -1)).abs().mean()
+                loss = (target - features(made)).abs().mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

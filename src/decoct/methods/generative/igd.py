@@ -1,7 +1,7 @@
 """IGD: sampling that is steered to what teaches a surrogate as real images do, and away from what there is already."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -108,7 +108,7 @@ class Influenced(Sampling):
 
     def __init__(self, spec: IGD, inputs: Inputs, model: DiffusionModel) -> None:
         super().__init__(spec, inputs, model)
-        experts = inputs.trajectories[spec.training()]
+        experts = replace(inputs.trajectories[spec.training()], precision=spec.precision)
         self.surrogate = Surrogate(experts, Pixels.of(inputs.data, inputs.device), inputs.device)
         self.picked: list[int] = []
         self.gradients: dict[int, Tensor] = {}

@@ -1,5 +1,7 @@
 """DM: learnt images whose mean embedding in random nets is that of the real images of their class."""
 
+from collections.abc import Callable
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from decoct.methods.matching._shared.synthetic import (
     shared_draws,
 )
 from decoct.nets.features import classifier
+from decoct.nets.precision import within
 from decoct.training.learn import learn
 
 
@@ -58,7 +61,7 @@ class DM(InRandomNets):
         together = max(1, BLOCK // synthetic.ipc)
 
         def step(t: int) -> Tensor:
-            net = headless(fresh_net(inputs, self.name, named, t)).requires_grad_(False)
+            net = within(headless(fresh_net(inputs, self.name, named, t)).requires_grad_(False), self.precision)
             draws = shared_draws(inputs, self.name, t, classes)
             targets = [mean_embedding(net, dsa.apply(x, a)) for x, a in zip(real.at(t), draws, strict=True)]
             optimiser.zero_grad(set_to_none=True)
@@ -86,7 +89,7 @@ def headless(net: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def mean_embedding(net: nn.Module, images: Tensor, block: int = BLOCK) -> Tensor:
+def mean_embedding(net: Callable[[Tensor], Tensor], images: Tensor, block: int = BLOCK) -> Tensor:
     """Mean over [n, C, S, S] images of what a headless net gives, [d], block by block."""
     return torch.stack([net(part).sum(0) for part in images.split(block)]).sum(0) / len(images)
 

@@ -23,7 +23,7 @@ from decoct.needs.features import EXTRACTOR, fitting, splits_of
 from decoct.needs.teacher import WEIGHTS, load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import Backbone, embed
-from decoct.nets.features import logits, penultimate
+from decoct.nets.features import logits, penultimate_blocks
 from decoct.nets.layout import laid_out
 from decoct.study.cell import Cell
 
@@ -41,6 +41,7 @@ class Eyes:
         nets: teachers and backbones on the device, by name.
         real: features by extractor and split.
         plane: that the first extractor's features are drawn in.
+        precision: that features are made in, by extractor.
     """
 
     metrics: Mapping[str, Metric]
@@ -48,6 +49,7 @@ class Eyes:
     nets: Mapping[str, nn.Module]
     real: Mapping[str, Mapping[str, NDArray[Any]]]
     plane: Plane
+    precision: Mapping[str, str]
 
     @classmethod
     def of(cls, cell: Cell) -> "Eyes":
@@ -63,7 +65,8 @@ class Eyes:
         }
         metrics = {label: parse("metric", config, job.plugins) for label, config in job.config["metrics"].items()}
         real = {name: splits_of(folder) for name, folder in stored.items()}
-        return cls(metrics, judge, nets, real, Plane.load(next(iter(stored.values()))))
+        plane = Plane.load(next(iter(stored.values())))
+        return cls(metrics, judge, nets, real, plane, job.config["precision"])
 
     def features(self, extractor: str) -> dict[str, NDArray[Any]]:
         """Views of the real features by split: what is remembered of them goes when they go."""
@@ -96,7 +99,8 @@ def make_readings(cell: Cell) -> None:
         judged = eyes.judged(condensed.pixels(), data, cell.device)
         for done, extractor in enumerate(eyes.real):
             real = eyes.features(extractor)
-            seen = seen_by(eyes.nets.get(extractor), real["train"], condensed, data, cell.device)
+            how = cell.device, eyes.precision[extractor]
+            seen = seen_by(eyes.nets.get(extractor), real["train"], condensed, data, *how)
             if seen is None:
                 if len(eyes.real) > 1:
                     continue
@@ -159,7 +163,7 @@ def load_backbone(folder: Path, device: str) -> Backbone:
 
 
 def seen_by(
-    net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str
+    net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str, precision: str
 ) -> NDArray[Any] | None:
     """Features [n, d] of a set's images: those of the ``train`` images that it picked, or made as those were.
 
@@ -168,9 +172,13 @@ def seen_by(
     """
     if condensed.indices is not None:
         return np.asarray(train[condensed.indices])
+    if net is None:
+        return None
     if isinstance(net, Backbone):
-        return torch.cat(list(embed(net, condensed.pixels(), device))).numpy()
-    return None if net is None else penultimate(net, condensed.pixels(), data.mean, data.std, device).numpy()
+        blocks = embed(net, condensed.pixels(), device, precision=precision)
+    else:
+        blocks = penultimate_blocks(net, condensed.pixels(), data.mean, data.std, device, precision=precision)
+    return torch.cat(list(blocks)).numpy()
 
 
 def readings(

@@ -140,7 +140,7 @@ class FixedNorms(TorchFunctionMode):
             self.maps[running_var] = scale, shift
         scale, shift = self.maps[running_var]
         shape = -1, *[1] * (input.ndim - 2)
-        return torch.addcmul(shift.view(shape), input, scale.view(shape))
+        return torch.addcmul(shift.view(shape), input, scale.view(shape)).to(input.dtype)
 
 
 class Alignment:

@@ -28,6 +28,7 @@ from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_cr
 from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen
 from decoct.needs.teacher import Teacher
 from decoct.nets.moments import running
+from decoct.nets.precision import Precision, autocast
 from decoct.training.learn import learn
 
 
@@ -37,7 +38,7 @@ class Recovery(WithPresets):
     Each block of images minimises  Σ_m w_m (CE_m + r · R_m)  over the nets m that judge it at an iteration, by Adam
     (β .5, .9) on normalised pixels, the rate falling along a cosine to 0, under a random crop, flip and roll that the
     block shares. Pixels are clamped to the valid range after each step; the last iterate is kept, truncated to 8 bits.
-    Data that may not be mirrored, such as digits, are not. Computed in float32. Up to 8 px a preset's roll is 1 pixel.
+    Data that may not be mirrored, such as digits, are not. Up to 8 px a preset's roll is 1 pixel.
 
     Attributes:
         nets: who judges; ``"teacher"`` is the default teacher.
@@ -48,6 +49,8 @@ class Recovery(WithPresets):
         scale: share of the area that a crop keeps.
         block: images that are matched together.
         batch: images that run at once, in blocks side by side, where blocks are smaller.
+        precision: of the nets' forward passes while images are recovered; images, statistics, losses and Adam's state
+            stay in float32, and so does what ranks the real images that a set starts from: it starts from the same.
     """
 
     family = "distillation"
@@ -65,6 +68,7 @@ class Recovery(WithPresets):
     scale: Scale | None = None
     block: int | None = Field(None, ge=1)
     batch: int = Field(100, ge=1)
+    precision: Precision = "float32"
 
     # What a method chooses
 
@@ -317,10 +321,10 @@ class Workpiece:
         """The terms of the loss at an iteration, [G] each, of [G · B, C, S, S] images as they are seen."""
         ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
         for net, weight in self.spec.votes(self.jury, t).items():
-            with self.norms:
+            with self.norms, autocast(seen.device, self.spec.precision):
                 logits, apart = self.alignments[net](seen)
             r = r + weight * apart
-            each = F.cross_entropy(logits, labels, reduction="none")
+            each = F.cross_entropy(logits.float(), labels, reduction="none")
             ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
         further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
         return {"ce": ce, "bn_loss": r} | further

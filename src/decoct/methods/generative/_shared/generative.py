@@ -17,6 +17,7 @@ from decoct.methods._shared.starts import Block
 from decoct.methods.generative._shared.sampling import Guide, Schedule, draw, sample
 from decoct.needs.generator import ImageGenerator
 from decoct.nets.diffusion import DiffusionModel
+from decoct.nets.precision import Precision
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
 
@@ -33,6 +34,8 @@ class Generative(Condenser):
         steps: of sampling, evenly over those of the training.
         guidance: w of classifier-free guidance; 1 for none.
         batch: images that are made together, and that are encoded together.
+        precision: of the forward passes of generator, encoder, decoder and what else the method runs or fine-tunes;
+            latents, losses, gradients and what learns stay in float32.
     """
 
     family = "distillation"
@@ -42,6 +45,7 @@ class Generative(Condenser):
     steps: int = Field(50, ge=2)
     guidance: float = Field(4.0, ge=0)
     batch: int = Field(50, ge=1)
+    precision: Precision = "float32"
 
     def at(self, size: int) -> Self:
         """The same with the generator of the resolution."""
@@ -60,7 +64,7 @@ class Generative(Condenser):
         """Batch after batch; those that were finished before the construction was killed are not made again."""
         spec = self.at(inputs.data.size)
         model: DiffusionModel = inputs.generators[spec.needs()[0]]  # type: ignore[index]
-        sampling = spec.made(inputs, model)
+        sampling = spec.made(inputs, replace(model, precision=spec.precision))
         classes, quotas, shape = inputs.wanted(), inputs.quotas(), inputs.data.shape
         first = dict(zip(classes, np.cumsum([0, *quotas]).tolist(), strict=False))
         arrays: dict[str, NDArray[Any]] = {}

@@ -21,6 +21,7 @@ from decoct.methods.matching._shared.synthetic import (
     fresh_net,
     shared_draws,
 )
+from decoct.nets.precision import within
 from decoct.training.learn import learn, numbered
 
 EPSILON = 1e-6  # beside the product of two norms
@@ -90,8 +91,9 @@ class GradientMatching(InRandomNets):
             for c, images in enumerate(real.at(t)):
                 drawn = draws[c] if draws else None
                 seen = dsa.apply(images, drawn) if drawn else images
-                target = class_gradient(net, seen, inputs.wanted()[c], block=BLOCK)
-                loss, gradient = matching_gradient(net, synthetic.of_class(c), inputs.wanted()[c], target, drawn)
+                label, made = inputs.wanted()[c], synthetic.of_class(c)
+                target = class_gradient(net, seen, label, block=BLOCK, precision=self.precision)
+                loss, gradient = matching_gradient(net, made, label, target, drawn, self.precision)
                 gradients.append(gradient)
                 total += loss
             synthetic.images.grad = torch.cat(gradients)
@@ -104,7 +106,8 @@ class GradientMatching(InRandomNets):
                         x = made[rows]
                         if self.siamese:  # a transform a batch, with parameters of its own for every image
                             x = dsa.apply(x, dsa.draw(len(x), x.shape[-1], inputs.data.flip, rng))
-                        slopes = torch.autograd.grad(F.cross_entropy(net(x), synthetic.labels[rows]), parameters)
+                        loss = F.cross_entropy(within(net, self.precision)(x), synthetic.labels[rows])
+                        slopes = torch.autograd.grad(loss, parameters)
                         with torch.no_grad():
                             torch._foreach_sub_(parameters, slopes, alpha=self.lr_net)
             return total
@@ -120,7 +123,9 @@ def matched(net: nn.Module) -> list[Tensor]:
     return [p for p in net.parameters() if p.ndim >= 2]
 
 
-def class_gradient(net: nn.Module, images: Tensor, label: int, *, block: int | None = None) -> list[Tensor]:
+def class_gradient(
+    net: nn.Module, images: Tensor, label: int, *, block: int | None = None, precision: str = "float32"
+) -> list[Tensor]:
     """∇ of the mean cross-entropy of [n, C, S, S] images of one class in the net's weights, without a graph.
 
     Args:
@@ -128,11 +133,13 @@ def class_gradient(net: nn.Module, images: Tensor, label: int, *, block: int | N
         images: normalised.
         label: their class.
         block: images at a time; None for all at once.
+        precision: of the forward pass.
     """
     weights = matched(net)
     total = [torch.zeros_like(weight) for weight in weights]
     for part in images.split(block or len(images)):
-        loss = F.cross_entropy(net(part), part.new_full((len(part),), label, dtype=torch.long), reduction="sum")
+        logits = within(net, precision)(part)
+        loss = F.cross_entropy(logits, part.new_full((len(part),), label, dtype=torch.long), reduction="sum")
         torch._foreach_add_(total, torch.autograd.grad(loss / len(images), weights))
     return total
 
@@ -152,7 +159,12 @@ def gradient_distance(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
 
 
 def matching_gradient(
-    net: nn.Module, images: Tensor, label: int, real: Sequence[Tensor], drawn: dsa.Drawn | None
+    net: nn.Module,
+    images: Tensor,
+    label: int,
+    real: Sequence[Tensor],
+    drawn: dsa.Drawn | None,
+    precision: str = "float32",
 ) -> tuple[Tensor, Tensor]:
     """Distance of the gradient on learnt images of one class to the real one, and its gradient in the pixels.
 
@@ -162,13 +174,14 @@ def matching_gradient(
         label: their class.
         real: gradients of ``matched(net)`` on real images.
         drawn: the augmentation that the real images went through.
+        precision: of the forward pass.
 
     Returns:
         A scalar without a graph, and [n, C, S, S].
     """
     leaf = images.detach().requires_grad_()
     seen = leaf if drawn is None else dsa.apply(leaf, drawn)
-    loss = F.cross_entropy(net(seen), seen.new_full((len(seen),), label, dtype=torch.long))
+    loss = F.cross_entropy(within(net, precision)(seen), seen.new_full((len(seen),), label, dtype=torch.long))
     made = torch.autograd.grad(loss, matched(net), create_graph=True)
     distance = gradient_distance(real, made)
     (gradient,) = torch.autograd.grad(distance, leaf)

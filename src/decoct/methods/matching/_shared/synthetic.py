@@ -18,6 +18,7 @@ from decoct.data.pixels import Pixels
 from decoct.methods._shared.starts import random_rows
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
+from decoct.nets.precision import Precision
 from decoct.training.images import Images, tensor
 from decoct.training.learn import ends
 
@@ -112,6 +113,7 @@ class InRandomNets(Condenser):
         net: without batch norm; "convnet" is the ConvNet that fits the images.
         momentum: of the images' SGD.
         batch: real images of each class at an update.
+        precision: of the nets' forward passes; images, losses, gradients and what learns stay in float32.
     """
 
     family = "distillation"
@@ -119,6 +121,7 @@ class InRandomNets(Condenser):
     net: str = "convnet"
     momentum: float = Field(0.5, ge=0, lt=1)
     batch: int = Field(256, ge=1)
+    precision: Precision = "float32"
 
     def at(self, size: int) -> Self:
         """The same with the net of the resolution.

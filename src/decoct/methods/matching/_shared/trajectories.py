@@ -30,6 +30,7 @@ from decoct.methods.matching._shared.footprint import held, pixels, weights
 from decoct.methods.matching._shared.synthetic import Synthetic
 from decoct.needs.trajectory import Experts, Trajectories
 from decoct.nets import zoo
+from decoct.nets.precision import Precision
 from decoct.training.learn import learn
 
 Split = Callable[[Tensor], dict[str, Tensor]]  # a vector [P] -> views of it by name
@@ -231,6 +232,7 @@ class TrajectoryMatching(Condenser):
         lr_teacher: the step size at first.
         momentum: of SGD on images and step size.
         truncate: the gradient goes through so many of the last steps; None for all.
+        precision: of the students' forward passes; weights, images, gradients and the distance stay in float32.
     """
 
     family = "distillation"
@@ -252,6 +254,7 @@ class TrajectoryMatching(Condenser):
     lr_teacher: float | None = Field(None, gt=0)
     momentum: float = Field(0.5, ge=0, lt=1)
     truncate: int | None = Field(None, ge=1)
+    precision: Precision = "float32"
 
     @model_validator(mode="after")
     def _within_the_trajectory(self) -> Self:
@@ -309,7 +312,7 @@ class TrajectoryMatching(Condenser):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
-        ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
+        ipc, experts = inputs.ipc(self.name), replace(inputs.trajectories[self.need], precision=self.precision)
         spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)
         soft = labels.is_floating_point()

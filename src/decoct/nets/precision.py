@@ -1,0 +1,75 @@
+"""The precision of nets: forward passes in bfloat16 where that is asked for, and nothing else of what is computed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from decoct.core.errors import DecoctError
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@contextmanager
+def autocast(device: torch.device | str, precision: str) -> Iterator[None]:
+    """Nets in the block compute in a precision: "bfloat16" by autocast, "float32" as they are.
+
+    Only the forward pass belongs in the block: what comes out is made float32 before anything is computed of it, so
+    that losses, statistics, optimisers and images stay in float32. Weights do; autocast computes with copies of them.
+    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone.
+
+    Raises:
+        DecoctError: the device does not compute in bfloat16.
+    """
+    if precision == "float32":  # autocast that is not enabled does not take every type of device
+        yield
+        return
+    where = torch.device(device).type
+    if not has_bfloat16(where):
+        raise DecoctError(f'{where} does not compute in bfloat16: precision = "float32", or another device')
+    before = torch.get_float32_matmul_precision()
+    if where == "cuda":
+        torch.set_float32_matmul_precision("high")
+    try:
+        with torch.autocast(where, torch.bfloat16):
+            yield
+    finally:
+        if where == "cuda":
+            torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def exact(device: torch.device | str) -> Iterator[None]:
+    """No autocast in the block, where one is active around it: for statistics that are taken within a forward pass."""
+    where = torch.device(device).type
+    if torch.amp.is_autocast_available(where) and torch.is_autocast_enabled(where):
+        with torch.autocast(where, enabled=False):
+            yield
+    else:
+        yield
+
+
+def within(net: Callable[..., Tensor], precision: str) -> Callable[..., Tensor]:
+    """The forward pass of a net, or of anything that gives a tensor, in a precision: its result is float32.
+
+    In float32 it is the net itself.
+    """
+    if precision == "float32":
+        return net
+
+    def forward(x: Tensor, *args: Any, **rest: Any) -> Tensor:
+        with autocast(x.device, precision):
+            return net(x, *args, **rest).float()
+
+    return forward
+
+
+@cache
+def has_bfloat16(device_type: str) -> bool:
+    """Whether a type of device computes in bfloat16 under autocast: CUDA by its own units, which came with Ampere."""
+    if device_type == "cuda" and torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.amp.is_autocast_available(device_type))
