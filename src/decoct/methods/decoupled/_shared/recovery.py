@@ -324,7 +324,7 @@ class Workpiece:
             with self.norms, autocast(seen.device, self.spec.precision):
                 logits, apart = self.alignments[net](seen)
             r = r + weight * apart
-            each = F.cross_entropy(logits.float(), labels, reduction="none")
+            each = F.cross_entropy(logits.to(seen.dtype), labels, reduction="none")
             ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
         further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
         return {"ce": ce, "bn_loss": r} | further
