@@ -28,6 +28,7 @@ from decoct.nets import zoo
 from decoct.report.read import frame
 from decoct.report.stats.intervals import clip, t_interval
 from decoct.study.cost import taken, total_cost
+from decoct.study.device import check_precision, resolve
 from decoct.study.execute import execute, threads
 from decoct.study.external_sets import check_fit, load_set, put_external, put_external_labels
 from decoct.study.graph import Planner
@@ -51,12 +52,15 @@ class Compute:
     """Where and how to compute; all but the device is part of what is stored.
 
     Attributes:
-        device: such as "cpu" or "cuda".
+        device: such as "cpu", "cuda" or "cuda:1"; "auto" for what there is.
         threads: on a CPU.
         precision: of training, "float32" or "bfloat16".
         store: folder or URL of the cells; None for ``$DECOCT_STORE`` or the user's cache.
         plugins: Python files that define further methods.
         watch: called with every job that is run; gives its progress callback.
+
+    Raises:
+        UsageError: this machine has no such device, or it does not compute in that precision.
     """
 
     device: str = "cpu"
@@ -65,6 +69,10 @@ class Compute:
     store: Path | str | None = None
     plugins: tuple[str, ...] = ()
     watch: Watch = field(default=lambda job: silent, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", resolve(self.device))
+        check_precision(self.device, self.precision)
 
     def loaded(self, data: Dataset | str) -> Dataset:
         """A data set as it is, or by its name."""

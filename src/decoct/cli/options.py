@@ -66,7 +66,7 @@ class Machine:
             who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
             return bar(f"{job.kind} {who}".strip())
 
-        return Compute(device(self.device), self.threads, plugins=tuple(plugins), watch=watch)
+        return Compute(self.device, self.threads, plugins=tuple(plugins), watch=watch)
 
 
 @dataclass
@@ -142,22 +142,6 @@ def tell_read(data: Any) -> None:
         err.tell(f"left out {images} not decode: {few}")
 
 
-def device(word: str) -> str:
-    """The device that "auto" or a name such as "cuda:1" stands for; a UsageError if this machine has none such."""
-    import torch
-
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        kind, number = torch.device(word).type, torch.device(word).index or 0
-    except RuntimeError:
-        raise UsageError(f"no device is called '{word}': auto, cpu, cuda, cuda:1 or mps") from None
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if number >= there.get(kind, 0):
-        raise UsageError(f"this machine has no device '{word}'; --device auto takes what there is")
-    return word
-
-
 def place(on: str | None, workers: int | None, word: str, threads: int, address: str | None, gpus: Any = None) -> Any:
     """The ``Place`` that the words of a command line mean; a UsageError if they do not go together.
 
@@ -166,10 +150,11 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
     """
     import torch
 
+    from decoct.study.device import resolve
     from decoct.study.execute import cores
     from decoct.study.workers.executors import Place, visible_gpus
 
-    where = word if address is not None and word == "cuda" else device(word)
+    where = word if address is not None and word == "cuda" else resolve(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()
     if workers is None and address is None:
         shared = where == "cuda" and on != "ray"  # each worker takes a GPU; Ray hands them out itself

@@ -17,6 +17,7 @@ from decoct.needs.teacher import Teach, Teacher, taught, training_set
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
+from decoct.nets.room import Halving
 from decoct.training.batches import TrainingSet
 from decoct.training.recipe import Recipe
 from decoct.training.recorder import Recorder
@@ -225,6 +226,7 @@ class _Looks(Recorder):
             raise DecoctError("traces of a training need at least two classes")
         super().__init__(data, recipe, machine)
         self.device, self.batch = torch.device(machine.device), batch
+        self.halving = Halving("looking at every image", machine.device)
         room, images = machine.kept.array, len(data.labels)
         self.rows = {n: room(n, (self.epochs, images), np.uint8 if n == "correct" else np.float32) for n in NAMES}
         self.carried = {BEFORE: room(BEFORE, (images, self.layer.out_features), np.float32)}
@@ -249,14 +251,18 @@ class _Looks(Recorder):
         images, white = self.data.images, 1.0 if self.data.images.is_floating_point() else 255.0
         scale = self.data.mean, self.data.std
         mean, std = (torch.tensor(v, device=self.device).view(-1, 1, 1) * white for v in scale)
+
+        def forward(rows: range) -> tuple[slice, Tensor, Tensor]:
+            at = slice(rows.start, rows.stop)
+            x = (images[at].to(self.device).float() - mean) / std
+            entered.clear()
+            logits = net(as_input(x, net)).float()
+            if len(entered) != 1 or entered[0].shape != (len(x), self.layer.in_features):
+                raise DecoctError(f"{type(net).__name__}: its last linear layer does not get one vector an image")
+            return at, logits, entered[0].float()
+
         try:
             for start in range(0, len(images), self.batch):
-                at = slice(start, min(start + self.batch, len(images)))
-                x = (images[at].to(self.device).float() - mean) / std
-                entered.clear()
-                logits = net(as_input(x, net)).float()
-                if len(entered) != 1 or entered[0].shape != (len(x), self.layer.in_features):
-                    raise DecoctError(f"{type(net).__name__}: its last linear layer does not get one vector an image")
-                yield at, logits, entered[0].float()
+                yield from self.halving(forward, range(start, min(start + self.batch, len(images))))
         finally:
             handle.remove()

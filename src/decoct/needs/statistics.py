@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -18,7 +19,8 @@ from decoct.data.pixels import Pixels
 from decoct.needs.teacher import Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input
-from decoct.nets.moments import Moments, Sums, flatten, layers, on_inputs, running, unflatten
+from decoct.nets.moments import Moments, Sums, flatten, layers, of_each, on_inputs, running, unflatten
+from decoct.nets.room import Halving
 
 FILE = "statistics.safetensors"
 
@@ -123,15 +125,20 @@ def collect(
         batch: images in one forward pass.
         progress: called with (images, of all).
     """
-    convolution, sums = layers(net), Sums(len(classes))
-    done = 0
-    for rows, images in split.batches(batch, alone=pixels.mean.device.type == "cpu"):
-        labels = torch.tensor(split.labels[rows])
+    convolution, sums, device = layers(net), Sums(len(classes)), pixels.mean.device
+    halving, done = Halving("layer statistics", device), 0
 
-        def see(name: str, x: torch.Tensor, labels: torch.Tensor = labels) -> None:
-            sums.add(name, x, labels, convolution[name])
-
-        with on_inputs(net, convolution, see):
+    def seen(images: NDArray[np.uint8]) -> tuple[int, list[tuple[str, torch.Tensor]]]:
+        made: list[tuple[str, torch.Tensor]] = []  # counted in when the net is through: it may run out of memory
+        with on_inputs(net, convolution, lambda name, x: made.extend(of_each(name, x, convolution[name]))):
             net(as_input(pixels.normalise(pixels.load(np.array(images))), net))
+        return len(images), made
+
+    for rows, images in split.batches(batch, alone=device.type == "cpu"):
+        labels = torch.tensor(split.labels[rows])
+        for count, made in halving(seen, images):
+            for key, new in made:
+                sums.count(key, new, labels[:count])
+            labels = labels[count:]
         progress(done := done + len(rows), len(split))
     return Statistics(sums.moments(by_class=False), sums.moments(by_class=True))

@@ -14,6 +14,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
 from decoct.nets.layout import as_input
 from decoct.nets.precision import within
+from decoct.nets.room import Halving
 
 PIXELS = 64 * 224**2  # of images in one forward pass: what a net holds of each is many times that
 
@@ -101,15 +102,20 @@ def logit_blocks(
     whole = images.images if isinstance(images, Split) else images
     net, batch = net.to(device), batch or at_once(*whole.shape[-2:])
     shift, scale = (torch.as_tensor(v, dtype=torch.float32, device=device).reshape(-1, 1, 1) for v in (mean, std))
-    forward, done = within(net, precision), 0
+    halving, seeing, done = Halving("a forward pass", device), within(net, precision), 0
+
+    def forward(some: Tensor | NDArray[Any]) -> Tensor:
+        block = (some if isinstance(some, Tensor) else torch.from_numpy(np.array(some))).to(device)
+        pixels = block.float() if block.is_floating_point() else block.float() / 255
+        with torch.inference_mode():
+            out: Tensor = seeing((pixels - shift) / scale)
+        return out
+
     with evaluating(net):
         for some in _blocks(images, batch, device):
-            block = (some if isinstance(some, Tensor) else torch.from_numpy(np.array(some))).to(device)
-            pixels = block.float() if block.is_floating_point() else block.float() / 255
-            with torch.inference_mode():
-                out = forward((pixels - shift) / scale)
-            yield out
-            progress(done := done + len(block), len(images))
+            for out in halving(forward, some):
+                yield out
+                progress(done := done + len(out), len(images))
 
 
 def _whole(blocks: Callable[How, Iterator[Tensor]]) -> Callable[How, Tensor]:

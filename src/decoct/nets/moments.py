@@ -156,19 +156,13 @@ class Sums:
 
     def add(self, name: str, x: Tensor, labels: Tensor, patches: bool) -> None:
         """Count in a layer's input [B, C, H, W] of images with these labels [B]."""
-        x = x.float()
-        self._add(f"{name}.channel", x, labels, channel_sums)
-        if patches:
-            self._add(f"{name}.patch", x, labels, tile_sums)
+        for key, new in of_each(name, x, patches):
+            self.count(key, new, labels)
 
-    def _add(self, key: str, x: Tensor, labels: Tensor, of: Callable[[Tensor], tuple[Tensor, Tensor, int]]) -> None:
-        """Sums, sums of squares and counts by class, in float64; ``of`` makes those of each image, [B, K]."""
-        pieces = x.split(max(1, (2**26 if x.is_cuda else 2**16) // max(1, x[:1].numel())))  # as in GroupMoments
-        sums, squares, counts = zip(*map(of, pieces), strict=True)
-        total = torch.cat(sums)
-        new = torch.stack([total, torch.cat(squares), torch.full_like(total, counts[0])])
+    def count(self, key: str, new: Tensor, labels: Tensor) -> None:
+        """Count in what ``of_each`` gave."""
         if key not in self.sums:
-            self.sums[key] = new.new_zeros(3, self.classes, total.shape[1])
+            self.sums[key] = new.new_zeros(3, self.classes, new.shape[2])
         self.sums[key].index_add_(1, labels.to(new.device), new)
 
     def moments(self, by_class: bool) -> dict[str, Moments]:
@@ -185,6 +179,16 @@ class Sums:
                 )
             by_layer.setdefault(key.rpartition(".")[0], []).extend([mean.float(), variance.float()])
         return {name: Moments(*parts) for name, parts in by_layer.items()}
+
+
+def of_each(name: str, x: Tensor, patches: bool) -> Iterator[tuple[str, Tensor]]:
+    """By key, sums, sums of squares and counts of each image of a layer's input: [3, B, K] in float64."""
+    x = x.float()
+    pieces = x.split(max(1, (2**26 if x.is_cuda else 2**16) // max(1, x[:1].numel())))  # as in GroupMoments
+    for key, of in (("channel", channel_sums), ("patch", tile_sums))[: 1 + patches]:
+        sums, squares, counts = zip(*map(of, pieces), strict=True)
+        total = torch.cat(sums)
+        yield f"{name}.{key}", torch.stack([total, torch.cat(squares), torch.full_like(total, counts[0])])
 
 
 def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -42,6 +42,7 @@ class Cell(Work):
     device: str
     progress: Progress
     cost: Cost | None = None
+    estimate: str = ""  # of the memory that the work takes, in words, where there is one
 
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads, its files found as they were written, or a DamagedError."""
@@ -131,7 +132,8 @@ class Counter:
 def of_gpu(uuid: str) -> tuple[Counter, ...]:
     """NVML's counter of a GPU, where ``pynvml`` (from nvidia-ml-py) is installed; none where there is none.
 
-    The UUID is CUDA's; numbers of devices differ, since CUDA_VISIBLE_DEVICES leaves out and reorders.
+    The UUID is CUDA's; numbers of devices differ, since CUDA_VISIBLE_DEVICES leaves out and reorders. MIG slices have
+    none: their UUID is no GPU's, or CUDA gives them that of their GPU, whose counter is of all slices together.
     """
     try:
         nvml = importlib.import_module("pynvml")
@@ -139,6 +141,9 @@ def of_gpu(uuid: str) -> tuple[Counter, ...]:
         handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except Exception:  # not installed, no driver, no such GPU: nothing reports it, and the work goes on
         return ()
+    with suppress(Exception):  # of a GPU that cannot be sliced, or an NVML that does not know of it
+        if nvml.nvmlDeviceGetMigMode(handle)[0]:  # the present mode, before the one after the next reset
+            return ()
     return (Counter(lambda: float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3),)
 
 

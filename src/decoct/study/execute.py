@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ from decoct.core.interfaces import Progress, silent
 from decoct.core.record import CELL, Cost, write_cost, write_json
 from decoct.core.spec import find
 from decoct.data.dataset import open_dataset
+from decoct.nets.room import has, ran_out, release
 from decoct.study.cell import Cell
+from decoct.study.device import check_precision, resolve
 from decoct.study.jobs import Job
 from decoct.study.memory import keep_memory
 from decoct.study.store.store import open_store
@@ -48,17 +51,28 @@ def execute(
 ) -> Cost | None:
     """Run a job, leave its cell in the store at a place, and say what it took; None if the cell is there already.
 
-    Whatever the work raises comes through; nothing is stored then. ``cell_of`` makes the cell that the work fills; a
+    Whatever the work raises comes through, a device out of memory as a DecoctError that says what to do; nothing is
+    stored then. ``cell_of`` makes the cell that the work fills; a
     cell of another class than usual is made in any case.
+
+    Raises:
+        UsageError: the device does not compute in the precision of the job.
     """
     store, start = open_store(str(where)), time.perf_counter()
     if cell_of is Cell and store.has(job.kind, job.key):
         return None
     keep_memory()
+    for precision in precisions(job):
+        check_precision(device, precision)
     data = open_dataset(store.dataset(Path(job.data)))
     with threads(job.keyed["compute"]["threads"]), store.writing(job.kind, job.key) as folder:
         cell = cell_of(job, store, folder, data, device, progress)
-        work_of(job)(cell)
+        try:
+            work_of(job)(cell)
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            raise DecoctError(no_room(cell)) from error
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
         cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})
@@ -66,6 +80,21 @@ def execute(
         sign(folder, job)
     store.finish(job.kind, job.key)
     return cost
+
+
+def precisions(job: Job) -> tuple[str, ...]:
+    """In which the nets of a job compute: those that are trained, and those of its spec where it says so."""
+    return tuple({job.keyed["compute"].get("precision", "float32"), job.config.get("precision", "float32")})
+
+
+def no_room(cell: Cell) -> str:
+    """What to do where a job ran out of memory, and a smaller batch would be another result: two lines."""
+    fields = {name: value for name, value in cell.job.config.items() if name.startswith(("batch", "block"))}
+    lower = [name if value is None else f"{name} ({value} now)" for name, value in fields.items()]
+    smaller = "budget or net" if cell.job.kind in ("shard", "condense") else "net"
+    said = f"{cell.device} ran out of memory; {has(cell.device)}" + (f"; {cell.estimate}" if cell.estimate else "")
+    advice = f"take a smaller {smaller}, or a device with more memory"
+    return f"{said}\nlower {' or '.join(lower)}, {advice}" if lower else f"{said}\n{advice}"
 
 
 def sign(folder: Path, job: Job) -> None:
@@ -105,9 +134,19 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
             f"{decoct.__version__}: install the same version on both"
         )
     try:
-        execute(where, job, device)
+        execute(where, job, resolve(device))
     except (Exception, SystemExit) as error:
+        forget(error, device)
         raise DecoctError(describe(error)) from error
+
+
+def forget(error: BaseException, device: str) -> None:
+    """Let go of what a failed job held in the memory of a device: whoever keeps the error keeps its frames."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
+    release(device)
 
 
 def describe(error: BaseException) -> str:

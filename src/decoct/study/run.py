@@ -19,7 +19,9 @@ from decoct.core.record import write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.methods._shared.presets import WithPresets
+from decoct.study.device import check_precision, resolve
 from decoct.study.drive import Driver, OnDone
+from decoct.study.execute import precisions
 from decoct.study.expand import expand
 from decoct.study.external_sets import Entry, read_external
 from decoct.study.jobs import Job
@@ -65,19 +67,25 @@ def run(
         Messages of the jobs that failed, by key.
 
     Raises:
-        UsageError: an unknown net, or files in ``out`` that decoct did not write.
+        UsageError: an unknown net, files in ``out`` that decoct did not write, or a device that is not there or does
+            not compute in the study's precision.
         DecoctError: the data cannot be read, a class is smaller than a budget, or a method needs more memory than there
             is, or the store cannot be written.
     """
     check_out(out)
-    place = place or Place(workers=workers, device=device)
+    place = place or Place(workers=workers, device=resolve(device))
+    here = place.address is None  # else the devices are of other machines
+    if here:
+        check_precision(place.device, study.precision)
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
-    for method in study.methods().values() if place.address is None else ():  # else the devices are of other machines
+    for method in study.methods().values() if here else ():
         for budget in study.budgets:
             check_room(method, data, budget, place.device)
     sets = read_external(study, data)
     jobs = expand(study, data, [entry.planned for entry in sets])
+    for precision in {each for job in jobs if job.kind not in place.on_cpu for each in precisions(job)} if here else ():
+        check_precision(place.device, precision)
     cells = open_store(str(store or out / STORE))
     cells.prepare()
     out.mkdir(parents=True, exist_ok=True)

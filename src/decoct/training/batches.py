@@ -15,6 +15,7 @@ from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.nets.layout import as_input
 from decoct.nets.precision import autocast
+from decoct.nets.room import Halving
 from decoct.training.images import Images
 from decoct.training.recipe import Recipe
 from decoct.training.views import Draws, View, render
@@ -113,6 +114,7 @@ class Batches(Iterator[Batch]):
     ) -> None:
         self.recipe, self.seed, self.teachers, self.stored = recipe, seed, teachers, labels
         self.precision, device = machine.precision, machine.device
+        self.halving = Halving("labelling", device)
         self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
         self.labels = data.labels.to(device)
         self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)
@@ -160,7 +162,7 @@ class Batches(Iterator[Batch]):
         if soft and self.stored is not None:
             z = self.stored.logits(*span, view).to(x.device)
         elif soft:
-            z = labelled(self.teachers, x, view.sizes, recipe.halves, self.precision)
+            z = labelled(self.teachers, x, view.sizes, recipe.halves, self.precision, self.halving)
         rows, sizes = view.rows.to(self.labels.device), view.sizes
         none = (None,) * len(sizes)
         parts = zip(
@@ -182,11 +184,19 @@ class Batches(Iterator[Batch]):
 
 
 def labelled(
-    teachers: Sequence[nn.Module], x: Tensor, sizes: Sequence[int], halves: bool = False, precision: str = "float32"
+    teachers: Sequence[nn.Module],
+    x: Tensor,
+    sizes: Sequence[int],
+    halves: bool,
+    precision: str,
+    halving: Halving,
 ) -> Tensor:
-    """Logits [M, classes] of a committee on batches of ``sizes``: of all at once, or of each batch in two halves."""
+    """Logits [M, classes] of a committee on batches of ``sizes``: of all at once, or of each batch in two halves.
+
+    At once is as many as there is memory for, as ``halving`` finds out; what normalises by its batch keeps it.
+    """
     if not halves:
-        return committee(teachers, x, precision)
+        return torch.cat(list(halving(lambda some: committee(teachers, some, precision), x)))
     with by_batch(teachers):
         return torch.cat([committee(teachers, half, precision) for part in x.split(sizes) for half in part.chunk(2)])
 

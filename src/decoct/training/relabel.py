@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.errors import UsageError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.nets.room import Halving
 from decoct.training.batches import AHEAD, TrainingSet, labelled, order
 from decoct.training.images import Images
 from decoct.training.packing import Arrays, encode, pack
@@ -105,10 +106,10 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
 
 def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) -> NDArray[np.float32]:
     """[N, classes] logits of the images as they are."""
-    logits = []
+    logits, halving = [], Halving("labelling", machine.device)
     for rows in torch.arange(len(images)).split(AHEAD):
         x = images.normalise(images.rows(rows))
-        logits.append(labelled(teachers, x, [len(rows)], False, machine.precision).cpu().numpy())
+        logits.append(labelled(teachers, x, [len(rows)], False, machine.precision, halving).cpu().numpy())
         machine.progress(int(rows[-1]) + 1, len(images))
     return np.concatenate(logits)
 
@@ -123,7 +124,7 @@ def _of_views(
     seed: int,
 ) -> tuple[NDArray[np.float32], list[View]]:
     """[V, classes] logits of the views that are kept, and these views, one a batch."""
-    wanted, draws = set(keep), Draws(recipe, images.size, seed)
+    wanted, draws, halving = set(keep), Draws(recipe, images.size, seed), Halving("labelling", machine.device)
     rows = islice(order(len(images), recipe.batch, seed, recipe.drop_single), steps)
     ahead, first = max(1, AHEAD // recipe.batch), 0
     logits: list[NDArray[np.float32]] = []
@@ -133,7 +134,8 @@ def _of_views(
         if some:
             view = View.join(some)
             x = render(images, view, recipe.pad)
-            logits.append(labelled(teachers, x, view.sizes, recipe.halves, machine.precision).cpu().numpy())
+            made = labelled(teachers, x, view.sizes, recipe.halves, machine.precision, halving)
+            logits.append(made.cpu().numpy())
             views += some
             machine.progress(len(views), len(keep))
         first += len(chunk)

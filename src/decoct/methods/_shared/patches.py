@@ -12,6 +12,7 @@ from torch import Tensor
 
 from decoct.data.augment.resample import resampling
 from decoct.data.pixels import Pixels
+from decoct.nets.room import Halving
 
 Net = Callable[[Tensor], Tensor]  # normalised images -> logits
 
@@ -89,13 +90,19 @@ def difficulty(
     Returns:
         [n, k].
     """
-    losses = []
-    step = max(1, batch // boxes.shape[1])
-    for at in range(0, len(rows), step):
-        whole = pixels.normalise(pixels.load(images[rows[at : at + step]]))
-        crops = pad(crop(whole, boxes[at : at + step], side), whole.shape[-1])
+
+    def scored(some: range) -> Tensor:
+        whole = pixels.normalise(pixels.load(images[rows[some.start : some.stop]]))
+        crops = pad(crop(whole, boxes[some.start : some.stop], side), whole.shape[-1])
         logits = teacher(crops.flatten(0, 1)).cpu().double()
-        losses.append(-logits.log_softmax(1)[:, label].unflatten(0, crops.shape[:2]))
+        loss: Tensor = -logits.log_softmax(1)[:, label].unflatten(0, crops.shape[:2])
+        return loss
+
+    losses: list[Tensor] = []
+    step = max(1, batch // boxes.shape[1])
+    halving = Halving("ranking crops", pixels.mean.device, "batch", boxes.shape[1])
+    for at in range(0, len(rows), step):
+        losses += halving(scored, range(at, min(at + step, len(rows))))
     return torch.cat(losses).numpy()
 
 

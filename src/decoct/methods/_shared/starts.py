@@ -37,6 +37,9 @@ class Block:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __getitem__(self, part: slice) -> "Block":
+        return Block(self.classes[part], self.ids[part])
+
     @property
     def name(self) -> tuple[int, int]:
         """First class and id: what random draws derive from, so that they hang on nothing else."""

@@ -127,7 +127,6 @@ class Influenced(Sampling):
 
     def __call__(self, block: Block) -> Mapping[str, Tensor]:
         """Latents of a round, which are kept for those that follow."""
-        self.ready(block)
         guide = InfluenceGuidance(
             self.spec,
             self.model,

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,6 +17,7 @@ from decoct.core.interfaces import Condenser, Draft, Inputs, Need
 from decoct.core.record import CELL, Provenance, read_json, write_json
 from decoct.core.spec import find, parse
 from decoct.data.dataset import Dataset
+from decoct.nets.room import room
 from decoct.study.cell import Cell
 from decoct.study.store.store import KeptOnDisk
 
@@ -40,7 +39,7 @@ def make_condensed(cell: Cell) -> None:
     job, data = cell.job, cell.data
     method = parse("condenser", job.config, job.plugins)
     budget = Budget(**job.keyed["budget"])
-    check_room(method, data, budget, cell.device)
+    cell.estimate = check_room(method, data, budget, cell.device)
     shards = [cell.input("shard", key) for _, key in sorted(job.role("shard").items(), key=lambda each: int(each[0]))]
     with cell.meter():
         draft = merged(shards, cell.kept()) if shards else method(needed(cell, method))
@@ -71,7 +70,7 @@ def make_shard(cell: Cell) -> None:
         shard.json: its steps and notes
     """
     method = parse("condenser", cell.job.config, cell.job.plugins)
-    check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
+    cell.estimate = check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
     with cell.meter():
         draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
@@ -218,29 +217,22 @@ def grid(
     return picture(sheet)
 
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there is none
+def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> str:
+    """How much memory a construction is estimated to take at its peak, in words; "" where nobody has estimated it.
 
-
-def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> None:
-    """Raise a DecoctError if a construction is estimated to peak above what the device has; unestimated it passes."""
+    Raises:
+        DecoctError: more than the device has.
+    """
     ipc = max(budget.per_class(data.counts(), data.class_names))
     need, have = method.at(data.size).memory(data.shape, len(data.class_names), ipc), room(device)
+    channels, height, width = data.shape
+    said = (
+        f"{method.name} of {len(data.class_names)} classes × {ipc} images of {channels} × {height} × {width} is "
+        f"estimated to take {need / 2**30:,.1f} GiB"
+    )
     if need > have:
-        channels, height, width = data.shape
         raise DecoctError(
-            f"{method.name} of {len(data.class_names)} classes × {ipc} images of {channels} × {height} × {width} is "
-            f"estimated to take {need / 2**30:,.1f} GiB; {device} has {have / 2**30:,.1f} GiB\n"
+            f"{said}; {device} has {have / 2**30:,.1f} GiB\n"
             "lower the budget, take a smaller net or smaller batches, or a machine with more memory"
         )
-
-
-def room(device: str) -> int:
-    """Bytes of memory that the device has, or that this container may use of it."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    total = int(psutil.virtual_memory().total)
-    try:
-        limit = LIMIT.read_text("utf-8").strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdecimal() else total
+    return said if need else ""

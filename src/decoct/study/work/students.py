@@ -21,6 +21,7 @@ from decoct.data.dataset import Dataset
 from decoct.needs.teacher import load_teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
+from decoct.nets.room import told
 from decoct.study.cell import Cell
 from decoct.study.work.sets import label_bytes
 from decoct.training.evaluate import correct
@@ -133,9 +134,11 @@ def train_module(
         if labels is not None:
             labels.check(given, data.class_names, recipe)
         soft = labels or own_labels(protocol, condensed)
+        out = f"{machine.device} ran out of memory in a training of {name} in batches of {recipe.batch}"
         try:
-            train(net, given, recipe, seed=start, machine=machine, teachers=teachers, labels=soft)
-            accuracies.append(float(correct(net, data.test, data, machine.device).mean()))
+            with told(out, machine.device, "lower batch, or take a smaller student"):
+                train(net, given, recipe, seed=start, machine=machine, teachers=teachers, labels=soft)
+                accuracies.append(float(correct(net, data.test, data, machine.device).mean()))
         except (RuntimeError, IndexError, ValueError) as error:
             raise DecoctError(f"{name} failed on {classes} classes of {data.shape} images: {error}") from error
     return accuracies, recipe.steps

@@ -91,8 +91,14 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:
-    """The GPUs that CUDA counts as ``CUDA_VISIBLE_DEVICES`` names them: by that where it is set, else by index."""
+    """The GPUs that CUDA counts as ``CUDA_VISIBLE_DEVICES`` names them: by that where it is set, else by index.
+
+    Numbers, UUIDs and what UUIDs begin with stay as they are. Of MIG slices a process sees one, however many are named:
+    all of them are given, for as many workers.
+    """
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    if count and named and all(name.startswith("MIG-") for name in named):
+        return tuple(dict.fromkeys(named))
     return tuple(named or map(str, range(count)))[:count]
 
 

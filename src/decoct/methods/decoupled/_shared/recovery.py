@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views
 from decoct.needs.teacher import Teacher
 from decoct.nets.moments import running
 from decoct.nets.precision import Precision, autocast
+from decoct.nets.room import Halving
 from decoct.training.learn import learn
 
 
@@ -149,17 +151,25 @@ class Recovery(WithPresets):
         notes: dict[str, float] = {}
         steps = 0
         crops = cache(lambda c: spec.crops(inputs, pixels, c, ipc))
+        number = {block.name: number for number, run in enumerate(runs) for block in run}
+
+        def recovered(together: list[Block]) -> tuple[list[Block], dict[str, NDArray[Any]]]:
+            work = Workpiece(spec, inputs, pixels, crops, together, number[together[0].name], len(runs))
+            done = inputs.kept.load(f"run-{work.name}")
+            if done is None:
+                inputs.kept.save(f"run-{work.name}", done := work.done())
+                for stage in work.stages:  # so that what is kept does not grow with the set
+                    inputs.kept.drop(stage)
+            return together, done
+
+        each = len(blocks[0])
+        lower = f"the {each} images of a block are matched together: lower block, or take nets that are smaller"
+        halving = Halving(spec.name, inputs.device, "batch", each, lower)
         with ExitStack() as stack:
             for net in inputs.teachers.values():
                 stack.enter_context(frozen(net))
             same_classes(inputs)
-            for number, together in enumerate(runs):
-                done = inputs.kept.load(f"run-{number}")
-                if done is None:
-                    work = Workpiece(spec, inputs, pixels, crops, together, number, len(runs))
-                    inputs.kept.save(f"run-{number}", done := work.done())
-                    for stage in work.stages:  # so that what is kept does not grow with the set
-                        inputs.kept.drop(stage)
+            for together, done in chain.from_iterable(halving(recovered, run) for run in runs):
                 for block, begun, ended in zip(together, done.pop("initial"), done.pop("images"), strict=True):
                     where = np.searchsorted(classes, block.classes), list(block.ids)
                     initial[where], images[where] = begun, ended
@@ -217,6 +227,7 @@ class Workpiece:
 
     def __post_init__(self) -> None:
         self.groups = len(self.blocks)
+        self.name = "-".join(map(str, (*self.blocks[0].name, self.groups)))  # of what is kept of it
         self.jury = self.spec.jury(self.inputs, self.blocks[0])
         # A block's draws hang on the seed, its first class and its first image alone, not on what runs beside it.
         self.rngs = [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, *b.name)) for b in self.blocks]
@@ -307,7 +318,7 @@ class Workpiece:
         averages = {f"{net}.{key}": value for net, a in self.alignments.items() for key, value in a.averages.items()}
         tensors = {"images": part, "terms": trace, **averages}
         name = f"{spec.name}, from iteration {first + 1} on" if first else spec.name
-        self.stages.append(state := f"stage-{self.number}-{first}")
+        self.stages.append(state := f"stage-{self.name}-{first}")
         told = replace(inputs, progress=progress)
         learn(told, name, optimiser, step, last - first, tensors, state=state, to_end=True)
         self.traces.append(trace)

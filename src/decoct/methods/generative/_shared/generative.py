@@ -18,6 +18,7 @@ from decoct.methods.generative._shared.sampling import Guide, Schedule, draw, sa
 from decoct.needs.generator import ImageGenerator
 from decoct.nets.diffusion import DiffusionModel
 from decoct.nets.precision import Precision
+from decoct.nets.room import Halving
 
 SMALL = 64  # pixels up to which a generator trained on the data is the default
 
@@ -70,11 +71,16 @@ class Generative(Condenser):
         arrays: dict[str, NDArray[Any]] = {}
         blocks = sampling.blocks(batches(inputs, self.batch))
         sampling.total = sampling.trained + self.steps * len(blocks)
+        halving = Halving(f"sampling of {spec.name}", inputs.device, "batch")
+        decoding = Halving(f"decoding of {spec.name}", inputs.device, "batch")
         for block in blocks:
             name = f"batch-{block.name[0]}-{block.name[1]}"
             made = inputs.kept.load(name)
             if made is None:
-                made = {key: sampling.pixels(z) for key, z in sampling(block).items()}
+                sampling.ready(block)
+                parts = list(halving(sampling, block))
+                latents = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+                made = {key: np.concatenate(list(decoding(sampling.pixels, z))) for key, z in latents.items()}
                 inputs.kept.save(name, made)
             places = [first[c] + i for c, i in zip(block.classes, block.ids, strict=True)]
             for key, images in made.items():
@@ -115,6 +121,9 @@ class Sampling:
     def __call__(self, block: Block) -> Mapping[str, Tensor]:
         """Latents of a batch, [B, c, h, w]: "images", and "initial" where the method starts from some."""
         return {"images": self.sampled(block)}
+
+    def ready(self, block: Block) -> None:
+        """Called before the latents of a batch are made, which may be in two parts."""
 
     def forward(self, steps: int) -> None:
         """Tell that so many more steps are done."""
@@ -243,7 +252,13 @@ def encoded(
         [n, c, h, w] float32.
     """
     out = np.empty((len(rows), *model.latent), np.float32) if out is None else out
+
+    def encode(numbers: range) -> None:
+        some = torch.from_numpy(np.array(images[rows[numbers.start : numbers.stop]]))
+        out[numbers.start : numbers.stop] = model.encode(some.flip(-1) if mirrored else some).cpu().numpy()
+
+    halving = Halving("encoding", model.device, "batch")
     for at in range(0, len(rows), batch):
-        some = torch.from_numpy(np.array(images[rows[at : at + batch]]))
-        out[at : at + batch] = model.encode(some.flip(-1) if mirrored else some).cpu().numpy()
+        for _ in halving(encode, range(at, min(at + batch, len(rows)))):
+            pass
     return out

@@ -1,0 +1,120 @@
+"""The memory of a device: how much it has, and what follows where that does not suffice."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import torch
+
+from decoct.core.errors import DecoctError
+
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there is none
+SAID = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")  # where torch has no class for it
+OTHERWISE = "take a smaller net, or a device with more memory"
+
+Made = TypeVar("Made")
+
+
+class Halved(UserWarning):
+    """A device ran out of memory, and the work goes on with half as much of it at a time."""
+
+
+class Halving:
+    """Computes blocks whose parts do not touch each other: at once, or by halves when the device runs out of memory.
+
+    Halved is once: from then on, no more is computed at a time than half of the block that was too much.
+
+    Args:
+        what: is done, such as "features of images".
+        device: that computes.
+        field: that says how many images a block has; "" where none does.
+        each: images that one of a block stands for.
+        otherwise: what to do where no block is small enough.
+    """
+
+    def __init__(
+        self, what: str, device: str | torch.device, field: str = "", each: int = 1, otherwise: str = OTHERWISE
+    ) -> None:
+        self.what, self.device, self.field, self.each, self.otherwise = what, str(device), field, each, otherwise
+        self.most: int | None = None
+
+    def __call__(self, compute: Callable[[Any], Made], block: Any) -> Iterator[Made]:
+        """``compute`` of a block that has a length and can be sliced, or of one part of it after the other.
+
+        Raises:
+            DecoctError: half a block is too much as well, or the block is no more than one.
+        """
+        if self.most is None and len(block) > 1:
+            try:
+                made = compute(block)
+            except RuntimeError as error:
+                if not ran_out(error):
+                    raise
+            else:
+                yield made
+                return
+            # Behind the clause, since the error holds the frames that hold what was allocated.
+            self.most = -(-len(block) // 2)
+            release(self.device)
+            now = f"from here on {self.most * self.each} at a time"
+            warnings.warn(f"{self._said(len(block))}: {now}", Halved, stacklevel=3)
+        for at in range(0, len(block), step := self.most or 1):
+            fits = step // 2 * self.each
+            advice = f"{self.field} = {fits} may fit" if self.field and fits else self.otherwise
+            with told(self._said(step), self.device, advice):
+                made = compute(block[at : at + step])
+            yield made
+
+    def _said(self, count: int) -> str:
+        images = count * self.each
+        return f"{self.device} ran out of memory at {self.what}, {images} image{'s' * (images > 1)} at a time"
+
+
+@contextmanager
+def told(what: str, device: str, advice: str) -> Iterator[None]:
+    """Raise a DecoctError where memory runs out in the block: what happened, what the device has, and what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out(error):
+            raise
+        raise DecoctError(f"{what}; {has(device)}\n{advice}") from error
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that a device has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in SAID)
+
+
+def release(device: str) -> None:
+    """Give back what is allocated on a device and not in use, so that a smaller piece finds a place."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()
+
+
+def has(device: str) -> str:
+    """How much memory a device has, and who takes it."""
+    said = f"{device} has {room(device) / 2**30:,.1f} GiB"
+    if not device.startswith("cuda"):
+        return said
+    free, total = torch.cuda.mem_get_info(device)
+    others = total - free - torch.cuda.memory_reserved(device)
+    said += f", this job took {torch.cuda.max_memory_allocated(device) / 2**30:,.1f} at most"
+    return said + (f", other processes have {others / 2**30:,.1f}" if others > total / 20 else "")
+
+
+def room(device: str) -> int:
+    """Bytes of memory that a device has, or that this container may use of it."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = LIMIT.read_text("utf-8").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total
