@@ -595,11 +595,26 @@ def test_a_planner_s_jobs_are_those_of_a_study_with_seed_0(digits):
     assert planner.job(Teacher(net="convnet1_w8")).key == same.job(Teacher(net="convnet1_w8")).key
 
 
-def test_where_it_runs_is_not_part_of_a_key(planned, tmp_path):
+def test_where_it_runs_is_not_part_of_a_key(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     one, other = (planned(c)[1] for c in (Compute(), Compute(device="cuda", store=tmp_path, watch=print)))
     assert [job.key for job in one] == [job.key for job in other]
     threads = planned(Compute(threads=2))[1]
     assert not {job.key for job in one} & {job.key for job in threads}
+
+
+def test_a_device_that_is_not_there_is_refused_as_on_the_command_line(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert Compute("auto").device == Compute("cpu:0").device == "cpu"
+    for word in ("cuda", "cuda:3", "mps"):
+        with pytest.raises(UsageError, match=f"no device '{word}': "):
+            Compute(word)
+    with pytest.raises(UsageError, match="no device is called 'gpu'"):
+        Compute(device="gpu")
+    with pytest.raises(UsageError, match="no precision is called 'half'"):
+        Compute(precision="half")
 
 
 def test_a_checkpoint_is_pinned_by_its_content(digits, tmp_path):

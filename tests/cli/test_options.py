@@ -3,7 +3,6 @@
 import inspect
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,14 +67,6 @@ def test_seeds_are_whole_numbers_with_commas_between(numbers):
 def test_other_seeds_are_refused(word):
     with pytest.raises(UsageError, match="--seeds"):
         options.seeds(word)
-
-
-def test_devices():
-    assert options.device("cpu") == "cpu"
-    assert torch.device(options.device("auto"))
-    for word in ("abacus", "cuda:99", "cpu:7", "meta", ""):
-        with pytest.raises(UsageError):
-            options.device(word)
 
 
 def test_a_teacher_is_pinned_to_the_content_of_its_file(tmp_path):

@@ -143,6 +143,7 @@ class Fake(types.ModuleType):
     def __init__(self):
         super().__init__("pynvml")
         self.millijoules = {"GPU-aa": 1_000_000, "GPU-bb": 2_000_000, "GPU-cc": 3_000_000}
+        self.slices = {"MIG-dd": "GPU-cc"}  # the last GPU is cut up; the first cannot be
         self.ready = False
 
     def nvmlInit(self):  # noqa: N802
@@ -150,8 +151,14 @@ class Fake(types.ModuleType):
 
     def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
         assert self.ready
-        self.millijoules[uuid]
+        if uuid not in self.slices:
+            self.millijoules[uuid]
         return ("handle", uuid)
+
+    def nvmlDeviceGetMigMode(self, handle):  # noqa: N802
+        if handle[1] == "GPU-aa":
+            raise RuntimeError("Not Supported")
+        return [int(handle[1] in self.slices.values()), 0]
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle):  # noqa: N802
         return self.millijoules[handle[1]]
@@ -167,9 +174,22 @@ def test_a_gpu_is_found_by_its_uuid(nvml):
     def work():
         nvml.millijoules = {"GPU-aa": 1_000_900, "GPU-bb": 2_012_500, "GPU-cc": 3_700_000}
 
-    (counter,) = of_gpu("bb")
+    (counter,), (old,) = of_gpu("bb"), of_gpu("aa")
     assert math.isinf(counter.end)
-    assert drawn([counter], work) == pytest.approx(12.5)
+    assert drawn([counter, old], work) == pytest.approx(12.5 + 0.9)
+
+
+@pytest.mark.parametrize("uuid", ["dd", "cc"])
+def test_a_slice_of_a_gpu_has_no_counter(uuid, nvml):
+    """Whether CUDA gives the UUID of the slice or of its GPU, whose counter is of all slices."""
+    assert of_gpu(uuid) == ()
+    nvml.slices.clear()  # the GPU is whole again
+    assert len(of_gpu("cc")) == 1
+
+
+def test_an_nvml_that_knows_nothing_of_slices_counts_all_the_same(nvml, monkeypatch):
+    monkeypatch.delattr(Fake, "nvmlDeviceGetMigMode")
+    assert len(of_gpu("aa")) == 1
 
 
 def test_a_gpu_that_nobody_counts_reports_nothing(nvml, monkeypatch):

@@ -8,6 +8,8 @@ import shutil
 import signal
 import textwrap
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -15,12 +17,14 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+import decoct
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Task
 from decoct.core.record import CELL
 from decoct.data.dataset import load_data
 from decoct.report.write import write_report
 from decoct.study import run as run_module
+from decoct.study.execute import attempt
 from decoct.study.expand import expand
 from decoct.study.run import run
 from decoct.study.store import store as store_module
@@ -254,6 +258,49 @@ def test_what_cannot_be_planned_leaves_no_folder(study_of, tmp_path, more, said)
     with pytest.raises(DecoctError, match=said):
         run(study_of("random", **more), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def half(tmp_path_factory):
+    """A plug-in whose nets compute in a precision of their own."""
+    file = tmp_path_factory.mktemp("half") / "half.py"
+    fields = 'family = "coreset"\n    precision: str = "bfloat16"\n'
+    made = "    def __call__(self, inputs):\n        return Draft.selected([m[0] for m in inputs.members()])\n"
+    text = "from decoct.core.interfaces import Condenser, Draft\n\n\nclass Half(Condenser):\n"
+    file.write_text(f'{text}    """Half."""\n\n    {fields}\n{made}')
+    return str(file)
+
+
+@pytest.fixture
+def old_gpu(monkeypatch):
+    """A GPU without bfloat16."""
+    made_up = {"is_available": lambda: True, "device_count": lambda: 1, "get_device_name": lambda: "V100"}
+    made_up |= {"is_bf16_supported": lambda **how: False, "device": lambda device: nullcontext()}
+    made_up["get_device_properties"] = lambda device: SimpleNamespace(total_memory=2**34)
+    for name, function in made_up.items():
+        monkeypatch.setattr(f"torch.cuda.{name}", function)
+
+
+def test_a_device_that_is_not_there_leaves_no_folder(study_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match="no device 'cuda': "):
+        run(study_of("random"), tmp_path / "out", device="cuda")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_without_the_precision_leaves_no_folder(study_of, tmp_path, old_gpu, half):
+    """Be it that of the trainings, or a method's own."""
+    line = 'cuda, V100, below compute capability 8.0 does not compute in bfloat16: take precision = "float32"'
+    for more in ({"precision": "bfloat16"}, {"plugins": [half], "condensers": ["half"]}):
+        with pytest.raises(UsageError, match=line):
+            run(study_of("random", **more), tmp_path / "out", device="cuda")
+        assert list(tmp_path.iterdir()) == []
+    run(study_of("random", **more), tmp_path / "out")  # a CPU has it
+    line = "cuda, V100"  # and so does a worker refuse it, wherever it is
+    jobs = expand(study_of("random", **more), load_data("digits"))
+    with pytest.raises(DecoctError, match=line):
+        attempt(str(tmp_path / "store"), jobs[0], "cuda", decoct.__version__)
+    assert not any(path.is_file() for path in (tmp_path / "store").rglob("*"))
 
 
 @pytest.mark.parametrize("good", [0, 1, 9, 14, 25])

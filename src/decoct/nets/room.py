@@ -93,7 +93,7 @@ def release(device: str) -> None:
     """Give back what is allocated on a device and not in use, so that a smaller piece finds a place."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
-    elif device == "mps":
+    elif device == "mps" and torch.backends.mps.is_available():
         torch.mps.empty_cache()
 
 

@@ -1,5 +1,6 @@
 """Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
 
+import gc
 import os
 import platform
 import time
@@ -135,18 +136,14 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
         )
     try:
         execute(where, job, resolve(device))
+        return
     except (Exception, SystemExit) as error:
-        forget(error, device)
-        raise DecoctError(describe(error)) from error
-
-
-def forget(error: BaseException, device: str) -> None:
-    """Let go of what a failed job held in the memory of a device: whoever keeps the error keeps its frames."""
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+        failed = DecoctError(describe(error))
+        failed.add_note("".join(traceback.format_exception(error)).rstrip())
+    # Behind the clause: the error holds frames, and they what the job allocated, which the next job may need.
+    gc.collect()
     release(device)
+    raise failed
 
 
 def describe(error: BaseException) -> str:

@@ -5,7 +5,6 @@ import tracemalloc
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -418,16 +417,6 @@ def greedy(tmp_path):
     file = tmp_path / "greedy.py"
     file.write_text(TEXT)
     return str(file)
-
-
-def test_the_machine_has_what_the_system_says_unless_a_container_may_use_less(tmp_path, monkeypatch):
-    monkeypatch.setattr(sets, "LIMIT", tmp_path / "limit")
-    total = psutil.virtual_memory().total
-    assert sets.room("cpu") == total
-    sets.LIMIT.write_text("max\n")
-    assert sets.room("cpu") == total
-    sets.LIMIT.write_text("4096\n")
-    assert sets.room("cpu") == 4096
 
 
 def test_condense_refuses_with_the_estimate_before_it_reads_a_need(greedy, digits, tmp_path):

@@ -76,7 +76,19 @@ def test_more_workers_than_gpus_share_them():
 
 @pytest.mark.parametrize(
     ("said", "count", "names"),
-    [(None, 3, ("0", "1", "2")), ("2, 3", 2, ("2", "3")), ("GPU-a,GPU-b", 1, ("GPU-a",)), ("", 0, ()), (None, 0, ())],
+    [
+        (None, 3, ("0", "1", "2")),
+        ("2, 3", 2, ("2", "3")),
+        ("GPU-a,GPU-b", 1, ("GPU-a",)),
+        ("GPU-8932f937, GPU-2bb", 2, ("GPU-8932f937", "GPU-2bb")),
+        ("0,7,-1,2", 2, ("0", "7")),  # of which CUDA counts those before the first that is none
+        ("MIG-a,MIG-GPU-b/1/0", 1, ("MIG-a", "MIG-GPU-b/1/0")),  # CUDA counts one slice a process
+        ("MIG-a,MIG-a", 1, ("MIG-a",)),
+        ("MIG-gone", 0, ()),
+        ("0", 1, ("0",)),  # of a GPU that is sliced, its first slice
+        ("", 0, ()),
+        (None, 0, ()),
+    ],
 )
 def test_gpus_are_named_as_cuda_names_them(said, count, names, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

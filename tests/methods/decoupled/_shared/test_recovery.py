@@ -241,7 +241,8 @@ def test_killed_at_any_iteration_and_resumed_is_never_killed_bit_for_bit(always)
         finished = max(end for end in (0, 7, 24) if end < killed)
         last[killed] = seen[0]
         assert seen[0] == (max(killed, 1) if always else finished + 1)  # what was kept is not done again
-        assert kept.arrays.keys() == {"run-0"} and kept.dropped == {f"stage-0-{first}" for first in (0, 7, 24)}
+        assert kept.arrays.keys() == {"run-0-0-1"}
+        assert kept.dropped == {f"stage-0-0-1-{first}" for first in (0, 7, 24)}
     assert len(set(last.values())) == (7 if always else 3)
 
 
