@@ -72,6 +72,8 @@ class Compute:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", resolve(self.device))
+        if self.precision not in ("float32", "bfloat16"):
+            raise UsageError(f"no precision is called '{self.precision}': float32 or bfloat16")
         check_precision(self.device, self.precision)
 
     def loaded(self, data: Dataset | str) -> Dataset:

@@ -142,8 +142,3 @@ def test_bfloat16_takes_macos_14(new, monkeypatch):
     else:
         with pytest.raises(UsageError, match="mps before macOS 14 does not compute in bfloat16"):
             check_precision("mps", "bfloat16")
-
-
-def test_another_precision_is_none():
-    with pytest.raises(UsageError, match="no precision is called 'float16': float32 or bfloat16"):
-        check_precision("cpu", "float16")

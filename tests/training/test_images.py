@@ -145,3 +145,21 @@ def test_small_maps_are_read_and_large_ones_stay_maps_without_a_word(tmp_path, m
     images = tensor(mapped)
     assert torch.equal(images, some())
     assert (images.data_ptr() == mapped.ctypes.data) == (limit < mapped.nbytes)
+
+
+def test_images_whose_room_another_job_has_taken_meanwhile_stay_on_the_host(monkeypatch):
+    """Jobs that share a device look at what is free at the same time, and each finds room."""
+
+    def taken(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    images, rows, corners = some(), torch.arange(3), torch.zeros(3, 2, dtype=torch.int64)
+    usual = held(images, pad=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.F, "pad", taken)
+        late = held(images, pad=1)
+    assert usual.padded is not None and late.padded is None
+    assert torch.equal(late.cropped(rows, corners, 1, None), usual.cropped(rows, corners, 1, None))
+    monkeypatch.setattr(module.F, "pad", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        held(images, pad=1)

@@ -23,9 +23,9 @@ class Halved(UserWarning):
 
 
 class Halving:
-    """Computes blocks whose parts do not touch each other: at once, or by halves when the device runs out of memory.
+    """Computes blocks whose parts do not touch each other: at once, or in two halves if the device runs out of memory.
 
-    Halved is once: from then on, no more is computed at a time than half of the block that was too much.
+    It halves once: from then on, no more is computed at a time than half of the block that was too much.
 
     Args:
         what: is done, such as "features of images".
@@ -64,7 +64,7 @@ class Halving:
         for at in range(0, len(block), step := self.most or 1):
             fits = step // 2 * self.each
             advice = f"{self.field} = {fits} may fit" if self.field and fits else self.otherwise
-            with told(self._said(step), self.device, advice):
+            with told(self._said(min(step, len(block))), self.device, advice):
                 made = compute(block[at : at + step])
             yield made
 

@@ -52,12 +52,12 @@ def execute(
 ) -> Cost | None:
     """Run a job, leave its cell in the store at a place, and say what it took; None if the cell is there already.
 
-    Whatever the work raises comes through, a device out of memory as a DecoctError that says what to do; nothing is
-    stored then. ``cell_of`` makes the cell that the work fills; a
+    Whatever the work raises comes through; nothing is stored then. ``cell_of`` makes the cell that the work fills; a
     cell of another class than usual is made in any case.
 
     Raises:
         UsageError: the device does not compute in the precision of the job.
+        DecoctError: the device ran out of memory; what it has, and what to do.
     """
     store, start = open_store(str(where)), time.perf_counter()
     if cell_of is Cell and store.has(job.kind, job.key):
@@ -85,7 +85,7 @@ def execute(
 
 def precisions(job: Job) -> tuple[str, ...]:
     """In which the nets of a job compute: those that are trained, and those of its spec where it says so."""
-    return tuple({job.keyed["compute"].get("precision", "float32"), job.config.get("precision", "float32")})
+    return tuple({job.keyed.get("compute", {}).get("precision", "float32"), job.config.get("precision", "float32")})
 
 
 def no_room(cell: Cell) -> str:

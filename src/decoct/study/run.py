@@ -73,10 +73,10 @@ def run(
             is, or the store cannot be written.
     """
     check_out(out)
-    place = place or Place(workers=workers, device=resolve(device))
+    place = place or Place(workers=workers, device=device)
     here = place.address is None  # else the devices are of other machines
     if here:
-        check_precision(place.device, study.precision)
+        check_precision(resolve(place.device), study.precision)
     data = load_data(study.data, plugins=study.plugins, progress=progress)
     on_data(data)
     for method in study.methods().values() if here else ():

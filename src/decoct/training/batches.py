@@ -187,15 +187,16 @@ def labelled(
     teachers: Sequence[nn.Module],
     x: Tensor,
     sizes: Sequence[int],
-    halves: bool,
-    precision: str,
-    halving: Halving,
+    halves: bool = False,
+    precision: str = "float32",
+    halving: Halving | None = None,
 ) -> Tensor:
     """Logits [M, classes] of a committee on batches of ``sizes``: of all at once, or of each batch in two halves.
 
     At once is as many as there is memory for, as ``halving`` finds out; what normalises by its batch keeps it.
     """
     if not halves:
+        halving = halving or Halving("labelling", x.device)
         return torch.cat(list(halving(lambda some: committee(teachers, some, precision), x)))
     with by_batch(teachers):
         return torch.cat([committee(teachers, half, precision) for part in x.split(sizes) for half in part.chunk(2)])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from decoct.data.augment.augment import gather_crops
 from decoct.data.augment.resample import resized_crop
+from decoct.nets.room import ran_out
 
 COPIED = 2**31  # bytes of images up to which a memory map is read as a whole; larger ones are read batch by batch
 SHARE = 0.6  # of the free memory of a device that images may take; the rest is for nets and activations
@@ -74,15 +75,19 @@ class Images:
         centre, spread = (torch.tensor(v, device=where).view(-1, 1, 1) * white for v in (mean, std))
         side = images.shape[-1]
         needed = images.nbytes + (images.nbytes * (side + 2 * pad) ** 2 // side**2 if pad else 0)
-        if needed > (free(where) if room is None else room):
-            if where.type != "cpu":
-                what = f"{images.nbytes / 2**30:.1f} GiB of training images do not fit on {device}"
-                warnings.warn(
-                    f"{what}: they stay in the host's memory and go over batch by batch", HostImages, stacklevel=3
-                )
-            return cls(images, centre, spread, where)
-        moved = images.to(where)
-        return cls(moved, centre, spread, where, F.pad(moved, [pad] * 4) if pad else None)
+        if needed <= (free(where) if room is None else room):
+            try:
+                moved = images.to(where)
+                return cls(moved, centre, spread, where, F.pad(moved, [pad] * 4) if pad else None)
+            except RuntimeError as error:  # another job on the device has taken the room meanwhile
+                if not ran_out(error):
+                    raise
+        if where.type != "cpu":
+            what = f"{images.nbytes / 2**30:.1f} GiB of training images do not fit on {device}"
+            warnings.warn(
+                f"{what}: they stay in the host's memory and go over batch by batch", HostImages, stacklevel=3
+            )
+        return cls(images, centre, spread, where)
 
     @property
     def white(self) -> float:

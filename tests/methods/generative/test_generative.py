@@ -15,6 +15,7 @@ from decoct.methods.generative.igd import IGD
 from decoct.methods.generative.mgd3 import MGD3
 from decoct.methods.generative.minimax import Minimax
 from decoct.needs.generator import ImageGenerator
+from decoct.nets.room import Halved
 
 METHODS = {
     "mgd3": MGD3(steps=4),
@@ -157,3 +158,31 @@ def test_more_steps_than_the_generator_has_are_refused(supplied):
 def test_batches_are_whole_classes_where_several_fit(ipc, size, expected, toy):
     found = batches(toy().inputs(ipc), size)
     assert [(block.classes, block.ids) for block in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "room", "what"),
+    [
+        ("mgd3", "net", 6, "sampling of mgd3, 6"),  # with guidance there are two forward passes of each image
+        ("d4m", "net", 6, "sampling of d4m, 6"),
+        ("igd", "net", 4, "sampling of igd, 3"),
+        ("d4m", "encoder", 20, "encoding, 40"),
+        ("d4m", "decoder", 4, "decoding of d4m, 6"),
+    ],
+)
+def test_where_memory_runs_out_half_of_a_batch_is_made_at_a_time(name, part, room, what, supplied):
+    method = METHODS[name]
+    whole, inputs = method(supplied(method, 2)), supplied(method, 2)
+    (model,) = inputs.generators.values()
+
+    def allocate(module, args):
+        if len(args[0]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    (model.net if part == "net" else getattr(model.vae, part)).register_forward_pre_hook(allocate)
+    with pytest.warns(Halved) as told:
+        halved = method(inputs)
+    assert {str(each.message).partition(" image")[0] for each in told} == {f"cpu ran out of memory at {what}"}
+    apart = np.abs(whole.images.astype(int) - halved.images)
+    assert apart.max() <= 1 and apart.mean() < 0.05  # levels, by rounding
+    assert whole.labels.tolist() == halved.labels.tolist() and whole.notes == halved.notes
