@@ -186,6 +186,7 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
 def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):
     devices = {}
     monkeypatch.setattr(module, "execute", lambda where, job, device: devices.update({job.kind: device}))
+    monkeypatch.setattr(module, "resolve", str)  # as if it were there
     jobs = [Job(kind=kind, keyed={}, config={}, data="") for kind in ("train", "measure")]
     driver = Driver(Store(tmp_path), lambda size: Inline(), device="cuda", on_cpu=frozenset({"measure"}))
     assert driver.run(jobs) == {}

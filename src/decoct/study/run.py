@@ -73,7 +73,7 @@ def run(
             is, or the store cannot be written.
     """
     check_out(out)
-    place = place or Place(workers=workers, device=device)
+    place = place or Place(workers=workers, device=resolve(device))
     here = place.address is None  # else the devices are of other machines
     if here:
         check_precision(resolve(place.device), study.precision)
