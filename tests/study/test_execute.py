@@ -14,7 +14,7 @@ from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.core.spec import find
 from decoct.study import cell as cells
 from decoct.study.cell import Counter
-from decoct.study.execute import LONGEST, WORK, attempt, cores, describe, execute, threads
+from decoct.study.execute import LONGEST, WORK, attempt, cores, describe, execute, precisions, threads
 from decoct.study.jobs import OWN, Job, kinds
 from decoct.study.store.store import Store
 from decoct.study.workers.executors import Inline, process_pool
@@ -186,6 +186,19 @@ def test_a_checkpoint_stays_until_its_cell_is_there(job, working, tmp_path):
     calls.append(2)
     execute(tmp_path, job)
     assert not found.exists() and Store(tmp_path).has("train", job.key)
+
+
+def test_a_job_says_in_which_precisions_its_nets_compute(job):
+    """For trainings, for a method's own nets, and for each extractor that measures."""
+
+    def said(compute, config):
+        return precisions(job.model_copy(update={"keyed": compute, "config": config}))
+
+    half = {"precision": "bfloat16"}
+    assert said({}, {}) == said({"compute": {"threads": 1}}, {"name": "random"}) == {"float32"}
+    assert said({"compute": half}, {}) == said({}, half) == {"float32", "bfloat16"}
+    assert said({"compute": half}, half) == {"bfloat16"}
+    assert said({}, {"precision": {"a": "float32", "b": "bfloat16"}}) == {"float32", "bfloat16"}
 
 
 def test_every_kind_of_job_has_its_work():

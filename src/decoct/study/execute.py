@@ -83,9 +83,11 @@ def execute(
     return cost
 
 
-def precisions(job: Job) -> tuple[str, ...]:
-    """In which the nets of a job compute: those that are trained, and those of its spec where it says so."""
-    return tuple({job.keyed.get("compute", {}).get("precision", "float32"), job.config.get("precision", "float32")})
+def precisions(job: Job) -> set[str]:
+    """In which the nets of a job compute: those that are trained; those of its spec, or of each of its extractors."""
+    own = job.config.get("precision", "float32")
+    trained: str = job.keyed.get("compute", {}).get("precision", "float32")
+    return {trained, *(own.values() if isinstance(own, dict) else (own,))}
 
 
 def no_room(cell: Cell) -> str:
