@@ -90,7 +90,7 @@ def test_a_device_without_bfloat16_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     precision.has_bfloat16.cache_clear()
-    with pytest.raises(DecoctError, match="^cuda does not compute in bfloat16"):
+    with pytest.raises(DecoctError, match=r"^cuda does not compute in bfloat16"):
         autocast("cuda", "bfloat16").__enter__()
     precision.has_bfloat16.cache_clear()
 
