@@ -74,6 +74,16 @@ def test_identity_holds_name_version_and_every_field():
     assert digest(Toy(rate=0.1).identity()) == keys[0]
 
 
+def test_the_usual_precision_is_no_part_of_an_identity_and_another_is():
+    class Precise(Toy):
+        precision: str | None = "float32"
+
+    assert Precise().identity() == Precise(precision="float32").identity() == Toy().identity()
+    assert Precise(precision="bfloat16").identity()["fields"]["precision"] == "bfloat16"
+    assert Precise(precision=None).identity() != Precise().identity()
+    assert Precise().config()["precision"] == "float32"
+
+
 @pytest.mark.parametrize("kind", ["condenser", "protocol", "metric"])
 def test_every_method_survives_its_own_configuration(kind):
     found = names(kind)

@@ -120,6 +120,34 @@ def toy():
 
 
 @pytest.fixture
+def in_both(monkeypatch):
+    """in_both(method, inputs): drafts in float32 and in bfloat16, when each has run its nets in that precision."""
+    types = set()
+
+    def watched(kind):
+        forward = kind.forward
+
+        def run(self, x, *rest):
+            types.add((out := forward(self, x, *rest)).dtype)
+            return out
+
+        monkeypatch.setattr(kind, "forward", run)
+
+    watched(nn.Linear), watched(nn.Conv2d)
+
+    def make(method, inputs):
+        drafts = []
+        for precision in ("float32", "bfloat16"):
+            spec = method.model_copy(update={"precision": precision})
+            types.clear()
+            drafts.append(spec(inputs(spec)))
+            assert (torch.bfloat16 in types) == (precision == "bfloat16")
+        return drafts
+
+    return make
+
+
+@pytest.fixture
 def kept():
     return KeptInMemory()
 

@@ -67,6 +67,8 @@ def test_what_a_word_says(word, origin, net, path):
         ({"name": "timm:resnet18@"}, "the file is missing"),
         ({"name": "teacher", "size": 32}, "size goes with an extractor timm:NAME"),
         ({"name": "f.npy", "size": 32}, "size goes with"),
+        ({"name": "f.npy", "precision": "bfloat16"}, "precision goes with a net, not with rows"),
+        ({"name": "teacher", "precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"name": "timm:resnet18", "size": 0}, "greater than or equal to 1"),
         ({"name": "teacher", "dtype": "bfloat16"}, "'float32' or 'float16'"),
         ({"name": "teacher", "dtpye": "float16"}, "Did you mean 'dtype'"),

@@ -13,8 +13,10 @@ import torch
 from huggingface_hub import constants
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.interfaces import Machine
 from decoct.core.spec import build
 from decoct.data.dataset import load_data
+from decoct.needs import generator as needed
 from decoct.needs.generator import TeachGenerator, content, load_generator, teach_generator
 from decoct.nets import pipeline
 
@@ -65,6 +67,20 @@ def test_the_same_seed_gives_the_same_bytes(own, digits):
     first = own[0].net.state_dict()
     assert all(first[name].equal(value) for name, value in again.net.state_dict().items())
     assert not all(first[name].equal(value) for name, value in other.net.state_dict().items())
+
+
+def test_its_training_has_the_precision_of_the_study_or_its_own(digits, monkeypatch):
+    seen = []
+
+    def watched(net, batches, machine):
+        seen.append(machine.precision)
+        return torch.ones(10)
+
+    monkeypatch.setattr(needed, "denoise", watched)
+    for own, study in ((None, "float32"), (None, "bfloat16"), ("bfloat16", "float32"), ("float32", "bfloat16")):
+        spec = TeachGenerator(**QUICK, precision=own)
+        teach_generator(spec, digits, seed=0, machine=Machine(precision=study))
+    assert seen == ["float32", "bfloat16", "bfloat16", "float32"]
 
 
 def test_its_images_come_near_the_data(digits):
@@ -185,6 +201,8 @@ def test_a_damaged_card_is_refused(tiny_pipeline, digits, card, said):
 def test_the_own_ones_key_holds_its_training_and_a_supplied_ones_does_not(tiny_pipeline):
     assert TeachGenerator().identity()["fields"]["epochs"] is None
     assert TeachGenerator(epochs=3).identity() != TeachGenerator(epochs=4).identity()
+    assert TeachGenerator(precision="bfloat16").identity() != TeachGenerator(precision="float32").identity()
+    assert "precision" not in TeachGenerator().identity()["fields"]
     supplied = TeachGenerator(generator=str(tiny_pipeline())).pinned()
     assert set(supplied.identity()["fields"]) == {"generator", "digest"}
     assert TeachGenerator().pinned() == TeachGenerator() and TeachGenerator().title == "own"
@@ -206,6 +224,7 @@ def test_a_large_batch_takes_its_least_number_of_steps():
     [
         ({"generator": "hub:someone/digits", "epochs": 3}, "epochs: for a generator that is trained"),
         ({"generator": "folder", "width": 8, "lr": 1.0}, "lr, width: for a generator that is trained"),
+        ({"generator": "folder", "precision": "bfloat16"}, "precision: for a generator that is trained"),
         ({"generator": "hub:"}, "the name is missing"),
         ({"digest": "abc"}, "a digest is for a generator that is supplied"),
         ({"width": 12}, "width"),

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Condenser, Need
-from decoct.core.spec import find, parse
+from decoct.core.spec import find, names, parse
 from decoct.needs.dynamics import Dynamics
-from decoct.needs.features import Features
+from decoct.needs.features import Extract, Features
 from decoct.needs.teacher import Teach, Teacher
 from decoct.protocols.erm import ERM
 from decoct.protocols.single_teacher import SingleTeacher
@@ -53,6 +53,25 @@ def test_the_seed_of_a_set_hangs_on_the_method_and_the_replicate(digits):
     named = [("random", 0), ("random", 1), ("k_means", 0), ("zcore", 0)]
     made = [planner.condense(n, parse("condenser", {"name": n}), Budget(ipc=1), replicate) for n, replicate in named]
     assert len({planner.jobs[each.key].keyed["seed"] for each in made}) == 4
+
+
+def test_a_set_in_bfloat16_has_another_key_and_the_same_seed_and_the_one_in_float32_the_key_of_before(digits):
+    planner = Planner(digits)
+    for name in (name for name in names("condenser") if "precision" in find("condenser", name).model_fields):
+        made = [
+            planner.jobs[planner.condense(name, parse("condenser", {"name": name, **rest}), Budget(ipc=1), 1).key]
+            for rest in ({}, {"precision": "float32"}, {"precision": "bfloat16"})
+        ]
+        assert made[0].key == made[1].key != made[2].key and "precision" not in made[0].keyed["spec"]["fields"]
+        assert made[0].keyed["seed"] == made[2].keyed["seed"] and made[0].inputs == made[2].inputs
+
+
+def test_features_in_bfloat16_are_other_features(digits):
+    plain, same, half = (
+        Planner(digits, extractors=[Extract(name="teacher", **rest)]).job(Features(extractor="teacher"))
+        for rest in ({}, {"precision": "float32"}, {"precision": "bfloat16"})
+    )
+    assert plain.key == same.key != half.key and "precision" not in plain.keyed["spec"]
 
 
 def test_a_random_set_may_take_all_images_of_a_class_and_no_more(digits):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from decoct.core.errors import DecoctError
-from decoct.nets.precision import exact
+from decoct.nets.precision import exact, widened
 
 TILE = 16  # side of a tile
 TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
@@ -114,7 +114,7 @@ def group_moments(x: Tensor, groups: int, centre: Tensor, patches: bool) -> Mome
         centre: [C], a guess of the mean.
         patches: whether to take patch statistics as well.
     """
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    x = widened(x)
     mean, variance = GroupMoments.apply(x, groups, centre.to(x.dtype))  # type: ignore[no-untyped-call]
     if not patches:
         return Moments(mean, variance)

@@ -62,9 +62,14 @@ def within(net: Callable[..., Tensor], precision: str) -> Callable[..., Tensor]:
 
     def forward(x: Tensor, *args: Any, **rest: Any) -> Tensor:
         with autocast(x.device, precision):
-            return net(x, *args, **rest).float()
+            return widened(net(x, *args, **rest))
 
     return forward
+
+
+def widened(x: Tensor) -> Tensor:
+    """The same numbers in float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @cache

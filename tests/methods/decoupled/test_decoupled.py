@@ -10,6 +10,9 @@ from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import parse
+from decoct.methods.decoupled import g_vbsm
+from decoct.methods.decoupled._shared import invert
+from decoct.methods.decoupled._shared.invert import distance
 from decoct.methods.decoupled.cda import CDA
 from decoct.methods.decoupled.cim import CIM
 from decoct.methods.decoupled.cv_dd import CVDD
@@ -53,6 +56,26 @@ def test_images_come_class_after_class_with_facts_that_are_finite(method, box):
     assert draft.notes and all(math.isfinite(value) for value in draft.notes.values())
     if not isinstance(method, RDED):
         assert draft.steps > 0 and draft.initial.shape == draft.images.shape and (draft.initial != draft.images).any()
+
+
+@every_method
+def test_in_bfloat16_images_start_alike_and_end_close_and_so_do_losses(method, box, in_both):
+    plain, half = in_both(method, lambda spec: box.supplied(spec, 2))
+    assert half.images.dtype == np.uint8 and plain.notes.keys() == half.notes.keys()
+    if isinstance(method, RDED):
+        return  # which crops are the easiest may be the same
+    assert (plain.initial == half.initial).all() and (plain.images != half.images).any()
+    assert np.abs(plain.images.astype(float) - half.images).mean() < 8
+    for name in (name for name in plain.notes if "loss" in name or name.startswith("ce")):
+        assert half.notes[name] == pytest.approx(plain.notes[name], rel=0.05), name
+
+
+def test_statistics_and_penalties_are_float32_and_exact_in_a_pass_in_bfloat16(box, monkeypatch):
+    taken, method = [], GVBSM(iterations=2, nets=PAIR, precision="bfloat16")
+    monkeypatch.setattr(g_vbsm, "densify", lambda x, tau: taken.append((x.dtype, (x @ x.mT).dtype)) or x.sum() * 0)
+    monkeypatch.setattr(invert, "distance", lambda s, t: taken.append(tuple(p.dtype for p in s)) or distance(s, t))
+    method(box.supplied(method, 2))
+    assert {dtype for dtypes in taken for dtype in dtypes} == {torch.float32} and len(taken) > 4
 
 
 @every_method

@@ -37,6 +37,16 @@ def test_a_set_end_to_end(method, kind, supplied):
 
 
 @every_method
+@pytest.mark.parametrize("kind", ["dit", "unet"])
+def test_in_bfloat16_images_are_close(method, kind, supplied, in_both):
+    plain, half = in_both(method, lambda spec: supplied(spec, 2, kind))
+    assert half.images.dtype == np.uint8
+    assert 0 < np.abs(plain.images.astype(float) - half.images).mean() < 8
+    for name, value in plain.notes.items():
+        assert half.notes[name] == pytest.approx(value, rel=0.05)
+
+
+@every_method
 def test_the_seed_decides(method, supplied):
     first, again, other = (method(supplied(method, 2, seed=seed)) for seed in (0, 0, 1))
     assert np.array_equal(first.images, again.images)

@@ -100,6 +100,27 @@ def test_new_images_are_looked_at_as_the_real_ones_were_and_picks_are_looked_up(
     np.testing.assert_allclose(measuring.seen_by(net, train, new, digits, "cpu"), train[picks], rtol=1e-4, atol=1e-5)
 
 
+def test_a_set_is_looked_at_in_the_precision_of_the_real_features(box, monkeypatch):
+    looks, look = [], measuring.seen_by
+
+    def noted(*what):
+        looks.append((what[-1], look(*what), look(*what[:-1], "float32")))
+        return looks[-1][1]
+
+    monkeypatch.setattr(measuring, "seen_by", noted)
+    real = []
+    for precision in ("float32", "bfloat16"):
+        job, folder = box(measured("teacher", method="rded"), extractors=[Extract(name="teacher", precision=precision)])
+        cell = cell_dir(folder.parents[2], "features", job.role("features")["convnet2_bn"])
+        real.append(np.load(cell / "train.npy"))
+    assert [precision for precision, *_ in looks] == ["float32", "bfloat16"]
+    (_, rough, exact) = looks[1]
+    for one, other in ((rough, exact), real):
+        assert one.dtype == other.dtype == np.float32 and not np.array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=0.05, atol=0.02 * np.abs(other).max())
+    assert np.array_equal(*looks[0][1:]) and np.array_equal(exact, looks[0][1])
+
+
 def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
     with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, or timm:NAME"):
         box(measured(rows, method="rded"))

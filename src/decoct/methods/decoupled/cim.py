@@ -48,8 +48,8 @@ class CIM(WithPresets):
         lr: of AdamW, on pixels from 0 to 1.
         iterations: steps; 0 leaves the mosaics as they are.
         batch: images in one forward pass of the ranking.
-        precision: of the teacher's forward passes while tiles are matched; images, losses, AdamW's state and the ranking
-            stay in float32.
+        precision: of the teacher's forward passes while tiles are matched; the ranking, images, losses and AdamW's
+            state stay in float32.
     """
 
     family = "distillation"

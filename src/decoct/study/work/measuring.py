@@ -163,7 +163,12 @@ def load_backbone(folder: Path, device: str) -> Backbone:
 
 
 def seen_by(
-    net: nn.Module | None, train: NDArray[Any], condensed: Condensed, data: Dataset, device: str, precision: str
+    net: nn.Module | None,
+    train: NDArray[Any],
+    condensed: Condensed,
+    data: Dataset,
+    device: str,
+    precision: str = "float32",
 ) -> NDArray[Any] | None:
     """Features [n, d] of a set's images: those of the ``train`` images that it picked, or made as those were.
 

@@ -312,9 +312,10 @@ class TrajectoryMatching(Condenser):
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
-        ipc, experts = inputs.ipc(self.name), replace(inputs.trajectories[self.need], precision=self.precision)
+        ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
         spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)
+        experts = replace(experts, precision=self.precision)
         soft = labels.is_floating_point()
         rate = torch.tensor(spec.lr_teacher, device=inputs.device, requires_grad=True)
         tensors = {"images": made.images, "rate": rate} | ({"labels": labels} if soft else {})
