@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-
-from decoct.core.errors import DecoctError
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -19,17 +16,13 @@ def autocast(device: torch.device | str, precision: str) -> Iterator[None]:
 
     Only the forward pass belongs in the block: what comes out is made float32 before anything is computed of it, so
     that losses, statistics, optimisers and images stay in float32. Weights do; autocast computes with copies of them.
-    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone.
-
-    Raises:
-        DecoctError: the device does not compute in bfloat16.
+    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone. That the device computes in
+    bfloat16 is known before a job begins (``decoct.study.device``).
     """
     if precision == "float32":  # autocast that is not enabled does not take every type of device
         yield
         return
     where = torch.device(device).type
-    if not has_bfloat16(where):
-        raise DecoctError(f'{where} does not compute in bfloat16: precision = "float32", or another device')
     before = torch.get_float32_matmul_precision()
     if where == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -71,10 +64,3 @@ def widened(x: Tensor) -> Tensor:
     """The same numbers in float32 at least."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
-
-@cache
-def has_bfloat16(device_type: str) -> bool:
-    """Whether a type of device computes in bfloat16 under autocast: CUDA by its own units, which came with Ampere."""
-    if device_type == "cuda" and torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.amp.is_autocast_available(device_type))
