@@ -141,7 +141,7 @@ class Elsewhere(TorchDispatchMode):
 
 
 class _Made(TorchFunctionMode):
-    """What does not come to operations, or not to all: torch makes no values where a new tensor is said to be "meta"."""
+    """What does not come to operations: torch makes no values where a new tensor is said to be "meta"."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})

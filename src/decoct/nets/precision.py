@@ -63,4 +63,3 @@ def within(net: Callable[..., Tensor], precision: str) -> Callable[..., Tensor]:
 def widened(x: Tensor) -> Tensor:
     """The same numbers in float32 at least."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
