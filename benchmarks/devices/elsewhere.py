@@ -10,6 +10,7 @@ line of decoct that causes them.
 What it cannot show: streams, pinned memory, CUDA graphs, autocast, another rounding, memory that runs out.
 """
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
+from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -79,7 +83,8 @@ class Elsewhere(TorchDispatchMode):
         """Compute on what is held; refuse what a GPU would refuse, and count what it would wait for."""
         kwargs = dict(kwargs or {})
         name = func._schema.name.removeprefix("aten::")
-        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+        composite, own = torch._C.DispatchKey.CompositeImplicitAutograd, torch._C.DispatchKey.CPU
+        if func.has_kernel_for_dispatch_key(composite) and not func.has_kernel_for_dispatch_key(own):
             with self, torch._C.DisableTorchFunction():  # in inference mode torch does not take them apart by itself
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
@@ -111,9 +116,12 @@ class Elsewhere(TorchDispatchMode):
             found = found.clone()
         if not there:
             return tree_map(lambda x: known.get(id(x), x) if isinstance(x, Tensor) else x, found)
-        return tree_map(
-            lambda x: known.get(id(x)) if id(x) in known else There(x) if isinstance(x, Tensor) else x, found
-        )
+        # A view of what was made outside of inference mode is no tensor of that mode either.
+        usual = func.is_view and not args[0].is_inference()
+        with torch.inference_mode(torch.is_inference_mode_enabled() and not usual):
+            return tree_map(
+                lambda x: known.get(id(x)) if id(x) in known else There(x) if isinstance(x, Tensor) else x, found
+            )
 
     @staticmethod
     def _together(func: Any, name: str, args: Any, tensors: list[Tensor]) -> None:
@@ -153,11 +161,42 @@ class _Made(TorchFunctionMode):
             return args[0].cpu().tolist()
         if func in (Tensor.numpy, Tensor.__array__) and isinstance(args[0], There):
             raise TypeError(f"can't convert {NAME} device type tensor to numpy: use Tensor.cpu() first")
+        if func is F.scaled_dot_product_attention and isinstance(args[0], There):  # by the kernel that a CPU takes
+            if torch._fused_sdp_choice(*(x.held for x in args[:3]), *args[3:], **kwargs) == 1:
+                return torch._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)[0]
+        if func is F.group_norm and isinstance(args[0], There) and last(args[0]):
+            return _GroupNorm.apply(*args, **kwargs)
         if func is Tensor.new_tensor and isinstance(args[0], There):
             kwargs.setdefault("dtype", None)
             where = kwargs.pop("device", None) or THERE
             return torch.tensor(*args[1:], **kwargs).to(where)
         return func(*args, **kwargs)
+
+
+def last(x: Tensor) -> bool:
+    """Whether the channels of images come last in memory."""
+    return suggest_memory_format(x) == torch.channels_last
+
+
+class _GroupNorm(torch.autograd.Function):
+    """Of images whose channels come last, in that order, as on a CPU; other devices reorder them first."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+        ctx.sizes = *x.shape[:2], math.prod(x.shape[2:]), groups
+        x = x.contiguous(memory_format=torch.channels_last)
+        out, *moments = torch.native_group_norm(x, weight, bias, *ctx.sizes, eps)
+        ctx.save_for_backward(x, *moments, weight)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        x, *others = ctx.saved_tensors
+        slope = slope.contiguous(memory_format=torch.channels_last)
+        back = torch.ops.aten.native_group_norm_backward
+        along, of_weight, of_bias = back(slope, x, *others, *ctx.sizes, (True,) * 3)
+        return along, None, of_weight, of_bias, None
 
 
 def _autocast(usual: Any) -> Any:

@@ -93,11 +93,11 @@ class Statistics:
             DecoctError: missing or damaged.
         """
         try:
-            tensors = load_file(folder / FILE, device)
+            tensors = load_file(folder / FILE)
             kinds: dict[str, dict[str, torch.Tensor]] = {"whole": {}, "class": {}}
             for name, value in tensors.items():
                 kind, _, rest = name.partition("/")
-                kinds[kind][rest] = value
+                kinds[kind][rest] = value.to(device)
             return cls(unflatten(kinds["whole"]), unflatten(kinds["class"]))
         except (SafetensorError, OSError, KeyError, TypeError) as error:
             raise DecoctError(f"the statistics in {folder} are damaged: {error}; remove that folder") from error
