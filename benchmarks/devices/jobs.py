@@ -100,14 +100,16 @@ class Trial:
             execute(store.root, job)
 
     def on(
-        self, job: Job, device: str, within: AbstractContextManager[Any] | None = None
+        self, job: Job, device: str, within: AbstractContextManager[Any] | None = None, name: str = ""
     ) -> tuple[dict[str, float], Any]:
         """Do a job on a device, from the inputs that the CPU made, in a block; what the block gives comes back too.
+
+        The cell goes to the store of a name, the device's own if there is none.
 
         Returns:
             How far numbers are from the CPU's, by file, and what the block is called.
         """
-        expected, found = self.store("cpu"), self.store(device)
+        expected, found = self.store("cpu"), self.store(name or device)
         for role, key in job.inputs.items():
             kind = kind_of(job, role, self.jobs, key)
             target = found.path(kind, key)
