@@ -104,26 +104,23 @@ class Trial:
     ) -> tuple[dict[str, float], Any]:
         """Do a job on a device, from the inputs that the CPU made, in a block; what the block gives comes back too.
 
-        The cell goes to the store of a name, the device's own if there is none.
+        The cell goes to a store of its own below a name, the device's if there is none: what the device made before is
+        no input.
 
         Returns:
             How far numbers are from the CPU's, by file, and what the block is called.
         """
-        expected, found = self.store("cpu"), self.store(name or device)
-        for role, key in job.inputs.items():
-            kind = kind_of(job, role, self.jobs, key)
-            target = found.path(kind, key)
+        expected, found = self.store("cpu"), self.store(f"{name or device}/{job.key}")
+        made, todo = {each.key: each for each in self.jobs}, list(job.inputs.values())
+        for key in todo:  # which grows: a set's record names what lies behind what it read
+            kind, target = made[key].kind, found.path(made[key].kind, key)
+            todo += made[key].inputs.values()
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(expected.path(kind, key), target_is_directory=True)
+                target.symlink_to(expected.path(kind, key).absolute(), target_is_directory=True)
         with within or nullcontext() as block:
             execute(found.root, job, device)
         return dict(apart(expected.path(job.kind, job.key), found.path(job.kind, job.key))), block
-
-
-def kind_of(job: Job, role: str, jobs: list[Job], key: str) -> str:
-    """The kind of the job that made an input."""
-    return next(each.kind for each in jobs if each.key == key)
 
 
 def apart(expected: Path, found: Path) -> Iterator[tuple[str, float]]:
