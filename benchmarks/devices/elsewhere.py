@@ -33,18 +33,10 @@ NAME = "meta"
 THERE, HOST = torch.device(NAME), torch.device("cpu")
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}  # which take indices of the host, as on a GPU
 READS = {"_local_scalar_dense", "equal", "is_nonzero"}  # what the host gets to know
-SIZED = {
-    "nonzero",
-    "masked_select",
-    "unique_dim",
-    "_unique",
-    "_unique2",
-    "unique_consecutive",
-    "unique_dim_consecutive",
-}
-SIZED |= {"repeat_interleave.Tensor", "bincount"}  # whose shape hangs on values, which the host must get to know
+READS |= {"_linalg_check_errors", "_linalg_eigh", "_linalg_svd", "linalg_qr", "linalg_lstsq"}  # or that all went well
+SIZED = {"nonzero", "masked_select", "unique_dim", "_unique", "_unique2", "bincount", "repeat_interleave.Tensor"}
+SIZED |= {"unique_consecutive", "unique_dim_consecutive"}  # whose shape hangs on values, which the host gets to know
 FUSED = "_get_fused_kernels_supported_devices"
-SIZED_BY_MASK = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
 
 class There(Tensor):
@@ -72,12 +64,14 @@ class Elsewhere(TorchDispatchMode):
     """In the block, the device "meta" computes.
 
     Attributes:
-        waits: how often the host waited, by file and line of decoct and by operation.
+        waits: how often the host waited for values, by file and line of decoct and by operation.
+        uploads: how often it sent some and waited, as torch does for the whole stream unless it is told otherwise.
+        sent: how often it sent some and went on (``non_blocking``).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits: Counter[tuple[str, str]] = Counter()
+        self.waits, self.uploads, self.sent = (Counter[tuple[str, str]]() for _ in range(3))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute on what is held; refuse what a GPU would refuse, and count what it would wait for."""
@@ -101,6 +95,9 @@ class Elsewhere(TorchDispatchMode):
             raise RuntimeError(f"{name}: expected a '{NAME}' device type for generator but found 'cpu'")
         if self._waits(func, name, args, there, here):
             self.waits[place(), name] += 1
+        if self._uploads(name, args, there):
+            on = kwargs.get("non_blocking") or (name == "copy_" and args[2:] and args[2])
+            (self.sent if on else self.uploads)[place(), name] += 1
         if asked is not None:
             kwargs["device"] = HOST
         kwargs.pop("pin_memory", None)
@@ -129,7 +126,10 @@ class Elsewhere(TorchDispatchMode):
         strange = [x for x in tensors if not isinstance(x, There)]
         if any(isinstance(x, There) for x in tensors) and strange:
             numbers = all(x.ndim == 0 for x in strange) and torch.Tag.pointwise in func.tags
-            if not numbers and not (name in INDEXING and isinstance(args[0], There)):
+            into = name in INDEXING and isinstance(args[0], There)
+            if into and not all(isinstance(x, There) or x.ndim == 0 for x in args[2:3]):
+                into = False  # indices may lie on the host, values not
+            if not numbers and not into:
                 raise RuntimeError(
                     f"{name}: expected all tensors to be on the same device, but found at least two: {NAME} and cpu"
                 )
@@ -141,15 +141,24 @@ class Elsewhere(TorchDispatchMode):
             return not isinstance(args[0], There) and isinstance(args[1], There)
         if name == "_to_copy":
             return here and not there
-        if name in SIZED_BY_MASK:
+        if name in INDEXING:
             return any(isinstance(x, There) and x.dtype in (torch.bool, torch.uint8) for x in args[1] if x is not None)
         overload = f"{name}.{func._schema.overload_name}"
         sized = (name in SIZED or overload in SIZED) and not (overload == "repeat_interleave.Tensor" and len(args) > 1)
         return here and (name in READS or sized)
 
+    @staticmethod
+    def _uploads(name: str, args: Any, there: bool) -> bool:
+        """Whether something of the host goes over: what is copied, and indices."""
+        if name == "copy_":
+            return isinstance(args[0], There) and not isinstance(args[1], There)
+        if name == "_to_copy":
+            return there and not isinstance(args[0], There)
+        return there and name in INDEXING and any(isinstance(x, Tensor) and not isinstance(x, There) for x in args[1])
+
 
 class _Made(TorchFunctionMode):
-    """What does not come to operations: torch makes no values where a new tensor is said to be "meta"."""
+    """What does not come to operations, or not to all: torch makes no values where a new tensor is "meta"."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -161,9 +170,8 @@ class _Made(TorchFunctionMode):
             return args[0].cpu().tolist()
         if func in (Tensor.numpy, Tensor.__array__) and isinstance(args[0], There):
             raise TypeError(f"can't convert {NAME} device type tensor to numpy: use Tensor.cpu() first")
-        if func is F.scaled_dot_product_attention and isinstance(args[0], There):  # by the kernel that a CPU takes
-            if torch._fused_sdp_choice(*(x.held for x in args[:3]), *args[3:], **kwargs) == 1:
-                return torch._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)[0]
+        if func is F.scaled_dot_product_attention and isinstance(args[0], There) and flash(*args, **kwargs):
+            return torch._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)[0]
         if func is F.group_norm and isinstance(args[0], There) and last(args[0]):
             return _GroupNorm.apply(*args, **kwargs)
         if func is Tensor.new_tensor and isinstance(args[0], There):
@@ -171,6 +179,11 @@ class _Made(TorchFunctionMode):
             where = kwargs.pop("device", None) or THERE
             return torch.tensor(*args[1:], **kwargs).to(where)
         return func(*args, **kwargs)
+
+
+def flash(q: There, k: There, v: There, *args: Any, **kwargs: Any) -> bool:
+    """Whether a CPU would take its flash attention, which torch does not offer to other devices."""
+    return torch._fused_sdp_choice(q.held, k.held, v.held, *args, **kwargs) == 1
 
 
 def last(x: Tensor) -> bool:

@@ -99,16 +99,16 @@ class Trial:
         for job in self.jobs:
             execute(store.root, job)
 
-    def on(
+    def make(
         self, job: Job, device: str, within: AbstractContextManager[Any] | None = None, name: str = ""
-    ) -> tuple[dict[str, float], Any]:
-        """Do a job on a device, from the inputs that the CPU made, in a block; what the block gives comes back too.
+    ) -> tuple[Path, Any]:
+        """Do a job on a device, from the inputs that the CPU made, in a block.
 
         The cell goes to a store of its own below a name, the device's if there is none: what the device made before is
         no input.
 
         Returns:
-            How far numbers are from the CPU's, by file, and what the block is called.
+            The cell, and what the block is called.
         """
         expected, found = self.store("cpu"), self.store(f"{name or device}/{job.key}")
         made, todo = {each.key: each for each in self.jobs}, list(job.inputs.values())
@@ -120,7 +120,14 @@ class Trial:
                 target.symlink_to(expected.path(kind, key).absolute(), target_is_directory=True)
         with within or nullcontext() as block:
             execute(found.root, job, device)
-        return dict(apart(expected.path(job.kind, job.key), found.path(job.kind, job.key))), block
+        return found.path(job.kind, job.key), block
+
+    def on(
+        self, job: Job, device: str, within: AbstractContextManager[Any] | None = None
+    ) -> tuple[dict[str, float], Any]:
+        """Likewise; how far numbers are from the CPU's, by file, and what the block is called."""
+        found, block = self.make(job, device, within)
+        return dict(apart(self.store("cpu").path(job.kind, job.key), found)), block
 
 
 def apart(expected: Path, found: Path) -> Iterator[tuple[str, float]]:

@@ -187,9 +187,17 @@ def test_a_committee_s_label_is_the_mean_of_its_logits(linear):
     nets = [linear(seed=s).eval() for s in range(3)]
     torch.testing.assert_close(committee(nets, x), sum(net(x) for net in nets).detach() / 3)
     assert not committee(nets, x).requires_grad
-    nets[1][1].weight.data[0, 0] = torch.inf
+
+
+def test_a_teacher_whose_logits_are_not_finite_is_told_of_when_asked(small_set, linear):
+    broken = linear(seed=1).eval()
+    batches = Batches(small_set(), SOFT, seed=0, teachers=[broken])
+    next(batches)
+    batches.check()
+    broken[1].weight.data[0, 0] = torch.inf
+    assert all(batch.teacher is not None for batch in batches)
     with pytest.raises(DecoctError, match=r"teacher.* not finite"):
-        committee(nets, x)
+        batches.check()
 
 
 def judge(net, seed=1):

@@ -19,6 +19,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
+from decoct.data.send import send
 from decoct.needs.teacher import Teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import as_input, has_batch_norm
@@ -194,7 +195,7 @@ class Experts:
 
     def weights(self, expert: int, epoch: int, device: str = "cpu") -> Tensor:
         """[P] float32 of an expert after so many epochs; a copy on ``device``."""
-        return torch.from_numpy(np.array(self.trajectories[expert].weights[epoch])).to(device)
+        return send(torch.from_numpy(np.array(self.trajectories[expert].weights[epoch])), device)
 
     def parameters(self, flat: Tensor) -> dict[str, Tensor]:
         """A vector [P] as the parameters of the net by name: views of it."""

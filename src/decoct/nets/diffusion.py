@@ -63,12 +63,17 @@ class DiffusionModel:
         return next(self.net.parameters()).device
 
     @cached_property
+    def there(self) -> tuple[Tensor, Tensor]:
+        """ᾱ and the rows where the net is, sent there once; ask for it when the net is where it stays."""
+        return self.alphas.to(self.device), self.rows.to(self.device)
+
+    @cached_property
     def _scaling(self) -> float:
         return float(self.vae.config.scaling_factor) if self.vae is not None else 1.0
 
     def noisy(self, latents: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """√ᾱ_t z + √(1 − ᾱ_t) ε for latents and noise [B, c, h, w] and steps [B]."""
-        share = self.alphas.to(latents.device)[t.to(latents.device)].view(-1, 1, 1, 1)
+        share = self.there[0][t].view(-1, 1, 1, 1)
         return torch.addcmul(share.sqrt().to(latents.dtype) * latents, (1 - share).sqrt().to(latents.dtype), noise)
 
     def denoised(self, latents: Tensor, noise: Tensor, t: int) -> Tensor:
@@ -85,7 +90,7 @@ class DiffusionModel:
             out, learnt = out.split(channels, 1)
             fraction = (learnt + 1) / 2
         if self.prediction != "epsilon":
-            share = self.alphas.to(latents.device)[t].view(-1, 1, 1, 1)
+            share = self.there[0][t].view(-1, 1, 1, 1)
             signal, rest = share.sqrt().to(out.dtype), (1 - share).sqrt().to(out.dtype)
             out = (
                 signal * out + rest * latents if self.prediction == "v_prediction" else (latents - signal * out) / rest
@@ -107,7 +112,7 @@ class DiffusionModel:
         Raises:
             UsageError: guidance of a model that has no null class.
         """
-        own = self.rows.to(latents.device)[labels.to(latents.device)]
+        own = self.there[1][labels]
         if guidance == 1:
             noise, fraction = self.raw(latents, self._steps(t, latents), own)
             return Predicted(noise, noise, fraction)

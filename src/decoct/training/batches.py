@@ -13,6 +13,7 @@ from decoct.core.condensed import relative
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.data.send import send
 from decoct.nets.layout import as_input
 from decoct.nets.precision import autocast
 from decoct.nets.room import Halving
@@ -20,6 +21,7 @@ from decoct.training.images import Images
 from decoct.training.recipe import Recipe
 from decoct.training.views import Draws, View, render
 
+UNSOUND = "a label teacher gives logits that are not finite"
 AHEAD = 256  # images that are augmented and labelled at once where a batch is smaller
 
 
@@ -121,6 +123,7 @@ class Batches(Iterator[Batch]):
         self.draws = Draws(recipe, data.images.shape[-1], seed)
         self.rows = islice(order(len(data.labels), recipe.batch, seed, recipe.drop_single), recipe.steps)
         self.made = 0  # batches drawn so far
+        self.sound = torch.ones((), dtype=torch.bool, device=device)  # whether all that teachers said was finite
         self.ready: list[Batch] = []
 
     def __next__(self) -> Batch:
@@ -134,6 +137,11 @@ class Batches(Iterator[Batch]):
     def at_seam(self) -> bool:
         """Whether nothing is drawn ahead, so that ``state`` says all."""
         return not self.ready
+
+    def check(self) -> None:
+        """Raise a DecoctError if a teacher's logits were not finite; the device is waited for."""
+        if not self.sound:
+            raise DecoctError(UNSOUND)
 
     def state(self) -> dict[str, Tensor]:
         """Where the stream stands, at a seam."""
@@ -160,10 +168,11 @@ class Batches(Iterator[Batch]):
         x = render(self.images, view, recipe.pad)
         z: Tensor | None = None
         if soft and self.stored is not None:
-            z = self.stored.logits(*span, view).to(x.device)
+            z = send(self.stored.logits(*span, view), x)
         elif soft:
             z = labelled(self.teachers, x, view.sizes, recipe.halves, self.precision, self.halving)
-        rows, sizes = view.rows.to(self.labels.device), view.sizes
+            self.sound &= z.isfinite().all()
+        rows, sizes = send(view.rows, self.labels), view.sizes
         none = (None,) * len(sizes)
         parts = zip(
             x.split(sizes),
@@ -177,7 +186,7 @@ class Batches(Iterator[Batch]):
         for x, labels, w, z, mix in parts:
             mixed = None
             if mix is not None:
-                partners = mix.order.to(labels.device)
+                partners = send(mix.order, labels)
                 mixed = Mixed(labels[partners], mix.share, None if w is None else w[partners])
             batches.append(Batch(x, labels, w, z, mixed))
         return batches
@@ -204,16 +213,9 @@ def labelled(
 
 @torch.no_grad()
 def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float32") -> Tensor:
-    """Mean logits [B, classes] of nets on normalised images.
-
-    Raises:
-        DecoctError: a teacher's logits are not finite.
-    """
+    """Mean logits [B, classes] of nets on normalised images."""
     with autocast(x.device, precision):
-        logits = torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
-    if not logits.isfinite().all():
-        raise DecoctError("a label teacher gives logits that are not finite")
-    return logits
+        return torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.data.send import send
 from decoct.nets.precision import autocast
 from decoct.training.images import Images
 from decoct.training.learn import learn, numbered
@@ -77,13 +78,13 @@ class NoisyBatches:
         labels = self.labels[rows].masked_fill(torch.rand(count, generator=rng) < how.drop, self.null)
         x = self.images.normalise(self.images.rows(rows).float())
         if how.flip:
-            mirrored = (torch.rand(count, generator=rng) < 0.5).to(device).view(-1, 1, 1, 1)
+            mirrored = send(torch.rand(count, generator=rng) < 0.5, device).view(-1, 1, 1, 1)
             x = torch.where(mirrored, x.flip(-1), x)
-        noise = torch.randn(x.shape, generator=rng).to(device)
+        noise = send(torch.randn(x.shape, generator=rng), device)
         share = self.alphas[t].view(-1, 1, 1, 1)
-        signal, rest = share.sqrt().float().to(device), (1 - share).sqrt().float().to(device)
+        signal, rest = send(share.sqrt().float(), device), send((1 - share).sqrt().float(), device)
         target = noise if how.prediction == "epsilon" else signal * noise - rest * x
-        return Noisy(signal * x + rest * noise, target, t.to(device), labels.to(device))
+        return Noisy(signal * x + rest * noise, target, send(t, device), send(labels, device))
 
     def rows(self, step: int) -> Tensor:
         """[B] row numbers of a batch."""

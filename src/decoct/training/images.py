@@ -14,6 +14,7 @@ from torch import Tensor
 
 from decoct.data.augment.augment import gather_crops
 from decoct.data.augment.resample import resized_crop
+from decoct.data.send import send
 from decoct.nets.room import ran_out
 
 COPIED = 2**31  # bytes of images up to which a memory map is read as a whole; larger ones are read batch by batch
@@ -104,10 +105,10 @@ class Images:
 
     def rows(self, rows: Tensor) -> Tensor:
         """[B, C, S, S] on the device, of the type that is stored."""
-        batch = self.stored[rows.to(self.stored.device)]
+        batch = self.stored[send(rows, self.stored)]
         if self.device.type == "cuda" and not batch.is_cuda:  # "cuda" and "cuda:0" are one place, but not equal
             batch = batch.pin_memory()  # so that the copy runs beside the computation
-        return batch.to(self.device, non_blocking=True)
+        return send(batch, self.device)
 
     def cropped(self, rows: Tensor, corners: Tensor, pad: int, mirrored: Tensor | None) -> Tensor:
         """Crops of the images within a black border: [B, C, S, S] on the device, of the type that is stored."""

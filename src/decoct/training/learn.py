@@ -24,6 +24,7 @@ def learn(
     remedy: str = "lower lr",
     state: str = STATE,
     to_end: bool = False,
+    look: Callable[[Tensor], None] = lambda trace: None,
 ) -> Tensor:
     """Take steps t = 0 … steps − 1, each by ``step(t)``; a loop that was killed goes on where it was kept.
 
@@ -40,6 +41,7 @@ def learn(
         remedy: what to do where numbers are no longer finite.
         state: what the state is kept as; loops of one construction need names of their own.
         to_end: keep the state behind the last step too, whether or not that is due, so that none is taken again.
+        look: called with the losses so far wherever they are looked at, before they are: what makes a GPU wait.
 
     Returns:
         [steps] losses, on the CPU.
@@ -53,6 +55,7 @@ def learn(
     for t in range(begin, steps):
         trace[t] = step(t)
         if (t + 1 - begin) % every == 0 or t + 1 == steps:
+            look(trace[: t + 1])
             due = machine.kept.due() or (to_end and t + 1 == steps)
             _check(name, trace[: t + 1], tensors if due or t + 1 == steps else {}, steps, remedy)
             machine.progress(t + 1, steps)

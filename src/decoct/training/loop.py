@@ -98,6 +98,7 @@ def train(
             state.count(loss.detach(), len(batch.labels))
             due = due or state.done % LOOK == 0 or state.done == recipe.steps or time.monotonic() > looked + PAUSE
             if due and batches.at_seam:
+                batches.check()
                 state.check()
                 machine.progress(state.done, recipe.steps)
                 looked, due = time.monotonic(), False
@@ -110,7 +111,9 @@ def train(
                 if enough:
                     break
             if batches.at_seam and state.done < recipe.steps and kept.due():
+                batches.check()
                 kept.save(STATE, state.arrays(batches))
+    batches.check()
     state.check()
     state.settle()
     last = state.losses[: state.done][-max(1, state.done // 10) :]

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.nets.room import Halving
-from decoct.training.batches import AHEAD, TrainingSet, labelled, order
+from decoct.training.batches import AHEAD, UNSOUND, TrainingSet, labelled, order
 from decoct.training.images import Images
 from decoct.training.packing import Arrays, encode, pack
 from decoct.training.recipe import Recipe, Storing, epoch_steps
@@ -109,7 +109,7 @@ def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) 
     logits, halving = [], Halving("labelling", machine.device)
     for rows in torch.arange(len(images)).split(AHEAD):
         x = images.normalise(images.rows(rows))
-        logits.append(labelled(teachers, x, [len(rows)], False, machine.precision, halving).cpu().numpy())
+        logits.append(_said(teachers, x, [len(rows)], False, machine, halving))
         machine.progress(int(rows[-1]) + 1, len(images))
     return np.concatenate(logits)
 
@@ -134,9 +134,18 @@ def _of_views(
         if some:
             view = View.join(some)
             x = render(images, view, recipe.pad)
-            made = labelled(teachers, x, view.sizes, recipe.halves, machine.precision, halving)
-            logits.append(made.cpu().numpy())
+            logits.append(_said(teachers, x, view.sizes, recipe.halves, machine, halving))
             views += some
             machine.progress(len(views), len(keep))
         first += len(chunk)
     return np.concatenate(logits), views
+
+
+def _said(
+    teachers: Sequence[nn.Module], x: Tensor, sizes: Sequence[int], halves: bool, machine: Machine, halving: Halving
+) -> NDArray[np.float32]:
+    """[M, classes] logits, on the host."""
+    logits: NDArray[np.float32] = labelled(teachers, x, sizes, halves, machine.precision, halving).cpu().numpy()
+    if not np.isfinite(logits).all():
+        raise DecoctError(UNSOUND)
+    return logits

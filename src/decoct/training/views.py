@@ -14,6 +14,7 @@ from decoct.core.seeds import seed as derive
 from decoct.data.augment import colour, dsa
 from decoct.data.augment.augment import Mix, draw_boxes, draw_crops, draw_cutmix, draw_mixup
 from decoct.data.augment.shuffle import draw_shuffle, shuffle
+from decoct.data.send import send
 from decoct.training.images import Images
 from decoct.training.recipe import Recipe
 
@@ -148,4 +149,4 @@ def _cut(images: Images, view: View, pad: int) -> Tensor:
     if view.boxes is not None:
         return images.resized(view.rows, view.boxes, view.mirrored)
     x = images.rows(view.rows)
-    return x if view.mirrored is None else torch.where(view.mirrored.to(x.device)[:, None, None, None], x.flip(3), x)
+    return x if view.mirrored is None else torch.where(send(view.mirrored, x)[:, None, None, None], x.flip(3), x)

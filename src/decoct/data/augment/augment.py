@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from decoct.data.send import send
+
 
 def draw_crops(count: int, pad: int, generator: Generator) -> Tensor:
     """Top and left corner of random crops out of images with a border of ``pad`` pixels: [count, 2] integer."""
@@ -27,12 +29,12 @@ def gather_crops(padded: Tensor, rows: Tensor, corners: Tensor, size: int, mirro
     """
     _, channels, height, width = padded.shape
     device = padded.device
-    corners, line = corners.to(device), torch.arange(size, device=device)
+    corners, line = send(corners, device), torch.arange(size, device=device)
     y, x = corners[:, :1] + line, corners[:, 1:] + line
     if mirrored is not None:
-        x = torch.where(mirrored.to(device)[:, None], x.flip(1), x)
+        x = torch.where(send(mirrored, device)[:, None], x.flip(1), x)
     index = (y * width)[:, None, :, None] + x[:, None, None, :]
-    plane = (rows.to(device)[:, None] * channels + torch.arange(channels, device=device)) * (height * width)
+    plane = (send(rows, device)[:, None] * channels + torch.arange(channels, device=device)) * (height * width)
     return padded.view(-1)[index + plane[:, :, None, None]]
 
 
@@ -85,7 +87,7 @@ class Mix:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The mixed batch [B, C, S, S]; the one given stays as it is."""
-        order = self.order.to(images.device)
+        order = send(self.order, images)
         if self.box is None:
             return torch.lerp(images[order], images, self.share)
         top, bottom, left, right = self.box

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from decoct.data.send import send
+
 LUMA = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision weighs them
 EIGENVALUES = (0.2175, 0.0188, 0.0045)  # of ImageNet's pixels on the scale 0 to 1, as fb.resnet.torch has them
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))  # in columns
@@ -54,7 +56,7 @@ def jitter(images: Tensor, drawn: Jitter) -> Tensor:
         ValueError: images have neither 1 nor 3 channels.
     """
     channels = _channels(images)
-    factors, order = drawn.factors.to(images), drawn.order.to(images.device)
+    factors, order = send(drawn.factors, images).to(images.dtype), send(drawn.order, images)
     if channels == 1:
         factors = torch.cat([factors[:, :SATURATION], torch.ones_like(factors[:, SATURATION:])], 1)
     factors = factors.gather(1, order)[:, :, None, None, None]
@@ -93,7 +95,7 @@ def lighting(images: Tensor, drawn: Tensor) -> Tensor:
     shift = (drawn[:, None, :] * components).sum(2)
     if _channels(images) == 1:
         shift = shift.mean(1, keepdim=True)
-    return images + shift.to(images)[:, :, None, None]
+    return images + send(shift, images).to(images.dtype)[:, :, None, None]
 
 
 def _luminance(images: Tensor) -> Tensor:

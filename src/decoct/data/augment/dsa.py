@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from decoct.data.send import send
+
 Op = Literal["colour", "crop", "cutout", "scale", "rotate", "flip"]
 OPS: tuple[Op, ...] = ("colour", "crop", "cutout", "scale", "rotate", "flip")
 
@@ -95,7 +97,7 @@ def apply(images: Tensor, drawn: Drawn) -> Tensor:
     Returns:
         [B, C, S, S].
     """
-    return TRANSFORMS[drawn.op](images, drawn.values.to(images.device))
+    return TRANSFORMS[drawn.op](images, send(drawn.values, images))
 
 
 def _values(op: Op, count: int, size: int, params: DSA, generator: Generator) -> Tensor:

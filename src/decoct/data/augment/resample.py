@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from decoct.data.send import send
+
 BLOCK = 2**24  # numbers that the matrices and half-resized images of a block may hold; no block is below an image
 
 
@@ -34,12 +36,12 @@ def resized_crop(
             return _bytes(images, boxes, size, mirrored, rows)
         images = images.float()
     if rows is not None:
-        images = images[rows.to(images.device)]
+        images = images[send(rows, images)]
     enlarged = not len(boxes) or int(boxes[:, 2:].max()) <= size
-    boxes = boxes.to(images.device)
+    boxes = send(boxes, images)
     order = torch.arange(size, device=images.device)
     if mirrored is not None:
-        order = torch.where(mirrored.to(images.device)[:, None], order.flip(0), order)
+        order = torch.where(send(mirrored, images)[:, None], order.flip(0), order)
     if enlarged:
         return _enlarged(images, boxes, size, order)
     _, channels, height, width = images.shape

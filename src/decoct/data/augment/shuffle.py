@@ -3,6 +3,8 @@
 import torch
 from torch import Generator, Tensor
 
+from decoct.data.send import send
+
 
 def draw_shuffle(count: int, factor: int, generator: Generator) -> Tensor:
     """Orders of the columns and of the rows of ``factor`` × ``factor`` tiles, independent for each image.
@@ -33,7 +35,7 @@ def shuffle(images: Tensor, drawn: Tensor) -> Tensor:
         [B, C, H, W].
     """
     batch, channels, height, width = images.shape
-    columns, rows = drawn.to(images.device).unbind(1)
+    columns, rows = send(drawn, images).unbind(1)
     factor = columns.shape[1]
     each = torch.arange(batch, device=images.device)[:, None, None]
     if height % factor == 0 and width % factor == 0:  # whole tiles at once: several times as fast as pixels
@@ -47,7 +49,7 @@ def shuffle(images: Tensor, drawn: Tensor) -> Tensor:
 def _pixels(order: Tensor, size: int) -> Tensor:
     """Which pixel of an axis stands where, when its tiles stand in an order: [B, factor] → [B, size]."""
     factor = order.shape[1]
-    sides = torch.tensor([size // factor + (i < size % factor) for i in range(factor)], device=order.device)
+    sides = send(torch.tensor([size // factor + (i < size % factor) for i in range(factor)]), order)
     tile = torch.repeat_interleave(sides, output_size=size)
     place = order.argsort(1)  # of each tile
     return place[:, tile].argsort(stable=True, dim=1)

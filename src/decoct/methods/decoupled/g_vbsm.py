@@ -1,11 +1,14 @@
 """G-VBSM: a committee's batch norms and convolutions, one net an iteration, and images that differ within a class."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from decoct.core.interfaces import Need
+from decoct.data.send import send
 from decoct.methods.decoupled._shared.invert import Alignment
 from decoct.methods.decoupled._shared.recovery import Recovery, Workpiece
 from decoct.needs.statistics import LayerStatistics
@@ -62,10 +65,15 @@ class GVBSM(Recovery):
             return seen.new_zeros(work.groups)
         blocks = zip(seen.unflatten(0, (work.groups, -1)), work.active, strict=True)
         sums = [
-            sum((densify(images[labels == c], self.tau) for c in labels.unique()), seen.new_zeros(()))
+            sum((densify(images[rows], self.tau) for rows in each_class(labels, seen)), seen.new_zeros(()))
             for images, labels in blocks
         ]
         return self.densification * torch.stack(sums)
+
+
+def each_class(labels: Tensor, like: Tensor) -> Iterator[Tensor]:
+    """Where the images of each class are, of labels [B] on the host, on the device of a tensor."""
+    return (send((labels == c).nonzero()[:, 0], like) for c in labels.unique())
 
 
 def densify(images: Tensor, tau: float) -> Tensor:

@@ -234,8 +234,8 @@ class InfluenceGuidance(Guide):
         length = x.norm()
         ahead, directions = x / length, torch.stack([m / m.norm() for m in others])
         nearness = (directions * ahead).flatten(1).sum(1)
-        best = nearness.argmax()
-        gradient: Tensor = (directions[best] - nearness[best] * ahead) / length
+        most, best = nearness.max(0)
+        gradient: Tensor = (directions.index_select(0, best[None])[0] - most * ahead) / length
         return gradient
 
 

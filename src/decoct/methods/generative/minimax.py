@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from decoct.core.interfaces import Inputs
+from decoct.data.send import send
 from decoct.methods._shared.starts import Block
 from decoct.methods.generative._shared.finetune import FineTune, fine_tuned, per_epoch
 from decoct.methods.generative._shared.generative import Generative, Sampling, batches, encoded
@@ -163,11 +164,11 @@ class Memories:
         self.state = {"memory.real": self.real, "memory.made": self.made, "memory.seen": self.seen}
 
     def __call__(self, clean: Tensor, latents: Tensor, places: Tensor) -> Tensor:
-        """Of predictions ẑ₀ and real latents [B, c, h, w]; the latents are remembered afterwards."""
+        """Of predictions ẑ₀ and real latents [B, c, h, w], which are remembered afterwards; places lie on the host."""
         clean, latents, total = clean.flatten(1), latents.flatten(1), clean.new_zeros(())
         present = places.unique().tolist()
         for c in present:
-            mine = (places == c).nonzero()[:, 0]
+            mine = send((places == c).nonzero()[:, 0], clean)
             filled = min(int(self.seen[c]), self.size)
             if filled:
                 near, alike = (cosines(clean[mine], memory[c, :filled]) for memory in (self.real, self.made))

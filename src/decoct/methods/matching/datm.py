@@ -117,9 +117,9 @@ class DATM(TrajectoryMatching):
             {"params": [labels], "lr": self.lr_y, "momentum": self.momentum_y},
         ]
 
-    def takes(self, loss: Tensor) -> bool:
+    def takes(self, loss: Tensor) -> Tensor:
         """Updates whose loss is at most the threshold."""
-        return bool(loss <= (self.threshold or torch.inf))
+        return loss <= (self.threshold or torch.inf)
 
     def start(self, inputs: Inputs, experts: Experts, ipc: int) -> tuple[Synthetic, Tensor]:
         """Real images that experts are right about, and the mean logits of those that are.

@@ -231,8 +231,8 @@ class Workpiece:
         self.jury = self.spec.jury(self.inputs, self.blocks[0])
         # A block's draws hang on the seed, its first class and its first image alone, not on what runs beside it.
         self.rngs = [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, *b.name)) for b in self.blocks]
-        self.labels = torch.tensor([block.classes for block in self.blocks], device=self.inputs.device)
-        self.active = self.labels  # of the images that take part in the present stage
+        self.active = self.classes = torch.tensor([b.classes for b in self.blocks])  # those of the present stage
+        self.labels = self.classes.to(self.inputs.device)
         self.traces: list[Tensor] = []  # of each stage, [iterations, terms]
         self.stages: list[str] = []  # what the state of each is kept as
         penalty = {self.spec.penalty: 1.0} if self.spec.penalty else {}
@@ -282,8 +282,8 @@ class Workpiece:
         assert spec.scale is not None and spec.jitter is not None and spec.lr is not None
         if first >= last or (active is not None and not active.any()):
             return images
-        part, self.active = (images, self.labels) if active is None else (images[:, active], self.labels[:, active])
-        part, labels, lr = part.detach().clone().requires_grad_(), self.active.flatten(), spec.lr
+        part, self.active = (images, self.classes) if active is None else (images[:, active], self.classes[:, active])
+        part, labels, lr = part.detach().clone().requires_grad_(), self.active.flatten().to(images.device), spec.lr
         views = Views.draw(
             self.rngs,
             last - first,

@@ -13,13 +13,14 @@ from torch import Generator, Tensor, nn
 
 from decoct.core.interfaces import Inputs
 from decoct.core.seeds import seed
+from decoct.data.send import send
 from decoct.nets.diffusion import DiffusionModel
 from decoct.training.learn import STATE, learn
 
 TRACE = "trace"
 NORMS = (nn.LayerNorm, nn.GroupNorm)
 
-Terms = Callable[[Tensor, Tensor, Tensor], Tensor]  # x̂₀, latents, places of their classes -> a loss to add
+Terms = Callable[[Tensor, Tensor, Tensor], Tensor]  # x̂₀, latents, places of classes (on the host) -> a loss to add
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def denoising_loss(
     """
     noisy = model.noisy(latents, noise, t)
     said, fraction = model.raw(noisy, t, labels)
-    alphas = model.alphas.to(latents.device)
+    alphas = model.there[0]
     here = alphas[t].view(-1, 1, 1, 1)
     clean = (noisy - (1 - here).sqrt().to(said.dtype) * said) / here.sqrt().to(said.dtype)
     loss = (noise - said).square().mean()
@@ -164,7 +165,7 @@ def fine_tuned(
         averages: list[Tensor] = list(average.values())
         weights: list[Tensor] = list(learning.values())
         optimiser = torch.optim.AdamW(weights, how.lr, weight_decay=0.0)
-        own = model.rows.to(model.device)[torch.tensor(classes, device=model.device)]
+        own = model.there[1][torch.tensor(classes, device=model.device)]
         draws = inputs.seed, name, classes[0]
 
         @lru_cache(1)
@@ -176,12 +177,13 @@ def fine_tuned(
             rows = order(epoch)[place * how.batch : (place + 1) * how.batch]
             rng = Generator().manual_seed(seed(*draws, "step", t))
             views = torch.randint(latents.shape[1], (len(rows),), generator=rng).numpy()
-            noise = torch.randn(len(rows), *model.latent, generator=rng).to(model.device)
-            times = torch.randint(len(model.alphas), (len(rows),), generator=rng).to(model.device)
-            dropped = (torch.rand(len(rows), generator=rng) < how.dropout).to(model.device)
-            real = torch.from_numpy(np.array(latents[rows, views])).to(model.device)
-            of = torch.from_numpy(places[rows]).to(model.device)
-            labels = own[of] if model.null is None else torch.where(dropped, model.null, own[of])
+            noise = send(torch.randn(len(rows), *model.latent, generator=rng), model.device)
+            times = send(torch.randint(len(model.alphas), (len(rows),), generator=rng), model.device)
+            dropped = send(torch.rand(len(rows), generator=rng) < how.dropout, model.device)
+            real = send(torch.from_numpy(np.array(latents[rows, views])), model.device)
+            of = torch.from_numpy(places[rows])
+            labels = own[send(of, model.device)]
+            labels = labels if model.null is None else torch.where(dropped, model.null, labels)
             loss, clean = denoising_loss(tuned, real, noise, times, labels)
             loss = loss + extra(clean, real, of)
             optimiser.zero_grad(set_to_none=True)

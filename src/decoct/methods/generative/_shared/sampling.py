@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.data.send import send
 from decoct.nets.diffusion import DiffusionModel
 
 
@@ -106,7 +107,7 @@ class Guide(ABC):
 
 def draw(rngs: Sequence[Generator], model: DiffusionModel) -> Tensor:
     """Gaussian noise, one latent of each generator: [B, c, h, w] on the model's device."""
-    return torch.stack([torch.randn(model.latent, generator=rng) for rng in rngs]).to(model.device)
+    return send(torch.stack([torch.randn(model.latent, generator=rng) for rng in rngs]), model.device)
 
 
 def sample(
@@ -144,7 +145,7 @@ def sample(
         DecoctError: latents that are no longer finite; it names the step and the class.
     """
     first = len(schedule) if first is None else first
-    x = start
+    x, broken = start, torch.zeros(len(start), dtype=torch.long, device=start.device)  # the first step that broke each
     for i in reversed(range(first)):
         active = guide if guide is not None and guide.active(i / len(schedule)) else None
         gradients = active is not None and active.differentiates
@@ -159,11 +160,11 @@ def sample(
                 step = Step(i, schedule.alphas[i], x, said.noise, clean, conditional, sigma.detach())
                 following += active(step).detach()
         x = following + sigma.detach() * draw(rngs, model) if i else following
-        finite = x.flatten(1).isfinite().all(1)
-        if not finite.all():
-            broken = class_names[int(labels[int((~finite).nonzero()[0])])]
-            raise DecoctError(
-                f"the latents of class '{broken}' are not finite after step {first - i} of {first}: lower guidance, or "
-                "look whether the generator's weights are finite"
-            )
+        broken = torch.where((broken == 0) & ~x.flatten(1).isfinite().all(1), first - i, broken)
+    if broken.any():  # asked at the end: every question makes a GPU wait
+        image = int(torch.where(broken > 0, broken, first + 1).argmin())
+        raise DecoctError(
+            f"the latents of class '{class_names[int(labels[image])]}' are not finite after step {int(broken[image])} "
+            f"of {first}: lower guidance, or look whether the generator's weights are finite"
+        )
     return x

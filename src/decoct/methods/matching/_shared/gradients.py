@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.interfaces import Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data.augment import dsa
+from decoct.data.send import send
 from decoct.methods.matching._shared.footprint import held, pixels, weights
 from decoct.methods.matching._shared.synthetic import (
     BLOCK,
@@ -102,7 +103,7 @@ class GradientMatching(InRandomNets):
                 rng = Generator().manual_seed(seed(inputs.seed, self.name, "inner", t))
                 made = synthetic.images.detach()
                 for _ in range(inner):  # plain SGD, each epoch in an order of its own
-                    for rows in torch.randperm(len(made), generator=rng).to(made.device).split(self.batch_net):
+                    for rows in send(torch.randperm(len(made), generator=rng), made).split(self.batch_net):
                         x = made[rows]
                         if self.siamese:  # a transform a batch, with parameters of its own for every image
                             x = dsa.apply(x, dsa.draw(len(x), x.shape[-1], inputs.data.flip, rng))

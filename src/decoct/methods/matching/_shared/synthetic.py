@@ -15,6 +15,7 @@ from decoct.core.interfaces import Condenser, Draft, Inputs
 from decoct.core.seeds import seed
 from decoct.data.augment import dsa
 from decoct.data.pixels import Pixels
+from decoct.data.send import ahead
 from decoct.methods._shared.starts import random_rows
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
@@ -180,8 +181,8 @@ class RealBatches:
 def fresh_net(inputs: Inputs, name: str, net: str, t: int) -> nn.Module:
     """The net of iteration t, with random weights, in train mode on the device."""
     channels, size, _ = inputs.data.shape
-    start = seed(inputs.seed, name, "net", t)
-    return zoo.build(net, channels, len(inputs.data.class_names), size, start).to(inputs.device)
+    net_of_t = zoo.build(net, channels, len(inputs.data.class_names), size, seed(inputs.seed, name, "net", t))
+    return net_of_t.to(inputs.device, non_blocking=ahead(inputs.device))
 
 
 def shared_draws(inputs: Inputs, name: str, t: int, classes: int) -> list[dsa.Drawn]:

@@ -26,6 +26,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.augment import dsa
+from decoct.data.send import send
 from decoct.methods.matching._shared.footprint import held, pixels, weights
 from decoct.methods.matching._shared.synthetic import Synthetic
 from decoct.needs.trajectory import Experts, Trajectories
@@ -167,6 +168,7 @@ class Inner:
         """Mean cross-entropy of a step: of labels [n] int64, or of the softmax of learnt logits [n, classes]."""
         images, labels = learnt
         if (rows := self.rows[n]) is not None:
+            rows = send(rows, images)
             images, labels = images[rows], labels[rows]
         if (drawn := self.augmentations[n]) is not None:
             images = dsa.apply(images, drawn)
@@ -306,9 +308,9 @@ class TrajectoryMatching(Condenser):
         momentum = {"momentum": self.momentum}
         return [{"params": [images], "lr": self.lr_img, **momentum}, {"params": [rate], "lr": self.lr_lr, **momentum}]
 
-    def takes(self, loss: Tensor) -> bool:
-        """Whether the update of an iteration with such a loss is made."""
-        return True
+    def takes(self, loss: Tensor) -> Tensor | None:
+        """Whether the update of an iteration with such a loss is made, a bool on its device; None for always."""
+        return None
 
     def __call__(self, inputs: Inputs) -> Draft:
         """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
@@ -318,27 +320,50 @@ class TrajectoryMatching(Condenser):
         experts = replace(experts, precision=self.precision)
         soft = labels.is_floating_point()
         rate = torch.tensor(spec.lr_teacher, device=inputs.device, requires_grad=True)
+        learnt = [made.images, *([labels] if soft else []), rate]
         tensors = {"images": made.images, "rate": rate} | ({"labels": labels} if soft else {})
         optimiser = torch.optim.SGD(spec.groups(made.images, rate, labels))
+        broken = torch.zeros(self.iterations, dtype=torch.bool, device=inputs.device)
 
         def step(t: int) -> Tensor:
             rng = Generator().manual_seed(seed(inputs.seed, self.name, t))
             inner = Inner.draw(rng, spec, t, len(experts), len(labels), inputs.data)
             loss, slopes = matched(experts, inner, self.expert_epochs, made.images, labels, rate, self.truncate)
             gradients = [*slopes.learnt, slopes.rate]
-            if loss.isfinite() and not all(gradient.isfinite().all() for gradient in gradients):
-                raise DecoctError(
-                    f"{self.name}: the meta-gradient is not finite at step {t + 1} of {self.iterations} "
-                    f"(the loss was {float(loss):.4g}): {REMEDY}"
-                )
-            if self.takes(loss):
-                for tensor, gradient in zip([made.images, *([labels] if soft else []), rate], gradients, strict=True):
-                    tensor.grad = gradient
-                optimiser.step()
+            finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+            broken[t] = loss.isfinite() & ~finite
+            for tensor, gradient in zip(learnt, gradients, strict=True):
+                tensor.grad = gradient
+            step_where(optimiser, self.takes(loss))
             return loss
 
-        trace = learn(inputs, self.name, optimiser, step, self.iterations, tensors, REMEDY)
+        def look(trace: Tensor) -> None:
+            if broken.any():
+                t = int(broken.nonzero()[0])
+                raise DecoctError(
+                    f"{self.name}: the meta-gradient is not finite at step {t + 1} of {self.iterations} "
+                    f"(the loss was {float(trace[t]):.4g}): {REMEDY}"
+                )
+
+        trace = learn(inputs, self.name, optimiser, step, self.iterations, tensors, REMEDY, look=look)
         own = labels.detach().softmax(1).cpu().numpy() if soft else None
         draft = made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
         used = {n: float(value) for n, value in spec if getattr(self, n) is None and isinstance(value, int | float)}
         return replace(draft, notes={**draft.notes, **used})
+
+
+def step_where(optimiser: torch.optim.SGD, taken: Tensor | None) -> None:
+    """Step where a bool on the device says so, without asking it; else parameters and momenta stay as they are."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    if taken is None:
+        optimiser.step()
+        return
+    momenta = [optimiser.state[p].get("momentum_buffer") for p in parameters]
+    before = [p.detach().clone() for p in parameters]
+    kept = [torch.zeros_like(p) if m is None else m.clone() for p, m in zip(parameters, momenta, strict=True)]
+    optimiser.step()
+    with torch.no_grad():
+        for p, old, old_momentum in zip(parameters, before, kept, strict=True):
+            p.copy_(torch.where(taken, p, old))
+            if (momentum := optimiser.state[p].get("momentum_buffer")) is not None:
+                momentum.copy_(torch.where(taken, momentum, old_momentum))
