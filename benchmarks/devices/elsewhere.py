@@ -93,7 +93,7 @@ class Elsewhere(TorchDispatchMode):
             self._together(func, name, args, tensors)
         if any(isinstance(x, torch.Generator) for x in tree_leaves((args, kwargs))):
             raise RuntimeError(f"{name}: expected a '{NAME}' device type for generator but found 'cpu'")
-        if self._waits(func, name, args, there, here):
+        if self._waits(func, name, args, kwargs, there, here):
             self.waits[place(), name] += 1
         if self._uploads(name, args, there):
             on = kwargs.get("non_blocking") or (name == "copy_" and args[2:] and args[2])
@@ -135,7 +135,7 @@ class Elsewhere(TorchDispatchMode):
                 )
 
     @staticmethod
-    def _waits(func: Any, name: str, args: Any, there: bool, here: bool) -> bool:
+    def _waits(func: Any, name: str, args: Any, kwargs: Any, there: bool, here: bool) -> bool:
         """Whether a GPU would make the host wait for its values."""
         if name == "copy_":
             return not isinstance(args[0], There) and isinstance(args[1], There)
@@ -144,7 +144,7 @@ class Elsewhere(TorchDispatchMode):
         if name in INDEXING:
             return any(isinstance(x, There) and x.dtype in (torch.bool, torch.uint8) for x in args[1] if x is not None)
         overload = f"{name}.{func._schema.overload_name}"
-        sized = (name in SIZED or overload in SIZED) and not (overload == "repeat_interleave.Tensor" and len(args) > 1)
+        sized = (name in SIZED or overload in SIZED) and kwargs.get("output_size") is None
         return here and (name in READS or sized)
 
     @staticmethod
@@ -208,7 +208,7 @@ class _GroupNorm(torch.autograd.Function):
         x, *others = ctx.saved_tensors
         slope = slope.contiguous(memory_format=torch.channels_last)
         back = torch.ops.aten.native_group_norm_backward
-        along, of_weight, of_bias = back(slope, x, *others, *ctx.sizes, (True,) * 3)
+        along, of_weight, of_bias = back(slope, x, *others, *ctx.sizes, [ctx.needs_input_grad[i] for i in (0, 2, 3)])
         return along, None, of_weight, of_bias, None
 
 

@@ -7,7 +7,7 @@ Draws are the same on every device, so cells are equal but for rounding.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +93,15 @@ class Trial:
         store.root.mkdir(parents=True, exist_ok=True)
         return store
 
-    def expected(self) -> None:
-        """Make all cells on the CPU, but for those that are there."""
-        store = self.store("cpu")
+    def expected(self, jobs: Sequence[Job] | None = None) -> None:
+        """Make the cells of all jobs on the CPU, or of some with all that lies behind them, but for what is there."""
+        store, made = self.store("cpu"), {job.key: job for job in self.jobs}
+        wanted = [job.key for job in self.jobs if jobs is None or job in jobs]
+        for key in wanted:  # which grows
+            wanted += made[key].inputs.values()
         for job in self.jobs:
-            execute(store.root, job)
+            if job.key in set(wanted):
+                execute(store.root, job)
 
     def make(
         self, job: Job, device: str, within: AbstractContextManager[Any] | None = None, name: str = ""
