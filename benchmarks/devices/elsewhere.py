@@ -13,8 +13,9 @@ What it cannot show: streams, pinned memory, CUDA graphs, autocast, another roun
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +28,6 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "meta"
 THERE, HOST = torch.device(NAME), torch.device("cpu")
@@ -60,6 +60,35 @@ class There(Tensor):
         return f"There({self.held!r})"
 
 
+@cache
+def composed(func: Any) -> bool:
+    """Whether an operation is put together of others, on a CPU too."""
+    composite, own = torch._C.DispatchKey.CompositeImplicitAutograd, torch._C.DispatchKey.CPU
+    return func.has_kernel_for_dispatch_key(composite) and not func.has_kernel_for_dispatch_key(own)
+
+
+@cache
+def named(func: Any) -> str:
+    """The name of an operation, without its overload."""
+    return str(func._schema.name).removeprefix("aten::")
+
+
+def leaves(given: Any) -> Iterator[Any]:
+    """What lists, tuples and dicts hold in the end; pytree takes half of a test's time."""
+    if isinstance(given, list | tuple | dict):
+        for each in given.values() if isinstance(given, dict) else given:
+            yield from leaves(each)
+    else:
+        yield given
+
+
+def mapped(of: Callable[[Any], Any], given: Any) -> Any:
+    """The same lists, tuples and dicts of something of what they hold."""
+    if isinstance(given, dict):
+        return {key: mapped(of, each) for key, each in given.items()}
+    return type(given)([mapped(of, each) for each in given]) if isinstance(given, list | tuple) else of(given)
+
+
 class Elsewhere(TorchDispatchMode):
     """In the block, the device "meta" computes.
 
@@ -76,14 +105,13 @@ class Elsewhere(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute on what is held; refuse what a GPU would refuse, and count what it would wait for."""
         kwargs = dict(kwargs or {})
-        name = func._schema.name.removeprefix("aten::")
-        composite, own = torch._C.DispatchKey.CompositeImplicitAutograd, torch._C.DispatchKey.CPU
-        if func.has_kernel_for_dispatch_key(composite) and not func.has_kernel_for_dispatch_key(own):
+        if composed(func):
             with self, torch._C.DisableTorchFunction():  # in inference mode torch does not take them apart by itself
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        name, given = named(func), [*leaves(args), *leaves(kwargs)]
+        tensors = [x for x in given if isinstance(x, Tensor)]
         here = any(isinstance(x, There) for x in tensors)
         asked = kwargs.get("device")
         there = here if asked is None else torch.device(asked).type == NAME
@@ -91,7 +119,7 @@ class Elsewhere(TorchDispatchMode):
             return func(*args, **kwargs)
         if name != "copy_" and name != "_to_copy":
             self._together(func, name, args, tensors)
-        if any(isinstance(x, torch.Generator) for x in tree_leaves((args, kwargs))):
+        if any(isinstance(x, torch.Generator) for x in given):
             raise RuntimeError(f"{name}: expected a '{NAME}' device type for generator but found 'cpu'")
         if self._waits(func, name, args, kwargs, there, here):
             self.waits[place(), name] += 1
@@ -101,23 +129,21 @@ class Elsewhere(TorchDispatchMode):
         if asked is not None:
             kwargs["device"] = HOST
         kwargs.pop("pin_memory", None)
-        known = {id(x.held): x for x in tensors if isinstance(x, There)} | {
-            id(x): x for x in tensors if not isinstance(x, There)
-        }  # what is changed in place stays itself
-        given, named = tree_map(lambda x: x.held if isinstance(x, There) else x, (args, kwargs))
-        found = func(*given, **named)
+        known = {id(x.held if isinstance(x, There) else x): x for x in tensors}  # what is changed in place stays itself
+        own, rest = (mapped(lambda x: x.held if isinstance(x, There) else x, each) for each in (args, kwargs))
+        found = func(*own, **rest)
         if torch.Tag.inplace_view in func.tags:
             with no_dispatch():
                 func(*args, **kwargs)  # the shape that it says it has
-        if name == "_to_copy" and not there and found is given[0]:
+        if name == "_to_copy" and not there and found is own[0]:
             found = found.clone()
         if not there:
-            return tree_map(lambda x: known.get(id(x), x) if isinstance(x, Tensor) else x, found)
+            return mapped(lambda x: known.get(id(x), x), found)
         # A view of what was made outside of inference mode is no tensor of that mode either.
         usual = func.is_view and not args[0].is_inference()
         with torch.inference_mode(torch.is_inference_mode_enabled() and not usual):
-            return tree_map(
-                lambda x: known.get(id(x)) if id(x) in known else There(x) if isinstance(x, Tensor) else x, found
+            return mapped(
+                lambda x: (known[id(x)] if id(x) in known else There(x)) if isinstance(x, Tensor) else x, found
             )
 
     @staticmethod

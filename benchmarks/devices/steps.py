@@ -1,15 +1,17 @@
-"""How often the host waits in a step: ``python benchmarks/devices/steps.py``.
+"""How often the host waits in a step: ``python benchmarks/devices/steps.py [BEFORE.json]``.
 
 Each job that takes steps is done twice on the device that is none (``elsewhere.py``): as it is, and with twice as many
 steps. What it waits for more often is what it waits for in its steps. Each batch of a training is made by itself here,
 as where a batch has 256 images.
 """
 
+import argparse
+import json
 import math
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,12 @@ STEPS = {  # fields that say how many steps a job takes, by its kind
     **dict.fromkeys(("train", "labels"), ("steps",)),
     **dict.fromkeys(("teacher", "dynamics", "trajectory", "generator"), ("epochs",)),
 }
-NETS = ("convnet2_bn", "convnet3_bn")
+NETS: dict[str, Any] = {"nets": ("convnet2_bn", "convnet3_bn")}
 FEW: dict[str, dict[str, Any]] = {  # quicker than ``SMALL``; a step in each round; and no look at the loss but the last
-    **dict.fromkeys(("cv_dd", "fadrm"), {"nets": NETS}),
-    **dict.fromkeys(("edc", "g_vbsm"), {"nets": NETS, "iterations": 2}),
-    **{"delt": {"iterations": 8}, "minimax": {"iterations": 3, "steps": 2, "phase": 3}},
-    **dict.fromkeys(("dc", "dsa"), {"iterations": 1}),
-    **dict.fromkeys(("d4m", "igd", "mgd3"), {"steps": 2}),
+    **{"cv_dd": NETS, "fadrm": NETS, "edc": NETS | {"iterations": 2}, "g_vbsm": NETS | {"iterations": 2}},
+    **{"delt": {"iterations": 2, "rounds": 2}, "minimax": {"iterations": 3, "steps": 2, "phase": 3}},
+    **{name: {"iterations": 1} for name in ("dc", "dsa", "mtt", "datm")},
+    **{name: {"steps": 2} for name in ("d4m", "igd", "mgd3")},
 }
 
 
@@ -69,18 +70,42 @@ def more(trial: Trial, job: Job, other: Job) -> tuple[Lines, Lines]:
     return many.waits - few.waits, many.uploads - few.uploads
 
 
+def title(job: Job) -> str:
+    """What a job is called in the table."""
+    names = [str(job.labels[name]) for name in ("method", "protocol", "net", "generator") if name in job.labels]
+    return f"{job.kind} {names[-1]}" if job.kind != "condense" else names[0]
+
+
+def table(found: Mapping[str, list[int]], before: Mapping[str, list[int]]) -> Iterator[str]:
+    """Markdown: what each job waits for more often with twice as many steps, over the steps that are more."""
+    yield "| job | steps more | waits a step | before | blocking copies a step | before |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, (steps, *now) in found.items():
+        _, *then = before.get(name, [steps, *now])
+        cells = [f"{count / steps:.3g}" for pair in zip(now, then, strict=True) for count in pair]
+        yield f"| {name} | {steps} | {' | '.join(cells)} |"
+
+
 def main() -> None:
-    """Print what each job waits for in its steps, of those whose name has all the words that are given."""
+    """Print the table, and above it the lines; ``BEFORE.json`` is what ``--json`` wrote for another checkout."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("before", type=Path, nargs="?", help="what --json wrote for another checkout")
+    options.add_argument("--json", type=Path, help="where to write the numbers")
+    asked, found = options.parse_args(), {}
     with tempfile.TemporaryDirectory() as folder, by_steps():
         trial = Trial(list(planned(Path(folder), 16).jobs.values()), Path(folder))
         trial.expected()
         for job in trial.jobs:
-            if (other := longer(job)) and all(word in str(job) for word in sys.argv[1:]):
+            if other := longer(job):
                 waits, uploads = more(trial, job, other)
-                print(job, sum(waits.values()), sum(uploads.values()), flush=True)
-                for name, lines in (("wait", waits), ("upload", uploads)):
+                field = next(name for name in STEPS[job.kind] if job.config.get(name))
+                found[title(job)] = [int(job.config[field]), waits.total(), uploads.total()]
+                for name, lines in (("wait", waits), ("blocking copy", uploads)):
                     for (line, operation), count in lines.most_common():
-                        print(f"    {name} {count:4} {operation:22} {line}", flush=True)
+                        print(f"{title(job)}: {name} {count} × {operation} at {line}", flush=True)
+    if asked.json:
+        asked.json.write_text(json.dumps(found), "utf-8")
+    print(*table(found, json.loads(asked.before.read_text("utf-8")) if asked.before else {}), sep="\n")
 
 
 if __name__ == "__main__":

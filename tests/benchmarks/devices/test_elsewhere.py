@@ -1,4 +1,4 @@
-"""The device that is none: it computes what a CPU computes, refuses what a GPU refuses, and counts what it waits for."""
+"""The device that is none: it computes as a CPU does, refuses what a GPU refuses, and counts what it waits for."""
 
 import copy
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from decoct.data.augment import dsa
-from decoct.methods.matching._shared.trajectories import Inner, matched
+from decoct.methods.matching._shared.trajectories import Inner, matched, step_where
 from decoct.needs.trajectory import Experts, Trajectory, flattened, shapes_of
 from decoct.nets.convnet import ConvNet
 
@@ -107,3 +107,17 @@ def test_a_student_that_arrives_has_no_loss_and_no_gradient(experts):
     loss, found = matched(Experts(experts.net, (way,)), inner, 1, images, labels, rate)
     assert loss < 1e-10
     assert found.learnt[0].abs().max() < 1e-3 * start.norm() and found.rate.abs() < 1e-3
+
+
+@given(st.lists(st.booleans(), max_size=6), st.sampled_from([0.0, 0.5]))
+def test_steps_that_are_not_taken_might_as_well_not_have_been(taken, momentum):
+    """Parameters after any pattern of steps are those of plain SGD that saw only the steps that were taken."""
+    ours, theirs = (torch.ones(3, requires_grad=True) for _ in range(2))
+    masked, plain = (torch.optim.SGD([p], 0.1, momentum=momentum) for p in (ours, theirs))
+    for number, take in enumerate(taken):
+        ours.grad = torch.tensor([1.0, -2.0, torch.inf]) if not take else torch.full((3,), number + 1.0)
+        step_where(masked, torch.tensor(take))
+        if take:
+            theirs.grad = ours.grad.clone()
+            plain.step()
+        assert torch.equal(ours, theirs)
