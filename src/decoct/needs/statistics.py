@@ -16,6 +16,7 @@ from decoct.core.interfaces import Progress, silent
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.data.dataset import Split
 from decoct.data.pixels import Pixels
+from decoct.data.send import send
 from decoct.needs.teacher import Teacher, load_teacher
 from decoct.nets import zoo
 from decoct.nets.layout import as_input
@@ -135,7 +136,7 @@ def collect(
         return len(images), made
 
     for rows, images in split.batches(batch, alone=device.type == "cpu"):
-        labels = torch.tensor(split.labels[rows])
+        labels = send(torch.tensor(split.labels[rows]), device)
         for count, made in halving(seen, images):
             for key, new in made:
                 sums.count(key, new, labels[:count])
