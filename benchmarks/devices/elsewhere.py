@@ -36,6 +36,7 @@ READS = {"_local_scalar_dense", "equal", "is_nonzero"}  # what the host gets to 
 READS |= {"_linalg_check_errors", "_linalg_eigh", "_linalg_svd", "linalg_qr", "linalg_lstsq"}  # or that all went well
 SIZED = {"nonzero", "masked_select", "unique_dim", "_unique", "_unique2", "bincount", "repeat_interleave.Tensor"}
 SIZED |= {"unique_consecutive", "unique_dim_consecutive"}  # whose shape hangs on values, which the host gets to know
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 FUSED = "_get_fused_kernels_supported_devices"
 
 
@@ -62,9 +63,9 @@ class There(Tensor):
 
 @cache
 def composed(func: Any) -> bool:
-    """Whether an operation is put together of others, on a CPU too."""
-    composite, own = torch._C.DispatchKey.CompositeImplicitAutograd, torch._C.DispatchKey.CPU
-    return func.has_kernel_for_dispatch_key(composite) and not func.has_kernel_for_dispatch_key(own)
+    """Whether an operation is put together of others, on a CPU too; torch's own rules in Python would round anew."""
+    known = torch._C._dispatch_has_kernel_for_dispatch_key
+    return known(func.name(), COMPOSITE) and not known(func.name(), torch._C.DispatchKey.CPU)
 
 
 @cache
@@ -107,9 +108,7 @@ class Elsewhere(TorchDispatchMode):
         kwargs = dict(kwargs or {})
         if composed(func):
             with self, torch._C.DisableTorchFunction():  # in inference mode torch does not take them apart by itself
-                parts = func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+                return func._op_dk(COMPOSITE, *args, **kwargs)
         name, given = named(func), [*leaves(args), *leaves(kwargs)]
         tensors = [x for x in given if isinstance(x, Tensor)]
         here = any(isinstance(x, There) for x in tensors)

@@ -80,6 +80,13 @@ def test_in_inference_mode_a_view_of_what_was_made_before_is_no_tensor_of_that_m
         assert torch.equal(x.detach().reshape(-1).cpu(), x.cpu().reshape(-1))
 
 
+@torch.inference_mode()
+def test_in_inference_mode_too_the_cpu_s_kernels_compute(device):
+    x, side = torch.rand(2, 3, 14, 14), (16, 16)
+    resized = F.interpolate(x.to("meta"), side, mode="bilinear", align_corners=False)
+    assert torch.equal(resized.cpu(), F.interpolate(x, side, mode="bilinear", align_corners=False))
+
+
 @pytest.mark.parametrize(
     ("call", "refusal"),
     [
