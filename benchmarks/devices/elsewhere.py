@@ -14,7 +14,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -237,13 +237,6 @@ class _GroupNorm(torch.autograd.Function):
         return along, None, of_weight, of_bias, None
 
 
-def _autocast(usual: Any) -> Any:
-    """``torch.autocast``, which is not for the device: nothing is cast there."""
-    return lambda device_type, *args, **kwargs: (
-        nullcontext() if device_type == NAME else usual(device_type, *args, **kwargs)
-    )
-
-
 def place() -> str:
     """The innermost line of decoct that is running, as file:function:line."""
     frame = sys._getframe(2)
@@ -267,6 +260,5 @@ def elsewhere() -> Iterator[Elsewhere]:
             module = sys.modules[f"torch.optim.{name}"]
             if hasattr(module, FUSED):
                 stack.enter_context(mock.patch.object(module, FUSED, lambda: ["cpu", "cuda", NAME]))
-        stack.enter_context(mock.patch.object(torch, "autocast", _autocast(torch.autocast)))
         stack.enter_context(_Made())
         yield stack.enter_context(Elsewhere())
