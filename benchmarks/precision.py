@@ -4,7 +4,8 @@
     python benchmarks/precision.py --out runs/precision --sets 10      # at most so many
 
 Differences and words are those of the page of the run: a method in bfloat16 minus the same in float32, its control. It
-ends early where the page calls all of them equivalent. Pixels, losses and seconds are of the sets in its store.
+ends early where the page calls all of them equivalent. Pixels are of 255, losses of the last iterations, seconds the
+processor's; all are means over the sets, and those of float32 stand in brackets. The accuracy is that of float32.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import numpy as np
 
 from decoct.core.condensed import Condensed
 from decoct.core.record import read_json
-from decoct.report import wording
 from decoct.report.read.manifest import Manifest
 from decoct.report.summary import Summary
 from decoct.report.write import write_report
@@ -27,7 +27,7 @@ from yardstick import table
 
 STUDY = Path(__file__).parents[1] / "examples" / "precision.toml"
 STEP, MOST = 5, 20  # sets that are added, and sets at most
-HEAD = ["bfloat16 − float32", "sets", "points, 95 %", "word", "pixels of 255: mean, largest", "last losses", "seconds"]
+HEAD = ["method", "sets", "accuracy, %", "bfloat16 − float32", "word", "pixels: mean, largest", "losses", "seconds"]
 
 
 def measured(out: Path, most: int) -> Summary:
@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=MOST)
     args = parser.parse_args()
     summary = measured(args.out, args.sets)
-    manifest, rows = summary.manifest, []
+    manifest, rows = summary.run, []
+    accuracy = {each.method: each.interval.mean for each in summary.accuracies}
     seconds = {job.key: manifest.cost(job).cpu_seconds for job in manifest.finished("condense")}
     for each in summary.controls:
         both = list(pairs(manifest, each.method, each.control))
@@ -97,7 +98,8 @@ def main() -> None:
             [
                 f"`{each.control}`",
                 f"{c.n}",
-                wording.difference(c),
+                f"{100 * accuracy[each.control]:.1f}",
+                f"{100 * c.mean:+.2f} [{100 * c.lo:.2f}, {100 * c.hi:.2f}]".replace("-", "−"),
                 c.verdict if c.verdict == c.alone else f"{c.verdict}; alone {c.alone}",
                 f"{mean:.1f}, {largest:.0f}",
                 ", ".join(losses) or "–",
