@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint bench bench-gpu bench-long rehearsal docs clean
+.PHONY: demo test test-slow lint bench bench-long gpu-check rehearsal docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -29,8 +29,9 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline
 
-bench-gpu: $(VENV)/.installed
-	$(BIN)/python benchmarks gpu
+# All of decoct on this machine's GPU, to docs/results/gpu.md, in ten minutes; ARGS="--device mps", or cpu for a dry run.
+gpu-check: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/gpu_check.py $(ARGS)
 
 bench-long: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled labels layers fashion_dc selection metrics scheduling kills plan

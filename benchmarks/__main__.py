@@ -21,7 +21,6 @@ NAMES = [
     "startup",
     "page",
     "roofline",
-    "gpu",
     "demo",
     "sre2l",
     "decoupled",
@@ -39,9 +38,9 @@ NAMES = [
     "plan",
 ]
 HEAD = (
-    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-gpu` gpu "
-    "(it needs one), `make bench-long` the others as well but memory, which needs 45 GB of disk: `python benchmarks "
-    "memory`.\n"
+    "# Benchmarks\n\n`make bench` makes the sections train, loader, startup, page and roofline, `make bench-long` the "
+    "others as well but memory, which needs 45 GB of disk: `python benchmarks memory`. What a GPU makes of decoct is "
+    "[a page of its own](gpu.md), by `make gpu-check`.\n"
 )
 
 

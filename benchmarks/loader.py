@@ -114,7 +114,7 @@ class Theirs:
         optimiser = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * len(self.loader))
         for x, y in self.batches(epochs):
-            with torch.autocast(self.device, torch.bfloat16, enabled=precision == "bfloat16"):
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=precision == "bfloat16"):
                 loss = F.cross_entropy(net(as_input(x, net)).float(), y)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,8 +114,8 @@ def knowing(name: str, seen: np.ndarray) -> torch.nn.Module:
     return net
 
 
-def generator(folder: Path) -> Path:
-    """A DiT and a decoder of 256 px in diffusers' layout, tiny and untrained."""
+def generator(folder: Path, names: Sequence[str]) -> Path:
+    """A DiT of these classes and a decoder of 256 px in diffusers' layout, tiny and untrained."""
     import diffusers
 
     if not (folder / "generator.json").is_file():
@@ -129,7 +129,7 @@ def generator(folder: Path) -> Path:
             norm_num_groups=4,
             sample_size=32,
             patch_size=4,
-            num_embeds_ada_norm=len(wnids()),
+            num_embeds_ada_norm=len(names),
         )
         model.save_pretrained(folder / "transformer", safe_serialization=True)
         decoder = diffusers.AutoencoderKL(
@@ -143,13 +143,13 @@ def generator(folder: Path) -> Path:
         )
         decoder.save_pretrained(folder / "vae", safe_serialization=True)
         diffusers.DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear").save_pretrained(folder / "scheduler")
-        (folder / "generator.json").write_text(json.dumps({"class_names": list(wnids())}), "utf-8")
+        (folder / "generator.json").write_text(json.dumps({"class_names": list(names)}), "utf-8")
     return folder
 
 
 def cut(table: dict[str, Any], root: Path, work: Path, workers: int) -> dict[str, Any]:
     """The example on the stand-in, with less of everything."""
-    made = generator(work / "generator")
+    made = generator(work / "generator", wnids())
     methods: list[Any] = []
     for entry in table["condensers"]:
         entry = {"name": entry} if isinstance(entry, str) else dict(entry)

@@ -62,6 +62,8 @@ def clock(loop: Loop, steps: int) -> float:
     loop(steps)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
     return time.perf_counter() - start
 
 
@@ -106,22 +108,25 @@ def bare_loop(
     return loop
 
 
-def bare_inversion(net: nn.Module, labels: Tensor, shape: Sequence[int], lr: float) -> Loop:
+def bare_inversion(net: nn.Module, labels: Tensor, shape: Sequence[int], lr: float, precision: str = "float32") -> Loop:
     """Forward + backward + Adam on the pixels of a batch: no views, statistics or clamping.
 
     Args:
-        net: whose loss is minimised.
+        net: whose loss is minimised, on the device of the labels.
         labels: [B].
         shape: (C, S, S) of an image.
         lr: of Adam.
+        precision: of the net, "float32" or "bfloat16".
     """
 
     def loop(steps: int) -> None:
-        images = torch.randn(len(labels), *shape).requires_grad_()
+        images = torch.randn(len(labels), *shape, device=labels.device).requires_grad_()
         optimiser = torch.optim.Adam([images], lr, betas=(0.5, 0.9))
         with frozen(net):
             for _ in range(steps):
-                loss = F.cross_entropy(net(images), labels)
+                with torch.autocast(labels.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                    logits = net(images).float()
+                loss = F.cross_entropy(logits, labels)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()

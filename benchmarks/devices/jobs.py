@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from decoct.core.budget import Budget
+from decoct.core.interfaces import Progress, silent
 from decoct.core.spec import find, names, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.needs.generator import TeachGenerator
@@ -47,15 +48,23 @@ def pictures(folder: Path, size: int, classes: int = CLASSES, each: int = EACH) 
     return load_data({"name": "folder", "path": str(folder / "pictures"), "size": size})
 
 
+class Quick(dict[str, Teach]):
+    """Teachings of every net that is asked for, all alike."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__()
+        self.fields = fields
+
+    def get(self, net: str, default: Any = None) -> Teach:
+        """Whatever the net."""
+        return Teach(net=net, **self.fields)
+
+
 def plan(data: Dataset, methods: Mapping[str, Mapping[str, Any]] | None = None, steps: int = STEPS) -> Planner:
     """Every method, cut down, every protocol on a random set, also with stored labels, every metric on another."""
 
-    class Quick(dict[str, Teach]):  # every net that is asked for is taught for three epochs
-        def get(self, net: str, default: Any = None) -> Teach:
-            return Teach(net=net, epochs=3)
-
     generator = TeachGenerator(epochs=1, width=8)
-    planner = Planner(data, teachings=Quick(), generators={generator.generator: generator})
+    planner = Planner(data, teachings=Quick(epochs=3), generators={generator.generator: generator})
     made = {}
     for name in sorted(names("condenser")):
         fields = (methods or {}).get(name) or SMALL.get(name, {})
@@ -104,7 +113,12 @@ class Trial:
                 execute(store.root, job)
 
     def make(
-        self, job: Job, device: str, within: AbstractContextManager[Any] | None = None, name: str = ""
+        self,
+        job: Job,
+        device: str,
+        within: AbstractContextManager[Any] | None = None,
+        name: str = "",
+        progress: Progress = silent,
     ) -> tuple[Path, Any]:
         """Do a job on a device, from the inputs that the CPU made, in a block.
 
@@ -123,7 +137,7 @@ class Trial:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(expected.path(kind, key).absolute(), target_is_directory=True)
         with within or nullcontext() as block:
-            execute(found.root, job, device)
+            execute(found.root, job, device, progress)
         return found.path(job.kind, job.key), block
 
     def on(
@@ -163,7 +177,10 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def distance(expected: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> float:
-    """The largest difference of numbers of the same name, over the largest number there; infinite if names differ."""
+    """The largest difference of numbers of the same name, over the largest number there.
+
+    It is infinite if names or shapes differ, or where one of them alone is no number.
+    """
     if expected.keys() != found.keys():
         return math.inf
     worst = 0.0
@@ -172,6 +189,8 @@ def distance(expected: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[A
         if np.shape(want) != np.shape(got):
             return math.inf
         want, got = np.asarray(want, np.float64), np.asarray(got, np.float64)
+        if (np.isnan(want) != np.isnan(got)).any():
+            return math.inf
         if want.size and not np.array_equal(want, got, equal_nan=True):
             worst = max(worst, float(np.nanmax(np.abs(want - got)) / max(1e-12, float(np.nanmax(np.abs(want))))))
     return worst
