@@ -17,6 +17,7 @@ from devices.jobs import MEASURED, content, distance
 
 # The most in real float32. On one CPU, with oneDNN's kernels and without, it was 3e-6, 0, .01, 4e-4, 0 and .0012.
 EXACT = {"loss": 0.001, "picks": 0.0, "mean": 0.5, "last": 0.05, "answers": 0.1, "readings": 0.02, "numbers": 0.02}
+TINY = 1e-3
 ROUNDED = {"loss": 0.1, "mean": 20.0, "numbers": 0.1}  # where products are rounded to TF32 or bfloat16
 SAID = (
     "The device's cells are made with the same draws, from inputs that the CPU made, so that numbers differ by "
@@ -43,7 +44,8 @@ class Apart:
         most: likewise the largest.
         last: of a student's loss over its last steps, where it took more than one.
         answers: share of the images, a student's for test, of which one net is right and the other is not.
-        readings: largest relative one of metrics' values, some of which count images.
+        readings: largest relative one of metrics' values, some of which count images; below ``TINY`` nothing is
+            relative, since a distance of 0 comes out as rounding leaves it.
         numbers: ‖a − b‖ / ‖a‖ of whatever else numbers are, such as weights or features, of the file that has most.
     """
 
@@ -103,7 +105,7 @@ def apart(expected: Path, found: Path) -> Apart:
         elif name == "correct.npy":  # of dynamics, a number for each image
             grow("answers", float((want[""] != got[""]).mean()))
         elif name == "readings.json":
-            grow("readings", distance(want, got))
+            grow("readings", _relative(want, got))
         elif name.endswith(".json"):
             end = "last" if want.get(".steps", 1) > 1 and name == "result.json" else "loss"
             for key in want:
@@ -124,6 +126,19 @@ def _of_sets(want: dict[str, Any], got: dict[str, Any]) -> Iterator[tuple[str, f
         far = np.abs(want["images"].astype(np.float64) - got["images"]) * levels
         far[np.isnan(far)] = math.inf
         yield from (("mean", float(far.mean())), ("most", float(far.max())))
+
+
+def _relative(want: Mapping[str, Any], got: Mapping[str, Any]) -> float:
+    """The largest difference of two readings over the larger of them; infinite if names differ, or one alone is NaN."""
+    if want.keys() != got.keys():
+        return math.inf
+    worst = 0.0
+    for a, b in ((float(want[name]), float(got[name])) for name in want):
+        if math.isnan(a) != math.isnan(b):
+            return math.inf
+        if not math.isnan(a) and a != b:
+            worst = max(worst, abs(a - b) / max(abs(a), abs(b), TINY))
+    return worst
 
 
 def _norm(want: dict[str, Any], got: dict[str, Any]) -> float:

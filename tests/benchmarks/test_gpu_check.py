@@ -1,6 +1,7 @@
 """gpu-check goes on: past a row that raises, past a process that dies; and what it calls apart."""
 
 import json
+import math
 import signal
 import sys
 import warnings
@@ -13,7 +14,7 @@ from safetensors.numpy import save_file
 
 import gpu_check
 from decoct.study.jobs import Job
-from devices.agreement import EXACT, ROUNDED, Apart, apart
+from devices.agreement import EXACT, ROUNDED, Apart, _relative, apart
 from devices.rows import Broken, Rows, Wrong, failures, markdown, read
 from devices.trials import in_bfloat16
 from devices.waits import told
@@ -216,3 +217,9 @@ def test_calls_that_synchronise_are_counted_and_other_warnings_are_not():
             warnings.warn("called a synchronizing CUDA operation (Triggered internally at a.cpp:1.)", stacklevel=1)
         warnings.warn("something else", stacklevel=1)
     assert sum(found.waits.values()) == 3
+
+
+def test_readings_near_zero_are_apart_by_what_they_are_and_not_by_their_ratio():
+    assert _relative({"a": 0.0}, {"a": 1e-12}) == pytest.approx(1e-9)
+    assert _relative({"a": 2.0, "b": math.nan}, {"a": 2.5, "b": math.nan}) == pytest.approx(0.2)
+    assert _relative({"a": 1.0}, {"a": math.nan}) == _relative({"a": 1.0}, {"b": 1.0}) == math.inf
