@@ -1,11 +1,12 @@
 # Each target sets up .venv by itself; `make demo` needs nothing but Python 3.11 or newer and make.
 VENV := .venv
+CUDA_VENV := .venv-cuda
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint bench bench-long gpu-check rehearsal docs clean
+.PHONY: demo test test-slow lint bench bench-long gpu-check cuda-check rehearsal docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -40,11 +41,18 @@ bench-long: $(VENV)/.installed-test
 rehearsal: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/rehearsal.py
 
+# On the device "cuda" with neither GPU nor driver: fake tensors, and the CUDA build of torch, 5 GB in an environment of
+# its own.
+cuda-check: export OMP_NUM_THREADS := 1
+cuda-check:
+	$(MAKE) VENV=$(CUDA_VENV) $(CUDA_VENV)/.installed-test
+	$(CUDA_VENV)/bin/python benchmarks/devices/cuda_check.py
+
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) $(CUDA_VENV) runs site
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "decoct needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }

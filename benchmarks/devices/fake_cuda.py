@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from elsewhere import place
+from devices.elsewhere import place
 
 BYTES = 80 * 2**30  # of memory, which the device says to have
 GPU = SimpleNamespace(uuid="0", total_memory=BYTES, name="fake", major=9, minor=0, multi_processor_count=132)
@@ -40,16 +40,17 @@ CUDA = {  # what is asked of torch.cuda, and what it answers
     "set_rng_state": lambda *_: None,
     "synchronize": lambda *_: None,
 }
-ALL_TRUE = {"nonzero", "masked_select", "index", "index_put", "index_put_", "_index_put_impl_"}
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
+SIZED = {"nonzero", "masked_select", "_unique", "_unique2", "unique_dim", "unique_consecutive"} | INDEXING
 REPLACED = {
-    "values": "there are none: a copy to the host is zeros; a number that is read is 1, an index 0, a truth is true, but `any` "
-    "finds nothing",
+    "values": "there are none: a copy to the host is zeros; a number that is read is 1, an index 0, a truth is true, "
+    "but `any` finds nothing",
     "sizes that hang on values": "`nonzero`, and masks: as if all were true; `unique`: as if no two were equal",
     "the autograd engine": "it asks the driver for streams: the graph is walked in Python, each node is torch's own",
     "fused steps of SGD and AdamW": "torch has no rule for them: their tensors are looked at, nothing is changed",
     "`torch.cuda`": ", ".join(f"`{name}`" for name in sorted(CUDA)),
     "pinning": "the host's memory stays as it is",
-    "autocast's question whether CUDA is there": "yes",
+    "whether CUDA is there, as autocast asks": "it is",
     "`nn.Module.to`": "puts new parameters in the place of the old ones",
 }
 
@@ -86,14 +87,13 @@ class FakeCuda(FakeTensorMode):
         if not here and not there:
             return func(*args, **{key: value for key, value in kwargs.items() if key != "pin_memory"})
         self.calls[name] += 1
-        strange = [x for x in tensors if not isinstance(x, FakeTensor) and x.ndim]
         if any(isinstance(x, torch.Generator) and x.device.type != "cuda" for x in leaves):
             raise RuntimeError(f"{name}: expected a 'cuda' device type for generator but found 'cpu'")
-        if name == "_local_scalar_dense" or name == "equal":
+        if name in ("_local_scalar_dense", "equal"):
             self.waits[place(), name] += 1
-            return self._number(args[0]) if name == "_local_scalar_dense" else True
+            return True if name == "equal" else self._number(args[0])
         if name == "copy_":
-            return self._copy(func, args, kwargs)
+            return self._copy(*args[:2])
         if name == "_to_copy":
             if here and not there:
                 self.waits[place(), name] += 1
@@ -101,17 +101,28 @@ class FakeCuda(FakeTensorMode):
                 return torch.empty_strided(made.shape, made.stride(), dtype=made.dtype).zero_()
             args, kwargs = self._over((args, kwargs))
             return super().__torch_dispatch__(func, types, args, kwargs)
-        if strange and not (name in ALL_TRUE and isinstance(args[0], FakeTensor)):
-            raise RuntimeError(f"{name}: expected all tensors to be on the same device, but found at least two: cuda, cpu")
+        self._together(func, name, args, tensors)
         if name.startswith("_fused_"):
             return None
         args, kwargs = self._over((args, kwargs))
-        if (name in ALL_TRUE or "unique" in name) and (sized := self._sized(func, name, args, kwargs)) is not None:
+        if name in SIZED and (sized := self._sized(func, name, args, kwargs)) is not None:
             return sized
         found = super().__torch_dispatch__(func, types, args, kwargs)
         if name in ("any", "all") and isinstance(found, FakeTensor):
-            found.says = name == "all"  # type: ignore[attr-defined]
+            found.says = name == "all"
         return found
+
+    @staticmethod
+    def _together(func: Any, name: str, args: Any, tensors: list[Tensor]) -> None:
+        """Refuse tensors of several devices; single numbers and indices may lie on the host."""
+        if name in INDEXING:
+            indices = {x.device for x in args[1] if x is not None} - {torch.device("cpu")}
+            places = {x.device for x in (args[0], *args[2:3])} | indices
+        else:
+            places = {x.device for x in tensors if x.ndim or torch.Tag.pointwise not in func.tags}
+        if len(places) > 1:
+            found = ", ".join(sorted(map(str, places)))
+            raise RuntimeError(f"{name}: expected all tensors on the same device, but found at least two: {found}")
 
     def _over(self, given: Any) -> Any:
         """Tensors of the host as fake ones there."""
@@ -127,99 +138,80 @@ class FakeCuda(FakeTensorMode):
             return getattr(x, "says", True)
         return 1.0 if x.is_floating_point() else 0
 
-    def _copy(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+    def _copy(self, target: Tensor, source: Tensor) -> Tensor:
         """``copy_`` within the device or across."""
-        target, source = args[:2]
         if not isinstance(target, FakeTensor):
             self.waits[place(), "copy_"] += 1
             return target.zero_()
         source.expand(target.shape)  # or it does not fit
         return target
 
-    def _indices(self, *shape: int) -> Tensor:
-        with self:
-            return torch.zeros(shape, dtype=torch.int64, device="cuda")
-
     def _sized(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         """What has a size that hangs on values, or None if nothing has."""
-        if "unique" in name:
-            self.waits[place(), name] += 1
-            n = args[0].numel() if name in ("_unique2", "_unique", "unique_consecutive") else len(args[0])
-            first = args[0].reshape(-1) if n == args[0].numel() else args[0]
-            return first.clone(), self._indices(n), self._indices(n)
-        if name == "nonzero":
-            self.waits[place(), name] += 1
-            return self._indices(args[0].numel(), args[0].ndim)
-        if name == "masked_select":
-            self.waits[place(), name] += 1
-            return torch.broadcast_tensors(args[0], args[1])[0].reshape(-1).clone()
-        if not any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1]):
+        x = args[0]
+
+        def indices(*shape: int) -> Tensor:
+            with self:
+                return torch.zeros(shape, dtype=torch.int64, device=x.device)
+
+        masks = [by is not None and by.dtype in (torch.bool, torch.uint8) for by in args[1]] if name in INDEXING else []
+        if name in INDEXING and not any(masks):
             return None
         self.waits[place(), name] += 1
+        if name == "nonzero":
+            return indices(x.numel(), x.ndim)
+        if name == "masked_select":
+            return torch.broadcast_tensors(x, args[1])[0].reshape(-1).clone()
+        if "unique" in name:
+            each = x.clone() if "dim" in name else x.reshape(-1).clone()
+            return each, indices(len(each)), indices(len(each))
         rows: list[Tensor | None] = []
-        for x in args[1]:
-            if x is not None and x.dtype in (torch.bool, torch.uint8):
-                rows += [self._indices(x.numel()) for _ in range(x.ndim)]
-            else:
-                rows.append(x)
-        return func(args[0], rows, *args[2:], **kwargs)
+        for by, mask in zip(args[1], masks, strict=True):
+            rows += [indices(by.numel()) for _ in range(by.ndim)] if mask else [by]
+        return func(x, rows, *args[2:], **kwargs)
 
 
 class _Reads(TorchFunctionMode):
     """What does not come to operations."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if args and isinstance(args[0], FakeTensor):
-            if func in (Tensor.numpy, Tensor.__array__):
-                raise TypeError("can't convert cuda device type tensor to numpy: use Tensor.cpu() first")
+        if func in (Tensor.numpy, Tensor.__array__) and isinstance(args[0], FakeTensor):
+            raise TypeError("can't convert cuda device type tensor to numpy: use Tensor.cpu() first")
         return func(*args, **(kwargs or {}))
 
 
 def walk(
     outputs: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
-    retain: bool,
+    _retain: bool,
     create: bool,
-    inputs: Sequence[Any],
+    inputs: Sequence[Tensor],
     allow_unreachable: bool = False,
     accumulate_grad: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The graph walked backward as the autograd engine does it, which needs a driver: ``_engine_run_backward``."""
-    edge = torch.autograd.graph.get_gradient_edge
-    roots = [edge(x) for x in outputs]
-    wanted = [x if isinstance(x, torch.autograd.graph.GradientEdge) else edge(x) for x in inputs]
-    ordered = _ordered([root.node for root in roots])
-    useful = {each.node for each in wanted}
+    if accumulate_grad and inputs:
+        raise NotImplementedError("backward to some inputs alone")
+    roots, wanted = ([torch.autograd.graph.get_gradient_edge(x) for x in given] for given in (outputs, inputs))
+    ordered, ends = _ordered([root.node for root in roots]), {each.node for each in wanted}
+    passing: set[Any] = set()  # nodes whose gradients are asked of them
     for node in reversed(ordered):
-        if not wanted or any(following in useful for following, _ in node.next_functions):
-            useful.add(node)
+        if not wanted or any(each in ends or each in passing for each, _ in node.next_functions):
+            passing.add(node)
     due: dict[Any, dict[int, Tensor]] = {node: {} for node in ordered}
     with torch.set_grad_enabled(create):
         for root, gradient in zip(roots, gradients, strict=True):
             _add(due, root.node, root.output_nr, gradient)
-        found: dict[int, Tensor | None] = {}
         for node in ordered:
-            given = due[node]
-            for i, each in enumerate(wanted):
-                if each.node is node:
-                    found[i] = given.get(each.output_nr)
-            if node not in useful or not given:
-                continue
-            if not node.next_functions:  # a leaf
-                if accumulate_grad:
-                    node(given[0])
-                continue
-            if wanted and not any(following in useful for following, _ in node.next_functions):
-                continue
-            for (following, slot), gradient in zip(node.next_functions, _through(node, given), strict=True):
-                if following is not None and gradient is not None:
-                    _add(due, following, slot, gradient)
-    if accumulate_grad and wanted:
-        for each, x in zip(wanted, inputs, strict=True):
-            raise NotImplementedError(f"backward with inputs: {x}, {each}")
-    if not allow_unreachable and any(found.get(i) is None for i in range(len(wanted))):
+            if node in passing and due[node]:
+                given = _through(node, due[node])
+                for (following, slot), gradient in zip(node.next_functions, given, strict=True):
+                    if following is not None:
+                        _add(due, following, slot, gradient)
+    found = tuple(due.get(each.node, {}).get(each.output_nr) for each in wanted)
+    if not allow_unreachable and any(x is None for x in found):
         raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph")
-    return tuple(found.get(i) for i in range(len(wanted)))
+    return found
 
 
 def _ordered(roots: Sequence[Any]) -> list[Any]:
@@ -241,15 +233,14 @@ def _ordered(roots: Sequence[Any]) -> list[Any]:
 def _through(node: Any, given: dict[int, Tensor]) -> Sequence[Tensor | None]:
     """The gradients that a node gives to those before it."""
     slots = [given.get(i) for i in range(len(node._input_metadata))]
-    if isinstance(node, torch.autograd.function.BackwardCFunction):  # of a Function: it gets zeros for what is missing
-        like = node._input_metadata
-        slots = [
-            torch.zeros(m.shape, dtype=m.dtype, device=m.device) if x is None else x
-            for x, m in zip(slots, like, strict=True)
-        ]
-        gradients = node.apply(*slots)
-    else:
-        gradients = node(*slots)
+    if not isinstance(node, torch.autograd.function.BackwardCFunction):
+        gradients = node(*slots)  # a leaf notes its gradient, and gives none
+    else:  # of a Function, which gets zeros for what is missing
+        filled = (
+            torch.zeros(meta.shape, dtype=meta.dtype, device=meta.device) if x is None else x
+            for x, meta in zip(slots, node._input_metadata, strict=True)
+        )
+        gradients = node.apply(*filled)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     return gradients[: len(node.next_functions)]  # tensors come first in every Function here
 
