@@ -45,7 +45,7 @@ rehearsal: $(VENV)/.installed-test
 # its own.
 cuda-check: export OMP_NUM_THREADS := 1
 cuda-check:
-	$(MAKE) VENV=$(CUDA_VENV) $(CUDA_VENV)/.installed-test
+	$(MAKE) VENV=$(CUDA_VENV) $(CUDA_VENV)/.installed-diffusion
 	$(CUDA_VENV)/bin/python benchmarks/devices/cuda_check.py
 
 docs: $(VENV)/.installed-docs

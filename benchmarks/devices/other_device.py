@@ -7,7 +7,8 @@
 The device "xla" is torch_xla's CPU: XLA compiles each operation by itself, with arithmetic of its own, and its tensors
 lie on a device of their own. "meta" is the stand-in of ``elsewhere.py``, which computes with the CPU's kernels. Every
 job of ``jobs.py`` at 16 px gets the inputs that the CPU made. It goes on after a failure, writes a section of
-``docs/results/devices.md``, and leaves with 1 if any failed. What was done in a folder is not done again.
+``docs/results/devices.md``, and leaves with 1 if any failed. What was done in a folder is not
+done again.
 """
 
 import argparse
@@ -41,6 +42,7 @@ FIRST = (  # jobs that are done before the others: each family, each protocol, e
 REPLACED = {
     "`torch.inference_mode`": "XLA's tensors cannot be of it: `torch.no_grad`",
     "fused steps of SGD and AdamW": "XLA has none: those of torch in single operations",
+    "average pooling of one pixel": "in ceil mode torch_xla leaves no pixel, torch that pixel: it stays",
     "whole graphs": "torch_xla's eager mode, an operation at a time, since each new graph would be compiled anew",
 }
 
@@ -57,6 +59,8 @@ def start_xla() -> str:
     torch_xla.experimental.eager_mode(True)
     torch_xla.device()  # before the autograd engine counts the devices there are
     torch.inference_mode = lambda mode=True: torch.no_grad() if mode else nullcontext()  # type: ignore[assignment]
+    pool = torch.nn.functional.avg_pool2d
+    torch.nn.functional.avg_pool2d = lambda x, *given: x if x.shape[-2:] == (1, 1) else pool(x, *given)
     for kind in (torch.optim.SGD, torch.optim.AdamW):
 
         def plain(self: Any, *given: Any, usual: Any = kind.__init__, fused: Any = None, **named: Any) -> None:
@@ -103,7 +107,7 @@ def apart(expected: Path, found: Path) -> dict[str, float]:
     return far
 
 
-def cells(job: str, far: Mapping[str, Any]) -> list[str]:
+def cells_of(job: str, far: Mapping[str, Any]) -> list[str]:
     """A row of the table."""
 
     def said(name: str, form: str = ".1e") -> str:
@@ -124,13 +128,13 @@ def section(rows: Mapping[str, Mapping[str, Any]], device: str, what: str, left:
     failed = sum("failed" in far for far in rows.values())
     text = (
         f"`python benchmarks/devices/other_device.py {device}`: torch {torch.__version__}, {what}, Python "
-        f"{platform.python_version()}, {datetime.date.today()}, at {SIZE} px, float32. Each job gets the inputs that the "
-        f"CPU made. Of {len(rows)} jobs {failed} failed{f'; {left} were not tried' if left else ''}. Facts are losses, "
-        "accuracies and readings: their largest distance, relative to the number; of arrays, such as weights and labels, "
-        "it is relative to the largest number of the array."
+        f"{platform.python_version()}, {datetime.date.today()}, at {SIZE} px, in float32. Each job gets the inputs "
+        f"that the CPU made. Of {len(rows)} jobs {failed} failed{f'; {left} were not tried' if left else ''}. Facts "
+        "are losses, accuracies and readings: their largest distance, relative to the number. That of arrays, such as "
+        "weights and labels, is relative to the largest number of the array."
     )
     replaced = "What is replaced:\n\n" + "\n".join(f"- {name}: {how}." for name, how in REPLACED.items())
-    parts = [text, *([replaced] if device == "xla" else []), table(head, [cells(*row) for row in rows.items()])]
+    parts = [text, *([replaced] if device == "xla" else []), table(head, [cells_of(*row) for row in rows.items()])]
     return "\n\n".join(parts)
 
 
@@ -156,14 +160,16 @@ def main() -> None:
         kept = folder / f"{given.device}.json"
         rows = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
         for job in sorted(jobs, key=lambda job: next((i for i, at in enumerate(FIRST) if re.search(at, str(job))), 9)):
-            if str(job) in rows or not re.search(given.only, str(job)) or time.monotonic() - start > 60 * given.minutes:
+            done = str(job) in rows and "failed" not in rows[str(job)]
+            if done or not re.search(given.only, str(job)) or time.monotonic() - start > 60 * given.minutes:
                 continue
             before = time.monotonic()
             try:
                 with warnings.catch_warnings(), elsewhere() if given.device == "meta" else nullcontext():
                     warnings.simplefilter("ignore")
                     trial.on(job, given.device)
-                found = next((folder / given.device).rglob(f"{job.kind}/*/{job.key}"))
+                cells = (folder / given.device).rglob(f"{job.kind}/*/{job.key}")
+                found = next(cell for cell in cells if not cell.is_symlink())  # nor the CPU's, where it is an input
                 rows[str(job)] = apart(trial.store("cpu").path(job.kind, job.key), found)
             except Exception as error:
                 rows[str(job)] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
