@@ -10,7 +10,7 @@ What is replaced for that is in ``REPLACED``.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -27,6 +27,8 @@ BYTES = 80 * 2**30  # of memory, which the device says to have
 GPU = SimpleNamespace(uuid="0", total_memory=BYTES, name="fake", major=9, minor=0, multi_processor_count=132)
 STATE = torch.zeros(16, dtype=torch.uint8)  # of its generator
 CUDA = {  # what is asked of torch.cuda, and what it answers
+    "device": lambda *_: nullcontext(),
+    "empty_cache": lambda: None,
     "get_device_properties": lambda *_: GPU,
     "get_device_name": lambda *_: GPU.name,
     "get_device_capability": lambda *_: (GPU.major, GPU.minor),
@@ -36,6 +38,7 @@ CUDA = {  # what is asked of torch.cuda, and what it answers
     "max_memory_allocated": lambda *_: 0,
     "mem_get_info": lambda *_: (BYTES, BYTES),
     "memory_allocated": lambda *_: 0,
+    "memory_reserved": lambda *_: 0,
     "reset_peak_memory_stats": lambda *_: None,
     "set_rng_state": lambda *_: None,
     "synchronize": lambda *_: None,
