@@ -11,6 +11,7 @@ What is replaced for that is in ``REPLACED``.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import compress
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -107,9 +108,9 @@ class FakeCuda(FakeTensorMode):
         self._together(func, name, args, tensors)
         if name.startswith("_fused_"):
             return None
-        args, kwargs = self._over((args, kwargs))
         if name in SIZED and (sized := self._sized(func, name, args, kwargs)) is not None:
             return sized
+        args, kwargs = self._over((args, kwargs))
         found = super().__torch_dispatch__(func, types, args, kwargs)
         if name in ("any", "all") and isinstance(found, FakeTensor):
             found.says = name == "all"
@@ -137,9 +138,7 @@ class FakeCuda(FakeTensorMode):
 
     @staticmethod
     def _number(x: Tensor) -> Any:
-        if x.dtype == torch.bool:
-            return getattr(x, "says", True)
-        return 1.0 if x.is_floating_point() else 0
+        return getattr(x, "says", True) if x.dtype == torch.bool else 1.0 if x.is_floating_point() else 0
 
     def _copy(self, target: Tensor, source: Tensor) -> Tensor:
         """``copy_`` within the device or across."""
@@ -160,7 +159,8 @@ class FakeCuda(FakeTensorMode):
         masks = [by is not None and by.dtype in (torch.bool, torch.uint8) for by in args[1]] if name in INDEXING else []
         if name in INDEXING and not any(masks):
             return None
-        self.waits[place(), name] += 1
+        if name not in INDEXING or any(isinstance(by, FakeTensor) for by in compress(args[1], masks)):
+            self.waits[place(), name] += 1
         if name == "nonzero":
             return indices(x.numel(), x.ndim)
         if name == "masked_select":
@@ -170,8 +170,12 @@ class FakeCuda(FakeTensorMode):
             return each, indices(len(each)), indices(len(each))
         rows: list[Tensor | None] = []
         for by, mask in zip(args[1], masks, strict=True):
-            rows += [indices(by.numel()) for _ in range(by.ndim)] if mask else [by]
-        return func(x, rows, *args[2:], **kwargs)
+            if mask and isinstance(by, FakeTensor):
+                rows += [indices(by.numel()) for _ in range(by.ndim)]
+            else:  # a mask of the host has values
+                rows += by.nonzero().unbind(1) if mask else [by]
+        with self:
+            return func(x, rows, *args[2:], **kwargs)
 
 
 class _Reads(TorchFunctionMode):
@@ -289,8 +293,7 @@ def fake_cuda() -> Iterator[FakeCuda]:
         stack.enter_context(mock.patch.object(nn.Module, "_apply", _apply))
         for name, answer in CUDA.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, answer))
-        for name in ("torch.cuda.amp.common.amp_definitely_not_available",):
-            stack.enter_context(mock.patch(name, lambda: False))
+        stack.enter_context(mock.patch.object(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False))
         stack.enter_context(mock.patch.object(Tensor, "pin_memory", lambda x, *_: x))
         usual = torch.autograd._engine_run_backward
         stack.enter_context(mock.patch.object(torch.autograd, "_engine_run_backward", _backward(usual)))
