@@ -86,8 +86,7 @@ class FakeCuda(FakeTensorMode):
         leaves = tree_leaves((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         here = any(isinstance(x, FakeTensor) for x in tensors)
-        asked = kwargs.get("device")
-        there = here if asked is None else torch.device(asked).type == "cuda"
+        there = here if kwargs.get("device") is None else torch.device(kwargs["device"]).type == "cuda"
         if not here and not there:
             return func(*args, **{key: value for key, value in kwargs.items() if key != "pin_memory"})
         self.calls[name] += 1
@@ -103,15 +102,13 @@ class FakeCuda(FakeTensorMode):
                 self.waits[place(), name] += 1
                 made = super().__torch_dispatch__(func, types, args, {**kwargs, "device": torch.device("cuda")})
                 return torch.empty_strided(made.shape, made.stride(), dtype=made.dtype).zero_()
-            args, kwargs = self._over((args, kwargs))
-            return super().__torch_dispatch__(func, types, args, kwargs)
+            return super().__torch_dispatch__(func, types, *self._over((args, kwargs)))
         self._together(func, name, args, tensors)
         if name.startswith("_fused_"):
             return None
         if name in SIZED and (sized := self._sized(func, name, args, kwargs)) is not None:
             return sized
-        args, kwargs = self._over((args, kwargs))
-        found = super().__torch_dispatch__(func, types, args, kwargs)
+        found = super().__torch_dispatch__(func, types, *self._over((args, kwargs)))
         if name in ("any", "all") and isinstance(found, FakeTensor):
             found.says = name == "all"
         return found
