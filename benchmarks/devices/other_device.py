@@ -131,7 +131,8 @@ def section(rows: Mapping[str, Mapping[str, Any]], device: str, what: str, left:
         f"{platform.python_version()}, {datetime.date.today()}, at {SIZE} px, in float32. Each job gets the inputs "
         f"that the CPU made. Of {len(rows)} jobs {failed} failed{f'; {left} were not tried' if left else ''}. Facts "
         "are losses, accuracies and readings: their largest distance, relative to the number. That of arrays, such as "
-        "weights and labels, is relative to the largest number of the array."
+        "weights and labels, is relative to the largest number of the array. Teachers' largest are biases ahead of a "
+        "batch norm: their gradient is rounding alone, of which AdamW makes whole steps."
     )
     replaced = "What is replaced:\n\n" + "\n".join(f"- {name}: {how}." for name, how in REPLACED.items())
     parts = [text, *([replaced] if device == "xla" else []), table(head, [cells_of(*row) for row in rows.items()])]

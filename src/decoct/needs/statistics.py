@@ -83,7 +83,7 @@ class Statistics:
     def save(self, folder: Path) -> None:
         """Write one safetensors file."""
         parts = {"whole": self.whole, "class": self.by_class}
-        tensors = {f"{kind}/{k}": v.contiguous() for kind, part in parts.items() for k, v in flatten(part).items()}
+        tensors = {f"{kind}/{k}": v.cpu().contiguous() for kind, part in parts.items() for k, v in flatten(part).items()}
         save_file(tensors, folder / FILE)
 
     @classmethod
