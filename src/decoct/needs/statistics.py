@@ -83,8 +83,8 @@ class Statistics:
     def save(self, folder: Path) -> None:
         """Write one safetensors file."""
         parts = {"whole": self.whole, "class": self.by_class}
-        tensors = {f"{kind}/{k}": v.cpu().contiguous() for kind, part in parts.items() for k, v in flatten(part).items()}
-        save_file(tensors, folder / FILE)
+        tensors = {f"{kind}/{k}": v.cpu() for kind, part in parts.items() for k, v in flatten(part).items()}
+        save_file({k: v.contiguous() for k, v in tensors.items()}, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path, device: str) -> "Statistics":
