@@ -185,9 +185,18 @@ def large(mode: FakeCuda, folder: Path) -> dict[str, list[Row]]:
     return rows
 
 
-def beside(single: list[Row], half: list[Row]) -> list[list[str]]:
-    """Rows of a table: each job in both precisions."""
-    return [[a.name, *a.cells, *b.cells] for a, b in zip(single, half, strict=True)]
+def summed(single: list[Row], half: list[Row]) -> str:
+    """A table of kinds of jobs: how many, how many failed, what was called; and each job that failed, by name."""
+    kinds: dict[str, list[int]] = {}
+    for rows, at in ((single, 0), (half, 1)):
+        for row in rows:
+            each = kinds.setdefault(row.name.partition(" ")[0], [0, 0, 0])
+            each[0] += 1 - at
+            each[1] += bool(row.failed)
+            each[2] += row.calls
+    lines = [[kind, *(f"{number:,}" for number in numbers)] for kind, numbers in kinds.items()]
+    failed = [f"- {row.name}: {row.failed}" for row in (*single, *half) if row.failed]
+    return "\n".join([table(["kind", "jobs", "failed", "operations"], lines), *([""] if failed else []), *failed])
 
 
 def section(rows: dict[str, list[Row]], seconds: float) -> str:
@@ -195,7 +204,6 @@ def section(rows: dict[str, list[Row]], seconds: float) -> str:
     tries = [row for kind, each in rows.items() if kind != "planted" for row in each]
     failed, caught = [row for row in tries if row.failed], [row for row in rows["planted"] if row.failed]
     head = ["float32", "operations", "waits"]
-    both = ["job", *head, "bfloat16", *head[1:]]
     return "\n\n".join(
         [
             f"`make cuda-check`: torch {torch.__version__}, Python {platform.python_version()}, no GPU and no driver, "
@@ -208,11 +216,11 @@ def section(rows: dict[str, list[Row]], seconds: float) -> str:
             "Planted in a student's steps:",
             table(["error", "what was said"], [[row.name, row.cells[0]] for row in rows["planted"]]),
             "At 64 px, in float32 on `cuda` and in bfloat16 on `cuda:1`:",
-            table(both, beside(rows["float32"], rows["bfloat16"])),
-            "What these jobs do not come to, with a student of `erm`:",
+            summed(rows["float32"], rows["bfloat16"]),
+            "What these do not come to, with a student of `erm`:",
             table(["what", *head], [[row.name, *row.cells] for row in rows["rare"]]),
-            "At 224 px, on `cuda`:",
-            table(both, beside(rows["large"], rows["large, bfloat16"])),
+            "At 224 px, in both on `cuda`:",
+            summed(rows["large"], rows["large, bfloat16"]),
         ]
     )
 

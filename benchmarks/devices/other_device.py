@@ -132,11 +132,20 @@ def section(rows: Mapping[str, Mapping[str, Any]], device: str, what: str, left:
         f"that the CPU made. Of {len(rows)} jobs {failed} failed{f'; {left} were not tried' if left else ''}. Facts "
         "are losses, accuracies and readings: their largest distance, relative to the number. That of arrays, such as "
         "weights and labels, is relative to the largest number of the array. Teachers' largest are biases ahead of a "
-        "batch norm: their gradient is rounding alone, of which AdamW makes whole steps."
+        "batch norm, whose gradient is rounding alone, of which AdamW makes whole steps, and what follows from them in "
+        "the norms."
     )
     replaced = "What is replaced:\n\n" + "\n".join(f"- {name}: {how}." for name, how in REPLACED.items())
-    parts = [text, *([replaced] if device == "xla" else []), table(head, [cells_of(*row) for row in rows.items()])]
+    same = [name for name, far in rows.items() if "failed" not in far and not any(far.values())]
+    equal = f"Equal in every number, {len(same)} jobs: {', '.join(map(short, same))}."
+    others = [cells_of(short(name), far) for name, far in rows.items() if name not in same]
+    parts = [text, *([replaced] if device == "xla" else []), equal, table(head, others)]
     return "\n\n".join(parts)
+
+
+def short(name: str) -> str:
+    """A job's name without what is the same in all."""
+    return re.sub(r" · (budget ipc.2|condense 0|train 0)|^condense · method |(?<=train · )method random · ", "", name)
 
 
 def main() -> None:

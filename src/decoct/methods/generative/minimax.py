@@ -174,7 +174,7 @@ class Memories:
                 near, alike = (cosines(clean[mine], memory[c, :filled]) for memory in (self.real, self.made))
                 terms = self.weights[0] * (1 - near.min()) + self.weights[1] * alike.max()
                 total = total + terms / len(present)
-            last = mine[-self.size :]
+            last = mine[max(0, len(mine) - self.size) :]
             slots = (int(self.seen[c]) + torch.arange(len(last), device=clean.device)) % self.size
             self.real[c, slots], self.made[c, slots] = latents[last], clean[last].detach()
             self.seen[c] += len(last)
