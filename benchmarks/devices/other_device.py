@@ -133,7 +133,7 @@ def section(rows: Mapping[str, Mapping[str, Any]], device: str, what: str, left:
         "are losses, accuracies and readings: their largest distance, relative to the number. That of arrays, such as "
         "weights and labels, is relative to the largest number of the array. Teachers' largest are biases ahead of a "
         "batch norm, whose gradient is rounding alone, of which AdamW makes whole steps, and what follows from them in "
-        "the norms."
+        "the norms. A loss on soft labels of 10⁻⁴ is a difference of logarithms: rounding of 10⁻⁷ shows as 10⁻³ there."
     )
     replaced = "What is replaced:\n\n" + "\n".join(f"- {name}: {how}." for name, how in REPLACED.items())
     same = [name for name, far in rows.items() if "failed" not in far and not any(far.values())]
