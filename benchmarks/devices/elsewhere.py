@@ -35,7 +35,7 @@ INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}  # which tak
 READS = {"_local_scalar_dense", "equal", "is_nonzero"}  # what the host gets to know
 READS |= {"_linalg_check_errors", "_linalg_eigh", "_linalg_svd", "linalg_qr", "linalg_lstsq"}  # or that all went well
 SIZED = {"nonzero", "masked_select", "unique_dim", "_unique", "_unique2", "bincount", "repeat_interleave.Tensor"}
-SIZED |= {"unique_consecutive", "unique_dim_consecutive"}  # whose shape hangs on values, which the host gets to know
+SIZED |= {"unique_consecutive", "unique_dim_consecutive"}  # whose shape depends on values, which the host gets to know
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 FUSED = "_get_fused_kernels_supported_devices"
 

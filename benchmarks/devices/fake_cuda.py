@@ -49,7 +49,7 @@ SIZED = {"nonzero", "masked_select", "_unique", "_unique2", "unique_dim", "uniqu
 REPLACED = {
     "values": "there are none: a copy to the host is zeros; a number that is read is 1, an index 0, a truth is true, "
     "but `any` finds nothing",
-    "sizes that hang on values": "`nonzero`, and masks: as if all were true; `unique`: as if no two were equal",
+    "sizes that depend on values": "`nonzero`, and masks: as if all were true; `unique`: as if no two were equal",
     "the autograd engine": "it asks the driver for streams: the graph is walked in Python, each node is torch's own",
     "fused steps of SGD and AdamW": "torch has no rule for them: their tensors are looked at, nothing is changed",
     "`torch.cuda`": ", ".join(f"`{name}`" for name in sorted(CUDA)),
@@ -146,7 +146,7 @@ class FakeCuda(FakeTensorMode):
         return target
 
     def _sized(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        """What has a size that hangs on values, or None if nothing has."""
+        """What has a size that depends on values, or None if nothing has."""
         x = args[0]
 
         def indices(*shape: int) -> Tensor:
