@@ -46,7 +46,9 @@ from decoct.study.work import students
 from decoct.study.workers.executors import Inline
 from decoct.training.evaluate import correct
 from rehearsal import generator
-from roofline import Gpu, Roofline, gpu
+from counter import Counting
+from roofline import gpu
+from shapes import DEVICE
 from yardstick import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -90,34 +92,6 @@ def checkpoint(net: str, root: Path) -> str:
     return str(file)
 
 
-@torch.no_grad()
-def sampling(asked: Study, train: int, classes: int, target: str) -> float:
-    """Seconds of MGD³'s sets by the shapes of DiT-XL/2 at 256 px and its decoder, which no processor samples in time.
-
-    Each set encodes the train images once; each step is taken with the class and without it.
-    """
-    method = parse("condenser", {"name": "mgd3"})
-    size = method.batch
-    width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
-    depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
-    with torch.device("meta"):
-        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32).eval()
-        vae = diffusers.AutoencoderKL(**depth, **channels, sample_size=256).eval()
-        latents, images = torch.empty(size, 4, 32, 32), torch.empty(size, 3, 256, 256)
-        twice, labels = torch.empty(2 * size, 4, 32, 32), torch.zeros(2 * size, dtype=torch.int64)
-    with Roofline(gpu(target)) as roof:
-        net(twice, timestep=labels, class_labels=labels)
-    step, roof.seconds = roof.seconds * method.steps, 0.0
-    with roof:
-        vae.decode(latents)
-    made, roof.seconds = (step + roof.seconds) / size, 0.0
-    with roof:
-        vae.encode(images)
-    sets = [budget.total(train, classes) for budget in asked.budgets]
-    return asked.replicates.condense * sum(n * made + train * roof.seconds / size for n in sets)
-
-
 def study(name: str, root: Path) -> Study:
     """The example, with weights that are here."""
     said = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
@@ -129,61 +103,15 @@ def study(name: str, root: Path) -> Study:
     return Study.from_dict(said)
 
 
-class Counting(Inline):
-    """Runs probes here, and counts by the roofline of a GPU what they would take there."""
-
-    def __init__(self, gpu: Gpu) -> None:
-        self.gpu = gpu
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """As of any executor; what is evaluated is seen in part, and no probe is longer than it must be."""
-        *given, job, jobs, device, _ = args
-        roof = Roofline(self.gpu, nets_alone=by_processors(job))
-        clock = SimpleNamespace(perf_counter=lambda: roof.clock()[0], process_time=lambda: roof.clock()[1])
-
-        def in_part(net: Any, split: Split, *rest: Any) -> Any:
-            rows = slice(0, min(len(split), EVALUATED))
-            before = roof.seconds
-            correct(net, Split(split.images[rows], split.labels[rows]), *rest)
-            roof.seconds += (roof.seconds - before) * (len(split) / rows.stop - 1)
-            return np.zeros(len(split), bool)
-
-        with ExitStack() as patched:
-            patched.enter_context(roof)
-            for module in (cell, execute):
-                patched.enter_context(mock.patch.object(module, "time", clock))
-            patched.enter_context(mock.patch.object(once, "real", roof.clock))
-            patched.enter_context(mock.patch.object(students, "correct", in_part))
-            if not by_processors(job):
-                patched.enter_context(mock.patch.object(probe, "threads", lambda _: execute.threads(execute.cores())))
-            return super().submit(fn, *given, job, jobs, device, 0.0)
-
-
-def by_processors(job: Job) -> bool:
-    """Whether the job computes with features that lie in the machine's memory, wherever its nets are."""
-    if job.kind != "condense":
-        return job.kind in ("measure", "reference")
-    return bool(parse("condenser", job.config, job.plugins).family == "coreset")
-
-
 def planned(name: str, root: Path, target: str, seconds: float, without: set[str | None]) -> str:
     """A section of the results; sets of some methods are not probed."""
     asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
 
-    def counted(folder: str, own: str | None, job: Job, *rest: Any) -> Any:
-        if job.kind in ("generator", "condense", "shard") and job.labels.get("method") in without:
-            raise DecoctError("its sets are not probed")
-        return probe.probe(folder, own, job, *rest)
-
-    with (
-        mock.patch.object(plan, "probe", counted),
-        mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))),
-    ):
-        found = plan.make_plan(asked, shaped).probed(seconds, told)
+    with mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))):
+        found = plan.make_plan(asked, shaped, device=DEVICE).probed(seconds, told)
     took = (time.perf_counter() - start) / 60
     write_json(root / f"{name}.json", found.to_json() | {"hardware": gpu(target).name})
     rows = [[kind[what] for what in ("name", "todo", "seconds", "overhead", "unknown")] for kind in found.kinds]
-    rows.append(["mgd3, by shapes", 0, sampling(asked, len(shaped.train), len(shaped.class_names), target), 0.0, 0])
     rows.append(["all", *(sum(row[i] for row in rows) for i in range(1, 5))])
     shown = [[what, f"{n:,}", f"{a / 3600:,.1f}", f"{b / 3600:,.1f}", f"{left:,}"] for what, n, a, b, left in rows]
     ones = [[g.example, len(g.keys), g.each.seconds or 0.0] for g in found.groups]

@@ -30,7 +30,8 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_backwa
 
 from decoct.core.errors import UsageError
 
-REACHED = 0.68  # of the roof, in the median of what others measured, see below
+REACHED = {"gddr": 0.86, "hbm": 0.68}  # of the roof by kind of memory, in the median of what others measured, see below
+GROUPED = 5.0  # times its traffic that the gradient of a convolution in groups takes, likewise
 LAUNCH = 5e-6  # seconds at least of an operation: PyTorch starts each by itself
 FREE = {"_unsafe_view", "lift_fresh", "set_", "resize_", "_local_scalar_dense", "is_same_size"}
 FREE |= {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}
@@ -50,6 +51,7 @@ class Gpu:
         single: in float32.
         double: in float64.
         bandwidth: bytes a second of its memory.
+        reached: share of the roof that is taken to be reached.
     """
 
     name: str
@@ -58,21 +60,22 @@ class Gpu:
     single: float
     double: float
     bandwidth: float
+    reached: float = 1.0
 
 
 GPUS = {  # tera-operations a second, and terabytes
-    key: Gpu(f"NVIDIA {name}", *(1e12 * value for value in numbers))
-    for key, (name, *numbers) in {
-        "h200": ("H200 SXM", 989.4, 494.7, 66.9, 66.9, 4.8),
-        "h100": ("H100 SXM", 989.4, 494.7, 66.9, 66.9, 3.35),
-        "h100_pcie": ("H100 PCIe", 756.5, 378.2, 51.2, 51.2, 2.0),
-        "a100_80gb": ("A100 SXM 80 GB", 311.9, 155.9, 19.5, 19.5, 2.039),
-        "a100_40gb": ("A100 SXM 40 GB", 311.9, 155.9, 19.5, 19.5, 1.555),
-        "l40s": ("L40S", 362.1, 183.2, 91.6, 1.41, 0.864),
-        "l4": ("L4", 121.0, 60.0, 30.3, 0.47, 0.3),
-        "rtx5090": ("GeForce RTX 5090", 209.5, 104.8, 104.8, 1.64, 1.792),
-        "rtx4090": ("GeForce RTX 4090", 165.2, 82.6, 82.6, 1.29, 1.008),
-        "rtx3090": ("GeForce RTX 3090", 71.0, 35.6, 35.6, 0.556, 0.936),
+    key: Gpu(f"NVIDIA {name}", *(1e12 * value for value in numbers), REACHED[memory])
+    for key, (name, memory, *numbers) in {
+        "h200": ("H200 SXM", "hbm", 989.4, 494.7, 66.9, 66.9, 4.8),
+        "h100": ("H100 SXM", "hbm", 989.4, 494.7, 66.9, 66.9, 3.35),
+        "h100_pcie": ("H100 PCIe", "hbm", 756.5, 378.2, 51.2, 51.2, 2.0),
+        "a100_80gb": ("A100 SXM 80 GB", "hbm", 311.9, 155.9, 19.5, 19.5, 2.039),
+        "a100_40gb": ("A100 SXM 40 GB", "hbm", 311.9, 155.9, 19.5, 19.5, 1.555),
+        "l40s": ("L40S", "gddr", 362.1, 183.2, 91.6, 1.41, 0.864),
+        "l4": ("L4", "gddr", 121.0, 60.0, 30.3, 0.47, 0.3),
+        "rtx5090": ("GeForce RTX 5090", "gddr", 209.5, 104.8, 104.8, 1.64, 1.792),
+        "rtx4090": ("GeForce RTX 4090", "gddr", 165.2, 82.6, 82.6, 1.29, 1.008),
+        "rtx3090": ("GeForce RTX 3090", "gddr", 71.0, 35.6, 35.6, 0.556, 0.936),
     }.items()
 }
 
@@ -90,55 +93,53 @@ def gpu(key: str) -> Gpu:
 
 
 class Roofline:
-    """A clock of a GPU that is not here: what the operations of a block would take there, while they are computed here.
+    """A clock of a GPU that is not here: what the operations of a block would take there, while they are traced here.
 
-    An operation takes as long as its arithmetic or as its memory traffic, whichever is longer, divided by ``REACHED``;
-    ``LAUNCH`` at least. What is no operation of torch is not seen: disks, decoding, numpy.
+    An operation takes as long as its arithmetic or as its memory traffic, whichever is longer, divided by the share of
+    the roof that the GPU reaches; ``LAUNCH`` at least. What is no operation of torch is not seen: disks, decoding,
+    numpy; nor are copies between the host and the GPU.
 
     Args:
         gpu: on which.
-        nets_alone: only forward passes of nets are on the GPU; all else takes the time that it takes here.
+        device: whose operations are counted, by its type; None for all.
+
+    Attributes:
+        seconds: up to now, as are the others.
+        operations: of arithmetic, in products of matrices, convolutions and attention; a product of numbers and its
+            sum are two.
+        moved: bytes that were read and written.
+        launched: operations of torch.
 
     Source:
         Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore
         architectures", CACM 52(4), 2009.
     """
 
-    def __init__(self, gpu: Gpu, nets_alone: bool = False) -> None:
-        self.gpu, self.nets_alone, self.entered = gpu, nets_alone, ExitStack()
-        self.seconds, self.away, self.depth = 0.0, 0.0, 0  # on the GPU; here, in nets; of nets within nets
-
-    def clock(self) -> tuple[float, float]:
-        """Seconds up to now: on the GPU and outside of it, and of this machine's processors, as far as they count."""
-        if not self.nets_alone:
-            return self.seconds, 0.0
-        return time.perf_counter() - self.away + self.seconds, time.process_time() - self.away
+    def __init__(self, gpu: Gpu, device: str | None = None) -> None:
+        self.gpu, self.device, self.seen = gpu, device, _Seen(self._count)
+        self.seconds, self.operations, self.moved, self.launched = 0.0, 0.0, 0, 0
 
     def __enter__(self) -> "Roofline":
         """Start to count."""
-        if self.nets_alone:
-            self.entered.callback(register_module_forward_pre_hook(self._into).remove)
-            self.entered.callback(register_module_forward_hook(self._out, always_call=True).remove)
-        self.entered.enter_context(_Seen(self._count))
+        self.seen.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Count no longer."""
-        self.entered.close()
-
-    def _into(self, *_: Any) -> None:
-        self.away -= 0 if self.depth else time.perf_counter()
-        self.depth += 1
-
-    def _out(self, *_: Any) -> None:
-        self.depth -= 1
-        self.away += 0 if self.depth else time.perf_counter()
+        self.seen.__exit__(*error)
 
     def _count(self, function: Any, args: Any, kwargs: Any, made: Any) -> None:
-        if (self.depth or not self.nets_alone) and not (function.is_view or _name(function) in FREE):
-            operations, moved = _operations(function, args, kwargs, made), _bytes(function, args, kwargs, made)
-            arithmetic = operations / self._rate(function, args) if operations else 0.0
-            self.seconds += max(max(arithmetic, moved / self.gpu.bandwidth) / REACHED, LAUNCH)
+        if function.is_view or _name(function) in FREE or not self._here((args, kwargs, made)):
+            return
+        operations, moved = _operations(function, args, kwargs, made), _bytes(function, args, kwargs, made)
+        arithmetic = operations / self._rate(function, args) if operations else 0.0
+        slower = GROUPED if _name(function) == "convolution_backward" and args[9] > 1 else 1.0
+        bound = max(arithmetic, slower * moved / self.gpu.bandwidth) / self.gpu.reached
+        self.seconds, self.operations = self.seconds + max(bound, LAUNCH), self.operations + operations
+        self.moved, self.launched = self.moved + moved, self.launched + 1
+
+    def _here(self, values: Any) -> bool:
+        return self.device is None or any(each.device.type == self.device for each in _tensors(values))
 
     def _rate(self, function: Any, args: Any) -> float:
         """Operations a second in the precision of the first operand."""
@@ -187,16 +188,23 @@ def _operations(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made
 def _bytes(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made: Any) -> int:
     """That an operation reads and writes."""
     name, given = _name(function).rstrip("_"), list(args)
+    if name == "convolution_backward":  # one kernel for each gradient that is asked for
+        there, images, weight = map(_size, args[:3])
+        return _size(made) + args[10][0] * (there + weight) + args[10][1] * (there + images)
     if name in PICKING:
         return 2 * _size(made) + sum(map(_size, args[1:]))
     if name in PUTTING:
         return 3 * sum(map(_size, args[1:]))
-    total = 0
+    total, flags = 0, []
     for number, about in enumerate(function._schema.arguments):
-        size = _size(given[number] if number < len(given) else kwargs.get(about.name))
+        value = given[number] if number < len(given) else kwargs.get(about.name)
+        flags += [value] if about.name in ("training", "train", "update") else []
+        size = _size(value)
         writes = about.alias_info is not None and about.alias_info.is_write
         reads = not (about.is_out or (writes and name in FILLING))
         total += size * (writes + reads)
+    if "batch_norm" in name and all(flags):  # it takes statistics first, and then reads all of it again
+        total += sum(map(_size, given[: 2 if "backward" in name else 1]))
     new = all(about.alias_info is None for about in function._schema.returns)
     return total + (_size(made) if new else 0)
 

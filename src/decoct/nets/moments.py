@@ -79,7 +79,7 @@ class GroupMoments(torch.autograd.Function):
         """Statistics by group."""
         sums, squares = [], []
         # In pieces that stay in a CPU's cache; a GPU gets larger ones, to launch fewer kernels.
-        piece = max(1, (2**26 if x.is_cuda else 2**20) // x[0].numel())
+        piece = max(1, (2**20 if x.is_cpu else 2**26) // x[0].numel())
         for part in x.split(piece):
             centred = part - centre[:, None, None]
             sums.append(centred.sum((2, 3)))
@@ -184,7 +184,7 @@ class Sums:
 def of_each(name: str, x: Tensor, patches: bool) -> Iterator[tuple[str, Tensor]]:
     """By key, sums, sums of squares and counts of each image of a layer's input: [3, B, K] in float64."""
     x = x.float()
-    pieces = x.split(max(1, (2**26 if x.is_cuda else 2**16) // max(1, x[:1].numel())))  # as in GroupMoments
+    pieces = x.split(max(1, (2**16 if x.is_cpu else 2**26) // max(1, x[:1].numel())))  # as in GroupMoments
     for key, of in (("channel", channel_sums), ("patch", tile_sums))[: 1 + patches]:
         sums, squares, counts = zip(*map(of, pieces), strict=True)
         total = torch.cat(sums)

@@ -1,0 +1,183 @@
+"""Counts what jobs of a study would take on a GPU that is not here: they run without values, see ``shapes``, whole.
+
+Whole chunks of batches, whole batches, and the pieces that a GPU takes: as on CUDA, since the device is no CPU. A stage
+of an inversion is the same step again and again, so two turns of its nets tell what all take; trainings, features and
+statistics end once their rate is known, as ``decoct plan`` ends its probes. What computes on the host is left out.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import diffusers
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decoct.core import once
+from decoct.core.condensed import Condensed
+from decoct.data.dataset import Dataset, Split
+from decoct.methods.decoupled._shared import recovery
+from decoct.methods.decoupled._shared.recovery import Workpiece
+from decoct.methods.generative import mgd3
+from decoct.needs.generator import ImageGenerator
+from decoct.needs.statistics import Statistics
+from decoct.nets.diffusion import DiffusionModel
+from decoct.nets.moments import Moments
+from decoct.study import cell, execute
+from decoct.study.estimate import probe
+from decoct.study.work import measuring, sets, students
+from decoct.study.workers.executors import Inline
+from decoct.training import images
+from decoct.training.evaluate import correct
+from decoct.training.learn import learn
+from roofline import Gpu, Roofline
+from shapes import DEVICE, no_values
+
+EVALUATED = 64  # images of a student's evaluation that are counted; the others take as long
+MEMORY = 80e9  # bytes of the GPU
+
+
+class Stages:
+    """Stages of inversions by two turns of their nets: every further turn takes what the second one did.
+
+    What is known of one holds for all of its method, nets and shape; what the number of classes adds is not seen.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[Any, tuple[float, float]] = {}  # seconds of two turns, and of the second one
+
+    def of(self, roof: Roofline) -> tuple[Any, Any]:
+        """What stands for ``Workpiece.stage`` and for ``learn`` within it."""
+        usual, ends = Workpiece.stage, list[float]()
+
+        def learnt(machine: Any, name: str, optimiser: Any, step: Any, *rest: Any, to_end: bool, **more: Any) -> Tensor:
+            def told(t: int) -> Tensor:
+                loss: Tensor = step(t)
+                ends.append(roof.seconds)
+                return loss
+
+            return learn(machine, name, optimiser, told, *rest, **more)  # without to_end nothing is kept
+
+        def stage(work: Workpiece, start: Tensor, first: int, last: int, active: Tensor | None = None) -> Tensor:
+            turn = len(work.jury) if work.spec.in_turn else 1
+            part = len(work.labels) if active is None else int(active.sum())
+            if last - first <= 2 * turn or not part:
+                return usual(work, start, first, last, active)
+            key, before = (work.spec, work.jury, start.shape, part), roof.seconds
+            if key not in self.known:
+                ends.clear()
+                usual(work, start, first, first + 2 * turn, active)
+                self.known[key] = roof.seconds - before, ends[-1] - ends[turn - 1]
+            both, second = self.known[key]
+            roof.seconds = before + both + second * ((last - first) / turn - 2)
+            return start
+
+        return stage, learnt
+
+
+class Counting(Inline):
+    """Runs probes of ``decoct plan`` here, and counts what they would take on a GPU.
+
+    Args:
+        gpu: which.
+        half: under bfloat16 autocast, whatever the study says.
+    """
+
+    def __init__(self, gpu: Gpu, half: bool = False) -> None:
+        self.gpu, self.half, self.stages = gpu, half, Stages()
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """As of any executor; a set is made to its end, all else until its rate is known."""
+        *given, job, jobs, device, _ = args
+        whole = job.kind in ("condense", "shard") and job.config["name"] != "mgd3"
+        with counted(self.gpu, self.half, self.stages):
+            return super().submit(fn, *given, job, jobs, device, math.inf if whole else 0.0)
+
+
+@contextmanager
+def counted(gpu: Gpu, half: bool = False, stages: Stages | None = None) -> Iterator[Roofline]:
+    """In the block jobs on the device ``meta`` run, and clocks show what they would take on a GPU."""
+    roof = Roofline(gpu, DEVICE)
+    stage, learnt = (stages or Stages()).of(roof)
+    clock = SimpleNamespace(perf_counter=lambda: roof.seconds, process_time=lambda: 0.0)
+    replaced: list[tuple[Any, str, Any]] = [
+        (cell, "time", clock),
+        (execute, "time", clock),
+        (once, "real", lambda: (roof.seconds, 0.0)),
+        (Workpiece, "stage", stage),
+        (recovery, "learn", learnt),
+        (students, "correct", functools.partial(in_part, roof)),
+        (images, "free", lambda _: MEMORY * images.SHARE),
+        (sets, "room", lambda _: MEMORY),
+        (Condensed, "materialise", without_pixels),
+        (probe, "_repeat", repeated),
+        (Statistics, "load", classmethod(without_values(Statistics.load))),
+        (ImageGenerator, "load", generator),
+        (mgd3, "k_means", lambda latents, count, _: SimpleNamespace(cluster_centers_=latents[:1].repeat(count, 0))),
+        (measuring.Eyes, "look", lambda *_: None),  # metrics compute on the host
+    ]
+    with ExitStack() as stack:
+        for where, name, what in replaced:
+            stack.enter_context(mock.patch.object(where, name, what))
+        stack.enter_context(no_values(torch.bfloat16 if half else None))
+        yield stack.enter_context(roof)
+
+
+def in_part(roof: Roofline, net: Any, split: Split, *rest: Any) -> NDArray[np.bool_]:
+    """Which test images are right, by a few of them."""
+    rows = slice(0, min(len(split), EVALUATED))
+    before = roof.seconds
+    correct(net, Split(split.images[rows], split.labels[rows]), *rest)
+    roof.seconds += (roof.seconds - before) * (len(split) / rows.stop - 1)
+    return np.zeros(len(split), bool)
+
+
+def without_pixels(condensed: Condensed, train_images: Any) -> Condensed:
+    """A set whose images take no memory."""
+    shape = (len(condensed), *train_images.shape[1:])
+    return replace(condensed, indices=None, images=np.broadcast_to(np.zeros((), np.uint8), shape))
+
+
+def repeated(file: Path, axis: int, split: Split, classes: int) -> None:
+    """Rows of images for all images of a split: a file with holes."""
+    made = np.load(file, allow_pickle=False)
+    shape = (*made.shape[:axis], len(split), *made.shape[axis + 1 :])
+    np.lib.format.open_memmap(file, "w+", made.dtype, shape).flush()
+
+
+def without_values(load: Any) -> Any:
+    """Statistics on the device."""
+
+    def loaded(_: Any, folder: Path, device: str) -> Statistics:
+        def there(moments: Any) -> dict[str, Moments]:
+            return {name: Moments(*(part.to(device) for part in one.parts())) for name, one in moments.items()}
+
+        made = load(folder, "cpu")
+        return Statistics(there(made.whole), there(made.by_class))
+
+    return loaded
+
+
+def generator(need: ImageGenerator, work: Any) -> dict[str, dict[ImageGenerator, DiffusionModel]]:
+    """DiT-XL/2 at 256 px and its decoder, whose shapes alone are known here."""
+    width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
+    depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
+    data: Dataset = work.data
+    with torch.device(DEVICE):
+        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32).eval()
+        vae = diffusers.AutoencoderKL(**depth, **channels, sample_size=256).eval()
+    alphas = (1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0)
+    rows = torch.arange(len(data.class_names))
+    model = DiffusionModel(net, vae, alphas, "epsilon", rows, 1000, (4, 32, 32), 256, data.shape)
+    for part in (net, vae):
+        part.requires_grad_(False)
+    return {"generators": {need: model}}

@@ -1,0 +1,164 @@
+"""A device without values: jobs run on torch's ``meta`` device, whose tensors have shapes alone, and compute nothing.
+
+What the host reads of them is 0, or true, so that losses are finite and loops go on. What a GPU does and ``meta`` does
+not is put in its place: autocast, fused attention, fused optimisers.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import _foreach_utils
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+DEVICE = "meta"
+aten = torch.ops.aten
+
+# What autocast on CUDA casts, by the names that Python calls (docs: "CUDA Ops that can autocast to float16" and so on)
+TO_HALF = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "matmul"}
+TO_HALF |= {"__matmul__", "__rmatmul__", "mm", "mv", "bmm", "addmm", "addmv", "addr", "baddbmm", "addbmm", "einsum"}
+TO_HALF |= {"prelu", "scaled_dot_product_attention", "multi_head_attention_forward"}
+TO_SINGLE = {"softmax", "log_softmax", "layer_norm", "group_norm", "norm", "vector_norm", "cross_entropy", "nll_loss"}
+TO_SINGLE |= {"mse_loss", "kl_div", "l1_loss", "smooth_l1_loss", "cosine_similarity", "exp", "log", "pow", "__pow__"}
+TO_SINGLE |= {"rsqrt", "reciprocal", "sum", "prod", "cumsum", "var", "dist", "renorm", "softplus", "cdist"}
+TO_WIDEST = {"cat", "stack", "addcmul", "addcdiv", "bilinear", "dot", "grid_sample", "index_put", "cross"}
+
+
+class Unread(TorchDispatchMode):
+    """Within it the host may read what has no values: 0, or true."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer a read; all else goes through."""
+        kwargs = kwargs or {}
+        if function is aten._local_scalar_dense.default and args[0].is_meta:
+            return torch.ones((), dtype=torch.bool).item() if args[0].dtype == torch.bool else _zero(args[0])
+        if function is aten._to_copy.default and args[0].is_meta and _to_host(kwargs):
+            return _answer(args[0].shape, kwargs.get("dtype") or args[0].dtype)
+        if function is aten.copy_.default and args[1].is_meta and not args[0].is_meta:
+            return args[0].copy_(_answer(args[0].shape, args[0].dtype))
+        if str(function.overloadpacket.__name__).startswith("_fused_") and str(function).endswith(".default"):
+            if any(leaf.is_meta for leaf in tree_leaves(args) if isinstance(leaf, Tensor)):
+                return None  # in place, and without a kernel there
+        return function(*args, **kwargs)
+
+
+def _zero(x: Tensor) -> float | int:
+    return 0.0 if x.dtype.is_floating_point else 0
+
+
+def _answer(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    return torch.full(shape, dtype == torch.bool, dtype=dtype)
+
+
+def _to_host(kwargs: dict[str, Any]) -> bool:
+    return kwargs.get("device") is not None and torch.device(kwargs["device"]).type == "cpu"
+
+
+class Autocast(TorchFunctionMode):
+    """Autocast as on CUDA, and attention in one kernel, for tensors without values; None for no autocast."""
+
+    def __init__(self, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.weights: dict[Tensor, Tensor] = {}  # as cast, until the outermost block is left
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Cast what the function is given, as its list says."""
+        kwargs, name = kwargs or {}, getattr(function, "__name__", "")
+        if self.dtype is not None and name in TO_HALF:
+            args, kwargs = tree_map(self._half, (args, kwargs))
+        elif self.dtype is not None and name in TO_SINGLE:
+            args, kwargs = tree_map(_single, (args, kwargs))
+        elif self.dtype is not None and name in TO_WIDEST:
+            given = [leaf.dtype for leaf in tree_leaves((args, kwargs)) if _floats(leaf)]
+            if torch.float32 in given:
+                args, kwargs = tree_map(_single, (args, kwargs))
+        if function is F.scaled_dot_product_attention and args[0].is_meta:
+            return attention(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    def _half(self, value: Any) -> Any:
+        if not _floats(value) or value.dtype == self.dtype or value.dtype == torch.float64:
+            return value
+        if not (value.is_leaf and value.requires_grad):
+            return value.to(self.dtype)
+        if value not in self.weights:
+            self.weights[value] = value.to(self.dtype)
+        return self.weights[value]
+
+    @contextmanager
+    def cast(self, dtype: torch.dtype | None) -> Iterator[None]:
+        """In the block, cast to a type; None casts nothing."""
+        before, self.dtype = self.dtype, dtype
+        try:
+            yield
+        finally:
+            self.dtype = before
+            if before is None:
+                self.weights.clear()
+
+
+def _floats(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_meta and value.dtype.is_floating_point
+
+
+def _single(value: Any) -> Any:
+    return value.float() if _floats(value) and value.dtype in (torch.bfloat16, torch.float16) else value
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """The kernel that a GPU takes: flash attention in half precision, the memory-efficient one in float32."""
+    if attn_mask is None and query.dtype in (torch.bfloat16, torch.float16):
+        made = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, is_causal, scale=scale)
+    else:
+        graph = torch.is_grad_enabled() and query.requires_grad
+        made = torch.ops.aten._scaled_dot_product_efficient_attention(
+            query, key, value, attn_mask, graph, dropout_p, is_causal, scale=scale
+        )
+    return made[0]
+
+
+@contextmanager
+def no_values(dtype: torch.dtype | None = None) -> Iterator[None]:
+    """In the block, work on the device ``meta`` runs as on a GPU, and no tensor there has values.
+
+    Under autocast to ``dtype``, if one is given, wherever the work itself does not say otherwise.
+    """
+    casts, usual = Autocast(dtype), torch.autocast
+
+    def autocast(
+        device_type: str,
+        dtype: torch.dtype | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> Any:
+        if device_type != DEVICE:
+            return usual(device_type, dtype, enabled, cache_enabled)
+        return casts.cast((dtype or torch.float16) if enabled else None)
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(torch, "autocast", autocast))
+        for kernels in ("_get_fused_kernels_supported_devices", "_get_foreach_kernels_supported_devices"):
+            for module in (importlib.import_module("torch.optim.optimizer"), _foreach_utils):
+                stack.enter_context(mock.patch.object(module, kernels, lambda: [DEVICE, "cpu"]))
+        stack.enter_context(Unread())
+        stack.enter_context(casts)
+        yield
