@@ -24,37 +24,58 @@ from torch import Tensor
 from decoct.core import once
 from decoct.core.condensed import Condensed
 from decoct.data.dataset import Dataset, Split
+from decoct.methods._shared import starts
 from decoct.methods.decoupled._shared import recovery
 from decoct.methods.decoupled._shared.recovery import Workpiece
 from decoct.methods.generative import mgd3
 from decoct.needs.generator import ImageGenerator
 from decoct.needs.statistics import Statistics
+from decoct.nets import precision
 from decoct.nets.diffusion import DiffusionModel
 from decoct.nets.moments import Moments
 from decoct.study import cell, execute
 from decoct.study.estimate import probe
+from decoct.study.estimate.estimates import Estimate
+from decoct.study.store.store import KeptOnDisk
 from decoct.study.work import measuring, sets, students
 from decoct.study.workers.executors import Inline
-from decoct.training import images
+from decoct.training import images, loop
 from decoct.training.evaluate import correct
 from decoct.training.learn import learn
 from roofline import Gpu, Roofline
 from shapes import DEVICE, no_values
 
+LOOK = 10  # steps of a training until its rate is looked at
 EVALUATED = 64  # images of a student's evaluation that are counted; the others take as long
 MEMORY = 80e9  # bytes of the GPU
 
 
-class Stages:
-    """Stages of inversions by two turns of their nets: every further turn takes what the second one did.
+class Known:
+    """Stages of inversions by two turns of their nets: every further turn takes what the second one did. And crops by
+    those of one class, since the others take as long.
 
     What is known of one holds for all of its method, nets and shape; what the number of classes adds is not seen.
     """
 
     def __init__(self) -> None:
         self.known: dict[Any, tuple[float, float]] = {}  # seconds of two turns, and of the second one
+        self.ranked: dict[Any, float] = {}
 
-    def of(self, roof: Roofline) -> tuple[Any, Any]:
+    def ranking(self, roof: Roofline) -> Any:
+        """What stands for ``difficulty``, which scores crops."""
+        usual = starts.difficulty
+
+        def difficulty(judge: Any, train: Any, rows: Any, boxes: Tensor, label: int, *rest: Any) -> NDArray[Any]:
+            key, before = (type(judge), boxes.shape, rest[0], rest[2]), roof.seconds
+            if key not in self.ranked:
+                usual(judge, train, rows, boxes, label, *rest)
+                self.ranked[key] = roof.seconds - before
+            roof.seconds = before + self.ranked[key]
+            return np.zeros(boxes.shape[:2])
+
+        return difficulty
+
+    def stages(self, roof: Roofline) -> tuple[Any, Any]:
         """What stands for ``Workpiece.stage`` and for ``learn`` within it."""
         usual, ends = Workpiece.stage, list[float]()
 
@@ -88,36 +109,51 @@ class Counting(Inline):
 
     Args:
         gpu: which.
-        half: under bfloat16 autocast, whatever the study says.
     """
 
-    def __init__(self, gpu: Gpu, half: bool = False) -> None:
-        self.gpu, self.half, self.stages = gpu, half, Stages()
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu, self.known = gpu, Known()
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """As of any executor; a set is made to its end, all else until its rate is known."""
         *given, job, jobs, device, _ = args
+        if job.role("shard"):  # they are put together by the host
+            return super().submit(lambda: Estimate("probe", 0.0, 0.0, 0.0))
         whole = job.kind in ("condense", "shard") and job.config["name"] != "mgd3"
-        with counted(self.gpu, self.half, self.stages):
+        with counted(self.gpu, self.known):
             return super().submit(fn, *given, job, jobs, device, math.inf if whole else 0.0)
 
 
 @contextmanager
-def counted(gpu: Gpu, half: bool = False, stages: Stages | None = None) -> Iterator[Roofline]:
+def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
     """In the block jobs on the device ``meta`` run, and clocks show what they would take on a GPU."""
     roof = Roofline(gpu, DEVICE)
-    stage, learnt = (stages or Stages()).of(roof)
+    known = known or Known()
+    stage, learnt = known.stages(roof)
     clock = SimpleNamespace(perf_counter=lambda: roof.seconds, process_time=lambda: 0.0)
     replaced: list[tuple[Any, str, Any]] = [
         (cell, "time", clock),
         (execute, "time", clock),
+        (precision, "has_bfloat16", lambda _: True),
         (once, "real", lambda: (roof.seconds, 0.0)),
         (Workpiece, "stage", stage),
         (recovery, "learn", learnt),
+        (starts, "difficulty", known.ranking(roof)),
         (students, "correct", functools.partial(in_part, roof)),
         (images, "free", lambda _: MEMORY * images.SHARE),
         (sets, "room", lambda _: MEMORY),
+        (loop, "LOOK", LOOK),
         (Condensed, "materialise", without_pixels),
+        (Condensed, "image_bytes", lambda *_: 0),
+        (torch, "randn", lambda *shape, generator=None, **rest: torch.zeros(*shape, **rest)),
+        (KeptOnDisk, "save", lambda *_: None),
+        (KeptOnDisk, "array", lambda _, name, *form: hollow(*form)),
+        (sets, "tensorfile", SimpleNamespace(write=lambda *_: None)),
+        (
+            sets,
+            "keep",
+            lambda folder, made, data, draft, keep=sets.keep: draft.images is None and keep(folder, made, data, draft),
+        ),
         (probe, "_repeat", repeated),
         (Statistics, "load", classmethod(without_values(Statistics.load))),
         (ImageGenerator, "load", generator),
@@ -127,8 +163,19 @@ def counted(gpu: Gpu, half: bool = False, stages: Stages | None = None) -> Itera
     with ExitStack() as stack:
         for where, name, what in replaced:
             stack.enter_context(mock.patch.object(where, name, what))
-        stack.enter_context(no_values(torch.bfloat16 if half else None))
+        stack.enter_context(no_values())
         yield stack.enter_context(roof)
+
+
+class Hollow(np.ndarray[Any, Any]):
+    """An array that takes no memory: what is written to it is lost."""
+
+    def __setitem__(self, where: Any, what: Any) -> None: ...
+
+
+def hollow(shape: tuple[int, ...], dtype: Any = np.uint8) -> Hollow:
+    """One of a shape."""
+    return np.broadcast_to(np.zeros((), dtype), shape).view(Hollow)
 
 
 def in_part(roof: Roofline, net: Any, split: Split, *rest: Any) -> NDArray[np.bool_]:
@@ -142,8 +189,7 @@ def in_part(roof: Roofline, net: Any, split: Split, *rest: Any) -> NDArray[np.bo
 
 def without_pixels(condensed: Condensed, train_images: Any) -> Condensed:
     """A set whose images take no memory."""
-    shape = (len(condensed), *train_images.shape[1:])
-    return replace(condensed, indices=None, images=np.broadcast_to(np.zeros((), np.uint8), shape))
+    return replace(condensed, indices=None, images=hollow((len(condensed), *train_images.shape[1:])))
 
 
 def repeated(file: Path, axis: int, split: Split, classes: int) -> None:

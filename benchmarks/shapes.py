@@ -7,7 +7,7 @@ not is put in its place: autocast, fused attention, fused optimisers.
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
@@ -32,25 +32,71 @@ TO_WIDEST = {"cat", "stack", "addcmul", "addcdiv", "bilinear", "dot", "grid_samp
 
 
 class Unread(TorchDispatchMode):
-    """Within it the host may read what has no values: 0, or true."""
+    """Within it the host may read what has no values: 0, or true.
+
+    Most kernels of ``meta`` are written in Python and slow, so what an operation gives is remembered by the shapes of
+    what it takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.made: dict[Any, Any] = {}
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer a read; all else goes through."""
         kwargs = kwargs or {}
         if function is aten._local_scalar_dense.default and args[0].is_meta:
-            return torch.ones((), dtype=torch.bool).item() if args[0].dtype == torch.bool else _zero(args[0])
+            return True if args[0].dtype == torch.bool else 0.0 if args[0].dtype.is_floating_point else 0
         if function is aten._to_copy.default and args[0].is_meta and _to_host(kwargs):
             return _answer(args[0].shape, kwargs.get("dtype") or args[0].dtype)
         if function is aten.copy_.default and args[1].is_meta and not args[0].is_meta:
             return args[0].copy_(_answer(args[0].shape, args[0].dtype))
-        if str(function.overloadpacket.__name__).startswith("_fused_") and str(function).endswith(".default"):
-            if any(leaf.is_meta for leaf in tree_leaves(args) if isinstance(leaf, Tensor)):
-                return None  # in place, and without a kernel there
-        return function(*args, **kwargs)
+        if str(function.overloadpacket.__name__).startswith("_fused_") and args[0][0].is_meta:
+            return None  # in place, and without a kernel there
+        with torch._C.DisableTorchFunction():  # what is written in Python shall not be cast again
+            if function.is_view or not (returns := function._schema.returns):
+                return function(*args, **kwargs)
+            if returns[0].alias_info is not None:  # in place
+                if len(returns) > 1 or not isinstance(args[0], Tensor) or not args[0].is_meta:
+                    return function(*args, **kwargs)
+                if (key := signature(function, args, kwargs)) not in self.made:
+                    function(*args, **kwargs)
+                    self.made[key] = None
+                return args[0]
+            if (key := signature(function, args, kwargs)) not in self.made:
+                made = function(*args, **kwargs)
+                there = [each.is_meta for each in tree_leaves(made) if isinstance(each, Tensor)]
+                if not there or not all(there) or any(each is args[0] for each in tree_leaves(made)):
+                    return made  # it has values, or is what was given
+                self.made[key] = tree_map(_form, made)
+            return tree_map(_formed, self.made[key], is_leaf=lambda form: isinstance(form, Form))
 
 
-def _zero(x: Tensor) -> float | int:
-    return 0.0 if x.dtype.is_floating_point else 0
+class Form(NamedTuple):
+    """Of a tensor without values."""
+
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def _form(value: Any) -> Any:
+    return Form(value.shape, value.stride(), value.dtype) if isinstance(value, Tensor) else value
+
+
+def _formed(value: Any) -> Any:
+    return torch.empty_strided(*value[:2], dtype=value[2], device=DEVICE) if isinstance(value, Form) else value
+
+
+def signature(function: Any, args: Any, kwargs: Any) -> Any:
+    """All that what an operation gives and takes hangs on, if not on values."""
+    return function, _signature(args), tuple((name, _signature(value)) for name, value in kwargs.items())
+
+
+def _signature(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype, value.device.type
+    return tuple(map(_signature, value)) if isinstance(value, list | tuple) else (type(value), value)
 
 
 def _answer(shape: torch.Size, dtype: torch.dtype) -> Tensor:
@@ -64,9 +110,9 @@ def _to_host(kwargs: dict[str, Any]) -> bool:
 class Autocast(TorchFunctionMode):
     """Autocast as on CUDA, and attention in one kernel, for tensors without values; None for no autocast."""
 
-    def __init__(self, dtype: torch.dtype | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype: torch.dtype | None = None
         self.weights: dict[Tensor, Tensor] = {}  # as cast, until the outermost block is left
 
     def __torch_function__(
@@ -137,12 +183,9 @@ def attention(
 
 
 @contextmanager
-def no_values(dtype: torch.dtype | None = None) -> Iterator[None]:
-    """In the block, work on the device ``meta`` runs as on a GPU, and no tensor there has values.
-
-    Under autocast to ``dtype``, if one is given, wherever the work itself does not say otherwise.
-    """
-    casts, usual = Autocast(dtype), torch.autocast
+def no_values() -> Iterator[None]:
+    """In the block, work on the device ``meta`` runs as on a GPU, and no tensor there has values."""
+    casts, usual, known, on = Autocast(), torch.autocast, torch.amp.is_autocast_available, torch.is_autocast_enabled
 
     def autocast(
         device_type: str,
@@ -154,8 +197,13 @@ def no_values(dtype: torch.dtype | None = None) -> Iterator[None]:
             return usual(device_type, dtype, enabled, cache_enabled)
         return casts.cast((dtype or torch.float16) if enabled else None)
 
+    def enabled(*device_type: str) -> bool:
+        return casts.dtype is not None if device_type == (DEVICE,) else on(*device_type)
+
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(torch, "autocast", autocast))
+        stack.enter_context(mock.patch.object(torch, "is_autocast_enabled", enabled))
+        stack.enter_context(mock.patch.object(torch.amp, "is_autocast_available", lambda it: it == DEVICE or known(it)))
         for kernels in ("_get_fused_kernels_supported_devices", "_get_foreach_kernels_supported_devices"):
             for module in (importlib.import_module("torch.optim.optimizer"), _foreach_utils):
                 stack.enter_context(mock.patch.object(module, kernels, lambda: [DEVICE, "cpu"]))
