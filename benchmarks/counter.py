@@ -51,29 +51,29 @@ MEMORY = 80e9  # bytes of the GPU
 
 
 class Known:
-    """Stages of inversions by two turns of their nets: every further turn takes what the second one did. And crops by
-    those of one class, since the others take as long.
+    """What is counted once and taken for all that is alike: crops of one class that a net ranks, a step of a generator,
+    and stages of inversions by two turns of their nets, since every further turn takes what the second one did.
 
-    What is known of one holds for all of its method, nets and shape; what the number of classes adds is not seen.
+    What is known of a stage holds for its method, nets and shape; what the number of classes adds is not seen.
     """
 
     def __init__(self) -> None:
-        self.known: dict[Any, tuple[float, float]] = {}  # seconds of two turns, and of the second one
-        self.ranked: dict[Any, float] = {}
+        self.turns: dict[Any, tuple[float, float]] = {}  # seconds of two turns, and of the second one
+        self.calls: dict[Any, tuple[float, Any]] = {}  # seconds, and what came of it
 
-    def ranking(self, roof: Roofline) -> Any:
-        """What stands for ``difficulty``, which scores crops."""
-        usual = starts.difficulty
+    def once(self, roof: Roofline, usual: Any, likeness: Any) -> Any:
+        """What stands for a function, of which calls are alike that have the same ``likeness``."""
 
-        def difficulty(judge: Any, train: Any, rows: Any, boxes: Tensor, label: int, *rest: Any) -> NDArray[Any]:
-            key, before = (type(judge), boxes.shape, rest[0], rest[2]), roof.seconds
-            if key not in self.ranked:
-                usual(judge, train, rows, boxes, label, *rest)
-                self.ranked[key] = roof.seconds - before
-            roof.seconds = before + self.ranked[key]
-            return np.zeros(boxes.shape[:2])
+        def call(*args: Any, **rest: Any) -> Any:
+            key, before = (usual, likeness(*args, **rest)), roof.seconds
+            if key not in self.calls:
+                made = usual(*args, **rest)
+                self.calls[key] = roof.seconds - before, made
+            took, made = self.calls[key]
+            roof.seconds = before + took
+            return made
 
-        return difficulty
+        return call
 
     def stages(self, roof: Roofline) -> tuple[Any, Any]:
         """What stands for ``Workpiece.stage`` and for ``learn`` within it."""
@@ -93,15 +93,25 @@ class Known:
             if last - first <= 2 * turn or not part:
                 return usual(work, start, first, last, active)
             key, before = (work.spec, work.jury, start.shape, part), roof.seconds
-            if key not in self.known:
+            if key not in self.turns:
                 ends.clear()
                 usual(work, start, first, first + 2 * turn, active)
-                self.known[key] = roof.seconds - before, ends[-1] - ends[turn - 1]
-            both, second = self.known[key]
+                self.turns[key] = roof.seconds - before, ends[-1] - ends[turn - 1]
+            both, second = self.turns[key]
             roof.seconds = before + both + second * ((last - first) / turn - 2)
             return start
 
         return stage, learnt
+
+
+def crops(judge: Any, train: Any, rows: Any, boxes: Tensor, label: int, side: int, pixels: Any, batch: int) -> Any:
+    """By what calls of ``difficulty`` are alike."""
+    return type(judge), boxes.shape, side, batch
+
+
+def latents(model: DiffusionModel, given: Tensor, *rest: Any, guidance: float = 1.0) -> Any:
+    """By what forward passes of a generator are alike."""
+    return model.precision, given.shape, guidance
 
 
 class Counting(Inline):
@@ -138,7 +148,10 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
         (once, "real", lambda: (roof.seconds, 0.0)),
         (Workpiece, "stage", stage),
         (recovery, "learn", learnt),
-        (starts, "difficulty", known.ranking(roof)),
+        (starts, "difficulty", known.once(roof, starts.difficulty, crops)),
+        (DiffusionModel, "predict", known.once(roof, DiffusionModel.predict, latents)),
+        (DiffusionModel, "encode", known.once(roof, DiffusionModel.encode, latents)),
+        (probe, "FEW", 1),
         (students, "correct", functools.partial(in_part, roof)),
         (images, "free", lambda _: MEMORY * images.SHARE),
         (sets, "room", lambda _: MEMORY),

@@ -202,10 +202,10 @@ def main() -> None:
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = (options.keep or Path(folder)).absolute()
-        sections = [anchors(root)]
-        for name in options.names or NAMES:
-            sections.append(planned(name, root, gpu(options.target)))
-            print("\n".join(sections[-1:]), "\n", flush=True)
+        sections = list[str]()
+        for name in [*(options.names or NAMES), "anchors"]:
+            sections.append(anchors(root) if name == "anchors" else planned(name, root, gpu(options.target)))
+            print(sections[-1], "\n", flush=True)
     found = f"Counted on {cell.hardware('cpu')}, torch {torch.__version__}, for one {gpu(options.target).name}."
     if options.page:
         written(options.page, "\n\n".join([*sections, found]))

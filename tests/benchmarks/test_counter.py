@@ -13,7 +13,6 @@ from decoct.core.condensed import Condensed
 from decoct.core.interfaces import Inputs, Machine
 from decoct.core.record import Provenance
 from decoct.data.dataset import Dataset, Split
-from decoct.methods._shared.patches import difficulty
 from decoct.methods.decoupled._shared.recovery import Workpiece
 from decoct.methods.decoupled.delt import DELT
 from decoct.methods.decoupled.fadrm import FADRM
@@ -96,7 +95,7 @@ def test_a_shortened_inversion_takes_what_the_whole_one_takes(data, spec, precis
         spec(inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("counter.Known.stages", lambda self, roof: (Workpiece.stage, usual))
-        patch.setattr("counter.Known.ranking", lambda self, roof: difficulty)
+        patch.setattr("counter.Known.once", lambda self, roof, function, likeness: function)
         with counted(SLOW) as whole:
             spec(inputs)
     assert short.launched < whole.launched / 2
