@@ -23,7 +23,8 @@ from torch import Tensor
 
 from decoct.core import once
 from decoct.core.condensed import Condensed
-from decoct.data.dataset import Dataset, Split
+from decoct.core.spec import parse
+from decoct.data.dataset import Dataset, Split, open_dataset
 from decoct.methods._shared import starts
 from decoct.methods.decoupled._shared import recovery
 from decoct.methods.decoupled._shared.recovery import Workpiece
@@ -36,6 +37,7 @@ from decoct.nets.moments import Moments
 from decoct.study import cell, execute
 from decoct.study.estimate import probe
 from decoct.study.estimate.estimates import Estimate
+from decoct.study.jobs import Job
 from decoct.study.store.store import KeptOnDisk
 from decoct.study.work import measuring, sets, students
 from decoct.study.workers.executors import Inline
@@ -127,11 +129,18 @@ class Counting(Inline):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """As of any executor; a set is made to its end, all else until its rate is known."""
         *given, job, jobs, device, _ = args
-        if job.role("shard"):  # they are put together by the host
+        if job.role("shard") or on_host(job):
             return super().submit(lambda: Estimate("probe", 0.0, 0.0, 0.0))
-        whole = job.kind in ("condense", "shard") and job.config["name"] != "mgd3"
+        whole = job.kind in ("condense", "shard")
         with counted(self.gpu, self.known):
             return super().submit(fn, *given, job, jobs, device, math.inf if whole else 0.0)
+
+
+def on_host(job: Job) -> bool:
+    """Whether the job computes with features in the machine's memory."""
+    if job.kind != "condense" or job.config["name"] == "random":  # which others stand on
+        return False
+    return bool(parse("condenser", job.config, job.plugins).family == "coreset")
 
 
 @contextmanager
@@ -152,7 +161,11 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
         (DiffusionModel, "predict", known.once(roof, DiffusionModel.predict, latents)),
         (DiffusionModel, "encode", known.once(roof, DiffusionModel.encode, latents)),
         (probe, "FEW", 1),
+        (execute, "open_dataset", without_images),
+        (probe, "open_dataset", without_images),
         (students, "correct", functools.partial(in_part, roof)),
+        (measuring, "logits", of_some(roof, measuring.logits)),
+        (measuring, "penultimate_blocks", of_some(roof, measuring.penultimate_blocks)),
         (images, "free", lambda _: MEMORY * images.SHARE),
         (sets, "room", lambda _: MEMORY),
         (loop, "LOOK", LOOK),
@@ -181,14 +194,41 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
 
 
 class Hollow(np.ndarray[Any, Any]):
-    """An array that takes no memory: what is written to it is lost."""
+    """An array that takes no memory: what is written to it is lost, and what is taken out of it takes none either."""
 
     def __setitem__(self, where: Any, what: Any) -> None: ...
+
+    def __getitem__(self, where: Any) -> Any:
+        if isinstance(where, tuple) or where is None or where is Ellipsis:
+            return super().__getitem__(where)
+        return hollow((*np.empty(len(self), bool)[where].shape, *self.shape[1:]), self.dtype)
 
 
 def hollow(shape: tuple[int, ...], dtype: Any = np.uint8) -> Hollow:
     """One of a shape."""
     return np.broadcast_to(np.zeros((), dtype), shape).view(Hollow)
+
+
+def without_images(folder: Path) -> Dataset:
+    """A data set of which no image is read."""
+    data = open_dataset(folder)
+    parts = {name: getattr(data, name) for name in ("train", "val", "test")}
+    return replace(data, **{name: replace(part, images=hollow(part.images.shape)) for name, part in parts.items()})
+
+
+def of_some(roof: Roofline, usual: Any) -> Any:
+    """What a net makes of images, at once or in blocks, by a few of them: the others take as long."""
+
+    def made(net: Any, pixels: Any, *rest: Any, **more: Any) -> Any:
+        some, before = pixels[:EVALUATED], roof.seconds
+        said = usual(net, some, *rest, **more)
+        blocks = not isinstance(said, Tensor)
+        whole = torch.cat(list(said)) if blocks else said
+        roof.seconds += (roof.seconds - before) * (len(pixels) / len(some) - 1)
+        whole = whole[:1].expand(len(pixels), -1)
+        return [whole] if blocks else whole
+
+    return made
 
 
 def in_part(roof: Roofline, net: Any, split: Split, *rest: Any) -> NDArray[np.bool_]:

@@ -145,9 +145,8 @@ def rows(found: plan.Plan) -> list[list[str]]:
     for method in methods:
         if method + HALF in methods:
             made.append(row(f"sets of `{method}`", sets(method), sets(method + HALF)))
-    for protocol in found.study.protocols:
-        some = of("train", protocol=protocol.name)
-        made += [row(f"students under `{protocol.name}`", some)]
+    for protocol in dict.fromkeys(str(job.labels["protocol"]) for job in of("train")):
+        made.append(row(f"students under `{protocol}`", of("train", protocol=protocol)))
     made += [row("their evaluations", of("train"), part="overhead"), row("nets of measures", of("measure"))]
     made += [row("nets of references", of("reference"))]
     return [*made, ["all", "", "", "", *(f"{total / 3600:,.0f}" for total in sums)]]
