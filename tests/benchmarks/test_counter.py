@@ -81,9 +81,9 @@ def test_a_training_counts_its_steps_and_whole_chunks_of_its_teachers(precision)
 @pytest.mark.parametrize(
     "spec",
     [
-        SRe2L(nets=("convnet2_bn",), iterations=30, block=4),
-        DELT(nets=("convnet2_bn",), ranker="convnet2_bn", iterations=64, block=4, rounds=2),
-        FADRM(nets=("resnet10t", "test_resnet"), ranker="resnet10t", iterations=48, shrink=0.5, stages=2),
+        SRe2L(nets=("convnet2_bn",), iterations=12, block=4),
+        DELT(nets=("convnet2_bn",), ranker="convnet2_bn", iterations=24, block=4, rounds=2),
+        FADRM(nets=("resnet10t", "test_resnet"), ranker="resnet10t", iterations=24, shrink=0.5, stages=2),
     ],
     ids=lambda spec: spec.name,
 )
@@ -98,7 +98,7 @@ def test_a_shortened_inversion_takes_what_the_whole_one_takes(data, spec, precis
         patch.setattr("counter.Known.once", lambda self, roof, function, likeness: function)
         with counted(SLOW) as whole:
             spec(inputs)
-    assert short.launched < whole.launched / 2
+    assert short.launched < 0.6 * whole.launched
     assert short.seconds == pytest.approx(whole.seconds, rel=0.01)
 
 
