@@ -30,10 +30,8 @@ from decoct.methods.decoupled._shared import recovery
 from decoct.methods.decoupled._shared.recovery import Workpiece
 from decoct.methods.generative import mgd3
 from decoct.needs.generator import ImageGenerator
-from decoct.needs.statistics import Statistics
-from decoct.nets import precision
+from decoct.nets import moments
 from decoct.nets.diffusion import DiffusionModel
-from decoct.nets.moments import Moments
 from decoct.study import cell, execute
 from decoct.study.estimate import probe
 from decoct.study.estimate.estimates import Estimate
@@ -91,7 +89,7 @@ class Known:
 
         def stage(work: Workpiece, start: Tensor, first: int, last: int, active: Tensor | None = None) -> Tensor:
             turn = len(work.jury) if work.spec.in_turn else 1
-            part = len(work.labels) if active is None else int(active.sum())
+            part = start.shape[1] if active is None else int(active.sum())
             if last - first <= 2 * turn or not part:
                 return usual(work, start, first, last, active)
             key, before = (work.spec, work.jury, start.shape, part), roof.seconds
@@ -153,7 +151,7 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
     replaced: list[tuple[Any, str, Any]] = [
         (cell, "time", clock),
         (execute, "time", clock),
-        (precision, "has_bfloat16", lambda _: True),
+        (moments, "pieces", lambda x, _: x.split(max(1, moments.LARGE // max(1, x[:1].numel())))),
         (once, "real", lambda: (roof.seconds, 0.0)),
         (Workpiece, "stage", stage),
         (recovery, "learn", learnt),
@@ -161,6 +159,8 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
         (DiffusionModel, "predict", known.once(roof, DiffusionModel.predict, latents)),
         (DiffusionModel, "encode", known.once(roof, DiffusionModel.encode, latents)),
         (probe, "FEW", 1),
+        (execute, "resolve", lambda word: word),
+        (execute, "check_precision", lambda *_: None),
         (execute, "open_dataset", without_images),
         (probe, "open_dataset", without_images),
         (students, "correct", functools.partial(in_part, roof)),
@@ -181,7 +181,6 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
             lambda folder, made, data, draft, keep=sets.keep: draft.images is None and keep(folder, made, data, draft),
         ),
         (probe, "_repeat", repeated),
-        (Statistics, "load", classmethod(without_values(Statistics.load))),
         (ImageGenerator, "load", generator),
         (mgd3, "k_means", lambda latents, count, _: SimpleNamespace(cluster_centers_=latents[:1].repeat(count, 0))),
         (measuring.Eyes, "look", lambda *_: None),  # metrics compute on the host
@@ -250,19 +249,6 @@ def repeated(file: Path, axis: int, split: Split, classes: int) -> None:
     made = np.load(file, allow_pickle=False)
     shape = (*made.shape[:axis], len(split), *made.shape[axis + 1 :])
     np.lib.format.open_memmap(file, "w+", made.dtype, shape).flush()
-
-
-def without_values(load: Any) -> Any:
-    """Statistics on the device."""
-
-    def loaded(_: Any, folder: Path, device: str) -> Statistics:
-        def there(moments: Any) -> dict[str, Moments]:
-            return {name: Moments(*(part.to(device) for part in one.parts())) for name, one in moments.items()}
-
-        made = load(folder, "cpu")
-        return Statistics(there(made.whole), there(made.by_class))
-
-    return loaded
 
 
 def generator(need: ImageGenerator, work: Any) -> dict[str, dict[ImageGenerator, DiffusionModel]]:

@@ -95,7 +95,8 @@ def signature(function: Any, args: Any, kwargs: Any) -> Any:
 
 def _signature(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype, value.device.type
+        some = int(value.sum()) if value.dtype == torch.bool and value.is_cpu else None  # a mask picks so many
+        return value.shape, value.stride(), value.dtype, value.device.type, some
     return tuple(map(_signature, value)) if isinstance(value, list | tuple) else (type(value), value)
 
 

@@ -123,18 +123,19 @@ def test_the_host_reads_zeros_and_truth():
         assert [bool(torch.zeros(()).fill_(value)) for value in (0, 1)] == [False, True]
         rows = torch.arange(4)
         assert [int((rows + value).sum()) for value in (1, 2)] == [10, 14] and x[:, rows[:2]].shape == (3, 2)
+        assert [x[:, rows < value].shape[1] for value in (1, 3)] == [1, 3]
     with pytest.raises(RuntimeError):
         x.sum().item()  # outside it cannot be read
 
 
 def test_statistics_take_the_pieces_of_a_gpu():
     x = torch.empty(64, 64, 56, 56, device=DEVICE)  # 13 million numbers: one piece there, 13 on a CPU
-    with no_values(), Roofline(SLOW, DEVICE) as roof:
+    with counted(SLOW) as roof:
         GroupMoments.apply(x, 1, torch.zeros(64, device=DEVICE))
         sums = Sums(2)
         sums.add("layer", x, torch.zeros(64, dtype=torch.int64), patches=False)
     few = roof.launched
-    with no_values(), Roofline(SLOW, DEVICE) as roof:
+    with counted(SLOW) as roof:
         for part in x.split(32):
             GroupMoments.apply(part, 1, torch.zeros(64, device=DEVICE))
             sums.add("layer", part, torch.zeros(32, dtype=torch.int64), patches=False)
