@@ -32,7 +32,7 @@ TO_WIDEST = {"cat", "stack", "addcmul", "addcdiv", "bilinear", "dot", "grid_samp
 
 
 class Unread(TorchDispatchMode):
-    """Within it the host may read what has no values: 0, or true.
+    """Within it the host may read what has no values: 0, or true, but false of ``any``.
 
     Most kernels of ``meta`` are written in Python and slow, so what an operation gives is remembered by the shapes of
     what it takes.
@@ -46,7 +46,9 @@ class Unread(TorchDispatchMode):
         """Answer a read; all else goes through."""
         kwargs = kwargs or {}
         if function is aten._local_scalar_dense.default and args[0].is_meta:
-            return True if args[0].dtype == torch.bool else 0.0 if args[0].dtype.is_floating_point else 0
+            if args[0].dtype == torch.bool:
+                return not hasattr(args[0], "asked")
+            return 0.0 if args[0].dtype.is_floating_point else 0
         if function is aten._to_copy.default and args[0].is_meta and _to_host(kwargs):
             return _answer(args[0].shape, kwargs.get("dtype") or args[0].dtype)
         if function is aten.copy_.default and args[1].is_meta and not args[0].is_meta:
@@ -69,7 +71,10 @@ class Unread(TorchDispatchMode):
                 if not there or not all(there) or any(each is args[0] for each in tree_leaves(made)):
                     return made  # it has values, or is what was given
                 self.made[key] = tree_map(_form, made)
-            return tree_map(_formed, self.made[key], is_leaf=lambda form: isinstance(form, Form))
+            made = tree_map(_formed, self.made[key], is_leaf=lambda form: isinstance(form, Form))
+            if function.overloadpacket is aten.any:  # what is asked so is a fault as a rule, and there is none
+                made.asked = True
+            return made
 
 
 class Form(NamedTuple):
