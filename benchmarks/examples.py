@@ -1,58 +1,63 @@
-"""What the three ImageNet examples would take on one GPU that is not here: their plans, on data of their shape.
+"""What the three ImageNet examples would take on one GPU that is not here: their plans, counted by ``counter``.
 
-Probes run in this process, as short as they can be, and their operations are counted (``benchmarks/roofline.py``).
-Measures and coresets compute with features in the machine's memory, so all of them but the nets' forward passes takes
-the time that it takes here. Not in it: disks, decoding, what starts and stops; nor whether the GPU's memory suffices.
+Jobs run without values, on data of the right shape: files with holes, of as many images as a data set has. Every method
+that makes sets is counted in float32 and in bfloat16. Not in it: disks, decoding, copies to the GPU, what starts and
+stops; what computes with features in the machine's memory, which is coresets and all of the measures but their nets.
 
-Time hangs on shapes, not on values. So the images are a file with holes, of as many images as the data set has, with
-noise where probes look, and nets have random weights. The examples are counted as they stand; but MGD³ by the shapes of
-its generator alone. Memory: up to 16 GB; disk: some gigabytes in ``--keep``.
-
-    python benchmarks/examples.py imagenette
-    python benchmarks/examples.py imagenette imagenet100 imagenet1k --for h100 --keep runs/examples
+    python benchmarks/examples.py --for h100            # all three
+    python benchmarks/examples.py imagenette --keep runs/examples
 """
 
 import argparse
 import tempfile
 import time
 import tomllib
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import diffusers
 import numpy as np
 import torch
 
-from decoct.core import once
-from decoct.core.errors import DecoctError
+from counter import Counting
 from decoct.core.record import write_json
 from decoct.core.spec import parse
 from decoct.data import cache
-from decoct.data.dataset import Dataset, Split, open_dataset, parse_source
+from decoct.data.dataset import Dataset, open_dataset, parse_source
 from decoct.data.imagenet.imagenet import FASTAI, ILSVRC
 from decoct.nets import weights, zoo
 from decoct.nets.imagenet_classes import wnids
 from decoct.nets.renormalise import IMAGENET
 from decoct.report import wording
-from decoct.study import cell, execute
+from decoct.study import cell
 from decoct.study.estimate import plan, probe
-from decoct.study.estimate.probe import picked
+from decoct.study.estimate.estimates import Estimate
 from decoct.study.jobs import Job
 from decoct.study.study import Study
-from decoct.study.work import students
-from decoct.study.workers.executors import Inline
-from decoct.training.evaluate import correct
 from rehearsal import generator
-from roofline import Gpu, Roofline, gpu
+from roofline import Gpu, gpu
+from shapes import DEVICE
 from yardstick import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SIDE, DEAR = 224, 8  # pixels; groups that are shown
-EVALUATED = 64  # images of a student's evaluation that are counted; the others take as long
+NAMES = ("imagenette", "imagenet100", "imagenet1k")
+SIDE = 224  # pixels
 HELD = 0.1  # of train is val, as by the sources
+HALF = ", bfloat16"  # behind the name of a method
+ANCHORS: dict[str, tuple[float, dict[str, Any]]] = {  # seconds an image of ImageNet-1K on one RTX 4090, as published
+    "SRe2L (abstract of RDED)": (2.2, {"name": "sre2l"}),
+    "CDA (its paper)": (2.1, {"name": "cda"}),
+    "RDED (its abstract)": (0.042, {"name": "rded"}),
+    "CV-DD (its paper)": (8.2, {"name": "cv_dd"}),
+    "EDC (paper of FADRM)": (4.99, {"name": "edc"}),
+    "FADRM, in half precision (its paper)": (0.47, {"name": "fadrm", "precision": "bfloat16"}),
+    "FADRM+, in half precision (its paper)": (
+        1.09,
+        {"name": "fadrm", "preset": "imagenet1k_plus", "precision": "bfloat16"},
+    ),
+}
+ANCHORED, SHARDS = "rtx4090", 32
 
 
 def data(name: str, root: Path) -> Dataset:
@@ -68,12 +73,7 @@ def data(name: str, root: Path) -> Dataset:
         labels = np.sort(np.arange(size) % len(classes))
         counts[split] = np.bincount(labels).tolist()
         np.save(folder / f"{split}.labels.npy", labels)
-        if not (file := folder / f"{split}.images.npy").is_file():
-            images = np.lib.format.open_memmap(file, "w+", np.uint8, (size, 3, SIDE, SIDE))
-            rng = np.random.default_rng(0)
-            for row in picked(Split(images, labels), len(classes)):
-                images[row] = rng.integers(0, 256, images.shape[1:], np.uint8)
-            images.flush()
+        np.lib.format.open_memmap(folder / f"{split}.images.npy", "w+", np.uint8, (size, 3, SIDE, SIDE)).flush()
     facts: dict[str, Any] = {"format": cache.FORMAT, "name": name, "digest": f"the shape of {name}", "skipped": []}
     facts |= {"class_names": list(classes), "shape": [3, SIDE, SIDE], "counts": counts, "flip": True}
     write_json(folder / cache.FACTS, facts | {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std)})
@@ -90,108 +90,95 @@ def checkpoint(net: str, root: Path) -> str:
     return str(file)
 
 
-@torch.no_grad()
-def sampling(asked: Study, train: int, classes: int, target: str) -> float:
-    """Seconds of MGD³'s sets by the shapes of DiT-XL/2 at 256 px and its decoder, which no processor samples in time.
-
-    Each set encodes the train images once; each step is taken with the class and without it.
-    """
-    method = parse("condenser", {"name": "mgd3"})
-    size = method.batch
-    width = {"num_attention_heads": 16, "attention_head_dim": 72, "num_layers": 28, "patch_size": 2}
-    depth = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    channels = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4}
-    with torch.device("meta"):
-        net = diffusers.DiTTransformer2DModel(**width, in_channels=4, out_channels=8, sample_size=32).eval()
-        vae = diffusers.AutoencoderKL(**depth, **channels, sample_size=256).eval()
-        latents, images = torch.empty(size, 4, 32, 32), torch.empty(size, 3, 256, 256)
-        twice, labels = torch.empty(2 * size, 4, 32, 32), torch.zeros(2 * size, dtype=torch.int64)
-    with Roofline(gpu(target)) as roof:
-        net(twice, timestep=labels, class_labels=labels)
-    step, roof.seconds = roof.seconds * method.steps, 0.0
-    with roof:
-        vae.decode(latents)
-    made, roof.seconds = (step + roof.seconds) / size, 0.0
-    with roof:
-        vae.encode(images)
-    sets = [budget.total(train, classes) for budget in asked.budgets]
-    return asked.replicates.condense * sum(n * made + train * roof.seconds / size for n in sets)
-
-
 def study(name: str, root: Path) -> Study:
-    """The example, with weights that are here."""
+    """The example, with weights that are here, and every method that has a precision in bfloat16 too."""
     said = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
     said["teachers"] = [{"net": one["net"], "checkpoint": checkpoint(one["net"], root)} for one in said["teachers"]]
     methods = [{"name": one} if isinstance(one, str) else one for one in said["condensers"]]
-    said["condensers"] = [
+    methods = [
         one | ({"generator": str(generator(root / "generator"))} if one["name"] == "mgd3" else {}) for one in methods
     ]
+    halves = [
+        one | {"precision": "bfloat16", "label": one.get("label", one["name"]) + HALF}
+        for one in methods
+        if "precision" in type(parse("condenser", {"name": one["name"]})).model_fields
+    ]
+    said["condensers"] = [*methods, *halves]
     return Study.from_dict(said)
 
 
-class Counting(Inline):
-    """Runs probes here, and counts by the roofline of a GPU what they would take there."""
-
-    def __init__(self, gpu: Gpu) -> None:
-        self.gpu = gpu
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """As of any executor; what is evaluated is seen in part, and no probe is longer than it must be."""
-        *given, job, jobs, device, _ = args
-        roof = Roofline(self.gpu, nets_alone=by_processors(job))
-        clock = SimpleNamespace(perf_counter=lambda: roof.clock()[0], process_time=lambda: roof.clock()[1])
-
-        def in_part(net: Any, split: Split, *rest: Any) -> Any:
-            rows = slice(0, min(len(split), EVALUATED))
-            before = roof.seconds
-            correct(net, Split(split.images[rows], split.labels[rows]), *rest)
-            roof.seconds += (roof.seconds - before) * (len(split) / rows.stop - 1)
-            return np.zeros(len(split), bool)
-
-        with ExitStack() as patched:
-            patched.enter_context(roof)
-            for module in (cell, execute):
-                patched.enter_context(mock.patch.object(module, "time", clock))
-            patched.enter_context(mock.patch.object(once, "real", roof.clock))
-            patched.enter_context(mock.patch.object(students, "correct", in_part))
-            if not by_processors(job):
-                patched.enter_context(mock.patch.object(probe, "threads", lambda _: execute.threads(execute.cores())))
-            return super().submit(fn, *given, job, jobs, device, 0.0)
-
-
-def by_processors(job: Job) -> bool:
-    """Whether the job computes with features that lie in the machine's memory, wherever its nets are."""
-    if job.kind != "condense":
-        return job.kind in ("measure", "reference")
-    return bool(parse("condenser", job.config, job.plugins).family == "coreset")
-
-
-def planned(name: str, root: Path, target: str, seconds: float, without: set[str | None]) -> str:
-    """A section of the results; sets of some methods are not probed."""
-    asked, shaped, start = study(name, root), data(name, root / "data"), time.perf_counter()
-
-    def counted(folder: str, own: str | None, job: Job, *rest: Any) -> Any:
-        if job.kind in ("generator", "condense", "shard") and job.labels.get("method") in without:
-            raise DecoctError("its sets are not probed")
-        return probe.probe(folder, own, job, *rest)
-
-    with (
-        mock.patch.object(plan, "probe", counted),
-        mock.patch.object(plan, "process_pool", lambda *_: Counting(gpu(target))),
-    ):
-        found = plan.make_plan(asked, shaped).probed(seconds, told)
+def planned(name: str, root: Path, target: Gpu) -> str:
+    """A section of the results."""
+    asked, start = study(name, root), time.perf_counter()
+    with mock.patch.object(plan, "process_pool", lambda *_: Counting(target)):
+        found = plan.make_plan(asked, data(name, root / "data"), device=DEVICE).probed(progress=told)
     took = (time.perf_counter() - start) / 60
-    write_json(root / f"{name}.json", found.to_json() | {"hardware": gpu(target).name})
-    rows = [[kind[what] for what in ("name", "todo", "seconds", "overhead", "unknown")] for kind in found.kinds]
-    rows.append(["mgd3, by shapes", 0, sampling(asked, len(shaped.train), len(shaped.class_names), target), 0.0, 0])
-    rows.append(["all", *(sum(row[i] for row in rows) for i in range(1, 5))])
-    shown = [[what, f"{n:,}", f"{a / 3600:,.1f}", f"{b / 3600:,.1f}", f"{left:,}"] for what, n, a, b, left in rows]
-    ones = [[g.example, len(g.keys), g.each.seconds or 0.0] for g in found.groups]
-    dear = sorted(ones, key=lambda one: -one[1] * one[2])[:DEAR]
-    heads = ["jobs of kind", "jobs", "work, h", "around it, h", "unknown"], ["such as", "jobs", "each"]
-    parts = [f"## {name}.toml\n", table(heads[0], shown), f"\nProbes took {took:.0f} minutes. What takes longest:\n"]
-    parts += [table(heads[1], [[what, f"{n:,}", wording.seconds(each)] for what, n, each in dear]), ""]
-    return "\n".join([*parts, *found.troubles])
+    write_json(root / f"{name}.json", found.to_json() | {"hardware": target.name})
+    shown = table(["", "jobs", "each, IPC 10", "each, IPC 50", "hours", "hours in bfloat16"], rows(found))
+    return "\n".join([f"## {name}.toml\n", shown, "", f"Counted in {took:.0f} minutes.", *found.troubles])
+
+
+def rows(found: plan.Plan) -> list[list[str]]:
+    """Work by what it is for, each of a size, and in hours."""
+    each = {key: group.each for group in found.groups for key in group.keys}
+    jobs = [job for job in found.jobs.values() if job.key in each]
+    methods = list(dict.fromkeys(str(job.labels["method"]) for job in jobs if job.kind == "condense"))
+    plain = [job for job in jobs if not str(job.labels.get("method", "")).endswith(HALF)]
+    sums = [0.0, 0.0]
+
+    def row(what: str, some: Iterable[Job], half: Iterable[Job] | None = None, part: str = "seconds") -> list[str]:
+        both = [list(some), list(some if half is None else half)]
+        totals = [sum(getattr(each[job.key], part) or 0.0 for job in own) for own in both]
+        for i, total in enumerate(totals):
+            sums[i] += total
+        of_one = [one(both[0], f"ipc={ipc}", each, part) for ipc in (10, 50)]
+        hours = [f"{total / 3600:,.1f}" for total in totals]
+        return [what, f"{len(both[0]):,}", *of_one, hours[0], "" if half is None else hours[1]]
+
+    def of(kind: str, **labels: str) -> list[Job]:
+        return [job for job in plain if job.kind == kind and labels.items() <= job.labels.items()]
+
+    def sets(method: str) -> list[Job]:
+        return [job for job in jobs if job.kind in ("condense", "shard") and job.labels.get("method") == method]
+
+    made = [row(kind, of(kind)) for kind in ("teacher", "features", "statistics")]
+    for method in methods:
+        if method + HALF in methods:
+            made.append(row(f"sets of `{method}`", sets(method), sets(method + HALF)))
+    for protocol in dict.fromkeys(str(job.labels["protocol"]) for job in of("train")):
+        made.append(row(f"students under `{protocol}`", of("train", protocol=protocol)))
+    made += [row("their evaluations", of("train"), part="overhead"), row("nets of measures", of("measure"))]
+    made += [row("nets of references", of("reference"))]
+    return [*made, ["all", "", "", "", *(f"{total / 3600:,.0f}" for total in sums)]]
+
+
+def one(jobs: list[Job], budget: str, each: dict[str, Estimate], part: str) -> str:
+    """What one set, student or measurement of a budget takes; a set takes what all its shards do."""
+    own = [job for job in jobs if job.labels.get("budget") == budget]
+    whole = sum(job.kind != "shard" for job in own)
+    if not whole:
+        return ""
+    return wording.seconds(sum(getattr(each[job.key], part) or 0.0 for job in own) / whole)
+
+
+def anchors(root: Path) -> str:
+    """What others measured of a method, beside what is counted of a shard of the same set."""
+    nets = ("resnet18", "resnet50", "mobilenetv2_100", "efficientnet_b0", "densenet121", "alexnet")
+    nets += ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mobilenetv3_small_050")
+    said: dict[str, Any] = {"name": "anchors", "data": {"name": "imagenet1k", "path": "/data"}, "protocols": ["erm"]}
+    said |= {"students": ["resnet18"], "budgets": [{"ipc": 10}], "replicates": {"condense": 1, "train": 1}}
+    said["teachers"] = [{"net": net, "checkpoint": checkpoint(net, root)} for net in nets]
+    said["condensers"] = [one | {"label": what, "shards": SHARDS} for what, (_, one) in ANCHORS.items()]
+    jobs = plan.make_plan(Study.from_dict(said), data("imagenet1k", root / "data"), device=DEVICE).jobs
+    counting, found = Counting(gpu(ANCHORED)), []
+    with tempfile.TemporaryDirectory() as folder:
+        for what, (published, _) in ANCHORS.items():
+            job = next(job for job in jobs.values() if job.kind == "shard" and job.labels["method"] == what)
+            took = counting.submit(probe.probe, folder, None, job, jobs, DEVICE, 0.0).result()
+            counted = took.seconds / (10 * len(job.keyed["classes"]))
+            found.append([what, f"{published:g} s", f"{counted:.2g} s", f"{published / counted:.2f}"])
+    heads = ["an image of ImageNet-1K, on one RTX 4090", "published", "counted", "published / counted"]
+    return f"## Anchors\n\n{table(heads, found)}"
 
 
 def told(done: int, total: int) -> None:
@@ -199,20 +186,28 @@ def told(done: int, total: int) -> None:
     print(f"{time.strftime('%H:%M:%S')} {done} of {total}", flush=True)
 
 
+def written(page: Path, sections: str) -> None:
+    """Put the sections in place of those of a page, whose introduction stays."""
+    before = page.read_text("utf-8").partition("\n## ")[0] if page.is_file() else f"# {page.stem}\n"
+    page.write_text(f"{before.rstrip()}\n\n{sections.rstrip()}\n", "utf-8")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("names", nargs="+", choices=["imagenette", "imagenet100", "imagenet1k"])
+    arguments.add_argument("names", nargs="*", choices=[*NAMES, []], default=[], metavar="NAME")
     arguments.add_argument("--for", dest="target", default="h100")
-    arguments.add_argument("--probe", type=float, default=3600.0, help="seconds of probes for each")
-    arguments.add_argument("--without", nargs="*", default=[], help="methods whose sets are not probed; MGD³ never is")
+    arguments.add_argument("--page", type=Path, help="put the tables in place of those of this page")
     arguments.add_argument("--keep", type=Path, help="folder of data, nets and plans")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = (options.keep or Path(folder)).absolute()
-        print(f"On one {gpu(options.target).name}; operations counted on {cell.hardware('cpu')}.\n")
-        for name in options.names:
-            without = {"mgd3", None, *options.without}  # a generator's job has no method
-            print(planned(name, root, options.target, options.probe, without), "\n", flush=True)
+        sections = list[str]()
+        for name in [*(options.names or NAMES), "anchors"]:
+            sections.append(anchors(root) if name == "anchors" else planned(name, root, gpu(options.target)))
+            print(sections[-1], "\n", flush=True)
+    found = f"Counted on {cell.hardware('cpu')}, torch {torch.__version__}, for one {gpu(options.target).name}."
+    if options.page:
+        written(options.page, "\n\n".join([*sections, found]))
 
 
 if __name__ == "__main__":

@@ -1,36 +1,40 @@
 """What work would take on a GPU that is not here, by its roofline; and how that compares with published throughputs.
 
-Every operation of torch is counted while it is computed here: what it computes and in which precision, what it reads
-and writes. On the GPU it takes as long as its arithmetic or as its memory traffic, whichever is longer, by the numbers
-that NVIDIA gives. Published are timm's tables (``results/benchmark-{train,infer}-amp-nhwc-*.csv`` in
-huggingface/pytorch-image-models): images a second under mixed precision, channels last, one step after the other,
-nothing loaded. Here the same step is traced with shapes alone, in bfloat16. The part of the roof that is taken to be
-reached is fitted to the trainings on the RTX 3090; the other rows say how far that carries.
+Every operation of torch is counted while it is traced, on tensors of shapes alone (``shapes``): what it computes and in
+which precision, what it reads and writes. On the GPU it takes as long as its arithmetic or as its memory traffic,
+whichever is longer, by the numbers that NVIDIA gives, and of those a GPU reaches a part. That part is fitted: for cards
+with GDDR memory to timm's trainings on the RTX 3090, for those with HBM to three trainings on the A100; nobody's
+figures for an H100 are among them. Inference is not fitted, and says how far that carries.
+
+Published are timm's tables (``results/benchmark-{train,infer}-amp-nhwc-*.csv`` in huggingface/pytorch-image-models):
+images a second under mixed precision, channels last, one step after the other, nothing loaded, without fused attention
+in the older trainings. The others come with loading: NVIDIA's ResNet-50 (DeepLearningExamples; in TF32 with channels
+first, which cuDNN reorders at every convolution), and FFCV's ResNet-18, whose net blurs before it strides.
 
     python benchmarks/roofline.py
 """
 
 import argparse
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from decoct.core.errors import UsageError
+from shapes import DEVICE, no_values, signature
 
-REACHED = 0.68  # of the roof, in the median of what others measured, see below
+REACHED = {"gddr": 0.86, "hbm": 0.68}  # of the roof by kind of memory, in the median of what others measured, see below
+GROUPED = 5.0  # times its traffic that the gradient of a convolution in groups takes, likewise
 LAUNCH = 5e-6  # seconds at least of an operation: PyTorch starts each by itself
 FREE = {"_unsafe_view", "lift_fresh", "set_", "resize_", "_local_scalar_dense", "is_same_size"}
 FREE |= {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}
@@ -50,6 +54,7 @@ class Gpu:
         single: in float32.
         double: in float64.
         bandwidth: bytes a second of its memory.
+        reached: share of the roof that is taken to be reached.
     """
 
     name: str
@@ -58,21 +63,22 @@ class Gpu:
     single: float
     double: float
     bandwidth: float
+    reached: float = 1.0
 
 
 GPUS = {  # tera-operations a second, and terabytes
-    key: Gpu(f"NVIDIA {name}", *(1e12 * value for value in numbers))
-    for key, (name, *numbers) in {
-        "h200": ("H200 SXM", 989.4, 494.7, 66.9, 66.9, 4.8),
-        "h100": ("H100 SXM", 989.4, 494.7, 66.9, 66.9, 3.35),
-        "h100_pcie": ("H100 PCIe", 756.5, 378.2, 51.2, 51.2, 2.0),
-        "a100_80gb": ("A100 SXM 80 GB", 311.9, 155.9, 19.5, 19.5, 2.039),
-        "a100_40gb": ("A100 SXM 40 GB", 311.9, 155.9, 19.5, 19.5, 1.555),
-        "l40s": ("L40S", 362.1, 183.2, 91.6, 1.41, 0.864),
-        "l4": ("L4", 121.0, 60.0, 30.3, 0.47, 0.3),
-        "rtx5090": ("GeForce RTX 5090", 209.5, 104.8, 104.8, 1.64, 1.792),
-        "rtx4090": ("GeForce RTX 4090", 165.2, 82.6, 82.6, 1.29, 1.008),
-        "rtx3090": ("GeForce RTX 3090", 71.0, 35.6, 35.6, 0.556, 0.936),
+    key: Gpu(f"NVIDIA {name}", *(1e12 * value for value in numbers), REACHED[memory])
+    for key, (name, memory, *numbers) in {
+        "h200": ("H200 SXM", "hbm", 989.4, 494.7, 66.9, 66.9, 4.8),
+        "h100": ("H100 SXM", "hbm", 989.4, 494.7, 66.9, 66.9, 3.35),
+        "h100_pcie": ("H100 PCIe", "hbm", 756.5, 378.2, 51.2, 51.2, 2.0),
+        "a100_80gb": ("A100 SXM 80 GB", "hbm", 311.9, 155.9, 19.5, 19.5, 2.039),
+        "a100_40gb": ("A100 SXM 40 GB", "hbm", 311.9, 155.9, 19.5, 19.5, 1.555),
+        "l40s": ("L40S", "gddr", 362.1, 183.2, 91.6, 1.41, 0.864),
+        "l4": ("L4", "gddr", 121.0, 60.0, 30.3, 0.47, 0.3),
+        "rtx5090": ("GeForce RTX 5090", "gddr", 209.5, 104.8, 104.8, 1.64, 1.792),
+        "rtx4090": ("GeForce RTX 4090", "gddr", 165.2, 82.6, 82.6, 1.29, 1.008),
+        "rtx3090": ("GeForce RTX 3090", "gddr", 71.0, 35.6, 35.6, 0.556, 0.936),
     }.items()
 }
 
@@ -90,55 +96,61 @@ def gpu(key: str) -> Gpu:
 
 
 class Roofline:
-    """A clock of a GPU that is not here: what the operations of a block would take there, while they are computed here.
+    """A clock of a GPU that is not here: what the operations of a block would take there, while they are traced here.
 
-    An operation takes as long as its arithmetic or as its memory traffic, whichever is longer, divided by ``REACHED``;
-    ``LAUNCH`` at least. What is no operation of torch is not seen: disks, decoding, numpy.
+    An operation takes as long as its arithmetic or as its memory traffic, whichever is longer, divided by the share of
+    the roof that the GPU reaches; ``LAUNCH`` at least. What is no operation of torch is not seen: disks, decoding,
+    numpy; nor are copies between the host and the GPU.
 
     Args:
         gpu: on which.
-        nets_alone: only forward passes of nets are on the GPU; all else takes the time that it takes here.
+        device: whose operations are counted, by its type; None for all.
+
+    Attributes:
+        seconds: up to now, as are the others.
+        operations: of arithmetic, in products of matrices, convolutions and attention; a product of numbers and its
+            sum are two.
+        moved: bytes that were read and written.
+        launched: operations of torch.
 
     Source:
         Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore
         architectures", CACM 52(4), 2009.
     """
 
-    def __init__(self, gpu: Gpu, nets_alone: bool = False) -> None:
-        self.gpu, self.nets_alone, self.entered = gpu, nets_alone, ExitStack()
-        self.seconds, self.away, self.depth = 0.0, 0.0, 0  # on the GPU; here, in nets; of nets within nets
-
-    def clock(self) -> tuple[float, float]:
-        """Seconds up to now: on the GPU and outside of it, and of this machine's processors, as far as they count."""
-        if not self.nets_alone:
-            return self.seconds, 0.0
-        return time.perf_counter() - self.away + self.seconds, time.process_time() - self.away
+    def __init__(self, gpu: Gpu, device: str | None = None) -> None:
+        self.gpu, self.device, self.seen = gpu, device, _Seen(self._count)
+        self.seconds, self.operations, self.moved, self.launched = 0.0, 0.0, 0, 0
+        self.known: dict[Any, tuple[float, float, int]] = {}  # by all that it hangs on
 
     def __enter__(self) -> "Roofline":
         """Start to count."""
-        if self.nets_alone:
-            self.entered.callback(register_module_forward_pre_hook(self._into).remove)
-            self.entered.callback(register_module_forward_hook(self._out, always_call=True).remove)
-        self.entered.enter_context(_Seen(self._count))
+        self.seen.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Count no longer."""
-        self.entered.close()
-
-    def _into(self, *_: Any) -> None:
-        self.away -= 0 if self.depth else time.perf_counter()
-        self.depth += 1
-
-    def _out(self, *_: Any) -> None:
-        self.depth -= 1
-        self.away += 0 if self.depth else time.perf_counter()
+        self.seen.__exit__(*error)
 
     def _count(self, function: Any, args: Any, kwargs: Any, made: Any) -> None:
-        if (self.depth or not self.nets_alone) and not (function.is_view or _name(function) in FREE):
-            operations, moved = _operations(function, args, kwargs, made), _bytes(function, args, kwargs, made)
-            arithmetic = operations / self._rate(function, args) if operations else 0.0
-            self.seconds += max(max(arithmetic, moved / self.gpu.bandwidth) / REACHED, LAUNCH)
+        if function.is_view or _name(function) in FREE or not self._here((args, kwargs, made)):
+            return
+        key = signature(function, args, kwargs)
+        if key not in self.known:
+            self.known[key] = self._bound(function, args, kwargs, made)
+        seconds, operations, moved = self.known[key]
+        self.seconds, self.operations = self.seconds + max(seconds, LAUNCH), self.operations + operations
+        self.moved, self.launched = self.moved + moved, self.launched + 1
+
+    def _bound(self, function: Any, args: Any, kwargs: Any, made: Any) -> tuple[float, float, int]:
+        """Seconds, arithmetic and bytes."""
+        operations, moved = _operations(function, args, kwargs, made), _bytes(function, args, kwargs, made)
+        arithmetic = operations / self._rate(function, args) if operations else 0.0
+        slower = GROUPED if _name(function) == "convolution_backward" and args[9] > 1 else 1.0
+        return max(arithmetic, slower * moved / self.gpu.bandwidth) / self.gpu.reached, operations, moved
+
+    def _here(self, values: Any) -> bool:
+        return self.device is None or any(each.device.type == self.device for each in _tensors(values))
 
     def _rate(self, function: Any, args: Any) -> float:
         """Operations a second in the precision of the first operand."""
@@ -187,16 +199,23 @@ def _operations(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made
 def _bytes(function: Any, args: Sequence[Any], kwargs: dict[str, Any], made: Any) -> int:
     """That an operation reads and writes."""
     name, given = _name(function).rstrip("_"), list(args)
+    if name == "convolution_backward":  # one kernel for each gradient that is asked for
+        there, images, weight = map(_size, args[:3])
+        return _size(made) + args[10][0] * (there + weight) + args[10][1] * (there + images)
     if name in PICKING:
         return 2 * _size(made) + sum(map(_size, args[1:]))
     if name in PUTTING:
         return 3 * sum(map(_size, args[1:]))
-    total = 0
+    total, flags = 0, []
     for number, about in enumerate(function._schema.arguments):
-        size = _size(given[number] if number < len(given) else kwargs.get(about.name))
+        value = given[number] if number < len(given) else kwargs.get(about.name)
+        flags += [value] if about.name in ("training", "train", "update") else []
+        size = _size(value)
         writes = about.alias_info is not None and about.alias_info.is_write
         reads = not (about.is_out or (writes and name in FILLING))
         total += size * (writes + reads)
+    if "batch_norm" in name and all(flags):  # it takes statistics first, and then reads all of it again
+        total += sum(map(_size, given[: 2 if "backward" in name else 1]))
     new = all(about.alias_info is None for about in function._schema.returns)
     return total + (_size(made) if new else 0)
 
@@ -262,28 +281,68 @@ USED_4090: Published = {  # RTX 4090, torch 2.4
     "vit_small_patch16_224": (7695.68, 512),
     "vgg11": (4978.90, 512),
 }
+A100 = {"resnet18": (5500.0, 1024), "resnet50": (2470.0, 256)}
+
+
+class Part(NamedTuple):
+    """Figures that others published: what was done on which GPU, in mixed precision or in TF32.
+
+    Attributes:
+        title: what was done.
+        gpu: its short name.
+        published: by net.
+        training: a step of SGD; else a forward pass.
+        half: in mixed precision.
+        fused: attention in one kernel.
+    """
+
+    title: str
+    gpu: str
+    published: Published
+    training: bool
+    half: bool = True
+    fused: bool = True
+
+
 PARTS = (
-    ("training, RTX 3090", "rtx3090", TRAINED, True),
-    ("inference, RTX 3090", "rtx3090", USED_3090, False),
-    ("inference, RTX 4090", "rtx4090", USED_4090, False),
-    ("training, A100 80 GB", "a100_80gb", {"resnet50": (2600.0, 512)}, True),
+    Part("training, RTX 3090", "rtx3090", TRAINED, training=True, fused=False),
+    Part("inference, RTX 3090", "rtx3090", USED_3090, training=False),
+    Part("inference, RTX 4090", "rtx4090", USED_4090, training=False),
+    Part("training, A100, with loading", "a100_80gb", A100, training=True),
+    Part("training, A100", "a100_80gb", {"resnet50": (2600.0, 512)}, training=True),
+    Part("training in TF32, A100, with loading", "a100_80gb", {"resnet50": (938.0, 256)}, training=True, half=False),
 )
 
 
-def traced(name: str, batch: int, gpu: str, training: bool) -> float:
-    """Images a second by the roofline, of one step on tensors that have shapes alone."""
+def traced(name: str, batch: int, part: Part) -> float:
+    """Images a second by the roofline."""
     import timm
 
-    with torch.device("meta"):
-        net = timm.create_model(name).bfloat16().train(training)
-        images, labels = torch.empty(batch, 3, 224, 224, dtype=torch.bfloat16), torch.empty(batch, dtype=torch.int64)
+    with torch.device(DEVICE), fused_attention(part.fused):
+        net = timm.create_model(name).train(part.training).to(memory_format=torch.channels_last)
+        images = torch.empty(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+        labels = torch.empty(batch, dtype=torch.int64)
     optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
-    with Roofline(GPUS[gpu]) as roof, torch.set_grad_enabled(training):
-        logits = net(images)
-        if training:
-            F.cross_entropy(logits, labels).backward()
+    with no_values(), Roofline(GPUS[part.gpu]) as roof, torch.set_grad_enabled(part.training):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=part.half):
+            logits = net(images)
+        if part.training:
+            F.cross_entropy(logits.float(), labels).backward()
             optimiser.step()
     return batch / roof.seconds
+
+
+@contextmanager
+def fused_attention(fused: bool) -> Iterator[None]:
+    """Whether nets of timm's that are made in the block take attention in one kernel."""
+    from timm import layers
+
+    before = layers.use_fused_attn()
+    layers.set_fused_attn(fused)
+    try:
+        yield
+    finally:
+        layers.set_fused_attn(before)
 
 
 def main() -> None:
@@ -291,14 +350,14 @@ def main() -> None:
 
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows, summary = [], []
-    for title, gpu, published, training in PARTS:
+    for part in PARTS:
         ratios = []
-        for name, (speed, batch) in published.items():
-            said = traced(name, batch, gpu, training)
+        for name, (speed, batch) in part.published.items():
+            said = traced(name, batch, part)
             ratios.append(said / speed)
-            rows.append([title, name, f"{speed:,.0f}", f"{said:,.0f}", f"{said / speed:.2f}"])
-        summary.append([title, f"{len(ratios)}", *(f"{value:.2f}" for value in spread(ratios))])
-    print(f"Reached of the roof: {REACHED}.\n")
+            rows.append([part.title, name, f"{speed:,.0f}", f"{said:,.0f}", f"{said / speed:.2f}"])
+        summary.append([part.title, f"{len(ratios)}", *(f"{value:.2f}" for value in spread(ratios))])
+    print(f"Reached of the roof: {', '.join(f'{share} with {memory.upper()}' for memory, share in REACHED.items())}.\n")
     print(table(["", "net", "published, images/s", "said, images/s", "said / published"], rows))
     print()
     print(table(["said / published", "nets", "median", "lowest", "highest"], summary))

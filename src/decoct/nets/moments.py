@@ -4,7 +4,7 @@ Patch statistics are those of G-VBSM (Shao et al., 2024, arXiv:2311.17950): over
 up to multiples of 16 first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,7 @@ from decoct.core.errors import DecoctError
 from decoct.nets.precision import exact, widened
 
 TILE = 16  # side of a tile
+LARGE = 2**26  # numbers that a GPU gets at once
 TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
 
 
@@ -62,6 +63,12 @@ def running(net: nn.Module) -> dict[str, Moments]:
     return stored
 
 
+def pieces(x: Tensor, numbers: int) -> Sequence[Tensor]:
+    """Images, so many numbers at a time that they stay in a CPU's cache; a GPU gets more, to launch fewer kernels."""
+    parts: Sequence[Tensor] = x.split(max(1, (LARGE if x.is_cuda else numbers) // max(1, x[:1].numel())))
+    return parts
+
+
 class GroupMoments(torch.autograd.Function):
     """Mean and biased variance of each group and channel, over the group's images and their pixels.
 
@@ -78,9 +85,7 @@ class GroupMoments(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Statistics by group."""
         sums, squares = [], []
-        # In pieces that stay in a CPU's cache; a GPU gets larger ones, to launch fewer kernels.
-        piece = max(1, (2**26 if x.is_cuda else 2**20) // x[0].numel())
-        for part in x.split(piece):
+        for part in pieces(x, 2**20):
             centred = part - centre[:, None, None]
             sums.append(centred.sum((2, 3)))
             squares.append(centred.square_().sum((2, 3)))
@@ -184,9 +189,9 @@ class Sums:
 def of_each(name: str, x: Tensor, patches: bool) -> Iterator[tuple[str, Tensor]]:
     """By key, sums, sums of squares and counts of each image of a layer's input: [3, B, K] in float64."""
     x = x.float()
-    pieces = x.split(max(1, (2**26 if x.is_cuda else 2**16) // max(1, x[:1].numel())))  # as in GroupMoments
+    parts = pieces(x, 2**16)
     for key, of in (("channel", channel_sums), ("patch", tile_sums))[: 1 + patches]:
-        sums, squares, counts = zip(*map(of, pieces), strict=True)
+        sums, squares, counts = zip(*map(of, parts), strict=True)
         total = torch.cat(sums)
         yield f"{name}.{key}", torch.stack([total, torch.cat(squares), torch.full_like(total, counts[0])])
 
