@@ -129,6 +129,8 @@ def test_a_net_without_batch_norm_is_refused_with_names_of_nets_that_have_it(nor
 
 def test_inputs_are_seen_before_they_change_in_place_and_no_hook_stays():
     net, seen = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Identity(), nn.ReLU(inplace=True)), {}
+    nn.init.ones_(net[0].weight)
+    nn.init.zeros_(net[0].bias)
     x = normal(1, 1, 4, 4)
     with on_inputs(net, ["0", "1"], lambda name, x: seen.__setitem__(name, x.min().item())):
         net(x)
