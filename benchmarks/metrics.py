@@ -175,7 +175,7 @@ def study(turns: int) -> Iterator[str]:
     sets = {word: measured(real) for word, real in seen.items()}
     times: dict[tuple[str, str], list[float]] = {}
     whole, bare, teaching = [], [], []
-    for turn in range(turns + 1):  # the first finds what hangs on the real data alone
+    for turn in range(turns + 1):  # the first finds what depends on the real data alone
         whole.append(0.0), bare.append(0.0)
         for word, one in sets.items():
             for spec in specs:
@@ -204,7 +204,7 @@ def study(turns: int) -> Iterator[str]:
     yield (
         f"A set takes {median(whole[1:]):.2f} s, and {median(bare[1:]):.2f} s without intervals over images "
         f"({100 * median(bare[1:]) / one:.0f} % of one training); one training of {student}, {protocol.name}, "
-        f"{protocol.steps} steps {one:.2f} s. The first set finds what hangs on the real data alone, for all others."
+        f"{protocol.steps} steps {one:.2f} s. The first set finds what depends on the real data alone, for all others."
     )
 
 

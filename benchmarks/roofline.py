@@ -121,7 +121,7 @@ class Roofline:
     def __init__(self, gpu: Gpu, device: str | None = None) -> None:
         self.gpu, self.device, self.seen = gpu, device, _Seen(self._count)
         self.seconds, self.operations, self.moved, self.launched = 0.0, 0.0, 0, 0
-        self.known: dict[Any, tuple[float, float, int]] = {}  # by all that it hangs on
+        self.known: dict[Any, tuple[float, float, int]] = {}  # by all that it depends on
 
     def __enter__(self) -> "Roofline":
         """Start to count."""

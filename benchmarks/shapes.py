@@ -94,7 +94,7 @@ def _formed(value: Any) -> Any:
 
 
 def signature(function: Any, args: Any, kwargs: Any) -> Any:
-    """All that what an operation gives and takes hangs on, if not on values."""
+    """All that what an operation gives and takes depends on, if not on values."""
     return function, _signature(args), tuple((name, _signature(value)) for name, value in kwargs.items())
 
 

@@ -3,7 +3,7 @@
 Within ``FakeCuda`` a tensor that is made on, or moved to, the device "cuda" has a shape, a type and a layout, but no
 values; operations on it go through torch's own rules for fake tensors, which refuse those of two devices. A copy to
 the host is a tensor of zeros there. So whole jobs of decoct run "on CUDA" to their end with the CUDA build of torch,
-with everything that hangs on the device's name: ``is_cuda``, autocast, fused optimisers, pinning.
+with everything that depends on the device's name: ``is_cuda``, autocast, fused optimisers, pinning.
 
 What is replaced for that is in ``REPLACED``.
 """

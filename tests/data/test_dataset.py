@@ -86,7 +86,7 @@ def test_data_loads_without_torch(tmp_path):
 
 
 def by_hand(data, manifest, source):
-    """Digest and link of a data set as they were from the first version on; studies and stores hang on them."""
+    """Digest and link of a data set as they were from the first version on; studies and stores depend on them."""
     said = {"name": data.name, "class_names": list(data.class_names), "flip": data.flip, "skipped": list(data.skipped)}
     splits = {"train": data.train, "val": data.val, "test": data.test}
     files = {name: split.files and list(split.files) for name, split in splits.items()}

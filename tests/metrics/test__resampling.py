@@ -112,7 +112,7 @@ def test_val_is_resampled_while_it_is_small_and_alike_for_every_set(monkeypatch)
     one, other = example(np.zeros(20), [10, 10], val, val_sizes), example(np.ones(7), [3, 4], val, val_sizes)
     for number in range(3):
         assert_array_equal(thinned(one, number).real["val"], thinned(other, number).real["val"])
-        shared = replace(other, real=one.real)  # so that what hangs on it alone is worked out once
+        shared = replace(other, real=one.real)  # so that what depends on it alone is worked out once
         assert thinned(shared, number).real["val"] is thinned(one, number).real["val"]
     assert thinned(one, 0).real["val"].tolist() != thinned(one, 1).real["val"].tolist()
     monkeypatch.setattr(resampling, "MOST", 40)

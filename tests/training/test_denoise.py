@@ -59,7 +59,7 @@ def test_another_seed_gives_other_rows_and_other_draws_and_the_same_seed_the_sam
     first, again, other = (batches(seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first.rows(0), again.rows(0)) and torch.equal(first[0].latents, again[0].latents)
     assert not torch.equal(first.rows(0), other.rows(0))
-    assert not torch.equal(first[0].t, other[0].t)  # these hang on no row
+    assert not torch.equal(first[0].t, other[0].t)  # these depend on no row
 
 
 def test_a_batch_hangs_on_its_number_alone():

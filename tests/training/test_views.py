@@ -1,4 +1,4 @@
-"""Views: what is drawn hangs on the seed alone; rendering against image after image, with torchvision's functions."""
+"""Views: what is drawn depends on the seed alone; rendering against image after image, with torchvision's functions."""
 
 import dataclasses
 from dataclasses import fields, replace

@@ -1,6 +1,6 @@
 """How large a condensed set may be, and how many of its images each class gives.
 
-Both ways of sharing images out hand them over one at a time, in an order that does not hang on how many there are: a
+Both ways of sharing images out hand them over one at a time, in an order that does not depend on how many there are: a
 larger budget gives no class fewer. The method of the largest remainder does not keep that (the Alabama paradox).
 """
 

@@ -204,7 +204,7 @@ class Condenser(Spec):
     even: ClassVar[bool] = False
 
     def at(self, size: int) -> Self:
-        """The same with what hangs on the resolution filled in; it is this that is made and keyed."""
+        """The same with what depends on the resolution filled in; it is this that is made and keyed."""
         return self
 
     def together(self, ipc: int) -> int | None:
@@ -302,7 +302,7 @@ class TrainProtocol(Spec):
         return False
 
     def fixed_steps(self) -> int | None:
-        """Optimiser steps that are the same for every set; None where they hang on its size."""
+        """Optimiser steps that are the same for every set; None where they depend on its size."""
         return None
 
     def recipe(self, task: Task) -> "Recipe":

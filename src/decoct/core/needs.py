@@ -48,7 +48,7 @@ class Plan:
     held_out: str = ""
 
     def derive(self, *names: str | int) -> int:
-        """A seed that hangs on the root, on the data and on names."""
+        """A seed that depends on the root, on the data and on names."""
         return seed(self.seed, self.data.digest, *names)
 
 

@@ -1,4 +1,4 @@
-"""What hangs on the real data alone, worked out once a process: it costs more than all the rest of a metric.
+"""What depends on the real data alone, worked out once a process: it costs more than all the rest of a metric.
 
 Every set of a study, every random set and every resample is measured against the same real features.
 """

@@ -35,7 +35,7 @@ class Cost(Record):
         host: name of the machine.
         versions: of decoct, Python and the libraries that compute.
         once, cpu_once: of ``seconds`` and ``cpu_seconds``, what went into results that its process keeps for the jobs
-            after it: those hang on the real data alone. See ``decoct.core.once``.
+            after it: those depend on the real data alone. See ``decoct.core.once``.
         around: seconds on the clock besides: inputs are read, a student is evaluated, files are written.
     """
 

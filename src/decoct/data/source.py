@@ -85,7 +85,7 @@ class Raw:
         class_names: in label order.
         parts: "train", "test" and, if the source brings one, "val".
         skipped: files that were left out because they do not decode.
-        title: what the data set is called, where that hangs on what was read; None for the source's own title.
+        title: what the data set is called, where that depends on what was read; None for the source's own title.
         details: what else is worth knowing, as plain JSON; no part of the digest.
         survey: where the cache is not to hold the images; each part's are then
             ``decoct.data.imagenet.uncached.Uncached``.

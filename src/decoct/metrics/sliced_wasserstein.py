@@ -36,7 +36,7 @@ def sliced_wasserstein(
         real: [N, d].
         condensed: [M, d].
         projections: number of directions; see ``directions``.
-        seed: of the directions, which hang on nothing else but d.
+        seed: of the directions, which depend on nothing else but d.
 
     Returns:
         sliced_wasserstein: in units of the features; a shift by s gives ‖s‖/√d, exactly if d divides projections.

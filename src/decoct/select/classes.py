@@ -29,7 +29,7 @@ def each(
 
     Rows that lie scattered over a memory map are read in the order of the file, as many groups at a time as fit into
     ``limit`` bytes, so that a map larger than memory is read a few times over and no page of it twice in a sweep. A
-    group of consecutive rows is handed over as it lies, without a copy. Results do not hang on threads or ``limit``.
+    group of consecutive rows is handed over as it lies, without a copy. Results do not depend on threads or ``limit``.
 
     Args:
         pick: gets the group's number and its rows, C-contiguous and not to be written to; from several threads.

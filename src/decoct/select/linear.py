@@ -32,7 +32,7 @@ def linear(
 
     One look at all features costs little more for several points than for one. So the next picks are foreseen among the
     rows that are likely now, and features are multiplied with the goal and with the moves that those picks would make:
-    as long as foresight holds, the scores after a pick follow without another look. Picks do not hang on it.
+    as long as foresight holds, the scores after a pick follow without another look. Picks do not depend on it.
 
     Args:
         rows: the features.
@@ -203,7 +203,7 @@ def herding(features: ArrayLike | Tensor, n: int) -> Tensor:
 class _Target:
     """r = t·μ − Σ_{picked} f, as 2 r from the origin:  −‖r − f‖² = −‖f‖² + f·2r − ‖r‖²,  whose last part is common.
 
-    μ is known but for rounding until a pick hangs on more.
+    μ is known but for rounding until a pick depends on more.
     """
 
     def __init__(self, rows: Rows) -> None:

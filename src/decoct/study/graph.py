@@ -83,7 +83,7 @@ class Planner(Plan):
     def _once(self, what: Hashable, of: Any, make: Callable[[], T]) -> T:
         """What ``make`` gave the first time: a study asks for the same thing once a set, and there may be 100,000.
 
-        The object that it hangs on is known by being the same one; it is kept, so that no other gets its id.
+        The object that it depends on is known by being the same one; it is kept, so that no other gets its id.
         """
         where = (what, id(of))
         if where not in self._found:
@@ -115,7 +115,7 @@ class Planner(Plan):
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
         """Make a set; a deterministic method has one, at replicate 0.
 
-        What hangs on the resolution is filled into the method before it is keyed. Shards are jobs that make some
+        What depends on the resolution is filled into the method before it is keyed. Shards are jobs that make some
         classes each, and are put together; the result and its key are the same.
 
         Raises:

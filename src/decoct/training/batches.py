@@ -100,8 +100,8 @@ class Batches(Iterator[Batch]):
     """Batches of a training, made several at a time where they are small: gathers and teachers then run at a size
     that pays.
 
-    Order, crops and mixing hang on the seed alone. Augmented batches are labelled by the mean logits of teachers, which
-    are in eval mode on the machine's device and compute in its precision, or by stored labels instead.
+    Order, crops and mixing depend on the seed alone. Augmented batches are labelled by the mean logits of teachers,
+    which are in eval mode on the machine's device and compute in its precision, or by stored labels instead.
     """
 
     def __init__(

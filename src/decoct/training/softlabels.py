@@ -30,7 +30,7 @@ from decoct.training.recipe import Recipe, Storing
 from decoct.training.views import View
 
 ARRAYS, FACTS, FORMAT = "labels.safetensors", "labels.json", 1
-VIEWED = ("batch", "pad", "scale", "flip", "shuffle", "cutmix", "mixup", "halves")  # of a recipe, what views hang on
+VIEWED = ("batch", "pad", "scale", "flip", "shuffle", "cutmix", "mixup", "halves")  # of a recipe, what views depend on
 LEAST = torch.finfo(torch.float32).tiny  # the logarithm of 0 times 0 would be no number
 
 
@@ -56,7 +56,7 @@ def fingerprint(data: TrainingSet) -> str:
 
 
 def viewed(recipe: Recipe) -> dict[str, Any]:
-    """What the views of a recipe hang on."""
+    """What the views of a recipe depend on."""
     fields = {name: getattr(recipe, name) for name in VIEWED}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 

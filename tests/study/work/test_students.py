@@ -277,7 +277,7 @@ def test_it_sees_batches_of_its_own_size(trained, digits):
 
 
 class Heard(nn.Module):
-    """A linear net on pixels: what it gets wrong on the test split hangs on every weight."""
+    """A linear net on pixels: what it gets wrong on the test split depends on every weight."""
 
     def __init__(self):
         super().__init__()

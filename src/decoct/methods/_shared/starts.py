@@ -42,7 +42,7 @@ class Block:
 
     @property
     def name(self) -> tuple[int, int]:
-        """First class and id: what random draws derive from, so that they hang on nothing else."""
+        """First class and id: what random draws derive from, so that they depend on nothing else."""
         return self.classes[0], self.ids[0]
 
 

@@ -22,7 +22,7 @@ class TDDS(RankedCoreset):
     class.
 
     Attributes:
-        until: epochs that are read, from the first on; the paper's number hangs on the data and on how much is kept.
+        until: epochs that are read, from the first on; the paper's number depends on the data and on how much is kept.
         window: epochs in a window.
         decay: weight of the last window; of the k-th before it, ``decay`` (1 − ``decay``)^k.
     """

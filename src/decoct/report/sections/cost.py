@@ -279,7 +279,7 @@ def show(view: View, frame: Frame) -> Markup:
             "Device time is how long an accelerator was held, and what methods are compared by where one was. "
             if held
             else "",
-            "Wall time hangs on what else ran at the same time: it is shown, and not compared. ",
+            "Wall time depends on what else ran at the same time: it is shown, and not compared. ",
             "Energy is what the GPU or the processor drew meanwhile, for all that ran on it: compare it where jobs ran "
             "alone. "
             if counted

@@ -35,7 +35,7 @@ PLAN, FORMAT = "plan.json", 1
 PROBE = 120.0  # seconds for all probes, where nobody says how many
 LEAST, MOST = 0.5, 8.0  # seconds of work that one probe may see
 PATIENCE, BRISK = 300.0, 60.0  # seconds at least until a probe is given up; the same where somebody said how many
-MEASURING = ("reference", "measure")  # kinds for which each worker works out once what hangs on the real data alone
+MEASURING = ("reference", "measure")  # kinds for which each worker works out once what depends on the real data alone
 SUMS = ("seconds", "cpu_seconds", "overhead")
 
 

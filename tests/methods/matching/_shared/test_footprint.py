@@ -21,7 +21,7 @@ def test_weights_and_pixels_are_counted():
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize(("name", "shape"), [("convnet3_w32", (1, 28, 28)), ("resnet18_in", (3, 16, 16))])
 def test_what_a_backward_pass_needs_is_what_it_takes_an_image(twice, name, shape):
-    """Measured as the growth from 8 to 24 images, so that what does not hang on them cancels."""
+    """Measured as the growth from 8 to 24 images, so that what does not depend on them cancels."""
     net = zoo.build(name, shape[0], 10, shape[1], 0).eval()
     weights = list(net.parameters())
 

@@ -229,7 +229,7 @@ class Workpiece:
         self.groups = len(self.blocks)
         self.name = "-".join(map(str, (*self.blocks[0].name, self.groups)))  # of what is kept of it
         self.jury = self.spec.jury(self.inputs, self.blocks[0])
-        # A block's draws hang on the seed, its first class and its first image alone, not on what runs beside it.
+        # A block's draws depend on the seed, its first class and its first image alone, not on what runs beside it.
         self.rngs = [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, *b.name)) for b in self.blocks]
         self.active = self.classes = torch.tensor([b.classes for b in self.blocks])  # those of the present stage
         self.labels = self.classes.to(self.inputs.device)

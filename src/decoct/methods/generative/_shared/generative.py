@@ -139,7 +139,7 @@ class Sampling:
         return {}
 
     def rngs(self, block: Block) -> list[Generator]:
-        """One for each image: its noise hangs on the seed, its class and its number alone."""
+        """One for each image: its noise depends on the seed, its class and its number alone."""
         draws = zip(block.classes, block.ids, strict=True)
         return [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, c, i)) for c, i in draws]
 

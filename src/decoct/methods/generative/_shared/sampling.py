@@ -132,7 +132,7 @@ def sample(
         schedule: the steps that are taken.
         labels: [B] classes of the data.
         start: [B, c, h, w] x at the first step.
-        rngs: one for each image, on the CPU, so that its noise hangs on nothing that is made beside it.
+        rngs: one for each image, on the CPU, so that its noise depends on nothing that is made beside it.
         class_names: for the message.
         guidance: w of classifier-free guidance.
         guide: what steers the latents; None for nothing.
