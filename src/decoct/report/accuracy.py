@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import ALL, FULL
-from decoct.report.stats import intervals, nested
+from decoct.report.stats import components, intervals
 from decoct.report.stats.answers import Answers
+from decoct.report.stats.components import Components
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Interval, Replicates
-from decoct.report.stats.nested import Components
 
 Row = Mapping[str, Any]  # of ``Frame.results``
 
@@ -44,7 +45,7 @@ Runs = Mapping[tuple[str, Setting], Replicates]  # accuracies by method and sett
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Test accuracy of a method in a setting: mean and 95 % interval over condense-level means, n of them.
+    """Test accuracy of a method in a setting: mean and 95 % interval over sets and test images.
 
     Attributes:
         method: its label in the study, or ``full``, whose interval is Wilson's over n test images.
@@ -124,16 +125,16 @@ def same_steps(accuracies: Sequence[Accuracy], setting: Setting) -> Accuracy | N
 
 
 def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answers | None, one_set: bool) -> Accuracy:
-    components = None
+    parts = None
     if method == FULL:
         images = sum(row["test_images"] for row in rows)
         interval = intervals.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
     else:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
         floor = intervals.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
-        interval = intervals.clip(nested.interval(replicates(rows), floor), 0, 1)
         tally = answers.accuracy(method, setting) if answers else None
-        components = nested.components(replicates(rows), tally.deviation if tally else None, one_set)
+        interval = intervals.clip(crossed(replicates(rows), tally, floor).interval, 0, 1)
+        parts = components.components(replicates(rows), tally.deviation if tally else None, one_set)
     sizes = [row["image_bytes"] for row in rows]
     return Accuracy(
         method,
@@ -145,5 +146,5 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answer
         images_seen=max(row["images_seen"] for row in rows),
         image_bytes=None if None in sizes else round(fmean(sizes)),
         label_bytes=round(fmean(row["label_bytes"] for row in rows)),
-        components=components,
+        components=parts,
     )

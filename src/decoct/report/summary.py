@@ -1,5 +1,7 @@
 """The report's numbers in one object: what the terminal prints, ``--json`` gives and the page draws."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from decoct.report.accuracy import Accuracy, Setting, accuracies, by_setting, ke
 from decoct.report.grouped import grouped
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import CONTROL, FULL, Manifest
+from decoct.report.read.manifest import CONTROL, FULL, REFERENCE, Manifest
 from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
@@ -25,7 +27,6 @@ from decoct.report.sections.verdict import (
     Worth,
     cautions,
     correction,
-    few_images,
     generators,
     resolution,
     verdicts,
@@ -33,6 +34,7 @@ from decoct.report.sections.verdict import (
 )
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.margin import margin
 
 PAGE = "report.html"
 
@@ -55,6 +57,7 @@ class Summary(View):
         breakdown: what hard labels, a protocol's labels, and images give to each accuracy.
         untold: what of that cannot be said; one sentence each.
         advice: what to use for the sizes of the study and a few round numbers of bytes and seconds.
+        margins: below which differences do not matter, by setting.
         detectable: the smallest differences that the replicates at hand would find; one sentence a setting.
         cautions: where the numbers stand on weak ground; one sentence each.
         planned: students that the study trains.
@@ -77,6 +80,7 @@ class Summary(View):
     breakdown: tuple[Breakdown, ...]
     untold: tuple[str, ...]
     advice: tuple[Recommendation, ...]
+    margins: Mapping[Setting, float]
     detectable: tuple[str, ...]
     cautions: tuple[str, ...]
     planned: int
@@ -98,7 +102,11 @@ class Summary(View):
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {
             **{name: getattr(self, name) for name in ("planned", "trained", "failures", "detectable", "cautions")},
-            **{"name": self.run.name, "data": self.run.data["name"], "margin": self.run.margin},
+            **{
+                "name": self.run.name,
+                "data": self.run.data["name"],
+                "margins": [s._asdict() | {"margin": m} for s, m in self.margins.items()],
+            },
             "report": str(self.page),
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
             "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
@@ -134,12 +142,14 @@ def summarise(frame: Frame) -> Summary:
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     in_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
-    compared = verdicts(in_setting, run.families, run.margin, frame.floor, answers)
     reduced = accuracies(rows, answers, run.deterministic)
+    random = {a.setting: a.interval.mean for a in reduced if a.method == REFERENCE}
+    margins = {s: margin(run.margin, random.get(s, math.nan)) for s in settings}
+    compared = verdicts(in_setting, run.families, margins, frame.floor, answers, run.deterministic)
     ceilings = [a for a in reduced if a.ceiling]
-    scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings})
+    scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings}, answers)
     read = standings(frame)
-    parts = breakdowns(run, runs, reduced, settings, frame.floor)
+    parts = breakdowns(run, runs, reduced, settings, frame.floor, answers)
     contenders = [label for label, family in run.families.items() if family != CONTROL]
     return Summary(
         methods=run.families,
@@ -148,9 +158,9 @@ def summarise(frame: Frame) -> Summary:
         accuracies=reduced,
         frame=frame,
         verdicts=tuple(compared),
-        controls=controlled(in_setting, run.controls, run.margin, frame.floor),
+        controls=controlled(in_setting, run.controls, margins, frame.floor, answers),
         gaps=accuracy.gaps(reduced, settings),
-        transfers=transfer.transfers(runs, settings, contenders, frame.floor),
+        transfers=transfer.transfers(runs, settings, contenders, frame.floor, answers),
         scores=scorer.all(settings, list(run.methods)),
         standings=read,
         agreements=agreements(read),
@@ -159,10 +169,10 @@ def summarise(frame: Frame) -> Summary:
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(frame, reduced).break_points(),
+        margins=margins,
         detectable=resolution(compared),
         cautions=(
             *cautions([(a.setting, a.interval) for a in ceilings]),
-            *few_images(compared),
             *generators(frame.costs.to_pylist()),
         ),
         planned=len(run.of_kind("train")),
@@ -187,13 +197,15 @@ def _accuracy(a: Accuracy) -> dict[str, Any]:
 
 
 def _comparison(c: Comparison) -> dict[str, Any]:
-    over = c.over_images
+    sets, images = c.over_sets, c.over_images
     return {
         "verdict": c.verdict,
         "difference": c.mean,
         "ci95": (c.lo, c.hi),
-        **{name: getattr(c, name) for name in ("n", "needed", "by", "detectable", "on_these_images")},
-        "ci95_over_images": (over.lo, over.hi) if over else None,
+        "by": c.interval.by,
+        **{name: getattr(c, name) for name in ("n", "family", "margin", "needed", "detectable")},
+        "ci95_over_sets": (sets.lo, sets.hi),
+        "ci95_over_images": (images.lo, images.hi) if images else None,
     }
 
 

@@ -15,7 +15,7 @@ from decoct.report.sections.recommend import stretches
 from decoct.report.sections.verdict import correction
 from decoct.report.summary import Summary
 
-STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "dim"}
+STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "same": "cyan"}
 
 
 def render(summary: Summary) -> RenderableType:

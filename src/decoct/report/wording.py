@@ -1,11 +1,12 @@
 """How numbers and names are written: for people percent, points, seconds, bytes; for JSON plain values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from decoct.core.budget import Budget
-from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.comparisons import Comparison, Word
+from decoct.report.stats.crossed import FEWEST
 from decoct.report.stats.intervals import Interval
 
 MINUS, NONE = "−", "–"
@@ -53,7 +54,13 @@ def accuracy(interval: Interval) -> str:
 
 def margin(value: float) -> str:
     """``1 point``."""
-    return f"{100 * value:g} point{'' if value == 0.01 else 's'}"
+    return f"{100 * value:.3g} point{'' if value == 0.01 else 's'}"
+
+
+def margins(values: Iterable[float]) -> str:
+    """Of several settings: ``1 point``, or ``0.2 to 1 point``."""
+    low, high = min(known := list(values), default=0.01), max(known, default=0.01)
+    return margin(high) if low == high else f"{100 * low:.2g} to {margin(high)}"
 
 
 def count(number: int, noun: str) -> str:
@@ -109,23 +116,22 @@ def comparison(method: str, reference: str, c: Comparison) -> str:
     """One paired comparison as a sentence that gives word, difference, interval and n."""
     if c.n == 0:
         return f"{method} and {reference} share no replicate: nothing can be said"
-    if c.n == 1:
-        return (
-            f"{method} against {reference} is undecided: {points(c.mean)} points, n = 1; it needs at least 2 replicates"
-        )
-    by = " (bootstrap)" if c.by == "bootstrap" else ""
-    numbers = f"{points(c.mean)} points {bounds(c.lo, c.hi)}{by}, n = {c.n}"
-    if c.verdict == "equivalent":
-        inside = f"{points(c.mean)} points, 90 % interval {bounds(c.lo90, c.hi90)}{by}, n = {c.n}"
-        return f"{method} is equivalent to {reference} within {margin(c.margin)}: {inside}"
-    if c.verdict == "undecided":
-        said = "undecided" if c.alone == "undecided" else f"undecided after Holm over {c.family:,} comparisons"
-        more = f"about {c.needed} replicates would decide" if c.needed else "more than 1,000 replicates would be needed"
-        return f"{method} against {reference} is {said}: {numbers}; {more}"
-    if c.on_these_images and c.over_images:
-        over = f"{bounds(c.over_images.lo, c.over_images.hi)} over {c.over_images.n:,} test images"
-        numbers += f"; on these test images, since it is {over}"
-    return f"{method} is {c.verdict} than {reference}: {numbers}"
+    if c.n < FEWEST:
+        return f"{method} against {reference} is open: {points(c.mean)} points, n = {c.n}; it takes {FEWEST} replicates"
+    numbers = f"{points(c.mean)} points {bounds(c.lo, c.hi)}, n = {c.n}"
+    if c.verdict == "same":
+        inside = f"{points(c.mean)} points, 90 % interval {bounds(*c.inner)}, n = {c.n}"
+        return f"{method} is the same as {reference} within {margin(c.margin)}: {inside}"
+    if c.verdict in ("better", "worse"):
+        return f"{method} is {c.verdict} than {reference}: {numbers}"
+    if c.family == 0:  # outside every family: no number of replicates gives it a word
+        return f"{method} against {reference} {_leans(c.verdict)}: {numbers}"
+    more = f"about {c.needed} sets would decide" if c.needed else "no number of sets up to 1,000 would decide"
+    return f"{method} against {reference} {_leans(c.verdict)}: {numbers}; {more}"
+
+
+def _leans(word: Word) -> str:
+    return word if word.startswith("leans") else f"is {word}"
 
 
 def plain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,8 +140,8 @@ def verdict(summary: Summary) -> Table | None:
     if all(cell(label, setting) == wording.NONE for label in methods for setting in summary.settings):
         return None
     notes = [
-        "Paired differences of test accuracy in points with 95 % intervals over condense-level replicates.",
-        f"Equivalent: within {wording.margin(summary.run.margin)} by two one-sided tests. Undecided is not equal.",
+        "Paired differences of test accuracy in points with 95 % intervals over sets and test images.",
+        f"Same: within {wording.margins(summary.margins.values())} by two one-sided tests. Open is not equal.",
         "Better than the best coreset: better than every one of them; worse: worse than at least one.",
         *(f"{said}." for said in (correction(summary.verdicts),) if said),
         *_daggers(summary),

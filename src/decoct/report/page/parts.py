@@ -13,7 +13,14 @@ from decoct.report.page.plot import Figure, Panel
 from decoct.report.read.manifest import FULL
 from decoct.report.stats.comparisons import Comparison, Word
 
-SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "?"}
+SIGNS: dict[Word, str] = {
+    "better": "▲",
+    "worse": "▼",
+    "same": "≈",
+    "leans better": "△",
+    "leans worse": "▽",
+    "open": "?",
+}
 
 
 def section(key: str, title: str, *content: object) -> Markup:
@@ -44,7 +51,7 @@ def bullets(sentences: Iterable[str]) -> Markup:
 
 def chip(word: Word) -> Markup:
     """A verdict as sign and word, so that colour is never alone."""
-    return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word}")
+    return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word.replace(' ', '-')}")
 
 
 def chart(figure: Figure | None, caption: object, wide: bool = False) -> Markup:
@@ -113,7 +120,7 @@ def difference(c: Comparison) -> Markup:
     """Points with their interval."""
     if c.n == 0:
         return Markup(wording.NONE)
-    small = tag("small", wording.bounds(c.lo, c.hi) or "n = 1")
+    small = tag("small", wording.bounds(c.lo, c.hi) or "n = 1", " over sets alone" if c.n == 2 else "")
     return tag("span", wording.points(c.mean), " ", small, class_="number", data_value=c.mean)
 
 

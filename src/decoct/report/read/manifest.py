@@ -100,9 +100,10 @@ class Manifest:
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 
     @property
-    def margin(self) -> float:
+    def margin(self) -> float | None:
         """Differences in accuracy below this do not matter, as a fraction."""
-        return float(self.study.get("margin", 0.01))
+        stated = self.study.get("margin", 0.01)
+        return None if stated is None else float(stated)
 
     def budget_order(self, budget: str) -> tuple[float, str]:
         """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""

@@ -13,7 +13,6 @@ from decoct.report.page.parts import accuracy_cell, bullets, fold, note, section
 from decoct.report.page.plot import GREY, Figure, Panel
 from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL
-from decoct.report.stats import nested
 from decoct.report.stats.intervals import Interval
 
 SAME_STEPS = "full data, same steps"
@@ -105,7 +104,7 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         view.grid(rows, last),
         note(
             "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
-            f"the interval is over those means, by {nested.HOW}. The full data's is Wilson's, over test images."
+            "the interval is Student's t over sets and test images both. The full data's is Wilson's, over test images."
         ),
         *_gaps(gaps),
         _daggers(view),

@@ -22,10 +22,13 @@ from decoct.report.page.parts import bullets, fold, note, section, stacked, titl
 from decoct.report.page.plot import GREY, Figure, Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE, Manifest
-from decoct.report.stats import intervals, nested
-from decoct.report.stats.intervals import Interval, Replicates
+from decoct.report.stats import intervals
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.crossed import crossed
+from decoct.report.stats.intervals import Interval
 
 EMPTY = "rgba(0,0,0,0)"
+Where = tuple[str, Setting]  # method and setting
 PARTS = ("base", "labels", "images", "total", "labels_minus_images")
 
 
@@ -81,7 +84,12 @@ def hard_protocol(run: Manifest) -> str | None:
 
 
 def breakdowns(
-    run: Manifest, runs: Runs, accuracies: Sequence[Accuracy], settings: Sequence[Setting], floor: float
+    run: Manifest,
+    runs: Runs,
+    accuracies: Sequence[Accuracy],
+    settings: Sequence[Setting],
+    floor: float,
+    answers: Answers | None = None,
 ) -> tuple[Breakdown, ...]:
     """One for each setting and each method but random that share a replicate with random, in the study's order."""
     first, work = hard_protocol(run), {(a.method, a.setting): Work(a.steps, a.images_seen) for a in accuracies}
@@ -96,13 +104,16 @@ def breakdowns(
             common = sorted(set.intersection(*(set(runs.get(key, {})) for key in (start, beside, own))))
             if method == REFERENCE or not common:
                 continue
-            a, b, c = ({key: runs[who][key] for key in common} for who in (start, beside, own))
+
+            def part(*terms: tuple[float, Where], at: Sequence[tuple[int, int]] = common) -> Interval:
+                return _interval(runs, terms, at, floor, answers)
+
             soft, where = hard != setting.protocol, (setting, tuple(common))
             if where not in shared:
-                shared[where] = _interval([(1, a)], floor), _interval([(1, b), (-1, a)], floor)
+                shared[where] = part((1, start)), part((1, beside), (-1, start))
             base, labels = shared[where]
-            images, total = _interval([(1, c), (-1, b)], floor), _interval([(1, c)], floor)
-            beyond = _interval([(2, b), (-1, a), (-1, c)], floor) if soft else None
+            images, total = part((1, own), (-1, beside)), part((1, own))
+            beyond = part((2, beside), (-1, start), (-1, own)) if soft else None
             points = base, labels if soft else None, images, total, beyond
             parts.append(Breakdown(method, setting, hard, *points, work[start], work[beside], work[own]))
     return tuple(parts)
@@ -187,10 +198,18 @@ def _unlike(own: Sequence[Breakdown]) -> str:
     )
 
 
-def _interval(terms: Sequence[tuple[float, Replicates]], floor: float) -> Interval:
+def _interval(
+    runs: Runs,
+    terms: Sequence[tuple[float, Where]],
+    at: Sequence[tuple[int, int]],
+    floor: float,
+    answers: Answers | None,
+) -> Interval:
     # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
     own = floor * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-    interval = nested.interval(intervals.common(terms), own)
+    values = {key: sum(weight * runs[who][key] for weight, who in terms) for key in at}
+    tally = answers.combined([(weight, *who) for weight, who in terms], at) if answers else None
+    interval = crossed(values, tally, own).interval
     return intervals.clip(interval, 0, 1) if len(terms) == 1 else interval
 
 

@@ -30,8 +30,9 @@ from decoct.report.sections.cost import Multiple
 from decoct.report.sections.standing import FIRST, Name, Standing
 from decoct.report.sections.verdict import Verdict, asked
 from decoct.report.stats import comparisons, intervals
-from decoct.report.stats.comparisons import Comparison, Contrast, Word, welch
+from decoct.report.stats.comparisons import Comparison, Word
 from decoct.report.stats.intervals import ALPHA
+from decoct.report.stats.welch import Contrast, welch
 
 WHOM = "than every coreset"
 NO_METHOD = "This study has no distillation method: nothing can be said"
@@ -149,12 +150,12 @@ def _against_random(distilled: Sequence[Verdict]) -> Claim:
     lines = []
     for method, own in grouped(pairs, lambda pair: pair[0].method).items():
         said = f"{method}: {_counts([c.verdict for _, c in own], 'than random')}"
-        alike = sum(c.verdict == "equivalent" for _, c in own)
-        said += f"; equivalent within the margin in {alike}" if alike else ""
+        alike = sum(c.verdict == "same" for _, c in own)
+        said += f"; the same within the margin in {alike}" if alike else ""
         lines.append(f"{said}; {_range([(v.setting, REFERENCE, c) for v, c in own])}")
     compared = [c for _, c in pairs]
     what = _counts([c.verdict for c in compared], "than random of the same size", asked(len(pairs)))
-    answer = f"Distilled sets are {what}; {_points(compared)}{_images(sum(c.on_these_images for c in compared))}"
+    answer = f"Distilled sets are {what}; {_points(compared)}"
     return Claim("random", question, _untold(compared) or answer, tuple(lines))
 
 
@@ -176,7 +177,6 @@ def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
     won = [v for v in beside if v.against_coresets == "better"]
     answer = f"Distilled sets are {_counts([v.against_coresets for v in beside], WHOM, asked(len(beside)))}"
     answer += f": {', '.join(f'{m} in {n}' for m, n in Counter(v.method for v in won).items())}" if won else ""
-    answer += _images(sum(any(c.on_these_images for c in v.coresets.values()) for v in won))
     return Claim("coresets", question, _untold(every) or answer, tuple(lines))
 
 
@@ -185,10 +185,6 @@ def _counts(words: Sequence[Word | None], whom: str, what: str = "") -> str:
     better, worse = (words.count(word) or "none" for word in ("better", "worse"))
     than = " than at least one" if whom == WHOM else ""
     return f"better {whom} in {better} of {what} and worse{than} in {worse}, after Holm"
-
-
-def _images(number: int) -> str:
-    return f"; {number} of these on these test images only: others might not show it" if number else ""
 
 
 def _least(verdict: Verdict) -> tuple[str, Comparison]:
@@ -372,7 +368,7 @@ def coverage_table(view: View, covered: Sequence[Coverage]) -> Markup:
         read = tag("span", name(c.name.extractor), tag("small", metric), class_="stacked")
         mean = stacked(valued(c.mean, wording.reading(c.mean)), c.beside, z)
         behind = tag("small", f"than {', '.join(c.behind)}", class_="number names") if c.behind else ""
-        word = join([chip("undecided" if c.word == "open" else c.word), behind])
+        word = join([chip(c.word), behind])
         contrasts = (_contrast_cell(c.contrasts.get(coreset)) for coreset in coresets)
         rows.append(cells(view.method(c.method), facets.budget(c.budget), read, mean, word, *contrasts))
     over = (join(["over ", view.method(coreset)]) for coreset in coresets)

@@ -11,8 +11,10 @@ from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import bullets, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.sections.verdict import spell
-from decoct.report.stats import comparisons, nested
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Replicates
 
 
@@ -27,21 +29,29 @@ class Controlled:
 
 
 def controlled(
-    accuracies: Mapping[Setting, Mapping[str, Replicates]], controls: Mapping[str, str], margin: float, floor: float
+    accuracies: Mapping[Setting, Mapping[str, Replicates]],
+    controls: Mapping[str, str],
+    margins: Mapping[Setting, float],
+    floor: float,
+    answers: Answers | None = None,
 ) -> tuple[Controlled, ...]:
     """Compare every method that has a control with it, method after method, in each setting.
 
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
         controls: label to label.
-        margin: of equivalence, a fraction.
+        margins: below which differences do not matter, a fraction, by setting.
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
+        answers: of the students by test image.
     """
     asked = [(method, control, setting) for method, control in controls.items() for setting in accuracies]
-    compared = [
-        nested.compare(accuracies[setting].get(method, {}), accuracies[setting].get(control, {}), margin, floor)
-        for method, control, setting in asked
-    ]
+    compared = []
+    for method, control, setting in asked:
+        a, b = (accuracies[setting].get(label, {}) for label in (method, control))
+        tally = answers.difference(setting, method, control) if answers else None
+        compared.append(
+            comparisons.compare(crossed(intervals.common([(1, a), (-1, b)]), tally, floor), margins[setting])
+        )
     return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared), strict=True))
 
 

@@ -19,7 +19,7 @@ from decoct.report.page.parts import note, section, stacked
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
-from decoct.report.stats.comparisons import Contrast, welch
+from decoct.report.stats.welch import Contrast, welch
 
 Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``

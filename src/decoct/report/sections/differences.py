@@ -1,7 +1,7 @@
 """Paired differences to random and to every coreset, and how sure they are: what they vary by, what would be found."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
@@ -14,8 +14,8 @@ from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.verdict import Verdict
 from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.components import Components
 from decoct.report.stats.intervals import Interval
-from decoct.report.stats.nested import Components
 
 SPREADS: dict[str, Callable[[Components], float | None]] = {
     "sets": lambda c: c.condense,
@@ -25,7 +25,7 @@ SPREADS: dict[str, Callable[[Components], float | None]] = {
 }
 
 
-def show(view: View, verdicts: Sequence[Verdict], margin: float) -> Markup:
+def show(view: View, verdicts: Sequence[Verdict], margins: Mapping[Setting, float]) -> Markup:
     """Figure and tables; nothing where no method shares a replicate with a coreset."""
     if not any(c.n for v in verdicts for c in v.coresets.values()):
         return Markup()
@@ -39,16 +39,20 @@ def show(view: View, verdicts: Sequence[Verdict], margin: float) -> Markup:
         note(
             "In percentage points, with 95 % intervals. Students of one replicate share initial weights and batch "
             "order, so that methods differ by their sets alone. "
-            f"The band is the margin of ±{wording.margin(margin)}."
+            f"The band is the margin of ±{wording.margins(margins.values())}."
         ),
-        view.charts(lambda panel: figure(view, verdicts, margin, panel)),
+        view.charts(lambda panel: figure(view, verdicts, _widest(margins, panel), panel)),
         tag("h3", "Row minus column, against every coreset"),
         *tables,
     )
 
 
+def _widest(margins: Mapping[Setting, float], panel: Panel) -> float:
+    return max((m for setting, m in margins.items() if setting.panel == panel), default=0.01)
+
+
 def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel) -> Figure | None:
-    """Paired differences to random with 95 % intervals, and the margin of equivalence as a band."""
+    """Paired differences to random with 95 % intervals, and the margin as a band."""
     own = [(v.setting, v.method, v.random) for v in verdicts if v.setting.panel == panel and v.random and v.random.n]
     if not own:
         return None
@@ -94,12 +98,11 @@ def chance(view: View, verdicts: Sequence[Verdict]) -> Markup:
         "chance",
         "How sure is it?",
         note(
-            f"Differences to {REFERENCE} in points. The first interval asks whether new sets and new students would "
-            "give the same on these test images; the second, whether these sets and students would give the same on "
-            "other test images. Neither answers the other's question. Spread: standard deviations of a single "
-            "difference between sets, between students of one set, and what as many other test images would add. "
-            "Found at 80 %: the smallest true difference that as many replicates with this spread would find in four "
-            "of five studies, were it the only comparison. Each interval is at its own level, words hold after Holm."
+            f"Differences to {REFERENCE} in points, with the interval over both sources of chance, and its parts: new "
+            "sets and students on these test images, and these sets and students on other test images. Spread: "
+            "standard deviations of a single difference between sets, between students of one set, and what as many "
+            "other test images would add. Found at 80 %: the smallest true difference that as many sets with this "
+            "spread find in four of five studies, after Holm. Each interval is at its own level, words hold after Holm."
         ),
         *blocks,
     )
@@ -111,18 +114,16 @@ def _spreads(view: View, verdicts: Sequence[Verdict]) -> Markup:
     for v in verdicts:
         assert v.random is not None
         own = [_points(read(v.components) if v.components else None) for read in spreads.values()]
-        ends = chip(v.random.verdict), difference(v.random), _images(v.random)
+        ends = chip(v.random.verdict), difference(v.random), _part(v.random.over_sets), _part(v.random.over_images)
         rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable)))
     named = (f"spread, {what}" for what in spreads)
-    return table(columns("method", "", "over sets and students", "over test images", *named, "found at 80 %"), rows)
+    return table(columns("method", "", "over both", "over sets", "over test images", *named, "found at 80 %"), rows)
 
 
-def _images(c: Comparison) -> Markup:
-    i = c.over_images
-    if i is None:
+def _part(i: Interval | None) -> Markup:
+    if i is None or not math.isfinite(i.lo):
         return Markup(wording.NONE)
-    ends = tag("small", f"{wording.bounds(i.lo, i.hi)}, {i.n:,} images")
-    return stacked(ends, "on these test images only" if c.on_these_images else "", sort=i.lo)
+    return stacked(tag("small", f"{wording.bounds(i.lo, i.hi)}, n = {i.n:,}"), sort=i.lo)
 
 
 def _points(sd: float | None) -> Markup:

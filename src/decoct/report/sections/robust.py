@@ -12,7 +12,7 @@ Source:
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from typing import Any, Literal
 
@@ -29,7 +29,9 @@ from decoct.report.page.view import View
 from decoct.report.read.frame import BOOL, FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import REFERENCE, Manifest
 from decoct.report.stats import intervals
-from decoct.report.stats.intervals import Interval, Replicates
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.crossed import crossed
+from decoct.report.stats.intervals import Interval
 
 HALF = 0.5  # weight of improvement against recovery, and of the augmented against the plain gain
 Name = Literal["HLR", "IOR", "LRS", "ARS"]
@@ -53,9 +55,9 @@ class Score:
         hard: protocol of hard labels behind HLR and LRS.
         protocol: the one behind IOR and LRS; the augmented one of ARS.
         plain: the protocol of ARS without augmentation.
-        interval: a t interval over condense replicates, in accuracy for HLR and IOR. For LRS and ARS it is the one of
+        interval: over sets and test images, in accuracy for HLR and IOR. For LRS and ARS it is the one of
             the exponent, mapped through the exponential, so that it stays within the scores' range. It conditions on
-            the one student of the full data and on the test images.
+            the one student of the full data.
     """
 
     name: Name
@@ -100,6 +102,7 @@ class Scorer:
         runs: accuracies by method and setting.
         ceilings: accuracy of the full data by protocol and student.
         floor: the smallest standard deviation of a difference to believe.
+        answers: of the students by test image; None where not known.
     """
 
     hard: Sequence[str]
@@ -108,14 +111,15 @@ class Scorer:
     runs: Runs
     ceilings: Mapping[Panel, float]
     floor: float
+    answers: Answers | None = None
 
     @classmethod
-    def of(cls, frame: Frame, runs: Runs, ceilings: Mapping[Panel, float]) -> "Scorer":
+    def of(cls, frame: Frame, runs: Runs, ceilings: Mapping[Panel, float], answers: Answers | None = None) -> "Scorer":
         """The scorer of a run, whose jobs say which protocols have hard labels."""
         protocols = frame.manifest.protocols
         hard = [label for label in protocols if frame.manifest.labels(label) == "hard"]
         soft = [label for label in protocols if label not in hard]
-        return cls(hard, soft or hard, augmentation_pairs(protocols), runs, ceilings, frame.floor)
+        return cls(hard, soft or hard, augmentation_pairs(protocols), runs, ceilings, frame.floor, answers)
 
     def all(self, settings: Sequence[Setting], methods: Sequence[str]) -> tuple[Score, ...]:
         """Every score of the methods that rests on at least one replicate, by student, budget and method."""
@@ -127,10 +131,10 @@ class Scorer:
         """Every score that the method's students and those they are set against allow."""
         improves = method != REFERENCE  # random's own gain over random is 0 by definition, not by measurement
 
-        def at(who: str, protocol: str) -> Replicates:
-            return self.runs.get((who, Setting(protocol, student, budget)), {})
+        def at(who: str, protocol: str) -> tuple[str, Setting]:
+            return who, Setting(protocol, student, budget)
 
-        def gain(protocol: str, weight: float) -> list[tuple[float, Replicates]]:
+        def gain(protocol: str, weight: float) -> list[tuple[float, tuple[str, Setting]]]:
             return [(weight, at(method, protocol)), (-weight, at(REFERENCE, protocol))] if improves else []
 
         def score(name: Name, hard: str | None, protocol: str | None, plain: str | None, i: Interval) -> Score:
@@ -149,12 +153,15 @@ class Scorer:
             exponent = self.linear([*gain(augmented, HALF), *gain(plain, HALF)])
             yield score("ARS", None, augmented, plain, mapped(exponent))
 
-    def linear(self, terms: Sequence[tuple[float, Replicates]], constant: float = 0.0) -> Interval:
-        """t interval of constant + Σ weight · accuracy over the replicates that all terms have, within [−1, 1]."""
+    def linear(self, terms: Sequence[tuple[float, tuple[str, Setting]]], constant: float = 0.0) -> Interval:
+        """Interval of constant + Σ weight · accuracy over the replicates that all terms have, within [−1, 1]."""
         # Of one accuracy, counting whole test images alone leaves 1/√2 of what it leaves of a difference of two.
         floor = self.floor * math.sqrt(sum(weight**2 for weight, _ in terms) / 2)
-        values = [constant + x for x in intervals.combined(terms)]
-        return intervals.clip(intervals.t_interval(values, floor=floor), -1, 1)
+        values = intervals.common([(weight, self.runs.get(who, {})) for weight, who in terms])
+        tally = self.answers.combined([(weight, *who) for weight, who in terms]) if self.answers and values else None
+        i = crossed(values, tally, floor).interval
+        shifted = replace(i, mean=constant + i.mean, lo=constant + i.lo, hi=constant + i.hi)
+        return intervals.clip(shifted, -1, 1)
 
 
 def mapped(exponent: Interval) -> Interval:
@@ -203,10 +210,9 @@ def _notes(view: View, scores: Sequence[Score]) -> list[Markup]:
         "leaves that range. ↑ higher is better, ↓ lower is better.",
     ]
     rests = [
-        "95 % t intervals over condense-level replicates, n of them, paired by number",
+        "95 % intervals over sets, n of them, paired by number, and test images",
         f"; of {mapped} on the exponent, then mapped, so that they stay within the range. " if mapped else ". ",
-        "They condition on the test images. ",
-        f"HLR and LRS condition on the one student of the full data too: its own uncertainty{wide} shifts all "
+        f"HLR and LRS condition on the one student of the full data: its own uncertainty{wide} shifts all "
         "methods alike and leaves their order. "
         if "HLR" in at_hand
         else "",

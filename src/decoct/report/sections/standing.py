@@ -19,10 +19,11 @@ from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.intervals import ALPHA, Interval
+from decoct.report.stats.welch import apart
 
-Word = Literal["better", "worse", "more", "less", "like random", ""]
+Word = Literal["better", "worse", "more", "less", "open", ""]
 FIRST = ("per_class", "pooled")  # the scope that stands for a metric
-SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "more": "△", "less": "▽", "like random": "≈", "": ""}
+SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "more": "△", "less": "▽", "open": "?", "": ""}
 ARROWS = {True: " ↑", False: " ↓", None: ""}
 WIDE = 3.0  # z below which the axes are linear
 
@@ -191,7 +192,7 @@ def sentences(standings: Sequence[Standing]) -> tuple[str, ...]:
             better, worse = words.count("better"), words.count("worse")
             if words:
                 rest = len(words) - better - worse
-                parts.append(f"{axis} better in {better}, worse in {worse}, not told from it in {rest}")
+                parts.append(f"{axis} better in {better}, worse in {worse}, open in {rest}")
         lines.append(f"{method} beside random, counting readings: {'; '.join(parts)}")
     return tuple(lines)
 
@@ -229,7 +230,7 @@ def _standing(budget: str, name: Name, method: str, rows: list[dict[str, Any]], 
         if values:
             alike = all(row["z"] is None for row in rows)
             z = math.nan if alike else (interval.mean - random.mean) / random.sd
-            p = comparisons.apart(values, random.mean, random.sd, random.n)
+            p = apart(values, random.mean, random.sd, random.n)
     classes = min((row["classes"] for row in rows if row["classes"] is not None), default=None)
     return Standing(budget, method, name, first["higher_is_better"], lead, interval, over, classes, random, z, p)
 
@@ -246,7 +247,7 @@ def _word(s: Standing, p: float) -> Word:
     assert s.random is not None
     within = s.over == "sets" and s.interval.lo <= s.random.mean <= s.interval.hi  # they may spread more than random
     if p >= ALPHA or within:
-        return "like random"
+        return "open"
     above = s.interval.mean > s.random.mean
     if s.higher_is_better is None:
         return "more" if above else "less"
@@ -400,7 +401,7 @@ def _about(standings: Sequence[Standing], classes: int) -> list[object]:
         tag("b", "▼ worse"),
         " than random (△ more, ▽ less, where neither is a virtue): by Student's t beside the random sets, after Holm "
         "over all of these readings, budgets and methods, and with their mean outside of the interval over "
-        "sets. ≈: not told from random, which is not the same as equal. Against val wherever there is a choice, since "
+        "sets. ?: open, which is not the same as equal. Against val wherever there is a choice, since "
         "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
         "noise: read it beside quality. A dash: not defined for a set of that size.",
         " On the parallel axes stands z, turned so that up is better, for readings that have a z and a direction; "

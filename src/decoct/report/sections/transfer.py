@@ -19,6 +19,8 @@ from decoct.report.page.view import View
 from decoct.report.read.manifest import ALL, CONTROL, FULL
 from decoct.report.sections.accuracy import SAME_STEPS
 from decoct.report.stats import intervals
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Replicates
 
 
@@ -82,14 +84,17 @@ class Transfer:
         return "".join(said)
 
 
-def transfers(runs: Runs, settings: Sequence[Setting], methods: Sequence[str], floor: float) -> tuple[Transfer, ...]:
+def transfers(
+    runs: Runs, settings: Sequence[Setting], methods: Sequence[str], floor: float, answers: Answers | None = None
+) -> tuple[Transfer, ...]:
     """One for each protocol and budget that has several students, over the methods that compete.
 
     Args:
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
+        answers: of the students by test image; None where not known.
     """
     return tuple(
-        _transfer(runs, protocol, budget, methods, [s.student for s in own], floor)
+        _transfer(runs, own, methods, floor, answers)
         for (protocol, budget), own in grouped(settings, lambda s: (s.protocol, s.budget)).items()
         if len(own) > 1
     )
@@ -117,28 +122,25 @@ def overall(transfers: Sequence[Transfer]) -> str:
 
 
 def _transfer(
-    runs: Runs, protocol: str, budget: str, methods: Sequence[str], students: Sequence[str], floor: float
+    runs: Runs, settings: Sequence[Setting], methods: Sequence[str], floor: float, answers: Answers | None
 ) -> Transfer:
-    by_student = {
-        student: {m: own for m in methods if (own := runs.get((m, Setting(protocol, student, budget))))}
-        for student in students
-    }
-    present = {student: own for student, own in by_student.items() if own}
+    by_setting = {s: {m: own for m in methods if (own := runs.get((m, s)))} for s in settings}
+    present = {s: own for s, own in by_setting.items() if own}
     complete = [m for m in methods if present and all(m in own for own in present.values())]
     means = {s: [fmean(intervals.condense_means(own[m])) for m in complete] for s, own in present.items()}
     values = list(zip(*means.values(), strict=True))
     placed = rankdata(-np.array(values), axis=0).tolist() if values else []  # 1 for the highest, ties shared
     kept, turned, pairs = 0, [], list(combinations(complete, 2)) if len(present) > 1 else []
     for a, b in pairs:
-        signs = dict(_signs(present, a, b, floor))
+        signs = dict(_signs(present, a, b, floor, answers))
         ahead, behind = ([s for s, sign in signs.items() if sign == side] for side in (1, -1))
         if ahead and behind:
             turned.append(Turn(a, ahead[0], b, behind[0]))
         kept += len(ahead) == len(present) or len(behind) == len(present)
     return Transfer(
-        protocol,
-        budget,
-        students=tuple(present),
+        settings[0].protocol,
+        settings[0].budget,
+        students=tuple(s.student for s in present),
         ranks={m: fmean(own) for m, own in zip(complete, placed, strict=True)},
         spread={m: max(own) - min(own) for m, own in zip(complete, values, strict=True)},
         kept=kept,
@@ -148,11 +150,14 @@ def _transfer(
     )
 
 
-def _signs(present: Mapping[str, Mapping[str, Replicates]], a: str, b: str, floor: float) -> Iterator[tuple[str, int]]:
+def _signs(
+    present: Mapping[Setting, Mapping[str, Replicates]], a: str, b: str, floor: float, answers: Answers | None
+) -> Iterator[tuple[str, int]]:
     """Sign of a − b with each student, where the 95 % interval excludes 0; else 0."""
-    for student, own in present.items():
-        interval = intervals.t_interval(intervals.paired(own[a], own[b]), floor=floor)
-        yield student, int(interval.lo > 0) - int(interval.hi < 0)
+    for setting, own in present.items():
+        tally = answers.difference(setting, a, b) if answers else None
+        interval = crossed(intervals.common([(1, own[a]), (-1, own[b])]), tally, floor).interval
+        yield setting.student, int(interval.lo > 0) - int(interval.hi < 0)
 
 
 def show(view: View, transfers: Sequence[Transfer]) -> Markup:

@@ -5,9 +5,10 @@ Cautions, where the numbers stand on weak ground, are said beside them.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 from decoct.report import wording
@@ -17,15 +18,14 @@ from decoct.report.page.markup import Markup, join, tag
 from decoct.report.page.parts import bullets, chip, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL, REFERENCE
-from decoct.report.stats import comparisons, intervals, nested
-from decoct.report.stats.answers import Answers, over_images
-from decoct.report.stats.comparisons import Comparison, Word
+from decoct.report.stats import comparisons, components, intervals
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.comparisons import SHOWN, WORDS, Comparison, Word
+from decoct.report.stats.components import Components
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
-from decoct.report.stats.nested import Components
 
-WORDS: tuple[Word, ...] = ("better", "equivalent", "worse", "undecided")
 SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
-TURNED: Mapping[Word, Word] = {"better": "worse", "worse": "better"}  # seen from the other side
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Verdict:
         random: against random selection; None where the study has none, or for random itself.
         coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
         against_coresets: the word over all of them; None where there is none.
+        outside: why the setting is outside the family: it cannot be read, or its protocol is one paper's own.
         needed: replicates that would decide against all coresets; None if decided or unknown.
         components: what the differences to random vary by; None without random.
     """
@@ -51,6 +52,7 @@ class Verdict:
     against_coresets: Word | None
     needed: int | None
     components: Components | None = None
+    outside: str = ""
 
     def sentences(self) -> list[str]:
         """Against random, then against the coresets, with intervals and n."""
@@ -65,12 +67,15 @@ class Verdict:
             return f"{self.method} is better than every coreset, by {wording.points(least.mean)} points or more"
         if self.against_coresets == "worse":
             return f"{self.method} is worse than at least one coreset ({', '.join(words['worse'])})"
-        if self.against_coresets == "equivalent":
+        if self.against_coresets == "same":
             more = f" and better than {', '.join(words['better'])}" if words["better"] else ""
-            return f"{self.method} is equivalent to {', '.join(words['equivalent'])}{more}"
-        open_ = ", ".join(words["undecided"]) or ", ".join(words["worse"])
-        more = f"; about {self.needed} replicates would decide" if self.needed else ""
-        return f"{self.method} against the best coreset is undecided (against {open_}){more}"
+            return f"{self.method} is the same as {', '.join(words['same'])}{more}"
+        if self.against_coresets == "leans worse":
+            return f"{self.method} leans worse than at least one coreset ({', '.join(words['leans worse'])})"
+        if self.against_coresets == "leans better":
+            return f"{self.method} leans better than every coreset"
+        more = f"; about {self.needed} sets would decide" if self.needed else ""
+        return f"{self.method} against the best coreset is open (against {', '.join(words['open'])}){more}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Worth:
     """Is distilling worth it here? Said from the verdicts alone.
 
     Attributes:
-        answer: Yes, In part, No, Undecided, or Cannot be said.
+        answer: Yes, In part, No, Not shown, Open, or Cannot be said.
         because: one sentence with the counts behind it.
         methods: one sentence for each distillation method.
     """
@@ -91,41 +96,44 @@ class Worth:
 def verdicts(
     accuracies: Mapping[Setting, Mapping[str, Replicates]],
     families: Mapping[str, str],
-    margin: float,
+    margins: Mapping[Setting, float],
     floor: float,
     answers: Answers | None = None,
+    fixed: Collection[str] = frozenset(),
+    outside: Mapping[Setting, str] = MappingProxyType({}),
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
-    Words hold after Holm over all pairs of methods in all settings (``comparisons.corrected``), but for one: *better*
-    than every coreset is an intersection-union test of each distillation method in each setting, after Holm over
-    those. It rejects the union of "no better than this one", and so gives its word to each of them.
+    Words hold after Holm over all pairs of methods in all settings that are not outside (``comparisons.corrected``),
+    but for one: *better* than every coreset is an intersection-union test of each distillation method in each setting,
+    after Holm over those. It rejects the union of "no better than this one", and so gives its word to each of them.
 
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
         families: of every method of the study, in its order.
-        margin: of equivalence, a fraction.
+        margins: below which differences do not matter, a fraction, by setting.
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
-        answers: of the students by test image, for the intervals over test images.
+        answers: of the students by test image, for what the test images may change.
+        fixed: methods of one set: their comparisons spread less than those of methods whose sets vary.
+        outside: settings that are in no count, and why: a word leans there at most.
     """
     compared: list[Verdict] = []
     for setting, by_method in accuracies.items():
         for method, family in families.items():
             own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
             for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
-                rival = by_method.get(other, {})
+                differences = intervals.common([(1, own), (-1, by_method.get(other, {}))])
                 tally = answers.difference(setting, method, other) if answers else None
-                over = over_images(tally) if tally else None
-                against[other] = replace(nested.compare(own, rival, margin, floor), over_images=over)
+                against[other] = comparisons.compare(crossed(differences, tally, floor), margins[setting])
                 if other == REFERENCE:
-                    differences = intervals.common([(1, own), (-1, rival)])
-                    parts = nested.components(differences, tally.deviation if tally else None)
-            compared.append(Verdict(method, family, setting, None, against, None, None, parts))
-    return _corrected(compared)
+                    parts = components.components(differences, tally.deviation if tally else None)
+            why = outside.get(setting, "")
+            compared.append(Verdict(method, family, setting, None, against, None, None, parts, why))
+    return _corrected(compared, fixed)
 
 
 def spell(words: Sequence[Word | None]) -> str:
-    """How often each word stands: ``2 better, 1 undecided``."""
+    """How often each word stands: ``2 better, 1 open``."""
     return ", ".join(f"{n} {word}" for word in WORDS if (n := words.count(word)))
 
 
@@ -139,30 +147,33 @@ def correction(verdicts: Sequence[Verdict]) -> str:
     pairs = max((c.family for v in verdicts for c in v.coresets.values()), default=0)
     if pairs < 2:
         return ""
-    number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation")
+    number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation" and not v.outside)
     every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
-    return f"Better, worse and equivalent are said after Holm over all {pairs:,} comparisons of two methods{every}"
+    return f"Better, worse and same are said after Holm over all {pairs:,} comparisons of two methods{every}"
 
 
 def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """One sentence for each setting: the smallest differences that as many replicates with this spread would find."""
+    """One sentence for each setting: the smallest differences that as many sets with this spread would find."""
     lines = []
-    for setting, own in grouped(verdicts, lambda v: v.setting).items():
-        pairs = [c for v in own for c in v.coresets.values() if c.n > 1]
+    for setting, own in grouped((v for v in verdicts if not v.outside), lambda v: v.setting).items():
+        pairs = [c for v in own for c in v.coresets.values() if math.isfinite(c.detectable)]
         if pairs:
             counts, sizes = sorted(c.n for c in pairs), [c.detectable for c in pairs]
             n = wording.span(str(counts[0]), str(counts[-1]))
             half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
             lines.append(
-                f"{setting}: in 4 of 5 studies, {n} replicates find a true difference of {half} points for half of the "
-                f"pairs and of {all_} points for all, each by its own spread and before Holm"
+                f"{setting}: in 4 of 5 studies, {n} sets find a true difference of {half} points for half of the pairs "
+                f"and of {all_} points for all, after Holm over {pairs[0].family:,} comparisons"
             )
     return tuple(lines)
 
 
 def worth(verdicts: Sequence[Verdict]) -> Worth:
     """Whether any distillation method beats every coreset, over all settings, by the words of the verdicts."""
-    distilled = [v for v in verdicts if v.family == "distillation"]
+    own = [v for v in verdicts if v.family == "distillation"]
+    distilled = [v for v in own if not v.outside]
+    if own and not distilled:
+        return Worth("Cannot be said", "No setting of this study can be read.", ())
     if not distilled:
         return Worth("Cannot be said", "This study has no distillation method, only selections.", ())
     if not any(v.coresets for v in distilled):
@@ -203,30 +214,11 @@ def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def few_images(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """How many differences between two methods hold by replicates, and could be otherwise on other test images."""
-    pairs = {
-        (v.setting, *sorted((v.method, other))): c
-        for v in verdicts
-        for other, c in v.coresets.items()
-        if c.verdict in ("better", "worse") and c.over_images is not None
-    }
-    flagged = [c for c in pairs.values() if c.on_these_images]
-    if not flagged:
-        return ()
-    images = min(c.over_images.n for c in flagged if c.over_images)
-    return (
-        f"{len(flagged)} of {wording.count(len(pairs), 'difference')} between two methods that replicates show "
-        f"{'is' if len(flagged) == 1 else 'are'} shown on these {images:,} test images only: over test images, the "
-        "interval includes 0. More replicates do not change that, a larger test set would",
-    )
-
-
 def _answer(distilled: Sequence[Verdict]) -> tuple[str, str]:
     words, what = [v.against_coresets for v in distilled], asked(len(distilled))
     counts, needed = spell(words), sorted(v.needed for v in distilled if v.needed)
     span = wording.span(str(needed[0]), str(needed[-1])) if needed else ""
-    more = f"; about {span} replicates would decide what is open" if needed else ""
+    more = f"; about {span} sets would decide what is open" if needed else ""
     if "better" in words:
         every = Counter(v.method for v in distilled)
         won = Counter(v.method for v in distilled if v.against_coresets == "better")
@@ -237,9 +229,9 @@ def _answer(distilled: Sequence[Verdict]) -> tuple[str, str]:
             f"Distilling gives more accuracy than every coreset in {words.count('better')} of {what}: {names}. "
             f"In all: {counts}{more}."
         )
-    if set(words) == {"undecided"}:
-        return "Undecided", f"The replicates at hand decide none of {what}{more}."
-    if "undecided" not in words:
+    if not set(words) & set(SHOWN):
+        return "Open", f"The replicates at hand decide none of {what}: {counts}{more}."
+    if set(words) <= set(SHOWN):
         return "No", f"Distilling beats every coreset in none of {what}: {counts}."
     return "Not shown", f"Distilling is shown to beat every coreset in none of {what}: {counts}{more}."
 
@@ -253,47 +245,49 @@ def _tally(method: str, own: Sequence[Verdict]) -> str:
     return f"{method}, over {wording.count(len(own), 'setting')}: {'; '.join(parts)}"
 
 
-def _corrected(compared: Sequence[Verdict]) -> list[Verdict]:
+def _corrected(compared: Sequence[Verdict], fixed: Collection[str]) -> list[Verdict]:
     """With the words of ``verdicts``; a pair of coresets is met twice, and counts once."""
     pairs: dict[tuple[Setting, str, str], Comparison] = {}
     for v in compared:
-        for other, c in v.coresets.items():
+        for other, c in v.coresets.items() if not v.outside else ():
             if (v.setting, other, v.method) not in pairs:
                 pairs[v.setting, v.method, other] = c
-    said = dict(zip(pairs, comparisons.corrected(list(pairs.values())), strict=True))
-    distilled = [v for v in compared if v.family == "distillation" and v.coresets]
-    adjusted = comparisons.holm([_p_better(v) for v in distilled])
+    kinds = [len({a, b} & set(fixed)) for _, a, b in pairs]
+    said = dict(zip(pairs, comparisons.corrected(list(pairs.values()), kinds), strict=True))
+    turned = {(s, b, a): comparisons.turned(c) for (s, a, b), c in said.items()}
+    words = {**turned, **said}
+    distilled = [v for v in compared if v.family == "distillation" and v.coresets and not v.outside]
+    adjusted = comparisons.holm([max(_p_better(words[v.setting, v.method, o]) for o in v.coresets) for v in distilled])
     best = {(v.setting, v.method) for v, p in zip(distilled, adjusted, strict=True) if p < ALPHA / 2}
 
     def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
-        if (v.setting, v.method) in best:
-            return replace(c, family=len(pairs))
-        own = said.get((v.setting, v.method, other))
-        turned = said.get((v.setting, other, v.method), c).verdict
-        return own or replace(c, family=len(pairs), verdict=TURNED.get(turned, turned))
+        if v.outside:
+            return comparisons.outside(c)
+        known = words[v.setting, v.method, other]
+        return replace(known, verdict="better") if (v.setting, v.method) in best else known
 
     return [_whole(v, {other: worded(v, other, c) for other, c in v.coresets.items()}) for v in compared]
 
 
 def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
     word = comparisons.against_all(list(against.values())) if against else None
-    needed = _needed(against) if word == "undecided" else None
+    needed = _needed(against) if word not in SHOWN and not v.outside else None
     return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
 
 
-def _p_better(verdict: Verdict) -> float:
-    """The intersection-union p-value: the largest over the coresets, one-sided; 1 where one has another word."""
-    return max(c.p_better if c.verdict == "better" else 1.0 for c in verdict.coresets.values())
+def _p_better(c: Comparison) -> float:
+    """One-sided, for the intersection-union test over coresets; 1 where its own interval says otherwise."""
+    return c.p_better if c.alone == "better" else 1.0
 
 
 def _needed(against: Mapping[str, Comparison]) -> int | None:
     """Replicates by which the slowest open comparison would be decided; None if one is out of reach or unknown."""
-    open_ = [c.needed for c in against.values() if c.verdict == "undecided"]
+    open_ = [c.needed for c in against.values() if c.verdict not in SHOWN]
     return max((n for n in open_ if n), default=None) if all(open_) else None
 
 
 def show(
-    view: View, verdicts: Sequence[Verdict], worth: Worth, price: Sequence[str], cautions: Sequence[str], margin: float
+    view: View, verdicts: Sequence[Verdict], worth: Worth, price: Sequence[str], cautions: Sequence[str], margin: str
 ) -> Markup:
     """The answer, what it rests on, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
@@ -328,25 +322,27 @@ def _coreset_cell(v: Verdict) -> Markup:
     if v.against_coresets == "worse":
         rest = "than " + ", ".join(n for n, c in v.coresets.items() if c.verdict == "worse")
     elif v.needed:
-        rest = f"≈ {v.needed} replicates"
+        rest = f"≈ {v.needed} sets"
     return join([chip(v.against_coresets), tag("small", rest, class_="number names") if rest else ""])
 
 
-def _reading(view: View, margin: float) -> list[object]:
+def _reading(view: View, margin: str) -> list[object]:
     known = [a.interval for a in view.accuracies if a.method != FULL and not math.isnan(a.interval.mean)]
     counts = sorted(i.n for i in known)
     used = wording.span(str(counts[0]), str(counts[-1])) if counts else "no"
     return [
-        f"From paired differences over {used} condense-level replicates, by {nested.HOW}. ",
+        f"From paired differences over {used} sets and the test images; each 95 % interval is its own, over both. ",
         tag("b", "better"),
-        " and ",
+        ", ",
         tag("b", "worse"),
-        ": shown after Holm; the 95 % interval beside it is at its own level. ",
-        tag("b", "equivalent"),
-        f": two one-sided tests place the difference within ±{wording.margin(margin)}, even if it is certain. ",
-        tag("b", "undecided"),
-        ": neither, with the replicates that would decide it at 80 % power, were the observed difference and spread "
-        "the true ones. Better than the best coreset means better than every coreset; worse means worse than at least "
-        "one. No coreset is picked as the best and tested on the same numbers.",
+        " and ",
+        tag("b", "same"),
+        f" (within {margin}) hold after Holm over the whole family. ",
+        tag("b", "leans"),
+        ": shown by this comparison alone, not after Holm. ",
+        tag("b", "open"),
+        ": neither, which is not equal; the number of sets beside it would decide in four of five studies. Better than "
+        "the best coreset means better than every coreset; worse, than at least one: none is picked as the best and "
+        "tested on the same numbers.",
         " † see below." if view.deterministic else "",
     ]

@@ -17,10 +17,12 @@ from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.sections.standing import Name, Standing, standings
-from decoct.report.sections.verdict import WORDS
 from decoct.report.stats import comparisons, intervals
-from decoct.report.stats.comparisons import Word, welch
+from decoct.report.stats.comparisons import WORDS, Word
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
+from decoct.report.stats.margin import margin as default
+from decoct.report.stats.welch import welch
 
 TIMES = {"seconds": ("total_seconds",), "processor seconds": ("cpu_seconds",)}  # by name: the columns
 COSTS = {**TIMES, "bytes": ("image_bytes", "label_bytes")}
@@ -37,7 +39,7 @@ class Change:
         n: condense-level means in the first and in the second run; the pairs, twice, where they pair.
         paired: over replicates that share their seeds; else Welch's t.
         p: two-sided, of "no change"; NaN where no spread is known.
-        p_equivalent: larger p of the two one-sided tests of equivalence; NaN without a margin.
+        p_same: larger p of the two one-sided tests of sameness; NaN without a margin.
         word: after Holm over its family, see ``worded``.
     """
 
@@ -45,8 +47,8 @@ class Change:
     n: tuple[int, int]
     paired: bool
     p: float
-    p_equivalent: float = math.nan
-    word: Word = "undecided"
+    p_same: float = math.nan
+    word: Word = "open"
 
     @property
     def counted(self) -> str:
@@ -115,36 +117,35 @@ def change(a: Replicates, b: Replicates, paired: bool, floor: float = 0.0, margi
         a, b: by (condense, train) replicate.
         paired: replicates of one number share their seeds, so that their differences count.
         floor: the smallest standard deviation of a difference to believe, see ``intervals.grid_floor``.
-        margin: of equivalence; None where none is known.
+        margin: below which a change does not matter; None where none is known.
     """
     if paired:
-        c = comparisons.compare(intervals.paired(b, a), margin or math.inf, floor)
-        equivalent = c.p_equivalent if margin else math.nan
-        return Change(Interval(c.mean, c.lo, c.hi, c.n), (c.n, c.n), True, 2 * min(c.p_better, c.p_worse), equivalent)
+        c = comparisons.compare(crossed(intervals.common([(1, b), (-1, a)]), None, floor), margin or math.inf)
+        return Change(c.interval, (c.n, c.n), True, 2 * min(c.p_better, c.p_worse), c.p_same if margin else math.nan)
     first, second = intervals.condense_means(a), intervals.condense_means(b)
     own = floor / math.sqrt(2)  # one side moves by half the variance of a difference
-    w, equivalent = welch(second, first, own), math.nan
+    w, alike = welch(second, first, own), math.nan
     if margin:
         above = welch([x + margin for x in second], first, own).p_better
-        equivalent = max(above, welch([x - margin for x in second], first, own).p_worse)
-    return Change(Interval(w.mean, w.lo, w.hi, min(w.n)), w.n[::-1], False, 2 * min(w.p_better, w.p_worse), equivalent)
+        alike = max(above, welch([x - margin for x in second], first, own).p_worse)
+    return Change(Interval(w.mean, w.lo, w.hi, min(w.n)), w.n[::-1], False, 2 * min(w.p_better, w.p_worse), alike)
 
 
 def worded(changes: Sequence[Change], higher: Sequence[bool]) -> list[Change]:
     """The changes with their words, which hold over the whole family.
 
-    *equivalent* where both one-sided tests reject at 5 % after Holm; else *better* or *worse* where the two-sided p is
-    below 5 % after Holm; else *undecided*, which says nothing of equality.
+    *same* where both one-sided tests reject at 5 % after Holm; else *better* or *worse* where the two-sided p is
+    below 5 % after Holm; else *open*, which says nothing of equality.
 
     Args:
-        changes: of one family; what has no p is no test, stays undecided and makes no other one harder.
+        changes: of one family; what has no p is no test, stays open and makes no other one harder.
         higher: whether higher is better, for each.
     """
-    different, alike = _adjusted([c.p for c in changes]), _adjusted([c.p_equivalent for c in changes])
+    different, alike = _adjusted([c.p for c in changes]), _adjusted([c.p_same for c in changes])
     words: list[Word] = []
     for c, p, q, up in zip(changes, different, alike, higher, strict=True):
         moved: Word = "better" if (c.interval.mean > 0) == up else "worse"
-        words.append("equivalent" if q < ALPHA else moved if p < ALPHA else "undecided")
+        words.append("same" if q < ALPHA else moved if p < ALPHA else "open")
     return [replace(c, word=word) for c, word in zip(changes, words, strict=True)]
 
 
@@ -162,7 +163,7 @@ class Compared:
         a, b: their tables.
         settings: what they were told differently, a line each.
         paired: replicates share their seeds, so that their differences are paired.
-        margin: of equivalence; the smaller of the two studies'.
+        margin: below which a change does not matter; the smaller of the two studies'.
         trained, read, priced: accuracies, leading readings and costs that both have.
         alone: methods in settings that one run alone has a result of, by run.
         unlike: readings that were not compared, with the reason; a line each.
@@ -224,7 +225,7 @@ def compare(a: Frame, b: Frame) -> Compared:
             f"`decoct report {first.folder} {second.folder}` sets runs on several data sets side by side"
         )
     paired = first.study.get("seed") == second.study.get("seed")
-    margin = min(first.margin, second.margin)
+    margin = min(default(run.margin, math.nan) for run in (first, second))
     rows = [by_setting(frame.results.to_pylist()) for frame in (a, b)]
     fixed = first.deterministic | second.deterministic
     read, unlike = readings(a, b, paired)
@@ -264,7 +265,7 @@ def _accuracy_row(a: Accuracy, b: Accuracy, change: Change | None, conditional: 
     difference, said = "", "the same students in both runs"
     if change:
         difference, word = wording.difference(change.interval), change.word
-        verdict = word if word == "undecided" else f"B is {word} {'to' if word == 'equivalent' else 'than'} A"
+        verdict = word if word == "open" else f"B is {word} {'as' if word == 'same' else 'than'} A"
         said = f"{verdict}, {wording.difference(change.interval, ' points')}, {change.counted}"
     both = a.interval, b.interval
     means = [wording.percent(i.mean) for i in both]
@@ -286,7 +287,7 @@ def _side(tables: Frame) -> dict[str, Any]:
 def readings(a: Frame, b: Frame, paired: bool) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Leading readings of both runs, and a line for each extractor whose readings are no two of a kind.
 
-    Words hold after Holm over all readings that have a direction; there is no margin, so that none is *equivalent*.
+    Words hold after Holm over all readings that have a direction; there is no margin, so that none is *same*.
     """
     unlike = dict(_unlike(a, b))
     first, second = ({(s.budget, s.name, s.method): s for s in standings(frame) if s.lead} for frame in (a, b))

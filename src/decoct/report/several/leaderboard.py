@@ -185,7 +185,7 @@ def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
         yield f"The {what} is not set alike in all runs: {fields}"
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
-        yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
+        yield f"The margins differ: {', '.join('by default' if m is None else f'{m:g}' for m in margins)}"
 
 
 def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:

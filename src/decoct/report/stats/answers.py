@@ -5,8 +5,9 @@ pose as certainty, however well the replicates agree on them.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from decoct.report.grouped import grouped
 from decoct.report.stats.intervals import ALPHA, Interval
 
 Correct = NDArray[np.bool_]  # which test images a student had right, [images]
-Answer = Correct | NDArray[np.int8]  # or by how much one student's answer is better than another's: −1, 0, 1
+Answer = Correct | NDArray[np.float32]  # or a weighted sum of several students' answers, such as a difference
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,37 @@ class Tally:
         sets: condense replicates.
         interaction: variance between sets on one image, mean over images, without what moves all images together; NaN
             with one set.
+        signed: whether it may be negative, as a difference is.
     """
 
     by_image: NDArray[np.float32]
     sets: int
     interaction: float
+    signed: bool = False
+
+    @cached_property
+    def added(self) -> tuple[float, float]:
+        """Two images more, so that a handful that all agree is no certainty: one right and one wrong of an accuracy,
+        one won and one lost of a difference, by as much as images differ where they do, Σe² / Σ|e|.
+        """
+        if not self.signed:
+            return 0.0, 1.0
+        e = self.by_image.astype(np.float64)
+        sizes = float(np.abs(e).sum())
+        most = float(np.square(e).sum()) / sizes if sizes else 1.0
+        return -most, most
+
+    @cached_property
+    def centre(self) -> float:
+        """The mean with the two images added."""
+        return (float(self.by_image.sum(dtype=np.float64)) + sum(self.added)) / (len(self.by_image) + 2)
+
+    @cached_property
+    def variance(self) -> float:
+        """Of the mean over images as they vary, with the two images added."""
+        n = len(self.by_image) + 2
+        squares = float(np.square(self.by_image, dtype=np.float64).sum()) + sum(x * x for x in self.added)
+        return max(0.0, squares / n - self.centre**2) / n
 
     @property
     def deviation(self) -> float:
@@ -47,11 +74,12 @@ class Tally:
         return math.sqrt(max(0.0, float(self.by_image.var(ddof=1, dtype=np.float64)) - own) / n)
 
 
-def tally(answers: Iterable[tuple[int, Answer | None]]) -> Tally | None:
+def tally(answers: Iterable[tuple[int, Answer | None]], signed: bool = False) -> Tally | None:
     """Average answers by image, first over the students of each set, then over sets.
 
     Args:
         answers: the condense replicate and the answers of each student.
+        signed: they are differences.
 
     Returns:
         None without any, and where those of some students are not known or are of other images.
@@ -67,15 +95,14 @@ def tally(answers: Iterable[tuple[int, Answer | None]]) -> Tally | None:
     if n > 1 and images > 1:
         together = float(sets.mean(1, dtype=np.float64).var(ddof=1))
         spread = max(0.0, (float(sets.var(0, ddof=1, dtype=np.float64).mean()) - together) * images / (images - 1))
-    return Tally(sets.mean(0, dtype=np.float32), n, spread)
+    return Tally(sets.mean(0, dtype=np.float32), n, spread, signed)
 
 
 def over_images(tally: Tally) -> Interval | None:
-    """95 % interval of a paired difference over test images, the replicates held: mean of e_i ± z · sd(e) / √n.
+    """95 % interval as the test images vary and the replicates are held: centre ± z √variance, two images added.
 
-    Two images are added, one won and one lost by as much as images differ where they do, Σe² / Σ|e|: so the interval
-    of few images, or of images that all agree, does not shrink to a point. With one student on each side that is 1, and
-    the interval is Bonett and Price's (2012) for paired proportions, whose plain form is that behind McNemar's test.
+    Of a difference with one student on each side it is that of Bonett and Price (2012) for paired proportions, whose
+    plain form is that behind McNemar's test.
 
     Returns:
         with the plain mean; None for fewer than two images.
@@ -83,12 +110,9 @@ def over_images(tally: Tally) -> Interval | None:
     n = len(tally.by_image)
     if n < 2:
         return None
-    e = tally.by_image.astype(np.float64)
-    total, squares, sizes = float(e.sum()), float(np.square(e).sum()), float(np.abs(e).sum())
-    added = 2 * (squares / sizes) ** 2 if sizes else 2.0
-    centre = total / (n + 2)
-    half = float(ndtri(1 - ALPHA / 2)) * math.sqrt(((squares + added) / (n + 2) - centre**2) / (n + 2))
-    return Interval(total / n, max(-1.0, centre - half), min(1.0, centre + half), n, "images")
+    half = float(ndtri(1 - ALPHA / 2)) * math.sqrt(tally.variance)
+    lo, hi = max(-1.0 if tally.signed else 0.0, tally.centre - half), min(1.0, tally.centre + half)
+    return Interval(float(tally.by_image.mean(dtype=np.float64)), lo, hi, n, "images")
 
 
 @dataclass(frozen=True)
@@ -108,12 +132,32 @@ class Answers:
         own = self.keys.get((method, setting), {})
         return tally((condense, self.load(key)) for (condense, _), key in sorted(own.items()))
 
+    def combined(
+        self, terms: Sequence[tuple[float, str, Hashable]], at: Collection[tuple[int, int]] | None = None
+    ) -> Tally | None:
+        """By image, Σ weight · answers over the replicates that all terms have; None where some are not known.
+
+        Args:
+            terms: weight, method and setting of each, such as (1, "a", s), (−1, "b", s) for a difference.
+            at: those replicates alone; None for all.
+        """
+        own = [self.keys.get((method, setting), {}) for _, method, setting in terms]
+        shared = sorted(set.intersection(*(set(keys) for keys in own))) if own else []
+        shared = [key for key in shared if at is None or key in at]
+        weights = [weight for weight, _, _ in terms]
+        sums = ((at[0], self._sum(weights, [keys[at] for keys in own])) for at in shared)
+        return tally(sums, signed=min(weights, default=0) < 0)
+
     def difference(self, setting: Hashable, a: str, b: str) -> Tally | None:
         """By image, a − b over the replicates that both have; None where some students' answers are not known."""
-        first, second = (self.keys.get((method, setting), {}) for method in (a, b))
-        shared = sorted(first.keys() & second.keys())
-        return tally((key[0], _minus(self.load(first[key]), self.load(second[key]))) for key in shared)
+        return self.combined([(1, a, setting), (-1, b, setting)])
 
-
-def _minus(a: Correct | None, b: Correct | None) -> NDArray[np.int8] | None:
-    return None if a is None or b is None or len(a) != len(b) else a.astype(np.int8) - b.astype(np.int8)
+    def _sum(self, weights: Sequence[float], keys: Sequence[str]) -> NDArray[np.float32] | None:
+        loaded = [self.load(key) for key in keys]
+        known = [own for own in loaded if own is not None]
+        if len(known) < len(loaded) or len({len(own) for own in known}) != 1:
+            return None
+        total = np.zeros(len(known[0]), dtype=np.float32)
+        for weight, own in zip(weights, known, strict=True):
+            total += np.float32(weight) * own
+        return total

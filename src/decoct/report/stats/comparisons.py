@@ -1,254 +1,226 @@
-"""Comparisons in one word, words that hold over many of them, what their replicates can find; and Welch's t."""
+"""Two methods compared in one word; words that hold over a family of comparisons; and what replicates can find."""
 
-import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
-from scipy.special import nctdtr, nctdtrinc, stdtr, stdtrit
+from decoct.report.stats import moderated, power
+from decoct.report.stats.crossed import Crossed
+from decoct.report.stats.estimate import Estimate
+from decoct.report.stats.intervals import ALPHA, Interval
+from decoct.report.stats.moderated import NONE, Prior
 
-from decoct.report.stats.intervals import ALPHA, By, Interval, moments, t_interval
-
-Word = Literal["better", "worse", "equivalent", "undecided"]
-POWER = 0.8
+Word = Literal["better", "worse", "same", "leans better", "leans worse", "open"]
+WORDS: tuple[Word, ...] = ("better", "same", "worse", "leans better", "leans worse", "open")
+TURNED: dict[Word, Word] = {
+    "better": "worse",
+    "worse": "better",
+    "leans better": "leans worse",
+    "leans worse": "leans better",
+}
+SHOWN: tuple[Word, ...] = ("better", "same", "worse")  # what a family's correction carries
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method minus another, paired over condense replicates; accuracies and differences are fractions.
+    """One method minus another, paired over sets and test images; accuracies and differences are fractions.
+
+    The interval is this comparison's own. The p-values, which words of a family stand on, borrow from the family what
+    spread is usual, see ``moderated``; a word of a family holds only where the comparison's own interval agrees.
 
     Attributes:
-        n: pairs.
-        mean: mean difference; NaN without pairs.
-        lo, hi: 95 % interval; NaN below two pairs.
-        lo90, hi90: 90 % interval: inside ±margin exactly where both one-sided tests of equivalence reject at 5 %.
-        sd: standard deviation of the differences; NaN below two pairs.
+        difference: mean, and what sets and test images add to its variance.
         margin: differences smaller than this do not matter.
-        p_better, p_worse: one-sided p of "no better", of "no worse".
-        p_equivalent: larger p of the two one-sided tests.
-        verdict: see ``compare``; of one among several, see ``corrected``.
-        family: comparisons that the word is corrected over.
-        by: where the intervals and p-values come from, "t" or "bootstrap".
-        over_images: the same difference as it would move with other test images; None where that is not known.
+        prior: what comparisons of its kind have in common.
+        verdict: see ``corrected``.
+        family: comparisons that the word is corrected over; 0 where it is outside every family.
     """
 
-    n: int
-    mean: float
-    lo: float
-    hi: float
-    lo90: float
-    hi90: float
-    sd: float
+    difference: Crossed
     margin: float
-    p_better: float
-    p_worse: float
-    p_equivalent: float
-    verdict: Word
+    prior: Prior = NONE
+    verdict: Word = "open"
     family: int = 1
-    by: By = "t"
-    over_images: Interval | None = None
 
     @property
+    def n(self) -> int:
+        """Pairs of sets."""
+        return self.difference.n
+
+    @property
+    def mean(self) -> float:
+        """Mean difference; NaN without pairs."""
+        return self.difference.mean
+
+    @cached_property
+    def own(self) -> Estimate:
+        """By its own replicates alone."""
+        return self.difference.estimate()
+
+    @cached_property
+    def pooled(self) -> Estimate:
+        """By its own replicates, and by what is usual among comparisons of its kind."""
+        return self.difference.estimate(self.prior)
+
+    @cached_property
+    def interval(self) -> Interval:
+        """95 % interval over sets and test images, see ``Crossed.interval``."""
+        return self.difference.interval
+
+    @property
+    def lo(self) -> float:
+        """Lower bound of the interval; NaN below two pairs."""
+        return self.interval.lo
+
+    @property
+    def hi(self) -> float:
+        """Upper bound of the interval."""
+        return self.interval.hi
+
+    @cached_property
+    def inner(self) -> tuple[float, float]:
+        """90 % interval: within ± margin exactly where both one-sided tests of sameness reject (Schuirmann, 1987)."""
+        return self.own.bounds(1 - 2 * ALPHA)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the difference between single sets, with their students; NaN below two."""
+        return math.sqrt(self.difference.sets)
+
+    @property
+    def over_sets(self) -> Interval:
+        """The sets' part of the interval."""
+        return self.difference.over_sets
+
+    @property
+    def over_images(self) -> Interval | None:
+        """The test images' part of the interval; None where the answers by image are not known."""
+        return self.difference.over_images
+
+    @property
+    def p_better(self) -> float:
+        """One-sided p of "no better"."""
+        return self.pooled.above()
+
+    @property
+    def p_worse(self) -> float:
+        """One-sided p of "no worse"."""
+        return self.pooled.below()
+
+    @property
+    def p_same(self) -> float:
+        """Larger p of the two one-sided tests of "a margin apart or more"."""
+        return _larger(self.pooled.above(-self.margin), self.pooled.below(self.margin))
+
+    @property
+    def p_not_better(self) -> float:
+        """One-sided p of "better by the margin or more"."""
+        return self.pooled.below(self.margin)
+
+    @cached_property
     def alone(self) -> Word:
-        """The word were this the only comparison."""
-        return decided(self.p_better, self.p_worse, self.p_equivalent)
+        """What it shows by its own replicates, were it the only comparison: better, worse, same or open."""
+        return decided(
+            self.own.above(), self.own.below(), _larger(self.own.above(-self.margin), self.own.below(self.margin))
+        )
 
     @cached_property
     def needed(self) -> int | None:
-        """Replicates that would decide an undecided comparison; None if decided, unknown or beyond 1,000."""
-        if self.verdict != "undecided" or self.n < 2:
+        """Sets with which a new study would decide what is open, by the same test after the same correction.
+
+        None where decided, unknown, or beyond 1,000: then only another test set could tell.
+        """
+        if self.verdict in SHOWN or self.n < 2:
             return None
-        return replicates_to_decide(self.mean, self.sd, self.margin, alpha=ALPHA / self.family)
+        return power.sets_to_decide(self.mean, self.spread, self.margin, self.level)
 
-    @property
-    def on_these_images(self) -> bool:
-        """Better or worse by replicates, on these test images: over test images, the interval includes 0."""
-        i = self.over_images
-        return self.verdict in ("better", "worse") and i is not None and i.lo <= 0 <= i.hi
-
-    @property
+    @cached_property
     def detectable(self) -> float:
-        """The smallest difference that as many replicates with this spread would find in four of five studies."""
-        return detectable(self.sd, self.n)
+        """The smallest true difference that as many sets find in four of five studies, by the same test after the same
+        correction; NaN where nothing can be tested.
+        """
+        return power.detectable(self.spread, self.n, self.level)
+
+    @property
+    def level(self) -> float:
+        """Of the strictest test of its family, two-sided."""
+        return ALPHA / max(self.family, 1)
+
+    @property
+    def spread(self) -> power.Spread:
+        """What further replicates would vary by."""
+        variance, _ = moderated.moderated(self.difference.sets, self.n - 1.0, self.prior)
+        return power.Spread(variance, self.difference.images or 0.0, max(self.difference.tested, 2), self.prior.df)
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """Mean of one group minus mean of another.
-
-    Attributes:
-        mean: NaN if a group is empty.
-        lo, hi: 95 % interval; NaN where no spread is known.
-        n: values in each group.
-        p_better: one-sided p of "the first is no higher".
-        p_worse: one-sided p of "the first is no lower".
-    """
-
-    mean: float
-    lo: float
-    hi: float
-    n: tuple[int, int]
-    p_better: float
-    p_worse: float
-
-
-def compare(differences: Sequence[float], margin: float = 0.01, floor: float = 0.0) -> Comparison:
-    """Paired t interval, two one-sided tests (Schuirmann, 1987), and the verdict in one word.
-
-    *equivalent* if both one-sided tests reject at 5 %; else *better* or *worse* if the 95 % interval excludes 0; else
-    *undecided*. A difference that is certain but certainly smaller than the margin is therefore *equivalent*: the
-    margin is the study's own statement of what does not matter, and the difference is printed beside the word.
-
-    Args:
-        differences: one per condense replicate, as fractions.
-        margin: above 0.
-        floor: the smallest standard deviation to believe, see ``grid_floor``.
+def compare(difference: Crossed, margin: float = 0.01) -> Comparison:
+    """One comparison by itself, with the word it has alone.
 
     Raises:
-        ValueError: a difference is not finite, or the margin is not above 0.
+        ValueError: the margin is not above 0.
     """
     if not margin > 0:
         raise ValueError(f"the margin must be above 0, not {margin}")
-    n, mean, sd = moments(differences, floor)
-    if n < 2:
-        nan = math.nan
-        return Comparison(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, nan, "undecided")
-    wide, narrow = t_interval(differences, 1 - ALPHA, floor), t_interval(differences, 1 - 2 * ALPHA, floor)
-    se = sd / math.sqrt(n)
-    p_better, p_worse = _tail(mean, se, n - 1), _tail(-mean, se, n - 1)
-    p_equivalent = max(_tail(margin + mean, se, n - 1), _tail(margin - mean, se, n - 1))
-    word = decided(p_better, p_worse, p_equivalent)
-    bounds = (wide.lo, wide.hi, narrow.lo, narrow.hi)
-    return Comparison(n, mean, *bounds, sd, margin, p_better, p_worse, p_equivalent, word)
+    c = Comparison(difference, margin)
+    return replace(c, verdict=c.alone)
 
 
-def decided(p_better: float, p_worse: float, p_equivalent: float) -> Word:
-    """The word that three p-values give; see ``compare``."""
-    if p_equivalent < ALPHA:
-        return "equivalent"
+def decided(p_better: float, p_worse: float, p_same: float) -> Word:
+    """The word that three p-values give: *same* if that is below 5 %; else *better* or *worse* if the smaller of the
+    two is below 2.5 %; else *open*. A difference that is certain but certainly below the margin is *same*: the margin
+    is the study's own statement of what does not matter.
+    """
+    if p_same < ALPHA:
+        return "same"
     if min(p_better, p_worse) < ALPHA / 2:
         return "better" if p_better < p_worse else "worse"
-    return "undecided"
+    return "open"
 
 
-def corrected(family: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with words that hold over all of them: those of ``decided``, by p-values after Holm.
-
-    Holm goes over differences of either sign, and over equivalences. So any false "better" or "worse" in the family has
-    a chance of 5 % at most, and so has any false "equivalent". Which of a pair comes first makes no difference.
-    """
-    apart, alike = holm([min(c.p_better, c.p_worse) for c in family]), holm([c.p_equivalent for c in family])
-    return [
-        replace(c, verdict=decided(*((p, 1.0) if c.p_better < c.p_worse else (1.0, p)), q), family=len(family))
-        for c, p, q in zip(family, apart, alike, strict=True)
-    ]
+def leaning(word: Word) -> Word:
+    """What is left of a word of one comparison alone where the correction does not carry it."""
+    return "leans better" if word == "better" else "leans worse" if word == "worse" else "open"
 
 
-def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
-    """Two-sided p of "the values are more of the same as n others": Student's t with the pooled spread.
+def corrected(family: Sequence[Comparison], kinds: Sequence[object] = ()) -> list[Comparison]:
+    """The comparisons with words that hold over all of them, and what is usual among those of one kind.
 
-    Exact, for one value as well, where the values spread as the others do; too sure where they spread more.
+    Holm goes over differences of either sign, and over samenesses. So any false *better* or *worse* in the family has a
+    chance of 5 % at most, and so has any false *same*. What Holm carries must be the word of the comparison's own
+    interval too. Which of a pair comes first makes no difference.
 
     Args:
-        values: independent.
-        mean, sd: of the n others.
-        n: at least 2, else NaN.
+        family: comparisons.
+        kinds: of each, such as how many of its two sides are fixed sets; all are of one kind by default.
     """
-    m, own, spread = moments(values, 0.0)
-    if m == 0 or n < 2 or not math.isfinite(sd):
-        return math.nan
-    squares = (n - 1) * sd**2 + ((m - 1) * spread**2 if m > 1 else 0.0)
-    return 2 * _tail(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2)
+    of = list(kinds) or [None] * len(family)
+    wide = {kind: [c for c, k in zip(family, of, strict=True) if k == kind and c.n > 1] for kind in dict.fromkeys(of)}
+    priors = {k: moderated.prior([c.difference.sets for c in own], [c.n - 1.0 for c in own]) for k, own in wide.items()}
+    pooled = [replace(c, prior=priors[kind], family=len(family)) for c, kind in zip(family, of, strict=True)]
+    apart, alike = holm([_smaller(c.p_better, c.p_worse) for c in pooled]), holm([c.p_same for c in pooled])
+    return [replace(c, verdict=_worded(c, p, q)) for c, p, q in zip(pooled, apart, alike, strict=True)]
 
 
-def welch(
-    a: Sequence[float], b: Sequence[float], floor: float = 0.0, known: tuple[bool, bool] = (False, False)
-) -> Contrast:
-    """mean(a) − mean(b), t with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
-
-    A group of one value has no spread. Where that value is *known*, such as the reading of the one set that a
-    deterministic method gives, it stands as it is, and the t is that of the other group alone: the contrast then
-    conditions on that value. Two single values, or one that is not known, give a difference without an interval.
-
-    Args:
-        a, b: independent values.
-        floor: the smallest standard deviation to believe, of a group of two or more.
-        known: whether a single value of the first, of the second group is taken as it is.
-
-    Raises:
-        ValueError: a value is not finite.
-    """
-    groups = [np.asarray(group, dtype=np.float64) for group in (a, b)]
-    if not all(np.isfinite(x).all() for x in groups):
-        raise ValueError("cannot compare values that are not finite")
-    n, nan = (len(groups[0]), len(groups[1])), math.nan
-    mean = float(groups[0].mean() - groups[1].mean()) if all(n) else nan
-    if min(n) == 0 or max(n) < 2 or any(size < 2 and not sure for size, sure in zip(n, known, strict=True)):
-        return Contrast(mean, nan, nan, n, nan, nan)
-    parts = [(max(float(x.std(ddof=1)), floor) ** 2 / len(x), len(x) - 1) for x in groups if len(x) > 1]
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return Contrast(mean, mean, mean, n, *((0.5, 0.5) if mean == 0 else (float(mean < 0), float(mean > 0))))
-    df = 1 / sum((part / variance) ** 2 / own for part, own in parts)  # in shares: squares of a tiny variance are 0
-    se = math.sqrt(variance)
-    half, t = float(stdtrit(df, 1 - ALPHA / 2)) * se, mean / se
-    return Contrast(mean, mean - half, mean + half, n, float(stdtr(df, -t)), float(stdtr(df, t)))
+def turned(c: Comparison) -> Comparison:
+    """The same comparison seen from the other side."""
+    return replace(c, difference=c.difference.turned(), verdict=TURNED.get(c.verdict, c.verdict))
 
 
-def replicates_to_decide(
-    mean: float, sd: float, margin: float, power: float = POWER, limit: int = 1000, alpha: float = ALPHA
-) -> int | None:
-    """Smallest n at which a new study would decide with the given power, were the observed mean and sd the true ones.
-
-    Decided means: the 95 % interval excludes 0 on the side of ``mean`` (noncentral t), or both one-sided tests of
-    equivalence reject (noncentral t approximation of Phillips, 1990). The larger of the two powers counts.
-
-    Args:
-        mean, sd: true difference, and true standard deviation of the differences; fractions.
-        margin: of equivalence.
-        power: probability to decide.
-        limit: give up above.
-        alpha: level of the tests; the 95 % interval is that of 5 %.
-
-    Returns:
-        n ≥ 2, or None beyond the limit.
-    """
-
-    def decides(n: int) -> bool:
-        return max(difference_power(mean, sd, n, alpha), equivalence_power(mean, sd, margin, n, alpha)) >= power
-
-    high = 2
-    while not decides(high):
-        if high >= limit:
-            return None
-        high = min(2 * high, limit)
-    return bisect.bisect_left(range(high), True, lo=2, key=decides) if high > 2 else 2  # power grows with n
+def outside(c: Comparison) -> Comparison:
+    """A comparison outside every family: it can lean, no more."""
+    return replace(c, verdict=leaning(c.alone), family=0)
 
 
-def difference_power(mean: float, sd: float, n: int, alpha: float = ALPHA) -> float:
-    """Probability that a two-sided paired t finds a true difference on its own side; nc = |mean| √n / sd."""
-    if sd == 0:
-        return float(mean != 0)
-    return float(1 - nctdtr(n - 1, abs(mean) * math.sqrt(n) / sd, stdtrit(n - 1, 1 - alpha / 2)))
+def _worded(c: Comparison, p: float, q: float) -> Word:
+    word = decided(*((p, 1.0) if c.p_better < c.p_worse else (1.0, p)), q)
+    agrees = word == c.alone or (word in ("better", "worse") and _outside_zero(c))
+    return word if word != "open" and agrees else leaning(c.alone)
 
 
-def detectable(sd: float, n: int, power: float = POWER) -> float:
-    """Smallest true difference that a paired t at 5 % two-sided finds with the given power; NaN below two pairs."""
-    if n < 2 or not math.isfinite(sd):
-        return math.nan
-    return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, 1 - ALPHA / 2))) * sd / math.sqrt(n)
-
-
-def equivalence_power(mean: float, sd: float, margin: float, n: int, alpha: float = ALPHA) -> float:
-    """Probability that both one-sided tests reject; noncentral t approximation of Phillips (1990)."""
-    if sd == 0:
-        return float(abs(mean) < margin)
-    t, scale = stdtrit(n - 1, 1 - alpha), math.sqrt(n) / sd
-    below, above = nctdtr(n - 1, (mean - margin) * scale, -t), nctdtr(n - 1, (mean + margin) * scale, t)
-    return max(0.0, float(below - above))
+def _outside_zero(c: Comparison) -> bool:
+    return c.lo > 0 or c.hi < 0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -263,21 +235,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def against_all(comparisons: Sequence[Comparison]) -> Word:
-    """The verdict against every one of several references, so that none has to be picked as the best.
+    """The word against every one of several references, so that none has to be picked as the best.
 
-    *better*: better than each. *worse*: worse than at least one. *equivalent*: better than or equivalent to each,
-    equivalent to at least one. Else, or with nothing to compare, *undecided*.
+    *better*: better than each. *worse*: worse than at least one. *same*: better than or the same as each, the same as
+    at least one. *leans better*, *leans worse*: likewise, where a word leans. Else, or with nothing to compare, *open*.
     """
-    words = [c.verdict for c in comparisons]
+    words = {c.verdict for c in comparisons}
     if "worse" in words:
         return "worse"
-    if not words or not set(words) <= {"better", "equivalent"}:
-        return "undecided"
-    return "equivalent" if "equivalent" in words else "better"
+    if words and words <= {"better", "same"}:
+        return "same" if "same" in words else "better"
+    if "leans worse" in words:
+        return "leans worse"
+    return "leans better" if words and words <= {"better", "leans better"} else "open"
 
 
-def _tail(x: float, se: float, df: int) -> float:
-    """P(T > x / se); with no spread at all the sign decides."""
-    if se == 0:
-        return 0.5 if x == 0 else float(x < 0)
-    return float(stdtr(df, -x / se))
+def _larger(a: float, b: float) -> float:
+    return math.nan if math.isnan(a) or math.isnan(b) else max(a, b)
+
+
+def _smaller(a: float, b: float) -> float:
+    return math.nan if math.isnan(a) or math.isnan(b) else min(a, b)

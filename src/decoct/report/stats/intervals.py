@@ -1,7 +1,7 @@
 """Means over condensed sets, and their intervals: pure functions of plain numbers.
 
 The unit of inference is the condense-level mean: a set's students are averaged first, because they share the set.
-Everything here is a t statistic over those means; ``nested`` takes its quantiles from a bootstrap where that is better.
+``crossed`` adds what the test images do to them.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-By = Literal["t", "bootstrap", "wilson", "images"]
+By = Literal["both", "sets", "images", "wilson"]
 Replicates = Mapping[tuple[int, int], float]  # (condense, train) replicate -> accuracy as a fraction
 ALPHA = 0.05
 
@@ -24,14 +24,15 @@ class Interval:
     Attributes:
         mean, lo, hi: mean and bounds; the mean is NaN where n is 0.
         n: condense-level means; test images where it is by "wilson" or "images".
-        by: t or bootstrap over condense replicates, or over the test images of one or of several students.
+        by: what varies: sets with their students and test images both, sets alone, images alone, or the images of one
+            student ("wilson").
     """
 
     mean: float
     lo: float
     hi: float
     n: int
-    by: By = "t"
+    by: By = "sets"
 
     def to_json(self) -> dict[str, Any]:
         """Its bounds and what they rest on; NaN where one value gives none."""

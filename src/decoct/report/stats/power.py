@@ -1,0 +1,93 @@
+"""How often a study finds what is there, and with how many sets: by the tests that its words stand on."""
+
+import bisect
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from scipy.special import nctdtr, nctdtrinc, stdtrit
+
+from decoct.report.stats import moderated
+from decoct.report.stats.estimate import Estimate, summed
+from decoct.report.stats.intervals import ALPHA
+
+POWER, MOST = 0.8, 1000
+
+
+class Spread(NamedTuple):
+    """What a difference varies by.
+
+    Attributes:
+        sets: variance between single sets, with their students.
+        images: variance that the test images add to the mean, however many sets there are.
+        tested: test images.
+        borrowed: degrees of freedom that a family lends from ``moderated.FEWEST_SETS`` sets on.
+    """
+
+    sets: float
+    images: float = 0.0
+    tested: int = 2
+    borrowed: float = 0.0
+
+    def error(self, n: int) -> Estimate:
+        """Standard error and degrees of freedom of a mean over n sets."""
+        df = n - 1.0 + (self.borrowed if n >= moderated.FEWEST_SETS else 0.0)
+        return summed(0.0, ((self.sets / n, df), (self.images, self.tested - 1.0)))
+
+
+def found(distance: float, error: Estimate, alpha: float) -> float:
+    """Probability that a one-sided test finds a true distance in its direction (noncentral t)."""
+    if error.se == 0:
+        return float(distance > 0)
+    return float(1 - nctdtr(error.df, distance / error.se, stdtrit(error.df, 1 - alpha)))
+
+
+def difference_power(mean: float, error: Estimate, alpha: float = ALPHA) -> float:
+    """Probability that a two-sided test finds a true difference on its own side."""
+    return found(abs(mean), error, alpha / 2)
+
+
+def same_power(mean: float, error: Estimate, margin: float, alpha: float = ALPHA) -> float:
+    """Probability that both one-sided tests reject; noncentral t approximation of Phillips (1990)."""
+    if error.se == 0:
+        return float(abs(mean) < margin)
+    t = stdtrit(error.df, 1 - alpha)
+    below, above = nctdtr(error.df, (mean - margin) / error.se, -t), nctdtr(error.df, (mean + margin) / error.se, t)
+    return max(0.0, float(below - above))
+
+
+def not_better_power(mean: float, error: Estimate, margin: float, alpha: float = ALPHA) -> float:
+    """Probability to show "not better by the margin or more"."""
+    return found(margin - mean, error, alpha)
+
+
+def detectable(spread: Spread, n: int, alpha: float = ALPHA) -> float:
+    """Smallest true difference that a two-sided test finds with 80 %; NaN where there is no test."""
+    error = spread.error(n) if n > 2 else Estimate(0.0, math.nan, math.nan)
+    if not math.isfinite(error.se) or error.se == 0:
+        return 0.0 if error.se == 0 else math.nan
+    return float(nctdtrinc(error.df, 1 - POWER, stdtrit(error.df, 1 - alpha / 2))) * error.se
+
+
+def sets_to_decide(mean: float, spread: Spread, margin: float, alpha: float = ALPHA) -> int | None:
+    """Smallest number of sets at which a new study would show *better*, *worse* or *same* with 80 %, were the observed
+    mean and spread the true ones; None beyond 1,000.
+    """
+    if not math.isfinite(spread.sets):
+        return None
+
+    def decides(n: int) -> float:
+        error = spread.error(n)
+        return max(difference_power(mean, error, alpha), same_power(mean, error, margin, alpha))
+
+    return smallest(decides)
+
+
+def smallest(power: Callable[[int], float], least: int = 3) -> int | None:
+    """Smallest number of sets from which on a power that grows with them reaches 80 %; None beyond 1,000."""
+    high = least
+    while power(high) < POWER:
+        if high >= MOST:
+            return None
+        high = min(2 * high, MOST)
+    return bisect.bisect_left(range(high), True, lo=least, key=lambda n: power(n) >= POWER) if high > least else least
