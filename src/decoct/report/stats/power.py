@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scipy.special import nctdtr, nctdtrinc, stdtrit
+from scipy.special import nctdtr, nctdtrinc
 
 from decoct.report.stats import moderated
-from decoct.report.stats.estimate import Estimate, summed
+from decoct.report.stats.estimate import NOTHING, Estimate
 from decoct.report.stats.intervals import ALPHA
 
 POWER, MOST = 0.8, 1000
@@ -30,16 +30,16 @@ class Spread(NamedTuple):
     borrowed: float = 0.0
 
     def error(self, n: int) -> Estimate:
-        """Standard error and degrees of freedom of a mean over n sets."""
+        """The error of a mean over n sets."""
         df = n - 1.0 + (self.borrowed if n >= moderated.FEWEST_SETS else 0.0)
-        return summed(0.0, ((self.sets / n, df), (self.images, self.tested - 1.0)))
+        return Estimate(0.0, ((self.sets / n, df), (self.images, self.tested - 1.0)))
 
 
 def found(distance: float, error: Estimate, alpha: float) -> float:
-    """Probability that a one-sided test finds a true distance in its direction (noncentral t)."""
+    """Probability that a one-sided test finds a true distance in its direction: a noncentral t beyond its bound."""
     if error.se == 0:
         return float(distance > 0)
-    return float(1 - nctdtr(error.df, distance / error.se, stdtrit(error.df, 1 - alpha)))
+    return float(1 - nctdtr(error.df, distance / error.se, error.half(alpha) / error.se))
 
 
 def difference_power(mean: float, error: Estimate, alpha: float = ALPHA) -> float:
@@ -51,7 +51,7 @@ def same_power(mean: float, error: Estimate, margin: float, alpha: float = ALPHA
     """Probability that both one-sided tests reject; noncentral t approximation of Phillips (1990)."""
     if error.se == 0:
         return float(abs(mean) < margin)
-    t = stdtrit(error.df, 1 - alpha)
+    t = error.half(alpha) / error.se
     below, above = nctdtr(error.df, (mean - margin) / error.se, -t), nctdtr(error.df, (mean + margin) / error.se, t)
     return max(0.0, float(below - above))
 
@@ -63,10 +63,10 @@ def not_better_power(mean: float, error: Estimate, margin: float, alpha: float =
 
 def detectable(spread: Spread, n: int, alpha: float = ALPHA) -> float:
     """Smallest true difference that a two-sided test finds with 80 %; NaN where there is no test."""
-    error = spread.error(n) if n > 2 else Estimate(0.0, math.nan, math.nan)
+    error = spread.error(n) if n > 2 else NOTHING
     if not math.isfinite(error.se) or error.se == 0:
         return 0.0 if error.se == 0 else math.nan
-    return float(nctdtrinc(error.df, 1 - POWER, stdtrit(error.df, 1 - alpha / 2))) * error.se
+    return float(nctdtrinc(error.df, 1 - POWER, error.half(alpha / 2) / error.se)) * error.se
 
 
 def sets_to_decide(mean: float, spread: Spread, margin: float, alpha: float = ALPHA) -> int | None:
