@@ -1,10 +1,10 @@
 """A mean with the sources of its error; its interval and its tails.
 
-The half-width of an interval is √Σ (t_k √v_k)², with t_k the quantile of Student's t for the degrees of freedom that the
-variance v_k of source k rests on: half-widths add as the errors do. With one source that is Student's t. With two it
-covers 95 to 97.6 % where 95 are asked, and keeps its level far out in the tails, where corrections over many comparisons
-look. One t with the degrees of freedom of Satterthwaite covers 92 % with three sets, and is wrong 15 times too often at
-a level of 0.1 %.
+The half-width of an interval is √Σ (t_k √v_k)², with t_k the quantile of Student's t for the degrees of freedom that
+the variance v_k of source k rests on: half-widths add as errors do. With one source that is Student's t. With two it
+covers 95 to 97.6 % where 95 are asked, and keeps its level far out in the tails, where corrections over many
+comparisons look. One t with the degrees of freedom of Satterthwaite covers 92 % with three sets, and is wrong 15 times
+too often at a level of 0.1 %.
 
 Source:
     Howe, 1974, "Approximate confidence limits on the mean of X + Y where X and Y are two tabled independent random
