@@ -10,7 +10,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
-from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
+from decoct.report.sections import accuracy, breakdown, controls, readable, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
 from decoct.report.sections.claims import Claims, claims, coverages
@@ -23,7 +23,6 @@ from decoct.report.sections.transfer import Transfer
 from decoct.report.sections.verdict import (
     Verdict,
     Worth,
-    cautions,
     correction,
     few_images,
     generators,
@@ -137,6 +136,10 @@ def summarise(frame: Frame) -> Summary:
     compared = verdicts(in_setting, run.families, run.margin, frame.floor, answers)
     reduced = accuracies(rows, answers, run.deterministic)
     ceilings = [a for a in reduced if a.ceiling]
+    hard = {setting.protocol for setting in settings if run.labels(setting.protocol) == "hard"}
+    chance = readable.constant(run.data["test_per_class"])
+    images = min(frame.results["test_images"].to_pylist(), default=0)
+    unreadable = readable.unreadable(reduced, settings, chance, hard, images)
     scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings})
     read = standings(frame)
     parts = breakdowns(run, runs, reduced, settings, frame.floor)
@@ -161,7 +164,7 @@ def summarise(frame: Frame) -> Summary:
         advice=Adviser.of(frame, reduced).break_points(),
         detectable=resolution(compared),
         cautions=(
-            *cautions([(a.setting, a.interval) for a in ceilings]),
+            *readable.sentences(unreadable),
             *few_images(compared),
             *generators(frame.costs.to_pylist()),
         ),
