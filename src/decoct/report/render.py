@@ -31,13 +31,14 @@ from decoct.report.summary import Summary
 def render(summary: Summary) -> str:
     """The page as text."""
     view, tables, run = summary, summary.frame, summary.run
+    margin = run.margin or 0.01
     parts = [
-        verdict.show(view, summary.verdicts, summary.worth, summary.claims.price, summary.cautions, run.margin),
+        verdict.show(view, summary.verdicts, summary.worth, summary.claims.price, summary.cautions, margin),
         claims.show(view, summary.claims),
         recommend.show(view, summary.advice),
         accuracy.show(view, summary.gaps),
         breakdown.show(view, summary.breakdown, summary.untold),
-        differences.show(view, summary.verdicts, run.margin),
+        differences.show(view, summary.verdicts, margin),
         differences.chance(view, summary.verdicts),
         published.show(view, run),
         controls.show(view, summary.controls),

@@ -98,7 +98,7 @@ class Summary(View):
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {
             **{name: getattr(self, name) for name in ("planned", "trained", "failures", "detectable", "cautions")},
-            **{"name": self.run.name, "data": self.run.data["name"], "margin": self.run.margin},
+            **{"name": self.run.name, "data": self.run.data["name"], "margin": self.run.margin or 0.01},
             "report": str(self.page),
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
             "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
@@ -134,7 +134,7 @@ def summarise(frame: Frame) -> Summary:
     runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
     in_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
     answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
-    compared = verdicts(in_setting, run.families, run.margin, frame.floor, answers)
+    compared = verdicts(in_setting, run.families, run.margin or 0.01, frame.floor, answers)
     reduced = accuracies(rows, answers, run.deterministic)
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings})
@@ -148,7 +148,7 @@ def summarise(frame: Frame) -> Summary:
         accuracies=reduced,
         frame=frame,
         verdicts=tuple(compared),
-        controls=controlled(in_setting, run.controls, run.margin, frame.floor),
+        controls=controlled(in_setting, run.controls, run.margin or 0.01, frame.floor),
         gaps=accuracy.gaps(reduced, settings),
         transfers=transfer.transfers(runs, settings, contenders, frame.floor),
         scores=scorer.all(settings, list(run.methods)),

@@ -139,9 +139,10 @@ def verdict(summary: Summary) -> Table | None:
     methods = [label for label in summary.methods if label != REFERENCE]
     if all(cell(label, setting) == wording.NONE for label in methods for setting in summary.settings):
         return None
+    within = wording.margin(summary.run.margin or 0.01)
     notes = [
         "Paired differences of test accuracy in points with 95 % intervals over condense-level replicates.",
-        f"Equivalent: within {wording.margin(summary.run.margin)} by two one-sided tests. Undecided is not equal.",
+        f"Equivalent: within {within} by two one-sided tests. Undecided is not equal.",
         "Better than the best coreset: better than every one of them; worse: worse than at least one.",
         *(f"{said}." for said in (correction(summary.verdicts),) if said),
         *_daggers(summary),

@@ -224,7 +224,7 @@ def compare(a: Frame, b: Frame) -> Compared:
             f"`decoct report {first.folder} {second.folder}` sets runs on several data sets side by side"
         )
     paired = first.study.get("seed") == second.study.get("seed")
-    margin = min(first.margin, second.margin)
+    margin = min(first.margin or 0.01, second.margin or 0.01)
     rows = [by_setting(frame.results.to_pylist()) for frame in (a, b)]
     fixed = first.deterministic | second.deterministic
     read, unlike = readings(a, b, paired)

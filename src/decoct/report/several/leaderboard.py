@@ -52,7 +52,7 @@ class Board:
     Attributes:
         entries: the runs, in the order given.
         methods: label to family, in the order in which the runs name them.
-        deterministic: methods that give one set whatever the seed.
+        deterministic: methods that have one set in a run.
         panels: accuracies by protocol and student, then by data set and budget, then by method.
         full: accuracies of the full data by protocol and student, then by data set.
         ranks: over data sets and budgets, by protocol and student.
@@ -183,7 +183,7 @@ def _panels(
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
     for what, fields in _otherwise(runs):
         yield f"The {what} is not set alike in all runs: {fields}"
-    margins = dict.fromkeys(run.margin for run in runs)
+    margins = dict.fromkeys(run.margin or 0.01 for run in runs)
     if len(margins) > 1:
         yield f"The margins of equivalence differ: {', '.join(f'{m:g}' for m in margins)}"
 

@@ -39,11 +39,13 @@ def smaller(study: Study) -> tuple[str, dict[str, Any]] | None:
     """What to leave out next, in words, and the keys of the study to change for that; None if nothing can be.
 
     Condense replicates are taken down to three and train replicates to one; then the last budget goes, the last
-    student, and the last method that is neither ``random``, nor a control, nor named by a protocol. One of each stays.
+    student, and the last method that is neither ``random``, nor a control, nor named by a protocol. One of each stays,
+    beside ``random``.
     """
     for name, fewest in (("condense", FEWEST), ("train", 1)):
         if (number := getattr(study.replicates, name) - 1) >= fewest:
-            fewer = {name: number} | ({"teacher": number} if name == "condense" and study.replicates.teacher > 1 else {})
+            own = name == "condense" and study.replicates.teacher > 1
+            fewer = dict.fromkeys((name, "teacher") if own else (name,), number)
             return f"{name} replicates: {number}", {"replicates": study.replicates.model_copy(update=fewer)}
     for name in ("budgets", "students"):
         values: tuple[Any, ...] = getattr(study, name) or ()
