@@ -100,6 +100,7 @@ class Summary(View):
             **{name: getattr(self, name) for name in ("planned", "trained", "failures", "detectable", "cautions")},
             **{"name": self.run.name, "data": self.run.data["name"], "margin": self.run.margin or 0.01},
             "report": str(self.page),
+            "pooled": self.run.pooled.to_json() if self.run.pooled else None,
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
             "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
             "claims": self.claims.to_json(),

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from decoct.core.budget import Budget
-from decoct.core.cells import STORE, Cells, open_cells, store_of
+from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
+
+if TYPE_CHECKING:
+    from decoct.report.read.pool import Pooled
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
@@ -66,6 +69,7 @@ class Manifest:
         jobs: all that was planned.
         messages: of failed jobs, by key.
         ended: the run came to its end, whether or not jobs failed.
+        pooled: the runs that it is made of, see ``pool``; None of one run.
     """
 
     folder: Path
@@ -78,6 +82,7 @@ class Manifest:
     messages: dict[str, str]
     ended: bool
     store: str = STORE
+    pooled: "Pooled | None" = None
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -184,6 +189,8 @@ class Manifest:
     @cached_property
     def cells(self) -> Cells:
         """The run's cells. Of a store at a URL, what is read of every cell is fetched now, many files at once."""
+        if self.pooled:
+            return Together([run.cells for run in self.pooled.runs])
         cells = open_cells(store_of(self.folder, self.store))
         cells.prefetch(((job.kind, job.key) for job in self.jobs), lambda name: name.endswith(READ))
         return cells

@@ -129,12 +129,21 @@ def provenance(run: Manifest) -> Markup:
         tag("dl", *(tag("div", tag("dt", key), tag("dd", name(value))) for key, value in facts)),
         tag("h3", "Reproduce"),
         note("Save the study below as STUDY.toml. Same data, same versions, same kind of device: the same numbers."),
-        tag("pre", "decoct run STUDY.toml --out DIR", class_="study"),
+        tag("pre", "\n".join(_commands(run)), class_="study"),
         fold(
             "The study, every default written out",
             tag("pre", toml(run.study | {"protocols": run.protocols}), class_="study"),
         ),
     )
+
+
+def _commands(run: Manifest) -> list[str]:
+    if run.pooled is None:
+        return ["decoct run STUDY.toml --out DIR"]
+    folders = [f"DIR{i}" for i in range(1, 1 + len(run.pooled.runs))]
+    each = zip(run.pooled.seeds, folders, strict=True)
+    own = [f"decoct run STUDY.toml --seed {seed} --out {folder}" for seed, folder in each]
+    return [*own, f"decoct report {' '.join(folders)}"]
 
 
 def toml(study: dict[str, Any]) -> str:
