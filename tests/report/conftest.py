@@ -236,7 +236,8 @@ class Builder:
         same = kind == "condense" and labels["method"] in self.pixels
         named = [kind, labels, *([self.seed] if self.seed and not same else [])]
         key = "00" + hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:30]  # few folders
-        self.jobs.append({"key": key, "kind": kind, "inputs": inputs, "labels": labels})
+        drawn = {"drawn": False} if kind == "teacher" and self.checkpoint else {}
+        self.jobs.append({"key": key, "kind": kind, "inputs": inputs, "labels": labels, **drawn})
         if self.holes and self.holes({"kind": kind, **labels}):
             return key
         cell = cell_dir(self.folder / "store", kind, key)

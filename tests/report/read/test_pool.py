@@ -51,6 +51,7 @@ def by_run(frames, method, value="accuracy", table="results"):
 def test_replicates_count_by_run_where_sets_share_teachers(seeded):
     frames = seeded(0, 1, 2)
     pooled = pool(frames)
+    assert frames[0].manifest.given_teachers and not pooled.manifest.given_teachers
     assert pooled.manifest.pooled.sentence() == (
         "3 runs that differ in their seed are pooled; replicates count by run, since the sets of a run share its "
         "teachers: n = 3"
@@ -87,7 +88,7 @@ def test_every_set_counts_where_each_has_its_own_teacher(seeded):
     assert pooled.manifest.deterministic == frozenset()
     for a in accuracies(by_setting(pooled.results.to_pylist())):
         assert a.method == "full" or (a.interval.n, a.students) == (10, 20)
-    assert pooled.manifest.pooled.to_json()["count_by"] == "set"
+    assert pooled.manifest.pooled.to_json()["count_by"] == "set" and not pooled.manifest.given_teachers
 
 
 def test_the_word_of_the_study_is_not_enough_where_sets_share_a_teacher(seeded, tmp_path):
@@ -103,7 +104,17 @@ def _teachers(f):
 def test_sets_that_share_nothing_with_a_seed_all_count(seeded):
     pooled = pool(seeded(0, 1, **NO_TEACHER, pixels=("moderate",)))
     told = pooled.manifest.pooled
-    assert (told.shared, told.n) == ((), 6) and "share nothing that another run has otherwise: n = 6" in told.sentence()
+    assert (told.shared, told.n) == ((), 6) and "share nothing that was drawn for it: n = 6" in told.sentence()
+
+
+def test_a_teacher_that_was_loaded_is_the_same_whatever_its_key(seeded):
+    pooled = pool(seeded(0, 1, checkpoint="net.pt", replicates=5))
+    assert (pooled.manifest.pooled.shared, pooled.manifest.pooled.n) == ((), 10)
+    assert pooled.manifest.deterministic == {"herding", "k_center"}
+    costs = [row["method"] for row in pooled.costs.to_pylist() if row["budget"] == "ipc=1"]
+    assert (costs.count("herding"), costs.count("rded")) == (1, 10)
+    read = [row for row in pooled.metrics.to_pylist() if (row["method"], row["metric"]) == ("herding", "mmd")]
+    assert [row["condense_replicate"] for row in read] == [0, 0]  # two budgets
 
 
 def test_a_deterministic_set_is_one_where_all_runs_have_it_and_one_a_run_where_not(seeded):

@@ -130,7 +130,7 @@ class Manifest:
         That is a teacher, features of one, traces, trajectories or a generator: intervals are given these. The nets
         that metrics alone look through do not count.
         """
-        if self.teachers_vary:
+        if self.teachers_vary or self.pooled:  # which count by run what was trained for a run
             return False
         made = [job for job in self.jobs if job.kind in ("condense", "labels", "train")]
         on_sets = [job for job in made if job.labels.get("method") != FULL]

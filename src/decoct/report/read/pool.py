@@ -32,7 +32,7 @@ class Pooled:
 
     Attributes:
         runs: their manifests.
-        shared: kinds of what the sets of a run share and another run has otherwise; then replicates count by run.
+        shared: kinds of what was drawn once for several sets of a run; then replicates count by run.
         n: replicates that have a student.
     """
 
@@ -50,10 +50,10 @@ class Pooled:
         if self.shared:
             shared = " and ".join(map(_plural, self.shared))
             why = f"replicates count by run, since the sets of a run share its {shared}"
-        elif self.runs[0].study.get("replicates", {}).get("teacher", 1) > 1:
+        elif self.runs[0].teachers_vary:
             why = "every set has its own teacher"
         else:
-            why = "every set counts, since those of a run share nothing that another run has otherwise"
+            why = "every set counts, since those of a run share nothing that was drawn for it"
         return f"{len(self.runs)} runs that differ in their seed are pooled; {why}: n = {self.n}"
 
     def to_json(self) -> dict[str, Any]:
@@ -87,9 +87,9 @@ def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
 def pool(frames: Sequence[Frame], folder: Path | None = None) -> Frame:
     """The tables of all runs as those of one, replicates numbered anew.
 
-    Where the sets of a run share something that another run has otherwise, the run is the condense replicate and the
+    Where the sets of a run share something that was trained from its seed, the run is the condense replicate and the
     students of its sets are its train replicates; its readings are averaged. Else every set is a replicate. What has
-    the same key in several runs is one cell, so a set that all runs have is one set still.
+    the same key in several runs is one cell, and a deterministic set that nothing drawn is behind is one set still.
 
     Args:
         frames: of ``groups``; one alone comes back as it is.
@@ -167,15 +167,15 @@ def _jobs(runs: Iterable[Manifest]) -> Iterable[Job]:
 
 
 def _shared(runs: Sequence[Manifest], kinds: Collection[str]) -> tuple[str, ...]:
-    """Kinds of what several replicates of a run stand on and not all runs have: the first in each line of descent."""
-    everywhere = set.intersection(*(set(run.by_key) for run in runs))
+    """Kinds of what was drawn once for several replicates of a run, and itself stands on nothing such."""
     found: dict[str, None] = {}
     for run in runs:
         behind: dict[int, set[str]] = {}
         for job in run.jobs:
             if job.kind in kinds and job.labels.get("method") != FULL:
-                behind.setdefault(job.labels["condense_replicate"], set()).update(run.needs(job))
-        sets = Counter(key for keys in behind.values() for key in keys - everywhere)
+                drawn = (key for key, need in run.needs(job).items() if need.drawn)
+                behind.setdefault(job.labels["condense_replicate"], set()).update(drawn)
+        sets = Counter(key for keys in behind.values() for key in keys)
         several = {key for key, number in sets.items() if number > 1}
         first = (job for job in run.jobs if job.key in several and not several & set(job.inputs.values()))
         found |= dict.fromkeys(job.kind for job in first)
@@ -183,12 +183,11 @@ def _shared(runs: Sequence[Manifest], kinds: Collection[str]) -> tuple[str, ...]
 
 
 def _methods(runs: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
-    """As the first run says, but that a method whose sets differ between runs is not deterministic."""
-    keys: dict[tuple[str, str], set[str]] = {}
-    for job in (job for job in _jobs(runs) if job.kind == "condense"):
-        keys.setdefault((job.labels["method"], job.labels["budget"]), set()).add(job.key)
-    several = {method for (method, _), sets in keys.items() if len(sets) > 1}
-    return {label: about | {"stochastic": label in several} for label, about in runs[0].methods.items()}
+    """As the first run says, but that a method whose sets stand on what was drawn for a run has a set for each."""
+    sets = [(run, job) for run in runs for job in run.of_kind("condense")]
+    several = {job.labels["method"] for run, job in sets if any(need.drawn for need in run.needs(job).values())}
+    first = runs[0].methods
+    return {label: about | {"stochastic": about["stochastic"] or label in several} for label, about in first.items()}
 
 
 def _results(frames: Sequence[Frame], jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
