@@ -109,6 +109,7 @@ class Summary(View):
                 "margins": [s._asdict() | {"margin": m} for s, m in self.margins.items()],
             },
             "report": str(self.page),
+            "pooled": self.run.pooled.to_json() if self.run.pooled else None,
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
             "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
             "claims": self.claims.to_json(),

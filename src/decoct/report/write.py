@@ -79,7 +79,12 @@ def write_report(folder: Path) -> Summary:
     Raises:
         DecoctError: not a run, or a damaged one.
     """
-    summary = summarise(frame.read(folder))
+    return write_frame(folder, frame.read(folder))
+
+
+def write_frame(folder: Path, tables: Frame) -> Summary:
+    """Write the tables and the page of a run, or of runs that are pooled, into ``folder``, which is there."""
+    summary = summarise(tables)
     parts = {name: getattr(summary.frame, name) for name in ("results", "metrics", "costs")}
     for name, table in (parts | {"scores": robust.table(summary.scores, summary.run)}).items():
         frame.write(folder, name, table, csv=name in ("results", "scores"))

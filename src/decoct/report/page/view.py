@@ -21,7 +21,7 @@ class View:
 
     Attributes:
         methods: label to family, in study order.
-        deterministic: methods that give one set whatever the seed; a dagger marks them.
+        deterministic: methods that have one set in this run; a dagger marks them.
         settings: in order of protocol, student, budget.
         accuracies: of methods and of the full data.
     """
@@ -65,7 +65,7 @@ class View:
         return tag("span", mark, name(label), self.dagger(label), data_method=label)
 
     def dagger(self, label: str) -> Markup:
-        """The sign of a method that gives one set whatever the seed."""
+        """The sign of a method that has one set in this run."""
         return tag("sup", "†") if label in self.deterministic else Markup()
 
     def keys(self) -> Markup:

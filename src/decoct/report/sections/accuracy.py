@@ -167,7 +167,7 @@ def _ceiling_cells(view: View) -> Iterator[Markup]:
 def _daggers(view: View) -> Markup:
     own = [label for label in view.methods if label in view.deterministic]
     said = (
-        ": deterministic. One set was made and trained for every replicate's student; intervals condition on that set "
-        "and say nothing about other draws of the training data."
+        ": deterministic, given what they are made from. One set was made and trained for every replicate's student; "
+        "intervals condition on that set and say nothing about other teachers or other draws of the training data."
     )
     return note("† ", join(map(name, own), ", "), said) if own else Markup()
