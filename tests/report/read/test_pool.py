@@ -15,7 +15,8 @@ from decoct.core.record import cell_dir
 from decoct.report.accuracy import accuracies, by_setting, replicates
 from decoct.report.read import frame
 from decoct.report.read.pool import alike, groups, pool
-from decoct.report.stats import intervals, nested
+from decoct.report.stats import intervals
+from decoct.report.stats.crossed import crossed
 from decoct.report.summary import summarise
 
 SMALL = {"protocols": ("erm", "single_teacher"), "class_names": ("0", "1"), "replicates": 3, "train_replicates": 2}
@@ -274,7 +275,7 @@ def test_coverage_by_run_is_kept_and_that_of_all_sets_is_not(seeded):
             ("run", dict(zip(ids, drawn, strict=True))),
             ("set", {(i, 0): x for i, x in enumerate(drawn)}),
         ):
-            i = nested.interval(own)
+            i = crossed(own).over_sets
             hits[how] += i.lo <= 0 <= i.hi
     assert [len(intervals.condense_means(dict.fromkeys(ids, 0.0))), len(ids)] == [2, 10]
     assert hits["run"] / studies == pytest.approx(0.95, abs=0.012)

@@ -197,7 +197,7 @@ def _panels(
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
     for what, fields in _otherwise(runs):
         yield f"The {what} is not set alike in all runs: {fields}"
-    margins = dict.fromkeys(run.margin or 0.01 for run in runs)
+    margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins differ: {', '.join('by default' if m is None else f'{m:g}' for m in margins)}"
 
