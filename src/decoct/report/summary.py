@@ -153,6 +153,7 @@ def summarise(frame: Frame) -> Summary:
         deterministic=run.deterministic,
         settings=settings,
         accuracies=reduced,
+        given=" given these teachers" if run.given_teachers else "",
         frame=frame,
         verdicts=own.verdicts,
         unreadable=own.unreadable,

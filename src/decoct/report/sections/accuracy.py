@@ -91,8 +91,8 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         "accuracy",
         "Accuracy",
         note(
-            "Test accuracy in percent with 95 % intervals. Every student is evaluated once, after its last step; "
-            "the best epoch is never looked for. The dashed line is the ceiling: the same student on all training "
+            f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after "
+            "its last step; the best epoch is never looked for. The dashed line is the ceiling: the same student on all training "
             "images. ",
             "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
             "budget."
