@@ -98,8 +98,8 @@ def show(view: View, frame: Frame) -> Markup:
         )
     about = note(
         f"Test accuracy of single classes in percent, mean over a method's students with 95 % t intervals{view.given} "
-        f"over condense-level means, each class for itself. A class has {tests} test images, and the intervals condition on "
-        "them. ",
+        f"over condense-level means, each class for itself. A class has {tests} test images, and the intervals "
+        "condition on them. ",
         shown,
     )
     return section("classes", "By class", about, *blocks)
