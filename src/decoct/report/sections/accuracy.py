@@ -92,8 +92,8 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         "Accuracy",
         note(
             f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after "
-            "its last step; the best epoch is never looked for. The dashed line is the ceiling: the same student on all "
-            "training images. ",
+            "its last step; the best epoch is never looked for. The dashed line is the ceiling: the same student on "
+            "all training images. ",
             "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
             "budget."
             if any(beside)
