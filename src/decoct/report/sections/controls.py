@@ -105,8 +105,8 @@ def show(view: View, controlled: Sequence[Controlled]) -> Markup:
             f"Method minus control, in percentage points with 95 % intervals{view.given}, paired over condense-level "
             "replicates. A study names the control: most often the method itself without its optimisation or its "
             "ranking, and so the images that it starts from or chooses among. Labels, protocol and student are the "
-            "same, so that the difference is what optimising, or ranking, adds to those images. Words hold after Holm over all of these "
-            "comparisons.",
+            "same, so that the difference is what optimising, or ranking, adds to those images. "
+            "Words hold after Holm over all of these comparisons.",
             " † see above." if view.deterministic & {*beside, *beside.values()} else "",
         ),
     )

@@ -100,9 +100,9 @@ def chance(view: View, verdicts: Sequence[Verdict]) -> Markup:
         note(
             f"Differences to {REFERENCE} in points, with the interval{view.given} over sets and test images, and its "
             "parts: new sets and students on these test images, and these sets and students on other test images. "
-            "Spread: standard deviations of a single difference between sets, between students of one set, and what as many "
-            "other test images would add. Found at 80 %: the smallest true difference that as many sets with this "
-            "spread find in four of five studies, after Holm. Each interval is at its own level, words hold after Holm."
+            "Spread: standard deviations of a single difference between sets, between students of one set, and what "
+            "as many other test images would add. Found at 80 %: the smallest true difference that as many sets with "
+            "this spread find in four of five studies, after Holm. Each interval is at its own level."
         ),
         *blocks,
     )
