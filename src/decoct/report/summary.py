@@ -14,8 +14,9 @@ from decoct.report.read.manifest import CONTROL, Manifest
 from decoct.report.sections import accuracy, breakdown, controls, failures, readable, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
-from decoct.report.sections.claims import Claims, claims, coverages
+from decoct.report.sections.claims import Claims, claims
 from decoct.report.sections.controls import Controlled, controlled
+from decoct.report.sections.coverage import coverages
 from decoct.report.sections.failures import Failed
 from decoct.report.sections.planned import Planned, planned
 from decoct.report.sections.readable import Unreadable
@@ -165,7 +166,7 @@ def summarise(frame: Frame) -> Summary:
         standings=read,
         agreements=agreements(read),
         worth=worth(own.verdicts),
-        claims=claims(frame, own.verdicts, coverages(frame, read)),
+        claims=claims(own, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(frame, reduced).break_points(),
