@@ -62,7 +62,9 @@ def test_at_the_boundary_it_errs_in_five_percent_of_studies_at_most():
         p = [not_better([made(column) for column in study.T]) for study in values]
         wrong[truth] = np.mean(np.array(p) < 0.05)
         best = values.mean(1).argmin(1)
-        own = [reference.ttest_1samp(s[:, b], MARGIN, alternative="less").pvalue for s, b in zip(values, best, strict=True)]
+        own = [
+            reference.ttest_1samp(s[:, b], MARGIN, alternative="less").pvalue for s, b in zip(values, best, strict=True)
+        ]
         picked[truth] = np.mean(np.array(own) < 0.05)
     assert max(wrong.values()) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 2000)
     assert picked[(MARGIN,) * 3] > 0.09
