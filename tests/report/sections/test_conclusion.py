@@ -90,6 +90,17 @@ def test_over_data_sets_it_holds_of_all_or_is_open():
     assert three.p == max(conclude({"c": judged(sd=0.03, rded=0.55)}).p, both.p)
 
 
+def test_a_data_set_of_which_nothing_can_be_said_is_not_among_all():
+    found = conclude({"a": judged(), "b": judged(outside=("erm", "soft")), "c": judged()})
+    assert found.answer == "none" and found.text.startswith("On both data sets, no distilled set")
+    assert found.text.endswith("nothing can be said of b")
+
+
+def test_what_has_no_test_keeps_it_open():
+    found = conclude({"a": judged(), "b": judged(n=2)})
+    assert found.answer == "open" and math.isnan(found.p) and "8 have too few sets for a test" in found.text
+
+
 def test_beside_random_holm_goes_over_one_protocol():
     own = judged(sd=0.02, rded=0.5, sre2l=0.47)
     found = beside_random(own, "digits")

@@ -93,7 +93,7 @@ def conclude(verdicts: Mapping[str, Sequence[Verdict]]) -> Conclusion:
     data = tuple(verdicts)
     distilled = [(name, v) for name, own in verdicts.items() for v in own if v.family == "distillation"]
     asked = [(name, v) for name, v in distilled if v.coresets and not v.outside]
-    outside = left_out([v for _, v in distilled])
+    outside = sum(left_out(own) for own in verdicts.values())
     if why := _untold([v for _, v in distilled], [v for _, v in asked]):
         return Conclusion(data, "untold", f"{_on(data)}: {why}", outside=outside)
     against = [list(v.coresets.values()) for _, v in asked]
@@ -105,12 +105,14 @@ def conclude(verdicts: Mapping[str, Sequence[Verdict]]) -> Conclusion:
     )
     answer: Answer = "none" if largest < ALPHA else "some" if any(b.word == "better" for b in each) else "open"
     open_ = [own for b, own in zip(each, against, strict=True) if not b.p < ALPHA and b.word != "better"]
-    sets = max(c.n for own in against for c in own)
+    untested, sets = sum(math.isnan(b.p) for b in each), max(c.n for own in against for c in own)
     needed = superiority.sets_to_settle(open_, len(each), sets)
-    said = {"none": _none, "some": _some, "open": _open}[answer](data, each)
-    more = f"; {_settles(needed, sets)}" if open_ else ""
-    rest = f"; left out: {wording.count(outside, 'setting')} ({UNREADABLE})" if outside else ""
-    return Conclusion(data, answer, f"{said}{more}{rest}", largest, each, outside, needed)
+    told = tuple(name for name in data if any(b.data == name for b in each))
+    said = [{"none": _none, "some": _some, "open": _open}[answer](told, each)]
+    said += [f"{untested} have too few sets for a test"] if untested else [_settles(needed, sets)] if open_ else []
+    said += [f"left out: {wording.count(outside, 'setting')} ({UNREADABLE})"] if outside else []
+    said += [f"nothing can be said of {', '.join(name for name in data if name not in told)}"] if told != data else []
+    return Conclusion(data, answer, "; ".join(said), largest, each, outside, needed)
 
 
 def beside_random(verdicts: Sequence[Verdict], data: str = "") -> tuple[Beside, ...]:
