@@ -3,7 +3,8 @@
 The difficulty that student t of set c of method m, in one setting, meets on image i is
     z = image(i) + method(m, i) + set(m, c, i) + student(m, c, t, i),
 independent normals whose variances sum to 1. The student is right where z < Φ⁻¹(A), with A its own accuracy. As z is
-standard normal over images, A is exactly its mean over all images. A fixed coreset has one set(m, ·, i) in all replicates.
+standard normal over images, A is exactly its mean over all images. A fixed coreset has one set(m, ·, i) in all
+replicates.
 """
 
 from dataclasses import dataclass
@@ -72,8 +73,8 @@ def answers(
 ) -> NDArray[np.bool_]:
     """Right or not, [methods, settings, sets, students, images], on new images.
 
-    ``accuracy`` is each student's own, [methods, settings, sets, students]; ``fixed`` says which methods have one set; as
-    many neighbouring settings as ``protocols`` train on the same sets. All settings share the image's part.
+    ``accuracy`` is each student's own, [methods, settings, sets, students]; ``fixed`` says which methods have one set;
+    as many neighbouring settings as ``protocols`` train on the same sets. All settings share the image's part.
     """
     of_image, of_method, of_set, of_student = latent.weights()
     methods, settings, sets, students = accuracy.shape

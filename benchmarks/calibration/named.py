@@ -27,7 +27,7 @@ class Case:
         return study(rng, self.design, self.spread, truth, fast=fast)
 
     def sd_of_difference(self, a: str, b: str, setting: str, accuracy: float = 0.6) -> float:
-        """Points: sd over replicates of the paired difference of set means, on given images (0 images: on all there are).
+        """Points: sd over replicates of the paired difference of set means, on given images (0: on all there are).
 
         Both methods have ``accuracy``. Under failures the part of images is as without them, a little off.
         """
@@ -56,7 +56,7 @@ class Case:
 
 
 def wide(sd: float) -> Spread:
-    """Sets and students scaled: a paired difference of two stochastic methods has this sd, in points, without images."""
+    """Sets and students scaled: paired differences of two stochastic methods have this sd, in points, without images."""
     plain = Spread()
     scale = sd / sqrt(2 * (plain.sets**2 + plain.students**2))
     return Spread(sets=scale * plain.sets, students=scale * plain.students)
