@@ -1,7 +1,8 @@
 """Simulated studies with a known truth, to calibrate the statistics of the report, of which nothing is imported here.
 
 Varied, each time a study is drawn: sets of every stochastic method, students of every set, test images; under
-``unequal`` also the spreads of methods. Held: the planted accuracies, and the one set of a fixed coreset. So an interval must cover
+``unequal`` also the spreads of methods. Held: the planted accuracies, and the one set of a fixed coreset. So an
+interval must cover
     of a stochastic method: its mean over the populations of sets, students and test images;
     of a fixed coreset: its mean over students and images given its set, whose effect is part of the planted accuracy.
 Both are ``Study.truth``. The expected difference of two methods is that of their truths, exactly, but for students
@@ -64,8 +65,8 @@ class Spread:
     ``wide`` multiplies the sets' and students' sd of a (method, setting). ``unequal`` = k does so by a factor a method,
     log-uniform from 1/k to k, new in each study. A skewed ``shape`` has its long ``tail`` up (1) or down (−1); it is
     alike on both sides of every difference, for which no coreset may be fixed, or ``one_sided``: students of fixed
-    coresets stay normal. ``failing`` is the share of students that fail, ``drop`` what each loses. ``same_sets``: the protocols of a
-    budget train on the same sets, whose effect, in units of the setting's sd, they share.
+    coresets stay normal. ``failing`` is the share of students that fail, ``drop`` what each loses. ``same_sets``: the
+    protocols of a budget train on the same sets, whose effect, in units of the setting's sd, they share.
     """
 
     sets: float = 0.7

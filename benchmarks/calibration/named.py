@@ -56,7 +56,7 @@ class Case:
 
 
 def wide(sd: float) -> Spread:
-    """Sets and students scaled: paired differences of two stochastic methods have this sd, in points, without images."""
+    """Sets and students scaled: paired differences of two stochastic methods have this sd in points, images apart."""
     plain = Spread()
     scale = sd / sqrt(2 * (plain.sets**2 + plain.students**2))
     return Spread(sets=scale * plain.sets, students=scale * plain.students)
