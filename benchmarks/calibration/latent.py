@@ -38,7 +38,7 @@ class Latent:
 
 @lru_cache(maxsize=4096)
 def covariance(accuracy: float, correlation: float) -> float:
-    """Covariance over images of two equally good students' being right, whose z correlate (Sheppard, 1899)."""
+    """Covariance over images of two equally good students' being right, whose z correlate (Plackett, 1954)."""
     if not 0 < accuracy < 1:
         return 0.0
     h, top = NormalDist().inv_cdf(accuracy), asin(correlation)
