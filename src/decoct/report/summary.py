@@ -168,7 +168,7 @@ def summarise(frame: Frame) -> Summary:
         claims=claims(frame, own.verdicts, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
-        advice=Adviser.of(frame, reduced).break_points(),
+        advice=Adviser.of(own).break_points(),
         margins=own.margins,
         detectable=resolution(own.verdicts),
         cautions=generators(frame.costs.to_pylist()),

@@ -1,21 +1,26 @@
-"""What one can choose among, what it gives and takes, and which of many are not shown to be worse than the best."""
+"""What one can choose among, what it gives and takes, and which of many may still be the best."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
-from decoct.report.accuracy import Accuracy, Setting, by_setting, replicates
+from decoct.report.accuracy import Accuracy, Setting, by_setting, keys, replicates
+from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
 from decoct.report.sections import cost
 from decoct.report.sections.cost import FULL as COLUMNS
 from decoct.report.sections.cost import Measure, Row
-from decoct.report.stats.intervals import ALPHA, Replicates
+from decoct.report.stats import moderated, pairwise
+from decoct.report.stats.answers import Answers
+from decoct.report.stats.comparisons import Comparison, compare
+from decoct.report.stats.crossed import Crossed, crossed
+from decoct.report.stats.estimate import Estimate
+from decoct.report.stats.intervals import ALPHA, Replicates, common
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,22 @@ class Candidate:
         seconds: device or processor time of all that must be there before a student trains, mean over sets: the set,
             what it stands on, the protocol's teachers and stored labels, each in full. Training the student is not in
             it. Infinite where unknown, or where the candidates were made on unlike machines.
+        crossed: the accuracy over sets and test images.
+        estimate: the same with an error that borrows from the student's other candidates, see ``moderated``.
+        fixed: one set whatever the seed.
     """
 
     accuracy: Accuracy
     runs: Replicates
     seconds: float
+    crossed: Crossed
+    estimate: Estimate
+    fixed: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Of its accuracy."""
+        return self.accuracy.interval.mean
 
     @property
     def images(self) -> float:
@@ -48,24 +64,73 @@ class Candidate:
         return f"{self.accuracy.method} under {self.accuracy.setting.protocol}"
 
 
-def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Candidate, ...], Measure | None]:
-    """Every method and setting that has a student, and by what time they are compared; controls take no part.
+@dataclass(frozen=True)
+class Pool:
+    """What a run has to choose among.
 
-    Returns:
-        the candidates in the order of the accuracies, and the measure; None where times cannot be compared.
+    Attributes:
+        candidates: by student, in the order of the accuracies.
+        measure: by what time they are compared; None where it cannot be.
+        answers: of all students by test image.
+        floor: the smallest standard deviation of a difference to believe.
     """
-    families = frame.manifest.families
+
+    candidates: Mapping[str, tuple[Candidate, ...]]
+    measure: Measure | None
+    answers: Answers
+    floor: float
+
+    def ahead(self, student: str) -> NDArray[np.float64]:
+        """One-sided p of "the column is no better than the row" among a student's candidates."""
+        own = self.candidates[student]
+        results = [self.answers.keys[c.accuracy.method, c.accuracy.setting] for c in own]
+        pairs = pairwise.pairwise([c.runs for c in own], lambda i, at: self.answers.load(results[i][at]), self.floor)
+        return pairs.ahead([c.fixed for c in own])
+
+    def difference(self, a: Candidate, b: Candidate, margin: float) -> Comparison:
+        """a − b by itself, paired by replicate and by test image."""
+        terms = [(weight, c.accuracy.method, c.accuracy.setting) for weight, c in ((1, a), (-1, b))]
+        values = common([(1, a.runs), (-1, b.runs)])
+        return compare(crossed(values, self.answers.combined(terms), self.floor), margin)
+
+
+def pool(frame: Frame, accuracies: Sequence[Accuracy], outside: Collection[Setting] = ()) -> Pool:
+    """Every method and setting that has a student; controls take no part.
+
+    Args:
+        frame: the tables of the run.
+        accuracies: of all methods and settings.
+        outside: settings that take no part either. Their students have an entry all the same, which may be empty.
+    """
+    families, fixed, floor = frame.manifest.families, frame.manifest.deterministic, frame.floor
     taken = _before_training(frame.manifest)
     rows = by_setting(frame.results.to_pylist())
-    own = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
+    answers = Answers({place: keys(group) for place, group in rows.items()}, frame.correct)
+    competing = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
+    own = [a for a in competing if a.setting not in outside]
     here = {label for label, method in frame.manifest.methods.items() if "external" not in method}
     by = cost.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
 
-    def seconds(a: Accuracy) -> float:
+    def candidate(a: Accuracy) -> Candidate:
         times = [row[COLUMNS[by]] for row in taken.get((a.method, a.setting), ())] if by else []
-        return fmean(times) if times and None not in times else math.inf
+        seconds = fmean(times) if times and None not in times else math.inf
+        runs = replicates(rows[a.method, a.setting])
+        # One set's own accuracy moves on the grid by half the variance of a difference.
+        error = crossed(runs, answers.accuracy(a.method, a.setting), floor / math.sqrt(2))
+        return Candidate(a, runs, seconds, error, error.estimate(), a.method in fixed)
 
-    return tuple(Candidate(a, replicates(rows[a.method, a.setting]), seconds(a)) for a in own), by
+    by_student = grouped(map(candidate, own), lambda c: c.accuracy.setting.student)
+    students = dict.fromkeys(a.setting.student for a in competing)
+    return Pool({student: borrowed(by_student.get(student, ())) for student in students}, by, answers, floor)
+
+
+def borrowed(own: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates with errors that borrow from each other, those of one set from those of one set."""
+    priors = {
+        fixed: moderated.prior([c.crossed.sets for c in alike], [c.crossed.n - 1.0 for c in alike])
+        for fixed, alike in grouped((c for c in own if c.crossed.n > 1), lambda c: c.fixed).items()
+    }
+    return tuple(replace(c, estimate=c.crossed.estimate(priors.get(c.fixed, moderated.NONE))) for c in own)
 
 
 def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
@@ -96,36 +161,6 @@ def _sum(costs: Sequence[Row | None]) -> Row:
     return {**total, **machines}
 
 
-def ahead(runs: Sequence[Replicates], floor: float = 0.0) -> NDArray[np.float64]:
-    """One-sided p [K, K] of "j is no better than i", paired t over the condense-level means that both have.
-
-    Args:
-        runs: accuracies by (condense, train) replicate of each of K.
-        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
-
-    Returns:
-        NaN where two share fewer than two sets, and on the diagonal.
-    """
-    places = sorted({key for run in runs for key in run})
-    sets = sorted({condense for condense, _ in places})
-    x = np.array([[run.get(place, math.nan) for place in places] for run in runs]).reshape(len(runs), len(places))
-    members = [[i for i, (condense, _) in enumerate(places) if condense == one] for one in sets]
-    p = np.full((len(runs), len(runs)), math.nan)
-    for i in range(len(runs) if places else 0):
-        difference = x - x[i]
-        means = np.stack([_mean(difference[:, own], 1) for own in members], 1)
-        n = np.isfinite(means).sum(1)
-        centre = _mean(means, 1)
-        squares = np.where(np.isfinite(means), (means - centre[:, None]) ** 2, 0.0).sum(1)
-        sd = np.maximum(np.sqrt(squares / np.maximum(n - 1, 1)), floor)
-        certain = np.where(centre == 0, 0.5, np.where(centre > 0, 0.0, 1.0))  # with no spread at all the sign decides
-        t = np.divide(centre * np.sqrt(n), sd, out=np.zeros_like(centre), where=sd > 0)
-        own = np.where(sd > 0, stdtr(np.maximum(n - 1, 1), -t), certain)
-        p[i] = np.where(n > 1, own, math.nan)
-        p[i, i] = math.nan
-    return p
-
-
 def unbeaten(p: NDArray[np.float64], alpha: float = ALPHA) -> list[bool]:
     """A set that holds the truly best with probability 1 − α or more, whichever it is.
 
@@ -136,17 +171,8 @@ def unbeaten(p: NDArray[np.float64], alpha: float = ALPHA) -> list[bool]:
     unequally.
 
     Args:
-        p: [K, K], as ``ahead`` gives it; a NaN shows nothing and counts as a test made.
+        p: [K, K], as ``Pairs.ahead`` gives it; a NaN shows nothing and counts as a test made.
         alpha: chance to leave the best out.
     """
     rivals = max(len(p) - 1, 1)
     return [not bool((row[np.isfinite(row)] * rivals < alpha).any()) for row in p]
-
-
-def _mean(x: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Mean of what is finite; NaN where nothing is."""
-    there = np.isfinite(x)
-    count: NDArray[np.int64] = there.sum(axis)
-    mean: NDArray[np.float64] = np.full(count.shape, math.nan)
-    np.divide(np.where(there, x, 0.0).sum(axis), count, out=mean, where=count > 0)
-    return mean
