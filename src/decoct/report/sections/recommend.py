@@ -75,7 +75,8 @@ class Choice:
 
     def says(self) -> tuple[object, ...]:
         """What makes it differ from another; how many took part does not."""
-        return self.pick, self.cheaper, frozenset(map(named, self.kept)), self.why
+        picks = (c and named(c) for c in (self.pick, self.cheaper))
+        return *picks, frozenset(map(named, self.kept)), self.why
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from decoct.report.stats.crossed import FEWEST, Crossed, crossed
 from decoct.report.stats.intervals import ALPHA
 from decoct.report.stats.moderated import NONE, Prior
 
-TEXT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%|points?)?\s*")
+TEXT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%|points?)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
