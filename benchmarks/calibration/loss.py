@@ -74,7 +74,7 @@ def losses(layout: str, candidates: int, sets: int, studies: int, seed: int, sd:
         ]
         top = leader(rows)
         near = cheapest(rows, top, MARGIN) or top
-        stay = unbeaten(pairwise([row.runs for row in rows]).ahead())
+        stay = unbeaten(pairwise([row.runs for row in rows]), range(candidates))
         cheap = min((row for row, stays in zip(rows, stay, strict=True) if stays), key=lambda row: row.seconds)
         yield [float(truth.max() - truth[rows.index(pick)]) / sd for pick in (top, near, cheap)]
 

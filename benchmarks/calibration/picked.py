@@ -18,19 +18,23 @@ from decoct.report.stats.answers import tally
 from decoct.report.stats.crossed import crossed
 
 IMAGES, CANDIDATES, SETS = 500, (2, 5, 20, 60), (3, 5, 10)
-SPREADS = {"equal": Spread(), "unequal, up to 3 times": Spread(unequal=3.0)}
-LAYOUTS = ("all equal", "one 5 points ahead", "even over 3 points")
+SPREADS = {
+    "images dominate": Spread(),
+    "sets dominate": Spread(sets=4.0, students=1.0),
+    "sets dominate, unequally up to 3 times": Spread(sets=3.0, students=1.0, unequal=3.0),
+}
+LAYOUTS = ("all equal", "one ahead by 4 sd", "even over 2 sd")
 
 
 def places(layout: str, candidates: int) -> Sequence[float]:
-    """True means, as shares above 60 %."""
+    """True means in sd of sets and students."""
     match layout:
         case "all equal":
             return [0.0] * candidates
-        case "one 5 points ahead":
-            return [0.05, *[0.0] * (candidates - 1)]
+        case "one ahead by 4 sd":
+            return [4.0, *[0.0] * (candidates - 1)]
         case _:
-            return [float(x) for x in np.linspace(0, 0.03, candidates)]
+            return [float(x) for x in np.linspace(0, 2, candidates)]
 
 
 def covers(one: Study) -> Iterator[bool]:
@@ -57,13 +61,15 @@ def main() -> None:
     print("Coverage in percent of the 95 % interval of the highest of K means, corrected for the picking and plain.")
     print(f"{asked.studies:,} studies a row: standard errors of 0.7 at 95 %. {IMAGES} test images, the same for all.\n")
     print(f"`PYTHONPATH=src:benchmarks python -m calibration.picked --studies {asked.studies} --seed {asked.seed}`\n")
-    print("| spreads | true means | candidates | sets | corrected | plain |\n|---|---|---:|---:|---:|---:|")
+    print("| chance | true means | candidates | sets | corrected | plain |\n|---|---|---:|---:|---:|---:|")
     for name, spread in SPREADS.items():
         for layout in LAYOUTS:
             for candidates in CANDIDATES:
                 for sets in SETS:
                     own = replace(design(candidates, sets), images=IMAGES)
-                    add = dict(zip([(m, SETTING) for m in own.methods], places(layout, candidates), strict=True))
+                    sd = np.hypot(spread.sets, spread.students) / 100
+                    where = [sd * x for x in places(layout, candidates)]
+                    add = dict(zip([(m, SETTING) for m in own.methods], where, strict=True))
                     drawn = sweep(asked.studies, asked.seed, own, spread, flat(own, add=add))
                     rate = 100 * np.mean([list(covers(one)) for one in drawn], 0)
                     print(f"| {name} | {layout} | {candidates} | {sets} | {rate[0]:.1f} | {rate[1]:.1f} |", flush=True)

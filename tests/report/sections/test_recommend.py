@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from tests.report.conftest import view
 from decoct.core.errors import UsageError
 from decoct.core.record import read_cost, write_cost
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.judged import judge
 from decoct.report.read import frame
 from decoct.report.sections.candidates import Candidate
 from decoct.report.sections.limits import Limit
@@ -31,16 +33,14 @@ from decoct.report.stats.intervals import Interval
 from decoct.report.summary import summarise
 
 
-def taken(tables, summary, text):
-    return recommend(tables, summary.accuracies, text)
-
-
 def advised(builder, **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
-    folder = builder.build()
-    tables = frame.read(folder)
-    return tables, summarise(tables)
+    return judge(frame.read(builder.build()))
+
+
+def summed(builder, **changes):
+    return summarise(advised(builder, **changes).frame)
 
 
 def far(method, protocol, student):
@@ -49,7 +49,7 @@ def far(method, protocol, student):
 
 
 def test_the_best_by_far_is_taken_if_it_fits(builder):
-    found = taken(*advised(builder, twist=far, budgets=("ipc=1",)), "10 images")
+    found = recommend(advised(builder, twist=far, budgets=("ipc=1",)), "10 images")
     (choice,) = found.choices
     a = choice.pick.accuracy
     assert (a.method, a.setting.protocol, choice.kept, len(choice.within)) == (
@@ -67,7 +67,7 @@ def test_the_best_by_far_is_taken_if_it_fits(builder):
 
 
 def test_the_interval_is_that_of_the_highest_of_all_within(builder):
-    (choice,) = taken(*advised(builder, protocols=("erm",)), "10 images").choices
+    (choice,) = recommend(advised(builder, protocols=("erm",)), "10 images").choices
     own = choice.pick.estimate
     assert choice.pick == max(choice.within, key=lambda c: c.mean) and len(choice.within) == 5
     assert (choice.interval.lo, choice.interval.hi) == pytest.approx(selected.highest(own, 5))
@@ -82,11 +82,11 @@ def test_the_example_of_the_built_in_study_names_herding():
 
 def test_the_cheapest_within_the_margin_stands_beside_the_highest_mean(builder):
     truth = {"random": 0.5, "herding": 0.505, "k_center": 0.3, "rded": 0.3, "sre2l": 0.3}
-    tables, summary = advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",), noise=0.001)
-    found = recommend(tables, summary.accuracies, "1 h", summary.margins)
+    judged = advised(builder, truth=truth, protocols=("erm",), budgets=("ipc=1",), noise=0.001)
+    found = recommend(judged, "1 h")
     (choice,) = found.choices
     assert (choice.pick.accuracy.method, choice.cheaper.accuracy.method) == ("herding", "random")
-    apart = {v.method: v for v in summary.verdicts}["herding"].random
+    apart = {v.method: v for v in judged.verdicts}["herding"].random
     assert choice.difference.mean == pytest.approx(apart.mean) and choice.difference.margin == 0.01
     assert (choice.difference.lo, choice.difference.hi) == pytest.approx((apart.lo, apart.hi))
     assert "Cheaper, and within 1 point of it, is random under erm at IPC 1: " in found.sentence()
@@ -167,45 +167,44 @@ def test_without_times_fewer_images_are_cheaper():
 
 
 def test_seconds_are_of_all_that_a_student_stands_on_and_the_protocols_teachers_count(builder):
-    tables, summary = advised(builder, budgets=("ipc=1",))
-    found = taken(tables, summary, "1 h").choices[0]
+    judged = advised(builder, budgets=("ipc=1",))
+    found = recommend(judged, "1 h").choices[0]
     seconds = {(k.accuracy.method, k.accuracy.setting.protocol): k.seconds for k in found.within}
     assert seconds[("rded", "single_teacher")] == pytest.approx(2 * (8 + 10))  # its teacher labels too: once
     assert seconds[("rded", "multi_teacher")] == pytest.approx(2 * (8 + 10 + 10))
-    cheap = taken(tables, summary, "1 s")
+    cheap = recommend(judged, "1 s")
     (choice,) = cheap.choices
     assert [(k.accuracy.method, k.accuracy.setting.protocol) for k in choice.within] == [("random", "erm")]
     assert "the only one within the limit" in cheap.sentence() and cheap.line(choice).endswith("nothing else fits.")
 
 
 def test_settings_outside_take_no_part(builder):
-    tables, summary = advised(builder)
-    hard = [s for s in summary.settings if s.protocol != "erm"]
-    found = recommend(tables, summary.accuracies, "100 images", summary.margins, hard)
+    judged = advised(builder)
+    soft = {s: "" for s in judged.settings if s.protocol != "erm"}
+    found = recommend(replace(judged, outside=soft), "100 images")
     (choice,) = found.choices
     assert {c.accuracy.setting.protocol for c in choice.within} == {"erm"} and len(choice.within) == 10
     assert " under " not in found.line(choice)
-    nothing = recommend(tables, summary.accuracies, "100 images", outside=summary.settings)
-    assert nothing.sentence().endswith("nothing can be recommended: none of its settings can be read")
-    advice = Adviser.of(tables, summary.accuracies, outside=summary.settings).break_points()
-    assert advice == ()
+    dark = replace(judged, outside=dict.fromkeys(judged.settings, ""))
+    assert recommend(dark, "9 s").sentence().endswith("nothing can be recommended: none of its settings can be read")
+    assert Adviser.of(dark).break_points() == ()
 
 
 def test_bytes_are_of_images_and_labels(builder):
-    found = taken(*advised(builder), "2 kB").choices[0]
+    found = recommend(advised(builder), "2 kB").choices[0]
     assert len(found.within) == 15 and {k.accuracy.setting.budget for k in found.within} == {"ipc=1"}
-    everything = taken(*advised(builder, jobs=[], folder=builder.folder.with_name("again")), "1 MB").choices[0]
+    everything = recommend(advised(builder, jobs=[], folder=builder.folder.with_name("again")), "1 MB").choices[0]
     assert len(everything.within) == 30
 
 
 def test_nothing_fits(builder):
-    said = taken(*advised(builder), "9 images").sentence()
+    said = recommend(advised(builder), "9 images").sentence()
     assert "nothing can be recommended: nothing that was trained fits; the least is 10 images" in said
 
 
 @pytest.mark.parametrize("replicates", [1, 2])
 def test_with_fewer_than_three_sets_the_highest_mean_is_named_and_not_sure(builder, replicates):
-    found = taken(*advised(builder, replicates=replicates), "100 images")
+    found = recommend(advised(builder, replicates=replicates), "100 images")
     (choice,) = found.choices
     assert choice.pick == max(choice.within, key=lambda c: c.mean) and not choice.sure
     assert choice.cheaper is None and math.isnan(choice.interval.lo) and len(choice.within) == 30
@@ -218,29 +217,30 @@ def test_a_method_with_two_replicates_is_left_out(builder):
     def hole(labels):
         return labels["kind"] == "train" and labels["method"] == "random" and labels["condense_replicate"] > 1
 
-    (choice,) = taken(*advised(builder, holes=hole), "100 images").choices
+    (choice,) = recommend(advised(builder, holes=hole), "100 images").choices
     assert (len(choice.within), choice.left_out) == (24, 6)
     assert all(k.accuracy.method != "random" for k in choice.within)
 
 
 def test_unlike_machines_leave_images_and_bytes(builder):
-    tables, summary = advised(builder)
+    judged = advised(builder)
+    tables = judged.frame
     job = next(j for j in tables.manifest.of_kind("condense") if j.labels["method"] == "rded")
     file = tables.manifest.cell(job) / "measured.json"
     write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "Other"}))
-    tables = frame.read(tables.manifest.folder)
-    assert "unlike machines" in taken(tables, summary, "60 s").sentence()
-    found = taken(tables, summary, "100 images")
+    judged = judge(frame.read(tables.manifest.folder))
+    assert "unlike machines" in recommend(judged, "60 s").sentence()
+    found = recommend(judged, "100 images")
     assert found.measure is None and found.choices[0].pick is not None
     assert "before training" not in found.sentence()
-    assert {r.limit.kind for r in summarise(tables).advice} == {"images", "bytes"}
+    assert {r.limit.kind for r in Adviser.of(judged).break_points()} == {"images", "bytes"}
 
 
 def test_each_student_has_its_own(builder):
     def twist(method, protocol, student):
         return 0.3 if (method, student) in (("rded", "a"), ("k_center", "b")) else 0.0
 
-    found = taken(*advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
+    found = recommend(advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
     assert [(c.student, c.pick.accuracy.method) for c in found.choices] == [("a", "rded"), ("b", "k_center")]
     assert found.sentence().count("take ") == 2
     assert [found.line(c).split(":")[0] for c in found.choices] == ["Take, 10 images, a", "Take, 10 images, b"]
@@ -248,12 +248,12 @@ def test_each_student_has_its_own(builder):
 
 def test_controls_compete_with_none(builder):
     builder.methods["start"], builder.truth["start"] = ("control", True), 0.75
-    (choice,) = taken(*advised(builder), "10 images").choices
+    (choice,) = recommend(advised(builder), "10 images").choices
     assert len(choice.within) == 15 and choice.pick.accuracy.method == "rded"
 
 
 def test_break_points_are_the_sizes_and_a_few_round_numbers(builder):
-    _, summary = advised(builder)
+    summary = summed(builder)
     images = [r.limit.amount for r in summary.advice if r.limit.kind == "images"]
     assert images == [10, 100]
     for kind in ("bytes", "seconds"):
@@ -269,14 +269,14 @@ def test_break_points_are_the_sizes_and_a_few_round_numbers(builder):
 
 
 def test_nothing_trained_advises_nothing(builder):
-    tables, summary = advised(builder, holes=lambda labels: labels["kind"] == "train")
-    assert summary.advice == ()
-    assert taken(tables, summary, "10 images").sentence().startswith("No student has been trained yet")
+    judged = advised(builder, holes=lambda labels: labels["kind"] == "train")
+    assert Adviser.of(judged).break_points() == ()
+    assert recommend(judged, "10 images").sentence().startswith("No student has been trained yet")
 
 
 def test_a_text_that_is_no_budget_is_refused(builder):
     with pytest.raises(UsageError, match="no budget"):
-        taken(*advised(builder), "plenty")
+        recommend(advised(builder), "plenty")
 
 
 def shown(builder):
@@ -311,7 +311,7 @@ def test_one_replicate_is_not_sure_on_the_page(builder):
 
 
 def test_limits_that_say_the_same_are_one_row_with_the_interval_over_the_most(builder):
-    _, summary = advised(builder, protocols=("erm",), budgets=("ipc=1",))
+    summary = summed(builder, protocols=("erm",), budgets=("ipc=1",))
     for first, last, choice in stretches(summary.advice, "convnet3_w32"):
         same = [r for r in summary.advice if first.limit.kind == r.limit.kind]
         same = [r for r in same if first.limit.amount <= r.limit.amount <= last.limit.amount]

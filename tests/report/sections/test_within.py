@@ -2,15 +2,19 @@
 
 import json
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from scipy.optimize import brentq
 
 from decoct.core.errors import UsageError
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.judged import judge
 from decoct.report.read import frame
 from decoct.report.sections.candidates import Candidate, Pool
 from decoct.report.sections.within import Allowed, _answer, allowed, within
@@ -18,14 +22,12 @@ from decoct.report.stats import comparisons
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Interval, grid_floor
-from decoct.report.summary import summarise
 
 
-def asked(builder, text, outside=(), **changes):
+def asked(builder, text, **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
-    tables = frame.read(builder.build())
-    return within(tables, summarise(tables).accuracies, text, outside)
+    return within(judge(frame.read(builder.build())), text)
 
 
 def test_the_smallest_that_is_shown_is_named_not_the_best(builder):
@@ -57,12 +59,11 @@ def test_with_two_sets_nothing_is_shown(builder):
 
 
 def test_settings_outside_take_no_part_nor_do_their_full_data(builder):
-    tables = frame.read(builder.build())
-    summary = summarise(tables)
-    soft = [s for s in summary.settings if s.protocol != "erm"]
-    (w,) = within(tables, summary.accuracies, "50", soft).students
+    judged = judge(frame.read(builder.build()))
+    soft = {s: "" for s in judged.settings if s.protocol != "erm"}
+    (w,) = within(replace(judged, outside=soft), "50").students
     assert w.tested == 10 and w.full.setting.protocol == "erm"
-    (dark,) = within(tables, summary.accuracies, "50", summary.settings).students
+    (dark,) = within(replace(judged, outside=dict.fromkeys(judged.settings, "")), "50").students
     assert dark.full is None and dark.found is None
 
 
@@ -94,7 +95,17 @@ def study(rng, truth, sets, images, stored):
     top = float(right["full"].mean())
     full = Accuracy("full", Setting("erm", "net", "all"), Interval(top, top, top, images), 1, None, 1, 1, None, 0)
     answers = Answers(keys, lambda key: right[key] if stored else None)
-    return Pool({"net": tuple(candidates)}, None, answers, grid_floor(images)), full, right
+    judged = SimpleNamespace(answers=answers, frame=SimpleNamespace(floor=grid_floor(images)))
+    return Pool(judged, {"net": tuple(candidates)}, None), full, right
+
+
+def tail(distance, parts):
+    """One-sided p at which the half-widths of two sources, added as squares, reach the distance."""
+
+    def half(p):
+        return math.sqrt(sum(v * scipy_stats.t(df).isf(p) ** 2 for v, df in parts))
+
+    return brentq(lambda p: half(p) - abs(distance), 1e-12, 0.5) if distance > 0 else 1 - tail(-distance, parts)
 
 
 @pytest.mark.parametrize(("text", "weight", "limit"), [("6", 1.0, 0.06), ("6 %", 0.94, 0.0)])
@@ -110,8 +121,7 @@ def test_it_is_the_crossed_test_image_by_image_with_holm(text, weight, limit):
         apart = e - e.mean(0) - e.mean(1, keepdims=True) + e.mean()
         images -= np.square(apart).sum() / ((r - 1) * (n - 1)) / (r * n)
         sets = e.mean(1).var(ddof=1) / r
-        df = (sets + images) ** 2 / (sets**2 / (r - 1) + images**2 / (n - 1))
-        p.append(scipy_stats.t.cdf((e.mean() - limit) / math.sqrt(sets + images), df))
+        p.append(tail(limit - e.mean(), ((sets, r - 1), (images, n - 1))))
     nearest = max(range(3), key=lambda i: every.candidates["net"][i].mean)
     assert found.nearest.p == pytest.approx(comparisons.holm(p)[nearest], rel=1e-4)
 

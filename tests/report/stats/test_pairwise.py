@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from decoct.report.stats import moderated
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.crossed import crossed
+from decoct.report.stats.estimate import NOTHING
 from decoct.report.stats.intervals import common
 from decoct.report.stats.pairwise import pairwise
 
@@ -57,11 +58,14 @@ def test_every_pair_is_what_it_is_by_itself(seed, methods, sets, students, whole
             assert got == pytest.approx((one.n, one.mean, one.sets, images), nan_ok=True, rel=1e-4, abs=1e-8)
     upper = [c for (i, j), c in naive.items() if i < j and c.n > 1]
     prior = moderated.prior([c.sets for c in upper], [c.n - 1.0 for c in upper])
-    ahead = pairs.ahead()
-    for i in range(methods):
-        for j in range(methods):
-            p = naive[i, j].estimate(prior).above() if (i, j) in naive else math.nan
-            assert ahead[i, j] == pytest.approx(p, nan_ok=True, rel=1e-3, abs=1e-6)
+    for level in (0.5, 0.05, 0.001):
+        better = pairs.borrowed().better(level)
+        for i in range(methods):
+            for j in range(methods):
+                one = naive[i, j].estimate(prior) if (i, j) in naive else NOTHING
+                half = one.half(level)
+                if not abs(one.mean - half) < 1e-6:
+                    assert better[i, j] == (one.mean > half)
 
 
 def test_pairs_borrow_from_pairs_with_as_many_fixed_sides():
@@ -70,24 +74,24 @@ def test_pairs_borrow_from_pairs_with_as_many_fixed_sides():
     x[4:] = rng.normal(0.5, 0.001, (4, 5))
     runs = [{(c, 0): float(v) for c, v in enumerate(row)} for row in x]
     fixed = [False] * 4 + [True] * 4
-    ahead = pairwise(runs).ahead(fixed)
+    pairs = pairwise(runs).borrowed(fixed)
     upper = [(i, j) for i in range(8) for j in range(i + 1, 8)]
     alone = {(i, j): crossed(common([(1, runs[j]), (-1, runs[i])])) for i, j in upper}
     for i, j in upper:
         kind = [pair for pair in upper if fixed[pair[0]] + fixed[pair[1]] == fixed[i] + fixed[j]]
         prior = moderated.prior([alone[pair].sets for pair in kind], [4.0] * len(kind))
-        assert ahead[i, j] == pytest.approx(alone[i, j].estimate(prior).above())
-        assert ahead[j, i] == pytest.approx(1 - ahead[i, j])
+        moved = moderated.moderated(alone[i, j].sets, 4.0, prior)
+        assert (pairs.sets[i, j], pairs.df[i, j]) == (pairs.sets[j, i], pairs.df[j, i]) == pytest.approx(moved)
 
 
 def test_a_difference_that_is_only_the_grids_is_not_certain():
     runs = [{(c, 0): 0.5 for c in range(3)}, {(c, 0): 0.51 for c in range(3)}]
-    assert pairwise([runs[0], runs[0]]).ahead()[0, 1] == 0.5
-    assert pairwise(runs).ahead()[0, 1] < 1e-6
-    assert pairwise(runs, floor=0.01).ahead()[0, 1] > 0.01
+    assert not pairwise([runs[0], runs[0]]).better(0.5).any()
+    assert pairwise(runs).better(1e-6).tolist() == [[False, True], [False, False]]
+    assert not pairwise(runs, floor=0.01).better(0.05).any()
 
 
 def test_two_sets_show_nothing():
     runs = [{(c, 0): 0.1 * i + 0.01 * c * i for c in range(2)} for i in range(3)]
-    assert np.isnan(pairwise(runs).ahead()).all()
-    assert pairwise([]).ahead().shape == (0, 0)
+    assert not pairwise(runs).better(0.4).any()
+    assert pairwise([]).borrowed().better(0.05).shape == (0, 0)

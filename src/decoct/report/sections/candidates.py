@@ -1,26 +1,27 @@
 """What one can choose among, what it gives and takes, and which of many may still be the best."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
-from decoct.report.accuracy import Accuracy, Setting, by_setting, keys, replicates
+from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.grouped import grouped
-from decoct.report.read.frame import Frame
+from decoct.report.judged import Judged
 from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
 from decoct.report.sections import cost
 from decoct.report.sections.cost import FULL as COLUMNS
 from decoct.report.sections.cost import Measure, Row
-from decoct.report.stats import moderated, pairwise
-from decoct.report.stats.answers import Answers
+from decoct.report.stats import moderated
+from decoct.report.stats.answers import Answers, Correct
 from decoct.report.stats.comparisons import Comparison, compare
 from decoct.report.stats.crossed import Crossed, crossed
 from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA, Replicates, common
+from decoct.report.stats.pairwise import Pairs, Place, pairwise
 
 
 @dataclass(frozen=True)
@@ -69,59 +70,52 @@ class Pool:
     """What a run has to choose among.
 
     Attributes:
+        judged: the run.
         candidates: by student, in the order of the accuracies.
         measure: by what time they are compared; None where it cannot be.
-        answers: of all students by test image.
-        floor: the smallest standard deviation of a difference to believe.
     """
 
+    judged: Judged
     candidates: Mapping[str, tuple[Candidate, ...]]
     measure: Measure | None
-    answers: Answers
-    floor: float
 
-    def ahead(self, student: str) -> NDArray[np.float64]:
-        """One-sided p of "the column is no better than the row" among a student's candidates."""
-        own = self.candidates[student]
-        results = [self.answers.keys[c.accuracy.method, c.accuracy.setting] for c in own]
-        pairs = pairwise.pairwise([c.runs for c in own], lambda i, at: self.answers.load(results[i][at]), self.floor)
-        return pairs.ahead([c.fixed for c in own])
+    def pairs(self, student: str) -> Pairs:
+        """Every difference of two of a student's candidates."""
+        own, answers = self.candidates[student], self.judged.answers
+        results = [answers.keys[c.accuracy.method, c.accuracy.setting] for c in own]
+        load = partial(_load, answers, results)
+        return pairwise([c.runs for c in own], load, self.judged.frame.floor).borrowed([c.fixed for c in own])
 
     def difference(self, a: Candidate, b: Candidate, margin: float) -> Comparison:
         """a − b by itself, paired by replicate and by test image."""
         terms = [(weight, c.accuracy.method, c.accuracy.setting) for weight, c in ((1, a), (-1, b))]
         values = common([(1, a.runs), (-1, b.runs)])
-        return compare(crossed(values, self.answers.combined(terms), self.floor), margin)
+        return compare(crossed(values, self.judged.answers.combined(terms), self.judged.frame.floor), margin)
 
 
-def pool(frame: Frame, accuracies: Sequence[Accuracy], outside: Collection[Setting] = ()) -> Pool:
-    """Every method and setting that has a student; controls take no part.
+def pool(judged: Judged) -> Pool:
+    """Every method and setting that has a student, and can be read; controls and a paper's own protocol take no part.
 
-    Args:
-        frame: the tables of the run.
-        accuracies: of all methods and settings.
-        outside: settings that take no part either. Their students have an entry all the same, which may be empty.
+    A student of which no setting is left has an empty entry.
     """
-    families, fixed, floor = frame.manifest.families, frame.manifest.deterministic, frame.floor
-    taken = _before_training(frame.manifest)
-    rows = by_setting(frame.results.to_pylist())
-    answers = Answers({place: keys(group) for place, group in rows.items()}, frame.correct)
-    competing = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
-    own = [a for a in competing if a.setting not in outside]
-    here = {label for label, method in frame.manifest.methods.items() if "external" not in method}
+    run, answers = judged.frame.manifest, judged.answers
+    taken = _before_training(run)
+    competing = [a for a in judged.accuracies if a.method != FULL and run.families[a.method] != CONTROL]
+    own = [a for a in competing if a.setting not in judged.outside]
+    here = {label for label, method in run.methods.items() if "external" not in method}
     by = cost.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
+    floor = judged.frame.floor / math.sqrt(2)  # one set's own accuracy moves by half the variance of a difference
 
     def candidate(a: Accuracy) -> Candidate:
-        times = [row[COLUMNS[by]] for row in taken.get((a.method, a.setting), ())] if by else []
+        place = a.method, a.setting
+        times = [row[COLUMNS[by]] for row in taken.get(place, ())] if by else []
         seconds = fmean(times) if times and None not in times else math.inf
-        runs = replicates(rows[a.method, a.setting])
-        # One set's own accuracy moves on the grid by half the variance of a difference.
-        error = crossed(runs, answers.accuracy(a.method, a.setting), floor / math.sqrt(2))
-        return Candidate(a, runs, seconds, error, error.estimate(), a.method in fixed)
+        error = crossed(judged.runs[place], answers.accuracy(*place), floor)
+        return Candidate(a, judged.runs[place], seconds, error, error.estimate(), a.method in run.deterministic)
 
     by_student = grouped(map(candidate, own), lambda c: c.accuracy.setting.student)
     students = dict.fromkeys(a.setting.student for a in competing)
-    return Pool({student: borrowed(by_student.get(student, ())) for student in students}, by, answers, floor)
+    return Pool(judged, {student: borrowed(by_student.get(student, ())) for student in students}, by)
 
 
 def borrowed(own: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -161,18 +155,22 @@ def _sum(costs: Sequence[Row | None]) -> Row:
     return {**total, **machines}
 
 
-def unbeaten(p: NDArray[np.float64], alpha: float = ALPHA) -> list[bool]:
-    """A set that holds the truly best with probability 1 − α or more, whichever it is.
+def unbeaten(pairs: Pairs, among: Sequence[int], alpha: float = ALPHA) -> list[bool]:
+    """Of some, a set that holds the truly best with probability 1 − α or more, whichever it is.
 
-    i is left out if it is shown that some j is better: if p_ij < α / (K − 1), which is the first step of Holm (1979)
-    over its K − 1 rivals. The truly best has only true hypotheses among its own, so that it is left out with
-    probability α at most; no further correction over i is needed. That is comparison with the best by subset selection
-    (Gupta, 1965; Hsu, 1996, chapter 4), with Holm in place of a multivariate t, since differences are paired and spread
-    unequally.
+    i is left out if some j is shown to be better at level α / (K − 1), the first step of Holm (1979) over its K − 1
+    rivals. The truly best has only true hypotheses among its own, so that it is left out with probability α at most; no
+    further correction over i is needed. That is comparison with the best by subset selection (Gupta, 1965; Hsu, 1996,
+    chapter 4), with Holm in place of a multivariate t, since differences are paired and spread unequally.
 
     Args:
-        p: [K, K], as ``Pairs.ahead`` gives it; a NaN shows nothing and counts as a test made.
+        pairs: all differences of two.
+        among: places of the K in question.
         alpha: chance to leave the best out.
     """
-    rivals = max(len(p) - 1, 1)
-    return [not bool((row[np.isfinite(row)] * rivals < alpha).any()) for row in p]
+    better = pairs.better(alpha / max(len(among) - 1, 1))[np.ix_(among, among)]
+    return [not row.any() for row in better]
+
+
+def _load(answers: Answers, results: Sequence[Mapping[Place, str]], i: int, at: Place) -> Correct | None:
+    return answers.load(results[i][at])

@@ -5,20 +5,16 @@ it costs less, the cheapest of that stands beside it. Behind it stands the set o
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.judged import Judged
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import accuracy_cell, block, bullets, difference, fold, note, section, stacked
 from decoct.report.page.view import View
-from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections import cost
 from decoct.report.sections.candidates import Candidate, Pool, pool, unbeaten
@@ -28,10 +24,10 @@ from decoct.report.stats import selected
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.crossed import FEWEST
 from decoct.report.stats.intervals import Interval, clip
+from decoct.report.stats.pairwise import Pairs
 
 NAMED, LISTED = 20, 3  # of those that may be best, in a sentence and in a cell
 SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
-MARGIN = 0.01  # where the study's margins are not given
 
 
 @dataclass(frozen=True)
@@ -192,32 +188,17 @@ class Adviser:
 
     Attributes:
         pool: what there is to choose among.
-        ahead: one-sided p of "the column is no better than the row" among a student's candidates.
-        margins: below which differences do not matter, by setting.
+        pairs: every difference of two of a student's candidates.
     """
 
     pool: Pool
-    ahead: Mapping[str, NDArray[np.float64]]
-    margins: Mapping[Setting, float]
+    pairs: Mapping[str, Pairs]
 
     @classmethod
-    def of(
-        cls,
-        frame: Frame,
-        accuracies: Sequence[Accuracy],
-        margins: Mapping[Setting, float] | None = None,
-        outside: Collection[Setting] = (),
-    ) -> "Adviser":
-        """The adviser of a run.
-
-        Args:
-            frame: the tables of the run.
-            accuracies: of all methods and settings.
-            margins: below which differences do not matter, by setting; 1 point where it says nothing.
-            outside: settings that take no part: what cannot be read, and protocols of one method alone.
-        """
-        own = pool(frame, accuracies, outside)
-        return cls(own, {student: own.ahead(student) for student in own.candidates}, margins or {})
+    def of(cls, judged: Judged) -> "Adviser":
+        """The adviser of a run."""
+        own = pool(judged)
+        return cls(own, {student: own.pairs(student) for student in own.candidates})
 
     def recommend(self, asked: Limit) -> Recommendation:
         """What to use within a limit."""
@@ -250,9 +231,9 @@ class Adviser:
         part = tested or fits
         within = tuple(own[i] for i in part)
         top = leader(within)
-        stay = unbeaten(self.ahead[student][np.ix_(part, part)])
+        stay = unbeaten(self.pairs[student], part)
         kept = sorted((c for c, stays in zip(within, stay, strict=True) if stays), key=_rank)
-        margin = self.margins.get(top.accuracy.setting, MARGIN)
+        margin = self.pool.judged.margins[top.accuracy.setting]
         less = cheapest(within, top, margin) if tested else None
         return Choice(
             student,
@@ -301,20 +282,14 @@ def stretches(advice: Sequence[Recommendation], student: str) -> list[tuple[Reco
     return alike
 
 
-def recommend(
-    frame: Frame,
-    accuracies: Sequence[Accuracy],
-    text: str,
-    margins: Mapping[Setting, float] | None = None,
-    outside: Collection[Setting] = (),
-) -> Recommendation:
+def recommend(judged: Judged, text: str) -> Recommendation:
     """What to use for "100 images", "2 MB" (images and labels) or "60 s" (of all that is made before training).
 
     Raises:
         UsageError: the text is no budget.
     """
     asked = limit(text)
-    return Adviser.of(frame, accuracies, margins, outside).recommend(asked)
+    return Adviser.of(judged).recommend(asked)
 
 
 def _picked(top: Candidate, of: int) -> Interval:

@@ -8,7 +8,7 @@ counted, image by image beside the sets where answers are stored; what another s
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,9 @@ import numpy as np
 
 from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
-from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import FULL
+from decoct.report.judged import Judged
 from decoct.report.sections.candidates import Candidate, Pool, pool
 from decoct.report.sections.recommend import named, plain
 from decoct.report.stats import moderated, power
@@ -179,29 +178,22 @@ def allowed(text: str) -> Allowed:
     return Allowed(float(found[1]) / 100, found[2] == "%")
 
 
-def within(frame: Frame, accuracies: Sequence[Accuracy], text: str, outside: Collection[Setting] = ()) -> Answer:
+def within(judged: Judged, text: str) -> Answer:
     """The smallest set shown within "5" points or "5 %" of the full data, for every student.
 
-    Args:
-        frame: the tables of the run.
-        accuracies: of all methods and settings.
-        text: the distance.
-        outside: settings that take no part; the full data of a protocol take none if all its settings are outside.
+    Settings that are outside take no part, nor do the full data of a protocol that is outside at all budgets.
 
     Raises:
         UsageError: the text is no distance, or no student of the full data was trained.
     """
     asked = allowed(text)
-    if not any(a.ceiling for a in accuracies):
+    if not any(a.ceiling for a in judged.accuracies):
         raise UsageError("--within compares with the full data, of which no student was trained: say ceiling = true")
-    every = pool(frame, accuracies, outside)
-    panels = grouped((a.setting for a in accuracies if a.method != FULL), lambda s: s.panel)
-    dark = {panel for panel, own in panels.items() if all(s in outside for s in own)}
-    ceilings = [a for a in accuracies if a.ceiling and a.setting.panel not in dark and a.setting not in outside]
-    best = {
-        student: max(own, key=lambda a: a.interval.mean)
-        for student, own in grouped(ceilings, lambda a: a.setting.student).items()
-    }
+    every = pool(judged)
+    light = {setting.panel for setting in judged.settings if setting not in judged.outside}
+    ceilings = [a for a in judged.accuracies if a.ceiling and a.setting.panel in light]
+    full = grouped(ceilings, lambda a: a.setting.student)
+    best = {student: max(own, key=lambda a: a.interval.mean) for student, own in full.items()}
     students = dict.fromkeys([*every.candidates, *best])
     return Answer(asked, tuple(_answer(every, student, best.get(student), asked) for student in students))
 
@@ -224,20 +216,20 @@ def _tested(every: Pool, c: Candidate, full: Accuracy, asked: Allowed) -> Tested
 
 def _below(every: Pool, c: Candidate, full: Accuracy, weight: float) -> Crossed:
     """weight · full − set: sets vary, the student of the full data is held, test images vary under both."""
-    reference, own = (every.answers.keys[a.method, a.setting] for a in (full, c.accuracy))
+    reference, own = (every.judged.answers.keys[a.method, a.setting] for a in (full, c.accuracy))
     values = {at: weight * full.interval.mean - accuracy for at, accuracy in c.runs.items()}
-    floor = every.floor / math.sqrt(2)
-    answers = [every.answers.load(key) for key in reference.values()]
+    floor = every.judged.frame.floor / math.sqrt(2)
+    answers = [every.judged.answers.load(key) for key in reference.values()]
     known = [x for x in answers if x is not None]
     if len(known) == len(answers) and len({len(x) for x in known}) == 1:
         right = np.float32(weight) * np.stack(known).mean(0, dtype=np.float32)
-        loaded = ((at[0], every.answers.load(key)) for at, key in sorted(own.items()))
+        loaded = ((at[0], every.judged.answers.load(key)) for at, key in sorted(own.items()))
         by_image = tally(
             ((s, None if x is None or len(x) != len(right) else right - x) for s, x in loaded), signed=True
         )
         if by_image is not None:
             return crossed(values, by_image, floor)
-    alone, images = crossed(values, None, floor), full.interval.n // full.students
+    alone, images = crossed(values, None, floor), full.interval.n
     # Without answers by image the two sides are taken as independent, which makes the error larger than it is.
     apart = sum(w**2 * p * (1 - p) for w, p in ((weight, full.interval.mean), (1.0, c.mean))) / images
     return Crossed(alone.n, alone.mean, alone.sets, apart, images)

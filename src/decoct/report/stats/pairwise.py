@@ -6,12 +6,12 @@ of one set are held, 8 · K · images bytes (80 MB for 200 methods on 50,000 ima
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import stdtrit
 
 from decoct.report.grouped import grouped
 from decoct.report.stats import moderated
@@ -33,6 +33,7 @@ class Pairs:
         n: sets; 0 where they share none.
         mean: NaN where they share none.
         sets: variance of the means of single sets; NaN below two.
+        df: degrees of freedom of that variance.
         images: variance that the test images add to the mean; NaN where the answers of one are not known.
         tested: test images; 0 where no answers are known.
     """
@@ -40,38 +41,41 @@ class Pairs:
     n: Square
     mean: Square
     sets: Square
+    df: Square
     images: Square
     tested: int
 
-    def ahead(self, fixed: Sequence[bool] = ()) -> Square:
-        """One-sided p of "j is no better than i"; NaN on the diagonal and below ``crossed.FEWEST`` sets.
-
-        Variances borrow from what is usual among pairs with as many fixed sides, see ``moderated``.
+    def borrowed(self, fixed: Sequence[bool] = ()) -> "Pairs":
+        """With variances that borrow from what is usual among pairs with as many fixed sides, see ``moderated``.
 
         Args:
             fixed: whether each has one set whatever the seed; none by default.
         """
         side = np.array(fixed or [False] * len(self.n), dtype=np.int64)
-        variance, df = self.sets.copy(), self.n - 1.0
         kinds = side[:, None] + side[None, :]
         upper = np.triu(np.ones_like(kinds, dtype=np.bool_), 1)
+        variance, df = self.sets.copy(), self.df.copy()
         for kind in np.unique(kinds):
             known = upper & (kinds == kind) & (self.n > 1)
-            prior = moderated.prior(self.sets[known].tolist(), df[known].tolist())
+            prior = moderated.prior(self.sets[known].tolist(), self.df[known].tolist())
             if prior.df:
                 lent = (kinds == kind) & (self.n >= moderated.FEWEST_SETS)
                 variance[lent] = (prior.df * prior.variance + df[lent] * variance[lent]) / (prior.df + df[lent])
                 df[lent] += prior.df
+        return replace(self, sets=variance, df=df)
+
+    def better(self, level: float) -> NDArray[np.bool_]:
+        """[K, K]: whether j is shown to be better than i, one-sided, see ``Estimate.half``; False below ``FEWEST``.
+
+        Args:
+            level: chance to say so where j is no better, up to 0.5.
+        """
         tested = (self.n >= FEWEST) & ~np.eye(len(self.n), dtype=np.bool_)
-        p = np.full(self.n.shape, math.nan)
-        p[tested] = _tails(
-            self.mean[tested],
-            variance[tested] / self.n[tested],
-            df[tested],
-            np.nan_to_num(self.images[tested]),
-            max(self.tested - 1.0, 1.0),
-        )
-        return p
+        squares = np.full(self.n.shape, math.nan)
+        squares[tested] = _quantiles(self.df[tested], level) ** 2 * (self.sets / np.maximum(self.n, 1))[tested]
+        squares += float(stdtrit(max(self.tested - 1.0, 1.0), 1 - level)) ** 2 * np.nan_to_num(self.images)
+        better: NDArray[np.bool_] = tested & (self.mean > np.sqrt(squares))
+        return better
 
 
 def pairwise(runs: Sequence[Replicates], load: Load | None = None, floor: float = 0.0) -> Pairs:
@@ -101,18 +105,14 @@ def pairwise(runs: Sequence[Replicates], load: Load | None = None, floor: float 
         for whole, part in zip((n, mean, sets, images), (*parts, over), strict=True):
             whole[np.ix_(a, b)] = part[np.ix_(rows, columns)]
             whole[np.ix_(b, a)] = part[np.ix_(columns, rows)]
-    return Pairs(n, mean, sets, images, tested)
+    return Pairs(n, mean, sets, n - 1.0, images, tested)
 
 
-def _tails(mean: Square, sets: Square, df: Square, images: Square, images_df: float) -> Square:
-    """P(T < −mean / se) with Satterthwaite's degrees of freedom; where nothing varies the sign decides."""
-    variance = sets + images
-    varies = variance > 0
-    share = np.divide(sets, variance, out=np.ones_like(sets), where=varies)
-    df = 1 / (share**2 / df + (1 - share) ** 2 / images_df)
-    t = np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=varies)
-    tails: Square = np.where(varies, stdtr(df, -t), np.where(mean == 0, 0.5, (mean < 0).astype(np.float64)))
-    return tails
+def _quantiles(df: Square, level: float) -> Square:
+    """Of Student's t; few are unlike, and each takes its time."""
+    unlike, at = np.unique(df, return_inverse=True)
+    quantiles: Square = stdtrit(unlike, 1 - level)[at]
+    return quantiles
 
 
 def _variance(x: Square) -> Square:

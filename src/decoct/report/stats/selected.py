@@ -15,8 +15,6 @@ Source:
     Journal of Statistics 12).
 """
 
-from scipy.special import stdtrit
-
 from decoct.report.stats.estimate import Estimate
 
 LOWER, UPPER = 0.9525, 0.975
@@ -30,5 +28,4 @@ def highest(mean: Estimate, of: int) -> tuple[float, float]:
         of: means among which it was picked.
     """
     below = LOWER ** (1 / of) if of > 1 else UPPER
-    lo, hi = (float(stdtrit(mean.df, level)) * mean.se for level in (below, UPPER))
-    return mean.mean - lo, mean.mean + hi
+    return mean.mean - mean.half(1 - below), mean.mean + mean.half(1 - UPPER)
