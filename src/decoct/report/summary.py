@@ -169,7 +169,7 @@ def summarise(frame: Frame) -> Summary:
         claims=claims(own, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
-        advice=Adviser.of(frame, reduced).break_points(),
+        advice=Adviser.of(own).break_points(),
         margins=own.margins,
         detectable=resolution(own.verdicts),
         cautions=generators(frame.costs.to_pylist()),

@@ -10,8 +10,7 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.read.manifest import CONTROL, FULL
 from decoct.report.sections import accuracy, breakdown, controls, ranks, transfer
-from decoct.report.sections.candidates import Candidate
-from decoct.report.sections.recommend import stretches
+from decoct.report.sections.recommend import Choice, Recommendation, stretches
 from decoct.report.sections.verdict import correction
 from decoct.report.summary import Summary
 
@@ -38,8 +37,7 @@ def render(summary: Summary) -> RenderableType:
         parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))
     parts += [Text(f"failed: {failure}", style="red") for failure in summary.failures]
     parts += [Text(f"{summary.planned_cost.sentence()}.", style="dim")] if summary.planned_cost else []
-    students = dict.fromkeys(s.student for s in summary.settings)
-    parts += [table for student in students if (table := _advice(summary, student))]
+    parts += [Text(last.line(choice)) for last, choice in _advice(summary)]
     return Group(*parts)
 
 
@@ -81,24 +79,10 @@ def _accuracy(summary: Summary, student: str) -> Table:
     return table
 
 
-def _advice(summary: Summary, student: str) -> Table | None:
+def _advice(summary: Summary) -> list[tuple[Recommendation, Choice]]:
     """What to take for how many images, bytes or seconds, where anything can be recommended."""
-    rows = [(a, b, c) for a, b, c in stretches(summary.advice, student) if c.pick]
-    if not rows:
-        return None
-    title = f"What to take with {student}: the cheapest of those that none is shown to beat, beside the highest mean"
-    table = titled(title, "at most", "cheapest", "%", "of", "highest mean", "%")
-    for first, last, choice in rows:
-        assert choice.pick is not None and choice.highest is not None
-        upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
-        kept = f"{len(choice.kept)} of {choice.considered}"
-        table.add_row(*map(Text, (upto, *_named(choice.pick), kept, *_named(choice.highest))))
-    return table
-
-
-def _named(candidate: Candidate) -> tuple[str, str]:
-    a = candidate.accuracy
-    return f"{candidate} at {wording.budget(a.setting.budget)}", wording.accuracy(a.interval)
+    students = dict.fromkeys(s.student for s in summary.settings)
+    return [(last, c) for s in students for _, last, c in stretches(summary.advice, s) if c.pick]
 
 
 def _cell(summary: Summary, method: str, setting: Setting) -> Text:
