@@ -239,6 +239,4 @@ def check(
 def _show(summary: Any, json: bool) -> None:
     from decoct.report.terminal import render
 
-    pooled = summary.run.pooled
-    said = [f"{pooled.sentence()}."] if pooled else []
-    answer(json, summary.to_json(), *said, render(summary), f"\n{summary.page}")
+    answer(json, summary.to_json(), render(summary), str(summary.page))
