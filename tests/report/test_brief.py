@@ -29,7 +29,7 @@ def test_there_are_at_most_twelve_lines_with_the_pages_name(builder):
     summary, lines = told(builder)
     assert len(lines) <= 11 and lines == list(summary.brief.lines)
     assert all(line.endswith(".") for line in lines)
-    assert any("failed" in line for line in lines)
+    assert any("Failed: " in line for line in lines)
     assert sum(line.startswith("Take, ") for line in lines) == 4  # two students, the smallest size and the largest
 
 

@@ -108,7 +108,7 @@ def _more(summary: "Summary") -> Iterator[str]:
     """What fills the rest, the weightiest first."""
     yield from (f"{line}." for line in summary.failed.sentences())
     if summary.failures:
-        yield f"{wording.count(len(summary.failures), 'job')} failed; the page names {'it' if len(summary.failures) == 1 else 'them'}."
+        yield f"Failed: {wording.count(len(summary.failures), 'job')}; the page gives the messages."
     if unreadable := readable.sentences(summary.unreadable):
         yield f"{'; '.join(unreadable)}."
     pairs = [(v, other, c) for v in _distilled(summary) for other, c in v.coresets.items() if c.n]
