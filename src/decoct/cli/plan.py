@@ -111,7 +111,8 @@ def _sets(asked: Any, size: int) -> dict[str, Any]:
 def _shown(said: dict[str, Any]) -> Table:
     from decoct.report.wording import margin
 
-    title = f"Sets a method, now {said['replicates']}, to show one of {said['comparisons']:,} comparisons in 4 of 5 studies"
+    what = f"one of {said['comparisons']:,} comparisons in 4 of 5 studies"
+    title = f"Sets a method, now {said['replicates']}, to show {what}"
     table = Table(title=Text(title), title_justify="left", box=None)
     for heading in ("", *(f"sd {sd:g} points" for sd in SPREADS)):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
