@@ -221,6 +221,7 @@ def _verdict(v: Verdict, deterministic: frozenset[str]) -> dict[str, Any]:
         "conditional_on_set": v.method in deterministic,
         "random": _comparison(v.random) if v.random else None,
         "components": asdict(v.components) if v.components else None,
+        "ahead_of_random": {"share": v.ahead.mean, **v.ahead.to_json()} if v.ahead else None,
         "coresets": {name: _comparison(c) for name, c in v.coresets.items()},
         "against_coresets": v.against_coresets,
         "needed": v.needed,

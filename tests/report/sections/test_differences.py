@@ -29,16 +29,17 @@ def test_every_method_has_a_row_in_every_setting(builder):
         assert f"{100 * v.random.detectable:.2f}" in page
         assert f"{100 * v.components.together:.2f}" in page
         i = v.random.over_images
-        assert f"{wording.bounds(i.lo, i.hi)}, {i.n:,} images" in page
-    for word in ("better", "worse", "equivalent", "undecided"):
-        assert page.count(f"chip {word}") == sum(v.random.verdict == word for v in told)
+        assert f"{wording.bounds(i.lo, i.hi)}, n = {i.n:,}" in page
+        assert f"[{100 * v.ahead.lo:.0f}, {100 * v.ahead.hi:.0f}], n = {v.ahead.n}" in page
+    for word in ("better", "worse", "same", "leans better", "leans worse", "open"):
+        assert page.count(f'chip {word.replace(" ", "-")}"') == sum(v.random.verdict == word for v in told)
     assert "nan" not in page
 
 
 def test_with_several_students_a_set_sets_and_students_are_told_apart(builder):
     builder.train_replicates = 3
     summary, page = shown(builder)
-    assert "spread, students<" in page and "spread, sets<" in page and "sets and students<" in page
+    assert "spread, students<" in page and "spread, sets<" in page
     assert "spread, sets and students" not in page
     v = next(v for v in summary.verdicts if v.random)
     assert f"{100 * v.components.train:.2f}" in page

@@ -14,12 +14,12 @@ from decoct.report.page.markup import Markup, join, tag
 from decoct.report.page.parts import bullets, chip, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL, REFERENCE
-from decoct.report.stats import comparisons, components, intervals
+from decoct.report.stats import comparisons, components, intervals, outperformance
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import SHOWN, WORDS, Comparison, Word
 from decoct.report.stats.components import Components
 from decoct.report.stats.crossed import crossed
-from decoct.report.stats.intervals import ALPHA, Replicates
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Verdict:
         random: against random selection; None where the study has none, or for random itself.
         coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
         against_coresets: the word over all of them; None where there is none.
+        ahead: P(ahead of random) for a new pair of sets; None without a pair.
         outside: why the setting is outside the family: it cannot be read, or its protocol is one paper's own.
         needed: replicates that would decide against all coresets; None if decided or unknown.
         components: what the differences to random vary by; None without random.
@@ -46,6 +47,7 @@ class Verdict:
     against_coresets: Word | None
     needed: int | None
     components: Components | None = None
+    ahead: Interval | None = None
     outside: str = ""
 
     def sentences(self) -> list[str]:
@@ -100,14 +102,16 @@ def verdicts(
     for setting, by_method in accuracies.items():
         for method, family in families.items():
             own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
+            likely = None
             for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
                 differences = intervals.common([(1, own), (-1, by_method.get(other, {}))])
                 tally = answers.difference(setting, method, other, differences) if answers else None
                 against[other] = comparisons.compare(crossed(differences, tally, floor), margins[setting])
                 if other == REFERENCE:
+                    likely = outperformance.ahead(differences) if differences else None
                     parts = components.components(differences, tally.deviation if tally else None)
             why = outside.get(setting, "")
-            compared.append(Verdict(method, family, setting, None, against, None, None, parts, why))
+            compared.append(Verdict(method, family, setting, None, against, None, None, parts, likely, why))
     return _corrected(compared, fixed)
 
 
