@@ -340,8 +340,8 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
         f"The highest mean of all methods, protocols and budgets that fit. Its interval{view.given} is corrected for "
         "having been picked among so many. Beside it the cheapest within the margin of its mean, if that is another; "
         "times within a second or a tenth are ties, which fewer images win. The difference stands by itself, "
-        "uncorrected. May still be best: what nothing within the limit is shown to beat (paired, over sets and test images, Holm over its "
-        "rivals, 5 %); the truly best one is among them with 95 %. ",
+        "uncorrected. May still be best: what nothing within the limit is shown to beat (paired, over sets and test "
+        "images, Holm over its rivals, 5 %); the truly best one is among them with 95 %. ",
         time,
         "Bytes are images and stored labels, without the weights of teachers. For another limit: "
         'decoct report DIR --for "100 images".',
