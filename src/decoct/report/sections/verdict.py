@@ -69,7 +69,8 @@ class Verdict:
         if self.against_coresets == "leans better":
             return f"{self.method} leans better than every coreset"
         more = f"; about {self.needed} sets would decide" if self.needed else ""
-        return f"{self.method} against the best coreset is open (against {', '.join(words['open'])}){more}"
+        rest = [name for name, c in self.coresets.items() if c.verdict not in SHOWN]
+        return f"{self.method} against the best coreset is open (against {', '.join(rest)}){more}"
 
 
 def verdicts(
