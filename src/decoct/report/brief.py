@@ -68,7 +68,7 @@ def _header(summary: "Summary") -> str:
 def _answer(summary: "Summary") -> str:
     reached = summary.claims.conclusion
     if reached.answer == "untold":
-        return f"It cannot be said. {reached.text}"
+        return f"Cannot be said, {reached.text.partition(': ')[2]}"
     margin = wording.margins(b.margin for b in reached.each)
     if reached.answer == "none":
         return f"No: no distilled set beats the best coreset by more than {margin}, which is shown"

@@ -191,11 +191,23 @@ def test_unpaired_is_welch_and_its_two_one_sided_tests(x, y):
 def test_paired_is_scipys_over_the_replicates_that_both_have(pairs):
     x, y = zip(*pairs, strict=True)
     a, b = replicates(x), replicates(y) | {(99, 0): 0.5}
-    found = change(a, b, paired=True)
-    differences = [(v - u) / 100 for u, v in pairs]
+    found, near = change(a, b, paired=True), change(a, b, paired=True, margin=0.05)
+    differences = np.array([(v - u) / 100 for u, v in pairs])
     assert found.n == (len(pairs), len(pairs)) and math.isnan(found.p_same)
-    if np.ptp(differences) > 1e-12:
+    if len(pairs) < 3:
+        assert math.isnan(found.p) and math.isnan(near.p_same)
+    elif np.ptp(differences) > 1e-12:
         assert found.p == pytest.approx(reference.ttest_1samp(differences, 0).pvalue, abs=1e-9)
+        above = reference.ttest_1samp(differences + 0.05, 0, alternative="greater").pvalue
+        below = reference.ttest_1samp(differences - 0.05, 0, alternative="less").pvalue
+        assert near.p_same == pytest.approx(max(above, below), abs=1e-9) and near.p == found.p
+
+
+def test_two_pairs_give_an_interval_and_no_word():
+    found = change({(0, 0): 0.5, (1, 0): 0.6}, {(0, 0): 0.7, (1, 0): 0.801}, paired=True, margin=0.01)
+    ends = reference.ttest_1samp([0.2, 0.201], 0).confidence_interval(0.95)
+    assert (found.interval.lo, found.interval.hi) == pytest.approx((ends.low, ends.high)) and ends.low > 0
+    assert [c.word for c in worded([found], [True])] == ["open"]
 
 
 @pytest.mark.parametrize("paired", [True, False])

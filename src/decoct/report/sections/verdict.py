@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -71,7 +70,8 @@ class Verdict:
         if self.against_coresets == "leans better":
             return f"{self.method} leans better than every coreset"
         more = f"; about {self.needed} sets would decide" if self.needed else ""
-        return f"{self.method} against the best coreset is open (against {', '.join(words['open'])}){more}"
+        rest = [name for name, c in self.coresets.items() if c.verdict not in SHOWN]
+        return f"{self.method} against the best coreset is open (against {', '.join(rest)}){more}"
 
 
 def verdicts(
@@ -133,22 +133,6 @@ def correction(verdicts: Sequence[Verdict]) -> str:
     number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation" and not v.outside)
     every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
     return f"Better, worse and same are said after Holm over all {pairs:,} comparisons of two methods{every}"
-
-
-def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """One sentence for each setting: the smallest differences that as many sets with this spread would find."""
-    lines = []
-    for setting, own in grouped((v for v in verdicts if not v.outside), lambda v: v.setting).items():
-        pairs = [c for v in own for c in v.coresets.values() if math.isfinite(c.detectable)]
-        if pairs:
-            counts, sizes = sorted(c.n for c in pairs), [c.detectable for c in pairs]
-            n = wording.span(str(counts[0]), str(counts[-1]))
-            half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
-            lines.append(
-                f"{setting}: in 4 of 5 studies, {n} sets find a true difference of {half} points for half of the pairs "
-                f"and of {all_} points for all, after Holm over {pairs[0].family:,} comparisons"
-            )
-    return tuple(lines)
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
