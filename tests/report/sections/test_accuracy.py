@@ -77,8 +77,8 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     assert (i.mean, i.lo, i.hi, i.n) == (expected.mean, expected.lo, expected.hi, 360)
     assert {a.setting.budget for a in found.ceiling.values()} == {"all"}
     assert found.settings == plain.settings and found.verdicts == plain.verdicts
-    assert (found.worth, found.claims.price, found.scores, found.cautions) == (
-        *(plain.worth, plain.claims.price, plain.scores, plain.cautions),
+    assert (found.brief.answer, found.claims, found.scores, found.cautions) == (
+        *(plain.brief.answer, plain.claims, plain.scores, plain.cautions),
     )
     assert len(found.gaps) == 6 and plain.gaps == ()
     assert (found.trained, found.planned) == (159, 159)
