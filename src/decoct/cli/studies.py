@@ -150,7 +150,7 @@ def report(
         board, place = page.write_leaderboard([pool.pool(group) for group in groups], to), to / page.PAGE
         answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
     elif len(folders) > 1:
-        from decoct.report.several.pooled import write_pooled
+        from decoct.report.pooled import write_pooled
 
         _show(write_pooled(groups[0], to or folders[0].resolve().parent / "pooled"), json)
     else:
