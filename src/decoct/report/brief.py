@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
+from decoct.report.advice.recommend import stretches
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import CONTROL, Manifest
 from decoct.report.sections import cost, readable
 from decoct.report.sections.cost import FULL as COLUMNS
-from decoct.report.sections.recommend import stretches
 from decoct.report.sections.verdict import Verdict
 from decoct.report.stats import power
 from decoct.report.stats.comparisons import Comparison
