@@ -86,7 +86,7 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
 
 def test_a_low_ceiling_is_judged_without_it(builder):
     builder.same_steps = 0.2  # far below the ceiling's .97, because it is short
-    assert summary(builder).cautions == ()
+    assert summary(builder).unreadable == ()
 
 
 def test_the_numbers_are_in_the_json(builder):
