@@ -144,10 +144,11 @@ def summarise(frame: Frame) -> Summary:
     """Reduce a run's tables to what its report says."""
     own, run = judge(frame), frame.manifest
     runs, answers, settings, reduced = own.runs, own.answers, own.settings, own.accuracies
+    inside = [s for s in settings if s not in own.outside]
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings}, answers)
     read = standings(frame)
-    parts = breakdowns(run, runs, reduced, settings, frame.floor, answers)
+    parts = breakdowns(run, runs, reduced, inside, frame.floor, answers)
     contenders = [label for label, family in run.families.items() if family != CONTROL]
     return Summary(
         methods=run.families,
@@ -160,14 +161,14 @@ def summarise(frame: Frame) -> Summary:
         unreadable=own.unreadable,
         failed=failures.found(own),
         controls=controlled(own, run.controls),
-        gaps=accuracy.gaps(reduced, settings),
-        transfers=transfer.transfers(runs, settings, contenders, frame.floor, answers),
+        gaps=accuracy.gaps(reduced, inside),
+        transfers=transfer.transfers(runs, inside, contenders, frame.floor, answers),
         scores=scorer.all(settings, list(run.methods)),
         standings=read,
         agreements=agreements(read),
         claims=claims(own, coverages(frame, read)),
         breakdown=parts,
-        untold=tuple(breakdown.missing(run, parts, settings)),
+        untold=tuple(breakdown.missing(run, parts, inside)),
         advice=Adviser.of(own).break_points(),
         margins=own.margins,
         cautions=generators(frame.costs.to_pylist()),

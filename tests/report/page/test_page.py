@@ -205,7 +205,10 @@ def test_a_page_whatever_the_run(builder, change):
         ),
         ({"holes": lambda j: j["kind"] in ("measure", "reference")}, "No set has been measured"),
         ({"noise": 0.0, "truth": 0.5}, "is the same as random within 1 point"),
-        ({"truth": 0.01, "budgets": ("ipc=1",)}, "Cannot be said, no setting can be read"),
+        (
+            {"truth": 0.01, "budgets": ("ipc=1",)},
+            "Cannot be said, every setting is not readable, or one paper's own protocol",
+        ),
         ({"holes": lambda j: True}, "No student has been trained yet"),
     ],
     ids=[

@@ -39,8 +39,8 @@ ABOUT = {
     "coresets": "Not better than the best coreset by more than the margin: the smallest p over the coresets, random "
     "included, times their number, so that none is picked as the best and then tested. Of all methods and settings "
     "together it holds where the largest of these p is below 5 % (intersection-union); how many are shown each is "
-    "counted after Holm over them. Better than every coreset: intersection-union, after Holm. Worse: than at least "
-    "one, after Holm over all comparisons of two methods. Sets that would settle it: with 80 %, were the means and "
+    "counted after Holm over them. Better than every coreset: than each. Worse: than at least one; both after Holm "
+    "over all comparisons of two methods. Sets that would settle it: with 80 %, were the means and "
     "spreads seen here the true ones.",
     "cost": "Device time is how long an accelerator was held; where none was, it is processor time: wall time in a "
     "busy pool means little. Geometric means over sets, with 95 % intervals from Welch's t on the logs; a single set "

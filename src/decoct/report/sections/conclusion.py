@@ -166,7 +166,7 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
         return "there is no distillation method"
     if not asked:
         every = all(v.outside for v in distilled)
-        return "no setting can be read" if every else "there is no coreset to compare with"
+        return f"every setting is {UNREADABLE}" if every else "there is no coreset to compare with"
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"

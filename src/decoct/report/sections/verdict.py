@@ -1,6 +1,7 @@
 """Verdicts in plain words: each method against random and every coreset."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import SHOWN, WORDS, Comparison, Word
 from decoct.report.stats.components import Components
 from decoct.report.stats.crossed import crossed
-from decoct.report.stats.intervals import ALPHA, Interval, Replicates
+from decoct.report.stats.intervals import Interval, Replicates
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,8 @@ def verdicts(
 ) -> list[Verdict]:
     """Compare every method with random and with every other coreset, in each setting.
 
-    Words hold after Holm over all pairs of methods in all settings that are not outside (``comparisons.corrected``),
-    but for one: *better* than every coreset is an intersection-union test of each distillation method in each setting,
-    after Holm over those. It rejects the union of "no better than this one", and so gives its word to each of them.
+    Words hold after Holm over all pairs of methods in all settings that are not outside (``comparisons.corrected``).
+    *Better* than every coreset is better than each of them, so that none is picked as the best and then tested.
 
     Args:
         accuracies: by setting, then method; a method without any student may be absent.
@@ -130,9 +130,7 @@ def correction(verdicts: Sequence[Verdict]) -> str:
     pairs = max((c.family for v in verdicts for c in v.coresets.values()), default=0)
     if pairs < 2:
         return ""
-    number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation" and not v.outside)
-    every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
-    return f"Better, worse and same are said after Holm over all {pairs:,} comparisons of two methods{every}"
+    return f"Better, worse and same are said after Holm over all {pairs:,} comparisons of two methods"
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -156,15 +154,9 @@ def _corrected(compared: Sequence[Verdict], fixed: Collection[str]) -> list[Verd
     said = dict(zip(pairs, comparisons.corrected(list(pairs.values()), kinds), strict=True))
     turned = {(s, b, a): comparisons.turned(c) for (s, a, b), c in said.items()}
     words = {**turned, **said}
-    distilled = [v for v in compared if v.family == "distillation" and v.coresets and not v.outside]
-    adjusted = comparisons.holm([max(_p_better(words[v.setting, v.method, o]) for o in v.coresets) for v in distilled])
-    best = {(v.setting, v.method) for v, p in zip(distilled, adjusted, strict=True) if p < ALPHA / 2}
 
     def worded(v: Verdict, other: str, c: Comparison) -> Comparison:
-        if v.outside:
-            return comparisons.outside(c)
-        known = words[v.setting, v.method, other]
-        return replace(known, verdict="better") if (v.setting, v.method) in best else known
+        return comparisons.outside(c) if v.outside else words[v.setting, v.method, other]
 
     return [_whole(v, {other: worded(v, other, c) for other, c in v.coresets.items()}) for v in compared]
 
@@ -173,11 +165,6 @@ def _whole(v: Verdict, against: Mapping[str, Comparison]) -> Verdict:
     word = comparisons.against_all(list(against.values())) if against else None
     needed = _needed(against) if word not in SHOWN and not v.outside else None
     return replace(v, random=against.get(REFERENCE), coresets=against, against_coresets=word, needed=needed)
-
-
-def _p_better(c: Comparison) -> float:
-    """One-sided, for the intersection-union test over coresets; 1 where its own interval says otherwise."""
-    return c.p_better if c.alone == "better" else 1.0
 
 
 def _needed(against: Mapping[str, Comparison]) -> int | None:
@@ -191,9 +178,11 @@ def show(
 ) -> Markup:
     """The answer, the run in short, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
+    short, rest = (re.split(r"[:,] ", answer, maxsplit=1) + [""])[:2]
     card = [
         tag("p", "Is distilling worth it here?", class_="eyebrow"),
-        tag("p", f"{answer}.", class_="answer"),
+        tag("p", f"{short}.", class_="answer"),
+        tag("p", f"{rest[:1].upper()}{rest[1:]}.", class_="because") if rest else "",
         tag("ul", *(tag("li", line) for line in lines)),
         note(f"{corrected}.") if corrected else "",
         *(tag("p", f"{line}.", class_="caution") for line in cautions),

@@ -12,12 +12,13 @@ from typing import Any
 
 from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Rows, accuracies, by_setting, keys, replicates
+from decoct.report.accuracy import Accuracy, Rows, Setting, accuracies, by_setting, keys, replicates
 from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import FULL, Manifest
+from decoct.report.read.manifest import FULL, REFERENCE, Manifest
 from decoct.report.sections.standing import Name, Standing, standings
 from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.answers import Answers, Tally
 from decoct.report.stats.comparisons import WORDS, Word
 from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
@@ -110,7 +111,14 @@ def bounds(i: Interval) -> list[float] | None:
     return [i.lo, i.hi] if math.isfinite(i.lo) and math.isfinite(i.hi) else None
 
 
-def change(a: Replicates, b: Replicates, paired: bool, floor: float = 0.0, margin: float | None = None) -> Change:
+def change(
+    a: Replicates,
+    b: Replicates,
+    paired: bool,
+    floor: float = 0.0,
+    margin: float | None = None,
+    tally: Tally | None = None,
+) -> Change:
     """b − a over condense-level means.
 
     Args:
@@ -118,9 +126,10 @@ def change(a: Replicates, b: Replicates, paired: bool, floor: float = 0.0, margi
         paired: replicates of one number share their seeds, so that their differences count.
         floor: the smallest standard deviation of a difference to believe, see ``intervals.grid_floor``.
         margin: below which a change does not matter; None where none is known.
+        tally: the paired difference by test image; None where not known.
     """
     if paired:
-        c = comparisons.compare(crossed(intervals.common([(1, b), (-1, a)]), None, floor), margin or math.inf)
+        c = comparisons.compare(crossed(intervals.common([(1, b), (-1, a)]), tally, floor), margin or math.inf)
         return Change(c.interval, (c.n, c.n), True, 2 * min(c.p_better, c.p_worse), c.p_same if margin else math.nan)
     first, second = intervals.condense_means(a), intervals.condense_means(b)
     own = floor / math.sqrt(2)  # one side moves by half the variance of a difference
@@ -163,7 +172,6 @@ class Compared:
         a, b: their tables.
         settings: what they were told differently, a line each.
         paired: replicates share their seeds, so that their differences are paired.
-        margin: below which a change does not matter; the smaller of the two studies'.
         trained, read, priced: accuracies, leading readings and costs that both have.
         alone: methods in settings that one run alone has a result of, by run.
         unlike: readings that were not compared, with the reason; a line each.
@@ -173,7 +181,6 @@ class Compared:
     b: Frame
     settings: tuple[str, ...]
     paired: bool
-    margin: float
     trained: tuple[Row, ...]
     read: tuple[Row, ...]
     priced: tuple[Row, ...]
@@ -202,7 +209,7 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
-        told = {name: getattr(self, name) for name in ("settings", "paired", "margin")}
+        told = {name: getattr(self, name) for name in ("settings", "paired")}
         rows = {"accuracy": self.trained, "metrics": self.read, "costs": self.priced}
         told |= {name: [row.facts for row in own] for name, own in rows.items()}
         told |= {"overall": self.overall(), "not_compared": self.unlike, "results_in_one_alone": self.alone}
@@ -225,7 +232,6 @@ def compare(a: Frame, b: Frame) -> Compared:
             f"`decoct report {first.folder} {second.folder}` sets runs on several data sets side by side"
         )
     paired = first.study.get("seed") == second.study.get("seed")
-    margin = min(default(run.margin, math.nan) for run in (first, second))
     rows = [by_setting(frame.results.to_pylist()) for frame in (a, b)]
     fixed = first.deterministic | second.deterministic
     read, unlike = readings(a, b, paired)
@@ -234,8 +240,7 @@ def compare(a: Frame, b: Frame) -> Compared:
         b,
         differences(first, second),
         paired,
-        margin,
-        _trained(rows[0], rows[1], paired, margin, fixed),
+        _trained(a, b, *rows, paired, fixed),
         read,
         tuple(prices(a, b)),
         {"A": len(rows[0].keys() - rows[1].keys()), "B": len(rows[1].keys() - rows[0].keys())},
@@ -243,18 +248,35 @@ def compare(a: Frame, b: Frame) -> Compared:
     )
 
 
-def _trained(a: Rows, b: Rows, paired: bool, margin: float, fixed: frozenset[str]) -> tuple[Row, ...]:
-    shared = [key for key in a if key in b]
-    first, second = ({(x.method, x.setting): x for x in accuracies({k: own[k] for k in shared})} for own in (a, b))
-    tests = min((row["test_images"] for key in shared for row in (*a[key], *b[key])), default=0)
-    floor = intervals.grid_floor(tests)
-    changes = {
-        key: change(replicates(a[key]), replicates(b[key]), paired, floor, margin)
-        for key in shared
-        if not same(keys(a[key]), keys(b[key]))  # the same cells: nothing was trained anew, nothing can differ
-    }
+def _trained(a: Frame, b: Frame, of_a: Rows, of_b: Rows, paired: bool, fixed: frozenset[str]) -> tuple[Row, ...]:
+    shared = [key for key in of_a if key in of_b]
+    first, second = (
+        {(x.method, x.setting): x for x in accuracies({k: own[k] for k in shared})} for own in (of_a, of_b)
+    )
+    tests = min((row["test_images"] for key in shared for row in (*of_a[key], *of_b[key])), default=0)
+    floor, answers = intervals.grid_floor(tests), _answers(a, b, of_a, of_b)
+    changes = dict[tuple[str, Setting], Change]()
+    for key in shared:
+        if same(keys(of_a[key]), keys(of_b[key])):
+            continue  # the same cells: nothing was trained anew, nothing can differ
+        random = [side[REFERENCE, key[1]].interval.mean for side in (first, second) if (REFERENCE, key[1]) in side]
+        margin = min(default(run.margin, min(random, default=math.nan)) for run in (a.manifest, b.manifest))
+        tally = answers.combined([(1, *_side_of("B", key)), (-1, *_side_of("A", key))]) if paired else None
+        changes[key] = change(replicates(of_a[key]), replicates(of_b[key]), paired, floor, margin, tally)
     said = dict(zip(changes, worded(list(changes.values()), [True] * len(changes)), strict=True))
     return tuple(_accuracy_row(first[key], second[key], said.get(key), key[0] in fixed) for key in shared)
+
+
+def _answers(a: Frame, b: Frame, of_a: Rows, of_b: Rows) -> Answers:
+    """By test image, of the students of both runs, which are told apart by the side that they are on."""
+    sides = (("A", a, of_a), ("B", b, of_b))
+    where = {row["key"]: frame for _, frame, rows in sides for own in rows.values() for row in own}
+    every = {_side_of(side, key): keys(own) for side, _, rows in sides for key, own in rows.items()}
+    return Answers(every, lambda key: where[key].correct(key))
+
+
+def _side_of(side: str, key: tuple[str, Setting]) -> tuple[str, Setting]:
+    return f"{side} {key[0]}", key[1]
 
 
 def _accuracy_row(a: Accuracy, b: Accuracy, change: Change | None, conditional: bool) -> Row:
