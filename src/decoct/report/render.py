@@ -13,11 +13,13 @@ from decoct.report.sections import (
     controls,
     cost,
     differences,
+    failures,
     featuremap,
     pictures,
     planned,
     provenance,
     ranks,
+    readable,
     recommend,
     robust,
     standing,
@@ -34,6 +36,8 @@ def render(summary: Summary) -> str:
     margin = wording.margins(summary.margins.values())
     parts = [
         verdict.show(view, summary.verdicts, summary.worth, summary.claims.price, summary.cautions, margin),
+        readable.show(view, summary.unreadable),
+        failures.show(view, summary.failed.bent, summary.failed.filled, summary.failed.stuck),
         claims.show(view, summary.claims),
         recommend.show(view, summary.advice),
         accuracy.show(view, summary.gaps),

@@ -1,23 +1,24 @@
 """The report's numbers in one object: what the terminal prints, ``--json`` gives and the page draws."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, Setting, accuracies, by_setting, keys, replicates
-from decoct.report.grouped import grouped
+from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.judged import judge
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import CONTROL, FULL, REFERENCE, Manifest
-from decoct.report.sections import accuracy, breakdown, controls, robust, transfer
+from decoct.report.read.manifest import CONTROL, Manifest
+from decoct.report.sections import accuracy, breakdown, controls, failures, readable, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
 from decoct.report.sections.claims import Claims, claims, coverages
 from decoct.report.sections.controls import Controlled, controlled
+from decoct.report.sections.failures import Failed
 from decoct.report.sections.planned import Planned, planned
+from decoct.report.sections.readable import Unreadable
 from decoct.report.sections.recommend import Adviser, Recommendation
 from decoct.report.sections.robust import Score, Scorer
 from decoct.report.sections.standing import Agreement, Standing, agreements, sentences, standings
@@ -25,16 +26,12 @@ from decoct.report.sections.transfer import Transfer
 from decoct.report.sections.verdict import (
     Verdict,
     Worth,
-    cautions,
     correction,
     generators,
     resolution,
-    verdicts,
     worth,
 )
-from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
-from decoct.report.stats.margin import margin
 
 PAGE = "report.html"
 
@@ -46,6 +43,8 @@ class Summary(View):
     Attributes:
         frame: the tables of the run.
         verdicts: one per method and setting.
+        unreadable: settings in which nothing can be read.
+        failed: students that failed beside siblings that learnt, and holes that failures left.
         controls: methods against their controls, one per method that has one and setting.
         gaps: how far the best set of each setting falls short of the full data after as many steps.
         transfers: whether methods keep their order across students, by protocol and budget; controls are left out.
@@ -69,6 +68,8 @@ class Summary(View):
 
     frame: Frame
     verdicts: tuple[Verdict, ...]
+    unreadable: tuple[Unreadable, ...]
+    failed: Failed
     controls: tuple[Controlled, ...]
     gaps: tuple[Gap, ...]
     transfers: tuple[Transfer, ...]
@@ -117,6 +118,8 @@ class Summary(View):
                 "cannot_be_said": self.untold,
                 "parts": breakdown.to_json(self.breakdown),
             },
+            "not_readable": readable.to_json(self.unreadable),
+            "failed": self.failed.sentences(),
             "advice": [r.to_json() for r in self.advice],
             "accuracy": [_accuracy(a) for a in self.accuracies],
             "controls": {
@@ -136,16 +139,9 @@ class Summary(View):
 
 
 def summarise(frame: Frame) -> Summary:
-    """Reduce a run's tables to accuracies with intervals, and verdicts."""
-    run, settings = frame.manifest, _settings(frame)
-    rows = by_setting(frame.results.to_pylist())
-    runs = {key: replicates(group) for key, group in rows.items() if key[0] != FULL}
-    in_setting = {s: {method: runs[method, s] for method in run.methods if (method, s) in runs} for s in settings}
-    answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
-    reduced = accuracies(rows, answers, run.deterministic)
-    random = {a.setting: a.interval.mean for a in reduced if a.method == REFERENCE}
-    margins = {s: margin(run.margin, random.get(s, math.nan)) for s in settings}
-    compared = verdicts(in_setting, run.families, margins, frame.floor, answers, run.deterministic)
+    """Reduce a run's tables to what its report says."""
+    own, run = judge(frame), frame.manifest
+    runs, answers, settings, reduced = own.runs, own.answers, own.settings, own.accuracies
     ceilings = [a for a in reduced if a.ceiling]
     scorer = Scorer.of(frame, runs, {a.setting.panel: a.interval.mean for a in ceilings}, answers)
     read = standings(frame)
@@ -157,37 +153,29 @@ def summarise(frame: Frame) -> Summary:
         settings=settings,
         accuracies=reduced,
         frame=frame,
-        verdicts=tuple(compared),
-        controls=controlled(in_setting, run.controls, margins, frame.floor, answers),
+        verdicts=own.verdicts,
+        unreadable=own.unreadable,
+        failed=failures.found(own),
+        controls=controlled(own, run.controls),
         gaps=accuracy.gaps(reduced, settings),
         transfers=transfer.transfers(runs, settings, contenders, frame.floor, answers),
         scores=scorer.all(settings, list(run.methods)),
         standings=read,
         agreements=agreements(read),
-        worth=worth(compared),
-        claims=claims(frame, compared, coverages(frame, read)),
+        worth=worth(own.verdicts),
+        claims=claims(frame, own.verdicts, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(frame, reduced).break_points(),
-        margins=margins,
-        detectable=resolution(compared),
-        cautions=(
-            *cautions([(a.setting, a.interval) for a in ceilings]),
-            *generators(frame.costs.to_pylist()),
-        ),
+        margins=own.margins,
+        detectable=resolution(own.verdicts),
+        cautions=generators(frame.costs.to_pylist()),
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,
         failures=tuple(f"{job}: {message}" for job, message in frame.failures),
         page=run.folder / PAGE,
         planned_cost=planned(run),
     )
-
-
-def _settings(frame: Frame) -> tuple[Setting, ...]:
-    """Every planned setting but the ceiling's: protocols and students as planned, budgets by size."""
-    labels = [job.labels for job in frame.manifest.of_kind("train") if job.labels["method"] != FULL]
-    panels, size = grouped(dict.fromkeys(map(Setting.of, labels)), lambda s: s.panel), frame.manifest.budget_order
-    return tuple(s for own in panels.values() for s in sorted(own, key=lambda s: size(s.budget)))
 
 
 def _accuracy(a: Accuracy) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _cell(summary: Summary, method: str, setting: Setting) -> Text:
     cell = _text(summary.accuracy(method, setting))
     if setting in summary.settings:
         word = summary.verdict(method, setting).against_coresets
-        cell.stylize(STYLES[word] if word else "")
+        cell.stylize(STYLES.get(word or "", ""))
     return cell
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
-from decoct.report.sections.verdict import Verdict, cautions, correction, few_images, generators, verdicts, worth
+from decoct.report.sections.verdict import Verdict, correction, few_images, generators, verdicts, worth
 from decoct.report.stats import comparisons
 from decoct.report.stats.comparisons import compare
-from decoct.report.stats.intervals import Interval, wilson
+from decoct.report.stats.intervals import Interval
 from decoct.report.summary import summarise
 
 
@@ -229,29 +229,6 @@ def test_many_replicates_are_judged_by_the_bootstrap_and_say_so(builder):
     assert v.random.by == "bootstrap" and v.random.verdict == "better"
     assert "] (bootstrap), n = 20" in v.sentences()[0]
     assert v.components.sets == 20 and v.components.condense is None
-
-
-def ceiling(protocol, right, n=1000, student="convnet3"):
-    return Setting(protocol, student, "all"), wilson(right, n)
-
-
-def test_a_protocol_that_does_not_learn_even_the_full_data_is_named():
-    (line,) = cautions([ceiling("erm", 940), ceiling("multi_teacher", 140)])
-    assert "multi_teacher" in line
-    assert "14.0 %" in line and "94.0 %" in line
-
-
-def test_ceilings_that_are_close_or_uncertain_are_not_named():
-    assert cautions([ceiling("erm", 940), ceiling("single_teacher", 900)]) == ()
-    assert cautions([ceiling("erm", 9, n=10), ceiling("single_teacher", 7, n=10)]) == ()
-
-
-def test_students_are_compared_with_themselves_only():
-    assert cautions([ceiling("erm", 940), ceiling("erm", 300, student="tiny")]) == ()
-
-
-def test_without_a_ceiling_there_is_nothing_to_say():
-    assert cautions([]) == ()
 
 
 def pair(lo, hi, differences=(0.02, 0.021, 0.019)):

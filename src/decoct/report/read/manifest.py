@@ -105,6 +105,11 @@ class Manifest:
         stated = self.study.get("margin", 0.01)
         return None if stated is None else float(stated)
 
+    @property
+    def native(self) -> frozenset[str]:
+        """Labels of protocols that are one paper's own."""
+        return frozenset(self.study.get("native", ()))
+
     def budget_order(self, budget: str) -> tuple[float, str]:
         """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
         read = Budget.read(budget)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from decoct.report import wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
+from decoct.report.judged import Judged
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import bullets, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.sections.verdict import spell
 from decoct.report.stats import comparisons, intervals
-from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.crossed import crossed
-from decoct.report.stats.intervals import Replicates
 
 
 @dataclass(frozen=True)
@@ -28,30 +27,21 @@ class Controlled:
     comparison: Comparison
 
 
-def controlled(
-    accuracies: Mapping[Setting, Mapping[str, Replicates]],
-    controls: Mapping[str, str],
-    margins: Mapping[Setting, float],
-    floor: float,
-    answers: Answers | None = None,
-) -> tuple[Controlled, ...]:
-    """Compare every method that has a control with it, method after method, in each setting.
+def controlled(own: Judged, controls: Mapping[str, str]) -> tuple[Controlled, ...]:
+    """Compare every method that has a control with it, method after method, in each setting that can be read.
 
     Args:
-        accuracies: by setting, then method; a method without any student may be absent.
+        own: the accuracies of a run, with margins and answers.
         controls: label to label.
-        margins: below which differences do not matter, a fraction, by setting.
-        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
-        answers: of the students by test image.
     """
-    asked = [(method, control, setting) for method, control in controls.items() for setting in accuracies]
+    settings = [s for s in own.settings if s not in own.outside]
+    asked = [(method, control, setting) for method, control in controls.items() for setting in settings]
     compared = []
     for method, control, setting in asked:
-        a, b = (accuracies[setting].get(label, {}) for label in (method, control))
-        tally = answers.difference(setting, method, control) if answers else None
-        compared.append(
-            comparisons.compare(crossed(intervals.common([(1, a), (-1, b)]), tally, floor), margins[setting])
-        )
+        a, b = (own.runs.get((label, setting), {}) for label in (method, control))
+        differences = intervals.common([(1, a), (-1, b)])
+        tally = own.answers.difference(setting, method, control, differences)
+        compared.append(comparisons.compare(crossed(differences, tally, own.frame.floor), own.margins[setting]))
     return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared), strict=True))
 
 

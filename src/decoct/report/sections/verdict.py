@@ -23,9 +23,7 @@ from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import SHOWN, WORDS, Comparison, Word
 from decoct.report.stats.components import Components
 from decoct.report.stats.crossed import crossed
-from decoct.report.stats.intervals import ALPHA, Interval, Replicates
-
-SHORT = 0.9  # of the best ceiling: below it, a protocol's own ceiling shows that its students have not learnt
+from decoct.report.stats.intervals import ALPHA, Replicates
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def verdicts(
             own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
             for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
                 differences = intervals.common([(1, own), (-1, by_method.get(other, {}))])
-                tally = answers.difference(setting, method, other) if answers else None
+                tally = answers.difference(setting, method, other, differences) if answers else None
                 against[other] = comparisons.compare(crossed(differences, tally, floor), margins[setting])
                 if other == REFERENCE:
                     parts = components.components(differences, tally.deviation if tally else None)
@@ -182,26 +180,6 @@ def worth(verdicts: Sequence[Verdict]) -> Worth:
         return Worth("Cannot be said", "No pair of students has been trained yet.", ())
     lines = tuple(_tally(method, own) for method, own in grouped(distilled, lambda v: v.method).items())
     return Worth(*_answer(distilled), lines)
-
-
-def cautions(ceilings: Sequence[tuple[Setting, Interval]]) -> tuple[str, ...]:
-    """Protocols under which even the full data give far less than under the best one.
-
-    A protocol is named if the Wilson interval of its ceiling lies below nine tenths of the best ceiling of the same
-    student: then the recipe is too short, or does not suit the student, and differences between sets say little.
-    """
-    lines = []
-    for student, own in grouped(ceilings, lambda pair: pair[0].student).items():
-        best, top = max(own, key=lambda pair: pair[1].mean)
-        for setting, interval in own:
-            if interval.hi < SHORT * top.mean:
-                own_best = f"{wording.percent(top.mean)} % under {best.protocol}"
-                lines.append(
-                    f"Under {setting.protocol}, {student} reaches only {wording.percent(interval.mean)} % even on the "
-                    f"full data ({own_best}): the recipe is too short or does not suit this student, so its "
-                    "comparisons say little about the sets"
-                )
-    return tuple(lines)
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

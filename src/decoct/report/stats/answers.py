@@ -148,9 +148,11 @@ class Answers:
         sums = ((at[0], self._sum(weights, [keys[at] for keys in own])) for at in shared)
         return tally(sums, signed=min(weights, default=0) < 0)
 
-    def difference(self, setting: Hashable, a: str, b: str) -> Tally | None:
+    def difference(
+        self, setting: Hashable, a: str, b: str, at: Collection[tuple[int, int]] | None = None
+    ) -> Tally | None:
         """By image, a − b over the replicates that both have; None where some students' answers are not known."""
-        return self.combined([(1, a, setting), (-1, b, setting)])
+        return self.combined([(1, a, setting), (-1, b, setting)], at)
 
     def _sum(self, weights: Sequence[float], keys: Sequence[str]) -> NDArray[np.float32] | None:
         loaded = [self.load(key) for key in keys]

@@ -8,8 +8,7 @@ Every set is asked every test image. Let e_ri be what set r makes of image i, an
 since each of the two plain variances holds the interaction once, and their sum twice.
 
 Source:
-    Gallas, Pennello and Myers, 2007, "Multireader multicase variance analysis for binary data" (J. Opt. Soc. Am. A 24);
-    degrees of freedom: Satterthwaite, as Hillis, 2007, has it for readers and cases.
+    Gallas, Pennello and Myers, 2007, "Multireader multicase variance analysis for binary data" (J. Opt. Soc. Am. A 24).
 """
 
 import math
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from decoct.report.stats import intervals, moderated
 from decoct.report.stats.answers import Tally, over_images
-from decoct.report.stats.estimate import NOTHING, Estimate, summed
+from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 from decoct.report.stats.moderated import NONE, Prior
 
@@ -57,19 +56,19 @@ class Crossed:
             prior: what comparisons of this kind have in common; from ``moderated.FEWEST_SETS`` sets on it counts.
         """
         if self.n < FEWEST:
-            return NOTHING if self.n == 0 else Estimate(self.mean, math.nan, math.nan)
+            return Estimate(self.mean, ())
         variance, df = self.sets, float(self.n - 1)
         if self.n >= moderated.FEWEST_SETS:
             variance, df = moderated.moderated(variance, df, prior)
         images = ((self.images, float(max(self.tested - 1, 1))),) if self.images is not None else ()
-        return summed(self.mean, ((variance / self.n, df), *images))
+        return Estimate(self.mean, ((variance / self.n, df), *images))
 
     @property
     def over_sets(self) -> Interval:
         """The sets' part alone: 95 % t interval as if the test images were fixed."""
         if self.n < 2:
             return Interval(self.mean, math.nan, math.nan, self.n, "sets")
-        alone = summed(self.mean, ((self.sets / self.n, float(self.n - 1)),))
+        alone = Estimate(self.mean, ((self.sets / self.n, float(self.n - 1)),))
         return Interval(self.mean, *alone.bounds(1 - ALPHA), self.n, "sets")
 
     @property

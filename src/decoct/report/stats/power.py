@@ -5,13 +5,17 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scipy.special import nctdtr, nctdtrinc, stdtrit
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import chdtri, ndtr, stdtrit
 
 from decoct.report.stats import moderated
-from decoct.report.stats.estimate import Estimate, summed
+from decoct.report.stats.estimate import NOTHING, Estimate
 from decoct.report.stats.intervals import ALPHA
 
 POWER, MOST = 0.8, 1000
+SHARES = (np.arange(400) + 0.5) / 400  # of the studies that see a smaller variance
 
 
 class Spread(NamedTuple):
@@ -30,16 +34,20 @@ class Spread(NamedTuple):
     borrowed: float = 0.0
 
     def error(self, n: int) -> Estimate:
-        """Standard error and degrees of freedom of a mean over n sets."""
+        """The error of a mean over n sets."""
         df = n - 1.0 + (self.borrowed if n >= moderated.FEWEST_SETS else 0.0)
-        return summed(0.0, ((self.sets / n, df), (self.images, self.tested - 1.0)))
+        return Estimate(0.0, ((self.sets / n, df), (self.images, self.tested - 1.0)))
 
 
 def found(distance: float, error: Estimate, alpha: float) -> float:
-    """Probability that a one-sided test finds a true distance in its direction (noncentral t)."""
+    """Probability that a one-sided test finds a true distance in its direction.
+
+    The mean is normal; how far out the test's bound lies depends on the variance that the study happens to see between
+    its sets, over whose distribution this is the mean. With one source of error that is the noncentral t.
+    """
     if error.se == 0:
         return float(distance > 0)
-    return float(1 - nctdtr(error.df, distance / error.se, stdtrit(error.df, 1 - alpha)))
+    return float(ndtr((distance - _bounds(error, alpha)) / error.se).mean())
 
 
 def difference_power(mean: float, error: Estimate, alpha: float = ALPHA) -> float:
@@ -48,12 +56,12 @@ def difference_power(mean: float, error: Estimate, alpha: float = ALPHA) -> floa
 
 
 def same_power(mean: float, error: Estimate, margin: float, alpha: float = ALPHA) -> float:
-    """Probability that both one-sided tests reject; noncentral t approximation of Phillips (1990)."""
+    """Probability that both one-sided tests reject."""
     if error.se == 0:
         return float(abs(mean) < margin)
-    t = stdtrit(error.df, 1 - alpha)
-    below, above = nctdtr(error.df, (mean - margin) / error.se, -t), nctdtr(error.df, (mean + margin) / error.se, t)
-    return max(0.0, float(below - above))
+    room = margin - _bounds(error, alpha)  # on either side of 0, where the mean must fall
+    inside = ndtr((room - mean) / error.se) - ndtr((-room - mean) / error.se)
+    return float(np.maximum(inside, 0.0).mean())
 
 
 def not_better_power(mean: float, error: Estimate, margin: float, alpha: float = ALPHA) -> float:
@@ -63,10 +71,11 @@ def not_better_power(mean: float, error: Estimate, margin: float, alpha: float =
 
 def detectable(spread: Spread, n: int, alpha: float = ALPHA) -> float:
     """Smallest true difference that a two-sided test finds with 80 %; NaN where there is no test."""
-    error = spread.error(n) if n > 2 else Estimate(0.0, math.nan, math.nan)
+    error = spread.error(n) if n > 2 else NOTHING
     if not math.isfinite(error.se) or error.se == 0:
         return 0.0 if error.se == 0 else math.nan
-    return float(nctdtrinc(error.df, 1 - POWER, stdtrit(error.df, 1 - alpha / 2))) * error.se
+    most = error.half(alpha / 2) * 10
+    return float(brentq(lambda x: difference_power(x, error, alpha) - POWER, 0.0, most, xtol=1e-6 * most))
 
 
 def sets_to_decide(mean: float, spread: Spread, margin: float, alpha: float = ALPHA) -> int | None:
@@ -91,3 +100,12 @@ def smallest(power: Callable[[int], float], least: int = 3) -> int | None:
             return None
         high = min(2 * high, MOST)
     return bisect.bisect_left(range(high), True, lo=least, key=lambda n: power(n) >= POWER) if high > least else least
+
+
+def _bounds(error: Estimate, alpha: float) -> NDArray[np.float64]:
+    """How far out a one-sided test's bound lies in studies that see a small variance between sets, a larger one, …"""
+    (variance, df), *rest = error.parts
+    seen = variance * chdtri(df, 1 - SHARES) / df
+    return np.asarray(
+        np.sqrt(stdtrit(df, 1 - alpha) ** 2 * seen + sum(stdtrit(own, 1 - alpha) ** 2 * v for v, own in rest))
+    )

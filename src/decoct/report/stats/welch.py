@@ -45,7 +45,7 @@ def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
     if m == 0 or n < 2 or not math.isfinite(sd):
         return math.nan
     squares = (n - 1) * sd**2 + ((m - 1) * spread**2 if m > 1 else 0.0)
-    return 2 * Estimate(abs(own - mean), math.sqrt(squares / (m + n - 2) * (1 / m + 1 / n)), m + n - 2).above()
+    return 2 * Estimate(abs(own - mean), ((squares / (m + n - 2) * (1 / m + 1 / n), m + n - 2.0),)).above()
 
 
 def welch(
