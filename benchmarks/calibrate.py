@@ -26,10 +26,10 @@ HEAD = """# Calibration of the statistics
 
 Simulated studies with a known truth, judged by the code that writes the report; what they mean is on
 [the page about statistics](../statistics.md). Unless a table says otherwise, a study has seven distillation methods,
-three coresets of which two have one set each, six settings, one student a set, and the standard deviations are 0.7 points
-between sets and 0.5 between students of one set, so that a paired difference of two stochastic methods has 1.2. The
-spreads are those of `benchmarks/calibration/named.py`. Study k of a table is drawn from child k of its seed. ± is 1.96
-standard errors over studies, or three over their number where all of them agree.
+three coresets of which two have one set each, six settings, one student a set, and the standard deviations are 0.7
+points between sets and 0.5 between students of one set, so that a paired difference of two stochastic methods has 1.2.
+The spreads are those of `benchmarks/calibration/named.py`. Study k of a table is drawn from child k of its seed. ± is
+1.96 standard errors over studies, or three over their number where all of them agree.
 """
 
 

@@ -62,8 +62,8 @@ def errors_with_images(by: float = 1.0) -> Table:
 def errors_unpromised(by: float = 1.0) -> Table:
     return Table(
         "The same without a promise; test images without limit. one_sided: stochastic methods are skewed upwards "
-        "(_down: downwards), as Gamma(4) or exponential, and fixed coresets are not. failures: one student in ten, by 30 "
-        "points.",
+        "(_down: downwards), as Gamma(4) or exponential, and fixed coresets are not. failures: one student in ten, by "
+        "30 points.",
         HEAD,
         [row(name, n, 0, scaled(400, by)) for name in UNPROMISED for n in SETS],
     )

@@ -38,8 +38,8 @@ def power(by: float = 1.0) -> Table:
     names = ("sd_0.9", "sd_1.2", "sd_2", "sd_4", "six_wide")
     return Table(
         "One method 3 points above all in one setting: share of its three differences that are found after Holm over "
-        "144, %. sd: of a paired difference of two stochastic methods, points. Test images without limit. Promise: 75 % "
-        "at sd 1.2 with 5 sets.",
+        "144, %. sd: of a paired difference of two stochastic methods, points. Test images without limit. Promise: 75 "
+        "% at sd 1.2 with 5 sets.",
         HEAD,
         [row(name, n, 0, scaled(400, by)) for name in names for n in SETS],
     )
