@@ -20,6 +20,22 @@ def ran(decoct, quick, tmp_path):
 
 
 @pytest.fixture
+def told():
+    """``told(FOLDER)``: a run whose sets stand on one teacher of its own."""
+
+    def edit(folder):
+        run = json.loads((folder / "run.json").read_text())
+        key = f"{run['study']['seed']:032}"
+        for job in run["jobs"]:
+            job["inputs"] |= {"teacher": key} if job["kind"] == "condense" else {}
+        run["jobs"].append({"key": key, "kind": "teacher", "inputs": {}, "labels": {"net": "convnet2_bn"}})
+        (folder / "run.json").write_text(json.dumps(run))
+        return folder
+
+    return edit
+
+
+@pytest.fixture
 def faces(ran):
     """A run as on another data set."""
     folder = ran("faces", "random", "at_large")
@@ -63,11 +79,60 @@ def test_a_leaderboard_beside_the_first_run(decoct, ran, faces, tmp_path):
 
 
 def test_what_a_leaderboard_refuses(refused, ran, faces, tmp_path):
-    a, b = ran("a"), ran("b", words=("--seed", 1))
+    a, b = ran("a"), ran("b")
     assert "decoct compare" in refused(2, "report", a, b)
     assert "--out" in refused(2, "report", a, "--out", tmp_path / "x")
     assert "--for" in refused(2, "report", a, faces, "--for", "10 images")
     assert not (tmp_path / "leaderboard").exists() and not (tmp_path / "x").exists()
+
+
+def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path):
+    a, b = told(ran("a")), told(ran("b", words=("--seed", 1)))
+    said = decoct("report", a, b)
+    assert said.code == 0, said.err
+    why = "replicates count by run, since the sets of a run share its teachers: n = 2."
+    assert said.out.startswith(f"2 runs that differ in their seed are pooled; {why}")
+    folder = tmp_path / "pooled"
+    assert said.out.rstrip().endswith(str(folder / "report.html"))
+    assert why in (folder / "report.html").read_text("utf-8") and (folder / "results.csv").is_file()
+    for _ in range(2):  # over its own files
+        own = json.loads(decoct("report", a, b, "--out", tmp_path / "x", "--json").out)
+        assert own["report"] == str(tmp_path / "x" / "report.html") and own["trained"] == 4
+        assert own["pooled"] | {"text": ""} == {
+            "runs": [str(a), str(b)], "seeds": [0, 1], "count_by": "run", "n": 2, "text": ""
+        }  # fmt: skip
+        assert [row["n"] for row in own["accuracy"]] == [2]
+    advice = decoct("report", a, b, "--for", "10 images")
+    assert advice.out.startswith("2 runs") and "n = 2" in advice.out.splitlines()[1]
+    assert json.loads(decoct("report", a, "--json").out)["pooled"] is None
+
+
+def test_sets_without_a_teacher_count_by_set(decoct, ran, tmp_path):
+    own = json.loads(decoct("report", ran("a"), ran("b", words=("--seed", 1)), "--json").out)
+    assert (own["pooled"]["count_by"], own["pooled"]["n"]) == ("set", 4)
+
+
+def test_runs_are_pooled_before_they_stand_side_by_side(decoct, ran, faces):
+    a, b = ran("a", "random", "at_large"), ran("b", "random", "at_large", words=("--seed", 1))
+    board = json.loads(decoct("report", a, faces, b, "--json").out)
+    assert [bool(run["pooled"]) for run in board["runs"]] == [True, False]
+    assert {row["data"]: row["n"] for row in board["accuracy"]} == {"digits": 4, "[bold]faces[/]": 2}
+    assert "2 runs that differ in their seed are pooled" in decoct("report", a, faces, b).out
+
+
+def test_what_a_pool_refuses(refused, ran, tmp_path):
+    a, b = ran("a"), ran("b", words=("--seed", 1))
+    assert "same run twice" in refused(2, "report", a, b, a)
+    assert "a run's own folder" in refused(2, "report", a, b, "--out", b)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "results.csv").write_text("mine")
+    assert "results.csv, which decoct did not write" in refused(2, "report", a, b, "--out", tmp_path / "full")
+    run = json.loads((b / "run.json").read_text())
+    (b / "run.json").write_text(json.dumps(run | {"study": run["study"] | {"margin": 0.02}}))
+    said = refused(2, "report", a, b)
+    assert "differ in margin, seed" in said.replace("\n", " ") and "decoct compare" in said
+    (b / "run.json").write_text(json.dumps(run | {"format": 0}))
+    assert "format 0" in refused(1, "report", a, b)
 
 
 def test_what_to_use_writes_nothing(decoct, refused, ran):

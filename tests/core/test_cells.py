@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from decoct.core import cells
-from decoct.core.cells import Cells, grouped, open_cells, within
+from decoct.core.cells import Cells, Together, grouped, open_cells, within
 from decoct.core.record import CELL, cell_dir
 from decoct.core.remote import Entry
 
@@ -95,3 +95,29 @@ def test_a_run_says_where_its_cells_lie_so_that_it_can_be_moved(tmp_path):
     assert cells.store_of(tmp_path, cells.recorded("s3://b/x")) == "s3://b/x"
     assert cells.store_of(tmp_path, cells.recorded(tmp_path / "far")) == str(tmp_path / "far")
     assert Path(cells.recorded("near")).is_absolute()
+
+
+def test_a_cell_of_several_places_is_that_of_the_first_that_has_it(tmp_path):
+    both, second, none = "aa" * 16, "ab" * 16, "ac" * 16
+    put(tmp_path / "a", "train", both, CELL)
+    put(tmp_path / "a", "train", second, "x")  # without its record it is none
+    put(tmp_path / "b", "train", both, CELL, "x")
+    put(tmp_path / "b", "train", second, CELL, "xyz")
+    asked = []
+    places = [Cells(tmp_path / "a"), Cells(tmp_path / "b")]
+    for place in places:
+        place.prefetch = lambda cells, wanted: asked.append((list(cells), wanted("x")))
+    own = Together(places)
+    assert [own.has("train", key) for key in (both, second, none)] == [True, True, False]
+    assert own.present("train") == {both, second} == {key for _, key in own.listing()}
+    assert own.path("train", both).is_relative_to(tmp_path / "a")
+    assert own.path("train", second).is_relative_to(tmp_path / "b")
+    assert own.path("train", none).is_relative_to(tmp_path / "a")
+    assert (own.size("train", second, "xyz"), own.size("train", both, "x"), own.size("train", none, "x")) == (
+        3,
+        None,
+        None,
+    )
+    own.prefetch(iter([("train", both)]), lambda name: name == "x")
+    assert asked == [([("train", both)], True)] * 2
+    assert own.where == f"{tmp_path / 'a'}, {tmp_path / 'b'}"

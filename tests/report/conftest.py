@@ -74,13 +74,19 @@ class Builder:
     skew: Any = None  # (method, class) -> what to add to the accuracy of a class alone
     maps: bool = False  # places of images on a plane
     twist: Any = None  # (method, protocol, student) -> what to add to an accuracy
+    seed: int = 0
+    pixels: tuple[str, ...] = ()  # deterministic methods that look at pixels: one set whatever the seed
+    own_teachers: bool = False  # set r stands on teacher r
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
     def build(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.rng = np.random.default_rng(0)
+        self.rng = np.random.default_rng(self.seed)
         nets = ("convnet3_bn", "resnet10t")
-        teachers = {net: self._teacher(net) for net in nets}
+        taught = [
+            {net: self._teacher(net, r) for net in nets} for r in range(self.replicates if self.own_teachers else 1)
+        ]
+        teachers = taught[0]
         plane = self._places(50) | {"map.json": {"explained": [0.5, 0.25], "images": 50}} if self.maps else {}
         if self.maps:
             plane["map_classes.npy"] = _npy(np.arange(50) % len(self.class_names))
@@ -90,7 +96,7 @@ class Builder:
             if self.draws:
                 self._job("reference", {}, {"budget": budget}, {"readings.json": self._random()})
             for method in self.methods:
-                self._method(method, budget, teachers, features)
+                self._method(method, budget, taught, features)
         for protocol in self.protocols if self.full else ():
             for student in self.students:
                 labels = {"method": "full", "protocol": protocol, "student": student}
@@ -101,21 +107,23 @@ class Builder:
         self._manifest()
         return self.folder
 
-    def _teacher(self, net: str) -> str:
+    def _teacher(self, net: str, replicate: int) -> str:
         facts = {"net": net, "val_accuracy": 0.9625, "epochs": 30, "checkpoint": self.checkpoint}
         files = {"teacher.json": facts, "weights.safetensors": bytes(1000 * len(net))}
-        return self._job("teacher", {}, {"net": net}, files, seconds=10.0)
+        labels = {"net": net} | ({"teacher_replicate": replicate} if replicate else {})
+        return self._job("teacher", {}, labels, files, seconds=10.0)
 
-    def _method(self, method: str, budget: str, teachers: dict[str, str], features: str) -> None:
+    def _method(self, method: str, budget: str, taught: list[dict[str, str]], features: str) -> None:
         family, stochastic = self.methods[method]
         images = Budget.read(budget).total(1257, len(self.class_names))
         ipc = images / len(self.class_names)
-        inputs = {"herding": {"features": features}, "k_center": {"features": features}}.get(method, {})
-        inputs = {"teacher": teachers["convnet3_bn"]} if family == "distillation" else inputs
+        looks_at = {"features": features} if method in ("herding", "k_center") and method not in self.pixels else {}
         sets = []
         for c in range(self.replicates if stochastic else 1):
             labels = {"method": method, "budget": budget, "condense_replicate": c}
-            key = self._condense(labels, inputs, ipc, family)
+            teacher = {"teacher": taught[c % len(taught)]["convnet3_bn"]}
+            learns = family == "distillation" or (looks_at and self.own_teachers)
+            key = self._condense(labels, teacher if learns else looks_at, ipc, family)
             sets.append(key)
             read, looks = {"readings.json": self._readings(ipc, method)}, {"condensed": key}
             if self.maps:
@@ -132,7 +140,8 @@ class Builder:
                         mean = self.truth[method] + 0.2 * self.budgets.index(budget) + shared
                         accuracy = mean + self.noise * self.rng.normal()
                         accuracy += self.twist(method, protocol, student) if self.twist else 0
-                        self._train(labels, {"condensed": sets[c if stochastic else 0]}, accuracy, teachers)
+                        trained_on = {"condensed": sets[c if stochastic else 0]}
+                        self._train(labels, trained_on, accuracy, taught[c % len(taught)])
 
     def _condense(self, labels: dict[str, Any], inputs: dict[str, str], ipc: float, family: str) -> str:
         n = round(ipc * len(self.class_names))
@@ -224,8 +233,11 @@ class Builder:
     def _job(
         self, kind: str, inputs: dict[str, str], labels: dict[str, Any], files: Any = None, seconds: float = 1.0
     ) -> str:
-        key = "00" + hashlib.sha256(json.dumps([kind, labels], sort_keys=True).encode()).hexdigest()[:30]  # few folders
-        self.jobs.append({"key": key, "kind": kind, "inputs": inputs, "labels": labels})
+        same = kind == "condense" and labels["method"] in self.pixels
+        named = [kind, labels, *([self.seed] if self.seed and not same else [])]
+        key = "00" + hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:30]  # few folders
+        drawn = {"drawn": False} if kind == "teacher" and self.checkpoint else {}
+        self.jobs.append({"key": key, "kind": kind, "inputs": inputs, "labels": labels, **drawn})
         if self.holes and self.holes({"kind": kind, **labels}):
             return key
         cell = cell_dir(self.folder / "store", kind, key)
@@ -246,12 +258,16 @@ class Builder:
         protocols = {p: {"name": p, "steps": 500, **self.tables.get(p, {})} for p in self.protocols}
         study = {
             "name": self.name,
-            "seed": 0,
+            "seed": self.seed,
             "threads": 1,
             "data": {"name": self.name},
             "students": list(self.students),
             "budgets": [Budget.read(b).model_dump() for b in self.budgets],
-            "replicates": {"condense": self.replicates, "train": self.train_replicates},
+            "replicates": {
+                "condense": self.replicates,
+                "train": self.train_replicates,
+                **({"teacher": self.replicates} if self.own_teachers else {}),
+            },
             "condensers": [{"name": m} for m in self.methods],
             "protocols": protocols,
             "margin": 0.01,

@@ -355,3 +355,16 @@ def test_random_sets_are_measured_once_a_budget_and_as_often_as_is_asked_for(job
     quiet = jobs(metrics={"names": ["vendi"], "draws": 0, "resamples": 0})
     assert not [job for job in quiet if job.kind == "reference"]
     assert {job.keyed["resamples"] for job in quiet if job.kind == "measure"} == {0}
+
+
+def test_a_papers_own_protocol_trains_on_the_sets_that_it_names_and_on_the_full_data(jobs):
+    own = {"name": "erm", "label": "own", "epochs": 9, "native": True}
+    named = jobs(protocols=["erm", own | {"methods": ["herding"]}], condensers=["random", "herding", "k_center"])
+    students = [job.labels["method"] for job in of(named, protocol="own")]
+    assert students.count("herding") == 2 * 3 * 2 and students.count("full") == 1
+    assert set(students) == {"herding", "full"}
+    everywhere = jobs(protocols=["erm", own])
+    assert {job.labels["method"] for job in of(everywhere, protocol="own")} == {"random", "herding", "full"}
+    assert keys(jobs(protocols=["erm"])) == [job.key for job in everywhere if job.labels.get("protocol") != "own"]
+    plain = {key: value for key, value in own.items() if key != "native"}
+    assert keys(everywhere) == keys(jobs(protocols=["erm", plain]))  # how it is counted is in no key

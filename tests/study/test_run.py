@@ -18,10 +18,12 @@ from PIL import Image
 from pyarrow import parquet
 
 import decoct
+from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Task
 from decoct.core.record import CELL
 from decoct.data.dataset import load_data
+from decoct.report.read.manifest import Manifest
 from decoct.report.write import write_report
 from decoct.study import run as run_module
 from decoct.study.execute import attempt
@@ -670,3 +672,37 @@ def test_the_manifest_keeps_the_docstring_but_its_first_line_and_the_attributes(
     assert found["wordy"]["about"] == "First ``x``,\nthen more.\n\nPresets: none."
     assert found["own"]["about"] == ""
     assert "left out.\n\nPresets: ``imagenet1k``, the authors'" in found["edc"]["about"]
+
+
+OWN_TEACHERS = {
+    "name": "own",
+    "students": ["convnet1_w8"],
+    "budgets": [{"ipc": 2}],
+    "replicates": {"condense": 2, "teacher": 2},
+    "condensers": ["random", "herding", {"name": "herding", "extractor": "pixels.npy", "label": "fixed"}],
+    "protocols": [
+        {"name": "single_teacher", "steps": 2},
+        {"name": "erm", "steps": 2, "label": "papers", "native": True, "methods": ["herding"]},
+    ],
+    "teachers": [{"net": "convnet2_bn", "epochs": 1}, {"net": "test_efficientnet", "epochs": 1}],
+}
+
+
+def test_each_set_on_a_teacher_of_its_own(digits, rows, tmp_path):
+    """Two teachers give herding two sets, which the report counts as two; the page says how they come about."""
+    out = tmp_path / "out"
+    assert run(Study.from_dict(OWN_TEACHERS, rows.parent), out) == {}
+    said = Manifest.read(out)
+    made = {}
+    for job in said.of_kind("condense"):
+        picks = Condensed.load(said.cell(job)).indices
+        made.setdefault(job.labels["method"], []).append(picks.tolist())
+    assert {label: len(sets) for label, sets in made.items()} == {"random": 2, "herding": 2, "fixed": 1}
+    assert made["herding"][0] != made["herding"][1]
+    about = {label: (each["draws"], each["stochastic"]) for label, each in said.methods.items()}
+    assert about == {"random": (True, True), "herding": (False, True), "fixed": (False, False)}
+    assert said.deterministic == {"fixed"}
+    assert (said.teachers_vary, said.given_teachers, said.native) == (True, False, {"papers"})
+    write_report(out)
+    page = (out / "report.html").read_text()
+    assert "deterministic, a set for each teacher" in page and "convnet2_bn, replicate 1" in page

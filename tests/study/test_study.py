@@ -13,6 +13,7 @@ from decoct.training.recipe import Storing
 HEAD = 'name = "t"\n'
 BODY = 'condensers = ["random"]\nprotocols = ["erm"]\n'
 SOFT = 'condensers = ["random"]\nprotocols = [{{name = "single_teacher", labels = {}}}]'
+NATIVE = 'condensers = ["random"]\nprotocols = ["erm", {{name = "single_teacher", label = "own", {}}}]'
 AGAINST = 'condensers = ["random", {{name = "sre2l", control = {}}}]\nprotocols = ["erm"]'
 CUT = 'condensers = [{{name = "rded", shards = {}}}]\nprotocols = ["erm"]'
 
@@ -38,7 +39,7 @@ def test_the_default_study_is_the_issues():
     }
     assert [str(budget) for budget in study.budgets] == ["ipc=1", "ipc=10"]
     assert (study.replicates.condense, study.replicates.train) == (5, 1)
-    assert (study.seed, study.threads, study.ceiling, study.margin) == (0, 1, True, 0.01)
+    assert (study.seed, study.threads, study.ceiling, study.margin) == (0, 1, True, None)
     assert set(study.measures()) == set(names("metric"))  # all there are
 
 
@@ -87,6 +88,12 @@ def test_from_dict_is_from_toml(read):
         ("teachers = [{net = 'convnet2_bn', epochs = 0}]", "teachers: epochs: Input should be greater"),
         ("teachers = [{net = 'convnet2_bn', checkpoint = 'no.pt'}]", "teacher 'convnet2_bn': no checkpoint at "),
         ("plugins = ['no.py']", "no.py: no such file"),
+        (
+            "replicates = {condense = 5, teacher = 3}",
+            "replicates: teacher is 1, one for all sets, or equals condense = 5, one for each set; not 3",
+        ),
+        ("replicates = {condense = 5, teacher = 0}", "replicates.teacher: Input should be greater"),
+        ("margin = 0", "margin: Input should be greater"),
     ],
 )
 def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said):
@@ -167,6 +174,18 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
             "edc has no preset 'smal'. Did you mean 'small'?",
         ),
         ('condensers = [{name = "edc", nets = ["resnt18"]}]\nprotocols = ["erm"]', "unknown net 'resnt18'"),
+        (NATIVE.format('methods = ["random"]'), "methods of 'own' go with a paper's own protocol: add native = true"),
+        (NATIVE.format('native = false, methods = ["random"]'), "methods of 'own' go with a paper's own protocol"),
+        (NATIVE.format("native = 1"), "native of 'own' is true or false, not 1"),
+        (
+            NATIVE.format('native = true, methods = ["randm"]'),
+            "unknown label 'randm' in methods of 'own'. Did you mean 'random'?",
+        ),
+        (NATIVE.format('native = true, methods = "random"'), "methods of 'own' must be labels of condensers, not 'ran"),
+        (NATIVE.format("native = true, methods = []"), "methods of 'own' must be labels of condensers, not []"),
+        (NATIVE.format("nativ = true"), "unknown key 'nativ'"),
+        ('condensers = ["random"]\nprotocols = ["erm", {name = "erm", label = "own", native = true}]', "are the same"),
+        ('condensers = [{name = "random", native = true}]\nprotocols = ["erm"]', "unknown key 'native'"),
         ("condensers = []\nprotocols = ['erm']", "condensers: "),
         ("condensers = ['random']", "protocols: Field required"),
     ],
@@ -278,6 +297,38 @@ def test_controls_are_of_the_study_and_not_of_the_method():
     other = Study.from_dict({"name": "t", "condensers": plain, "protocols": ["erm"]})
     assert (study.methods(), other.controls()) == (other.methods(), {})
     assert Study.from_dict(study.model_dump()) == study
+
+
+def test_a_papers_own_protocol_is_marked_by_the_study_and_is_no_field_of_it():
+    own = {"name": "single_teacher", "label": "sre2l_own", "native": True, "methods": ["sre2l", "random"]}
+    entries = [
+        "erm",
+        own,
+        {"name": "erm", "label": "long", "epochs": 9, "native": True},
+        {"name": "dc", "native": False},
+    ]
+    study = Study.from_dict({"name": "t", "condensers": ["random", "sre2l", "herding"], "protocols": entries})
+    assert study.natives() == {"sre2l_own": ("sre2l", "random"), "long": None}
+    plain = [
+        "erm",
+        {"name": "single_teacher", "label": "sre2l_own"},
+        {"name": "erm", "label": "long", "epochs": 9},
+        "dc",
+    ]
+    other = Study.from_dict({"name": "t", "condensers": ["random", "sre2l", "herding"], "protocols": plain})
+    assert (study.recipes(), other.natives()) == (other.recipes(), {})
+    assert Study.from_dict(study.model_dump()) == study
+
+
+@pytest.mark.parametrize("teacher", [1, 5])
+def test_teachers_are_one_or_one_for_each_set(read, teacher):
+    assert read("").replicates.teacher == 1
+    assert read(f"replicates = {{condense = 5, teacher = {teacher}}}").replicates.teacher == teacher
+
+
+def test_the_margin_is_stated_or_left_to_the_report(read):
+    assert read("").margin is None
+    assert read("margin = 0.02").margin == 0.02
 
 
 FEATURES = """

@@ -92,49 +92,61 @@ def run(
 
 def report(
     folders: Annotated[
-        list[Path], Argument(metavar="DIR…", help="What 'decoct run' made; several give a leaderboard.")
+        list[Path],
+        Argument(metavar="DIR…", help="What 'decoct run' made; of several, those of one study are pooled."),
     ],
     budget: Annotated[
         str | None, Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'.")
     ] = None,
     to: Annotated[
-        Path | None, Option("--out", help="Folder of a leaderboard; default: 'leaderboard' beside the first run.")
+        Path | None,
+        Option("--out", help="Folder of several; default: 'pooled' or 'leaderboard' beside the first."),
     ] = None,
     published: Annotated[
         bool, Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets."""
-    from decoct.report.write import write_report
+    """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets.
+
+    Runs that differ in their seed alone are pooled first, and are one run then.
+    """
+    from decoct.report.read import frame, pool
 
     if published and (budget is not None or len(folders) > 1):
         raise UsageError("--published asks one run, and by itself: name one, and leave out --for")
-    if budget is not None and len(folders) > 1:
-        raise UsageError("--for asks one run: name one")
+    if to is not None and len(folders) == 1:
+        raise UsageError("--out is for several runs; one run's report lies in its own folder")
+    groups = pool.groups([frame.read(folder) for folder in folders])
+    if budget is not None and len(groups) > 1:
+        raise UsageError("--for asks one run, or runs that differ in their seed alone: name these")
     if published or budget is not None:
         from decoct.report.published import side_by_side, to_json
-        from decoct.report.read import frame
         from decoct.report.sections.recommend import recommend
         from decoct.report.summary import summarise
 
-        tables = frame.read(folders[0])
+        tables = pool.pool(groups[0])
         accuracies = summarise(tables).accuracies
         if budget is not None:
             advice = recommend(tables, accuracies, budget)
-            answer(json, advice.to_json(), advice.sentence())
+            pooled = tables.manifest.pooled
+            answer(json, advice.to_json(), *([f"{pooled.sentence()}."] if pooled else []), advice.sentence())
         else:
             answer(json, to_json(tables.manifest, accuracies), side_by_side(tables.manifest, accuracies))
-    elif len(folders) > 1:
+    elif len(groups) > 1:
         from decoct.report.several import page, terminal
 
         to = to or folders[0].resolve().parent / "leaderboard"
-        board, place = page.write_leaderboard(folders, to), to / page.PAGE
+        board, place = page.write_leaderboard([pool.pool(group) for group in groups], to), to / page.PAGE
         answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
-    elif to is not None:
-        raise UsageError("--out is for a leaderboard of several runs; one run's report lies in its own folder")
+    elif len(folders) > 1:
+        from decoct.report.several.pooled import write_pooled
+
+        _show(write_pooled(groups[0], to or folders[0].resolve().parent / "pooled"), json)
     else:
-        _show(write_report(folders[0]), json)
+        from decoct.report.write import write_frame
+
+        _show(write_frame(folders[0], groups[0][0]), json)
 
 
 def compare(
@@ -217,4 +229,6 @@ def check(
 def _show(summary: Any, json: bool) -> None:
     from decoct.report.terminal import render
 
-    answer(json, summary.to_json(), render(summary), f"\n{summary.page}")
+    pooled = summary.run.pooled
+    said = [f"{pooled.sentence()}."] if pooled else []
+    answer(json, summary.to_json(), *said, render(summary), f"\n{summary.page}")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -156,6 +156,56 @@ class MirroredCells(Cells):
         self.remote.get({name: path for path, (name, _) in files.items()})
         for path, (_, modified) in files.items():
             os.utime(path, (modified, modified))
+
+
+class Together(Cells):
+    """The cells of several places as of one, to read: a cell is that of the first place that has it."""
+
+    def __init__(self, places: Sequence[Cells]) -> None:
+        super().__init__(places[0].root)
+        self.places, self.where = places, ", ".join(dict.fromkeys(place.where for place in places))
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the cell is on this machine, or would be in the first place."""
+        return self._of(kind, key).path(kind, key)
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether one place has the cell."""
+        return any(place.has(kind, key) for place in self.places)
+
+    def present(self, kind: str) -> set[str]:
+        """Keys of all complete cells of a kind."""
+        return set[str]().union(*(place.present(kind) for place in self.places))
+
+    def cell(self, kind: str, key: str) -> Path:
+        """Folder of a cell that is there."""
+        return self._of(kind, key).cell(kind, key)
+
+    def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
+        """Path of one file of a cell; it may not be there."""
+        return self._of(kind, key).file(kind, key, name, most)
+
+    def listing(self) -> dict[Name, dict[str, Entry]]:
+        """Every file of every cell."""
+        return {name: files for place in reversed(self.places) for name, files in place.listing().items()}
+
+    def listing_of(self, kind: str, key: str) -> dict[str, Entry]:
+        """The files of one cell."""
+        return self._of(kind, key).listing_of(kind, key)
+
+    def refresh(self) -> None:
+        """Ask every place anew."""
+        for place in self.places:
+            place.refresh()
+
+    def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
+        """Bring near what each place has."""
+        asked = list(cells)
+        for place in self.places:
+            place.prefetch(asked, wanted)
+
+    def _of(self, kind: str, key: str) -> Cells:
+        return next((place for place in self.places if place.has(kind, key)), self.places[0])
 
 
 def within(kind: str, key: str) -> str:

@@ -194,8 +194,8 @@ class Draft:
 class Condenser(Spec):
     """A method that makes a small training set. Its docstring names the paper; its fields are its hyper-parameters.
 
-    ``stochastic``: its seed matters. ``even``: it makes the same number of images of each class, and a budget that
-    gives others is refused before anything runs.
+    ``stochastic``: its seed matters; another teacher may give another set in any case. ``even``: it makes the same
+    number of images of each class, and a budget that gives others is refused before anything runs.
     """
 
     kind: ClassVar[str] = "condenser"

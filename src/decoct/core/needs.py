@@ -36,6 +36,7 @@ class Plan:
         extractors: those with options; others are taken by the word for them alone.
         generators: those that do not come about as usual, by the word for them.
         held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it.
+        drawn: the replicate that needs are drawn for: those of another one are trained from other seeds.
     """
 
     data: "Dataset"
@@ -46,10 +47,17 @@ class Plan:
     extractors: "Sequence[Extract]" = ()
     generators: "Mapping[str, TeachGenerator]" = field(default_factory=dict)
     held_out: str = ""
+    drawn: int = 0
 
-    def derive(self, *names: str | int) -> int:
-        """A seed that depends on the root, on the data and on names."""
-        return seed(self.seed, self.data.digest, *names)
+    def derive(self, *names: str | int, anew: bool = True) -> int:
+        """A seed that depends on the root, on the data and on names, and on the replicate that needs are drawn for.
+
+        Args:
+            names: what is drawn.
+            anew: whether another replicate draws it anew; not if it is the same whatever the seed, as loaded weights.
+        """
+        replicate = ("replicate", self.drawn) if anew and self.drawn else ()
+        return seed(self.seed, self.data.digest, *names, *replicate)
 
 
 class Work(ABC):

@@ -49,7 +49,8 @@ class Teacher(Need):
     def parts(self, plan: Plan) -> tuple[Part, ...]:
         """One training, or one loading of weights."""
         spec = taught(plan, self.net)
-        return (Part(spec.net, spec, {"seed": plan.derive("teacher", spec.net)}, labels={"net": spec.net}),)
+        drawn = plan.derive("teacher", spec.net, anew=not spec.loaded)
+        return (Part(spec.net, spec, {"seed": drawn}, labels={"net": spec.net}),)
 
     @classmethod
     def make(cls, work: Work) -> None:

@@ -127,8 +127,8 @@ def same_steps(accuracies: Sequence[Accuracy], setting: Setting) -> Accuracy | N
 def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answers | None, one_set: bool) -> Accuracy:
     parts = None
     if method == FULL:
-        images = sum(row["test_images"] for row in rows)
-        interval = intervals.wilson(sum(row["accuracy"] * row["test_images"] for row in rows), images)
+        images = rows[0]["test_images"]  # the same for the students of several runs
+        interval = intervals.wilson(fmean(row["accuracy"] for row in rows) * images, images)
     else:
         # One set's own accuracy moves on the grid too, by half the variance of a difference.
         floor = intervals.grid_floor(rows[0]["test_images"]) / math.sqrt(2)

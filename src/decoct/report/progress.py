@@ -14,7 +14,8 @@ from decoct.core.scratch import SILENT, abandoned, written
 from decoct.report.read.manifest import RUN, SHARD, Job, Manifest
 
 RECENT, PAUSE = 600.0, 10.0  # seconds that say how much is done at once, and between two jobs of a run that goes on
-REPLICATES = ("condense_replicate", "train_replicate", "shard")  # labels that make a job neither longer nor shorter
+# Labels that make a job neither longer nor shorter.
+REPLICATES = ("condense_replicate", "train_replicate", "teacher_replicate", "shard")
 SHARE = 10.0  # times what looking takes pass before the next look: it must not slow the run
 
 Done = tuple[Job, float, float]  # a job, when it was done, and the seconds of its work: 0 where nobody measured them

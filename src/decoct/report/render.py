@@ -73,7 +73,8 @@ def _header(summary: Summary) -> Markup:
     about = f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
     trained = tag("span", about, f"{summary.trained:,} of {summary.planned:,} students trained.")
     asked = "Which small training set of ", name(data["name"]), " should I use, and is distilling one worth it? "
-    return join([tag("h1", name(summary.run.name)), tag("p", *asked, trained, class_="lede")])
+    pooled = tag("p", f"{summary.run.pooled.sentence()}.") if summary.run.pooled else ""
+    return join([tag("h1", name(summary.run.name)), tag("p", *asked, trained, class_="lede"), pooled])
 
 
 def _holes(tables: Frame, students: int) -> Markup:

@@ -79,7 +79,12 @@ def write_report(folder: Path) -> Summary:
     Raises:
         DecoctError: not a run, or a damaged one.
     """
-    summary = summarise(frame.read(folder))
+    return write_frame(folder, frame.read(folder))
+
+
+def write_frame(folder: Path, tables: Frame) -> Summary:
+    """Write the tables and the page of a run, or of runs that are pooled, into ``folder``, which is there."""
+    summary = summarise(tables)
     parts = {name: getattr(summary.frame, name) for name in ("results", "metrics", "costs")}
     for name, table in (parts | {"scores": robust.table(summary.scores, summary.run)}).items():
         frame.write(folder, name, table, csv=name in ("results", "scores"))
@@ -117,7 +122,7 @@ def accuracy(summary: Summary) -> Table | None:
         return f"{wording.accuracy(a.interval)} (n = {a.interval.n:,})" if a else wording.NONE
 
     notes = [
-        "Test accuracy in percent after the last step, with 95 % intervals.",
+        f"Test accuracy in percent after the last step, with 95 % intervals{summary.given}.",
         "n counts condense-level replicates, over whose means the interval is; of the full data it counts test "
         "images, and the interval is Wilson's.",
         *_daggers(summary),
@@ -140,7 +145,7 @@ def verdict(summary: Summary) -> Table | None:
     if all(cell(label, setting) == wording.NONE for label in methods for setting in summary.settings):
         return None
     notes = [
-        "Paired differences of test accuracy in points with 95 % intervals over sets and test images.",
+        f"Paired differences of test accuracy in points with 95 % intervals over sets and test images{summary.given}.",
         f"Same: within {wording.margins(summary.margins.values())} by two one-sided tests. Open is not equal.",
         "Better than the best coreset: better than every one of them; worse: worse than at least one.",
         *(f"{said}." for said in (correction(summary.verdicts),) if said),

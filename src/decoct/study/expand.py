@@ -29,11 +29,12 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     """All jobs of a study, inputs before what needs them; external sets of budgets that it lacks are left out."""
     compute = {"threads": study.threads, "precision": study.precision, "compile": study.compile}
     teachers, generators = study.teachings(), study.generatings()
-    planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators)
+    vary = study.replicates.teacher > 1
+    planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators, vary=vary)
     planner.judge(_involved(study, planner))
     metrics, look = study.measures(), study.metrics
     methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
-    students = study.students_at(data.size)
+    students, natives = study.students_at(data.size), study.natives()
     looking = any(metric.needs != "cost" for metric in metrics.values())
     replicates, trainings = range(study.replicates.condense), range(study.replicates.train)
 
@@ -41,7 +42,9 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
         """Measure a set and train students on it, for these replicates of its making."""
         if looking:
             planner.measure(made, metrics, look.extractors, look.resamples)
-        for protocol, student, replicate, again in product(protocols.items(), students, of, trainings):
+        method = made.labels["method"]
+        trained = [each for each in protocols.items() if method in (natives.get(each[0]) or (method,))]
+        for protocol, student, replicate, again in product(trained, students, of, trainings):
             own = stored if stored and protocol[1].label_teachers(data.size) else None
             planner.train(protocol, student, made, replicate, again, labels=own)
 

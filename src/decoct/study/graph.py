@@ -1,7 +1,7 @@
 """A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,9 +33,13 @@ class Planner(Plan):
     Where no net is said to be ``held_out``, it is the resolution's first candidate.
 
     Attributes:
+        vary: set r is made from needs that are drawn for r, and its students are labelled by the teachers of r. Else
+            all sets are made from the same needs, those of replicate 0; these are what metrics and the full data have
+            in any case.
         jobs: all jobs so far by key, inputs before what needs them.
     """
 
+    vary: bool = False
     jobs: dict[str, Job] = field(default_factory=dict)
     _found: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict, repr=False)
 
@@ -47,28 +51,43 @@ class Planner(Plan):
                 zoo.check_name(net)
         features.check_options(self)
 
-    def supply(self, need: Need) -> dict[str, Job]:
+    def supply(self, need: Need, drawn: int = 0) -> dict[str, Job]:
         """The jobs that make what is needed, by the roles that their cells have where they are read.
+
+        Args:
+            need: what is needed.
+            drawn: the replicate that it is drawn for.
 
         Raises:
             UsageError: nobody knows such a need, or it asks for what is not there.
         """
-        return self._once(("need", need, self.held_out), None, lambda: self._supplied(need))
+        return self._once(("need", need, self.held_out, drawn), None, lambda: self._supplied(need, drawn))
 
-    def _supplied(self, need: Need) -> dict[str, Job]:
+    def _supplied(self, need: Need, drawn: int) -> dict[str, Job]:
         plugins = self.plugins if need.source else ()  # one of decoct's own is found without them
         known = names("need", plugins)
         if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
             raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
         jobs = {}
-        for part in need.parts(self):
-            read = self._roles(part.reads)
-            jobs[f"{need.name}:{part.name}"] = self._add(need.name, part.spec, part.keyed, read, part.labels)
+        for part, other in zip(need.parts(self._plan(drawn)), need.parts(self._plan(drawn + 1)), strict=True):
+            read, anew = self._roles(part.reads, drawn), part.keyed != other.keyed
+            other_one = drawn and (anew or read != self._roles(part.reads))
+            labels = {**part.labels, "teacher_replicate": drawn} if other_one else part.labels
+            job = self._add(need.name, part.spec, part.keyed, read, labels, drawn=anew)
+            jobs[f"{need.name}:{part.name}"] = job
         return jobs
 
-    def _roles(self, needs: Iterable[Need]) -> dict[str, str]:
+    def _plan(self, drawn: int) -> Plan:
+        """The same for the needs of a replicate."""
+        return Plan(**{each.name: getattr(self, each.name) for each in fields(Plan)} | {"drawn": drawn})
+
+    def _drawn(self, replicate: int) -> int:
+        """The replicate of the needs that a replicate of a set is made from, and of the teachers that label it."""
+        return replicate if self.vary else 0
+
+    def _roles(self, needs: Iterable[Need], drawn: int = 0) -> dict[str, str]:
         """Keys of what is needed by role."""
-        return {role: job.key for need in needs for role, job in self.supply(need).items()}
+        return {role: job.key for need in needs for role, job in self.supply(need, drawn).items()}
 
     def job(self, need: Need) -> Job:
         """The one job of a need that has one."""
@@ -99,6 +118,7 @@ class Planner(Plan):
         inputs: dict[str, str],
         labels: Mapping[str, str | int],
         config: dict[str, Any] | None = None,
+        drawn: bool = False,
     ) -> Job:
         identity = self._once("identity", spec, spec.identity) if spec else None
         job = Job(
@@ -109,11 +129,12 @@ class Planner(Plan):
             config=config or (self._once("config", spec, spec.config) if spec else {}),
             data=self._folder,
             plugins=self.plugins,
+            drawn=drawn,
         )
         return self.jobs.setdefault(job.key, job)
 
     def condense(self, label: str, method: Condenser, budget: Budget, replicate: int, shards: int = 1) -> Made:
-        """Make a set; a deterministic method has one, at replicate 0.
+        """Make a set; a method that draws nothing has one, at replicate 0, unless what it needs is drawn anew.
 
         What depends on the resolution is filled into the method before it is keyed. Shards are jobs that make some
         classes each, and are put together; the result and its key are the same.
@@ -128,10 +149,11 @@ class Planner(Plan):
             return budget.of_each(label, counts, names) if method.even else max(budget.per_class(counts, names))
 
         ipc = self._once(("ipc", label, budget), method, largest)
-        made, needs = self._once("method", method, lambda: self._resolve(method))
+        made, asked = self._once("method", method, lambda: self._resolve(method))
+        one, needs = self._needed(method, asked, 0), self._needed(method, asked, self._drawn(replicate))
+        number = replicate if made.stochastic or needs != one else 0
         drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
-        labels: dict[str, str | int] = {"method": label, "budget": str(budget)}
-        labels["condense_replicate"] = replicate if made.stochastic else 0
+        labels: dict[str, str | int] = {"method": label, "budget": str(budget), "condense_replicate": number}
         keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
         inputs = dict(needs)
         for number, classes in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
@@ -139,13 +161,17 @@ class Planner(Plan):
             inputs[f"shard:{number}"] = part.key
         return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
 
-    def _resolve(self, method: Condenser) -> tuple[Condenser, dict[str, str]]:
-        """The method as it is keyed at this resolution, files by content; and the keys of what it needs by role."""
+    def _resolve(self, method: Condenser) -> tuple[Condenser, tuple[Need, ...]]:
+        """The method as it is keyed at this resolution, files by content; and what it needs."""
         method = method.at(self.data.size)
         needs = method.needs()
         titles = {word: title for need in needs for word, title in need.titles(self).items()}
-        fields = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
-        return method.model_copy(update=fields), self._roles(needs)  # no key holds where a file of the user's lies
+        named = {name: titles[value] for name, value in method if isinstance(value, str) and value in titles}
+        return method.model_copy(update=named), needs  # no key holds where a file of the user's lies
+
+    def _needed(self, method: Condenser, needs: Iterable[Need], drawn: int) -> dict[str, str]:
+        """Keys of what a method needs by role, as drawn for a replicate."""
+        return self._once(("needed", drawn), method, lambda: self._roles(needs, drawn))
 
     def external(self, job: ExternalJob) -> Made:
         """An external set, or labels of one; it is in the store before any other job runs."""
@@ -154,7 +180,7 @@ class Planner(Plan):
     def relabel(self, protocol: tuple[str, TrainProtocol], condensed: Made, condense: int = 0) -> Job:
         """Label a set once, as the protocol says, for all students that will learn from it."""
         label, spec = protocol
-        inputs = {"condensed": condensed.key, **self._label_teachers(spec)}
+        inputs = {"condensed": condensed.key, **self._label_teachers(spec, self._drawn(condense))}
         keyed = {"seed": self.derive("labels", condense)}
         return self._add("labels", spec, keyed, inputs, {**condensed.labels, "protocol": label})
 
@@ -185,7 +211,7 @@ class Planner(Plan):
         if condensed and (labels or (spec.storing() and spec.label_teachers(self.data.size))):
             inputs["labels"] = labels or self.relabel(protocol, condensed, condense).key
         else:
-            inputs |= self._label_teachers(spec)
+            inputs |= self._label_teachers(spec, self._drawn(condense))
         who = condensed.labels if condensed else {"method": "full", "budget": str(as_long_as or "all")}
         numbers = {"condense_replicate": condense, "train_replicate": train}
         keyed = {"seed": self.derive("student", student, condense, train), "student": student}
@@ -242,9 +268,11 @@ class Planner(Plan):
         }
         return keyed, inputs, config
 
-    def _label_teachers(self, spec: TrainProtocol) -> dict[str, str]:
-        nets = spec.label_teachers
-        return self._once("label teachers", spec, lambda: self._roles(Teacher(net=n) for n in nets(self.data.size)))
+    def _label_teachers(self, spec: TrainProtocol, drawn: int) -> dict[str, str]:
+        def roles() -> dict[str, str]:
+            return self._roles((Teacher(net=net) for net in spec.label_teachers(self.data.size)), drawn)
+
+        return self._once(("label teachers", drawn), spec, roles)
 
 
 def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:

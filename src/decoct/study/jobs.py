@@ -26,6 +26,7 @@ class Job(Record):
         config: name and fields that ``parse`` turns into the spec.
         data: folder of the cached data set.
         plugins: files to load before parsing.
+        drawn: of a need, whether another replicate would draw it anew: it is trained from a seed, not loaded.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Job(Record):
     config: dict[str, Any]
     data: str
     plugins: tuple[str, ...] = ()
+    drawn: bool = False
 
     @cached_property
     def key(self) -> str:

@@ -24,7 +24,7 @@ from decoct.study.drive import Driver, OnDone
 from decoct.study.execute import precisions
 from decoct.study.expand import expand
 from decoct.study.external_sets import Entry, read_external
-from decoct.study.jobs import Job
+from decoct.study.jobs import OWN, Job
 from decoct.study.store.store import open_store
 from decoct.study.store.upkeep import keep_root
 from decoct.study.study import External, Study
@@ -135,10 +135,13 @@ def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry
     """What a run says of itself before it starts."""
     sets = {entry.planned.label: entry.condensed for entry in external}
     controls = study.controls()
+    again = {job.labels["method"] for job in jobs if job.kind == "condense" and job.labels["condense_replicate"]}
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
+    methods = {label: about | {"stochastic": about["draws"] or label in again} for label, about in methods.items()}
     methods |= {label: _outsider(entry, sets[label]) for label, entry in study.outsiders().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
         "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
+        "native": list(study.natives()),
         "metrics": study.metrics.model_dump(mode="json")
         | {"names": {label: metric.config() for label, metric in study.measures().items()}},
     }
@@ -158,8 +161,14 @@ def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry
             "skipped": list(data.skipped),
         },
         "methods": methods,
-        "jobs": [{"key": j.key, "kind": j.kind, "inputs": j.inputs, "labels": j.labels} for j in jobs],
+        "jobs": [_job(job) for job in jobs],
     }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    """What the report reads of a job; of a need also whether another replicate would draw it anew."""
+    said = {"key": job.key, "kind": job.kind, "inputs": job.inputs, "labels": job.labels}
+    return said if job.kind in OWN else said | {"drawn": job.drawn}
 
 
 def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) -> dict[str, Any]:
@@ -169,7 +178,7 @@ def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) 
     control = method.family == "distillation" and label in controls.values() and label not in controls
     about: dict[str, Any] = {
         "family": "control" if control else method.family,
-        "stochastic": method.stochastic,
+        "draws": method.stochastic,
         "summary": first,
         "about": re.sub(r"(?m)^Attributes:$(\n([ \t].*)?)*", "", rest).strip(),
         "config": method.at(size).config(),
@@ -186,6 +195,7 @@ def _outsider(entry: External, condensed: Condensed) -> dict[str, Any]:
     read = condensed.provenance.spec.get("fields", {})
     return {
         "family": entry.family,
+        "draws": False,
         "stochastic": False,
         "summary": "An external set, not made here.",
         "about": "",

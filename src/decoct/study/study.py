@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
@@ -26,7 +27,10 @@ NAMES = (
     *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
 )
 WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets
-WORDS = ("control", "shards")  # of a condenser's table beside its label: what a study does with it, no field of it
+WORDS = {  # of a table beside its label: what a study does with it, no field of it
+    "condenser": ("control", "shards"),
+    "protocol": ("native", "methods"),
+}
 
 
 class Part(BaseModel):
@@ -36,10 +40,25 @@ class Part(BaseModel):
 
 
 class Replicates(Part):
-    """How often each set is made anew, and how many students each set trains."""
+    """How often each set is made anew, how many students each set trains, and whether its teachers are its own.
+
+    Attributes:
+        condense: sets of each method.
+        train: students of each set.
+        teacher: 1, or as many as ``condense``: set r is then made from teachers r (and from all else that is trained
+            for it, such as traces, trajectories or a generator), and they label it for its students.
+    """
 
     condense: int = Field(5, ge=1)
     train: int = Field(1, ge=1)
+    teacher: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _own_or_one(self) -> "Replicates":
+        if self.teacher not in (1, self.condense):
+            said = "teacher is 1, one for all sets, or equals condense = {condense}, one for each set; not {teacher}"
+            raise PydanticCustomError("replicates", said, {"condense": self.condense, "teacher": self.teacher})
+        return self
 
 
 class Metrics(Part):
@@ -102,16 +121,18 @@ class Study(Part):
         threads: that each job computes with on a CPU; keyed, because it changes sums.
         precision: of training: "float32" or "bfloat16" (autocast).
         compile: run nets that are trained through torch.compile.
-        margin: differences smaller than this fraction count as equivalent.
+        margin: differences smaller than this fraction do not matter; None for the smaller of 1 point and 5 % of
+            ``random``'s accuracy in a setting.
         data: name of a source, or ``{name = …, field = value}``.
         students: nets that are trained; None for the ConvNet of ``WIDTH`` filters that fits the images, ResNet-18 above
             128 px.
         budgets: such as ``{ipc = 10}``.
-        replicates: condense × train; the condense level is the unit of inference.
+        replicates: condense × train, and teachers; the condense level is the unit of inference.
         condensers: names or tables; ``label`` tells two entries of one method apart, ``shards`` cuts a construction
             into so many jobs, ``control`` is the label of the entry that shows what its work adds, such as
             the same method with ``iterations = 0``.
-        protocols: names or tables.
+        protocols: names or tables; ``native = true`` marks one as a paper's own, outside the comparisons that are
+            corrected together, and ``methods`` are then the labels of the sets that it trains on, None for all.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
         extractors: tables for those that are not taken as usual, such as ``{name = "timm:…", dtype = "float16"}``; see
             ``decoct.needs.features.Extract`` for the words.
@@ -129,7 +150,7 @@ class Study(Part):
     threads: int = Field(1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-    margin: float = Field(0.01, gt=0, lt=1)
+    margin: float | None = Field(None, gt=0, lt=1)
     data: str | dict[str, Any] = "digits"
     students: tuple[str, ...] | None = Field(None, min_length=1)
     budgets: tuple[Budget, ...] = Field((Budget(ipc=1), Budget(ipc=10)), min_length=1)
@@ -187,6 +208,7 @@ class Study(Part):
         self.shards()
         self.controls()
         self.outsiders()
+        self.natives()
         self.generatings()
         nets = {*(self.students or ()), *self.teachings()}
         nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
@@ -205,7 +227,7 @@ class Study(Part):
 
     def shards(self) -> dict[str, int]:
         """In how many jobs a construction is cut, by label, where it is."""
-        shards_of = self._said("shards")
+        shards_of = _said(self.condensers, "shards")
         for label, shards in shards_of.items():
             if type(shards) is not int or shards < 1:
                 raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
@@ -213,7 +235,7 @@ class Study(Part):
 
     def controls(self) -> dict[str, str]:
         """The label of each method's control, by label, where it has one."""
-        controls, known = self._said("control"), self.methods()
+        controls, known = _said(self.condensers, "control"), self.methods()
         for label, control in controls.items():
             if not isinstance(control, str):
                 raise UsageError(f"condensers: control of '{label}' must be the label of an entry, not {control!r}")
@@ -239,6 +261,25 @@ class Study(Part):
         """Protocols by label."""
         return labelled("protocol", self.protocols, self.plugins)
 
+    def natives(self) -> dict[str, tuple[str, ...] | None]:
+        """The protocols that are a paper's own, by label: labels of the sets that each trains on, None for all."""
+        native, methods = _said(self.protocols, "native"), _said(self.protocols, "methods")
+        known = {*self.methods(), *self.outsiders()} if methods else set()
+        for label, said in native.items():
+            if type(said) is not bool:
+                raise UsageError(f"protocols: native of '{label}' is true or false, not {said!r}")
+        for label, own in methods.items():
+            if native.get(label) is not True:
+                raise UsageError(f"protocols: methods of '{label}' go with a paper's own protocol: add native = true")
+            if not isinstance(own, list | tuple) or not own or not all(isinstance(method, str) for method in own):
+                raise UsageError(f"protocols: methods of '{label}' must be labels of condensers, not {own!r}")
+            for method in own:
+                if method not in known:
+                    raise UsageError(
+                        f"protocols: unknown label '{method}' in methods of '{label}'.{suggest(method, known)}"
+                    )
+        return {label: tuple(methods[label]) if label in methods else None for label, said in native.items() if said}
+
     def measures(self) -> dict[str, Metric]:
         """Metrics by label; one of another label than its name has it before the names of its values."""
         return labelled("metric", self.metrics.names, self.plugins)
@@ -257,11 +298,6 @@ class Study(Part):
         """The nets that are trained at a resolution."""
         return self.students or (zoo.student(size, WIDTH),)
 
-    def _said(self, word: str) -> dict[str, Any]:
-        """A word of the condensers' tables, by label, where it is said."""
-        tables = [entry for entry in self.condensers if isinstance(entry, dict) and word in entry]
-        return {str(table.get("label", table.get("name"))): table[word] for table in tables}
-
 
 def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tuple[str, ...] = ()) -> dict[str, Any]:
     """Specs by label, from names or tables; a UsageError of unknown names or fields, a label twice, or equal ones."""
@@ -269,8 +305,7 @@ def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tup
     for entry in entries:
         fields = {"name": entry} if isinstance(entry, str) else dict(entry)
         label = str(fields.pop("label", fields.get("name")))
-        if kind == "condenser":
-            fields = {key: value for key, value in fields.items() if key not in WORDS}
+        fields = {key: value for key, value in fields.items() if key not in WORDS.get(kind, ())}
         if label in specs:
             raise UsageError(f"two {kind}s are called '{label}': give one of them a label = \"…\"")
         if label == "full":
@@ -284,6 +319,12 @@ def labelled(kind: str, entries: Sequence[str | Mapping[str, Any]], plugins: tup
             raise UsageError(f"the {kind}s '{same[0]}' and '{label}' are the same: leave one out")
         specs[label] = spec
     return specs
+
+
+def _said(entries: Sequence[str | Mapping[str, Any]], word: str) -> dict[str, Any]:
+    """A word of tables, by label, where it is said."""
+    tables = [entry for entry in entries if not isinstance(entry, str) and word in entry]
+    return {str(table.get("label", table.get("name"))): table[word] for table in tables}
 
 
 def _at_some_size(method: Condenser) -> Condenser:

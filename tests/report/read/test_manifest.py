@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from decoct.report.read.manifest import Manifest
 
 
@@ -42,3 +44,51 @@ def test_teachers_at_hand_have_the_size_of_their_weights(builder):
     run = Manifest.read(builder.build())
     assert run.label_teachers("multi_teacher") == {"convnet3_bn": 11_000, "resnet10t": 9_000}
     assert run.label_teachers("erm") == {}
+
+
+def changed(builder, change):
+    """A run whose ``run.json`` is as another version or study would have written it."""
+    folder = builder.build()
+    said = json.loads((folder / "run.json").read_text())
+    change(said)
+    (folder / "run.json").write_text(json.dumps(said))
+    return Manifest.read(folder)
+
+
+@pytest.mark.parametrize("stated", [None, 0.01, 0.05])
+def test_a_margin_is_as_it_was_stated_or_unknown(builder, stated):
+    assert changed(builder, lambda said: said["study"].update(margin=stated)).margin == stated
+
+
+def test_native_protocols_are_those_that_the_study_marks(builder):
+    assert changed(builder, lambda said: said["study"].update(native=["erm"])).native == {"erm"}
+
+
+def test_an_older_run_has_no_native_protocol_and_one_teacher_for_all(builder):
+    run = Manifest.read(builder.build())
+    assert (run.native, run.teachers_vary) == (frozenset(), False)
+
+
+def test_intervals_are_given_the_teachers_unless_each_set_has_its_own(builder):
+    run = changed(builder, lambda said: None)
+    assert (run.teachers_vary, run.given_teachers) == (False, True)
+    said = json.loads((run.folder / "run.json").read_text())
+    said["study"]["replicates"]["teacher"] = said["study"]["replicates"]["condense"]
+    (run.folder / "run.json").write_text(json.dumps(said))
+    run = Manifest.read(run.folder)
+    assert (run.teachers_vary, run.given_teachers) == (True, False)
+
+
+def test_what_is_loaded_would_be_the_same_for_another_seed(builder):
+    def loaded(said):
+        for job in said["jobs"]:
+            job |= {"drawn": False} if job["kind"] in ("teacher", "features") else {}
+
+    assert not changed(builder, loaded).given_teachers
+
+
+def test_a_teacher_that_only_metrics_look_through_is_in_no_interval_of_accuracies(builder):
+    builder.methods = {"random": ("coreset", True)}
+    builder.protocols = ("erm",)
+    run = Manifest.read(builder.build())
+    assert run.of_kind("teacher") and not run.given_teachers

@@ -16,7 +16,7 @@ from decoct.report.sections import claims
 from decoct.report.sections.claims import Coverage, contradictions, coverage_sentences, coverages, overall_coverage
 from decoct.report.sections.standing import Name, standings
 from decoct.report.stats import intervals
-from decoct.report.stats.comparisons import Contrast
+from decoct.report.stats.welch import Contrast
 from decoct.report.summary import summarise
 
 

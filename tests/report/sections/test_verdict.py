@@ -6,7 +6,7 @@ import pytest
 
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
-from decoct.report.sections.verdict import Verdict, correction, few_images, generators, verdicts, worth
+from decoct.report.sections.verdict import Verdict, correction, generators, verdicts, worth
 from decoct.report.stats import comparisons
 from decoct.report.stats.comparisons import compare
 from decoct.report.stats.intervals import Interval

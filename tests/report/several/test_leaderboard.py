@@ -119,19 +119,19 @@ def test_nothing_trained_yet(runs):
 
 @pytest.mark.parametrize("name", ["leaderboard.html", "leaderboard.csv"])
 def test_files_that_are_no_leaderboard_of_ours_are_not_replaced(runs, tmp_path, name):
-    folders = list(runs(one={}, two={}))
+    frames = [frame.read(folder) for folder in runs(one={}, two={})]
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match=f"holds {name}, which decoct did not write"):
-        write_leaderboard(folders, tmp_path)
+        write_leaderboard(frames, tmp_path)
     (tmp_path / name).unlink()
     for _ in range(2):
-        write_leaderboard(folders, tmp_path)
+        write_leaderboard(frames, tmp_path)
 
 
 def test_the_files(runs, edited, tmp_path):
     one, two = runs(one={}, two={"replicates": 1})
     edited(one, lambda run: (run["data"].update(name=HOSTILE), run.update(name=HOSTILE)))
-    found = write_leaderboard([one, two], tmp_path / "new" / "board")
+    found = write_leaderboard([frame.read(one), frame.read(two)], tmp_path / "new" / "board")
     out = tmp_path / "new" / "board"
     assert {path.name for path in out.iterdir()} == {"leaderboard.html", "leaderboard.csv", "leaderboard.parquet"}
     page = (out / "leaderboard.html").read_text("utf-8")

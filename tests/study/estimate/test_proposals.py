@@ -65,7 +65,7 @@ def test_a_study_that_fits_is_left_as_it_is(study):
 def test_replicates_go_first_and_only_as_far_as_needed(study):
     found = propose(Fake(study), Fake(study).clock * 0.81)
     assert found["met"] and not found["fits_as_it_is"] and words(found) == ["as it is", "condense replicates: 4"]
-    assert found["change"] == {"replicates": {"condense": 4, "train": 2}}
+    assert found["change"] == {"replicates": {"condense": 4, "train": 2, "teacher": 1}}
     found = propose(Fake(study), Fake(study).clock * 0.55)
     assert words(found)[1:] == ["condense replicates: 4", "condense replicates: 3", "train replicates: 1"]
 
@@ -98,6 +98,21 @@ def test_what_is_not_known_fits_nothing_and_what_is_known_may_be_too_much(study)
     found = propose(plan, plan.clock * 0.5)
     assert found["fits_as_it_is"] is False and found["met"] is None
     assert found["steps"][-1]["unknown"] == plan.unknown * 3 / 5
+
+
+def test_each_set_keeps_its_own_teacher(study):
+    own = Study.from_dict(TABLE | {"replicates": {"condense": 5, "train": 2, "teacher": 5}})
+    found = propose(Fake(own), Fake(own).clock * 0.81)
+    assert found["change"] == {"replicates": {"condense": 4, "train": 2, "teacher": 4}}
+    assert Study.from_dict(TABLE | found["change"]).replicates.teacher == 4
+
+
+def test_a_method_that_a_protocol_names_stays():
+    own = {"name": "erm", "label": "sre2l_own", "epochs": 9, "native": True, "methods": ["sre2l"]}
+    named = Study.from_dict(TABLE | {"protocols": ["erm", own]})
+    found = propose(Fake(named), 1e-3)
+    assert "without the method sre2l" not in words(found)
+    assert Study.from_dict(TABLE | {"protocols": ["erm", own]} | found["change"]).natives() == {"sre2l_own": ("sre2l",)}
 
 
 def test_few_replicates_stay_few(study):

@@ -1,7 +1,7 @@
 """What all sections of a run's page look at, and how they name, colour and lay it out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from decoct.report import wording
@@ -21,15 +21,17 @@ class View:
 
     Attributes:
         methods: label to family, in study order.
-        deterministic: methods that give one set whatever the seed; a dagger marks them.
+        deterministic: methods that have one set in this run; a dagger marks them.
         settings: in order of protocol, student, budget.
         accuracies: of methods and of the full data.
+        given: what intervals are given, " given these teachers" where all sets share them; empty where nothing is.
     """
 
     methods: Mapping[str, str]
     deterministic: frozenset[str]
     settings: tuple[Setting, ...]
     accuracies: tuple[Accuracy, ...]
+    given: str = field(default="", kw_only=True)
 
     @cached_property
     def marks(self) -> dict[str, Mark]:
@@ -65,7 +67,7 @@ class View:
         return tag("span", mark, name(label), self.dagger(label), data_method=label)
 
     def dagger(self, label: str) -> Markup:
-        """The sign of a method that gives one set whatever the seed."""
+        """The sign of a method that has one set in this run."""
         return tag("sup", "†") if label in self.deterministic else Markup()
 
     def keys(self) -> Markup:

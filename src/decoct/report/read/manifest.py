@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from decoct.core.budget import Budget
-from decoct.core.cells import STORE, Cells, open_cells, store_of
+from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
+
+if TYPE_CHECKING:
+    from decoct.report.read.pool import Pooled
 
 RUN, FORMAT = "run.json", 1
 REFERENCE, FULL, ALL = "random", "full", "all"  # the full data's budget is ALL, or that of the sets it is set beside
@@ -20,6 +23,7 @@ CONTROL = "control"  # family of a distilled set that shows what a method's work
 WEIGHTS = "weights.safetensors"
 READ = (".json", "correct.npy")  # what is read of every cell
 LARGE = 1 << 28  # bytes above which only a file's length is compared: of large sets the map reads the labels alone
+TRAINED = ("teacher", "dynamics", "trajectory", "generator")  # supposed drawn where an older version did not say so
 SHARD = "shard"  # a part of a set's construction: its cost is the set's
 
 Labels = Literal["hard", "online", "stored"]
@@ -34,12 +38,14 @@ class Job:
         kind: teacher, features, statistics, dynamics, shard, condense, labels, train or measure.
         inputs: keys of the cells that it reads, by role.
         labels: what it is, in the study's words.
+        drawn: of a need, whether it was trained here from a seed; another seed would have given another one.
     """
 
     key: str
     kind: str
     inputs: dict[str, str]
     labels: dict[str, Any]
+    drawn: bool = False
 
     def __str__(self) -> str:
         said = (f"{k.replace('_', ' ')} {v}" if k.endswith("_replicate") else str(v) for k, v in self.labels.items())
@@ -57,12 +63,13 @@ class Manifest:
         name: of the study.
         study: its resolved configuration.
         data: name, digest, class names, counts, shape, flip.
-        methods: by label, in study order: family, stochastic, summary, config; where the run says so, also about
-            (paragraphs), paper (the fields of its paper's preset) and control (a label); of an external
-            set, external: what its author says that it took.
+        methods: by label, in study order: family, stochastic (it has several sets), summary, config; where the run says
+            so, also draws (it draws at random itself), about (paragraphs), paper (the fields of its paper's preset) and
+            control (a label); of an external set, external: what its author says that it took.
         jobs: all that was planned.
         messages: of failed jobs, by key.
         ended: the run came to its end, whether or not jobs failed.
+        pooled: the runs that it is made of, see ``pool``; None of one run.
     """
 
     folder: Path
@@ -75,6 +82,7 @@ class Manifest:
     messages: dict[str, str]
     ended: bool
     store: str = STORE
+    pooled: "Pooled | None" = None
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -90,7 +98,7 @@ class Manifest:
             raw = read_json(path)
             if raw["format"] != FORMAT:
                 raise DecoctError(f"{path} has format {raw['format']}, this decoct reads {FORMAT}: run the study again")
-            jobs = tuple(Job(j["key"], j["kind"], dict(j["inputs"]), dict(j["labels"])) for j in raw["jobs"])
+            jobs = tuple(_job(j) for j in raw["jobs"])
             own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
             methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
             messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
@@ -101,14 +109,32 @@ class Manifest:
 
     @property
     def margin(self) -> float | None:
-        """Differences in accuracy below this do not matter, as a fraction."""
-        stated = self.study.get("margin", 0.01)
-        return None if stated is None else float(stated)
+        """Differences in accuracy below this do not matter, as a fraction; None where the study does not say."""
+        said = self.study.get("margin")
+        return None if said is None else float(said)
 
     @property
     def native(self) -> frozenset[str]:
-        """Labels of protocols that are one paper's own."""
+        """Protocols that are a paper's own, by label: outside the comparisons that are corrected together."""
         return frozenset(self.study.get("native", ()))
+
+    @property
+    def teachers_vary(self) -> bool:
+        """Whether each set has teachers of its own, so that their chance is in the interval."""
+        return int(self.study.get("replicates", {}).get("teacher", 1)) > 1
+
+    @cached_property
+    def given_teachers(self) -> bool:
+        """Whether sets or their labels stand on something that was trained here once for all of them.
+
+        That is a teacher, features of one, traces, trajectories or a generator: intervals are given these. The nets
+        that metrics alone look through do not count.
+        """
+        if self.teachers_vary or self.pooled:  # which count by run what was trained for a run
+            return False
+        made = [job for job in self.jobs if job.kind in ("condense", "labels", "train")]
+        on_sets = [job for job in made if job.labels.get("method") != FULL]
+        return any(need.drawn for need in self._behind(on_sets).values())
 
     def budget_order(self, budget: str) -> tuple[float, str]:
         """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
@@ -122,7 +148,7 @@ class Manifest:
 
     @property
     def deterministic(self) -> frozenset[str]:
-        """Methods that give one set whatever the seed; their intervals condition on it."""
+        """Methods that have one set in this run; their intervals condition on it."""
         return frozenset(label for label, method in self.methods.items() if not method["stochastic"])
 
     @property
@@ -163,6 +189,8 @@ class Manifest:
     @cached_property
     def cells(self) -> Cells:
         """The run's cells. Of a store at a URL, what is read of every cell is fetched now, many files at once."""
+        if self.pooled:
+            return Together([run.cells for run in self.pooled.runs])
         cells = open_cells(store_of(self.folder, self.store))
         cells.prefetch(((job.kind, job.key) for job in self.jobs), lambda name: name.endswith(READ))
         return cells
@@ -231,14 +259,22 @@ class Manifest:
 
     def needs(self, job: Job) -> dict[str, Job]:
         """Every planned job that this one stands on, each once, however many ways lead to it."""
+        return self._behind([job])
+
+    def _behind(self, jobs: Iterable[Job]) -> dict[str, Job]:
         needs: dict[str, Job] = {}
-        todo = list(job.inputs.values())
+        todo = [key for job in jobs for key in job.inputs.values()]
         while todo:
             key = todo.pop()
             if key in self.by_key and key not in needs:
                 needs[key] = self.by_key[key]
                 todo += self.by_key[key].inputs.values()
         return needs
+
+
+def _job(said: dict[str, Any]) -> Job:
+    drawn = said.get("drawn", said["kind"] in TRAINED)
+    return Job(said["key"], said["kind"], dict(said["inputs"]), dict(said["labels"]), bool(drawn))
 
 
 def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:

@@ -91,9 +91,9 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         "accuracy",
         "Accuracy",
         note(
-            "Test accuracy in percent with 95 % intervals. Every student is evaluated once, after its last step; "
-            "the best epoch is never looked for. The dashed line is the ceiling: the same student on all training "
-            "images. ",
+            f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after "
+            "its last step; the best epoch is never looked for. The dashed line is the ceiling: the same student on "
+            "all training images. ",
             "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
             "budget."
             if any(beside)
@@ -167,7 +167,7 @@ def _ceiling_cells(view: View) -> Iterator[Markup]:
 def _daggers(view: View) -> Markup:
     own = [label for label in view.methods if label in view.deterministic]
     said = (
-        ": deterministic. One set was made and trained for every replicate's student; intervals condition on that set "
-        "and say nothing about other draws of the training data."
+        ": deterministic, given what they are made from. One set was made and trained for every replicate's student; "
+        "intervals condition on that set and say nothing about other teachers or other draws of the training data."
     )
     return note("† ", join(map(name, own), ", "), said) if own else Markup()

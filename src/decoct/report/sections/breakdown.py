@@ -234,7 +234,8 @@ def show(view: View, parts: Sequence[Breakdown], untold: Sequence[str]) -> Marku
     about = note(
         "From the left: a random set under hard labels; what the protocol's labels add to that random set; what a "
         "method's images add to a random set under the same protocol. All three are paired over the replicates that "
-        "they share, and add up to the method's accuracy. Bars carry 95 % intervals of what they add. Labels come with "
+        "they share, and add up to the method's accuracy. Bars carry 95 % intervals of what they add"
+        f"{view.given}. Labels come with "
         "a protocol, and with it its loss, steps and augmentation: so steps and images seen stand beside. ",
         f"{REFERENCE} under the same hard labels is the start where a protocol has hard labels: only images add there.",
     )

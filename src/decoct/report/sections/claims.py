@@ -4,9 +4,9 @@ Each is asked of the results at hand, for every distillation method, and worded 
 has its word after Holm, see ``verdict.verdicts`` and ``Coverage``; intervals are each at its own level.
 
 Who covers the data is asked of held-out images, in each extractor's features. A random coreset gives a set for each
-seed, a deterministic one the same set always: its reading is a known number, as its accuracy's set is, and contrasts
-with it are a one-sample t over the other's sets and condition on that set. All condition on the held-out images, which
-are the same for every set, so that no interval over images enters a contrast.
+seed, a deterministic one the same set from the same features. Where it has one set, its reading is a known number, as
+its accuracy's set is, and contrasts with it are a one-sample t over the other's sets and condition on that set. All
+condition on the held-out images, which are the same for every set, so that no interval over images enters a contrast.
 """
 
 import math

@@ -97,9 +97,9 @@ def show(view: View, frame: Frame) -> Markup:
             "of so long a list owe much to luck. All are in tables/classes.csv beside this page. "
         )
     about = note(
-        "Test accuracy of single classes in percent, mean over a method's students with 95 % t intervals over "
-        f"condense-level means, each class for itself. A class has {tests} test images, and the intervals condition on "
-        "them. ",
+        f"Test accuracy of single classes in percent, mean over a method's students with 95 % t intervals{view.given} "
+        f"over condense-level means, each class for itself. A class has {tests} test images, and the intervals "
+        "condition on them. ",
         shown,
     )
     return section("classes", "By class", about, *blocks)

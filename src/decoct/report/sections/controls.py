@@ -102,11 +102,11 @@ def show(view: View, controlled: Sequence[Controlled]) -> Markup:
         view.grid((head, [comparison_cell(placed[m, s]) for s in view.settings]) for m, head in heads.items()),
         fold("Every comparison as a sentence", bullets(each)),
         note(
-            "Method minus control, in percentage points with 95 % intervals, paired over condense-level replicates. A "
-            "study names the control: most often the method itself without its optimisation or its ranking, and so "
-            "the images that it starts from or chooses among. Labels, protocol and student are the same, so that the "
-            "difference is what optimising, or ranking, adds to those images. Words hold after Holm over all of these "
-            "comparisons.",
+            f"Method minus control, in percentage points with 95 % intervals{view.given}, paired over condense-level "
+            "replicates. A study names the control: most often the method itself without its optimisation or its "
+            "ranking, and so the images that it starts from or chooses among. Labels, protocol and student are the "
+            "same, so that the difference is what optimising, or ranking, adds to those images. "
+            "Words hold after Holm over all of these comparisons.",
             " † see above." if view.deterministic & {*beside, *beside.values()} else "",
         ),
     )

@@ -37,8 +37,8 @@ def show(view: View, verdicts: Sequence[Verdict], margins: Mapping[Setting, floa
         "differences",
         "Paired differences",
         note(
-            "In percentage points, with 95 % intervals. Students of one replicate share initial weights and batch "
-            "order, so that methods differ by their sets alone. "
+            f"In percentage points, with 95 % intervals{view.given}. Students of one replicate share initial "
+            "weights and batch order, so that methods differ by their sets alone. "
             f"The band is the margin of ±{wording.margins(margins.values())}."
         ),
         view.charts(lambda panel: figure(view, verdicts, _widest(margins, panel), panel)),
@@ -98,11 +98,11 @@ def chance(view: View, verdicts: Sequence[Verdict]) -> Markup:
         "chance",
         "How sure is it?",
         note(
-            f"Differences to {REFERENCE} in points, with the interval over both sources of chance, and its parts: new "
-            "sets and students on these test images, and these sets and students on other test images. Spread: "
-            "standard deviations of a single difference between sets, between students of one set, and what as many "
-            "other test images would add. Found at 80 %: the smallest true difference that as many sets with this "
-            "spread find in four of five studies, after Holm. Each interval is at its own level, words hold after Holm."
+            f"Differences to {REFERENCE} in points, with the interval{view.given} over sets and test images, and its "
+            "parts: new sets and students on these test images, and these sets and students on other test images. "
+            "Spread: standard deviations of a single difference between sets, between students of one set, and what "
+            "as many other test images would add. Found at 80 %: the smallest true difference that as many sets with "
+            "this spread find in four of five studies, after Holm. Each interval is at its own level."
         ),
         *blocks,
     )

@@ -30,7 +30,7 @@ def show(view: View, run: Manifest) -> Markup:
         cards = [card for job in jobs if (card := _card(run, job, view.method(job.labels["method"])))]
         if cards:
             blocks.append(block(tag("h3", facets.budget(budget)), tag("div", *cards, class_="pictures")))
-    real = _png(run.folder / REAL)
+    real = _png((run.pooled.runs[0] if run.pooled else run).folder / REAL)
     if not blocks and not real:
         return Markup()
     if real:

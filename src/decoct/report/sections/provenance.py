@@ -20,12 +20,14 @@ def teachers(run: Manifest) -> Markup:
     for job in run.finished("teacher"):
         facts, held_out = run.load(job, "teacher.json"), run.data["images"]["val"]
         accuracy = wording.accuracy(intervals.wilson(facts["val_accuracy"] * held_out, held_out))
+        number = job.labels.get("teacher_replicate", 0)
+        net = name(f"{facts['net']}, replicate {number}" if number else facts["net"])
         if loaded := facts["checkpoint"]:
             origin = name(f"loaded from {loaded}; its training is not counted")
-            body.append(cells(name(facts["net"]), accuracy, wording.NONE, wording.NONE, origin))
+            body.append(cells(net, accuracy, wording.NONE, wording.NONE, origin))
         else:
             took = f"{facts['epochs']}", wording.seconds(run.cost(job).seconds)
-            body.append(cells(name(facts["net"]), accuracy, *took, "trained here"))
+            body.append(cells(net, accuracy, *took, "trained here"))
     made = _generators(run)
     if not body and not made:
         return Markup()
@@ -87,6 +89,8 @@ def methods(view: View, run: Manifest) -> Markup:
         config = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items() if value is not None)
         details.append(_construction(view.method(label), about))
         draws = "a new set each replicate" if about["stochastic"] else "deterministic, one set"
+        if about["stochastic"] and not about.get("draws", True):
+            draws = "deterministic, a set for each teacher"
         draws = "external, one set" if "external" in about else draws
         draws += ", weighted" if label in weighted else ""
         configured = name(config or wording.NONE), name(about["summary"])
@@ -125,12 +129,21 @@ def provenance(run: Manifest) -> Markup:
         tag("dl", *(tag("div", tag("dt", key), tag("dd", name(value))) for key, value in facts)),
         tag("h3", "Reproduce"),
         note("Save the study below as STUDY.toml. Same data, same versions, same kind of device: the same numbers."),
-        tag("pre", "decoct run STUDY.toml --out DIR", class_="study"),
+        tag("pre", "\n".join(_commands(run)), class_="study"),
         fold(
             "The study, every default written out",
             tag("pre", toml(run.study | {"protocols": run.protocols}), class_="study"),
         ),
     )
+
+
+def _commands(run: Manifest) -> list[str]:
+    if run.pooled is None:
+        return ["decoct run STUDY.toml --out DIR"]
+    folders = [f"DIR{i}" for i in range(1, 1 + len(run.pooled.runs))]
+    each = zip(run.pooled.seeds, folders, strict=True)
+    own = [f"decoct run STUDY.toml --seed {seed} --out {folder}" for seed, folder in each]
+    return [*own, f"decoct report {' '.join(folders)}"]
 
 
 def toml(study: dict[str, Any]) -> str:

@@ -210,7 +210,7 @@ def _notes(view: View, scores: Sequence[Score]) -> list[Markup]:
         "leaves that range. ↑ higher is better, ↓ lower is better.",
     ]
     rests = [
-        "95 % intervals over sets, n of them, paired by number, and test images",
+        f"95 % intervals{view.given} over sets, n of them, paired by number, and test images",
         f"; of {mapped} on the exponent, then mapped, so that they stay within the range. " if mapped else ". ",
         f"HLR and LRS condition on the one student of the full data: its own uncertainty{wide} shifts all "
         "methods alike and leaves their order. "

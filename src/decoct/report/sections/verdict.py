@@ -309,7 +309,8 @@ def _reading(view: View, margin: str) -> list[object]:
     counts = sorted(i.n for i in known)
     used = wording.span(str(counts[0]), str(counts[-1])) if counts else "no"
     return [
-        f"From paired differences over {used} sets and the test images; each 95 % interval is its own, over both. ",
+        f"From paired differences over {used} sets and the test images; each 95 % interval is its own, over both"
+        f"{view.given}. ",
         tag("b", "better"),
         ", ",
         tag("b", "worse"),

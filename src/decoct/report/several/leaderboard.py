@@ -29,7 +29,7 @@ ROWS = schema(
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of the board.
+    """One run of the board, or several that are pooled.
 
     Attributes:
         run: its manifest.
@@ -44,6 +44,11 @@ class Entry:
     trained: int
     planned: int
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Of the run, or of those that are pooled."""
+        return tuple(run.folder for run in (self.run.pooled.runs if self.run.pooled else (self.run,)))
+
 
 @dataclass(frozen=True)
 class Board:
@@ -52,7 +57,7 @@ class Board:
     Attributes:
         entries: the runs, in the order given.
         methods: label to family, in the order in which the runs name them.
-        deterministic: methods that give one set whatever the seed.
+        deterministic: methods that have one set in a run.
         panels: accuracies by protocol and student, then by data set and budget, then by method.
         full: accuracies of the full data by protocol and student, then by data set.
         ranks: over data sets and budgets, by protocol and student.
@@ -74,6 +79,11 @@ class Board:
         """The data sets."""
         return tuple(dict.fromkeys(entry.data for entry in self.entries))
 
+    @property
+    def pooled(self) -> tuple[str, ...]:
+        """A line for each entry that pools runs."""
+        return tuple(f"{e.run.name}: {e.run.pooled.sentence()}" for e in self.entries if e.run.pooled)
+
     def table(self) -> pa.Table:
         """One row for each method, setting and data set."""
         rows = [_row(entry, a, self.methods) for entry in self.entries for a in entry.accuracies]
@@ -87,6 +97,7 @@ class Board:
         runs = [
             {"folder": str(e.run.folder), "name": e.run.name, "data": e.data, "digest": e.run.data["digest"]}
             | {"planned": e.planned, "trained": e.trained}
+            | {"pooled": e.run.pooled.to_json() if e.run.pooled else None}
             for e in self.entries
         ]
         told = {"report": str(page), "data": self.data, "runs": runs, "methods": self.methods, "unlike": self.unlike}
@@ -161,7 +172,10 @@ def _refuse_collisions(a: Entry, b: Entry) -> None:
         method, protocol, student, budget = twice[0]
         more = f" and {len(twice) - 1} more" if len(twice) > 1 else ""
         what = f"{method} under {protocol} with {student} at {budget}{more}"
-        raise UsageError(f"{both} have {what}: a board takes each once\n{compare}")
+        studies = ({k: v for k, v in entry.run.study.items() if k != "name"} for entry in (a, b))
+        fields = ", ".join(apart(*studies))
+        why = f"; only runs that differ in their seed alone are pooled, and these differ in {fields}" if fields else ""
+        raise UsageError(f"{both} have {what}: a board takes each once{why}\n{compare}")
 
 
 def _panels(

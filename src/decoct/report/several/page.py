@@ -1,6 +1,6 @@
 """The leaderboard as files: its table, and one self-contained page made of the pieces of a run's page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from decoct.report.page.parts import accuracy_cell, document, note, panelled, se
 from decoct.report.page.plot import Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read import frame
+from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Ranks
@@ -28,21 +29,20 @@ INDEPENDENT = (
 )
 
 
-def write_leaderboard(folders: list[Path], out: Path) -> Board:
+def write_leaderboard(frames: Sequence[Frame], out: Path) -> Board:
     """Write ``leaderboard.html``, ``.parquet`` and ``.csv`` of several runs, each file whole or not at all.
 
     Args:
-        folders: of the runs.
+        frames: of the runs.
         out: folder, made if it is not there.
 
     Raises:
-        DecoctError: one is no run, or is damaged.
         UsageError: they cannot stand on one board, or ``out`` holds files of these names that decoct did not write.
     """
     page = out / PAGE
     ours = page.is_file() and TITLE in page.read_bytes()
     check_own(out, (PAGE, f"{TABLE}.parquet", f"{TABLE}.csv"), ours)
-    board = leaderboard([frame.read(folder) for folder in folders])
+    board = leaderboard(frames)
     out.mkdir(parents=True, exist_ok=True)
     frame.write(out, TABLE, board.table(), csv=True)
     replace(page, partial(Path.write_text, data=render(board), encoding="utf-8"))
@@ -78,7 +78,7 @@ def _holes(board: Board) -> Markup:
         tag("p", name(e.run.name), f": {e.planned - e.trained:,} of {e.planned:,} planned students have no result.")
         for e in missing
     ]
-    lines += [tag("p", f"{line}.") for line in board.unlike]
+    lines += [tag("p", f"{line}.") for line in (*board.unlike, *board.pooled)]
     return tag("aside", *lines, class_="holes", role="status") if lines else Markup()
 
 
@@ -123,4 +123,4 @@ def _run(e: Entry) -> list[Markup]:
     size = f"{e.run.data['images']['train']:,}", f"{len(e.run.data['class_names']):,}"
     students = f"{e.trained:,} of {e.planned:,}"
     rest = (*size, students, told, e.run.decoct, tag("code", e.run.data["digest"][:12]))
-    return cells(name(e.run.name), name(e.data), name(e.run.folder.name), *rest)
+    return cells(name(e.run.name), name(e.data), name(", ".join(folder.name for folder in e.folders)), *rest)

@@ -39,6 +39,7 @@ def board(leaders: Board) -> RenderableType:
         shown(f"{e.run.name}: {e.planned - e.trained} of {e.planned} students missing", "yellow") for e in unfinished
     ]
     parts += [shown(line, "yellow") for line in leaders.unlike]
+    parts += [shown(f"{line}.") for line in leaders.pooled]
     return Group(*parts)
 
 

@@ -1,17 +1,17 @@
-"""What difference does not matter: as the study says it or, where it says nothing, from what random sets reach."""
+"""How large a difference in accuracy must be to matter."""
 
 import math
 
-POINT, SHARE, LEAST = 0.01, 0.05, 1e-4
+USUAL, SHARE, LEAST = 0.01, 0.05, 1e-4  # one point; of random's accuracy; a margin of 0 could not be tested
 
 
 def margin(stated: float | None, random: float) -> float:
-    """The stated margin; else the smaller of 1 point and 5 % of random's accuracy, so that at 4 % accuracy it is .2.
+    """The margin of a setting, a fraction: what the study states, else the smaller of 1 point and 5 % of ``random``'s.
 
     Args:
-        stated: by the study, a fraction; None where it says nothing.
-        random: mean accuracy of random sets in the setting; NaN without.
+        stated: in the study; None where it does not say.
+        random: accuracy of random sets in the setting, a fraction; NaN where there are none.
     """
     if stated is not None:
         return stated
-    return POINT if math.isnan(random) else max(LEAST, min(POINT, SHARE * random))
+    return USUAL if math.isnan(random) else max(LEAST, min(USUAL, SHARE * random))

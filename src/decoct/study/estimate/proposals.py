@@ -39,17 +39,21 @@ def smaller(study: Study) -> tuple[str, dict[str, Any]] | None:
     """What to leave out next, in words, and the keys of the study to change for that; None if nothing can be.
 
     Condense replicates are taken down to three and train replicates to one; then the last budget goes, the last
-    student, and the last method that is neither ``random`` nor a control. One of each stays, beside ``random``.
+    student, and the last method that is neither ``random``, nor a control, nor named by a protocol. One of each stays,
+    beside ``random``.
     """
     for name, fewest in (("condense", FEWEST), ("train", 1)):
         if (number := getattr(study.replicates, name) - 1) >= fewest:
-            return f"{name} replicates: {number}", {"replicates": study.replicates.model_copy(update={name: number})}
+            own = name == "condense" and study.replicates.teacher > 1
+            fewer = dict.fromkeys((name, "teacher") if own else (name,), number)
+            return f"{name} replicates: {number}", {"replicates": study.replicates.model_copy(update=fewer)}
     for name in ("budgets", "students"):
         values: tuple[Any, ...] = getattr(study, name) or ()
         if len(values) > 1:
             return f"without the {name[:-1]} {values[-1]}", {name: values[:-1]}
-    methods, controls = study.methods(), study.controls().values()
-    free = [i for i, label in enumerate(methods) if methods[label].name != REFERENCE and label not in controls]
+    methods, named = study.methods(), {*study.controls().values()}
+    named |= {label for own in study.natives().values() for label in own or ()}
+    free = [i for i, label in enumerate(methods) if methods[label].name != REFERENCE and label not in named]
     if len(methods) > 2 and free:
         left = tuple(entry for i, entry in enumerate(study.condensers) if i != free[-1])
         return f"without the method {list(methods)[free[-1]]}", {"condensers": left}
