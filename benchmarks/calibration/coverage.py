@@ -83,7 +83,7 @@ def coverage(by: float = 1.0) -> Table:
         "of pairs of two stochastic methods, one, or none. With sd 0.3 images dominate, with sd 4 "
         "sets. Plain sum: the interaction counts twice. One t: with Satterthwaite's degrees of freedom.",
         HEAD,
-        [row(name, images, n, scaled(400, by)) for name, images in asked for n in SETS],
+        [row(name, images, n, scaled(300, by)) for name, images in asked for n in SETS],
     )
 
 

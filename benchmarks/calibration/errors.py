@@ -46,7 +46,7 @@ def errors(by: float = 1.0) -> Table:
         "Shares of studies in %, all methods equal; 144 comparisons a study, and Holm goes over all. Test images "
         "without limit. Promise: at most 6 % in the first share from 5 sets on.",
         HEAD,
-        [row(name, n, 0, scaled(1200 if n == 5 else 600, by)) for name in PROMISED for n in SETS],
+        [row(name, n, 0, scaled(1000 if n == 5 else 500, by)) for name in PROMISED for n in SETS],
     )
 
 
@@ -55,7 +55,7 @@ def errors_with_images(by: float = 1.0) -> Table:
     return Table(
         "The same, sets crossed with test images, and answers known by image.",
         ("images", *HEAD),
-        [(f"{images:,}", *row(name, n, images, scaled(300, by))) for name, images in asked for n in (3, 5, 10)],
+        [(f"{images:,}", *row(name, n, images, scaled(200, by))) for name, images in asked for n in (3, 5, 10)],
     )
 
 
@@ -65,7 +65,7 @@ def errors_unpromised(by: float = 1.0) -> Table:
         "(_down: downwards), as Gamma(4) or exponential, and fixed coresets are not. failures: one student in ten, by "
         "30 points.",
         HEAD,
-        [row(name, n, 0, scaled(400, by)) for name in UNPROMISED for n in SETS],
+        [row(name, n, 0, scaled(300, by)) for name in UNPROMISED for n in SETS],
     )
 
 

@@ -41,12 +41,12 @@ def power(by: float = 1.0) -> Table:
         "144, %. sd: of a paired difference of two stochastic methods, points. Test images without limit. Promise: 75 "
         "% at sd 1.2 with 5 sets.",
         HEAD,
-        [row(name, n, 0, scaled(400, by)) for name in names for n in SETS],
+        [row(name, n, 0, scaled(300, by)) for name in names for n in SETS],
     )
 
 
 def power_with_images(by: float = 1.0) -> Table:
-    asked = [(images, n, 150 if images < 50_000 else 60) for images in (2000, 10_000, 50_000) for n in (5, 10)]
+    asked = [(images, n, 120 if images < 50_000 else 50) for images in (2000, 10_000, 50_000) for n in (5, 10)]
     return Table(
         "The same at sd 1.2, where test images add their chance.",
         ("images", *HEAD),

@@ -44,7 +44,7 @@ def same_at_the_margin(by: float = 1.0) -> Table:
         "One method better than all others by exactly the margin of 1 point: each word is false, %. Promise: at most "
         "5. Two distilled methods, two settings, 18 comparisons a study; 0 images: without limit.",
         HEAD,
-        [edge_row(name, images, n, scaled(400, by)) for name, images in asked for n in SETS],
+        [edge_row(name, images, n, scaled(300, by)) for name, images in asked for n in SETS],
     )
 
 
