@@ -52,7 +52,8 @@ def judged(study: Study, margin: float = MARGIN) -> list[Verdict]:
 
 def replicates(study: Study, method: int, setting: int) -> Replicates:
     """Accuracies by (set, student)."""
-    return {at: float(x) for at, x in np.ndenumerate(study.accuracy[method, setting])}  # type: ignore[misc]
+    own = study.accuracy[method, setting]
+    return {(c, t): float(x) for c, row in enumerate(own) for t, x in enumerate(row)}
 
 
 def stored(study: Study) -> Answers | None:
