@@ -83,6 +83,10 @@ def test_what_a_leaderboard_refuses(refused, ran, faces, tmp_path):
     assert "decoct compare" in refused(2, "report", a, b)
     assert "--out" in refused(2, "report", a, "--out", tmp_path / "x")
     assert "--for" in refused(2, "report", a, faces, "--for", "10 images")
+    assert "--within asks one run" in refused(2, "report", a, faces, "--within", "5")
+    assert "one at a time" in refused(2, "report", a, "--within", "5", "--for", "10 images")
+    for text in ("banana", "-1"):
+        assert f"'{text}' is no distance" in refused(2, "report", a, "--within", text)
     assert not (tmp_path / "leaderboard").exists() and not (tmp_path / "x").exists()
 
 
@@ -142,4 +146,5 @@ def test_what_to_use_writes_nothing(decoct, refused, ran):
     assert said.code == 0 and "random" in said.out
     assert json.loads(decoct("report", a, "--for", "10 images", "--json").out)
     assert "no unit" in refused(2, "report", a, "--for", "10 bananas")
+    assert "no student was trained: say ceiling = true" in refused(2, "report", a, "--within", "5")
     assert {path: path.stat().st_mtime_ns for path in a.iterdir()} == before

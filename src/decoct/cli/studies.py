@@ -98,6 +98,10 @@ def report(
     budget: Annotated[
         str | None, Option("--for", metavar="TEXT", help="Only say what to use for '100 images', '2 MB' or '60 s'.")
     ] = None,
+    within: Annotated[
+        str | None,
+        Option(metavar="X", help="Only say the smallest set shown within X points, or 'X %', of the full data."),
+    ] = None,
     to: Annotated[
         Path | None,
         Option("--out", help="Folder of several; default: 'pooled' or 'leaderboard' beside the first."),
@@ -113,26 +117,32 @@ def report(
     """
     from decoct.report.read import frame, pool
 
-    if published and (budget is not None or len(folders) > 1):
-        raise UsageError("--published asks one run, and by itself: name one, and leave out --for")
+    if published and (budget is not None or within is not None or len(folders) > 1):
+        raise UsageError("--published asks one run, and by itself: name one, and leave out --for and --within")
+    if budget is not None and within is not None:
+        raise UsageError("--for and --within are two questions: ask one at a time")
     if to is not None and len(folders) == 1:
         raise UsageError("--out is for several runs; one run's report lies in its own folder")
     groups = pool.groups([frame.read(folder) for folder in folders])
-    if budget is not None and len(groups) > 1:
-        raise UsageError("--for asks one run, or runs that differ in their seed alone: name these")
-    if published or budget is not None:
+    for option, asked in (("--for", budget), ("--within", within)):
+        if asked is not None and len(groups) > 1:
+            raise UsageError(f"{option} asks one run, or runs that differ in their seed alone: name these")
+    if published or budget is not None or within is not None:
+        from decoct.report.judged import judge
         from decoct.report.published import side_by_side, to_json
         from decoct.report.sections.recommend import recommend
-        from decoct.report.summary import summarise
+        from decoct.report.sections.within import within as smallest
 
-        tables = pool.pool(groups[0])
-        accuracies = summarise(tables).accuracies
+        own = judge(tables := pool.pool(groups[0]))
+        pooled = [f"{tables.manifest.pooled.sentence()}."] if tables.manifest.pooled else []
         if budget is not None:
-            advice = recommend(tables, accuracies, budget)
-            pooled = tables.manifest.pooled
-            answer(json, advice.to_json(), *([f"{pooled.sentence()}."] if pooled else []), advice.sentence())
+            advice = recommend(own, budget)
+            answer(json, advice.to_json(), *pooled, f"{advice.sentence()}.")
+        elif within is not None:
+            near = smallest(own, within)
+            answer(json, near.to_json(), *pooled, f"{near.sentence()}.")
         else:
-            answer(json, to_json(tables.manifest, accuracies), side_by_side(tables.manifest, accuracies))
+            answer(json, to_json(tables.manifest, own.accuracies), side_by_side(tables.manifest, own.accuracies))
     elif len(groups) > 1:
         from decoct.report.several import page, terminal
 
@@ -229,6 +239,4 @@ def check(
 def _show(summary: Any, json: bool) -> None:
     from decoct.report.terminal import render
 
-    pooled = summary.run.pooled
-    said = [f"{pooled.sentence()}."] if pooled else []
-    answer(json, summary.to_json(), *said, render(summary), f"\n{summary.page}")
+    answer(json, summary.to_json(), render(summary), str(summary.page))

@@ -34,8 +34,9 @@ def render(summary: Summary) -> str:
     """The page as text."""
     view, tables, run = summary, summary.frame, summary.run
     margin = wording.margins(summary.margins.values())
+    lines = [line for line in summary.brief.lines if summary.brief.answer not in line]
     parts = [
-        verdict.show(view, summary.verdicts, summary.worth, summary.claims.price, summary.cautions, margin),
+        verdict.show(view, summary.verdicts, summary.brief.answer, lines, summary.cautions, margin),
         readable.show(view, summary.unreadable),
         failures.show(view, summary.failed.bent, summary.failed.filled, summary.failed.stuck),
         claims.show(view, summary.claims),

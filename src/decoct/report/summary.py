@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.brief import Brief, brief
 from decoct.report.judged import judge
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
@@ -14,8 +16,9 @@ from decoct.report.read.manifest import CONTROL, Manifest
 from decoct.report.sections import accuracy, breakdown, controls, failures, readable, robust, transfer
 from decoct.report.sections.accuracy import Gap
 from decoct.report.sections.breakdown import Breakdown, breakdowns
-from decoct.report.sections.claims import Claims, claims, coverages
+from decoct.report.sections.claims import Claims, claims
 from decoct.report.sections.controls import Controlled, controlled
+from decoct.report.sections.coverage import coverages
 from decoct.report.sections.failures import Failed
 from decoct.report.sections.planned import Planned, planned
 from decoct.report.sections.readable import Unreadable
@@ -25,11 +28,9 @@ from decoct.report.sections.standing import Agreement, Standing, agreements, sen
 from decoct.report.sections.transfer import Transfer
 from decoct.report.sections.verdict import (
     Verdict,
-    Worth,
     correction,
     generators,
     resolution,
-    worth,
 )
 from decoct.report.stats.comparisons import Comparison
 
@@ -51,7 +52,6 @@ class Summary(View):
         scores: label-robust and augmentation-robust.
         standings: readings of the metrics, beside random sets of the same size.
         agreements: what two extractors say of each other.
-        worth: whether distilling was worth it.
         claims: the four questions of a study and what the results say to them.
         breakdown: what hard labels, a protocol's labels, and images give to each accuracy.
         untold: what of that cannot be said; one sentence each.
@@ -76,7 +76,6 @@ class Summary(View):
     scores: tuple[Score, ...]
     standings: tuple[Standing, ...]
     agreements: tuple[Agreement, ...]
-    worth: Worth
     claims: Claims
     breakdown: tuple[Breakdown, ...]
     untold: tuple[str, ...]
@@ -95,6 +94,11 @@ class Summary(View):
         """The manifest of the run."""
         return self.frame.manifest
 
+    @cached_property
+    def brief(self) -> Brief:
+        """The run in short."""
+        return brief(self)
+
     def verdict(self, method: str, setting: Setting) -> Verdict:
         """The verdict of a method in a setting."""
         return next(v for v in self.verdicts if (v.method, v.setting) == (method, setting))
@@ -111,7 +115,7 @@ class Summary(View):
             "report": str(self.page),
             "pooled": self.run.pooled.to_json() if self.run.pooled else None,
             "plan": self.planned_cost.to_json() if self.planned_cost else None,
-            "worth": {**asdict(self.worth), "price": self.claims.price, "corrected": correction(self.verdicts)},
+            "worth": {**asdict(self.brief), "corrected": correction(self.verdicts)},
             "claims": self.claims.to_json(),
             "breakdown": {
                 "overall": breakdown.overall(self.breakdown),
@@ -164,11 +168,10 @@ def summarise(frame: Frame) -> Summary:
         scores=scorer.all(settings, list(run.methods)),
         standings=read,
         agreements=agreements(read),
-        worth=worth(own.verdicts),
-        claims=claims(frame, own.verdicts, coverages(frame, read)),
+        claims=claims(own, coverages(frame, read)),
         breakdown=parts,
         untold=tuple(breakdown.missing(run, parts, settings)),
-        advice=Adviser.of(frame, reduced).break_points(),
+        advice=Adviser.of(own).break_points(),
         margins=own.margins,
         detectable=resolution(own.verdicts),
         cautions=generators(frame.costs.to_pylist()),

@@ -8,39 +8,16 @@ from rich.text import Text
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.read.manifest import CONTROL, FULL
-from decoct.report.sections import accuracy, breakdown, controls, ranks, transfer
-from decoct.report.sections.candidates import Candidate
-from decoct.report.sections.recommend import stretches
-from decoct.report.sections.verdict import correction
+from decoct.report.read.manifest import FULL
+from decoct.report.sections import accuracy
 from decoct.report.summary import Summary
 
 STYLES: Mapping[str, str] = {"better": "green", "worse": "red", "same": "cyan"}
 
 
 def render(summary: Summary) -> RenderableType:
-    """Accuracy by budget, method and protocol, then the verdict, the four claims, and what to take for how much."""
-    parts: list[RenderableType] = [*accuracies(summary)]
-    parts += [
-        Text(),
-        Text(f"Is distilling worth it here? {summary.worth.answer}.", style="bold"),
-        Text(summary.worth.because),
-    ]
-    parts += [Text(f"{said}.", style="dim") for said in (correction(summary.verdicts),) if said]
-    parts += [Text(f"  {claim.question} {claim.answer}.") for claim in summary.claims.all]
-    parts += [Text(f"  Where do the points come from? {breakdown.overall(summary.breakdown)}.")]
-    beside = dict.fromkeys((controls.overall(summary.controls), *controls.sentences(summary.controls)))
-    across = (accuracy.overall(summary.gaps), transfer.overall(summary.transfers), _ranks(summary))
-    parts += [Text(f"  {line}") for line in (*beside, *across) if line]
-    parts += [Text(f"  {line}", style="yellow") for line in summary.cautions]
-    if summary.trained < summary.planned:
-        missing = summary.planned - summary.trained
-        parts.append(Text(f"{wording.count(missing, 'student')} of {summary.planned} missing", style="yellow"))
-    parts += [Text(f"failed: {failure}", style="red") for failure in summary.failures]
-    parts += [Text(f"{summary.planned_cost.sentence()}.", style="dim")] if summary.planned_cost else []
-    students = dict.fromkeys(s.student for s in summary.settings)
-    parts += [table for student in students if (table := _advice(summary, student))]
-    return Group(*parts)
+    """The run in short, at most twelve lines with the page's name."""
+    return Group(*(Text(line, style="bold" if i == 1 else "") for i, line in enumerate(summary.brief.lines)))
 
 
 def accuracies(summary: Summary) -> list[Table]:
@@ -51,11 +28,6 @@ def accuracies(summary: Summary) -> list[Table]:
 def titled(title: str, *heads: str) -> Table:
     """An empty table under its title, without lines."""
     return Table(*heads, title=Text(title), title_justify="left", box=None)
-
-
-def _ranks(summary: Summary) -> str:
-    competing = [method for method, family in summary.methods.items() if family != CONTROL]
-    return ranks.sentence(ranks.over_budgets(summary.accuracies, competing, summary.run.data["name"]))
 
 
 def _accuracy(summary: Summary, student: str) -> Table:
@@ -79,26 +51,6 @@ def _accuracy(summary: Summary, student: str) -> Table:
     said = "† deterministic: one set; its intervals condition on it. " if summary.deterministic else ""
     table.caption, table.caption_justify = Text(f"{said}Colour: against the coresets, after Holm."), "left"
     return table
-
-
-def _advice(summary: Summary, student: str) -> Table | None:
-    """What to take for how many images, bytes or seconds, where anything can be recommended."""
-    rows = [(a, b, c) for a, b, c in stretches(summary.advice, student) if c.pick]
-    if not rows:
-        return None
-    title = f"What to take with {student}: the cheapest of those that none is shown to beat, beside the highest mean"
-    table = titled(title, "at most", "cheapest", "%", "of", "highest mean", "%")
-    for first, last, choice in rows:
-        assert choice.pick is not None and choice.highest is not None
-        upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
-        kept = f"{len(choice.kept)} of {choice.considered}"
-        table.add_row(*map(Text, (upto, *_named(choice.pick), kept, *_named(choice.highest))))
-    return table
-
-
-def _named(candidate: Candidate) -> tuple[str, str]:
-    a = candidate.accuracy
-    return f"{candidate} at {wording.budget(a.setting.budget)}", wording.accuracy(a.interval)
 
 
 def _cell(summary: Summary, method: str, setting: Setting) -> Text:

@@ -10,6 +10,7 @@ from decoct.report.stats.crossed import FEWEST
 from decoct.report.stats.intervals import Interval
 
 MINUS, NONE = "−", "–"
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def budget(text: str) -> str:
@@ -66,6 +67,11 @@ def margins(values: Iterable[float]) -> str:
 def count(number: int, noun: str) -> str:
     """``1 setting``, ``2 settings``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def number(n: int) -> str:
+    """``seven``; beyond twelve in figures."""
+    return NUMBERS[n] if n < len(NUMBERS) else f"{n:,}"
 
 
 def span(low: str, high: str) -> str:

@@ -13,7 +13,7 @@ from tests.report.conftest import view
 
 from decoct.report.page.plot import marks
 from decoct.report.read import frame
-from decoct.report.sections.ranks import diagram, exactly, friedman, joined, nemenyi, over_data, ranked, sentence, show
+from decoct.report.sections.ranks import diagram, exactly, friedman, joined, nemenyi, over_data, ranked, show
 from decoct.report.summary import summarise
 
 # Demšar (2006), table 6: ranks of four classifiers on 14 data sets.
@@ -25,14 +25,14 @@ NAMES = ("c45", "m", "cf", "both")
 
 
 def as_blocks(rows, names):
-    """Accuracies whose ranks are the rows."""
+    """Accuracies whose ranks are the rows, each of a data set of its own."""
     return {
-        ("data", str(i)): {n: -float(rank) for n, rank in zip(names, row, strict=True)} for i, row in enumerate(rows)
+        (str(i), "ipc=1"): {n: -float(rank) for n, rank in zip(names, row, strict=True)} for i, row in enumerate(rows)
     }
 
 
 def test_demsars_example():
-    found = ranked(as_blocks(DEMSAR, NAMES), NAMES)
+    found = over_data(as_blocks(DEMSAR, NAMES), NAMES)
     assert found.mean == pytest.approx({"both": 1.964, "m": 2.0, "cf": 2.893, "c45": 3.143}, abs=5e-4)
     assert list(found.mean) == ["both", "m", "cf", "c45"]
     assert found.critical == pytest.approx(1.25, abs=0.005)  # q of 2.569
@@ -118,6 +118,7 @@ def test_bars_join_exactly_what_is_closer_than_the_critical_difference(means, cr
 
 def test_only_complete_blocks_count_and_methods_without_results_are_named():
     blocks = as_blocks([[1, 2, 3]] * 4, ("a", "b", "c"))
+    blocks = {("data", budget): own for (budget, _), own in blocks.items()}
     del blocks["data", "1"]["b"]
     found = ranked(blocks, ("a", "b", "c", "never"))
     assert (len(found.blocks), found.incomplete, found.absent) == (3, 1, ("never",))
@@ -129,19 +130,19 @@ def test_what_cannot_be_ranked_or_tested_is_said():
     one = ranked(as_blocks([[1]], ("a",)), ("a",))
     assert not one.mean and "nothing can be ranked" in one.sentences()[0]
     assert ranked({}, ("a", "b")).mean == {}
-    two = ranked(as_blocks([[1, 2]] * 2, ("a", "b")), ("a", "b"))
+    two = over_data(as_blocks([[1, 2]] * 2, ("a", "b")), ("a", "b"))
     assert two.mean == {"a": 1.0, "b": 2.0} and not two.tested and two.groups == ()
     assert "too few for a test" in two.sentences()[1]
-    tied = ranked(as_blocks([[1, 1, 1]] * 5, ("a", "b", "c")), ("a", "b", "c"))
+    tied = over_data(as_blocks([[1, 1, 1]] * 5, ("a", "b", "c")), ("a", "b", "c"))
     assert set(tied.mean.values()) == {2.0} and not tied.tested
     assert "tied everywhere" in tied.sentences()[1]
 
 
 def test_what_is_not_told_apart_is_never_called_equal():
-    open_ = ranked(as_blocks([[1, 2, 3], [3, 2, 1], [2, 1, 3]], ("a", "b", "c")), ("a", "b", "c"))
+    open_ = over_data(as_blocks([[1, 2, 3], [3, 2, 1], [2, 1, 3]], ("a", "b", "c")), ("a", "b", "c"))
     assert open_.groups == (tuple(open_.mean),)
     assert "do not tell the methods apart" in open_.sentences()[1]
-    sure = ranked(as_blocks([[1, 2, 3]] * 8, ("a", "b", "c")), ("a", "b", "c"))
+    sure = over_data(as_blocks([[1, 2, 3]] * 8, ("a", "b", "c")), ("a", "b", "c"))
     assert sure.groups == (("a", "b"), ("b", "c"))
     assert "not told apart: a and b; b and c" in sure.sentences()[1]
     assert not any("equal" in line for each in (open_, sure) for line in each.sentences())
@@ -159,11 +160,11 @@ def test_data_sets_alone_are_fewer_blocks():
     assert over_data(blocks, methods).absent == ("y", "z")  # the fourth data set has no result of them
 
 
-def test_one_sentence_for_a_terminal():
+def test_budgets_of_one_data_set_are_described_and_not_tested():
     found = ranked(as_blocks([[1, 2, 3]] * 8, ("a", "b", "c")), ("a", "b", "c"))
-    line = sentence({("erm", "net"): found})
-    assert line == "Best average rank: a (1.00) under erm with net over 8 budgets, the ranks tell methods apart"
-    assert sentence({}) == ""
+    assert found.mean == {"a": 1.0, "b": 2.0, "c": 3.0} and not found.tested
+    assert math.isnan(found.critical) and found.groups == ()
+    assert found.sentences() == ["Average ranks over 8 budgets, 1 is best: a 1.00, b 2.00, c 3.00"]
 
 
 DRAWN = ("a", "<b>", "c")
@@ -171,7 +172,7 @@ MARKS = marks(dict.fromkeys(DRAWN, "coreset"))
 
 
 def of(blocks):
-    return ranked({("data", str(i)): dict(zip(DRAWN, (3.0, 2.0, 1.0), strict=True)) for i in range(blocks)}, DRAWN)
+    return over_data({(str(i), "ipc=1"): dict(zip(DRAWN, (3.0, 2.0, 1.0), strict=True)) for i in range(blocks)}, DRAWN)
 
 
 def test_dots_stand_at_ranks_and_bars_over_groups():
@@ -192,14 +193,18 @@ def test_dots_stand_at_ranks_and_bars_over_groups():
 def test_without_a_test_there_are_dots_alone():
     figure = diagram(of(2), MARKS)
     assert {t["mode"] for t in figure["data"]} == {"markers"}
-    assert diagram(ranked({}, DRAWN), MARKS) is None
+    assert diagram(over_data({}, DRAWN), MARKS) is None
 
 
 def test_a_run_of_one_budget_has_no_section(builder):
     tables = frame.read(builder.build())
     summary = summarise(tables)
     section = show(view(summary), summary.run.data["name"])
-    assert "Average ranks over 2 budgets" in section and "too few for a test" in section
+    assert (
+        "Average ranks over 2 budgets" in section
+        and "nothing is tested on them" in section
+        and "Friedman" not in section
+    )
     other = type(builder)(builder.folder.parent / "one", budgets=("ipc=1",))
     tables = frame.read(other.build())
     summary = summarise(tables)

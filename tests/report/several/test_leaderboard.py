@@ -46,7 +46,7 @@ def test_ranks_over_data_and_budgets_and_over_data_alone(runs):
     own = found.ranks[panel]
     assert (len(own.blocks), own.incomplete, own.absent) == (6, 0, ())
     assert next(iter(own.mean)) == "rded" and list(own.mean)[-1] == "sre2l"  # as planted
-    assert own.p < 0.05 and len(found.over_data[panel].blocks) == 3
+    assert not own.tested and found.over_data[panel].p < 0.05 and len(found.over_data[panel].blocks) == 3
     assert found.data == ("one", "two", "three") and set(found.full[panel]) == {"one", "two", "three"}
     assert "Average ranks over 3 data sets" in printed(found)
 

@@ -1,21 +1,27 @@
-"""What one can choose among, what it gives and takes, and which of many are not shown to be worse than the best."""
+"""What one can choose among, what it gives and takes, and which of many may still be the best."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtr
 
-from decoct.report.accuracy import Accuracy, Setting, by_setting, replicates
-from decoct.report.read.frame import Frame
+from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.grouped import grouped
+from decoct.report.judged import Judged
 from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
 from decoct.report.sections import cost
 from decoct.report.sections.cost import FULL as COLUMNS
 from decoct.report.sections.cost import Measure, Row
-from decoct.report.stats.intervals import ALPHA, Replicates
+from decoct.report.stats import moderated
+from decoct.report.stats.answers import Answers, Correct
+from decoct.report.stats.comparisons import Comparison, compare
+from decoct.report.stats.crossed import Crossed, crossed
+from decoct.report.stats.estimate import Estimate
+from decoct.report.stats.intervals import ALPHA, Replicates, common
+from decoct.report.stats.pairwise import Pairs, Place, pairwise
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,22 @@ class Candidate:
         seconds: device or processor time of all that must be there before a student trains, mean over sets: the set,
             what it stands on, the protocol's teachers and stored labels, each in full. Training the student is not in
             it. Infinite where unknown, or where the candidates were made on unlike machines.
+        crossed: the accuracy over sets and test images.
+        estimate: the same with an error that borrows from the student's other candidates, see ``moderated``.
+        fixed: one set whatever the seed.
     """
 
     accuracy: Accuracy
     runs: Replicates
     seconds: float
+    crossed: Crossed
+    estimate: Estimate
+    fixed: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Of its accuracy."""
+        return self.accuracy.interval.mean
 
     @property
     def images(self) -> float:
@@ -48,24 +65,66 @@ class Candidate:
         return f"{self.accuracy.method} under {self.accuracy.setting.protocol}"
 
 
-def candidates(frame: Frame, accuracies: Sequence[Accuracy]) -> tuple[tuple[Candidate, ...], Measure | None]:
-    """Every method and setting that has a student, and by what time they are compared; controls take no part.
+@dataclass(frozen=True)
+class Pool:
+    """What a run has to choose among.
 
-    Returns:
-        the candidates in the order of the accuracies, and the measure; None where times cannot be compared.
+    Attributes:
+        judged: the run.
+        candidates: by student, in the order of the accuracies.
+        measure: by what time they are compared; None where it cannot be.
     """
-    families = frame.manifest.families
-    taken = _before_training(frame.manifest)
-    rows = by_setting(frame.results.to_pylist())
-    own = [a for a in accuracies if a.method != FULL and families[a.method] != CONTROL]
-    here = {label for label, method in frame.manifest.methods.items() if "external" not in method}
+
+    judged: Judged
+    candidates: Mapping[str, tuple[Candidate, ...]]
+    measure: Measure | None
+
+    def pairs(self, student: str) -> Pairs:
+        """Every difference of two of a student's candidates."""
+        own, answers = self.candidates[student], self.judged.answers
+        results = [answers.keys[c.accuracy.method, c.accuracy.setting] for c in own]
+        load = partial(_load, answers, results)
+        return pairwise([c.runs for c in own], load, self.judged.frame.floor).borrowed([c.fixed for c in own])
+
+    def difference(self, a: Candidate, b: Candidate, margin: float) -> Comparison:
+        """a − b by itself, paired by replicate and by test image."""
+        terms = [(weight, c.accuracy.method, c.accuracy.setting) for weight, c in ((1, a), (-1, b))]
+        values = common([(1, a.runs), (-1, b.runs)])
+        return compare(crossed(values, self.judged.answers.combined(terms), self.judged.frame.floor), margin)
+
+
+def pool(judged: Judged) -> Pool:
+    """Every method and setting that has a student, and can be read; controls and a paper's own protocol take no part.
+
+    A student of which no setting is left has an empty entry.
+    """
+    run, answers = judged.frame.manifest, judged.answers
+    taken = _before_training(run)
+    competing = [a for a in judged.accuracies if a.method != FULL and run.families[a.method] != CONTROL]
+    own = [a for a in competing if a.setting not in judged.outside]
+    here = {label for label, method in run.methods.items() if "external" not in method}
     by = cost.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
+    floor = judged.frame.floor / math.sqrt(2)  # one set's own accuracy moves by half the variance of a difference
 
-    def seconds(a: Accuracy) -> float:
-        times = [row[COLUMNS[by]] for row in taken.get((a.method, a.setting), ())] if by else []
-        return fmean(times) if times and None not in times else math.inf
+    def candidate(a: Accuracy) -> Candidate:
+        place = a.method, a.setting
+        times = [row[COLUMNS[by]] for row in taken.get(place, ())] if by else []
+        seconds = fmean(times) if times and None not in times else math.inf
+        error = crossed(judged.runs[place], answers.accuracy(*place), floor)
+        return Candidate(a, judged.runs[place], seconds, error, error.estimate(), a.method in run.deterministic)
 
-    return tuple(Candidate(a, replicates(rows[a.method, a.setting]), seconds(a)) for a in own), by
+    by_student = grouped(map(candidate, own), lambda c: c.accuracy.setting.student)
+    students = dict.fromkeys(a.setting.student for a in competing)
+    return Pool(judged, {student: borrowed(by_student.get(student, ())) for student in students}, by)
+
+
+def borrowed(own: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates with errors that borrow from each other, those of one set from those of one set."""
+    priors = {
+        fixed: moderated.prior([c.crossed.sets for c in alike], [c.crossed.n - 1.0 for c in alike])
+        for fixed, alike in grouped((c for c in own if c.crossed.n > 1), lambda c: c.fixed).items()
+    }
+    return tuple(replace(c, estimate=c.crossed.estimate(priors.get(c.fixed, moderated.NONE))) for c in own)
 
 
 def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
@@ -96,57 +155,22 @@ def _sum(costs: Sequence[Row | None]) -> Row:
     return {**total, **machines}
 
 
-def ahead(runs: Sequence[Replicates], floor: float = 0.0) -> NDArray[np.float64]:
-    """One-sided p [K, K] of "j is no better than i", paired t over the condense-level means that both have.
+def unbeaten(pairs: Pairs, among: Sequence[int], alpha: float = ALPHA) -> list[bool]:
+    """Of some, a set that holds the truly best with probability 1 − α or more, whichever it is.
+
+    i is left out if some j is shown to be better at level α / (K − 1), the first step of Holm (1979) over its K − 1
+    rivals. The truly best has only true hypotheses among its own, so that it is left out with probability α at most; no
+    further correction over i is needed. That is comparison with the best by subset selection (Gupta, 1965; Hsu, 1996,
+    chapter 4), with Holm in place of a multivariate t, since differences are paired and spread unequally.
 
     Args:
-        runs: accuracies by (condense, train) replicate of each of K.
-        floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
-
-    Returns:
-        NaN where two share fewer than two sets, and on the diagonal.
-    """
-    places = sorted({key for run in runs for key in run})
-    sets = sorted({condense for condense, _ in places})
-    x = np.array([[run.get(place, math.nan) for place in places] for run in runs]).reshape(len(runs), len(places))
-    members = [[i for i, (condense, _) in enumerate(places) if condense == one] for one in sets]
-    p = np.full((len(runs), len(runs)), math.nan)
-    for i in range(len(runs) if places else 0):
-        difference = x - x[i]
-        means = np.stack([_mean(difference[:, own], 1) for own in members], 1)
-        n = np.isfinite(means).sum(1)
-        centre = _mean(means, 1)
-        squares = np.where(np.isfinite(means), (means - centre[:, None]) ** 2, 0.0).sum(1)
-        sd = np.maximum(np.sqrt(squares / np.maximum(n - 1, 1)), floor)
-        certain = np.where(centre == 0, 0.5, np.where(centre > 0, 0.0, 1.0))  # with no spread at all the sign decides
-        t = np.divide(centre * np.sqrt(n), sd, out=np.zeros_like(centre), where=sd > 0)
-        own = np.where(sd > 0, stdtr(np.maximum(n - 1, 1), -t), certain)
-        p[i] = np.where(n > 1, own, math.nan)
-        p[i, i] = math.nan
-    return p
-
-
-def unbeaten(p: NDArray[np.float64], alpha: float = ALPHA) -> list[bool]:
-    """A set that holds the truly best with probability 1 − α or more, whichever it is.
-
-    i is left out if it is shown that some j is better: if p_ij < α / (K − 1), which is the first step of Holm (1979)
-    over its K − 1 rivals. The truly best has only true hypotheses among its own, so that it is left out with
-    probability α at most; no further correction over i is needed. That is comparison with the best by subset selection
-    (Gupta, 1965; Hsu, 1996, chapter 4), with Holm in place of a multivariate t, since differences are paired and spread
-    unequally.
-
-    Args:
-        p: [K, K], as ``ahead`` gives it; a NaN shows nothing and counts as a test made.
+        pairs: all differences of two.
+        among: places of the K in question.
         alpha: chance to leave the best out.
     """
-    rivals = max(len(p) - 1, 1)
-    return [not bool((row[np.isfinite(row)] * rivals < alpha).any()) for row in p]
+    better = pairs.better(alpha / max(len(among) - 1, 1))[np.ix_(among, among)]
+    return [not row.any() for row in better]
 
 
-def _mean(x: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Mean of what is finite; NaN where nothing is."""
-    there = np.isfinite(x)
-    count: NDArray[np.int64] = there.sum(axis)
-    mean: NDArray[np.float64] = np.full(count.shape, math.nan)
-    np.divide(np.where(there, x, 0.0).sum(axis), count, out=mean, where=count > 0)
-    return mean
+def _load(answers: Answers, results: Sequence[Mapping[Place, str]], i: int, at: Place) -> Correct | None:
+    return answers.load(results[i][at])

@@ -1,60 +1,61 @@
 """The four claims of a study: does distilling beat random, beat every coreset, at what cost, and who covers the data?
 
 Each is asked of the results at hand, for every distillation method, and worded with intervals. What is counted as shown
-has its word after Holm, see ``verdict.verdicts`` and ``Coverage``; intervals are each at its own level.
-
-Who covers the data is asked of held-out images, in each extractor's features. A random coreset gives a set for each
-seed, a deterministic one the same set from the same features. Where it has one set, its reading is a known number, as
-its accuracy's set is, and contrasts with it are a one-sample t over the other's sets and condition on that set. All
-condition on the held-out images, which are the same for every set, so that no interval over images enters a contrast.
+is so after correction over a family that is named, see ``verdict``, ``conclusion`` and ``coverage``; intervals are each
+at their own level.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from statistics import fmean
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
 from decoct.report.grouped import grouped
-from decoct.report.page import facets
-from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
-from decoct.report.page.parts import block, bullets, chip, fold, note, section, stacked
+from decoct.report.judged import Judged
+from decoct.report.page.markup import Markup, join, tag
+from decoct.report.page.parts import block, bullets, fold, note, section
 from decoct.report.page.view import View
-from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import REFERENCE
-from decoct.report.sections import cost
+from decoct.report.sections import conclusion, cost, equal_cost
+from decoct.report.sections.conclusion import Beside, Conclusion, beside_random, conclude, ours, random_sentence
+from decoct.report.sections.consistent import Consistent, consistencies, independent
 from decoct.report.sections.cost import Multiple
-from decoct.report.sections.standing import FIRST, Name, Standing
-from decoct.report.sections.verdict import Verdict, asked
-from decoct.report.stats import comparisons, intervals
-from decoct.report.stats.comparisons import Comparison, Word
-from decoct.report.stats.intervals import ALPHA
-from decoct.report.stats.welch import Contrast, welch
+from decoct.report.sections.coverage import Coverage, coverage_sentences, coverage_table, overall_coverage
+from decoct.report.sections.equal_cost import Equal, equal_costs, equal_table
+from decoct.report.sections.verdict import Verdict
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.crossed import FEWEST
 
-WHOM = "than every coreset"
 NO_METHOD = "This study has no distillation method: nothing can be said"
 UNTRAINED = "No pair of students has been trained yet: nothing can be said"
 ABOUT = {
-    "random": "Paired differences under the same protocol, student and budget. Better and worse: the words of the "
-    "verdict, after Holm. The intervals are each at their own level; "
-    "those of the smallest and the largest are of what was picked, and do not allow for that.",
-    "coresets": "Better than every coreset: better than each, random included (intersection-union), after Holm over "
-    "methods and settings. Worse: than at least one, after Holm over all comparisons of two methods.",
+    "random": "Paired differences under the same protocol, student and budget. Not better by more than the margin: "
+    "one-sided, after Holm over methods and settings of one protocol. Better and worse: the words of the verdict. The "
+    "intervals are each at their own level; those of the smallest and the largest are of what was picked, and do not "
+    "allow for that.",
+    "coresets": "Not better than the best coreset by more than the margin: the smallest p over the coresets, random "
+    "included, times their number, so that none is picked as the best and then tested. Of all methods and settings "
+    "together it holds where the largest of these p is below 5 % (intersection-union); how many are shown each is "
+    "counted after Holm over them. Better than every coreset: intersection-union, after Holm. Worse: than at least "
+    "one, after Holm over all comparisons of two methods. Sets that would settle it: with 80 %, were the means and "
+    "spreads seen here the true ones.",
     "cost": "Device time is how long an accelerator was held; where none was, it is processor time: wall time in a "
     "busy pool means little. Geometric means over sets, with 95 % intervals from Welch's t on the logs; a single set "
     "stands as it was timed, and two single ones have no interval. What sets share, such as a teacher, was timed once "
     "and is charged in full on both sides. Small: the construction alone, as if all else were there already. A dash: "
-    "unlike machines, or a time that is not known.",
+    "unlike machines, or a time that is not known. At equal cost: each distilled set beside the largest set of each "
+    "coreset that takes no longer, teachers and features in full, where a second or a tenth more is no longer; it is "
+    "picked by its cost, never by its accuracy. Words hold after Holm over all of these comparisons.",
     "coverage": "Coverage of the held-out images (val), beside its expectation where that was read: a coreset's images "
     "are among train. Welch's t over sets. Where a method is deterministic its one set stands as it is, and contrasts "
     "condition on it; all condition on the held-out images. Better than every coreset is intersection-union, then "
-    "Holm; worse than at least one is Holm over all contrasts, one-sided at 2.5 % each. z: beside random sets.",
+    "Holm; worse than at least one is Holm over all contrasts, one-sided at 2.5 % each. z: beside random sets. Places: "
+    "budgets in the features of each extractor that had no part in making a set; less in all of them is "
+    "intersection-union, then Holm over methods.",
 }
-METRICS, AGAINST = ("coverage_ratio", "coverage"), "val"  # the first that was read; a coreset's images are in train
-Covers = Literal["better", "worse", "open"]
 
 
 @dataclass(frozen=True)
@@ -68,123 +69,120 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """A distillation method at one budget in one extractor's features.
+class Claims:
+    """The four claims with the numbers behind them, beside the verdicts.
 
     Attributes:
-        method: its label.
-        budget: such as "ipc=10".
-        name: of the reading: coverage of val beside its expectation, or as it is; by class where it was read so.
-        mean: of the method's sets.
-        contrasts: method minus every coreset, random included.
-        beside: what z says beside random sets of the same size, see ``Standing``; empty where it says nothing.
-        z: of the mean; NaN where unknown.
-        word: *better* than every coreset (intersection-union, then Holm over all methods, budgets and extractors), or
-            *worse* than at least one (Holm over all contrasts), each one-sided at 2.5 %; else *open*.
-        behind: the coresets that it is shown to be worse than.
+        all: the claims.
+        conclusion: of all distilled sets beside the best coreset.
+        beside_random: every distilled set beside random.
+        multiples: of cost.
+        equal: distilled sets beside coresets at equal cost.
+        coverages: in every extractor's features.
+        consistent: coverage over all budgets and independent extractors, by method.
     """
 
-    method: str
-    budget: str
-    name: Name
-    mean: float
-    contrasts: Mapping[str, Contrast]
-    beside: str
-    z: float
-    word: Covers = "open"
-    behind: tuple[str, ...] = ()
-
-    @property
-    def p_better(self) -> float:
-        """The largest over the coresets; an untested one counts as 1."""
-        return max((1.0 if math.isnan(c.p_better) else c.p_better for c in self.contrasts.values()), default=1.0)
-
-
-@dataclass(frozen=True)
-class Claims:
-    """The four claims with the numbers behind the last two; those behind the first two are the verdicts."""
-
     all: tuple[Claim, ...]
+    conclusion: Conclusion
+    beside_random: tuple[Beside, ...]
     multiples: tuple[Multiple, ...]
+    equal: tuple[Equal, ...]
     coverages: tuple[Coverage, ...]
+    consistent: tuple[Consistent, ...]
 
     @property
     def price(self) -> tuple[str, ...]:
         """What distilled sets took beside the coresets, in one sentence; none without a distilled set."""
-        return tuple(claim.answer for claim in self.all if claim.key == "cost" and claim.methods)
+        told = any(claim.key == "cost" and claim.methods for claim in self.all)
+        return (cost.overall(self.multiples),) if told else ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts; NaN where nothing is defined."""
         return {
             "questions": [asdict(claim) for claim in self.all],
+            "conclusion": self.conclusion.to_json(),
+            "beside_random": conclusion.to_json(self.beside_random),
+            "equal_cost": [e.to_json() for e in self.equal],
+            "covers_less": [asdict(c) for c in self.consistent],
             "cost": [asdict(m) for m in self.multiples],
             "coverage": [asdict(c) | {"name": c.name._asdict()} for c in self.coverages],
         }
 
 
-def claims(frame: Frame, verdicts: Sequence[Verdict], covered: Sequence[Coverage]) -> Claims:
+def claims(judged: Judged, covered: Sequence[Coverage]) -> Claims:
     """Ask a run the four questions."""
-    distilled = [v for v in verdicts if v.family == "distillation"]
-    multiples = cost.multiples(frame)
-    takes, covers = cost.overall(multiples), overall_coverage(covered)
-    if "distillation" not in frame.manifest.families.values():
-        takes = covers = NO_METHOD
+    frame, run = judged.frame, judged.frame.manifest
+    families, data = run.families, str(run.data["name"])
+    distilled = [v for v in judged.verdicts if v.family == "distillation"]
+    reached, random = conclude({data: judged.verdicts}), beside_random(judged.verdicts, data)
+    multiples, equal = cost.multiples(frame), equal_costs(judged)
+    apart = independent(run, covered)
+    less = consistencies(apart)
+    takes = [cost.overall(multiples), equal_cost.overall(equal), cost.uncounted(frame)]
+    covers = [overall_coverage(covered), *(c.sentence() for c in less if c.behind)]
+    covers += [] if apart or not covered else ["no extractor is independent of the methods"]
+    if "distillation" not in families.values():
+        takes = covers = [NO_METHOD]
+    costs = *cost.sentences(frame, multiples), *equal_cost.sentences(equal)
+    coverage = *coverage_sentences(covered), *(c.sentence() for c in less)
     four = (
-        _against_random(distilled),
-        _against_coresets(distilled),
-        Claim("cost", "At what multiple of construction cost?", takes, cost.sentences(frame, multiples)),
-        Claim("coverage", "Who covers the data better?", covers, coverage_sentences(covered)),
+        _against_random(distilled, random),
+        _against_coresets(distilled, reached, ours(families)),
+        Claim("cost", "At what multiple of construction cost?", ". ".join(filter(None, takes)), costs),
+        Claim("coverage", "Who covers the data better?", "; ".join(covers), coverage),
     )
-    return Claims(four, multiples, tuple(covered))
+    return Claims(four, reached, random, multiples, equal, tuple(covered), less)
 
 
-def _against_random(distilled: Sequence[Verdict]) -> Claim:
-    """Paired comparisons, by the words of the verdicts."""
+def _against_random(distilled: Sequence[Verdict], beside: Sequence[Beside]) -> Claim:
+    """How many distilled sets fail to beat random, a protocol, and how many beat it."""
     question = "Does a distilled set beat random of the same size?"
     pairs = [(v, v.random) for v in distilled if v.random is not None]
     if not pairs:
         missing = "This study has no random selection: nothing can be said" if distilled else NO_METHOD
         return Claim("random", question, missing, ())
-    if not any(c.n for _, c in pairs):
-        return Claim("random", question, UNTRAINED, ())
-    lines = []
-    for method, own in grouped(pairs, lambda pair: pair[0].method).items():
-        said = f"{method}: {_counts([c.verdict for _, c in own], 'than random')}"
-        alike = sum(c.verdict == "same" for _, c in own)
-        said += f"; the same within the margin in {alike}" if alike else ""
-        lines.append(f"{said}; {_range([(v.setting, REFERENCE, c) for v, c in own])}")
-    compared = [c for _, c in pairs]
-    what = _counts([c.verdict for c in compared], "than random of the same size", asked(len(pairs)))
-    answer = f"Distilled sets are {what}; {_points(compared)}"
-    return Claim("random", question, _untold(compared) or answer, tuple(lines))
+    if why := _untold([c for _, c in pairs]):
+        return Claim("random", question, why, ())
+    counted = grouped(beside, lambda b: b.method)
+    lines = tuple(
+        f"{method}: {_counts(counted[method], 'than random')}; {_range([(v.setting, REFERENCE, c) for v, c in own])}"
+        for method, own in grouped([p for p in pairs if not p[0].outside], lambda pair: pair[0].method).items()
+    )
+    said = random_sentence(beside) or "No setting can be read: nothing can be said"
+    return Claim("random", question, f"{said[0].upper()}{said[1:]}{_left_out(distilled)}", lines)
 
 
-def _against_coresets(distilled: Sequence[Verdict]) -> Claim:
-    """Better than each coreset, worse than at least one, by the words of the verdicts."""
-    question = "Does any distilled set beat every coreset?"
-    beside = [v for v in distilled if v.coresets]
-    every = [c for v in beside for c in v.coresets.values()]
-    if not beside:
-        missing = "This study has no coreset: nothing can be said" if distilled else NO_METHOD
-        return Claim("coresets", question, missing, ())
-    if not any(c.n for c in every):
-        return Claim("coresets", question, UNTRAINED, ())
-    lines = []
-    for method, own in grouped(beside, lambda v: v.method).items():
-        least = _range([(v.setting, *_least(v)) for v in own])
-        said = _counts([v.against_coresets for v in own], WHOM)
-        lines.append(f"{method}: {said}; to the coreset that does best beside it, {least}")
-    won = [v for v in beside if v.against_coresets == "better"]
-    answer = f"Distilled sets are {_counts([v.against_coresets for v in beside], WHOM, asked(len(beside)))}"
-    answer += f": {', '.join(f'{m} in {n}' for m, n in Counter(v.method for v in won).items())}" if won else ""
-    return Claim("coresets", question, _untold(every) or answer, tuple(lines))
+def _against_coresets(distilled: Sequence[Verdict], reached: Conclusion, ours: str) -> Claim:
+    """Better than every coreset, or shown not to be better than the best by more than the margin."""
+    question = "Is any distilled set better than the best coreset, or shown not to be by more than the margin?"
+    if not distilled:
+        return Claim("coresets", question, NO_METHOD, ())
+    if not any(v.coresets for v in distilled):
+        return Claim("coresets", question, "This study has no coreset: nothing can be said", ())
+    if why := _untold([c for v in distilled for c in v.coresets.values()]):
+        return Claim("coresets", question, why, ())
+    counted = grouped(reached.each, lambda b: b.method)
+    lines = tuple(
+        f"{method}: {_counts(counted[method], 'than every coreset')}; to the coreset that does best beside it, "
+        f"{_range([(v.setting, *_least(v)) for v in own])}"
+        for method, own in grouped((v for v in distilled if v.coresets and not v.outside), lambda v: v.method).items()
+    )
+    return Claim("coresets", question, f"{reached.text}. This is said of {ours}", lines)
 
 
-def _counts(words: Sequence[Word | None], whom: str, what: str = "") -> str:
-    what = what or wording.count(len(words), "setting")
-    better, worse = (words.count(word) or "none" for word in ("better", "worse"))
-    than = " than at least one" if whom == WHOM else ""
-    return f"better {whom} in {better} of {what} and worse{than} in {worse}, after Holm"
+def _counts(own: Sequence[Beside], whom: str) -> str:
+    words, shown = Counter(b.word for b in own), sum(b.shown for b in own)
+    best = "random" if whom == "than random" else "the best coreset"
+    return (
+        f"better {whom} in {words['better'] or 'none'} of {wording.count(len(own), 'setting')}, not better than {best} "
+        f"by more than {wording.margins(b.margin for b in own)} in {shown or 'none'}, worse in "
+        f"{words['worse'] or 'none'}, after Holm"
+    )
+
+
+def _left_out(distilled: Sequence[Verdict]) -> str:
+    outside = conclusion.left_out(distilled)
+    return f"; left out: {wording.count(outside, 'setting')} ({conclusion.UNREADABLE})" if outside else ""
 
 
 def _least(verdict: Verdict) -> tuple[str, Comparison]:
@@ -194,14 +192,10 @@ def _least(verdict: Verdict) -> tuple[str, Comparison]:
 
 def _untold(compared: Sequence[Comparison]) -> str:
     """What is said where no comparison can show anything; empty if one can."""
-    alone = max(c.n for c in compared) < 2
-    return "One replicate shows no difference, whatever it is: it takes two or more" if alone else ""
-
-
-def _points(compared: Sequence[Comparison]) -> str:
-    means = [c.mean for c in compared if c.n]
-    ends = [wording.points(x) for x in (min(means), max(means))]
-    return f"differences {ends[0]} to {ends[1]} points" if len(means) > 1 else f"difference {ends[0]} points"
+    most = max((c.n for c in compared), default=0)
+    if most == 0:
+        return UNTRAINED
+    return f"It takes {FEWEST} sets a method to show anything, and there are {most}" if most < FEWEST else ""
 
 
 def _range(compared: Sequence[tuple[Setting, str, Comparison]]) -> str:
@@ -221,162 +215,11 @@ def _said(setting: Setting, whom: str, c: Comparison) -> str:
 
 def show(view: View, claims: Claims) -> Markup:
     """One block for each question; nothing but the answer where there is nothing to say of a method."""
-    behind = {"cost": cost.multiples_table(view, claims.multiples), "coverage": coverage_table(view, claims.coverages)}
+    costs = join([cost.multiples_table(view, claims.multiples), equal_table(view, claims.equal)])
+    behind: Mapping[str, Markup] = {"cost": costs, "coverage": coverage_table(view, claims.coverages)}
     blocks = []
     for claim in claims.all:
         more = bullets(claim.methods), behind.get(claim.key, ""), note(ABOUT[claim.key])
         details = fold("Method by method", *more) if claim.methods else ""
         blocks.append(block(tag("h3", claim.question), tag("p", f"{claim.answer}."), details))
     return section("claims", "Four questions", *blocks)
-
-
-def coverages(frame: Frame, standings: Sequence[Standing]) -> tuple[Coverage, ...]:
-    """One for each extractor, budget and distillation method that has a reading, with the words after Holm."""
-    run = frame.manifest
-    rows = [row for row in frame.metrics.to_pylist() if row["value"] is not None and row["metric"] in METRICS]
-    said = {(s.budget, s.method, s.name): s for s in standings}
-    families, fixed = run.families, run.deterministic
-    extractors = list(dict.fromkeys(row["extractor"] for row in rows))
-    places = grouped(rows, lambda row: (row["extractor"], row["budget"]))
-    covered = []
-    for extractor, budget in sorted(places, key=lambda p: (extractors.index(p[0]), run.budget_order(p[1]))):
-        here = places[extractor, budget]
-        name = _reading(here)
-        if name is None:
-            continue
-        values = _by_method(here, name)
-        floor = _floor(here, name, run.data["images"][AGAINST])
-        for method in (m for m in families if families[m] == "distillation" and m in values):
-            against = {
-                other: welch(values[method], values.get(other, []), floor, (method in fixed, other in fixed))
-                for other in families
-                if families[other] == "coreset"
-            }
-            s = said.get((budget, method, name))
-            beside, z = (s.word, s.z) if s else ("", math.nan)
-            covered.append(Coverage(method, budget, name, fmean(values[method]), against, beside, z))
-    return tuple(_coverage_worded(covered))
-
-
-def coverage_sentences(covered: Sequence[Coverage]) -> tuple[str, ...]:
-    """One for each method, over budgets and extractors, with the contrasts that lie furthest apart."""
-    tested = sum(len(c.contrasts) for c in covered)
-    return tuple(_coverage_sentence(own, tested) for own in grouped(covered, lambda c: c.method).values())
-
-
-def overall_coverage(covered: Sequence[Coverage]) -> str:
-    """One sentence over everything: how often a method covers more than every coreset, and less than one."""
-    if not covered:
-        return "Coverage of held-out images was read for no distilled set: who covers the data better cannot be said"
-    if not any(c.contrasts for c in covered):
-        return "This study has no coreset: who covers the data better cannot be said"
-    if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
-        return "No method has sets enough to say who covers the held-out data better: it takes two of one of the two"
-    words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
-    extractors = list(dict.fromkeys(c.name.extractor for c in covered))
-    said = (
-        f"Distilled sets cover held-out data better than every coreset in {words['better'] or 'none'} of {places} "
-        f"(method × budget × extractor) and worse than at least one in {words['worse'] or 'none'}, after Holm over "
-        f"all; {words['open']} open"
-    )
-    if len(extractors) > 1:
-        names, clash = " and ".join(extractors), ", ".join(contradictions(covered))
-        said += f"; {names} contradict each other on {clash}" if clash else ""
-        said += "" if clash else f"; {names} are nowhere shown to contradict each other"
-    return said
-
-
-def contradictions(covered: Sequence[Coverage]) -> Iterator[str]:
-    """Methods and budgets that are better in one extractor's features and worse in another's."""
-    for (method, budget), own in grouped(covered, lambda c: (c.method, c.budget)).items():
-        better, worse = ([c.name.extractor for c in own if c.word == word] for word in ("better", "worse"))
-        if better and worse:
-            where = f"better to {', '.join(better)}, worse to {', '.join(worse)}"
-            yield f"{method} at {wording.budget(budget)} ({where})"
-
-
-def _coverage_sentence(own: Sequence[Coverage], tested: int) -> str:
-    words = Counter(c.word for c in own)
-    said = [
-        f"{own[0].method} against every coreset: better in {words['better'] or 'none'} of "
-        f"{wording.count(len(own), 'comparison')}, worse than at least one in {words['worse'] or 'none'} "
-        f"(Holm over {tested} contrasts)"
-    ]
-    pairs = [(c, other, x) for c in own for other, x in c.contrasts.items() if math.isfinite(x.mean)]
-    if pairs:
-        low, high = (pick(pairs, key=lambda pair: pair[2].mean) for pick in (min, max))
-        metric = own[0].name.metric.replace("_", " ")
-        ends = [_contrast_said(*pair) for pair in ([low, high] if len(pairs) > 1 else [low])]
-        said.append(f"difference in {metric} {' to '.join(ends)}")
-    beside = Counter(c.beside for c in own if c.beside)
-    if beside and own[0].method != REFERENCE:
-        counts = ", ".join(f"{n} {word}" for word, n in beside.items())
-        z = [c.z for c in own if math.isfinite(c.z)]
-        span = f", z {min(z):+.1f} to {max(z):+.1f}".replace("-", wording.MINUS) if z else ""
-        said.append(f"beside random sets of its size {counts}{span}")
-    return "; ".join(said)
-
-
-def _contrast_said(c: Coverage, other: str, x: Contrast) -> str:
-    place = f"{wording.budget(c.budget)}, {c.name.extractor}"
-    ends = f" [{_signed(x.lo)}, {_signed(x.hi)}]" if math.isfinite(x.lo) else ""
-    return f"{_signed(x.mean)}{ends} over {other} ({place}, sets: {x.n[0]} and {x.n[1]})"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", wording.MINUS)
-
-
-def _reading(rows: Sequence[Mapping[str, Any]]) -> Name | None:
-    """The first metric that was read against val, by class before pooled."""
-    names = {Name.of(row) for row in rows if row["reference"] == AGAINST and row["scope"] in FIRST}
-    return min(names, key=lambda n: (METRICS.index(n.metric), FIRST.index(n.scope)), default=None)
-
-
-def _by_method(rows: Sequence[Mapping[str, Any]], name: Name) -> dict[str, list[float]]:
-    same = (row for row in rows if (row["metric"], row["scope"], row["reference"]) == name.what)
-    return {method: [row["value"] for row in own] for method, own in grouped(same, lambda row: row["method"]).items()}
-
-
-def _floor(rows: Sequence[Mapping[str, Any]], name: Name, images: int) -> float:
-    """The deviation that counting whole held-out images leaves in one reading, in the reading's own units."""
-    grid = intervals.grid_floor(images) / math.sqrt(2)
-    plain = [x for own in _by_method(rows, name._replace(metric="coverage")).values() for x in own]
-    shown = [x for own in _by_method(rows, name).values() for x in own]
-    return grid * fmean(shown) / fmean(plain) if plain and fmean(plain) > 0 else grid
-
-
-def _coverage_worded(covered: Sequence[Coverage]) -> Iterator[Coverage]:
-    better = comparisons.holm([c.p_better for c in covered])
-    asked = [(i, other, x.p_worse) for i, c in enumerate(covered) for other, x in c.contrasts.items()]
-    worse = comparisons.holm([p for *_, p in asked])
-    for i, (c, p) in enumerate(zip(covered, better, strict=True)):
-        behind = tuple(o for (at, o, _), q in zip(asked, worse, strict=True) if at == i and q < ALPHA / 2)
-        word: Covers = "worse" if behind else "better" if c.contrasts and p < ALPHA / 2 else "open"
-        yield replace(c, word=word, behind=behind)
-
-
-def coverage_table(view: View, covered: Sequence[Coverage]) -> Markup:
-    """The contrasts as a table, for the question who covers the data better; nothing where there are none."""
-    if not covered:
-        return Markup()
-    coresets = list(dict.fromkeys(other for c in covered for other in c.contrasts))
-    rows = []
-    for c in covered:
-        z = f"z {c.z:+.1f}".replace("-", wording.MINUS) if math.isfinite(c.z) else ""
-        metric = f"{c.name.metric.replace('_', ' ')}, {c.name.scope.replace('_', ' ')}"
-        read = tag("span", name(c.name.extractor), tag("small", metric), class_="stacked")
-        mean = stacked(valued(c.mean, wording.reading(c.mean)), c.beside, z)
-        behind = tag("small", f"than {', '.join(c.behind)}", class_="number names") if c.behind else ""
-        word = join([chip(c.word), behind])
-        contrasts = (_contrast_cell(c.contrasts.get(coreset)) for coreset in coresets)
-        rows.append(cells(view.method(c.method), facets.budget(c.budget), read, mean, word, *contrasts))
-    over = (join(["over ", view.method(coreset)]) for coreset in coresets)
-    return table(columns("method", "budget", "features of", "covers", "against every coreset", *over), rows)
-
-
-def _contrast_cell(x: Contrast | None) -> Markup:
-    if x is None or not math.isfinite(x.mean):
-        return Markup(wording.NONE)
-    ends = f"[{_signed(x.lo)}, {_signed(x.hi)}]" if math.isfinite(x.lo) else "no interval"
-    return stacked(_signed(x.mean), ends, f"sets: {x.n[0]} and {x.n[1]}", sort=x.mean)

@@ -140,6 +140,19 @@ def overall(multiples: Sequence[Multiple]) -> str:
     return f"{said}; {lost} of {wording.count(len(multiples), 'pair')} cannot be compared" if lost else said
 
 
+def uncounted(frame: Frame) -> str:
+    """What distilled sets stand on and no time counts, such as pretraining; empty where all is counted."""
+    families = frame.manifest.families
+    rows = [row for row in made_here(frame.costs.to_pylist()) if families.get(row["method"]) == "distillation"]
+    named = dict.fromkeys((said, row["method"]) for row in rows for said in (row["not_counted"] or "").split("; "))
+    told = (
+        f"{said} ({', '.join(method for _, method in own)})"
+        for said, own in grouped(named, lambda pair: pair[0]).items()
+        if said
+    )
+    return f"Not counted: {listed}" if (listed := "; ".join(told)) else ""
+
+
 def _multiple(method: str, coreset: str, budget: str, a: list[Row], b: list[Row]) -> Multiple:
     by = measure([*a, *b])
     alone = by or measure(a)  # the method's own time can be said without another's

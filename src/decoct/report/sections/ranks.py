@@ -1,4 +1,4 @@
-"""Average ranks of methods over blocks, such as budgets or data sets, and which methods they tell apart."""
+"""Average ranks of methods over blocks: over budgets as a description, over data sets with a test of them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,17 +23,17 @@ from decoct.report.stats.intervals import ALPHA
 
 Block = tuple[str, str]  # data set, budget
 Rows = Mapping[Block, Sequence[float]]  # ranks of the methods by block
-FEWEST = 3  # blocks that a test is made on
+DATA = "data set"  # the one kind of block that is independent, and is tested
+FEWEST = 3  # of them that a test is made on
 EXACT = {2: 40, 3: 20, 4: 8, 5: 4}  # most blocks on which so many methods are tested exactly, in 0.1 s or less
 LANE = 0.45  # height of a bar that joins methods, in rows
 READING = (
     "In each block the methods are ranked by mean accuracy, 1 for the highest, ties shared; dots are the means of "
-    "those ranks. A bar joins methods that the ranks do not tell apart, which is not to say that they are equal. A "
-    "rank takes each mean as it stands, whatever its interval: near ties count as much as wide gaps. "
+    "those ranks. A rank takes each mean as it stands, whatever its interval: near ties count as much as wide gaps. "
 )
 ONE_DATA_SET = (
-    "Budgets of one data set share its images and teachers, so they are no independent blocks, and a test over them "
-    "speaks of this data set alone; ranks over several data sets come from decoct report RUN RUN …. "
+    "Budgets of one data set share its images and teachers and are no independent blocks: their ranks describe, and "
+    "nothing is tested on them; ranks over several data sets come from decoct report RUN RUN …. "
 )
 TINY = 1e-9  # what rounding alone makes of sums of ranks
 
@@ -47,8 +47,9 @@ class Ranks:
         blocks: that count: every method has a result there.
         incomplete: blocks that do not count, since a method has none.
         absent: methods that are not ranked, since a data set has no result of them.
-        what: a block, in a word: budget, data set.
-        p: of "no method ranks otherwise than another", see ``friedman``; NaN where no test can be made.
+        what: a block, in a word: budget, block, or ``DATA``.
+        p: of "no method ranks otherwise than another", see ``friedman``; NaN where no test can be made, and of blocks
+            that are not independent.
         critical: difference of average ranks from which on two methods are told apart (Nemenyi); NaN without a test,
             and of two methods, whose test is the whole answer.
         groups: maximal runs of neighbours that are not told apart, each of two methods or more.
@@ -74,7 +75,7 @@ class Ranks:
             return [f"No {self.what} has a result of two methods or more: nothing can be ranked"]
         listed = ", ".join(f"{method} {rank:.2f}" for method, rank in self.mean.items())
         blocks = wording.count(len(self.blocks), self.what)
-        said = [f"Average ranks over {blocks}, 1 is best: {listed}", self._test()]
+        said = [f"Average ranks over {blocks}, 1 is best: {listed}", *([self._test()] if self.what == DATA else [])]
         if self.incomplete:
             said.append(f"Not counted: {wording.count(self.incomplete, self.what)} where a method has no result yet")
         if self.absent:
@@ -124,7 +125,7 @@ def over_data(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence
         for data, blocks in grouped(placed, lambda block: block[0]).items()
     }
     rows = {block: scipy_stats.rankdata(own).tolist() for block, own in means.items()}
-    return _reduced(rows, common, len({data for data, _ in accuracies}) - len(rows), methods, "data set")
+    return _reduced(rows, common, len({data for data, _ in accuracies}) - len(rows), methods, DATA)
 
 
 def over_budgets(accuracies: Sequence[Accuracy], methods: Sequence[str], data: str) -> dict[Panel, Ranks]:
@@ -145,19 +146,6 @@ def over_budgets(accuracies: Sequence[Accuracy], methods: Sequence[str], data: s
         if len(blocks) > 1 and (average := ranked(blocks, methods)).mean:
             by_panel[panel] = average
     return by_panel
-
-
-def sentence(by_panel: Mapping[Panel, Ranks]) -> str:
-    """For a terminal: who ranks first on average under each protocol and student; empty where nothing is ranked."""
-    said = []
-    for (protocol, student), own in by_panel.items():
-        best = min(own.mean.values())
-        first = " and ".join(m for m, rank in own.mean.items() if rank == best)
-        told = "the ranks tell methods apart" if own.p < ALPHA else "the ranks tell none apart"
-        test = told if own.tested else "too few for a test"
-        over = wording.count(len(own.blocks), own.what)
-        said.append(f"{first} ({best:.2f}) under {protocol} with {student} over {over}, {test}")
-    return f"Best average rank: {'; '.join(said)}" if said else ""
 
 
 def friedman(rows: Sequence[Sequence[float]]) -> float:
@@ -240,7 +228,7 @@ def _reduced(rows: Rows, common: Sequence[str], incomplete: int, methods: Sequen
     means = {m: fmean(column) for m, column in zip(common, zip(*rows.values(), strict=True), strict=True)}
     means = dict(sorted(means.items(), key=lambda item: item[1]))
     k, n = len(means), len(rows)
-    p = friedman(list(rows.values())) if n >= FEWEST else math.nan
+    p = friedman(list(rows.values())) if what == DATA and n >= FEWEST else math.nan
     critical = nemenyi(k, n) if math.isfinite(p) and k > 2 else math.nan
 
     def alike(a: str, b: str) -> bool:

@@ -1,60 +1,33 @@
-"""What to use for a given number of images, bytes or seconds: the cheapest of those that none is shown to beat.
+"""What to use for a given number of images, bytes or seconds: the highest mean, and beside it what is cheaper and near.
 
-The highest mean of many is luck in part, and a test of it on the numbers that picked it would not stand. So nothing is
-picked first: ``unbeaten`` leaves out what is shown to be worse than something else, the truly best one stays in
-with 95 % whichever it is, and among those that stay the cost decides, which is no outcome of the students. Costs that
-a timer does not order are ties, and the higher mean wins a tie.
+The highest mean of many is luck in part: its interval allows for having been picked. If something within the margin of
+it costs less, the cheapest of that stands beside it. Behind it stands the set of all that may still be the best.
 """
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy
-from decoct.report.grouped import grouped
+from decoct.report.judged import Judged
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
-from decoct.report.page.parts import accuracy_cell, block, bullets, fold, note, section, stacked
+from decoct.report.page.parts import accuracy_cell, block, bullets, difference, fold, note, section, stacked
 from decoct.report.page.view import View
-from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections import cost
-from decoct.report.sections.candidates import Candidate, ahead, candidates, unbeaten
+from decoct.report.sections.candidates import Candidate, Pool, pool, unbeaten
 from decoct.report.sections.cost import Measure
+from decoct.report.sections.limits import Kind, Limit, limit, rounded
+from decoct.report.stats import selected
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.crossed import FEWEST
+from decoct.report.stats.intervals import Interval, clip
+from decoct.report.stats.pairwise import Pairs
 
-NAMED, LISTED = 20, 3  # of those that stay, in a sentence and in a cell
-Kind = Literal["images", "bytes", "seconds"]
-UNITS: dict[str, tuple[Kind, float]] = {
-    **dict.fromkeys(("image", "images"), ("images", 1.0)),
-    **dict.fromkeys(("b", "byte", "bytes"), ("bytes", 1.0)),
-    **{f"{prefix}b": ("bytes", 1000.0**power) for power, prefix in enumerate("kmgt", 1)},
-    **{f"{prefix}ib": ("bytes", 1024.0**power) for power, prefix in enumerate("kmgt", 1)},
-    "ms": ("seconds", 1e-3),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), ("seconds", 1.0)),
-    **dict.fromkeys(("min", "minute", "minutes"), ("seconds", 60.0)),
-    **dict.fromkeys(("h", "hour", "hours"), ("seconds", 3600.0)),
-}
-PART = re.compile(r"\s*(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*([A-Za-z]+)\s*")
+NAMED, LISTED = 20, 3  # of those that may be best, in a sentence and in a cell
 SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most so many images, bytes (images and labels) or seconds (of device or processor time), above 0."""
-
-    amount: float
-    kind: Kind
-
-    def __str__(self) -> str:
-        if self.kind == "images":
-            return wording.count(int(self.amount), "image").replace(f"{int(self.amount)}", f"{int(self.amount):,}")
-        return wording.size(self.amount) if self.kind == "bytes" else wording.seconds(self.amount)
 
 
 @dataclass(frozen=True)
@@ -63,23 +36,43 @@ class Choice:
 
     Attributes:
         student: its net.
-        pick: the highest mean of the cheapest of ``kept``; None where nothing can be recommended.
-        kept: those that none is shown to beat, by cost.
-        tied: how many of them are the cheapest, see ``cost.ties``.
-        highest: the one of the highest mean.
-        considered: candidates within the limit that have two replicates or more.
+        pick: the highest mean; None where nothing can be recommended.
+        interval: of its accuracy, 95 %, corrected for having been picked; without bounds where it is not sure.
+        cheaper: the cheapest within the margin of it; None where nothing within the margin is cheaper.
+        difference: pick − cheaper, by itself.
+        kept: those that may still be the best, highest mean first.
+        within: those that took part: all within the limit of ``crossed.FEWEST`` sets or more; all, if none has as many.
         left_out: within the limit, with fewer.
         why: nothing can be recommended; empty otherwise.
     """
 
     student: str
-    pick: Candidate | None
-    kept: tuple[Candidate, ...]
-    tied: int
-    highest: Candidate | None
-    considered: int
-    left_out: int
-    why: str
+    pick: Candidate | None = None
+    interval: Interval | None = None
+    cheaper: Candidate | None = None
+    difference: Comparison | None = None
+    kept: tuple[Candidate, ...] = ()
+    within: tuple[Candidate, ...] = ()
+    left_out: int = 0
+    why: str = ""
+
+    @property
+    def sure(self) -> bool:
+        """Whether anything was tested."""
+        return self.pick is not None and self.pick.crossed.n >= FEWEST
+
+    @property
+    def random(self) -> Candidate | None:
+        """Random sets beside the pick, unless it is one."""
+        if self.pick is None or self.pick.accuracy.method == REFERENCE:
+            return None
+        place = REFERENCE, self.pick.accuracy.setting
+        return next((c for c in self.within if (c.accuracy.method, c.accuracy.setting) == place), None)
+
+    def says(self) -> tuple[object, ...]:
+        """What makes it differ from another; how many took part does not."""
+        picks = (c and named(c) for c in (self.pick, self.cheaper))
+        return *picks, frozenset(map(named, self.kept)), self.why
 
 
 @dataclass(frozen=True)
@@ -99,30 +92,55 @@ class Recommendation:
         """What is recommended for a student, or why nothing is."""
         what = {"images": "", "bytes": " of images and labels", "seconds": f" of {self.measure or 'time'}"}
         start = f"For at most {self.limit}{what[self.limit.kind]} with {choice.student}"
-        if choice.pick is None:
+        if choice.pick is None or choice.interval is None:
             return f"{start} nothing can be recommended: {choice.why}"
-        a = choice.pick.accuracy
-        said = f"{start}, take {_named(choice.pick)}: {wording.accuracy(a.interval)} %, n = {a.interval.n}, "
-        said += f"{a.steps:,} steps, {self.takes(choice.pick)}"
-        rank = "cheapest" if self.measure else "smallest"
-        if choice.considered == 1:
-            return f"{said}. It is the only one within the limit"
-        if len(choice.kept) == 1:
-            rest = "the other" if choice.considered == 2 else f"each of the {choice.considered - 1} others"
-            return f"{said}. Within the limit something is shown to beat {rest}"
-        among = f"{len(choice.kept)} out of {choice.considered} that none is shown to beat"
-        if choice.tied > 1:
-            ties = "times within a second or a tenth of the least" if self.measure else "equal in size"
-            said += f". It has the highest mean of the {choice.tied} {rank} ({ties}) of {among}"
-        else:
-            said += f". It is the {rank} of {among}"
-        top = choice.highest
-        if top and top != choice.pick:
-            numbers = f"{wording.accuracy(top.accuracy.interval)} %, {self.takes(top)}"
-            said += f"; the highest mean is that of {_named(top)}, {numbers}"
-        others = [_named(k) for k in choice.kept if k not in (choice.pick, top)]
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        return said + (f"; not shown to be worse either: {', '.join(others[:NAMED])}{more}" if others else "")
+        a, others = choice.pick.accuracy, len(choice.within) - 1
+        said = f"{start}, take {named(choice.pick)}: {_percent(choice.interval)}, n = {choice.interval.n}, "
+        said += f"{a.steps:,} steps, {self.takes(choice.pick)}. "
+        said += f"It has the highest mean of {others + 1}" if others else "It is the only one within the limit"
+        if not choice.sure:
+            return f"{said}. This is not sure: it takes {FEWEST} sets to tell one from another"
+        if choice.cheaper and choice.difference:
+            c = choice.difference
+            said += f". Cheaper, and within {wording.margin(c.margin)} of it, is {named(choice.cheaper)}: "
+            said += f"{wording.percent(choice.cheaper.mean)} %, {self.takes(choice.cheaper)}"
+            said += f"; the difference is {wording.difference(c)}, n = {c.n}" if c.n else "; they share no replicate"
+        if not others:
+            return said
+        if choice.kept == (choice.pick,):
+            return f"{said}. It is shown to be the best of them"
+        rest = [named(k) for k in choice.kept if k not in (choice.pick, choice.cheaper)]
+        more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
+        listed = f": it, {', '.join(rest[:NAMED])}{more}" if rest else ""
+        return f"{said}. {len(choice.kept)} of them may still be the best{listed}"
+
+    def line(self, choice: Choice) -> str:
+        """The same in one line of a terminal."""
+        whose = f", {choice.student}" if len(self.choices) > 1 else ""
+        start = f"Take, {self.limit}{whose}: "
+        if choice.pick is None or choice.interval is None:
+            return f"{start}nothing, {choice.why}."
+        said = f"{start}{self._short(choice, choice.pick)}, {_percent(choice.interval)}"
+        random = choice.random
+        said += f" (random {wording.percent(random.mean)})" if random and random != choice.cheaper else ""
+        if not choice.sure:
+            return f"{said}: not sure, n = {choice.interval.n}."
+        if choice.cheaper and choice.difference:
+            c = choice.difference
+            said += f", or cheaper {self._short(choice, choice.cheaper)}, {wording.percent(choice.cheaper.mean)} %"
+            shown = c.lo > 0 or c.hi < 0
+            return f"{said}, {wording.difference(c)} points apart." if shown else f"{said}; which is better is open."
+        if len(choice.within) == 1:
+            return f"{said}; nothing else fits."
+        if choice.kept == (choice.pick,):
+            return f"{said}: the best of {len(choice.within)}."
+        return f"{said}; {wording.count(len(choice.kept) - 1, 'other')} may be as good."
+
+    def _short(self, choice: Choice, c: Candidate) -> str:
+        protocols = {k.accuracy.setting.protocol for k in choice.within}
+        named = f"{c}" if len(protocols) > 1 else c.accuracy.method
+        whole = self.limit.kind == "images" and c.images == self.limit.amount
+        return named if whole else f"{named} at {wording.budget(c.accuracy.setting.budget)}"
 
     def takes(self, candidate: Candidate) -> str:
         """Images, bytes, and time before training where it can be compared."""
@@ -133,17 +151,34 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts; None where nothing is defined."""
+        return wording.plain(
+            {
+                "limit": str(self.limit),
+                "amount": self.limit.amount,
+                "kind": self.limit.kind,
+                "measure": self.measure,
+                "choices": [self._plain(choice) for choice in self.choices],
+            }
+        )
+
+    def _plain(self, c: Choice) -> dict[str, Any]:
+        take = plain(c.pick) | {"ci95_alone": c.pick.crossed.interval.to_json()["ci95"]} if c.pick else None
+        if take and c.interval:
+            take |= c.interval.to_json()
+        apart = c.difference
         return {
-            "limit": str(self.limit),
-            "amount": self.limit.amount,
-            "kind": self.limit.kind,
-            "measure": self.measure,
-            "choices": [
-                {"student": c.student, "take": _plain(c.pick), "highest_mean": _plain(c.highest)}
-                | {"not_shown_to_be_worse": [_plain(k) for k in c.kept], "text": f"{self.of(c)}."}
-                | {"considered": c.considered, "left_out": c.left_out}
-                for c in self.choices
-            ],
+            "student": c.student,
+            "take": take,
+            "sure": c.sure,
+            "cheaper": plain(c.cheaper) if c.cheaper else None,
+            "difference": {"difference": apart.mean, "margin": apart.margin} | apart.interval.to_json()
+            if apart
+            else None,
+            "may_be_best": [plain(k) for k in c.kept],
+            "considered": len(c.within),
+            "left_out": c.left_out,
+            "text": f"{self.of(c)}.",
+            "line": self.line(c),
         }
 
 
@@ -152,30 +187,27 @@ class Adviser:
     """Recommends from a run, for any limit.
 
     Attributes:
-        candidates: by student.
-        ahead: one-sided p of "the column is no better than the row" among a student's candidates.
-        measure: of time; None where times cannot be compared.
+        pool: what there is to choose among.
+        pairs: every difference of two of a student's candidates.
     """
 
-    candidates: Mapping[str, Sequence[Candidate]]
-    ahead: Mapping[str, NDArray[np.float64]]
-    measure: Measure | None
+    pool: Pool
+    pairs: Mapping[str, Pairs]
 
     @classmethod
-    def of(cls, frame: Frame, accuracies: Sequence[Accuracy]) -> "Adviser":
+    def of(cls, judged: Judged) -> "Adviser":
         """The adviser of a run."""
-        every, measure = candidates(frame, accuracies)
-        own = grouped(every, lambda c: c.accuracy.setting.student)
-        p = {student: ahead([c.runs for c in each], frame.floor) for student, each in own.items()}
-        return cls(own, p, measure)
+        own = pool(judged)
+        return cls(own, {student: own.pairs(student) for student in own.candidates})
 
     def recommend(self, asked: Limit) -> Recommendation:
         """What to use within a limit."""
-        return Recommendation(asked, self.measure, tuple(self._choice(student, asked) for student in self.candidates))
+        choices = (self._choice(student, asked) for student in self.pool.candidates)
+        return Recommendation(asked, self.pool.measure, tuple(choices))
 
     def break_points(self) -> tuple[Recommendation, ...]:
         """For each size of set of the study, and a few round numbers of bytes and of seconds."""
-        every = [c for own in self.candidates.values() for c in own]
+        every = [c for own in self.pool.candidates.values() for c in own]
         sizes: dict[Kind, list[float]] = {
             "images": sorted({c.images for c in every if math.isfinite(c.images)}),
             "bytes": rounded(c.bytes for c in every),
@@ -184,112 +216,106 @@ class Adviser:
         return tuple(self.recommend(Limit(amount, kind)) for kind, amounts in sizes.items() for amount in amounts)
 
     def _choice(self, student: str, asked: Limit) -> Choice:
-        def nothing(why: str, out: int = 0) -> Choice:
-            return Choice(student, None, (), 0, None, 0, out, why)
-
-        own = self.candidates[student]
-        if asked.kind == "seconds" and self.measure is None:
-            return nothing("the sets were made on unlike machines, or a time is not known; ask for images or bytes")
-        within = [i for i, c in enumerate(own) if getattr(c, asked.kind) <= asked.amount]
-        if not within:
+        own = self.pool.candidates[student]
+        if not own:
+            return Choice(student, why="none of its settings can be read")
+        if asked.kind == "seconds" and self.pool.measure is None:
+            why = "the sets were made on unlike machines, or a time is not known; ask for images or bytes"
+            return Choice(student, why=why)
+        fits = [i for i, c in enumerate(own) if getattr(c, asked.kind) <= asked.amount]
+        if not fits:
             least = min((getattr(c, asked.kind) for c in own), default=math.inf)
             more = f"; the least is {Limit(least, asked.kind)}" if math.isfinite(least) else ""
-            return nothing(f"nothing that was trained fits{more}")
-        sure = [i for i in within if own[i].accuracy.interval.n > 1]
-        if not sure:
-            return nothing("it takes two replicates or more to tell one from another", len(within))
-        stay = unbeaten(self.ahead[student][np.ix_(sure, sure)])
-        kept = sorted((own[i] for i, stays in zip(sure, stay, strict=True) if stays), key=_cost)
-        tied = _cheapest(kept)
-        top = min((own[i] for i in sure), key=_rank)
-        return Choice(student, tied[0], tuple(kept), len(tied), top, len(sure), len(within) - len(sure), "")
+            return Choice(student, why=f"nothing that was trained fits{more}")
+        tested = [i for i in fits if own[i].crossed.n >= FEWEST]
+        part = tested or fits
+        within = tuple(own[i] for i in part)
+        top = leader(within)
+        stay = unbeaten(self.pairs[student], part)
+        kept = sorted((c for c, stays in zip(within, stay, strict=True) if stays), key=_rank)
+        margin = self.pool.judged.margins[top.accuracy.setting]
+        less = cheapest(within, top, margin) if tested else None
+        return Choice(
+            student,
+            top,
+            _picked(top, len(within)),
+            less,
+            self.pool.difference(top, less, margin) if less else None,
+            tuple(kept),
+            within,
+            len(fits) - len(part),
+        )
+
+
+def leader(within: Sequence[Candidate]) -> Candidate:
+    """The highest mean; of equal ones fewer images, then fewer bytes, then the name."""
+    return min(within, key=_rank)
+
+
+def cheapest(within: Sequence[Candidate], top: Candidate, margin: float) -> Candidate | None:
+    """The cheapest within a margin of the highest mean; None if that is the highest mean itself.
+
+    Times that a timer does not order are ties (``cost.ties``); fewer images win a tie, then fewer bytes, by more than a
+    tenth, then the higher mean. Where no time is known all tie.
+    """
+    near = [c for c in within if c.mean >= top.mean - margin - 1e-9]
+    near = [c for c, tied in zip(near, cost.ties([c.seconds for c in near]), strict=True) if tied]
+    fewest = min(c.images for c in near)
+    near = [c for c in near if c.images == fewest]
+    least = min(c.bytes for c in near)
+    near = [c for c in near if c.bytes <= least * (1 + cost.TENTH)]
+    best = min(near, key=_rank)
+    return None if best == top else best
 
 
 def stretches(advice: Sequence[Recommendation], student: str) -> list[tuple[Recommendation, Recommendation, Choice]]:
-    """The first and the last of consecutive limits of one kind under which the same is said to a student."""
+    """The first and the last of consecutive limits of one kind under which the same is said to a student.
+
+    The choice is that of the last, whose interval is corrected over the most.
+    """
     alike: list[tuple[Recommendation, Recommendation, Choice]] = []
     for r, choice in ((each, c) for each in advice for c in each.choices if c.student == student):
-        if alike and alike[-1][1].limit.kind == r.limit.kind and alike[-1][2] == choice:
+        if alike and alike[-1][1].limit.kind == r.limit.kind and alike[-1][2].says() == choice.says():
             alike[-1] = (alike[-1][0], r, choice)
         else:
             alike.append((r, r, choice))
     return alike
 
 
-def recommend(frame: Frame, accuracies: Sequence[Accuracy], text: str) -> Recommendation:
+def recommend(judged: Judged, text: str) -> Recommendation:
     """What to use for "100 images", "2 MB" (images and labels) or "60 s" (of all that is made before training).
 
     Raises:
         UsageError: the text is no budget.
     """
     asked = limit(text)
-    return Adviser.of(frame, accuracies).recommend(asked)
+    return Adviser.of(judged).recommend(asked)
 
 
-def limit(text: str) -> Limit:
-    """The limit that a text such as "100 images", "2 MB", "60 s" or "1 h 30 min" stands for.
-
-    Raises:
-        UsageError: it stands for none.
-    """
-    parts, at = [], 0
-    while at < len(text) and (part := PART.match(text, at)):
-        parts.append(part.groups())
-        at = part.end()
-    said = "say a number and images, B, kB, MB, GB, s, min or h, such as '100 images', '2 MB' or '60 s'"
-    if not parts or at < len(text):
-        raise UsageError(f"'{text}' is no budget: {said}")
-    for _, unit in parts:
-        if unit.lower() not in UNITS:
-            raise UsageError(f"'{unit}' in '{text}' is no unit: {said}")
-    kinds = {UNITS[unit.lower()][0] for _, unit in parts}
-    if len(kinds) > 1:
-        raise UsageError(f"'{text}' mixes {' and '.join(sorted(kinds))}: ask for one at a time")
-    amount = sum(float(re.sub("[,_]", "", number)) * UNITS[unit.lower()][1] for number, unit in parts)
-    kind = kinds.pop()
-    if not (0 < amount < math.inf) or (kind == "images" and amount < 1):
-        raise UsageError(f"'{text}' is no budget: it must be above 0")
-    return Limit(math.floor(amount) if kind == "images" else amount, kind)
-
-
-def rounded(values: Iterable[float], most: int = 4) -> list[float]:
-    """A few round numbers (1, 2, 5, 10 …) from the smallest value, which the first holds, to the largest."""
-    known = sorted(v for v in values if math.isfinite(v) and v > 0)
-    if not known:
-        return []
-    powers = range(math.floor(math.log10(known[0])), math.ceil(math.log10(known[-1])) + 1)
-    steps = [m * 10.0**p for p in powers for m in (1, 2, 5)]
-    first = next(i for i, step in enumerate(steps) if step >= known[0])
-    last = next((i for i, step in enumerate(steps) if step >= known[-1]), len(steps) - 1)
-    number = min(most, last - first + 1)
-    return [steps[first + round(k * (last - first) / max(number - 1, 1))] for k in range(number)]
-
-
-def _cheapest(kept: Sequence[Candidate]) -> list[Candidate]:
-    """Those that tie with the least time, or with the fewest images and bytes where no time is known; best first."""
-    near = [c for c, tied in zip(kept, cost.ties([c.seconds for c in kept]), strict=True) if tied]
-    if not any(math.isfinite(c.seconds) for c in near):
-        fewest = min(_cost(c)[:3] for c in near)
-        near = [c for c in near if _cost(c)[:3] == fewest]
-    return sorted(near, key=_rank)
+def _picked(top: Candidate, of: int) -> Interval:
+    i = top.accuracy.interval
+    if top.crossed.n < FEWEST:
+        return replace(i, lo=math.nan, hi=math.nan)
+    lo, hi = selected.highest(top.estimate, of)
+    return clip(replace(i, lo=lo, hi=hi), 0, 1)
 
 
 def _rank(candidate: Candidate) -> tuple[float | str, ...]:
-    return -candidate.accuracy.interval.mean, *_cost(candidate)
+    """By mean, then images, bytes, and the name: neither a timer nor the order of rows decides."""
+    return -candidate.mean, candidate.images, candidate.bytes, named(candidate)
 
 
-def _cost(candidate: Candidate) -> tuple[float | str, ...]:
-    """Time, images, bytes, and the name, so that no order of rows decides."""
-    return candidate.seconds, candidate.images, candidate.bytes, _named(candidate)
-
-
-def _named(candidate: Candidate) -> str:
+def named(candidate: Candidate) -> str:
+    """Method, protocol and budget."""
     return f"{candidate} at {wording.budget(candidate.accuracy.setting.budget)}"
 
 
-def _plain(candidate: Candidate | None) -> dict[str, Any] | None:
-    if candidate is None:
-        return None
+def _percent(i: Interval) -> str:
+    return f"{wording.percent(i.mean)} % {wording.bounds(i.lo, i.hi)}".rstrip()
+
+
+def plain(candidate: Candidate) -> dict[str, Any]:
+    """A candidate for ``json.dumps``."""
     a, seconds = candidate.accuracy, candidate.seconds
     own: dict[str, Any] = {name: getattr(a, name) for name in ("method", "steps", "images_seen", "images")}
     own |= a.setting._asdict() | {"accuracy": a.interval.mean, **a.interval.to_json(), "bytes": a.total_bytes}
@@ -304,22 +330,19 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
         return Markup()
     measure = next((r.measure for r in advice), None)
     time = (
-        f"Time is {measure} of all that must be there before a student trains: the set, what it stands on, the "
-        "protocol's teachers and stored labels, each in full; training the student is not in it. "
+        f"Time is {measure} of all that must be there before a student trains, each part in full: the set, what it "
+        "stands on, the protocol's teachers and stored labels. "
         if measure
         else "The sets were made on unlike machines, or a time is not known: nothing is said for seconds. "
     )
-    ties = "within a second or a tenth of the least time" if measure else "of one size"
     about = note(
-        "Any method under any protocol at any budget that fits. The highest mean of many is luck in part, so it is "
-        "not picked and then tested: what is left out is what something else within the limit is shown to beat (paired "
-        "t, Holm over its rivals, 5 %). The truly best one stays in with 95 % whichever it is. Of those that stay, the "
-        f"{'cheapest' if measure else 'smallest'} is recommended, and of several {ties} the highest mean: not shown "
-        "to be worse, which is not the same as "
-        "equal. With few replicates little is shown, and the cheapest may lie far below the highest mean: both stand "
-        "here. ",
+        "The highest mean of all methods, protocols and budgets that fit. Its interval is corrected for having been "
+        "picked among so many. Beside it the cheapest within the margin of its mean, if that is another; times within "
+        "a second or a tenth are ties, which fewer images win. The difference stands by itself, uncorrected. May still "
+        "be best: what nothing within the limit is shown to beat (paired, over sets and test images, Holm over its "
+        "rivals, 5 %); the truly best one is among them with 95 %. ",
         time,
-        "Bytes are images and stored labels; the weights of online teachers are not in them. For another limit: "
+        "Bytes are images and stored labels, without the weights of teachers. For another limit: "
         'decoct report DIR --for "100 images".',
     )
     return section("recommend", "What to use", *blocks, about)
@@ -327,17 +350,16 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
 
 def _table(view: View, advice: Sequence[Recommendation], student: str, named: bool) -> Markup:
     same = stretches(advice, student)
-    head = columns(
-        "at most", "take", "protocol", "budget", "accuracy", "takes", "highest mean", "not shown to be worse"
-    )
+    near = "cheaper, within the margin"
+    head = columns("at most", "take", "protocol", "budget", "accuracy", "takes", near, "may still be best")
     heading = tag("h3", facets.student(student)) if named else ""
-    sentences = fold("Every recommendation as a sentence", bullets(r.of(choice) for r, _, choice in same))
+    sentences = fold("Every recommendation as a sentence", bullets(r.of(choice) for _, r, choice in same))
     return block(heading, table(head, [_row(view, *stretch) for stretch in same]), sentences)
 
 
 def _row(view: View, first: Recommendation, last: Recommendation, choice: Choice) -> list[Markup]:
     upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
-    if choice.pick is None:
+    if choice.pick is None or choice.interval is None:
         return [tag("th", upto, scope="row"), tag("td", f"nothing: {choice.why}", colspan=7, class_="names")]
     a = choice.pick.accuracy
     takes = [tag("small", part) for part in first.takes(choice.pick).split(", ")]
@@ -346,24 +368,28 @@ def _row(view: View, first: Recommendation, last: Recommendation, choice: Choice
         view.method(a.method),
         facets.protocol(a.setting.protocol),
         facets.budget(a.setting.budget),
-        accuracy_cell(a),
+        accuracy_cell(replace(a, interval=choice.interval)),
         stacked(join(takes), f"{a.steps:,} steps, {a.images_seen:,} images seen"),
-        _highest(choice),
+        _cheaper(first, choice),
         _kept(choice),
     )
 
 
-def _highest(choice: Choice) -> Markup:
-    top = choice.highest
-    if top is None or top == choice.pick:
-        return Markup("the same" if top else wording.NONE)
-    named = tag("small", tag("bdi", _named(top)), class_="names")
-    return stacked(join([accuracy_cell(top.accuracy), named]))
+def _cheaper(r: Recommendation, choice: Choice) -> Markup:
+    c = choice.cheaper
+    if c is None or choice.difference is None:
+        return Markup(wording.NONE)
+    first = tag("small", tag("bdi", named(c)), f" {wording.percent(c.mean)} %", class_="names")
+    takes = [tag("small", part) for part in r.takes(c).split(", ")]
+    return stacked(join([first, difference(choice.difference), *takes]))
 
 
 def _kept(choice: Choice) -> Markup:
-    others = [k for k in choice.kept if k not in (choice.pick, choice.highest)]
-    means = [f" {wording.percent(k.accuracy.interval.mean)} %" for k in others[:LISTED]]
-    lines = [tag("small", tag("bdi", _named(k)), mean, class_="names") for k, mean in zip(others, means, strict=False)]
+    if not choice.sure:
+        return stacked("not sure", f"it takes {FEWEST} sets to tell")
+    others = [k for k in choice.kept if k not in (choice.pick, choice.cheaper)]
+    lines = [
+        tag("small", tag("bdi", named(k)), f" {wording.percent(k.mean)} %", class_="names") for k in others[:LISTED]
+    ]
     more = f"and {len(others) - LISTED} more, named below" if len(others) > LISTED else ""
-    return stacked(join([f"{len(choice.kept)} of {choice.considered}", *lines]), more)
+    return stacked(join([f"{len(choice.kept)} of {len(choice.within)}", *lines]), more)

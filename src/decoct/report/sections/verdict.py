@@ -1,10 +1,6 @@
-"""Verdicts in plain words: each method against random and every coreset, and whether distilling was worth it.
-
-Cautions, where the numbers stand on weak ground, are said beside them.
-"""
+"""Verdicts in plain words: each method against random and every coreset."""
 
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -74,21 +70,6 @@ class Verdict:
             return f"{self.method} leans better than every coreset"
         more = f"; about {self.needed} sets would decide" if self.needed else ""
         return f"{self.method} against the best coreset is open (against {', '.join(words['open'])}){more}"
-
-
-@dataclass(frozen=True)
-class Worth:
-    """Is distilling worth it here? Said from the verdicts alone.
-
-    Attributes:
-        answer: Yes, In part, No, Not shown, Open, or Cannot be said.
-        because: one sentence with the counts behind it.
-        methods: one sentence for each distillation method.
-    """
-
-    answer: str
-    because: str
-    methods: tuple[str, ...]
 
 
 def verdicts(
@@ -166,22 +147,6 @@ def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def worth(verdicts: Sequence[Verdict]) -> Worth:
-    """Whether any distillation method beats every coreset, over all settings, by the words of the verdicts."""
-    own = [v for v in verdicts if v.family == "distillation"]
-    distilled = [v for v in own if not v.outside]
-    if own and not distilled:
-        return Worth("Cannot be said", "No setting of this study can be read.", ())
-    if not distilled:
-        return Worth("Cannot be said", "This study has no distillation method, only selections.", ())
-    if not any(v.coresets for v in distilled):
-        return Worth("Cannot be said", "This study has no coreset to compare with; add random and herding.", ())
-    if all(c.n == 0 for v in distilled for c in v.coresets.values()):
-        return Worth("Cannot be said", "No pair of students has been trained yet.", ())
-    lines = tuple(_tally(method, own) for method, own in grouped(distilled, lambda v: v.method).items())
-    return Worth(*_answer(distilled), lines)
-
-
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Methods whose sets come from a generator, and what it was trained on: one sentence a generator."""
     seen = ((said, row["method"]) for row in costs for said in filter(None, (row["seen"] or "").split("; ")))
@@ -190,37 +155,6 @@ def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         "saw beyond the train split, if anything, no coreset had"
         for said, own in grouped(seen, lambda pair: pair[0]).items()
     )
-
-
-def _answer(distilled: Sequence[Verdict]) -> tuple[str, str]:
-    words, what = [v.against_coresets for v in distilled], asked(len(distilled))
-    counts, needed = spell(words), sorted(v.needed for v in distilled if v.needed)
-    span = wording.span(str(needed[0]), str(needed[-1])) if needed else ""
-    more = f"; about {span} sets would decide what is open" if needed else ""
-    if "better" in words:
-        every = Counter(v.method for v in distilled)
-        won = Counter(v.method for v in distilled if v.against_coresets == "better")
-        names = ", ".join(f"{name} in {n} of {every[name]}" for name, n in won.items())
-        always = [name for name, n in won.items() if n == every[name]]
-        answer = "Yes" if len(always) == len(every) else f"Yes, with {' and '.join(always)}" if always else "In part"
-        return answer, (
-            f"Distilling gives more accuracy than every coreset in {words.count('better')} of {what}: {names}. "
-            f"In all: {counts}{more}."
-        )
-    if not set(words) & set(SHOWN):
-        return "Open", f"The replicates at hand decide none of {what}: {counts}{more}."
-    if set(words) <= set(SHOWN):
-        return "No", f"Distilling beats every coreset in none of {what}: {counts}."
-    return "Not shown", f"Distilling is shown to beat every coreset in none of {what}: {counts}{more}."
-
-
-def _tally(method: str, own: Sequence[Verdict]) -> str:
-    parts = []
-    if any(v.random for v in own):
-        parts.append(f"against random {spell([v.random.verdict for v in own if v.random])}")
-    if any(name != REFERENCE for v in own for name in v.coresets):
-        parts.append(f"against the best coreset {spell([v.against_coresets for v in own])}")
-    return f"{method}, over {wording.count(len(own), 'setting')}: {'; '.join(parts)}"
 
 
 def _corrected(compared: Sequence[Verdict], fixed: Collection[str]) -> list[Verdict]:
@@ -265,19 +199,18 @@ def _needed(against: Mapping[str, Comparison]) -> int | None:
 
 
 def show(
-    view: View, verdicts: Sequence[Verdict], worth: Worth, price: Sequence[str], cautions: Sequence[str], margin: str
+    view: View, verdicts: Sequence[Verdict], answer: str, lines: Sequence[str], cautions: Sequence[str], margin: str
 ) -> Markup:
-    """The answer, what it rests on, and a word for every method and setting."""
+    """The answer, the run in short, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
-    answer = [
+    card = [
         tag("p", "Is distilling worth it here?", class_="eyebrow"),
-        tag("p", worth.answer, class_="answer"),
-        tag("p", worth.because, class_="because"),
+        tag("p", f"{answer}.", class_="answer"),
+        tag("ul", *(tag("li", line) for line in lines)),
         note(f"{corrected}.") if corrected else "",
-        bullets((*worth.methods, *price)) if worth.methods else "",
         *(tag("p", f"{line}.", class_="caution") for line in cautions),
     ]
-    blocks: list[object] = [tag("div", *answer, class_="card")]
+    blocks: list[object] = [tag("div", *card, class_="card")]
     rows = {label: [placed[label, setting] for setting in view.settings] for label in view.methods}
     if any(v.random for v in verdicts):
         others = (

@@ -10,14 +10,16 @@ import pyarrow as pa
 
 from decoct.core.errors import UsageError
 from decoct.report import wording
-from decoct.report.accuracy import Accuracy, accuracies, by_setting
+from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
+from decoct.report.judged import Judged, judge
 from decoct.report.page.plot import Panel
 from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Block, Ranks
 from decoct.report.several.compare import apart, bounds, labelled
+from decoct.report.several.together import Together, together
 from decoct.report.stats.intervals import Interval
 
 ROWS = schema(
@@ -34,13 +36,13 @@ class Entry:
     Attributes:
         run: its manifest.
         data: what its data set is called on the board, other than any other data set.
-        accuracies: of methods and of the full data.
+        judged: its accuracies and verdicts.
         trained, planned: students.
     """
 
     run: Manifest
     data: str
-    accuracies: tuple[Accuracy, ...]
+    judged: Judged
     trained: int
     planned: int
 
@@ -48,6 +50,11 @@ class Entry:
     def folders(self) -> tuple[Path, ...]:
         """Of the run, or of those that are pooled."""
         return tuple(run.folder for run in (self.run.pooled.runs if self.run.pooled else (self.run,)))
+
+    @property
+    def accuracies(self) -> tuple[Accuracy, ...]:
+        """Of methods and of the full data."""
+        return self.judged.accuracies
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Board:
         deterministic: methods that have one set in a run.
         panels: accuracies by protocol and student, then by data set and budget, then by method.
         full: accuracies of the full data by protocol and student, then by data set.
+        together: what the runs say of distilled sets, for each data set and over all.
         ranks: over data sets and budgets, by protocol and student.
         over_data: over data sets alone, where there are two or more.
         unlike: what the runs call the same and set otherwise; a line each.
@@ -70,6 +78,7 @@ class Board:
     deterministic: frozenset[str]
     panels: Mapping[Panel, Mapping[Block, Mapping[str, Accuracy]]]
     full: Mapping[Panel, Mapping[str, Accuracy]]
+    together: Together
     ranks: Mapping[Panel, Ranks]
     over_data: Mapping[Panel, Ranks]
     unlike: tuple[str, ...]
@@ -103,7 +112,7 @@ class Board:
         told = {"report": str(page), "data": self.data, "runs": runs, "methods": self.methods, "unlike": self.unlike}
         ranked = {"ranks": self.ranks, "ranks_over_data_sets": self.over_data}
         told |= {name: [_ranks(*own) for own in by_panel.items()] for name, by_panel in ranked.items()}
-        return wording.plain(told | {"accuracy": accuracies})
+        return wording.plain(told | {"verdicts": self.together.to_json(), "accuracy": accuracies})
 
 
 def leaderboard(frames: Sequence[Frame]) -> Board:
@@ -140,6 +149,7 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
         frozenset[str]().union(*(run.deterministic for run in runs)),
         panels,
         full,
+        together([(entry.data, entry.judged) for entry in entries], methods),
         {panel: ranks.ranked(blocks, contenders, "block") for panel, blocks in means.items()},
         {panel: ranks.over_data(blocks, contenders) for panel, blocks in means.items()} if several else {},
         tuple(_unlike(runs)),
@@ -147,8 +157,8 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
 
 
 def _entry(frame: Frame, data: str) -> Entry:
-    reduced, run = accuracies(by_setting(frame.results.to_pylist())), frame.manifest
-    return Entry(run, data, reduced, frame.results.num_rows, len(run.of_kind("train")))
+    run = frame.manifest
+    return Entry(run, data, judge(frame), frame.results.num_rows, len(run.of_kind("train")))
 
 
 def _called(runs: Sequence[Manifest]) -> list[str]:

@@ -10,22 +10,32 @@ from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.parts import accuracy_cell, document, note, panelled, section, title
+from decoct.report.page.parts import accuracy_cell, bullets, document, note, panelled, section, title
 from decoct.report.page.plot import Mark, Panel
 from decoct.report.page.view import View
 from decoct.report.read import frame
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL
 from decoct.report.sections import ranks
+from decoct.report.sections.conclusion import Beside
 from decoct.report.sections.ranks import Ranks
 from decoct.report.several.leaderboard import Board, Entry, leaderboard
 
 PAGE, TABLE = "leaderboard.html", "leaderboard"
 TITLE = " · decoct</title>".encode()
 INDEPENDENT = (
-    "Budgets of one data set share its images and teachers, so they are no independent blocks, and a test over them is "
-    "too sure of itself. Data sets are: over them alone, a method's ranks at the budgets of a data set are averaged "
-    "and ranked again. "
+    "Budgets of one data set share its images and teachers and are no independent blocks: their ranks describe, and "
+    "nothing is tested on them. "
+)
+OVER_DATA = (
+    "A method's ranks at the budgets of a data set are averaged and ranked again. A bar joins methods that the ranks "
+    "do not tell apart, which is not to say that they are equal. "
+)
+TOGETHER = (
+    "Not better than the best coreset: for each method and setting the smallest p over the coresets, random included, "
+    "times their number; over methods, settings and data sets the largest of these, without further correction, since "
+    "it must hold of all. How many are shown each is counted after Holm over them. Better and worse are the words of "
+    "each run's own verdicts, after Holm there. "
 )
 
 
@@ -54,8 +64,9 @@ def render(board: Board) -> str:
     view, about = View(board.methods, board.deterministic, (), ()), (ranks.READING, INDEPENDENT)
     head = columns("run", "data", "folder", "train images", "classes", "students", "steps of a set", "decoct", "digest")
     parts = [
+        _together(board, view),
         _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, view.marks, *about),
-        _ranks("data", "Average ranks over data sets alone", board.over_data, view.marks),
+        _ranks("data", "Average ranks over data sets alone", board.over_data, view.marks, OVER_DATA),
         _accuracies(board, view),
         section("runs", "Runs", table(head, [_run(entry) for entry in board.entries])),
     ]
@@ -80,6 +91,34 @@ def _holes(board: Board) -> Markup:
     ]
     lines += [tag("p", f"{line}.") for line in (*board.unlike, *board.pooled)]
     return tag("aside", *lines, class_="holes", role="status") if lines else Markup()
+
+
+def _together(board: Board, view: View) -> Markup:
+    """The conclusion, the data sets one by one, and a word count for each method on each."""
+    own = board.together
+    counted = grouped(own.over.each, lambda b: (b.method, b.data))
+    there = [m for m in board.methods if any((m, data) in counted for data in own.each)]
+    rows = [cells(view.method(m), *(_counts(counted.get((m, data), [])) for data in own.each)) for m in there]
+    card = tag(
+        "div",
+        tag("p", "Is distilling worth it, over all data sets?", class_="eyebrow"),
+        tag("p", f"{own.last()}.", class_="because"),
+        *(tag("p", f"{line}.", class_="caution") for line in own.dependent),
+        bullets(own.sentences()),
+        class_="card",
+    )
+    counts = table(columns("method", *map(name, own.each)), rows) if rows else ""
+    return section("together", "Verdict", card, counts, note(TOGETHER))
+
+
+def _counts(own: Sequence[Beside]) -> Markup:
+    """Of the settings of one data set: better than every coreset, not better than the best by more than the margin."""
+    if not own:
+        return Markup(wording.NONE)
+    shown = [b for b in own if b.shown]
+    worse, better = sum(b.word == "worse" for b in own), sum(b.word == "better" and not b.shown for b in own)
+    said = f"{better} better", f"{len(shown)} not better ({worse} worse)", f"{len(own) - len(shown) - better} open"
+    return join([tag("small", part) for part in said], tag("br"))
 
 
 def _ranks(key: str, heading: str, by_panel: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:

@@ -23,7 +23,7 @@ def shown(text: object, style: str = "") -> Text:
 
 
 def board(leaders: Board) -> RenderableType:
-    """Accuracies and ranks for each protocol and student."""
+    """Accuracies and ranks for each protocol and student, then the verdicts: for each data set, and over all."""
     parts: list[RenderableType] = []
     for panel in leaders.panels:
         parts += [*_grids(leaders, panel), Text()]
@@ -32,8 +32,9 @@ def board(leaders: Board) -> RenderableType:
         parts.append(Text())
     if not leaders.panels:
         parts.append(Text("No student has been trained yet."))
-    elif leaders.over_data:
-        parts.append(Text("Budgets of one data set are no independent blocks; data sets are."))
+    parts += [shown(f"{line}.") for line in leaders.together.sentences()]
+    parts += [shown(f"{line}.", "yellow") for line in leaders.together.dependent]
+    parts.append(shown(f"{leaders.together.last()}.", "bold"))
     unfinished = [e for e in leaders.entries if e.trained < e.planned]
     parts += [
         shown(f"{e.run.name}: {e.planned - e.trained} of {e.planned} students missing", "yellow") for e in unfinished

@@ -1,0 +1,231 @@
+"""A run in at most twelve lines, each a sentence that a reader without statistics can take away.
+
+Every word in them is one of the verdicts' or of the conclusion's; nothing is tested here.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from decoct.report import wording
+from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
+from decoct.report.read.manifest import CONTROL, Manifest
+from decoct.report.sections import cost, readable
+from decoct.report.sections.cost import FULL as COLUMNS
+from decoct.report.sections.recommend import stretches
+from decoct.report.sections.verdict import Verdict
+from decoct.report.stats import power
+from decoct.report.stats.comparisons import Comparison
+
+if TYPE_CHECKING:  # which holds what is said here
+    from decoct.report.summary import Summary
+
+MOST = 11  # lines; the last one of a terminal is the page's name
+LOOKED_FOR = 0.03  # a difference that most readers would care about
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a run says in short.
+
+    Attributes:
+        answer: whether distilling is worth it, in a few words.
+        because: the conclusion behind it, one sentence.
+        lines: sentences, the answer among the first.
+    """
+
+    answer: str
+    because: str
+    lines: tuple[str, ...]
+
+
+def brief(summary: "Summary") -> Brief:
+    """The run in short; what is left out of it is on the page."""
+    said, because = _answer(summary), summary.claims.conclusion.text
+    only = _only(summary)
+    must = [_header(summary), f"IS DISTILLING WORTH IT HERE? {said}.{f' {only}' if only else ''}", *_counts(summary)]
+    take, more = list(_take(summary)), list(_more(summary))
+    kept = more[: max(0, MOST - len(must) - len(take))]
+    return Brief(said, f"{because}.", (*must, *kept, *take)[:MOST])
+
+
+def _header(summary: "Summary") -> str:
+    run, own = summary.run, [a for a in summary.accuracies if a.method in summary.methods]
+    counts = sorted({a.interval.n for a in own})
+    students = ", ".join(dict.fromkeys(s.student for s in summary.settings))
+    n = f"{wording.span(str(counts[0]), str(counts[-1]))} sets a method" if counts else "no student trained yet"
+    said = f"{run.name}, {students}: {n}, {run.data['images']['test']:,} test images"
+    said += f"; {run.pooled.sentence()}" if run.pooled else ""
+    if summary.trained < summary.planned:
+        said += f"; {summary.planned - summary.trained:,} of {summary.planned:,} students are missing"
+    return f"{said}."
+
+
+def _answer(summary: "Summary") -> str:
+    reached = summary.claims.conclusion
+    if reached.answer == "untold":
+        return f"It cannot be said. {reached.text}"
+    margin = wording.margins(b.margin for b in reached.each)
+    if reached.answer == "none":
+        return f"No: no distilled set beats the best coreset by more than {margin}, which is shown"
+    every = Counter(b.method for b in reached.each)
+    if reached.answer == "some":
+        won = Counter(b.method for b in reached.each if b.word == "better")
+        always = len(won) == len(every) and won == every
+        names = ", ".join(f"{m} beats every coreset in {n} of {every[m]} settings" for m, n in won.items())
+        return f"{'Yes' if always else 'In part'}: {names}"
+    words = {b.word for b in reached.each}
+    return "Open: something leans towards it" if "leans better" in words else "Nothing speaks for it, and it is open"
+
+
+def _only(summary: "Summary") -> str:
+    """Which protocols can be read, where some cannot."""
+    out = {u.setting for u in summary.unreadable}
+    protocols = dict.fromkeys(s.protocol for s in summary.settings if s not in out)
+    return f"Only {', '.join(protocols)} can be read." if out and protocols else ""
+
+
+def _distilled(summary: "Summary") -> list[Verdict]:
+    return [v for v in summary.verdicts if v.family == "distillation" and v.coresets and not v.outside]
+
+
+def _counts(summary: "Summary") -> Iterator[str]:
+    own = _distilled(summary)
+    if not own:
+        return
+    words = Counter(v.against_coresets for v in own)
+    better, worse = (f"{words[w]}{f' (leans: {n})' if (n := words[f'leans {w}']) else ''}" for w in ("better", "worse"))  # type: ignore[index]
+    same = f" The same: {words['same']}." if words["same"] else ""
+    rest = f' Open: {words["open"]}, which is not "equal".' if words["open"] else ""
+    yield f"Beats every coreset: {better} of {len(own)}. Worse than one: {worse}.{same}{rest}"
+
+
+def _more(summary: "Summary") -> Iterator[str]:
+    """What fills the rest, the weightiest first."""
+    yield from (f"{line}." for line in summary.failed.sentences())
+    if summary.failures:
+        yield f"Failed: {wording.count(len(summary.failures), 'job')}; the page gives the messages."
+    if unreadable := readable.sentences(summary.unreadable):
+        yield f"{'; '.join(unreadable)}."
+    pairs = [(v, other, c) for v in _distilled(summary) for other, c in v.coresets.items() if c.n]
+    yield from _clearest(summary, pairs)
+    yield from _random(summary)
+    yield from _nearest(summary)
+    if summary.given:
+        yield _given(summary.run)
+    yield from _sees([c for _, _, c in pairs])
+    yield from _costs(summary)
+    if less := [c.method for c in summary.claims.consistent if c.shown]:
+        yield f"Covers the data less well than the best coreset wherever that was read: {', '.join(less)}."
+
+
+def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison]]) -> Iterator[str]:
+    shown = [each for each in pairs if each[2].verdict in ("better", "worse")]
+    if not shown:
+        return
+    v, other, c = max(shown, key=lambda each: max(each[2].lo, -each[2].hi))
+    side, (lo, hi) = ("above", (c.lo, c.hi)) if c.mean > 0 else ("below", (-c.hi, -c.lo))
+    size = wording.points(abs(c.mean)).removeprefix("+")
+    yield (
+        f"Clearest: {v.method}{_where(summary, v.setting)} is {size} points {side} {other} {wording.bounds(lo, hi)}."
+    )
+
+
+def _random(summary: "Summary") -> Iterator[str]:
+    each = summary.claims.beside_random
+    if each:
+        shown, better = sum(b.shown for b in each), sum(b.word == "better" for b in each if not b.shown)
+        margin = wording.margins(b.margin for b in each)
+        yield (
+            f"Against random of the same size: {better} better, {shown} not better by more than {margin}, "
+            f"{len(each) - shown - better} open."
+        )
+
+
+def _nearest(summary: "Summary") -> Iterator[str]:
+    """The open one that comes off best beside the coreset that does best beside it."""
+    open_ = [v for v in _distilled(summary) if v.against_coresets not in ("better", "worse", "same")]
+    least = [(v, *min(v.coresets.items(), key=lambda item: item[1].mean)) for v in open_]
+    if known := [each for each in least if math.isfinite(each[2].mean)]:
+        v, other, c = max(known, key=lambda each: each[2].mean)
+        word = "open" if v.against_coresets == "open" else f"{v.against_coresets}, not shown"
+        yield (
+            f"Nearest: {v.method}{_where(summary, v.setting)}, {wording.points(c.mean)} points beside {other} "
+            f"{wording.bounds(c.lo, c.hi)}: {word}."
+        )
+
+
+def _given(run: Manifest) -> str:
+    made = [job for job in run.of_kind("condense") if job.labels["method"] in run.deterministic]
+    drawn = [job for job in made if any(need.drawn for need in run.needs(job).values())]
+    own = " and ".join(dict.fromkeys(str(job.labels["method"]) for job in drawn))
+    return f"Given these teachers: others would give other {f'images of {own}' if own else 'sets and labels'}."
+
+
+def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
+    known = [c for c in compared if math.isfinite(c.detectable)]
+    if not known:
+        return
+    half, sets = median(c.detectable for c in known), max(c.n for c in known)
+    said = f"This study sees differences of about {100 * half:.2g} points (corrected)"
+    if half <= LOOKED_FOR:
+        yield f"{said}."
+        return
+    needed = [
+        power.smallest(lambda n, c=c: power.difference_power(LOOKED_FOR, c.spread.error(n), c.level))  # type: ignore[misc]
+        for c in known
+    ]
+    there = sorted(n for n in needed if n)
+    enough = len(there) > len(needed) / 2
+    more = f"about {there[len(needed) // 2]} sets (now {sets})" if enough else "more test images, not more sets"
+    yield f"{said}; {100 * LOOKED_FOR:g} points take {more}."
+
+
+def _costs(summary: "Summary") -> Iterator[str]:
+    rows = cost.made_here(summary.frame.costs.to_pylist())
+    by = cost.measure(rows)
+    if by is None:
+        return
+    taken: dict[str, dict[str, list[str]]] = {}
+    for method, own in grouped(rows, lambda row: str(row["method"])).items():
+        means = [fmean(row[COLUMNS[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()]
+        family = summary.methods[method]
+        if family != CONTROL:
+            span = _seconds(min(means), max(means))
+            taken.setdefault(family, {}).setdefault(span, []).append(method)
+    parts = [
+        ", ".join(f"{' and '.join(methods)} {span}" for span, methods in taken[family].items())
+        for family in ("distillation", "coreset")
+        if family in taken
+    ]
+    if parts:
+        yield f"Cost of a set, teachers included: {'; '.join(parts)}."
+
+
+def _seconds(low: float, high: float) -> str:
+    """``9.0 to 17 s``; what is under a millisecond is no more than that."""
+    ends = ["under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high)]
+    (a, unit), (b, other) = (end.rsplit(" ", 1) for end in ends)
+    return f"{a} to {ends[1]}" if unit == other and a != b and "under" not in ends[0] else wording.span(*ends)
+
+
+def _take(summary: "Summary") -> Iterator[str]:
+    """What to use for the smallest and for the largest number of images, a student."""
+    images = [r for r in summary.advice if r.limit.kind == "images"]
+    students = list(dict.fromkeys(choice.student for r in images for choice in r.choices))
+    for student in students:
+        said = stretches(images, student)
+        for _, last, choice in said[:1] + said[1:][-1:]:
+            yield last.line(choice)
+
+
+def _where(summary: "Summary", setting: Setting) -> str:
+    """The protocol where there are several, the student likewise, and the budget."""
+    inside = [v.setting for v in summary.verdicts if not v.outside]
+    parts = [f" under {setting.protocol}"] if len({s.protocol for s in inside}) > 1 else []
+    parts += [f" with {setting.student}"] if len({s.student for s in inside}) > 1 else []
+    return "".join([*parts, f" at {wording.budget(setting.budget)}"])

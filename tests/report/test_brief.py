@@ -1,0 +1,105 @@
+"""At most twelve lines, each one that the tables bear out."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from decoct.report import terminal
+from decoct.report.read import frame
+from decoct.report.summary import summarise
+
+
+def told(builder):
+    """The summary of a run, and what a terminal of any width shows of it."""
+    summary = summarise(frame.read(builder.build()))
+    console = Console(width=400, file=io.StringIO())
+    console.print(terminal.render(summary))
+    return summary, console.file.getvalue().splitlines()
+
+
+def starting(lines, start):
+    return next((line for line in lines if line.startswith(start)), None)
+
+
+def test_there_are_at_most_twelve_lines_with_the_pages_name(builder):
+    builder.students = ("convnet3_w32", "resnet10t")
+    builder.failures, builder.holes = {"sre2l": "out of memory"}, lambda job: job.get("method") == "sre2l"
+    summary, lines = told(builder)
+    assert len(lines) <= 11 and lines == list(summary.brief.lines)
+    assert all(line.endswith(".") for line in lines)
+    assert any("Failed: " in line for line in lines)
+    assert sum(line.startswith("Take, ") for line in lines) == 4  # two students, the smallest size and the largest
+
+
+def test_the_first_three_lines_are_what_where_and_how_often(builder):
+    summary, lines = told(builder)
+    assert lines[0] == "digits, convnet3_w32: 5 sets a method, 360 test images."
+    assert lines[1].startswith("IS DISTILLING WORTH IT HERE? In part: rded beats every coreset in 6 of 6 settings")
+    words = [v.against_coresets for v in summary.verdicts if v.family == "distillation"]
+    better, worse = words.count("better"), words.count("worse")
+    assert lines[2].startswith(f"Beats every coreset: {better} of {len(words)}. Worse than one: {worse}")
+
+
+def test_the_clearest_difference_is_that_of_its_verdict(builder):
+    summary, lines = told(builder)
+    line = starting(lines, "Clearest: ")
+    method, points, side, other, lo, hi = re.match(
+        r"Clearest: (\w+) under .* is ([\d.]+) points (above|below) (\w+) \[([\d.]+), ([\d.]+)\]\.", line
+    ).groups()
+    every = [
+        (v.method, o, c)
+        for v in summary.verdicts
+        if v.family == "distillation"
+        for o, c in v.coresets.items()
+        if c.verdict in ("better", "worse")
+    ]
+    a, b, c = max(every, key=lambda each: max(each[2].lo, -each[2].hi))
+    assert (method, other, side) == (a, b, "above" if c.mean > 0 else "below")
+    assert float(points) == pytest.approx(100 * abs(c.mean), abs=0.051) and float(lo) < float(points) < float(hi)
+
+
+def test_where_nothing_is_better_and_that_is_shown_the_answer_is_no(builder):
+    builder.truth |= {"rded": 0.30, "sre2l": 0.25}
+    summary, lines = told(builder)
+    assert summary.claims.conclusion.answer == "none"
+    assert lines[1] == (
+        "IS DISTILLING WORTH IT HERE? No: no distilled set beats the best coreset by more than 1 point, which is shown."
+    )
+
+
+def test_where_nothing_is_shown_it_says_so_and_what_would_be_seen(builder):
+    builder.truth, builder.noise = dict.fromkeys(builder.truth, 0.5), 0.05
+    _, lines = told(builder)
+    assert lines[1] == "IS DISTILLING WORTH IT HERE? Nothing speaks for it, and it is open."
+    assert 'which is not "equal"' in lines[2]
+    assert "points take about" in starting(lines, "This study sees differences of about ")
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_speaks(builder):
+    builder.twist = lambda method, protocol, student: -0.6 if protocol == "multi_teacher" else 0
+    summary, lines = told(builder)
+    assert {u.setting.protocol for u in summary.unreadable} == {"multi_teacher"}
+    assert lines[1].endswith("Only erm, single_teacher can be read.")
+    assert any(line.startswith("NOT READABLE multi_teacher") for line in lines)
+
+
+def test_too_few_sets_say_nothing_but_name_the_highest(builder):
+    builder.replicates = 1
+    _, lines = told(builder)
+    assert lines[1].startswith("IS DISTILLING WORTH IT HERE? It cannot be said. ")
+    assert "nan" not in " ".join(lines) and any("not sure, n = 1" in line for line in lines)
+
+
+def test_without_a_distillation_method_there_is_no_answer_and_still_advice(builder):
+    builder.methods = {m: own for m, own in builder.methods.items() if own[0] == "coreset"}
+    _, lines = told(builder)
+    assert "there is no distillation method" in lines[1]
+    assert any(line.startswith("Take, ") for line in lines)
+
+
+def test_an_unfinished_run_says_what_is_missing(builder):
+    builder.holes = lambda job: job["kind"] == "train" and job.get("method") == "rded"
+    _, lines = told(builder)
+    assert lines[0].endswith("; 30 of 153 students are missing.")
