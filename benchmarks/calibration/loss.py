@@ -1,6 +1,6 @@
 """How many true points a recommendation gives away, by rule, in units of the sd of a paired difference of two sets.
 
-    PYTHONPATH=src:benchmarks python -m calibration.loss --studies 1000 --seed 26 > benchmarks/calibration/loss.md
+    PYTHONPATH=src:benchmarks python -m calibration.loss --studies 600 --seed 26 > benchmarks/calibration/loss.md
 
 Costs are 100 s apart and drawn anew in each study, so that they say nothing about the means and none ties.
 """
@@ -82,7 +82,7 @@ def losses(layout: str, candidates: int, sets: int, studies: int, seed: int, sd:
 def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--studies", type=int, default=600)
     parser.add_argument("--seed", type=int, default=26)
     asked = parser.parse_args()
     sd = paired_sd(asked.seed)

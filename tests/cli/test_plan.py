@@ -87,3 +87,16 @@ def test_a_budget_that_cannot_be_read(refused, quick, budget):
 def test_what_is_not_there(refused, quick, tmp_path):
     assert "does not exist" in refused(2, "plan", quick("random"), "--from", tmp_path / "none", "--probe", 0)
     assert "cannot read the study" in refused(2, "plan", tmp_path / "none.toml")
+
+
+def test_how_many_sets_show_what_is_said_by_spread(decoct, quick):
+    study = quick("random", "herding", "rded")
+    words = ("plan", study, "--probe", 0, "--device", "cpu")
+    told = json.loads(decoct(*words, "--json").out)["sets_to_show"]
+    assert told["comparisons"] % 3 == 0 and told["margin"] == 0.01  # random, herding and rded make three pairs
+    assert set(told["sets"]) == {"better", "same", "not better"}
+    assert all(list(by_sd) == ["0.9", "1.2", "2"] for by_sd in told["sets"].values())
+    shown = decoct(*words).out
+    assert "better by 3 points" in shown and "not better than the best coreset" in shown
+    alone = decoct("plan", quick("random"), "--probe", 0, "--device", "cpu")
+    assert "better by 3 points" not in alone.out

@@ -1,22 +1,17 @@
 """At most twelve lines, each one that the tables bear out."""
 
-import io
 import re
 
 import pytest
-from rich.console import Console
 
-from decoct.report import terminal
 from decoct.report.read import frame
 from decoct.report.summary import summarise
 
 
 def told(builder):
-    """The summary of a run, and what a terminal of any width shows of it."""
+    """The summary of a run, and its lines."""
     summary = summarise(frame.read(builder.build()))
-    console = Console(width=400, file=io.StringIO())
-    console.print(terminal.render(summary))
-    return summary, console.file.getvalue().splitlines()
+    return summary, list(summary.brief.lines)
 
 
 def starting(lines, start):
@@ -26,8 +21,8 @@ def starting(lines, start):
 def test_there_are_at_most_twelve_lines_with_the_pages_name(builder):
     builder.students = ("convnet3_w32", "resnet10t")
     builder.failures, builder.holes = {"sre2l": "out of memory"}, lambda job: job.get("method") == "sre2l"
-    summary, lines = told(builder)
-    assert len(lines) <= 11 and lines == list(summary.brief.lines)
+    _, lines = told(builder)
+    assert len(lines) <= 11
     assert all(line.endswith(".") for line in lines)
     assert any("Failed: " in line for line in lines)
     assert sum(line.startswith("Take, ") for line in lines) == 4  # two students, the smallest size and the largest
@@ -88,7 +83,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_speaks(builder):
 def test_too_few_sets_say_nothing_but_name_the_highest(builder):
     builder.replicates = 1
     _, lines = told(builder)
-    assert lines[1].startswith("IS DISTILLING WORTH IT HERE? It cannot be said. ")
+    assert lines[1].startswith("IS DISTILLING WORTH IT HERE? Cannot be said, ")
     assert "nan" not in " ".join(lines) and any("not sure, n = 1" in line for line in lines)
 
 

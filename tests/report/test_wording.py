@@ -1,10 +1,12 @@
 """Numbers as people read them."""
 
+import math
+
 import pytest
 
 from decoct.report import wording
-from decoct.report.stats.comparisons import compare
-from decoct.report.stats.intervals import Interval
+from decoct.report.stats.comparisons import Comparison
+from decoct.report.stats.crossed import Crossed
 
 
 @pytest.mark.parametrize(
@@ -32,13 +34,48 @@ def test_numbers_for_people(said, expected):
     assert said == expected
 
 
-def test_a_difference_that_other_images_could_undo_says_so():
-    from dataclasses import replace
+def compared(word, mean=0.021, n=5, family=12, sd=0.02):
+    return Comparison(Crossed(n, mean, sd**2), 0.01, verdict=word, family=family)
 
-    found = compare([0.02, 0.021, 0.019])
-    plain = wording.comparison("a", "b", found)
-    sure = replace(found, over_images=Interval(0.02, 0.004, 0.036, 360, "images"))
-    flagged = replace(found, over_images=Interval(0.02, -0.004, 0.044, 360, "images"))
-    assert wording.comparison("a", "b", sure) == plain
-    end = "on these test images, since it is [−0.4, 4.4] over 360 test images"
-    assert wording.comparison("a", "b", flagged) == f"{plain}; {end}"
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (compared("better"), "a is better than b: +2.1 points [−0.4, 4.6], n = 5"),
+        (compared("worse", -0.021), "a is worse than b: −2.1 points [−4.6, 0.4], n = 5"),
+        # t of four degrees of freedom is 2.131847 at 95 %, 2.776445 at 97.5 %
+        (compared("same"), "a is the same as b within 1 point: +2.1 points, 90 % interval [0.2, 4.0], n = 5"),
+        (compared("leans better", family=0), "a against b leans better: +2.1 points [−0.4, 4.6], n = 5"),
+        (compared("leans worse", family=0), "a against b leans worse: +2.1 points [−0.4, 4.6], n = 5"),
+        (compared("open", family=0), "a against b is open: +2.1 points [−0.4, 4.6], n = 5"),
+        (compared("open", n=2), "a against b is open: +2.1 points, n = 2; it takes 3 replicates"),
+        (compared("open", n=1), "a against b is open: +2.1 points, n = 1; it takes 3 replicates"),
+        (compared("open", math.nan, 0), "a and b share no replicate: nothing can be said"),
+    ],
+)
+def test_a_comparison_is_a_sentence_with_word_difference_interval_and_n(found, said):
+    assert wording.comparison("a", "b", found) == said
+
+
+@pytest.mark.parametrize(("word", "says"), [("open", "is open"), ("leans better", "leans better")])
+def test_what_is_not_shown_says_how_many_sets_would_decide(word, says):
+    near = compared(word)
+    assert near.needed and near.needed > 5
+    numbers = "+2.1 points [−0.4, 4.6], n = 5"
+    assert wording.comparison("a", "b", near) == f"a against b {says}: {numbers}; about {near.needed} sets would decide"
+    never = Comparison(Crossed(5, 0.01, 0.04, images=1.0, tested=20), 0.01, verdict=word, family=12)
+    assert wording.comparison("a", "b", never).endswith("; no number of sets up to 1,000 would decide")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0.01,), "1 point"),
+        ((0.005, 0.005), "0.5 points"),
+        ((0.002, 0.01), "0.2 to 1 point"),
+        ((0.01, 0.02), "1 to 2 points"),
+        ((), "1 point"),
+    ],
+)
+def test_margins_of_several_settings(values, said):
+    assert wording.margins(values) == said

@@ -1,6 +1,7 @@
 """A run's files: the tables of a paper, their Markdown and LaTeX."""
 
 import csv
+import json
 import math
 import re
 import shutil
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from decoct.report import wording, write
 from decoct.report.accuracy import Setting
+from decoct.report.sections.verdict import correction
 from decoct.report.write import TEX, Table, latex, markdown, tex, write_report
 
 NAMES = {f"{name}.{ending}" for name in ("accuracy", "verdict", "metrics") for ending in ("md", "tex")} | {
@@ -46,6 +48,18 @@ def test_verdicts_give_word_difference_interval_and_n(builder):
     assert row[3].startswith(f"random: better {wording.points(v.random.mean)} [") and "(n = 5)" in row[3]
     assert row[3].endswith(f"best coreset: {v.against_coresets}")
     assert not any(r[0] == "random" for r in write.verdict(summary).rows)
+
+
+def test_verdicts_say_what_their_words_mean(builder):
+    builder.truth = dict.fromkeys(builder.truth, 0.12)
+    folder = builder.build()
+    run = json.loads((folder / "run.json").read_text())
+    run["study"]["margin"] = None
+    (folder / "run.json").write_text(json.dumps(run))
+    notes = " ".join(write.verdict(summary := write_report(folder)).notes)
+    assert f"Same: within {100 * min(summary.margins.values()):.2g} to 1 point by two one-sided tests" in notes
+    assert "95 % intervals over sets and test images" in notes and "Open is not equal" in notes
+    assert f"{correction(summary.verdicts)}." in notes
 
 
 def test_metrics_give_interval_n_and_what_random_gives(builder):

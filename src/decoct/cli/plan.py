@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.text import Text
 
 from decoct.cli.options import Device, Json, Seed, Size, Skip, StudyFile, asked_for, tell_read
 from decoct.console import bars, err, out, say
+
+SPREADS = (0.9, 1.2, 2.0)  # standard deviations of a difference between single sets, in points
+KINDS: tuple[Literal["better", "same", "not better"], ...] = ("better", "same", "not better")
 
 
 def plan(
@@ -57,7 +60,7 @@ def plan(
         made = make_plan(asked, data, store=cells, others=others or (), workers=place.workers, device=place.device)
         if probe != 0:
             made = made.probed(probe, bar("probing"))
-    said = made.to_json()
+    said = made.to_json() | {"sets_to_show": _sets(asked, data.size)}
     if limit:
         said["proposal"] = propose(made, limit)
         said["proposal"]["toml"] = toml(said["proposal"]["change"]).strip()
@@ -65,6 +68,8 @@ def plan(
         say(said)
     else:
         out.print(_table(said))
+        if said["sets_to_show"]:
+            out.print(_shown(said["sets_to_show"]))
         out.print("\n".join(_lines(said)), markup=False, soft_wrap=True)
     if folder is not None:
         err.print(str(made.write(folder)), markup=False, soft_wrap=True)
@@ -81,6 +86,44 @@ def _table(said: dict[str, Any]) -> Table:
         work = ("> " if kind["unknown"] else "") + wording.seconds(kind["seconds"])
         row = [work if kind["unknown"] < kind["todo"] else "unknown", ", ".join(kind["sources"])]
         table.add_row(*map(Text, [kind["name"], str(kind["jobs"]), str(kind["todo"]), *(row if kind["todo"] else [])]))
+    return table
+
+
+def _sets(asked: Any, size: int) -> dict[str, Any]:
+    """How many sets a method it takes to show what, by spread; empty of a study that compares with no coreset."""
+    from decoct.report.stats.margin import USUAL
+    from decoct.report.stats.power import sets_to_show
+
+    families = [m.family for m in (asked.methods() | asked.outsiders()).values()]
+    coresets, natives = families.count("coreset"), asked.natives()
+    protocols = sum(label not in natives for label in asked.recipes())
+    pairs = coresets * (coresets - 1) // 2 + coresets * (len(families) - coresets)
+    number = pairs * protocols * len(asked.students_at(size)) * len(asked.budgets)
+    if not number:
+        return {}
+    margin = asked.margin or USUAL
+    shown = {
+        kind: {f"{sd:g}": sets_to_show(kind, sd / 100, margin, number, coresets) for sd in SPREADS} for kind in KINDS
+    }
+    return {"margin": margin, "comparisons": number, "replicates": asked.replicates.condense, "sets": shown}
+
+
+def _shown(said: dict[str, Any]) -> Table:
+    from decoct.report.wording import margin
+
+    what = f"one of {said['comparisons']:,} comparisons in 4 of 5 studies"
+    title = f"Sets a method, now {said['replicates']}, to show {what}"
+    table = Table(title=Text(title), title_justify="left", box=None)
+    for heading in ("", *(f"sd {sd:g} points" for sd in SPREADS)):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
+    within = margin(said["margin"])
+    words = {
+        "better": "better by 3 points",
+        "same": f"same within {within}",
+        "not better": f"not better than the best coreset by more than {within}",
+    }
+    for kind, by_sd in said["sets"].items():
+        table.add_row(words[kind], *("> 1,000" if n is None else f"{n:,}" for n in by_sd.values()))
     return table
 
 

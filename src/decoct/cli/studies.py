@@ -237,6 +237,4 @@ def check(
 
 
 def _show(summary: Any, json: bool) -> None:
-    from decoct.report.terminal import render
-
-    answer(json, summary.to_json(), render(summary), str(summary.page))
+    answer(json, summary.to_json(), *summary.brief.lines, str(summary.page))

@@ -74,7 +74,7 @@ def _summary(folder: Path) -> Any:
 
 def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
     """How far a run is, then what it found so far."""
-    from decoct.report import terminal, wording
+    from decoct.report import wording
 
     if seen.state == "waiting":
         yield Text(f"{seen.folder} holds no run.json yet: waiting for a run to begin. Ctrl-C leaves.")
@@ -105,4 +105,4 @@ def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
         yield Text(summary.brief.because)
         if partial and seen.state != "failed":
             yield Text("This may change: stop a study when its plan is done, not when you like what it says.")
-        yield from terminal.accuracies(summary)
+        yield from map(Text, summary.brief.lines[2:])

@@ -68,7 +68,7 @@ def _header(summary: "Summary") -> str:
 def _answer(summary: "Summary") -> str:
     reached = summary.claims.conclusion
     if reached.answer == "untold":
-        return f"It cannot be said. {reached.text}"
+        return f"Cannot be said, {reached.text.partition(': ')[2]}"
     margin = wording.margins(b.margin for b in reached.each)
     if reached.answer == "none":
         return f"No: no distilled set beats the best coreset by more than {margin}, which is shown"
@@ -97,8 +97,8 @@ def _counts(summary: "Summary") -> Iterator[str]:
     own = _distilled(summary)
     if not own:
         return
-    words = Counter(v.against_coresets for v in own)
-    better, worse = (f"{words[w]}{f' (leans: {n})' if (n := words[f'leans {w}']) else ''}" for w in ("better", "worse"))  # type: ignore[index]
+    words = Counter(str(v.against_coresets) for v in own)
+    better, worse = (f"{words[w]}{f' (leans: {n})' if (n := words[f'leans {w}']) else ''}" for w in ("better", "worse"))
     same = f" The same: {words['same']}." if words["same"] else ""
     rest = f' Open: {words["open"]}, which is not "equal".' if words["open"] else ""
     yield f"Beats every coreset: {better} of {len(own)}. Worse than one: {worse}.{same}{rest}"

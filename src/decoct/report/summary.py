@@ -30,7 +30,6 @@ from decoct.report.sections.verdict import (
     Verdict,
     correction,
     generators,
-    resolution,
 )
 from decoct.report.stats.comparisons import Comparison
 
@@ -57,7 +56,6 @@ class Summary(View):
         untold: what of that cannot be said; one sentence each.
         advice: what to use for the sizes of the study and a few round numbers of bytes and seconds.
         margins: below which differences do not matter, by setting.
-        detectable: the smallest differences that the replicates at hand would find; one sentence a setting.
         cautions: where the numbers stand on weak ground; one sentence each.
         planned: students that the study trains.
         planned_cost: what the run was expected to take, beside what it took; None where it was not planned.
@@ -81,7 +79,6 @@ class Summary(View):
     untold: tuple[str, ...]
     advice: tuple[Recommendation, ...]
     margins: Mapping[Setting, float]
-    detectable: tuple[str, ...]
     cautions: tuple[str, ...]
     planned: int
     trained: int
@@ -106,7 +103,7 @@ class Summary(View):
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts for ``json.dumps``; what is not defined is None."""
         told = {
-            **{name: getattr(self, name) for name in ("planned", "trained", "failures", "detectable", "cautions")},
+            **{name: getattr(self, name) for name in ("planned", "trained", "failures", "cautions")},
             **{
                 "name": self.run.name,
                 "data": self.run.data["name"],
@@ -173,7 +170,6 @@ def summarise(frame: Frame) -> Summary:
         untold=tuple(breakdown.missing(run, parts, settings)),
         advice=Adviser.of(own).break_points(),
         margins=own.margins,
-        detectable=resolution(own.verdicts),
         cautions=generators(frame.costs.to_pylist()),
         planned=len(run.of_kind("train")),
         trained=frame.results.num_rows,
@@ -221,6 +217,7 @@ def _verdict(v: Verdict, deterministic: frozenset[str]) -> dict[str, Any]:
         "conditional_on_set": v.method in deterministic,
         "random": _comparison(v.random) if v.random else None,
         "components": asdict(v.components) if v.components else None,
+        "ahead_of_random": {"share": v.ahead.mean, **v.ahead.to_json()} if v.ahead else None,
         "coresets": {name: _comparison(c) for name, c in v.coresets.items()},
         "against_coresets": v.against_coresets,
         "needed": v.needed,

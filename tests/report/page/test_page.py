@@ -205,17 +205,29 @@ def test_a_page_whatever_the_run(builder, change):
             {"holes": lambda j: j["kind"] == "train" and j["method"] == "sre2l"},
             "20 students of 102 planned have no result",
         ),
-        ({"replicates": 1}, "it needs at least 2 replicates"),
+        ({"replicates": 1}, "it takes 3 replicates"),
+        ({"replicates": 2}, "it takes 3 replicates"),
         ({"methods": {"rded": ("distillation", True)}}, "no coreset to compare with; add random"),
         (
             {"methods": {"rded": ("distillation", True), "sre2l": ("distillation", True)}},
             "This study has no coreset: nothing can be said",
         ),
         ({"holes": lambda j: j["kind"] in ("measure", "reference")}, "No set has been measured"),
-        ({"noise": 0.0, "truth": 0.5}, "equivalent"),
+        ({"noise": 0.0, "truth": 0.5}, "is the same as random within 1 point"),
+        ({"truth": 0.01, "budgets": ("ipc=1",)}, "No setting of this study can be read"),
         ({"holes": lambda j: True}, "No student has been trained yet"),
     ],
-    ids=["holes", "one replicate", "one method", "no coreset", "no metrics", "identical", "nothing"],
+    ids=[
+        "holes",
+        "one replicate",
+        "two replicates",
+        "one method",
+        "no coreset",
+        "no metrics",
+        "identical",
+        "not readable",
+        "nothing",
+    ],
 )
 def test_what_cannot_be_said_is_said(builder, change, said):
     builder.protocols = ("erm", "single_teacher")
@@ -226,6 +238,32 @@ def test_what_cannot_be_said_is_said(builder, change, said):
     _, page = written(builder)
     assert said in page.text
     assert not re.search(r"\bNaN\b|\bnan\b|\bNone\b|\binf\b", page.text)
+
+
+def test_settings_outside_the_counts_are_shown_and_lean_at_most(builder):
+    """kd is a paper's own; under single_teacher random sets are at chance at IPC 1, under the hard ones they learn."""
+    builder.protocols, builder.full = ("erm", "kd", "single_teacher"), False
+    builder.methods["start"], builder.truth["start"] = ("control", True), 0.1
+    builder.controls = {"rded": "start"}
+    builder.twist = lambda method, protocol, _: -0.45 * (protocol == "single_teacher" and method == "random")
+    folder = builder.build()
+    run = json.loads((folder / "run.json").read_text())
+    run["study"]["native"] = ["kd"]
+    (folder / "run.json").write_text(json.dumps(run))
+    summary = write_report(folder)
+    page = Reader(summary.page.read_text("utf-8"))
+    assert "2 of 6 settings are not readable and out of every count" in page.text
+    assert "NOT READABLE single_teacher with convnet3_w32 at IPC 1: random sets reach" in page.text
+    assert "rded in 2 of 2" in page.text and "after Holm over all 24 comparisons of two methods" in page.text
+    assert "kd, convnet3_w32, IPC 1: rded against random leans better: +" in page.text
+    assert "after Holm over 2 comparisons" in page.text  # with controls, under erm alone
+    assert not re.search(r"\b(nan|None|NaN)\b", page.text)
+    told = {(v["protocol"], v["random"] and v["random"]["verdict"]) for v in summary.to_json()["verdicts"]}
+    assert {word for protocol, word in told if protocol != "erm"} <= {"leans better", "leans worse", "open", None}
+    needed = [
+        c["needed"] for v in summary.to_json()["verdicts"] if v["protocol"] != "erm" for c in v["coresets"].values()
+    ]
+    assert set(needed) == {None}
 
 
 def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):

@@ -5,14 +5,18 @@ import math
 import re
 from statistics import fmean
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from scipy.special import stdtrit
 from tests.report.conftest import view
 
+from decoct.report.accuracy import Setting
+from decoct.report.judged import judge
 from decoct.report.read import frame
 from decoct.report.sections import breakdown
-from decoct.report.stats import intervals
+from decoct.report.stats import answers, intervals
+from decoct.report.stats.crossed import crossed
 from decoct.report.summary import summarise
 
 
@@ -78,11 +82,47 @@ def test_parts_without_a_spread_have_that_of_whole_test_images(builder):
     for part, squares in ((b.images, 2), (one(summary, protocol="erm").images, 2)):
         half = stdtrit(1, 0.975) * math.sqrt(squares / 12 / 2) / 60
         assert (part.lo, part.hi) == pytest.approx((part.mean - half, part.mean + half))
-    alike = {(0, 0): 0.5, (1, 0): 0.5}
+    at, where = [(0, 0), (1, 0)], ("random", Setting("erm", "net", "ipc=1"))
+    alike = {where: dict.fromkeys(at, 0.5)}
     for weights in ((1,), (1, -1), (2, -1, -1)):
-        part = breakdown._interval([(w, alike) for w in weights], intervals.grid_floor(60))
+        part = breakdown._interval(alike, [(w, where) for w in weights], at, intervals.grid_floor(60), None)
         half = stdtrit(1, 0.975) * math.sqrt(sum(w**2 for w in weights) / 12 / 2) / 60
         assert part.hi == pytest.approx(part.mean + half)
+
+
+def test_every_part_spreads_with_the_test_images_too(builder):
+    """Stored answers widen each part to what ``crossed`` gives of its own weights by replicate and by image."""
+    builder.train_replicates, builder.budgets = 2, ("ipc=1",)
+    builder.protocols = ("erm", "single_teacher")
+    folder, rng, right = builder.build(), np.random.default_rng(0), {}
+    run = frame.read(folder).manifest
+    hard = {m: rng.random(builder.test_images) for m in (*builder.methods, "full")}
+    for job in run.finished("train"):
+        of = 0.8 * hard[job.labels["method"]] + 0.2 * rng.random(builder.test_images)
+        own = of < np.quantile(of, run.load(job, "result.json")["accuracy"])
+        np.save(run.cell(job) / "correct.npy", np.packbits(own))
+        at = job.labels["condense_replicate"], job.labels["train_replicate"]
+        right[job.labels["method"], job.labels["protocol"], at] = own.astype(float)
+    summary = summarise(tables := frame.read(folder))
+    runs = {(m, s.protocol): own for (m, s), own in judge(tables).runs.items()}
+    b, start, beside, own = one(summary), ("random", "erm"), ("random", "single_teacher"), ("rded", "single_teacher")
+    parts = {
+        "base": [(1, start)],
+        "labels": [(1, beside), (-1, start)],
+        "images": [(1, own), (-1, beside)],
+        "total": [(1, own)],
+        "beyond": [(2, beside), (-1, start), (-1, own)],
+    }
+    for name, terms in parts.items():
+        by_set = [
+            np.mean([sum(w * right[*who, (c, t)] for w, who in terms) for t in range(2)], axis=0) for c in range(5)
+        ]
+        values = {(c, t): sum(w * runs[who][c, t] for w, who in terms) for c in range(5) for t in range(2)}
+        tally = answers.tally(((c, x) for c, x in enumerate(by_set)), signed=len(terms) > 1)
+        expected = crossed(values, tally, tables.floor * math.sqrt(sum(w * w for w, _ in terms) / 2)).interval
+        got = getattr(b, name)
+        assert (got.mean, got.lo, got.hi) == pytest.approx((expected.mean, expected.lo, expected.hi), abs=1e-6)
+        assert got.by == "both" and got.n == 5
 
 
 def test_of_hard_labels_only_images_add(builder):

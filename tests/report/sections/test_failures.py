@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.report.accuracy import Setting
+from decoct.report.judged import judge
 from decoct.report.page.view import View
 from decoct.report.read import frame
 from decoct.report.read.manifest import Job
@@ -21,6 +22,7 @@ from decoct.report.sections.failures import (
     bent,
     failed_holes,
     filled,
+    found,
     holes_sentence,
     sentence,
     show,
@@ -329,3 +331,67 @@ def test_the_page_names_them_and_shows_both():
     html = show(view, [], [hole_], [])
     assert "with the holes filled by chance" in html and ": 3" in html and "−20.0" in html
     assert show(view, [], [], []) == ""
+
+
+def change(folder, method, replicate, accuracy, budget="ipc=1", protocol="erm"):
+    """Give one student another accuracy."""
+    run = frame.read(folder).manifest
+    wanted = {"method": method, "condense_replicate": replicate, "budget": budget, "protocol": protocol}
+    (job,) = [job for job in run.finished("train") if wanted.items() <= job.labels.items()]
+    path = run.cell(job) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": accuracy}))
+
+
+def test_in_a_run_what_failed_is_found_with_the_verdicts_that_it_bends(builder):
+    folder = builder.build()
+    change(folder, "rded", 3, 0.2)
+    own = judge(frame.read(folder))
+    told = found(own)
+    (one,) = told.stuck
+    assert (one.method, one.setting, one.replicate, one.accuracy) == ("rded", own.settings[0], (3, 0), 0.2)
+    assert {(b.method, b.against) for b in told.bent} == {("rded", m) for m in ("random", "herding", "k_center")}
+    words = {(v.method, v.setting, o): c for v in own.verdicts for o, c in v.coresets.items()}
+    for b in told.bent:
+        assert b.setting == one.setting and b.with_all == words[b.method, b.setting, b.against]
+        runs = {k: dict(run) for k, run in own.runs.items()}
+        del runs["rded", one.setting][3, 0]
+        again = next(v for v in own.judge(runs) if (v.method, v.setting) == ("rded", one.setting))
+        assert b.without == again.coresets[b.against] and (b.with_all.n, b.without.n) == (5, 4)
+    assert told.holes == () == told.filled
+    (line,) = told.sentences()
+    assert line.startswith("1 student failed beside siblings that learnt (rded under erm with convnet3_w32 at IPC 1")
+    assert "rded against random is better (" in line and ", not open (" in line
+
+
+def test_in_a_run_holes_of_failures_are_filled_with_chance(builder):
+    def lost(job):
+        return job["kind"] in ("condense", "train") and job["method"] == "sre2l" and job.get("condense_replicate") == 2
+
+    builder.holes, builder.failures = lost, {"sre2l": "no memory left"}
+    builder.budgets = ("ipc=1",)
+    own = judge(frame.read(builder.build()))
+    told = found(own)
+    assert told.stuck == () == told.bent and len(told.holes) == 3  # protocols
+    assert {(f.method, f.holed, f.holes, f.as_is.n, f.filled.n) for f in told.filled} == {("sre2l", "sre2l", 1, 4, 5)}
+    assert len(told.filled) == 3 * 3  # protocols × coresets
+    for f in told.filled:
+        rest = [own.runs[f.against, f.setting][c, 0] for c in range(5)]
+        mine = [own.runs["sre2l", f.setting].get((c, 0), 0.1) for c in range(5)]
+        assert f.filled.mean == pytest.approx(sum(mine) / 5 - sum(rest) / 5)
+    assert told.sentences()[0].startswith("3 students missing since a job failed; were they at chance, ")
+
+
+def test_where_nothing_failed_nothing_is_said(builder):
+    told = found(judge(frame.read(builder.build())))
+    assert (told.stuck, told.bent, told.holes, told.filled, told.sentences()) == ((), (), (), (), ())
+
+
+def test_what_cannot_be_read_has_no_failures(builder):
+    """Random at chance: beside it a student that fell is neither named nor counted."""
+    builder.twist = lambda method, protocol, _: -0.45 if method == "random" else 0
+    builder.protocols, builder.budgets, builder.full = ("erm",), ("ipc=1",), False
+    folder = builder.build()
+    change(folder, "rded", 3, 0.2)
+    own = judge(frame.read(folder))
+    assert [u.rule for u in own.unreadable] == ["chance"] and len(stuck(own.runs, own.chance)) == 1
+    assert found(own).stuck == () == found(own).bent

@@ -14,6 +14,7 @@ from decoct.report.read import frame
 from decoct.report.sections.readable import Unreadable, constant, left_out, sentences, show, to_json, unreadable
 from decoct.report.stats.intervals import Interval, wilson
 from decoct.report.summary import summarise
+from decoct.report.write import write_report
 
 IMAGES, CHANCE = 1000, 0.1
 HARD = {"erm", "erm_long"}
@@ -247,13 +248,22 @@ def test_json_is_one_entry_a_setting():
     }
 
 
-def test_a_run_says_it_among_its_cautions(builder):
+def test_a_run_says_it_on_its_page_and_in_its_numbers(builder):
     builder.truth = dict.fromkeys(builder.truth, 0.02)
     builder.budgets = ("ipc=1",)
-    found = summarise(frame.read(builder.build()))
-    assert any(line.startswith("NOT READABLE erm, single_teacher, multi_teacher with") for line in found.cautions)
+    found = write_report(builder.build())
+    assert {u.setting for u in found.unreadable} == set(found.settings) and len(found.settings) == 3
+    page = found.page.read_text("utf-8")
+    said = "NOT READABLE erm, single_teacher, multi_teacher with convnet3_w32 at IPC 1: random sets reach"
+    assert said in page and "3 of 3 settings are not readable" in page
+    assert page.index('id="verdict"') < page.index('id="readable"') < page.index('id="accuracy"')
+    assert [row["rule"] for row in found.to_json()["not_readable"]] == ["chance"] * 3
+    assert (found.worth.answer, found.worth.methods) == ("Cannot be said", ())
+    assert {v.against_coresets for v in found.verdicts} <= {"leans better", "leans worse", "open"}
 
 
 def test_a_run_in_which_one_method_collapses_is_readable(builder):
     builder.twist = lambda method, protocol, _: -0.2 if method == "sre2l" else 0
-    assert summarise(frame.read(builder.build())).cautions == ()
+    found = summarise(frame.read(builder.build()))
+    assert found.unreadable == () and not any(v.outside for v in found.verdicts)
+    assert {v.against_coresets for v in found.verdicts if v.method == "sre2l"} == {"worse"}

@@ -185,8 +185,9 @@ def test_settings_outside_take_no_part(builder):
     (choice,) = found.choices
     assert {c.accuracy.setting.protocol for c in choice.within} == {"erm"} and len(choice.within) == 10
     assert " under " not in found.line(choice)
-    dark = replace(judged, outside=dict.fromkeys(judged.settings, ""))
-    assert recommend(dark, "9 s").sentence().endswith("nothing can be recommended: none of its settings can be read")
+    dark = replace(judged, outside=dict.fromkeys(judged.settings, "all at chance"))
+    said = recommend(dark, "9 s").sentence()
+    assert said.endswith("nothing can be recommended: no setting of it counts: all at chance")
     assert Adviser.of(dark).break_points() == ()
 
 

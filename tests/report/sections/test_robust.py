@@ -1,6 +1,7 @@
 """Scores against their formulas, written out anew, and intervals against scipy's."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet
@@ -14,6 +15,7 @@ from decoct.report.read import frame
 from decoct.report.sections import robust
 from decoct.report.sections.robust import Scorer, augmentation_pairs, normalised
 from decoct.report.stats import intervals
+from decoct.report.stats.answers import Answers
 from decoct.report.write import write_report
 
 fractions = st.floats(0, 1)
@@ -126,6 +128,36 @@ def test_the_smallest_spread_is_that_of_whole_test_images_in_every_term(name):
     exponent = {"HLR": 0.1, "LRS": -0.05}.get(name, 0.0)
     ends = [exponent - half, exponent + half]
     assert [i.lo, i.hi] == pytest.approx(ends if name in ("HLR", "IOR") else [normalised(x) for x in ends])
+
+
+def test_scores_spread_with_the_test_images_of_all_their_terms_too():
+    """By hand: by image the terms of each score, the variance of their mean with two images added, and that of sets."""
+    rng = np.random.default_rng(0)
+    images, n = 400, 4
+    rates = {("m", "erm"): 0.5, ("m", "kd"): 0.6, ("random", "kd"): 0.45}
+    hard = {who: rng.random(images) for who in rates}  # images are as hard to one set as to another, nearly
+    right = {(*who, c): 0.9 * hard[who] + 0.1 * rng.random(images) < p for who, p in rates.items() for c in range(n)}
+    runs = {who: reps(*(right[*who, c].mean() for c in range(n))) for who in rates}
+    place = {who: (who[0], Setting(who[1], "net", "ipc=1")) for who in rates}
+    answers = Answers({place[who]: {(c, 0): (*who, c) for c in range(n)} for who in rates}, right.get)
+    plain = scorer(runs, {"erm": 0.9}, test_images=images)
+    known = replace(plain, answers=answers)
+    for name, weights, score in (("IOR", (0, 1, -1), float), ("LRS", (0.5, 0.5, -0.5), normalised)):
+        e = np.array([sum(w * right[*who, c] for w, who in zip(weights, rates, strict=True)) for c in range(n)])
+        by_image, sets, ideal = e.mean(0), e.mean(1), images / (images - 1)
+        between = e.var(0, ddof=1).mean() - sets.var(ddof=1)  # of sets on one image, without what moves all
+        most = np.square(by_image).sum() / np.abs(by_image).sum()
+        padded = np.append(by_image, [most, -most])
+        over_images = padded.var() / (images + 2) - ideal * between / (n * images)
+        over_sets = sets.var(ddof=1) / n
+        t = [reference.t.ppf(0.975, df) for df in (n - 1, images - 1)]
+        half = math.hypot(t[0] * over_sets**0.5, t[1] * over_images**0.5)
+        constant = -0.45 if name == "LRS" else 0
+        got = found(known.scores("m", "net", "ipc=1"), name)
+        ends = score(constant + sets.mean() - half), score(constant + sets.mean() + half)
+        assert (got.lo, got.hi) == pytest.approx(ends, rel=1e-5)
+        alone = found(plain.scores("m", "net", "ipc=1"), name)
+        assert got.mean == pytest.approx(alone.mean) and got.lo < alone.lo and got.hi > alone.hi
 
 
 def test_a_run_hands_on_how_many_test_images_it_has(builder):

@@ -10,7 +10,7 @@ from tests.report.conftest import READINGS, SD, view
 from decoct.report.read import frame
 from decoct.report.sections import standing
 from decoct.report.sections.standing import agreements, sentences, standings
-from decoct.report.stats import comparisons
+from decoct.report.stats import comparisons, welch
 from decoct.report.write import write_report
 
 BOTH = ("convnet3_bn", "judge")
@@ -34,7 +34,7 @@ def one(found, **wanted):
     return s
 
 
-def test_a_planted_shift_is_worded_and_counted_and_what_is_not_shifted_is_like_random(builder):
+def test_a_planted_shift_is_worded_and_counted_and_what_is_not_shifted_is_open(builder):
     def shift(method, metric, extractor):
         return {("rded", "coverage"): 20 * SD, ("rded", "mmd"): 20 * SD, ("sre2l", "vendi"): -20 * SD}.get(
             (method, metric), 0.0
@@ -44,7 +44,7 @@ def test_a_planted_shift_is_worded_and_counted_and_what_is_not_shifted_is_like_r
     assert one(found, method="rded", metric="coverage").word == "better"
     assert one(found, method="rded", metric="mmd").word == "worse"  # lower is better
     assert one(found, method="sre2l", metric="vendi").word == "worse"
-    assert one(found, method="rded", metric="realism").word == "like random"
+    assert one(found, method="rded", metric="realism").word == "open"
     assert {s.word for s in found if s.method == "random" or s.name.metric == "recall"} == {""}
     coverage = one(found, method="rded", metric="coverage")
     assert coverage.z == pytest.approx((coverage.interval.mean - 0.31) / SD)
@@ -52,9 +52,8 @@ def test_a_planted_shift_is_worded_and_counted_and_what_is_not_shifted_is_like_r
     assert one(found, method="rded", metric="mmd").towards == -one(found, method="rded", metric="mmd").z
     said = [line for line in sentences(found) if line.startswith("rded")]
     assert said == [
-        "rded beside random, counting readings: representativeness better in 2, worse in 2, not told from it in 0; "
-        "diversity better in 0, worse in 0, not told from it in 2; quality better in 0, worse in 0, not told from it "
-        "in 2"
+        "rded beside random, counting readings: representativeness better in 2, worse in 2, open in 0; "
+        "diversity better in 0, worse in 0, open in 2; quality better in 0, worse in 0, open in 2"
     ]
 
 
@@ -143,7 +142,7 @@ def test_words_hold_over_all_budgets_and_extractors_together(builder):
 def test_apart_is_students_and_of_one_value_the_prediction_of_one_more(m):
     rng = np.random.default_rng(m)
     other, own = rng.normal(size=20), rng.normal(1, 2, size=m)
-    got = comparisons.apart(own.tolist(), float(other.mean()), float(other.std(ddof=1)), 20)
+    got = welch.apart(own.tolist(), float(other.mean()), float(other.std(ddof=1)), 20)
     if m > 1:
         assert got == pytest.approx(scipy_stats.ttest_ind(own, other).pvalue)
     else:
@@ -157,15 +156,15 @@ def test_sets_that_spread_so_widely_that_their_interval_holds_random_are_not_tol
     found = stood(builder, lambda method, metric, e: SD * next(far) if (method, metric) == ("rded", "vendi") else 0.0)
     s = one(found, method="rded", metric="vendi")
     assert s.p < 1e-3 and s.interval.lo < s.random.mean < s.interval.hi
-    assert s.word == "like random"
+    assert s.word == "open"
 
 
 def test_apart_without_spread_and_without_values():
-    assert comparisons.apart([1.0, 1.0], 1.0, 0.0, 20) == 1
-    assert comparisons.apart([1.0, 1.0], 2.0, 0.0, 20) == 0
-    assert math.isnan(comparisons.apart([], 1.0, 1.0, 20))
-    assert math.isnan(comparisons.apart([1.0], 1.0, 1.0, 1))
-    assert math.isnan(comparisons.apart([1.0], 1.0, math.nan, 20))
+    assert welch.apart([1.0, 1.0], 1.0, 0.0, 20) == 1
+    assert welch.apart([1.0, 1.0], 2.0, 0.0, 20) == 0
+    assert math.isnan(welch.apart([], 1.0, 1.0, 20))
+    assert math.isnan(welch.apart([1.0], 1.0, 1.0, 1))
+    assert math.isnan(welch.apart([1.0], 1.0, math.nan, 20))
 
 
 def written(builder, **changes):

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from decoct.report.accuracy import Setting
 from decoct.report.read import frame
 from decoct.report.sections.transfer import overall, transfers
 from decoct.report.stats import intervals
+from decoct.report.stats.answers import Answers
 from decoct.report.summary import summarise
 
 NOISE = (0.0, 0.002, -0.002, 0.001, -0.001)
@@ -58,6 +60,20 @@ def test_a_difference_of_one_image_without_a_spread_is_open():
     assert across(means, noise=(0.0, 0.0)).kept == 1  # taken at face value
     found = across(means, noise=(0.0, 0.0), floor=intervals.grid_floor(60))
     assert (found.kept, found.turned, found.open) == (0, (), 1)
+
+
+@pytest.mark.parametrize(("images", "kept"), [(20, 0), (2000, 1)])
+def test_an_order_that_other_test_images_could_undo_is_open(images, kept):
+    """Two sets agree that y has a tenth of the images more than x: of 20 that is two, of 2,000 it is 200."""
+    right = {"x": np.arange(images) < images // 2, "y": np.arange(images) < images * 6 // 10}
+    settings = [Setting("erm", student, "ipc=1") for student in ("a", "b")]
+    keys = {(m, s): {(c, 0): m for c in range(5)} for m in right for s in settings}
+    runs = {(m, s): {(c, 0): float(right[m].mean()) for c in range(5)} for m, s in keys}
+    floor = intervals.grid_floor(images)
+    (found,) = transfers(runs, settings, ["x", "y"], floor, Answers(keys, right.get))
+    assert (found.kept, found.turned, found.open) == (kept, (), 1 - kept)
+    (unasked,) = transfers(runs, settings, ["x", "y"], floor)
+    assert unasked.kept == 1
 
 
 def test_a_run_of_few_test_images_proves_no_order(builder):

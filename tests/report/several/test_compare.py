@@ -54,7 +54,7 @@ def test_a_planted_change_is_found_and_nothing_else(two):
     assert found.paired
     told = words(found)
     assert (told["rded"], told["sre2l"]) == ("better", "worse")
-    assert all(told[m] in ("equivalent", "undecided") for m in ("random", "herding", "k_center", "full"))
+    assert all(told[m] in ("same", "open") for m in ("random", "herding", "k_center", "full"))
     rded = next(t for t in found.trained if t.facts["method"] == "rded")
     assert rded.change.interval.mean == pytest.approx(0.1, abs=0.02)
     assert "rded under erm with convnet3_w32 at IPC 1: B is better than A" in rded.facts["text"]
@@ -159,7 +159,7 @@ def test_json_has_no_nan_and_names_stay_text(two, edited, tmp_path):
     found = compare(frame.read(tmp_path / "a"), frame.read(tmp_path / "b"))
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     full = next(row for row in told["accuracy"] if row["method"] == "full")
-    assert (full["same"], full["ci95"], full["p"], full["verdict"]) == (False, None, None, "undecided")
+    assert (full["same"], full["ci95"], full["p"], full["verdict"]) == (False, None, None, "open")
     text = printed(found)
     assert "[bold red]x[/] <script>" in text and "\x1b" not in text and " nan" not in text
 
@@ -182,20 +182,32 @@ def test_unpaired_is_welch_and_its_two_one_sided_tests(x, y):
     assert (found.interval.lo, found.interval.hi) == pytest.approx((ends.low, ends.high))
     above = reference.ttest_ind(b + 0.05, a, equal_var=False, alternative="greater").pvalue
     below = reference.ttest_ind(b - 0.05, a, equal_var=False, alternative="less").pvalue
-    assert found.p_equivalent == pytest.approx(max(above, below), abs=1e-9)
+    assert found.p_same == pytest.approx(max(above, below), abs=1e-9)
     assert found.n == (len(x), len(y)) and not found.paired
 
 
-@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=2, max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=3, max_size=8))
 @settings(deadline=None)
 def test_paired_is_scipys_over_the_replicates_that_both_have(pairs):
     x, y = zip(*pairs, strict=True)
     a, b = replicates(x), replicates(y) | {(99, 0): 0.5}
-    found = change(a, b, paired=True)
-    differences = [(v - u) / 100 for u, v in pairs]
-    assert found.n == (len(pairs), len(pairs)) and math.isnan(found.p_equivalent)
-    if np.ptp(differences) > 1e-12:
+    found, near = change(a, b, paired=True), change(a, b, paired=True, margin=0.05)
+    differences = np.array([(v - u) / 100 for u, v in pairs])
+    assert found.n == (len(pairs), len(pairs)) and math.isnan(found.p_same)
+    if len(pairs) < 3:
+        assert math.isnan(found.p) and math.isnan(near.p_same)
+    elif np.ptp(differences) > 1e-12:
         assert found.p == pytest.approx(reference.ttest_1samp(differences, 0).pvalue, abs=1e-9)
+        above = reference.ttest_1samp(differences + 0.05, 0, alternative="greater").pvalue
+        below = reference.ttest_1samp(differences - 0.05, 0, alternative="less").pvalue
+        assert near.p_same == pytest.approx(max(above, below), abs=1e-9) and near.p == found.p
+
+
+def test_two_pairs_give_an_interval_and_no_word():
+    found = change({(0, 0): 0.5, (1, 0): 0.6}, {(0, 0): 0.7, (1, 0): 0.801}, paired=True, margin=0.01)
+    ends = reference.ttest_1samp([0.2, 0.201], 0).confidence_interval(0.95)
+    assert (found.interval.lo, found.interval.hi) == pytest.approx((ends.low, ends.high)) and ends.low > 0
+    assert [c.word for c in worded([found], [True])] == ["open"]
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -203,7 +215,7 @@ def test_one_replicate_gives_a_difference_and_no_word(paired):
     found = change({(0, 0): 0.5}, {(0, 0): 0.7}, paired, margin=0.01)
     assert found.interval.mean == pytest.approx(0.2)
     assert math.isnan(found.interval.lo) and math.isnan(found.p)
-    assert [c.word for c in worded([found], [True])] == ["undecided"]
+    assert [c.word for c in worded([found], [True])] == ["open"]
 
 
 def made(mean, p, q=math.nan):
@@ -214,13 +226,13 @@ def made(mean, p, q=math.nan):
 def test_words_hold_over_the_family_and_what_has_no_test_makes_no_other_harder(ps):
     family = [made(0.1, p) for p in ps]
     words = [c.word for c in worded(family, [True] * len(ps))]
-    assert words == ["better" if p < 0.05 else "undecided" for p in comparisons.holm(ps)]
+    assert words == ["better" if p < 0.05 else "open" for p in comparisons.holm(ps)]
     beside = worded([*family, made(0.1, math.nan)], [True] * (len(ps) + 1))
-    assert [c.word for c in beside] == [*words, "undecided"]
+    assert [c.word for c in beside] == [*words, "open"]
 
 
-def test_direction_and_equivalence():
+def test_direction_and_sameness():
     family = [made(0.1, 1e-9), made(-0.1, 1e-9), made(0.1, 1e-9), made(0.001, 1e-9, 1e-9), made(0.1, 0.9, 0.9)]
     words = [c.word for c in worded(family, [True, True, False, True, True])]
-    assert words == ["better", "worse", "worse", "equivalent", "undecided"]
+    assert words == ["better", "worse", "worse", "same", "open"]
     assert worded([], []) == []

@@ -96,3 +96,31 @@ def test_the_interval_of_nested_replicates_keeps_its_coverage_at_five():
         found: Crossed = crossed(intervals.common([(1, a), (-1, b)]))
         hits += found.interval.lo <= 0.02 <= found.interval.hi
     assert hits / studies == pytest.approx(0.95, abs=0.02)
+
+
+def simulated(kind, sd, n, alpha, number=4000):
+    """How often so many sets show it, by scipy's t of each study's own spread."""
+    truth, rng = 0.03 if kind == "better" else 0.0, np.random.default_rng(5)
+    values = rng.normal(truth, sd, (number, n))
+
+    def p(against, side):
+        return reference.ttest_1samp(values, against, axis=1, alternative=side).pvalue
+
+    if kind == "better":
+        return np.mean(p(0.0, "greater") < alpha / 2)
+    below = p(0.01, "less") < alpha
+    return np.mean(below & (p(-0.01, "greater") < alpha) if kind == "same" else below)
+
+
+@pytest.mark.parametrize(("kind", "alpha"), [("better", 0.05 / 3), ("same", 0.05 / 3), ("not better", 0.05 / 2)])
+def test_so_many_sets_show_what_a_plan_says(kind, alpha):
+    """Three comparisons lend each other nothing, so that each study has its own spread alone."""
+    needed = power.sets_to_show(kind, 0.012, 0.01, comparisons=3, references=2)
+    assert simulated(kind, 0.012, needed, alpha) > 0.78
+    assert needed == 3 or simulated(kind, 0.012, needed - 1, alpha) < 0.82
+
+
+def test_sameness_takes_many_sets_and_not_better_few():
+    found = [power.sets_to_show(kind, 0.012, 0.01, 42, 3) for kind in ("better", "not better", "same")]
+    assert found == sorted(found) and found[2] > 20
+    assert power.sets_to_show("same", 0.5, 0.01, 42, 3) is None

@@ -163,13 +163,13 @@ def _beside(data: str, v: Verdict, p: float, shown: bool, word: Word | None) -> 
 
 def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
     if not distilled:
-        return "there is no distillation method: nothing can be said"
+        return "there is no distillation method"
     if not asked:
         every = all(v.outside for v in distilled)
-        return "no setting can be read" if every else "there is no coreset to compare with: nothing can be said"
+        return "no setting can be read" if every else "there is no coreset to compare with"
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
-        return "no pair of students has been trained yet: nothing can be said"
+        return "no pair of students has been trained yet"
     return f"it takes {FEWEST} sets a method to show anything, and there are {most}" if most < FEWEST else ""
 
 

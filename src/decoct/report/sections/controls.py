@@ -42,7 +42,8 @@ def controlled(own: Judged, controls: Mapping[str, str]) -> tuple[Controlled, ..
         differences = intervals.common([(1, a), (-1, b)])
         tally = own.answers.difference(setting, method, control, differences)
         compared.append(comparisons.compare(crossed(differences, tally, own.frame.floor), own.margins[setting]))
-    return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared), strict=True))
+    kinds = [len({method, control} & own.frame.manifest.deterministic) for method, control, _ in asked]
+    return tuple(Controlled(*who, c) for who, c in zip(asked, comparisons.corrected(compared, kinds), strict=True))
 
 
 def sentences(controlled: Sequence[Controlled]) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def show(view: View, controlled: Sequence[Controlled]) -> Markup:
         "Controls",
         tag("p", f"{overall(controlled)}."),
         bullets(lines) if len(lines) > 1 else "",
-        view.grid((head, [comparison_cell(placed[m, s]) for s in view.settings]) for m, head in heads.items()),
+        view.grid((head, [comparison_cell(placed.get((m, s))) for s in view.settings]) for m, head in heads.items()),
         fold("Every comparison as a sentence", bullets(each)),
         note(
             f"Method minus control, in percentage points with 95 % intervals{view.given}, paired over condense-level "

@@ -102,7 +102,9 @@ def chance(view: View, verdicts: Sequence[Verdict]) -> Markup:
             "parts: new sets and students on these test images, and these sets and students on other test images. "
             "Spread: standard deviations of a single difference between sets, between students of one set, and what "
             "as many other test images would add. Found at 80 %: the smallest true difference that as many sets with "
-            "this spread find in four of five studies, after Holm. Each interval is at its own level."
+            "this spread find in four of five studies, after Holm. Ahead: how likely a new set gives more than a new "
+            "random one, the share of the pairs here with Wilson's interval over them, which is wide where they are "
+            "few. Each interval is at its own level."
         ),
         *blocks,
     )
@@ -115,15 +117,23 @@ def _spreads(view: View, verdicts: Sequence[Verdict]) -> Markup:
         assert v.random is not None
         own = [_points(read(v.components) if v.components else None) for read in spreads.values()]
         ends = chip(v.random.verdict), difference(v.random), _part(v.random.over_sets), _part(v.random.over_images)
-        rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable)))
+        rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable), _ahead(v.ahead)))
     named = (f"spread, {what}" for what in spreads)
-    return table(columns("method", "", "over both", "over sets", "over test images", *named, "found at 80 %"), rows)
+    return table(
+        columns("method", "", "over both", "over sets", "over test images", *named, "found at 80 %", "ahead, %"), rows
+    )
 
 
 def _part(i: Interval | None) -> Markup:
     if i is None or not math.isfinite(i.lo):
         return Markup(wording.NONE)
     return stacked(tag("small", f"{wording.bounds(i.lo, i.hi)}, n = {i.n:,}"), sort=i.lo)
+
+
+def _ahead(i: Interval | None) -> Markup:
+    if i is None:
+        return Markup(wording.NONE)
+    return stacked(f"{100 * i.mean:.0f}", f"[{100 * i.lo:.0f}, {100 * i.hi:.0f}], n = {i.n}", sort=i.mean)
 
 
 def _points(sd: float | None) -> Markup:

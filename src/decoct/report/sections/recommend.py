@@ -218,7 +218,8 @@ class Adviser:
     def _choice(self, student: str, asked: Limit) -> Choice:
         own = self.pool.candidates[student]
         if not own:
-            return Choice(student, why="none of its settings can be read")
+            reasons = {why: 0 for s, why in self.pool.judged.outside.items() if s.student == student}
+            return Choice(student, why=f"no setting of it counts: {'; '.join(reasons)}")
         if asked.kind == "seconds" and self.pool.measure is None:
             why = "the sets were made on unlike machines, or a time is not known; ask for images or bytes"
             return Choice(student, why=why)
@@ -336,11 +337,11 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
         else "The sets were made on unlike machines, or a time is not known: nothing is said for seconds. "
     )
     about = note(
-        "The highest mean of all methods, protocols and budgets that fit. Its interval is corrected for having been "
-        "picked among so many. Beside it the cheapest within the margin of its mean, if that is another; times within "
-        "a second or a tenth are ties, which fewer images win. The difference stands by itself, uncorrected. May still "
-        "be best: what nothing within the limit is shown to beat (paired, over sets and test images, Holm over its "
-        "rivals, 5 %); the truly best one is among them with 95 %. ",
+        f"The highest mean of all methods, protocols and budgets that fit. Its interval{view.given} is corrected for "
+        "having been picked among so many. Beside it the cheapest within the margin of its mean, if that is another; "
+        "times within a second or a tenth are ties, which fewer images win. The difference stands by itself, "
+        "uncorrected. May still be best: what nothing within the limit is shown to beat (paired, over sets and test "
+        "images, Holm over its rivals, 5 %); the truly best one is among them with 95 %. ",
         time,
         "Bytes are images and stored labels, without the weights of teachers. For another limit: "
         'decoct report DIR --for "100 images".',

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +13,12 @@ from decoct.report.page.markup import Markup, join, tag
 from decoct.report.page.parts import bullets, chip, comparison_cell, fold, note, section
 from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL, REFERENCE
-from decoct.report.stats import comparisons, components, intervals
+from decoct.report.stats import comparisons, components, intervals, outperformance
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import SHOWN, WORDS, Comparison, Word
 from decoct.report.stats.components import Components
 from decoct.report.stats.crossed import crossed
-from decoct.report.stats.intervals import ALPHA, Replicates
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Verdict:
         random: against random selection; None where the study has none, or for random itself.
         coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
         against_coresets: the word over all of them; None where there is none.
+        ahead: P(ahead of random) for a new pair of sets; None without a pair.
         outside: why the setting is outside the family: it cannot be read, or its protocol is one paper's own.
         needed: replicates that would decide against all coresets; None if decided or unknown.
         components: what the differences to random vary by; None without random.
@@ -46,6 +46,7 @@ class Verdict:
     against_coresets: Word | None
     needed: int | None
     components: Components | None = None
+    ahead: Interval | None = None
     outside: str = ""
 
     def sentences(self) -> list[str]:
@@ -69,7 +70,8 @@ class Verdict:
         if self.against_coresets == "leans better":
             return f"{self.method} leans better than every coreset"
         more = f"; about {self.needed} sets would decide" if self.needed else ""
-        return f"{self.method} against the best coreset is open (against {', '.join(words['open'])}){more}"
+        rest = [name for name, c in self.coresets.items() if c.verdict not in SHOWN]
+        return f"{self.method} against the best coreset is open (against {', '.join(rest)}){more}"
 
 
 def verdicts(
@@ -100,14 +102,16 @@ def verdicts(
     for setting, by_method in accuracies.items():
         for method, family in families.items():
             own, against, parts = by_method.get(method, {}), dict[str, Comparison](), None
+            likely = None
             for other in (o for o in families if o != method and (families[o] == "coreset" or o == REFERENCE)):
                 differences = intervals.common([(1, own), (-1, by_method.get(other, {}))])
                 tally = answers.difference(setting, method, other, differences) if answers else None
                 against[other] = comparisons.compare(crossed(differences, tally, floor), margins[setting])
                 if other == REFERENCE:
+                    likely = outperformance.ahead(differences) if differences else None
                     parts = components.components(differences, tally.deviation if tally else None)
             why = outside.get(setting, "")
-            compared.append(Verdict(method, family, setting, None, against, None, None, parts, why))
+            compared.append(Verdict(method, family, setting, None, against, None, None, parts, likely, why))
     return _corrected(compared, fixed)
 
 
@@ -129,22 +133,6 @@ def correction(verdicts: Sequence[Verdict]) -> str:
     number = sum(bool(v.coresets) for v in verdicts if v.family == "distillation" and not v.outside)
     every = f", better than every coreset after Holm over the {number} asked here" if number > 1 else ""
     return f"Better, worse and same are said after Holm over all {pairs:,} comparisons of two methods{every}"
-
-
-def resolution(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """One sentence for each setting: the smallest differences that as many sets with this spread would find."""
-    lines = []
-    for setting, own in grouped((v for v in verdicts if not v.outside), lambda v: v.setting).items():
-        pairs = [c for v in own for c in v.coresets.values() if math.isfinite(c.detectable)]
-        if pairs:
-            counts, sizes = sorted(c.n for c in pairs), [c.detectable for c in pairs]
-            n = wording.span(str(counts[0]), str(counts[-1]))
-            half, all_ = (wording.points(size).removeprefix("+") for size in (median(sizes), max(sizes)))
-            lines.append(
-                f"{setting}: in 4 of 5 studies, {n} sets find a true difference of {half} points for half of the pairs "
-                f"and of {all_} points for all, after Holm over {pairs[0].family:,} comparisons"
-            )
-    return tuple(lines)
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

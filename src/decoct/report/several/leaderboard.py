@@ -18,6 +18,7 @@ from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
 from decoct.report.sections import ranks
 from decoct.report.sections.ranks import Block, Ranks
+from decoct.report.several.aggregate import Aggregate, aggregates
 from decoct.report.several.compare import apart, bounds, labelled
 from decoct.report.several.together import Together, together
 from decoct.report.stats.intervals import Interval
@@ -68,6 +69,7 @@ class Board:
         panels: accuracies by protocol and student, then by data set and budget, then by method.
         full: accuracies of the full data by protocol and student, then by data set.
         together: what the runs say of distilled sets, for each data set and over all.
+        aggregates: over data sets and budgets, where there are sets enough, by protocol and student.
         ranks: over data sets and budgets, by protocol and student.
         over_data: over data sets alone, where there are two or more.
         unlike: what the runs call the same and set otherwise; a line each.
@@ -79,6 +81,7 @@ class Board:
     panels: Mapping[Panel, Mapping[Block, Mapping[str, Accuracy]]]
     full: Mapping[Panel, Mapping[str, Accuracy]]
     together: Together
+    aggregates: Mapping[Panel, Aggregate]
     ranks: Mapping[Panel, Ranks]
     over_data: Mapping[Panel, Ranks]
     unlike: tuple[str, ...]
@@ -112,6 +115,9 @@ class Board:
         told = {"report": str(page), "data": self.data, "runs": runs, "methods": self.methods, "unlike": self.unlike}
         ranked = {"ranks": self.ranks, "ranks_over_data_sets": self.over_data}
         told |= {name: [_ranks(*own) for own in by_panel.items()] for name, by_panel in ranked.items()}
+        told["interquartile_means"] = [
+            {"protocol": panel[0], "student": panel[1], **own.to_json()} for panel, own in self.aggregates.items()
+        ]
         return wording.plain(told | {"verdicts": self.together.to_json(), "accuracy": accuracies})
 
 
@@ -142,14 +148,15 @@ def leaderboard(frames: Sequence[Frame]) -> Board:
         panel: {block: {m: a.interval.mean for m, a in own.items()} for block, own in blocks.items()}
         for panel, blocks in panels.items()
     }
-    several = len(set(called)) > 1
+    several, judged = len(set(called)) > 1, [(entry.data, entry.judged) for entry in entries]
     return Board(
         tuple(entries),
         methods,
         frozenset[str]().union(*(run.deterministic for run in runs)),
         panels,
         full,
-        together([(entry.data, entry.judged) for entry in entries], methods),
+        together(judged, methods),
+        aggregates(judged, contenders),
         {panel: ranks.ranked(blocks, contenders, "block") for panel, blocks in means.items()},
         {panel: ranks.over_data(blocks, contenders) for panel, blocks in means.items()} if several else {},
         tuple(_unlike(runs)),

@@ -19,6 +19,7 @@ from decoct.report.read.manifest import FULL
 from decoct.report.sections import ranks
 from decoct.report.sections.conclusion import Beside
 from decoct.report.sections.ranks import Ranks
+from decoct.report.several import aggregate
 from decoct.report.several.leaderboard import Board, Entry, leaderboard
 
 PAGE, TABLE = "leaderboard.html", "leaderboard"
@@ -30,6 +31,12 @@ INDEPENDENT = (
 OVER_DATA = (
     "A method's ranks at the budgets of a data set are averaged and ranked again. A bar joins methods that the ranks "
     "do not tell apart, which is not to say that they are equal. "
+)
+AGGREGATED = (
+    "Every set is a run, every data set and budget a task, as Agarwal et al. (2021) have them: the mean of the middle "
+    "half of all scores, with a bootstrap interval over sets within each task, and for each score the share of sets "
+    "above it. Tasks are not drawn anew, so that the intervals speak of these data sets and budgets alone; of three to "
+    "five sets a bootstrap is narrow. What cannot be read is left out. "
 )
 TOGETHER = (
     "Not better than the best coreset: for each method and setting the smallest p over the coresets, random included, "
@@ -67,6 +74,7 @@ def render(board: Board) -> str:
         _together(board, view),
         _ranks("ranks", "Average ranks over data sets and budgets", board.ranks, view.marks, *about),
         _ranks("data", "Average ranks over data sets alone", board.over_data, view.marks, OVER_DATA),
+        _aggregated(board, view),
         _accuracies(board, view),
         section("runs", "Runs", table(head, [_run(entry) for entry in board.entries])),
     ]
@@ -119,6 +127,11 @@ def _counts(own: Sequence[Beside]) -> Markup:
     worse, better = sum(b.word == "worse" for b in own), sum(b.word == "better" and not b.shown for b in own)
     said = f"{better} better", f"{len(shown)} not better ({worse} worse)", f"{len(own) - len(shown) - better} open"
     return join([tag("small", part) for part in said], tag("br"))
+
+
+def _aggregated(board: Board, view: View) -> Markup:
+    shown = aggregate.show(view, board.aggregates)
+    return section("aggregate", "All sets at once", shown, note(AGGREGATED)) if shown else Markup()
 
 
 def _ranks(key: str, heading: str, by_panel: Mapping[Panel, Ranks], drawn: dict[str, Mark], *about: str) -> Markup:

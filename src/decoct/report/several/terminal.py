@@ -14,7 +14,8 @@ from decoct.report.page.plot import Panel
 from decoct.report.read.manifest import FULL
 from decoct.report.several.compare import COSTS, Compared, Row
 from decoct.report.several.leaderboard import Board
-from decoct.report.terminal import STYLES
+
+STYLES = {"better": "green", "worse": "red", "same": "cyan"}
 
 
 def shown(text: object, style: str = "") -> Text:

@@ -130,9 +130,9 @@ class Comparison:
     def needed(self) -> int | None:
         """Sets with which a new study would decide what is open, by the same test after the same correction.
 
-        None where decided, unknown, or beyond 1,000: then only another test set could tell.
+        None where decided, unknown, outside every family, or beyond 1,000: then only another test set could tell.
         """
-        if self.verdict in SHOWN or self.n < 2:
+        if self.verdict in SHOWN or self.n < 2 or self.family == 0:
             return None
         return power.sets_to_decide(self.mean, self.spread, self.margin, self.level)
 

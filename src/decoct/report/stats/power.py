@@ -3,7 +3,7 @@
 import bisect
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from decoct.report.stats import moderated
 from decoct.report.stats.estimate import NOTHING, Estimate
 from decoct.report.stats.intervals import ALPHA
 
+Kind = Literal["better", "same", "not better"]
 POWER, MOST = 0.8, 1000
 SHARES = (np.arange(400) + 0.5) / 400  # of the studies that see a smaller variance
 
@@ -90,6 +91,34 @@ def sets_to_decide(mean: float, spread: Spread, margin: float, alpha: float = AL
         return max(difference_power(mean, error, alpha), same_power(mean, error, margin, alpha))
 
     return smallest(decides)
+
+
+def sets_to_show(
+    kind: Kind, sd: float, margin: float, comparisons: int, references: int, difference: float = 0.03
+) -> int | None:
+    """Sets at which a study shows one of its comparisons with 80 %; None beyond 1,000.
+
+    As of one that it shows last, and where the spreads are so alike that they borrow the most; the test images are
+    held.
+
+    Args:
+        kind: *better*, where the true difference is ``difference``; *same*, or *not better* than the best of the
+            references by more than the margin, where there is no true difference.
+        sd: of the difference between single sets, a fraction.
+        margin: a fraction.
+        comparisons: that *better* and *same* are corrected over.
+        references: that *not better* goes over.
+    """
+    spread = Spread(sd**2, borrowed=moderated.CAP if comparisons >= moderated.FEWEST else 0.0)
+    alpha = ALPHA / (references if kind == "not better" else comparisons)
+
+    def shows(n: int) -> float:
+        error = spread.error(n)
+        if kind == "better":
+            return difference_power(difference, error, alpha)
+        return (same_power if kind == "same" else not_better_power)(0.0, error, margin, alpha)
+
+    return smallest(shows)
 
 
 def smallest(power: Callable[[int], float], least: int = 3) -> int | None:
