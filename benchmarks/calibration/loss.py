@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from calibration.generators import Design, Spread, flat, sweep
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.sections.candidates import Candidate, unbeaten
-from decoct.report.sections.recommend import cheapest, leader
+from decoct.report.advice.candidates import Candidate, unbeaten
+from decoct.report.advice.recommend import cheapest, leader
 from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Interval, Replicates
 from decoct.report.stats.pairwise import pairwise

@@ -98,3 +98,16 @@ def test_an_unfinished_run_says_what_is_missing(builder):
     builder.holes = lambda job: job["kind"] == "train" and job.get("method") == "rded"
     _, lines = told(builder)
     assert lines[0].endswith("; 30 of 153 students are missing.")
+
+
+def test_a_name_that_is_markup_stays_text(builder):
+    builder.methods = {"random": ("coreset", True), "[red]evil[/red]": ("distillation", True)}
+    builder.truth = {"random": 0.5, "[red]evil[/red]": 0.6}
+    _, lines = told(builder)
+    assert "Yes: [red]evil[/red] beats every coreset in 6 of 6 settings" in lines[1]
+
+
+def test_a_run_without_a_student_is_named_without_a_comma(builder):
+    builder.budgets = ()
+    _, lines = told(builder)
+    assert lines[0] == "digits: no student trained yet, 360 test images."

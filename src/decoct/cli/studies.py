@@ -128,10 +128,10 @@ def report(
         if asked is not None and len(groups) > 1:
             raise UsageError(f"{option} asks one run, or runs that differ in their seed alone: name these")
     if published or budget is not None or within is not None:
+        from decoct.report.advice.recommend import recommend
+        from decoct.report.advice.within import within as smallest
         from decoct.report.judged import judge
         from decoct.report.published import side_by_side, to_json
-        from decoct.report.sections.recommend import recommend
-        from decoct.report.sections.within import within as smallest
 
         own = judge(tables := pool.pool(groups[0]))
         pooled = [f"{tables.manifest.pooled.sentence()}."] if tables.manifest.pooled else []
@@ -150,7 +150,7 @@ def report(
         board, place = page.write_leaderboard([pool.pool(group) for group in groups], to), to / page.PAGE
         answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
     elif len(folders) > 1:
-        from decoct.report.several.pooled import write_pooled
+        from decoct.report.pooled import write_pooled
 
         _show(write_pooled(groups[0], to or folders[0].resolve().parent / "pooled"), json)
     else:

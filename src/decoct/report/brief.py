@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from decoct.report import wording
 from decoct.report.accuracy import Setting
+from decoct.report.advice.recommend import stretches
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import CONTROL, Manifest
 from decoct.report.sections import cost, readable
 from decoct.report.sections.cost import FULL as COLUMNS
-from decoct.report.sections.recommend import stretches
 from decoct.report.sections.verdict import Verdict
 from decoct.report.stats import power
 from decoct.report.stats.comparisons import Comparison
@@ -58,7 +58,7 @@ def _header(summary: "Summary") -> str:
     counts = sorted({a.interval.n for a in own})
     students = ", ".join(dict.fromkeys(s.student for s in summary.settings))
     n = f"{wording.span(str(counts[0]), str(counts[-1]))} sets a method" if counts else "no student trained yet"
-    said = f"{run.name}, {students}: {n}, {run.data['images']['test']:,} test images"
+    said = f"{', '.join(filter(None, (run.name, students)))}: {n}, {run.data['images']['test']:,} test images"
     said += f"; {run.pooled.sentence()}" if run.pooled else ""
     if summary.trained < summary.planned:
         said += f"; {summary.planned - summary.trained:,} of {summary.planned:,} students are missing"

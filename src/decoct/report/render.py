@@ -1,6 +1,7 @@
 """The page of a run: its sections in their order."""
 
 from decoct.report import published, wording
+from decoct.report.advice import recommend
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import document, fold
 from decoct.report.read.frame import Frame
@@ -20,7 +21,6 @@ from decoct.report.sections import (
     provenance,
     ranks,
     readable,
-    recommend,
     robust,
     standing,
     transfer,

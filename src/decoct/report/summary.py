@@ -8,6 +8,7 @@ from typing import Any
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.advice.recommend import Adviser, Recommendation
 from decoct.report.brief import Brief, brief
 from decoct.report.judged import judge
 from decoct.report.page.view import View
@@ -22,7 +23,6 @@ from decoct.report.sections.coverage import coverages
 from decoct.report.sections.failures import Failed
 from decoct.report.sections.planned import Planned, planned
 from decoct.report.sections.readable import Unreadable
-from decoct.report.sections.recommend import Adviser, Recommendation
 from decoct.report.sections.robust import Score, Scorer
 from decoct.report.sections.standing import Agreement, Standing, agreements, sentences, standings
 from decoct.report.sections.transfer import Transfer

@@ -77,8 +77,8 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     assert (i.mean, i.lo, i.hi, i.n) == (expected.mean, expected.lo, expected.hi, 360)
     assert {a.setting.budget for a in found.ceiling.values()} == {"all"}
     assert found.settings == plain.settings and found.verdicts == plain.verdicts
-    assert (found.worth, found.claims.price, found.scores, found.cautions) == (
-        *(plain.worth, plain.claims.price, plain.scores, plain.cautions),
+    assert (found.brief.answer, found.claims, found.scores, found.cautions) == (
+        *(plain.brief.answer, plain.claims, plain.scores, plain.cautions),
     )
     assert len(found.gaps) == 6 and plain.gaps == ()
     assert (found.trained, found.planned) == (159, 159)
@@ -86,7 +86,7 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
 
 def test_a_low_ceiling_is_judged_without_it(builder):
     builder.same_steps = 0.2  # far below the ceiling's .97, because it is short
-    assert summary(builder).cautions == ()
+    assert summary(builder).unreadable == ()
 
 
 def test_the_numbers_are_in_the_json(builder):

@@ -16,6 +16,7 @@ from decoct.report.sections.standing import Name, standings
 from decoct.report.stats.welch import Contrast
 
 P = st.floats(1e-6, 1)
+PLACES = "places (budget × independent extractor)"
 
 
 def place(method, budget, extractor, *p_worse):
@@ -44,10 +45,10 @@ def test_all_places_or_those_that_are_shown_each():
     everywhere = [place("a", b, e, 1e-4, 0.9) for b in ("1", "10") for e in ("x", "y")]
     somewhere = [place("b", b, e, 1e-5 if b == "1" else 0.5, 0.9) for b in ("1", "10") for e in ("x", "y")]
     first, second = consistencies(everywhere + somewhere)
-    assert first.sentence() == "a covers less than the best coreset in all 4 of 4 places"
-    assert second.sentence() == "b covers less than the best coreset in 2 of 4 places" and not second.shown
+    assert first.sentence() == f"a covers less than the best coreset in all 4 {PLACES}"
+    assert second.sentence() == f"b covers less than the best coreset in 2 of 4 {PLACES}" and not second.shown
     none = consistencies([place("c", "1", "x", 0.5)])
-    assert none[0].sentence() == "c covers less than the best coreset in none of 1 places"
+    assert none[0].sentence() == f"c covers less than the best coreset in none of 1 {PLACES}"
 
 
 def test_what_cannot_be_tested_in_one_place_is_not_shown_everywhere():

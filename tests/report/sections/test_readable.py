@@ -258,7 +258,7 @@ def test_a_run_says_it_on_its_page_and_in_its_numbers(builder):
     assert said in page and "3 of 3 settings are not readable" in page
     assert page.index('id="verdict"') < page.index('id="readable"') < page.index('id="accuracy"')
     assert [row["rule"] for row in found.to_json()["not_readable"]] == ["chance"] * 3
-    assert (found.worth.answer, found.worth.methods) == ("Cannot be said", ())
+    assert found.brief.answer == "Cannot be said, no setting can be read"
     assert {v.against_coresets for v in found.verdicts} <= {"leans better", "leans worse", "open"}
 
 

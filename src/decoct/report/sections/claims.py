@@ -90,12 +90,6 @@ class Claims:
     coverages: tuple[Coverage, ...]
     consistent: tuple[Consistent, ...]
 
-    @property
-    def price(self) -> tuple[str, ...]:
-        """What distilled sets took beside the coresets, in one sentence; none without a distilled set."""
-        told = any(claim.key == "cost" and claim.methods for claim in self.all)
-        return (cost.overall(self.multiples),) if told else ()
-
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts; NaN where nothing is defined."""
         return {

@@ -17,10 +17,10 @@ import numpy as np
 from decoct.core.errors import UsageError
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
+from decoct.report.advice.candidates import Candidate, Pool, pool
+from decoct.report.advice.recommend import named, plain
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
-from decoct.report.sections.candidates import Candidate, Pool, pool
-from decoct.report.sections.recommend import named, plain
 from decoct.report.stats import moderated, power
 from decoct.report.stats.answers import tally
 from decoct.report.stats.comparisons import holm

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from decoct.report import wording
+from decoct.report.advice.candidates import Candidate, Pool, pool, unbeaten
+from decoct.report.advice.limits import Kind, Limit, limit, rounded
 from decoct.report.judged import Judged
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
@@ -17,9 +19,7 @@ from decoct.report.page.parts import accuracy_cell, block, bullets, difference, 
 from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections import cost
-from decoct.report.sections.candidates import Candidate, Pool, pool, unbeaten
 from decoct.report.sections.cost import Measure
-from decoct.report.sections.limits import Kind, Limit, limit, rounded
 from decoct.report.stats import selected
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.crossed import FEWEST

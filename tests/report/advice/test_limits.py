@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.core.errors import UsageError
-from decoct.report.sections.limits import Limit, limit, rounded
+from decoct.report.advice.limits import Limit, limit, rounded
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri, stdtrit
 
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.sections.candidates import Candidate, borrowed, unbeaten
+from decoct.report.advice.candidates import Candidate, borrowed, unbeaten
 from decoct.report.stats import intervals, moderated
 from decoct.report.stats.crossed import Crossed
 from decoct.report.stats.intervals import Interval

@@ -14,10 +14,10 @@ from scipy.optimize import brentq
 
 from decoct.core.errors import UsageError
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.advice.candidates import Candidate, Pool
+from decoct.report.advice.within import Allowed, _answer, allowed, within
 from decoct.report.judged import judge
 from decoct.report.read import frame
-from decoct.report.sections.candidates import Candidate, Pool
-from decoct.report.sections.within import Allowed, _answer, allowed, within
 from decoct.report.stats import comparisons
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.crossed import crossed

@@ -13,11 +13,9 @@ from tests.report.conftest import view
 from decoct.core.errors import UsageError
 from decoct.core.record import read_cost, write_cost
 from decoct.report.accuracy import Accuracy, Setting
-from decoct.report.judged import judge
-from decoct.report.read import frame
-from decoct.report.sections.candidates import Candidate
-from decoct.report.sections.limits import Limit
-from decoct.report.sections.recommend import (
+from decoct.report.advice.candidates import Candidate
+from decoct.report.advice.limits import Limit
+from decoct.report.advice.recommend import (
     Adviser,
     Choice,
     Recommendation,
@@ -27,6 +25,8 @@ from decoct.report.sections.recommend import (
     show,
     stretches,
 )
+from decoct.report.judged import judge
+from decoct.report.read import frame
 from decoct.report.stats import selected
 from decoct.report.stats.crossed import Crossed
 from decoct.report.stats.intervals import Interval
