@@ -4,7 +4,7 @@
     python benchmarks/precision.py --out runs/precision --sets 10      # at most so many
 
 Differences and words are those of the page of the run: a method in bfloat16 minus the same in float32, its control. It
-ends early where the page calls all of them equivalent. Pixels are of 255, losses of the last iterations, seconds the
+ends early where the page calls all of them the same. Pixels are of 255, losses of the last iterations, seconds the
 processor's; all are means over the sets, and those of float32 stand in brackets. The accuracy is that of float32.
 """
 
@@ -31,7 +31,7 @@ HEAD = ["method", "sets", "accuracy, %", "bfloat16 − float32", "word", "pixels
 
 
 def measured(out: Path, most: int) -> Summary:
-    """Run the study with more and more sets, until every difference is equivalent or there are ``most``."""
+    """Run the study with more and more sets, until every difference is *same* or there are ``most``."""
     study = Study.from_toml(STUDY)
     for sets in range(min(STEP, most), most + 1, STEP):
         more = study.replicates.model_copy(update={"condense": sets})
@@ -39,7 +39,7 @@ def measured(out: Path, most: int) -> Summary:
         if failures:
             raise SystemExit("\n".join(failures.values()))
         summary = write_report(out)
-        if all(c.comparison.verdict == "equivalent" for c in summary.controls):
+        if all(c.comparison.verdict == "same" for c in summary.controls):
             break
     return summary
 
