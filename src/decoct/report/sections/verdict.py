@@ -178,11 +178,11 @@ def show(
 ) -> Markup:
     """The answer, the run in short, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
-    short, rest = (re.split(r"[:,] ", answer, maxsplit=1) + [""])[:2]
+    short, rest = [*re.split(r"[:,] ", answer, maxsplit=1), ""][:2]
     card = [
         tag("p", "Is distilling worth it here?", class_="eyebrow"),
         tag("p", f"{short}.", class_="answer"),
-        tag("p", f"{rest[:1].upper()}{rest[1:]}.", class_="because") if rest else "",
+        tag("p", f"{rest}.", class_="because") if rest else "",
         tag("ul", *(tag("li", line) for line in lines)),
         note(f"{corrected}.") if corrected else "",
         *(tag("p", f"{line}.", class_="caution") for line in cautions),

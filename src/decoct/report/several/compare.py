@@ -5,7 +5,7 @@ Time is compared between like machines alone, readings where both were taken wit
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -240,7 +240,7 @@ def compare(a: Frame, b: Frame) -> Compared:
         b,
         differences(first, second),
         paired,
-        _trained(a, b, *rows, paired, fixed),
+        _trained(a, b, rows[0], rows[1], paired, fixed),
         read,
         tuple(prices(a, b)),
         {"A": len(rows[0].keys() - rows[1].keys()), "B": len(rows[1].keys() - rows[0].keys())},
@@ -271,7 +271,9 @@ def _answers(a: Frame, b: Frame, of_a: Rows, of_b: Rows) -> Answers:
     """By test image, of the students of both runs, which are told apart by the side that they are on."""
     sides = (("A", a, of_a), ("B", b, of_b))
     where = {row["key"]: frame for _, frame, rows in sides for own in rows.values() for row in own}
-    every = {_side_of(side, key): keys(own) for side, _, rows in sides for key, own in rows.items()}
+    every: dict[tuple[str, Hashable], dict[tuple[int, int], str]] = {
+        _side_of(side, key): keys(own) for side, _, rows in sides for key, own in rows.items()
+    }
     return Answers(every, lambda key: where[key].correct(key))
 
 

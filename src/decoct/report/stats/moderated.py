@@ -1,6 +1,6 @@
-"""Variances of few replicates, drawn towards what many comparisons of one kind have in common.
+"""Variances of few replicates, drawn up towards what many comparisons of one kind have in common.
 
-    s̃² = (d₀ s₀² + d s²) / (d₀ + d), with d₀ + d degrees of freedom
+    s̃² = max(s², (d₀ s₀² + d s²) / (d₀ + d)), with d₀ + d degrees of freedom
 
 With five replicates a variance rests on four degrees of freedom, and after correction over dozens of comparisons a t of
 four finds next to nothing. Many comparisons of a study together tell what spread is usual (s₀²) and how much it differs
@@ -53,10 +53,14 @@ def prior(variances: Sequence[float], dfs: Sequence[float]) -> Prior:
 
 
 def moderated(variance: float, df: float, prior: Prior) -> tuple[float, float]:
-    """A variance drawn towards the prior, and its degrees of freedom."""
+    """A variance drawn up towards the prior, and its degrees of freedom.
+
+    It is never drawn down: a comparison that spreads more than is usual keeps what it has, so that a few wide ones
+    among many do not pass for usual ones.
+    """
     if prior.df == 0:
         return variance, df
-    return (prior.df * prior.variance + df * variance) / (prior.df + df), prior.df + df
+    return max(variance, (prior.df * prior.variance + df * variance) / (prior.df + df)), prior.df + df
 
 
 def trigamma_inverse(x: float) -> float:

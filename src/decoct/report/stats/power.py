@@ -16,7 +16,7 @@ from decoct.report.stats.intervals import ALPHA
 
 Kind = Literal["better", "same", "not better"]
 POWER, MOST = 0.8, 1000
-SHARES = (np.arange(400) + 0.5) / 400  # of the studies that see a smaller variance
+SHARES = (np.arange(100) + 0.5) / 100  # of the studies that see a smaller variance
 
 
 class Spread(NamedTuple):
