@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import digamma, polygamma
 
-CAP = 8.0  # most prior degrees of freedom: comparisons share methods, look more alike than they are, and some are wide
+CAP = 20.0  # most prior degrees of freedom: comparisons share methods, and look more alike than they are
 FEWEST_SETS = 5  # a comparison of fewer borrows nothing: too little would be its own
 FEWEST = 4  # comparisons that tell what is usual
 

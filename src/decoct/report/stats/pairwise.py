@@ -60,7 +60,8 @@ class Pairs:
             prior = moderated.prior(self.sets[known].tolist(), self.df[known].tolist())
             if prior.df:
                 lent = (kinds == kind) & (self.n >= moderated.FEWEST_SETS)
-                variance[lent] = (prior.df * prior.variance + df[lent] * variance[lent]) / (prior.df + df[lent])
+                drawn = (prior.df * prior.variance + df[lent] * variance[lent]) / (prior.df + df[lent])
+                variance[lent] = np.maximum(variance[lent], drawn)
                 df[lent] += prior.df
         return replace(self, sets=variance, df=df)
 
