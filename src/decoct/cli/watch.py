@@ -102,7 +102,6 @@ def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
         partial = summary.trained < summary.planned
         far = f"So far, from {summary.trained} of {summary.planned} students" if partial else "In the end"
         yield Text(f"\n{far}: is distilling worth it here? {summary.brief.answer}.", style="bold")
-        yield Text(summary.brief.because)
         if partial and seen.state != "failed":
             yield Text("This may change: stop a study when its plan is done, not when you like what it says.")
         yield from map(Text, summary.brief.lines[2:])
