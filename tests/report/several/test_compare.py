@@ -19,6 +19,8 @@ from decoct.report.read.manifest import Manifest
 from decoct.report.several import terminal
 from decoct.report.several.compare import Change, apart, change, compare, differences, flat, worded
 from decoct.report.stats import comparisons
+from decoct.report.stats.answers import tally
+from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Interval
 
 HOSTILE = "[bold red]x[/] <script>alert(1)</script> \x1b[31m"
@@ -201,6 +203,24 @@ def test_paired_is_scipys_over_the_replicates_that_both_have(pairs):
         above = reference.ttest_1samp(differences + 0.05, 0, alternative="greater").pvalue
         below = reference.ttest_1samp(differences - 0.05, 0, alternative="less").pvalue
         assert near.p_same == pytest.approx(max(above, below), abs=1e-9) and near.p == found.p
+
+
+def test_paired_runs_count_the_test_images_too(two):
+    """The same interval as that of answers and accuracies by hand."""
+    a, b = two(truth={"random": 0.5, "herding": 0.52, "k_center": 0.45, "rded": 0.63, "sre2l": 0.3})
+    rng, stored = np.random.default_rng(0), {}
+    for frame_ in (a, b):
+        for r in frame_.results.to_pylist():
+            right = np.zeros(r["test_images"], bool)
+            right[rng.permutation(r["test_images"])[: round(r["accuracy"] * r["test_images"])]] = True
+            stored[r["key"]] = right
+            np.save(frame_.manifest.cell(frame_.manifest.by_key[r["key"]]) / "correct.npy", np.packbits(right))
+    found = {t.facts["method"]: t.change for t in compare(a, b).trained}["rded"]
+    own = [{r["condense_replicate"]: r for r in f.results.to_pylist() if r["method"] == "rded"} for f in (a, b)]
+    by_image = [(c, stored[own[1][c]["key"]].astype(np.float32) - stored[own[0][c]["key"]]) for c in range(5)]
+    values = {(c, 0): own[1][c]["accuracy"] - own[0][c]["accuracy"] for c in range(5)}
+    expected = crossed(values, tally(by_image, signed=True), a.floor).interval
+    assert found.interval.by == "both" and (found.interval.lo, found.interval.hi) == (expected.lo, expected.hi)
 
 
 def test_two_pairs_give_an_interval_and_no_word():
