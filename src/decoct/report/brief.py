@@ -76,10 +76,23 @@ def _answer(summary: "Summary") -> str:
     if reached.answer == "some":
         won = Counter(b.method for b in reached.each if b.word == "better")
         always = len(won) == len(every) and won == every
-        names = ", ".join(f"{m} beats every coreset in {n} of {every[m]} settings" for m, n in won.items())
+        names = ", ".join(
+            f"{m} beats every coreset in {n} of {every[m]} settings{_places(summary, m) if n < every[m] else ''}"
+            for m, n in won.items()
+        )
         return f"{'Yes' if always else 'In part'}: {names}"
     words = {b.word for b in reached.each}
     return "Open: something leans towards it" if "leans better" in words else "Nothing speaks for it, and it is open"
+
+
+def _places(summary: "Summary", method: str) -> str:
+    """Where a method beats every coreset, if that is soon said: protocols by budget, of one student."""
+    own = [v.setting for v in _distilled(summary) if v.method == method and v.against_coresets == "better"]
+    if len(own) > 3 or len({s.student for s in summary.settings}) > 1:
+        return ""
+    by_budget = grouped(own, lambda s: s.budget).items()
+    parts = (f"{', '.join(s.protocol for s in here)} at {wording.budget(budget)}" for budget, here in by_budget)
+    return f" ({'; '.join(parts)})"
 
 
 def _only(summary: "Summary") -> str:

@@ -229,10 +229,9 @@ def sentence(stuck: Sequence[Stuck], bent: Sequence[Bent]) -> str:
         return ""
     farthest = max(stuck, key=lambda s: s.siblings - s.accuracy)
     more = f", and {len(stuck) - 1} more" if len(stuck) > 1 else ""
-    said = f"{wording.count(len(stuck), 'student')} failed beside siblings that learnt ({farthest}{more})"
-    return (
-        f"{said}; without {'it' if len(stuck) == 1 else 'them'} {_changes([(b, b.with_all, b.without) for b in bent])}"
-    )
+    its, it = ("its", "it") if len(stuck) == 1 else ("their", "them")
+    said = f"{wording.count(len(stuck), 'student')} fell far behind {its} siblings ({farthest}{more})"
+    return f"{said}; without {it} {_changes([(b, b.with_all, b.without) for b in bent])}"
 
 
 def holes_sentence(filled: Sequence[Filled], holes: Collection[Job]) -> str:
@@ -289,7 +288,7 @@ def _changes(rows: Sequence[tuple[Bent | Filled, Comparison, Comparison]]) -> st
     who, before, after = changed[0]
     more = f", and {wording.count(len(changed) - 1, 'more word')} changed" if len(changed) > 1 else ""
     told = f"{after.verdict} ({wording.difference(after)}), not {before.verdict} ({wording.difference(before)})"
-    return f"{who.method} against {who.against} is {told}{more}"
+    return f"{who.method} against {who.against}: {told}{more}"
 
 
 def _number(stuck: Stuck) -> str:
