@@ -161,7 +161,8 @@ def test_fixed_and_stochastic_pairs_borrow_from_their_like():
         prior = moderated.prior([c.difference.sets for c in own], [4] * 8)
         for c in own:
             assert c.prior == prior and prior.df > 0
-            s2 = (prior.df * prior.variance + 4 * c.difference.sets) / (prior.df + 4)
+            drawn = (prior.df * prior.variance + 4 * c.difference.sets) / (prior.df + 4)
+            s2 = max(c.difference.sets, drawn)
             t = c.mean / math.sqrt(s2 / 5)
             assert c.p_better == pytest.approx(reference.t.sf(t, prior.df + 4))
     assert len({c.comparison.prior for c in every}) == 2
