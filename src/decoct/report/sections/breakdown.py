@@ -125,7 +125,7 @@ def sentences(parts: Sequence[Breakdown]) -> tuple[str, ...]:
 
 
 def overall(parts: Sequence[Breakdown]) -> str:
-    """One sentence over everything; what cannot be told apart is said."""
+    """One sentence over everything; what cannot be separated is said."""
     if not parts:
         return "Where the points come from cannot be said: it takes a random set and hard labels beside each protocol"
     soft = [b for b in parts if b.labels]
@@ -150,7 +150,7 @@ def missing(run: Manifest, parts: Sequence[Breakdown], settings: Sequence[Settin
         yield "The study has no random selection, so that nothing can be broken down"
         return
     if hard_protocol(run) is None:
-        yield "The study has no protocol of hard labels, so that what labels add cannot be told from what images add"
+        yield "The study has no protocol of hard labels: what labels add cannot be separated from what images add"
         return
     expected = len(settings) * (len(run.methods) - 1)
     if lost := expected - len(parts):

@@ -190,10 +190,10 @@ def _beside(pairs: list[Multiple]) -> str:
     known = [m for m in pairs if math.isfinite(m.full.mean)]
     if not known:
         return ""
-    dearest, cheapest = (pick(known, key=lambda m: m.full.mean) for pick in (min, max))
-    if dearest == cheapest:
-        return f", {_times(dearest)}"
-    return f", {_times(dearest)}, the dearest coreset, and {_times(cheapest)}, the cheapest"
+    costliest, cheapest = (pick(known, key=lambda m: m.full.mean) for pick in (min, max))
+    if costliest == cheapest:
+        return f", {_times(costliest)}"
+    return f", {_times(costliest)}, the costliest coreset, and {_times(cheapest)}, the cheapest"
 
 
 def _times(m: Multiple) -> str:
@@ -221,8 +221,8 @@ def _anywhere(rows: list[Row], pairs: list[Multiple], seen: Sequence[int]) -> st
 def _span(known: Sequence[Multiple], part: Literal["full", "marginal"]) -> str:
     groups = grouped(known, lambda m: (m.method, m.budget)).values()
     ends = [[pick(getattr(m, part).mean for m in own) for own in groups] for pick in (min, max)]
-    dearest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in ends)
-    said = f"{dearest} times the dearest coreset of its size"
+    costliest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in ends)
+    said = f"{costliest} times the costliest coreset of its size"
     return said if ends[0] == ends[1] else f"{said} and {cheapest} times the cheapest"
 
 

@@ -12,14 +12,18 @@ Source:
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
 CAP = 20.0  # most prior degrees of freedom: comparisons share methods, and look more alike than they are
 FEWEST_SETS = 5  # a comparison of fewer borrows nothing: too little would be its own
 FEWEST = 4  # comparisons that tell what is usual
+
+
+T = TypeVar("T", float, NDArray[np.float64])
 
 
 class Prior(NamedTuple):
@@ -52,15 +56,16 @@ def prior(variances: Sequence[float], dfs: Sequence[float]) -> Prior:
     return Prior(float(np.exp(e.mean() + digamma(df / 2) - math.log(df / 2))), min(df, CAP))
 
 
-def moderated(variance: float, df: float, prior: Prior) -> tuple[float, float]:
-    """A variance drawn up towards the prior, and its degrees of freedom.
+def moderated(variance: T, df: T, prior: Prior) -> tuple[T, T]:
+    """A variance, or an array of them, drawn up towards the prior, and the degrees of freedom.
 
     It is never drawn down: a comparison that spreads more than is usual keeps what it has, so that a few wide ones
     among many do not pass for usual ones.
     """
     if prior.df == 0:
         return variance, df
-    return max(variance, (prior.df * prior.variance + df * variance) / (prior.df + df)), prior.df + df
+    drawn = (prior.df * prior.variance + df * variance) / (prior.df + df)
+    return np.maximum(variance, drawn), prior.df + df
 
 
 def trigamma_inverse(x: float) -> float:

@@ -60,9 +60,7 @@ class Pairs:
             prior = moderated.prior(self.sets[known].tolist(), self.df[known].tolist())
             if prior.df:
                 lent = (kinds == kind) & (self.n >= moderated.FEWEST_SETS)
-                drawn = (prior.df * prior.variance + df[lent] * variance[lent]) / (prior.df + df[lent])
-                variance[lent] = np.maximum(variance[lent], drawn)
-                df[lent] += prior.df
+                variance[lent], df[lent] = moderated.moderated(variance[lent], df[lent], prior)
         return replace(self, sets=variance, df=df)
 
     def better(self, level: float) -> NDArray[np.bool_]:
