@@ -216,7 +216,12 @@ def found(own: Judged) -> Failed:
 
     def compare(runs: Runs) -> dict[Asked, Comparison]:
         judged = own.verdicts if runs is own.runs else own.judge(runs)
-        return {(v.method, v.setting, other): c for v in judged for other, c in v.coresets.items() if not v.outside}
+        pairs: dict[Asked, Comparison] = {}
+        for v in (v for v in judged if not v.outside):
+            for other, c in v.coresets.items():  # a pair of coresets is met from both sides, and asked once
+                if (other, v.setting, v.method) not in pairs:
+                    pairs[v.method, v.setting, other] = c
+        return pairs
 
     failed, holes = stuck(own.runs, own.chance), failed_holes(own.frame)
     failed = tuple(s for s in failed if s.setting not in own.outside)
