@@ -19,7 +19,7 @@ from pathlib import Path
 from decoct.core.record import MEASURED, read_cost
 from decoct.data.dataset import load_data
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.planned import Compared, Planned, planned
+from decoct.report.sections.cost.planned import Compared, Planned, planned
 from decoct.study.cell import hardware
 from decoct.study.estimate.plan import Plan, make_plan
 from decoct.study.estimate.probe import stand_in

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from calibration.generators import Study, Truth, flat, sweep
 from calibration.named import Case
 from decoct.report.accuracy import Setting
-from decoct.report.sections.verdict import Verdict, verdicts
+from decoct.report.verdict import Verdict, verdicts
 from decoct.report.stats import intervals, power
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison

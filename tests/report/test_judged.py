@@ -8,7 +8,7 @@ import pytest
 from decoct.report.accuracy import Setting
 from decoct.report.judged import NATIVE, judge
 from decoct.report.read import frame
-from decoct.report.sections.verdict import verdicts
+from decoct.report.verdict import verdicts
 from decoct.report.summary import summarise
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from decoct.report import wording, write
 from decoct.report.accuracy import Setting
-from decoct.report.sections.verdict import correction
+from decoct.report.verdict import correction
 from decoct.report.write import TEX, Table, latex, markdown, tex, write_report
 
 NAMES = {f"{name}.{ending}" for name in ("accuracy", "verdict", "metrics") for ending in ("md", "tex")} | {

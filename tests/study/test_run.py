@@ -27,7 +27,7 @@ from decoct.data.dataset import load_data
 from decoct.report.judged import judge
 from decoct.report.read import frame
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.controls import controlled
+from decoct.report.sections.evidence.controls import controlled
 from decoct.report.write import write_report
 from decoct.study import run as run_module
 from decoct.study.execute import attempt

@@ -44,7 +44,7 @@ def plan(
     """Say what a study will cost before it runs, from earlier results and from short probes on this machine."""
     from decoct.cli import options
     from decoct.data.dataset import load_data
-    from decoct.report.sections.provenance import toml
+    from decoct.report import toml
     from decoct.study.estimate.plan import make_plan
     from decoct.study.estimate.proposals import propose, seconds_of
     from decoct.study.store.store import open_store
@@ -63,7 +63,7 @@ def plan(
     said = made.to_json() | {"sets_to_show": _sets(asked, data.size)}
     if limit:
         said["proposal"] = propose(made, limit)
-        said["proposal"]["toml"] = toml(said["proposal"]["change"]).strip()
+        said["proposal"]["toml"] = toml.written(said["proposal"]["change"]).strip()
     if json:
         say(said)
     else:

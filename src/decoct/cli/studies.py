@@ -131,7 +131,7 @@ def report(
         from decoct.report.advice.recommend import recommend
         from decoct.report.advice.within import within as smallest
         from decoct.report.judged import judge
-        from decoct.report.published import side_by_side, to_json
+        from decoct.report.sections.evidence.published import side_by_side, to_json
 
         own = judge(tables := pool.pool(groups[0]))
         pooled = [f"{tables.manifest.pooled.sentence()}."] if tables.manifest.pooled else []
@@ -181,7 +181,7 @@ def published(
     json: Json = False,
 ) -> None:
     """List published accuracies with the source of each. They are of other recipes than decoct's protocols."""
-    from decoct.report.published import CAUTION, read, select
+    from decoct.report.sections.evidence.published import CAUTION, read, select
 
     rows = select(read(), method, data, ipc, protocol)
     heads = [Column(head, no_wrap=True) for head in ("method", "data")]

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from decoct.report import wording
+from decoct.report import costs, readable, wording
 from decoct.report.accuracy import Setting
 from decoct.report.advice.recommend import stretches
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import CONTROL, Manifest
-from decoct.report.sections import cost, readable
-from decoct.report.sections.cost import FULL as COLUMNS
-from decoct.report.sections.verdict import Verdict
 from decoct.report.stats import power
 from decoct.report.stats.comparisons import Comparison
+from decoct.report.verdict import Verdict
 
 if TYPE_CHECKING:  # which holds what is said here
     from decoct.report.summary import Summary
@@ -199,13 +197,15 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _costs(summary: "Summary") -> Iterator[str]:
-    rows = cost.made_here(summary.frame.costs.to_pylist())
-    by = cost.measure(rows)
+    rows = costs.made_here(summary.frame.costs.to_pylist())
+    by = costs.measure(rows)
     if by is None:
         return
     taken: dict[str, dict[str, list[str]]] = {}
     for method, own in grouped(rows, lambda row: str(row["method"])).items():
-        means = [fmean(row[COLUMNS[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()]
+        means = [
+            fmean(row[costs.FULL[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()
+        ]
         family = summary.methods[method]
         if family != CONTROL:
             span = _seconds(min(means), max(means))

@@ -1,19 +1,22 @@
 """What every section of a run stands on: its accuracies, what can be read of them, and the verdicts."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
+from decoct.report import readable
 from decoct.report.accuracy import Accuracy, Runs, Setting, accuracies, by_setting, keys, replicates
 from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL, REFERENCE
-from decoct.report.sections import readable
-from decoct.report.sections.readable import Unreadable
-from decoct.report.sections.verdict import Verdict, verdicts
+from decoct.report.readable import Unreadable
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.margin import margin
+from decoct.report.verdict import Verdict, verdicts
 
+T = TypeVar("T")
 NATIVE = "its protocol is one paper's own"
 
 
@@ -42,6 +45,17 @@ class Judged:
     unreadable: tuple[Unreadable, ...]
     outside: Mapping[Setting, str]
     verdicts: tuple[Verdict, ...] = ()
+
+    def found(self, find: Callable[["Judged"], T]) -> T:
+        """What a section finds in the run, looked for once."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        found: T = self._found[find]
+        return found
+
+    @cached_property
+    def _found(self) -> dict[Callable[["Judged"], Any], Any]:
+        return {}
 
     def judge(self, runs: Runs) -> tuple[Verdict, ...]:
         """The verdicts were these the accuracies."""

@@ -8,18 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from decoct.core.scratch import replace
-from decoct.report import wording
+from decoct.report import standing, wording
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import ALL, FULL, REFERENCE
 from decoct.report.render import render
-from decoct.report.sections import robust
-from decoct.report.sections.classes import by_class
-from decoct.report.sections.standing import ARROWS, Standing
-from decoct.report.sections.verdict import correction
+from decoct.report.sections.evidence import robust
+from decoct.report.sections.evidence.classes import by_class
+from decoct.report.standing import ARROWS, Standing
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary, summarise
+from decoct.report.verdict import correction
 
 FOLDER = "tables"
 DAGGER = "† deterministic: one set, intervals condition on it."
@@ -86,7 +86,7 @@ def write_frame(folder: Path, tables: Frame) -> Summary:
     """Write the tables and the page of a run, or of runs that are pooled, into ``folder``, which is there."""
     summary = summarise(tables)
     parts = {name: getattr(summary.frame, name) for name in ("results", "metrics", "costs")}
-    for name, table in (parts | {"scores": robust.table(summary.scores, summary.run)}).items():
+    for name, table in (parts | {"scores": robust.table(summary.found(robust.find), summary.run)}).items():
         frame.write(folder, name, table, csv=name in ("results", "scores"))
     write_tables(folder, summary)
     replace(summary.page, partial(Path.write_text, data=render(summary), encoding="utf-8"))
@@ -156,7 +156,7 @@ def verdict(summary: Summary) -> Table | None:
 
 def metrics(summary: Summary) -> Table | None:
     """The leading readings by budget, methods across; None where nothing was measured."""
-    own = [s for s in summary.standings if s.lead]
+    own = [s for s in summary.found(standing.find) if s.lead]
     if not own:
         return None
     placed = {(s.budget, s.name, s.method): s for s in own}

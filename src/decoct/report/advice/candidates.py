@@ -8,13 +8,12 @@ from statistics import fmean
 
 import numpy as np
 
+from decoct.report import costs
 from decoct.report.accuracy import Accuracy, Setting
+from decoct.report.costs import Measure, Row
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import CONTROL, FULL, SHARD, Manifest
-from decoct.report.sections import cost
-from decoct.report.sections.cost import FULL as COLUMNS
-from decoct.report.sections.cost import Measure, Row
 from decoct.report.stats import moderated
 from decoct.report.stats.answers import Answers, Correct
 from decoct.report.stats.comparisons import Comparison, compare
@@ -103,12 +102,12 @@ def pool(judged: Judged) -> Pool:
     competing = [a for a in judged.accuracies if a.method != FULL and run.families[a.method] != CONTROL]
     own = [a for a in competing if a.setting not in judged.outside]
     here = {label for label, method in run.methods.items() if "external" not in method}
-    by = cost.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
+    by = costs.measure([row for a in own if a.method in here for row in taken.get((a.method, a.setting), ())])
     floor = judged.frame.floor / math.sqrt(2)  # one set's own accuracy moves by half the variance of a difference
 
     def candidate(a: Accuracy) -> Candidate:
         place = a.method, a.setting
-        times = [row[COLUMNS[by]] for row in taken.get(place, ())] if by else []
+        times = [row[costs.FULL[by]] for row in taken.get(place, ())] if by else []
         seconds = fmean(times) if times and None not in times else math.inf
         error = crossed(judged.runs[place], answers.accuracy(*place), floor)
         return Candidate(a, judged.runs[place], seconds, error, error.estimate(), a.method in run.deterministic)
@@ -128,9 +127,9 @@ def borrowed(own: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
-    """A row for each set that students of a method and setting trained on, as ``cost.measure`` reads it."""
+    """A row for each set that students of a method and setting trained on, as ``costs.measure`` reads it."""
     sets: dict[tuple[str, Setting], dict[str, Row]] = {}
-    costs: dict[str, Row | None] = {}
+    spent: dict[str, Row | None] = {}
     for job in (job for job in run.finished("train") if job.labels["method"] != FULL):
         condensed = run.by_key.get(job.inputs.get("condensed", ""))
         place = job.labels["method"], Setting.of(job.labels)
@@ -139,18 +138,18 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
         needs = [need for need in run.needs(job).values() if need.kind != SHARD]
         parts = [*(run.construction(condensed)[1:] if run.done(condensed) else ()), *needs]
         for part in parts:
-            if part.key not in costs:
+            if part.key not in spent:
                 known = run.done(part) and not run.external(part)
-                costs[part.key] = run.cost(part).model_dump() if known else None
-        sets[place][condensed.key] = _sum([costs[part.key] for part in parts])
+                spent[part.key] = run.cost(part).model_dump() if known else None
+        sets[place][condensed.key] = _sum([spent[part.key] for part in parts])
     return {place: list(by_set.values()) for place, by_set in sets.items()}
 
 
-def _sum(costs: Sequence[Row | None]) -> Row:
+def _sum(parts: Sequence[Row | None]) -> Row:
     """Of all parts; what is gone leaves the times unknown, not zero."""
-    there = [part for part in costs if part is not None]
-    whole = len(there) == len(costs)
-    total = {column: sum(part[column] for part in there) if whole else None for column in COLUMNS.values()}
+    there = [part for part in parts if part is not None]
+    whole = len(there) == len(parts)
+    total = {column: sum(part[column] for part in there) if whole else None for column in costs.FULL.values()}
     machines = {key: " / ".join(sorted({part[key] for part in there})) for key in ("device", "hardware")}
     return {**total, **machines}
 

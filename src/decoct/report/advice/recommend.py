@@ -9,17 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from decoct.report import wording
+from decoct.report import costs, wording
 from decoct.report.advice.candidates import Candidate, Pool, pool, unbeaten
 from decoct.report.advice.limits import Kind, Limit, limit, rounded
+from decoct.report.costs import Measure
 from decoct.report.judged import Judged
-from decoct.report.page import facets
-from decoct.report.page.markup import Markup, cells, columns, join, table, tag
-from decoct.report.page.parts import accuracy_cell, block, bullets, difference, fold, note, section, stacked
-from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE
-from decoct.report.sections import cost
-from decoct.report.sections.cost import Measure
 from decoct.report.stats import selected
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.crossed import FEWEST
@@ -256,15 +251,15 @@ def leader(within: Sequence[Candidate]) -> Candidate:
 def cheapest(within: Sequence[Candidate], top: Candidate, margin: float) -> Candidate | None:
     """The cheapest within a margin of the highest mean; None if that is the highest mean itself.
 
-    Times that a timer does not order are ties (``cost.ties``); fewer images win a tie, then fewer bytes, by more than a
-    tenth, then the higher mean. Where no time is known all tie.
+    Times that a timer does not order are ties (``costs.ties``); fewer images win a tie, then fewer bytes, by more than
+    a tenth, then the higher mean. Where no time is known all tie.
     """
     near = [c for c in within if c.mean >= top.mean - margin - 1e-9]
-    near = [c for c, tied in zip(near, cost.ties([c.seconds for c in near]), strict=True) if tied]
+    near = [c for c, tied in zip(near, costs.ties([c.seconds for c in near]), strict=True) if tied]
     fewest = min(c.images for c in near)
     near = [c for c in near if c.images == fewest]
     least = min(c.bytes for c in near)
-    near = [c for c in near if c.bytes <= least * (1 + cost.TENTH)]
+    near = [c for c in near if c.bytes <= least * (1 + costs.TENTH)]
     best = min(near, key=_rank)
     return None if best == top else best
 
@@ -321,76 +316,3 @@ def plain(candidate: Candidate) -> dict[str, Any]:
     own: dict[str, Any] = {name: getattr(a, name) for name in ("method", "steps", "images_seen", "images")}
     own |= a.setting._asdict() | {"accuracy": a.interval.mean, **a.interval.to_json(), "bytes": a.total_bytes}
     return own | {"seconds_before_training": seconds if math.isfinite(seconds) else None}
-
-
-def show(view: View, advice: Sequence[Recommendation]) -> Markup:
-    """A table for each student over the study's sizes and a few round numbers of bytes and seconds."""
-    students = dict.fromkeys(choice.student for r in advice for choice in r.choices)
-    blocks = [_table(view, advice, student, len(students) > 1) for student in students]
-    if not blocks:
-        return Markup()
-    measure = next((r.measure for r in advice), None)
-    time = (
-        f"Time is {measure} of all that must be there before a student trains, each part in full: the set, what it "
-        "stands on, the protocol's teachers and stored labels. "
-        if measure
-        else "The sets were made on unlike machines, or a time is not known: nothing is said for seconds. "
-    )
-    about = note(
-        f"The highest mean of all methods, protocols and budgets that fit. Its interval{view.given} is corrected for "
-        "having been picked among so many. Beside it the cheapest within the margin of its mean, if that is another; "
-        "times within a second or a tenth are ties, which fewer images win. The difference stands by itself, "
-        "uncorrected. May still be best: what nothing within the limit is shown to beat (paired, over sets and test "
-        "images, Holm over its rivals, 5 %); the truly best one is among them with 95 %. ",
-        time,
-        "Bytes are images and stored labels, without the weights of teachers. For another limit: "
-        'decoct report DIR --for "100 images".',
-    )
-    return section("recommend", "What to use", *blocks, about)
-
-
-def _table(view: View, advice: Sequence[Recommendation], student: str, named: bool) -> Markup:
-    same = stretches(advice, student)
-    near = "cheaper, within the margin"
-    head = columns("at most", "take", "protocol", "budget", "accuracy", "takes", near, "may still be best")
-    heading = tag("h3", facets.student(student)) if named else ""
-    sentences = fold("Every recommendation as a sentence", bullets(r.of(choice) for _, r, choice in same))
-    return block(heading, table(head, [_row(view, *stretch) for stretch in same]), sentences)
-
-
-def _row(view: View, first: Recommendation, last: Recommendation, choice: Choice) -> list[Markup]:
-    upto = f"{first.limit}" if first is last else f"{first.limit} to {last.limit}"
-    if choice.pick is None or choice.interval is None:
-        return [tag("th", upto, scope="row"), tag("td", f"nothing: {choice.why}", colspan=7, class_="names")]
-    a = choice.pick.accuracy
-    takes = [tag("small", part) for part in first.takes(choice.pick).split(", ")]
-    return cells(
-        upto,
-        view.method(a.method),
-        facets.protocol(a.setting.protocol),
-        facets.budget(a.setting.budget),
-        accuracy_cell(replace(a, interval=choice.interval)),
-        stacked(join(takes), f"{a.steps:,} steps, {a.images_seen:,} images seen"),
-        _cheaper(first, choice),
-        _kept(choice),
-    )
-
-
-def _cheaper(r: Recommendation, choice: Choice) -> Markup:
-    c = choice.cheaper
-    if c is None or choice.difference is None:
-        return Markup(wording.NONE)
-    first = tag("small", tag("bdi", named(c)), f" {wording.percent(c.mean)} %", class_="names")
-    takes = [tag("small", part) for part in r.takes(c).split(", ")]
-    return stacked(join([first, difference(choice.difference), *takes]))
-
-
-def _kept(choice: Choice) -> Markup:
-    if not choice.sure:
-        return stacked("not sure", f"it takes {FEWEST} sets to tell")
-    others = [k for k in choice.kept if k not in (choice.pick, choice.cheaper)]
-    lines = [
-        tag("small", tag("bdi", named(k)), f" {wording.percent(k.mean)} %", class_="names") for k in others[:LISTED]
-    ]
-    more = f"and {len(others) - LISTED} more, named below" if len(others) > LISTED else ""
-    return stacked(join([f"{len(choice.kept)} of {len(choice.within)}", *lines]), more)

@@ -28,6 +28,11 @@ def section(key: str, title: str, *content: object) -> Markup:
     return tag("section", tag("h2", title), *content, id=key) if any(content) else Markup()
 
 
+def content(*parts: object) -> Markup:
+    """What stands in a section; empty parts leave no trace."""
+    return join(part for part in parts if part)
+
+
 def block(*content: object) -> Markup:
     """What stands under one ``h3``, so that the filter can hide it with what the heading names."""
     return tag("div", *content, class_="block")

@@ -19,7 +19,7 @@ from decoct.report.page.markup import Markup, cells, columns, table
 from decoct.report.page.parts import block, chart, title
 from decoct.report.page.plot import Figure, Panel
 from decoct.report.page.view import View
-from decoct.report.sections.ranks import Block
+from decoct.report.sections.evidence.ranks import Block
 from decoct.report.stats import intervals
 from decoct.report.stats.intervals import ALPHA, Interval
 

@@ -16,7 +16,7 @@ from decoct.report.accuracy import Accuracy, Rows, Setting, accuracies, by_setti
 from decoct.report.grouped import grouped
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL, REFERENCE, Manifest
-from decoct.report.sections.standing import Name, Standing, standings
+from decoct.report.standing import Name, Standing, standings
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.answers import Answers, Tally
 from decoct.report.stats.comparisons import WORDS, Word

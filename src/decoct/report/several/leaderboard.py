@@ -16,8 +16,8 @@ from decoct.report.judged import Judged, judge
 from decoct.report.page.plot import Panel
 from decoct.report.read.frame import FLOAT, INT, STRING, Frame, schema
 from decoct.report.read.manifest import CONTROL, FULL, Manifest
-from decoct.report.sections import ranks
-from decoct.report.sections.ranks import Block, Ranks
+from decoct.report.sections.evidence import ranks
+from decoct.report.sections.evidence.ranks import Block, Ranks
 from decoct.report.several.aggregate import Aggregate, aggregates
 from decoct.report.several.compare import apart, bounds, labelled
 from decoct.report.several.together import Together, together

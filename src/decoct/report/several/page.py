@@ -7,6 +7,7 @@ from pathlib import Path
 from decoct.core.owned import check_own
 from decoct.core.scratch import replace
 from decoct.report import wording
+from decoct.report.conclusion import Beside
 from decoct.report.grouped import grouped
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
@@ -16,9 +17,8 @@ from decoct.report.page.view import View
 from decoct.report.read import frame
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import FULL
-from decoct.report.sections import ranks
-from decoct.report.sections.conclusion import Beside
-from decoct.report.sections.ranks import Ranks
+from decoct.report.sections.evidence import ranks
+from decoct.report.sections.evidence.ranks import Ranks
 from decoct.report.several import aggregate
 from decoct.report.several.leaderboard import Board, Entry, leaderboard
 

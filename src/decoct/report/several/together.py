@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from decoct.report.conclusion import Beside, Conclusion, beside_random, conclude, ours, random_sentence
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.conclusion import Beside, Conclusion, beside_random, conclude, ours, random_sentence
-from decoct.report.sections.consistent import Consistent, consistencies, independent
-from decoct.report.sections.coverage import coverages
-from decoct.report.sections.standing import standings
+from decoct.report.sections.beyond.consistent import Consistent, consistencies, independent
+from decoct.report.sections.beyond.coverage import coverages
+from decoct.report.standing import standings
 
 WNID = re.compile(r"n\d{8}")  # what classes of ImageNet and of its parts are called, whoever cut them
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from decoct.report.stats import moderated, power
 from decoct.report.stats.crossed import Crossed
@@ -98,6 +98,19 @@ class Comparison:
     def over_images(self) -> Interval | None:
         """The test images' part of the interval; None where the answers by image are not known."""
         return self.difference.over_images
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``json.dumps``; NaN where nothing is defined."""
+        sets, images = self.over_sets, self.over_images
+        return {
+            "verdict": self.verdict,
+            "difference": self.mean,
+            "ci95": (self.lo, self.hi),
+            "by": self.interval.by,
+            **{name: getattr(self, name) for name in ("n", "family", "margin", "needed", "detectable")},
+            "ci95_over_sets": (sets.lo, sets.hi),
+            "ci95_over_images": (images.lo, images.hi) if images else None,
+        }
 
     @property
     def p_better(self) -> float:

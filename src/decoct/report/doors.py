@@ -1,0 +1,69 @@
+"""The five doors of a run's page, closed at first, and the sections behind each: the files of its folder."""
+
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from decoct.report import wording
+from decoct.report.page.section import Section
+from decoct.report.read.manifest import CONTROL
+
+if TYPE_CHECKING:  # which adds what sections say to its own
+    from decoct.report.summary import Summary
+
+
+@dataclass(frozen=True)
+class Door:
+    """One of the five.
+
+    Attributes:
+        key: its folder in ``sections/``, and its address on the page.
+        title: its heading.
+        question: what is asked behind it.
+        say: the answer in one sentence, without the full stop.
+    """
+
+    key: str
+    title: str
+    question: str
+    say: Callable[["Summary"], str]
+
+
+def _made(summary: "Summary") -> str:
+    data, families = summary.run.data, list(summary.methods.values())
+    beside = families.count(CONTROL)
+    said = wording.count(len(families) - beside, "method")
+    said += f" and {wording.count(beside, 'control')}" if beside else ""
+    return (
+        f"{data['images']['train']:,} training images in {len(data['class_names']):,} classes, {said}, "
+        f"{summary.trained:,} of {summary.planned:,} students trained"
+    )
+
+
+DOORS = (
+    Door("evidence", "Evidence", "How sure is the answer?", lambda s: s.brief.because.removesuffix(".")),
+    Door("beyond", "Beyond accuracy", "Which sets cover the data?", lambda s: s.claims.of("coverage").answer),
+    Door("cost", "Cost", "What did the sets cost?", lambda s: s.claims.of("cost").answer),
+    Door(
+        "pictures", "Pictures", "What do the sets look like?", lambda s: "The first set of every method, class by class"
+    ),
+    Door("made", "How it was made", "What was run, and how is it run again?", _made),
+)
+
+
+@cache
+def sections(door: str) -> dict[str, Section]:
+    """The sections behind a door by name, in their order; a file whose name begins with an underscore is none."""
+    package = import_module(f"decoct.report.sections.{door}")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    found = {name: import_module(f"{package.__name__}.{name}") for name in names}
+    made = {name: module.SECTION for name, module in found.items() if hasattr(module, "SECTION")}
+    return dict(sorted(made.items(), key=lambda item: item[1].place))
+
+
+def every() -> Iterator[Section]:
+    """All sections of a page."""
+    return (section for door in DOORS for section in sections(door.key).values())

@@ -1,0 +1,163 @@
+"""What the sections of the three axes and of all readings share: figure, table and cells."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from decoct.report import standing, wording
+from decoct.report.grouped import grouped
+from decoct.report.page import facets, plot
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
+from decoct.report.page.parts import chart, content, fold, note, stacked
+from decoct.report.page.plot import Figure
+from decoct.report.page.view import View
+from decoct.report.standing import ARROWS, SIGNS, WIDE, Name, Random, Standing
+from decoct.report.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    from decoct.report.summary import Summary
+
+
+ABOUT = (
+    "z counts how many standard deviations a method's mean lies from the mean of random subsets with as many "
+    "images of each class, turned so that up is better; beyond ±3 it is logarithmic. The band holds 95 of 100 "
+    "random sets. Words hold after Holm's correction over all leading readings, budgets and methods. Diversity "
+    "alone rewards noise: read it beside quality."
+)
+
+
+def of_axis(summary: "Summary", axis: str) -> Markup:
+    """One figure of an axis' leading readings beside random sets, and their table; nothing where none was read."""
+    own = [s for s in summary.found(standing.find) if s.lead and s.name.axis == axis]
+    if not own:
+        return Markup()
+    made = figure(summary, own)
+    tables = [
+        join([tag("h4", facets.budget(budget)), readings_table(summary, read, words=True)])
+        for budget, read in grouped(own, lambda s: s.budget).items()
+    ]
+    return content(
+        tag("div", chart(made, "z beside random sets", wide=True), class_="charts") if made else "",
+        summary.keys() if made else "",
+        note(ABOUT),
+        fold("The leading readings, budget by budget", *tables),
+    )
+
+
+def said(summary: "Summary", axis: str) -> str:
+    """In how many leading readings of an axis each method is better or worse than random; empty where none is."""
+    told = [
+        s for s in summary.found(standing.find) if s.word and s.higher_is_better is not None and s.name.axis == axis
+    ]
+    parts = []
+    for method, own in grouped(told, lambda s: s.method).items():
+        words = [s.word for s in own]
+        parts.append(
+            f"{method} is better in {words.count('better')} and worse in {words.count('worse')} of {len(words)}"
+        )
+    return f"Beside random sets of its size, {'; '.join(parts)} readings" if parts else ""
+
+
+def figure(view: View, own: Sequence[Standing]) -> Figure | None:
+    """Draw z beside random sets over readings, turned where lower is better, budget by budget.
+
+    Returns:
+        A line for each method and budget; None where no reading has a z and a direction.
+    """
+    shown = [s for s in own if math.isfinite(s.z) and s.higher_is_better is not None]
+    at = {place: i for i, place in enumerate(dict.fromkeys((s.budget, s.name) for s in shown))}
+    if not at:
+        return None
+    step = min(0.08, 0.5 / max(len(view.methods), 1))  # two methods with the same sets would hide each other
+    traces = []
+    for i, label in enumerate(view.methods):
+        line, aside = [s for s in shown if s.method == label], step * (i - (len(view.methods) - 1) / 2)
+        traces += [_line(view, label, line, [at[s.budget, s.name] + aside for s in line])] if line else []
+    most = max(WIDE, *(abs(s.towards) for s in shown))
+    ticks = [z for z in (-1000, -300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300, 1000) if abs(z) <= 1.3 * most]
+    ends = squeezed(1.25 * most)
+    words = [(squeezed(z), f"{z:,}".replace("-", wording.MINUS)) for z in ticks]
+    yaxis = plot.axis((-ends, ends), words, "better →", zeroline=True, showgrid=False, automargin=True)
+    several = len({n.extractor for _, n in at}) > 1, len({budget for budget, _ in at}) > 1
+    text = [(i, plot.label(_tick(*place, shown, *several))) for place, i in at.items()]
+    xaxis = plot.axis((-0.5, len(at) - 0.5), text, tickangle=-45 if len(at) > 3 else 0, zeroline=False, showgrid=True)
+    layout = plot.layout(380, xaxis, yaxis)
+    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}
+    layout["shapes"] = [{**band, "y0": squeezed(-1.96), "y1": squeezed(1.96)}]
+    return {"data": traces, "layout": plot.slots(layout, "x", ((i, {"budget": b}) for (b, _), i in at.items()))}
+
+
+def _tick(budget: str, n: Name, own: Sequence[Standing], extractors: bool, budgets: bool) -> str:
+    parts = [f"{n.metric.replace('_', ' ')}{ARROWS[direction(own, n)]}"]
+    parts += [n.extractor] if extractors and n.extractor else []
+    return ", ".join([*parts, wording.budget(budget)] if budgets else parts)
+
+
+def direction(own: Sequence[Standing], n: Name) -> bool | None:
+    """Whether higher is better of a reading; None for a fact that is no virtue."""
+    return next(s.higher_is_better for s in own if s.name == n)
+
+
+def squeezed(z: float) -> float:
+    """Linear up to ``WIDE``, beyond that logarithmic, and smooth."""
+    return z if abs(z) <= WIDE else math.copysign(WIDE * (1 + math.log(abs(z) / WIDE)), z)
+
+
+def _line(view: View, label: str, own: Sequence[Standing], x: Sequence[float]) -> Figure:
+    mark, y = view.marks[label], [squeezed(s.towards) for s in own]
+    hover = [f"<b>{plot.label(label)}</b><br>{plot.label(_said(s))}" for s in own]
+    of = {"method": label, "budget": [s.budget for s in own]}
+    return plot.trace("markers", label, x, y, of, hover, marker=mark.marker)
+
+
+def _said(s: Standing) -> str:
+    bounds = f" {_bounds(s.interval)}" if s.over else ""
+    n = f"n = {s.interval.n}" + (", interval over images" if s.over == "images" else "")
+    random = f"; random {wording.reading(s.random.mean)}" if s.random else ""
+    return f"{s.name}: {wording.reading(s.interval.mean)}{bounds}, {n}{random}, {_z(s)}"
+
+
+def readings_table(view: View, own: Sequence[Standing], words: bool = False) -> Markup:
+    """Readings down, methods across, what random sets give last; with words, the extractors stand side by side."""
+    placed = {(s.name, s.method): s for s in own}
+    names = list(dict.fromkeys(s.name for s in own))
+    if words:
+        kinds = list(dict.fromkeys((n.axis, *n.what) for n in names))
+        names.sort(key=lambda n: kinds.index((n.axis, *n.what)))
+    body = []
+    for axis in dict.fromkeys(s.name.axis for s in own):
+        body.append([tag("th", axis, colspan=len(view.methods) + 2, scope="colgroup", class_="axis")])
+        for n in (n for n in names if n.axis == axis):
+            row = [placed.get((n, label)) for label in view.methods]
+            body.append(cells(_first(n, own, words), *(_cell(s, words) for s in row), _random([s for s in row if s])))
+    return table(columns("metric", *map(view.method, view.methods), "random sets"), body, class_="metrics")
+
+
+def _first(n: Name, own: Sequence[Standing], words: bool) -> Markup:
+    against = "" if n.reference == "none" else f", against {n.reference}"
+    whose = tag("small", name(n.extractor)) if words and n.extractor else Markup()
+    small = tag("small", f"{n.scope.replace('_', ' ')}{against}")
+    return join([name(n.metric.replace("_", " ")), ARROWS[direction(own, n)], " ", small, whose])
+
+
+def _cell(s: Standing | None, words: bool) -> Markup:
+    if s is None or not s.interval.n:
+        return Markup(wording.NONE)
+    sign = tag("i", SIGNS[s.word], class_=f"sign {s.word.replace(' ', '-')}", title=s.word) if words and s.word else ""
+    value = tag("span", sign, " ", wording.reading(s.interval.mean))
+    return stacked(value, _bounds(s.interval) if s.over else "", _z(s), sort=s.interval.mean)
+
+
+def _random(row: list[Standing]) -> Markup:
+    random = next((s.random for s in row if s.random), None)
+    if random is None:
+        return Markup(wording.NONE)
+    return stacked(wording.reading(random.mean), _bounds(random), sort=random.mean)
+
+
+def _bounds(i: Interval | Random) -> str:
+    return f"[{wording.reading(i.lo)}, {wording.reading(i.hi)}]"
+
+
+def _z(s: Standing) -> str:
+    return f"z {s.z:+.1f}".replace("-", wording.MINUS) if math.isfinite(s.z) else ""

@@ -1,0 +1,241 @@
+"""Who covers the data? Coverage of held-out images, of every distillation method beside every coreset.
+
+It is asked of held-out images, in each extractor's features. A random coreset gives a set for each seed, a
+deterministic one the same set from the same features. Where it has one set, its reading is a known number, as its
+accuracy's set is, and contrasts with it are a one-sample t over the other's sets and condition on that set. All
+condition on the held-out images, which are the same for every set, so that no interval over images enters a contrast.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
+
+from decoct.report import wording
+from decoct.report.grouped import grouped
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
+from decoct.report.page.parts import bullets, chip, content, fold, note, stacked
+from decoct.report.page.section import Section
+from decoct.report.page.view import View
+from decoct.report.read.frame import Frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report.standing import FIRST, Name, Standing
+from decoct.report.stats import comparisons, intervals
+from decoct.report.stats.intervals import ALPHA
+from decoct.report.stats.welch import Contrast, welch
+
+if TYPE_CHECKING:
+    from decoct.report.summary import Summary
+
+
+METRICS, AGAINST = ("coverage_ratio", "coverage"), "val"  # the first that was read; a coreset's images are in train
+Covers = Literal["better", "worse", "open"]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A distillation method at one budget in one extractor's features.
+
+    Attributes:
+        method: its label.
+        budget: such as "ipc=10".
+        name: of the reading: coverage of val beside its expectation, or as it is; by class where it was read so.
+        mean: of the method's sets.
+        contrasts: method minus every coreset, random included.
+        beside: what z says beside random sets of the same size, see ``Standing``; empty where it says nothing.
+        z: of the mean; NaN where unknown.
+        word: *better* than every coreset (intersection-union, then Holm over all methods, budgets and extractors), or
+            *worse* than at least one (Holm over all contrasts), each one-sided at 2.5 %; else *open*.
+        behind: the coresets that it is shown to be worse than.
+    """
+
+    method: str
+    budget: str
+    name: Name
+    mean: float
+    contrasts: Mapping[str, Contrast]
+    beside: str
+    z: float
+    word: Covers = "open"
+    behind: tuple[str, ...] = ()
+
+    @property
+    def p_better(self) -> float:
+        """The largest over the coresets; an untested one counts as 1."""
+        return max((1.0 if math.isnan(c.p_better) else c.p_better for c in self.contrasts.values()), default=1.0)
+
+
+def coverages(frame: Frame, standings: Sequence[Standing]) -> tuple[Coverage, ...]:
+    """One for each extractor, budget and distillation method that has a reading, with the words after Holm."""
+    run = frame.manifest
+    rows = [row for row in frame.metrics.to_pylist() if row["value"] is not None and row["metric"] in METRICS]
+    said = {(s.budget, s.method, s.name): s for s in standings}
+    families, fixed = run.families, run.deterministic
+    extractors = list(dict.fromkeys(row["extractor"] for row in rows))
+    places = grouped(rows, lambda row: (row["extractor"], row["budget"]))
+    covered = []
+    for extractor, budget in sorted(places, key=lambda p: (extractors.index(p[0]), run.budget_order(p[1]))):
+        here = places[extractor, budget]
+        name = _reading(here)
+        if name is None:
+            continue
+        values = _by_method(here, name)
+        floor = _floor(here, name, run.data["images"][AGAINST])
+        for method in (m for m in families if families[m] == "distillation" and m in values):
+            against = {
+                other: welch(values[method], values.get(other, []), floor, (method in fixed, other in fixed))
+                for other in families
+                if families[other] == "coreset"
+            }
+            s = said.get((budget, method, name))
+            beside, z = (s.word, s.z) if s else ("", math.nan)
+            covered.append(Coverage(method, budget, name, fmean(values[method]), against, beside, z))
+    return tuple(_coverage_worded(covered))
+
+
+def coverage_sentences(covered: Sequence[Coverage]) -> tuple[str, ...]:
+    """One for each method, over budgets and extractors, with the contrasts that lie furthest apart."""
+    tested = sum(len(c.contrasts) for c in covered)
+    return tuple(_coverage_sentence(own, tested) for own in grouped(covered, lambda c: c.method).values())
+
+
+def overall_coverage(covered: Sequence[Coverage]) -> str:
+    """One sentence over everything: how often a method covers more than every coreset, and less than one."""
+    if not covered:
+        return "Coverage of held-out images was read for no distilled set: who covers the data better cannot be said"
+    if not any(c.contrasts for c in covered):
+        return "This study has no coreset: who covers the data better cannot be said"
+    if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
+        return "No method has sets enough to say who covers the held-out data better: it takes two of one of the two"
+    words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
+    extractors = list(dict.fromkeys(c.name.extractor for c in covered))
+    said = (
+        f"Distilled sets cover held-out data better than every coreset in {words['better'] or 'none'} of {places} "
+        f"(method × budget × extractor) and worse than at least one in {words['worse'] or 'none'}, after Holm over "
+        f"all; {words['open']} open"
+    )
+    if len(extractors) > 1:
+        names, clash = " and ".join(extractors), ", ".join(contradictions(covered))
+        said += f"; {names} contradict each other on {clash}" if clash else ""
+        said += "" if clash else f"; {names} are nowhere shown to contradict each other"
+    return said
+
+
+def contradictions(covered: Sequence[Coverage]) -> Iterator[str]:
+    """Methods and budgets that are better in one extractor's features and worse in another's."""
+    for (method, budget), own in grouped(covered, lambda c: (c.method, c.budget)).items():
+        better, worse = ([c.name.extractor for c in own if c.word == word] for word in ("better", "worse"))
+        if better and worse:
+            where = f"better to {', '.join(better)}, worse to {', '.join(worse)}"
+            yield f"{method} at {wording.budget(budget)} ({where})"
+
+
+def _coverage_sentence(own: Sequence[Coverage], tested: int) -> str:
+    words = Counter(c.word for c in own)
+    said = [
+        f"{own[0].method} against every coreset: better in {words['better'] or 'none'} of "
+        f"{wording.count(len(own), 'comparison')}, worse than at least one in {words['worse'] or 'none'} "
+        f"(Holm over {tested} contrasts)"
+    ]
+    pairs = [(c, other, x) for c in own for other, x in c.contrasts.items() if math.isfinite(x.mean)]
+    if pairs:
+        low, high = (pick(pairs, key=lambda pair: pair[2].mean) for pick in (min, max))
+        metric = own[0].name.metric.replace("_", " ")
+        ends = [_contrast_said(*pair) for pair in ([low, high] if len(pairs) > 1 else [low])]
+        said.append(f"difference in {metric} {' to '.join(ends)}")
+    beside = Counter(c.beside for c in own if c.beside)
+    if beside and own[0].method != REFERENCE:
+        counts = ", ".join(f"{n} {word}" for word, n in beside.items())
+        z = [c.z for c in own if math.isfinite(c.z)]
+        span = f", z {min(z):+.1f} to {max(z):+.1f}".replace("-", wording.MINUS) if z else ""
+        said.append(f"beside random sets of its size {counts}{span}")
+    return "; ".join(said)
+
+
+def _contrast_said(c: Coverage, other: str, x: Contrast) -> str:
+    place = f"{wording.budget(c.budget)}, {c.name.extractor}"
+    ends = f" [{_signed(x.lo)}, {_signed(x.hi)}]" if math.isfinite(x.lo) else ""
+    return f"{_signed(x.mean)}{ends} over {other} ({place}, sets: {x.n[0]} and {x.n[1]})"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", wording.MINUS)
+
+
+def _reading(rows: Sequence[Mapping[str, Any]]) -> Name | None:
+    """The first metric that was read against val, by class before pooled."""
+    names = {Name.of(row) for row in rows if row["reference"] == AGAINST and row["scope"] in FIRST}
+    return min(names, key=lambda n: (METRICS.index(n.metric), FIRST.index(n.scope)), default=None)
+
+
+def _by_method(rows: Sequence[Mapping[str, Any]], name: Name) -> dict[str, list[float]]:
+    same = (row for row in rows if (row["metric"], row["scope"], row["reference"]) == name.what)
+    return {method: [row["value"] for row in own] for method, own in grouped(same, lambda row: row["method"]).items()}
+
+
+def _floor(rows: Sequence[Mapping[str, Any]], name: Name, images: int) -> float:
+    """The deviation that counting whole held-out images leaves in one reading, in the reading's own units."""
+    grid = intervals.grid_floor(images) / math.sqrt(2)
+    plain = [x for own in _by_method(rows, name._replace(metric="coverage")).values() for x in own]
+    shown = [x for own in _by_method(rows, name).values() for x in own]
+    return grid * fmean(shown) / fmean(plain) if plain and fmean(plain) > 0 else grid
+
+
+def _coverage_worded(covered: Sequence[Coverage]) -> Iterator[Coverage]:
+    better = comparisons.holm([c.p_better for c in covered])
+    asked = [(i, other, x.p_worse) for i, c in enumerate(covered) for other, x in c.contrasts.items()]
+    worse = comparisons.holm([p for *_, p in asked])
+    for i, (c, p) in enumerate(zip(covered, better, strict=True)):
+        behind = tuple(o for (at, o, _), q in zip(asked, worse, strict=True) if at == i and q < ALPHA / 2)
+        word: Covers = "worse" if behind else "better" if c.contrasts and p < ALPHA / 2 else "open"
+        yield replace(c, word=word, behind=behind)
+
+
+def coverage_table(view: View, covered: Sequence[Coverage]) -> Markup:
+    """The contrasts as a table, for the question who covers the data better; nothing where there are none."""
+    if not covered:
+        return Markup()
+    coresets = list(dict.fromkeys(other for c in covered for other in c.contrasts))
+    rows = []
+    for c in covered:
+        z = f"z {c.z:+.1f}".replace("-", wording.MINUS) if math.isfinite(c.z) else ""
+        metric = f"{c.name.metric.replace('_', ' ')}, {c.name.scope.replace('_', ' ')}"
+        read = tag("span", name(c.name.extractor), tag("small", metric), class_="stacked")
+        mean = stacked(valued(c.mean, wording.reading(c.mean)), c.beside, z)
+        behind = tag("small", f"than {', '.join(c.behind)}", class_="number names") if c.behind else ""
+        word = join([chip(c.word), behind])
+        contrasts = (_contrast_cell(c.contrasts.get(coreset)) for coreset in coresets)
+        rows.append(cells(view.method(c.method), facets.budget(c.budget), read, mean, word, *contrasts))
+    over = (join(["over ", view.method(coreset)]) for coreset in coresets)
+    return table(columns("method", "budget", "features of", "covers", "against every coreset", *over), rows)
+
+
+def _contrast_cell(x: Contrast | None) -> Markup:
+    if x is None or not math.isfinite(x.mean):
+        return Markup(wording.NONE)
+    ends = f"[{_signed(x.lo)}, {_signed(x.hi)}]" if math.isfinite(x.lo) else "no interval"
+    return stacked(_signed(x.mean), ends, f"sets: {x.n[0]} and {x.n[1]}", sort=x.mean)
+
+
+ABOUT = (
+    "Coverage of the held-out images (val), or its expectation where that was read: a coreset's images are among "
+    "train. Contrasts are Welch's t over sets; a deterministic method's one set stands as it is, and all "
+    "contrasts condition on it and on the held-out images. Better than every coreset: intersection-union, then "
+    "Holm. Worse than at least one: Holm over all contrasts, one-sided at 2.5 % each. z: beside random sets. "
+    "Places: budgets in the features of each extractor that took no part in making a set."
+)
+
+
+def show(summary: "Summary") -> Markup:
+    """Every contrast, and each method's range; nothing where coverage was not read."""
+    claim = summary.claims.of("coverage")
+    return content(
+        coverage_table(summary, summary.claims.coverages),
+        fold("Method by method", bullets(claim.methods), note(ABOUT)) if claim.methods else "",
+    )
+
+
+SECTION = Section("Coverage of held-out images", 10, show)

@@ -1,0 +1,70 @@
+"""All readings of all metrics, and where two extractors disagree."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from decoct.report import standing
+from decoct.report.grouped import grouped
+from decoct.report.page import facets
+from decoct.report.page.markup import Markup, join, name, tag
+from decoct.report.page.parts import content, fold, note
+from decoct.report.page.section import Section
+from decoct.report.sections.beyond._readings import readings_table
+from decoct.report.standing import Standing
+
+if TYPE_CHECKING:
+    from decoct.report.summary import Summary
+
+
+def show(summary: "Summary") -> Markup:
+    """A table for each budget and extractor; nothing where nothing was read."""
+    own = summary.found(standing.find)
+    if not own:
+        return note(
+            "No set has been measured: nothing can be said of how the sets cover the data, nor of their quality."
+        )
+    every = [
+        fold(join([tag("b", facets.budget(budget)), " · features of ", name(extractor)]), readings_table(summary, read))
+        for (budget, extractor), read in grouped(own, lambda s: (s.budget, s.name.extractor)).items()
+    ]
+    agreed = (f"{a.sentence()}." for a in summary.found(standing.find_agreements))
+    return content(
+        *(tag("p", line) for line in agreed), note(*_about(own, len(summary.run.data["class_names"]))), *every
+    )
+
+
+def _about(standings: Sequence[Standing], classes: int) -> list[object]:
+    sizes = [s.random.n for s in standings if s.random]
+    sets = f"{max(sizes)} random subsets" if sizes else "no random subsets"
+    few = any(s.classes is not None and s.classes < classes for s in standings)
+    return [
+        "Each value is the mean over a method's sets, with a 95 % t interval over two or more of them; of one set, the "
+        "interval is over its images and the held-out ones. The last column is what ",
+        sets,
+        " of the training images give that have as many images of each class: their mean and where one more would fall "
+        "in 95 of 100 cases. z counts their standard deviations from that mean. ",
+        tag("b", "▲ better"),
+        " and ",
+        tag("b", "▼ worse"),
+        " than random (△ more, ▽ less, where neither is a virtue): by Student's t beside the random sets, after Holm "
+        "over all of these readings, budgets and methods, and with their mean outside of the interval over "
+        "sets. ?: open, which is not the same as equal. Against val wherever there is a choice, since "
+        "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
+        "noise: read it beside quality. A dash: not defined for a set of that size.",
+        " On the parallel axes stands z, turned so that up is better, for readings that have a z and a direction; "
+        "beyond ±3 it is logarithmic, and the band is where 95 of 100 random sets fall. Intervals and n are on hover "
+        "and in the table.",
+        " Means per class are over the classes that a set has images of." if few else "",
+    ]
+
+
+def _json(summary: "Summary") -> dict[str, Any]:
+    own = summary.found(standing.find)
+    return {
+        "metrics": [s.to_json() for s in own if s.lead],
+        "beside_random": standing.sentences(own),
+        "extractors": [f"{a.sentence()}." for a in summary.found(standing.find_agreements)],
+    }
+
+
+SECTION = Section("All readings", 50, show, to_json=_json)

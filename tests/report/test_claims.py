@@ -1,0 +1,173 @@
+"""The four claims on planted truths: what is said follows from the results and from nothing else."""
+
+import json
+import re
+
+import pytest
+from tests.report.conftest import view
+
+from decoct.core.record import read_cost, write_cost
+from decoct.report.read import frame
+from decoct.report.read.manifest import REFERENCE
+from decoct.report import claims
+from decoct.report.summary import summarise
+
+
+def summary(builder):
+    folder = builder.build()
+    return summarise(frame.read(folder))
+
+
+def claim(found, key):
+    return next(c for c in found.claims.all if c.key == key)
+
+
+def test_four_questions_in_order(builder):
+    found = summary(builder)
+    assert [c.key for c in found.claims.all] == ["random", "coresets", "cost", "coverage"]
+    assert all(c.question.endswith("?") and not c.answer.endswith(".") for c in found.claims.all)
+    assert all([line for line in c.methods if "rded" in line] for c in found.claims.all)
+
+
+def test_against_random_the_counts_are_those_of_the_words_and_of_holm_in_each_protocol(builder):
+    builder.noise = 0.05
+    found = summary(builder)
+    mine = [v for v in found.verdicts if v.family == "distillation"]
+    assert any(v.random.verdict != v.random.alone for v in mine)
+    beside = {(b.method, b.setting): b for b in found.claims.beside_random}
+    assert len(beside) == len(mine) == 12
+    for protocol in ("erm", "single_teacher", "multi_teacher"):
+        own = [beside[v.method, v.setting] for v in mine if v.setting.protocol == protocol]
+        words = [v.random.verdict for v in mine if v.setting.protocol == protocol]
+        shown = sum(b.shown for b in own)
+        assert f"nder {protocol} {shown or 'none'} of 4" in claim(found, "random").answer
+        assert [b.word for b in own] == words and all(b.shown for b in own if b.word == "worse")
+    low = min((v.random for v in mine if v.method == "rded"), key=lambda c: c.mean)
+    assert f"differences {100 * low.mean:+.1f} points [".replace("-", "−") in claim(found, "random").methods[0]
+
+
+def test_planted_truths(builder):
+    found = summary(builder)
+    random = claim(found, "random").answer
+    assert random.startswith(
+        "Under erm 2 of 4 distilled sets are not better than random by more than 1 point (2 worse)"
+    )
+    said = claim(found, "coresets")
+    assert said.answer.startswith("On digits, better than every coreset: rded in 6 of 6 settings")
+    assert said.answer.endswith(
+        "our two distillation methods (rded, sre2l) and our three coresets (random, herding, k_center)"
+    )
+    assert said.methods[1].startswith("sre2l: better than every coreset in none of 6 settings, not better than the")
+    assert "by more than 1 point in 6, worse in 6" in said.methods[1]
+    assert "(herding, " in said.methods[0]  # the coreset that does best, by what was planted
+
+
+def test_none_is_better_where_none_was_planted(builder):
+    builder.truth |= {"rded": 0.40}
+    found = summary(builder)
+    assert found.claims.conclusion.answer == "none"
+    said = "On digits, no distilled set is better than the best coreset by more than 1 point (shown of all 12); 12 are"
+    assert claim(found, "coresets").answer.startswith(said)
+
+
+def test_a_method_is_not_better_than_every_coreset_where_one_is_untested(builder):
+    builder.holes = lambda labels: labels["kind"] == "train" and labels["method"] == "k_center"
+    found = summary(builder)
+    v = found.verdict("rded", found.settings[0])
+    assert v.coresets["k_center"].n == 0 and v.against_coresets == "open"
+    assert {v.coresets[m].verdict for m in ("random", "herding")} == {"better"}
+    assert "rded: better than every coreset in none" in claim(found, "coresets").methods[0]
+    assert "n = 0" not in claim(found, "coresets").methods[0]
+
+
+def test_a_certain_difference_below_the_margin_is_not_better_by_more(builder):
+    builder.truth |= dict.fromkeys(("rded", "sre2l"), builder.truth[REFERENCE] + 0.004)
+    builder.noise, builder.test_images = 0.0003, 100_000
+    said = claim(summary(builder), "random")
+    assert "Under erm 4 of 4 distilled sets are not better" in said.answer and "none better" in said.answer
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "said"),
+    [
+        ({"methods": ("random", "herding")}, "random", "no distillation method"),
+        ({"methods": ("random", "herding")}, "cost", "no distillation method"),
+        ({"methods": ("herding", "rded")}, "random", "no random selection"),
+        ({"methods": ("rded", "sre2l")}, "coresets", "no coreset"),
+        ({"methods": ("rded", "sre2l")}, "coverage", "no coreset"),
+        ({"replicates": 1}, "random", "It takes 3 sets a method to show anything, and there are 1"),
+        ({"replicates": 2}, "coresets", "It takes 3 sets a method to show anything, and there are 2"),
+        ({"holes": lambda labels: labels["kind"] == "train"}, "random", "No pair of students"),
+        ({"holes": lambda labels: labels["kind"] == "train"}, "coresets", "No pair of students"),
+        ({"holes": lambda labels: True}, "cost", "costs cannot be compared"),
+        ({"holes": lambda labels: True}, "coverage", "cannot be said"),
+    ],
+)
+def test_what_cannot_be_said_is_said(builder, changes, key, said):
+    for name, value in changes.items():
+        setattr(builder, name, {m: builder.methods[m] for m in value} if name == "methods" else value)
+    found = summary(builder)
+    assert said in claim(found, key).answer
+    plain = json.dumps(found.to_json(), allow_nan=False)
+    assert not any("nan" in line for c in found.claims.all for line in (c.answer, *c.methods)) and plain
+
+
+def test_no_method_is_called_better_where_all_are_alike(builder):
+    """Identical accuracies: nothing is better, and none is shown to be better by more than the margin."""
+    builder.truth, builder.noise, builder.test_images = dict.fromkeys(builder.truth, 0.5), 0.0, 100_000
+    found = summary(builder)
+    assert claim(found, "random").answer.startswith("Under erm 4 of 4 distilled sets are not better than random")
+    assert found.claims.conclusion.answer == "none" and "none are worse" in claim(found, "coresets").answer
+
+
+def test_the_json_holds_questions_multiples_and_contrasts(builder):
+    found = summary(builder)
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))["claims"]
+    assert [c["key"] for c in plain["questions"]] == ["random", "coresets", "cost", "coverage"]
+    assert len(plain["cost"]) == 12 and plain["cost"][0]["full"]["n"] == [5, 5]
+    assert plain["coverage"][0]["name"]["metric"] == "coverage" and "herding" in plain["coverage"][0]["contrasts"]
+    assert plain["conclusion"]["answer"] == "some" and len(plain["conclusion"]["each"]) == 12
+    assert len(plain["beside_random"]) == 12 and len(plain["equal_cost"]) == 36
+
+
+def shown(builder):
+    folder = builder.build()
+    summary = summarise(frame.read(folder))
+    return summary, claims.show(view(summary), summary.claims)
+
+
+def text(markup):
+    return re.sub(r"<[^>]*>", " ", markup)
+
+
+def test_every_question_has_its_answer_and_its_methods(builder):
+    summary, section = shown(builder)
+    for claim in summary.claims.all:
+        assert claim.question in section and claim.answer in section
+        assert all(line in section.replace("&amp;", "&") for line in claim.methods)
+    assert section.count("<details>") == 4 and section.count("<table") == 3
+
+
+def test_multiples_stand_with_interval_sets_and_the_construction_alone(builder):
+    _, section = shown(builder)
+    words = " ".join(text(section).split())
+    assert (
+        "36.0 s 16.0 s alone 900 [900, 900] sets: 5 and 5 400 [400, 400] alone 1.50 [1.50, 1.50] sets: 5 and 1" in words
+    )
+    assert "stands as it is, and contrasts condition on it" in words
+
+
+def test_machines_unlike_leave_a_dash_that_says_why(builder):
+    folder = builder.build()
+    for file in (folder / "store" / "features").rglob("measured.json"):
+        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "<b>Other"}))
+    summary = summarise(frame.read(folder))
+    section = claims.show(view(summary), summary.claims)
+    assert "unlike machines" in section and "<b>Other" not in section
+
+
+def test_a_study_of_selections_alone_has_answers_and_no_tables(builder):
+    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
+    _, section = shown(builder)
+    assert section.count("no distillation method") == 4 and "<details>" not in section
+    assert not re.search(r"\bnan\b|\bNone\b", text(section))
