@@ -39,7 +39,7 @@ def measured(out: Path, most: int) -> Summary:
         if failures:
             raise SystemExit("\n".join(failures.values()))
         summary = write_report(out)
-        if all(c.comparison.verdict == "same" for c in summary.controls):
+        if all(c.comparison.verdict == "same" for c in summary.found(controls.find)):
             break
     return summary
 
@@ -84,7 +84,7 @@ def main() -> None:
     manifest, rows = summary.run, []
     accuracy = {each.method: each.interval.mean for each in summary.accuracies}
     seconds = {job.key: manifest.cost(job).cpu_seconds for job in manifest.finished("condense")}
-    for each in summary.controls:
+    for each in summary.found(controls.find):
         both = list(pairs(manifest, each.method, each.control))
         mean, largest = np.mean([apart(pair) for pair in both], axis=0)[0], max(apart(pair)[1] for pair in both)
         half, plain = ([noted(pair[i]) for pair in both] for i in range(2))

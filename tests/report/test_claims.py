@@ -7,9 +7,9 @@ import pytest
 from tests.report.conftest import view
 
 from decoct.core.record import read_cost, write_cost
+from decoct.report import claims
 from decoct.report.read import frame
 from decoct.report.read.manifest import REFERENCE
-from decoct.report import claims
 from decoct.report.summary import summarise
 
 

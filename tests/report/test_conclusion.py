@@ -7,8 +7,8 @@ import pytest
 
 from decoct.report.accuracy import Setting
 from decoct.report.conclusion import beside_random, conclude, ours, random_sentence
-from decoct.report.verdict import verdicts
 from decoct.report.stats.superiority import not_better
+from decoct.report.verdict import verdicts
 
 FAMILIES = {"random": "coreset", "herding": "coreset", "rded": "distillation", "sre2l": "distillation"}
 LEVEL = {"random": 0.5, "herding": 0.55, "rded": 0.3, "sre2l": 0.4}

@@ -8,8 +8,8 @@ import pytest
 from decoct.report.accuracy import Setting
 from decoct.report.judged import NATIVE, judge
 from decoct.report.read import frame
-from decoct.report.verdict import verdicts
 from decoct.report.summary import summarise
+from decoct.report.verdict import verdicts
 
 
 def judged(builder, **study):

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats as scipy_stats
 from tests.report.conftest import READINGS, SD, view
 
-from decoct.report.read import frame
 from decoct.report import standing
+from decoct.report.read import frame
 from decoct.report.standing import agreements, sentences, standings
 from decoct.report.stats import comparisons, welch
 from decoct.report.write import write_report
@@ -172,7 +172,9 @@ def written(builder, **changes):
         setattr(builder, key, value)
     summary = write_report(builder.build())
     classes = len(summary.run.data["class_names"])
-    return summary, str(standing.show(view(summary), summary.standings, summary.agreements, classes))
+    return summary, str(
+        standing.show(view(summary), summary.found(standing.find), summary.found(standing.find_agreements), classes)
+    )
 
 
 def test_the_words_are_in_the_first_table_and_what_random_gives_in_the_last_column(builder):
@@ -206,7 +208,7 @@ def read(builder, **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
     summary = write_report(builder.build())
-    own = [s for s in summary.standings if s.budget == "ipc=10" and s.lead]
+    own = [s for s in summary.found(standing.find) if s.budget == "ipc=10" and s.lead]
     return own, summary, standing.axes(view(summary), own)
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from decoct.report.accuracy import Setting
-from decoct.report.read import frame
 from decoct.report.conclusion import conclude
-from decoct.report.verdict import Verdict, correction, generators, verdicts
+from decoct.report.read import frame
 from decoct.report.stats import comparisons, moderated
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.crossed import Crossed
 from decoct.report.summary import summarise
+from decoct.report.verdict import Verdict, correction, generators, verdicts
 
 FAMILIES = {"random": "coreset", "herding": "coreset", "k_center": "coreset", "rded": "distillation"}
 

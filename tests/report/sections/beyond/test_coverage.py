@@ -9,7 +9,13 @@ from tests.report.conftest import SD
 
 from decoct.report.read import frame
 from decoct.report.sections.beyond import coverage
-from decoct.report.sections.beyond.coverage import Coverage, contradictions, coverage_sentences, coverages, overall_coverage
+from decoct.report.sections.beyond.coverage import (
+    Coverage,
+    contradictions,
+    coverage_sentences,
+    coverages,
+    overall_coverage,
+)
 from decoct.report.standing import Name, standings
 from decoct.report.stats import intervals
 from decoct.report.stats.welch import Contrast

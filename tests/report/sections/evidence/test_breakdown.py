@@ -35,14 +35,16 @@ def broken(builder, **changes):
 
 def one(summary, method="rded", protocol="single_teacher", budget="ipc=1"):
     (b,) = [
-        b for b in summary.breakdown if (b.method, b.setting.protocol, b.setting.budget) == (method, protocol, budget)
+        b
+        for b in summary.found(breakdown.find)
+        if (b.method, b.setting.protocol, b.setting.budget) == (method, protocol, budget)
     ]
     return b
 
 
 def test_parts_add_up_and_are_the_planted_ones(builder):
     _, summary = broken(builder, twist=labelled)
-    for b in summary.breakdown:
+    for b in summary.found(breakdown.find):
         labels = b.labels.mean if b.labels else 0
         assert b.base.mean + labels + b.images.mean == pytest.approx(b.total.mean)
     b = one(summary)
@@ -130,11 +132,11 @@ def test_of_hard_labels_only_images_add(builder):
     b = one(summary, protocol="erm")
     assert b.labels is None and b.beyond is None and b.hard == "erm"
     assert b.total.mean == pytest.approx(b.base.mean + b.images.mean)
-    assert len(breakdown.sentences(summary.breakdown)) == 2  # protocols of soft labels
+    assert len(breakdown.sentences(summary.found(breakdown.find))) == 2  # protocols of soft labels
     builder.folder, builder.jobs, builder.protocols = builder.folder.with_name("again"), [], ("erm", "erm_long")
     _, summary = broken(builder)
-    assert {b.hard for b in summary.breakdown if b.setting.protocol == "erm_long"} == {"erm_long"}
-    assert "only images can add" in breakdown.overall(summary.breakdown)
+    assert {b.hard for b in summary.found(breakdown.find) if b.setting.protocol == "erm_long"} == {"erm_long"}
+    assert "only images can add" in breakdown.overall(summary.found(breakdown.find))
 
 
 def test_replicates_that_one_part_lacks_are_in_none(builder):
@@ -158,16 +160,16 @@ def test_other_steps_are_said_with_their_numbers(builder):
     summary = summarise(frame.read(folder))
     b = one(summary, protocol="multi_teacher")
     assert (b.before.steps, b.beside.steps, b.after.images_seen, b.same_work) == (500, 4000, 256000, False)
-    said = breakdown.overall(summary.breakdown)
+    said = breakdown.overall(summary.found(breakdown.find))
     assert "Part of what labels add is training: in 8 of 16 the work is not the same" in said
     assert "4,000 steps, 256,000 images seen under multi_teacher beside 500 steps, 32,000 images seen under erm" in said
-    single, multi = breakdown.sentences(summary.breakdown)
+    single, multi = breakdown.sentences(summary.found(breakdown.find))
     assert "training" not in single and "training" in multi
 
 
 def test_the_same_steps_are_said_too(builder):
     _, summary = broken(builder, twist=labelled)
-    said = breakdown.overall(summary.breakdown)
+    said = breakdown.overall(summary.found(breakdown.find))
     assert "see as many images under both protocols: 500 steps, 32,000 images seen" in said
     assert "labels add more than images in" in said
 
@@ -182,16 +184,16 @@ def test_the_same_steps_are_said_too(builder):
 )
 def test_what_cannot_be_broken_down_is_said(builder, changes, said):
     _, summary = broken(builder, **changes)
-    assert summary.breakdown == () and said in " ".join(summary.untold)
-    assert "cannot be said" in breakdown.overall(summary.breakdown)
+    assert summary.found(breakdown.find) == () and said in " ".join(summary.found(breakdown.untold))
+    assert "cannot be said" in breakdown.overall(summary.found(breakdown.find))
     plain = json.loads(json.dumps(summary.to_json(), allow_nan=False))["breakdown"]
-    assert plain["parts"] == [] and plain["cannot_be_said"] == list(summary.untold)
+    assert plain["parts"] == [] and plain["cannot_be_said"] == list(summary.found(breakdown.untold))
 
 
 def test_one_replicate_has_means_and_no_intervals(builder):
     _, summary = broken(builder, replicates=1)
-    assert one(summary).images.n == 1 and "nan" not in breakdown.overall(summary.breakdown).lower()
-    assert all("nan" not in line.lower() for line in breakdown.sentences(summary.breakdown))
+    assert one(summary).images.n == 1 and "nan" not in breakdown.overall(summary.found(breakdown.find)).lower()
+    assert all("nan" not in line.lower() for line in breakdown.sentences(summary.found(breakdown.find)))
     plain = json.loads(json.dumps(summary.to_json(), allow_nan=False))["breakdown"]["parts"]
     assert plain[0]["images"]["ci95"] == [None, None] and plain[0]["work"]["after"]["steps"] == 500
 
@@ -199,12 +201,12 @@ def test_one_replicate_has_means_and_no_intervals(builder):
 def shown(builder):
     folder = builder.build()
     summary = summarise(frame.read(folder))
-    return summary, breakdown.show(view(summary), summary.breakdown, summary.untold)
+    return summary, breakdown.show(view(summary), summary.found(breakdown.find), summary.found(breakdown.untold))
 
 
 def test_each_bar_begins_where_the_random_set_of_its_protocol_ends(builder):
     summary, _ = shown(builder)
-    drawn = breakdown.figure(view(summary), summary.breakdown, ("single_teacher", "convnet3_w32"))
+    drawn = breakdown.figure(view(summary), summary.found(breakdown.find), ("single_teacher", "convnet3_w32"))
     go.Figure(drawn)
     assert len(drawn["data"]) == 2 * (2 + 4)  # budgets × (random, labels, other methods)
     for budget in summary.settings[0].budget, summary.settings[1].budget:
@@ -220,7 +222,7 @@ def test_each_bar_begins_where_the_random_set_of_its_protocol_ends(builder):
             ]
             assert trace["base"] + trace["x"][0] == pytest.approx(100 * a.interval.mean)
     ends = {
-        tuple(breakdown.figure(view(summary), summary.breakdown, p)["layout"]["xaxis"]["range"])
+        tuple(breakdown.figure(view(summary), summary.found(breakdown.find), p)["layout"]["xaxis"]["range"])
         for p in view(summary).panels
     }
     assert len(ends) == 1
@@ -228,7 +230,9 @@ def test_each_bar_begins_where_the_random_set_of_its_protocol_ends(builder):
 
 def test_hard_labels_have_no_bar_of_labels(builder):
     summary, _ = shown(builder)
-    assert len(breakdown.figure(view(summary), summary.breakdown, ("erm", "convnet3_w32"))["data"]) == 2 * (1 + 4)
+    assert len(breakdown.figure(view(summary), summary.found(breakdown.find), ("erm", "convnet3_w32"))["data"]) == 2 * (
+        1 + 4
+    )
 
 
 def test_steps_and_images_stand_beside_every_accuracy(builder):
@@ -253,4 +257,4 @@ def test_one_replicate_draws_bars_without_intervals(builder):
     builder.replicates = 1
     summary, section = shown(builder)
     assert not re.search(r"\bnan\b|\bNone\b|NaN", section)
-    go.Figure(breakdown.figure(view(summary), summary.breakdown, ("erm", "convnet3_w32")))
+    go.Figure(breakdown.figure(view(summary), summary.found(breakdown.find), ("erm", "convnet3_w32")))

@@ -9,9 +9,9 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import names
-from decoct.report.sections.evidence.published import FILE, Published, alike, beside, read, select, to_json
 from decoct.report.read import frame
 from decoct.report.render import render
+from decoct.report.sections.evidence.published import FILE, Published, alike, beside, read, select, to_json
 from decoct.report.summary import summarise
 
 FREE = {"sre2l++", "fadrm+", "hald", "dit", "wmdd", "gift", "nrr_dd", "lgd"}  # methods that decoct does not have

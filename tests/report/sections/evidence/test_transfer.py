@@ -82,7 +82,7 @@ def test_a_run_of_few_test_images_proves_no_order(builder):
     builder.truth = {"random": 30 / 60, "herding": 31 / 60, "rded": 32 / 60}
     builder.test_images = 60
     folder = builder.build()
-    found = summarise(frame.read(folder)).transfers
+    found = summarise(frame.read(folder)).found(transfer.find)
     assert [(t.kept, t.turned, t.open) for t in found] == [(0, (), 3)] * 2
 
 
@@ -119,7 +119,7 @@ def test_a_planted_turn_is_found_in_a_run(builder):
     builder.students, builder.protocols, builder.budgets = ("a", "b"), ("erm",), ("ipc=1",)
     builder.twist = lambda method, protocol, student: -0.3 if (method, student) == ("rded", "b") else 0
     folder = builder.build()
-    (found,) = summarise(frame.read(folder)).transfers
+    (found,) = summarise(frame.read(folder)).found(transfer.find)
     turned = {frozenset((t.method, t.rival)) for t in found.turned}
     assert turned == {frozenset(("rded", m)) for m in ("random", "herding", "k_center")}  # .60 falls to .30
     assert found.pairs == 10
@@ -132,6 +132,6 @@ def test_nothing_trained_is_not_an_order(builder):
     builder.students = ("a", "b")
     builder.holes = lambda labels: labels["kind"] == "train"
     folder = builder.build()
-    found = summarise(frame.read(folder)).transfers
+    found = summarise(frame.read(folder)).found(transfer.find)
     assert all(t.pairs == 0 and "nothing can be said" in t.sentence() for t in found)
     assert overall(found) == ""

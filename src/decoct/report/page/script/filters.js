@@ -57,11 +57,11 @@ function showState() {
 }
 
 // Headings that name something stand for the figure, details or block around them.
-const HOLDERS = { FIGCAPTION: "figure", SUMMARY: "details", H3: ".block" };
+const HOLDERS = { FIGCAPTION: "figure", SUMMARY: "details", H4: ".block" };
 let marked = null;
 
 function hideMarked() {
-  marked ??= [...document.querySelectorAll("main :is(figcaption, summary, h3)")]
+  marked ??= [...document.querySelectorAll("main :is(figcaption, summary, h4)")]
     .map((heading) => ({ holder: heading.closest(HOLDERS[heading.tagName]), named: namedIn(heading) }))
     .filter(({ holder, named }) => holder && Object.keys(named).length && !holder.matches(".filters, .menu"));
   for (const { holder, named } of marked) holder.hidden = allGone(named);
@@ -118,7 +118,7 @@ function setUpFilters() {
   const goTo = () => {
     readHash();
     filterPage();
-    document.getElementById(state.section)?.scrollIntoView();
+    reveal(state.section);
   };
   window.addEventListener("hashchange", goTo);
   if (location.hash) goTo();

@@ -1,4 +1,5 @@
 // Starts the page: words first, then the library that draws, then what comes into view.
+// A page without doors has a list of its sections.
 const nav = document.querySelector("nav");
 for (const section of document.querySelectorAll("main > section")) {
   const link = document.createElement("a");
@@ -43,11 +44,14 @@ for (const table of document.querySelectorAll("main table")) {
 }
 listeners.push(redraw);
 setUpFilters();
+setUpDoors();
 
-// Five megabytes of script are read after the first paint.
-function load() {
+// The library is unpacked after the first paint.
+async function load() {
+  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent.trim()), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const library = document.createElement("script");
-  library.textContent = document.getElementById("plotly").textContent;
+  library.textContent = await new Response(stream).text();
   document.head.append(library);
   for (const figure of figures) if (figure.seen) draw(figure);
 }
@@ -55,12 +59,14 @@ document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => 
 
 window.addEventListener("beforeprint", () => {
   printing = true;
+  openAll();
   for (const table of [...waiting.keys()]) setUp(table);
   for (const table of document.querySelectorAll("main table")) fitOnPaper(table);
   for (const figure of figures) draw(figure);
 });
 window.addEventListener("afterprint", () => {
   printing = false;
+  closeAgain();
   for (const table of document.querySelectorAll("main table")) table.style.zoom = "";
   redraw();
 });

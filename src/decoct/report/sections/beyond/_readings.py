@@ -79,8 +79,9 @@ def figure(view: View, own: Sequence[Standing]) -> Figure | None:
     words = [(squeezed(z), f"{z:,}".replace("-", wording.MINUS)) for z in ticks]
     yaxis = plot.axis((-ends, ends), words, "better →", zeroline=True, showgrid=False, automargin=True)
     several = len({n.extractor for _, n in at}) > 1, len({budget for budget, _ in at}) > 1
-    text = [(i, plot.label(_tick(*place, shown, *several))) for place, i in at.items()]
-    xaxis = plot.axis((-0.5, len(at) - 0.5), text, tickangle=-45 if len(at) > 3 else 0, zeroline=False, showgrid=True)
+    text = [(i, _tick(*place, shown, *several)) for place, i in at.items()]
+    look = {"autotickangles": [0, -45, -90], "ticklabeloverflow": "allow", "zeroline": False, "showgrid": True}
+    xaxis = plot.axis((-0.5, len(at) - 0.5), text, **look)
     layout = plot.layout(380, xaxis, yaxis)
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}
     layout["shapes"] = [{**band, "y0": squeezed(-1.96), "y1": squeezed(1.96)}]
@@ -90,7 +91,7 @@ def figure(view: View, own: Sequence[Standing]) -> Figure | None:
 def _tick(budget: str, n: Name, own: Sequence[Standing], extractors: bool, budgets: bool) -> str:
     parts = [f"{n.metric.replace('_', ' ')}{ARROWS[direction(own, n)]}"]
     parts += [n.extractor] if extractors and n.extractor else []
-    return ", ".join([*parts, wording.budget(budget)] if budgets else parts)
+    return "<br>".join(map(plot.label, [*parts, wording.budget(budget)] if budgets else parts))
 
 
 def direction(own: Sequence[Standing], n: Name) -> bool | None:
