@@ -130,16 +130,16 @@ def beside_random(verdicts: Sequence[Verdict], data: str = "") -> tuple[Beside, 
 
 def random_sentence(each: Sequence[Beside]) -> str:
     """A part for each protocol: how many distilled sets fail to beat random, how many beat it; empty of none."""
-    parts, margin = list[str](), wording.margins(b.margin for b in each)
+    parts = list[str]()
     for protocol, own in grouped(each, lambda b: b.setting.protocol).items():
         shown = [b for b in own if b.shown]
         worse, won = sum(b.word == "worse" for b in shown), sum(b.word == "better" for b in own if not b.shown)
         rest = len(own) - len(shown) - won
-        least = f"distilled sets are not better than {REFERENCE} by more than {margin}"
-        what = f"{len(shown) or 'none'} of {len(own)}{'' if parts else ' ' + least}"
-        more = f" ({worse} worse)" if worse else ""
-        parts.append(f"under {protocol} {what}{more}, {won or 'none'} better, {rest or 'none'} open")
-    return "; ".join(parts)
+        counts = f"{worse} worse, {won} better, {rest} open"
+        parts.append(f"{len(shown)} of {len(own)} under {protocol} ({counts})")
+    margin = wording.margins(b.margin for b in each)
+    least = f"distilled sets shown not to beat {REFERENCE} by more than {margin}"
+    return f"{least}: {'; '.join(parts)}" if parts else ""
 
 
 def ours(families: Mapping[str, str]) -> str:
@@ -175,22 +175,22 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
 
 def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     better = sum(b.word == "better" for b in each)
-    less = f"; {better} better than every coreset by less than that" if better else ""
+    less = f", {better} better than every coreset by less than that" if better else ""
     return (
-        f"{_on(data)}, no distilled set is better than the best coreset by more than {_margin(each)} (shown of all "
-        f"{len(each)}); {_worse(each)}{less}"
+        f"{_on(data)}, no distilled set beats the best coreset by more than {_margin(each)}: shown for all "
+        f"{_places(each)}, of which {_worse(each)}{less}"
     )
 
 
 def _some(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     every, won = Counter(b.method for b in each), Counter(b.method for b in each if b.word == "better")
     names = " and ".join(f"{method} in {n} of {wording.count(every[method], 'setting')}" for method, n in won.items())
-    return f"{_on(data)}, better than every coreset: {names}; {_rest(each)}"
+    return f"{_on(data)}, every coreset is beaten by {names}; {_rest(each)}"
 
 
 def _open(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     return (
-        f"{_on(data)} it is open whether a distilled set is better than the best coreset by more than {_margin(each)}: "
+        f"{_on(data)}, it is open whether a distilled set beats the best coreset by more than {_margin(each)}: "
         f"{_rest(each)}"
     )
 
@@ -198,9 +198,13 @@ def _open(data: tuple[str, ...], each: Sequence[Beside]) -> str:
 def _rest(each: Sequence[Beside]) -> str:
     shown = sum(b.shown for b in each)
     return (
-        f"shown not to be better by more than {_margin(each)} in {shown or 'none'} of {len(each)} (method × setting); "
-        f"{_worse(each)}"
+        f"{shown or 'none'} of {_places(each)} {'is' if shown == 1 else 'are'} shown not to be better by more than "
+        f"{_margin(each)}, and {_worse(each)}"
     )
+
+
+def _places(each: Sequence[Beside]) -> str:
+    return f"{wording.count(len(each), 'comparison')} (method × setting)"
 
 
 def _worse(each: Sequence[Beside]) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from decoct.report import wording
 from decoct.report.page.section import Section
 from decoct.report.read.manifest import CONTROL
+from decoct.report.sections.beyond.coverage import overall_coverage
+from decoct.report.sections.cost import multiples
 
 if TYPE_CHECKING:  # which adds what sections say to its own
     from decoct.report.summary import Summary
@@ -45,8 +47,8 @@ def _made(summary: "Summary") -> str:
 
 DOORS = (
     Door("evidence", "Evidence", "How sure is the answer?", lambda s: s.brief.because.removesuffix(".")),
-    Door("beyond", "Beyond accuracy", "Which sets cover the data?", lambda s: s.claims.of("coverage").answer),
-    Door("cost", "Cost", "What did the sets cost?", lambda s: s.claims.of("cost").answer),
+    Door("beyond", "Beyond accuracy", "Which sets cover the data?", lambda s: overall_coverage(s.claims.coverages)),
+    Door("cost", "Cost", "What did the sets cost?", lambda s: multiples.overall(s.claims.multiples)),
     Door(
         "pictures", "Pictures", "What do the sets look like?", lambda s: "The first set of every method, class by class"
     ),

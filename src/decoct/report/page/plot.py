@@ -22,7 +22,7 @@ Panel = tuple[str, str]  # protocol, student
 Place = tuple[float, dict[str, str]]  # on an axis, and what stands there, by facet
 HOVER = {"hovertemplate": "%{customdata}<extra></extra>"}
 ROW = 24  # pixels
-# Okabe and Ito, 2008: told apart with every common colour-vision deficiency; yellow last, it is faint on white.
+# Okabe and Ito, 2008: distinguishable with every common colour-vision deficiency; yellow last, it is faint on white.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 GREY = "#8A9099"
 SHAPES = {

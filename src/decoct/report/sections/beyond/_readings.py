@@ -80,7 +80,7 @@ def figure(view: View, own: Sequence[Standing]) -> Figure | None:
     yaxis = plot.axis((-ends, ends), words, "better →", zeroline=True, showgrid=False, automargin=True)
     several = len({n.extractor for _, n in at}) > 1, len({budget for budget, _ in at}) > 1
     text = [(i, _tick(*place, shown, *several)) for place, i in at.items()]
-    look = {"autotickangles": [0, -45, -90], "ticklabeloverflow": "allow", "zeroline": False, "showgrid": True}
+    look: Figure = {"autotickangles": [0, -45, -90], "ticklabeloverflow": "allow", "zeroline": False, "showgrid": True}
     xaxis = plot.axis((-0.5, len(at) - 0.5), text, **look)
     layout = plot.layout(380, xaxis, yaxis)
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}

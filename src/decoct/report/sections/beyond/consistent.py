@@ -37,7 +37,9 @@ class Consistent:
     def sentence(self) -> str:
         """In how many places it covers less."""
         how = f"all {self.places}" if self.shown else f"{self.behind or 'none'} of {self.places}"
-        return f"{self.method} covers less than the best coreset in {how} places (budget × independent extractor)"
+        return (
+            f"{self.method} covers less than the best coreset in {how} combinations of budget and independent extractor"
+        )
 
 
 def consistencies(covered: Sequence[Coverage]) -> tuple[Consistent, ...]:

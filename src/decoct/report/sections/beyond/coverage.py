@@ -105,22 +105,22 @@ def coverage_sentences(covered: Sequence[Coverage]) -> tuple[str, ...]:
 def overall_coverage(covered: Sequence[Coverage]) -> str:
     """One sentence over everything: how often a method covers more than every coreset, and less than one."""
     if not covered:
-        return "Coverage of held-out images was read for no distilled set: who covers the data better cannot be said"
+        return (
+            "Coverage of held-out images was measured for no distilled set: who covers the data better cannot be said"
+        )
     if not any(c.contrasts for c in covered):
         return "This study has no coreset: who covers the data better cannot be said"
     if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
-        return "No method has sets enough to say who covers the held-out data better: it takes two of one of the two"
+        return "No method has enough sets to say who covers the held-out images better: one of the two needs two sets"
     words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
     extractors = list(dict.fromkeys(c.name.extractor for c in covered))
     said = (
-        f"Distilled sets cover held-out data better than every coreset in {words['better'] or 'none'} of {places} "
-        f"(method × budget × extractor) and worse than at least one in {words['worse'] or 'none'}, after Holm over "
-        f"all; {words['open']} open"
+        f"Distilled sets cover held-out images better than every coreset in {words['better']} of {places} (method × "
+        f"budget × extractor), less well than at least one in {words['worse']}; {words['open'] or 'none'} open"
     )
     if len(extractors) > 1:
         names, clash = " and ".join(extractors), ", ".join(contradictions(covered))
-        said += f"; {names} contradict each other on {clash}" if clash else ""
-        said += "" if clash else f"; {names} are nowhere shown to contradict each other"
+        said += f"; {names} disagree on {clash}" if clash else ""
     return said
 
 
@@ -238,4 +238,8 @@ def show(summary: "Summary") -> Markup:
     )
 
 
-SECTION = Section("Coverage of held-out images", 10, show)
+def _say(summary: "Summary") -> str:
+    return "; ".join(c.sentence() for c in summary.claims.consistent if c.behind)
+
+
+SECTION = Section("Coverage of held-out images", 10, show, _say)

@@ -119,9 +119,9 @@ def overall(multiples: Sequence[Multiple]) -> str:
     if not known:
         return f"Costs cannot be compared: {multiples[0].why or 'a time is 0'}"
     measures = " or ".join(dict.fromkeys(m.measure for m in known if m.measure))
-    said = f"A distilled set takes {_span(known, 'full')}, in {measures} with teachers and features in full"
+    said = f"A distilled set takes {_span(known, 'full')}, in {measures}, teachers and features included"
     own = [m for m in known if math.isfinite(m.marginal.mean)]
-    said += f"; the construction alone {_span(own, 'marginal')}" if own else ""
+    said += f"; its construction alone takes {_span(own, 'marginal')}" if own else ""
     lost = len(multiples) - len(known)
     return f"{said}; {lost} of {wording.count(len(multiples), 'pair')} cannot be compared" if lost else said
 
@@ -172,10 +172,10 @@ def _beside(pairs: list[Multiple]) -> str:
     known = [m for m in pairs if math.isfinite(m.full.mean)]
     if not known:
         return ""
-    costliest, cheapest = (pick(known, key=lambda m: m.full.mean) for pick in (min, max))
-    if costliest == cheapest:
-        return f", {_times(costliest)}"
-    return f", {_times(costliest)}, the costliest coreset, and {_times(cheapest)}, the cheapest"
+    most, least = (pick(known, key=lambda m: m.full.mean) for pick in (min, max))
+    if most == least:
+        return f", {_times(most)}"
+    return f", {_times(most)}, the most expensive coreset, and {_times(least)}, the cheapest"
 
 
 def _times(m: Multiple) -> str:
@@ -203,9 +203,9 @@ def _anywhere(rows: list[Row], pairs: list[Multiple], seen: Sequence[int]) -> st
 def _span(known: Sequence[Multiple], part: Literal["full", "marginal"]) -> str:
     groups = grouped(known, lambda m: (m.method, m.budget)).values()
     ends = [[pick(getattr(m, part).mean for m in own) for own in groups] for pick in (min, max)]
-    costliest, cheapest = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in ends)
-    said = f"{costliest} times the costliest coreset of its size"
-    return said if ends[0] == ends[1] else f"{said} and {cheapest} times the cheapest"
+    most, least = (wording.span(*map(wording.multiple, (min(own), max(own)))) for own in ends)
+    said = f"{most} times as long as the most expensive coreset of its size"
+    return said if ends[0] == ends[1] else f"{said} and {least} times as long as the cheapest"
 
 
 def multiples_table(view: View, multiples: Sequence[Multiple]) -> Markup:
@@ -245,4 +245,4 @@ def time_cell(full: float | None, own: float | None) -> Markup:
     return stacked(valued(full, wording.seconds(full)), f"{wording.seconds(own)} alone")
 
 
-SECTION = Section("Distilled sets against coresets", 10, show)
+SECTION = Section("Distilled sets against coresets", 10, show, lambda s: uncounted(s.frame))

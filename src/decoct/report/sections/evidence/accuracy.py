@@ -66,9 +66,9 @@ def overall(gaps: Sequence[Gap]) -> str:
     means = [gap.interval.mean for gap in gaps]
     short, sure = sum(mean > 0 for mean in means), sum(gap.interval.lo > 0 for gap in gaps)
     return (
-        f"Beside the full data after as many steps, the set of the highest mean falls short in {short} of "
-        f"{len(gaps)} settings, in {sure} with an interval above 0; full data minus set is "
-        f"{wording.points(min(means))} to {wording.points(max(means))} points"
+        f"The set of the highest mean falls short of the full data after as many steps in {short} of {len(gaps)} "
+        f"settings, in {sure} with an interval above 0, by {wording.points(min(means))} to "
+        f"{wording.points(max(means))} points"
     )
 
 

@@ -139,11 +139,10 @@ def overall(parts: Sequence[Breakdown]) -> str:
     more = [b.beyond.mean > 0 for b in soft if b.beyond]
     sure = [b.beyond.lo > 0 for b in soft if b.beyond]
     of = f"{wording.count(len(more), 'combination')} (method × protocol × student × budget)"
-    said = (
+    return (
         f"Soft labels add {_span(labels)} points to a random set, {added}; labels add more than images in "
         f"{sum(more) or 'none'} of {of}, in {sum(sure) or 'none'} with an interval above 0"
     )
-    return said + _unlike(soft)
 
 
 def missing(run: Manifest, parts: Sequence[Breakdown], settings: Sequence[Setting]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import median
 
 from decoct.report import wording
 from decoct.report.grouped import grouped
@@ -73,4 +74,13 @@ def _points(sd: float | None) -> Markup:
     return valued(sd, name(f"{100 * sd:.2f}") if known and sd is not None else wording.NONE)
 
 
-SECTION = Section("How sure is it?", 60, lambda s: show(s, s.verdicts))
+def say(verdicts: Sequence[Verdict]) -> str:
+    """What difference to random the study finds; empty where no spread is known."""
+    seen = [v.random.detectable for v in verdicts if v.random and math.isfinite(v.random.detectable)]
+    if not seen:
+        return ""
+    points = f"{100 * median(seen):.2g} points"
+    return f"In four of five such studies, a difference to {REFERENCE} of {points} would be found (median)"
+
+
+SECTION = Section("How sure is it?", 60, lambda s: show(s, s.verdicts), lambda s: say(s.verdicts))

@@ -137,4 +137,14 @@ def _lowest(own: Sequence[ByClass], names: Sequence[str]) -> Markup:
     return tag("small", f" lowest: {wording.percent(value)} % of class ", of, " with ", method) if ends else Markup()
 
 
-SECTION = Section("By class", 110, lambda s: show(s, s.frame))
+def say(frame: Frame) -> str:
+    """The class of the lowest accuracy, with the method and the setting; empty where nothing is trained."""
+    names: list[str] = frame.manifest.data["class_names"]
+    ends = [(each.mean[c], names[c], each) for each in by_class(frame) for c in each.order()[:1]]
+    if not ends or len(names) < 2:
+        return ""
+    value, of, each = min(ends, key=lambda end: end[0])
+    return f"The lowest accuracy is {wording.percent(value)} %, of class {of} with {each.method} ({each.setting})"
+
+
+SECTION = Section("By class", 110, lambda s: show(s, s.frame), lambda s: say(s.frame))

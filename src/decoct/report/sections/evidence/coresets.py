@@ -10,7 +10,7 @@ from decoct.report.page.section import Section
 from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.stats.comparisons import Comparison
-from decoct.report.verdict import Verdict, correction
+from decoct.report.verdict import Verdict, correction, spell
 
 if TYPE_CHECKING:
     from decoct.report.summary import Summary
@@ -68,4 +68,9 @@ def _both(c: Comparison | None) -> Markup:
     return join([difference(c), chip(c.verdict) if c.n else ""]) if c else Markup()
 
 
-SECTION = Section("Against the best coreset", 20, show)
+def _say(summary: "Summary") -> str:
+    own = [v for v in summary.verdicts if v.family == "distillation" and v.coresets and not v.outside]
+    return f"Distilled sets against the best coreset: {spell([v.against_coresets for v in own])}" if own else ""
+
+
+SECTION = Section("Against the best coreset", 20, show, _say)

@@ -63,4 +63,18 @@ def _forest(view: View, method: str, own: Sequence[tuple[float, Setting, Compari
     return plot.trace("markers", method, x, y, of, said, marker=mark.marker, error_x=spread)
 
 
-SECTION = Section("Paired differences", 40, lambda s: show(s, s.verdicts, s.margins))
+def say(verdicts: Sequence[Verdict]) -> str:
+    """The smallest and the largest difference to random; empty where there is none."""
+    known = [v for v in verdicts if v.random and v.random.n and not v.outside]
+    if not known:
+        return ""
+    low, high = (pick(known, key=lambda v: v.random.mean if v.random else 0.0) for pick in (min, max))
+    return f"Differences to {REFERENCE} range from {_said(low)} to {_said(high)}"
+
+
+def _said(v: Verdict) -> str:
+    assert v.random is not None
+    return f"{wording.difference(v.random, ' points')} ({v.method}, {v.setting})"
+
+
+SECTION = Section("Paired differences", 40, lambda s: show(s, s.verdicts, s.margins), lambda s: say(s.verdicts))
