@@ -2,6 +2,8 @@
 
 from decoct.report import published, wording
 from decoct.report.advice import recommend
+from decoct.report.card import html
+from decoct.report.card.content import card
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import document, fold
 from decoct.report.read.frame import Frame
@@ -36,6 +38,7 @@ def render(summary: Summary) -> str:
     margin = wording.margins(summary.margins.values())
     lines = [line for line in summary.brief.lines if summary.brief.answer not in line]
     parts = [
+        html.show(view, card(summary)),
         verdict.show(view, summary.verdicts, summary.brief.answer, lines, summary.cautions, margin),
         readable.show(view, summary.unreadable),
         failures.show(view, summary.failed.bent, summary.failed.filled, summary.failed.stuck),
