@@ -8,11 +8,12 @@ from decoct.report.accuracy import Accuracy
 from decoct.report.card import ink
 from decoct.report.card.content import Card, Panel, Row
 from decoct.report.page import plot
-from decoct.report.page.markup import Markup
+from decoct.report.page.markup import Markup, tag
 from decoct.report.page.plot import Mark
 
 HEIGHT, AXIS, GAP, HEAD, TICKS = 236, 46, 26, 26, 22  # pixels: of a plot, its axis, between panels, heads, ticks
-WIDEST = 300  # pixels of one budget
+WIDEST, APART = 460, 44  # pixels of one budget, and from mark to mark at most
+NAMED = 600  # marks up to which each says what it is: more would make the file heavy
 STEPS = (1, 2, 5, 10, 20, 25, 50)  # points from tick to tick
 
 
@@ -20,7 +21,7 @@ def legend(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], f
     """Marks and names in lines, and where what follows may begin."""
     drawn, at = list[Markup](), x
     for method in card.drawn:
-        name = ink.fit(method, 14, min(room - 20, 260))
+        name = ink.fit(method, 14, min(room - 20, 260), tail=4)
         wide = 20 + ink.wide(name, 14)
         if at > x and at + wide > x + room:
             at, y = x, y + 24
@@ -31,12 +32,13 @@ def legend(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], f
 
 def rows(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], float]:
     """All rows of panels under each other, on one range of accuracies, and where what follows may begin."""
+    stamps = tag("defs", *(ink.stamp(f"m{k}", card.marks[m]) for k, m in enumerate(card.drawn)))
     every = [a for row in card.rows for a in row.accuracies]
-    span, named, drawn = _span(every), len({row.student for row in card.rows}) > 1, list[Markup]()
+    span, named, drawn = _span(every), len({row.student for row in card.rows}) > 1, [stamps]
     for row in card.rows:
         if named:
-            drawn.append(ink.text(x, y + 14, ink.fit(row.student, 14, room), 14, fill=ink.MUTED))
-            y += 24
+            drawn.append(ink.text(x, y + 18, ink.fit(row.student, 14, room), 14, fill=ink.MUTED))
+            y += 28
         parts, y = _row(row, card, span, x, y, room)
         drawn += parts
         y += 14
@@ -64,10 +66,10 @@ def _row(
         ink.text(x + AXIS - 10, _at(tick, span, top) + 4, f"{tick} %", 12, fill=ink.MUTED, at="end")
         for tick in ticks(*span)
     ]
-    left, low = x + AXIS, 0
+    left, low, named = x + AXIS, 0, sum(len(each.accuracies) for each in card.rows) <= NAMED
     for panel in row.panels:
         width = slot * len(panel.settings)
-        drawn += _panel(panel, methods, card.marks, span, left, top, slot)
+        drawn += _panel(panel, methods, card.marks, span, left, top, slot, named)
         for i, setting in enumerate(panel.settings):
             words = ink.wrap(wording.budget(setting.budget), 12, slot - 6, most=4)
             low = max(low, len(words))
@@ -86,9 +88,10 @@ def _panel(
     left: float,
     top: float,
     slot: float,
+    named: bool,
 ) -> list[Markup]:
     right, bottom = left + slot * len(panel.settings), top + HEIGHT
-    drawn = [ink.text(left, top - 10, ink.fit(panel.protocol, 14, right - left, True), 14, bold=True)]
+    drawn = _heading(panel, left, right, top - 10)
     drawn += [
         ink.box(left + i * slot, top, slot, HEIGHT, ink.WARN)
         for i, setting in enumerate(panel.settings)
@@ -97,36 +100,42 @@ def _panel(
     drawn += [ink.line(left, y, right, y) for y in (_at(tick, span, top) for tick in ticks(*span))]
     drawn += [ink.line(left + i * slot, top, left + i * slot, bottom) for i in range(1, len(panel.settings))]
     drawn += _ceiling(panel.ceiling, span, left, right, top) if panel.ceiling else []
-    step = min(26, 0.8 * slot / max(len(methods), 1))
+    step = min(APART, 0.8 * slot / max(len(methods), 1))
     size = min(12, max(5, 0.9 * step))
     for k, method in enumerate(methods):
-        for i, a in enumerate(panel.points[method]):
-            if a:
-                x = left + (i + 0.5) * slot + step * (k - (len(methods) - 1) / 2)
-                drawn += _dot(a, panel.protocol, marks[method], span, x, top, size)
+        middle = left + slot / 2 + step * (k - (len(methods) - 1) / 2)
+        there = [(middle + i * slot, a) for i, a in enumerate(panel.points[method]) if a]
+        known = [(x, a.interval) for x, a in there if math.isfinite(a.interval.lo)]
+        drawn.append(
+            ink.bars([(x, _at(100 * i.lo, span, top), _at(100 * i.hi, span, top)) for x, i in known], marks[method])
+        )
+        for x, a in there:
+            said = _said(a) if named else ""
+            drawn.append(ink.stamped(f"m{k}", x, _at(100 * a.interval.mean, span, top), size, said))
     return drawn
 
 
-def _dot(
-    a: Accuracy, protocol: str, mark: Mark, span: tuple[float, float], x: float, top: float, size: float
-) -> list[Markup]:
-    i = a.interval
-    said = f"{a.method}, {protocol}, {wording.budget(a.setting.budget)}: {wording.accuracy(i)} %, n = {i.n}"
-    bar = []
-    if math.isfinite(i.lo):
-        bar = [ink.line(x, _at(100 * i.lo, span, top), x, _at(100 * i.hi, span, top), mark.color, 1.8)]
-    return [*bar, ink.mark(x, _at(100 * i.mean, span, top), mark, size, said)]
+def _heading(panel: Panel, left: float, right: float, y: float) -> list[Markup]:
+    """The protocol, and at the other end what the full data reach."""
+    full, room = "", right - left
+    if panel.ceiling:
+        number = wording.percent(panel.ceiling.interval.mean)
+        full = f"full data {number} %" if ink.wide(f"full data {number} %", 12) < room / 2 else number
+        room -= ink.wide(full, 12) + 14
+    name = ink.text(left, y, ink.fit(panel.protocol, 14, room, True), 14, bold=True)
+    return [name, ink.text(right, y, full, 12, fill=ink.MUTED, at="end")] if full else [name]
+
+
+def _said(a: Accuracy) -> str:
+    where = f"{a.setting.protocol}, {wording.budget(a.setting.budget)}"
+    return f"{a.method}, {where}: {wording.accuracy(a.interval)} %, n = {a.interval.n}"
 
 
 def _ceiling(a: Accuracy, span: tuple[float, float], left: float, right: float, top: float) -> list[Markup]:
     low, mean, high = (_at(100 * value, span, top) for value in (a.interval.lo, a.interval.mean, a.interval.hi))
-    said = f"full data {wording.percent(a.interval.mean)} %"
-    if ink.wide(said, 12) > right - left:
-        said = ink.fit(wording.percent(a.interval.mean), 12, right - left)
     return [
         ink.box(left, high, right - left, low - high, ink.MUTED, 0.13),
         ink.line(left, mean, right, mean, ink.MUTED, 1.4, "6 4"),
-        ink.text(right, max(high - 5, top + 10), said, 12, fill=ink.MUTED, at="end", clear=True),
     ]
 
 

@@ -29,15 +29,16 @@ def has(character: str) -> bool:
     return bytes(face.getmask(character)) != bytes(face.getmask(MISSING))
 
 
-def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
-    """The text, cut off with an ellipsis where it is wider than the room."""
+def fitted(text: str, size: float, room: float, bold: bool = False, tail: int = 0) -> str:
+    """The text, or its beginning, an ellipsis and its last ``tail`` letters where it is wider than the room."""
     if width(text, size, bold) <= room:
         return text
-    low, high = 0, len(text)  # of characters that fit
+    end = ELLIPSIS + (text[-tail:] if tail and width(text[-tail:], size, bold) < room / 2 else "")
+    low, high = 0, len(text) - len(end) + 1  # of characters that fit
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if width(text[:middle] + ELLIPSIS, size, bold) <= room else (low, middle - 1)
-    return text[:low].rstrip() + ELLIPSIS
+        low, high = (middle, high) if width(text[:middle] + end, size, bold) <= room else (low, middle - 1)
+    return text[:low].rstrip() + end
 
 
 def wrapped(text: str, size: float, room: float, bold: bool = False, most: int = 99) -> list[str]:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
-from decoct.report.card.content import Card, Panel, Row, Spent, Take
+from decoct.report.card.content import Card, Panel, Row
+from decoct.report.card.spent import Spent
 from decoct.report.card.strips import Strip
 from decoct.report.card.svg import draw
+from decoct.report.card.take import Take
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import chart
@@ -22,7 +24,8 @@ def show(view: View, card: Card) -> Markup:
     """The card as an ``article``, with the drawing that the buttons save."""
     right = [*_takes(view, card), *_costs(view, card)]
     looks = [_title("What the sets look like", card.pictured), *(_strip(view, i, s) for i, s in enumerate(card.strips))]
-    halves = [tag("div", *looks)] if card.strips else []
+    longest = max((len(s.method) for s in card.strips), default=0)
+    halves = [tag("div", *looks, style=f"--name: {longest + 4}ch")] if card.strips else []
     halves += [tag("div", *right)] if right else []
     return tag(
         "article",
@@ -54,7 +57,7 @@ def figure(row: Row, marks: dict[str, Mark], yaxis: Figure) -> Figure:
         drawn["meta"] |= {"protocol": [panel.protocol for _, panel, _ in own], "student": row.student}
         traces.append(drawn)
     ticks = [(at, plot.label(wording.budget(panel.settings[i].budget))) for at, (panel, i) in enumerate(places)]
-    look = {"showgrid": False, "zeroline": False, "autotickangles": [0, -45, -90]}
+    look: Figure = {"showgrid": False, "zeroline": False, "autotickangles": [0, -45, -90]}
     layout = plot.layout(HEIGHT, plot.axis((-0.5, len(places) - 0.5), ticks, **look), yaxis)
     layout |= {"shapes": [], "annotations": []}
     first = 0
@@ -78,20 +81,21 @@ def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> 
     spot = {"xref": "x", "showarrow": False, "of": of}
     heading = {**spot, "x": left, "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom", "align": "left"}
     words = [f"<b>{'<br>'.join(map(plot.label, part))}</b>" for part in ([panel.protocol], _halves(panel.protocol))]
-    layout["annotations"].append({**heading, "text": words[0], "narrow": words[1], "name": "head"})
+    layout["annotations"].append({**heading, "text": words[0], "narrow": {"text": words[1]}, "name": "head"})
     if words[0] != words[1]:
         layout["margin"]["t"] = 36
     if panel.ceiling:
-        i = panel.ceiling.interval
+        full = panel.ceiling.interval
         across = {"xref": "x", "x0": left, "x1": right, "yref": "y"}
         layout["shapes"] += [
-            {**across, "type": "rect", "y0": 100 * i.lo, "y1": 100 * i.hi, "name": "band"},
-            {**across, "type": "line", "y0": 100 * i.mean, "y1": 100 * i.mean, "name": "ceiling"},
+            {**across, "type": "rect", "y0": 100 * full.lo, "y1": 100 * full.hi, "name": "band"},
+            {**across, "type": "line", "y0": 100 * full.mean, "y1": 100 * full.mean, "name": "ceiling"},
         ]
-        number = wording.percent(i.mean)
-        said = f"full data {number}" if abreast <= LABELLED else number
-        place = {**spot, "x": right, "xanchor": "right", "y": 100 * i.hi, "yanchor": "bottom"}
-        layout["annotations"].append({**place, "text": said, "narrow": number, "name": "note"})
+        number = wording.percent(full.mean)
+        said = f"full data {number} %" if abreast <= LABELLED else number
+        place = {**heading, "x": right, "xanchor": "right", "xshift": -6}
+        beside = {"text": number, "y": 100 * full.hi, "yref": "y"}  # where the heading takes all there is
+        layout["annotations"].append({**place, "text": said, "narrow": beside | {"xshift": 0}, "name": "note"})
 
 
 def _halves(name: str) -> list[str]:

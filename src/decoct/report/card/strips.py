@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,9 @@ class Shown:
 
 
 def strips(run: Manifest, ranked: Sequence[str]) -> Shown:
-    """One strip a method from its first set of the smallest budget: of all methods, or of random and the best five.
+    """One strip a method, of all methods, or of random and the best five.
+
+    It is of the first set of the smallest budget that has ten pictures, or else of the most.
 
     Args:
         run: whose sets left pictures.
@@ -54,8 +57,10 @@ def strips(run: Manifest, ranked: Sequence[str]) -> Shown:
     for method in sorted(ranked, key=lambda m: m != REFERENCE):
         jobs = sorted(by_method.get(method, []), key=lambda job: run.budget_order(job.labels["budget"]))
         for job in jobs:
-            if pictures := _pictures(run, job):
+            pictures = _pictures(run, job)
+            if len(pictures) > len(found.get(method, ("", ()))[1]):
                 found[method] = str(job.labels["budget"]), pictures
+            if len(pictures) == PICTURES:
                 break
         if len(found) == METHODS:
             break
@@ -102,7 +107,7 @@ def _uri(pixels: NDArray[np.uint8]) -> str:
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
     if (pixels == pixels[..., :1]).all():
         picture = picture.convert("L")
-    kind, options = "png", {"optimize": True}
+    kind, options = "png", dict[str, Any](optimize=True)
     if len(pixels) > LARGEST:
         picture = picture.resize((LARGEST, LARGEST), Image.Resampling.LANCZOS)
         kind, options = "jpeg", {"quality": 82}

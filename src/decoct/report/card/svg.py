@@ -2,13 +2,19 @@
 
 from decoct.report import wording
 from decoct.report.card import chart, font, ink
-from decoct.report.card.content import Card, Spent, Take
+from decoct.report.card.content import Card
+from decoct.report.card.spent import Spent
+from decoct.report.card.take import Take
 from decoct.report.page.markup import Markup, join, tag
 
+MADE = "decoct card"  # stands in every card, so that no other file is replaced by one
 WIDTH, MARGIN = 1200, 56
 ROOM = WIDTH - 2 * MARGIN
 COLUMN, BETWEEN = 560, 64  # the left one of the two at the bottom
-TILE, NAME = 40, 118  # pixels of a picture, and of the name before it
+TILE, NAME = 40, 160  # pixels of a picture, and of the name before it, at most
+
+
+TAIL = 4  # letters that a method's name ends in where it is cut: they tell one variant from another
 
 
 def draw(card: Card, pictures: bool = True) -> str:
@@ -25,7 +31,11 @@ def draw(card: Card, pictures: bool = True) -> str:
     foot, y = _foot(card, y + 30)
     height = round(y + 34)
     parts = [ink.box(0, 0, WIDTH, height, ink.PAPER), *head, *keys, *plots, *body, *foot]
-    said = [tag("title", ink.clean(card.question)), tag("desc", ink.clean(f"{card.lead} {card.answer}".strip()))]
+    said = [
+        tag("metadata", MADE),
+        tag("title", ink.clean(card.question)),
+        tag("desc", ink.clean(f"{card.lead} {card.answer}".strip())),
+    ]
     size = {"width": WIDTH, "height": height, "viewBox": f"0 0 {WIDTH} {height}"}
     root = {"xmlns": "http://www.w3.org/2000/svg", **size, "font_family": font.FAMILY, "role": "img"}
     return tag("svg", *said, join(parts, "\n"), **root)
@@ -34,11 +44,8 @@ def draw(card: Card, pictures: bool = True) -> str:
 def _head(card: Card) -> tuple[list[Markup], float]:
     """The facts, the question and the answer."""
     y, brand = MARGIN + 4.0, "decoct"
-    room = ROOM - ink.wide(brand, 14, True) - 30
-    drawn = [
-        ink.text(MARGIN, y, ink.fit(" · ".join(card.facts), 14, room), 14, fill=ink.MUTED),
-        ink.text(WIDTH - MARGIN, y, brand, 14, bold=True, fill=ink.MUTED, at="end"),
-    ]
+    drawn = _facts(card, MARGIN, y, ROOM - ink.wide(brand, 14, True) - 30)
+    drawn.append(ink.text(WIDTH - MARGIN, y, brand, 14, bold=True, fill=ink.MUTED, at="end"))
     asked, y = ink.lines(MARGIN, y + 42, ink.wrap(card.question, 19, ROOM, most=2), 19, fill=ink.MUTED)
     drawn += asked
     if card.lead:
@@ -47,6 +54,19 @@ def _head(card: Card) -> tuple[list[Markup], float]:
     else:
         said, y = ink.lines(MARGIN, y + 20, ink.wrap(card.answer, 30, ROOM, True, 3), 30, bold=True)
     return [*drawn, *said], y + 20
+
+
+def _facts(card: Card, x: float, y: float, room: float) -> list[Markup]:
+    """Each by itself, so that one in letters from right to left leaves the others in their places."""
+    drawn, at, dot = list[Markup](), x, 20.0
+    for i, fact in enumerate(card.facts):
+        said = ink.fit(fact, 14, min(x + room - at, 0.5 * room))
+        drawn += [ink.text(at - dot / 2, y, "·", 14, fill=ink.MUTED, at="middle")] if i else []
+        drawn.append(ink.text(at, y, said, 14, fill=ink.MUTED))
+        at += ink.wide(said, 14) + dot
+        if at > x + room - 60:
+            break
+    return drawn
 
 
 def _columns(card: Card, y: float, pictures: bool) -> tuple[list[Markup], float]:
@@ -71,16 +91,17 @@ def _heading(x: float, y: float, said: str, more: str, room: float) -> list[Mark
 def _strips(card: Card, y: float, pictures: bool) -> tuple[list[Markup], float]:
     drawn = _heading(MARGIN, y + 14, "What the sets look like", card.pictured, COLUMN)
     y += 34
+    first = max(96, min(NAME, max(ink.wide(strip.method, 14) for strip in card.strips) + 40))
+    tile = min(TILE, (COLUMN - first) // 10 - 4)
     for i, strip in enumerate(card.strips):
-        drawn.append(ink.mark(MARGIN + 6, y + TILE / 2, card.marks[strip.method], 11))
-        name = ink.fit(strip.method, 14, NAME - 26)
-        drawn.append(ink.text(MARGIN + 20, y + TILE / 2 + 5, name, 14))
+        drawn.append(ink.mark(MARGIN + 6, y + tile / 2, card.marks[strip.method], 11))
+        drawn.append(ink.text(MARGIN + 20, y + tile / 2 + 5, ink.fit(strip.method, 14, first - 32, tail=TAIL), 14))
         for k, picture in enumerate(strip.pictures):
-            place = {"x": MARGIN + NAME + k * (TILE + 4), "y": f"{y:g}", "width": TILE, "height": TILE}
-            sharp = {"image_rendering": "optimizeSpeed", "style": "image-rendering:pixelated"} if strip.side <= TILE else {}
+            place = {"x": f"{MARGIN + first + k * (tile + 4):g}", "y": f"{y:g}", "width": tile, "height": tile}
+            sharp = {"image_rendering": "optimizeSpeed", "style": "image-rendering:pixelated"}
             own = {"href": picture} if pictures else {"data_picture": f"{i}-{k}"}
-            drawn.append(tag("image", **place, **sharp, **own))
-        y += TILE + 8
+            drawn.append(tag("image", **place, **(sharp if strip.side <= tile else {}), **own))
+        y += tile + 8
     return drawn, y - 8
 
 
@@ -105,15 +126,18 @@ def _take(card: Card, take: Take, x: float, y: float, room: float, first: float)
     number = f"{wording.percent(take.interval.mean)} %"
     drawn.append(ink.text(end, y, number, 14, bold=True, at="end"))
     left = end - at - 20 - ink.wide(number, 14, True) - 16
-    name = ink.fit(take.method, 14, left, True)
+    name = ink.fit(take.method, 14, left, True, TAIL)
     drawn += [ink.mark(at + 6, y - 5, card.marks[take.method], 11), ink.text(at + 20, y, name, 14, bold=True)]
-    left -= ink.wide(name, 14, True) + 10
-    if take.where and left > 50:
-        drawn.append(ink.text(at + 30 + ink.wide(name, 14, True), y, ink.fit(take.where, 14, left), 14))
+    left -= ink.wide(name, 14, True) + 8
+    small = take.note
+    if ink.wide(take.where, 14) > left:
+        small = f"{take.where}; {small}"
+    elif take.where:
+        drawn.append(ink.text(at + 28 + ink.wide(name, 14, True), y, take.where, 14))
     bounds = wording.bounds(take.interval.lo, take.interval.hi)
     drawn.append(ink.text(end, y + 19, bounds, 12, fill=ink.MUTED, at="end"))
-    room_left = end - at - 20 - ink.wide(bounds, 12) - 12
-    note, low = ink.lines(at + 20, y + 19, ink.wrap(take.note, 12, room_left, most=2), 12, fill=ink.MUTED)
+    narrow = end - at - 20 - ink.wide(bounds, 12) - 12
+    note, low = ink.lines(at + 20, y + 19, ink.wrap(small, 12, narrow, most=3), 12, fill=ink.MUTED)
     return [*drawn, *note], low + 12
 
 
@@ -138,11 +162,11 @@ def _spent(card: Card, spent: Spent, x: float, y: float, room: float) -> list[Ma
     for i, method in enumerate(spent.methods):
         rest = len(spent.methods) - i - 1
         kept = ink.wide(f"and {rest + 1} more", 14) + 8 if rest else 0
-        name = ink.fit(method, 14, 190)
+        name = ink.fit(method, 14, 190, tail=TAIL)
         wide = 20 + ink.wide(name, 14)
         if i and at + wide > end - kept:
             return [*drawn, ink.text(at, y, f"and {rest + 1} more", 14, fill=ink.MUTED)]
-        name = ink.fit(name, 14, end - at - 20 - kept)
+        name = ink.fit(method, 14, min(190, end - at - 20 - kept), tail=TAIL)
         drawn += [ink.mark(at + 6, y - 5, card.marks[method], 11), ink.text(at + 20, y, name, 14)]
         at += 20 + ink.wide(name, 14) + 18
     return drawn

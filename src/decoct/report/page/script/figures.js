@@ -82,8 +82,8 @@ function draw(figure) {
   const { data, layout } = shown(figure.spec);
   figure.plot.style.height = `${layout.height}px`;
   const nothing = data.length ? [] : [{ text: "all of it is filtered out", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, name: "note" }];
-  const narrow = figure.plot.clientWidth < 520; // where an annotation may have shorter words
-  const words = (layout.annotations || []).map((a) => (narrow && a.narrow ? { ...a, text: a.narrow } : a));
+  const narrow = figure.plot.clientWidth < 520; // where an annotation may look otherwise
+  const words = (layout.annotations || []).map((a) => (narrow ? { ...a, ...a.narrow } : a));
   const themedLayout = themed({ ...layout, annotations: [...words, ...nothing] }, palette());
   Plotly.react(figure.plot, data, themedLayout, { responsive: true, displayModeBar: false });
   mark(figure, false);
