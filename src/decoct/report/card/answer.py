@@ -54,7 +54,7 @@ def split(said: str, names: Collection[str]) -> tuple[str, str]:
         if found and len(start.split()) <= 3 and start not in names:
             lead, rest = start, more
             break
-    if rest.split(" ")[0] not in names:
+    if not rest.startswith(tuple(names)):
         rest = rest[:1].upper() + rest[1:]
     return lead, shortened(f"{rest.rstrip('.')}.")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.card import ink
-from decoct.report.card.content import Card, Panel, Row
+from decoct.report.card.content import Card, Panel, Row, tick
 from decoct.report.page import plot
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.plot import Mark
@@ -63,15 +63,15 @@ def _row(
     slot = min(WIDEST, (room - AXIS - GAP * (len(row.panels) - 1)) / slots)
     top, bottom, methods = y + HEAD, y + HEAD + HEIGHT, card.drawn
     drawn = [
-        ink.text(x + AXIS - 10, _at(tick, span, top) + 4, f"{tick} %", 12, fill=ink.MUTED, at="end")
-        for tick in ticks(*span)
+        ink.text(x + AXIS - 10, _at(value, span, top) + 4, f"{value} %", 12, fill=ink.MUTED, at="end")
+        for value in ticks(*span)
     ]
     left, low, named = x + AXIS, 0, sum(len(each.accuracies) for each in card.rows) <= NAMED
     for panel in row.panels:
         width = slot * len(panel.settings)
         drawn += _panel(panel, methods, card.marks, span, left, top, slot, named)
         for i, setting in enumerate(panel.settings):
-            words = ink.wrap(wording.budget(setting.budget), 12, slot - 6, most=4)
+            words = ink.wrap(tick(setting.budget), 12, slot - 6, most=4)
             low = max(low, len(words))
             for k, word in enumerate(words):
                 fitting = ink.fit(word, 12, slot - 4)
@@ -97,7 +97,7 @@ def _panel(
         for i, setting in enumerate(panel.settings)
         if setting in panel.unreadable
     ]
-    drawn += [ink.line(left, y, right, y) for y in (_at(tick, span, top) for tick in ticks(*span))]
+    drawn += [ink.line(left, y, right, y) for y in (_at(value, span, top) for value in ticks(*span))]
     drawn += [ink.line(left + i * slot, top, left + i * slot, bottom) for i in range(1, len(panel.settings))]
     drawn += _ceiling(panel.ceiling, span, left, right, top) if panel.ceiling else []
     step = min(APART, 0.8 * slot / max(len(methods), 1))

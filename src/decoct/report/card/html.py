@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
-from decoct.report.card.content import Card, Panel, Row
+from decoct.report.card.content import Card, Panel, Row, tick
 from decoct.report.card.spent import Spent
 from decoct.report.card.strips import Strip
 from decoct.report.card.svg import draw
@@ -17,14 +17,15 @@ from decoct.report.page.view import View
 
 HEIGHT = 250  # pixels of a chart
 LABELLED = 3  # panels abreast up to which there is room for words beside the full data's number
-SHORT = 10  # letters of a heading that a phone has room for
+LETTERS, FEW = 96, 33  # of all headings of a row, and of those on a phone
+NAME, TAIL = 18, 4  # letters of a name beside pictures, and of its end: that tells one variant from another
 
 
 def show(view: View, card: Card) -> Markup:
     """The card as an ``article``, with the drawing that the buttons save."""
     right = [*_takes(view, card), *_costs(view, card)]
     looks = [_title("What the sets look like", card.pictured), *(_strip(view, i, s) for i, s in enumerate(card.strips))]
-    longest = max((len(s.method) for s in card.strips), default=0)
+    longest = min(max((len(s.method) for s in card.strips), default=0), NAME)
     halves = [tag("div", *looks, style=f"--name: {longest + 4}ch")] if card.strips else []
     halves += [tag("div", *right)] if right else []
     return tag(
@@ -56,7 +57,7 @@ def figure(row: Row, marks: dict[str, Mark], yaxis: Figure) -> Figure:
         drawn = plot.dots(marks[method], method, x, [a for _, _, a in own], where)
         drawn["meta"] |= {"protocol": [panel.protocol for _, panel, _ in own], "student": row.student}
         traces.append(drawn)
-    ticks = [(at, plot.label(wording.budget(panel.settings[i].budget))) for at, (panel, i) in enumerate(places)]
+    ticks = [(at, plot.label(tick(panel.settings[i].budget))) for at, (panel, i) in enumerate(places)]
     look: Figure = {"showgrid": False, "zeroline": False, "autotickangles": [0, -45, -90]}
     layout = plot.layout(HEIGHT, plot.axis((-0.5, len(places) - 0.5), ticks, **look), yaxis)
     layout |= {"shapes": [], "annotations": []}
@@ -80,9 +81,10 @@ def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> 
             layout["shapes"].append({**tall, "type": "rect", "x0": left + i, "x1": left + i + 1, "name": "band"})
     spot = {"xref": "x", "showarrow": False, "of": of}
     heading = {**spot, "x": left, "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom", "align": "left"}
-    words = [f"<b>{'<br>'.join(map(plot.label, part))}</b>" for part in ([panel.protocol], _halves(panel.protocol))]
-    layout["annotations"].append({**heading, "text": words[0], "narrow": {"text": words[1]}, "name": "head"})
-    if words[0] != words[1]:
+    whole, halves = [_cut(panel.protocol, LETTERS // abreast)], _halves(panel.protocol, FEW // abreast)
+    words, fewer = (f"<b>{'<br>'.join(map(plot.label, part))}</b>" for part in (whole, halves))
+    layout["annotations"].append({**heading, "text": words, "narrow": {"text": fewer}, "name": "head"})
+    if len(halves) > 1:
         layout["margin"]["t"] = 36
     if panel.ceiling:
         full = panel.ceiling.interval
@@ -94,17 +96,23 @@ def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> 
         number = wording.percent(full.mean)
         said = f"full data {number} %" if abreast <= LABELLED else number
         place = {**heading, "x": right, "xanchor": "right", "xshift": -6}
-        beside = {"text": number, "y": 100 * full.hi, "yref": "y"}  # where the heading takes all there is
-        layout["annotations"].append({**place, "text": said, "narrow": beside | {"xshift": 0}, "name": "note"})
+        above = {"text": number, "y": 100 * full.hi, "yref": "y", "xshift": 0}  # the heading takes all there is
+        narrow = above if abreast <= LABELLED else {"visible": False}
+        layout["annotations"].append({**place, "text": said, "narrow": narrow, "name": "note"})
 
 
-def _halves(name: str) -> list[str]:
-    """A long name in two lines, cut nearest to its middle after a hyphen, a space or an underscore."""
+def _halves(name: str, most: int) -> list[str]:
+    """A name of more letters in two lines, cut nearest to its middle after a hyphen, a space or an underscore."""
     cuts = [i + 1 for i, c in enumerate(name[:-1]) if c in "_- "]
-    if len(name) <= SHORT or not cuts:
-        return [name]
-    cut = min(cuts, key=lambda i: abs(i - len(name) / 2))
-    return [name[:cut], name[cut:]]
+    if len(name) <= most or not cuts:
+        return [_cut(name, most)]
+    middle = min(cuts, key=lambda i: abs(i - len(name) / 2))
+    return [_cut(name[:middle], most), _cut(name[middle:], most)]
+
+
+def _cut(name: str, most: int) -> str:
+    """A name of more letters without its middle."""
+    return name if len(name) <= most else f"{name[: most - TAIL - 1]}…{name[-TAIL:]}"
 
 
 def _charts(view: View, card: Card) -> Iterator[Markup]:
@@ -149,7 +157,7 @@ def _strip(view: View, at: int, strip: Strip) -> Markup:
         for k, picture in enumerate(strip.pictures)
     ]
     said = f"{wording.count(len(images), 'picture')} of {strip.method}"
-    caption = tag("figcaption", _named(view, strip.method), title=strip.method)
+    caption = tag("figcaption", _named(view, strip.method, NAME), title=strip.method)
     return tag("figure", caption, tag("div", *images, role="img", aria_label=said), class_="strip")
 
 
@@ -189,9 +197,9 @@ def _title(said: str, more: str) -> Markup:
     return tag("h3", said, tag("small", f" {more}") if more else "")
 
 
-def _named(view: View, method: str) -> Markup:
+def _named(view: View, method: str, most: int = 60) -> Markup:
     """A method's mark and name, which the page's filter knows."""
-    return tag("span", view.marks[method].svg(), name(method), class_="method", data_method=method)
+    return tag("span", view.marks[method].svg(), name(_cut(method, most)), class_="method", data_method=method)
 
 
 def _button(kind: str) -> Markup:

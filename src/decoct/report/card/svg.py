@@ -135,7 +135,7 @@ def _take(card: Card, take: Take, x: float, y: float, room: float, first: float)
     elif take.where:
         drawn.append(ink.text(at + 28 + ink.wide(name, 14, True), y, take.where, 14))
     bounds = wording.bounds(take.interval.lo, take.interval.hi)
-    drawn.append(ink.text(end, y + 19, bounds, 12, fill=ink.MUTED, at="end"))
+    drawn += [ink.text(end, y + 19, bounds, 12, fill=ink.MUTED, at="end")] if bounds else []
     narrow = end - at - 20 - ink.wide(bounds, 12) - 12
     note, low = ink.lines(at + 20, y + 19, ink.wrap(small, 12, narrow, most=3), 12, fill=ink.MUTED)
     return [*drawn, *note], low + 12
