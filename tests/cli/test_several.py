@@ -84,6 +84,7 @@ def test_what_a_leaderboard_refuses(refused, ran, faces, tmp_path):
     assert "--out" in refused(2, "report", a, "--out", tmp_path / "x")
     assert "--for" in refused(2, "report", a, faces, "--for", "10 images")
     assert "--within asks one run" in refused(2, "report", a, faces, "--within", "5")
+    assert "--card asks one run" in refused(2, "report", a, faces, "--card", tmp_path / "card.png")
     assert "one at a time" in refused(2, "report", a, "--within", "5", "--for", "10 images")
     for text in ("banana", "-1"):
         assert f"'{text}' is no distance" in refused(2, "report", a, "--within", text)
@@ -109,6 +110,8 @@ def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path)
     advice = decoct("report", a, b, "--for", "10 images")
     assert advice.out.startswith("2 runs") and "random sets reach" in advice.out.splitlines()[1]
     assert json.loads(decoct("report", a, "--json").out)["pooled"] is None
+    assert decoct("report", a, b, "--card", tmp_path / "card.svg").code == 0
+    assert "2 sets a method" in (tmp_path / "card.svg").read_text("utf-8")
 
 
 def test_sets_without_a_teacher_count_by_set(decoct, ran, tmp_path):

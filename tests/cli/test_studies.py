@@ -8,6 +8,7 @@ import sys
 
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 HEAVY = ("torch", "torchvision", "timm", "pyarrow", "scipy", "sklearn")
 
@@ -213,3 +214,30 @@ def test_beside_a_run_on_other_data_there_is_nothing(decoct, refused, quick, tmp
     assert said.code == 0 and "nothing is published here" in said.out
     assert json.loads(decoct("report", out, "--published", "--json").out) == []
     assert "--published asks one run" in refused(2, "report", out, "--published", "--for", "10 images")
+
+
+def test_a_card_is_written_and_nothing_else(decoct, quick, tmp_path):
+    out, place = tmp_path / "out", tmp_path / "new" / "card.png"
+    decoct("run", quick("random"), "--out", out, "--workers", 1)
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    said = decoct("report", out, "--card", place)
+    assert said.code == 0 and said.out.strip() == str(place), said.err
+    with Image.open(place) as picture:
+        assert picture.width == 2400 and picture.height > 800
+        assert len(picture.convert("RGB").getcolors(1 << 22)) > 50
+    svg = place.with_suffix(".svg")
+    assert json.loads(decoct("report", out, "--card", svg, "--json").out) == {"card": str(svg)}
+    assert svg.read_text("utf-8").startswith("<svg ") and "digits" in svg.read_text("utf-8")
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_what_a_card_refuses(refused, decoct, quick, tmp_path):
+    out = tmp_path / "out"
+    decoct("run", quick("random"), "--out", out, "--workers", 1)
+    assert "name it card.png or card.svg" in refused(2, "report", out, "--card", tmp_path / "card.pdf").replace(
+        "\n", " "
+    )
+    assert "nothing else" in refused(2, "report", out, "--card", tmp_path / "card.png", "--for", "10 images")
+    (tmp_path / "mine.svg").write_text("<svg/>")
+    assert "not a card" in refused(2, "report", out, "--card", tmp_path / "mine.svg")
+    assert not (tmp_path / "card.png").exists()

@@ -225,7 +225,8 @@ class Builder:
         return {"map.npy": _npy(self.rng.normal(size=(n, 2)).astype(np.float32))}
 
     def _grid(self, rows: int, columns: int) -> bytes:
-        pixels = self.rng.integers(0, 255, (rows * 8, columns * 8), dtype=np.uint8)
+        pixels = self.rng.integers(0, 255, (rows * 9 + 1, columns * 9 + 1), dtype=np.uint8)
+        pixels[::9], pixels[:, ::9] = 128, 128  # between pictures
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "png")
         return buffer.getvalue()

@@ -106,6 +106,10 @@ def report(
         Path | None,
         Option("--out", help="Folder of several; default: 'pooled' or 'leaderboard' beside the first."),
     ] = None,
+    card: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Only write the run's card, to share: a .png or an .svg file."),
+    ] = None,
     published: Annotated[
         bool, Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
     ] = False,
@@ -123,11 +127,23 @@ def report(
         raise UsageError("--for and --within are two questions: ask one at a time")
     if to is not None and len(folders) == 1:
         raise UsageError("--out is for several runs; one run's report lies in its own folder")
+    if card is not None:
+        from decoct.report.card.write import check_place
+
+        check_place(card)
+        if published or budget is not None or within is not None or to is not None:
+            raise UsageError("--card writes a card and nothing else: leave out --for, --within, --published and --out")
     groups = pool.groups([frame.read(folder) for folder in folders])
-    for option, asked in (("--for", budget), ("--within", within)):
+    for option, asked in (("--for", budget), ("--within", within), ("--card", card)):
         if asked is not None and len(groups) > 1:
             raise UsageError(f"{option} asks one run, or runs that differ in their seed alone: name these")
-    if published or budget is not None or within is not None:
+    if card is not None:
+        from decoct.report.card.write import write_card
+        from decoct.report.summary import summarise
+
+        write_card(summarise(pool.pool(groups[0])), card)
+        answer(json, {"card": str(card)}, str(card))
+    elif published or budget is not None or within is not None:
         from decoct.report.advice.recommend import recommend
         from decoct.report.advice.within import within as smallest
         from decoct.report.judged import judge

@@ -1,6 +1,8 @@
 """The page of a run: the card, what is wrong with the run if anything is, and five doors."""
 
 from decoct.report import readable, wording
+from decoct.report.card import html
+from decoct.report.card.content import card
 from decoct.report.doors import DOORS, Door, sections
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import bullets, document, fold
@@ -14,7 +16,7 @@ LISTED = 200  # missing students that are named
 def render(summary: Summary) -> str:
     """The page as text."""
     doors = (_door(summary, door) for door in DOORS)
-    above = join([_holes(summary.frame, summary.planned), _doubts(summary)])
+    above = join([_holes(summary.frame, summary.planned), html.show(summary, card(summary)), _doubts(summary)])
     return document(f"{summary.run.name} · decoct", _header(summary), join(doors), above, summary.filters())
 
 

@@ -133,9 +133,9 @@ def difference(c: Comparison) -> Markup:
 
 def document(title: str, header: Markup, main: Markup, holes: Markup, filters: Markup) -> str:
     """A whole page of ready parts, self-contained: with the style, the script and the library that draws."""
-    template, style = string.Template(_asset("page.html")), _asset("page.css")
+    template, style = string.Template(_asset("page.html")), _asset("page.css") + _asset("card.css")
     # The page's own script has a scope of its own.
-    own = "\n".join(_asset(f"script/{part}.js") for part in ("filters", "tables", "figures", "doors", "page"))
+    own = "\n".join(_asset(f"script/{part}.js") for part in ("filters", "tables", "figures", "card", "doors", "page"))
     parts = {"header": header, "holes": holes, "filters": filters, "main": main, "style": style, "plotly": _plotly()}
     return template.substitute(parts, title=tag("title", title), script=f'"use strict";\n(() => {{\n{own}}})();')
 

@@ -69,7 +69,7 @@ function shown(spec) {
   layout[`${axis}axis`] = { ...full, range: full.range.map(move), tickvals: ticks.map(([v]) => move(v)), ticktext: ticks.map(([, t]) => t) };
   layout.shapes = (layout.shapes || []).map((s) => moved(s, [`${axis}0`, `${axis}1`], `${axis}ref`));
   layout.annotations = (layout.annotations || [])
-    .filter((a) => a[`${axis}ref`] === "paper" || !away.includes(a[axis]))
+    .filter((a) => !gone(a.of || {}) && (a[`${axis}ref`] === "paper" || !away.includes(a[axis])))
     .map((a) => moved(a, [axis], `${axis}ref`));
   layout.height -= away.length * height;
   for (const trace of data) trace[axis] = trace[axis].map(move);
@@ -82,7 +82,9 @@ function draw(figure) {
   const { data, layout } = shown(figure.spec);
   figure.plot.style.height = `${layout.height}px`;
   const nothing = data.length ? [] : [{ text: "all of it is filtered out", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, name: "note" }];
-  const themedLayout = themed({ ...layout, annotations: [...(layout.annotations || []), ...nothing] }, palette());
+  const narrow = figure.plot.clientWidth < 520; // where an annotation may look otherwise
+  const words = (layout.annotations || []).map((a) => (narrow ? { ...a, ...a.narrow } : a));
+  const themedLayout = themed({ ...layout, annotations: [...words, ...nothing] }, palette());
   Plotly.react(figure.plot, data, themedLayout, { responsive: true, displayModeBar: false });
   mark(figure, false);
 }
