@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from decoct.report import costs, wording
-from decoct.report.costs import FULL
+from decoct.report import wording
+from decoct.report.costs import FULL, made_here, measure
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import CONTROL
 from decoct.report.summary import Summary
@@ -23,10 +23,8 @@ class Spent:
 
 def costs(summary: Summary) -> tuple[tuple[Spent, ...], str]:
     """What a set takes with all that it stands on, those of the same time on one line; or why that is not given."""
-    rows = [
-        row for row in counted.made_here(summary.frame.costs.to_pylist()) if summary.methods[row["method"]] != CONTROL
-    ]
-    by = counted.measure(rows)
+    rows = [row for row in made_here(summary.frame.costs.to_pylist()) if summary.methods[row["method"]] != CONTROL]
+    by = measure(rows)
     if by is None:
         return (), "Costs cannot be compared: the sets were made on unlike machines." if rows else ""
     taken: dict[str, tuple[float, float]] = {}
