@@ -25,24 +25,24 @@ from decoct.report.several.leaderboard import Board, Entry, leaderboard
 PAGE, TABLE = "leaderboard.html", "leaderboard"
 TITLE = " · decoct</title>".encode()
 INDEPENDENT = (
-    "Budgets of one data set share its images and teachers and are no independent blocks: their ranks describe, and "
-    "nothing is tested on them. "
+    "Budgets of one data set share its images and teachers, so they are not independent blocks: these ranks only "
+    "describe, and no test is made on them. "
 )
 OVER_DATA = (
-    "A method's ranks at the budgets of a data set are averaged and ranked again. A bar joins methods that the ranks "
-    "do not tell apart, which is not to say that they are equal. "
+    "A method's ranks at the budgets of a data set are averaged and ranked again. A bar joins methods that the "
+    "ranks cannot distinguish; it does not say that they are equal. "
 )
 AGGREGATED = (
-    "Every set is a run, every data set and budget a task, as Agarwal et al. (2021) have them: the mean of the middle "
-    "half of all scores, with a bootstrap interval over sets within each task, and for each score the share of sets "
-    "above it. Tasks are not drawn anew, so that the intervals speak of these data sets and budgets alone; of three to "
-    "five sets a bootstrap is narrow. What cannot be read is left out. "
+    "Following Agarwal et al. (2021), every set is a run, and every data set and budget a task. The score is the "
+    "mean of the middle half of all runs, with a bootstrap interval over sets within each task; the profile shows "
+    "the share of sets above each score. Tasks are not resampled: the intervals hold for these data sets and "
+    "budgets alone, and are too narrow with three to five sets. Settings that cannot be read are left out. "
 )
 TOGETHER = (
-    "Not better than the best coreset: for each method and setting the smallest p over the coresets, random included, "
-    "times their number; over methods, settings and data sets the largest of these, without further correction, since "
-    "it must hold of all. How many are shown each is counted after Holm over them. Better and worse are the words of "
-    "each run's own verdicts, after Holm there. "
+    "Not better than the best coreset: for each method and setting, the smallest p over the coresets, random "
+    "included, times their number; over methods, settings and data sets, the largest of these, without further "
+    "correction since the statement must hold for all. How many are shown is counted after Holm's correction over "
+    "them. Better and worse are the words of each run's own verdicts. "
 )
 
 

@@ -124,9 +124,9 @@ def _about(real: dict[str, tuple[Places, dict[str, Any]]]) -> Markup:
     both = " and ".join(f"{100 * math.fsum(share):.0f} %" for share in shares)
     return note(
         "Where a set's images lie among real ones: features of the first extractor on the two leading principal "
-        f"components of {max(counts):,} training images, drawn class by class. Those two hold {both} of "
-        "their variance; what looks near here may be far apart in the rest. Grey is real, a mark is an image of "
-        "replicate 0. The metrics below use all dimensions and all images."
+        f"components of {max(counts):,} training images. These two hold {both} of the variance, so points that look "
+        "close may be far apart. Grey points are real images; marks are images of each method's first set. The metrics "
+        "use all dimensions and all images."
     )
 
 

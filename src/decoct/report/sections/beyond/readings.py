@@ -38,22 +38,17 @@ def _about(standings: Sequence[Standing], classes: int) -> list[object]:
     sets = f"{max(sizes)} random subsets" if sizes else "no random subsets"
     few = any(s.classes is not None and s.classes < classes for s in standings)
     return [
-        "Each value is the mean over a method's sets, with a 95 % t interval over two or more of them; of one set, the "
-        "interval is over its images and the held-out ones. The last column is what ",
+        "Each value is the mean over a method's sets with a 95 % t interval; for a single set, the interval is over "
+        "its images and the held-out ones. The last column is what ",
         sets,
-        " of the training images give that have as many images of each class: their mean and where one more would fall "
-        "in 95 of 100 cases. z counts their standard deviations from that mean. ",
+        " of the same size per class give: their mean, and where one more would fall in 95 of 100 cases. z counts "
+        "their standard deviations from that mean. ",
         tag("b", "▲ better"),
         " and ",
         tag("b", "▼ worse"),
-        " than random (△ more, ▽ less, where neither is a virtue): by Student's t beside the random sets, after Holm "
-        "over all of these readings, budgets and methods, and with their mean outside of the interval over "
-        "sets. ?: open, which is not the same as equal. Against val wherever there is a choice, since "
-        "a coreset's images are among train. The arrow beside a name points to what is better; diversity alone rewards "
-        "noise: read it beside quality. A dash: not defined for a set of that size.",
-        " On the parallel axes stands z, turned so that up is better, for readings that have a z and a direction; "
-        "beyond ±3 it is logarithmic, and the band is where 95 of 100 random sets fall. Intervals and n are on hover "
-        "and in the table.",
+        " than random (△ more, ▽ less, where neither is better) hold by Student's t after Holm's correction over all "
+        "leading readings, budgets and methods. ? is open, which does not mean equal. References are held-out images "
+        "(val) where there is a choice. An arrow points to what is better. A dash: not defined for a set of that size.",
         " Means per class are over the classes that a set has images of." if few else "",
     ]
 

@@ -21,17 +21,16 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
         return Markup()
     measure = next((r.measure for r in advice), None)
     time = (
-        f"Time is {measure} of all that must be there before a student trains, each part in full: the set, what it "
-        "stands on, the protocol's teachers and stored labels. "
+        f"Time is {measure} of everything needed before a student trains: the set, what it is made from, the "
+        "protocol's teachers and stored labels. "
         if measure
-        else "The sets were made on unlike machines, or a time is not known: nothing is said for seconds. "
+        else "The sets were made on unlike machines, or a time is unknown, so there is no advice by seconds. "
     )
     about = note(
-        f"The highest mean of all methods, protocols and budgets that fit. Its interval{view.given} is corrected for "
-        "having been picked among so many. Beside it the cheapest within the margin of its mean, if that is another; "
-        "times within a second or a tenth are ties, which fewer images win. The difference stands by itself, "
-        "uncorrected. May still be best: what nothing within the limit is shown to beat (paired, over sets and test "
-        "images, Holm over its rivals, 5 %); the truly best one is among them with 95 %. ",
+        f"Take: the highest mean of all methods, protocols and budgets that fit; its interval{view.given} is corrected "
+        "for the picking. Cheaper: the cheapest within the margin of that mean; times within a second or a tenth are "
+        "ties, which the set with fewer images wins; the difference is not corrected. May still be best: what nothing "
+        "within the limit is shown to beat; the truly best one is among them with 95 % confidence. ",
         time,
         "Bytes are images and stored labels, without the weights of teachers. For another limit: "
         'decoct report DIR --for "100 images".',

@@ -46,20 +46,19 @@ def show(view: View, frame: Frame) -> Markup:
         body.append(cells(*first, *numbers, memory, steps, *sizes, name(excluded or wording.NONE)))
     return content(
         note(
-            "Means over sets. Times are of the construction and of all that it stands on (teachers, features, "
-            "statistics, traces, experts, a generator that was trained here), charged in full to every method that "
-            "needs them; small, the construction alone, which is what one more set takes when the rest is there "
-            "already. ",
-            "Device time is how long an accelerator was held, and what methods are compared by where one was. "
+            "Means over sets. Times cover the construction and everything it needs (teachers, features, statistics, "
+            "traces, experts, a generator trained here), charged in full to every method that needs it. Small print: "
+            "the construction alone, which is what one more set takes. ",
+            "Device time is how long an accelerator was held; methods are compared by it where one was. "
             if held
             else "",
-            "Wall time depends on what else ran at the same time: it is shown, and not compared. ",
-            "Energy is what the GPU or the processor drew meanwhile, for all that ran on it: compare it where jobs ran "
-            "alone. "
+            "Wall time depends on what else was running; it is shown but not compared. ",
+            "Energy is what the GPU or the processor drew for everything that ran on it; compare it only where jobs "
+            "ran alone. "
             if counted
             else "",
-            "Of an external set nothing was measured: what its author states of it, if anything, stands "
-            "in the last column and enters no comparison. "
+            "Nothing was measured for an external set: what its author states stands in the last column and enters no "
+            "comparison. "
             if any(row["stated"] is not None for row in every)
             else "",
             "A larger mark is a larger budget. ",

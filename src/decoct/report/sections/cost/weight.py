@@ -51,10 +51,10 @@ def show(view: View, run: Manifest) -> Markup:
     if not any(drawn):
         return Markup()
     about = note(
-        "Images as PNG and the labels that a student learnt from, in bytes; by class on hover. Ways of keeping the "
-        "labels of one protocol share a panel, told apart by dash and letter. A larger mark is a larger budget. Online "
-        "teachers label each batch as it comes: no soft labels are stored, but the teachers must be at hand to train. "
-        "Their weights are named with the panel and are not in the bytes, as all sets share them."
+        "Bytes of the images as PNG and of the labels that a student learnt from; bytes per class on hover. Different "
+        "ways of storing one protocol's labels share a panel and differ by dash and letter. A larger mark is a larger "
+        "budget. Online teachers label each batch during training, so no soft labels are stored, but the teachers must "
+        "be available. Their weights are named with the panel and not counted, since all sets share them."
     )
     return content(about, tag("div", *drawn, class_="charts"))
 

@@ -96,11 +96,9 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
     last = [[tag("th", "full data", scope="row"), *_ceiling_cells(view)]] if view.ceiling else []
     return content(
         note(
-            f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after "
-            "its last step; the best epoch is never looked for. The dashed line is the ceiling: the same student on "
-            "all training images. ",
-            "The dotted one is the same student on all training images for exactly as many steps as the sets of that "
-            "budget."
+            f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after its "
+            "last step, never at its best epoch. Dashed: the same student on all training images. ",
+            "Dotted: the same student on all training images for as many steps as the sets of that budget."
             if any(beside)
             else "",
         ),
@@ -108,8 +106,8 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         view.charts(lambda panel: figure(view, panel)),
         view.grid(rows, last),
         note(
-            "n counts condense-level replicates, the unit of inference: students of one set are averaged first, and "
-            "the interval is Student's t over sets and test images both. The full data's is Wilson's, over test images."
+            "n counts sets, the unit of inference: students of one set are averaged first. Intervals are Student's t "
+            "over sets and test images; for the full data, Wilson's over test images."
         ),
         *_gaps(gaps),
         _daggers(view),
@@ -153,8 +151,8 @@ def _gaps(gaps: Sequence[Gap]) -> list[Markup]:
     if not lines:
         return []
     about = note(
-        "Those differences condition on the one student of the full data and on the test images; picking the highest "
-        "mean of several flatters the sets a little."
+        "These differences condition on the one student of the full data and on the test images; picking the highest "
+        "mean favours the sets slightly."
     )
     each = fold("Beside the full data after as many steps", bullets(lines)) if len(lines) > 1 else Markup()
     return [each, about]
@@ -172,8 +170,8 @@ def _ceiling_cells(view: View) -> Iterator[Markup]:
 def _daggers(view: View) -> Markup:
     own = [label for label in view.methods if label in view.deterministic]
     said = (
-        ": deterministic, given what they are made from. One set was made and trained for every replicate's student; "
-        "intervals condition on that set and say nothing about other teachers or other draws of the training data."
+        ": deterministic. One set was made and trained for every replicate's student; intervals condition on that set "
+        "and do not cover other teachers or other draws of the training data."
     )
     return note("† ", join(map(name, own), ", "), said) if own else Markup()
 

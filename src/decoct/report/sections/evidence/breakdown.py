@@ -248,12 +248,12 @@ def show(view: View, parts: Sequence[Breakdown], untold: Sequence[str]) -> Marku
     panels = grouped(parts, lambda b: b.setting.panel)
     shown = next((b.setting.panel for b in parts if b.labels), next(iter(panels), None))
     about = note(
-        "From the left: a random set under hard labels; what the protocol's labels add to that random set; what a "
-        "method's images add to a random set under the same protocol. All three are paired over the replicates that "
-        "they share, and add up to the method's accuracy. Bars carry 95 % intervals of what they add"
-        f"{view.given}. Labels come with "
-        "a protocol, and with it its loss, steps and augmentation: so steps and images seen stand beside. ",
-        f"{REFERENCE} under the same hard labels is the start where a protocol has hard labels: only images add there.",
+        "From the left: a random set under hard labels; what the protocol's labels add to it; what a method's images "
+        "add to a random set under the same protocol. The three are paired over the replicates that they share, and "
+        "add up to the method's accuracy. Bars carry the 95 % interval of what they add"
+        f"{view.given}. A protocol's labels come with its loss, steps and augmentation, so steps and images seen are "
+        "listed too. ",
+        f"Under a protocol with hard labels, {REFERENCE} under the same labels is the start, and only images add.",
     )
     return content(
         bullets((*sentences(parts), *untold)),

@@ -31,13 +31,12 @@ def show(view: View, verdicts: Sequence[Verdict]) -> Markup:
         return Markup()
     return content(
         note(
-            f"Differences to {REFERENCE} in points, with the interval{view.given} over sets and test images, and its "
-            "parts: new sets and students on these test images, and these sets and students on other test images. "
-            "Spread: standard deviations of a single difference between sets, between students of one set, and what "
-            "as many other test images would add. Found at 80 %: the smallest true difference that as many sets with "
-            "this spread find in four of five studies, after Holm. Ahead: how likely a new set gives more than a new "
-            "random one, the share of the pairs here with Wilson's interval over them, which is wide where they are "
-            "few. Each interval is at its own level."
+            f"Differences to {REFERENCE} in points, with the interval{view.given} over sets and test images and its "
+            "two parts: other sets on these test images, and these sets on other test images. Spread: standard "
+            "deviations of one difference between sets, between students of one set, and from other test images. Found "
+            "at 80 %: the smallest true difference that as many sets with this spread find in four of five studies, "
+            "after Holm's correction. Ahead: how often a set gives more than a random one, as the share of pairs here "
+            "with Wilson's interval. Each interval is at its own level."
         ),
         *blocks,
     )

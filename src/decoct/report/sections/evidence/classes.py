@@ -91,16 +91,15 @@ def show(view: View, frame: Frame) -> Markup:
             blocks.append(fold(join([place(setting), _lowest(own, names)]), made))
     counts = images(frame)
     tests = wording.span(f"{counts.min():,.0f}", f"{counts.max():,.0f}")
-    shown = "Every class, the one that is worst on average first. "
+    shown = "Classes are sorted by mean accuracy, the lowest first. "
     if len(names) > FEW:
         shown = (
-            f"Of each method the {ENDS} worst and the {ENDS} best of {len(names):,} classes, by their means: the ends "
-            "of so long a list owe much to luck. All are in tables/classes.csv beside this page. "
+            f"Shown are each method's {ENDS} worst and {ENDS} best of {len(names):,} classes; the ends of so long a "
+            "list owe much to chance. All classes are in tables/classes.csv beside this page. "
         )
     about = note(
-        f"Test accuracy of single classes in percent, mean over a method's students with 95 % t intervals{view.given} "
-        f"over condense-level means, each class for itself. A class has {tests} test images, and the intervals "
-        "condition on them. ",
+        f"Test accuracy by class in percent: means over a method's sets with 95 % t intervals{view.given}. A class has "
+        f"{tests} test images, on which the intervals condition. ",
         shown,
     )
     return content(about, *blocks)

@@ -106,11 +106,10 @@ def show(view: View, controlled: Sequence[Controlled]) -> Markup:
         fold("Every comparison as a sentence", bullets(each)),
         note(
             f"Method minus control, in percentage points with 95 % intervals{view.given}, paired over condense-level "
-            "replicates. A study names the control: most often the method itself without its optimisation or its "
-            "ranking, and so the images that it starts from or chooses among. Labels, protocol and student are the "
-            "same, so that the difference is what optimising, or ranking, adds to those images. "
-            "Words hold after Holm over all of these comparisons.",
-            " † see above." if view.deterministic & {*beside, *beside.values()} else "",
+            "replicates. The study names the control: usually the method without its optimisation or ranking, that is, "
+            "the images it starts from or chooses among. Labels, protocol and student are the same, so the difference "
+            "is what optimising or ranking adds. Words hold after Holm's correction over all of these comparisons.",
+            " † One set; its intervals condition on it." if view.deterministic & {*beside, *beside.values()} else "",
         ),
     )
 

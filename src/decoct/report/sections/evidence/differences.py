@@ -24,8 +24,8 @@ def show(view: View, verdicts: Sequence[Verdict], margins: Mapping[Setting, floa
         return Markup()
     return content(
         note(
-            f"In percentage points, with 95 % intervals{view.given}. Students of one replicate share initial "
-            "weights and batch order, so that methods differ by their sets alone. "
+            f"In percentage points, with 95 % intervals{view.given}. Students of one replicate share initial weights "
+            "and batch order, so methods differ by their sets alone. "
             f"The band is the margin of ±{wording.margins(margins.values())}."
         ),
         view.charts(lambda panel: figure(view, verdicts, _widest(margins, panel), panel)),

@@ -29,12 +29,12 @@ FEWEST = 3  # of them that a test is made on
 EXACT = {2: 40, 3: 20, 4: 8, 5: 4}  # most blocks on which so many methods are tested exactly, in 0.1 s or less
 LANE = 0.45  # height of a bar that joins methods, in rows
 READING = (
-    "In each block the methods are ranked by mean accuracy, 1 for the highest, ties shared; dots are the means of "
-    "those ranks. A rank takes each mean as it stands, whatever its interval: near ties count as much as wide gaps. "
+    "In each block, methods are ranked by mean accuracy: 1 is the highest, and ties share a rank. Dots are mean ranks. "
+    "Ranks ignore intervals: a near tie counts as much as a wide gap. "
 )
 ONE_DATA_SET = (
-    "Budgets of one data set share its images and teachers and are no independent blocks: their ranks describe, and "
-    "nothing is tested on them; ranks over several data sets come from decoct report RUN RUN …. "
+    "Budgets of one data set share its images and teachers, so they are not independent blocks: these ranks only "
+    "describe, and no test is made on them. Ranks over several data sets come from decoct report RUN RUN …. "
 )
 TINY = 1e-9  # what rounding alone makes of sums of ranks
 
@@ -51,9 +51,9 @@ class Ranks:
         what: a block, in a word: budget, block, or ``DATA``.
         p: of "no method ranks otherwise than another", see ``friedman``; NaN where no test can be made, and of blocks
             that are not independent.
-        critical: difference of average ranks from which on two methods are told apart (Nemenyi); NaN without a test,
+        critical: difference of average ranks from which on two methods are distinguished (Nemenyi); NaN without a test,
             and of two methods, whose test is the whole answer.
-        groups: maximal runs of neighbours that are not told apart, each of two methods or more.
+        groups: maximal runs of neighbours that are not distinguished, each of two methods or more.
     """
 
     mean: Mapping[str, float]
@@ -92,14 +92,14 @@ class Ranks:
         test = "sign test" if len(self.mean) == 2 else f"Friedman, {'exact' if exact else 'Iman and Davenport'}"
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         if self.p >= ALPHA:
-            return f"The ranks do not tell the methods apart ({test}, {p})"
+            return f"The ranks do not distinguish the methods ({test}, {p})"
         if len(self.mean) == 2:
-            return f"The ranks tell the two methods apart ({test}, {p})"
+            return f"The ranks distinguish the two methods ({test}, {p})"
         joined = "; ".join(" and ".join([", ".join(group[:-1]), group[-1]]) for group in self.groups)
-        rest = f"not told apart: {joined}" if joined else "every method is told apart from every other"
+        rest = f"not distinguished: {joined}" if joined else "every method is distinguished from every other"
         return (
             f"The methods do not all rank alike ({test}, {p}); "
-            f"ranks that differ by {self.critical:.2f} or more are told apart (Nemenyi); {rest}"
+            f"ranks that differ by {self.critical:.2f} or more are distinguished (Nemenyi); {rest}"
         )
 
 
@@ -253,7 +253,7 @@ def diagrams(by_panel: Mapping[Panel, Ranks], marks: dict[str, Mark]) -> Markup:
 
 
 def diagram(own: Ranks, marks: dict[str, Mark]) -> Figure | None:
-    """Average ranks as dots, the best on top, under bars that join methods that are not told apart."""
+    """Average ranks as dots, the best on top, under bars that join methods that are not distinguished."""
     if not own.mean:
         return None
     methods, last = list(own.mean), len(own.mean) - 1
@@ -292,7 +292,7 @@ def _panel(panel: Panel, own: Ranks, marks: dict[str, Mark]) -> Markup:
 def _bar(own: Ranks, group: tuple[str, ...], height: float) -> Figure:
     """From the best to the worst of a group, a little longer, so that it shows where their ranks are the same."""
     ends = [own.mean[group[0]] - 0.06, own.mean[group[-1]] + 0.06]
-    return _line(ends, [height, height], GREY, 5, f"not told apart: {', '.join(map(plot.label, group))}")
+    return _line(ends, [height, height], GREY, 5, f"not distinguished: {', '.join(map(plot.label, group))}")
 
 
 def _line(x: list[float], y: list[float], color: str, width: float, said: str, dash: str = "solid") -> Figure:
@@ -301,4 +301,14 @@ def _line(x: list[float], y: list[float], color: str, width: float, said: str, d
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line, **hover}
 
 
-SECTION = Section("Average ranks", 80, lambda s: show(s, s.run.data["name"]))
+def say(view: View, data: str) -> str:
+    """Which method ranks best under each protocol and student; empty where nothing is ranked."""
+    methods = [label for label, family in view.methods.items() if family != CONTROL]
+    best = {
+        panel: next(iter(own.mean)) for panel, own in over_budgets(view.accuracies, methods, data).items() if own.mean
+    }
+    parts = (f"{', '.join(p for p, _ in panels)}: {m}" for m, panels in grouped(best, lambda p: best[p]).items())
+    return f"Best mean rank over the budgets: {'; '.join(parts)}" if best else ""
+
+
+SECTION = Section("Average ranks", 80, lambda s: show(s, s.run.data["name"]), lambda s: say(s, s.run.data["name"]))

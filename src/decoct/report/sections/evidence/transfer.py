@@ -177,11 +177,11 @@ def show(view: View, transfers: Sequence[Transfer]) -> Markup:
         for i, t in enumerate(told)
     ]
     about = note(
-        "A pair of methods turned round if each is ahead with some student, and kept one sign if one is ahead with "
-        "every student, by 95 % paired t intervals that exclude 0, each at its own level. All other pairs are left "
-        "open: an order that is not shown is not an equal one. Rank: 1 is the highest mean, averaged over students. "
-        "Spread: highest minus lowest mean over students, in points. Both carry the noise of the means.",
-        " Controls take no part in the order." if CONTROL in view.methods.values() else "",
+        "A pair of methods changes order if each is ahead with some student, and keeps it if one is ahead with every "
+        "student, by 95 % paired t intervals that exclude 0, each at its own level. All other pairs are open, which "
+        "does not mean equal. Rank: 1 is the highest mean, averaged over students. Spread: highest minus lowest mean "
+        "over students, in points.",
+        " Controls are left out." if CONTROL in view.methods.values() else "",
     )
     return content(about, *blocks)
 

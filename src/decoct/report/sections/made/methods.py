@@ -30,8 +30,8 @@ def show(view: View, run: Manifest) -> Markup:
         table(columns("method", "family", "sets", "configuration", "what it does"), body, "prose"),
         *details,
         note(
-            "The images of a weighted set count in a student's loss by their weights, relative to the mean over the "
-            "set, under every protocol; metrics of the set itself count all images alike."
+            "Images of a weighted set count in a student's loss by their weight over the set's mean weight, under "
+            "every protocol; metrics count all images alike."
         )
         if weighted
         else "",

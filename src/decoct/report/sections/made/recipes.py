@@ -27,8 +27,8 @@ def show(view: View, run: Manifest) -> Markup:
     head = columns("protocol", "student", "budget", "set", "images", "steps", "images seen", "label bytes", "students")
     return content(
         note(
-            "One recipe a protocol, the same for every set. Label bytes are what a student needs stored to learn from; "
-            "an online teacher stores none and must be at hand instead."
+            "Each protocol has one recipe for all sets. Label bytes are the stored labels that a student learns from; "
+            "an online teacher stores none and must be available instead."
         ),
         tag("pre", configs, class_="study") if configs else "",
         fold("Steps and images seen of every student", table(head, body)),
