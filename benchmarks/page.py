@@ -1,6 +1,7 @@
-"""How long a reader waits for a large page: 1,000 classes, ten methods, about 20 MB, in a real browser.
+"""How long a reader waits for a large page (1,000 classes, ten methods), or how much a page gives to read.
 
 python benchmarks/page.py --runs 5
+python benchmarks/page.py --read runs/demo/report.html
 """
 
 import argparse
@@ -13,7 +14,7 @@ from statistics import median
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from decoct.report.write import write_report
 from yardstick import table
@@ -54,8 +55,7 @@ def visit(browser: Browser, path: Path) -> dict[str, float]:
     tab.goto(path.as_uri(), wait_until="load")
     found = tab.evaluate("performance.getEntriesByType('paint').map(e => [e.name, e.startTime])")
     seconds = {name.replace("-", " "): at / 1000 for name, at in found}
-    tab.locator("#accuracy figure").first.scroll_into_view_if_needed()
-    tab.locator("#accuracy figure[aria-busy=false]").first.wait_for()
+    tab.locator("#card figure[aria-busy=false]").first.wait_for()
     seconds["first figure drawn"] = tab.evaluate("performance.now()") / 1000
     seconds["a method filtered out"] = tab.evaluate(
         """() => new Promise((done) => {
@@ -68,16 +68,44 @@ def visit(browser: Browser, path: Path) -> dict[str, float]:
     return seconds
 
 
+def read(browser: Browser, path: Path) -> list[list[str]]:
+    """Words and screens before a door is opened, at two widths, and words behind each door as it opens."""
+    rows = [["bytes", f"{path.stat().st_size:,}", "≤ 2,000,000"]]
+    for width, height, screens in ((1400, 1000, 6), (390, 844, 10)):
+        tab = browser.new_page(viewport={"width": width, "height": height})
+        tab.goto(path.as_uri(), wait_until="load")
+        tab.locator("#card figure[aria-busy=false]").first.wait_for()
+        tall, wide = tab.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]")
+        rows.append([f"screens at {width} × {height}, doors closed", f"{tall / height:.1f}", f"≤ {screens}"])
+        rows.append([f"pixels that {width} px scroll sideways", str(wide - width), "0"])
+        if width == 1400:
+            rows.append(["words, doors closed", str(_words(tab)), "≤ 900"])
+            for door in tab.locator("details.door").all():
+                before, key = _words(tab), door.get_attribute("id")
+                door.locator("> summary").press("Enter")
+                rows.append([f"words that the door '{key}' adds", str(_words(tab) - before), "–"])
+        tab.close()
+    return rows
+
+
+def _words(tab: Page) -> int:
+    return int(tab.evaluate("document.body.innerText.split(/\\s+/).filter(Boolean).length"))
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--read", type=Path, metavar="PAGE", help="only count what this page gives to read")
     options = arguments.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("this benchmark needs chromium: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        path = page(Path(folder))
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        if options.read:
+            print(table(["what a reader meets", "", "target"], read(browser, options.read.resolve())))
+            return
+        path = page(Path(folder))
         seen = [visit(browser, path) for _ in range(options.runs)]
         version, size = browser.version, path.stat().st_size
         browser.close()

@@ -18,6 +18,7 @@ import numpy as np
 from decoct.core.condensed import Condensed
 from decoct.core.record import read_json
 from decoct.report.read.manifest import Manifest
+from decoct.report.sections.evidence import controls
 from decoct.report.summary import Summary
 from decoct.report.write import write_report
 from decoct.study.run import run

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from calibration.generators import Study, Truth, flat, sweep
 from calibration.named import Case
 from decoct.report.accuracy import Setting
-from decoct.report.verdict import Verdict, verdicts
 from decoct.report.stats import intervals, power
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.stats.intervals import Replicates
+from decoct.report.verdict import Verdict, verdicts
 
 MARGIN = 0.01
 Pair = tuple[str, str, str]  # setting, method, the coreset that it is compared with
