@@ -8,7 +8,7 @@ from decoct.report import standing, wording
 from decoct.report.grouped import grouped
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.parts import chart, content, fold, note, stacked
+from decoct.report.page.parts import chart, content, fold, stacked
 from decoct.report.page.plot import Figure
 from decoct.report.page.view import View
 from decoct.report.standing import ARROWS, SIGNS, WIDE, Name, Random, Standing
@@ -18,28 +18,21 @@ if TYPE_CHECKING:
     from decoct.report.summary import Summary
 
 
-ABOUT = (
-    "z counts how many standard deviations a method's mean lies from the mean of random subsets with as many "
-    "images of each class, turned so that up is better; beyond ±3 it is logarithmic. The band holds 95 of 100 "
-    "random sets. Words hold after Holm's correction over all leading readings, budgets and methods. Diversity "
-    "alone rewards noise: read it beside quality."
-)
-
-
 def of_axis(summary: "Summary", axis: str) -> Markup:
     """One figure of an axis' leading readings beside random sets, and their table; nothing where none was read."""
     own = [s for s in summary.found(standing.find) if s.lead and s.name.axis == axis]
     if not own:
         return Markup()
-    made = figure(summary, own)
+    last = list(dict.fromkeys(s.budget for s in own if math.isfinite(s.z)))[-1:]
+    made = figure(summary, [s for s in own if s.budget in last])
+    caption = ["Standard deviations from random sets at ", *map(facets.budget, last), ": the band holds 95 of 100"]
     tables = [
         join([tag("h4", facets.budget(budget)), readings_table(summary, read, words=True)])
         for budget, read in grouped(own, lambda s: s.budget).items()
     ]
     return content(
-        tag("div", chart(made, "z beside random sets", wide=True), class_="charts") if made else "",
+        tag("div", chart(made, join(caption), wide=True), class_="charts") if made else "",
         summary.keys() if made else "",
-        note(ABOUT),
         fold("The leading readings, budget by budget", *tables),
     )
 
@@ -59,39 +52,41 @@ def said(summary: "Summary", axis: str) -> str:
 
 
 def figure(view: View, own: Sequence[Standing]) -> Figure | None:
-    """Draw z beside random sets over readings, turned where lower is better, budget by budget.
+    """Draw z beside random sets over the readings of one budget, turned where lower is better.
 
     Returns:
-        A line for each method and budget; None where no reading has a z and a direction.
+        Marks for each method; None where no reading has a z and a direction.
     """
     shown = [s for s in own if math.isfinite(s.z) and s.higher_is_better is not None]
-    at = {place: i for i, place in enumerate(dict.fromkeys((s.budget, s.name) for s in shown))}
+    at = {name: i for i, name in enumerate(dict.fromkeys(s.name for s in shown))}
     if not at:
         return None
     step = min(0.08, 0.5 / max(len(view.methods), 1))  # two methods with the same sets would hide each other
     traces = []
     for i, label in enumerate(view.methods):
         line, aside = [s for s in shown if s.method == label], step * (i - (len(view.methods) - 1) / 2)
-        traces += [_line(view, label, line, [at[s.budget, s.name] + aside for s in line])] if line else []
+        traces += [_line(view, label, line, [at[s.name] + aside for s in line])] if line else []
     most = max(WIDE, *(abs(s.towards) for s in shown))
     ticks = [z for z in (-1000, -300, -100, -30, -10, -3, 0, 3, 10, 30, 100, 300, 1000) if abs(z) <= 1.3 * most]
     ends = squeezed(1.25 * most)
     words = [(squeezed(z), f"{z:,}".replace("-", wording.MINUS)) for z in ticks]
-    yaxis = plot.axis((-ends, ends), words, "better →", zeroline=True, showgrid=False, automargin=True)
-    several = len({n.extractor for _, n in at}) > 1, len({budget for budget, _ in at}) > 1
-    text = [(i, _tick(*place, shown, *several)) for place, i in at.items()]
+    yaxis = plot.axis((-ends, ends), words, "worse ↔ better", zeroline=True, showgrid=False, automargin=True)
+    several = len({n.extractor for n in at}) > 1
+    text = [(i, _tick(n, direction(shown, n), several)) for n, i in at.items()]
     look: Figure = {"autotickangles": [0, -45, -90], "ticklabeloverflow": "allow", "zeroline": False, "showgrid": True}
     xaxis = plot.axis((-0.5, len(at) - 0.5), text, **look)
     layout = plot.layout(380, xaxis, yaxis)
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "name": "band"}
     layout["shapes"] = [{**band, "y0": squeezed(-1.96), "y1": squeezed(1.96)}]
-    return {"data": traces, "layout": plot.slots(layout, "x", ((i, {"budget": b}) for (b, _), i in at.items()))}
+    return {"data": traces, "layout": layout}
 
 
-def _tick(budget: str, n: Name, own: Sequence[Standing], extractors: bool, budgets: bool) -> str:
-    parts = [f"{n.metric.replace('_', ' ')}{ARROWS[direction(own, n)]}"]
-    parts += [n.extractor] if extractors and n.extractor else []
-    return "<br>".join(map(plot.label, [*parts, wording.budget(budget)] if budgets else parts))
+def _tick(n: Name, higher: bool | None, extractors: bool) -> str:
+    """The metric, two words a line, and whose features it was read in."""
+    words = n.metric.split("_")
+    lines = [" ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
+    lines[-1] += ARROWS[higher]
+    return "<br>".join(map(plot.label, [*lines, n.extractor] if extractors and n.extractor else lines))
 
 
 def direction(own: Sequence[Standing], n: Name) -> bool | None:

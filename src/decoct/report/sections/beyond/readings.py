@@ -48,7 +48,9 @@ def _about(standings: Sequence[Standing], classes: int) -> list[object]:
         tag("b", "▼ worse"),
         " than random (△ more, ▽ less, where neither is better) hold by Student's t after Holm's correction over all "
         "leading readings, budgets and methods. ? is open, which does not mean equal. References are held-out images "
-        "(val) where there is a choice. An arrow points to what is better. A dash: not defined for a set of that size.",
+        "(val) where there is a choice. An arrow points to what is better. A dash: not defined for a set of that size. "
+        "In the figures z is turned so that up is better, and logarithmic beyond ±3. Diversity alone rewards noise: "
+        "read it beside quality.",
         " Means per class are over the classes that a set has images of." if few else "",
     ]
 

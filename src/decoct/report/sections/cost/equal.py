@@ -137,7 +137,7 @@ def equal_table(view: View, equal: Sequence[Equal]) -> Markup:
     told, rows = words(equal), []
     for (method, setting), own in grouped(equal, lambda e: (e.method, e.setting)).items():
         over = {e.coreset: e for e in own}
-        seconds, where = own[0].seconds[0], stacked(place(setting), f"{own[0].images[0]:,} images")
+        seconds, where = own[0].seconds[0], stacked(tag("span", place(setting)), f"{own[0].images[0]:,} images")
         first = view.method(method), where, valued(seconds, wording.seconds(seconds))
         rows.append(cells(*first, chip(told[method, setting]), *(_cell(over.get(coreset)) for coreset in coresets)))
     beside = (join(["to ", view.method(coreset)]) for coreset in coresets)
