@@ -28,7 +28,7 @@ class Cells:
         self.files = Folder(self.root)
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the cell is on this machine, or would be; nobody has looked whether it is as it was written."""
+        """Where the cell is on this machine, or would be; its bytes are not checked."""
         return cell_dir(self.root, kind, key)
 
     def has(self, kind: str, key: str) -> bool:
@@ -194,7 +194,7 @@ class Together(Cells):
         return self._of(kind, key).listing_of(kind, key)
 
     def refresh(self) -> None:
-        """Ask every place anew."""
+        """Ask every place again."""
         for place in self.places:
             place.refresh()
 

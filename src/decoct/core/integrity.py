@@ -111,7 +111,7 @@ def _sums(path: str, state: State, key: str) -> dict[str, Sum]:
     if "external" not in facts["keyed"]:  # what decoct did not make is keyed by content
         inputs = {role: read for role, read in facts["inputs"].items() if not role.startswith("shard:")}
         if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != key:
-            raise ValueError("it says what its key does not")
+            raise ValueError("its content does not match its key")
     return {name: Sum(**each) for name, each in facts[FILES].items()}
 
 

@@ -81,7 +81,7 @@ class Machine:
         precision: of a training, "float32" or "bfloat16" (autocast; losses stay in float32).
         compiled: run the net that is trained through torch.compile.
         progress: called with (steps done, steps in all).
-        kept: intermediate results, such as the state of a long training, which goes on from there to equal bytes.
+        kept: intermediate results, such as the state of a long training, which continues to equal bytes.
     """
 
     device: str = "cpu"

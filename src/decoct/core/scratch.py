@@ -97,7 +97,7 @@ def written(name: str) -> str | None:
 def abandoned(path: Path, after: float = LONG) -> bool:
     """Whether nobody writes it any more: its process has ended, or cannot be seen from here and gave no sign for long.
 
-    What ``scratch`` did not name is nobody's business. ``after`` is in seconds.
+    Files that ``scratch`` did not name are left alone. ``after`` is in seconds.
     """
     said = NAME.fullmatch(path.name)
     if not said:

@@ -293,7 +293,7 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
             )
         found[split] = rows
     if len({rows.shape[1] for rows in found.values()}) > 1:
-        raise DecoctError(f"{extract.file} and its {VAL} have rows of unlike length: take both from one extractor")
+        raise DecoctError(f"{extract.file} and its {VAL} have rows of different lengths: take both from one extractor")
     return found
 
 

@@ -78,7 +78,7 @@ def linear(
 
 
 class _Foresight:
-    """The next picks, as they come about when only the rows with the best scores now are looked at."""
+    """The next picks if only the rows with the best scores now are considered."""
 
     def __init__(self, rows: Rows, left: Tensor, scale: Tensor | None, move: Move) -> None:
         self.rows, self.left, self.scale, self.move = rows, left, scale, move

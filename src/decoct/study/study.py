@@ -285,12 +285,12 @@ class Study(Part):
         return labelled("metric", self.metrics.names, self.plugins)
 
     def teachings(self) -> dict[str, Teach]:
-        """How the teachers that are not trained as usual come about, by net."""
+        """Specs of the teachers that are not trained as usual, by net."""
         specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
         return {spec.net: spec for spec in specs}
 
     def generatings(self) -> dict[str, TeachGenerator]:
-        """How the generators that are not trained as usual come about, by the word for them."""
+        """Specs of the generators that are not trained as usual, by the word for them."""
         specs = [build(TeachGenerator, fields, "generators") for fields in self.generators]
         return {spec.generator: spec.pinned() for spec in specs}
 

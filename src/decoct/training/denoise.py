@@ -103,7 +103,7 @@ def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine())
     """Train ``net`` in place on the mean squared error; it ends in eval mode with the average of its weights.
 
     The net, of diffusers, takes latents, timestep and class_labels, and draws nothing. The state of the training is
-    kept by the machine, and goes on from there, to equal bytes. Gives the losses [steps], on the CPU.
+    kept by the machine, and continues there, to equal bytes. Gives the losses [steps], on the CPU.
 
     Raises:
         DecoctError: a loss or a weight is not finite.

@@ -227,7 +227,7 @@ class OwnLabels:
 
 
 def own_labels(protocol: TrainProtocol, condensed: Condensed | None) -> OwnLabels | None:
-    """The labels that a set brings along, if it has some and the protocol learns from them."""
+    """The soft labels of a set, if it has some and the protocol learns from them."""
     if condensed is None or condensed.soft_labels is None or not protocol.takes_own_labels():
         return None
     return OwnLabels(torch.from_numpy(condensed.soft_labels))

@@ -47,7 +47,7 @@ class Block:
 
 
 def in_order(classes: Sequence[int], ipc: int, size: int) -> list[Block]:
-    """Class after class, as the files of a class folder: ``size`` images a block, whole classes where they fit.
+    """Class after class, as the files of a class folder: ``size`` images per block, whole classes if they fit.
 
     A block never holds part of one class and part of another, unless whole classes fit: so it can be made by itself.
     """

@@ -21,7 +21,7 @@ class FADRM(FromPatches):
     cosine: at ``shrink`` · S pixels in the first stage, at S in the second, and so on in turn. After each stage but
     the last it is resized to the next size, and the next one starts at  α x + (1 − α) P  of that size. With several
     nets (FADRM+), they judge in turn, one an iteration. Patches are RDED's crops, taken around the median, since the
-    authors' own are a download; nets compute in float32 unless ``precision`` says else, where theirs run in half
+    authors' own are a download; nets compute in float32 unless ``precision`` says otherwise; theirs run in half
     precision. With 32 or 64 px, and nets that know one size, sizes stay.
 
     Presets: ``imagenet1k`` and ``imagenet1k_plus`` (FADRM+; at IPC 1 theirs has AlexNet in DenseNet's place),

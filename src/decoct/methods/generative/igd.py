@@ -102,7 +102,7 @@ class IGD(Generative):
 
 
 class Influenced(Sampling):
-    """Guided sampling in rounds: image j of each class of a group, in the sight of those before it."""
+    """Guided sampling in rounds: image j of each class of a group, guided by those before it."""
 
     spec: IGD
 
@@ -170,7 +170,7 @@ class Influenced(Sampling):
             kept = self.inputs.kept.load(f"latent-{c}-{number}")
             if kept is None:  # it was saved before the images of its round
                 name = self.inputs.data.class_names[c]
-                raise DecoctError(f"the latent of image {number} of class '{name}' is no longer kept: start anew")
+                raise DecoctError(f"the latent of image {number} of class '{name}' is no longer kept: start again")
             made.append(torch.from_numpy(kept["latent"]))
         remembered = made[max(0, j - self.spec.remembered) : j] if self.spec.remembered else []
         return [latent.to(self.model.device) for latent in remembered]

@@ -9,7 +9,7 @@ class DC(GradientMatching):
 
     As in the authors' code, gradients of biases and of the norms' parameters are not matched. The code runs one
     iteration more than it says; its net trains by plain SGD in later versions, as here, and with momentum .5 in
-    earlier ones. It fixes batch norm by 16 real images a class; here nets with batch norm are refused.
+    earlier ones. It fixes batch norm by 16 real images per class; here nets with batch norm are refused.
 
     Attributes:
         init: "noise", as the authors start, or "real"; they find both alike.

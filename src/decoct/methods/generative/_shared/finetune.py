@@ -136,7 +136,7 @@ def fine_tuned(
     """A copy of the model that has learnt from latents, with the average of its weights.
 
     Draws of step t derive from t: which latents, their view, ε, the steps, and which labels are dropped; so a training
-    that was killed goes on where it was kept, and one that was finished is not made again. Memory is that of training
+    that was killed continues from what was kept, and a finished one is not made again. Memory is that of training
     with one batch, and three more copies of what learns; latents may lie in a memory map.
 
     Args:

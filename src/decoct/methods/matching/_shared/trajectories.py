@@ -313,7 +313,7 @@ class TrajectoryMatching(Condenser):
         return None
 
     def __call__(self, inputs: Inputs) -> Draft:
-        """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
+        """All classes together: every step of a student sees them. The numbers by IPC that were used are recorded."""
         ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
         spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)
