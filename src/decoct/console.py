@@ -1,4 +1,4 @@
-"""What the command line says and how it ends: progress, JSON, errors of one to three lines, exit codes."""
+"""Output and exit of the command line: progress, JSON, errors of one to three lines, exit codes."""
 
 import errno
 import json

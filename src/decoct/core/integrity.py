@@ -1,4 +1,4 @@
-"""What a cell's bytes were when it was written, and whether they are so still."""
+"""Whether the bytes of a cell are still as they were written."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The interfaces: what a condenser, a protocol and a metric say of themselves, get, and give back."""
+"""The interfaces: what a condenser, a protocol and a metric declare, get and return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What must exist before a method runs: what a need says of itself, and what it gets of planner and runner.
+"""What must exist before a method runs: what a need declares, and what it gets from planner and runner.
 
 A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
 """

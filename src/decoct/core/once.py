@@ -1,4 +1,4 @@
-"""What depends on the real data alone, worked out once a process: it costs more than all the rest of a metric.
+"""Work that depends only on the real data, done once per process: it costs more than the rest of a metric.
 
 Every set of a study, every random set and every resample is measured against the same real features.
 """

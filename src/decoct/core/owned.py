@@ -1,4 +1,4 @@
-"""What decoct writes at places that the user named: there whole or not at all, in place of nobody else's."""
+"""Files that decoct writes where the user asked: complete or not at all, and never over anybody else's."""
 
 import os
 import shutil

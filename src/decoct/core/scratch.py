@@ -1,4 +1,4 @@
-"""What is being written has a name that says which process of which machine writes it; others leave it alone."""
+"""Unfinished files have names that say which process of which machine writes them, so that others leave them alone."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What a source of data is: fields that say which, a manifest of its raw content, and a way to read it."""
+"""A source of data: its fields, a manifest of its raw content, and a way to read it."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Cost: what a set took to make, and how many bytes it is."""
+"""Cost: what a set took to make, and its size in bytes."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ NOBODY = "–"  # in the place of the extractor: no features are looked at
 
 
 def cost(taken: Mapping[str, float | None], classes: int) -> dict[str, float]:
-    """What a set took, where it is known, and its rate:  bytes_per_class = (image_bytes + label_bytes) / classes.
+    """What a set took, if known, and its rate:  bytes_per_class = (image_bytes + label_bytes) / classes.
 
     A set that uses a teacher is charged for all of it, and so is the next one: times, energy and memory are of the
     construction and of all that it needed (teachers, features, statistics, traces), each once and in full, as if no

@@ -1,4 +1,4 @@
-"""Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
+"""Features that methods pick by and metrics measure in: how they are made and stored."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The memory of a device: how much it has, and what follows where that does not suffice."""
+"""The memory of a device: how much it has, and what happens when that is not enough."""
 
 import warnings
 from collections.abc import Callable, Iterator

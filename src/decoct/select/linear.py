@@ -1,4 +1,4 @@
-"""Herding and graph cut: greedy picks whose gain is linear in the features, several from one look at the features."""
+"""Herding and graph cut: greedy picks whose gain is linear in the features, several from one pass over the features."""
 
 import math
 from collections.abc import Callable

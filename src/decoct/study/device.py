@@ -1,4 +1,4 @@
-"""The device that a word means: whether this machine has it, and whether it computes in a precision."""
+"""The device that a word means: whether this machine has it, and which precision it supports."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
+"""A study's sets, students and measures become jobs, after those of their needs; equal work is one job."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields

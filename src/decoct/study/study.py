@@ -1,4 +1,4 @@
-"""A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
+"""A study: what is compared, read from TOML. Where it runs is not part of it and enters no key."""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence

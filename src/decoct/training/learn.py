@@ -1,4 +1,4 @@
-"""The loop in which tensors are learnt by steps that are numbered, and which may be killed."""
+"""The loop that learns tensors in numbered steps and can be killed and continued."""
 
 from collections.abc import Callable, Mapping, Sequence
 

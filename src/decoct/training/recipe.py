@@ -1,4 +1,4 @@
-"""A recipe: every number that decides how a student is trained; and what protocols share that resolve one for a set."""
+"""A recipe: every number that decides how a student is trained; and the base of protocols that make one for a set."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self

@@ -1,4 +1,4 @@
-"""Which class of the data each label of an external set means: by name where it has names, else by the data's order."""
+"""Which class of the data each label of an external set means: by name if it has names, else by the data's order."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""ImageNet's own archives: a tar of a tar for each class, a tar of val, and what says the classes of val's pictures.
+"""ImageNet's own archives: a tar with a tar for each class, a tar of val, and the kit with the classes of val.
 
 That is ImageNet's development kit, or Kaggle's solution; it also goes with a flat folder of val.
 """

@@ -1,4 +1,4 @@
-"""How a set is cut into blocks of images, which are optimised together, and the real images that they start from."""
+"""The division of a set into blocks of images that are optimised together, and the real images they start from."""
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""DC: learnt images on which a net, along its training on them, has the gradients that real images give it."""
+"""DC: learnt images that give a net, throughout its training on them, the gradients of real images."""
 
 from decoct.methods.matching._shared.gradients import GradientMatching
 from decoct.methods.matching._shared.synthetic import Init

@@ -1,4 +1,4 @@
-"""What a job will take, by what jobs like it took: cells of earlier runs, and probes."""
+"""Estimates of a job's cost from similar jobs: cells of earlier runs, and probes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Probes: a job's real work for a few seconds, carried on to its end by the job's own progress.
+"""Probes: a job's real work for a few seconds, extrapolated from the job's own progress.
 
 What a job reads and is not there yet has a stand-in: a cell of the right form at little cost, since time depends on
 shapes, not on values.

@@ -1,4 +1,4 @@
-"""The store: one folder a cell, found by its key, there whole or not at all."""
+"""The store: one folder per cell, found by its key, complete or absent."""
 
 import errno
 import math

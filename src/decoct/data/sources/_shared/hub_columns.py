@@ -1,4 +1,4 @@
-"""What decoct needs to know of a data set of the Hugging Face hub: its columns, splits, labels, and what went wrong."""
+"""A data set of the Hugging Face hub as decoct reads it: its columns, splits, labels and errors."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

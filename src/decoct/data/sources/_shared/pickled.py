@@ -1,4 +1,4 @@
-"""Plain values and arrays of bytes out of a pickle, without unpickling it."""
+"""Plain values and arrays of bytes from a pickle, without unpickling it."""
 
 import math
 import pickletools

@@ -1,4 +1,4 @@
-"""What decoupled methods share: blocks of images that a committee of nets is inverted for, one hook for each choice.
+"""What decoupled methods share: images recovered from a committee of nets, with one hook for each choice.
 
 A method is a file that says how images start, which nets judge them at an iteration, what is matched, and how the
 optimisation is staged. Everything else is here.

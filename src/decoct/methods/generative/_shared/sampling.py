@@ -1,4 +1,4 @@
-"""Ancestral sampling of a diffusion model on few of its steps, with a hook that guides it."""
+"""Ancestral sampling of a diffusion model in few of its steps, with a hook for guidance."""
 
 import math
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""Gradient matching: the distance of gradients, and the loops of DC and of what follows it."""
+"""Gradient matching: the distance of gradients, and the loops of DC and its successors."""
 
 from collections.abc import Sequence
 from typing import ClassVar

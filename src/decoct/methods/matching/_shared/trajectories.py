@@ -1,4 +1,4 @@
-"""Trajectory matching: what MTT and its successors share, from an expert's weights to what is learnt.
+"""Trajectory matching: what MTT and its successors share, from an expert's weights to the learnt images.
 
 The gradient through N steps of gradient descent is exact, in the memory of one. A step is
 θ_{n+1} = θ_n − α ∇_θ L_n(θ_n; u),  u being what is learnt: images, labels. With λ_n the gradient of a function of θ_N
