@@ -13,7 +13,7 @@ class AUM(RankedCoreset):
     arXiv:2001.10528).
 
     Of logits, as in the paper; the code of CCS takes probabilities. The paper stops at the first drop of the learning
-    rate; here the rate falls steadily, so all epochs count. The paper leaves out mislabelled images: ``trim`` does that,
+    rate; here the rate falls steadily, so all epochs count. The paper omits mislabelled images: ``trim`` does that,
     and ``keep = "easy"`` takes the other end.
     """
 
