@@ -201,7 +201,7 @@ def source(
 
 
 def fields(settings: Sequence[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` words as of ``pairs``; a value is TOML where it parses as such, else text."""
+    """``KEY=VALUE`` words as in ``pairs``; a value is TOML where it parses as such, else text."""
     config: dict[str, Any] = {}
     for key, value in pairs(settings, "--set", "KEY=VALUE").items():
         if key == "name":
@@ -223,7 +223,7 @@ def seeds(word: str) -> tuple[int, ...]:
 
 
 def teachers(words: Sequence[str] | None) -> dict[str, Any]:
-    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
+    """``NET=FILE`` words, as in ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
     from decoct.needs.teacher import Teach
 
     files = pairs(words, "--teacher", "NET=FILE")

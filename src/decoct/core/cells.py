@@ -47,12 +47,12 @@ class Cells:
         return keys
 
     def cell(self, kind: str, key: str) -> Path:
-        """Folder of a cell that is there, as of ``integrity.check``: files are hashed once a process, or if changed."""
+        """Folder of a cell that is there, as in ``integrity.check``: files are hashed once a process or if changed."""
         folder = self.path(kind, key)
         return integrity.check(folder) if complete(folder) else folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
-        """Path of one file of a cell, to read, as of ``integrity.check_file``; it may not be there."""
+        """Path of one file of a cell, to read, as in ``integrity.check_file``; it may not be there."""
         return integrity.check_file(self.path(kind, key), name, most)
 
     def size(self, kind: str, key: str, name: str) -> int | None:

@@ -67,7 +67,7 @@ def check(folder: Path) -> Path:
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of a file of a cell, or of no cell, as of ``check``; above ``most`` bytes only its length is compared."""
+    """Path of a file of a cell, or of no cell, as in ``check``; above ``most`` bytes only its length is compared."""
     if complete(folder) and (why := _fault(folder, name, most)):
         raise DamagedError(folder, name, why, folder.parents[2])
     return folder / name

@@ -159,10 +159,10 @@ class Need(Spec):
 
     @classmethod
     def uncounted(cls, record: Mapping[str, Any]) -> bool:
-        """Whether what a cell with this record holds is the user's, so that nobody knows what it cost."""
+        """Whether the user supplied the content of a cell with this record, so that its cost is unknown."""
         return False
 
     @classmethod
     def saw(cls, record: Mapping[str, Any]) -> str | None:
-        """What it was trained on, in words, if that may be other than the train split."""
+        """What it was trained on, in words, if not only the train split."""
         return None

@@ -127,7 +127,7 @@ class TeachGenerator(Spec):
             layout. All but ``digest`` is for "own".
         epochs: None for 300,000 images, but at least 3,000 steps.
         lr: at its highest.
-        batch: images a step.
+        batch: images per step.
         ema: decay of the average of the weights, which is the result.
         width: channels at full resolution, a multiple of 8; 2 and 4 times as many below.
         label_dropout: share of the images that are shown without their class.

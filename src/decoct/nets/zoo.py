@@ -207,7 +207,7 @@ def geometry(name: str, size: int) -> dict[str, int]:
     The window is the largest from 4 to the one in the name that divides the grid of patches, else the one in the name.
 
     Raises:
-        UsageError: no such patch, or only one that gives more than four times as many patches a side.
+        UsageError: no such patch, or only one that gives more than four times as many patches per side.
     """
     swin, patched = SWIN.match(name), PATCH.search(name)
     if not swin and not patched:

@@ -19,7 +19,7 @@ class DC(TrainProtocol):
         lr: learning rate at the start.
         momentum: of SGD.
         weight_decay: on all parameters.
-        batch: images a step.
+        batch: images per step.
         dsa: augment each batch by one of colour, crop, cutout, flip, scale and rotation.
         own_labels: learn from a set's own soft labels, if it has some (DATM; Guo et al., 2024,
             arXiv:2310.05773): cross-entropy to them instead of to the class.

@@ -27,7 +27,7 @@ class Denoising:
 
     Attributes:
         steps: optimiser steps, of AdamW without weight decay; the rate rises over the first and falls to 0 as a cosine.
-        batch: images a step.
+        batch: images per step.
         lr: learning rate at its highest.
         ema: decay of the average of the weights, which is the result; it starts lower, at (1 + n) / (10 + n).
         drop: share of the labels that become the null class.

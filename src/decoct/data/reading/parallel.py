@@ -69,7 +69,7 @@ def recorded(
     Each result has its line in the record, on disk, before it is passed on, so a killed run continues there.
 
     Args:
-        function: as of ``each``; what it returns is plain JSON.
+        function: as in ``each``; what it returns is plain JSON.
         count: of things.
         thing: gives the thing of a number.
         about: says what is done; a record of something else is begun anew.

@@ -49,7 +49,7 @@ class EDC(Recovery):
         "small": {**COMMON, "nets": LITTLE, "iterations": 1000},
         "small_cpu": {**COMMON, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 500},
     }
-    factor: int | None = Field(None, ge=1)  # tiles a side of a start; 1 starts at real images
+    factor: int | None = Field(None, ge=1)  # tiles per side of a start; 1 starts at real images
     decay: float | None = Field(None, ge=0, lt=1)
     share: float = Field(0.5, ge=0, le=1)
     ranker: str = "teacher"

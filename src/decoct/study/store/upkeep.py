@@ -87,7 +87,7 @@ def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> Non
 def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
 
-    The runs of a folder say in their words what it is. It is looked for in a place, as of ``store_at``, or in the
+    The runs of a folder say in their words what it is. It is looked for in a place, as in ``store_at``, or in the
     stores of those runs and then in the user's own: the first that has it counts. None and several are a UsageError.
     """
     own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]

@@ -29,7 +29,7 @@ class FineTune:
 
     Attributes:
         lr: learning rate.
-        batch: latents a step.
+        batch: latents per step.
         steps: how many.
         ema: decay of the average of the weights, which is what is sampled.
         dropout: share of labels that become "no class", where the model has one.

@@ -228,7 +228,7 @@ class TrajectoryMatching(Condenser):
         syn_steps: N, steps of the student; None for the authors' number by IPC, as of all fields that may be None.
         expert_epochs: M, epochs of the expert that those steps are to match.
         max_start_epoch: students start below this epoch of the expert.
-        batch_syn: images a step of the student; None for the whole set where the authors say nothing.
+        batch_syn: images per step of the student; None for the whole set where the authors say nothing.
         lr_img: of the images, normalised.
         lr_lr: of the student's step size.
         lr_teacher: the step size at first.
