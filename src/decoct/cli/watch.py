@@ -73,7 +73,7 @@ def _summary(folder: Path) -> Any:
 
 
 def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
-    """A run's progress, then what it found so far."""
+    """How far a run is, then what it found so far."""
     from decoct.report import wording
 
     if seen.state == "waiting":

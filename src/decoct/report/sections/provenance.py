@@ -147,7 +147,7 @@ def _commands(run: Manifest) -> list[str]:
 
 
 def toml(study: dict[str, Any]) -> str:
-    """The study as TOML: plain values first, then tables; None is left out, as TOML has no null."""
+    """The study as TOML: plain values first, then tables; what is None is left out, as TOML has no null."""
     study = {key: _tables(value) if _is_named(value) else value for key, value in study.items()}
     plain = {key: value for key, value in study.items() if not _is_tables(value)}
     blocks = [_toml_tables(key, value) for key, value in study.items() if _is_tables(value)]
