@@ -26,6 +26,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/hooks/prose.py
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline

@@ -32,7 +32,7 @@ from decoct.core.names import printable
     ],
 )
 def test_a_full_disk(error):
-    assert explain(error) == "the disk is full: /data/x\nfree some space; the same command goes on from there"
+    assert explain(error) == "the disk is full: /data/x\nfree some space; the same command continues"
 
 
 def test_a_full_disk_that_a_library_words_itself():

@@ -8,7 +8,7 @@ The public names, one page; each is imported when it is first used:
     relabel     label a set once with teachers, so that students learn from it without them
     teach       train or load teachers
     teach_generator
-                train a class-conditional diffusion model, or look whether one fits
+                train a class-conditional diffusion model, or check that one fits
     measure     representativeness, diversity and quality of a set
     Condensed   a small training set: save, load, export, to_torch
     load_set    a set that somebody else made, as Condensed

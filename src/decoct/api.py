@@ -137,8 +137,8 @@ def condense(
         ipc: images of each class; 10 where neither ``fraction`` nor ``images`` is given.
         fraction: share of the train split, the same of each class.
         images: images in all, the same number of each class.
-        balanced: True makes a fraction the same number of each class; False keeps images in proportion to the classes.
-        seed: of the method's draws; those that are deterministic have none.
+        balanced: True takes the same number of each class for a fraction; False keeps images in proportion to classes.
+        seed: of the method's draws; deterministic methods have none.
         compute: where and how.
         teachers: nets that are not trained as usual, such as a checkpoint.
         extractors: those that are not taken as usual, such as ``Extract(name="timm:…", dtype="float16")``; which one a
@@ -313,10 +313,10 @@ def measure(
     Args:
         condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
-        metrics: names or tables; ``label`` tells two of one name apart, and stands before the names of its values.
-        extractors: whose features are looked at: "teacher", a net's name, "held_out" (a net that took no part in making
+        metrics: names or tables; ``label`` distinguishes two of one name and precedes the names of their values.
+        extractors: whose features are used: "teacher", a net's name, "held_out" (a net that took no part in making
             the set), "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with options.
-        draws: random sets of the same size that are measured beside; 0 for none.
+        draws: random sets of the same size to compare with; 0 for none.
         resamples: for intervals over images; 0 for none.
         compute: where and how.
         teachers: nets that are not trained as usual.
@@ -326,12 +326,12 @@ def measure(
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
         over the images of the set and of val; ``classes`` that a mean was taken over; ``random, random_lo, random_hi``,
         mean and 95 % prediction interval of random sets of the same size, and ``z``, how many of their standard
-        deviations the value is above them. What is not defined is None, and so is what a set took that came without its
-        cost; cost is by no extractor ("–").
+        deviations the value is above them. Undefined values are None, and so is the cost of a set that came without it;
+        cost has no extractor ("–").
 
     Raises:
         UsageError: unknown metric or extractor.
-        DecoctError: the set does not fit the data, weights or features cannot be had or do not fit, or the set has
+        DecoctError: the set does not fit the data, weights or features are not available or do not fit, or the set has
             images of its own and an extractor is a .npy file.
     """
     specs = labelled("metric", metrics, compute.plugins)
@@ -379,7 +379,7 @@ def teach(
     compute: Compute = Compute(),
     out: Path | None = None,
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """Train a teacher, or load weights, and put its accuracy on held-out images on record; or do so for several nets.
+    """Train a teacher, or load weights, and record its accuracy on held-out images; or do so for several nets.
 
     Args:
         net: name of the net, or a ``Teach`` with its fields; or several of them, a committee.
@@ -419,7 +419,7 @@ def teach_generator(
     out: Path | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
-    """Train a class-conditional diffusion model on the train split, or look whether one that is supplied fits the data.
+    """Train a class-conditional diffusion model on the train split, or check that a supplied one fits the data.
 
     Args:
         generator: "own" to train one, "hub:NAME" for one in the hub's cache, a local folder in diffusers' layout; or a

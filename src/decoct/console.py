@@ -1,4 +1,4 @@
-"""What the command line says and how it ends: progress, JSON, errors of one to three lines, exit codes."""
+"""Output and exit of the command line: progress, JSON, errors of one to three lines, exit codes."""
 
 import errno
 import json
@@ -148,7 +148,7 @@ def guarded(debug: bool) -> Iterator[None]:
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except KeyboardInterrupt:
-        fail("stopped; what was finished is kept, the same command goes on from there", 130)
+        fail("stopped; finished work is kept, and the same command continues", 130)
     except BrokenPipeError:  # who read stdout has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -167,7 +167,7 @@ def explain(error: Exception) -> str:
         said = error.format_message() + (f"\n{context.command_path} --help shows how" if context else "")  # type: ignore[attr-defined]
     elif getattr(error, "errno", None) in FULL_DISK or "No space left on device" in str(error):
         where = getattr(error, "filename", None)
-        said = f"the disk is full{f': {where}' if where else ''}\nfree some space; the same command goes on from there"
+        said = f"the disk is full{f': {where}' if where else ''}\nfree some space; the same command continues"
     elif isinstance(error, OSError) and error.strerror:
         said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     else:

@@ -52,7 +52,7 @@ def test_a_folder_that_exists_is_refused_without_force(decoct, refused, picks, t
 def test_force_replaces_no_file_of_somebody_s(refused, picks, tmp_path, form):
     (tmp_path / "thesis.tex").write_text("mine")
     said = refused(2, "export", picks, "--to", form, "--out", tmp_path / "thesis.tex", "--force")
-    assert "no export of decoct's" in said and (tmp_path / "thesis.tex").read_text() == "mine"
+    assert "not an export of decoct's" in said and (tmp_path / "thesis.tex").read_text() == "mine"
 
 
 def test_an_export_that_fails_leaves_what_was_there(refused, picks, tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_from_another_run_with_a_proposal(decoct, ran, tmp_path):
 def test_what_is_not_known_is_said_and_not_said_to_fit(decoct, quick):
     words = ("plan", quick("random"), "--probe", 0, "--device", "cpu", "--budget")
     said = decoct(*words, "1d")
-    assert "unknown" in said.out and "How long 4 jobs will take is not known" in said.out
+    assert "unknown" in said.out and "How long 4 jobs will take is unknown" in said.out
     assert "as it is: 0 and 4 jobs without an estimate: cannot be said to fit 24 h" in said.out
     raw = decoct(*words, "1d", "--json")
     found = json.loads(raw.out)["proposal"]

@@ -30,7 +30,7 @@ def test_a_cell_is_shown(decoct, refused, done):
     found = json.loads(decoct("show", cell.name, "--in", done, "--json").out)
     assert found["key"] == cell.name and found["kind"] == "train"
     assert "no cell begins with" in refused(2, "show", "zzzz", "--in", done)
-    assert "is no key" in refused(2, "show", "../x", "--in", done)
+    assert "is not a key" in refused(2, "show", "../x", "--in", done)
     assert "no such folder" in refused(2, "show", cell.name, "--in", done / "nowhere")
 
 
@@ -61,7 +61,7 @@ def test_what_no_study_reaches_is_named_first_and_removed_with_yes(decoct, refus
     said = decoct("gc", done, "--in", tmp_path / "runs")
     assert said.code == 0 and "0 cells would be removed" in said.out and "touched in the last 24 h" in said.out
     said = decoct("gc", done, "--in", tmp_path / "runs", "--older-than", 0)
-    assert said.code == 0 and re.search(r"[1-9]\d* cells would be removed, --yes does it: [\d.]+ [kM]B", said.out)
+    assert said.code == 0 and re.search(r"[1-9]\d* cells would be removed; --yes removes them: [\d.]+ [kM]B", said.out)
     assert before <= {cell.name for cell in cells(done, "train")}
     assert "give one" in refused(2, "gc", done, "--yes", "--dry-run")
     found = json.loads(decoct("gc", done, "--in", tmp_path / "runs", "--older-than", 0, "--yes", "--json").out)

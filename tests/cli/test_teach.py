@@ -49,7 +49,7 @@ def test_pretrained_weights_are_cut_to_the_classes(decoct, refused, pictures, mo
     assert said.code == 0, said.err
     facts = json.loads(said.out)
     assert (facts["checkpoint"], facts["sliced_from"]) == ("test_resnet.r160_in1k of timm", 1000)
-    assert "'0' is no class of ImageNet-1K" in refused(1, "teach", "test_resnet", "--pretrained")
+    assert "'0' is not a class of ImageNet-1K" in refused(1, "teach", "test_resnet", "--pretrained")
 
 
 QUICK = ("--set", "epochs=1", "--set", "width=8")
@@ -82,9 +82,9 @@ def test_a_supplied_one_is_looked_at(decoct, tiny_pipeline):
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (2, "convnet3", "the net convnet3 is for a net that classifies"),
-        (2, "--pretrained", "--pretrained is for a net that classifies"),
-        (2, "--stop-at 0.5", "--stop-at is for a net that classifies"),
+        (2, "convnet3", "the net convnet3 is for classifiers"),
+        (2, "--pretrained", "--pretrained is for classifiers"),
+        (2, "--stop-at 0.5", "--stop-at is for classifiers"),
         (2, "--set epoch=1", "'epochs'"),
         (2, "--from none", "no folder none"),
         (2, "--from FOLDER --set epochs=1", "epochs: for a generator that is trained"),

@@ -44,7 +44,7 @@ def test_half_way_nobody_is_at_work(decoct, ran):
     assert (told["state"], told["done"], told["planned"]) == ("idle", 3, 4)
     assert told["worth"]["answer"].startswith("Cannot be said, ") and told["accuracy"][0]["n"] == 1
     said = decoct("watch", folder, "--once").out
-    assert "So far, from 1 of 2 students" in said and "Nobody is at work" in said
+    assert "So far, from 1 of 2 students" in said and "No worker is active" in said
 
 
 def test_failures_are_named_once_with_their_message(decoct, ran):

@@ -108,7 +108,7 @@ def test_of_files_only_an_export_is_replaced(tmp_path, made):
     check_free(tmp_path / "made.parquet", force=True)
     for content in (b"", b"mine", (tmp_path / "made.parquet").read_bytes()[:-9]):
         (tmp_path / "mine").write_bytes(content)
-        with pytest.raises(UsageError, match="no export of decoct's, so --force leaves it alone"):
+        with pytest.raises(UsageError, match="not an export of decoct's, so --force leaves it alone"):
             check_free(tmp_path / "mine", force=True)
     with whole(tmp_path / "made.parquet") as beside:
         beside.write_text("new")

@@ -103,8 +103,8 @@ class EndpointConnectionError(Exception):
         (PermissionError(errno.EACCES, "Access Denied"), "permission denied .*list, read, write and delete"),
         (OSError("InvalidAccessKeyId: no such key"), "permission denied"),
         (OSError("NoSuchBucket: The specified bucket does not exist"), "no such bucket; create it"),
-        (EndpointConnectionError('Could not connect to the endpoint URL: "x"'), "nobody answers .*AWS_ENDPOINT_URL"),
-        (TimeoutError("slow"), "nobody answers"),
+        (EndpointConnectionError('Could not connect to the endpoint URL: "x"'), "no answer .*AWS_ENDPOINT_URL"),
+        (TimeoutError("slow"), "no answer"),
         (RuntimeError("odd\nlines"), "RuntimeError: odd lines"),
     ],
 )

@@ -179,7 +179,7 @@ def test_one_epoch_has_no_shift_and_is_stored_all_the_same(data, net, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data, net: (data, net, replace(RECIPE, steps=2)), "2 steps are no epoch of 3: train longer"),
+        (lambda data, net: (data, net, replace(RECIPE, steps=2)), "2 steps are less than an epoch of 3: train longer"),
         (lambda data, net: (data, nn.Conv2d(3, 3, 8), RECIPE), "no linear classifier"),
         (lambda data, net: (data, nn.Sequential(nn.Flatten(), nn.Linear(192, 1)), RECIPE), "at least two classes"),
         (lambda data, net: (data, nn.Sequential(nn.Linear(8, 8), nn.Flatten(), Wide(192, 3)), RECIPE), "one vector"),

@@ -189,7 +189,7 @@ def test_one_that_has_changed_since_is_refused(tiny_pipeline, digits):
 
 
 @pytest.mark.parametrize(
-    ("card", "said"), [("{", "damaged"), ("[]", "damaged"), ('{"class_names": 3}', "no list of names")]
+    ("card", "said"), [("{", "damaged"), ("[]", "damaged"), ('{"class_names": 3}', "not a list of names")]
 )
 def test_a_damaged_card_is_refused(tiny_pipeline, digits, card, said):
     folder = tiny_pipeline()

@@ -312,7 +312,7 @@ def test_a_checkpoint_of_the_data_s_classes_expects_the_data_s_normalisation_unl
 
 def test_classes_that_imagenet_does_not_have(fish, tmp_path):
     torch.save(big().state_dict(), tmp_path / "net.pt")
-    with pytest.raises(DecoctError, match="'n99999999' is no class of ImageNet-1K"):
+    with pytest.raises(DecoctError, match="'n99999999' is not a class of ImageNet-1K"):
         others = replace(fish, class_names=(*FISH[:2], "n99999999"))
         teach(Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt")), others, seed=0)
 

@@ -93,7 +93,7 @@ def test_a_trajectory_of_another_net_is_refused(data, net, tmp_path):
 
 
 def test_less_than_an_epoch_is_no_trajectory(data, net):
-    with pytest.raises(DecoctError, match="2 steps are no epoch of 3: train longer"):
+    with pytest.raises(DecoctError, match="2 steps are less than an epoch of 3: train longer"):
         record(net(), data, Recipe(2, 8, "sgd", 0.01, 0.0, "multistep"), seed=0)
 
 

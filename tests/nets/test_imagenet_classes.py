@@ -43,10 +43,10 @@ def test_rows_follow_the_names_in_any_order(some):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["n01440764", "n99999999"], "'n99999999' is no class"),
-        (["n01440764", "tench, Tinca tinca"], "'tench, Tinca tinca' is no class"),  # one kind of name, not both
-        (["cat", "dog"], "'cat' is no class"),
-        (["goldfish, Carassius auratus", "tench"], "'tench' is no class"),
+        (["n01440764", "n99999999"], "'n99999999' is not a class"),
+        (["n01440764", "tench, Tinca tinca"], "'tench, Tinca tinca' is not a class"),  # one kind of name, not both
+        (["cat", "dog"], "'cat' is not a class"),
+        (["goldfish, Carassius auratus", "tench"], "'tench' is not a class"),
         (["tench, Tinca tinca", "crane"], "'crane' is the name of two classes"),  # the bird and the machine
     ],
 )

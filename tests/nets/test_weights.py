@@ -226,7 +226,7 @@ def test_classes_are_taken_in_the_order_of_the_data(names):
 
 
 def test_a_class_that_imagenet_does_not_have_is_told():
-    with pytest.raises(DecoctError, match="'dark' is no class of ImageNet-1K"):
+    with pytest.raises(DecoctError, match="'dark' is not a class of ImageNet-1K"):
         fit(fresh(), Weights(state(fresh(classes=1000)), "it"), NAMES)
 
 

@@ -30,7 +30,7 @@ def test_there_are_at_most_twelve_lines_with_the_pages_name(builder):
 
 def test_the_first_three_lines_are_what_where_and_how_often(builder):
     summary, lines = told(builder)
-    assert lines[0] == "digits, convnet3_w32: 5 sets a method, 360 test images."
+    assert lines[0] == "digits, convnet3_w32: 5 sets per method, 360 test images."
     assert lines[1].startswith("IS DISTILLING WORTH IT HERE? In part: rded beats every coreset in 6 of 6 settings")
     words = [v.against_coresets for v in summary.verdicts if v.family == "distillation"]
     better, worse = words.count("better"), words.count("worse")

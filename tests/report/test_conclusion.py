@@ -44,13 +44,13 @@ def test_the_opposite_names_who_is_better_and_where():
     found = conclude({"digits": judged(rded=0.7)})
     assert found.answer == "some"
     assert found.text.startswith("On digits, better than every coreset: rded in 4 of 4 settings; shown not to be")
-    assert "by more than 1 point in 4 of 8" in found.text and "sets a method" not in found.text
+    assert "by more than 1 point in 4 of 8" in found.text and "sets per method" not in found.text
 
 
 def test_open_says_what_would_settle_it():
     found = conclude({"digits": judged(sd=0.02, rded=0.55)})
     assert found.answer == "open" and "it is open whether a distilled set is better" in found.text
-    assert found.needed > 6 and f"about {found.needed} sets a method would settle what is open (now 6)" in found.text
+    assert found.needed > 6 and f"about {found.needed} sets per method would settle what is open (now 6)" in found.text
     beyond = conclude({"digits": judged(sd=0.02, rded=0.56, n=3)})
     assert beyond.answer == "open"
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_read_is_left_out_and_counted():
     [
         ({"families": {"random": "coreset"}}, "no distillation method"),
         ({"families": {"rded": "distillation"}}, "no coreset"),
-        ({"n": 2}, "it takes 3 sets a method"),
+        ({"n": 2}, "it takes 3 sets per method"),
         ({"n": 0}, "no pair of students"),
     ],
 )

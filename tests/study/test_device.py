@@ -56,7 +56,7 @@ def test_a_word_that_means_nothing(word, machine):
         ({"gpus": 4, "visible": "4,5,6,7"}, "cuda:4", "there is cuda:0 to cuda:3; .* which is '4,5,6,7'"),
         ({"gpus": 4}, "cuda:300", "no device 'cuda:300': there is cuda:0 to cuda:3"),  # which torch takes for 44
         ({}, "cpu:1", "no device 'cpu:1': there is one, cpu"),
-        ({}, "mps", "no device 'mps': Macs alone have it; auto takes what there is"),
+        ({}, "mps", "no device 'mps': only Macs have it; auto takes what is available"),
         ({"mps": True}, "mps:1", "no device 'mps:1': there is one, mps"),
     ],
 )

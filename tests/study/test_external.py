@@ -41,7 +41,7 @@ THEIRS = {"label": "theirs <b>", "path": "set.npz", "cost": {"seconds": 7200, "s
 
 @pytest.fixture(scope="module")
 def folder(digits, tmp_path_factory):
-    """One image a class, inverted, in a file of floats that ImageNet's numbers normalised; and features of all."""
+    """One image per class, inverted, in a file of floats that ImageNet's numbers normalised; and features of all."""
     root = tmp_path_factory.mktemp("brought")
     rows = np.array([np.flatnonzero(digits.train.labels == c)[0] for c in range(10)])
     values = 1 - digits.train.images[rows] / 255
@@ -160,10 +160,10 @@ def test_probes_take_a_set_of_its_size_in_its_place(folder, digits, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ({"path": "more.npz", "format": {}}, UsageError, "37 images, .* a class, and the study's budgets are ipc=1"),
+        ({"path": "more.npz", "format": {}}, UsageError, "37 images, .* per class, and the study's budgets are ipc=1"),
         ({"format": {}}, DecoctError, "external 'theirs': the images' values run from"),
         ({"path": "none.npz"}, UsageError, "external 'theirs': no set at"),
-        ({"budget": {"ipc": 2}}, DecoctError, "budget is said to be ipc=2, and the set has 10 images, 1 a class"),
+        ({"budget": {"ipc": 2}}, DecoctError, "budget is given as ipc=2, and the set has 10 images, 1 per class"),
         ({"labels": "labels"}, DecoctError, "external 'theirs': the stored labels in .* are damaged"),
     ],
 )

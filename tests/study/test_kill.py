@@ -85,7 +85,7 @@ def test_killed_then_interrupted_and_resumed_it_ends_as_if_it_never_was(
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert stdout == ""
-    assert stderr.splitlines()[-1] == "decoct: stopped; what was finished is kept, the same command goes on from there"
+    assert stderr.splitlines()[-1] == "decoct: stopped; finished work is kept, and the same command continues"
     assert "Traceback" not in stderr
     wait_for(lambda: not alive(process.pid))
     stopped = stamps()

@@ -322,7 +322,7 @@ def test_a_full_disk_leaves_the_store_whole_and_the_run_can_go_on(study_of, cont
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "sync", sync)  # of the files of cells
         failures = run(study, out)
-    assert all("free some space, the same command goes on" in message for message in failures.values())
+    assert all("free some space; the same command continues" in message for message in failures.values())
     assert all("No space left on device" in message for message in failures.values())
     assert list((out / "store").glob(".tmp-*")) == []
     made = [folder for folder in (out / "store").glob("*/*/*") if folder.is_dir()]

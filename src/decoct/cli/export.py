@@ -1,4 +1,4 @@
-"""The command that hands a set, or a run's results, on to others."""
+"""The command that exports a set, or a run's results, for others."""
 
 import warnings
 from collections.abc import Mapping

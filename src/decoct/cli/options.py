@@ -1,6 +1,6 @@
-"""Options that several commands take, each said once, and what their words mean: a device, fields, seeds, teachers.
+"""Options that several commands share, each defined once, and their meaning: a device, fields, seeds, teachers.
 
-Options that go together are a group, which is taken whole.
+Options that belong together form a group, and a command takes the whole group.
 """
 
 import tomllib
@@ -20,11 +20,11 @@ Seed = Annotated[int | None, Option("--seed", help="Instead of the study's own."
 Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of what is stored.")]
+Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of its key.")]
 Plugins = Annotated[list[str] | None, Option("--plugin", help="Python file with further methods; may be repeated.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
 Size = Annotated[
-    int | None, Option("--size", min=4, max=1024, help="Side in pixels that pictures of a folder are brought to.")
+    int | None, Option("--size", min=4, max=1024, help="Side in pixels to which pictures of a folder are resized.")
 ]
 Skip = Annotated[bool, Option("--skip-corrupt", help="Leave out, count and list images that do not decode.")]
 Force = Annotated[bool, Option("--force", help="Replace what decoct made at --out.")]
@@ -71,11 +71,12 @@ class Machine:
 
 @dataclass
 class Work(Machine):
-    """Where jobs compute, and what the user brings along: methods, and weights of teachers."""
+    """Where jobs compute, and what the user supplies: methods, and weights of teachers."""
 
     plugin: Plugins = None
     teacher: Annotated[
-        list[str] | None, Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights, not train it.")
+        list[str] | None,
+        Option("--teacher", metavar="NET=FILE", help="Load a teacher's weights instead of training it."),
     ] = None
 
     @property
@@ -129,7 +130,7 @@ def check_target(target: Path, force: bool, *read: Path) -> None:
     check_free(target, force)
     here, given = target.resolve(), [path.resolve() for path in read]
     if Path.cwd().is_relative_to(here) or any(here.is_relative_to(p) or p.is_relative_to(here) for p in given):
-        raise UsageError(f"--out {target} is where you are, holds the set or lies in it: choose a place of its own")
+        raise UsageError(f"--out {target} is the current folder, or holds the set or lies in it: choose another place")
 
 
 def tell_read(data: Any) -> None:
@@ -200,7 +201,7 @@ def source(
 
 
 def fields(settings: Sequence[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` words as of ``pairs``; a value is TOML where it parses as such, else text."""
+    """``KEY=VALUE`` words as in ``pairs``; a value is TOML where it parses as such, else text."""
     config: dict[str, Any] = {}
     for key, value in pairs(settings, "--set", "KEY=VALUE").items():
         if key == "name":
@@ -218,11 +219,11 @@ def seeds(word: str) -> tuple[int, ...]:
     try:
         return tuple(int(number) for number in word.split(","))
     except ValueError:
-        raise UsageError(f"--seeds takes whole numbers with commas between, not '{word}'") from None
+        raise UsageError(f"--seeds takes whole numbers separated by commas, not '{word}'") from None
 
 
 def teachers(words: Sequence[str] | None) -> dict[str, Any]:
-    """``NET=FILE`` words, as of ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
+    """``NET=FILE`` words, as in ``pairs``, as teachers that are loaded, by net; a UsageError if a file is missing."""
     from decoct.needs.teacher import Teach
 
     files = pairs(words, "--teacher", "NET=FILE")

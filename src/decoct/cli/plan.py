@@ -1,4 +1,4 @@
-"""plan: what a study will cost before it runs, and what to leave out of it to fit a time."""
+"""plan: what a study will cost, before it runs, and what to leave out to fit a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,24 +18,27 @@ KINDS: tuple[Literal["better", "same", "not better"], ...] = ("better", "same", 
 def plan(
     study: StudyFile = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run: its store is looked into, plan.json goes there.")
+        Path | None, typer.Option("--out", help="Folder of the run: its store is read, and plan.json is written there.")
     ] = None,
     store: Annotated[
         str | None, typer.Option("--store", metavar="DIR|URL", help="Another store than DIR/store of --out.")
     ] = None,
     others: Annotated[
         list[Path] | None,
-        typer.Option("--from", exists=True, metavar="DIR", help="A run that says how long jobs take; repeatable."),
+        typer.Option("--from", exists=True, metavar="DIR", help="A run whose measured times are used; repeatable."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
     device: Device = "auto",
     seed: Seed = None,
     probe: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Of probes; 0: none. Default: until all sorts of job have one."),
+        typer.Option(
+            min=0, metavar="SECONDS", help="Seconds of probing; 0: none. Default: until all kinds are probed."
+        ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Whether it fits 2h, 90m, 3d; if not, a smaller study.")
+        str | None,
+        typer.Option(metavar="TIME", help="Say whether it fits 2h, 90m or 3d; if not, propose a smaller study."),
     ] = None,
     size: Size = None,
     skip_corrupt: Skip = False,
@@ -90,7 +93,7 @@ def _table(said: dict[str, Any]) -> Table:
 
 
 def _sets(asked: Any, size: int) -> dict[str, Any]:
-    """How many sets a method it takes to show what, by spread; empty of a study that compares with no coreset."""
+    """How many sets per method would show each result, by spread; empty for a study without a coreset."""
     from decoct.report.stats.margin import USUAL
     from decoct.report.stats.power import sets_to_show
 
@@ -112,7 +115,7 @@ def _shown(said: dict[str, Any]) -> Table:
     from decoct.report.wording import margin
 
     what = f"one of {said['comparisons']:,} comparisons in 4 of 5 studies"
-    title = f"Sets a method, now {said['replicates']}, to show {what}"
+    title = f"Sets per method, now {said['replicates']}, to show {what}"
     table = Table(title=Text(title), title_justify="left", box=None)
     for heading in ("", *(f"sd {sd:g} points" for sd in SPREADS)):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
@@ -128,7 +131,7 @@ def _shown(said: dict[str, Any]) -> Table:
 
 
 def _lines(said: dict[str, Any]) -> Iterator[str]:
-    """What the table does not say: sums, the clock, and whether the study and smaller ones fit the time."""
+    """Lines below the table: sums, the time on the clock, and whether the study and smaller ones fit."""
     from decoct.report.wording import count, seconds
 
     at_least = "at least " if said["unknown"] else "about "
@@ -138,7 +141,7 @@ def _lines(said: dict[str, Any]) -> Iterator[str]:
     )
     yield f"On the clock with {count(said['workers'], 'worker')}: {at_least}{seconds(said['clock'])}."
     if said["unknown"]:
-        yield f"How long {count(said['unknown'], 'job')} will take is not known: a longer --probe or --from may tell."
+        yield f"How long {count(said['unknown'], 'job')} will take is unknown: a longer --probe or --from may tell."
     yield from said["troubles"]
     if proposal := said.get("proposal"):
         limit, steps = seconds(proposal["limit"]), proposal["steps"]

@@ -1,4 +1,4 @@
-"""``decoct prepare``: a data set decoded into the cache, checked against what is known of it."""
+"""``decoct prepare``: decode a data set into the cache and check it against known numbers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ def prepare(
         str | None, Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
     ] = None,
     size: Annotated[int | None, Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
-    workers: Annotated[int | None, Option(min=1, help="Processes that decode; default one a core.")] = None,
+    workers: Annotated[int | None, Option(min=1, help="Processes that decode; default: one per core.")] = None,
     settings: Settings = None,
     no_cache: Annotated[
         bool, Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")
@@ -30,7 +30,7 @@ def prepare(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Decode a data set into the cache, and check it. Killed, the same command goes on from there."""
+    """Decode a data set into the cache, and check it. After a kill, the same command continues."""
     from decoct.data import dataset
 
     config: dict[str, Any] = {"name": name} | options.fields(settings)
@@ -64,7 +64,7 @@ def prepare(
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
-    """What is said of a data set: what it is, where it is, what it lacks."""
+    """Describe a data set: what it is, where it is, what it lacks."""
     images = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
     said = [f"{facts['name']}: {images} images of {facts['classes']:,} classes at {facts['size']} px"]
     said += [f"{facts['said']}; --size changes that"] if facts.get("said") else []
@@ -96,5 +96,5 @@ def checked(facts: Mapping[str, Any]) -> list[str]:
 
 
 def some(few: list[str], count: int) -> str:
-    """The first of many."""
+    """The first few of a list, and how many more there are."""
     return "; ".join(few) + (f"; and {count - len(few):,} more" if count > len(few) else "")

@@ -31,7 +31,9 @@ def show(
     from decoct.study.store import upkeep
 
     if not re.fullmatch("[0-9A-Za-z_-]+", key):
-        raise UsageError(f"'{key}' is no key: the names of cells are hexadecimal, as 'decoct show --json' prints them")
+        raise UsageError(
+            f"'{key}' is not a key: the names of cells are hexadecimal, as 'decoct show --json' prints them"
+        )
     cell = upkeep.show(key, runs, place)
     shown = cell | {"files": {name: wording.size(size) for name, size in cell["files"].items()}}
     if took := cell["cost"]:
@@ -72,11 +74,13 @@ def verify(
 
 def gc(
     where: Where = None,
-    folder: Annotated[Path, Option("--in", metavar="DIR", help="Its runs keep their cells.")] = Path("runs"),
+    folder: Annotated[Path, Option("--in", metavar="DIR", help="Folder of runs whose cells are kept.")] = Path("runs"),
     older: Annotated[
-        float, Option("--older-than", metavar="HOURS", min=0.0, help="What was touched later stays.")
+        float, Option("--older-than", metavar="HOURS", min=0.0, help="Hours; anything touched later is kept.")
     ] = 24.0,
-    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only list what would be removed (the default without --yes).")
+    ] = False,
     yes: Annotated[bool, Option("--yes", help="Remove it.")] = False,
     json: Json = False,
 ) -> None:
@@ -85,7 +89,7 @@ def gc(
     from decoct.study.store import upkeep
 
     if dry_run and yes:
-        raise UsageError("--dry-run and --yes say the opposite: give one")
+        raise UsageError("--dry-run and --yes contradict each other: give one")
     store = upkeep.store_at(where)
     runs, gone = upkeep.roots(store, folder)
     *idle, kept = upkeep.garbage(store, runs)
@@ -101,10 +105,10 @@ def gc(
     for word, part in (("cell", cells), ("unfinished", unfinished)):
         lines += _some([f"{word}  {each.kind} {each.key}  {wording.size(each.bytes)}" for each in part])
     count = wording.count(len(cells), "cell") + (f" and {len(unfinished)} unfinished" if unfinished else "")
-    done = "removed" if yes else "would be removed, --yes does it"
+    done = "removed" if yes else "would be removed; --yes removes them"
     lines += [f"{store.where}: {count} {done}: {wording.size(size)}; {kept} kept"]
     if young:
-        lines += [f"{young} more were touched in the last {older:g} h and stay: somebody may be at work on them"]
+        lines += [f"{young} more were touched in the last {older:g} h and are kept, since they may be in use"]
     answer(json, facts, *lines)
 
 

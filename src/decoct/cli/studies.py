@@ -43,7 +43,7 @@ def run(
     pictures: Pictures,
     json: Json = False,
 ) -> None:
-    """Run a study and write its report. Started again, it goes on where it stopped."""
+    """Run a study and write its report. Started again, it continues."""
     from decoct.report.progress import Watcher, seldom
     from decoct.report.write import write_report
     from decoct.study.run import run as run_study

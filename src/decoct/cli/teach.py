@@ -26,7 +26,8 @@ def teach(
         float | None, Option("--stop-at", metavar="FRACTION", help="Train until this accuracy on held-out images.")
     ] = None,
     generator: Annotated[
-        bool, Option("--generator", help="No net but a class-conditional diffusion model; --from: hub:NAME.")
+        bool,
+        Option("--generator", help="Train a class-conditional diffusion model, not a classifier; --from: hub:NAME."),
     ] = False,
     folder: Annotated[
         Path | None, Option("--out", help="Also copy the weights there; of several nets, in a folder each.")
@@ -37,14 +38,14 @@ def teach(
     pictures: Pictures,
     json: Json = False,
 ) -> None:
-    """Train or load teachers. The accuracy of each on held-out images is put on record."""
+    """Train or load teachers, and record the accuracy of each on held-out images."""
     if folder is not None and folder.exists():
         raise UsageError(f"{folder} exists: choose another --out")
     given, source = options.fields(settings), checkpoint and str(checkpoint)
     if generator:
         unfit = {f"the net {' '.join(nets or ())}": nets, "--pretrained": pretrained, "--stop-at": stop_at}
         if wrong := [name for name, value in unfit.items() if value]:
-            raise UsageError(f"{wrong[0]} is for a net that classifies, and --generator teaches one that makes images")
+            raise UsageError(f"{wrong[0]} is for classifiers, and --generator trains a model that makes images")
         given |= {} if source is None else {"generator": source}
         _teach_generator(given, data, folder, machine, pictures, json)
         return
@@ -55,7 +56,7 @@ def teach(
 
     names = nets or ["teacher"]
     if checkpoint is not None and len(names) > 1:
-        raise UsageError("--from is the file of one net: name one, and load the others by themselves")
+        raise UsageError("--from is the file of one net: name one, and load the others separately")
     flags: dict[str, Any] = {"checkpoint": source, "stop_at": stop_at, "pretrained": pretrained}
     given |= {key: value for key, value in flags.items() if value not in (None, False)}
     specs = [build(Teach, {"net": net, **given}, "teacher") for net in names]
@@ -75,7 +76,7 @@ def teach(
 def _teach_generator(
     given: Mapping[str, Any], data: str, folder: Path | None, machine: Machine, pictures: Pictures, json: bool
 ) -> None:
-    """Train a generator, or look whether the one that is named fits the data, and say where it is."""
+    """Train a generator, or check that a named one fits the data, and say where it is."""
     from decoct import api
     from decoct.core.spec import build
     from decoct.needs.generator import TeachGenerator, diffusers
@@ -92,7 +93,7 @@ def _teach_generator(
 
 
 def committee(teachers: Sequence[Mapping[str, Any]]) -> Table:
-    """A line a teacher: how long it was trained, how good it is on held-out images, where it lies."""
+    """One line per teacher: how long it was trained, its accuracy on held-out images, its folder."""
     numbers = (Column(head, justify="right", no_wrap=True) for head in ("epochs", "steps", "val accuracy"))
     folder = Column("folder", overflow="fold")
     table = Table(Column("net", no_wrap=True), *numbers, folder, box=None, pad_edge=False)

@@ -19,21 +19,21 @@ SHOWN = 5  # jobs at work, and failures
 ENDS = {
     "done": "The run is complete.",
     "failed": "The run has ended, with failures; the same command tries again.",
-    "idle": "Nobody is at work on this machine: between two jobs, stopped, or run elsewhere.",
+    "idle": "No worker is active on this machine: between two jobs, stopped, or run elsewhere.",
 }
 
 
 def watch(
     folder: Annotated[Path, Argument(metavar="DIR", help="Folder of a run; it need not be there yet.")],
-    every: Annotated[float, Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, Option("--once", help="Show how far it is, and leave.")] = False,
+    every: Annotated[float, Option(min=0.2, help="Seconds between two updates.")] = 2.0,
+    once: Annotated[bool, Option("--once", help="Show the progress once, and quit.")] = False,
     json: Json = False,
 ) -> None:
     """Show how far a running study is, what failed and what it found so far, until it ends or Ctrl-C."""
     from decoct.report.progress import Watcher, seldom
 
     if json and not once:
-        raise UsageError("--json gives one picture: add --once")
+        raise UsageError("--json prints one state: add --once")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not the folder of a run")
     watcher, so_far, live = Watcher(folder), seldom(lambda: _summary(folder)), Live(console=out, auto_refresh=False)

@@ -128,7 +128,7 @@ class Budget(BaseModel):
             few, many = class_names[quotas.index(fewest)], class_names[quotas.index(most)]
             raise UsageError(
                 f"{method} makes the same number of images of each class, and the budget {self} gives {fewest} of "
-                f"'{few}' and {most} of '{many}': use ipc, or balanced = true and a number that goes round evenly"
+                f"'{few}' and {most} of '{many}': use ipc, or balanced = true and a number that divides evenly"
             )
         return most
 

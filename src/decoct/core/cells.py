@@ -28,7 +28,7 @@ class Cells:
         self.files = Folder(self.root)
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the cell is on this machine, or would be; nobody has looked whether it is as it was written."""
+        """Where the cell is on this machine, or would be; its bytes are not checked."""
         return cell_dir(self.root, kind, key)
 
     def has(self, kind: str, key: str) -> bool:
@@ -47,12 +47,12 @@ class Cells:
         return keys
 
     def cell(self, kind: str, key: str) -> Path:
-        """Folder of a cell that is there, as of ``integrity.check``: files are hashed once a process, or if changed."""
+        """Folder of a cell that is there, as in ``integrity.check``: files are hashed once a process or if changed."""
         folder = self.path(kind, key)
         return integrity.check(folder) if complete(folder) else folder
 
     def file(self, kind: str, key: str, name: str, most: float = float("inf")) -> Path:
-        """Path of one file of a cell, to read, as of ``integrity.check_file``; it may not be there."""
+        """Path of one file of a cell, to read, as in ``integrity.check_file``; it may not be there."""
         return integrity.check_file(self.path(kind, key), name, most)
 
     def size(self, kind: str, key: str, name: str) -> int | None:
@@ -194,7 +194,7 @@ class Together(Cells):
         return self._of(kind, key).listing_of(kind, key)
 
     def refresh(self) -> None:
-        """Ask every place anew."""
+        """Ask every place again."""
         for place in self.places:
             place.refresh()
 

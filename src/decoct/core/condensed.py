@@ -28,7 +28,7 @@ BLOCK = 2**24  # bytes that are looked at together
 
 @dataclass(frozen=True, eq=False)
 class Condensed:
-    """A small labelled training set: picks out of the train split, or images, with where they came from.
+    """A small labelled training set: picks from the train split, or images, with their provenance.
 
     Attributes:
         labels: [n] int64 class of each image.
@@ -39,7 +39,7 @@ class Condensed:
             was loaded, a read-only map of its file.
         soft_labels: [n, classes] float32; or None.
         weights: [n] float32 sample weights, none negative and not all 0; or None. They count relative to their mean.
-        mosaic: tiles a side that each image is made of; 1 for whole images.
+        mosaic: tiles per side that each image is made of; 1 for whole images.
         cost: what its construction took, shared parts in full; None if unknown.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The two errors that a person, not a programmer, is meant to read."""
+"""The two errors that are meant for users, not programmers."""
 
 
 class DecoctError(Exception):
@@ -6,4 +6,4 @@ class DecoctError(Exception):
 
 
 class UsageError(DecoctError):
-    """What was asked for cannot be meant: an unknown name, key or combination; the command line exits with 2."""
+    """The request makes no sense: an unknown name, key or combination; the command line exits with 2."""

@@ -89,7 +89,7 @@ def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> st
         "seed": "none: deterministic, or unknown" if who.seed is None else who.seed,
         "source data": who.data,
         "source digest": who.data_digest or "unknown",
-        "tiles a side of each image": condensed.mosaic,
+        "tiles per side of each image": condensed.mosaic,
         **({"not counted in the cost": "; ".join(who.not_counted)} if who.not_counted else {}),
         **{f"{generator} has seen": seen for generator, seen in who.seen.items()},
     }
@@ -104,7 +104,7 @@ def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> st
             "peak memory (bytes)": cost.peak_memory,
             "machine": f"{cost.hardware} ({cost.device})",
         }
-        lines += ["With all that the set stands on, such as teachers.", "", *_table(("", ""), took.items())]
+        lines += ["Including everything that the set uses, such as teachers.", "", *_table(("", ""), took.items())]
     leading = [row for row in readings if row.get("lead") and row.get("value") is not None]
     if leading:
         rows = [(r["metric"], f"{r['value']:.4g}", r["scope"], r["reference"], r["extractor"]) for r in leading]

@@ -1,4 +1,4 @@
-"""What a cell's bytes were when it was written, and whether they are so still."""
+"""Whether the bytes of a cell are still as they were written."""
 
 import hashlib
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def check(folder: Path) -> Path:
 
 
 def check_file(folder: Path, name: str, most: float = float("inf")) -> Path:
-    """Path of a file of a cell, or of no cell, as of ``check``; above ``most`` bytes only its length is compared."""
+    """Path of a file of a cell, or of no cell, as in ``check``; above ``most`` bytes only its length is compared."""
     if complete(folder) and (why := _fault(folder, name, most)):
         raise DamagedError(folder, name, why, folder.parents[2])
     return folder / name
@@ -111,7 +111,7 @@ def _sums(path: str, state: State, key: str) -> dict[str, Sum]:
     if "external" not in facts["keyed"]:  # what decoct did not make is keyed by content
         inputs = {role: read for role, read in facts["inputs"].items() if not role.startswith("shard:")}
         if digest({"kind": facts["kind"], "keyed": facts["keyed"], "inputs": inputs}) != key:
-            raise ValueError("it says what its key does not")
+            raise ValueError("its content does not match its key")
     return {name: Sum(**each) for name, each in facts[FILES].items()}
 
 

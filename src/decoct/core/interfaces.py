@@ -1,4 +1,4 @@
-"""The interfaces: what a condenser, a protocol and a metric say of themselves, get, and give back."""
+"""The interfaces: what a condenser, a protocol and a metric declare, get and return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,14 +74,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how something is computed, who is told, and where a killed run finds what it had.
+    """Where and how something is computed, its progress callback, and the store of intermediate results.
 
     Attributes:
         device: such as "cpu" or "cuda".
         precision: of a training, "float32" or "bfloat16" (autocast; losses stay in float32).
         compiled: run the net that is trained through torch.compile.
         progress: called with (steps done, steps in all).
-        kept: intermediate results, such as the state of a long training, which goes on from there to equal bytes.
+        kept: intermediate results, such as the state of a long training, which continues to equal bytes.
     """
 
     device: str = "cpu"
@@ -167,7 +167,7 @@ class Draft:
         weights: [n] float32 sample weights, or None.
         steps: optimiser steps that the construction took; 0 for a selection.
         initial: [n, C, H, W] uint8, what an optimised set started from, for the report; or None.
-        mosaic: tiles a side that each image is made of; 1 for whole images.
+        mosaic: tiles per side that each image is made of; 1 for whole images.
     """
 
     indices: NDArray[np.int64] | None = None
@@ -204,11 +204,11 @@ class Condenser(Spec):
     even: ClassVar[bool] = False
 
     def at(self, size: int) -> Self:
-        """The same with what depends on the resolution filled in; it is this that is made and keyed."""
+        """The same with the fields that depend on the resolution filled in; this one is made and keyed."""
         return self
 
     def together(self, ipc: int) -> int | None:
-        """Consecutive classes that are made together; None if the maths of the method ties all of them.
+        """Number of consecutive classes that are made together; None if the method needs all of them at once.
 
         A shard of whole groups of such classes is that part of the whole set, bit for bit.
 
@@ -222,7 +222,7 @@ class Condenser(Spec):
         return ()
 
     def memory(self, shape: tuple[int, int, int], classes: int, ipc: int) -> int:
-        """Bytes that making a set is estimated to take at its peak, beyond its inputs; 0 where nobody has estimated it.
+        """Estimated peak memory of making a set, in bytes, beyond its inputs; 0 for no estimate.
 
         More than the device has is refused before anything runs.
 
@@ -249,7 +249,7 @@ class Task:
         flip: whether the data allow mirroring.
         ceiling: the training set is the whole train split.
         batch_norm: the student has batch norm, which cannot train on a batch of one image.
-        mosaic: tiles a side that each image is made of; 1 for whole images.
+        mosaic: tiles per side that each image is made of; 1 for whole images.
         soft_labels: the set has soft labels of its own.
     """
 
@@ -274,7 +274,7 @@ class Task:
 
 
 class TrainProtocol(Spec):
-    """A way to train a student; the same for every set. These methods are all that is asked of it.
+    """A way to train a student, the same for every set. A run calls only these methods of it.
 
     ``FromScratch`` and ``SoftLabelled`` of ``decoct.training.recipe`` answer most of it from their fields.
     """
@@ -298,11 +298,11 @@ class TrainProtocol(Spec):
         raise UsageError(f"{self.name} cannot learn from stored labels: define storing() and stored(), or take another")
 
     def takes_own_labels(self) -> bool:
-        """Whether a student learns from the soft labels that travel with a set, where it has some."""
+        """Whether a student learns from a set's own soft labels, if it has some."""
         return False
 
     def fixed_steps(self) -> int | None:
-        """Optimiser steps that are the same for every set; None where they depend on its size."""
+        """Optimiser steps that are the same for every set; None if they depend on its size."""
         return None
 
     def recipe(self, task: Task) -> "Recipe":
@@ -312,7 +312,7 @@ class TrainProtocol(Spec):
 
 @dataclass(frozen=True)
 class Measured:
-    """What the runner hands to a metric: one condensed set and the real data that it stands for.
+    """What the runner hands to a metric: one condensed set and the real data that it represents.
 
     Attributes:
         condensed: [n, d] features of the set.
@@ -341,10 +341,10 @@ class Reading:
 
     Attributes:
         metric: what was measured, such as "coverage".
-        value: may be NaN where the metric is not defined, such as recall with no more images than k.
+        value: NaN if the metric is not defined, such as recall with no more images than k.
         scope: "per_class" (mean over classes) or "pooled".
         reference: the real split it was measured against: "train", "val", or "none".
-        classes: over how many classes the mean was taken, where it is defined in those alone; None for pooled.
+        classes: number of classes in the mean, those in which the value is defined; None for pooled.
     """
 
     metric: str
@@ -359,11 +359,11 @@ class Metric(Spec):
 
     Attributes:
         axis: what kind of property.
-        needs: what it looks at: features of each extractor; logits of the held-out teacher, once; or what the set cost.
-        higher_is_better: by the names of the values that it gives; None for a fact that is no virtue by itself.
-        lead: those of them that stand for the metric where there is no room for all.
-        lead_against: the split that they are read against there, if it has images.
-        limits: the lowest and the highest that a value can be, where it has any.
+        needs: its input: features of each extractor; logits of the held-out teacher, once; or the cost of the set.
+        higher_is_better: by the names of the values that it gives; None for a fact that is neither good nor bad.
+        lead: the values shown where there is no room for all.
+        lead_against: the split that these are measured against, if it has images.
+        limits: the lowest and the highest possible value, if any.
     """
 
     kind: ClassVar[str] = "metric"

@@ -1,4 +1,4 @@
-"""Names that people give, which become names of files and stand on screens."""
+"""Names that people give, which become names of files and appear on screens."""
 
 import json
 import re

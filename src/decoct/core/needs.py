@@ -1,4 +1,4 @@
-"""What must exist before a method runs: what a need says of itself, and what it gets of planner and runner.
+"""What must exist before a method runs: what a need declares, and what it gets from planner and runner.
 
 A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # types alone: core stands below all of these
 
 @dataclass
 class Plan:
-    """What is asked for on one data set, as far as it says how needs come about.
+    """What is asked for on one data set, as far as it decides how needs are made.
 
     Attributes:
         data: the data set.
@@ -34,7 +34,7 @@ class Plan:
         teachings: teachers that are not trained as usual, by net.
         plugins: files that the jobs must load.
         extractors: those with options; others are taken by the word for them alone.
-        generators: those that do not come about as usual, by the word for them.
+        generators: those that are not made as usual, by the word for them.
         held_out: the teacher that judges sets and takes no part in making them, ``"held_out"`` is a word for it.
         drawn: the replicate that needs are drawn for: those of another one are trained from other seeds.
     """
@@ -104,7 +104,7 @@ class Part:
 
     Attributes:
         name: of its cell among those of the need, such as a net's.
-        spec: how it comes about, with ``identity()`` for the key and ``config()`` for the job; None where the cells
+        spec: how it is made, with ``identity()`` for the key and ``config()`` for the job; None where the cells
             that it reads decide all.
         keyed: what else decides the result, beside the data and what is computed with.
         reads: needs whose cells it reads.
@@ -159,10 +159,10 @@ class Need(Spec):
 
     @classmethod
     def uncounted(cls, record: Mapping[str, Any]) -> bool:
-        """Whether what a cell with this record holds is the user's, so that nobody knows what it cost."""
+        """Whether the user supplied the content of a cell with this record, so that its cost is unknown."""
         return False
 
     @classmethod
     def saw(cls, record: Mapping[str, Any]) -> str | None:
-        """What it was trained on, in words, if that may be other than the train split."""
+        """What it was trained on, in words, if not only the train split."""
         return None

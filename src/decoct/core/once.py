@@ -1,4 +1,4 @@
-"""What depends on the real data alone, worked out once a process: it costs more than all the rest of a metric.
+"""Work that depends only on the real data, done once per process: it costs more than the rest of a metric.
 
 Every set of a study, every random set and every resample is measured against the same real features.
 """
@@ -91,7 +91,7 @@ def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
     """``function(array, **options)``, computed once for arrays of equal content.
 
     Only the result is kept, not the array. Where there is no room, results go that took the least time for their size
-    and have not been used for long: of more than there is room for in one round, the dear ones stay.
+    and have not been used for long: of more than there is room for in one round, the expensive ones stay.
 
     Source:
         GreedyDual-Size: Cao and Irani, "Cost-aware WWW proxy caching algorithms", USITS 1997.
@@ -115,7 +115,7 @@ def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
 def part(array: NDArray[Any], name: Any, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """What ``make`` makes of an array, such as the rows of a class: kept while the array lives and there is room.
 
-    A part cannot be written to, so that its content is digested but once, even where it has to be made anew.
+    A part cannot be written to, so that its content is digested only once, even if it has to be made again.
 
     Args:
         array: that it is made of; nobody writes to it.

@@ -1,4 +1,4 @@
-"""What decoct writes at places that the user named: there whole or not at all, in place of nobody else's."""
+"""Files that decoct writes where the user asked: complete or not at all, and never over anybody else's."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def check_free(target: Path, force: bool) -> None:
     if others := foreign(target):
         few = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
         if target.is_file():
-            raise UsageError(f"{target} is no export of decoct's, so --force leaves it alone: choose another --out")
+            raise UsageError(f"{target} is not an export of decoct's, so --force leaves it alone: choose another --out")
         raise UsageError(
             f"--force replaces what decoct made and listed, and {target} holds what is on no list there: {few}\n"
             "choose another --out, or move that away"

@@ -1,4 +1,4 @@
-"""What is kept of a piece of work: where its cell lives, what it came from, what it cost, what it gave."""
+"""The record of a piece of work: where its cell lies, its inputs, its cost and its results."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -173,7 +173,7 @@ def _said(url: str, error: Exception) -> DecoctError | None:
     elif re.search(REFUSED, words):
         said = f"permission denied ({first}); the credentials need to list, read, write and delete there"
     elif re.search(AWAY, words):
-        said = f"nobody answers ({first}); check the network, and AWS_ENDPOINT_URL where that is set"
+        said = f"no answer ({first}); check the network, and AWS_ENDPOINT_URL where that is set"
     return DecoctError(f"{url}: {said}")
 
 

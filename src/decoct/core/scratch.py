@@ -1,4 +1,4 @@
-"""What is being written has a name that says which process of which machine writes it; others leave it alone."""
+"""Unfinished files have names that say which process of which machine writes them, so that others leave them alone."""
 
 import hashlib
 import os
@@ -97,7 +97,7 @@ def written(name: str) -> str | None:
 def abandoned(path: Path, after: float = LONG) -> bool:
     """Whether nobody writes it any more: its process has ended, or cannot be seen from here and gave no sign for long.
 
-    What ``scratch`` did not name is nobody's business. ``after`` is in seconds.
+    Files that ``scratch`` did not name are left alone. ``after`` is in seconds.
     """
     said = NAME.fullmatch(path.name)
     if not said:

@@ -1,4 +1,4 @@
-"""The data cache on disk: one folder a data set, named after its content, written whole or not at all."""
+"""The data cache on disk: one folder per data set, named after its content, written completely or not at all."""
 
 import fcntl
 import hashlib

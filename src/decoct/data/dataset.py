@@ -51,7 +51,7 @@ class Split:
 
         Args:
             size: images at a time; the last batch has what is left.
-            alone: where there is no cache, decode in this process; if false, in one a core.
+            alone: if there is no cache, decode in this process; if false, in one process per core.
         """
         if hasattr(self.images, "in_order"):
             yield from self.images.in_order(size, 1 if alone else cores())
@@ -74,7 +74,7 @@ class Dataset:
         flip: whether training may mirror the images.
         folder: where it is cached; ``open_dataset(folder)`` gives it again.
         skipped: files that were left out because they do not decode.
-        details: what else is on record of it, such as which release it is of and which classes are incomplete.
+        details: what else is recorded of it, such as its release and which classes are incomplete.
         said: what its source decided where nobody asked, such as the size of pictures; empty for nothing.
     """
 
@@ -123,7 +123,7 @@ def load_data(
         root: folder of the cache; by default ``data`` in ``default_store()``.
         plugins: files that may define further sources.
         progress: called with (images read, images in all).
-        workers: processes that decode, for sources that can use them; None for one a core.
+        workers: processes that decode, for sources that can use them; None for one per core.
 
     Raises:
         UsageError: unknown source or field.

@@ -1,4 +1,4 @@
-"""From the host to a device, without the host's waiting for all that the device has yet to do."""
+"""Copies from the host to a device that do not make the host wait for the device."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What a source of data is: fields that say which, a manifest of its raw content, and a way to read it."""
+"""A source of data: its fields, a manifest of its raw content, and a way to read it."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +141,7 @@ class Source(Spec):
 class LargeSource(Source):
     """A source of more than one wants to read twice: known again at a glance, read in parallel, resumed.
 
-    What its stages leave in their folder is kept when they are killed, and the next try goes on from there.
+    What its stages leave in their folder is kept when they are killed, and the next try continues there.
     """
 
     skip_corrupt: bool = False
@@ -182,7 +182,7 @@ def hash_once(path: Path) -> str:
     """As ``hash_file``, but a file is read again only when it changes: weights and features are gigabytes.
 
     Raises:
-        DecoctError: it cannot be read, or is no regular file.
+        DecoctError: it cannot be read, or is not a regular file.
     """
     facts = path.stat() if path.is_file() else None
     return _hashed(path.resolve(), facts and (facts.st_size, facts.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""The methods, a file each in the folder of its family; and the bases that a method of your own may stand on.
+"""The methods, one file each in the folder of its family, and the base classes for a method of your own.
 
 Names resolve when they are used (PEP 562), so that looking for a method imports no other.
 """

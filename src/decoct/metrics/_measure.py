@@ -29,7 +29,7 @@ def against_real(
 ) -> list[Reading]:
     """Readings of a comparison with real features: class by class, and of all classes together.
 
-    Of more than ``MOST`` real images, of a class or of all, so many are drawn, the same for every set.
+    Of more than ``MOST`` real images, of a class or of all, ``MOST`` are drawn, the same for every set.
 
     Args:
         measured: the set and the real data.

@@ -1,4 +1,4 @@
-"""How far a value depends on chance: on the very images of a set and of the held-out split, and beside random sets."""
+"""How far a value depends on chance: intervals over the images of a set and of the held-out split, and random sets."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

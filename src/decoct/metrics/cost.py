@@ -1,4 +1,4 @@
-"""Cost: what a set took to make, and how many bytes it is."""
+"""Cost: what a set took to make, and its size in bytes."""
 
 import math
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ NOBODY = "–"  # in the place of the extractor: no features are looked at
 
 
 def cost(taken: Mapping[str, float | None], classes: int) -> dict[str, float]:
-    """What a set took, where it is known, and its rate:  bytes_per_class = (image_bytes + label_bytes) / classes.
+    """What a set took, if known, and its rate:  bytes_per_class = (image_bytes + label_bytes) / classes.
 
-    A set that stands on a teacher is charged for all of it, and so is the next one: times, energy and memory are of the
+    A set that uses a teacher is charged for all of it, and so is the next one: times, energy and memory are of the
     construction and of all that it needed (teachers, features, statistics, traces), each once and in full, as if no
-    other set shared them. What the user brought along, such as pretrained weights, is in none of them.
+    other set shared them. What the user supplied, such as pretrained weights, is in none of them.
 
     Args:
         taken: ``TAKEN`` by name; None, or left out, where unknown.
@@ -50,7 +50,7 @@ def cost(taken: Mapping[str, float | None], classes: int) -> dict[str, float]:
 
 
 class CostOfSet(Metric):
-    """Seconds, joules, memory and bytes, with all that the set stands on, shared parts in full."""
+    """Seconds, joules, memory and bytes, including everything that the set uses, shared parts in full."""
 
     axis = "cost"
     needs = "cost"

@@ -1,4 +1,4 @@
-"""Fréchet distance: how far apart the Gaussians are that have the means and covariances of two sets."""
+"""Fréchet distance between the Gaussians with the means and covariances of two sets."""
 
 import math
 from typing import Any, NamedTuple

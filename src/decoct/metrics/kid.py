@@ -65,7 +65,7 @@ def kid(
 
 
 def similarity(features: ArrayLike | Tensor) -> float:
-    """Mean of k over all pairs of unlike rows; NaN for a single row."""
+    """Mean of k over all pairs of different rows; NaN for a single row."""
     return _within(as_features(features, "real"))
 
 
@@ -99,7 +99,7 @@ class KID(Metric):
 
 
 def _within(x: Tensor) -> float:
-    """Mean of k over all pairs of unlike rows: tiles on the diagonal, and twice those on one side of it."""
+    """Mean of k over all pairs of different rows: tiles on the diagonal, and twice those on one side of it."""
     n, sums = len(x), []
     for start in range(0, n, TILE):
         rows = x[start : start + TILE]

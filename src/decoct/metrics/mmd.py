@@ -115,7 +115,7 @@ def _median(x: Tensor) -> float:
 
 
 def _within(x: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[Kernel, float]:
-    """Means of k − 1 over all pairs of unlike rows: a row and itself add nothing."""
+    """Means of k − 1 over all pairs of different rows: a row and itself add nothing."""
     n = len(x)
     return {k: v * n / (n - 1) if n > 1 else math.nan for k, v in _across(x, x, sigmas, centre).items()}
 

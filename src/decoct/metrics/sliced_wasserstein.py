@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance: how far the real images would have to move to become the set, seen along lines."""
+"""Sliced Wasserstein distance: how far the real images would have to move to become the set, along random lines."""
 
 import functools
 import math

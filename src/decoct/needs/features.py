@@ -1,4 +1,4 @@
-"""Features: whose a method picks by and a metric measures in, how they are made, and how they lie on disk."""
+"""Features that methods pick by and metrics measure in: how they are made and stored."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -293,7 +293,7 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
             )
         found[split] = rows
     if len({rows.shape[1] for rows in found.values()}) > 1:
-        raise DecoctError(f"{extract.file} and its {VAL} have rows of unlike length: take both from one extractor")
+        raise DecoctError(f"{extract.file} and its {VAL} have rows of different lengths: take both from one extractor")
     return found
 
 

@@ -88,7 +88,7 @@ class ImageGenerator(Need):
 
     @classmethod
     def saw(cls, record: Mapping[str, Any]) -> str | None:
-        """As it is on record."""
+        """As recorded."""
         return str(record["seen"])
 
 
@@ -127,7 +127,7 @@ class TeachGenerator(Spec):
             layout. All but ``digest`` is for "own".
         epochs: None for 300,000 images, but at least 3,000 steps.
         lr: at its highest.
-        batch: images a step.
+        batch: images per step.
         ema: decay of the average of the weights, which is the result.
         width: channels at full resolution, a multiple of 8; 2 and 4 times as many below.
         label_dropout: share of the images that are shown without their class.
@@ -230,7 +230,7 @@ def content(folder: Path) -> str:
 def teach_generator(
     spec: TeachGenerator, data: Dataset, *, seed: int, machine: Machine = Machine()
 ) -> tuple[DiffusionModel, dict[str, Any]]:
-    """A generator in eval mode, frozen, on the device; and what is on record of it.
+    """A generator in eval mode, frozen, on the device; and its record.
 
     Returns:
         The model; and generator, trained_here, origin, hub, place and digest (of a supplied one), steps, epochs,
@@ -323,7 +323,7 @@ def _card(folder: Path) -> dict[str, Any]:
         card: dict[str, Any] = read_json(file)
         names = card.get("class_names")
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise ValueError("class_names is no list of names")
+            raise ValueError("class_names is not a list of names")
     except (OSError, ValueError, AttributeError) as error:
         raise DecoctError(f"{file} is damaged: {error}") from error
     return card
@@ -336,7 +336,7 @@ def adapted(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -
         found: as it lies in its folder.
         data: that it is to make images of.
         title: what an error calls it.
-        facts: what is on record of it; of them ``class_names`` and ``null``, where they are there, count.
+        facts: its record; ``class_names`` and ``null`` count if they are in it.
 
     Raises:
         UsageError: its images are smaller than the data's, or more than twice as large.

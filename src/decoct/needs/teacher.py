@@ -1,4 +1,4 @@
-"""Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or brought along."""
+"""Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or supplied."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,7 +114,7 @@ def taught(plan: Plan, net: str) -> "Teach":
 
 
 class Teach(Spec):
-    """How a teacher comes about: AdamW 1e-3, weight decay .01, batch 128, cosine to 0, erm's augmentation.
+    """How a teacher is made: AdamW 1e-3, weight decay .01, batch 128, cosine to 0, erm's augmentation.
 
     Attributes:
         net: a name that the zoo knows.
@@ -195,7 +195,7 @@ class Teach(Spec):
 
 
 def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()) -> tuple[nn.Module, dict[str, Any]]:
-    """A teacher in eval mode, and what is on record of it.
+    """A teacher in eval mode, and its record.
 
     Returns:
         The net, for images under the data's normalisation; and net, checkpoint (where loaded weights came from),

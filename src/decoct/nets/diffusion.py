@@ -41,7 +41,7 @@ class DiffusionModel:
         latent: (c, h, w) of a latent.
         pixels: height and width of the images that the model makes.
         shape: (C, S, S) of the data's images.
-        facts: what is on record of where it came from.
+        facts: the record of where it came from.
         precision: of the forward passes; what they give is float32.
     """
 

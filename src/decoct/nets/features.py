@@ -1,4 +1,4 @@
-"""What a net makes of images: its penultimate features and its logits, block by block."""
+"""A net's penultimate features and logits of images, block by block."""
 
 import contextlib
 import functools

@@ -44,7 +44,7 @@ def rows(names: Sequence[str]) -> list[int]:
     place = {name: row for row, name in enumerate(table)}
     for name in names:
         if name not in place:
-            raise DecoctError(f"'{name}' is no class of ImageNet-1K\n{advice}")
+            raise DecoctError(f"'{name}' is not a class of ImageNet-1K\n{advice}")
     twice = {name for name, times in Counter(table).items() if times > 1}
     if double := sorted(set(names) & twice):
         raise DecoctError(f"'{double[0]}' is the name of two classes of ImageNet-1K\n{advice}")

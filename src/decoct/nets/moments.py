@@ -1,4 +1,4 @@
-"""Moments of what goes into a net's layers: of the groups of a batch, of the whole train split, and of its classes.
+"""Moments of the inputs of a net's layers: of the groups of a batch, of the whole train split, and of its classes.
 
 Patch statistics are those of G-VBSM (Shao et al., 2024, arXiv:2311.17950): over tiles of 16 × 16 pixels, sides resized
 up to multiples of 16 first.

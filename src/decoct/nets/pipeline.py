@@ -84,8 +84,8 @@ def read(folder: Path) -> Pipeline:
     nets = [part for part in NETS if (folder / part).is_dir()]
     if len(nets) != 1:
         raise DecoctError(
-            f"{folder} is no folder of a class-conditional diffusion model: {' or '.join(f'{part}/' for part in NETS)} "
-            "is to be there, and scheduler/, and vae/ unless the model works on pixels, as diffusers saves them"
+            f"{folder} holds no class-conditional diffusion model: {' or '.join(f'{part}/' for part in NETS)} "
+            "is needed, and scheduler/, and vae/ unless the model works on pixels, as diffusers saves them"
         )
     alphas, prediction = _schedule(folder / "scheduler")
     vae = _part(folder / "vae", "AutoencoderKL") if (folder / "vae").is_dir() else None
@@ -130,7 +130,7 @@ def from_cache(name: str, revision: str | None = None) -> Path:
         at = f" --revision {revision}" if revision else ""
         raise DecoctError(
             f"{name}{f' at {revision[:12]}' if revision else ''} is not in the hub's cache, {constants.HF_HUB_CACHE}\n"
-            f"fetch it where there is a network, hf download {name}{at}, and bring that cache along (HF_HOME), "
+            f"fetch it where there is a network, hf download {name}{at}, and copy that cache here (HF_HOME), "
             'or name a local folder of the model: generator = "FOLDER"'
         ) from error
 
@@ -152,7 +152,7 @@ def _part(folder: Path, kind: str) -> Any:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise DecoctError(
             f"{folder} is damaged, holds more than weights, or is no {kind}: {said}\n"
-            "fetch or save it anew, best as safetensors"
+            "fetch or save it again, best as safetensors"
         ) from error
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if names := told.get(what):
@@ -169,7 +169,7 @@ def _schedule(folder: Path) -> tuple[Tensor, str]:
     """ᾱ of a scheduler's betas, whatever its kind, and what the net predicts."""
     config = _json(folder / SCHEDULER)
     if not ("beta_schedule" in config or config.get("trained_betas")):
-        raise DecoctError(f"{folder / SCHEDULER} has no betas: {config.get('_class_name')} is no schedule of diffusion")
+        raise DecoctError(f"{folder / SCHEDULER} has no betas: {config.get('_class_name')} is not a diffusion schedule")
     prediction = config.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
         raise DecoctError(f"{folder / SCHEDULER}: prediction_type {prediction!r}, known are {', '.join(PREDICTIONS)}")

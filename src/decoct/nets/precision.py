@@ -1,4 +1,4 @@
-"""The precision of nets: forward passes in bfloat16 where that is asked for, and nothing else of what is computed."""
+"""The precision of nets: only forward passes run in bfloat16, if asked for."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

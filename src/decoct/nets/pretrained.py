@@ -21,7 +21,7 @@ def pretrained(name: str, size: int) -> Weights:
 
     Raises:
         UsageError: nobody has pretrained this net as it is built at this size.
-        DecoctError: the weights cannot be had, or are not of ImageNet-1K.
+        DecoctError: the weights are not available, or are not of ImageNet-1K.
     """
     zoo.check_name(name)
     if name in resnet.NAMES:

@@ -1,4 +1,4 @@
-"""The memory of a device: how much it has, and what follows where that does not suffice."""
+"""The memory of a device: how much it has, and what happens when that is not enough."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class Halving:
     Args:
         what: is done, such as "features of images".
         device: that computes.
-        field: that says how many images a block has; "" where none does.
+        field: that says how many images there are in a block; "" if none does.
         each: images that one of a block stands for.
         otherwise: what to do where no block is small enough.
     """

@@ -160,7 +160,7 @@ def of_timm(name: str, size: int, **options: Any) -> nn.Module:
             return net
         except TypeError:  # it does not take this option
             continue
-    raise UsageError(f"timm's {name} is no classifier of images")
+    raise UsageError(f"timm's {name} is not a classifier of images")
 
 
 def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
@@ -193,7 +193,7 @@ def _tried(net: nn.Module, name: str, channels: int, classes: int, size: int) ->
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UsageError(f"{name} cannot take {size} px images: {str(error).splitlines()[0]}") from error
     if shape != [1, classes]:
-        raise UsageError(f"{name} is no classifier: it gives {shape} for one image")
+        raise UsageError(f"{name} is not a classifier: it gives {shape} for one image")
     return net.train()
 
 
@@ -207,7 +207,7 @@ def geometry(name: str, size: int) -> dict[str, int]:
     The window is the largest from 4 to the one in the name that divides the grid of patches, else the one in the name.
 
     Raises:
-        UsageError: no such patch, or only one that gives more than four times as many patches a side.
+        UsageError: no such patch, or only one that gives more than four times as many patches per side.
     """
     swin, patched = SWIN.match(name), PATCH.search(name)
     if not swin and not patched:

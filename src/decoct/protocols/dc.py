@@ -7,7 +7,7 @@ from decoct.training.recipe import Recipe, epoch_steps
 
 
 class DC(TrainProtocol):
-    """Hard labels, SGD .01, batch 256, lr × .1 once after epoch E/2 + 1, no augmentation but, if asked, DSA.
+    """Hard labels, SGD .01, batch 256, lr × .1 once after epoch E/2 + 1, no augmentation except, if asked, DSA.
 
     Dataset Condensation's evaluation (Zhao et al., 2021, arXiv:2006.05929) and, with ``dsa``, that of differentiable
     Siamese augmentation (Zhao & Bilen, 2021, arXiv:2102.08259); the last epoch counts.
@@ -19,9 +19,9 @@ class DC(TrainProtocol):
         lr: learning rate at the start.
         momentum: of SGD.
         weight_decay: on all parameters.
-        batch: images a step.
+        batch: images per step.
         dsa: augment each batch by one of colour, crop, cutout, flip, scale and rotation.
-        own_labels: learn from the soft labels that travel with a set, where it has some (DATM; Guo et al., 2024,
+        own_labels: learn from a set's own soft labels, if it has some (DATM; Guo et al., 2024,
             arXiv:2310.05773): cross-entropy to them instead of to the class.
     """
 

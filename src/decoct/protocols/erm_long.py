@@ -16,7 +16,7 @@ class ERMLong(FromScratch):
     MinimaxDiffusion's evaluation (Gu et al., 2024, arXiv:2311.15529), for instance-norm nets and ResNet-18.
 
     Attributes:
-        epochs: None for 3000, 2000, 1500, 1000, 500, 300 at up to 1, 10, 50, 200, 500 and more images a class, and
+        epochs: None for 3000, 2000, 1500, 1000, 500, 300 at up to 1, 10, 50, 200, 500 and more images per class, and
             two thirds of that from 100 classes up.
         momentum: of SGD.
         cutmix: alpha.
@@ -36,7 +36,7 @@ class ERMLong(FromScratch):
     lighting: float = Field(0.1, ge=0)
 
     def recipe(self, task: Task) -> Recipe:
-        """Epochs by images a class; the rest is one recipe for all."""
+        """Epochs by images per class; the rest is one recipe for all."""
         batch = min(task.images, self.batch or 64)
         an_epoch = epoch_steps(task.images, batch, task.batch_norm)
         epochs = self.full_epochs if task.ceiling else self.epochs or long_epochs(task.images, task.classes)

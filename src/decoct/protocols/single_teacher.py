@@ -21,5 +21,5 @@ class SingleTeacher(SoftLabelled):
         return (self.teacher,)
 
     def recipe(self, task: Task) -> Recipe:
-        """Batch 100 up to ten images a class, 200 beyond, above 64 px."""
+        """Batch 100 up to ten images per class, 200 beyond, above 64 px."""
         return self.finished(self.soft(task, large_batch=100 if task.images <= 10 * task.classes else 200))

@@ -55,7 +55,7 @@ def _header(summary: "Summary") -> str:
     run, own = summary.run, [a for a in summary.accuracies if a.method in summary.methods]
     counts = sorted({a.interval.n for a in own})
     students = ", ".join(dict.fromkeys(s.student for s in summary.settings))
-    n = f"{wording.span(str(counts[0]), str(counts[-1]))} sets a method" if counts else "no student trained yet"
+    n = f"{wording.span(str(counts[0]), str(counts[-1]))} sets per method" if counts else "no student trained yet"
     said = f"{', '.join(filter(None, (run.name, students)))}: {n}, {run.data['images']['test']:,} test images"
     said += f"; {run.pooled.sentence()}" if run.pooled else ""
     if summary.trained < summary.planned:

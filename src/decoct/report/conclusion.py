@@ -170,7 +170,7 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"
-    return f"it takes {FEWEST} sets a method to show anything, and there are {most}" if most < FEWEST else ""
+    return f"it takes {FEWEST} sets per method to show anything, and there are {most}" if most < FEWEST else ""
 
 
 def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:
@@ -215,7 +215,7 @@ def _worse(each: Sequence[Beside]) -> str:
 def _settles(needed: int | None, sets: int) -> str:
     if needed is None:
         return "no number of sets up to 1,000 would settle what is open"
-    return f"about {needed} sets a method would settle what is open (now {sets})"
+    return f"about {needed} sets per method would settle what is open (now {sets})"
 
 
 def _margin(each: Sequence[Beside]) -> str:

@@ -20,7 +20,7 @@ def k_center(features: ArrayLike | Tensor, n: int, start: int | None = None) -> 
     """Pick ``n`` rows that leave no row far from its nearest pick: a 2-approximation of the smallest covering radius.
 
     Pick t maximises  min_{s picked} ‖f_i − f_s‖  over the rows not yet picked; the lowest index wins a tie. At most
-    one product of features and a vector a pick; O(N) memory.
+    one product of features and one vector per pick; O(N) memory.
 
     Args:
         features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.

@@ -1,4 +1,4 @@
-"""Herding and graph cut: greedy picks whose gain is linear in the features, several from one look at the features."""
+"""Herding and graph cut: greedy picks whose gain is linear in the features, several from one pass over the features."""
 
 import math
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def linear(
 
 
 class _Foresight:
-    """The next picks, as they come about when only the rows with the best scores now are looked at."""
+    """The next picks if only the rows with the best scores now are considered."""
 
     def __init__(self, rows: Rows, left: Tensor, scale: Tensor | None, move: Move) -> None:
         self.rows, self.left, self.scale, self.move = rows, left, scale, move
@@ -141,7 +141,7 @@ def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
     Pick t maximises  F(S ∪ i)  over rows not yet picked. In  F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'  is
     s one plus the cosine of the angle between rows, 1 for a row of zeros; the lowest index wins a tie. Since
     s is linear in unit rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product
-    of features and a vector a pick; O(N) memory.
+    of features and one vector per pick; O(N) memory.
 
     Args:
         features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.
@@ -180,7 +180,7 @@ def herding(features: ArrayLike | Tensor, n: int) -> Tensor:
     """Pick ``n`` rows whose running mean follows the mean of all rows.
 
     Pick t minimises  ‖t·μ − Σ_{picked} f − f_i‖  over the rows not yet picked; the lowest index wins a tie. One product
-    of features and a vector a pick; O(N) memory.
+    of features and one vector per pick; O(N) memory.
 
     Args:
         features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.

@@ -96,7 +96,7 @@ class Cell(Work):
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    """Of decoct, Python and the libraries that compute, read once a process."""
+    """Of decoct, Python and the libraries that compute, read once per process."""
     libraries = {name: importlib.metadata.version(name) for name in ("decoct", "torch", "numpy")}
     return libraries | {"python": platform.python_version()}
 

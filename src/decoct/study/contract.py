@@ -1,4 +1,4 @@
-"""The contract suites: what any condenser and any protocol must keep, tried by real work on digits, cut down."""
+"""The contract suites: the rules for every condenser and protocol, tested by real, shortened work on digits."""
 
 import tempfile
 from abc import ABC, abstractmethod

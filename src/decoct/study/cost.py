@@ -1,4 +1,4 @@
-"""What a set, or any cell, took with everything that it needed, shared parts in full."""
+"""The cost of a set, or any cell, with everything that it needed, shared parts in full."""
 
 from decoct.core.condensed import Condensed
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json

@@ -1,4 +1,4 @@
-"""The device that a word means: whether this machine has it, and whether it computes in a precision."""
+"""The device that a word means: whether this machine has it, and which precision it supports."""
 
 import os
 import re
@@ -25,14 +25,14 @@ def resolve(word: str) -> str:
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:
-            raise UsageError(f"no device '{word}': {_no_cuda()}; auto takes what there is")
+            raise UsageError(f"no device '{word}': {_no_cuda()}; auto takes what is available")
         if number >= count:
             there = "cuda:0 alone" if count == 1 else f"cuda:0 to cuda:{count - 1}"
             raise UsageError(f"no device '{word}': there is {there}; numbers count within {VISIBLE}, which {_set_to()}")
         return str(word)
     if kind == "mps" and not torch.backends.mps.is_available():
-        built = "this Mac has no GPU that torch can use" if torch.backends.mps.is_built() else "Macs alone have it"
-        raise UsageError(f"no device '{word}': {built}; auto takes what there is")
+        built = "this Mac has no GPU that torch can use" if torch.backends.mps.is_built() else "only Macs have it"
+        raise UsageError(f"no device '{word}': {built}; auto takes what is available")
     if number:
         raise UsageError(f"no device '{word}': there is one, {kind}")
     return kind

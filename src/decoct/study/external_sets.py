@@ -93,7 +93,7 @@ def _budget(external: External, condensed: Condensed, study: Study, data: Datase
     if external.budget is not None:
         asked = external.budget.per_class(data.counts(), data.class_names)
         if sum(asked) != len(condensed) or (external.budget.ipc and own != external.budget):
-            raise DecoctError(f"its budget is said to be {external.budget}, and the set has {_held(condensed)}")
+            raise DecoctError(f"its budget is given as {external.budget}, and the set has {_held(condensed)}")
         own = external.budget
     if own not in study.budgets:
         there = ", ".join(map(str, study.budgets))
@@ -108,4 +108,4 @@ def _held(condensed: Condensed) -> str:
     counts = np.bincount(condensed.labels, minlength=len(condensed.class_names))
     few, many = counts.min(), counts.max()
     each = f"{few}" if few == many else f"{few} to {many}"
-    return f"{len(condensed)} images, {each} a class"
+    return f"{len(condensed)} images, {each} per class"

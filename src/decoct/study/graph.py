@@ -1,4 +1,4 @@
-"""A study's sets, students and measures become jobs, behind those of what they need; the same work is one job."""
+"""A study's sets, students and measures become jobs, after those of their needs; equal work is one job."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -67,7 +67,7 @@ class Planner(Plan):
         plugins = self.plugins if need.source else ()  # one of decoct's own is found without them
         known = names("need", plugins)
         if need.name not in known or find("need", need.name, plugins) is not type(need) or need.name in OWN:
-            raise UsageError(f"nobody supplies the need {need!r}: a method may need one of {', '.join(sorted(known))}")
+            raise UsageError(f"there is no need {need!r}: a method may need one of {', '.join(sorted(known))}")
         jobs = {}
         for part, other in zip(need.parts(self._plan(drawn)), need.parts(self._plan(drawn + 1)), strict=True):
             read, anew = self._roles(part.reads, drawn), part.keyed != other.keyed

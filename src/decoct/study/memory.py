@@ -1,4 +1,4 @@
-"""What glibc does with memory that a job frees: kept between its steps, given back at its end."""
+"""glibc keeps the memory that a job frees between its steps and returns it at the end."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""A study: what is compared, read from TOML. Where it runs is said elsewhere and enters no key."""
+"""A study: what is compared, read from TOML. Where it runs is not part of it and enters no key."""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Part(BaseModel):
 
 
 class Replicates(Part):
-    """How often each set is made anew, how many students each set trains, and whether its teachers are its own.
+    """The number of sets of each method, of students of each set, and of teachers.
 
     Attributes:
         condense: sets of each method.
@@ -68,7 +68,7 @@ class Metrics(Part):
         extractors: words of ``decoct.needs.features.Extract``; ``"held_out"`` is a net that takes no part in making the
             sets, trained on the same data.
         names: of metrics, or tables.
-        draws: random sets of each budget that are measured beside; 0 for none.
+        draws: random sets of each budget to compare with; 0 for none.
         resamples: for intervals over the images of each set; 0 for none.
     """
 
@@ -79,11 +79,11 @@ class Metrics(Part):
 
 
 class StatedCost(Part):
-    """What the author of a set says that it took; nobody measured it here.
+    """The cost of a set as its author states it; it was not measured here.
 
     Attributes:
         seconds: of its construction.
-        source: where that is said, such as "Table 5".
+        source: where it is stated, such as "Table 5".
     """
 
     seconds: float = Field(gt=0, allow_inf_nan=False)
@@ -91,16 +91,16 @@ class StatedCost(Part):
 
 
 class External(Part):
-    """A set that decoct did not make, in the same table as those that it makes.
+    """A set that decoct did not make, listed with those that it makes.
 
     Attributes:
-        label: what it is called.
+        label: its name.
         path: a file, a folder, or ``hub:OWNER/NAME``; see ``decoct.data.external.read.load_set``.
-        family: what it is compared as.
-        format: what the file does not say of itself.
-        budget: that the set must keep to; None for what it is found to have.
+        family: the family it is compared as.
+        format: what the file does not say.
+        budget: that the set must have; None to read it from the set.
         cost: as its author states it; None where unknown.
-        labels: folder of stored labels that came along, as ``decoct relabel`` writes them.
+        labels: folder of stored labels that came with it, as ``decoct relabel`` writes them.
     """
 
     label: Name
@@ -128,8 +128,8 @@ class Study(Part):
             128 px.
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train, and teachers; the condense level is the unit of inference.
-        condensers: names or tables; ``label`` tells two entries of one method apart, ``shards`` cuts a construction
-            into so many jobs, ``control`` is the label of the entry that shows what its work adds, such as
+        condensers: names or tables; ``label`` distinguishes two entries of one method, ``shards`` cuts a construction
+            into that many jobs, ``control`` is the label of the entry that shows what its work adds, such as
             the same method with ``iterations = 0``.
         protocols: names or tables; ``native = true`` marks one as a paper's own, outside the comparisons that are
             corrected together, and ``methods`` are then the labels of the sets that it trains on, None for all.
@@ -285,12 +285,12 @@ class Study(Part):
         return labelled("metric", self.metrics.names, self.plugins)
 
     def teachings(self) -> dict[str, Teach]:
-        """How the teachers that are not trained as usual come about, by net."""
+        """Specs of the teachers that are not trained as usual, by net."""
         specs = [build(Teach, fields, "teachers").pinned() for fields in self.teachers]
         return {spec.net: spec for spec in specs}
 
     def generatings(self) -> dict[str, TeachGenerator]:
-        """How the generators that are not trained as usual come about, by the word for them."""
+        """Specs of the generators that are not trained as usual, by the word for them."""
         specs = [build(TeachGenerator, fields, "generators") for fields in self.generators]
         return {spec.generator: spec.pinned() for spec in specs}
 

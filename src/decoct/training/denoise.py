@@ -27,7 +27,7 @@ class Denoising:
 
     Attributes:
         steps: optimiser steps, of AdamW without weight decay; the rate rises over the first and falls to 0 as a cosine.
-        batch: images a step.
+        batch: images per step.
         lr: learning rate at its highest.
         ema: decay of the average of the weights, which is the result; it starts lower, at (1 + n) / (10 + n).
         drop: share of the labels that become the null class.
@@ -103,7 +103,7 @@ def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine())
     """Train ``net`` in place on the mean squared error; it ends in eval mode with the average of its weights.
 
     The net, of diffusers, takes latents, timestep and class_labels, and draws nothing. The state of the training is
-    kept by the machine, and goes on from there, to equal bytes. Gives the losses [steps], on the CPU.
+    kept by the machine, and continues there, to equal bytes. Gives the losses [steps], on the CPU.
 
     Raises:
         DecoctError: a loss or a weight is not finite.

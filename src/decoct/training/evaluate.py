@@ -1,4 +1,4 @@
-"""Evaluation: which images a trained net gets right. The one place where test images meet a student."""
+"""Evaluation: which images a trained net classifies correctly. Only here do students see test images."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Training images where they are needed: on the device, or on the host if the device has no room for them."""
+"""Training images on the device, or on the host if the device has no room for them."""
 
 import warnings
 from collections.abc import Sequence

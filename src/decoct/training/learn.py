@@ -1,4 +1,4 @@
-"""The loop in which tensors are learnt by steps that are numbered, and which may be killed."""
+"""The loop that learns tensors in numbered steps and can be killed and continued."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -26,7 +26,7 @@ def learn(
     to_end: bool = False,
     look: Callable[[Tensor], None] = lambda trace: None,
 ) -> Tensor:
-    """Take steps t = 0 … steps − 1, each by ``step(t)``; a loop that was killed goes on where it was kept.
+    """Take steps t = 0 … steps − 1, each by ``step(t)``; a killed loop continues from the kept state.
 
     The state is ``tensors``, the optimiser's, and the losses. It is kept whenever that is due, once they are known to
     be finite. Draws of step t must derive from t, so that no generator has a state.

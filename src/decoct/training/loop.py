@@ -57,7 +57,7 @@ def train(
         data: the training set.
         recipe: all numbers.
         seed: of batch order and augmentation.
-        machine: where and how; the state of the training is kept there, and goes on from there.
+        machine: where and how; the state of the training is kept there, and a killed one continues from it.
         teachers: eval-mode nets on the device whose mean logits label each augmented batch.
         labels: stored soft labels instead of teachers.
         on_epoch: called after each whole epoch with the student in eval mode and the number of epochs; it sees the
@@ -144,8 +144,8 @@ def objective(
 
     With weights, the mean of weight × loss: an image of twice the weight counts as two of it would, in whatever batch
     it comes. (Over the sum of the batch's weights, a batch of images that hardly count would take as large a step as
-    any.) A term on the label of an image has that image's weight, be it mixed in or not; a teacher's label of a mixture
-    has the mixture λ w + (1 − λ) w′ of both weights.
+    any.) A term on the label of an image has that image's weight, whether it is mixed in or not; a teacher's label of a
+    mixture has the mixture λ w + (1 − λ) w′ of both weights.
 
     Logits are [B, classes], those of the teacher None for a step on hard labels; labels and weights are [B], of the
     images, and the weights' mean over the set is 1.

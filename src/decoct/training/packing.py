@@ -1,6 +1,4 @@
-"""Soft labels and their views in few bytes: logits in half precision or 8 bits, of the largest classes alone, and what
-was drawn in the smallest integers that hold it.
-"""
+"""Soft labels and their views in few bytes: logits in half precision or 8 bits, only the largest; small integers."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""A recipe: every number that decides how a student is trained; and what protocols share that resolve one for a set."""
+"""A recipe: every number that decides how a student is trained; and the base of protocols that make one for a set."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ class Recipe:
 
     Attributes:
         steps: optimiser steps.
-        batch: images a step.
+        batch: images per step.
         optimiser: "adamw" (betas .9/.999) or "sgd".
         lr: learning rate at the start.
         weight_decay: on weights of two or more dimensions, or on all parameters if ``decay_all``.
@@ -24,10 +24,10 @@ class Recipe:
         milestones: steps.
         gamma: factor at each milestone.
         restart: the optimiser starts anew at each milestone.
-        pad: random crop from a border of so many pixels; 0 for none.
+        pad: random crop from a border of this many pixels; 0 for none.
         scale: RandomResizedCrop's share of the area instead; None for none.
         flip: mirror half of the images.
-        shuffle: an image's tiles, so many a side, change places before the crop; 1 for none.
+        shuffle: tiles per side of an image that change places before the crop; 1 for none.
         jitter: strength of the colour jitter; 0 for none.
         lighting: deviation of the PCA lighting; 0 for none.
         dsa: differentiable Siamese augmentation instead of all of the above.
@@ -131,7 +131,7 @@ class FromScratch(TrainProtocol):
         return self.steps
 
     def base(self, task: Task, large_batch: int) -> Recipe:
-        """The recipe of hard labels, ``large_batch`` images a step above 64 px; a protocol replaces what differs."""
+        """The recipe of hard labels, ``large_batch`` images per step above 64 px; a protocol replaces what differs."""
         n = task.images
         if n < 2:
             raise UsageError("a student needs at least two training images")
@@ -161,7 +161,7 @@ class Storing(BaseModel):
         per: "view" stores a label for every crop of the training, "image" one for every image, mixed by area.
         bits: of a logit.
         top_k: classes that are kept of a label; None keeps all.
-        prune: one view out of so many is kept, and used again in place of the others.
+        prune: one view out of this many is kept, and reused in place of the others.
         by: what is kept: random batches; batches that give every class an equal share of views; or whole epochs, the
             first ones, in turn.
     """
@@ -187,7 +187,7 @@ class SoftLabelled(FromScratch):
         ema: decay of the weight average that is evaluated; None evaluates the last weights.
         cutmix: alpha; None for 1 from 28 px up, unless there is mixup.
         mixup: alpha of mixup instead.
-        shuffle: tiles a side that change places before the crop; None for those that the set's images are made of.
+        shuffle: tiles per side that change places before the crop; None for those that the set's images are made of.
         bssl: teachers normalise by the statistics of each half batch, as the student does (batch-specific soft
             labels; Cui et al., 2025, arXiv:2501.07575).
         hard: share of the steps, in the middle, on smoothed hard labels: 0.5 is HALD's soft, hard, soft schedule.
@@ -223,7 +223,7 @@ class SoftLabelled(FromScratch):
         return self.model_copy(update={"labels": storing})
 
     def soft(self, task: Task, large_batch: int) -> Recipe:
-        """The recipe of soft labels, ``large_batch`` images a step above 64 px; a protocol replaces what differs."""
+        """The recipe of soft labels, ``large_batch`` images per step above 64 px; a protocol replaces what differs."""
         usual = 1.0 if task.size >= 28 and not self.mixup else 0.0
         tiles = min(task.size, self.shuffle or task.mosaic)
         base = self.base(task, large_batch)

@@ -36,7 +36,9 @@ class Recorder(Kept, ABC):
         self.every = epoch_steps(len(data.labels), recipe.batch, recipe.drop_single)
         self.epochs = recipe.steps // self.every
         if self.epochs == 0:
-            raise DecoctError(f"{recipe.steps} steps are no epoch of {self.every}: train longer to record a training")
+            raise DecoctError(
+                f"{recipe.steps} steps are less than an epoch of {self.every}: train longer to record a training"
+            )
         self.rows, self.carried = {}, {}
         self.done = self.safe = 0  # epochs that are recorded; of them, those that are kept
         self.marks: list[int] = []  # epochs after which ``carried`` is kept

@@ -1,4 +1,4 @@
-"""The state of a training as arrays: one that was killed goes on where it stood, to equal weights."""
+"""The state of a training as arrays: a killed one continues where it stopped, to equal weights."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Soft labels that a training reads: those that travel with a set, and stored ones, of every image or of views.
+"""Soft labels that a training reads: a set's own, and stored ones, for every image or for views.
 
 Views have their crops, flips and mixing, and labels are whole or pruned: per view as FKD keeps them (Shen & Xing, 2022,
 arXiv:2112.01528), pruned as LPLD does (Xiao & He, 2024, arXiv:2410.15919): some of the training's batches are kept, and
@@ -227,7 +227,7 @@ class OwnLabels:
 
 
 def own_labels(protocol: TrainProtocol, condensed: Condensed | None) -> OwnLabels | None:
-    """The labels that a set brings along, if it has some and the protocol learns from them."""
+    """The soft labels of a set, if it has some and the protocol learns from them."""
     if condensed is None or condensed.soft_labels is None or not protocol.takes_own_labels():
         return None
     return OwnLabels(torch.from_numpy(condensed.soft_labels))

@@ -1,4 +1,4 @@
-"""Views: all that is drawn at random for some batches, and the images as the net then sees them.
+"""Views: everything that is drawn at random for some batches, and the resulting images.
 
 Draws are made on the CPU, so that they are the same on every device, and can be stored beside soft labels.
 """

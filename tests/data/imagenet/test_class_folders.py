@@ -66,7 +66,7 @@ def test_a_missing_kit_says_where_to_get_it(tmp_path, museum):
 def test_a_folder_that_is_no_class_is_named(tmp_path, museum):
     root = museum.folders(tmp_path)
     (root / "train" / SOME[0]).rename(root / "train" / "tench")
-    with pytest.raises(DecoctError, match="train/tench is no class of ImageNet-1K: name folders by WordNet id"):
+    with pytest.raises(DecoctError, match="train/tench is not a class of ImageNet-1K: name folders by WordNet id"):
         found(root)
 
 

@@ -59,7 +59,7 @@ def test_a_class_that_is_there_twice_is_told(root, tar):
 @pytest.mark.parametrize("name", ["n99999999.tar", "tench.tar", "readme.txt"])
 def test_what_is_no_tar_of_a_class_is_named(root, tar, name):
     tar(root / TRAIN_TAR, [(name, bytes(10240))])
-    with pytest.raises(DecoctError, match=f"holds '{name}', which is no tar of a class"):
+    with pytest.raises(DecoctError, match=f"holds '{name}', which is not a tar of a class"):
         found(root)
 
 
@@ -67,7 +67,7 @@ def test_an_inner_tar_that_lies_about_its_length_does_not_run_into_the_next(root
     """Its own end is cut off, so that the header of the next class follows."""
     inner = tar_of(tar, root, f"{SOME[0]}_1.JPEG", b"x" * 512)
     tar(root / TRAIN_TAR, [(f"{SOME[0]}.tar", inner[:1024]), (f"{SOME[1]}.tar", inner)])
-    with pytest.raises(DecoctError, match=f"{SOME[0]}.tar in .* goes on after its end"):
+    with pytest.raises(DecoctError, match=f"{SOME[0]}.tar in .* has data after its end"):
         found(root, SOME[:1])
 
 

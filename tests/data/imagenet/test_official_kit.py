@@ -90,5 +90,5 @@ def test_a_damaged_table_of_kaggles_is_told(tmp_path, hang, text):
 @pytest.mark.parametrize("name", ["ILSVRC2012_val_00000000.JPEG", "ILSVRC2012_val_00000003.JPEG", "n01440764_1.JPEG"])
 def test_names_that_the_kit_does_not_know_are_told(name):
     assert official.numbered("val/ILSVRC2012_val_00000002.JPEG", ["a", "b"]) == "b"
-    with pytest.raises(DecoctError, match=f"{name} is no ILSVRC2012_val_00000001 to 00000002"):
+    with pytest.raises(DecoctError, match=f"{name} is not one of ILSVRC2012_val_00000001 to 00000002"):
         official.numbered(name, ["a", "b"])

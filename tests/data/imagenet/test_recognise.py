@@ -62,5 +62,5 @@ def test_nothing_and_a_file_that_is_no_archive(tmp_path):
     with pytest.raises(DecoctError, match="no such folder"):
         layout(tmp_path / "nowhere")
     (tmp_path / "train-00000-of-00001.parquet").write_bytes(b"x")
-    with pytest.raises(DecoctError, match="is a file that is no archive"):
+    with pytest.raises(DecoctError, match="is a file that is not an archive"):
         layout(tmp_path / "train-00000-of-00001.parquet")

@@ -64,7 +64,7 @@ def test_what_the_cache_lacks_is_fetched(cached, monkeypatch):
     [
         (
             answer(GatedRepoError),
-            r"agreed to its terms\nagree on https://huggingface\.co/datasets/ILSVRC/.*hf auth login.*HF_TOKEN",
+            r"agree to its owner's terms\nagree on https://huggingface\.co/datasets/ILSVRC/.*hf auth login.*HF_TOKEN",
         ),
         (
             answer(RepositoryNotFoundError),
@@ -87,5 +87,5 @@ def test_what_the_hub_refuses_is_told(monkeypatch, error, message):
 
 
 def test_a_word_that_is_no_name_is_told():
-    with pytest.raises(UsageError, match="'hub:a/b/c' is no data set of the hub: write hub:OWNER/NAME"):
+    with pytest.raises(UsageError, match="'hub:a/b/c' is not a data set of the hub: write hub:OWNER/NAME"):
         snapshot("hub:a/b/c")

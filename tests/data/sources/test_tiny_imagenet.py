@@ -131,7 +131,7 @@ def list_more(tiny):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (break_val, r"has no val/val_annotations\.txt: unpack the release anew"),
+        (break_val, r"has no val/val_annotations\.txt: unpack the release again"),
         (annotate("n02124075", "n09999999"), r"the class 'n09999999', which wnids\.txt lacks"),
         (annotate("\tn02124075", ""), r"the class '0', which wnids\.txt lacks"),
         (annotate("val_1.JPEG", "val_0.JPEG"), r"val/images/val_0\.JPEG .*lists it twice"),
@@ -139,11 +139,11 @@ def list_more(tiny):
         (annotate("val_1.JPEG", "val_99.JPEG"), r"val_99\.JPEG .*val has no such picture"),
         (unlisted, r"no class of .*val_77"),
         (list_twice, "names n01443537 twice"),
-        (list_more, r"n09999999 is no folder of train, but in wnids\.txt"),
+        (list_more, r"n09999999 is not a folder of train, but in wnids\.txt"),
         (another_class, "n00000001 is a folder of"),
         (lose_one, "n02124075 has 5 train images, not 6"),
         (lambda tiny: (tiny / "wnids.txt").write_bytes(b"\xff\xfe"), r"cannot read .*wnids\.txt: 'utf-8'"),
-        (lambda tiny: shutil.rmtree(tiny / "train"), r"n01443537 is no folder of train"),
+        (lambda tiny: shutil.rmtree(tiny / "train"), r"n01443537 is not a folder of train"),
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
@@ -207,7 +207,7 @@ def test_damaged_zips(tiny, tmp_path):
     place = packed(tiny, tmp_path / "some.zip")
     data = place.read_bytes()
     place.write_bytes(data[: len(data) // 2])
-    with pytest.raises(DecoctError, match="it is no zip, or damaged"):
+    with pytest.raises(DecoctError, match="it is not a zip, or is damaged"):
         load_data(TinyImageNet(path=place), tmp_path / "cache")
     flipped = bytearray(data)
     start = data.index(b"tiny-imagenet-200/wnids.txt") + len("tiny-imagenet-200/wnids.txt")

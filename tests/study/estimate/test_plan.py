@@ -219,7 +219,7 @@ def test_one_after_the_other_past_one_that_takes_its_process_down(probed):
 def test_when_the_time_is_up_the_rest_says_so_unless_nobody_set_one(probed, monkeypatch):
     plan = probed("good", "random", seconds=1e-9)
     (trouble,) = plan.troubles
-    assert not plan.known and trouble.startswith("no time was left to probe 2 sorts of job, such as condense")
+    assert not plan.known and trouble.startswith("no time was left to probe 2 kinds of job, such as condense")
     monkeypatch.setattr(module, "PROBE", 0.0)
     plan = probed("good", seconds=None)
     assert len(plan.known) == 1 and not plan.troubles

@@ -105,7 +105,7 @@ def test_other_fields_and_another_text_are_other_cells(planned):
 
 
 def test_a_need_cannot_go_by_the_name_of_the_runners_own_kinds_or_of_another_need(planned):
-    with pytest.raises(UsageError, match="nobody supplies the need"):
+    with pytest.raises(UsageError, match="there is no need"):
         planned(name="train")
     with pytest.raises(UsageError, match="claimed twice"):
         planned(name="teacher")

@@ -1,4 +1,4 @@
-"""Differentiable Siamese augmentation: one kind of transform a batch, with parameters of its own for every image.
+"""Differentiable Siamese augmentation: one kind of transform per batch, with its own parameters for every image.
 
 Zhao and Bilen, 2021, arXiv:2102.08259; its colours and cutout come from DiffAugment (Zhao et al., 2020,
 arXiv:2006.10738). Images are normalised, so the zeros that come in from outside have the mean colour.

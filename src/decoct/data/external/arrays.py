@@ -162,5 +162,5 @@ def _array(value: Any, what: str) -> Any:
 
     tensor = value if _is_tensor(value) else torch.tensor(value)
     if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
-        raise DecoctError(f"{what} is no plain tensor of numbers")
+        raise DecoctError(f"{what} is not a plain tensor of numbers")
     return (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()

@@ -1,4 +1,4 @@
-"""Which class of the data each label of an external set means: by name where it has names, else by the data's order."""
+"""Which class of the data each label of an external set means: by name if it has names, else by the data's order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -116,7 +116,7 @@ def _tables(class_names: tuple[str, ...]) -> list[dict[str, int]]:
 
 
 def _imagenet(class_names: tuple[str, ...]) -> dict[str, int]:
-    """WordNet ids for English names, and the other way round; nothing where a name is no class of ImageNet-1K."""
+    """WordNet ids for English names, and the other way round; nothing where a name is not a class of ImageNet-1K."""
     if not all(name[:1] == "n" and name[1:].isdigit() for name in class_names[:1]) and len(class_names) < 1000:
         return {}
     names_of = {wnid: english()[wnid] for wnid in wnids()}

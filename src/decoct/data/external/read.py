@@ -47,7 +47,7 @@ def load_set(path: Path | str, data: Dataset, how: SetFormat = AS_IT_IS) -> Cond
     folder = snapshot(word) if word.startswith(HUB) else Path(path)
     if folder.is_file():
         if folder.suffix.lower() not in READERS:
-            raise UsageError(f"{folder} is no set: a file is one of {', '.join(READERS)}")
+            raise UsageError(f"{folder} is not a set: a file is one of {', '.join(READERS)}")
         return interpret(READERS[folder.suffix.lower()](folder, how), data, how, folder.stem)
     if not folder.is_dir():
         raise UsageError(

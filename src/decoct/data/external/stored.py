@@ -1,4 +1,4 @@
-"""What the file of an external set says, before anything is made of it; and how to read it."""
+"""The raw content of an external set's file, and how to read it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -46,7 +46,7 @@ class ClassFolders(Layout):
                 raise DecoctError(f"{self.root} has no folder {split}/ with a folder for each class")
             names = subfolders(folder)
             if strange := [name for name in names if name not in self.order]:
-                raise DecoctError(f"{folder}/{strange[0]} is no class of ImageNet-1K: name folders by WordNet id")
+                raise DecoctError(f"{folder}/{strange[0]} is not a class of ImageNet-1K: name folders by WordNet id")
             if split == VAL and not names:
                 yield split, FLAT
             yield from ((split, name) for name in names if name in self.wanted)

@@ -1,4 +1,4 @@
-"""The index of a layout: every picture that is wanted, where it is, and the sum of its bytes. One pass makes it."""
+"""The index of a layout: every wanted picture, where it is, and the checksum of its bytes. One pass makes it."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a layout of ImageNet is: pieces that are read from their start to their end, each picture under one name."""
+"""A layout of ImageNet: pieces that are read from start to end, each picture under one name."""
 
 import re
 from abc import ABC, abstractmethod

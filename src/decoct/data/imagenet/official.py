@@ -1,4 +1,4 @@
-"""ImageNet's own archives: a tar of a tar for each class, a tar of val, and what says the classes of val's pictures.
+"""ImageNet's own archives: a tar with a tar for each class, a tar of val, and the kit with the classes of val.
 
 That is ImageNet's development kit, or Kaggle's solution; it also goes with a flat folder of val.
 """
@@ -40,7 +40,7 @@ class OfficialTars(Layout):
         for info, _ in tarfiles.members(self.root / TRAIN_TAR):
             match = re.fullmatch(r"(?:.*/)?(n\d{8})\.tar", info.name)
             if not match or match[1] not in self.order:
-                raise DecoctError(f"{TRAIN_TAR} holds '{info.name}', which is no tar of a class of ImageNet-1K")
+                raise DecoctError(f"{TRAIN_TAR} holds '{info.name}', which is not a tar of a class of ImageNet-1K")
             if match[1] in places:
                 raise DecoctError(f"{TRAIN_TAR} holds the class {match[1]} twice: get it again")
             places[match[1]] = info.offset_data, info.size
@@ -58,7 +58,7 @@ class OfficialTars(Layout):
             truth = val_wnids(self.root)
         for info, load in tarfiles.members(path, where, start):
             if info.offset_data + info.size > end:  # its own end is missing, and what follows was read on
-                raise DecoctError(f"{where} goes on after its end: it is damaged, get the archive again")
+                raise DecoctError(f"{where} has data after its end: it is damaged, get the archive again")
             if tarfiles.is_picture(info.name):
                 yield split, numbered(info.name, truth) if split == VAL else str(piece[1]), info.name, where, load
 
@@ -73,7 +73,7 @@ def sources(root: Path) -> list[Path]:
         if (folder / META).is_file() and (folder / TRUTH).is_file():
             return [folder / META, folder / TRUTH]
     raise DecoctError(
-        f"the pictures of val in {root} carry no class, and the kit that says it is missing\n"
+        f"the pictures of val in {root} carry no class, and the kit that lists their classes is missing\n"
         f"put {ARCHIVE} (2.5 MB, from image-net.org as the pictures are) beside them, or sort val into folders"
     )
 
@@ -99,7 +99,9 @@ def numbered(file: str, truth: list[str]) -> str:
     """
     match = re.search(r"ILSVRC2012_val_(\d{8})\.\w+$", file)
     if not match or not 1 <= int(match[1]) <= len(truth):
-        raise DecoctError(f"{file} is no ILSVRC2012_val_00000001 to {len(truth):08d}, which the kit knows: remove it")
+        raise DecoctError(
+            f"{file} is not one of ILSVRC2012_val_00000001 to {len(truth):08d}, which the kit knows: remove it"
+        )
     return truth[int(match[1]) - 1]
 
 

@@ -33,7 +33,7 @@ def recognise(path: str, order: tuple[str, ...], wanted: Iterable[str]) -> Layou
             return OfficialTars(root.parent, *rest)
         if root.name.endswith(ENDINGS):
             return FolderArchive(root, *rest)
-        raise DecoctError(f"{root} is a file that is no archive (.tgz, .tar.gz, .tar)\n{EXPECTED}")
+        raise DecoctError(f"{root} is a file that is not an archive (.tgz, .tar.gz, .tar)\n{EXPECTED}")
     if not root.is_dir():
         raise DecoctError(f"no such folder: {root}")
     if (root / KAGGLE).is_dir():

@@ -1,4 +1,4 @@
-"""Shards whose names say split and number: Parquet with a picture a row, as on the hub, and WebDataset."""
+"""Shards whose names say split and number: Parquet with one picture per row, as on the hub, and WebDataset."""
 
 import re
 from abc import abstractmethod

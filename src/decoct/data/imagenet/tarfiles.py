@@ -1,4 +1,4 @@
-"""Members of a tar, read in order and never unpacked; what points out of the archive is refused."""
+"""Members of a tar, read in order and never unpacked; members that point out of the archive are refused."""
 
 import gzip
 import tarfile

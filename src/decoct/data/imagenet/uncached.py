@@ -1,4 +1,4 @@
-"""Images that no cache holds: decoded from where they are stored whenever they are read, all of them in one pass."""
+"""Images without a cache: decoded from where they are stored whenever they are read, all of them in one pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial

@@ -1,4 +1,4 @@
-"""A function of many things in worker processes, a few at a time; the results come in order and can go on record."""
+"""A function of many things in worker processes, a few at a time; the results come in order and can be recorded."""
 
 import json
 import multiprocessing
@@ -54,7 +54,7 @@ def each(function: Callable[[T], R], things: Iterable[T], workers: int) -> Itera
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DecoctError(
-            "a worker that decodes was killed, perhaps since memory ran out\n"
+            "a worker that decodes was killed, perhaps because memory ran out\n"
             "run again with fewer --workers; what was decoded is kept"
         ) from error
     finally:
@@ -66,10 +66,10 @@ def recorded(
 ) -> Iterator[tuple[int, R]]:
     """Number and result of each of ``count`` things: first of those that a record has, then of the others, as ``each``.
 
-    Each result has its line in the record, on disk, before it is given on: a run that was killed goes on from there.
+    Each result has its line in the record, on disk, before it is passed on, so a killed run continues there.
 
     Args:
-        function: as of ``each``; what it returns is plain JSON.
+        function: as in ``each``; what it returns is plain JSON.
         count: of things.
         thing: gives the thing of a number.
         about: says what is done; a record of something else is begun anew.

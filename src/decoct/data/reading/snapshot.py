@@ -26,11 +26,11 @@ def snapshot(
 
     Raises:
         UsageError: not such a name.
-        DecoctError: it is neither in the cache nor to be had.
+        DecoctError: it is neither in the cache nor on the hub.
     """
     name = word.removeprefix(HUB)
     if not NAME.fullmatch(name):
-        raise UsageError(f"'{word}' is no data set of the hub: write hub:OWNER/NAME")
+        raise UsageError(f"'{word}' is not a data set of the hub: write hub:OWNER/NAME")
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -57,7 +57,7 @@ def _why(error: Exception, name: str) -> str:
 
     if isinstance(error, GatedRepoError):
         return (
-            "its owner lets in who has agreed to its terms\n"
+            "you must agree to its owner's terms\n"
             f"agree on https://huggingface.co/datasets/{name}, then log in with 'hf auth login' or set HF_TOKEN"
         )
     if isinstance(error, RepositoryNotFoundError):

@@ -23,7 +23,7 @@ FOLDER, ARCHIVE = "tiny-imagenet-200", "tiny-imagenet-200.zip"
 WNIDS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 PICTURE_BYTES, TABLE_BYTES = 2**20, 2**24  # at most: pictures have some 2 kB, the largest table 2.7 MB
 UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # of damaged zips
-GET = "unpack the release anew, or give path = the zip itself"
+GET = "unpack the release again, or give path = the zip itself"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class TinyImageNet(Source):
                 return archive
         raise DecoctError(
             f"no Tiny ImageNet in {path}: give path = the folder {FOLDER}, the folder around it, or {ARCHIVE}\n"
-            "it is to be had at http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+            "it is available at http://cs231n.stanford.edu/tiny-imagenet-200.zip"
         )
 
 
@@ -118,7 +118,7 @@ def opened(place: Path) -> Iterator[Files]:
     try:
         archive = zipfile.ZipFile(place)
     except UNREADABLE as error:
-        raise DecoctError(f"cannot read {place}: {error}\nit is no zip, or damaged: download it again") from error
+        raise DecoctError(f"cannot read {place}: {error}\nit is not a zip, or is damaged: download it again") from error
     with archive:
         if twice := [name for name, times in Counter(archive.namelist()).items() if times > 1]:
             raise DecoctError(f"{place} holds {twice[0]} twice: download it again")
@@ -172,7 +172,7 @@ def wnids(files: Files) -> tuple[str, ...]:
         raise DecoctError(f"{files.where / WNIDS} names {twice[0]} twice: {GET}")
     folders = {PurePosixPath(name).parts[1] for name in files.names if PurePosixPath(name).match("train/*/images/*")}
     if differing := sorted(folders ^ set(lines)):
-        where = "a folder of train, but not" if differing[0] in folders else "no folder of train, but"
+        where = "a folder of train, but not" if differing[0] in folders else "not a folder of train, but"
         raise DecoctError(f"{files.where}: {differing[0]} is {where} in {WNIDS}: {GET}")
     return tuple(sorted(lines))
 

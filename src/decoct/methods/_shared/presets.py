@@ -1,4 +1,4 @@
-"""Hyper-parameters by name: what a method's authors take for a data set, or what a resolution asks for."""
+"""Hyper-parameters by name: those of a method's authors for a data set, or those for a resolution."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self

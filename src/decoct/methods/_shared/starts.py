@@ -1,4 +1,4 @@
-"""How a set is cut into blocks of images, which are optimised together, and the real images that they start from."""
+"""The division of a set into blocks of images that are optimised together, and the real images they start from."""
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -47,7 +47,7 @@ class Block:
 
 
 def in_order(classes: Sequence[int], ipc: int, size: int) -> list[Block]:
-    """Class after class, as the files of a class folder: ``size`` images a block, whole classes where they fit.
+    """Class after class, as the files of a class folder: ``size`` images per block, whole classes if they fit.
 
     A block never holds part of one class and part of another, unless whole classes fit: so it can be made by itself.
     """

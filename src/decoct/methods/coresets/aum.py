@@ -13,8 +13,8 @@ class AUM(RankedCoreset):
     arXiv:2001.10528).
 
     Of logits, as in the paper; the code of CCS takes probabilities. The paper stops at the first drop of the learning
-    rate; ours falls steadily, so all epochs count. It looks for mislabelled images, to leave them out: ``trim`` does
-    that, and ``keep = "easy"`` takes the other end.
+    rate; here the rate falls steadily, so all epochs count. The paper omits mislabelled images: ``trim`` does that,
+    and ``keep = "easy"`` takes the other end.
     """
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""CAL: real images that a net tells apart from their nearest neighbours."""
+"""CAL: real images that a net predicts differently from their nearest neighbours."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class CAL(FeatureCoreset):
 
     Attributes:
         teacher: whose probabilities.
-        neighbours: of each image; all of its class where that has fewer.
+        neighbours: of each image; its whole class if that has fewer.
     """
 
     teacher: str = "teacher"

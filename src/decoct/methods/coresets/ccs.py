@@ -1,4 +1,4 @@
-"""CCS: images of every difficulty but the hardest, so that what is kept covers the data."""
+"""CCS: images of every difficulty except the hardest, so that the set covers the data."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from decoct.needs.dynamics import Traces
 
 
 class CCS(ScoreCoreset):
-    """Coverage-centric coreset selection: strata of equal width by AUM, drawn from alike (Zheng et al., 2023,
+    """Coverage-centric coreset selection: strata of equal width by AUM, drawn evenly (Zheng et al., 2023,
     arXiv:2210.15809).
 
-    The hardest ``trim`` are left out. The range of what is left is cut into strata of equal width; the one with fewest
-    images gives its share of the picks that are still to make, or all its images, then the next. Images of a stratum
+    The hardest ``trim`` are left out. The range of the rest is cut into strata of equal width; the one with fewest
+    images gives its share of the remaining picks, or all its images, then the next. Images of a stratum
     are drawn uniformly. A smaller set is not the beginning of a larger one.
 
-    The paper is pooled; here each class is cut by itself, into no more strata than it gives images, since else most
-    strata would give none. AUM is of logits, where the authors' code takes probabilities.
+    The paper is pooled; here each class is cut by itself, into no more strata than it gives images, since most
+    strata would otherwise give none. AUM is of logits, where the authors' code takes probabilities.
 
     Attributes:
-        trim: share of each class; None for what the paper takes on CIFAR-10: 0.3 where 90 % or more are left out, 0.1
+        trim: share of each class; None for the paper's on CIFAR-10: 0.3 if 90 % or more are left out, 0.1
             from 70 %, else none.
-        strata: at most so many.
+        strata: their largest number.
     """
 
     stochastic = True

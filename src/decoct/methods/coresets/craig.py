@@ -1,4 +1,4 @@
-"""CRAIG: real images whose gradients lie near those of all others, each weighted by how many it stands for."""
+"""CRAIG: real images whose gradients lie near those of all others, each weighted by how many it represents."""
 
 from collections.abc import Callable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""D2: hard images of many regions, by messages between neighbours."""
+"""D2: hard images from many regions, by messages between neighbours."""
 
 import heapq
 from typing import Any, Literal
@@ -23,10 +23,10 @@ class D2(FeatureCoreset):
     neighbours j loses exp(−γ_r d_ij²) of that score; and so on. Picks are ordered, so the first ten of IPC 50 are the
     set of IPC 10. Difficulties below 0 are raised to begin at 0, so that messages add up.
 
-    The graph is of each class by itself, unless ``pooled``; the authors' code does either. The paper tunes k, γ_r and
-    ``trim`` for every rate of pruning. Its code takes d where the paper has d², and where it reads a stored graph it
-    does not join both ways. exp(−d²) is next to nothing at the distances of most raw features, so that no message
-    arrives; ``normalise = "unit"`` brings them near.
+    The graph is built within each class unless ``pooled``; the authors' code can do both. The paper tunes k, γ_r and
+    ``trim`` for every rate of pruning. Its code uses d where the paper has d², and with a stored graph it
+    does not join both ways. exp(−d²) is almost 0 at the distances of most raw features, so no message
+    arrives; ``normalise = "unit"`` brings them closer.
 
     Attributes:
         neighbours: k of each image.

@@ -1,4 +1,4 @@
-"""DUAL: images that a training wavers on and finds hard, drawn the nearer to the easy ones the fewer are kept."""
+"""DUAL: images that a training finds hard and wavers on; the fewer are kept, the easier they are."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ class DUAL(ScoreCoreset):
     is left out and μ the mean p_y of the ten highest scores: the fewer are kept, the easier they are. A smaller set is
     not the beginning of a larger one. Images of score 0 are drawn last.
 
-    The paper reads the first 30 of 200 epochs; here all epochs of a training that is no longer, learning rate at 0 in
-    the end: ``epochs = 200`` is as the paper. The authors' code hands over score and ranking swapped; here they are
-    where the paper has them. The paper is pooled; here per class, r and μ of the class.
+    The paper reads the first 30 of 200 epochs; here all epochs of a training of at most 30 are read, whose learning
+    rate ends at 0: ``epochs = 200`` follows the paper. The authors' code swaps score and ranking; here they follow
+    the paper. The paper is pooled; here per class, r and μ of the class.
 
     Attributes:
         until: epochs that are read, from the first on.
-        window: epochs in a window; a training that is shorter is one window.
+        window: epochs in a window; a shorter training is one window.
         c_d: 4 is the authors' for CIFAR-100, 11 for ImageNet-1K.
     """
 

@@ -1,4 +1,4 @@
-"""EL2N: the images that a net early in its training errs on most, by the norm of the error."""
+"""EL2N: the images with the largest error norm early in a training."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from decoct.needs.dynamics import Traces
 class EL2N(EarlyCoreset):
     """Error L2-norm, mean over runs of ‖p − e_y‖₂ early in training (Paul et al., 2021, arXiv:2107.07075).
 
-    The paper takes ten nets after 20 of 200 epochs; a training of another length is read at the same share of it, in
-    whole epochs, so one of ten after its first. Its learning rate falls sooner. The paper is pooled; here per class.
+    The paper takes ten nets after 20 of 200 epochs; a training of another length is read at the same share, in
+    whole epochs: one of ten epochs after the first. Its learning rate falls sooner. The paper is pooled; here per
+    class.
     """
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:

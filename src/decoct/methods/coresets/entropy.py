@@ -1,4 +1,4 @@
-"""Entropy: the images whose class the trained net is least sure of, by the entropy."""
+"""Entropy: the images for which the trained net's prediction has the largest entropy."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Entropy(RankedCoreset):
     """Largest entropy of the probabilities, at the end of the training.
 
     An active learner's rule, as a coreset: Coleman et al., 2020, arXiv:1906.11829, who pool; here per class.
-    Labels play no part, so an image that is mislabelled and memorised is an easy one.
+    Labels are not used, so an image that is mislabelled and memorised counts as easy.
     """
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:

@@ -11,10 +11,10 @@ from decoct.needs.dynamics import Traces
 class Forgetting(RankedCoreset):
     """Number of times that a learnt image is forgotten (Toneva et al., 2019, arXiv:1812.05159).
 
-    An image that is never learnt counts as forgotten without end, as in the paper (DeepCore counts it as never
-    forgotten): as T times in a training of T epochs, more than any other can be. Counts are whole numbers, so equal
-    ones are many and come in random order. The paper looks at each image when its minibatch comes up; here all are
-    looked at after each epoch. It trains for 200 epochs: in ten, few images are forgotten at all.
+    An image that is never learnt ranks as the hardest, as in the paper (DeepCore counts it as never forgotten): it gets
+    T in a training of T epochs, more than any other can. Counts are whole numbers, so many are equal; those come in
+    random order. The paper checks each image when its minibatch comes up; here all are checked after each epoch. It
+    trains for 200 epochs: in ten, few images are forgotten at all.
     """
 
     stochastic = True

@@ -1,4 +1,4 @@
-"""GLISTER: real images that a step of training on lowers the loss of held-out images most."""
+"""GLISTER: real images on which a training step lowers the loss of held-out images most."""
 
 import math
 
@@ -25,11 +25,11 @@ class GLISTER(Coreset):
     far, θ − η Σ g, and ∇L_val is taken there; the gradients g of the train images stay those of the teacher.
 
     Departures: the authors select anew every 20 epochs while the net learns; here the set is chosen once, from a
-    trained teacher, and is the same for every student. The paper knows no quotas (``pooled``); here they only say of
-    which class a pick may be, and all val images judge all picks. Public code by class asks the val images of that
-    class alone, which no image can harm: one with a wrong label has the largest gain then.
+    trained teacher, and is the same for every student. The paper has no quotas (as with ``pooled``); here they only
+    limit the class of a pick, and all val images judge all picks. Public code by class uses the val images of that
+    class alone, so that an image with a wrong label has the largest gain.
 
-    Picks are ordered, but a smaller set is no prefix of a larger one, whose rounds are longer.
+    Picks are ordered, but a smaller set is not a prefix of a larger one, whose rounds are longer.
 
     Attributes:
         net: the teacher.

@@ -1,4 +1,4 @@
-"""GRAD-MATCH: real images whose weighted gradients add up to that of all images."""
+"""GRAD-MATCH: real images whose weighted gradients add up to the gradient of all images."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -18,7 +18,7 @@ class GradMatch(GradientCoreset):
 
     In each class, picks and weights w ≥ 0 make  ‖Σ_s w_s g_s − Σ_i g_i‖² + λ ‖w‖²  small, where g is the gradient of
     the last layer, of the class's own row alone: the paper's approximations, per class and per gradient. Pooled, g is
-    that of the whole layer. An image whose weight falls to 0 makes room for another, so that, other than in public
+    that of the whole layer. An image whose weight falls to 0 makes room for another, so that, unlike in public
     code, a set is not smaller than asked for; and the weights are the best ones of the picks, whatever their number.
 
     The paper's set may be smaller than the budget: when no further image's gradient points towards what is left of the

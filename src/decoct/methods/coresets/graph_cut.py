@@ -1,4 +1,4 @@
-"""Graph cut: real images that resemble all images of the class, and one another little."""
+"""Graph cut: real images that resemble all images of the class but not each other."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ class GraphCut(FeatureCoreset):
     takes gradients of the last layer for features; here they are those of any extractor.
 
     Attributes:
-        lam: weight λ of the likeness to all; the value is monotone from 2, DeepCore has 1.
+        lam: weight λ of the similarity to all; the objective is monotone from 2 on; DeepCore has 1.
     """
 
     lam: float = Field(1.0, ge=0)
 
     def pick(self, features: NDArray[Any], n: int, seed: int) -> ArrayLike:
-        """Rows that resemble all rows, and one another little."""
+        """Rows that resemble all rows but not each other."""
         return select.graph_cut(features, n, self.lam)

@@ -12,7 +12,7 @@ class KMeans(FeatureCoreset):
     """Medoids of k-means with k = IPC (Lloyd, 1982; k-means++ of Arthur and Vassilvitskii, 2007).
 
     The image nearest to each centre, each image once; the centres of the largest clusters come first. Another IPC has
-    other clusters, so a smaller set is no part of a larger one.
+    other clusters, so a smaller set is not part of a larger one.
     """
 
     stochastic = True

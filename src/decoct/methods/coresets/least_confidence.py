@@ -1,4 +1,4 @@
-"""Least confidence: the images whose likeliest class the trained net gives least probability."""
+"""Least confidence: the images whose most probable class has the least probability under the trained net."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class LeastConfidence(RankedCoreset):
     """Smallest probability of the likeliest class, at the end of the training.
 
     An active learner's rule, as a coreset: Coleman et al., 2020, arXiv:1906.11829, who pool; here per class.
-    Labels play no part, so an image that is mislabelled and memorised is an easy one.
+    Labels are not used, so an image that is mislabelled and memorised counts as easy.
     """
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:

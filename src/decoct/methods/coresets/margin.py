@@ -1,4 +1,4 @@
-"""Margin: the images whose two likeliest classes are closest."""
+"""Margin: the images whose two most probable classes are closest."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Margin(RankedCoreset):
     """Smallest difference of the two largest probabilities, at the end of the training.
 
     An active learner's rule, as a coreset: Coleman et al., 2020, arXiv:1906.11829, who pool; here per class.
-    Labels play no part, so an image that is mislabelled and memorised is an easy one.
+    Labels are not used, so an image that is mislabelled and memorised counts as easy.
     """
 
     def difficulty(self, traces: Traces) -> NDArray[Any]:

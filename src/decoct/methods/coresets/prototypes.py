@@ -18,13 +18,13 @@ BLOCK = 2**22  # cosines that are held at once
 
 
 class Prototypes(FeatureCoreset):
-    """Self-supervised prototypes (Sorscher et al., 2022, arXiv:2206.14486): hard is what lies far from its prototype.
+    """Self-supervised prototypes (Sorscher et al., 2022, arXiv:2206.14486): images far from their prototype are hard.
 
     Prototypes are the centres of a k-means clustering of the features of all images, whatever their class; the
     difficulty of an image is its cosine distance to the nearest. The paper keeps hard images where data are plentiful
-    and easy ones where they are scarce. It takes the features of SwAV: give an ``extractor`` that was not taught the
-    labels to do as it does. Departures: the paper ranks all images together, here each class by itself unless
-    ``pooled``; of more than 2¹⁸ images, so many are drawn to find the clusters. Picks are ordered, so the first ten of
+    and easy ones where they are scarce. It takes the features of SwAV: to follow it, give an ``extractor`` that was not
+    trained on the labels. Departures: the paper ranks all images together, here each class by itself unless
+    ``pooled``; of more than 2¹⁸ images, 2¹⁸ are drawn to find the clusters. Picks are ordered, so the first ten of
     IPC 50 are the set of IPC 10.
 
     Attributes:

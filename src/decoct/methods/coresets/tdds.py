@@ -17,7 +17,7 @@ class TDDS(RankedCoreset):
 
     In each window the norm of the shifts' deviations from their mean; over windows, an average that decays backwards.
     A training that is shorter than ``window`` is one window. What moves in the first epochs is what is learnt then; an
-    image with a wrong label moves when it is learnt by heart, if those epochs are read. The authors' code adds 1e-8 to
+    image with a wrong label moves when it is memorised, if those epochs are read. The authors' code adds 1e-8 to
     the probabilities; what DUAL's code calls TDDS reads its first window again and again. The paper is pooled; here per
     class.
 

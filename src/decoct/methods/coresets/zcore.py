@@ -1,4 +1,4 @@
-"""ZCore: real images that cover the feature space without repeating each other, two random dimensions at a time.
+"""ZCore: real images that cover random pairs of feature dimensions without repeating each other.
 
 The k nearest by |v − x| + |w − y| lie where |v − x| is at most the distance of the last: a window of the order of v.
 """

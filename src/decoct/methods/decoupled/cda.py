@@ -10,13 +10,13 @@ LITTLE = {"lr": 0.25, "iterations": 1000, "r": 0.01, "jitter": 4, "scale": (0.08
 
 
 class CDA(Recovery):
-    """Curriculum data augmentation (Yin & Shen, 2023, arXiv:2311.18838): SRe2L, but for the crops.
+    """Curriculum data augmentation (Yin & Shen, 2023, arXiv:2311.18838): SRe2L with other crops.
 
     A crop keeps (a(t), 1) of the area, a(t) = s + (1 − s)(1 + cos(π t / mT)) / 2 while t < mT and s after that: whole
     images first, detail later. The authors' code has no curriculum unless its milestone m is set to 1, as it is here.
 
     Presets: ``imagenet1k`` and ``tiny``, the authors' (the roll of ``tiny``, which is not known, is SRe2L's);
-    ``small``, that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores: ``small``, as it is.
+    ``small``, that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores and equal to ``small``.
 
     Attributes:
         milestone: m, the share of the iterations in which crops grow smaller.

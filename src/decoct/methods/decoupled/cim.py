@@ -38,12 +38,12 @@ class CIM(WithPresets):
     folder order; here too.
 
     Presets: ``imagenet1k``, the authors' layer for ResNet-18, −4; ``small``, theirs for CIFAR, −1, the pooled features;
-    ``small_cpu``, made for two cores: ``small``, as it is.
+    ``small_cpu``, made for two cores and equal to ``small``.
 
     Attributes:
         teacher: whose features are matched.
         factor: f.
-        candidates: images of a class that are looked at.
+        candidates: images of a class that are considered.
         layer: which child of the net φ goes into, counted from the end.
         lr: of AdamW, on pixels from 0 to 1.
         iterations: steps; 0 leaves the mosaics as they are.

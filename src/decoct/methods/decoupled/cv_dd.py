@@ -22,7 +22,7 @@ class CVDD(FromPatches):
     """Committee voting (Cui et al., 2025, arXiv:2501.07575).
 
     Image number i of every class is judged by one pair of the pool at every iteration: the pairs in order where there
-    are as many as images a class (10 of five nets), the two nets with the best prior at IPC 1, else a random pair. A
+    are as many as images per class (10 of five nets), the two nets with the best prior at IPC 1, else a random pair. A
     pair's weights are softmax(prior / 5). A prior is the accuracy, in percent, of students of images that were
     distilled from that net alone; with the authors' numbers ResNet-18 has 94 % of its vote beside ResNet-50. Images
     start at real patches of medium difficulty: RDED's crops, taken around the median instead of the easiest, since the

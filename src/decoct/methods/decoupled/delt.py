@@ -1,4 +1,4 @@
-"""DELT: the images of a class join the optimisation one group after the other, so that they end up different."""
+"""DELT: the images of a class join the optimisation one group after the other, which makes them diverse."""
 
 from collections.abc import Hashable
 
@@ -25,7 +25,7 @@ class DELT(Recovery):
     Blocks are class after class.
 
     Presets: ``imagenet1k``, the authors'; ``small``, the same with 1,000 iterations and a smallest crop of .5;
-    ``small_cpu``, made for two cores: ``small``, as it is.
+    ``small_cpu``, made for two cores and equal to ``small``.
 
     Attributes:
         rounds: of equal length.

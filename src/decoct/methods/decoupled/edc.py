@@ -21,9 +21,9 @@ LARGE = {
 class EDC(Recovery):
     """Elucidating the design space of dataset condensation (Shao et al., 2024, arXiv:2404.13733).
 
-    As G-VBSM, one net an iteration and the statistics of batch norms and convolutions, without densification, but:
+    As in G-VBSM, one net per iteration and the statistics of batch norms and convolutions, without densification, but:
     images start at RDED's mosaics (at real images up to 64 px); ``share`` of the matching is with the class statistics,
-    averaged over the images' labels; averages over iterations decay by .8; crops keep half of the area at least, and
+    averaged over the images' labels; averages over iterations decay by .8; crops keep at least half of the area, and
     nothing rolls. In the authors' code the class-wise patch means and variances are swapped when they are saved, and
     the tiles of a start change places at random; not here. The flatness term, 0 in their ImageNet-1K code, is left out.
 
@@ -49,7 +49,7 @@ class EDC(Recovery):
         "small": {**COMMON, "nets": LITTLE, "iterations": 1000},
         "small_cpu": {**COMMON, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 500},
     }
-    factor: int | None = Field(None, ge=1)  # tiles a side of a start; 1 starts at real images
+    factor: int | None = Field(None, ge=1)  # tiles per side of a start; 1 starts at real images
     decay: float | None = Field(None, ge=0, lt=1)
     share: float = Field(0.5, ge=0, le=1)
     ranker: str = "teacher"

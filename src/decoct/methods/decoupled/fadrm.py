@@ -1,4 +1,4 @@
-"""FADRM: short stages at changing sizes, and after each the real patch is mixed back in."""
+"""FADRM: short stages at changing sizes; after each, the real patch is mixed back in."""
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +19,9 @@ class FADRM(FromPatches):
 
     An image starts at a real patch P and is optimised in ``stages`` of equal length, each with a fresh Adam, along one
     cosine: at ``shrink`` · S pixels in the first stage, at S in the second, and so on in turn. After each stage but
-    the last it is resized to the next size, and the next one starts at  α x + (1 − α) P  of that size. With several
-    nets (FADRM+), they judge in turn, one an iteration. Patches are RDED's crops, taken around the median, since the
-    authors' own are a download; nets compute in float32 unless ``precision`` says else, where theirs run in half
+    the last it is resized to the next size, and the next one starts at  α x + (1 − α) P  of that size. Several
+    nets (FADRM+) judge in turn, one per iteration. Patches are RDED's crops, taken around the median, since the
+    authors' own are a download; nets compute in float32 unless ``precision`` says otherwise; theirs run in half
     precision. With 32 or 64 px, and nets that know one size, sizes stay.
 
     Presets: ``imagenet1k`` and ``imagenet1k_plus`` (FADRM+; at IPC 1 theirs has AlexNet in DenseNet's place),

@@ -1,4 +1,4 @@
-"""G-VBSM: a committee's batch norms and convolutions, one net an iteration, and images that differ within a class."""
+"""G-VBSM: a committee's batch norms and convolutions, one net per iteration, and diverse images within a class."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ LITTLE = {"lr": 0.05, "iterations": 4000, "r": 0.01, "jitter": 4, "scale": (0.5,
 class GVBSM(Recovery):
     """Generalised various backbone and statistical matching (Shao et al., 2024, arXiv:2311.17950).
 
-    The nets judge in turn, one an iteration. At each, the channel statistics of every batch norm and every convolution
+    The nets judge in turn, one per iteration. At each, the channel statistics of every batch norm and every convolution
     are matched, and the patch statistics of convolutions over tiles of 16 × 16 pixels; statistics are averaged over
     iterations with α = ``decay``. Blocks are class after class, and within each class the spectrum of the images is
     flattened (data densification): the images, pooled to 32 px, have Gram eigenvalues λ, and

@@ -1,4 +1,4 @@
-"""SRe2L: images recovered from noise so that a teacher knows their class and its batch norms find them usual."""
+"""SRe2L: images recovered from noise that a teacher classifies correctly and that match its batch-norm statistics."""
 
 from decoct.methods.decoupled._shared.recovery import Recovery
 
@@ -13,7 +13,7 @@ class SRe2L(Recovery):
 
     Presets: ``imagenet1k``, the authors' for ImageNet-1K; ``tiny``, theirs for Tiny-ImageNet, but its roll and crop,
     which are recalled; ``small``, theirs for CIFAR-100, except for a crop of (.5, 1), where theirs only rolls;
-    ``small_cpu``, made for two cores: ``small``, as it is.
+    ``small_cpu``, made for two cores and equal to ``small``.
     """
 
     presets = {

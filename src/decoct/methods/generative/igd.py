@@ -1,4 +1,4 @@
-"""IGD: sampling that is steered to what teaches a surrogate as real images do, and away from what there is already."""
+"""IGD: sampling guided to images that teach a surrogate as real ones do, and away from those already made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class IGD(Generative):
         high: share of the steps above which none is guided.
         real: images behind the gradient of a class.
         similarity: cosine below which a gradient has turned.
-        remembered: latents of each class that images keep away from.
+        remembered: latents of each class that images avoid.
     """
 
     quick = {
@@ -102,7 +102,7 @@ class IGD(Generative):
 
 
 class Influenced(Sampling):
-    """Guided sampling in rounds: image j of each class of a group, in the sight of those before it."""
+    """Guided sampling in rounds: image j of each class of a group, guided by those before it."""
 
     spec: IGD
 
@@ -170,7 +170,7 @@ class Influenced(Sampling):
             kept = self.inputs.kept.load(f"latent-{c}-{number}")
             if kept is None:  # it was saved before the images of its round
                 name = self.inputs.data.class_names[c]
-                raise DecoctError(f"the latent of image {number} of class '{name}' is no longer kept: start anew")
+                raise DecoctError(f"the latent of image {number} of class '{name}' is no longer kept: start again")
             made.append(torch.from_numpy(kept["latent"]))
         remembered = made[max(0, j - self.spec.remembered) : j] if self.spec.remembered else []
         return [latent.to(self.model.device) for latent in remembered]
@@ -187,7 +187,7 @@ class InfluenceGuidance(Guide):
         weights: of its checkpoints, each [P].
         targets: [B, checkpoints, P] mean gradients of real images.
         labels: [B] classes of the data.
-        others: of each class, the latents [c, h, w] that its image keeps away from; it may have none.
+        others: of each class, the latents [c, h, w] that its image avoids; there may be none.
     """
 
     spec: IGD

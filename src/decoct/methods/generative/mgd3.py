@@ -1,4 +1,4 @@
-"""MGD³: sampling that is drawn to modes of the real latents, one mode for each image."""
+"""MGD³: sampling guided to modes of the real latents, one mode for each image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class MGD3(Generative):
     in the paper; public code takes that of classifier-free guidance. Stop guidance: the steps of the least noise are
     free, so that the image is one of the generator's.
 
-    ``scale = 0`` is plain sampling from the same noise: what the guidance is worth is the difference.
+    ``scale = 0`` is plain sampling from the same noise; the difference is the effect of the guidance.
 
     Attributes:
         scale: λ.

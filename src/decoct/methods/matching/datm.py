@@ -1,4 +1,4 @@
-"""DATM: trajectory matching with soft labels that are learnt, on start epochs that suit the size of the set."""
+"""DATM: trajectory matching with learnt soft labels and start epochs that suit the size of the set."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -33,12 +33,12 @@ COMMON: dict[str, Any] = {  # of the authors' settings
 class DATM(TrajectoryMatching):
     """Difficulty-aligned trajectory matching (Guo et al., 2024, arXiv:2310.05773).
 
-    MTT, but that a student's start epoch is at least ``min_start_epoch`` and below a bound that grows from
-    ``first_max_start_epoch`` to ``max_start_epoch`` over the first ``growth`` iterations; that the student learns by
-    cross-entropy from soft labels, the softmax of logits that are learnt too; and that an update is left out where the
-    loss is above ``threshold``. The set starts from real images, in a random order, that the last weights of the first
+    MTT with three changes. A student's start epoch is at least ``min_start_epoch`` and below a bound that grows from
+    ``first_max_start_epoch`` to ``max_start_epoch`` over the first ``growth`` iterations; the student learns by
+    cross-entropy from soft labels, the softmax of logits that are learnt too; and an update is skipped if the loss is
+    above ``threshold``. The set starts from real images, in a random order, that the last weights of the first
     expert classify correctly; then those that the second does, and so on; where all experts together find too few in a
-    class, those with the highest mean probability of it fill up (the authors' code goes round for ever). A logit is at
+    class, those with the highest mean probability of it fill up (the authors' code loops forever). A logit is at
     first the mean over the experts that are right about the image, over all where none is. No further teacher.
 
     The soft labels travel with the set: a student learns from them where its protocol has ``own_labels``. Numbers that

@@ -1,4 +1,4 @@
-"""DC: learnt images on which a net, along its training on them, has the gradients that real images give it."""
+"""DC: learnt images that give a net, throughout its training on them, the gradients of real images."""
 
 from decoct.methods.matching._shared.gradients import GradientMatching
 from decoct.methods.matching._shared.synthetic import Init
@@ -9,7 +9,7 @@ class DC(GradientMatching):
 
     As in the authors' code, gradients of biases and of the norms' parameters are not matched. The code runs one
     iteration more than it says; its net trains by plain SGD in later versions, as here, and with momentum .5 in
-    earlier ones. It fixes batch norm by 16 real images a class; here nets with batch norm are refused.
+    earlier ones. It fixes batch norm by 16 real images per class; here nets with batch norm are refused.
 
     Attributes:
         init: "noise", as the authors start, or "real"; they find both alike.

@@ -1,4 +1,4 @@
-"""DM: learnt images whose mean embedding in random nets is that of the real images of their class."""
+"""DM: learnt images with the same mean embedding in random nets as the real images of their class."""
 
 from collections.abc import Callable
 

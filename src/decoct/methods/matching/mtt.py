@@ -1,4 +1,4 @@
-"""MTT: images on which a student goes in a few steps where an expert went in epochs of real data."""
+"""MTT: images that take a student in a few steps to where an expert got in epochs of real data."""
 
 from torch import Tensor
 

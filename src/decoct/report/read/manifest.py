@@ -137,7 +137,7 @@ class Manifest:
         return any(need.drawn for need in self._behind(on_sets).values())
 
     def budget_order(self, budget: str) -> tuple[float, str]:
-        """Sorts budgets by the images of a set; what is none, such as ``ALL``, comes last."""
+        """Sorts budgets by the images of a set; other words, such as ``ALL``, come last."""
         read = Budget.read(budget)
         return read.total(self.data["images"]["train"], len(self.data["class_names"])) if read else math.inf, budget
 

@@ -1,6 +1,6 @@
 """What changed between two runs on the same data: settings, accuracies, readings of metrics, costs.
 
-Time is compared between like machines alone, readings where both were taken with the same eyes.
+Time is compared between like machines alone, readings if both runs took them in the same features.
 """
 
 import json

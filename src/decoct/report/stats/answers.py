@@ -65,7 +65,7 @@ class Tally:
     def deviation(self) -> float:
         """What drawing as many other images adds to a mean over many replicates, as a standard deviation.
 
-        With one set, what sets make of single images cannot be told from the images themselves, and is in it.
+        With one set, the effect of sets on single images cannot be distinguished from the images, and is in it.
         """
         n = len(self.by_image)
         if n < 2:

@@ -1,4 +1,4 @@
-"""What a job will take, by what jobs like it took: cells of earlier runs, and probes."""
+"""Estimates of a job's cost from similar jobs: cells of earlier runs, and probes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +75,7 @@ def earlier(roots: Iterable[Path], data: Dataset, device: str) -> tuple[Known, l
                 known.setdefault(likeness(job, jobs), []).append(Estimate.of(cost, "earlier"))
         except UNREADABLE:
             damaged.append(folder)
-    said = [f"{elsewhere} results are from other hardware and say nothing of this one"] if elsewhere else []
+    said = [f"{elsewhere} results are from other hardware and say nothing about this one"] if elsewhere else []
     if damaged:
         mend = f"`decoct verify --repair {damaged[0].parents[2]}` removes what is"
         said.append(f"not read, since damaged: {len(damaged)} cells, such as {damaged[0]}; {mend}")

@@ -110,7 +110,7 @@ class Plan:
                 progress(done, len(asked))
                 left = limit - (time.monotonic() - start)
                 if left <= 0 and seconds is not None:
-                    troubles.append(f"no time was left to probe {len(asked) - done} sorts of job, such as {job}")
+                    troubles.append(f"no time was left to probe {len(asked) - done} kinds of job, such as {job}")
                     break
                 if pool is None:
                     pool = process_pool(1, self.study.threads)

@@ -1,4 +1,4 @@
-"""Probes: a job's real work for a few seconds, carried on to its end by the job's own progress.
+"""Probes: a job's real work for a few seconds, extrapolated from the job's own progress.
 
 What a job reads and is not there yet has a stand-in: a cell of the right form at little cost, since time depends on
 shapes, not on values.
@@ -38,7 +38,7 @@ def probe(where: str, own: str | None, job: Job, jobs: Mapping[str, Job], device
     """Probe a job, in a worker: what it takes, and what the process worked out once up to now.
 
     ``where`` is a store of stand-ins and of what probes finish, ``own`` the study's, whose cells are read in place;
-    ``jobs`` are those that it may stand on, by key. After ``limit`` seconds of work what was seen is enough.
+    ``jobs`` are those that it may use, by key. The probe stops after ``limit`` seconds of work.
 
     Raises:
         DecoctError: whatever went wrong, in one line.
@@ -202,7 +202,7 @@ def picked(split: Split, classes: int) -> NDArray[np.int64]:
 def _repeat(file: Path, axis: int, split: Split, classes: int) -> None:
     """Repeat along an axis what was made of a few images, for all images of a split.
 
-    Floats are moved apart as far as they lie apart: near copies would make exact neighbours dear.
+    Floats are moved apart as far as they lie apart: near copies would make exact neighbours expensive.
     """
     made = np.load(file, allow_pickle=False)
     repeated = np.take(made, np.arange(len(split)) % made.shape[axis], axis)

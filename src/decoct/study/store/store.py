@@ -1,4 +1,4 @@
-"""The store: one folder a cell, found by its key, there whole or not at all."""
+"""The store: one folder per cell, found by its key, complete or absent."""
 
 import errno
 import math
@@ -219,7 +219,7 @@ def trouble(error: Exception, root: Path) -> str | None:
     """What to do about an error if it says that the disk of a store is full, or that the store cannot be written."""
     number = getattr(error, "errno", None)
     if number in FULL or "No space left on device" in str(error):  # libraries in Rust give the text alone
-        return f"No space left on device, {root} is full: free some space, the same command goes on from there"
+        return f"No space left on device, {root} is full: free some space; the same command continues"
     where = getattr(error, "filename", None)
     if number in CLOSED and where is not None and Path(os.fsdecode(where)).is_relative_to(root):
         return f"{root} cannot be written ({os.strerror(number)}): make it writable, or name another --store"

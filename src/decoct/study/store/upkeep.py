@@ -1,4 +1,4 @@
-"""Looking after a store: which runs stand on it, what a cell is, which cells are damaged, and which no run reaches."""
+"""Looking after a store: which runs use it, what a cell is, which cells are damaged, and which no run reaches."""
 
 import json
 import time
@@ -78,7 +78,7 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
 
 
 def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> None:
-    """Leave a note in a store that others may share: a run on this machine stands on its cells."""
+    """Leave a note in a store that others may share: a run on this machine uses its cells."""
     of, run, brief = machine(), str(out.resolve()), [{"key": job["key"], "kind": job["kind"]} for job in jobs]
     note = json.dumps({"run": run, "machine": of, "jobs": brief}, sort_keys=True).encode()
     store.note(f"{digest([of, run])}.json", note)
@@ -87,7 +87,7 @@ def keep_root(store: Store, out: Path, jobs: Iterable[Mapping[str, Any]]) -> Non
 def show(prefix: str, folder: Path, place: str | None = None) -> dict[str, Any]:
     """What the one cell, or planned job, is whose key begins so: coordinates, inputs, readers, files, cost.
 
-    The runs of a folder say in their words what it is. It is looked for in a place, as of ``store_at``, or in the
+    The runs of a folder say in their words what it is. It is looked for in a place, as in ``store_at``, or in the
     stores of those runs and then in the user's own: the first that has it counts. None and several are a UsageError.
     """
     own = [*(_read(path)[0] for path in sorted(folder.glob(f"*/{RUN}"))), default_where()]

@@ -1,4 +1,4 @@
-"""External sets and their labels as cells: keyed by their content, without a cost that anybody measured."""
+"""External sets and their labels as cells: keyed by their content, without a measured cost."""
 
 import hashlib
 from collections import Counter

@@ -199,7 +199,7 @@ def grid(
     most: int = 10,
     picks: NDArray[np.int64] | None = None,
 ) -> Image.Image:
-    """A row a class, up to ``most`` of each, on a mid-grey ground; of the images, these alone are read.
+    """One row per class, up to ``most`` of each, on a mid-grey ground; only these images are read.
 
     Images are [N, C, S, S] uint8, or float32 in [0, 1]; ``picks`` [n] says to which each of ``labels`` [n] belongs.
     """

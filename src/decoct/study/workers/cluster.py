@@ -1,8 +1,8 @@
 """Jobs as tasks of Ray: an executor like any other, on a Ray of this run's own or on a cluster.
 
 Ray (Moritz et al., 2018, arXiv:1712.05889) places each task on a node that has its CPUs and GPUs free, and runs it
-again elsewhere when its worker or node dies; the job then goes on from its own checkpoint. A task that kills its worker
-every time fails alone, since no two tasks share a worker at a time.
+again elsewhere when its worker or node dies; the job then continues from its own checkpoint. A task that kills its
+worker every time fails alone, since no two tasks share a worker at a time.
 """
 
 import functools

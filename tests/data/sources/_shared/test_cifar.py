@@ -36,7 +36,7 @@ def test_both_versions_say_the_same(kinds):
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 3072, b"\0" * (2 * 3073 - 1)])
 def test_a_binary_batch_cut_within_an_image(data):
-    with pytest.raises(DecoctError, match=r"b is damaged: .* no whole number of images of 3,073 bytes"):
+    with pytest.raises(DecoctError, match=r"b is damaged: .* not a whole number of images of 3,073 bytes"):
         parse("binary", data, "b", ("class",))
 
 
@@ -46,15 +46,15 @@ PIXELS = np.zeros((2, 3072), dtype=np.uint8)
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"labels": [1, 2]}, "no array of images"),
-        ({"data": PIXELS[:, 1:].copy(), "labels": [1, 2]}, "no array of images of 3,072 bytes"),
-        ({"data": PIXELS[0], "labels": [1, 2]}, "no array of images"),
-        ({"data": PIXELS}, "no list of whole numbers"),
+        ({"labels": [1, 2]}, "not an array of images"),
+        ({"data": PIXELS[:, 1:].copy(), "labels": [1, 2]}, "not an array of images of 3,072 bytes"),
+        ({"data": PIXELS[0], "labels": [1, 2]}, "not an array of images"),
+        ({"data": PIXELS}, "not a list of whole numbers"),
         ({"data": PIXELS, "labels": [1]}, "1 labels for 2 images"),
-        ({"data": PIXELS, "labels": ["1", "2"]}, "no list of whole numbers"),
-        ({"data": PIXELS, "labels": [1, True]}, "no list of whole numbers"),
-        ({"data": PIXELS, "labels": [1, 2**70]}, "no list of whole numbers"),
-        ({"data": PIXELS, "fine_labels": [1, 2]}, "no list of whole numbers"),
+        ({"data": PIXELS, "labels": ["1", "2"]}, "not a list of whole numbers"),
+        ({"data": PIXELS, "labels": [1, True]}, "not a list of whole numbers"),
+        ({"data": PIXELS, "labels": [1, 2**70]}, "not a list of whole numbers"),
+        ({"data": PIXELS, "fine_labels": [1, 2]}, "not a list of whole numbers"),
     ],
 )
 def test_a_python_batch_that_does_not_fit(said, message):

@@ -87,7 +87,7 @@ def test_members_that_point_outside_are_not_the_sets_and_write_nothing(tmp_path,
 def test_members_that_are_no_regular_files(tmp_path, kind):
     (tmp_path / "secret").write_bytes(b"secret")
     archive = tar(tmp_path / "x.tar", member("set-bin/one.bin", b"", kind, str(tmp_path / "secret")), *whole()[1:])
-    with pytest.raises(DecoctError, match=r"one\.bin is no regular file"):
+    with pytest.raises(DecoctError, match=r"one\.bin is not a regular file"):
         dict(contents(Found(SET, archive)))
 
 
@@ -123,7 +123,7 @@ def test_truncated_tars(tmp_path, share):
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x1f\x8bhello", gzip.compress(b"hello", mtime=0)])
 def test_what_is_no_tar(tmp_path, data):
     (tmp_path / "x.tar").write_bytes(data)
-    with pytest.raises(DecoctError, match="no tar, or damaged"):
+    with pytest.raises(DecoctError, match="not a tar, or is damaged"):
         look(tmp_path / "x.tar", (SET,))
 
 

@@ -179,7 +179,7 @@ def parse(form: Literal["binary", "python"], data: bytes, where: str, kinds: tup
         record = len(kinds) + PIXELS
         if not data or len(data) % record:
             raise DecoctError(
-                f"{where} is damaged: {len(data):,} bytes are no whole number of images of {record:,} bytes"
+                f"{where} is damaged: {len(data):,} bytes are not a whole number of images of {record:,} bytes"
             )
         table = np.frombuffer(data, dtype=np.uint8).reshape(-1, record)
         pixels = table[:, len(kinds) :]
@@ -188,7 +188,7 @@ def parse(form: Literal["binary", "python"], data: bytes, where: str, kinds: tup
         batch = read_plain(data, where)
         pixels = batch.get("data")
         if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
-            raise DecoctError(f"{where} is damaged: its 'data' is no array of images of {PIXELS:,} bytes")
+            raise DecoctError(f"{where} is damaged: its 'data' is not an array of images of {PIXELS:,} bytes")
         keys = {kind: "labels" if len(kinds) == 1 else f"{kind}_labels" for kind in kinds}
         labels = {kind: _listed(batch.get(key), len(pixels), where) for kind, key in keys.items()}
     return Batch(pixels.reshape(-1, 3, SIDE, SIDE), labels)
@@ -225,7 +225,7 @@ def contents(place: Found) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of a release.
 
     Raises:
-        DecoctError: a file is missing, is there twice, is no regular file, or is larger than any of a release.
+        DecoctError: a file is missing, is there twice, is not a regular file, or is larger than any of a release.
     """
     release, path = place.release, place.path
     if path.is_dir():
@@ -241,7 +241,7 @@ def contents(place: Found) -> Iterator[tuple[str, bytes]]:
                 continue  # nothing is unpacked, so that it does not matter where other members say they belong
             content = members.extractfile(member) if member.isreg() else None
             if content is None:
-                raise DecoctError(f"{path}: {member.name} is no regular file: download it again")
+                raise DecoctError(f"{path}: {member.name} is not a regular file: download it again")
             if inside.name in seen:
                 raise DecoctError(f"{path} holds {member.name} twice: download it again")
             seen.add(inside.name)
@@ -277,12 +277,12 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
             with tarfile.open(fileobj=stream, mode="r|") as members:
                 yield members
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DecoctError(f"cannot read {path}: {error}\nit is no tar, or damaged: download it again") from error
+        raise DecoctError(f"cannot read {path}: {error}\nit is not a tar, or is damaged: download it again") from error
 
 
 def _listed(values: Any, size: int, where: str) -> NDArray[np.int64]:
     if not isinstance(values, list) or not all(type(value) is int and abs(value) < 2**31 for value in values):
-        raise DecoctError(f"{where} is damaged: its labels are no list of whole numbers")
+        raise DecoctError(f"{where} is damaged: its labels are not a list of whole numbers")
     if len(values) != size:
         raise DecoctError(f"{where} is damaged: {len(values):,} labels for {size:,} images")
     return np.array(values, dtype=np.int64)

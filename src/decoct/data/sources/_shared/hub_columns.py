@@ -1,4 +1,4 @@
-"""What decoct needs to know of a data set of the Hugging Face hub: its columns, splits, labels, and what went wrong."""
+"""A data set of the Hugging Face hub as decoct reads it: its columns, splits, labels and errors."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +152,7 @@ def trouble(error: Exception, name: str) -> DecoctError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, GatedRepoError) or "gated dataset" in said:
         return DecoctError(
-            f"{name} is gated: its owner lets in who has agreed to the terms\n"
+            f"{name} is gated: you must agree to its owner's terms\n"
             f"agree on https://huggingface.co/datasets/{name}, then {LOG_IN}; or give hub:FOLDER with a copy"
         )
     if isinstance(error, kinds.DatasetNotFoundError):

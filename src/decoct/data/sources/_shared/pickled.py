@@ -1,4 +1,4 @@
-"""Plain values and arrays of bytes out of a pickle, without unpickling it."""
+"""Plain values and arrays of bytes from a pickle, without unpickling it."""
 
 import math
 import pickletools
@@ -45,7 +45,7 @@ def read_plain(data: bytes, where: str) -> dict[str, Any]:
 
     An unpickler calls whatever a file names. This calls nothing: ``pickletools.genops`` only takes the file apart into
     opcodes, and the few that such a dictionary needs are given their meaning here. Any other opcode, and any name
-    besides numpy's own four for an array of bytes, is refused before anything comes of it. Nothing is sized by what the
+    besides numpy's own four for an array of bytes, is refused before it has any effect. Nothing is sized by what the
     file says, only by what it holds.
 
     Args:

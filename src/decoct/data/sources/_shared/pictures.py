@@ -1,4 +1,4 @@
-"""Pictures of any origin decoded one after the other into a file on disk, at the usual size where none is asked for."""
+"""Pictures of any origin decoded one by one into a file on disk, at the usual size if none is given."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

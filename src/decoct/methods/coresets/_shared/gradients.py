@@ -1,7 +1,7 @@
-"""Gradients of a net's last layer, one an image, in closed form: from what goes into the layer, never held whole.
+"""Gradients of a net's last layer, one per image, in closed form from the layer's inputs, never held whole.
 
 With h the penultimate features, p = softmax(W h + b) and y the label's one-hot, cross-entropy has the gradient
-g = (p − y) ⊗ [h, 1] in (W, b): C · (d + 1) numbers an image. Inner products need the factors alone,
+g = (p − y) ⊗ [h, 1] in (W, b): C · (d + 1) numbers per image. Inner products need the factors alone,
 ⟨g_i, g_j⟩ = ⟨p_i − y_i, p_j − y_j⟩ · (h_i · h_j + 1), so that an image takes C + d numbers.
 """
 

@@ -1,4 +1,4 @@
-"""Coresets by a score of each image, taken from traces of a training; one sign convention: high is hard."""
+"""Coresets by a score of each image from the traces of a training; in all of them a high score is a hard image."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from decoct.needs.dynamics import Dynamics, Traces
 
 
 class ScoreCoreset(Coreset):
-    """A coreset picked by how hard each image was to a training: a method says what hard is, and how it then picks.
+    """A coreset picked by how hard each image was to a training: a method defines the difficulty and how it picks.
 
     Attributes:
         net: that is trained; ``"teacher"`` is the default label teacher.

@@ -1,4 +1,4 @@
-"""How nets are inverted: the views that they get of images, the nets held fixed, and the statistics that are matched.
+"""Inversion of nets: the views of images, the frozen nets, and the statistics that are matched.
 
 A *group* is a batch as a paper means it: its images share one crop, and their statistics are matched together.
 Groups run side by side in one forward pass and do not touch each other: the nets are in eval mode and Adam is

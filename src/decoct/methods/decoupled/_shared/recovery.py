@@ -1,4 +1,4 @@
-"""What decoupled methods share: blocks of images that a committee of nets is inverted for, one hook for each choice.
+"""What decoupled methods share: images recovered from a committee of nets, with one hook for each choice.
 
 A method is a file that says how images start, which nets judge them at an iteration, what is matched, and how the
 optimisation is staged. Everything else is here.
@@ -137,7 +137,7 @@ class Recovery(WithPresets):
         return teachers(*self.committee)
 
     def __call__(self, inputs: Inputs) -> Draft:
-        """Recover run after run; what is done is kept, so that a killed construction goes on behind it.
+        """Recover run after run; finished runs are kept, so a killed construction continues after them.
 
         Raises:
             DecoctError: a net has no batch norm, or other classes than the data, or the loss is no longer finite.
@@ -241,7 +241,7 @@ class Workpiece:
         self.norms = FixedNorms()
 
     def done(self) -> dict[str, NDArray[Any]]:
-        """Start and end of each block, uint8 [G, B, C, S, S], steps, and sums over images of what is on record."""
+        """Start and end of each block, uint8 [G, B, C, S, S], steps, and sums over images of what is recorded."""
         spec, pixels, inputs, starts = self.spec, self.pixels, self.inputs, []
         ipc = inputs.ipc(spec.name)
         for block, rng in zip(self.blocks, self.rngs, strict=True):

@@ -29,7 +29,7 @@ class FineTune:
 
     Attributes:
         lr: learning rate.
-        batch: latents a step.
+        batch: latents per step.
         steps: how many.
         ema: decay of the average of the weights, which is what is sampled.
         dropout: share of labels that become "no class", where the model has one.
@@ -136,7 +136,7 @@ def fine_tuned(
     """A copy of the model that has learnt from latents, with the average of its weights.
 
     Draws of step t derive from t: which latents, their view, ε, the steps, and which labels are dropped; so a training
-    that was killed goes on where it was kept, and one that was finished is not made again. Memory is that of training
+    that was killed continues from what was kept, and a finished one is not made again. Memory is that of training
     with one batch, and three more copies of what learns; latents may lie in a memory map.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the generative methods share: the generator, real images as latents, batches of images, what is kept of them."""
+"""What the generative methods share: the generator, real images as latents, batches of images and their records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

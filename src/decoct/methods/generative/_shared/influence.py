@@ -1,4 +1,4 @@
-"""What an image teaches a surrogate: gradients of its loss in the surrogate's weights, one an image, differentiable."""
+"""An image's influence on a surrogate: differentiable gradients of its loss in the surrogate's weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

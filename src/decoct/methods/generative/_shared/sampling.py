@@ -1,4 +1,4 @@
-"""Ancestral sampling of a diffusion model on few of its steps, with a hook that guides it."""
+"""Ancestral sampling of a diffusion model in few of its steps, with a hook for guidance."""
 
 import math
 from abc import ABC, abstractmethod
@@ -165,6 +165,6 @@ def sample(
         image = int(torch.where(broken > 0, broken, first + 1).argmin())
         raise DecoctError(
             f"the latents of class '{class_names[int(labels[image])]}' are not finite after step {int(broken[image])} "
-            f"of {first}: lower guidance, or look whether the generator's weights are finite"
+            f"of {first}: lower guidance, or check that the generator's weights are finite"
         )
     return x

@@ -1,4 +1,4 @@
-"""How many bytes an image takes in a net: on its way through, held for a backward pass, or for a second one.
+"""Bytes that an image takes in a net: in a forward pass, for a backward pass, or for a second one.
 
 They are counted on one image, without a net's weights, which ``weights`` gives.
 """

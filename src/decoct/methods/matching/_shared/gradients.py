@@ -1,4 +1,4 @@
-"""Gradient matching: the distance of gradients, and the loops of DC and of what follows it."""
+"""Gradient matching: the distance of gradients, and the loops of DC and its successors."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -40,8 +40,8 @@ class GradientMatching(InRandomNets):
     Attributes:
         siamese: whether both sides of the matching go through one transform, and the net's training is augmented.
         iterations: nets that are started.
-        outer: updates of the images in each; None for the authors' by images a class: 1 at 1, 10 at 10, 50 at 50; they
-            have no numbers for others, which get as many as there are images a class.
+        outer: updates of the images in each; None for the authors' by images per class: 1 at 1, 10 at 10, 50 at 50, and
+            for others, where they have no number, as many as there are images per class.
         inner: epochs between two updates; None for the authors': 50 at 10, 10 at 50; 500 / ipc for others.
         lr: of the images' SGD, on normalised pixels.
         lr_net: of the net's SGD, which has no momentum.

@@ -1,4 +1,4 @@
-"""Trajectory matching: what MTT and its successors share, from an expert's weights to what is learnt.
+"""Trajectory matching: what MTT and its successors share, from an expert's weights to the learnt images.
 
 The gradient through N steps of gradient descent is exact, in the memory of one. A step is
 θ_{n+1} = θ_n − α ∇_θ L_n(θ_n; u),  u being what is learnt: images, labels. With λ_n the gradient of a function of θ_N
@@ -228,7 +228,7 @@ class TrajectoryMatching(Condenser):
         syn_steps: N, steps of the student; None for the authors' number by IPC, as of all fields that may be None.
         expert_epochs: M, epochs of the expert that those steps are to match.
         max_start_epoch: students start below this epoch of the expert.
-        batch_syn: images a step of the student; None for the whole set where the authors say nothing.
+        batch_syn: images per step of the student; None for the whole set where the authors say nothing.
         lr_img: of the images, normalised.
         lr_lr: of the student's step size.
         lr_teacher: the step size at first.
@@ -313,7 +313,7 @@ class TrajectoryMatching(Condenser):
         return None
 
     def __call__(self, inputs: Inputs) -> Draft:
-        """All classes together: every step of a student sees them. Numbers by IPC that were used are on record."""
+        """All classes together: every step of a student sees them. The numbers by IPC that were used are recorded."""
         ipc, experts = inputs.ipc(self.name), inputs.trajectories[self.need]
         spec = self.for_ipc(ipc)
         made, labels = spec.start(inputs, experts, ipc)

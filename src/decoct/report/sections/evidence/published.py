@@ -1,4 +1,4 @@
-"""Published accuracies, each with its source: a table to look up and to lay beside one's own, of other recipes."""
+"""Published accuracies, each with its source: a table to look up and to compare with your own, of other recipes."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
