@@ -35,8 +35,9 @@ def render(summary: Summary) -> str:
     view, tables, run = summary, summary.frame, summary.run
     margin = wording.margins(summary.margins.values())
     lines = [line for line in summary.brief.lines if summary.brief.answer not in line]
+    asked = summary.brief.question, summary.brief.answer
     parts = [
-        verdict.show(view, summary.verdicts, summary.brief.answer, lines, summary.cautions, margin),
+        verdict.show(view, summary.verdicts, asked, lines, summary.cautions, margin),
         readable.show(view, summary.unreadable),
         failures.show(view, summary.failed.bent, summary.failed.filled, summary.failed.stuck),
         claims.show(view, summary.claims),

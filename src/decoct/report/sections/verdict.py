@@ -174,13 +174,19 @@ def _needed(against: Mapping[str, Comparison]) -> int | None:
 
 
 def show(
-    view: View, verdicts: Sequence[Verdict], answer: str, lines: Sequence[str], cautions: Sequence[str], margin: str
+    view: View,
+    verdicts: Sequence[Verdict],
+    asked: tuple[str, str],
+    lines: Sequence[str],
+    cautions: Sequence[str],
+    margin: str,
 ) -> Markup:
     """The answer, the run in short, and a word for every method and setting."""
     corrected, placed = correction(verdicts), {(v.method, v.setting): v for v in verdicts}
+    question, answer = asked
     short, rest = [*re.split(r"[:,] ", answer, maxsplit=1), ""][:2]
     card = [
-        tag("p", "Is distilling worth it here?", class_="eyebrow"),
+        tag("p", question, class_="eyebrow"),
         tag("p", f"{short}.", class_="answer"),
         tag("p", f"{rest}.", class_="because") if rest else "",
         tag("ul", *(tag("li", line) for line in lines)),
