@@ -115,8 +115,13 @@ def load_data(
     plugins: Sequence[str] = (),
     progress: Progress = silent,
     workers: int | None = None,
+    **fields: Any,
 ) -> Dataset:
     """A data set by name, decoded once and cached.
+
+    >>> from decoct import load_data
+    >>> load_data("digits").shape
+    (1, 8, 8)
 
     Args:
         name: such as "digits" or "folder:PATH"; or ``{"name": …, field: value}``; or a source.
@@ -124,17 +129,22 @@ def load_data(
         plugins: files that may define further sources.
         progress: called with (images read, images in all).
         workers: processes that decode, for sources that can use them; None for one a core.
+        fields: of the source, such as ``size=128``, the side in pixels that pictures of a folder are made. Without it
+            pictures that all have one size of up to 64 px keep it, others are made 32 or 64 px square; ``said`` of the
+            data set tells which.
 
     Raises:
-        UsageError: unknown source or field.
+        UsageError: unknown source or field, or a value that the field does not take.
         DecoctError: the data cannot be read.
     """
-    source = name if isinstance(name, Source) else parse_source(name, plugins)
+    if isinstance(name, Source) and fields:
+        raise UsageError(f"a source has its fields already: give {', '.join(fields)} to {type(name).__name__}(…)")
+    source = name if isinstance(name, Source) else parse_source(name, plugins, **fields)
     return prepare(source, default_store() / "data" if root is None else Path(root), progress, workers)
 
 
-def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> Source:
-    """The source that "NAME", "NAME:PATH" or ``{"name": …, field: value}`` means.
+def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = (), **fields: Any) -> Source:
+    """The source that "NAME", "NAME:PATH" or ``{"name": …, field: value}`` means, with further fields.
 
     Raises:
         UsageError: unknown source or field.
@@ -145,6 +155,9 @@ def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> 
         if word not in names("source", plugins) and Path(word).is_dir():
             raise UsageError(f"unknown source '{word}'. Did you mean 'folder:{word}'?")
         config |= {"name": word, "path": path} if colon else {}
+    if twice := sorted(fields.keys() & config.keys()):
+        raise UsageError(f"{twice[0]} of the data is given twice: give it once")
+    config |= fields
     source: Source = parse("source", config, plugins)
     return source
 
