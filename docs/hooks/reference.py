@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import typer
-from docstrings import cell, inline, markdown, own, table
+from docstrings import cell, example, inline, markdown, own, table
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from specs import function_text
@@ -121,7 +121,12 @@ def _named(cls: type[Any], level: int) -> str:
 def _class(cls: type[Any]) -> str:
     """Docstring, fields, public methods."""
     said = own(cls)
-    parts = [inline(said.summary), markdown(said.body), _attributes(cls, said.items.get("Attributes", {}))]
+    parts = [
+        inline(said.summary),
+        markdown(said.body),
+        _attributes(cls, said.items.get("Attributes", {})),
+        example(said),
+    ]
     for name, member in vars(cls).items():
         plain = getattr(member, "__func__", member)
         if (name.startswith("_") and name != "__call__") or not inspect.isfunction(plain) or not plain.__doc__:

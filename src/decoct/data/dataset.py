@@ -119,10 +119,6 @@ def load_data(
 ) -> Dataset:
     """A data set by name, decoded once and cached.
 
-    >>> from decoct import load_data
-    >>> load_data("digits").shape
-    (1, 8, 8)
-
     Args:
         name: such as "digits" or "folder:PATH"; or ``{"name": …, field: value}``; or a source.
         root: folder of the cache; by default ``data`` in ``default_store()``.
@@ -136,6 +132,11 @@ def load_data(
     Raises:
         UsageError: unknown source or field, or a value that the field does not take.
         DecoctError: the data cannot be read.
+
+    Example:
+        >>> data = decoct.load_data("digits")
+        >>> data.shape, len(data.train)
+        ((1, 8, 8), 1295)
     """
     if isinstance(name, Source) and fields:
         raise UsageError(f"a source has its fields already: give {', '.join(fields)} to {type(name).__name__}(…)")

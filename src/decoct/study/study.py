@@ -169,6 +169,11 @@ class Study(Part):
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.
         plugins: Python files that define further methods.
+
+    Example:
+        >>> table = {"name": "small", "condensers": ["random", "herding"], "protocols": ["erm"]}
+        >>> list(decoct.Study.from_dict(table).methods())
+        ['random', 'herding']
     """
 
     name: Name
