@@ -14,11 +14,7 @@ MODULES = ("functional", "select")  # whose names are taken one by one
 PUBLIC = {
     **{f"decoct.{name}": getattr(decoct, name) for name in decoct.__all__ if name not in MODULES},
     **{f"decoct.api.{name}": getattr(api, name) for name in api.__all__ if name not in decoct.__all__},
-    **{
-        f"decoct.{of.__name__.rpartition('.')[2]}.{n}": getattr(of, n)
-        for of in (functional, select)
-        for n in of.__all__
-    },
+    **{f"{of.__name__}.{name}": getattr(of, name) for of in (functional, select) for name in of.__all__},
 }
 
 

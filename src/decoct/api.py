@@ -338,7 +338,8 @@ def measure(
         data: the data set that it stands for.
         metrics: names or tables; ``label`` tells two of one name apart, and stands before the names of its values.
         extractors: whose features are looked at: "teacher", a net's name, "held_out" (a net that took no part in making
-            the set), "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with options.
+            the set), "pixels", "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with
+            options.
         draws: random sets of the same size that are measured beside; 0 for none.
         resamples: for intervals over images; 0 for none.
         compute: where and how.
