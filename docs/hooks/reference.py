@@ -44,8 +44,8 @@ def python() -> dict[str, str]:
         "reference/python.md": _joined(
             "# Python API",
             "`import decoct` imports nothing heavy; each name is resolved when it is first used. Work is kept in the "
-            "folder `$DECOCT_STORE` names, or in the user's cache: the same call again is read from there. Examples stand "
-            "behind `import decoct` and `import numpy as np`.",
+            "folder `$DECOCT_STORE` names, or in the user's cache: the same call again is read from there. Examples "
+            "stand behind `import decoct` and `import numpy as np`.",
             *(_function(name, getattr(decoct, name), "decoct.") for name in FUNCTIONS),
             "## `decoct.Condensed`",
             _class(Condensed),
