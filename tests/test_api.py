@@ -692,3 +692,23 @@ def test_the_user_s_store_may_be_a_url(monkeypatch, tmp_path):
     store = Compute().cells()
     assert store.where == f"memory://compute/{tmp_path.name}/own"
     assert store.root.is_relative_to(tmp_path)
+
+
+def test_the_pixels_are_an_extractor_of_every_set_and_need_no_net(digits, teachers, cells, tmp_path):
+    compute, state = cells
+    rows = np.asarray(digits.train.images).reshape(len(digits.train), -1) / 255
+    np.save(tmp_path / "rows.npy", rows.astype(np.float32))
+    by_pixels, by_rows = (
+        decoct.condense("herding", digits, ipc=2, extractor=word, compute=compute)
+        for word in ("pixels", str(tmp_path / "rows.npy"))
+    )
+    assert by_pixels.indices.tolist() == by_rows.indices.tolist()
+    assert not any("/teacher/" in file for file in state())
+    assert by_pixels.provenance.not_counted == ()
+    own = replace(by_pixels, indices=None, provenance=Provenance(method="mine"))  # images of its own
+    how = {"metrics": ["vendi"], "extractors": ["pixels"], "draws": 0, "resamples": 0}
+    picked, drawn = (
+        decoct.measure(each, digits, compute=compute, teachers=teachers, **how) for each in (by_pixels, own)
+    )
+    assert {row["extractor"] for row in drawn} == {"pixels"}
+    assert [row["value"] for row in drawn] == pytest.approx([row["value"] for row in picked])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Source")
+SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Source", "Example")
 WIDTH = 72  # characters of a formula that a page has room for
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 OPENREVIEW = re.compile(r"openreview(?:\.net/forum\?id=|:|\s)(\w{10})\b", re.IGNORECASE)
@@ -39,6 +39,11 @@ def parse(docstring: str | None) -> Docstring:
 def own(thing: Any) -> Docstring:
     """Of a class or function, and not one that it inherits."""
     return parse(vars(thing).get("__doc__") if isinstance(thing, type) else thing.__doc__)
+
+
+def example(found: Docstring) -> str:
+    """What somebody types and what comes back; empty where a docstring has none."""
+    return f"```pycon\n{found.text['Example']}\n```" if "Example" in found.text else ""
 
 
 def markdown(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import typer
-from docstrings import cell, inline, markdown, own, table
+from docstrings import cell, example, inline, markdown, own, table
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from specs import function_text
@@ -44,7 +44,8 @@ def python() -> dict[str, str]:
         "reference/python.md": _joined(
             "# Python API",
             "`import decoct` imports nothing heavy; each name is resolved when it is first used. Work is kept in the "
-            "folder `$DECOCT_STORE` names, or in the user's cache: the same call again is read from there.",
+            "folder `$DECOCT_STORE` names, or in the user's cache: the same call again is read from there. Examples "
+            "stand behind `import decoct` and `import numpy as np`.",
             *(_function(name, getattr(decoct, name), "decoct.") for name in FUNCTIONS),
             "## `decoct.Condensed`",
             _class(Condensed),
@@ -121,7 +122,12 @@ def _named(cls: type[Any], level: int) -> str:
 def _class(cls: type[Any]) -> str:
     """Docstring, fields, public methods."""
     said = own(cls)
-    parts = [inline(said.summary), markdown(said.body), _attributes(cls, said.items.get("Attributes", {}))]
+    parts = [
+        inline(said.summary),
+        markdown(said.body),
+        _attributes(cls, said.items.get("Attributes", {})),
+        example(said),
+    ]
     for name, member in vars(cls).items():
         plain = getattr(member, "__func__", member)
         if (name.startswith("_") and name != "__call__") or not inspect.isfunction(plain) or not plain.__doc__:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from docstrings import Docstring, cell, inline, markdown, own, papers, parse, table
+from docstrings import Docstring, cell, example, inline, markdown, own, papers, parse, table
 from pictures import CUTS
 from values import WIDTH, default, setting, shown, signature, type_of
 
@@ -204,7 +204,7 @@ def function_text(name: str, function: Any, found: Docstring, where: str = "") -
         if section in found.text:
             said = re.sub(r"(^|(?<=[.;] ))([a-z_]\w*): ", r"\1``\2``: ", " ".join(found.text[section].split()))
             parts.append(f"**{section}** {inline(said)}")
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in (*parts, example(found)) if part)
 
 
 def _range(low: float, high: float) -> str:

@@ -61,6 +61,11 @@ class Compute:
 
     Raises:
         UsageError: this machine has no such device, or it does not compute in that precision.
+
+    Example:
+        >>> from decoct.api import Compute
+        >>> Compute(device="cpu", threads=2).device
+        'cpu'
     """
 
     device: str = "cpu"
@@ -149,6 +154,11 @@ def condense(
     Raises:
         UsageError: unknown method or field, a budget that cannot be meant, or one that the method cannot keep to.
         DecoctError: the data cannot give such a set.
+
+    Example:
+        >>> made = decoct.condense("random", "digits", ipc=2)
+        >>> len(made), made.images.shape
+        (20, (20, 1, 8, 8))
     """
     spec = _spec("condenser", method, fields, compute)
     budget = Budget.asked(ipc, fraction, images, balanced)
@@ -194,6 +204,12 @@ def train(
     Raises:
         UsageError: unknown name or field, no seed, or one twice.
         DecoctError: the set does not fit the data, stored labels not the set or the protocol, or the training fails.
+
+    Example:
+        >>> made = decoct.condense("random", "digits", ipc=10)
+        >>> scores = decoct.train(made, "digits", student="convnet1_w32", steps=60)
+        >>> scores.n, scores.mean > 0.5  # chance is 0.1
+        (1, True)
     """
     seeds = tuple(int(s) for s in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
@@ -283,6 +299,13 @@ def relabel(
     Raises:
         UsageError: unknown name or field, or a protocol of hard labels.
         DecoctError: the set does not fit the data.
+
+    Example:
+        >>> from decoct.needs.teacher import Teach
+        >>> quick = {"convnet2_bn": Teach(net="convnet2_bn", epochs=1)}  # without it: trained until it is good
+        >>> labels = decoct.relabel(decoct.condense("random", "digits", ipc=1), "digits", steps=2, teachers=quick)
+        >>> labels.classes
+        10
     """
     spec = _spec("protocol", protocol, fields, compute)
     data = compute.loaded(data)
@@ -315,7 +338,8 @@ def measure(
         data: the data set that it stands for.
         metrics: names or tables; ``label`` distinguishes two of one name and precedes the names of their values.
         extractors: whose features are used: "teacher", a net's name, "held_out" (a net that took no part in making
-            the set), "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with options.
+            the set), "pixels", "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with
+            options.
         draws: random sets of the same size to compare with; 0 for none.
         resamples: for intervals over images; 0 for none.
         compute: where and how.
@@ -333,6 +357,12 @@ def measure(
         UsageError: unknown metric or extractor.
         DecoctError: the set does not fit the data, weights or features are not available or do not fit, or the set has
             images of its own and an extractor is a .npy file.
+
+    Example:
+        >>> made = decoct.condense("random", "digits", ipc=2)
+        >>> rows = decoct.measure(made, "digits", metrics=["cost"])
+        >>> any(row["metric"] == "total_seconds" for row in rows)
+        True
     """
     specs = labelled("metric", metrics, compute.plugins)
     data = compute.loaded(data)
@@ -395,6 +425,11 @@ def teach(
     Raises:
         UsageError: unknown net, one twice, none, or ``out`` exists.
         DecoctError: weights do not fit, or ``stop_at`` is not reached.
+
+    Example:
+        >>> from decoct.needs.teacher import Teach
+        >>> decoct.teach(Teach(net="convnet1_bn", epochs=1), "digits")["epochs"]
+        1
     """
     _check_free(out)
     data = compute.loaded(data)
@@ -438,6 +473,11 @@ def teach_generator(
         UsageError: unknown field, ``out`` exists, images that are too large to train on or do not fit, or diffusers is
             not installed.
         DecoctError: a supplied one is not there, is damaged, or has other classes; or a loss that is not finite.
+
+    Example:
+        >>> card = decoct.teach_generator("own", "digits", epochs=1, width=8)
+        >>> card["seen"]
+        'the train split: 1,295 images'
     """
     _check_free(out)
     named = generator.model_dump() if isinstance(generator, TeachGenerator) else {"generator": generator}

@@ -1,6 +1,8 @@
 """export: sets for others, whole or not at all; a folder that is there stays as it is."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +89,106 @@ def test_words_that_cannot_be_meant(refused, picks, tmp_path):
     assert "Did you mean 'parquet'" in refused(2, "export", picks, "--to", "parqet", "--out", tmp_path / "o")
     assert "holds the set or lies in it" in refused(2, "export", picks, "--to", "folder", "--out", picks / "in")
     assert refused(2, "export", tmp_path / "none", "--to", "folder", "--out", tmp_path / "o", "--data", "digits")
+
+
+RUN = """
+name = "made"
+students = ["convnet1_w8"]
+budgets = [{ipc = 1}, {ipc = 2}]
+condensers = ["random", {name = "herding", extractor = "pixels.npy", label = "by mean"}]
+protocols = [{name = "erm", steps = 2}]
+replicates = {condense = 2}
+metrics = {names = ["vendi"], extractors = ["pixels.npy"], draws = 0, resamples = 0}
+ceiling = false
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of random sets and of one set by herding, for two budgets."""
+    from decoct.study.run import run
+    from decoct.study.study import Study
+
+    folder = tmp_path_factory.mktemp("made")
+    data = load_data("digits")
+    np.save(folder / "pixels.npy", data.train.images.reshape(len(data.train), -1).astype(np.float32))
+    (folder / "made.toml").write_text(RUN)
+    assert run(Study.from_toml(folder / "made.toml"), folder / "run") == {}
+    return folder / "run"
+
+
+def test_a_run_says_all_that_its_sets_need(decoct, made, tmp_path):
+    said = decoct("export", made, "--to", "folder", "--out", tmp_path / "out", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told["missing"] == 0
+    places = {
+        f"{method}/ipc{ipc}/set{number}"
+        for method, numbers in (("random", (0, 1)), ("by mean", (0,)))
+        for ipc in (1, 2)
+        for number in numbers
+    }
+    assert {each["path"] for each in told["sets"]} == {str(tmp_path / "out" / place) for place in places}
+    data, run = load_data("digits"), json.loads((made / "run.json").read_text("utf-8"))
+    for each in told["sets"]:
+        found = load_set(each["path"], data)
+        (key,) = [
+            job["key"] for job in run["jobs"] if job["kind"] == "condense" and job["labels"].items() <= each.items()
+        ]
+        given = Condensed.load(made / "store" / "condense" / key[:2] / key).materialise(data.train.images)
+        order = np.argsort(given.labels, kind="stable")
+        np.testing.assert_array_equal(found.images, given.images[order])
+        assert len(found) == each["images"] == 10 * int(each["budget"][-1])
+        card = (Path(each["path"]) / "README.md").read_text("utf-8")
+        assert "wall time" in card and "Unknown." not in card and "## Metrics" in card
+
+
+@pytest.mark.parametrize("form", ["parquet", "hub-folder"])
+def test_sets_of_a_run_are_chosen_by_method_budget_and_replicate(decoct, made, tmp_path, form):
+    words = ("--method", "random", "--budget", "ipc=2", "--replicate", 1)
+    said = decoct("export", made, "--to", form, "--out", tmp_path / "out", *words)
+    assert (said.code, said.out) == (0, f"1 set in {tmp_path / 'out'}\n"), said.err
+    (found,) = (tmp_path / "out" / "random").rglob("*.parquet")
+    place = "random/ipc2/set1.parquet" if form == "parquet" else "random/ipc2/set1/data/train-00000-of-00001.parquet"
+    assert found == tmp_path / "out" / place
+    given = load_set(found, load_data("digits"))
+    assert (given.provenance.method, given.provenance.budget, len(given)) == ("random", "ipc=2", 20)
+    assert decoct("export", made, "--to", form, "--out", tmp_path / "out", "--force").code == 0
+
+
+def test_what_a_run_has_not_made_is_said(decoct, refused, made, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(made, part)
+    _, *gone = (part / "store" / "condense").glob("*/*")
+    for path in gone:
+        shutil.rmtree(path)
+    said = decoct("export", part, "--to", "folder", "--out", tmp_path / "out")
+    assert said.code == 0 and "5 of 6 sets are not made yet" in said.out, said.err
+    shutil.rmtree(part / "store" / "condense")
+    assert "none of these sets is made yet" in refused(1, "export", part, "--to", "folder", "--out", tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_picks_of_other_data_than_are_there_now_are_refused(decoct, refused, made, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(made, part)
+    run = json.loads((part / "run.json").read_text("utf-8"))
+    (part / "run.json").write_text(json.dumps(run | {"data": run["data"] | {"digest": "0" * 32}}))
+    said = refused(1, "export", part, "--to", "folder", "--out", tmp_path / "out")
+    assert "another version of 'digits'" in said and "--data" in said
+    moved = {"name": "folder", "path": str(tmp_path / "moved away")}
+    (part / "run.json").write_text(json.dumps(run | {"study": run["study"] | {"data": moved}}))
+    said = refused(1, "export", part, "--to", "folder", "--out", tmp_path / "out")
+    assert "no such folder" in said and "--data" in said
+    assert decoct("export", part, "--to", "folder", "--out", tmp_path / "out", "--data", "digits").code == 0
+
+
+def test_words_that_choose_no_set(refused, made, picks, tmp_path):
+    out = ("--to", "folder", "--out", tmp_path / "out")
+    assert "no set of --method randon. Did you mean 'random'?" in refused(2, "export", made, *out, "--method", "randon")
+    assert "no set of --budget ipc=3" in refused(2, "export", made, *out, "--budget", "ipc=3")
+    both = ("--method", "by mean", "--replicate", 1)
+    assert "name fewer" in refused(2, "export", made, *out, *both)
+    assert "choose sets of a run" in refused(2, "export", picks, *out, "--method", "random")
+    words = ("--to", "mlflow", "--out", "sqlite:///x.db", "--budget", "ipc=1")
+    assert "the results of all" in refused(2, "export", made, *words)

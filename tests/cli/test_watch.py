@@ -31,7 +31,7 @@ def test_a_finished_run_is_shown_once_and_left(decoct, ran):
         said = decoct("watch", folder, *words)
         assert said.code == 0, said.err
         assert "4 of 4 jobs" in said.out and "complete" in said.out and "NOT READABLE" in said.out
-        said_so = "In the end: is distilling worth it here? Cannot be said, there is no distillation method."
+        said_so = "In the end: which coreset? Cannot be said, no setting can be read, or each is one paper's own."
         assert said_so in " ".join(said.out.split())
 
 

@@ -25,6 +25,36 @@ def test_the_default_root_is_in_the_store(monkeypatch, tmp_path):
     assert load_data("digits").folder.parent == tmp_path / "data"
 
 
+def test_fields_may_stand_beside_the_name(tmp_path, grow):
+    root = grow({"cat": 6, "dog": 6})
+    data = load_data(f"folder:{root}", tmp_path / "cache", size=5)
+    assert data.shape == (3, 5, 5) and data.said == ""
+    assert load_data({"name": "folder", "path": str(root), "size": 5}, tmp_path / "cache").digest == data.digest
+    assert load_data(f"folder:{root}", tmp_path / "cache").said.endswith("stay at 12 px")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"size": 2}, "source 'folder': size: .*greater than or equal to 4"),
+        ({"size": 5000}, "source 'folder': size: .*less than or equal to 1024"),
+        ({"size": "large"}, "source 'folder': size: .*integer"),
+        ({"sise": 64}, "unknown key 'sise'. Did you mean 'size'"),
+        ({"path": "."}, "path of the data is given twice"),
+    ],
+)
+def test_fields_that_the_source_does_not_take(grow, tmp_path, fields, message):
+    with pytest.raises(UsageError, match=message):
+        load_data(f"folder:{grow({'cat': 2, 'dog': 2})}", tmp_path / "cache", **fields)
+
+
+def test_what_has_no_size_takes_none(tmp_path):
+    with pytest.raises(UsageError, match="source 'digits': unknown key 'size'"):
+        load_data("digits", tmp_path, size=16)
+    with pytest.raises(UsageError, match=r"give size to Folder\(…\)"):
+        load_data(Folder(path=tmp_path), tmp_path, size=16)
+
+
 def test_a_path_follows_the_name(grow):
     root = grow({"a": 3, "b": 3})
     assert parse_source(f"folder:{root}") == parse_source({"name": "folder", "path": str(root)}) == Folder(path=root)

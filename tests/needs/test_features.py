@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
 from decoct.needs import features as extract
-from decoct.needs.features import Extract, anchored, brought, fitting, in_blocks, store
+from decoct.needs.features import Extract, anchored, brought, fitting, flat, in_blocks, store
 from decoct.nets import backbone
 
 
@@ -51,6 +51,8 @@ def saved(array):
         ("timm:resnet50@a/w@2.pth", "timm", "resnet50", "a/w@2.pth"),
         ("timm:resnet50@w.npy", "timm", "resnet50", "w.npy"),
         ("a/b.npy", "rows", "", "a/b.npy"),
+        ("pixels", "pixels", "", None),
+        ("pixels.npy", "rows", "", "pixels.npy"),
     ],
 )
 def test_what_a_word_says(word, origin, net, path):
@@ -82,7 +84,10 @@ def test_words_and_options_that_say_nothing(fields, said):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("resnet_18", r"Did you mean .*\nan extractor is \"teacher\", a net's name, timm:NAME, .* or FILE.npy"),
+        (
+            "resnet_18",
+            r"Did you mean .*\nan extractor is \"teacher\", a net's name, \"pixels\", timm:NAME, .* or FILE.npy",
+        ),
         ("features.npz", "unknown net 'features.npz'"),
         ("timm:resnt18", "timm has no net 'resnt18'. Did you mean 'resnet18'"),
         ("none/such.npy", "extractor 'none/such.npy': no file at none/such.npy"),
@@ -264,3 +269,17 @@ def test_blocks_in_another_order_lie_in_their_rows(tmp_path):
     rows[9, 1] = np.inf
     with pytest.raises(DecoctError, match="features of image 9 are not finite"):
         store(tmp_path / "rows.npy", (rows[order[at : at + 4]] for at in (0, 4, 8)), 11, "float32", "mine", order)
+
+
+def test_pixels_are_the_values_of_the_image_channel_by_channel():
+    images = np.arange(2 * 3 * 2 * 2, dtype=np.uint8).reshape(2, 3, 2, 2) * 10
+    wanted = [[image[c, y, x] / 255 for c in range(3) for y in range(2) for x in range(2)] for image in images]
+    assert flat(images).dtype == np.float32
+    np.testing.assert_allclose(flat(images), wanted, rtol=1e-6)
+    np.testing.assert_allclose(flat((images / 255).astype(np.float32)), wanted, rtol=1e-6)
+
+
+def test_pixels_take_no_precision_and_no_size():
+    for fields in ({"precision": "bfloat16"}, {"size": 8}):
+        with pytest.raises(UsageError, match="goes with"):
+            build(Extract, {"name": "pixels", **fields}, "extractor")

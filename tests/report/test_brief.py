@@ -87,11 +87,21 @@ def test_too_few_sets_say_nothing_but_name_the_highest(builder):
     assert "nan" not in " ".join(lines) and any("not sure, n = 1" in line for line in lines)
 
 
-def test_without_a_distillation_method_there_is_no_answer_and_still_advice(builder):
+def test_without_a_distillation_method_the_question_is_which_coreset(builder):
     builder.methods = {m: own for m, own in builder.methods.items() if own[0] == "coreset"}
-    _, lines = told(builder)
-    assert "there is no distillation method" in lines[1]
+    builder.truth |= {"k_center": 0.9}
+    summary, lines = told(builder)
+    assert summary.brief.question == "Which coreset?"
+    assert summary.brief.answer == "k_center: better than every other coreset in 6 of 6 settings"
+    assert lines[1] == f"WHICH CORESET? {summary.brief.answer}."
     assert any(line.startswith("Take, ") for line in lines)
+
+
+def test_with_one_the_question_is_whether_it_is_worth_it(builder):
+    summary, lines = told(builder)
+    assert summary.brief.question == "Is distilling worth it here?"
+    assert lines[1].startswith(summary.brief.question.upper())
+    assert summary.to_json()["worth"]["question"] == summary.brief.question
 
 
 def test_an_unfinished_run_says_what_is_missing(builder):

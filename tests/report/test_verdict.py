@@ -91,7 +91,6 @@ def test_fewer_than_three_replicates_decide_nothing(builder, replicates):
 @pytest.mark.parametrize(
     ("methods", "reason"),
     [
-        (("random", "herding"), "no distillation method"),
         (("rded",), "no coreset"),
         (("rded", "sre2l"), "no coreset"),
     ],

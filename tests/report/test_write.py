@@ -1,19 +1,16 @@
-"""A run's files: the tables of a paper, their Markdown and LaTeX."""
+"""A run's files: the tables of a paper, and what stands in bold there."""
 
 import csv
 import json
 import math
-import re
 import shutil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from decoct.report import wording, write
 from decoct.report.accuracy import Setting
 from decoct.report.verdict import correction
-from decoct.report.write import TEX, Table, latex, markdown, tex, write_report
+from decoct.report.write import write_report
 
 NAMES = {f"{name}.{ending}" for name in ("accuracy", "verdict", "metrics") for ending in ("md", "tex")} | {
     "classes.csv"
@@ -110,83 +107,64 @@ def test_one_replicate_has_no_bounds(builder):
     assert math.isnan(summary.accuracies[0].interval.lo)
 
 
-HOSTILE = (
-    "a & b",
-    r"\input{/etc/passwd}",
-    "50 % $x_1$ #1 ^~",
-    "[1ex] cut",
-    " * cut",
-    "a | b",
-    "<script>",
-    "two\nlines",
-    "a -- b",
-    "f''(`x`)",
-    "مرحبا",
-)
-LETTERS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=20)
-CELLS = st.one_of(st.sampled_from(HOSTILE), LETTERS)
+def bold(table):
+    return {(*table.rows[row][:3], table.head[column]) for row, column in table.bold}
 
 
-def table(cell):
-    return Table("t", ["a", "b"], [[cell, "1"], ["2", cell]], ["n."])
-
-
-def untex(text):
-    """The text behind what ``tex`` made: its replacements undone, the longest first."""
-    back = {made: plain for plain, made in TEX.items() if plain not in "\n\r"}
-    text = re.sub(r"([-'])\{\}(?=\1)", r"\1", text)
-    return re.sub("|".join(re.escape(made) for made in sorted(back, key=len, reverse=True)), lambda m: back[m[0]], text)
-
-
-@given(CELLS)
-def test_latex_keeps_every_cell_and_nothing_else_is_a_command(cell):
-    made = latex(table(cell))
-    first, second = made.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
-    assert first.endswith(" & 1 \\\\") and second.startswith("2 & ")
-    shown = first.removesuffix(" & 1 \\\\").removeprefix("{}" if cell.lstrip().startswith(("[", "*")) else "")
-    assert untex(shown) == cell.replace("\n", " ")
-    assert not first.lstrip().startswith(("[", "*"))  # after \\ it would be an option
-    assert not re.search(r"(?<!\\)[&%#_]", shown)
-    assert shown.count("$") - shown.count(r"\$") == 2 * sum(TEX.get(c, "").startswith("$") for c in cell)
-
-
-def test_latex_is_a_whole_float():
-    assert latex(table("x")).splitlines() == [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "\\centering",
-        "\\caption{t}",
-        "\\begin{tabular}{lr}",
-        "\\toprule",
-        "a & b \\\\",
-        "\\midrule",
-        "x & 1 \\\\",
-        "2 & x \\\\",
-        "\\bottomrule",
-        "\\end{tabular}",
-        "\\par\\smallskip\\footnotesize n.",
-        "\\end{table}",
-    ]
+def test_the_highest_mean_of_a_column_is_bold(builder):
+    builder.methods = builder.methods | {"sre2l": ("control", True)}  # which competes with none, nor do the full data
+    builder.truth = builder.truth | {"sre2l": 0.96}
+    summary = write_report(builder.build())
+    table = write.accuracy(summary)
+    for setting in summary.settings:
+        means = {a.method: a.interval.mean for a in summary.accuracies if a.setting == setting}
+        best = max((m for m in means if m != "sre2l"), key=lambda m: means[m])
+        column = wording.budget(setting.budget)
+        (found,) = [row for row in bold(table) if row[1:] == (*setting.panel, column)]
+        assert found[0].rstrip("†") == best
+    assert any(note.startswith("Bold: the highest mean") for note in table.notes)
+    text = (builder.folder / "tables" / "accuracy.tex").read_text("utf-8")
+    assert text.count("\\textbf{") == len(summary.settings)
+    assert "\\label{tab:accuracy}" in text and "\\begin{tabular}{lllrr}" in text
+    assert "\\begin{tabular}{lllll}" in (builder.folder / "tables" / "verdict.tex").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
-    ("text", "made"),
+    ("values", "best"),
     [
-        ("−0.8 ± 1", r"$-$0.8 $\pm$ 1"),
-        ("k_c†", r"k\_c$^\dagger$"),
-        ("–", r"\textendash{}"),
-        ("--", "-{}-"),
-        ("'''", "'{}'{}'"),
+        ({"a": 0.5, "b": 0.7}, ["b"]),
+        ({"a": 0.70001, "b": 0.70002, "c": 0.6}, ["a", "b"]),  # both read 70.0
+        ({"a": 0.5, "b": math.nan}, []),  # the best of one
+        ({"a": 0.5, "b": math.nan, "c": 0.1}, ["a"]),
+        ({}, []),
     ],
 )
-def test_signs_are_those_that_every_font_has(text, made):
-    assert tex(text) == made
+def test_those_who_show_the_same_number_share_it(values, best):
+    assert write._best(values, wording.percent) == best
 
 
-@given(CELLS)
-def test_markdown_keeps_columns_and_reads_back(cell):
-    lines = markdown(table(cell)).splitlines()
-    assert all(len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 3 for line in lines[2:6])
-    shown = re.fullmatch(r"\| (.*) \| 1 \|", lines[4])[1]
-    assert re.sub(r"\\(.)", r"\1", shown) == " ".join(cell.splitlines())
-    assert not re.search(r"(?<!\\)<", re.sub(r"\\\\", "", shown))
+def test_nothing_is_bold_where_nothing_can_be_read(builder):
+    builder.truth = dict.fromkeys(builder.truth, 0.1)
+    summary = write_report(builder.build())
+    table, out = write.accuracy(summary), {u.setting for u in summary.unreadable}
+    assert out
+    inside = {(*s.panel, wording.budget(s.budget)) for s in summary.settings if s not in out}
+    assert {row[1:] for row in bold(table)} == inside
+    assert any("that can be read" in note for note in table.notes)
+
+
+def test_the_best_reading_is_the_lowest_where_lower_is_better(builder):
+    summary = write_report(builder.build())
+    table = write.metrics(summary)
+    means = {(s.budget, s.name, s.method): s.interval.mean for s in summary.standings if s.lead and s.interval.n}
+    seen = set()
+    for row, (budget, name) in enumerate(dict.fromkeys((b, n) for b, n, _ in means)):
+        own = {m: mean for (b, n, m), mean in means.items() if (b, n) == (budget, name)}
+        higher = next(s.higher_is_better for s in summary.standings if s.name == name)
+        seen.add(higher)
+        methods = list(summary.methods)
+        found = [own[methods[column - 3]] for r, column in table.bold if r == row]
+        assert (found == []) == (higher is None)
+        best = (max if higher else min)(own.values())
+        assert not found or (best in found and {wording.reading(value) for value in found} == {wording.reading(best)})
+    assert {True, False} <= seen

@@ -15,6 +15,7 @@ from decoct.needs.teacher import training_set
 from decoct.report.advice.recommend import Adviser
 from decoct.report.judged import judge
 from decoct.report.read import frame
+from decoct.report.read.pool import pool
 from decoct.report.write import write_report
 from decoct.study.estimate.plan import make_plan
 from decoct.study.estimate.probe import stand_in
@@ -231,3 +232,163 @@ def test_labels_that_came_along_are_what_its_students_learn_from(folder, digits,
     store.root.mkdir()
     found.put(digits, store)
     assert StoredLabels.load(store.path("labels", labels)).facts["temperature"] == 4.0
+
+
+def seeds(folder, digits, *numbers, images=10):
+    """A set for each seed, by name of its file; what another has of a class, this has another image of."""
+    names = []
+    for number in numbers:
+        rows = [np.flatnonzero(digits.train.labels == c)[number : number + images // 10] for c in range(10)]
+        picked = np.concatenate(rows)
+        names.append(f"seed{number}-{images}.npz")
+        np.savez(folder / names[-1], images=digits.train.images[picked], labels=digits.train.labels[picked])
+    return names
+
+
+def test_sets_of_several_seeds_are_the_replicates_of_one_row(digits, tmp_path):
+    theirs = study(tmp_path, {"label": "theirs", "paths": seeds(tmp_path, digits, 0, 1)})
+    assert run(theirs, tmp_path / "out") == {}
+    found = frame.read(tmp_path / "out")
+    rows = [row for row in found.results.to_pylist() if row["method"] == "theirs"]
+    assert [(r["condense_replicate"], r["train_replicate"]) for r in rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    sets = {found.manifest.by_key[row["key"]].inputs["condensed"]: row["condense_replicate"] for row in rows}
+    assert sorted(sets.values()) == [0, 1]
+    assert found.manifest.deterministic == frozenset() and len(found.costs) == 2 + 2
+    assert [row["condense_replicate"] for row in found.costs.to_pylist() if row["method"] == "theirs"] == [0, 1]
+    summary = write_report(tmp_path / "out")
+    (accuracy,) = [a for a in summary.accuracies if a.method == "theirs"]
+    means = [np.mean([r["accuracy"] for r in rows if r["condense_replicate"] == i]) for i in (0, 1)]
+    assert (accuracy.interval.n, accuracy.interval.mean) == (2, pytest.approx(np.mean(means)))
+    verdict = summary.verdict("theirs", accuracy.setting)
+    random = {
+        (r["condense_replicate"], r["train_replicate"]): r["accuracy"]
+        for r in found.results.to_pylist()
+        if r["method"] == "random"
+    }
+    own = [r["accuracy"] - random[r["condense_replicate"], r["train_replicate"]] for r in rows]
+    assert (verdict.random.n, verdict.random.mean) == (2, pytest.approx(np.mean(own)))
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "external, a set for each path" in page and "2 external sets, not made here." in page
+
+
+@pytest.mark.parametrize(("given", "pairs"), [((0, 1), 2), ((0, 1, 2, 3), 3)])
+def test_a_row_has_the_sets_that_are_named_and_pairs_by_their_numbers(digits, tmp_path, given, pairs):
+    more = {"replicates": {"condense": 3, "train": 1}}
+    theirs = study(tmp_path, {"label": "theirs", "paths": seeds(tmp_path, digits, *given)}, **more)
+    assert run(theirs, tmp_path / "out") == {}
+    summary = write_report(tmp_path / "out")
+    (accuracy,) = [a for a in summary.accuracies if a.method == "theirs"]
+    assert accuracy.interval.n == len(given)
+    assert summary.verdict("theirs", accuracy.setting).random.n == pairs
+
+
+def test_a_set_has_one_key_whichever_way_it_is_named(digits, tmp_path):
+    paths = seeds(tmp_path, digits, 0, 1)
+    (alone,) = read_external(study(tmp_path, {"label": "theirs", "path": paths[0]}), digits)
+    several = read_external(study(tmp_path, {"label": "theirs", "paths": paths}), digits)
+    assert [each.planned.replicate for each in (alone, *several)] == [None, 0, 1]
+    assert alone.planned.job == several[0].planned.job
+    one, two = (
+        expand(study(tmp_path, {"label": "theirs", **where}), digits, [each.planned for each in entries])
+        for where, entries in (({"path": paths[0]}, [alone]), ({"paths": paths}, several))
+    )
+    kept = {job.key for job in one} & {job.key for job in two}
+    own = [job for job in two if job.labels["method"] == "theirs" and job.labels["condense_replicate"] == 0]
+    assert {job.key for job in own} <= kept  # what its first set trained is not trained again
+
+
+def test_a_plan_counts_the_students_of_every_set(digits, tmp_path):
+    theirs = study(tmp_path, {"label": "theirs", "paths": seeds(tmp_path, digits, 0, 1, 2)})
+    plan = make_plan(theirs, digits)
+    assert sum(len(group.keys) for group in plan.groups if group.kind == "train") == 2 * 2 + 3 * 2
+
+
+def test_each_of_several_sets_has_its_own_labels(digits, tmp_path):
+    paths = seeds(tmp_path, digits, 0, 1)
+    arrays = {"values": np.zeros((10, 10), np.float16)}
+    storing = {"per": "image", "bits": 16, "top_k": None, "prune": 1.0, "by": "batch"}
+    for path in paths:
+        of_set = fingerprint(training_set(digits, load_set(tmp_path / path, digits)))
+        facts = {"format": 1, "storing": storing, "set": of_set, "images": 10, "size": 8, "temperature": 4.0}
+        facts |= {"class_names": list(digits.class_names), "views": {}, "seed": 0}
+        (tmp_path / f"{path}-labels").mkdir()
+        StoredLabels(arrays, facts).save(tmp_path / f"{path}-labels")
+    labels = [f"{path}-labels" for path in paths]
+    entry = {"label": "theirs", "paths": paths, "labels": labels}
+    theirs = study(tmp_path, entry, protocols=["single_teacher"])
+    found = read_external(theirs, digits)
+    own = [entry.planned.labels.key for entry in found]
+    assert len(set(own)) == 2
+    jobs = expand(theirs, digits, [entry.planned for entry in found])
+    used = {
+        job.labels["condense_replicate"]: job.inputs["labels"]
+        for job in jobs
+        if job.kind == "train" and job.labels["method"] == "theirs"
+    }
+    assert used == dict(enumerate(own))
+    with pytest.raises(DecoctError, match=r"external 'theirs', .*: the stored labels belong to another set"):
+        read_external(study(tmp_path, entry | {"labels": labels[::-1]}, protocols=["single_teacher"]), digits)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "say path for one set, or paths"),
+        ({"path": "a.npz", "paths": ["b.npz", "c.npz"]}, "say path for one set, or paths"),
+        ({"paths": []}, "two or more seeds: for one set, say path"),
+        ({"paths": ["a.npz"]}, "two or more seeds: for one set, say path"),
+        ({"paths": ["a.npz", ""]}, r"paths\.1"),
+        ({"paths": "a.npz"}, "paths"),
+        ({"path": "a.npz", "labels": ["x"]}, "labels of one set are one folder"),
+        ({"paths": ["a.npz", "b.npz"], "labels": "x"}, "labels go with paths as a list"),
+        ({"paths": ["a.npz", "b.npz"], "labels": ["x"]}, "list as many labels as paths"),
+    ],
+)
+def test_an_entry_names_one_set_or_several(tmp_path, change, said):
+    with pytest.raises(UsageError, match=said):
+        study(tmp_path, {"label": "theirs"} | change)
+
+
+def test_sets_that_are_no_replicates_of_one_another_are_refused(digits, tmp_path):
+    a, b = seeds(tmp_path, digits, 0, 1)
+    (large,) = seeds(tmp_path, digits, 2, images=20)
+    (tmp_path / "copy.npz").write_bytes((tmp_path / a).read_bytes())
+    small = np.load(tmp_path / b)
+    np.savez(tmp_path / "cut.npz", images=small["images"][:, :, :7, :7], labels=small["labels"])
+    names = np.array([f"class {c}" for c in range(10)])
+    np.savez(tmp_path / "named.npz", images=small["images"], labels=small["labels"], class_names=names)
+    for paths, said in (
+        ([a, b, "copy.npz"], f"copy.npz holds the same set as .*{a}"),
+        ([a, large], f"{large} has the budget ipc=2, and .*{a} has ipc=1"),
+        ([a, "cut.npz"], "external 'theirs', .*cut.npz: "),
+        ([a, "named.npz"], "external 'theirs', .*named.npz: "),
+        ([a, "none.npz"], "external 'theirs', .*none.npz: no set at"),
+    ):
+        theirs = study(tmp_path, {"label": "theirs", "paths": paths}, budgets=[{"ipc": 1}, {"ipc": 2}])
+        with pytest.raises(DecoctError, match=said):
+            read_external(theirs, digits)
+
+
+def test_every_one_of_several_paths_starts_at_the_study_s_folder(tmp_path):
+    table = {"label": "a", "paths": ["sets/a.npz", "hub:somebody/a"], "labels": ["la", "lb"]}
+    (a,) = study(tmp_path, table).external
+    assert a.paths == (str((tmp_path / "sets/a.npz").resolve()), "hub:somebody/a")
+    assert a.labels == tuple(str((tmp_path / name).resolve()) for name in ("la", "lb"))
+
+
+def test_runs_that_are_pooled_add_students_to_such_sets_and_no_set(digits, tmp_path):
+    entry, small = {"label": "theirs", "paths": seeds(tmp_path, digits, 0, 1)}, {"replicates": {"condense": 2}}
+    for seed in (0, 1):
+        theirs = study(tmp_path, entry, **small, seed=seed)
+        assert run(theirs, tmp_path / f"run{seed}") == {}
+    frames = [frame.read(tmp_path / f"run{seed}") for seed in (0, 1)]
+    pooled = pool(frames)
+    rows = [row for row in pooled.results.to_pylist() if row["method"] == "theirs"]
+    assert sorted((r["condense_replicate"], r["train_replicate"]) for r in rows) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    sets = {(pooled.manifest.by_key[r["key"]].inputs["condensed"], r["condense_replicate"]) for r in rows}
+    assert len(sets) == 2  # each has one number
+    counts = {a.method: a.interval.n for a in judge(pooled).accuracies}
+    assert counts == {"random": 4, "theirs": 2}
+    for table in (pooled.costs, pooled.metrics):
+        own = {row["condense_replicate"] for row in table.to_pylist() if row["method"] == "theirs"}
+        assert own == {0, 1}

@@ -109,7 +109,7 @@ def measure(
     metric: Annotated[list[str] | None, Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
     extractor: Annotated[
         list[str] | None,
-        Option("--extractor", help="A net, timm:NAME, timm:NAME@FILE or FILE.npy; default: teacher, held_out."),
+        Option("--extractor", help="A net, pixels, timm:NAME, timm:NAME@FILE, FILE.npy; default: teacher, held_out."),
     ] = None,
     draws: Annotated[int, Option(min=0, help="Random sets of the same size to compare it with.")] = 20,
     resamples: Annotated[int, Option(min=0, help="Resamples for the intervals over images.")] = 20,

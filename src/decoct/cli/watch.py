@@ -101,7 +101,8 @@ def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
     elif summary is not None and seen.trained:
         partial = summary.trained < summary.planned
         far = f"So far, from {summary.trained} of {summary.planned} students" if partial else "In the end"
-        yield Text(f"\n{far}: is distilling worth it here? {summary.brief.answer}.", style="bold")
+        question = summary.brief.question
+        yield Text(f"\n{far}: {question[0].lower()}{question[1:]} {summary.brief.answer}.", style="bold")
         if partial and seen.state != "failed":
             yield Text("This may change: stop a study when its plan is done, not when you like what it says.")
         yield from map(Text, summary.brief.lines[2:])

@@ -44,6 +44,13 @@ class Condensed:
 
     Raises:
         DecoctError: shapes, types or labels do not fit together.
+
+    Example:
+        >>> made = decoct.condense("random", "digits", ipc=1)
+        >>> made.save("random1")
+        >>> again = decoct.Condensed.load("random1")
+        >>> len(again), len(again.to_torch())
+        (10, 10)
     """
 
     labels: NDArray[np.int64]

@@ -120,6 +120,12 @@ class Scores:
         steps: optimiser steps of each.
         labels: what the students learnt from: "hard", "online" or "stored".
         label_bytes: of the labels that had to be stored.
+
+    Example:
+        >>> made = decoct.condense("random", "digits", ipc=1)
+        >>> scores = decoct.train(made, "digits", student="convnet1_w8", seeds=(0, 1), steps=2)
+        >>> scores.n, len(scores.accuracy), scores.images
+        (2, 2, 10)
     """
 
     accuracy: tuple[float, ...]

@@ -115,6 +115,7 @@ def load_data(
     plugins: Sequence[str] = (),
     progress: Progress = silent,
     workers: int | None = None,
+    **fields: Any,
 ) -> Dataset:
     """A data set by name, decoded once and cached.
 
@@ -124,17 +125,27 @@ def load_data(
         plugins: files that may define further sources.
         progress: called with (images read, images in all).
         workers: processes that decode, for sources that can use them; None for one per core.
+        fields: of the source, such as ``size=128``, the side in pixels of a folder's pictures. Without it, pictures
+            that all have one size of up to 64 px keep it, and others are made 32 or 64 px square; ``said`` of the data
+            set tells which.
 
     Raises:
-        UsageError: unknown source or field.
+        UsageError: unknown source or field, or a value that the field does not take.
         DecoctError: the data cannot be read.
+
+    Example:
+        >>> data = decoct.load_data("digits")
+        >>> data.shape, len(data.train)
+        ((1, 8, 8), 1295)
     """
-    source = name if isinstance(name, Source) else parse_source(name, plugins)
+    if isinstance(name, Source) and fields:
+        raise UsageError(f"a source has its fields already: give {', '.join(fields)} to {type(name).__name__}(…)")
+    source = name if isinstance(name, Source) else parse_source(name, plugins, **fields)
     return prepare(source, default_store() / "data" if root is None else Path(root), progress, workers)
 
 
-def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> Source:
-    """The source that "NAME", "NAME:PATH" or ``{"name": …, field: value}`` means.
+def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = (), **fields: Any) -> Source:
+    """The source that "NAME", "NAME:PATH" or ``{"name": …, field: value}`` means, with further fields.
 
     Raises:
         UsageError: unknown source or field.
@@ -145,6 +156,9 @@ def parse_source(name: str | Mapping[str, Any], plugins: Sequence[str] = ()) -> 
         if word not in names("source", plugins) and Path(word).is_dir():
             raise UsageError(f"unknown source '{word}'. Did you mean 'folder:{word}'?")
         config |= {"name": word, "path": path} if colon else {}
+    if twice := sorted(fields.keys() & config.keys()):
+        raise UsageError(f"{twice[0]} of the data is given twice: give it once")
+    config |= fields
     source: Source = parse("source", config, plugins)
     return source
 

@@ -25,6 +25,11 @@ def covering_radius(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> 
 
     Source:
         Sener and Savarese, 2018, arXiv:1708.00489.
+
+    Example:
+        >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> decoct.functional.covering_radius(real, real[:2])["max"]
+        2.0
     """
     distance = nearest_rows(*as_pair(real, condensed)).squared.sqrt()
     return {

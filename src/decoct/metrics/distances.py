@@ -31,6 +31,11 @@ def distances(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[s
 
     Raises:
         ValueError: features that are empty, not finite or of different dimension.
+
+    Example:
+        >>> real = np.array([[0.0], [1.0], [2.0], [4.0]])
+        >>> decoct.functional.distances(real, real[::3])["pairwise"]
+        4.0
     """
     x, y = as_pair(real, condensed)
     return _distances(y, near_scale(x))

@@ -48,6 +48,11 @@ def frechet(
 
     Source:
         Heusel et al., 2017, arXiv:1706.08500; Dowson and Landau, Journal of Multivariate Analysis 12, 1982.
+
+    Example:
+        >>> real = np.random.default_rng(0).normal(size=(50, 2))
+        >>> round(decoct.functional.frechet(real, real + [3, 4])["frechet"], 6)  # equal but for the means: 3² + 4²
+        25.0
     """
     _, y = as_pair(_array(real)[:1], condensed)
     mean, root = mean_and_root(real) if moments is None else moments

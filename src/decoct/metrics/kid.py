@@ -52,6 +52,12 @@ def kid(
 
     Source:
         Bińkowski et al., 2018, arXiv:1801.01401.
+
+    Example:
+        >>> real = np.random.default_rng(0).normal(size=(50, 2))
+        >>> near, far = (decoct.functional.kid(real, real + shift)["kid"] for shift in (0, 3))
+        >>> near < far
+        True
     """
     if subset_size < 2 or subsets < 1:
         raise ValueError(f"at least one subset of at least two images, not {subsets} of {subset_size}")

@@ -55,6 +55,12 @@ def label_spread(
 
     Source:
         Searle, Casella and McCulloch, "Variance Components", 1992; the ratios to the real data are ours.
+
+    Example:
+        >>> real, classes = np.array([[0.0], [2.0], [10.0], [12.0]]), [0, 0, 1, 1]
+        >>> halved = np.array([[0.5], [1.5], [10.5], [11.5]])  # nearer to the mean of its class
+        >>> decoct.functional.label_spread(real, halved, labels=(classes, classes))["label_spread"]
+        0.25
     """
     x, y = as_pair(real, condensed)
     of_x, of_y = as_labels(labels, len(x), len(y))

@@ -42,6 +42,11 @@ def memorisation(
 
     Source:
         Alaa et al., 2022, arXiv:2102.08921, for authenticity; the threshold for copies is ours.
+
+    Example:
+        >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> decoct.functional.memorisation(real, np.array([[1.0], [2.5]]))["copies"]  # the first one is
+        0.5
     """
     if not 0 <= copy <= 1:
         raise ValueError(f"copy must be between 0 and 1, not {copy}")

@@ -58,6 +58,12 @@ def mmd(
         Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; σ as in its section 8. CMMD: Jayasumana et
         al., 2024, arXiv:2401.09603, on embeddings of CLIP and with the pairs i = j (a V-statistic), which a small set
         has so many of that they would be most of the value.
+
+    Example:
+        >>> real = np.random.default_rng(0).normal(size=(50, 2))
+        >>> near, far = (decoct.functional.mmd(real, real + shift)["mmd"] for shift in (0, 3))
+        >>> near < far
+        True
     """
     if kernel not in VALUES:
         raise ValueError(f"kernel must be one of {', '.join(VALUES)}, not {kernel!r}")

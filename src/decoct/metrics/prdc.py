@@ -54,6 +54,12 @@ def prdc(
 
     Source:
         Naeem et al., 2020, arXiv:2002.09797; recall as in Kynkäänniemi et al., 2019, arXiv:1904.06991.
+
+    Example:
+        >>> real = np.array([[0.0], [1.0], [2.0], [10.0]])
+        >>> found = decoct.functional.prdc(real, real[:2], k=1)
+        >>> found["precision"], found["coverage"]
+        (1.0, 0.5)
     """
     x, y = as_pair(real, condensed)
     n, m = len(x), len(y)

@@ -29,6 +29,10 @@ def realism(logits: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str,
 
     Raises:
         ValueError: logits that are empty or not finite; labels that do not fit them.
+
+    Example:
+        >>> decoct.functional.realism(np.array([[2.0, 0.0], [0.0, 3.0]]), [0, 0])["top1"]
+        0.5
     """
     scores = as_features(logits, "logits of the held-out teacher as")
     own = labels if isinstance(labels, Tensor) else torch.from_numpy(np.array(labels))  # may be read-only: a copy

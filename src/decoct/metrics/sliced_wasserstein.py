@@ -47,6 +47,11 @@ def sliced_wasserstein(
     Source:
         Rabin, Peyré, Delon and Bernot, "Wasserstein barycenter and its application to texture mixing", SSVM 2011;
         Bonneel, Rabin, Peyré and Pfister, "Sliced and Radon Wasserstein barycenters of measures", JMIV 51, 2015.
+
+    Example:
+        >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> decoct.functional.sliced_wasserstein(real, real + 0.5)["sliced_wasserstein"]
+        0.5
     """
     x, y = as_pair(real, condensed)
     return _distance(segments(x, count=len(y), projections=projections, seed=seed), y)

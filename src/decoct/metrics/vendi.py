@@ -27,6 +27,11 @@ def vendi(real: ArrayLike | Tensor, condensed: ArrayLike | Tensor) -> dict[str, 
 
     Source:
         Friedman and Dieng, 2023, arXiv:2210.02410; the centring is ours.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        >>> round(decoct.functional.vendi(square, square)["vendi"], 6)
+        2.0
     """
     x, y = as_pair(real, condensed)
     mean = x.mean(0, dtype=torch.float64)

@@ -1,5 +1,6 @@
 """Features that methods pick by and metrics measure in: how they are made and stored."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest, usual_precision
-from decoct.data.dataset import Dataset
+from decoct.data.dataset import Dataset, Split
 from decoct.data.source import hash_once
 from decoct.needs._plane import keep_plane
 from decoct.needs.teacher import WEIGHTS, Teacher, load_teacher
@@ -24,8 +25,11 @@ from decoct.nets.layout import laid_out
 from decoct.nets.precision import Precision
 from decoct.nets.renormalise import Normalisation
 
-TIMM, ROWS, VAL = "timm:", ".npy", ".val.npy"
-WORDS = 'an extractor is "teacher", a net\'s name, timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also "held_out"'
+PIXELS, TIMM, ROWS, VAL = "pixels", "timm:", ".npy", ".val.npy"
+WORDS = (
+    'an extractor is "teacher", a net\'s name, "pixels", timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also '
+    '"held_out"'
+)
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
 EXTRACTOR = "extractor.json"  # of a cell whose features are no teacher's
@@ -88,6 +92,8 @@ class Features(Need):
             raise DecoctError(f"{extract.name} has changed since its features were planned: run the same again")
         elif extract.origin == "timm":
             blocks = _of_backbone(work, extract)
+        elif extract.origin == "pixels":
+            blocks = {split: _flat_blocks(getattr(data, split)) for split in ("train", "val")}
         else:
             write_json(work.folder / EXTRACTOR, {"extractor": extract.title})
             blocks = {split: in_blocks(rows) for split, rows in brought(extract, data).items()}
@@ -137,6 +143,7 @@ class Extract(BaseModel):
     """An extractor, by the word for it; the same words stand in a condenser's ``extractor`` and among the metrics'.
 
     - ``"teacher"`` or a net's name: penultimate features of that teacher, trained on the data unless it is loaded.
+    - ``"pixels"``: the values of the image itself, from 0 to 1, channel by channel; for small images.
     - ``"timm:NAME"``: pooled features before the logits of a pretrained net of timm's, frozen, from the hub or its
       cache, known by name and tag. The whole image is resized to the net's own input, bicubic and antialiased, and
       normalised as the net expects; grey images become three channels. ``"timm:tf_efficientnet_lite0"`` comes from the
@@ -170,7 +177,7 @@ class Extract(BaseModel):
     def _makes_sense(self) -> "Extract":
         for wrong, said in (
             (self.size is not None and self.origin != "timm", "size goes with an extractor timm:NAME"),
-            (self.precision != "float32" and self.origin == "rows", "precision goes with a net, not with rows"),
+            (self.precision != "float32" and not self.net, f"precision goes with a net, not with {self.origin}"),
             (self.origin == "timm" and not self.net, "a net's name is missing: timm:NAME or timm:NAME@FILE"),
             (self.name.endswith("@"), "the file is missing: timm:NAME@FILE"),
         ):
@@ -188,14 +195,16 @@ class Extract(BaseModel):
         return build(cls, {"name": word}, f"extractor '{word}'")
 
     @property
-    def origin(self) -> Literal["teacher", "timm", "rows"]:
-        """A teacher of the data, a pretrained net of timm's, or rows in a file."""
+    def origin(self) -> Literal["teacher", "pixels", "timm", "rows"]:
+        """A teacher of the data, the pixels, a pretrained net of timm's, or rows in a file."""
+        if self.name == PIXELS:
+            return "pixels"
         return "timm" if self.name.startswith(TIMM) else "rows" if self.name.endswith(ROWS) else "teacher"
 
     @property
     def net(self) -> str:
-        """Name of the net; empty for rows."""
-        return "" if self.origin == "rows" else self.name.removeprefix(TIMM).partition("@")[0]
+        """Name of the net; empty where there is none."""
+        return "" if self.origin in ("rows", "pixels") else self.name.removeprefix(TIMM).partition("@")[0]
 
     @property
     def file(self) -> Path | None:
@@ -295,6 +304,17 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     if len({rows.shape[1] for rows in found.values()}) > 1:
         raise DecoctError(f"{extract.file} and its {VAL} have rows of different lengths: take both from one extractor")
     return found
+
+
+def flat(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Images [n, C, H, W], uint8 or float, as rows [n, C·H·W] of values from 0 to 1."""
+    rows = np.asarray(images).reshape(len(images), -1)
+    return rows.astype(np.float32) / np.float32(255 if rows.dtype == np.uint8 else 1)
+
+
+def _flat_blocks(part: Split) -> Iterator[NDArray[np.float32]]:
+    step = max(1, NUMBERS // math.prod(part.images.shape[1:]))
+    return (flat(images) for _, images in part.batches(step))
 
 
 def _of_backbone(work: Work, extract: Extract) -> Blocks:

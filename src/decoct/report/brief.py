@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from decoct.report import costs, readable, wording
 from decoct.report.accuracy import Setting
 from decoct.report.advice.recommend import stretches
+from decoct.report.coresets import which
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import CONTROL, Manifest
 from decoct.report.stats import power
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # which holds what is said here
     from decoct.report.summary import Summary
 
 MOST = 11  # lines; the last one of a terminal is the page's name
+WORTH, WHICH = "Is distilling worth it here?", "Which coreset?"  # the latter where nothing is distilled
 LOOKED_FOR = 0.03  # a difference that most readers would care about
 
 
@@ -31,11 +33,13 @@ class Brief:
     """What a run says in short.
 
     Attributes:
-        answer: whether distilling is worth it, in a few words.
+        question: that the run is asked.
+        answer: to it, in a few words.
         because: the conclusion behind it, one sentence.
         lines: sentences, the answer among the first.
     """
 
+    question: str
     answer: str
     because: str
     lines: tuple[str, ...]
@@ -43,12 +47,15 @@ class Brief:
 
 def brief(summary: "Summary") -> Brief:
     """The run in short; what is left out of it is on the page."""
-    said, because = _answer(summary), summary.claims.conclusion.text
+    if "distillation" in summary.methods.values():
+        question, said, because = WORTH, _answer(summary), f"{summary.claims.conclusion.text}."
+    else:
+        question, (said, because) = WHICH, which(summary.verdicts)
     only = _only(summary)
-    must = [_header(summary), f"IS DISTILLING WORTH IT HERE? {said}.{f' {only}' if only else ''}", *_counts(summary)]
+    must = [_header(summary), f"{question.upper()} {said}.{f' {only}' if only else ''}", *_counts(summary)]
     take, more = list(_take(summary)), list(_more(summary))
     kept = more[: max(0, MOST - len(must) - len(take))]
-    return Brief(said, f"{because}.", (*must, *kept, *take)[:MOST])
+    return Brief(question, said, because, (*must, *kept, *take)[:MOST])
 
 
 def _header(summary: "Summary") -> str:

@@ -1,9 +1,8 @@
-"""Write a run's report: its tables, those that a paper wants as Markdown and LaTeX (booktabs), and its page."""
+"""Write a run's report: its tables, those that a paper wants as Markdown and LaTeX, and its page."""
 
 import csv
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,59 +11,19 @@ from decoct.report import standing, wording
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
 from decoct.report.read.frame import Frame
-from decoct.report.read.manifest import ALL, FULL, REFERENCE
+from decoct.report.read.manifest import ALL, CONTROL, FULL, REFERENCE
 from decoct.report.render import render
 from decoct.report.sections.evidence import robust
 from decoct.report.sections.evidence.classes import by_class
 from decoct.report.standing import ARROWS, Standing
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary, summarise
+from decoct.report.typeset import Table, latex, markdown
 from decoct.report.verdict import correction
 
 FOLDER = "tables"
+NEED_NOT = "it need not be shown to be better than the rest"
 DAGGER = "† deterministic: one set, intervals condition on it."
-TEX = {
-    "\\": r"\textbackslash{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "−": "$-$",
-    "–": r"\textendash{}",
-    "`": r"\textasciigrave{}",
-    "±": r"$\pm$",
-    "≈": r"$\approx$",
-    "†": r"$^\dagger$",
-    "·": r"$\cdot$",
-    "×": r"$\times$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "…": r"\ldots{}",
-    "\n": " ",
-    "\r": " ",
-    **{c: f"\\{c}" for c in "{}$&#_%"},
-}
-
-LIGATURES = re.compile(r"-(?=-)|'(?=')")  # two of them are set as one sign
-
-
-@dataclass(frozen=True)
-class Table:
-    """Words in rows and columns, with what the numbers are.
-
-    Attributes:
-        title: one line.
-        head: of the columns; the first names the rows.
-        rows: as long as the head.
-        notes: how to read it; one sentence each.
-    """
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
 
 
 def write_report(folder: Path) -> Summary:
@@ -121,14 +80,25 @@ def accuracy(summary: Summary) -> Table | None:
         a = summary.accuracy(label, setting._replace(budget=ALL) if label == FULL else setting)
         return f"{wording.accuracy(a.interval)} (n = {a.interval.n:,})" if a else wording.NONE
 
+    contenders = [label for label, family in summary.methods.items() if family != CONTROL]
+    readable = {s for s in summary.settings if s not in {u.setting for u in summary.unreadable}}
+
+    def best(setting: Setting) -> list[str]:
+        means = {m: a.interval.mean for m in contenders if (a := summary.accuracy(m, setting))}
+        return _best(means, wording.percent) if setting in readable else []
+
     notes = [
         f"Test accuracy in percent after the last step, with 95 % intervals{summary.given}.",
+        "Bold: the highest mean for a protocol, student and budget"
+        f"{' that can be read' if summary.unreadable else ''}, full data and controls aside, and equal numbers; "
+        f"{NEED_NOT}.",
         "n counts condense-level replicates, over whose means the interval is; of the full data it counts test "
         "images, and the interval is Wilson's.",
         *_daggers(summary),
     ]
     ceiling = [FULL] if summary.ceiling else []
-    return _by_panel(f"Test accuracy on {summary.run.data['name']}", summary, [*summary.methods, *ceiling], cell, notes)
+    title = f"Test accuracy on {summary.run.data['name']}"
+    return _by_panel("accuracy", title, summary, [*summary.methods, *ceiling], cell, notes, best)
 
 
 def verdict(summary: Summary) -> Table | None:
@@ -151,7 +121,7 @@ def verdict(summary: Summary) -> Table | None:
         *(f"{said}." for said in (correction(summary.verdicts),) if said),
         *_daggers(summary),
     ]
-    return _by_panel(f"Verdicts on {summary.run.data['name']}", summary, methods, cell, notes)
+    return _by_panel("verdict", f"Verdicts on {summary.run.data['name']}", summary, methods, cell, notes)
 
 
 def metrics(summary: Summary) -> Table | None:
@@ -160,33 +130,59 @@ def metrics(summary: Summary) -> Table | None:
     if not own:
         return None
     placed = {(s.budget, s.name, s.method): s for s in own}
-    rows = []
+    contenders = [label for label, family in summary.methods.items() if family != CONTROL]
+    rows, bold, first = list[list[str]](), set[tuple[int, int]](), 3  # column of the first method
     for budget, name in dict.fromkeys((s.budget, s.name) for s in own):
         random = next((s.random for s in own if (s.budget, s.name) == (budget, name) and s.random), None)
-        arrow = ARROWS[next(s.higher_is_better for s in own if s.name == name)]
+        higher = next(s.higher_is_better for s in own if s.name == name)
+        means = {m: s.interval.mean for m in contenders if (s := placed.get((budget, name, m))) and s.interval.n}
+        if higher is not None:
+            best = _best(means if higher else {m: -mean for m, mean in means.items()}, wording.reading)
+            bold |= {(len(rows), first + i) for i, label in enumerate(summary.methods) if label in best}
         cells = [_reading(placed.get((budget, name, label))) for label in summary.methods]
         last = f"{wording.reading(random.mean)} (n = {random.n})" if random else wording.NONE
-        rows.append([f"{name}{arrow}", wording.budget(budget), name.extractor, *cells, last])
+        rows.append([f"{name}{ARROWS[higher]}", wording.budget(budget), name.extractor, *cells, last])
     head = ["reading", "budget", "features of", *(_marked(summary, m) for m in summary.methods), "random sets"]
     notes = [
         "Mean over a method's sets with a 95 % t interval, n of them; of one set, the interval is over images.",
         "Random sets have as many images of each class. Better, worse: than random, after Holm over the whole table.",
+        f"Bold: the best mean of a row, and equal numbers; {NEED_NOT}.",
         *_daggers(summary),
     ]
-    return Table(f"Metrics on {summary.run.data['name']}", head, rows, notes)
+    return Table("metrics", f"Metrics on {summary.run.data['name']}", head, rows, notes, first, bold)
 
 
 def _by_panel(
-    title: str, summary: Summary, methods: Sequence[str], cell: Callable[[str, Setting], str], notes: Sequence[str]
+    name: str,
+    title: str,
+    summary: Summary,
+    methods: Sequence[str],
+    cell: Callable[[str, Setting], str],
+    notes: Sequence[str],
+    best: Callable[[Setting], Collection[str]] | None = None,
 ) -> Table:
-    """Narrow enough for a page of paper: only the budgets stand side by side."""
+    """Narrow enough for a page of paper: only the budgets stand side by side, numbers where one can be the best."""
     budgets = list(dict.fromkeys(s.budget for s in summary.settings))
+    places = [(panel, label) for panel in summary.panels for label in methods]
     rows = [
         [_marked(summary, label), *panel, *(cell(label, Setting(*panel, b)) for b in budgets)]
-        for panel in summary.panels
-        for label in methods
+        for panel, label in places
     ]
-    return Table(title, ["method", "protocol", "student", *map(wording.budget, budgets)], rows, notes)
+    bold = {
+        (row, 3 + column)
+        for row, (panel, label) in enumerate(places)
+        for column, budget in enumerate(budgets)
+        if best and label in best(Setting(*panel, budget))
+    }
+    head = ["method", "protocol", "student", *map(wording.budget, budgets)]
+    return Table(name, title, head, rows, notes, 3 if best else len(head), bold)
+
+
+def _best(values: Mapping[str, float], shown: Callable[[float], str]) -> list[str]:
+    """Who has the highest value of several, with those who show the same."""
+    known = {label: value for label, value in values.items() if math.isfinite(value)}
+    highest = shown(max(known.values(), default=math.nan))
+    return [label for label, value in known.items() if shown(value) == highest] if len(known) > 1 else []
 
 
 def _reading(s: Standing | None) -> str:
@@ -218,39 +214,3 @@ def _write_classes(path: Path, tables: Frame) -> None:
             for name, *numbers in zip(tables.manifest.data["class_names"], each.mean, each.lo, each.hi, strict=True):
                 shown = (f"{x:.6g}" if x == x else "" for x in numbers)
                 writer.writerow((each.method, *each.setting, name, *shown, each.n))
-
-
-def markdown(table: Table) -> str:
-    """The table in the dialect of GitHub; nothing in a cell is read as markup."""
-    lines = [f"**{_plain(table.title)}**", ""]
-    lines += [_piped(table.head), "|" + "|".join(["---"] + ["---:"] * (len(table.head) - 1)) + "|"]
-    lines += [_piped(row) for row in table.rows]
-    lines += ["", *(_plain(note) for note in table.notes), ""] if table.notes else [""]
-    return "\n".join(lines)
-
-
-def latex(table: Table) -> str:
-    """The table as a float that needs the package booktabs; nothing in a cell is read as a command."""
-    lines = ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering", f"\\caption{{{tex(table.title)}}}"]
-    lines += [f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}", "\\toprule", _row(table.head), "\\midrule"]
-    lines += [*map(_row, table.rows), "\\bottomrule", "\\end{tabular}"]
-    lines += ["\\par\\smallskip\\footnotesize " + " ".join(map(tex, table.notes))] if table.notes else []
-    return "\n".join([*lines, "\\end{table}", ""])
-
-
-def tex(text: str) -> str:
-    """Text with LaTeX's own characters escaped, and signs that its fonts lack as mathematics."""
-    return LIGATURES.sub(r"\g<0>{}", "".join(TEX.get(c, c) for c in text))
-
-
-def _row(cells: Sequence[str]) -> str:
-    """Cells up to the line's end; a bracket or star that begins one would be an option of the ``\\\\`` before it."""
-    return " & ".join("{}" * cell.lstrip().startswith(("[", "*")) + tex(cell) for cell in cells) + " \\\\"
-
-
-def _piped(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_plain, cells))} |"
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.splitlines()))

@@ -41,6 +41,11 @@ def each(
 
     Returns:
         One result a group.
+
+    Example:
+        >>> rows, classes = np.arange(6.0)[:, None], [np.array([0, 1, 2]), np.array([3, 4, 5])]
+        >>> decoct.select.each(lambda c, own: decoct.select.herding(own, 1).tolist(), rows, classes)
+        [[1], [1]]
     """
     workers = min(threads or torch.get_num_threads(), len(groups)) or 1
     results: list[Any] = []

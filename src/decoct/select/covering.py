@@ -36,6 +36,11 @@ def k_center(features: ArrayLike | Tensor, n: int, start: int | None = None) -> 
     Source:
         Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; as a coreset: Sener and
         Savarese, 2018, arXiv:1708.00489.
+
+    Example:
+        >>> picks = decoct.select.k_center(np.array([[0.0], [1.0], [2.0], [9.0]]), 2)
+        >>> picks.tolist()  # the row nearest to the mean, 3, then the farthest from it
+        [2, 3]
     """
     rows = Rows(features, n)
     if start is not None and not 0 <= start < len(rows):
@@ -128,6 +133,11 @@ def k_medoids(features: ArrayLike | Tensor, n: int, seed: int = 0) -> Tensor:
 
     Source:
         Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+
+    Example:
+        >>> picks = decoct.select.k_medoids(np.array([[0.0], [1.0], [2.0], [9.0]]), 2)
+        >>> picks.tolist()  # the middle of the larger cluster first
+        [1, 3]
     """
     rows = Rows(features, n)
     array = rows.features.to("cpu", rows.dtype).numpy()

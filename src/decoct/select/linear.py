@@ -156,6 +156,11 @@ def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
 
     Source:
         Iyer et al., 2021, arXiv:2006.15412; as a coreset: Guo et al. (DeepCore), 2022, arXiv:2204.08499.
+
+    Example:
+        >>> fan = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]])
+        >>> decoct.select.graph_cut(fan, 2, lam=0.5).tolist()  # unlike each other rather than like all
+        [2, 3]
     """
     if not 0 <= lam < float("inf"):
         raise ValueError(f"lam must be a number from 0, not {lam}")
@@ -194,6 +199,11 @@ def herding(features: ArrayLike | Tensor, n: int) -> Tensor:
 
     Source:
         Welling, "Herding dynamical weights to learn", ICML 2009.
+
+    Example:
+        >>> picks = decoct.select.herding(np.array([[0.0], [1.0], [2.0], [9.0]]), 2)
+        >>> picks.tolist()  # their running mean follows that of all, 3
+        [2, 1]
     """
     rows = Rows(features, n)
     target = _Target(rows)

@@ -35,6 +35,11 @@ def facility_location(features: ArrayLike | Tensor, n: int, similarity: Similari
 
     Source:
         Nemhauser, Wolsey and Fisher, 1978; as a coreset: Mirzasoleiman et al. (CRAIG), 2020, arXiv:1906.01827.
+
+    Example:
+        >>> fan = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]])
+        >>> decoct.select.facility_location(fan, 2).tolist()  # every row has a pick in its direction
+        [2, 3]
     """
     if similarity not in ("cosine", "euclidean"):
         raise ValueError(f"similarity must be 'cosine' or 'euclidean', not {similarity!r}")

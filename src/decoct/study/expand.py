@@ -18,11 +18,14 @@ class ExternalSet(NamedTuple):
         label: of the entry.
         job: of the set, which is done once it is put into the store.
         labels: that came along, likewise; or None.
+        replicate: of its making, where it is one of several; None of a single set, which stands in all replicates, as
+            that of a deterministic method.
     """
 
     label: str
     job: ExternalJob
     labels: ExternalJob | None
+    replicate: int | None = None
 
 
 def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) -> list[Job]:
@@ -58,7 +61,7 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
         for given in external:
             if given.job.labels["budget"] == str(budget):
                 stored = planner.external(given.labels).key if given.labels else None
-                use(planner.external(given.job), replicates, stored)  # as the one set of a deterministic method
+                use(planner.external(given.job), replicates if given.replicate is None else [given.replicate], stored)
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)

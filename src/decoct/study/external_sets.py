@@ -22,7 +22,7 @@ __all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_label
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An ``[[external]]`` of a study, read.
+    """A set of an ``[[external]]`` of a study, read.
 
     Attributes:
         planned: what the planner needs of it.
@@ -64,27 +64,55 @@ def read_external(study: Study, data: Dataset) -> list[Entry]:
     """Read the external sets of a study, and check each of them against its budget.
 
     Raises:
-        UsageError: a set of a budget that the study does not have.
+        UsageError: a set of a budget that the study does not have, or several sets of an entry that are of unlike
+            budgets or the same.
         DecoctError: a set that cannot be read or does not fit the data or its own budget, or labels that are damaged
             or of another set.
     """
-    return [_entry(external, study, data) for external in study.external]
+    return [entry for external in study.external for entry in _entries(external, study, data)]
 
 
-def _entry(external: External, study: Study, data: Dataset) -> Entry:
+def _entries(external: External, study: Study, data: Dataset) -> list[Entry]:
+    """All sets of an entry, which are of one budget, and no two the same."""
+    entries = [_entry(external, number, study, data) for number in range(len(external.sets))]
+    first = entries[0].planned.job.labels["budget"]
+    paths: dict[str, str] = {}
+    for entry, (path, _) in zip(entries, external.sets, strict=True):
+        job = entry.planned.job
+        if job.labels["budget"] != first:
+            raise UsageError(
+                f"external '{external.label}': {path} has the budget {job.labels['budget']}, and "
+                f"{external.sets[0][0]} has {first}\n"
+                "list sets of one budget in paths, and give those of another an entry with a label of its own"
+            )
+        if job.key in paths:
+            raise UsageError(
+                f"external '{external.label}': {path} holds the same set as {paths[job.key]}: it is no second "
+                "replicate, so name each once"
+            )
+        paths[job.key] = path
+    return entries
+
+
+def _entry(external: External, number: int, study: Study, data: Dataset) -> Entry:
+    path, folder = external.sets[number]
+    replicate = None if external.paths is None else number
+    whose = f"external '{external.label}'" + ("" if replicate is None else f", {path}")
+    said: dict[str, str | int] = {"method": external.label}
     try:
-        condensed = load_set(external.path, data, external.format)
-        budget = _budget(external, condensed, study, data)
-        job = set_job(condensed, data, {"method": external.label, "budget": budget, "condense_replicate": 0})
-        labels = StoredLabels.load(Path(external.labels)) if external.labels else None
+        condensed = load_set(path, data, external.format)
+        said["budget"] = _budget(external, condensed, study, data)
+        job = set_job(condensed, data, {**said, "condense_replicate": number})
+        labels = StoredLabels.load(Path(folder)) if folder else None
         if labels:
             labels.check_set(training_set(data, condensed.materialise(data.train.images)), data.class_names)
     except UsageError as error:
-        raise UsageError(f"external '{external.label}': {error}") from None
+        raise UsageError(f"{whose}: {error}") from None
     except DecoctError as error:
-        raise DecoctError(f"external '{external.label}': {error}") from error
-    said = {"method": external.label, "budget": budget}
-    return Entry(ExternalSet(external.label, job, labels_job(labels, said) if labels else None), condensed, labels)
+        raise DecoctError(f"{whose}: {error}") from error
+    said |= {} if replicate is None else {"condense_replicate": number}
+    stored = labels_job(labels, said) if labels else None
+    return Entry(ExternalSet(external.label, job, stored, replicate), condensed, labels)
 
 
 def _budget(external: External, condensed: Condensed, study: Study, data: Dataset) -> str:

@@ -133,12 +133,12 @@ def check_out(out: Path) -> None:
 
 def _manifest(study: Study, data: Dataset, jobs: list[Job], external: list[Entry]) -> dict[str, Any]:
     """What a run says of itself before it starts."""
-    sets = {entry.planned.label: entry.condensed for entry in external}
+    read = {label: [e.condensed for e in external if e.planned.label == label] for label in study.outsiders()}
     controls = study.controls()
     again = {job.labels["method"] for job in jobs if job.kind == "condense" and job.labels["condense_replicate"]}
     methods = {label: _method(label, method, data.size, controls) for label, method in study.methods().items()}
     methods = {label: about | {"stochastic": about["draws"] or label in again} for label, about in methods.items()}
-    methods |= {label: _outsider(entry, sets[label]) for label, entry in study.outsiders().items()}
+    methods |= {label: _outsider(entry, read[label]) for label, entry in study.outsiders().items()}
     resolved: dict[str, Any] = study.model_dump(mode="json") | {
         "protocols": {label: protocol.config() for label, protocol in study.recipes().items()},
         "native": list(study.natives()),
@@ -190,14 +190,17 @@ def _method(label: str, method: Condenser, size: int, controls: dict[str, str]) 
     return about
 
 
-def _outsider(entry: External, condensed: Condensed) -> dict[str, Any]:
-    """What the report says of an external set: how it was read, and what its author says that it took."""
-    read = condensed.provenance.spec.get("fields", {})
+def _outsider(entry: External, sets: list[Condensed]) -> dict[str, Any]:
+    """What the report says of external sets: how they were read, and what their author says that one took."""
+    fields = [condensed.provenance.spec.get("fields", {}) for condensed in sets]
+    names, several = dict.fromkeys(name for own in fields for name in own), entry.paths is not None
+    values = {name: list(dict.fromkeys(str(own[name]) for own in fields if name in own)) for name in names}
+    read = {name: fields[0][name] if len(values[name]) == 1 else " / ".join(values[name]) for name in names}
     return {
         "family": entry.family,
-        "draws": False,
-        "stochastic": False,
-        "summary": "An external set, not made here.",
+        "draws": several,
+        "stochastic": several,
+        "summary": f"{len(sets)} external sets, not made here." if several else "An external set, not made here.",
         "about": "",
         "config": {"name": entry.label, **read},
         "external": {"cost": entry.cost.model_dump() if entry.cost else None},

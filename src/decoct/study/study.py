@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -91,25 +91,51 @@ class StatedCost(Part):
 
 
 class External(Part):
-    """A set that decoct did not make, listed with those that it makes.
+    """A method's set that decoct did not make, or its sets, listed with those that it makes.
 
     Attributes:
         label: its name.
         path: a file, a folder, or ``hub:OWNER/NAME``; see ``decoct.data.external.read.load_set``.
+        paths: instead, two or more: the method's sets from several seeds. Each is one condense replicate, in this
+            order from 0, however many replicates the study makes of other methods.
         family: the family it is compared as.
         format: what the file does not say.
         budget: that the set must have; None to read it from the set.
-        cost: as its author states it; None where unknown.
-        labels: folder of stored labels that came with it, as ``decoct relabel`` writes them.
+        cost: of one set, as its author states it; None where unknown.
+        labels: folder of stored labels that came with it, as ``decoct relabel`` writes them; with ``paths``, a list
+            with one for each.
     """
 
     label: Name
-    path: str = Field(min_length=1)
+    path: str | None = Field(None, min_length=1)
+    paths: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     family: Literal["distillation", "coreset"] = "distillation"
     format: SetFormat = SetFormat()
     budget: Budget | None = None
     cost: StatedCost | None = None
-    labels: str | None = None
+    labels: str | tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> "External":
+        several, labels = self.paths is not None, self.labels
+        listed = isinstance(labels, tuple)
+        for wrong, said in (
+            (several == (self.path is not None), "say path for one set, or paths for the sets of several seeds"),
+            (several and len(self.paths or ()) < 2, "paths lists the sets of two or more seeds: for one set, say path"),
+            (listed and not several, "labels of one set are one folder, not a list"),
+            (several and isinstance(labels, str), "labels go with paths as a list, one for each"),
+            (listed and len(labels or ()) != len(self.paths or ()), "list as many labels as paths"),
+        ):
+            if wrong:
+                raise PydanticCustomError("external", "{said}", {"said": said})
+        return self
+
+    @property
+    def sets(self) -> tuple[tuple[str, str | None], ...]:
+        """Where each set is, and its labels, if any came along."""
+        paths = self.paths if self.paths is not None else (str(self.path),)
+        labels = self.labels if isinstance(self.labels, tuple) else (self.labels,) * len(paths)
+        return tuple(zip(paths, labels, strict=True))
 
 
 class Study(Part):
@@ -143,6 +169,11 @@ class Study(Part):
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get.
         plugins: Python files that define further methods.
+
+    Example:
+        >>> table = {"name": "small", "condensers": ["random", "herding"], "protocols": ["erm"]}
+        >>> list(decoct.Study.from_dict(table).methods())
+        ['random', 'herding']
     """
 
     name: Name
@@ -360,8 +391,13 @@ def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         return at(entry, "generator") if isinstance(word, str) and word != OWN and not word.startswith(HUB) else entry
 
     def external(entry: Any) -> Any:
-        on_hub = isinstance(entry, dict) and str(entry.get("path", "")).startswith(FROM_HUB)
-        return at(entry if on_hub else at(entry, "path"), "labels")
+        def here(word: Any) -> Any:
+            if isinstance(word, list):
+                return [here(each) for each in word]
+            return absolute(word) if word and not str(word).startswith(FROM_HUB) else word
+
+        places = ("path", "paths", "labels")
+        return entry | {k: here(entry[k]) for k in places if k in entry} if isinstance(entry, dict) else entry
 
     def located(name: str, path: Any) -> Any:  # of data; what is on the hub has a name there and no place here
         on_hub = path.startswith(FROM_HUB) or (name == "hub" and not (folder / Path(path).expanduser()).exists())

@@ -122,7 +122,7 @@ def test_a_set_is_looked_at_in_the_precision_of_the_real_features(box, monkeypat
 
 
 def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
-    with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, or timm:NAME"):
+    with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, pixels, or timm:NAME"):
         box(measured(rows, method="rded"))
 
 

@@ -42,6 +42,12 @@ def load_set(path: Path | str, data: Dataset, how: SetFormat = AS_IT_IS) -> Cond
     Raises:
         UsageError: nothing there, or of no known kind.
         DecoctError: damaged; other classes, shape or range than the data and ``how`` say.
+
+    Example:
+        >>> decoct.condense("random", "digits", ipc=1).export("pictures")  # folders of PNGs
+        >>> theirs = decoct.load_set("pictures", decoct.load_data("digits"))
+        >>> len(theirs)
+        10
     """
     word = str(path)
     folder = snapshot(word) if word.startswith(HUB) else Path(path)

@@ -28,6 +28,10 @@ class SetFormat(BaseModel):
         resize: pictures of another size are resized and cropped as the data's were; without it they are refused.
         number: which set, where a file holds several, from 0.
         split: of a data set with several.
+
+    Example:
+        >>> decoct.SetFormat(normalised="imagenet", layout="NHWC")
+        SetFormat(normalised='imagenet', layout='NHWC', resize=False, number=None, split='train')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -100,7 +100,7 @@ def pool(frames: Sequence[Frame], folder: Path | None = None) -> Frame:
     runs = tuple(frame.manifest for frame in frames)
     shared = _shared(runs, SETS)
     sets, students = (1 + max((j.labels.get(name, 0) for j in _jobs(runs)), default=0) for name in NUMBERS)
-    number = _Numbers(sets, students, bool(shared))
+    number = _Numbers(sets, students, bool(shared), _brought(runs[0]))
     jobs: dict[str, Job] = {}
     for r, run in enumerate(runs):
         for job in run.jobs:
@@ -135,25 +135,32 @@ def pool(frames: Sequence[Frame], folder: Path | None = None) -> Frame:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Replicates of several runs: sets and students of each in one run, and whether the run is the replicate."""
+    """Replicates of several runs: sets and students of each in one run, and whether the run is the replicate.
+
+    Several external sets of one method are the same in every run, and no run adds another.
+    """
 
     sets: int
     students: int
     by_run: bool
+    brought: frozenset[str] = frozenset()
 
     def labels(self, run: int, labels: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a job of a run, with its number in the pool."""
         condense, train = (labels.get(name) for name in NUMBERS)
         if condense is None:
             return dict(labels)
+        number = self.set(run, condense, labels.get("method"))
         if train is None:
-            return {**labels, "condense_replicate": self.set(run, condense)}
-        numbers = (run, condense * self.students + train) if self.by_run else (self.set(run, condense), train)
+            return {**labels, "condense_replicate": number}
+        if labels.get("method") in self.brought:
+            return {**labels, "train_replicate": run * self.students + train}
+        numbers = (run, condense * self.students + train) if self.by_run else (number, train)
         return {**labels, **dict(zip(NUMBERS, numbers, strict=True))}
 
-    def set(self, run: int, condense: int) -> int:
+    def set(self, run: int, condense: int, method: str | None) -> int:
         """The number of a set among those of all runs."""
-        return run * self.sets + condense
+        return condense if method in self.brought else run * self.sets + condense
 
 
 def _study(run: Manifest) -> str:
@@ -190,6 +197,11 @@ def _methods(runs: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
     return {label: about | {"stochastic": about["stochastic"] or label in several} for label, about in first.items()}
 
 
+def _brought(run: Manifest) -> frozenset[str]:
+    """Methods that have several external sets."""
+    return frozenset(label for label, about in run.methods.items() if "external" in about and about["stochastic"])
+
+
 def _results(frames: Sequence[Frame], jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
     """A row for each key: equal keys are one student."""
     rows = {row["key"]: row for frame in reversed(frames) for row in frame.results.to_pylist()}
@@ -202,7 +214,7 @@ def _costs(frames: Sequence[Frame], number: _Numbers, fixed: Collection[str]) ->
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for r, frame in enumerate(frames):
         for row in frame.costs.to_pylist():
-            at = None if row["method"] in fixed else number.set(r, row["condense_replicate"])
+            at = None if row["method"] in fixed else number.set(r, row["condense_replicate"], row["method"])
             rows.setdefault((row["method"], row["budget"], at), row | {"condense_replicate": at or 0})
     return list(rows.values())
 
@@ -216,8 +228,8 @@ def _metrics(frames: Sequence[Frame], number: _Numbers, fixed: Collection[str], 
     numbered: list[dict[str, Any]] = []
     for r, frame in enumerate(frames):
         for row in frame.metrics.to_pylist():
-            own = number.set(r, row["condense_replicate"])
-            at = 0 if row["method"] in fixed else r if by_run else own
+            own = number.set(r, row["condense_replicate"], row["method"])
+            at = 0 if row["method"] in fixed else r if by_run and row["method"] not in number.brought else own
             numbered.append(row | {"condense_replicate": at, "run": r})
     random = {
         place: _together(list({row["run"]: row for row in own}.values()))

@@ -19,7 +19,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.metrics._resampling import of_random, over_images, random_sets
 from decoct.needs._plane import ABOUT, MAP, Plane
-from decoct.needs.features import EXTRACTOR, fitting, splits_of
+from decoct.needs.features import EXTRACTOR, PIXELS, fitting, flat, splits_of
 from decoct.needs.teacher import WEIGHTS, load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import Backbone, embed
@@ -100,13 +100,14 @@ def make_readings(cell: Cell) -> None:
         for done, extractor in enumerate(eyes.real):
             real = eyes.features(extractor)
             how = cell.device, eyes.precision[extractor]
-            seen = seen_by(eyes.nets.get(extractor), real["train"], condensed, data, *how)
+            net, pixels = eyes.nets.get(extractor), extractor == PIXELS
+            seen = flat(condensed.pixels()) if pixels else seen_by(net, real["train"], condensed, data, *how)
             if seen is None:
                 if len(eyes.real) > 1:
                     continue
                 raise DecoctError(
                     "features from a .npy file are of the train images, and this set has images of its own\n"
-                    "measure it with an extractor that can look at them: a teacher, or timm:NAME"
+                    "measure it with an extractor that can look at them: a teacher, pixels, or timm:NAME"
                 )
             seen = fitting(seen, real["train"].dtype, extractor)
             first = seen if done == 0 else first

@@ -22,7 +22,8 @@ def show(view: View, run: Manifest) -> Markup:
         draws = "a new set each replicate" if about["stochastic"] else "deterministic, one set"
         if about["stochastic"] and not about.get("draws", True):
             draws = "deterministic, a set for each teacher"
-        draws = "external, one set" if "external" in about else draws
+        if "external" in about:
+            draws = "external, a set for each path" if about["stochastic"] else "external, one set"
         draws += ", weighted" if label in weighted else ""
         configured = name(config or wording.NONE), name(about["summary"])
         body.append(cells(view.method(label), about["family"], draws, *configured))
