@@ -93,7 +93,7 @@ def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> 
     whole, halves = [_cut(panel.protocol, LETTERS // abreast)], _halves(panel.protocol, FEW // abreast)
     words, fewer = (f"<b>{'<br>'.join(map(plot.label, part))}</b>" for part in (whole, halves))
     layout["annotations"].append({**heading, "text": words, "name": "head"})
-    narrow = [{"text": fewer}]
+    narrow: list[Figure] = [{"text": fewer}]
     if len(halves) > 1:
         layout["margin"]["t"] = 36
     if panel.ceiling:
