@@ -48,11 +48,13 @@ def test_what_cannot_be_read_and_what_has_no_result_is_said(told):
     assert "No result yet: sre2l." in told("holes")[1].notes
 
 
-def test_an_axis_has_short_budgets_and_a_note_says_of_what(told):
+def test_an_axis_has_short_budgets(told):
     _, made = told("thousand")
-    assert [tick(setting.budget) for setting in made.rows[0].panels[0].settings] == ["1 %", "10 %", "IPC 3"]
-    assert "Percentages below the axis are of each class." in made.notes
-    assert not any("Percentages" in note for note in told("usual")[1].notes)
+    assert [tick(setting.budget) for setting in made.rows[0].panels[0].settings] == [
+        "1 % a class",
+        "10 % a class",
+        "IPC 3",
+    ]
 
 
 def test_a_run_without_a_student_has_a_card(told):

@@ -78,13 +78,14 @@ def test_the_page_says_all_that_was_promised(builder):
     assert "herding, k_center: deterministic" in page.text
     assert "decoct run STUDY.toml" in page.text
     assert "This report has holes" not in page.text
-    assert len([1 for e, _ in page.elements if e == "img"]) == 2 * (3 + 2 * 2)  # set, and start of the distilled ones
+    # sets, and starts of the distilled ones; ten pictures of each method in the card
+    assert len([1 for e, _ in page.elements if e == "img"]) == 2 * (3 + 2 * 2) + 5 * 10
 
 
 def test_every_figure_is_one_that_plotly_accepts(builder):
     _, page = written(builder)
-    # protocols × (accuracy, breakdown, differences, ranks, cost, bytes), metrics by budget
-    assert len(page.figures) == 3 * 6 + 2
+    # the card's, protocols × (accuracy, breakdown, differences, ranks, cost, bytes), metrics by budget
+    assert len(page.figures) == 1 + 3 * 6 + 2
     for figure in page.figures:
         go.Figure(figure)  # raises on an unknown property or value
 
@@ -140,9 +141,9 @@ def test_names_and_messages_are_shown_as_text(builder, evil):
         "dl",
         "dt",
     }
-    assert {e for e, _ in page.elements} <= benign | {"dd", "footer", "i", "code"}
+    assert {e for e, _ in page.elements} <= benign | {"article", "dd", "footer", "i", "code"}
     assert not any(name.startswith("on") or a.get("src") == "x" for _, a in page.elements for name in a)
-    assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 2  # its own, and plotly
+    assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 3  # its own, plotly, the card
     assert f"failed on {evil}" in page.text
     assert f"On {evil}." in page.text and f"in the paper's preset, {evil}" in page.text
     assert f"{evil} over random" in page.text and f"random over {evil}" in page.text
@@ -277,7 +278,7 @@ def test_budgets_of_every_word_stand_by_size_and_in_words(builder):
     builder.protocols, builder.same_steps = ("erm",), 0.9
     _, page = written(builder)
     words = ["IPC 1", "24 images, unbalanced", "2 % of each class", "10 %, balanced"]  # 10, 24, 25 and 126 images
-    drawn = page.figures[0]["layout"]["xaxis"]["ticktext"]
+    drawn = page.figures[1]["layout"]["xaxis"]["ticktext"]  # after the card's
     assert [text.strip("\u2068\u2069") for text in drawn] == words
     assert sorted(words, key=page.text.index) == words
     (bytes_,) = [

@@ -15,7 +15,6 @@ from decoct.report.grouped import grouped
 from decoct.report.page.plot import Mark
 from decoct.report.summary import Summary
 
-OF = " of each class"
 ABREAST, HIGH = 4, 3  # panels beside each other, and rows of them
 
 
@@ -96,8 +95,8 @@ class Card:
 
 
 def tick(budget: str) -> str:
-    """A budget as an axis has room for it; a note says what a percentage is of."""
-    return wording.budget(budget).removesuffix(OF)
+    """A budget as an axis has room for it: ``10 % a class``."""
+    return wording.budget(budget).replace(" of each class", " a class")
 
 
 def card(summary: Summary) -> Card:
@@ -173,8 +172,6 @@ def _notes(summary: Summary, rows: Sequence[Row], left_out: int) -> tuple[str, .
     panels = [panel for row in rows for panel in row.panels]
     if any(panel.ceiling for panel in panels):
         said.append("Dashed: the same student on all training images.")
-    if any(wording.budget(setting.budget).endswith(OF) for panel in panels for setting in panel.settings):
-        said.append(f"Percentages below the axis are{OF}.")
     if any(panel.unreadable for panel in panels):
         said.append("Shaded: cannot be read, since students hardly learn there.")
     there = set(_by_method(summary))

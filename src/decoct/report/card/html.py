@@ -38,7 +38,8 @@ def show(view: View, card: Card) -> Markup:
         tag("div", *halves, class_="halves") if halves else "",
         tag("p", " ".join(card.notes), class_="fine") if card.notes else "",
         tag("p", _button("PNG"), _button("SVG"), class_="keep"),
-        tag("template", Markup(draw(card, pictures=False))),
+        # As text that nothing runs: in it every "<" of a name is escaped already.
+        tag("script", Markup(draw(card, pictures=False)), type="image/svg+xml"),
         id="card",
         class_=None if card.lead else "whole",
     )
@@ -60,30 +61,39 @@ def figure(row: Row, marks: dict[str, Mark], yaxis: Figure) -> Figure:
     ticks = [(at, plot.label(tick(panel.settings[i].budget))) for at, (panel, i) in enumerate(places)]
     look: Figure = {"showgrid": False, "zeroline": False, "autotickangles": [0, -45, -90]}
     layout = plot.layout(HEIGHT, plot.axis((-0.5, len(places) - 0.5), ticks, **look), yaxis)
-    layout |= {"shapes": [], "annotations": []}
+    of = [{"budget": p.settings[i].budget, "protocol": p.protocol, "student": row.student} for p, i in places]
+    layout = plot.slots(layout, "x", enumerate(of)) | {"shapes": [], "annotations": []}
+    layout["meta"]["annotations"] = []  # what each is of, and how it looks where there is little room
     first = 0
     for panel in row.panels:
         _frame(layout, row, panel, first, len(row.panels))
         first += len(panel.settings)
-    of = [{"budget": p.settings[i].budget, "protocol": p.protocol, "student": row.student} for p, i in places]
-    return {"data": traces, "layout": plot.slots(layout, "x", enumerate(of))}
+    return {"data": traces, "layout": layout}
 
 
 def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> None:
     """Add a panel's heading, its borders, what cannot be read in it, and its ceiling to a layout."""
     left, right = first - 0.5, first + len(panel.settings) - 0.5
-    of = {"protocol": panel.protocol, "student": row.student}
     tall = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
     if first:
         layout["shapes"].append({**tall, "type": "line", "x0": left, "x1": left, "name": "grid"})
     for i, setting in enumerate(panel.settings):
         if setting in panel.unreadable:
             layout["shapes"].append({**tall, "type": "rect", "x0": left + i, "x1": left + i + 1, "name": "band"})
-    spot = {"xref": "x", "showarrow": False, "of": of}
-    heading = {**spot, "x": left, "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom", "align": "left"}
+    heading = {
+        "xref": "x",
+        "showarrow": False,
+        "x": left,
+        "xanchor": "left",
+        "yref": "paper",
+        "y": 1,
+        "yanchor": "bottom",
+        "align": "left",
+    }
     whole, halves = [_cut(panel.protocol, LETTERS // abreast)], _halves(panel.protocol, FEW // abreast)
     words, fewer = (f"<b>{'<br>'.join(map(plot.label, part))}</b>" for part in (whole, halves))
-    layout["annotations"].append({**heading, "text": words, "narrow": {"text": fewer}, "name": "head"})
+    layout["annotations"].append({**heading, "text": words, "name": "head"})
+    narrow: list[Figure] = [{"text": fewer}]
     if len(halves) > 1:
         layout["margin"]["t"] = 36
     if panel.ceiling:
@@ -97,8 +107,10 @@ def _frame(layout: Figure, row: Row, panel: Panel, first: int, abreast: int) -> 
         said = f"full data {number} %" if abreast <= LABELLED else number
         place = {**heading, "x": right, "xanchor": "right", "xshift": -6}
         above = {"text": number, "y": 100 * full.hi, "yref": "y", "xshift": 0}  # the heading takes all there is
-        narrow = above if abreast <= LABELLED else {"visible": False}
-        layout["annotations"].append({**place, "text": said, "narrow": narrow, "name": "note"})
+        narrow.append(above if abreast <= LABELLED else {"visible": False})
+        layout["annotations"].append({**place, "text": said, "name": "note"})
+    of = {"protocol": panel.protocol, "student": row.student}
+    layout["meta"]["annotations"] += [{"of": of, "narrow": each} for each in narrow]
 
 
 def _halves(name: str, most: int) -> list[str]:

@@ -1,6 +1,7 @@
 // Saves the card that lies drawn in the page; its pictures are those that the page shows.
 function drawnCard() {
-  const svg = document.querySelector("#card template").content.querySelector("svg").cloneNode(true);
+  const text = document.querySelector('#card script[type="image/svg+xml"]').textContent;
+  const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
   for (const image of svg.querySelectorAll("image[data-picture]")) {
     image.setAttribute("href", document.querySelector(`#card img[data-picture="${image.dataset.picture}"]`).src);
     image.removeAttribute("data-picture");

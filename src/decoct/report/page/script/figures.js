@@ -55,8 +55,10 @@ function filtered(trace, names) {
 
 // The figure as it is to be drawn: places on its axis close up where what stood there is filtered out.
 function shown(spec) {
-  const { slots, axis, height, classes } = spec.layout.meta || {};
+  const { slots, axis, height, classes, annotations } = spec.layout.meta || {};
   const data = spec.data.map((trace) => filtered(trace, classes)).filter(Boolean), layout = { ...spec.layout };
+  // What an annotation is of, and how it looks where there is little room.
+  layout.annotations = (layout.annotations || []).map((a, i) => ({ ...a, ...annotations?.[i] })).filter((a) => !gone(a.of || {}));
   const away = (slots || []).filter(gone).map((slot) => slot.at);
   if (!away.length) return { data, layout };
   const move = (v) => v - away.filter((at) => at < v - 0.45).length;
@@ -69,7 +71,7 @@ function shown(spec) {
   layout[`${axis}axis`] = { ...full, range: full.range.map(move), tickvals: ticks.map(([v]) => move(v)), ticktext: ticks.map(([, t]) => t) };
   layout.shapes = (layout.shapes || []).map((s) => moved(s, [`${axis}0`, `${axis}1`], `${axis}ref`));
   layout.annotations = (layout.annotations || [])
-    .filter((a) => !gone(a.of || {}) && (a[`${axis}ref`] === "paper" || !away.includes(a[axis])))
+    .filter((a) => a[`${axis}ref`] === "paper" || !away.includes(a[axis]))
     .map((a) => moved(a, [axis], `${axis}ref`));
   layout.height -= away.length * height;
   for (const trace of data) trace[axis] = trace[axis].map(move);
@@ -82,7 +84,7 @@ function draw(figure) {
   const { data, layout } = shown(figure.spec);
   figure.plot.style.height = `${layout.height}px`;
   const nothing = data.length ? [] : [{ text: "all of it is filtered out", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, name: "note" }];
-  const narrow = figure.plot.clientWidth < 520; // where an annotation may look otherwise
+  const narrow = figure.plot.clientWidth < 520;
   const words = (layout.annotations || []).map((a) => (narrow ? { ...a, ...a.narrow } : a));
   const themedLayout = themed({ ...layout, annotations: [...words, ...nothing] }, palette());
   Plotly.react(figure.plot, data, themedLayout, { responsive: true, displayModeBar: false });
