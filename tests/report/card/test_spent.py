@@ -45,7 +45,7 @@ def test_sets_of_unlike_machines_are_not_compared(told, monkeypatch):
     from decoct.report.card import spent
 
     summary, _ = told("usual")
-    monkeypatch.setattr(spent.cost, "measure", lambda rows: None)
+    monkeypatch.setattr(spent, "measure", lambda rows: None)
     lines, why = spent.costs(summary)
     assert lines == () and why.startswith("Costs cannot be compared")
 
