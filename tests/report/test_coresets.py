@@ -76,7 +76,7 @@ def test_without_random_the_others_are_still_compared(verdicts):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"replicates": 2}, "it takes 3 sets a method to show anything, and there are 2"),
+        ({"replicates": 2}, "it takes 3 sets per method to show anything; this study has 2"),
         ({"methods": {"random": ("coreset", True)}}, "there is one coreset at most"),
         ({"holes": lambda labels: labels["kind"] == "train"}, "no pair of students has been trained yet"),
         (

@@ -166,7 +166,7 @@ def _untold(compared: Sequence[Comparison]) -> str:
     most = max((c.n for c in compared), default=0)
     if most == 0:
         return UNTRAINED
-    return f"It takes {FEWEST} sets per method to show anything, and there are {most}" if most < FEWEST else ""
+    return f"It takes {FEWEST} sets per method to show anything; this study has {most}" if most < FEWEST else ""
 
 
 def _range(compared: Sequence[tuple[Setting, str, Comparison]]) -> str:

@@ -170,7 +170,7 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"
-    return f"it takes {FEWEST} sets per method to show anything, and there are {most}" if most < FEWEST else ""
+    return f"it takes {FEWEST} sets per method to show anything; this study has {most}" if most < FEWEST else ""
 
 
 def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:

@@ -47,7 +47,7 @@ def _untold(coresets: Sequence[Verdict], own: Sequence[Verdict]) -> str:
     most = max(c.n for v in own for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"
-    return f"it takes {FEWEST} sets a method to show anything, and there are {most}" if most < FEWEST else ""
+    return f"it takes {FEWEST} sets per method to show anything; this study has {most}" if most < FEWEST else ""
 
 
 def _beats(own: Sequence[Verdict]) -> list[tuple[str, int]]:
