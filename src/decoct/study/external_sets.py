@@ -64,8 +64,8 @@ def read_external(study: Study, data: Dataset) -> list[Entry]:
     """Read the external sets of a study, and check each of them against its budget.
 
     Raises:
-        UsageError: a set of a budget that the study does not have, or several sets of an entry that are of unlike
-            budgets or the same.
+        UsageError: a set of a budget that the study does not have, or several sets of an entry that differ in
+            budget or are the same.
         DecoctError: a set that cannot be read or does not fit the data or its own budget, or labels that are damaged
             or of another set.
     """
