@@ -157,9 +157,7 @@ class Ready:
 
 
 def order(todo: Mapping[str, Job]) -> dict[str, int]:
-    """The rank of each job, by key: first what one student on a set needs, the one that needs the fewest jobs; then every
-    student as it is planned, behind what it needs; last what no student needs.
-    """
+    """The rank of each job, by key, as above; the student at once is the one on a set that needs the fewest jobs."""
     ranks: dict[str, int] = {}
 
     def needed(key: str) -> list[str]:
