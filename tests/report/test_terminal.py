@@ -57,7 +57,9 @@ def test_everything_has_the_verdicts_the_readings_and_what_failed(builder):
     builder.failures, builder.holes = {"sre2l": "out of memory"}, lambda job: job.get("method") == "sre2l"
     summary = summarise(frame.read(builder.build()))
     said = printed(everything(summary, 100), 100)
-    assert "Verdicts on digits" in said and "Metrics on digits" in said
+    assert all(str(setting) in said for setting in summary.settings) and "Metrics on digits" in said
+    flat = " ".join(said.split())
+    assert all(f"{line}." in flat for v in summary.verdicts for line in v.sentences())
     assert "out of memory" in said
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 from typer import Argument, Option
 
 from decoct.cli import options
@@ -226,6 +227,9 @@ def _show(summary: Any, json: bool, everything: bool) -> None:
     """The sentences, the accuracies and where the page is; what else a terminal can show where it is asked for."""
     from decoct.report import terminal
 
+    if json:
+        say(summary.to_json())
+        return
+    lines = [Text(line) if out.is_terminal else line for line in summary.brief.lines]  # broken between words, or whole
     more = terminal.everything(summary, out.width) if everything else ()
-    shown = () if json else (*terminal.accuracies(summary, out.width), *more)
-    answer(json, summary.to_json(), *summary.brief.lines, "", *shown, f"\nThe page: {summary.page}")
+    answer(False, None, *lines, "", *terminal.accuracies(summary, out.width), *more, f"\nThe page: {summary.page}")

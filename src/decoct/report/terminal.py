@@ -9,9 +9,10 @@ from rich.text import Text
 from decoct.core.names import printable
 from decoct.report import wording
 from decoct.report.accuracy import Setting
+from decoct.report.grouped import grouped
 from decoct.report.read.manifest import ALL, FULL
 from decoct.report.summary import Summary
-from decoct.report.write import metrics, verdict
+from decoct.report.write import metrics
 
 Panel = tuple[str, str]  # protocol and student
 GAP = 2  # blanks between two columns
@@ -35,12 +36,15 @@ def accuracies(summary: Summary, width: int) -> Iterator[RenderableType]:
 
 
 def everything(summary: Summary, width: int) -> Iterator[RenderableType]:
-    """Verdicts and readings, as in ``tables/``, then what failed and where the numbers stand on weak ground."""
-    for table in (verdict(summary), metrics(summary)):
-        if table:
-            yield Text()
-            yield from narrow(table.title, table.head, table.rows, width)
-            yield from (_text(note) for note in table.notes)
+    """Verdicts by setting, readings, what failed, and where the numbers stand on weak ground."""
+    for setting, own in grouped(summary.verdicts, lambda v: v.setting).items():
+        yield Text()
+        yield _text(str(setting), "bold")
+        yield from (_text(f"  {line}.") for v in own for line in v.sentences())
+    if readings := metrics(summary):
+        yield Text()
+        yield from narrow(readings.title, readings.head, readings.rows, width, keys=3)
+        yield from map(_text, readings.notes)
     yield from (_text(f"failed: {message}", "red") for message in summary.failures)
     yield from (_text(f"{caution}.", "yellow") for caution in summary.cautions)
 
@@ -73,20 +77,22 @@ def by_panel(
     yield from narrow(title, ["", *map(wording.budget, budgets)], rows, width)
 
 
-def narrow(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[RenderableType]:
-    """A table as one or several, each with the first column and as many others as fit; one cell is a heading."""
+def narrow(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], width: int, keys: int = 1
+) -> Iterator[RenderableType]:
+    """A table as one or several, each with the ``keys``, and as many other columns as fit; one cell is a heading."""
     sizes = [max(len(row[i]) for row in [head, *rows] if i < len(row)) + GAP for i in range(len(head))]
     yield _text(title)  # not of the table, which may be narrower
-    at = 1
+    at = keys
     while at < len(head):
         end = at + 1
-        while end < len(head) and sizes[0] + sum(sizes[at : end + 1]) - GAP <= width:
+        while end < len(head) and sum(sizes[:keys]) + sum(sizes[at : end + 1]) - GAP <= width:
             end += 1
         table = Table(box=None, pad_edge=False)
-        for i, name in enumerate([head[0], *head[at:end]]):
-            table.add_column(_text(name), justify="right" if i else "left", overflow="fold")
+        for i, name in enumerate([*head[:keys], *head[at:end]]):
+            table.add_column(_text(name), justify="right" if i >= keys else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(_text(cell, "" if row[1:] else "bold") for cell in [row[0], *row[at:end]]))
+            table.add_row(*(_text(cell, "" if row[1:] else "bold") for cell in [*row[:keys], *row[at:end]]))
         yield table
         at = end
 
