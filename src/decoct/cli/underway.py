@@ -157,14 +157,12 @@ class Underway:
         rest = seconds - (time.monotonic() - at)
         if rest <= 0:
             return ""
-        until = datetime.now() + timedelta(seconds=rest)
-        form = "%H:%M" if rest < 12 * 3600 else "%a %d %b, %H:%M"
-        return f"{'about' if whole else 'more than'} {timedelta(seconds=round(rest))} left, until {until:{form}}"
+        return f"{'about' if whole else 'more than'} {timedelta(seconds=round(rest))} left, until {until(rest)}"
 
     def working(self) -> list[str]:
         """The jobs at work, the one that began first before the others."""
         now = time.monotonic()
-        said = [f"{job}, {whole(now - since)}" for job, since in list(self.at_work.values())]
+        said = [f"{job}, {rounded(now - since)}" for job, since in list(self.at_work.values())]
         return said[:SHOWN] + ([f"{len(said) - SHOWN} more"] if len(said) > SHOWN else [])
 
     def picture(self) -> RenderableType:
@@ -201,7 +199,12 @@ class Underway:
         yield from by_panel(title, panels, list(budgets), methods, cell, err.width)
 
 
-def whole(seconds: float) -> str:
+def until(seconds: float) -> str:
+    """The local time in so many seconds, with the day where that is not soon."""
+    return f"{datetime.now() + timedelta(seconds=seconds):{'%H:%M' if seconds < 12 * 3600 else '%a %d %b, %H:%M'}}"
+
+
+def rounded(seconds: float) -> str:
     """``4 s``, ``3 min 10 s``."""
     return f"{seconds:.0f} s" if seconds < 100 else wording.seconds(seconds)
 
