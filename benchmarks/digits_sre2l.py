@@ -4,7 +4,7 @@ Students learn with hard labels and with a teacher's, 500 steps, as in the built
 The first row is the method's preset, which it would take by itself.
 
     python benchmarks/digits_sre2l.py --sets 1
-    python benchmarks/digits_sre2l.py --sets 5 --ipc 1 10 --only 0 4 8
+    python benchmarks/digits_sre2l.py --sets 5 --ipc 1 10 --only 0 6 16
 """
 
 import argparse
@@ -29,10 +29,7 @@ PROTOCOLS = ("erm", "single_teacher")
 WHOLE = {"scale": (1.0, 1.0), "jitter": 0}  # no crop, no roll: a digit of 8 px fills its image
 SEARCHED: list[dict[str, Any]] = [
     {},
-    *(
-        {"scale": (least, 1.0), "jitter": jitter}
-        for least, jitter in [(0.5, 0), (0.8, 0), (0.8, 1), (1.0, 0), (1.0, 1)]
-    ),
+    *({"scale": (least, 1.0), "jitter": jitter} for least, jitter in [(0.5, 0), (0.8, 0), (0.8, 1), (1.0, 1)]),
     *({**WHOLE, "r": r, "lr": lr} for r, lr in product([0.01, 0.1, 1.0, 10.0], [0.05, 0.25])),
     *({"scale": (0.8, 1.0), "jitter": 0, "r": r, "lr": 0.05} for r in (0.1, 1.0)),
     *({**WHOLE, "iterations": n} for n in (250, 500, 2000)),

@@ -53,7 +53,8 @@ class Underway:
         self._students: Counter[tuple[str, Setting]] = Counter()
         self._left: tuple[float, float, bool] | None = None  # seconds, as of when, and whether they are all
         self._latest: list[tuple[str, str]] = []  # panels, the one that changed last at the end
-        self._look = seldom(lambda: Watcher(folder).look(time.time()))
+        watcher = Watcher(folder)  # reads each cell once
+        self._look = seldom(lambda: watcher.look(time.time()))
         self._told: set[str] = set()
 
     @contextmanager

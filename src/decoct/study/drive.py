@@ -103,8 +103,10 @@ class Driver:
 
         try:
             while running or (ready and not suspects):
-                # One waits, so that no worker idles; where calls run at once, each is seen to before the next.
-                while ready and not suspects and len(running) <= workers and not any(f.done() for f in running):
+                # One waits, so that no worker idles, but not before the first student could; where calls run at once,
+                # each is seen to before the next.
+                most = workers + bool(begun - set(running.values()))
+                while ready and not suspects and len(running) < most and not any(f.done() for f in running):
                     job = todo[key := ready.pop()]
                     device = "cpu" if job.kind in self.on_cpu else self.device
                     if len(running) < workers:
