@@ -158,7 +158,7 @@ class Underway:
         rest = seconds - (time.monotonic() - at)
         if rest <= 0:
             return ""
-        return f"{'about' if whole else 'more than'} {timedelta(seconds=round(rest))} left, until {until(rest)}"
+        return f"{'about' if whole else 'more than'} {timedelta(seconds=max(1, round(rest)))} left, until {until(rest)}"
 
     def working(self) -> list[str]:
         """The jobs at work, the one that began first before the others."""
