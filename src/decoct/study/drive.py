@@ -94,7 +94,8 @@ class Driver:
             self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
         )  # for workers elsewhere
         running: dict[Future[None], str] = {}  # in the order in which they were handed out
-        begun: set[str] = set()
+        begun: set[str] = set()  # of those that are running
+        one_waits = False
         suspects: list[str] = []
 
         def begin(key: str) -> None:
@@ -103,9 +104,9 @@ class Driver:
 
         try:
             while running or (ready and not suspects):
-                # One waits, so that no worker idles, but not before the first student could; where calls run at once,
-                # each is seen to before the next.
-                most = workers + bool(begun - set(running.values()))
+                # One waits, so that no worker idles, but not before the first job has ended, whose student may be the
+                # first; where calls run at once, each is seen to before the next.
+                most = workers + one_waits
                 while ready and not suspects and len(running) < most and not any(f.done() for f in running):
                     job = todo[key := ready.pop()]
                     device = "cpu" if job.kind in self.on_cpu else self.device
@@ -118,6 +119,8 @@ class Driver:
                     running[future] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key, error = running.pop(future), future.exception()
+                    one_waits = True
+                    begun.discard(key)
                     if isinstance(error, BrokenExecutor):
                         suspects.append(key)
                         continue
