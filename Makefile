@@ -11,7 +11,6 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 demo: $(VENV)/.installed
 	$(BIN)/decoct run --out runs/demo
-	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
 
 # One thread a process: xdist shares the cores out, and more threads only fight for them.
 test test-slow: export OMP_NUM_THREADS := 1

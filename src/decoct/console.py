@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from threading import Event, Thread
@@ -28,6 +28,7 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
+from decoct.core import signs
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.names import printable
 
@@ -39,22 +40,32 @@ class Plain(Console):
     """A console that says text as it is: nothing in it is markup, and nothing in it steers the terminal.
 
     Names of files and classes, messages of errors, and whatever else comes from outside need no care before this place.
+    Where the terminal has no Unicode, signs become ASCII, as of ``core.signs``.
     """
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
+    @property
+    def encoding(self) -> str:
+        """That of the stream; "ascii" where the locale says C, though Python then writes UTF-8."""
+        return "ascii" if in_c_locale() else super().encoding
+
+    def shown(self, text: str) -> str:
+        """Text that steers no terminal, in the signs that this one has."""
+        return printable(text) if self.encoding.startswith("utf") else signs.spelt(printable(text))
+
     def render_str(self, text: str, **how: Any) -> Text:
         """As ``Console.render_str``, so that what is shown in place of a character has its width in tables."""
-        return super().render_str(printable(text), **how)
+        return super().render_str(self.shown(text), **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As ``Console.render``; what Rich itself sends to steer the terminal is no text and stays."""
-        if isinstance(renderable, Text) and printable(renderable.plain) != renderable.plain:
+        if isinstance(renderable, Text) and self.shown(renderable.plain) != renderable.plain:
             renderable = renderable.copy()
-            renderable.plain = printable(renderable.plain)  # before its lines are broken
+            renderable.plain = self.shown(renderable.plain)  # before its lines are broken
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text))
+            yield segment if segment.control else segment._replace(text=self.shown(segment.text))
 
     def tell(self, text: str, style: str | None = None) -> None:
         """Say one line that is not broken, so that what is copied from it, such as a path, is whole."""
@@ -65,9 +76,16 @@ out = Plain()
 err = Plain(stderr=True)
 
 
+def in_c_locale() -> bool:
+    """Whether the environment asks for the locale C, in so many words, and says nothing else of the encoding."""
+    said = os.environ.get("LC_ALL") or os.environ.get("LANG")
+    return said in ("C", "POSIX") and "PYTHONIOENCODING" not in os.environ
+
+
 def say(value: Any) -> None:
-    """One JSON value on stdout."""
-    sys.stdout.write(printable(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)) + "\n")
+    """One JSON value on stdout; escaped where the stream has no Unicode."""
+    unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write(printable(json.dumps(value, indent=1, ensure_ascii=not unicode, allow_nan=False)) + "\n")
 
 
 class Left(TimeRemainingColumn):
@@ -96,10 +114,14 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
     """
     name = TextColumn("{task.description}", markup=False)
     columns = name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left()
-    latest = ["begun"]
+    latest, begun = ["begun"], time.monotonic()
+
+    def tell() -> None:
+        err.tell(f"{clock(begun)} {latest[0]}")
+
     with (
-        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
-        nullcontext() if err.is_terminal else _lines(latest, every),
+        Progress(*columns, console=err, transient=True, disable=not live()) as progress,
+        nullcontext() if live() else ticking(tell, every),
     ):
 
         def bar(title: str) -> Callable[[int, int], None]:
@@ -116,30 +138,40 @@ def bars(every: float = 30.0) -> Iterator[Callable[[str], Callable[..., None]]]:
         yield bar
 
 
-@contextmanager
-def _lines(latest: Sequence[str], every: float) -> Iterator[None]:
-    """Say the latest news every so many seconds, behind the time since the beginning."""
-    left, begun = Event(), time.monotonic()
+def live() -> bool:
+    """Whether stderr is a terminal on which a picture can be drawn again; a dumb one only takes lines."""
+    return err.is_terminal and not err.is_dumb_terminal
 
-    def tell() -> None:
+
+def clock(begun: float) -> str:
+    """Hours, minutes and seconds since a moment of ``time.monotonic``."""
+    return str(timedelta(seconds=round(time.monotonic() - begun)))
+
+
+@contextmanager
+def ticking(call: Callable[[], None], every: float) -> Iterator[None]:
+    """Call a function every so many seconds, from a thread of its own."""
+    left = Event()
+
+    def tick() -> None:
         if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is for the main thread, which blocks it where it must not come
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while not left.wait(every):
-            since = timedelta(seconds=round(time.monotonic() - begun))
-            err.tell(f"{since} {latest[0]}")
+            call()
 
-    teller = Thread(target=tell, daemon=True)
-    teller.start()
+    ticker = Thread(target=tick, daemon=True)
+    ticker.start()
     try:
         yield
     finally:
         left.set()
-        teller.join()
+        ticker.join()
 
 
 @contextmanager
 def guarded(debug: bool) -> Iterator[None]:
     """Turn what is raised into lines on stderr and an exit code: 2 for usage, 130 for Ctrl-C, else 1."""
+    signs.tolerate(sys.stdout, sys.stderr)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *where, **more: err.tell(f"warning: {message}")  # but for the place

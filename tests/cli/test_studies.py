@@ -35,6 +35,18 @@ def test_run_leaves_tables_and_a_page(decoct, quick, tmp_path):
     assert json.loads((out / "run.json").read_text())["study"]["seed"] == 7
 
 
+def test_a_run_and_its_report_say_sentences_then_accuracies_then_where_the_page_is(decoct, quick, tmp_path):
+    out = tmp_path / "out"
+    first = decoct("run", quick("random"), "--out", out, "--workers", 1).out
+    sentences, table, page = (block.splitlines() for block in first.rstrip().split("\n\n"))
+    assert len(sentences) <= 11 and sentences[0].startswith("quick, convnet1_w8: 2 sets a method")
+    assert table[0].startswith("Test accuracy, %") and "IPC 1" in table[1]
+    assert re.fullmatch(r"  random +\d+\.\d \[\d+\.\d, \d+\.\d\]", table[-1].rstrip())
+    assert page == [f"The page: {out / 'report.html'}"]
+    assert decoct("report", out).out == first
+    assert "erm, convnet1_w8, IPC 1" in decoct("report", out, "--all").out and "erm, convnet1_w8" not in first
+
+
 def test_a_run_goes_on_where_it_stopped_and_seeds_differ(decoct, quick, tmp_path):
     study, out = quick("random"), tmp_path / "out"
     words = ("run", study, "--workers", 1, "--json")
@@ -89,7 +101,7 @@ def test_ctrl_c_exits_130_and_resumes(decoct, quick, tmp_path, monkeypatch):
     assert not list((out / "store").glob(".tmp-*"))
     assert decoct("report", out).code == 0
     said = decoct("run", study, "--out", out, "--workers", 1)
-    assert said.code == 0 and "2 of them in the store" in said.err
+    assert said.code == 0 and "1 of them in the store" in said.err  # the set of the first student
 
 
 def test_what_is_no_run(refused, tmp_path):

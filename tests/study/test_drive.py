@@ -154,6 +154,80 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
     assert max(seen) == 3
 
 
+def test_where_jobs_run_in_this_process_each_is_told_before_the_next_begins(tmp_path, monkeypatch):
+    events = []
+    monkeypatch.setattr(module, "execute", lambda where, job, device: events.append(("runs", job.keyed["n"])))
+    driver = Driver(
+        Store(tmp_path),
+        lambda size: Inline(),
+        on_start=lambda job: events.append(("begins", job.keyed["n"])),
+        on_done=lambda job, error: events.append(("ends", job.keyed["n"])),
+    )
+    driver.run([node(n, []) for n in range(3)])
+    assert events == [(what, n) for n in range(3) for what in ("begins", "runs", "ends")]
+
+
+def test_no_more_jobs_begin_than_there_are_workers_and_each_before_it_ends(tmp_path):
+    pool, at_work, most, ended = Fragile(set()), set(), [], []
+
+    def wait(running, return_when):
+        pool.advance()
+        return type("Waited", (), {"done": {future for future in running if future.done()}})
+
+    def begins(job):
+        at_work.add(job.key)
+        most.append(len(at_work))
+
+    def ends(job, error):
+        at_work.remove(job.key)
+        ended.append(job.key)
+
+    jobs = [node(n, []) for n in range(8)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "execute", lambda *args: None)
+        patch.setattr(drive, "wait", wait)
+        Driver(Store(tmp_path), lambda size: pool, 2, on_start=begins, on_done=ends).run(jobs)
+    assert max(most) == 2 and at_work == set()
+    assert sorted(ended) == sorted(job.key for job in jobs)
+
+
+def of_kind(kind: str, name: str, **inputs: Job) -> Job:
+    return Job(
+        kind=kind,
+        keyed={"name": name},
+        inputs={role: job.key for role, job in inputs.items()},
+        labels={"method": name.partition(" ")[0]} if kind in ("train", "condense") else {},
+        config={},
+        data="",
+    )
+
+
+def test_one_student_comes_first_then_all_as_they_are_planned_and_measures_last():
+    teacher = of_kind("teacher", "net")
+    dear, cheap = of_kind("condense", "herding", teacher=teacher), of_kind("condense", "random")
+    measured = of_kind("measure", "herding", condensed=dear)
+    students = [of_kind("train", f"{s.keyed['name']} {n}", condensed=s) for s in (dear, cheap) for n in (0, 1)]
+    full = of_kind("train", "full")
+    jobs = [teacher, dear, measured, *students[:2], cheap, *students[2:], full]
+    ranks = drive.order({job.key: job for job in jobs})
+    first = [cheap, students[2]]  # needs the least of the students on a set; the full data need less and take longer
+    assert sorted(jobs, key=lambda job: ranks[job.key]) == [
+        *first,
+        teacher,
+        dear,
+        *students[:2],
+        students[3],
+        full,
+        measured,
+    ]
+
+
+@given(graph=graphs())
+def test_every_job_has_a_rank_of_its_own(graph):
+    jobs, _ = graph
+    assert sorted(drive.order({job.key: job for job in jobs}).values()) == list(range(len(jobs)))
+
+
 @pytest.mark.parametrize("at_once", [True, False], ids=["all are told at once", "one after the other"])
 def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
     jobs = [node(n, []) for n in range(6)]

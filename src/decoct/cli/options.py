@@ -18,6 +18,7 @@ from decoct.core.spec import find
 StudyFile = Annotated[Path | None, Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
 Seed = Annotated[int | None, Option("--seed", help="Instead of the study's own.")]
 Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Everything = Annotated[bool, Option("--all", help="Print the other tables of the page as well.")]
 Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of its key.")]

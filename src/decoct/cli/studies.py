@@ -1,17 +1,16 @@
 """Commands on whole studies and on what there is to study: run, report, compare, published, ls, check."""
 
-import time
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 from typer import Argument, Option
 
 from decoct.cli import options
-from decoct.cli.options import Device, Json, Pictures, Plugins, Seed, StudyFile, asked_for, tell_read
-from decoct.console import answer, bars, err, fail, out, say
+from decoct.cli.options import Device, Everything, Json, Pictures, Plugins, Seed, StudyFile, asked_for, tell_read
+from decoct.console import answer, bars, fail, out, say
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
 from decoct.study.runs import runs
@@ -41,50 +40,37 @@ def run(
     seed: Seed = None,
     *,
     pictures: Pictures,
+    everything: Everything = False,
     json: Json = False,
 ) -> None:
     """Run a study and write its report. Started again, it continues."""
-    from decoct.report.progress import Watcher, seldom
+    from decoct.cli.underway import Underway
     from decoct.report.write import write_report
     from decoct.study.run import run as run_study
 
     plan = asked_for(study, seed, pictures.size, pictures.skip_corrupt)
     folder = folder or Path("runs") / plan.name
     place = options.place(on, workers, device, plan.threads, address, gpus)
-    done, goal, watcher = 0, 0, Watcher(folder)
-    left = seldom(lambda: watcher.look(time.time()).remaining_seconds)
-    told: set[str] = set()
-    with bars() as bar:
-        step = bar(plan.name)
+    with Underway(plan.name, folder, known=place.on != "ray", debug=bool(context.obj)).shown() as seen:
 
-        def planned(todo: int, total: int) -> None:
-            nonlocal goal
-            goal = todo
-            err.tell(f"{plan.name}: {total} jobs, {total - todo} of them in the store")
-            step(0, todo)
-
-        def finished(job: Any, error: BaseException | None) -> None:
-            nonlocal done
-            done += 1
-            step(done, goal, left())
-            if error is not None and str(error) not in told:  # one cause may fail many jobs; the report names all
-                told.add(str(error))
-                err.tell(f"failed: {job}: {error}", style="red")
-                if context.obj:
-                    err.tell("".join(traceback.format_exception(error)).rstrip())
+        def read(data: Any) -> None:
+            tell_read(data)
+            seen.read()
 
         run_study(
             plan,
             folder,
             place=place,
             store=store,
-            on_data=tell_read,
-            on_plan=planned,
-            on_done=finished,
-            progress=bar("reading the data"),
+            on_data=read,
+            on_plan=seen.planned,
+            on_start=seen.starts,
+            on_done=seen.ends,
+            progress=seen.reading,
         )
-    summary = write_report(folder)
-    _show(summary, json)
+        seen.writing()
+        summary = write_report(folder)
+    _show(summary, json, everything)
     if summary.failures:
         jobs = "1 job" if len(summary.failures) == 1 else f"{len(summary.failures)} jobs"
         fail(f"{jobs} failed; the report shows what is missing\nthe same command tries again", 1)
@@ -113,6 +99,7 @@ def report(
     published: Annotated[
         bool, Option("--published", help="Only lay published numbers of other recipes beside the run's own.")
     ] = False,
+    everything: Everything = False,
     json: Json = False,
 ) -> None:
     """Write a run's tables and page anew, finished or not; of several runs a leaderboard over their data sets.
@@ -164,15 +151,15 @@ def report(
 
         to = to or folders[0].resolve().parent / "leaderboard"
         board, place = page.write_leaderboard([pool.pool(group) for group in groups], to), to / page.PAGE
-        answer(json, board.to_json(place), terminal.board(board), f"\n{place}")
+        answer(json, board.to_json(place), terminal.board(board, everything), f"\nThe page: {place}")
     elif len(folders) > 1:
         from decoct.report.pooled import write_pooled
 
-        _show(write_pooled(groups[0], to or folders[0].resolve().parent / "pooled"), json)
+        _show(write_pooled(groups[0], to or folders[0].resolve().parent / "pooled"), json, everything)
     else:
         from decoct.report.write import write_frame
 
-        _show(write_frame(folders[0], groups[0][0]), json)
+        _show(write_frame(folders[0], groups[0][0]), json, everything)
 
 
 def compare(
@@ -252,5 +239,13 @@ def check(
         fail(f"{method} breaks {len(broken)} of {len(findings)} rules", 1)
 
 
-def _show(summary: Any, json: bool) -> None:
-    answer(json, summary.to_json(), *summary.brief.lines, str(summary.page))
+def _show(summary: Any, json: bool, everything: bool) -> None:
+    """The sentences, the accuracies and where the page is; what else a terminal can show where it is asked for."""
+    from decoct.report import terminal
+
+    if json:
+        say(summary.to_json())
+        return
+    lines = [Text(line) if out.is_terminal else line for line in summary.brief.lines]  # broken between words, or whole
+    more = terminal.everything(summary, out.width) if everything else ()
+    answer(False, None, *lines, "", *terminal.accuracies(summary, out.width), *more, f"\nThe page: {summary.page}")

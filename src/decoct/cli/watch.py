@@ -74,6 +74,7 @@ def _summary(folder: Path) -> Any:
 
 def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
     """How far a run is, then what it found so far."""
+    from decoct.cli.underway import until
     from decoct.report import wording
 
     if seen.state == "waiting":
@@ -88,7 +89,9 @@ def _told(seen: Any, summary: Any) -> Iterator[RenderableType]:
     if seen.remaining_seconds is not None:
         unknown = " and ".join(seen.remaining_unknown)
         rest = f", without {unknown}, of which none is done" if unknown else ""
-        yield Text(f"About {wording.seconds(seen.remaining_seconds)} left{rest}.")
+        yield Text(
+            f"About {wording.seconds(seen.remaining_seconds)} left, until {until(seen.remaining_seconds)}{rest}."
+        )
     causes: dict[str, str] = {}  # one may fail many jobs
     for job, message in seen.failures.items():
         causes.setdefault(message, job)

@@ -76,7 +76,7 @@ def _answer(summary: "Summary") -> str:
         return f"Cannot be said, {reached.text.partition(': ')[2]}"
     margin = wording.margins(b.margin for b in reached.each)
     if reached.answer == "none":
-        return f"No: no distilled set beats the best coreset by more than {margin}, which is shown"
+        return f"No: no distilled set beats the best coreset by more than {margin} (shown)"
     every = Counter(b.method for b in reached.each)
     if reached.answer == "some":
         won = Counter(b.method for b in reached.each if b.word == "better")
@@ -116,10 +116,15 @@ def _counts(summary: "Summary") -> Iterator[str]:
     if not own:
         return
     words = Counter(str(v.against_coresets) for v in own)
-    better, worse = (f"{words[w]}{f' (leans: {n})' if (n := words[f'leans {w}']) else ''}" for w in ("better", "worse"))
-    same = f" The same: {words['same']}." if words["same"] else ""
-    rest = f' Open: {words["open"]}, which is not "equal".' if words["open"] else ""
-    yield f"Beats every coreset: {better} of {len(own)}. Worse than one: {worse}.{same}{rest}"
+    better, worse = (_leaning(words[f"leans {word}"]) for word in ("better", "worse"))
+    parts = [f"{words['better']} beat every coreset{better}", f"{words['worse']} lose to one{worse}"]
+    parts += [f"{words['same']} equal the best"] if words["same"] else []
+    parts += [f"{words['open']} are open (not equal)"] if words["open"] else []
+    yield f"Of {wording.count(len(own), 'distilled result')} {', '.join(parts)}."
+
+
+def _leaning(number: int) -> str:
+    return f" ({number} more lean{'s' if number == 1 else ''} so)" if number else ""
 
 
 def _more(summary: "Summary") -> Iterator[str]:
@@ -172,7 +177,7 @@ def _nearest(summary: "Summary") -> Iterator[str]:
         v, other, c = max(known, key=lambda each: each[2].mean)
         word = "open" if v.against_coresets == "open" else f"{v.against_coresets}, not shown"
         yield (
-            f"Nearest: {v.method}{_where(summary, v.setting)}, {wording.points(c.mean)} points beside {other} "
+            f"Closest: {v.method}{_where(summary, v.setting)}, {wording.points(c.mean)} points from {other} "
             f"{wording.bounds(c.lo, c.hi)}: {word}."
         )
 
@@ -181,7 +186,7 @@ def _given(run: Manifest) -> str:
     made = [job for job in run.of_kind("condense") if job.labels["method"] in run.deterministic]
     drawn = [job for job in made if any(need.drawn for need in run.needs(job).values())]
     own = " and ".join(dict.fromkeys(str(job.labels["method"]) for job in drawn))
-    return f"Given these teachers: others would give other {f'images of {own}' if own else 'sets and labels'}."
+    return f"This holds for these teachers; others would give other {f'images of {own}' if own else 'sets and labels'}."
 
 
 def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
@@ -189,9 +194,9 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
     if not known:
         return
     half, sets = median(c.detectable for c in known), max(c.n for c in known)
-    said = f"This study sees differences of about {100 * half:.2g} points (corrected)"
+    said = f"Detectable here: about {100 * half:.2g} points (corrected)."
     if half <= LOOKED_FOR:
-        yield f"{said}."
+        yield said
         return
     needed = [
         power.smallest(lambda n, c=c: power.difference_power(LOOKED_FOR, c.spread.error(n), c.level))  # type: ignore[misc]
@@ -200,7 +205,7 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
     there = sorted(n for n in needed if n)
     enough = len(there) > len(needed) / 2
     more = f"about {there[len(needed) // 2]} sets (now {sets})" if enough else "more test images, not more sets"
-    yield f"{said}; {100 * LOOKED_FOR:g} points take {more}."
+    yield f"{said} For {100 * LOOKED_FOR:g} points it takes {more}."
 
 
 def _costs(summary: "Summary") -> Iterator[str]:
@@ -223,7 +228,7 @@ def _costs(summary: "Summary") -> Iterator[str]:
         if family in taken
     ]
     if parts:
-        yield f"Cost of a set, teachers included: {'; '.join(parts)}."
+        yield f"Cost per set, with teachers: {'; '.join(parts)}."
 
 
 def _seconds(low: float, high: float) -> str:

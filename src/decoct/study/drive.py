@@ -1,10 +1,16 @@
-"""Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again."""
+"""Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again.
+
+The order shows results early and changes none of them: one student at once, then students as they are planned, each
+behind what it needs, and measures last.
+"""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
+from itertools import chain
 
 import decoct
 from decoct.core.cells import is_url
@@ -14,6 +20,7 @@ from decoct.study.jobs import Job
 from decoct.study.store.store import Store
 
 OnDone = Callable[[Job, BaseException | None], None]
+OnStart = Callable[[Job], None]
 
 
 @dataclass
@@ -25,6 +32,8 @@ class Driver:
         pool: makes an executor for so many workers; called again after a pool broke.
         workers: jobs that run at once.
         device: where each job computes.
+        on_start: called in the driver when a job begins: exactly where jobs run in this process, and elsewhere as if
+            each of the ``workers`` took the job that has waited longest.
         on_done: called in the driver after every job that was run.
         on_cpu: kinds of job that compute on the CPU wherever the others do.
     """
@@ -33,6 +42,7 @@ class Driver:
     pool: Callable[[int], Executor]
     workers: int = 1
     device: str = "cpu"
+    on_start: OnStart = lambda job: None
     on_done: OnDone = lambda job, error: None
     on_cpu: frozenset[str] = frozenset()
     failed: dict[str, BaseException] = field(default_factory=dict)
@@ -54,24 +64,27 @@ class Driver:
         todo = self.missing(jobs)
         graph = TopologicalSorter({key: [i for i in job.inputs.values() if i in todo] for key, job in todo.items()})
         graph.prepare()
-        ready = deque(graph.get_ready())
+        ready = Ready(order(todo))
+        ready.add(graph.get_ready())
         suspects: deque[str] = deque()  # were running when a pool broke; one of them broke it
         while ready or suspects:
             if ready:
                 suspects += self._drain(todo, graph, ready, self.workers, graph.get_ready)
                 continue
             key = suspects.popleft()  # suspects run last, each in a pool of its own, so that the culprit fails alone
-            if self._drain(todo, graph, deque([key]), 1, tuple):
+            alone = Ready({key: 0})
+            alone.add([key])
+            if self._drain(todo, graph, alone, 1, tuple):
                 died = DecoctError("its worker process died, twice; it may need more memory than there is")
                 self._finish(todo[key], died)
-            ready.extend(graph.get_ready())
+            ready.add(graph.get_ready())
         return self.failed
 
     def _drain(
         self,
         todo: dict[str, Job],
         graph: "TopologicalSorter[str]",
-        ready: deque[str],
+        ready: "Ready",
         workers: int,
         more: Callable[[], Iterable[str]],
     ) -> list[str]:
@@ -80,13 +93,25 @@ class Driver:
         where = (
             self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
         )  # for workers elsewhere
-        running: dict[Future[None], str] = {}
+        running: dict[Future[None], str] = {}  # in the order in which they were handed out
+        begun: set[str] = set()  # of those that are running
+        one_waits = False
         suspects: list[str] = []
+
+        def begin(key: str) -> None:
+            begun.add(key)
+            self.on_start(todo[key])
+
         try:
             while running or (ready and not suspects):
-                while ready and not suspects and len(running) <= workers:  # one waits, so that no worker idles
-                    job = todo[key := ready.popleft()]
+                # One waits, so that no worker idles, but not before the first job has ended, whose student may be the
+                # first; where calls run at once, each is seen to before the next.
+                most = workers + one_waits
+                while ready and not suspects and len(running) < most and not any(f.done() for f in running):
+                    job = todo[key := ready.pop()]
                     device = "cpu" if job.kind in self.on_cpu else self.device
+                    if len(running) < workers:
+                        begin(key)
                     try:
                         future = executor.submit(attempt, where, job, device, decoct.__version__)
                     except BrokenExecutor as broken:  # between two calls: as if the job had been running
@@ -94,13 +119,17 @@ class Driver:
                     running[future] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key, error = running.pop(future), future.exception()
+                    one_waits = True
+                    begun.discard(key)
                     if isinstance(error, BrokenExecutor):
                         suspects.append(key)
                         continue
                     self._finish(todo[key], error)
                     if error is None:
                         graph.done(key)
-                        ready.extend(more())
+                        ready.add(more())
+                for key in [key for key in list(running.values())[:workers] if key not in begun]:
+                    begin(key)
         except BaseException:
             abandon(executor)
             raise
@@ -111,6 +140,50 @@ class Driver:
         if error is not None:
             self.failed[job.key] = error
         self.on_done(job, error)
+
+
+class Ready:
+    """Keys of jobs that may run; ``pop`` gives that of the lowest rank."""
+
+    def __init__(self, ranks: Mapping[str, int]) -> None:
+        self._ranks, self._heap = ranks, list[tuple[int, str]]()
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def add(self, keys: Iterable[str]) -> None:
+        """More keys."""
+        for key in keys:
+            heappush(self._heap, (self._ranks[key], key))
+
+    def pop(self) -> str:
+        """The next key."""
+        return heappop(self._heap)[1]
+
+
+def order(todo: Mapping[str, Job]) -> dict[str, int]:
+    """The rank of each job, by key, as above; the student at once is the one on a set that needs the fewest jobs."""
+    ranks: dict[str, int] = {}
+
+    def needed(key: str) -> list[str]:
+        """The student behind what it needs and has no rank yet; a job's own inputs may come in any order."""
+        found, stack = dict.fromkeys([key]), [key]
+        while stack:
+            inputs = todo[stack.pop()].inputs.values()
+            stack += (new := [i for i in inputs if i in todo and i not in found and i not in ranks])
+            found |= dict.fromkeys(new)
+        return list(reversed(found))
+
+    students = [key for key, job in todo.items() if job.kind == "train"]
+    firsts: dict[tuple[object, object], str] = {}  # one student of a method under a protocol needs as much as another
+    for key in students:
+        if "condensed" in (job := todo[key]).inputs:
+            firsts.setdefault((job.labels.get("method"), job.labels.get("protocol")), key)
+    quickest = min(map(needed, firsts.values()), key=len, default=[])
+    for keys in chain([quickest], map(needed, students), [todo]):  # one after the other, as ranks grow
+        for key in keys:
+            ranks.setdefault(key, len(ranks))
+    return ranks
 
 
 def abandon(executor: Executor) -> None:

@@ -20,7 +20,7 @@ from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.methods._shared.presets import WithPresets
 from decoct.study.device import check_precision, resolve
-from decoct.study.drive import Driver, OnDone
+from decoct.study.drive import Driver, OnDone, OnStart
 from decoct.study.execute import precisions
 from decoct.study.expand import expand
 from decoct.study.external_sets import Entry, read_external
@@ -48,6 +48,7 @@ def run(
     store: str | Path | None = None,
     on_data: Callable[[Dataset], None] = lambda data: None,
     on_plan: Callable[[int, int], None] = silent,
+    on_start: OnStart = lambda job: None,
     on_done: OnDone = lambda job, error: None,
     progress: Progress = silent,
 ) -> dict[str, str]:
@@ -60,6 +61,7 @@ def run(
         place: the same and more, instead of them: in a pool, on Ray, with which GPUs.
         store: folder or URL of the cells, which other studies may share; ``out/store`` by default.
         on_data, on_plan: called once with the data set, and with (jobs to do, jobs in all).
+        on_start: called when a job begins, see ``Driver``.
         on_done: called after every job that was run.
         progress: of reading the data.
 
@@ -112,7 +114,7 @@ def run(
         on_done(job, error)
 
     pool = place.executors(study.threads, cells, jobs)
-    driver = Driver(cells, pool, place.at_once, place.device, done, place.on_cpu)
+    driver = Driver(cells, pool, place.at_once, place.device, on_start, done, place.on_cpu)
     missing = driver.missing(jobs)
     on_plan(len(missing), len(jobs))
     if missing:

@@ -17,9 +17,9 @@ HOSTILE = "<script>alert(1)</script> [bold]x[/] \u202emirror"
 SMALL = {"protocols": ("erm",), "class_names": ("0", "1"), "replicates": 2}
 
 
-def printed(found):
+def printed(found, everything=True):
     console = Console(width=100, file=io.StringIO())
-    console.print(terminal.board(found))
+    console.print(terminal.board(found, everything))
     return console.file.getvalue()
 
 

@@ -23,14 +23,9 @@ def shown(text: object, style: str = "") -> Text:
     return Text(printable(str(text)), style=style)
 
 
-def board(leaders: Board) -> RenderableType:
-    """Accuracies and ranks for each protocol and student, then the verdicts: for each data set, and over all."""
+def board(leaders: Board, everything: bool = False) -> RenderableType:
+    """The verdicts, for each data set and over all; with ``everything``, accuracies and ranks behind them."""
     parts: list[RenderableType] = []
-    for panel in leaders.panels:
-        parts += [*_grids(leaders, panel), Text()]
-        for own in (leaders.ranks[panel], leaders.over_data.get(panel)):
-            parts += [shown(f"  {line}") for line in (own.sentences() if own else ())]
-        parts.append(Text())
     if not leaders.panels:
         parts.append(Text("No student has been trained yet."))
     parts += [shown(f"{line}.") for line in leaders.together.sentences()]
@@ -42,6 +37,10 @@ def board(leaders: Board) -> RenderableType:
     ]
     parts += [shown(line, "yellow") for line in leaders.unlike]
     parts += [shown(f"{line}.") for line in leaders.pooled]
+    for panel in leaders.panels if everything else ():
+        parts += [Text(), *_grids(leaders, panel), Text()]
+        for own in (leaders.ranks[panel], leaders.over_data.get(panel)):
+            parts += [shown(f"  {line}") for line in (own.sentences() if own else ())]
     return Group(*parts)
 
 
