@@ -1,13 +1,9 @@
 """The four claims on planted truths: what is said follows from the results and from nothing else."""
 
 import json
-import re
 
 import pytest
-from tests.report.conftest import view
 
-from decoct.core.record import read_cost, write_cost
-from decoct.report import claims
 from decoct.report.read import frame
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.summary import summarise
@@ -128,46 +124,3 @@ def test_the_json_holds_questions_multiples_and_contrasts(builder):
     assert plain["coverage"][0]["name"]["metric"] == "coverage" and "herding" in plain["coverage"][0]["contrasts"]
     assert plain["conclusion"]["answer"] == "some" and len(plain["conclusion"]["each"]) == 12
     assert len(plain["beside_random"]) == 12 and len(plain["equal_cost"]) == 36
-
-
-def shown(builder):
-    folder = builder.build()
-    summary = summarise(frame.read(folder))
-    return summary, claims.show(view(summary), summary.claims)
-
-
-def text(markup):
-    return re.sub(r"<[^>]*>", " ", markup)
-
-
-def test_every_question_has_its_answer_and_its_methods(builder):
-    summary, section = shown(builder)
-    for claim in summary.claims.all:
-        assert claim.question in section and claim.answer in section
-        assert all(line in section.replace("&amp;", "&") for line in claim.methods)
-    assert section.count("<details>") == 4 and section.count("<table") == 3
-
-
-def test_multiples_stand_with_interval_sets_and_the_construction_alone(builder):
-    _, section = shown(builder)
-    words = " ".join(text(section).split())
-    assert (
-        "36.0 s 16.0 s alone 900 [900, 900] sets: 5 and 5 400 [400, 400] alone 1.50 [1.50, 1.50] sets: 5 and 1" in words
-    )
-    assert "stands as it is, and contrasts condition on it" in words
-
-
-def test_machines_unlike_leave_a_dash_that_says_why(builder):
-    folder = builder.build()
-    for file in (folder / "store" / "features").rglob("measured.json"):
-        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "<b>Other"}))
-    summary = summarise(frame.read(folder))
-    section = claims.show(view(summary), summary.claims)
-    assert "unlike machines" in section and "<b>Other" not in section
-
-
-def test_a_study_of_selections_alone_has_answers_and_no_tables(builder):
-    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
-    _, section = shown(builder)
-    assert section.count("no distillation method") == 4 and "<details>" not in section
-    assert not re.search(r"\bnan\b|\bNone\b", text(section))

@@ -19,6 +19,7 @@ from decoct.report.sections.beyond.coverage import (
 from decoct.report.standing import Name, standings
 from decoct.report.stats import intervals
 from decoct.report.stats.welch import Contrast
+from decoct.report.summary import summarise
 
 BOTH = ("convnet3_bn", "judge")
 
@@ -160,3 +161,23 @@ def test_methods_alike_are_rarely_told_apart(builder):
         assert all(len(c.contrasts) == 3 for c in found)
         wrong += any(c.word != "open" for c in found)
     assert wrong < 6
+
+
+def test_every_contrast_and_every_methods_range_are_on_the_page(builder):
+    builder.shift = planted
+    summary = summarise(frame.read(builder.build()))
+    page, lines = str(coverage.SECTION.show(summary)), summary.claims.of("coverage").methods
+    assert page.count("<tr>") == 1 + len(summary.claims.coverages) == 1 + 2 * 2
+    assert page.count('class="chip better"') == 2 == page.count('class="chip worse"')
+    assert page.count(">sets: 5 and ") == 2 * 2 * 3  # methods, budgets, coresets
+    assert len(lines) >= 2 and all(f"<li>{line}.</li>" in page for line in lines)
+    assert "stands as it is, and all contrasts condition on it" in page
+    evil = '<img src=x onerror="alert(1)">'
+    builder.folder, builder.jobs, builder.extractors = builder.folder.with_name("again"), [], (evil,)
+    page = str(coverage.SECTION.show(summarise(frame.read(builder.build()))))
+    assert evil not in page and "&lt;img src=x" in page
+
+
+def test_a_study_without_a_distillation_method_has_no_section(builder):
+    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
+    assert coverage.SECTION.show(summarise(frame.read(builder.build()))) == ""

@@ -1,6 +1,7 @@
 """Multiples of cost against a naive rewrite: which time counts, what is shared, and what is not compared."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats as scipy_stats
 from decoct.core.record import read_cost, write_cost
 from decoct.report.read import frame
 from decoct.report.sections.cost import multiples as cost
+from decoct.report.summary import summarise
 
 
 @pytest.fixture
@@ -138,3 +140,39 @@ def test_what_a_loaded_teacher_took_is_named_as_not_counted(builder, told):
 
 def test_a_time_of_zero_has_no_multiple():
     assert math.isnan(cost.ratio([1.0, 2.0], [0.0]).mean) and math.isnan(cost.ratio([], [1.0]).mean)
+
+
+def shown(builder):
+    summary = summarise(frame.read(builder.build()))
+    return summary, str(cost.SECTION.show(summary))
+
+
+def test_multiples_stand_with_interval_sets_and_the_construction_alone(builder):
+    _, section = shown(builder)
+    words = " ".join(re.sub(r"<[^>]*>", " ", section).split())
+    assert (
+        "36.0 s 16.0 s alone 900 [900, 900] sets: 5 and 5 400 [400, 400] alone 1.50 [1.50, 1.50] sets: 5 and 1" in words
+    )
+
+
+def test_every_methods_range_is_shown_and_what_is_not_counted_said(builder):
+    builder.checkpoint = "net.pt"
+    summary, section = shown(builder)
+    lines = summary.claims.of("cost").methods
+    assert len(lines) == 2 + 2 and all(f"<li>{line}.</li>" in section for line in lines)  # and at equal cost
+    assert cost.SECTION.say(summary) == "Not counted: training of convnet3_bn (rded, sre2l)"
+
+
+def test_machines_unlike_leave_a_dash_that_says_why(builder):
+    folder = builder.build()
+    for file in (folder / "store" / "features").rglob("measured.json"):
+        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "<b>Other"}))
+    section = str(cost.SECTION.show(summarise(frame.read(folder))))
+    assert "unlike machines" in section and "<b>Other" not in section
+    assert re.search(r'<span title="[^"]*&lt;b&gt;Other[^"]*">–</span>', section)
+
+
+def test_a_study_of_selections_alone_has_no_section(builder):
+    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
+    summary, section = shown(builder)
+    assert section == "" and summary.claims.of("cost").methods == ()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from decoct.report import wording
+from decoct.report.conclusion import ours
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
 from decoct.report.page.parts import bullets, chip, content, difference, fold, note, place
 from decoct.report.page.section import Section
@@ -38,7 +39,7 @@ def show(summary: "Summary") -> Markup:
         fold("Method by method", bullets(lines)) if lines else "",
         fold("Row minus column, against every coreset", *_pairs(summary)) if pairs else "",
         fold("Every verdict as a sentence", bullets(every)) if every else "",
-        note(ABOUT, f" {said}." if said else "") if pairs else "",
+        note(ABOUT, f" {said}." if said else "", f" This is said of {ours(summary.methods)}.") if pairs else "",
     )
 
 

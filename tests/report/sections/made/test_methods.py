@@ -1,37 +1,13 @@
-"""The study on the page can be run again, and a method says how it departs from its paper."""
+"""A method says how it is built, and how it departs from its paper."""
 
-import re
-import tomllib
 from html.parser import HTMLParser
 
 import pytest
 from tests.report.conftest import view
 
 from decoct.report.read import frame
-from decoct.report.read.manifest import Manifest
-from decoct.report.sections.made import provenance
+from decoct.report.sections.made import methods as section
 from decoct.report.summary import summarise
-
-
-def test_the_study_reads_back_from_its_toml():
-    study = {
-        "name": 'a "b" \\ ü',
-        "data": {"name": "folder", "path": "x y"},
-        "budgets": [{"ipc": 1}, {"ipc": 10}],
-        "margin": 0.01,
-        "condensers": [{"name": "rded", "factor": 2, "flip": True}],
-        "protocols": ["erm"],
-        "metrics": {"names": ["prdc"], "odd key": 1},
-    }
-    assert tomllib.loads(provenance.toml(study | {"nothing": None})) == study
-
-
-def test_protocols_read_back_as_the_tables_that_a_study_lists():
-    kept = {"erm": {"name": "erm", "steps": 5}, "long": {"name": "erm", "steps": 9, "batch": None}}
-    assert tomllib.loads(provenance.toml({"name": "a", "protocols": kept})) == {
-        "name": "a",
-        "protocols": [{"name": "erm", "steps": 5}, {"name": "erm", "label": "long", "steps": 9}],
-    }
 
 
 class Details(HTMLParser):
@@ -72,13 +48,13 @@ class Details(HTMLParser):
 def methods(builder):
     """The section of a run whose rded and sre2l say more."""
 
-    def section(**said):
+    def shown(**said):
         builder.said = said
         run = frame.read(builder.build())
         summary = summarise(run)
-        return provenance.methods(view(summary), run.manifest)
+        return section.show(view(summary), run.manifest)
 
-    return section
+    return shown
 
 
 def test_a_method_says_how_it_is_built_and_where_it_departs_from_its_paper(methods):
@@ -133,28 +109,3 @@ def test_weighted_sets_are_named_as_such(methods, builder):
     page = methods()
     assert page.count("one set, weighted") == 1 and page.count("each replicate, weighted") == 1
     assert "relative to the mean over the set, under every protocol" in page
-
-
-def test_generators_stand_beside_the_teachers_with_what_they_have_seen(builder):
-    builder.build()
-    assert "enerator" not in provenance.teachers(Manifest.read(builder.folder))
-    own = {"trained_here": True, "parameters": 717505, "steps": 4688, "origin": "trained by decoct on digits"}
-    supplied = {"trained_here": False, "parameters": 675129632, "origin": "hub <b>x</b>", "seen": "ImageNet-1K"}
-    builder.add(
-        "generator", {"generator": "own"}, {"generator.json": own | {"seen": "the train split: 9 images"}}, 60.0
-    )
-    builder.add("generator", {"generator": "hub:x"}, {"generator.json": supplied}, 1.0)
-    page = provenance.teachers(Manifest.read(builder.folder))
-    assert "Teachers and generators" in page and "convnet3_bn" in page
-    rows = [row for row in re.findall(r"<tr>.*?</tr>", page) if ">own<" in row or "hub:x" in row]
-    assert all(part in rows[0] for part in ("717,505", "4,688", "60.0 s", "the train split: 9 images"))
-    assert all(part in rows[1] for part in ("675,129,632", "training is not counted", "ImageNet-1K"))
-    assert "4,688" not in rows[1] and "<b>x" not in page
-
-
-def test_the_path_of_a_checkpoint_is_text(builder):
-    builder.checkpoint = "/nets/<b>own</b> & co.pt"
-    builder.build()
-    page = provenance.teachers(Manifest.read(builder.folder))
-    assert "loaded from /nets/&lt;b&gt;own&lt;/b&gt; &amp; co.pt; its training is not counted" in page
-    assert "<b>own" not in page
