@@ -111,17 +111,19 @@ def test_a_part_that_is_gone_leaves_it_unknown(builder, told):
     assert cost.sentences(tables, found)
 
 
-def test_the_costliest_and_the_cheapest_are_of_the_same_method_and_budget(told):
+def test_the_most_expensive_and_the_cheapest_are_of_the_same_method_and_budget(told):
     tables, found = told()
     (line,) = (line for line in cost.sentences(tables, found) if "rded" in line)
     low, high = (
         pick((m.full.mean, m.coreset) for m in found if m.method == "rded" and m.budget == "ipc=1")
         for pick in (min, max)
     )
-    assert f"× {low[1]}" in line.partition("the costliest coreset")[0]
-    assert high[1] == "random" and "× random" in line.partition("the costliest coreset")[2].partition("the cheapest")[0]
+    assert f"× {low[1]}" in line.partition("the most expensive coreset")[0]
+    rest = line.partition("the most expensive coreset")[2]
+    assert high[1] == "random" and "× random" in rest.partition("the cheapest")[0]
     said = cost.overall(found)
-    assert "takes 1.50 to 7.38 times the costliest coreset of its size and 450 to 900 times the cheapest" in said
+    assert "takes 1.50 to 7.38 times as long as the most expensive coreset of its size" in said
+    assert "and 450 to 900 times as long as the cheapest" in said
 
 
 @pytest.mark.parametrize("methods", [("random", "herding"), ("rded",)])

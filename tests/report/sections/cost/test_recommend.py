@@ -21,7 +21,7 @@ def test_a_row_for_every_stretch_and_its_sentence(builder):
     found = stretches(summary.advice, "convnet3_w32")
     body = section[section.index("<tbody>") : section.index("</tbody>")]
     assert body.count("<tr>") == len(found) == section.count("<li>")
-    assert "processor time of all that must be there before a student trains" in section
+    assert "Time is processor time of everything needed before a student trains" in section
     words = " ".join(re.sub(r"<[^>]*>", " ", body).split())
     _, _, choice = found[0]
     assert words.startswith("10 images rded") and f"{len(choice.kept)} of {len(choice.within)}" in words
@@ -31,7 +31,7 @@ def test_a_row_for_every_stretch_and_its_sentence(builder):
 def test_students_have_a_table_each(builder):
     builder.students = ("a", "b")
     _, section = shown(builder)
-    assert section.count("<table") == 2 and section.count("<h3>") == 2
+    assert section.count("<table") == 2 and section.count("<h4>") == 2
 
 
 def test_one_replicate_is_not_sure_on_the_page(builder):

@@ -44,7 +44,7 @@ def test_a_row_for_every_method_and_budget_with_shared_parts_in_full(told, build
     ]
     # rded: 8 s an image a class and a teacher of 10 s; the construction alone beside it; two processors
     (rded,) = [row for row in found if row[:2] == ["rded", "IPC 1"]]
-    assert rded[2:5] == ["10", "36.0 s 16.0 s alone", "18.0 s 8.00 s alone"]
+    assert rded[2:5] == ["10", "36.0 s 16.0 s alone", "18.0 s 8.0 s alone"]
     assert "device time" not in page and "energy (J)" not in page
 
 
@@ -54,7 +54,7 @@ def test_device_time_is_drawn_and_named_where_an_accelerator_was_held(told):
     (panel, *_) = summary.panels
     made = figure(summary, summary.frame, panel)
     assert made["layout"]["xaxis"]["title"]["text"].startswith("device time")
-    (rded,) = [trace for trace in made["data"] if trace["name"] == "rded"]
+    (rded,) = [trace for trace in made["data"] if trace["meta"]["method"] == "rded"]
     assert rded["x"][0] == pytest.approx(54.0)
 
 
@@ -63,7 +63,7 @@ def test_accuracy_stands_over_the_time_that_compares(told):
     figures = [json.loads(raw) for raw in re.findall(r'<script type="application/json">(.*?)</script>', page)]
     assert len(figures) == len(summary.panels)
     for panel, made in zip(summary.panels, figures, strict=True):
-        (rded,) = [trace for trace in made["data"] if trace["name"] == "rded"]
+        (rded,) = [trace for trace in made["data"] if trace["meta"]["method"] == "rded"]
         assert rded["x"] == pytest.approx([36.0, 180.0])
         own = [summary.accuracy("rded", s).interval.mean for s in summary.panels[panel]]
         assert rded["y"] == pytest.approx([100 * mean for mean in own], abs=1e-3)

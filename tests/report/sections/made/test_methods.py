@@ -108,4 +108,4 @@ def test_weighted_sets_are_named_as_such(methods, builder):
     builder.folder, builder.jobs, builder.weighted = builder.folder / "again", [], ("herding", "rded")
     page = methods()
     assert page.count("one set, weighted") == 1 and page.count("each replicate, weighted") == 1
-    assert "relative to the mean over the set, under every protocol" in page
+    assert "by their weight over the set&#x27;s mean weight, under every protocol" in page
