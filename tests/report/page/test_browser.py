@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from tests.report.conftest import Builder
 
 from decoct.report.write import write_report
@@ -236,6 +236,7 @@ def test_a_view_is_shared_by_its_address_and_taken_back(opened, hostile):
     press(page, "method", QUOTES)
     press(page, "budget", "ipc=1")
     unfold(page.locator("#cost > summary"))
+    expect(page).to_have_url(re.compile("#cost&method="))
     fragment = page.evaluate("location.hash")
     assert fragment.startswith("#cost&method=")
     other = opened(hostile, fragment=fragment)
@@ -395,10 +396,12 @@ def test_what_doors_hide_is_on_paper_whichever_way_it_is_printed(opened, hostile
     page.locator("#card figure.chart[aria-busy=false]").first.wait_for()
     assert len(page.evaluate(LETTERS)) > 1000  # closed
     page.emulate_media(media="print")
-    page.wait_for_function("document.querySelectorAll('figure.chart:not(:has(.main-svg))').length === 0")
+    page.locator("#provenance > details[open]").wait_for()
+    assert page.locator("figure.chart:has(.main-svg)").count() == page.locator("figure.chart").count() > 20
     assert page.evaluate(LETTERS) == []
     page.emulate_media(media="screen")
-    page.wait_for_function("!document.querySelector('.door[open], .section[open]')")
+    page.locator("#provenance > details:not([open])").wait_for(state="attached")
+    assert page.locator(".door[open], .section[open]").count() == 0
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(LETTERS) == []
     page.evaluate("dispatchEvent(new Event('afterprint'))")
@@ -409,12 +412,13 @@ def test_printing_leaves_doors_and_address_as_they_were(opened, hostile):
     page = opened(hostile)
     unfold(page.locator("#made > summary"))
     unfold(page.locator("#methods summary").first)
-    before = page.evaluate("[...document.querySelectorAll('details')].map(e => e.open)"), page.evaluate("location.hash")
+    state = "[[...document.querySelectorAll('details:not(.menu)')].map(e => e.open), location.hash]"
+    page.locator("#methods table.ready").first.wait_for()
+    before = page.evaluate(state)
     pdf = page.pdf(format="A4")
     assert pdf.count(b"/Type /Page\n") > 5
     page.wait_for_timeout(300)  # what opened and closed is told of later
-    after = page.evaluate("[...document.querySelectorAll('details')].map(e => e.open)"), page.evaluate("location.hash")
-    assert after[0][: len(before[0])].count(True) == before[0].count(True) and after[1] == before[1] == "#methods"
+    assert page.evaluate(state) == before and before[1] == "#methods"
     assert page.locator("#made[open], #methods > details[open]").count() == 2
 
 
@@ -454,7 +458,7 @@ def test_an_address_opens_its_door_and_section_and_nothing_else(opened, hostile,
     opened_now = page.locator("details.door[open], details.section[open]")
     assert opened_now.count() == 1 + (section is not None)
     assert page.locator(f"#{section} > details.section[open]").count() == (section is not None)
-    page.wait_for_function("e => Math.abs(e.getBoundingClientRect().top) < innerHeight", arg=target.element_handle())
+    expect(target.locator("summary").first).to_be_in_viewport()
     assert page.evaluate("location.hash") == address
     page.evaluate("location.hash = '#sets'")  # another address on the same page
     page.locator("#pictures[open] #sets > details[open]").wait_for()
@@ -488,6 +492,8 @@ def test_a_screen_reader_meets_names_of_all_that_opens_and_of_all_buttons(opened
     told = page.locator("body").aria_snapshot()
     assert all(f'heading "{door}" [level=2]' in told for door in doors)
     open_everything(page)
+    for table in page.locator("main table").all():
+        table.scroll_into_view_if_needed()
     session = page.context.new_cdp_session(page)
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     for role in ("DisclosureTriangle", "button", "combobox", "image"):
@@ -526,6 +532,7 @@ def test_a_thousand_classes_stay_quick(opened, tmp_path):
     ends = rows(seen(page, "#classes .section > details[open] table"))[1:]
     assert len(ends) == 4 * 20
     assert [row[1] for row in ends[:20]] == ["worst"] * 10 + ["best"] * 10
+    open_around(page, "select[data-class]")
     page.locator("select[data-class]").select_option("999")
     assert sum(len(trace["x"]) for trace in drawn(seen(page, "#featuremap figure"))["data"]) < 10
 

@@ -52,7 +52,7 @@ def _spreads(view: View, verdicts: Sequence[Verdict]) -> Markup:
         rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable), _ahead(v.ahead)))
     named = (f"spread, {what}" for what in spreads)
     return table(
-        columns("method", "", "over both", "over sets", "over test images", *named, "found at 80 %", "ahead, %"), rows
+        columns("method", "verdict", "over both", "over sets", "over test images", *named, "found at 80 %", "ahead, %"), rows
     )
 
 
