@@ -49,7 +49,7 @@ def test_planted_truths(builder):
         "Distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm (2 worse, 2 better, 0 open)"
     )
     said = claim(found, "coresets")
-    assert said.answer.startswith("On digits, better than every coreset: rded in 6 of 6 settings")
+    assert said.answer.startswith("On digits, every coreset is beaten by rded in 6 of 6 settings")
     assert said.answer.endswith(
         "our two distillation methods (rded, sre2l) and our three coresets (random, herding, k_center)"
     )

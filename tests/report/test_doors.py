@@ -106,7 +106,7 @@ def test_another_section_is_one_file(run, added, door):
     sets = len(summary.run.of_kind("condense"))
     assert page.count('<section id="counted">') == 1
     own = page[page.index(f'class="door" id="{door}"') :].split('class="door"')[1]
-    assert '<h3>How many sets &lt;there&gt; are</h3><p>It was counted.</p>' in own
+    assert "<h3>How many sets &lt;there&gt; are</h3><p>It was counted.</p>" in own
     assert f"<p>counted: {sets}</p>" in own
     assert summary.to_json()["counted"] == sets
 

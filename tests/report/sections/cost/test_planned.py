@@ -6,8 +6,8 @@ import math
 import pytest
 
 from decoct.core.spec import digest
-from decoct.report.read.manifest import Manifest
 from decoct.report.read import frame
+from decoct.report.read.manifest import Manifest
 from decoct.report.sections.cost.planned import SECTION, Compared, planned, show
 from decoct.report.summary import summarise
 

@@ -6,7 +6,7 @@ from tests.report.conftest import view
 
 from decoct.report.advice.recommend import stretches
 from decoct.report.read import frame
-from decoct.report.sections.cost.recommend import SECTION, show
+from decoct.report.sections.cost.recommend import show
 from decoct.report.summary import summarise
 
 

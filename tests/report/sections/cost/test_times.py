@@ -37,7 +37,7 @@ def rows(page):
 
 
 def test_a_row_for_every_method_and_budget_with_shared_parts_in_full(told, builder):
-    summary, page = told()
+    _, page = told()
     found = rows(page)
     assert [(row[0].split(" ")[0].removesuffix("†"), row[1]) for row in found] == [
         (method, wording.budget(budget)) for method in builder.methods for budget in builder.budgets

@@ -28,7 +28,8 @@ def test_every_method_has_its_difference_and_interval_in_every_setting(builder):
     assert len(figures) == len(summary.panels)
     for panel, figure in zip(summary.panels, figures, strict=True):
         for trace in figure["data"]:
-            own = [v.random for v in summary.verdicts if v.setting.panel == panel and v.method == trace["meta"]["method"]]
+            there = (v for v in summary.verdicts if v.setting.panel == panel)
+            own = [v.random for v in there if v.method == trace["meta"]["method"]]
             assert trace["x"] == pytest.approx([100 * c.mean for c in own], abs=1e-3)
             assert trace["error_x"]["array"] == pytest.approx([100 * (c.hi - c.mean) for c in own], abs=1e-3)
         assert {trace["meta"]["method"] for trace in figure["data"]} == set(summary.methods) - {"random"}

@@ -1,8 +1,8 @@
 """What cannot be read, on the page: which settings, why, and by which rule."""
 
 from decoct.report.accuracy import Setting
-from decoct.report.readable import SHORT, Unreadable
 from decoct.report.read import frame
+from decoct.report.readable import SHORT, Unreadable
 from decoct.report.sections.evidence.readable import SECTION, show
 from decoct.report.summary import summarise
 

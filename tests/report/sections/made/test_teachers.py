@@ -17,7 +17,7 @@ def test_generators_stand_beside_the_teachers_with_what_they_have_seen(builder):
     )
     builder.add("generator", {"generator": "hub:x"}, {"generator.json": supplied}, 1.0)
     page = teachers.show(Manifest.read(builder.folder))
-    assert "<th scope=\"col\">generator</th>" in page and "convnet3_bn" in page
+    assert '<th scope="col">generator</th>' in page and "convnet3_bn" in page
     rows = [row for row in re.findall(r"<tr>.*?</tr>", page) if ">own<" in row or "hub:x" in row]
     assert all(part in rows[0] for part in ("717,505", "4,688", "60.0 s", "the train split: 9 images"))
     assert all(part in rows[1] for part in ("675,129,632", "training is not counted", "ImageNet-1K"))
