@@ -67,7 +67,7 @@ def test_the_page_says_all_that_was_promised(builder):
     ]
     for promise in ("after its last step", "never at its best epoch", "n counts sets, the unit of inference", "Wilson"):
         assert promise in page.text
-    assert "so no soft labels are stored, but the teachers must be at hand" in page.text
+    assert "so no soft labels are stored, but the teachers must be available" in page.text
     assert "needs the weights of convnet3_bn 11 kB, resnet10t 9 kB" in page.text
     assert "herding, k_center: deterministic" in page.text
     assert "decoct run STUDY.toml" in page.text
