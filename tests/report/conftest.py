@@ -225,8 +225,9 @@ class Builder:
         return {"map.npy": _npy(self.rng.normal(size=(n, 2)).astype(np.float32))}
 
     def _grid(self, rows: int, columns: int) -> bytes:
-        pixels = self.rng.integers(0, 255, (rows * 9 + 1, columns * 9 + 1), dtype=np.uint8)
-        pixels[::9], pixels[:, ::9] = 128, 128  # between pictures
+        pixels = np.full((rows * 9 + 1, columns * 9 + 1), 128, dtype=np.uint8)  # grey between pictures
+        inside = np.ix_(*([i for i in range(side) if i % 9] for side in pixels.shape))
+        pixels[inside] = self.rng.integers(0, 255, (rows * 8, columns * 8), dtype=np.uint8)
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "png")
         return buffer.getvalue()

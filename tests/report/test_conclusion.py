@@ -27,7 +27,8 @@ def test_none_is_better_is_said_where_it_is_shown_of_all():
     found = conclude({"digits": judged()})
     assert found.answer == "none" and found.p < 0.05 and all(b.shown for b in found.each)
     assert found.text == (
-        "On digits, no distilled set is better than the best coreset by more than 1 point (shown of all 8); 8 are worse"
+        "On digits, no distilled set beats the best coreset by more than 1 point: shown for all 8 comparisons (method × "
+        "setting), of which 8 are worse"
     )
     assert found.needed is None
 
@@ -43,13 +44,13 @@ def test_p_is_the_largest_over_methods_and_settings():
 def test_the_opposite_names_who_is_better_and_where():
     found = conclude({"digits": judged(rded=0.7)})
     assert found.answer == "some"
-    assert found.text.startswith("On digits, better than every coreset: rded in 4 of 4 settings; shown not to be")
-    assert "by more than 1 point in 4 of 8" in found.text and "sets per method" not in found.text
+    assert found.text.startswith("On digits, every coreset is beaten by rded in 4 of 4 settings; 4 of 8 comparisons")
+    assert "shown not to be better by more than 1 point" in found.text and "sets per method" not in found.text
 
 
 def test_open_says_what_would_settle_it():
     found = conclude({"digits": judged(sd=0.02, rded=0.55)})
-    assert found.answer == "open" and "it is open whether a distilled set is better" in found.text
+    assert found.answer == "open" and "it is open whether a distilled set beats the best coreset" in found.text
     assert found.needed > 6 and f"about {found.needed} sets per method would settle what is open (now 6)" in found.text
     beyond = conclude({"digits": judged(sd=0.02, rded=0.56, n=3)})
     assert beyond.answer == "open"
@@ -57,7 +58,7 @@ def test_open_says_what_would_settle_it():
 
 def test_better_by_less_than_the_margin_is_no_contradiction():
     found = conclude({"digits": judged(sd=0.0005, rded=0.555, n=8)})
-    assert found.answer == "none" and "no distilled set is better" in found.text
+    assert found.answer == "none" and "no distilled set beats the best coreset by more than" in found.text
 
 
 def test_what_cannot_be_read_is_left_out_and_counted():
@@ -83,10 +84,10 @@ def test_what_cannot_be_said(changes, said):
 
 def test_over_data_sets_it_holds_of_all_or_is_open():
     both = conclude({"a": judged(), "b": judged(seed=1)})
-    assert both.answer == "none" and both.text.startswith("On both data sets, no distilled set is better")
-    assert "(shown of all 16); 16 are worse" in both.text
+    assert both.answer == "none" and both.text.startswith("On both data sets, no distilled set beats the best")
+    assert "shown for all 16 comparisons (method × setting), of which 16 are worse" in both.text
     three = conclude({"a": judged(), "b": judged(), "c": judged(sd=0.03, rded=0.55)})
-    assert three.answer == "open" and three.text.startswith("On all three data sets it is open")
+    assert three.answer == "open" and three.text.startswith("On all three data sets, it is open")
     assert three.p == max(conclude({"c": judged(sd=0.03, rded=0.55)}).p, both.p)
 
 
@@ -117,10 +118,8 @@ def test_beside_random_holm_goes_over_one_protocol():
 
 def test_beside_random_is_counted_a_protocol():
     said = random_sentence(beside_random(judged(rded=0.7)))
-    first = (
-        "under erm 2 of 4 distilled sets are not better than random by more than 1 point (2 worse), 2 better, none open"
-    )
-    assert said == f"{first}; under soft 2 of 4 (2 worse), 2 better, none open"
+    first = "distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm (2 worse, 2 better, 0 open)"
+    assert said == f"{first}; 2 of 4 under soft (2 worse, 2 better, 0 open)"
     assert random_sentence(beside_random(judged(outside=("erm", "soft")))) == ""
 
 

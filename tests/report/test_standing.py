@@ -5,13 +5,11 @@ import math
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from tests.report.conftest import READINGS, SD, view
+from tests.report.conftest import READINGS, SD
 
-from decoct.report import standing
 from decoct.report.read import frame
 from decoct.report.standing import agreements, sentences, standings
 from decoct.report.stats import comparisons, welch
-from decoct.report.write import write_report
 
 BOTH = ("convnet3_bn", "judge")
 
@@ -165,88 +163,3 @@ def test_apart_without_spread_and_without_values():
     assert math.isnan(welch.apart([], 1.0, 1.0, 20))
     assert math.isnan(welch.apart([1.0], 1.0, 1.0, 1))
     assert math.isnan(welch.apart([1.0], 1.0, math.nan, 20))
-
-
-def written(builder, **changes):
-    for key, value in changes.items():
-        setattr(builder, key, value)
-    summary = write_report(builder.build())
-    classes = len(summary.run.data["class_names"])
-    return summary, str(
-        standing.show(view(summary), summary.found(standing.find), summary.found(standing.find_agreements), classes)
-    )
-
-
-def test_the_words_are_in_the_first_table_and_what_random_gives_in_the_last_column(builder):
-    summary, html = written(builder, shift=lambda method, metric, e: 20 * SD * (method == "rded"))
-    assert html.count('title="better"') == 2 * 3 and html.count('title="worse"') == 2  # mmd, where lower is better
-    assert "0.310</span>" in html or "0.310<small>" in html
-    assert "20 random subsets" in html
-    assert summary.to_json()["beside_random"][0].startswith("herding beside random")
-    words = {(m["method"], m["metric"], m["budget"]): m["word"] for m in summary.to_json()["metrics"]}
-    assert words["rded", "coverage", "ipc=10"] == "better" and words["random", "coverage", "ipc=10"] is None
-
-
-def test_a_run_of_before_has_its_values_and_no_random_sets(builder):
-    _, html = written(builder, draws=0)
-    assert "no random subsets" in html and "random sets</th>" in html and 'class="sign' not in html
-
-
-def test_names_stay_text(builder):
-    evil = '<img src=x onerror="alert(1)">'
-    _, html = written(builder, extractors=(evil,))
-    assert evil not in html and "&lt;img src=x" in html
-
-
-def test_means_over_some_of_the_classes_are_said_to_be(builder):
-    assert "over the classes that a set has images of" not in written(builder)[1]
-    builder.folder, builder.jobs, builder.class_names = builder.folder / "more", [], tuple("0123456789ab")
-    assert "over the classes that a set has images of" in written(builder)[1]
-
-
-def read(builder, **changes):
-    for key, value in changes.items():
-        setattr(builder, key, value)
-    summary = write_report(builder.build())
-    own = [s for s in summary.found(standing.find) if s.budget == "ipc=10" and s.lead]
-    return own, summary, standing.axes(view(summary), own)
-
-
-def test_up_is_better_whatever_the_reading(builder):
-    own, _, figure = read(builder, shift=lambda m, metric, e: -20 * SD * (m == "rded" and metric == "mmd"))
-    at = [i for i, text in enumerate(figure["layout"]["xaxis"]["ticktext"]) if "mmd" in text]
-    assert "↓" in figure["layout"]["xaxis"]["ticktext"][at[0]]
-    (trace,) = [t for t in figure["data"] if t["meta"]["method"] == "rded"]
-    low, high = figure["layout"]["yaxis"]["range"]
-    assert 0 < trace["y"][at[0]] < high and low == -high
-    (s,) = [s for s in own if s.method == "rded" and s.name.metric == "mmd"]
-    assert trace["y"][at[0]] == pytest.approx(3 * (1 + math.log(-s.z / 3)))
-    assert f"n = {s.interval.n}" in trace["customdata"][at[0]] and "[" in trace["customdata"][at[0]]
-
-
-def test_one_axis_a_leading_reading_and_one_line_a_method(builder):
-    _, summary, figure = read(builder)
-    assert [t["meta"]["method"] for t in figure["data"]] == list(summary.methods)
-    assert len(figure["layout"]["xaxis"]["tickvals"]) == len(READINGS) - 1  # recall does not lead
-    for place in zip(*(t["x"] for t in figure["data"]), strict=True):
-        assert len(set(place)) == len(place)  # equal sets do not hide each other
-
-
-def test_a_reading_that_a_method_lacks_breaks_its_line(builder):
-    own, summary, _ = read(builder)
-    rest = [s for s in own if (s.method, s.name.metric) != ("rded", "mmd")]
-    figure = standing.axes(view(summary), rest)
-    (trace,) = [t for t in figure["data"] if t["meta"]["method"] == "rded"]
-    assert [y is None for y in trace["y"]].count(True) == 1 and len(trace["x"]) == len(READINGS) - 1
-
-
-def test_there_is_no_figure_of_what_has_no_z(builder):
-    assert read(builder, draws=0)[2] is None
-
-
-@pytest.mark.parametrize("z", [0.0, 1.0, 3.0, 3.0001, 50.0])
-def test_the_axis_is_odd_rising_and_smooth(z):
-    at = standing.squeezed
-    assert at(-z) == -at(z)
-    assert 0 < at(z + 1e-3) - at(z) <= 1.0001e-3
-    assert at(z) == z if z <= 3 else at(z) == pytest.approx(3 + 3 * math.log(z / 3))

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.report.conftest import view
 
 from decoct.core.errors import UsageError
 from decoct.core.record import read_cost, write_cost
@@ -22,7 +21,6 @@ from decoct.report.advice.recommend import (
     cheapest,
     leader,
     recommend,
-    show,
     stretches,
 )
 from decoct.report.judged import judge
@@ -280,37 +278,6 @@ def test_a_text_that_is_no_budget_is_refused(builder):
         recommend(advised(builder), "plenty")
 
 
-def shown(builder):
-    folder = builder.build()
-    summary = summarise(frame.read(folder))
-    return summary, show(view(summary), summary.advice)
-
-
-def test_a_row_for_every_stretch_and_its_sentence(builder):
-    summary, section = shown(builder)
-    found = stretches(summary.advice, "convnet3_w32")
-    body = section[section.index("<tbody>") : section.index("</tbody>")]
-    assert body.count("<tr>") == len(found) == section.count("<li>")
-    assert "processor time of all that must be there before a student trains" in section
-    words = " ".join(re.sub(r"<[^>]*>", " ", body).split())
-    _, _, choice = found[0]
-    assert words.startswith("10 images rded") and f"{len(choice.kept)} of {len(choice.within)}" in words
-    assert "500 steps, 32,000 images seen" in words
-
-
-def test_students_have_a_table_each(builder):
-    builder.students = ("a", "b")
-    _, section = shown(builder)
-    assert section.count("<table") == 2 and section.count("<h3>") == 2
-
-
-def test_one_replicate_is_not_sure_on_the_page(builder):
-    builder.replicates = 1
-    _, section = shown(builder)
-    assert "not sure" in section and "it takes 3 sets to tell" in section
-    assert not re.search(r"\bnan\b|\bNone\b", section)
-
-
 def test_limits_that_say_the_same_are_one_row_with_the_interval_over_the_most(builder):
     summary = summed(builder, protocols=("erm",), budgets=("ipc=1",))
     for first, last, choice in stretches(summary.advice, "convnet3_w32"):
@@ -318,8 +285,3 @@ def test_limits_that_say_the_same_are_one_row_with_the_interval_over_the_most(bu
         same = [r for r in same if first.limit.amount <= r.limit.amount <= last.limit.amount]
         assert {r.choices[0].says() for r in same} == {choice.says()}
         assert len(choice.within) == max(len(r.choices[0].within) for r in same)
-
-
-def test_nothing_trained_has_no_section(builder):
-    builder.holes = lambda labels: labels["kind"] == "train"
-    assert shown(builder)[1] == ""

@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import plotly.graph_objects as go
 import pytest
 
+from decoct.report.card.content import card
+from decoct.report.doors import DOORS
 from decoct.report.page.markup import embed, tag
 from decoct.report.write import write_report
 
@@ -42,6 +44,11 @@ class Reader(HTMLParser):
     def text(self):
         return "".join(self.words)
 
+    @property
+    def ids(self):
+        """Addresses of doors and sections, in order."""
+        return [a["id"] for e, a in self.elements if e in ("details", "section") and a.get("id")]
+
 
 def written(builder):
     summary = write_report(builder.build())
@@ -49,43 +56,57 @@ def written(builder):
 
 
 def test_the_page_says_all_that_was_promised(builder):
-    _, page = written(builder)
-    ids = [a.get("id") for e, a in page.elements if e == "section"]
-    assert ids == [
-        "verdict",
-        "claims",
-        "recommend",
-        "accuracy",
-        "breakdown",
-        "differences",
-        "chance",
-        "ranks",
-        "scores",
+    summary, page = written(builder)
+    assert page.ids == [
+        *("evidence", "random", "coresets", "accuracy", "differences", "breakdown", "chance", "ranks", "robust"),
         "classes",
-        "cost",
-        "bytes",
-        "metrics",
-        "pictures",
-        "teachers",
-        "recipes",
-        "methods",
-        "provenance",
+        *("beyond", "coverage", "representativeness", "diversity", "quality", "readings"),
+        *("cost", "multiples", "equal", "times", "recommend", "weight"),
+        *("pictures", "sets"),
+        *("made", "teachers", "recipes", "methods", "provenance"),
     ]
-    for promise in ("after its last step", "best epoch is never", "n counts condense-level replicates", "Wilson"):
+    for promise in ("after its last step", "never at its best epoch", "n counts sets, the unit of inference", "Wilson"):
         assert promise in page.text
-    assert "no soft labels are stored, but the teachers must be at hand to train" in page.text
+    assert "so no soft labels are stored, but the teachers must be available" in page.text
     assert "needs the weights of convnet3_bn 11 kB, resnet10t 9 kB" in page.text
     assert "herding, k_center: deterministic" in page.text
     assert "decoct run STUDY.toml" in page.text
     assert "This report has holes" not in page.text
-    # sets, and starts of the distilled ones; ten pictures of each method in the card
-    assert len([1 for e, _ in page.elements if e == "img"]) == 2 * (3 + 2 * 2) + 5 * 10
+    pictures = [a["alt"] for e, a in page.elements if e == "img" and a["alt"] in ("the set", "started from")]
+    assert len(pictures) == 2 * (3 + 2 * 2)  # set, and start of the distilled ones
+    assert page.text.count(summary.brief.because) == 1  # behind the door to the evidence
+    for key in ("random", "coresets", "cost", "coverage"):
+        assert all(line in page.text for line in summary.claims.of(key).methods)
+
+
+def test_an_id_is_on_the_page_once(builder):
+    builder.students, builder.maps = ("a", "b"), True
+    _, page = written(builder)
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids)) and {"card", "featuremap", "transfer", *(door.key for door in DOORS)} <= set(ids)
+
+
+def test_every_door_is_closed_and_begins_with_a_sentence(builder):
+    summary, page = written(builder)
+    inside = [i for i, (_, a) in enumerate(page.elements) if a.get("class") in ("door", "section")]
+    assert len(inside) == 5 + 24 and all(page.elements[i][1].get("open") is None for i in inside)
+    for door in DOORS:
+        (at,) = [i for i, (_, a) in enumerate(page.elements) if a.get("id") == door.key]
+        names = [(e, a.get("class")) for e, a in page.elements[at + 1 : at + 6]]
+        assert names == [("summary", None), ("h2", None), ("span", "question"), ("p", "said"), ("section", None)]
+        said = door.say(summary)
+        assert f"{door.title}{door.question}{said}." in page.text and len(said.split()) > 5
+
+
+def test_a_page_weighs_less_than_two_megabytes(builder):
+    builder.maps = True
+    assert len(written(builder)[0].page.read_bytes()) < 2e6
 
 
 def test_every_figure_is_one_that_plotly_accepts(builder):
     _, page = written(builder)
-    # the card's, protocols × (accuracy, breakdown, differences, ranks, cost, bytes), metrics by budget
-    assert len(page.figures) == 1 + 3 * 6 + 2
+    # protocols × (accuracy, breakdown, differences, ranks, times, bytes), an axis of readings each, and the card's
+    assert len(page.figures) == 3 * 6 + 3 + 1
     for figure in page.figures:
         go.Figure(figure)  # raises on an unknown property or value
 
@@ -141,7 +162,7 @@ def test_names_and_messages_are_shown_as_text(builder, evil):
         "dl",
         "dt",
     }
-    assert {e for e, _ in page.elements} <= benign | {"article", "dd", "footer", "i", "code"}
+    assert {e for e, _ in page.elements} <= benign | {"article", "dd", "footer", "h4", "i", "code"}
     assert not any(name.startswith("on") or a.get("src") == "x" for _, a in page.elements for name in a)
     assert len([1 for e, _ in page.elements if e == "script"]) == len(page.figures) + 3  # its own, plotly, the card
     assert f"failed on {evil}" in page.text
@@ -157,10 +178,8 @@ def test_holes_come_first(builder):
     builder.failures = {"sre2l": "loss is NaN at step 3"}
     summary, page = written(builder)
     assert (summary.trained, summary.planned) == (123, 153)
-    assert page.text.index("30 students of 153 planned have no result") < page.text.index(
-        "Is distilling worth it here?"
-    )
-    assert "loss is NaN at step 3" in page.text
+    assert page.text.index("30 students of 153 planned have no result") < page.text.index("Is distilling digits worth")
+    assert page.text.index("loss is NaN at step 3") < page.text.index("How sure is the answer?")
 
 
 @pytest.mark.parametrize(
@@ -184,11 +203,13 @@ def test_a_page_whatever_the_run(builder, change):
     for name, value in change.items():
         setattr(builder, name, value)
     summary, page = written(builder)
-    assert summary.brief.question in page.text
+    shown = card(summary)
+    assert shown.question in page.text and shown.answer in page.text and shown.lead in page.text
     assert not re.search(r"\bnan\b|\bNone\b|NaN", page.text)
     json.dumps(summary.to_json(), allow_nan=False)
-    assert all(part in page.text for part in re.split(r"[:,] ", summary.brief.answer, maxsplit=1))
-    assert all(line in page.text for line in summary.brief.lines[2:])
+    assert summary.brief.because in page.text
+    assert all(line in page.text for line in (*summary.failures, *summary.failed.sentences()))
+    assert all(line in page.text for key in ("random", "coresets") for line in summary.claims.of(key).methods)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +224,7 @@ def test_a_page_whatever_the_run(builder, change):
         ({"methods": {"rded": ("distillation", True)}}, "there is no coreset to compare with"),
         (
             {"methods": {"rded": ("distillation", True), "sre2l": ("distillation", True)}},
-            "This study has no coreset: nothing can be said",
+            "there is no coreset to compare with",
         ),
         ({"holes": lambda j: j["kind"] in ("measure", "reference")}, "No set has been measured"),
         ({"noise": 0.0, "truth": 0.5}, "is the same as random within 1 point"),
@@ -266,7 +287,7 @@ def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):
     builder.same_steps = 0.9
     _, page = written(builder)
     assert page.text.count("full data, same steps") >= 1
-    assert "for exactly as many steps as the sets of that budget" in page.text
+    assert "on all training images for as many steps as the sets of that budget" in page.text
     lines = [t for f in page.figures for t in f["data"] if t.get("name") == "full data, same steps"]
     assert len(lines) == 3 * 2  # protocols × budgets, in the accuracy figures alone
     assert all(t["y"] == [90.0] * 3 and t["error_y"]["array"][0] > 0 for t in lines)
@@ -280,7 +301,8 @@ def test_budgets_of_every_word_stand_by_size_and_in_words(builder):
     words = ["IPC 1", "24 images, unbalanced", "2 % of each class", "10 %, balanced"]  # 10, 24, 25 and 126 images
     drawn = page.figures[1]["layout"]["xaxis"]["ticktext"]  # after the card's
     assert [text.strip("\u2068\u2069") for text in drawn] == words
-    assert sorted(words, key=page.text.index) == words
+    doors = page.text[page.text.index(DOORS[0].question) :]
+    assert sorted(words, key=doors.index) == words
     (bytes_,) = [
         f for f in page.figures if f["layout"]["xaxis"].get("title", {}).get("text") == "images (PNG) and labels"
     ]
@@ -302,8 +324,7 @@ def test_every_method_stands_beside_its_control(builder):
     builder.controls = {"sre2l": "start", "rded": "random"}
     builder.holes = lambda labels: labels["kind"] == "train" and labels["protocol"] == "multi_teacher"
     _, page = written(builder)
-    ids = [a.get("id") for e, a in page.elements if e == "section"]
-    assert ids[ids.index("chance") + 1] == "controls"
+    assert "controls" in page.ids[page.ids.index("evidence") : page.ids.index("beyond")]
     about = page.text[page.text.index("Against their controls") : page.text.index("Method minus control")]
     assert "after Holm over 12 comparisons: 8 better, 4 without a shared replicate" in about
     assert "sre2l over start" in about and "rded over random" in about

@@ -216,7 +216,7 @@ def test_a_set_that_was_not_made_has_no_cost(builder):
 def test_the_page_shows_device_time_and_energy_where_some_set_has_them(run, told):
     def heads():
         page = write_report(run).page.read_text("utf-8")
-        return page[page.index('id="cost"') : page.index('id="bytes"')]
+        return page[page.index('id="times"') : page.index('id="weight"')]
 
     plain = heads()
     assert "bytes per class" in plain and "90 B" in plain and "900 B" in plain

@@ -12,6 +12,7 @@ from scipy import stats
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import cell_dir
+from decoct.report import standing
 from decoct.report.accuracy import accuracies, by_setting, replicates
 from decoct.report.read import frame
 from decoct.report.read.pool import alike, groups, pool

@@ -137,7 +137,7 @@ def test_the_files(runs, edited, tmp_path):
     page = (out / "leaderboard.html").read_text("utf-8")
     body = page[page.index("<body>") : page.index("<script>\n")]
     assert "<script>alert" not in page and "&lt;script&gt;alert" in body
-    assert "Average ranks over data sets alone" in body and "no independent blocks" in body
+    assert "Average ranks over data sets alone" in body and "they are not independent blocks" in body
     assert ">nan" not in body and "NaN" not in body
     rows = list(csv.DictReader((out / "leaderboard.csv").read_text("utf-8").splitlines()))
     assert {row["data"] for row in rows} == {HOSTILE, "two"}

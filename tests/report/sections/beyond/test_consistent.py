@@ -16,7 +16,7 @@ from decoct.report.standing import Name, standings
 from decoct.report.stats.welch import Contrast
 
 P = st.floats(1e-6, 1)
-PLACES = "places (budget × independent extractor)"
+PLACES = "combinations of budget and independent extractor"
 
 
 def place(method, budget, extractor, *p_worse):

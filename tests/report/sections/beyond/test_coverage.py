@@ -19,6 +19,7 @@ from decoct.report.sections.beyond.coverage import (
 from decoct.report.standing import Name, standings
 from decoct.report.stats import intervals
 from decoct.report.stats.welch import Contrast
+from decoct.report.summary import summarise
 
 BOTH = ("convnet3_bn", "judge")
 
@@ -119,7 +120,7 @@ def test_a_coreset_that_was_not_read_keeps_better_from_being_said(builder):
 
 def test_one_replicate_cannot_say_and_a_study_without_readings_says_so(builder):
     _, found = covered(builder, planted, replicates=1)
-    assert {c.word for c in found} == {"open"} and "it takes two" in overall_coverage(found)
+    assert {c.word for c in found} == {"open"} and "one of the two needs two sets" in overall_coverage(found)
     builder.folder, builder.jobs = builder.folder.with_name("again"), []
     _, found = covered(builder, holes=lambda labels: labels["kind"] == "measure")
     assert found == () and "cannot be said" in overall_coverage(found) and coverage_sentences(found) == ()
@@ -141,10 +142,10 @@ def test_extractors_that_contradict_each_other_are_named(builder):
         "rded at IPC 1 (better to convnet3_bn, worse to judge)",
         "rded at IPC 10 (better to convnet3_bn, worse to judge)",
     ]
-    assert "convnet3_bn and judge contradict each other on rded at IPC 1" in overall_coverage(found)
+    assert "convnet3_bn and judge disagree on rded at IPC 1" in overall_coverage(found)
     builder.folder, builder.jobs = builder.folder.with_name("again"), []
     _, found = covered(builder, planted)
-    assert "nowhere shown to contradict" in overall_coverage(found)
+    assert "in 4 of 8" in overall_coverage(found) and "disagree" not in overall_coverage(found)
 
 
 def test_methods_alike_are_rarely_told_apart(builder):
@@ -160,3 +161,23 @@ def test_methods_alike_are_rarely_told_apart(builder):
         assert all(len(c.contrasts) == 3 for c in found)
         wrong += any(c.word != "open" for c in found)
     assert wrong < 6
+
+
+def test_every_contrast_and_every_methods_range_are_on_the_page(builder):
+    builder.shift = planted
+    summary = summarise(frame.read(builder.build()))
+    page, lines = str(coverage.SECTION.show(summary)), summary.claims.of("coverage").methods
+    assert page.count("<tr>") == 1 + len(summary.claims.coverages) == 1 + 2 * 2
+    assert page.count('class="chip better"') == 2 == page.count('class="chip worse"')
+    assert page.count(">sets: 5 and ") == 2 * 2 * 3  # methods, budgets, coresets
+    assert len(lines) >= 2 and all(f"<li>{line}.</li>" in page for line in lines)
+    assert "stands as it is, and all contrasts condition on it" in page
+    evil = '<img src=x onerror="alert(1)">'
+    builder.folder, builder.jobs, builder.extractors = builder.folder.with_name("again"), [], (evil,)
+    page = str(coverage.SECTION.show(summarise(frame.read(builder.build()))))
+    assert evil not in page and "&lt;img src=x" in page
+
+
+def test_a_study_without_a_distillation_method_has_no_section(builder):
+    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
+    assert coverage.SECTION.show(summarise(frame.read(builder.build()))) == ""

@@ -39,7 +39,7 @@ def test_replicate_0_of_every_method_among_the_real_images(drawn, builder):
         assert [t["meta"]["method"] for t in sets] == list(builder.methods)
         assert all(len(t["x"]) == n and t["meta"]["class"] == [c % 10 for c in range(n)] for t in sets)
         assert "50 % of variance" in figure["layout"]["xaxis"]["title"]["text"]
-    assert "Those two hold 75 % of their variance" in page and "50 training images" in page
+    assert "These two hold 75 % of the variance" in page and "50 training images" in page
     assert page.count("<option") == 11
 
 

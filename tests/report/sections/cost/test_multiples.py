@@ -1,6 +1,7 @@
 """Multiples of cost against a naive rewrite: which time counts, what is shared, and what is not compared."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats as scipy_stats
 from decoct.core.record import read_cost, write_cost
 from decoct.report.read import frame
 from decoct.report.sections.cost import multiples as cost
+from decoct.report.summary import summarise
 
 
 @pytest.fixture
@@ -109,17 +111,19 @@ def test_a_part_that_is_gone_leaves_it_unknown(builder, told):
     assert cost.sentences(tables, found)
 
 
-def test_the_costliest_and_the_cheapest_are_of_the_same_method_and_budget(told):
+def test_the_most_expensive_and_the_cheapest_are_of_the_same_method_and_budget(told):
     tables, found = told()
     (line,) = (line for line in cost.sentences(tables, found) if "rded" in line)
     low, high = (
         pick((m.full.mean, m.coreset) for m in found if m.method == "rded" and m.budget == "ipc=1")
         for pick in (min, max)
     )
-    assert f"× {low[1]}" in line.partition("the costliest coreset")[0]
-    assert high[1] == "random" and "× random" in line.partition("the costliest coreset")[2].partition("the cheapest")[0]
+    assert f"× {low[1]}" in line.partition("the most expensive coreset")[0]
+    rest = line.partition("the most expensive coreset")[2]
+    assert high[1] == "random" and "× random" in rest.partition("the cheapest")[0]
     said = cost.overall(found)
-    assert "takes 1.50 to 7.38 times the costliest coreset of its size and 450 to 900 times the cheapest" in said
+    assert "takes 1.50 to 7.38 times as long as the most expensive coreset of its size" in said
+    assert "and 450 to 900 times as long as the cheapest" in said
 
 
 @pytest.mark.parametrize("methods", [("random", "herding"), ("rded",)])
@@ -138,3 +142,39 @@ def test_what_a_loaded_teacher_took_is_named_as_not_counted(builder, told):
 
 def test_a_time_of_zero_has_no_multiple():
     assert math.isnan(cost.ratio([1.0, 2.0], [0.0]).mean) and math.isnan(cost.ratio([], [1.0]).mean)
+
+
+def shown(builder):
+    summary = summarise(frame.read(builder.build()))
+    return summary, str(cost.SECTION.show(summary))
+
+
+def test_multiples_stand_with_interval_sets_and_the_construction_alone(builder):
+    _, section = shown(builder)
+    words = " ".join(re.sub(r"<[^>]*>", " ", section).split())
+    assert (
+        "36.0 s 16.0 s alone 900 [900, 900] sets: 5 and 5 400 [400, 400] alone 1.50 [1.50, 1.50] sets: 5 and 1" in words
+    )
+
+
+def test_every_methods_range_is_shown_and_what_is_not_counted_said(builder):
+    builder.checkpoint = "net.pt"
+    summary, section = shown(builder)
+    lines = summary.claims.of("cost").methods
+    assert len(lines) == 2 + 2 and all(f"<li>{line}.</li>" in section for line in lines)  # and at equal cost
+    assert cost.SECTION.say(summary) == "Not counted: training of convnet3_bn (rded, sre2l)"
+
+
+def test_machines_unlike_leave_a_dash_that_says_why(builder):
+    folder = builder.build()
+    for file in (folder / "store" / "features").rglob("measured.json"):
+        write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "<b>Other"}))
+    section = str(cost.SECTION.show(summarise(frame.read(folder))))
+    assert "unlike machines" in section and "<b>Other" not in section
+    assert re.search(r'<span title="[^"]*&lt;b&gt;Other[^"]*">–</span>', section)
+
+
+def test_a_study_of_selections_alone_has_no_section(builder):
+    builder.methods = {m: builder.methods[m] for m in ("random", "herding")}
+    summary, section = shown(builder)
+    assert section == "" and summary.claims.of("cost").methods == ()

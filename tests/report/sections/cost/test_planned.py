@@ -6,8 +6,10 @@ import math
 import pytest
 
 from decoct.core.spec import digest
+from decoct.report.read import frame
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.cost.planned import Compared, planned, show
+from decoct.report.sections.cost.planned import SECTION, Compared, planned, show
+from decoct.report.summary import summarise
 
 TAKES = {"train": 3.0, "teacher": 10.0, "measure": 0.1}  # seconds of a job, as the builder writes; cpu twice as much
 
@@ -108,5 +110,13 @@ def test_a_row_a_kind_and_one_for_all(run):
     raw |= {"device": "cpu", "once": None}
     (run / "plan.json").write_text(json.dumps(raw))
     said = show(planned(Manifest.read(run)))
-    assert said.startswith('<section id="plan">') and said.count("<tr>") == 1 + 3
+    assert said.count("<tr>") == 1 + 3
     assert ">train<" in said and ">teacher<" in said and ">all<" in said and "2.00" in said
+    summary = summarise(frame.read(run))
+    assert SECTION.say(summary) == planned(Manifest.read(run)).sentence()
+    assert summary.to_json()["plan"]["all"]["jobs"] == len(keys["train"]) + len(keys["teacher"])
+
+
+def test_a_run_without_a_plan_says_nothing_of_one(run):
+    summary = summarise(frame.read(run))
+    assert SECTION.say(summary) == SECTION.show(summary) == "" and summary.to_json()["plan"] is None

@@ -6,7 +6,8 @@ import pytest
 
 from decoct.report.accuracy import Accuracy, Setting, same_steps
 from decoct.report.read import frame
-from decoct.report.sections.evidence.accuracy import gaps, overall, sentences
+from decoct.report.sections.evidence import robust
+from decoct.report.sections.evidence.accuracy import SECTION, find, gaps, overall, sentences
 from decoct.report.stats.intervals import Interval, wilson
 from decoct.report.summary import Summary, summarise
 
@@ -63,7 +64,7 @@ def test_many_settings_have_one_sentence_over_all():
     found = [accuracy("a", 0.5), accuracy("full", 0.8)]
     found += [accuracy("a", 0.5, protocol="kd"), accuracy("full", 0.49, protocol="kd")]
     said = overall(gaps(found, settings))
-    assert "falls short in 1 of 2 settings, in 1 with an interval above 0" in said
+    assert "falls short of the full data after as many steps in 1 of 2 settings, in 1 with an interval above 0" in said
     assert "−1.0 to +30.0 points" in said
     assert overall([]) == ""
 
@@ -77,10 +78,10 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     assert (i.mean, i.lo, i.hi, i.n) == (expected.mean, expected.lo, expected.hi, 360)
     assert {a.setting.budget for a in found.ceiling.values()} == {"all"}
     assert found.settings == plain.settings and found.verdicts == plain.verdicts
-    assert (found.brief.answer, found.claims, found.scores, found.cautions) == (
-        *(plain.brief.answer, plain.claims, plain.scores, plain.cautions),
-    )
-    assert len(found.gaps) == 6 and plain.gaps == ()
+    assert (found.brief.answer, found.claims, found.cautions) == (plain.brief.answer, plain.claims, plain.cautions)
+    assert found.found(robust.find) == plain.found(robust.find) != ()
+    assert len(found.found(find)) == 6 and plain.found(find) == ()
+    assert SECTION.say(found) == overall(found.found(find)) and SECTION.say(plain) == ""
     assert (found.trained, found.planned) == (159, 159)
 
 

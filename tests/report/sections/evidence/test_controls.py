@@ -13,7 +13,7 @@ from decoct.report import judged, wording
 from decoct.report.accuracy import Setting
 from decoct.report.judged import Judged
 from decoct.report.read import frame
-from decoct.report.sections.evidence import controls
+from decoct.report.sections.evidence import controls, transfer
 from decoct.report.sections.evidence.controls import overall, sentences
 from decoct.report.stats import moderated
 from decoct.report.stats.answers import Answers
@@ -170,7 +170,7 @@ def test_fixed_and_stochastic_pairs_borrow_from_their_like():
 
 def test_a_run_with_controls(started):
     said = found(started)
-    words = {(c.method, c.setting.protocol): c.comparison.verdict for c in said.controls}
+    words = {(c.method, c.setting.protocol): c.comparison.verdict for c in said.found(controls.find)}
     assert words == {
         ("k_center", "erm"): "worse",
         ("k_center", "single_teacher"): "worse",
@@ -182,7 +182,7 @@ def test_a_run_with_controls(started):
     plain = json.loads(json.dumps(said.to_json(), allow_nan=False))["controls"]
     assert [line.partition(" is ")[0] for line in plain["methods"]] == ["k_center", "sre2l"]
     row = next(row for row in plain["comparisons"] if (row["method"], row["protocol"]) == ("sre2l", "erm"))
-    c = next(c for c in said.controls if (c.method, c.setting) == ("sre2l", said.settings[0])).comparison
+    c = next(c for c in said.found(controls.find) if (c.method, c.setting) == ("sre2l", said.settings[0])).comparison
     assert (row["control"], row["budget"], row["n"], row["verdict"]) == ("start", "ipc=1", 5, "better")
     assert (row["difference"], row["ci95"]) == (c.mean, [c.lo, c.hi])
     assert [r["conditional_on_set"] for r in plain["comparisons"]] == [
@@ -197,14 +197,14 @@ def test_a_control_is_no_distillation_method(started):
     assert said.brief.answer == "In part: rded beats every coreset in 12 of 12 settings"
     assert {b.method for b in said.claims.conclusion.each} == {"rded", "sre2l"}
     assert {m.method for m in said.claims.multiples} == {"rded", "sre2l"}
-    assert all(t.pairs == 10 and "start" not in t.ranks for t in said.transfers)  # of five methods
+    assert all(t.pairs == 10 and "start" not in t.ranks for t in said.found(transfer.find))  # of five methods
     assert said.verdict("start", said.settings[0]).against_coresets == "better"
 
 
 def test_a_control_that_is_not_there_yet_is_said(started):
     started.holes = lambda labels: labels["kind"] == "train" and labels["method"] == "start"
     said = found(started)
-    assert sentences(said.controls) == (
+    assert sentences(said.found(controls.find)) == (
         "k_center is better than its control, random, in none of 6 settings, after Holm over 12 comparisons; 6 worse",
         "sre2l and its control, start, share no replicate: nothing can be said",
     )
@@ -223,7 +223,7 @@ def test_a_setting_that_cannot_be_read_has_an_empty_cell_and_no_comparison(start
     own = judged.judge(frame.read(builder.build()))
     assert [s.protocol for s in own.outside] == ["erm"]
     said = summarise(own.frame)
-    assert {c.setting.protocol for c in said.controls} == {"single_teacher", "multi_teacher"}
-    html = controls.show(view(said), said.controls)
+    assert {c.setting.protocol for c in said.found(controls.find)} == {"single_teacher", "multi_teacher"}
+    html = controls.show(view(said), said.found(controls.find))
     assert html.count('class="chip') == 4 and html.count(f">{wording.NONE}<") == 2
     assert "after Holm over 4 comparisons" in html

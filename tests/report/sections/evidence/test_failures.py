@@ -324,7 +324,7 @@ def test_the_page_names_them_and_shows_both():
     one = Stuck("<sre2l>", ERM, (2, 0), 0.1, 0.605)
     row = Bent("<sre2l>", ERM, "random", (one,), compared(-0.104, "worse"), compared(0.061, "better", 4))
     html = show(view, [row], [], [one])
-    for text in ("1 student fell far behind", "10.0", "60.5", "−10.4", "+6.1", "worse", "better", "2, 0"):
+    for text in ("10.0", "60.5", "−10.4", "+6.1", "worse", "better", "2, 0"):
         assert text in html
     assert "<sre2l>" not in html and "holes filled" not in html
     hole_ = Filled("<sre2l>", ERM, "random", "<sre2l>", 3, compared(0.1, "better", 2), compared(-0.2, "worse"))

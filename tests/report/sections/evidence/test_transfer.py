@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
+from decoct.report.sections.evidence import transfer
 from decoct.report.sections.evidence.transfer import overall, transfers
 from decoct.report.stats import intervals
 from decoct.report.stats.answers import Answers
@@ -112,7 +113,8 @@ def test_every_pair_is_counted_once(rows):
 
 def test_one_student_has_nothing_to_compare_with(run):
     found = summarise(frame.read(run))
-    assert found.transfers == () and overall(found.transfers) == ""
+    assert found.found(transfer.find) == () and overall(found.found(transfer.find)) == ""
+    assert transfer.SECTION.show(found) == transfer.SECTION.say(found) == ""
 
 
 def test_a_planted_turn_is_found_in_a_run(builder):

@@ -53,23 +53,31 @@ async function load() {
   const library = document.createElement("script");
   library.textContent = await new Response(stream).text();
   document.head.append(library);
-  for (const figure of figures) if (figure.seen) draw(figure);
+  for (const figure of figures) if (figure.seen || printing) draw(figure);
 }
 document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => setTimeout(load)));
 
-window.addEventListener("beforeprint", () => {
+// A browser says that it prints, or only changes the medium, as a preview does.
+function toPaper() {
+  if (printing) return;
   printing = true;
   openAll();
   for (const table of [...waiting.keys()]) setUp(table);
   for (const table of document.querySelectorAll("main table")) fitOnPaper(table);
   for (const figure of figures) draw(figure);
-});
-window.addEventListener("afterprint", () => {
+}
+
+function toScreen() {
+  if (!printing) return;
   printing = false;
   closeAgain();
   for (const table of document.querySelectorAll("main table")) table.style.zoom = "";
   redraw();
-});
+}
+
+window.addEventListener("beforeprint", toPaper);
+window.addEventListener("afterprint", toScreen);
+matchMedia("print").addEventListener("change", ({ matches }) => (matches ? toPaper() : toScreen()));
 
 // Paper does not scroll: what is wider than an upright page is made smaller.
 function fitOnPaper(table) {
@@ -78,4 +86,3 @@ function fitOnPaper(table) {
   table.style.width = "";
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-matchMedia("print").addEventListener("change", redraw); // paper is light

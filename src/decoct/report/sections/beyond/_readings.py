@@ -8,7 +8,7 @@ from decoct.report import standing, wording
 from decoct.report.grouped import grouped
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag
-from decoct.report.page.parts import chart, content, fold, stacked
+from decoct.report.page.parts import block, chart, content, fold, stacked
 from decoct.report.page.plot import Figure
 from decoct.report.page.view import View
 from decoct.report.standing import ARROWS, SIGNS, WIDE, Name, Random, Standing
@@ -27,7 +27,7 @@ def of_axis(summary: "Summary", axis: str) -> Markup:
     made = figure(summary, [s for s in own if s.budget in last])
     caption = ["Standard deviations from random sets at ", *map(facets.budget, last), ": the band holds 95 of 100"]
     tables = [
-        join([tag("h4", facets.budget(budget)), readings_table(summary, read, words=True)])
+        block(tag("h4", facets.budget(budget)), readings_table(summary, read, words=True))
         for budget, read in grouped(own, lambda s: s.budget).items()
     ]
     return content(

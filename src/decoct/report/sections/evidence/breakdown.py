@@ -181,17 +181,14 @@ def _sentence(own: Sequence[Breakdown]) -> str:
             f"the labels add {_points(fullest.labels)}, images {_points(low.images, low.method)}"
         )
         parts.append(said + (f" to {_points(high.images, high.method)}" if high != low else ""))
-    unlike = "" if all(b.same_work for b in own) else _unlike(own)
-    return f"Under {first.setting.protocol}, {first.setting.student}, {'; '.join(parts)}{unlike}"
+    return f"Under {first.setting.protocol}, {first.setting.student}, {'; '.join(parts)}{_unlike(own)}"
 
 
 def _unlike(own: Sequence[Breakdown]) -> str:
     """Where students of the two protocols did not do the same work, the numbers furthest apart."""
     unlike = [b for b in own if not b.same_work]
     if not unlike:
-        steps, seen = ([getattr(b.before, name) for b in own] for name in ("steps", "images_seen"))
-        work = f"{_many(steps)} steps, {_many(seen)} images seen"
-        return f". Students take the same steps and see as many images under both protocols: {work}"
+        return ""
     most = max(unlike, key=lambda b: abs(math.log(max(b.beside.images_seen, 1) / max(b.before.images_seen, 1))))
     return (
         f". Part of what labels add is training: in {len(unlike)} of {len(own)} the work is not the same, at most "
@@ -220,10 +217,6 @@ def _points(i: Interval, whose: str = "") -> str:
 
 def _span(values: Sequence[float]) -> str:
     return wording.span(wording.points(min(values)), wording.points(max(values)))
-
-
-def _many(values: Sequence[int]) -> str:
-    return wording.span(f"{min(values):,}", f"{max(values):,}")
 
 
 def find(judged: Judged) -> tuple[Breakdown, ...]:

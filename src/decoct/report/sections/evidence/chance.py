@@ -51,9 +51,8 @@ def _spreads(view: View, verdicts: Sequence[Verdict]) -> Markup:
         ends = chip(v.random.verdict), difference(v.random), _part(v.random.over_sets), _part(v.random.over_images)
         rows.append(cells(view.method(v.method), *ends, *own, _points(v.random.detectable), _ahead(v.ahead)))
     named = (f"spread, {what}" for what in spreads)
-    return table(
-        columns("method", "", "over both", "over sets", "over test images", *named, "found at 80 %", "ahead, %"), rows
-    )
+    parts = "over both", "over sets", "over test images"
+    return table(columns("method", "verdict", *parts, *named, "found at 80 %", "ahead, %"), rows)
 
 
 def _part(i: Interval | None) -> Markup:

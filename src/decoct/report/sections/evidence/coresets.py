@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from decoct.report import wording
+from decoct.report.conclusion import ours
 from decoct.report.page.markup import Markup, cells, columns, join, table, tag
-from decoct.report.page.parts import bullets, chip, content, difference, fold, note, place
+from decoct.report.page.parts import block, bullets, chip, content, difference, fold, note, place
 from decoct.report.page.section import Section
 from decoct.report.page.view import View
 from decoct.report.read.manifest import REFERENCE
@@ -38,7 +39,7 @@ def show(summary: "Summary") -> Markup:
         fold("Method by method", bullets(lines)) if lines else "",
         fold("Row minus column, against every coreset", *_pairs(summary)) if pairs else "",
         fold("Every verdict as a sentence", bullets(every)) if every else "",
-        note(ABOUT, f" {said}." if said else "") if pairs else "",
+        note(ABOUT, f" {said}." if said else "", f" This is said of {ours(summary.methods)}.") if pairs else "",
     )
 
 
@@ -55,7 +56,7 @@ def _cell(v: Verdict) -> Markup:
 
 def _pairs(summary: "Summary") -> list[Markup]:
     placed = [(s, [v for v in summary.verdicts if v.setting == s]) for s in summary.settings]
-    return [join([tag("h4", place(s)), _table(summary, own)]) for s, own in placed]
+    return [block(tag("h4", place(s)), _table(summary, own)) for s, own in placed]
 
 
 def _table(view: View, verdicts: Sequence[Verdict]) -> Markup:

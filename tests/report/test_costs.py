@@ -1,0 +1,44 @@
+"""Which time counts, which costs tie, and whose cost was measured."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoct.report.costs import made_here, measure, ties, whose
+
+
+def row(**own):
+    usual = {"device": "cpu", "hardware": "CPU", "device_seconds": 0.0, "cpu_seconds": 2.0}
+    return usual | {"method": "rded", "budget": "ipc=1"} | own
+
+
+def test_device_time_counts_where_all_held_an_accelerator_processor_time_where_none_did():
+    assert measure([row(), row()]) == "processor time"
+    assert measure([row(device_seconds=1.0), row(device_seconds=0.1)]) == "device time"
+    assert measure([row(device_seconds=1.0), row()]) is None
+
+
+@pytest.mark.parametrize("other", [{"device": "cuda"}, {"hardware": "B"}, {"cpu_seconds": None}])
+def test_unlike_machines_and_unknown_times_are_not_compared(other):
+    assert measure([row(), row(**other)]) is None
+    assert measure([]) is None
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=6))
+def test_what_is_within_a_second_or_a_tenth_of_the_least_ties(seconds):
+    least = min(seconds, default=math.nan)
+    assert ties(seconds) == [x <= least + 1 or x <= 1.1 * least for x in seconds]
+    assert any(ties(seconds)) == bool(seconds)
+
+
+def test_a_timer_does_not_order_two_seconds_apart_of_twenty():
+    assert ties([20.0, 22.0, 22.1]) == [True, True, False]
+    assert ties([0.01, 1.0, 1.02]) == [True, True, False]
+
+
+def test_what_an_author_states_is_no_measurement():
+    mine, stated, old = row(stated=None), row(stated="3 h on 8 GPUs"), row()
+    assert made_here([mine, stated, old]) == [mine, old]
+    assert whose(mine) == ("rded", "ipc=1")
