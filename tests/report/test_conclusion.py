@@ -27,8 +27,8 @@ def test_none_is_better_is_said_where_it_is_shown_of_all():
     found = conclude({"digits": judged()})
     assert found.answer == "none" and found.p < 0.05 and all(b.shown for b in found.each)
     assert found.text == (
-        "On digits, no distilled set beats the best coreset by more than 1 point: shown for all 8 comparisons (method × "
-        "setting), of which 8 are worse"
+        "On digits, no distilled set beats the best coreset by more than 1 point: shown for all 8 comparisons "
+        "(method × setting), of which 8 are worse"
     )
     assert found.needed is None
 

@@ -156,12 +156,12 @@ def test_nothing_is_bold_where_nothing_can_be_read(builder):
 def test_the_best_reading_is_the_lowest_where_lower_is_better(builder):
     summary = write_report(builder.build())
     table = write.metrics(summary)
-    own = summary.found(standing.find)
-    means = {(s.budget, s.name, s.method): s.interval.mean for s in own if s.lead and s.interval.n}
+    read = summary.found(standing.find)
+    means = {(s.budget, s.name, s.method): s.interval.mean for s in read if s.lead and s.interval.n}
     seen = set()
     for row, (budget, name) in enumerate(dict.fromkeys((b, n) for b, n, _ in means)):
         own = {m: mean for (b, n, m), mean in means.items() if (b, n) == (budget, name)}
-        higher = next(s.higher_is_better for s in own if s.name == name)
+        higher = next(s.higher_is_better for s in read if s.name == name)
         seen.add(higher)
         methods = list(summary.methods)
         found = [own[methods[column - 3]] for r, column in table.bold if r == row]
