@@ -27,7 +27,7 @@ def test_every_accuracy_of_a_card_is_the_summarys(told, run):
 
 def test_a_card_names_the_data_the_sets_and_the_test_images(told):
     _, made = told("usual")
-    assert made.facts == ("digits", "convnet3_w32", "5 sets a method", "360 test images")
+    assert made.facts == ("digits", "convnet3_w32", "5 sets per method", "360 test images")
     assert made.drawn == ["random", "herding", "k_center", "rded", "sre2l"]
     assert made.notes[-1] == "Dashed: the same student on all training images."
 

@@ -68,7 +68,7 @@ def test_random_and_the_best_are_shown_in_the_studys_order(told):
 
 
 def test_the_smallest_set_with_ten_pictures_is_taken(told):
-    assert told("usual")[1].pictured == "IPC 1, one a class"
+    assert told("usual")[1].pictured == "IPC 1, one per class"
     _, made = told("students")  # of two classes
     assert made.pictured == "IPC 10" and all(len(strip.pictures) == 10 for strip in made.strips)
     assert told("thousand")[1].pictured == "1 % of each class, one from each of ten classes"

@@ -96,7 +96,7 @@ class Card:
 
 def tick(budget: str) -> str:
     """A budget as an axis has room for it: ``10 % a class``."""
-    return wording.budget(budget).replace(" of each class", " a class")
+    return wording.budget(budget).replace(" of each class", " per class")
 
 
 def card(summary: Summary) -> Card:
@@ -130,7 +130,7 @@ def _facts(summary: Summary) -> tuple[str, ...]:
     said += students if len(students) < 3 else [f"{len(students)} students"]
     if counts:
         sets = wording.span(str(counts[0]), str(counts[-1]))
-        said.append(f"{sets} set{'s' * (counts[-1] > 1)} a method")
+        said.append(f"{sets} set{'s' * (counts[-1] > 1)} per method")
     said.append(f"{summary.run.data['images']['test']:,} test images")
     if missing := summary.planned - summary.trained:
         said.append(f"{missing:,} of {summary.planned:,} students missing")

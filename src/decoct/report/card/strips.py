@@ -43,7 +43,7 @@ class Shown:
 
 
 def strips(run: Manifest, ranked: Sequence[str]) -> Shown:
-    """One strip a method, of all methods, or of random and the best five.
+    """One strip per method, of all methods, or of random and the best five.
 
     It is of the first set of the smallest budget that has ten pictures, or else of the most.
 
@@ -68,7 +68,7 @@ def strips(run: Manifest, ranked: Sequence[str]) -> Shown:
     own = tuple(Strip(m, found[m][1], side) for m in run.methods if m in found)
     budgets = sorted({budget for budget, _ in found.values()}, key=run.budget_order)
     classes = len(run.data["class_names"])
-    each = ", one a class" if classes == PICTURES else ", one from each of ten classes" if classes > PICTURES else ""
+    each = ", one per class" if classes == PICTURES else ", one from each of ten classes" if classes > PICTURES else ""
     return Shown(own, f"{wording.span(*(wording.budget(b) for b in (budgets[0], budgets[-1])))}{each}" if own else "")
 
 
