@@ -74,7 +74,7 @@ def test_the_report_sets_the_plan_beside_the_run(decoct, ran, tmp_path):
     assert told["all"]["jobs"] == 8 and told["unknown"] == told["open"] == 0
     assert {kind["kind"] for kind in told["kinds"]} == {"condense", "train"}
     page = (new / "report.html").read_text("utf-8")
-    assert 'id="plan"' in page and "were planned" in page
+    assert 'id="planned"' in page and "were planned" in page
     other = decoct("run", study, "--seed", 3, "--workers", 1, "--out", new, "--device", "cpu", "--json")
     assert json.loads(other.out)["plan"] is None
 

@@ -39,7 +39,7 @@ def test_a_run_and_its_report_say_sentences_then_accuracies_then_where_the_page_
     out = tmp_path / "out"
     first = decoct("run", quick("random"), "--out", out, "--workers", 1).out
     sentences, table, page = (block.splitlines() for block in first.rstrip().split("\n\n"))
-    assert len(sentences) <= 11 and sentences[0].startswith("quick, convnet1_w8: 2 sets a method")
+    assert len(sentences) <= 11 and sentences[0].startswith("quick, convnet1_w8: 2 sets per method")
     assert table[0].startswith("Test accuracy, %") and "IPC 1" in table[1]
     assert re.fullmatch(r"  random +\d+\.\d \[\d+\.\d, \d+\.\d\]", table[-1].rstrip())
     assert page == [f"The page: {out / 'report.html'}"]
