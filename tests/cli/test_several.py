@@ -112,7 +112,7 @@ def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path)
     assert advice.out.startswith("2 runs") and "random sets reach" in advice.out.splitlines()[1]
     assert json.loads(decoct("report", a, "--json").out)["pooled"] is None
     assert decoct("report", a, b, "--card", tmp_path / "card.svg").code == 0
-    assert "2 sets a method" in (tmp_path / "card.svg").read_text("utf-8")
+    assert "2 sets per method" in (tmp_path / "card.svg").read_text("utf-8")
 
 
 def test_sets_without_a_teacher_count_by_set(decoct, ran, tmp_path):

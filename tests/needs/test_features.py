@@ -195,7 +195,7 @@ def test_files_that_are_none(file, data, tmp_path):
     with pytest.raises(DecoctError, match=r"f.val.npy has 3 rows, toy has 2 val images"):
         brought(Extract.of(str(path)), data)
     file(np.ones((2, 5)), "f.val.npy")
-    with pytest.raises(DecoctError, match="unlike length"):
+    with pytest.raises(DecoctError, match="rows of different lengths"):
         brought(Extract.of(str(path)), data)
 
 

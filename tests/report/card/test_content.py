@@ -51,8 +51,8 @@ def test_what_cannot_be_read_and_what_has_no_result_is_said(told):
 def test_an_axis_has_short_budgets(told):
     _, made = told("thousand")
     assert [tick(setting.budget) for setting in made.rows[0].panels[0].settings] == [
-        "1 % a class",
-        "10 % a class",
+        "1 % per class",
+        "10 % per class",
         "IPC 3",
     ]
 

@@ -70,13 +70,6 @@ def test_which_methods_it_is_said_of_is_named(builder):
     assert "our two distillation methods (rded, sre2l) and our three coresets (random, herding, k_center)" in page
 
 
-def test_a_generator_that_saw_more_is_a_caution(builder):
-    found = summary(builder)
-    assert found.cautions == () and "caution" not in show(found)
-    object.__setattr__(found, "cautions", ("The sets of <b> come from a generator",))  # a cached property
-    assert '<p class="caution">The sets of &lt;b&gt; come from a generator.</p>' in show(found)
-
-
 def test_without_a_coreset_there_is_no_section_and_one_replicate_has_no_word(builder):
     found = summary(builder, methods={m: builder.methods[m] for m in ("rded", "sre2l")})
     assert show(found) == "" and SECTION.say(found) == ""

@@ -32,7 +32,6 @@ def show(summary: "Summary") -> Markup:
     every = [f"{v.setting}: {line}" for v in summary.verdicts for line in v.sentences()]
     pairs = any(c.n for v in summary.verdicts for c in v.coresets.values())
     return content(
-        *(tag("p", f"{line}.", class_="caution") for line in summary.cautions),
         summary.grid((summary.method(m), list(map(_cell, row))) for m, row in own.items())
         if any(len(v.coresets) > 1 for v in summary.verdicts)
         else "",

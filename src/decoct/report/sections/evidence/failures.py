@@ -328,9 +328,4 @@ def _reading(stuck: bool, filled: bool) -> list[str]:
     return said
 
 
-SECTION = Section(
-    "Failed students",
-    8,
-    lambda s: show(s, s.failed.bent, s.failed.filled, s.failed.stuck),
-    lambda s: ". ".join(s.failed.sentences()),
-)
+SECTION = Section("Failed students", 8, lambda s: show(s, s.failed.bent, s.failed.filled, s.failed.stuck))

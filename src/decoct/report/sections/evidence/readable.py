@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decoct.report.page.markup import Markup
 from decoct.report.page.parts import bullets, content, note
 from decoct.report.page.section import Section
-from decoct.report.readable import SHORT, Unreadable, left_out, sentences
+from decoct.report.readable import SHORT, Unreadable, sentences
 
 
 def show(unreadable: Sequence[Unreadable]) -> Markup:
@@ -24,9 +24,4 @@ def show(unreadable: Sequence[Unreadable]) -> Markup:
     )
 
 
-SECTION = Section(
-    "What cannot be read",
-    5,
-    lambda s: show(s.unreadable),
-    lambda s: left_out(s.unreadable, s.settings) if s.unreadable else "",
-)
+SECTION = Section("What cannot be read", 5, lambda s: show(s.unreadable))
