@@ -1,4 +1,4 @@
-"""What a run says while it runs: a picture that is drawn again where stderr is a terminal, lines where it is not."""
+"""What a run prints while it runs: a display that is redrawn if stderr is a terminal, and otherwise lines."""
 
 import time
 import traceback
@@ -26,9 +26,9 @@ from decoct.report.progress import REPLICATES, Watcher, seldom
 from decoct.report.read.manifest import ALL, FULL, Manifest
 from decoct.report.terminal import by_panel
 
-REDRAWN, TOLD = 0.5, 30.0  # seconds between two pictures, and between two lines
+REDRAWN, TOLD = 0.5, 30.0  # seconds between two redraws, and between two lines
 SHOWN = 4  # jobs at work
-FRAME = 8  # lines of the picture that are no accuracies
+FRAME = 8  # lines of the display besides accuracies
 ORDER = ("method", "budget", "protocol", "student")  # of a job's labels
 RESULT = "result.json"  # of a student's cell
 
@@ -39,7 +39,7 @@ class Underway:
     Args:
         name: of the study.
         folder: of the run.
-        known: whether jobs that begin are at work; a cluster is handed more than it works on.
+        known: whether jobs that begin are at work; a cluster receives more jobs than it works on.
         debug: show where a job failed.
     """
 
@@ -90,7 +90,9 @@ class Underway:
         self._run = Manifest.read(self.folder)
         for job in self._run.of_kind("train"):
             self._students[str(job.labels["method"]), Setting.of(job.labels)] += 1
-        if not is_url(where := store_of(self.folder, self._run.store)):  # else it would be asked for every student
+        if not is_url(
+            where := store_of(self.folder, self._run.store)
+        ):  # otherwise it would be read again for every student
             self._cells = open_cells(where)
             for job in self._run.finished("train"):
                 self._result(job)
@@ -121,7 +123,7 @@ class Underway:
         self.phase = "writing the report"
 
     def _result(self, job: Any) -> bool:
-        """Take a student's accuracy in, if it can be read."""
+        """Add a student's accuracy, if it can be read."""
         with suppress(DecoctError, OSError, ValueError, KeyError, AttributeError):
             found = float(read_json(self._cells.file("train", job.key, RESULT))["accuracy"])
             where = str(job.labels["method"]), Setting.of(job.labels)
@@ -143,7 +145,7 @@ class Underway:
     # What is said of it
 
     def line(self) -> str:
-        """How far it is, and what is at work."""
+        """Progress, and the jobs at work."""
         if self.phase:
             return f"{self.name}: {self.phase}"
         left = f", {said}" if (said := self.left()) else ""
@@ -151,7 +153,7 @@ class Underway:
         return f"{self.name}: {self.done:,} of {self.todo:,} jobs{left}{work}"
 
     def left(self) -> str:
-        """How much time is left, and until when; empty while that is not known, or where it took longer."""
+        """How much time is left, and until when; empty while unknown, and once the estimate has passed."""
         if self._left is None:
             return ""
         seconds, at, whole = self._left
@@ -167,7 +169,7 @@ class Underway:
         return said[:SHOWN] + ([f"{len(said) - SHOWN} more"] if len(said) > SHOWN else [])
 
     def picture(self) -> RenderableType:
-        """How far it is, what is at work, and the accuracies so far, as many as there is room for."""
+        """Progress, the jobs at work, and as many of the accuracies so far as there is room for."""
         passed = f"{clock(self.begun)} passed"
         if self.phase:
             return Text(f"{self.name}: {self.phase}, {passed}")
@@ -196,12 +198,12 @@ class Underway:
             return wording.percent(fmean(values)) if values else wording.NONE
 
         yield Text()
-        title = "Test accuracy so far, %, means over the students that are done"
+        title = "Test accuracy so far, %, mean over the students that are done"
         yield from by_panel(title, panels, list(budgets), methods, cell, err.width)
 
 
 def until(seconds: float) -> str:
-    """The local time in so many seconds, with the day where that is not soon."""
+    """The local time in so many seconds, with the day if that is not soon."""
     return f"{datetime.now() + timedelta(seconds=seconds):{'%H:%M' if seconds < 12 * 3600 else '%a %d %b, %H:%M'}}"
 
 
@@ -211,7 +213,7 @@ def rounded(seconds: float) -> str:
 
 
 def in_words(kind: str, labels: Mapping[str, str | int]) -> str:
-    """A job in short: its kind and what it is of, without the replicate."""
+    """A job in short: its kind and labels, without the replicate."""
     own = {k: wording.budget(str(v)) if k == "budget" else str(v) for k, v in labels.items() if k not in REPLICATES}
     names = sorted(own, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
     return " ".join([kind, *(own[name] for name in names)])

@@ -19,7 +19,7 @@ Row = Mapping[str, Any]  # of ``Frame.results``
 
 
 class Setting(NamedTuple):
-    """What is held fixed in a comparison."""
+    """What a comparison holds fixed."""
 
     protocol: str
     student: str
@@ -94,7 +94,7 @@ def accuracies(
 
     Args:
         rows: of the results.
-        answers: of the students by test image, for what the test images add.
+        answers: of the students by test image, for the variance that the test images add.
         deterministic: methods whose students are all of one set.
     """
     return tuple(
@@ -115,7 +115,7 @@ def keys(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
 def same_steps(accuracies: Sequence[Accuracy], setting: Setting) -> Accuracy | None:
     """The full data's accuracy after as many steps as the setting's sets took.
 
-    Where the ceiling itself took as many steps as every set, it is that student, and was not trained twice.
+    Where the ceiling itself took as many steps as every set, it serves for both and was trained once.
     """
     full = [a for a in accuracies if a.method == FULL]
     if own := [a for a in full if a.setting == setting]:

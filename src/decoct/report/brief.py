@@ -1,6 +1,6 @@
-"""A run in at most twelve lines, each a sentence that a reader without statistics can take away.
+"""A run in at most twelve lines, which a reader without statistics understands.
 
-Every word in them is one of the verdicts' or of the conclusion's; nothing is tested here.
+The lines repeat the words of the verdicts and of the conclusion; nothing is tested here.
 """
 
 import math
@@ -20,11 +20,11 @@ from decoct.report.stats import power
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.verdict import Verdict
 
-if TYPE_CHECKING:  # which holds what is said here
+if TYPE_CHECKING:  # Summary holds a Brief
     from decoct.report.summary import Summary
 
-MOST = 11  # lines; the last one of a terminal is the page's name
-WORTH, WHICH = "Is distilling worth it here?", "Which coreset?"  # the latter where nothing is distilled
+MOST = 11  # lines; the twelfth on a terminal names the page
+WORTH, WHICH = "Is distilling worth it here?", "Which coreset?"  # the second for studies of coresets alone
 LOOKED_FOR = 0.03  # a difference that most readers would care about
 
 
@@ -33,10 +33,10 @@ class Brief:
     """What a run says in short.
 
     Attributes:
-        question: that the run is asked.
-        answer: to it, in a few words.
-        because: the conclusion behind it, one sentence.
-        lines: sentences, the answer among the first.
+        question: that the study asks.
+        answer: in a few words.
+        because: the conclusion behind the answer, in one sentence.
+        lines: sentences; the answer is among the first.
     """
 
     question: str
@@ -46,7 +46,7 @@ class Brief:
 
 
 def brief(summary: "Summary") -> Brief:
-    """The run in short; what is left out of it is on the page."""
+    """The run in short; the page has the rest."""
     if "distillation" in summary.methods.values():
         question, said, because = WORTH, _answer(summary), f"{summary.claims.conclusion.text}."
     else:
@@ -73,7 +73,7 @@ def _header(summary: "Summary") -> str:
 def _answer(summary: "Summary") -> str:
     reached = summary.claims.conclusion
     if reached.answer == "untold":
-        return f"Cannot be said, {reached.text.partition(': ')[2]}"
+        return f"No answer: {reached.text.partition(': ')[2]}"
     margin = wording.margins(b.margin for b in reached.each)
     if reached.answer == "none":
         return f"No: no distilled set beats the best coreset by more than {margin} (shown)"
@@ -87,11 +87,12 @@ def _answer(summary: "Summary") -> str:
         )
         return f"{'Yes' if always else 'In part'}: {names}"
     words = {b.word for b in reached.each}
-    return "Open: something leans towards it" if "leans better" in words else "Nothing speaks for it, and it is open"
+    which = "some results lean" if "leans better" in words else "no result leans"
+    return f"Open: {which} towards distilling"
 
 
 def _places(summary: "Summary", method: str) -> str:
-    """Where a method beats every coreset, if that is soon said: protocols by budget, of one student."""
+    """Where a method beats every coreset, if the list is short: protocols by budget, with one student."""
     own = [v.setting for v in _distilled(summary) if v.method == method and v.against_coresets == "better"]
     if len(own) > 3 or len({s.student for s in summary.settings}) > 1:
         return ""
@@ -117,18 +118,23 @@ def _counts(summary: "Summary") -> Iterator[str]:
         return
     words = Counter(str(v.against_coresets) for v in own)
     better, worse = (_leaning(words[f"leans {word}"]) for word in ("better", "worse"))
-    parts = [f"{words['better']} beat every coreset{better}", f"{words['worse']} lose to one{worse}"]
-    parts += [f"{words['same']} equal the best"] if words["same"] else []
-    parts += [f"{words['open']} are open (not equal)"] if words["open"] else []
-    yield f"Of {wording.count(len(own), 'distilled result')} {', '.join(parts)}."
+    parts = [f"{_do(words['better'], 'beat')} every coreset{better}"]
+    parts += [f"{_do(words['worse'], 'lose')} to at least one{worse}"]
+    parts += [f"{_do(words['same'], 'equal')} the best"] if words["same"] else []
+    parts += [f"{words['open']} {'is' if words['open'] == 1 else 'are'} open (not equal)"] if words["open"] else []
+    yield f"{wording.count(len(own), 'distilled result')}: {', '.join(parts)}."
+
+
+def _do(number: int, verb: str) -> str:
+    return f"{number} {verb}{'s' if number == 1 else ''}"
 
 
 def _leaning(number: int) -> str:
-    return f" ({number} more lean{'s' if number == 1 else ''} so)" if number else ""
+    return f" ({number} more lean{'s' if number == 1 else ''} that way)" if number else ""
 
 
 def _more(summary: "Summary") -> Iterator[str]:
-    """What fills the rest, the weightiest first."""
+    """What fills the remaining lines, the most important first."""
     yield from (f"{line}." for line in summary.failed.sentences())
     if summary.failures:
         yield f"Failed: {wording.count(len(summary.failures), 'job')}; the page gives the messages."
@@ -143,7 +149,8 @@ def _more(summary: "Summary") -> Iterator[str]:
     yield from _sees([c for _, _, c in pairs])
     yield from _costs(summary)
     if less := [c.method for c in summary.claims.consistent if c.shown]:
-        yield f"Covers the data less well than the best coreset wherever that was read: {', '.join(less)}."
+        verb = "covers" if len(less) == 1 else "cover"
+        yield f"{' and '.join(less)} {verb} the data less well than the best coreset in every independent reading."
 
 
 def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison]]) -> Iterator[str]:
@@ -153,9 +160,8 @@ def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison
     v, other, c = max(shown, key=lambda each: max(each[2].lo, -each[2].hi))
     side, (lo, hi) = ("above", (c.lo, c.hi)) if c.mean > 0 else ("below", (-c.hi, -c.lo))
     size = wording.points(abs(c.mean)).removeprefix("+")
-    yield (
-        f"Clearest: {v.method}{_where(summary, v.setting)} is {size} points {side} {other} {wording.bounds(lo, hi)}."
-    )
+    where, bounds = _where(summary, v.setting), wording.bounds(lo, hi)
+    yield f"Clearest difference: {v.method}{where} is {size} points {side} {other} {bounds}."
 
 
 def _random(summary: "Summary") -> Iterator[str]:
@@ -164,21 +170,21 @@ def _random(summary: "Summary") -> Iterator[str]:
         shown, better = sum(b.shown for b in each), sum(b.word == "better" for b in each if not b.shown)
         margin = wording.margins(b.margin for b in each)
         yield (
-            f"Against random of the same size: {better} better, {shown} not better by more than {margin}, "
+            f"Against random sets of the same size: {better} better, {shown} not better by more than {margin}, "
             f"{len(each) - shown - better} open."
         )
 
 
 def _nearest(summary: "Summary") -> Iterator[str]:
-    """The open one that comes off best beside the coreset that does best beside it."""
+    """The open result that is closest to the best coreset, or furthest above it."""
     open_ = [v for v in _distilled(summary) if v.against_coresets not in ("better", "worse", "same")]
     least = [(v, *min(v.coresets.items(), key=lambda item: item[1].mean)) for v in open_]
     if known := [each for each in least if math.isfinite(each[2].mean)]:
         v, other, c = max(known, key=lambda each: each[2].mean)
         word = "open" if v.against_coresets == "open" else f"{v.against_coresets}, not shown"
         yield (
-            f"Closest: {v.method}{_where(summary, v.setting)}, {wording.points(c.mean)} points from {other} "
-            f"{wording.bounds(c.lo, c.hi)}: {word}."
+            f"Closest to the best coreset: {v.method}{_where(summary, v.setting)}, {wording.points(c.mean)} points "
+            f"against {other} {wording.bounds(c.lo, c.hi)}: {word}."
         )
 
 
@@ -186,7 +192,8 @@ def _given(run: Manifest) -> str:
     made = [job for job in run.of_kind("condense") if job.labels["method"] in run.deterministic]
     drawn = [job for job in made if any(need.drawn for need in run.needs(job).values())]
     own = " and ".join(dict.fromkeys(str(job.labels["method"]) for job in drawn))
-    return f"This holds for these teachers; others would give other {f'images of {own}' if own else 'sets and labels'}."
+    what = f"images of {own}" if own else "sets and labels"
+    return f"This holds for these teachers; other teachers would give other {what}."
 
 
 def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
@@ -194,7 +201,7 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
     if not known:
         return
     half, sets = median(c.detectable for c in known), max(c.n for c in known)
-    said = f"Detectable here: about {100 * half:.2g} points (corrected)."
+    said = f"This study can detect differences of about {100 * half:.2g} points (after correction)."
     if half <= LOOKED_FOR:
         yield said
         return
@@ -204,8 +211,10 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
     ]
     there = sorted(n for n in needed if n)
     enough = len(there) > len(needed) / 2
-    more = f"about {there[len(needed) // 2]} sets (now {sets})" if enough else "more test images, not more sets"
-    yield f"{said} For {100 * LOOKED_FOR:g} points it takes {more}."
+    more = (
+        f"about {there[len(needed) // 2]} sets per method (now {sets})" if enough else "more test images, not more sets"
+    )
+    yield f"{said} To detect {100 * LOOKED_FOR:g} points, it needs {more}."
 
 
 def _costs(summary: "Summary") -> Iterator[str]:
@@ -228,18 +237,18 @@ def _costs(summary: "Summary") -> Iterator[str]:
         if family in taken
     ]
     if parts:
-        yield f"Cost per set, with teachers: {'; '.join(parts)}."
+        yield f"Time per set, teachers included: {'; '.join(parts)}."
 
 
 def _seconds(low: float, high: float) -> str:
-    """``9.0 to 17 s``; what is under a millisecond is no more than that."""
+    """``9.0 to 17 s``; times under a millisecond are given as such."""
     ends = ["under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high)]
     (a, unit), (b, other) = (end.rsplit(" ", 1) for end in ends)
     return f"{a} to {ends[1]}" if unit == other and a != b and "under" not in ends[0] else wording.span(*ends)
 
 
 def _take(summary: "Summary") -> Iterator[str]:
-    """What to use for the smallest and for the largest number of images, a student."""
+    """What to use for the smallest and for the largest number of images, for each student."""
     images = [r for r in summary.advice if r.limit.kind == "images"]
     students = list(dict.fromkeys(choice.student for r in images for choice in r.choices))
     for student in students:
@@ -249,7 +258,7 @@ def _take(summary: "Summary") -> Iterator[str]:
 
 
 def _where(summary: "Summary", setting: Setting) -> str:
-    """The protocol where there are several, the student likewise, and the budget."""
+    """The budget, and the protocol and student where the run has several."""
     inside = [v.setting for v in summary.verdicts if not v.outside]
     parts = [f" under {setting.protocol}"] if len({s.protocol for s in inside}) > 1 else []
     parts += [f" with {setting.student}"] if len({s.student for s in inside}) > 1 else []

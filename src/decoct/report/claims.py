@@ -1,8 +1,7 @@
 """The four claims of a study: does distilling beat random, beat every coreset, at what cost, and who covers the data?
 
-Each is asked of the results at hand, for every distillation method, and worded with intervals. What is counted as shown
-is so after correction over a family that is named, see ``verdict``, ``conclusion`` and ``coverage``; intervals are each
-at their own level.
+Each question is answered for every distillation method, with intervals. What counts as shown is shown after correction
+over a named family, see ``verdict``, ``conclusion`` and ``coverage``; each interval is at its own level.
 """
 
 import math
@@ -33,7 +32,7 @@ UNTRAINED = "No pair of students has been trained yet: nothing can be said"
 
 @dataclass(frozen=True)
 class Claim:
-    """A question, and what the results say to it: one sentence over all methods, and one for each distilling one."""
+    """A question and its answer: one sentence over all methods, and one for each distillation method."""
 
     key: str
     question: str
@@ -106,7 +105,7 @@ def claims(judged: Judged, covered: Sequence[Coverage]) -> Claims:
 
 
 def _against_random(distilled: Sequence[Verdict], beside: Sequence[Beside]) -> Claim:
-    """How many distilled sets fail to beat random, a protocol, and how many beat it."""
+    """For each protocol, how many distilled sets fail to beat random, and how many beat it."""
     question = "Does a distilled set beat random of the same size?"
     pairs = [(v, v.random) for v in distilled if v.random is not None]
     if not pairs:
@@ -134,11 +133,11 @@ def _against_coresets(distilled: Sequence[Verdict], reached: Conclusion, ours: s
         return Claim("coresets", question, why, ())
     counted = grouped(reached.each, lambda b: b.method)
     lines = tuple(
-        f"{method}: {_counts(counted[method], 'than every coreset')}; to the coreset that does best beside it, "
+        f"{method}: {_counts(counted[method], 'than every coreset')}; against the coreset with the highest mean, "
         f"{_range([(v.setting, *_least(v)) for v in own])}"
         for method, own in grouped((v for v in distilled if v.coresets and not v.outside), lambda v: v.method).items()
     )
-    return Claim("coresets", question, f"{reached.text}. This is said of {ours}", lines)
+    return Claim("coresets", question, f"{reached.text}. This holds for {ours}", lines)
 
 
 def _counts(own: Sequence[Beside], whom: str) -> str:
@@ -157,12 +156,12 @@ def _left_out(distilled: Sequence[Verdict]) -> str:
 
 
 def _least(verdict: Verdict) -> tuple[str, Comparison]:
-    """The coreset with the smallest difference; one without a pair only where there is no other."""
+    """The coreset with the smallest difference; one without a pair only if there is no other."""
     return min(verdict.coresets.items(), key=lambda item: math.inf if item[1].n == 0 else item[1].mean)
 
 
 def _untold(compared: Sequence[Comparison]) -> str:
-    """What is said where no comparison can show anything; empty if one can."""
+    """Why no comparison can show anything; empty if one can."""
     most = max((c.n for c in compared), default=0)
     if most == 0:
         return UNTRAINED
@@ -170,7 +169,7 @@ def _untold(compared: Sequence[Comparison]) -> str:
 
 
 def _range(compared: Sequence[tuple[Setting, str, Comparison]]) -> str:
-    """The smallest and the largest difference, each with its own interval, n, and where it is."""
+    """The smallest and the largest difference, each with its own interval, n and setting."""
     known = [each for each in compared if each[2].n]
     if not known:
         return "no pair of students has been trained yet"

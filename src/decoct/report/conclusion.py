@@ -1,8 +1,8 @@
-"""What a study says of distilled sets beside the coresets and beside random: better, not better by more than the margin
-anywhere, or open and with how many sets it would be settled; of one data set, and over several.
+"""Whether distilled sets beat the coresets and random, on one data set and over several.
 
-"Not better than the best coreset" is an intersection-union test over every distillation method and setting, see
-``superiority``: it holds of all of them or is not said. How many of them are shown each is counted after Holm.
+The answer is better, not better anywhere by more than the margin, or open, then with the number of sets that would
+settle it. "Not better than the best coreset" is an intersection-union test over every distillation method and setting,
+see ``superiority``: it is said only if it holds for all. How many are shown singly is counted after Holm.
 """
 
 import math
@@ -23,19 +23,19 @@ from decoct.report.verdict import Verdict
 
 Answer = Literal["none", "some", "open", "untold"]
 KINDS = {"distillation": "distillation method", "coreset": "coreset"}
-UNREADABLE = "not readable, or one paper's own protocol"
+UNREADABLE = "not readable, or a paper's own protocol"
 
 
 @dataclass(frozen=True)
 class Beside:
-    """One distillation method in one setting, beside the coresets or beside random alone.
+    """One distillation method in one setting, compared with the coresets or with random alone.
 
     Attributes:
         data: name of the data set.
         method: its label.
         setting: protocol, student, budget.
         margin: below which differences do not matter, a fraction.
-        p: of "better by the margin or more", for itself.
+        p: of "better by the margin or more", uncorrected.
         shown: not better by more than the margin, after Holm over its family.
         word: of the verdict.
     """
@@ -51,17 +51,18 @@ class Beside:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What is said of all distilled sets beside the best coreset.
+    """How all distilled sets compare with the best coreset.
 
     Attributes:
         data: the data sets.
-        answer: *none* is better by more than the margin, shown of all; *some* are better than every coreset; *open*;
-            or *untold*, where there is nothing to say it from.
+        answer: *none* is better by more than the margin, which is shown for all; *some* are better than every coreset;
+            *open*; or *untold*, where nothing can be compared.
         text: one sentence without its full stop.
         p: of "one is better by the margin or more", the largest of all.
-        each: every distillation method and setting beside the coresets, *shown* after Holm over them all.
+        each: every distillation method and setting against the coresets, *shown* after Holm over them all.
         outside: settings that are left out.
-        needed: sets at which a new study would settle all that is open, with 80 %; None if settled or beyond reach.
+        needed: sets at which a new study would settle all that is open, with probability 80 %; None if settled or
+            out of reach.
     """
 
     data: tuple[str, ...]
@@ -116,8 +117,8 @@ def conclude(verdicts: Mapping[str, Sequence[Verdict]]) -> Conclusion:
 
 
 def beside_random(verdicts: Sequence[Verdict], data: str = "") -> tuple[Beside, ...]:
-    """Every distillation method and setting beside random, *shown* not to be better by more than the margin after Holm
-    over those of its protocol.
+    """Every distillation method and setting against random; *shown* not to be better by more than the margin, after
+    Holm over those of its protocol.
     """
     asked = [v for v in verdicts if v.family == "distillation" and v.random and not v.outside]
     found = []
@@ -129,13 +130,13 @@ def beside_random(verdicts: Sequence[Verdict], data: str = "") -> tuple[Beside, 
 
 
 def random_sentence(each: Sequence[Beside]) -> str:
-    """A part for each protocol: how many distilled sets fail to beat random, how many beat it; empty of none."""
+    """For each protocol, how many distilled sets fail to beat random, and how many beat it; empty without any."""
     parts = list[str]()
     for protocol, own in grouped(each, lambda b: b.setting.protocol).items():
         shown = [b for b in own if b.shown]
         worse, won = sum(b.word == "worse" for b in shown), sum(b.word == "better" for b in own if not b.shown)
         rest = len(own) - len(shown) - won
-        counts = f"{worse} worse, {won} better, {rest} open"
+        counts = f"{worse} of them worse; of the rest {won} better, {rest} open"
         parts.append(f"{len(shown)} of {len(own)} under {protocol} ({counts})")
     margin = wording.margins(b.margin for b in each)
     least = f"distilled sets shown not to beat {REFERENCE} by more than {margin}"
@@ -143,11 +144,12 @@ def random_sentence(each: Sequence[Beside]) -> str:
 
 
 def ours(families: Mapping[str, str]) -> str:
-    """Which methods a conclusion is of: *our two distillation methods (rded, sre2l) and our three coresets (…)*."""
+    """Which methods a conclusion covers: *these two distillation methods (a, b) and these three coresets (…)*."""
     parts = []
     for family, noun in KINDS.items():
         if own := [label for label, f in families.items() if f == family]:
-            parts.append(f"our {wording.number(len(own))} {noun}{'s' * (len(own) > 1)} ({', '.join(own)})")
+            which = f"these {wording.number(len(own))} {noun}s" if len(own) > 1 else f"this one {noun}"
+            parts.append(f"{which} ({', '.join(own)})")
     return " and ".join(parts)
 
 
@@ -177,15 +179,15 @@ def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     better = sum(b.word == "better" for b in each)
     less = f", {better} better than every coreset by less than that" if better else ""
     return (
-        f"{_on(data)}, no distilled set beats the best coreset by more than {_margin(each)}: shown for all "
-        f"{_places(each)}, of which {_worse(each)}{less}"
+        f"{_on(data)}, no distilled set beats the best coreset by more than {_margin(each)}: this is shown for all "
+        f"{_places(each)}, and {_worse(each)}{less}"
     )
 
 
 def _some(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     every, won = Counter(b.method for b in each), Counter(b.method for b in each if b.word == "better")
     names = " and ".join(f"{method} in {n} of {wording.count(every[method], 'setting')}" for method, n in won.items())
-    return f"{_on(data)}, every coreset is beaten by {names}; {_rest(each)}"
+    return f"{_on(data)}, distilled sets beat every coreset: {names}; {_rest(each)}"
 
 
 def _open(data: tuple[str, ...], each: Sequence[Beside]) -> str:

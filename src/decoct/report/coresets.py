@@ -1,4 +1,4 @@
-"""Which coreset: what the verdicts say of a study that distils nothing. Nothing is tested here."""
+"""Which coreset to use: the verdicts of a study without distillation. Nothing is tested here."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from decoct.report.verdict import Verdict
 
 
 def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
-    """The coreset that is better than every other, or that there is none; and the counts behind it, as a sentence.
+    """Which coreset is better than every other, if any, and a sentence with the counts behind it.
 
     Args:
         verdicts: of all methods and settings; those outside are in no count.
@@ -19,7 +19,7 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
     coresets = [v for v in verdicts if v.family == "coreset"]
     own = [v for v in coresets if v.coresets and not v.outside]
     if why := _untold(coresets, own):
-        return f"Cannot be said, {why}", f"Nothing can be said: {why}."
+        return f"No answer: {why}", f"No answer: {why}."
     places = len({v.setting for v in own})
     settings = wording.count(places, "setting")
     won = Counter(v.method for v in own if v.against_coresets == "better").most_common()
@@ -32,18 +32,20 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
         answer = f"Open: no coreset is shown to be better than every other in any of {settings}"
     elif beats := _beats(own):
         names = ", ".join(f"{method} in {n}" for method, n in beats)
-        answer = f"No single one: better than random are {names} of {settings}, and none is better than every other"
+        answer = f"No single one: random is beaten by {names} of {settings}, and no coreset beats every other"
     else:
         answer = f"None: no coreset is shown to be better than random in any of {settings}"
     best = sum(n for _, n in won)
-    because = f"A coreset is better than every other in {best or 'none'} of {settings}"
+    because = f"One coreset is better than every other in {best or 'none'} of {settings}"
     return answer, f"{because}{f'; {told}' if told else ''}."
 
 
 def _untold(coresets: Sequence[Verdict], own: Sequence[Verdict]) -> str:
     if not own:
         every = coresets and all(v.outside for v in coresets)
-        return "no setting can be read, or each is one paper's own" if every else "there is one coreset at most"
+        return (
+            "no setting can be read, or each has a paper's own protocol" if every else "the study has no two coresets"
+        )
     most = max(c.n for v in own for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"
@@ -55,11 +57,12 @@ def _beats(own: Sequence[Verdict]) -> list[tuple[str, int]]:
 
 
 def _beside_random(own: Sequence[Verdict]) -> str:
-    """How often each word stands beside random, over methods and settings."""
+    """How often each word is said of a comparison with random, over methods and settings."""
     words = [v.random.verdict for v in own if v.random]
     methods = len(grouped((v for v in own if v.random), lambda v: v.method))
     if not words:
         return ""
     counts = Counter(words)
     said = ", ".join(f"{word} in {n}" for word, n in counts.most_common())
-    return f"beside {REFERENCE}, {wording.count(methods, 'other')} ({len(words)} comparisons): {said}"
+    others = wording.count(methods, "other coreset")
+    return f"{wording.count(len(words), 'comparison')} of {others} with {REFERENCE}: {said}"

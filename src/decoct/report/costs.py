@@ -1,4 +1,4 @@
-"""What the cost of a set is counted in: device time or processor time, where machines were alike."""
+"""How the cost of a set is counted: device time or processor time, where machines were alike."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``
 FULL: dict[Measure, str] = {"device time": "device_seconds", "processor time": "cpu_seconds"}
 OWN: dict[Measure, str] = {"device time": "own_device_seconds", "processor time": "own_cpu_seconds"}
-SECOND, TENTH = 1.0, 0.1  # what a timer may be off by: clocks and machines give such differences by chance
+SECOND, TENTH = 1.0, 0.1  # the error of a timer: clocks and machines differ as much by chance
 
 
 def measure(rows: Sequence[Row]) -> Measure | None:
-    """By what the sets can be compared: their machines must be alike; an accelerator is held by all of them or none."""
+    """The measure that can compare the sets: machines must be alike, and all sets or none held an accelerator."""
     if not rows or len({(row["device"], row["hardware"]) for row in rows}) > 1:
         return None
     if any(row[column] is None for row in rows for column in FULL.values()):
@@ -22,13 +22,13 @@ def measure(rows: Sequence[Row]) -> Measure | None:
 
 
 def ties(seconds: Sequence[float]) -> list[bool]:
-    """Which cost no more than the least and a second, or a tenth of it: a timer does not order them."""
+    """Which cost at most a second, or a tenth, more than the cheapest: a timer cannot order these."""
     least = min(seconds, default=math.inf)
     return [x <= max(least + SECOND, least * (1 + TENTH)) for x in seconds]
 
 
 def made_here(rows: Sequence[Row]) -> list[Row]:
-    """Those of sets whose cost was measured: what the author of an external one states is no measurement."""
+    """Rows of sets whose cost was measured; what the author of an external set states is not a measurement."""
     return [row for row in rows if row.get("stated") is None]
 
 

@@ -58,7 +58,7 @@ DOORS = (
 
 @cache
 def sections(door: str) -> dict[str, Section]:
-    """The sections behind a door by name, in their order; a file whose name begins with an underscore is none."""
+    """The sections behind a door by name, in their order; files that begin with an underscore are not sections."""
     package = import_module(f"decoct.report.sections.{door}")
     names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
     found = {name: import_module(f"{package.__name__}.{name}") for name in names}

@@ -1,4 +1,4 @@
-"""What every section of a run stands on: its accuracies, what can be read of them, and the verdicts."""
+"""What every section of a run uses: its accuracies, which settings can be read, and the verdicts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from decoct.report.stats.margin import margin
 from decoct.report.verdict import Verdict, verdicts
 
 T = TypeVar("T")
-NATIVE = "its protocol is one paper's own"
+NATIVE = "its protocol is a paper's own"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Judged:
         accuracies: means with intervals, the full data's among them.
         margins: below which differences do not matter, by setting.
         unreadable: settings in which nothing can be read.
-        outside: settings in no count, and why: those, and protocols that are one paper's own.
+        outside: settings left out of every count, and why: unreadable, or a paper's own protocol.
         verdicts: one for each method and setting.
     """
 
@@ -47,7 +47,7 @@ class Judged:
     verdicts: tuple[Verdict, ...] = ()
 
     def found(self, find: Callable[["Judged"], T]) -> T:
-        """What a section finds in the run, looked for once."""
+        """What a section finds in the run; computed once."""
         if find not in self._found:
             self._found[find] = find(self)
         found: T = self._found[find]
@@ -58,7 +58,7 @@ class Judged:
         return {}
 
     def judge(self, runs: Runs) -> tuple[Verdict, ...]:
-        """The verdicts were these the accuracies."""
+        """The verdicts if these were the accuracies."""
         run = self.frame.manifest
         own = {s: {m: runs[m, s] for m in run.methods if (m, s) in runs} for s in self.settings}
         return tuple(
@@ -72,7 +72,7 @@ class Judged:
 
 
 def judge(frame: Frame) -> Judged:
-    """Reduce a run's results to accuracies, what can be read of them, and verdicts."""
+    """Reduce a run's results to accuracies, unreadable settings and verdicts."""
     run, settings, rows = frame.manifest, planned_settings(frame), by_setting(frame.results.to_pylist())
     answers = Answers({key: keys(group) for key, group in rows.items()}, frame.correct)
     reduced = accuracies(rows, answers, run.deterministic)

@@ -12,12 +12,12 @@ from decoct.report.read import frame
 from decoct.report.read.manifest import FULL, Manifest
 from decoct.report.summary import summarise
 
-TAG = "decoct.setting"  # by which a setting is known that was logged before
-LONGEST = 500  # characters of a parameter, which is what every version of MLflow takes
+TAG = "decoct.setting"  # marks a setting that was logged before
+LONGEST = 500  # characters of a parameter that every version of MLflow accepts
 
 
 def log(folder: Path, uri: str) -> dict[str, int]:
-    """Log what a run found; what was logged of it before, with the same numbers, is not logged again.
+    """Log a run's results; results logged before with the same numbers are not logged again.
 
     Args:
         folder: what ``decoct run`` made.

@@ -1,4 +1,4 @@
-"""The report of runs that differ in their seed alone: the files of one run's, in a folder of its own."""
+"""The report of runs that differ only in their seed: the same files as for one run, in a folder of its own."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far a running study is and when it will be done, read from its folder alone: nothing is asked of the run."""
+"""How far a running study is and when it will be done, read from its folder alone, without asking the run."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,10 +13,13 @@ from decoct.core.record import MEASURED
 from decoct.core.scratch import SILENT, abandoned, written
 from decoct.report.read.manifest import RUN, SHARD, Job, Manifest
 
-RECENT, PAUSE = 600.0, 10.0  # seconds that say how much is done at once, and between two jobs of a run that goes on
+RECENT, PAUSE = (
+    600.0,
+    10.0,
+)  # seconds: over which concurrency is measured, and that a live run may pause between two jobs
 # Labels that make a job neither longer nor shorter.
 REPLICATES = ("condense_replicate", "train_replicate", "teacher_replicate", "shard")
-SHARE = 10.0  # times what looking takes pass before the next look: it must not slow the run
+SHARE = 10.0  # the next look waits this many times as long as the last one took, so as not to slow the run
 
 Done = tuple[Job, float, float]  # a job, when it was done, and the seconds of its work: 0 where nobody measured them
 
@@ -33,7 +36,7 @@ class Progress(NamedTuple):
         failures: message of each job that failed.
         trained: number of students, which says whether a verdict may have changed.
         remaining_seconds: until what can be foreseen is done; None unless the run is running.
-        remaining_unknown: kinds of jobs that are left of which none has finished, so that they are not foreseen.
+        remaining_unknown: kinds of jobs that are left and of which none has finished, so they cannot be foreseen.
     """
 
     folder: str
@@ -50,7 +53,7 @@ class Progress(NamedTuple):
 
 
 class Watcher:
-    """Looks at a run again and again, whose folder need not be there yet; each cell is read once, since it stays."""
+    """Looks at a run repeatedly; its folder need not exist yet, and each cell, which never changes, is read once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,7 +83,7 @@ class Watcher:
         done = [self._done[job.key] for job in run.jobs if job.key in self._done]
         pending = [job for job in run.jobs if job.key not in self._done]
         wanted = {key for job in pending for key in job.inputs.values()}
-        # A set that is there needs its shards no more, and nobody makes them.
+        # A set that exists needs its shards no more, and nobody makes them.
         pending = [job for job in pending if job.kind != SHARD or job.key in wanted]
         finished = Counter(job.kind for job, _, _ in done)
         planned = finished + Counter(job.kind for job in pending)
@@ -105,8 +108,8 @@ def remaining(
     """Seconds until jobs are done, each as long as the finished ones of its kind that share most labels with it.
 
     Where several groups of equal labels do, it is the mean over the groups: a method of many jobs counts as one of few.
-    As much is done at once as over the last ten minutes or, where no two jobs finished in them, as is at work, by the
-    ``ages`` of the jobs at work. What is not known yet is None, and kinds of which no job has finished are named.
+    Concurrency is that of the last ten minutes or, if no two jobs finished in them, the number of jobs at work, whose
+    ``ages`` are given. What is not known yet is None, and kinds without a finished job are named.
     """
     alike: dict[str, dict[frozenset[Any], list[float]]] = {}
     for job, _, seconds in done:
@@ -128,7 +131,7 @@ def remaining(
 
 
 def seldom(ask: Callable[[], Any]) -> Callable[[], Any]:
-    """What ``ask`` last said, or None if it failed; it is asked anew when ten times as long has passed as that took."""
+    """What ``ask`` last said, or None if it failed; it is asked again after ten times as long as that took."""
     after, said = 0.0, None
 
     def answer() -> Any:

@@ -1,8 +1,8 @@
-"""Which settings can be read, by a rule that is fixed beforehand and looks at random sets and the full data alone.
+"""Which settings can be read, by a rule fixed beforehand that uses random sets and the full data alone.
 
-What cannot be read is out of every count and of the recommendation: where nothing learns, methods are alike because
-nothing is seen. No method but random is looked at, so that no method's own result can take a setting in or out. A
-method that collapses where random sets learn is worse, and its setting is readable.
+Settings that cannot be read are left out of every count and of the recommendation: where nothing learns, methods look
+alike because nothing can be seen. The rule looks at no method except random, so no method's own result moves a setting
+in or out. A method that collapses where random sets learn is worse, and its setting is readable.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from decoct.report.read.manifest import REFERENCE
 from decoct.report.stats import intervals
 from decoct.report.stats.intervals import Interval
 
-SHORT = 0.9  # of what hard labels give: below it, the full data show that students have not learnt
-FEWEST = 3  # sets whose own interval is looked at: one gives none, that of two is as wide as accuracies go
+SHORT = 0.9  # of the accuracy under hard labels: full data below it show that students have not learnt
+FEWEST = 3  # sets whose own interval is used: one set gives none, and two give one as wide as accuracies go
 Rule = Literal["ceiling", "chance", "random"]
 
 
@@ -29,8 +29,8 @@ class Unreadable:
         setting: protocol, student, budget.
         rule: that of ``short_ceiling``, ``at_chance`` or ``short_random``.
         reached: accuracy of the full data (ceiling), or of random sets.
-        beside: accuracy under hard labels, or of a constant answer (chance).
-        under: the protocol with hard labels; empty beside chance.
+        beside: the accuracy that it is compared with: under hard labels, or of a constant answer (chance).
+        under: the protocol with hard labels; empty for chance.
     """
 
     setting: Setting
@@ -41,7 +41,7 @@ class Unreadable:
 
     @property
     def why(self) -> str:
-        """The reason in words, without who and where."""
+        """The reason in words, without the setting."""
         return _why(self.rule, [self.reached], self.beside, self.under)
 
 
@@ -91,30 +91,30 @@ def at_chance(random: Interval, chance: float, test_images: int) -> bool:
 
 
 def short_ceiling(full: Interval, hard: Interval) -> bool:
-    """The full data under a protocol reach less than nine tenths of what they give the same student by hard labels.
+    """The full data under a protocol reach less than nine tenths of what hard labels give the same student.
 
-    Less even at the upper end of the interval over test images, beside the best of the protocols with hard labels. Then
-    the recipe is too short or does not suit the student, whatever the budget.
+    The upper end of the interval over test images counts, against the best of the protocols with hard labels. Then the
+    recipe is too short or does not suit the student, whatever the budget.
     """
     return full.hi < SHORT * hard.mean
 
 
 def short_random(random: Interval, hard: Interval, test_images: int) -> bool:
-    """Where no ceilings tell: random sets reach less than nine tenths of what the same budget gives by hard labels.
+    """Without full data: random sets reach less than nine tenths of what hard labels give at the same budget.
 
-    Less even at the upper end of their interval, beside the best of the protocols with hard labels. This is weaker
-    evidence than a ceiling, and speaks of one budget: soft labels may cost a small set accuracy, for want of steps or
-    since teachers err on mixed images, and yet serve a large one. What it does show is that nobody would train random
-    sets that way, so a method ahead of random there is ahead of a handicapped one. Where labels make no difference, it
-    errs in 1.6 % or fewer: 3 sets or more that spread by up to 15 % of their mean, two protocols with hard labels.
+    The upper end of their interval counts, against the best of the protocols with hard labels. This is weaker evidence
+    than a ceiling, and covers one budget: soft labels may cost a small set accuracy, because steps are too few or
+    teachers err on mixed images, and still help a large one. It does show that nobody would train random sets that
+    way, so a method ahead of random there is ahead of a handicapped one. Where labels make no difference, it errs in
+    1.6 % or fewer: 3 sets or more that spread by up to 15 % of their mean, two protocols with hard labels.
     """
     return _bounds(random, test_images).hi < SHORT * hard.mean
 
 
 def sentences(unreadable: Sequence[Unreadable]) -> tuple[str, ...]:
-    """Protocols, student, budgets, and what was reached beside what; without full stops.
+    """Protocols, student, budgets and the two accuracies compared; without full stops.
 
-    One for all protocols of a student that fall by the same rule at the same budgets, beside the same accuracy.
+    One sentence for all protocols of a student that fail the same rule at the same budgets against the same accuracy.
     """
     panels = grouped(unreadable, lambda u: (u.setting.panel, u.rule, u.beside, u.under))
     alike = grouped(panels.items(), lambda item: (item[0][0][1], *item[0][1:], _budgets(item[1])))
@@ -122,15 +122,15 @@ def sentences(unreadable: Sequence[Unreadable]) -> tuple[str, ...]:
 
 
 def left_out(unreadable: Sequence[Unreadable], settings: Sequence[Setting]) -> str:
-    """How many settings are out of the counts, without a full stop; empty where all can be read."""
+    """How many settings are left out of the counts, without a full stop; empty where all can be read."""
     if not unreadable:
         return ""
-    verb = "is" if len(unreadable) == 1 else "are"
-    return f"{len(unreadable)} of {wording.count(len(settings), 'setting')} {verb} not readable and out of every count"
+    count, verb = len(unreadable), "is" if len(unreadable) == 1 else "are"
+    return f"{count} of {wording.count(len(settings), 'setting')} {verb} not readable and left out of every count"
 
 
 def to_json(unreadable: Sequence[Unreadable]) -> list[dict[str, Any]]:
-    """One entry a setting, for ``json.dumps``."""
+    """One entry per setting, for ``json.dumps``."""
     return [u.setting._asdict() | {"rule": u.rule, "why": u.why} for u in unreadable]
 
 
@@ -147,7 +147,7 @@ def _bounds(i: Interval, test_images: int) -> Interval:
 
 
 def _budgets(own: Sequence[Unreadable]) -> tuple[str, ...]:
-    """Those that a sentence names: a ceiling speaks of all."""
+    """The budgets that a sentence names: none for a ceiling, which covers them all."""
     return () if own[0].rule == "ceiling" else tuple(u.setting.budget for u in own)
 
 
@@ -167,7 +167,7 @@ def _why(rule: Rule, reached: Sequence[float], beside: float, under: str) -> str
         return f"the full data reach {said} ({wording.percent(beside)} % under {under})"
     if rule == "chance":
         return f"random sets reach {said}, not shown to be above chance, {wording.percent(beside)} %"
-    return f"random sets reach {said} ({wording.percent(beside)} % under {under}), and no full data tell more"
+    return f"random sets reach {said} ({wording.percent(beside)} % under {under}), without full data to compare with"
 
 
 def _ends(values: Sequence[float]) -> str:

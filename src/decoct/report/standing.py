@@ -1,4 +1,4 @@
-"""Beyond accuracy: where each method stands beside random sets of the same size, and where two extractors disagree."""
+"""Beyond accuracy: how each method compares with random sets of the same size, and where two extractors disagree."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ from decoct.report.stats.intervals import ALPHA, Interval
 from decoct.report.stats.welch import apart
 
 Word = Literal["better", "worse", "more", "less", "open", ""]
-FIRST = ("per_class", "pooled")  # the scope that stands for a metric
+FIRST = ("per_class", "pooled")  # the scope that represents a metric
 SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "more": "△", "less": "▽", "open": "?", "": ""}
 ARROWS = {True: " ↑", False: " ↓", None: ""}
 WIDE = 3.0  # z below which the axes are linear
 
 
 class Name(NamedTuple):
-    """What was read, in whose features, against what."""
+    """Which metric was measured, in whose features, against what."""
 
     axis: str
     metric: str
@@ -67,15 +67,15 @@ class Standing:
         budget: such as "ipc=10".
         method: its label.
         name: of the reading.
-        higher_is_better: None for a fact that is no virtue.
-        lead: it stands for its metric.
+        higher_is_better: None for a fact that is neither good nor bad.
+        lead: it represents its metric.
         interval: mean over the sets where it is defined, and their number, with a t interval over two or more of them;
             of one set its interval over images.
         over: what the interval is over: "sets", "images", or "" for none.
         classes: the fewest that a set's mean was taken over; None for pooled.
         random: None where there are no random sets, or it is not defined for them.
         z: (mean − random) in standard deviations of random sets; NaN where these are all alike.
-        p: two-sided, of "no other than random", see ``comparisons.apart``; NaN where unknown.
+        p: two-sided, of "no different from random", see ``comparisons.apart``; NaN where unknown.
         word: after Holm over all leading readings of the run, and with the mean of random outside of the interval over
             sets, if there is one; empty for the others, for random itself and where p is unknown.
     """
@@ -127,16 +127,18 @@ class Agreement:
     taus: Mapping[str, float]
 
     def sentence(self) -> str:
-        """What the two say of each other, in words."""
+        """How far the two agree, in words."""
         a, b = self.extractors
         at = f"At {wording.budget(self.budget)}, {a} and {b}"
         open_ = self.pairs - self.alike - len(self.against)
         said = (
             f"{at} contradict each other in {len(self.against)} of {wording.count(self.pairs, 'comparison')} with "
-            f"random, agree in {self.alike}, and leave {open_} open, where one or both cannot tell a set from random"
+            f"random, agree in {self.alike}, and leave {open_} open, where one or both find no difference"
         )
         for method, reading, better, worse in self.against:
-            said += f"; {method} is better than random in {reading} to {better} and worse to {worse}"
+            said += (
+                f"; {method} is better than random in {reading} according to {better} and worse according to {worse}"
+            )
         known = {reading: tau for reading, tau in self.taus.items() if math.isfinite(tau)}
         if known:
             low, high = min(known, key=lambda r: known[r]), max(known, key=lambda r: known[r])
@@ -146,7 +148,7 @@ class Agreement:
 
 
 def standings(frame: Frame) -> tuple[Standing, ...]:
-    """All readings of a run but costs, by budget, extractor and axis, in the order of the study's methods."""
+    """All readings of a run except costs, by budget, extractor and axis, in the order of the study's methods."""
     run = frame.manifest
     rows = (row for row in frame.metrics.to_pylist() if row["axis"] != "cost")  # which has a section of its own
     groups = grouped(rows, lambda row: (row["budget"], Name.of(row), row["method"]))
@@ -170,7 +172,7 @@ def find(judged: Judged) -> tuple[Standing, ...]:
 
 
 def find_agreements(judged: Judged) -> tuple[Agreement, ...]:
-    """What two extractors of a run say of each other."""
+    """How far each two extractors of a run agree."""
     return agreements(judged.found(find))
 
 
@@ -191,7 +193,7 @@ def agreements(standings: Sequence[Standing]) -> tuple[Agreement, ...]:
 
 
 def sentences(standings: Sequence[Standing]) -> tuple[str, ...]:
-    """One for each method but random: by axis, in how many leading readings it is better or worse than random."""
+    """One per method except random: by axis, in how many leading readings it is better or worse than random."""
     told = [s for s in standings if s.word and s.higher_is_better is not None]
     axes, lines = dict.fromkeys(s.name.axis for s in told), []
     for method, own in grouped(told, lambda s: s.method).items():
@@ -202,7 +204,7 @@ def sentences(standings: Sequence[Standing]) -> tuple[str, ...]:
             if words:
                 rest = len(words) - better - worse
                 parts.append(f"{axis} better in {better}, worse in {worse}, open in {rest}")
-        lines.append(f"{method} beside random, counting readings: {'; '.join(parts)}")
+        lines.append(f"{method} against random, by number of readings: {'; '.join(parts)}")
     return tuple(lines)
 
 

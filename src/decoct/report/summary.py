@@ -63,7 +63,7 @@ class Summary(View):
 
     @property
     def margins(self) -> Mapping[Setting, float]:
-        """Below which differences do not matter, by setting."""
+        """The margin by setting, below which differences do not matter."""
         return self.judged.margins
 
     @property
@@ -73,7 +73,7 @@ class Summary(View):
 
     @property
     def failed(self) -> Failed:
-        """Students that failed beside siblings that learnt, and holes that failures left."""
+        """Students that failed although their siblings learnt, and holes that failures left."""
         return self.found(failures.found)
 
     @property
@@ -83,7 +83,7 @@ class Summary(View):
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:
-        """Where the numbers stand on weak ground; one sentence each."""
+        """Where the numbers are weak; one sentence each."""
         return generators(self.frame.costs.to_pylist())
 
     @cached_property
@@ -92,7 +92,7 @@ class Summary(View):
         return brief(self)
 
     def found(self, find: Callable[[Judged], T]) -> T:
-        """What a section finds in the run, looked for once."""
+        """What a section finds in the run; computed once."""
         return self.judged.found(find)
 
     def verdict(self, method: str, setting: Setting) -> Verdict:

@@ -1,4 +1,4 @@
-"""A run's tables for a terminal, which may be narrow: columns that do not fit beside each other stand below."""
+"""A run's tables for a terminal, which may be narrow: columns that do not fit side by side go below."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -36,7 +36,7 @@ def accuracies(summary: Summary, width: int) -> Iterator[RenderableType]:
 
 
 def everything(summary: Summary, width: int) -> Iterator[RenderableType]:
-    """Verdicts by setting, readings, what failed, and where the numbers stand on weak ground."""
+    """Verdicts by setting, readings, what failed, and where the numbers are weak."""
     for setting, own in grouped(summary.verdicts, lambda v: v.setting).items():
         yield Text()
         yield _text(str(setting), "bold")

@@ -7,7 +7,7 @@ from decoct.report import wording
 
 
 def written(study: dict[str, Any]) -> str:
-    """The study as TOML: plain values first, then tables; what is None is left out, as TOML has no null."""
+    """The study as TOML: plain values first, then tables; None is left out, as TOML has no null."""
     study = {key: listed(value) if _is_named(value) else value for key, value in study.items()}
     plain = {key: value for key, value in study.items() if not _is_tables(value)}
     blocks = [tables(key, value) for key, value in study.items() if _is_tables(value)]

@@ -88,7 +88,7 @@ def tex(text: str) -> str:
 def filled(text: str, indent: str = "") -> list[str]:
     """LaTeX in lines of ``WIDTH``, those behind the first indented; a word that is longer is cut between its signs.
 
-    A line that ends on ``%`` goes on in the next one without a space.
+    A line that ends in ``%`` continues in the next one without a space.
     """
     wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     lines = wrapper.wrap(text)

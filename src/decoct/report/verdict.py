@@ -29,7 +29,7 @@ class Verdict:
         coresets: against every other coreset of the study, random included, with words after Holm, see ``verdicts``.
         against_coresets: the word over all of them; None where there is none.
         ahead: P(ahead of random) for a new pair of sets; None without a pair.
-        outside: why the setting is outside the family: it cannot be read, or its protocol is one paper's own.
+        outside: why the setting is outside the family: it cannot be read, or its protocol is a paper's own.
         needed: replicates that would decide against all coresets; None if decided or unknown.
         components: what the differences to random vary by; None without random.
     """
@@ -91,7 +91,7 @@ def verdicts(
         floor: the smallest standard deviation to believe, see ``intervals.grid_floor``.
         answers: of the students by test image, for what the test images may change.
         fixed: methods of one set: their comparisons spread less than those of methods whose sets vary.
-        outside: settings that are in no count, and why: a word leans there at most.
+        outside: settings left out of every count, and why; there a word only leans.
     """
     compared: list[Verdict] = []
     for setting, by_method in accuracies.items():
@@ -111,17 +111,17 @@ def verdicts(
 
 
 def spell(words: Sequence[Word | None]) -> str:
-    """How often each word stands: ``2 better, 1 open``."""
+    """How often each word is said: ``2 better, 1 open``."""
     return ", ".join(f"{n} {word}" for word in WORDS if (n := words.count(word)))
 
 
 def asked(number: int) -> str:
-    """So many comparisons, and what they go over."""
+    """The number of comparisons, and what they range over."""
     return f"{number} comparisons (method × protocol × student × budget)" if number > 1 else "the one comparison made"
 
 
 def correction(verdicts: Sequence[Verdict]) -> str:
-    """What words are corrected over, in one sentence; empty where one comparison or none was made."""
+    """What the words are corrected over, in one sentence; empty for one comparison or none."""
     pairs = max((c.family for v in verdicts for c in v.coresets.values()), default=0)
     if pairs < 2:
         return ""
@@ -129,17 +129,17 @@ def correction(verdicts: Sequence[Verdict]) -> str:
 
 
 def generators(costs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Methods whose sets come from a generator, and what it was trained on: one sentence a generator."""
+    """One sentence per generator: the methods whose sets come from it, and what it was trained on."""
     seen = ((said, row["method"]) for row in costs for said in filter(None, (row["seen"] or "").split("; ")))
     return tuple(
         f"The sets of {', '.join(dict.fromkeys(method for _, method in own))} come from a generator: {said}. What it "
-        "saw beyond the train split, if anything, no coreset had"
+        "saw beyond the train split, if anything, was not available to any coreset"
         for said, own in grouped(seen, lambda pair: pair[0]).items()
     )
 
 
 def _corrected(compared: Sequence[Verdict], fixed: Collection[str]) -> list[Verdict]:
-    """With the words of ``verdicts``; a pair of coresets is met twice, and counts once."""
+    """With the words of ``verdicts``; a pair of coresets occurs twice and counts once."""
     pairs: dict[tuple[Setting, str, str], Comparison] = {}
     for v in compared:
         for other, c in v.coresets.items() if not v.outside else ():

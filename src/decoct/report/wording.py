@@ -14,7 +14,7 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def budget(text: str) -> str:
-    """``ipc=10`` as ``IPC 10``, ``fraction=0.1`` as ``10 % of each class``; what is no budget as it is."""
+    """``ipc=10`` as ``IPC 10``, ``fraction=0.1`` as ``10 % of each class``; other words as they are."""
     read = Budget.read(text)
     if read is None:
         return text
@@ -112,7 +112,7 @@ def reading(value: float | None) -> str:
 
 
 def multiple(value: float) -> str:
-    """How many times something is something else: three digits, above 100 all of them."""
+    """A multiple: three digits, all digits above 100."""
     if not math.isfinite(value):
         return NONE
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"

@@ -53,8 +53,9 @@ def write_frame(folder: Path, tables: Frame) -> Summary:
 
 
 def write_tables(folder: Path, summary: Summary) -> None:
-    """Write ``tables/NAME.md`` and ``.tex``, and ``classes.csv``, each file whole or not at all; what a run has none of
-    is not written, and taken away where an earlier report left it.
+    """Write ``tables/NAME.md`` and ``.tex``, and ``classes.csv``, each file whole or not at all.
+
+    A table without rows is not written, and is removed where an earlier report left it.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, table in (("accuracy", accuracy(summary)), ("verdict", verdict(summary)), ("metrics", metrics(summary))):
@@ -179,7 +180,7 @@ def _by_panel(
 
 
 def _best(values: Mapping[str, float], shown: Callable[[float], str]) -> list[str]:
-    """Who has the highest value of several, with those who show the same."""
+    """The highest of several values, and those written alike."""
     known = {label: value for label, value in values.items() if math.isfinite(value)}
     highest = shown(max(known.values(), default=math.nan))
     return [label for label, value in known.items() if shown(value) == highest] if len(known) > 1 else []

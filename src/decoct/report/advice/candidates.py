@@ -1,4 +1,4 @@
-"""What one can choose among, what it gives and takes, and which of many may still be the best."""
+"""The candidates for a recommendation: their accuracy, their cost, and which may still be the best."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ class Candidate:
     Attributes:
         accuracy: of its students, with steps, images and bytes.
         runs: their accuracies by replicate.
-        seconds: device or processor time of all that must be there before a student trains, mean over sets: the set,
-            what it stands on, the protocol's teachers and stored labels, each in full. Training the student is not in
-            it. Infinite where unknown, or where the candidates were made on unlike machines.
+        seconds: device or processor time of everything needed before a student trains, mean over sets: the set, what it
+            is made from, the protocol's teachers and stored labels, each in full, without the student's training.
+            Infinite where unknown, or where the candidates were made on different machines.
         crossed: the accuracy over sets and test images.
         estimate: the same with an error that borrows from the student's other candidates, see ``moderated``.
         fixed: one set whatever the seed.
@@ -79,7 +79,7 @@ class Pool:
     measure: Measure | None
 
     def pairs(self, student: str) -> Pairs:
-        """Every difference of two of a student's candidates."""
+        """The difference of each two candidates of a student."""
         own, answers = self.candidates[student], self.judged.answers
         results = [answers.keys[c.accuracy.method, c.accuracy.setting] for c in own]
         load = partial(_load, answers, results)
@@ -93,9 +93,9 @@ class Pool:
 
 
 def pool(judged: Judged) -> Pool:
-    """Every method and setting that has a student, and can be read; controls and a paper's own protocol take no part.
+    """Every method and setting that has a student and can be read; controls and a paper's own protocol take no part.
 
-    A student of which no setting is left has an empty entry.
+    A student without such a setting has an empty entry.
     """
     run, answers = judged.frame.manifest, judged.answers
     taken = _before_training(run)
@@ -118,7 +118,7 @@ def pool(judged: Judged) -> Pool:
 
 
 def borrowed(own: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates with errors that borrow from each other, those of one set from those of one set."""
+    """The candidates with errors that borrow from each other, single-set candidates among themselves."""
     priors = {
         fixed: moderated.prior([c.crossed.sets for c in alike], [c.crossed.n - 1.0 for c in alike])
         for fixed, alike in grouped((c for c in own if c.crossed.n > 1), lambda c: c.fixed).items()
@@ -146,7 +146,7 @@ def _before_training(run: Manifest) -> Mapping[tuple[str, Setting], list[Row]]:
 
 
 def _sum(parts: Sequence[Row | None]) -> Row:
-    """Of all parts; what is gone leaves the times unknown, not zero."""
+    """The cost of all parts; a missing part makes the times unknown, not zero."""
     there = [part for part in parts if part is not None]
     whole = len(there) == len(parts)
     total = {column: sum(part[column] for part in there) if whole else None for column in costs.FULL.values()}
@@ -155,16 +155,16 @@ def _sum(parts: Sequence[Row | None]) -> Row:
 
 
 def unbeaten(pairs: Pairs, among: Sequence[int], alpha: float = ALPHA) -> list[bool]:
-    """Of some, a set that holds the truly best with probability 1 − α or more, whichever it is.
+    """A subset that contains the truly best with probability 1 − α or more, whichever that is.
 
     i is left out if some j is shown to be better at level α / (K − 1), the first step of Holm (1979) over its K − 1
-    rivals. The truly best has only true hypotheses among its own, so that it is left out with probability α at most; no
-    further correction over i is needed. That is comparison with the best by subset selection (Gupta, 1965; Hsu, 1996,
+    rivals. All hypotheses about the truly best are true, so it is left out with probability α at most; no further
+    correction over i is needed. This is comparison with the best by subset selection (Gupta, 1965; Hsu, 1996,
     chapter 4), with Holm in place of a multivariate t, since differences are paired and spread unequally.
 
     Args:
         pairs: all differences of two.
-        among: places of the K in question.
+        among: indices of the K in question.
         alpha: chance to leave the best out.
     """
     better = pairs.better(alpha / max(len(among) - 1, 1))[np.ix_(among, among)]

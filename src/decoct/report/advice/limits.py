@@ -1,4 +1,4 @@
-"""What a set may take at most: images, bytes (images and labels) or seconds (before training)."""
+"""Limits on what a set may take: images, bytes (images and labels) or seconds (before training)."""
 
 import math
 import re
@@ -37,10 +37,10 @@ class Limit:
 
 
 def limit(text: str) -> Limit:
-    """The limit that a text such as "100 images", "2 MB", "60 s" or "1 h 30 min" stands for.
+    """The limit that a text such as "100 images", "2 MB", "60 s" or "1 h 30 min" means.
 
     Raises:
-        UsageError: it stands for none.
+        UsageError: the text is not a limit.
     """
     parts, at = [], 0
     while at < len(text) and (part := PART.match(text, at)):
@@ -48,17 +48,17 @@ def limit(text: str) -> Limit:
         at = part.end()
     said = "say a number and images, B, kB, MB, GB, s, min or h, such as '100 images', '2 MB' or '60 s'"
     if not parts or at < len(text):
-        raise UsageError(f"'{text}' is no budget: {said}")
+        raise UsageError(f"'{text}' is not a budget: {said}")
     for _, unit in parts:
         if unit.lower() not in UNITS:
-            raise UsageError(f"'{unit}' in '{text}' is no unit: {said}")
+            raise UsageError(f"'{unit}' in '{text}' is not a unit: {said}")
     kinds = {UNITS[unit.lower()][0] for _, unit in parts}
     if len(kinds) > 1:
         raise UsageError(f"'{text}' mixes {' and '.join(sorted(kinds))}: ask for one at a time")
     amount = sum(float(re.sub("[,_]", "", number)) * UNITS[unit.lower()][1] for number, unit in parts)
     kind = kinds.pop()
     if not (0 < amount < math.inf) or (kind == "images" and amount < 1):
-        raise UsageError(f"'{text}' is no budget: it must be above 0")
+        raise UsageError(f"'{text}' is not a budget: it must be above 0")
     return Limit(math.floor(amount) if kind == "images" else amount, kind)
 
 

@@ -1,7 +1,7 @@
-"""What to use for a given number of images, bytes or seconds: the highest mean, and beside it what is cheaper and near.
+"""What to use for a given number of images, bytes or seconds: the highest mean, and a cheaper choice close to it.
 
-The highest mean of many is luck in part: its interval allows for having been picked. If something within the margin of
-it costs less, the cheapest of that stands beside it. Behind it stands the set of all that may still be the best.
+The highest of many means is partly luck, so its interval allows for having been picked. If anything within the margin
+of it costs less, the cheapest of these is named too. With it goes the set of all that may still be the best.
 """
 
 import math
@@ -22,7 +22,7 @@ from decoct.report.stats.intervals import Interval, clip
 from decoct.report.stats.pairwise import Pairs
 
 NAMED, LISTED = 20, 3  # of those that may be best, in a sentence and in a cell
-SHORTEST = 1.0  # seconds that a break point is asked for: nobody has less time
+SHORTEST = 1.0  # seconds of the first recommendation by time: nobody has less
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Choice:
         student: its net.
         pick: the highest mean; None where nothing can be recommended.
         interval: of its accuracy, 95 %, corrected for having been picked; without bounds where it is not sure.
-        cheaper: the cheapest within the margin of it; None where nothing within the margin is cheaper.
+        cheaper: the cheapest within the margin of the pick; None where nothing within the margin is cheaper.
         difference: pick − cheaper, by itself.
         kept: those that may still be the best, highest mean first.
         within: those that took part: all within the limit of ``crossed.FEWEST`` sets or more; all, if none has as many.
@@ -58,21 +58,21 @@ class Choice:
 
     @property
     def random(self) -> Candidate | None:
-        """Random sets beside the pick, unless it is one."""
+        """Random sets to compare the pick with, unless the pick is random."""
         if self.pick is None or self.pick.accuracy.method == REFERENCE:
             return None
         place = REFERENCE, self.pick.accuracy.setting
         return next((c for c in self.within if (c.accuracy.method, c.accuracy.setting) == place), None)
 
     def says(self) -> tuple[object, ...]:
-        """What makes it differ from another; how many took part does not."""
+        """What distinguishes this choice from another; how many took part does not."""
         picks = (c and named(c) for c in (self.pick, self.cheaper))
         return *picks, frozenset(map(named, self.kept)), self.why
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use within a limit: one choice a student. Time has no measure where it cannot be compared."""
+    """What to use within a limit: one choice per student. Time has no measure where it cannot be compared."""
 
     limit: Limit
     measure: Measure | None
@@ -92,12 +92,12 @@ class Recommendation:
         a, others = choice.pick.accuracy, len(choice.within) - 1
         said = f"{start}, take {named(choice.pick)}: {_percent(choice.interval)}, n = {choice.interval.n}, "
         said += f"{a.steps:,} steps, {self.takes(choice.pick)}. "
-        said += f"It has the highest mean of {others + 1}" if others else "It is the only one within the limit"
+        said += f"It has the highest of {others + 1} means" if others else "It is the only one within the limit"
         if not choice.sure:
-            return f"{said}. This is not sure: it takes {FEWEST} sets to tell one from another"
+            return f"{said}. This is uncertain: it takes {FEWEST} sets to distinguish one from another"
         if choice.cheaper and choice.difference:
             c = choice.difference
-            said += f". Cheaper, and within {wording.margin(c.margin)} of it, is {named(choice.cheaper)}: "
+            said += f". Cheaper and within {wording.margin(c.margin)} of it: {named(choice.cheaper)}, "
             said += f"{wording.percent(choice.cheaper.mean)} %, {self.takes(choice.cheaper)}"
             said += f"; the difference is {wording.difference(c)}, n = {c.n}" if c.n else "; they share no replicate"
         if not others:
@@ -106,23 +106,23 @@ class Recommendation:
             return f"{said}. It is shown to be the best of them"
         rest = [named(k) for k in choice.kept if k not in (choice.pick, choice.cheaper)]
         more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
-        listed = f": it, {', '.join(rest[:NAMED])}{more}" if rest else ""
+        listed = f": this one, {', '.join(rest[:NAMED])}{more}" if rest else ""
         return f"{said}. {len(choice.kept)} of them may still be the best{listed}"
 
     def line(self, choice: Choice) -> str:
         """The same in one line of a terminal."""
         whose = f", {choice.student}" if len(self.choices) > 1 else ""
-        start = f"Take, {self.limit}{whose}: "
+        start = f"For {self.limit}{whose}, take "
         if choice.pick is None or choice.interval is None:
-            return f"{start}nothing, {choice.why}."
+            return f"For {self.limit}{whose}, nothing can be recommended: {choice.why}."
         said = f"{start}{self._short(choice, choice.pick)}, {_percent(choice.interval)}"
         random = choice.random
         said += f" (random {wording.percent(random.mean)})" if random and random != choice.cheaper else ""
         if not choice.sure:
-            return f"{said}: not sure, n = {choice.interval.n}."
+            return f"{said}; uncertain, n = {choice.interval.n}."
         if choice.cheaper and choice.difference:
             c = choice.difference
-            said += f", or cheaper {self._short(choice, choice.cheaper)}, {wording.percent(choice.cheaper.mean)} %"
+            said += f", or the cheaper {self._short(choice, choice.cheaper)}, {wording.percent(choice.cheaper.mean)} %"
             shown = c.lo > 0 or c.hi < 0
             return f"{said}, {wording.difference(c)} points apart." if shown else f"{said}; which is better is open."
         if len(choice.within) == 1:
@@ -214,9 +214,9 @@ class Adviser:
         own = self.pool.candidates[student]
         if not own:
             reasons = {why: 0 for s, why in self.pool.judged.outside.items() if s.student == student}
-            return Choice(student, why=f"no setting of it counts: {'; '.join(reasons)}")
+            return Choice(student, why=f"none of its settings counts: {'; '.join(reasons)}")
         if asked.kind == "seconds" and self.pool.measure is None:
-            why = "the sets were made on unlike machines, or a time is not known; ask for images or bytes"
+            why = "the sets were made on different machines, or a time is not known; ask for images or bytes"
             return Choice(student, why=why)
         fits = [i for i, c in enumerate(own) if getattr(c, asked.kind) <= asked.amount]
         if not fits:
@@ -265,7 +265,7 @@ def cheapest(within: Sequence[Candidate], top: Candidate, margin: float) -> Cand
 
 
 def stretches(advice: Sequence[Recommendation], student: str) -> list[tuple[Recommendation, Recommendation, Choice]]:
-    """The first and the last of consecutive limits of one kind under which the same is said to a student.
+    """The first and the last of consecutive limits of one kind under which a student gets the same recommendation.
 
     The choice is that of the last, whose interval is corrected over the most.
     """
@@ -282,7 +282,7 @@ def recommend(judged: Judged, text: str) -> Recommendation:
     """What to use for "100 images", "2 MB" (images and labels) or "60 s" (of all that is made before training).
 
     Raises:
-        UsageError: the text is no budget.
+        UsageError: the text is not a limit.
     """
     asked = limit(text)
     return Adviser.of(judged).recommend(asked)

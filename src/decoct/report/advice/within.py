@@ -1,9 +1,9 @@
 """The smallest set that is shown to be within so many points, or percent, of the full data.
 
 One-sided tests of "the full data are ahead by the limit or more" for every set of a student, corrected by Holm over all
-of them, so that any set that is said to be within the limit is not, in 5 % of studies at most. The full data are that
-of the best protocol, which makes them harder to reach. They are one student as a rule: its chance over test images is
-counted, image by image beside the sets where answers are stored; what another student of them would reach is not.
+of them, so that at most 5 % of studies call a set within the limit that is not. The accuracy of the full data is that
+under the best protocol, which makes it harder to reach. It usually comes from one student: its uncertainty over test
+images counts, image by image with the sets' where answers are stored; the chance of another student does not.
 """
 
 import math
@@ -44,7 +44,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Tested:
-    """A set beside the full data.
+    """A set compared with the full data.
 
     Attributes:
         candidate: the set.
@@ -68,7 +68,7 @@ class Tested:
         return self.p < ALPHA and self.short.estimate().below(self.limit) < ALPHA
 
     def needed(self, family: int) -> int | None:
-        """Sets that would show it with 80 %, were mean and spread the true ones; None beyond 1,000."""
+        """Sets that would show it with probability 80 % if mean and spread were the true ones; None beyond 1,000."""
         if self.short.n < 2 or self.short.mean >= self.limit:
             return None
         variance, _ = moderated.moderated(self.short.sets, self.short.n - 1.0, self.prior)
@@ -121,35 +121,35 @@ class Answer:
         return ". ".join(map(self.of, self.students))
 
     def of(self, w: Within) -> str:
-        """The smallest set, or the nearest and what it would take to show it."""
+        """The smallest set, or the nearest one and what showing it would take."""
         if w.full is None:
-            return f"With {w.student} no full data can be read: nothing is said"
+            return f"With {w.student}, the full data cannot be read, so no set can be compared with them"
         full = f"{self.allowed} of the full data with {w.student}"
         one = "one student" if w.students == 1 else f"{w.students} students"
         full += f" ({wording.percent(w.full.interval.mean)} % under {w.full.setting.protocol}, {one})"
         if w.found:
             smallest = f"{w.found.candidate.images:,.0f} images: {w.found.said()}"
-            return f"The smallest set shown within {full}: {smallest}; after Holm over {w.tested} sets"
-        return f"No set is shown within {full}. {self._nearest(w)}"
+            return f"The smallest set shown to be within {full}: {smallest}; after Holm over {w.tested} sets"
+        return f"No set is shown to be within {full}. {self._nearest(w)}"
 
     def line(self, w: Within) -> str:
         """The same in one line of a terminal."""
         if w.full is None:
-            return f"Within {self.allowed} of the full data, {w.student}: they cannot be read."
+            return f"Within {self.allowed} of the full data, {w.student}: the full data cannot be read."
         whose = f", {w.student}" if len(self.students) > 1 else ""
-        start = f"Within {self.allowed} of the full data ({wording.percent(w.full.interval.mean)} %){whose}: "
-        return f"{start}{w.found.said()}." if w.found else f"{start}no set is shown. {self._nearest(w)}."
+        place = f"ithin {self.allowed} of the full data ({wording.percent(w.full.interval.mean)} %){whose}"
+        return f"W{place}: {w.found.said()}." if w.found else f"No set is shown to be w{place}. {self._nearest(w)}."
 
     def _nearest(self, w: Within) -> str:
         if w.nearest is None:
-            return "No set of it was trained, or none can be read"
+            return "No set was trained, or none can be read"
         said = f"The nearest is {w.nearest.said()}"
         if w.nearest.short.mean >= w.nearest.limit:
-            return f"{said}: too far below, whatever the number of sets; it takes larger ones"
+            return f"{said}: too far below for any number of sets; larger sets are needed"
         if w.nearest.short.n < FEWEST:
-            return f"{said}: it takes {FEWEST} sets to test"
+            return f"{said}; a test needs {FEWEST} sets"
         needed = w.nearest.needed(w.tested)
-        return f"{said}; about {needed} sets would show it" if needed else f"{said}; it takes more test images"
+        return f"{said}; about {needed} sets would show it" if needed else f"{said}; showing it needs more test images"
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts; None where nothing is defined."""
@@ -165,15 +165,15 @@ class Answer:
 
 
 def allowed(text: str) -> Allowed:
-    """What "5", "5 points" (of accuracy) or "5 %" (of the full data's accuracy) stands for.
+    """What "5", "5 points" (of accuracy) or "5 %" (of the full data's accuracy) means.
 
     Raises:
-        UsageError: it stands for none.
+        UsageError: the text is not a distance.
     """
     found = TEXT.fullmatch(text)
     if not found or not 0 < float(found[1]) < 100:
         raise UsageError(
-            f"'{text}' is no distance: say points above 0, such as '5', or '5 %' of the full data's accuracy"
+            f"'{text}' is not a distance: give points above 0, such as '5', or '5 %' of the full data's accuracy"
         )
     return Allowed(float(found[1]) / 100, found[2] == "%")
 
@@ -181,14 +181,14 @@ def allowed(text: str) -> Allowed:
 def within(judged: Judged, text: str) -> Answer:
     """The smallest set shown within "5" points or "5 %" of the full data, for every student.
 
-    Settings that are outside take no part, nor do the full data of a protocol that is outside at all budgets.
+    Settings that are outside take no part; nor do the full data under a protocol that is outside at all budgets.
 
     Raises:
-        UsageError: the text is no distance, or no student of the full data was trained.
+        UsageError: the text is not a distance, or no student of the full data was trained.
     """
     asked = allowed(text)
     if not any(a.ceiling for a in judged.accuracies):
-        raise UsageError("--within compares with the full data, of which no student was trained: say ceiling = true")
+        raise UsageError("--within compares with the full data, on which no student was trained: set ceiling = true")
     every = pool(judged)
     light = {setting.panel for setting in judged.settings if setting not in judged.outside}
     ceilings = [a for a in judged.accuracies if a.ceiling and a.setting.panel in light]
@@ -215,7 +215,7 @@ def _tested(every: Pool, c: Candidate, full: Accuracy, asked: Allowed) -> Tested
 
 
 def _below(every: Pool, c: Candidate, full: Accuracy, weight: float) -> Crossed:
-    """weight · full − set: sets vary, the student of the full data is held, test images vary under both."""
+    """weight · full − set: sets vary, the student of the full data is fixed, test images vary under both."""
     reference, own = (every.judged.answers.keys[a.method, a.setting] for a in (full, c.accuracy))
     values = {at: weight * full.interval.mean - accuracy for at, accuracy in c.runs.items()}
     floor = every.judged.frame.floor / math.sqrt(2)

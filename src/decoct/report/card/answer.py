@@ -22,7 +22,7 @@ def question(summary: Summary) -> str:
 
 
 def answer(summary: Summary) -> tuple[str, str]:
-    """A word or two, and a sentence; the words are those of the terminal where distilled sets meet coresets."""
+    """A word or two, and a sentence; as on the terminal if the study has distilled sets and coresets."""
     if not any(a.method in summary.methods for a in summary.accuracies):
         return "Not yet", "No student has been trained, so there is no answer."
     out = {u.setting for u in summary.unreadable}
@@ -60,7 +60,7 @@ def split(said: str, names: Collection[str]) -> tuple[str, str]:
 
 
 def shortened(sentence: str, most: int = LONGEST) -> str:
-    """No longer than an answer may be: the rest is cut off at a comma, or else at a word."""
+    """The sentence, cut at a comma or a word if it is longer than an answer may be."""
     if len(sentence) <= most:
         return sentence
     room = sentence[: most - 1]
@@ -70,7 +70,7 @@ def shortened(sentence: str, most: int = LONGEST) -> str:
 
 
 def _highest(summary: Summary, settings: Sequence[Setting]) -> str:
-    """Which method has the highest mean most often, where there is nothing else to compare."""
+    """Which method has the highest mean most often, for studies without coresets."""
     best: Counter[str] = Counter()
     for own in grouped((a for a in _contenders(summary) if a.setting in settings), lambda a: a.setting).values():
         best[max(own, key=lambda a: a.interval.mean).method] += 1

@@ -116,7 +116,7 @@ def _panel(
 
 
 def _heading(panel: Panel, left: float, right: float, y: float) -> list[Markup]:
-    """The protocol, and at the other end what the full data reach."""
+    """The protocol, and at the other end the accuracy of the full data."""
     full, room = "", right - left
     if panel.ceiling:
         number = wording.percent(panel.ceiling.interval.mean)

@@ -1,5 +1,6 @@
-"""What a run's card says: the question, one sentence of answer, the accuracies, a strip of pictures for each method,
-what to take and what it cost. ``html`` and ``svg`` draw it.
+"""The content of a run's card: question, answer, accuracies, pictures, what to take and what it cost.
+
+``html`` and ``svg`` draw it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,12 +64,12 @@ class Card:
         facts: data set, students, sets, test images; a few words each.
         marks: how each method is drawn, by its label.
         rows: of panels, one or more for each student.
-        left_out: panels that found no room.
+        left_out: number of panels that found no room.
         strips: pictures of methods.
         pictured: what the strips show.
         takes: what to take.
-        costs: what sets took, teachers included.
-        uncompared: why costs are not given; empty where they are, or where no set was made.
+        costs: of sets, teachers included.
+        uncompared: why costs are not given; empty if they are given or no set was made.
         notes: how to read the chart; sentences.
     """
 
@@ -95,7 +96,7 @@ class Card:
 
 
 def tick(budget: str) -> str:
-    """A budget as an axis has room for it: ``10 % a class``."""
+    """A budget in the words that fit an axis: ``10 % per class``."""
     return wording.budget(budget).replace(" of each class", " per class")
 
 
@@ -138,7 +139,7 @@ def _facts(summary: Summary) -> tuple[str, ...]:
 
 
 def _rows(summary: Summary) -> tuple[tuple[Row, ...], int]:
-    """Rows of panels, and how many panels found no room; only what has an accuracy takes room."""
+    """Rows of panels with an accuracy, and how many panels found no room."""
     out = frozenset(u.setting for u in summary.unreadable)
     rows: list[Row] = []
     for student, keys in grouped(summary.panels, lambda panel: panel[1]).items():
@@ -173,7 +174,7 @@ def _notes(summary: Summary, rows: Sequence[Row], left_out: int) -> tuple[str, .
     if any(panel.ceiling for panel in panels):
         said.append("Dashed: the same student on all training images.")
     if any(panel.unreadable for panel in panels):
-        said.append("Shaded: cannot be read, since students hardly learn there.")
+        said.append("Shaded: cannot be read, because students hardly learn there.")
     there = set(_by_method(summary))
     if lost := [m for m in summary.methods if m not in there]:
         said.append(f"No result yet: {', '.join(lost[:3])}{f' and {len(lost) - 3} more' if len(lost) > 3 else ''}.")

@@ -16,9 +16,9 @@ from decoct.report.page.plot import Figure, Mark
 from decoct.report.page.view import View
 
 HEIGHT = 250  # pixels of a chart
-LABELLED = 3  # panels abreast up to which there is room for words beside the full data's number
-LETTERS, FEW = 96, 33  # of all headings of a row, and of those on a phone
-NAME, TAIL = 18, 4  # letters of a name beside pictures, and of its end: that tells one variant from another
+LABELLED = 3  # panels side by side up to which words fit beside the full data's number
+LETTERS, FEW = 96, 33  # characters of all headings of a row, and on a phone
+NAME, TAIL = 18, 4  # letters of a name beside pictures, and of its end, which distinguishes variants
 
 
 def show(view: View, card: Card) -> Markup:
@@ -38,7 +38,7 @@ def show(view: View, card: Card) -> Markup:
         tag("div", *halves, class_="halves") if halves else "",
         tag("p", " ".join(card.notes), class_="fine") if card.notes else "",
         tag("p", _button("PNG"), _button("SVG"), class_="keep"),
-        # As text that nothing runs: in it every "<" of a name is escaped already.
+        # Inert text, in which every "<" of a name is escaped already.
         tag("script", Markup(draw(card, pictures=False)), type="image/svg+xml"),
         id="card",
         class_=None if card.lead else "whole",
@@ -63,7 +63,7 @@ def figure(row: Row, marks: dict[str, Mark], yaxis: Figure) -> Figure:
     layout = plot.layout(HEIGHT, plot.axis((-0.5, len(places) - 0.5), ticks, **look), yaxis)
     of = [{"budget": p.settings[i].budget, "protocol": p.protocol, "student": row.student} for p, i in places]
     layout = plot.slots(layout, "x", enumerate(of)) | {"shapes": [], "annotations": []}
-    layout["meta"]["annotations"] = []  # what each is of, and how it looks where there is little room
+    layout["meta"]["annotations"] = []  # what each shows, and how it looks where there is little room
     first = 0
     for panel in row.panels:
         _frame(layout, row, panel, first, len(row.panels))

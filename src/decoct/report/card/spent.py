@@ -1,4 +1,4 @@
-"""What a set took with all that it stands on: a line for each method, or for each family where methods are many."""
+"""The cost of a set with everything it needs: a line for each method, or for each family where methods are many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ MOST = 5  # lines
 
 @dataclass(frozen=True)
 class Spent:
-    """What a set of some methods took, as a span over budgets."""
+    """The cost of a set of some methods, as a span over budgets."""
 
     methods: tuple[str, ...]
     span: str
 
 
 def costs(summary: Summary) -> tuple[tuple[Spent, ...], str]:
-    """What a set takes with all that it stands on, those of the same time on one line; or why that is not given."""
+    """The cost of a set with everything it needs, equal times on one line; or why that is not given."""
     rows = [row for row in made_here(summary.frame.costs.to_pylist()) if summary.methods[row["method"]] != CONTROL]
     by = measure(rows)
     if by is None:
-        return (), "Costs cannot be compared: the sets were made on unlike machines." if rows else ""
+        return (), "Costs cannot be compared: the sets were made on different machines." if rows else ""
     taken: dict[str, tuple[float, float]] = {}
     for method, own in grouped(rows, lambda row: str(row["method"])).items():
         means = [fmean(row[FULL[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()]
@@ -44,7 +44,7 @@ def _ends(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _span(low: float, high: float) -> str:
-    """``9.0 to 17.0 s``; what is under a millisecond is no more than that."""
+    """``9.0 to 17.0 s``; times under a millisecond are given as such."""
     a, b = ("under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high))
     same = a.split(" ")[1:] == b.split(" ")[1:] and a.count(" ") == 1
     return wording.span(a.partition(" ")[0] if same and a != b else a, b)

@@ -15,7 +15,7 @@ from decoct.report.grouped import grouped
 from decoct.report.read.manifest import REFERENCE, Job, Manifest
 
 METHODS, PICTURES = 6, 10
-LARGEST = 64  # pixels of one picture; a larger one is reduced, so that the card of ImageNet pictures weighs little
+LARGEST = 64  # pixels of one picture; larger ones are reduced, to keep cards of ImageNet pictures small
 GAP, GROUND = 1, 128  # of the sheet of a set: pixels between pictures, and the grey where there is none
 
 
@@ -43,9 +43,9 @@ class Shown:
 
 
 def strips(run: Manifest, ranked: Sequence[str]) -> Shown:
-    """One strip per method, of all methods, or of random and the best five.
+    """One strip per method, for all methods or for random and the best five.
 
-    It is of the first set of the smallest budget that has ten pictures, or else of the most.
+    Pictures come from the first set of the smallest budget that has ten, or otherwise the most, pictures.
 
     Args:
         run: whose sets left pictures.

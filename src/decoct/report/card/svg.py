@@ -7,14 +7,14 @@ from decoct.report.card.spent import Spent
 from decoct.report.card.take import Take
 from decoct.report.page.markup import Markup, join, tag
 
-MADE = "decoct card"  # stands in every card, so that no other file is replaced by one
+MADE = "decoct card"  # marks every card, so that no other file is overwritten by one
 WIDTH, MARGIN = 1200, 56
 ROOM = WIDTH - 2 * MARGIN
 COLUMN, BETWEEN = 560, 64  # the left one of the two at the bottom
 TILE, NAME = 40, 160  # pixels of a picture, and of the name before it, at most
 
 
-TAIL = 4  # letters that a method's name ends in where it is cut: they tell one variant from another
+TAIL = 4  # letters kept at the end of a method's name when it is cut: they distinguish variants
 
 
 def draw(card: Card, pictures: bool = True) -> str:

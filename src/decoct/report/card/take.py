@@ -18,9 +18,9 @@ class Take:
     Attributes:
         limit: such as "10 images".
         method: what to take; empty where nothing can be recommended.
-        where: protocol, budget and student, as far as the study has several.
+        where: protocol, budget and student, each if the study has several.
         interval: of the accuracy; None without a method.
-        note: what stands beside it: random sets, and how sure it is.
+        note: the accuracy of random sets, and how sure the recommendation is.
     """
 
     limit: str
@@ -59,12 +59,12 @@ def _take(summary: Summary, first: Recommendation, last: Recommendation, choice:
 
 
 def _beside(choice: Choice) -> str:
-    """Random sets, and what may be as good; a few words each."""
+    """Random sets to compare with, and what may be as good; a few words each."""
     said = []
     if choice.random and choice.random != choice.cheaper:
         said.append(f"random {wording.percent(choice.random.mean)} %")
     if not choice.sure:
-        said.append("not sure: too few sets")
+        said.append("uncertain: too few sets")
     elif choice.cheaper:
         said.append(f"cheaper: {_apart(choice.cheaper, choice.pick)}, {wording.percent(choice.cheaper.mean)} %")
     elif len(choice.within) == 1:
@@ -77,7 +77,7 @@ def _beside(choice: Choice) -> str:
 
 
 def _apart(candidate: Candidate, other: Candidate | None) -> str:
-    """Its method, and where it was trained as far as the other was trained elsewhere."""
+    """The method, and its protocol and budget where they differ from the other's."""
     own, its = candidate.accuracy, other and other.accuracy.setting
     said = own.method
     said += f" under {own.setting.protocol}" if its and its.protocol != own.setting.protocol else ""

@@ -15,13 +15,11 @@ from decoct.report.summary import Summary
 
 ENDINGS = (".png", ".svg")
 ZOOM = 2
-HEADER = 33  # bytes of a PNG before which nothing else may stand: its signature and its first chunk
+HEADER = 33  # bytes at the start of a PNG: its signature and its first chunk
 
 
 def check_place(path: Path) -> None:
-    """Raise a UsageError where a card cannot be written: its name ends in neither .png nor .svg, or what is there is no
-    card.
-    """
+    """Raise a UsageError if the name of a card does not end in .png or .svg, or if it would overwrite another file."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(f"a card is a .png or an .svg file, and {path.name} is neither: name it card.png or card.svg")
     if path.exists() and not (path.is_file() and MADE.encode() in path.read_bytes()):
@@ -43,7 +41,7 @@ def write_card(summary: Summary, path: Path) -> None:
 
 def png(drawn: str) -> bytes:
     """A drawn card as PNG, in decoct's own font; the machine's fonts are asked for letters that this one lacks."""
-    from resvg_py import svg_to_bytes  # late: nothing else needs it
+    from resvg_py import svg_to_bytes  # imported late: nothing else needs it
 
     with as_file(files("decoct.report.card").joinpath("font")) as folder:
         own = [str(folder / name) for name in font.FILES.values()]

@@ -1,6 +1,6 @@
-"""Names that the page's filter knows: of methods, budgets, protocols and students; and the filter itself.
+"""The page's filter, and the names that it knows: of methods, budgets, protocols and students.
 
-A row, column, figure or block is hidden when a name in its heading is filtered out. So a section need only write the
+A row, column, figure or block is hidden when a name in its heading is filtered out. A section only has to write the
 names with these functions.
 """
 
@@ -28,7 +28,7 @@ def student(label: object) -> Markup:
 
 
 def filters(facets: Mapping[str, Values]) -> Markup:
-    """Buttons that hide what they name, all over the page; nothing where there is no choice."""
+    """Buttons that hide what they name on the whole page; empty where there is no choice."""
     groups = [
         tag(
             "div",
@@ -43,7 +43,9 @@ def filters(facets: Mapping[str, Values]) -> Markup:
     ]
     if not groups:
         return Markup()
-    about = tag("p", "Hides rows, columns, figures and marks. Nothing is computed anew: words stay those of all.")
+    about = tag(
+        "p", "Hides rows, columns, figures and marks. Nothing is recomputed: verdicts stay those over everything."
+    )
     reset = tag("button", "Show everything", type="button", data_reset="", hidden="hidden")
     line = tag("summary", "Filter ", tag("small", "everything is shown", aria_live="polite", class_="state"))
     return tag("details", line, *groups, about, reset, class_="filters")

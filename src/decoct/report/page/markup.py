@@ -1,4 +1,4 @@
-"""HTML that escapes by default: what is not ``Markup`` already is text."""
+"""HTML that escapes by default: everything that is not ``Markup`` is text."""
 
 import html
 import json
@@ -37,7 +37,7 @@ def join(parts: Iterable[object], separator: str = "") -> Markup:
 
 
 def name(value: object) -> Markup:
-    """A name from the user or the data, isolated so that right-to-left text cannot reorder what stands around it."""
+    """A name from the user or the data, isolated so that right-to-left text cannot reorder its surroundings."""
     return tag("bdi", value)
 
 

@@ -31,17 +31,17 @@ def section(key: str, title: str, *content: object) -> Markup:
 
 
 def content(*parts: object) -> Markup:
-    """What stands in a section; empty parts leave no trace."""
+    """The content of a section; empty parts leave no trace."""
     return join(part for part in parts if part)
 
 
 def block(*content: object) -> Markup:
-    """What stands under one ``h3``, so that the filter can hide it with what the heading names."""
+    """The content under one ``h3``, which the filter hides with the names in the heading."""
     return tag("div", *content, class_="block")
 
 
 def fold(heading: object, *content: object, opened: bool = False) -> Markup:
-    """What is seen when its heading is clicked on."""
+    """Content that a click on its heading opens."""
     return tag("details", tag("summary", heading), *content, open="open" if opened else None)
 
 
@@ -51,13 +51,13 @@ def note(*content: object) -> Markup:
 
 
 def bullets(sentences: Iterable[str]) -> Markup:
-    """A list of sentences without their full stops; nothing where there is none."""
+    """A list of sentences without their full stops; empty without sentences."""
     items = [tag("li", f"{sentence}.") for sentence in sentences]
     return tag("ul", *items) if items else Markup()
 
 
 def chip(word: Word) -> Markup:
-    """A verdict as sign and word, so that colour is never alone."""
+    """A verdict as sign and word, so that it never depends on colour alone."""
     return tag("span", tag("i", SIGNS[word]), f" {word}", class_=f"chip {word.replace(' ', '-')}")
 
 
@@ -80,7 +80,7 @@ def place(setting: Setting) -> Markup:
 
 
 def stacked(value: object, *small: object, sort: float | None = None) -> Markup:
-    """A value over what stands behind it, in small print; ``sort`` is what the page's script sorts the cell by."""
+    """A value over its details in small print; the page's script sorts the cell by ``sort``."""
     return tag("span", value, *(tag("small", s) for s in small if s), class_="number stacked", data_value=sort)
 
 
@@ -93,8 +93,8 @@ def panelled(
 
     Args:
         panels: heading of each, and those of its columns.
-        rows: what begins each, and its cells.
-        last: rows that are ready.
+        rows: the heading of each, and its cells.
+        last: further rows, ready to show.
     """
     begins = ["first" if i == 0 else None for _, own in panels for i in range(len(own))]
     top = [tag("th"), *(tag("th", heading, colspan=len(own), scope="colgroup") for heading, own in panels)]

@@ -1,6 +1,6 @@
-"""What the figures share: a method's mark, dots with intervals, axes, the ceiling; as plotly data and layout.
+"""Parts that figures share: a method's mark, dots with intervals, axes, the ceiling; as plotly data and layout.
 
-Marks take Okabe and Ito's colours, and never colour alone; distilled sets alone are filled.
+Marks take Okabe and Ito's colours, and a shape as well; only distilled sets are filled.
 
 The page's script adds the colours of the theme and draws them.
 """
@@ -63,7 +63,7 @@ class Mark:
 
 
 def marks(families: Mapping[str, str]) -> dict[str, Mark]:
-    """A mark for every method; after the colours have gone round, the shapes change."""
+    """A mark for every method; when the colours run out, the shapes change."""
     by_method, shapes = {REFERENCE: Mark(GREY, "circle", False)}, tuple(SHAPES)
     others = [label for label in families if label != REFERENCE]
     for i, label in enumerate(others):
@@ -97,7 +97,7 @@ def trace(
 def dots(
     mark: Mark, method: str, x: list[float], accuracies: Sequence[Accuracy], extra: Sequence[str] | None = None
 ) -> Figure:
-    """A method's accuracies with their intervals; ``extra`` says on hover what stands behind each."""
+    """A method's accuracies with their intervals; ``extra`` gives details on hover."""
     budgets, y = [a.setting.budget for a in accuracies], [100 * a.interval.mean for a in accuracies]
     notes = extra or list(map(wording.budget, budgets))
     hover = [f"<b>{label(method)}</b> · {label(n)}<br>{said(a)}" for a, n in zip(accuracies, notes, strict=True)]
@@ -194,7 +194,7 @@ def axis(span: Sequence[float], ticks: Sequence[tuple[float, str]] = (), title: 
 
 
 def layout(height: int, xaxis: Figure, yaxis: Figure) -> Figure:
-    """What every figure looks like."""
+    """The look of every figure."""
     return {
         "height": height,
         "margin": {"l": 8, "r": 12, "t": 22, "b": 40},

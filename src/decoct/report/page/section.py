@@ -20,13 +20,13 @@ def _nothing(summary: "Summary") -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Section:
-    """What a section is called, says and shows. What it finds in a run it asks ``Summary.found`` for.
+    """A section's name, sentence and content; ``Summary.found`` caches what it computes from a run.
 
     Attributes:
         title: its heading.
         place: among the sections of its door, the smallest first.
         show: what stands under the heading; empty where a run has nothing to show, which leaves the section out.
-        say: its finding in one sentence, without the full stop, seen before the section is opened; or nothing.
+        say: its finding in one sentence without the full stop, visible before the section is opened; or nothing.
         to_json: what it adds to ``decoct report --json``, by key.
     """
 

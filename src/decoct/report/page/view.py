@@ -1,4 +1,4 @@
-"""What all sections of a run's page look at, and how they name, colour and lay it out."""
+"""The data that all sections of a run's page use, and how they name, colour and lay them out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class View:
         deterministic: methods that have one set in this run; a dagger marks them.
         settings: in order of protocol, student, budget.
         accuracies: of methods and of the full data.
-        given: what intervals are given, " given these teachers" where all sets share them; empty where nothing is.
+        given: the condition of intervals, " given these teachers" where all sets share them; empty without one.
     """
 
     methods: Mapping[str, str]
@@ -81,7 +81,7 @@ class View:
         return facets.filters({"method": self._named(), **said})
 
     def charts(self, draw: Callable[[Panel], Figure | None]) -> Markup:
-        """One figure a protocol and student, side by side where there is room."""
+        """One figure per protocol and student, side by side where there is room."""
         return tag("div", *(chart(draw(panel), title(panel)) for panel in self.panels), class_="charts")
 
     def grid(self, rows: Iterable[tuple[object, Sequence[object]]], last: Sequence[Sequence[Markup]] = ()) -> Markup:

@@ -70,7 +70,7 @@ class Frame:
             give (random …, z; see ``beside``); what is not defined is null. Those of the cost, where the
             study asks for it, say what ``costs`` says.
         costs: one row per condensed set. ``seconds`` is its own construction, with that of its shards,
-            ``shared_seconds`` what it stands on (teachers, features, traces …) in full; ``cpu_seconds``,
+            ``shared_seconds`` what it needs (teachers, features, traces …) in full; ``cpu_seconds``,
             ``device_seconds``, ``energy`` (null if that of a part is unknown) and ``peak_memory`` are over both,
             ``own_cpu_seconds`` and ``own_device_seconds`` over the construction alone. Of an external set
             nothing was measured: these are null, and ``stated`` says what its author says, ``stated_seconds``.
@@ -148,7 +148,7 @@ def by_name(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[
 
 
 def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, Any]:
-    """A reading with what random sets give of it.
+    """A reading with that of random sets.
 
     Args:
         row: a reading, with extractor, metric, scope, reference and value.
@@ -160,7 +160,7 @@ def beside(row: Mapping[str, Any], known: Mapping[tuple[Any, ...], Mapping[str, 
     """
     random = known.get(tuple(row[key] for key in NAME), {})
     mean, sd, value = random.get("mean"), random.get("sd"), row["value"]
-    # What rounding alone makes differ is alike.
+    # Differences that rounding alone makes do not count.
     differs = mean is not None and sd is not None and sd > 1e-9 * max(abs(mean), math.ulp(1.0))
     z = (value - mean) / sd if value is not None and mean is not None and sd is not None and differs else None
     rest = {f"random_{key}": random.get(key) for key in ("sd", "lo", "hi", "n")}
@@ -210,7 +210,7 @@ def _asks(run: Manifest, metric: str) -> bool:
 
 
 def _prices(run: Manifest, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The cost of a set as readings. They are in no cell of their own: what was measured once is not equal again."""
+    """The cost of a set as readings. They have no cell of their own, because a second measurement would differ."""
     traits = {"extractor": NOBODY, "scope": "pooled", "reference": "none", "axis": CostOfSet.axis}
     traits |= {name: row[name] for name in ("data", "method", "budget", "condense_replicate")}
     return [
@@ -237,7 +237,7 @@ def _cost(run: Manifest, job: Job) -> dict[str, Any]:
 
 
 def _stated(run: Manifest, job: Job) -> dict[str, Any]:
-    """Of an external set: what its author says that it took."""
+    """The cost that the author of an external set states."""
     said = run.methods[str(job.labels["method"])]["external"].get("cost")
     words = f"{wording.seconds(said['seconds'])}, as its author states ({said['source']})" if said else "unknown"
     unknown = "its construction, which was not measured here"
@@ -252,7 +252,7 @@ def _taken(run: Manifest, job: Job, facts: dict[str, Any]) -> dict[str, Any]:
     whole = {"own": len(own) == len(parts), "shared": len(shared) == len(needs)}
 
     def total(name: str, costs: list[Cost], known: bool) -> float | None:
-        """None where that of a part is unknown; what is gone leaves its cost unknown, not zero."""
+        """None where a part is unknown; a missing part makes the cost unknown, not zero."""
         values = [getattr(each, name) for each in costs]
         return sum(values) if known and None not in values else None
 

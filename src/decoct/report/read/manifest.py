@@ -1,4 +1,4 @@
-"""What a run says of itself: ``run.json`` with its jobs, read and checked."""
+"""A run's description of itself: ``run.json`` with its jobs, read and checked."""
 
 import json
 import math
@@ -125,10 +125,10 @@ class Manifest:
 
     @cached_property
     def given_teachers(self) -> bool:
-        """Whether sets or their labels stand on something that was trained here once for all of them.
+        """Whether sets or their labels depend on something that was trained here once for all of them.
 
-        That is a teacher, features of one, traces, trajectories or a generator: intervals are given these. The nets
-        that metrics alone look through do not count.
+        That is a teacher, features of one, traces, trajectories or a generator; intervals then condition on it. Nets
+        that only metrics use do not count.
         """
         if self.teachers_vary or self.pooled:  # which count by run what was trained for a run
             return False
@@ -237,7 +237,7 @@ class Manifest:
         return own and (job.kind == "condense" or (job.kind == "labels" and "protocol" not in job.labels))
 
     def cost(self, job: Job) -> Cost:
-        """What the job took, of one that is not external.
+        """The cost of a job that is not external.
 
         Raises:
             DamagedError: that is missing, or not what was written.
@@ -249,16 +249,17 @@ class Manifest:
             raise DamagedError(path.parent, MEASURED, str(error), self.cells.where) from error
 
     def construction(self, job: Job) -> list[Job]:
-        """What a set took by itself: its own job, and the shards that it was put together from.
+        """The cost of a set by itself: its own job, and the shards that it was put together from.
 
-        The set's cell names them, not the plan: a set is the same however it was cut, and may be cut otherwise now.
+        The set's cell names the shards, not the plan: a set is the same however it is divided, and the division
+        may have changed since.
         """
         roles = self.load(job, CELL).get("inputs", {})
         shards = [key for role, key in roles.items() if role.partition(":")[0] == SHARD]
         return [job, *(Job(key, SHARD, {}, {}) for key in shards)]
 
     def needs(self, job: Job) -> dict[str, Job]:
-        """Every planned job that this one stands on, each once, however many ways lead to it."""
+        """Every planned job that this one depends on, each once."""
         return self._behind([job])
 
     def _behind(self, jobs: Iterable[Job]) -> dict[str, Job]:

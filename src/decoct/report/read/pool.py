@@ -1,8 +1,8 @@
-"""Runs of one study that differ in their seed alone as one run, whose replicates count what is independent.
+"""Runs of one study that differ only in their seed, pooled into one run whose replicates are independent.
 
-The sets of a run may share a source of chance, such as a trained teacher. Counted as independent they are too sure of
-themselves: five sets on one teacher a run, two runs pooled as ten, and a 95 % interval covers about 70 %. So a run is
-one replicate then, its sets its students, which are averaged first.
+The sets of a run may share a source of chance, such as a trained teacher. Counting them as independent makes intervals
+too narrow: with one teacher per run for five sets, and two runs pooled as ten sets, a 95 % interval covers about 70 %.
+So the run is then one replicate, its sets are its students, and students are averaged first.
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ from decoct.report.grouped import grouped
 from decoct.report.read.frame import COSTS, METRICS, NAME, RESULTS, Frame, beside
 from decoct.report.read.manifest import FULL, Job, Manifest
 
-OWN = ("seed", "name")  # of a study: what runs that are pooled may have otherwise
+OWN = ("seed", "name")  # fields of a study in which pooled runs may differ
 NUMBERS = ("condense_replicate", "train_replicate")
-SETS, READ = ("condense", "train"), ("condense", "measure")  # jobs that accuracies, and that readings, stand on
+SETS, READ = ("condense", "train"), ("condense", "measure")  # jobs that accuracies, and readings, depend on
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Pooled:
         """How many runs, and how replicates count; without its full stop."""
         if self.shared:
             shared = " and ".join(map(_plural, self.shared))
-            why = f"replicates count by run, since the sets of a run share its {shared}"
+            why = f"each run counts as one replicate, because its sets share the run's {shared}"
         elif self.runs[0].teachers_vary:
             why = "every set has its own teacher"
         else:
-            why = "every set counts, since those of a run share nothing that was drawn for it"
-        return f"{len(self.runs)} runs that differ in their seed are pooled; {why}: n = {self.n}"
+            why = "every set counts, because the sets of a run share nothing that was drawn for that run"
+        return f"{len(self.runs)} runs that differ only in their seed are pooled; {why}: n = {self.n}"
 
     def to_json(self) -> dict[str, Any]:
         """For ``json.dumps``."""

@@ -52,7 +52,7 @@ class Aggregate:
 
 
 def aggregates(runs: Sequence[tuple[str, Judged]], methods: Sequence[str]) -> dict[Panel, Aggregate]:
-    """By protocol and student, where there are blocks enough.
+    """By protocol and student, where there are enough blocks.
 
     Args:
         runs: each with what its data set is called.

@@ -1,6 +1,6 @@
 """What changed between two runs on the same data: settings, accuracies, readings of metrics, costs.
 
-Time is compared between like machines alone, readings if both runs took them in the same features.
+Times are compared only between similar machines, and readings only in the same features.
 """
 
 import json
@@ -37,7 +37,7 @@ class Change:
 
     Attributes:
         interval: mean difference with its own 95 % interval; its n is that of the smaller side.
-        n: condense-level means in the first and in the second run; the pairs, twice, where they pair.
+        n: condense-level means in the first and in the second run; the number of pairs, twice, where they are paired.
         paired: over replicates that share their seeds; else Welch's t.
         p: two-sided, of "no change"; NaN where no spread is known.
         p_same: larger p of the two one-sided tests of sameness; NaN without a margin.
@@ -59,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Row:
-    """What both runs have of one method.
+    """One value that both runs have, side by side.
 
     Attributes:
         title: of the table that it stands in.
@@ -143,8 +143,8 @@ def change(
 def worded(changes: Sequence[Change], higher: Sequence[bool]) -> list[Change]:
     """The changes with their words, which hold over the whole family.
 
-    *same* where both one-sided tests reject at 5 % after Holm; else *better* or *worse* where the two-sided p is
-    below 5 % after Holm; else *open*, which says nothing of equality.
+    *same* where both one-sided tests reject at 5 % after Holm; otherwise *better* or *worse* where the two-sided p is
+    below 5 % after Holm; otherwise *open*, which does not mean equal.
 
     Args:
         changes: of one family; what has no p is no test, stays open and makes no other one harder.
@@ -170,10 +170,10 @@ class Compared:
 
     Attributes:
         a, b: their tables.
-        settings: what they were told differently, a line each.
+        settings: settings that differ, a line each.
         paired: replicates share their seeds, so that their differences are paired.
         trained, read, priced: accuracies, leading readings and costs that both have.
-        alone: methods in settings that one run alone has a result of, by run.
+        alone: results that only one run has, by run.
         unlike: readings that were not compared, with the reason; a line each.
     """
 
@@ -188,11 +188,11 @@ class Compared:
     unlike: tuple[str, ...]
 
     def how(self) -> str:
-        """Whether replicates pair, and why."""
+        """Whether replicates are paired, and why."""
         if self.paired:
-            return "Both runs have the same data and seed: replicates of one number share their draws and are paired"
+            return "Both runs have the same data and seed, so replicates of the same number are paired"
         seeds = [run.manifest.study.get("seed") for run in (self.a, self.b)]
-        return f"The seeds differ ({seeds[0]} and {seeds[1]}): replicates do not pair, and Welch's t is used"
+        return f"The seeds differ ({seeds[0]} and {seeds[1]}): replicates are not paired, and Welch's t is used"
 
     def overall(self) -> str:
         """How many accuracies changed."""
@@ -201,9 +201,9 @@ class Compared:
         changed = [row.change for row in self.trained if row.change]
         words = [c.word for c in changed if not math.isnan(c.p)]
         counts = ", ".join(f"{n} {w}" for w in WORDS if (n := words.count(w)))
-        parts = [f"B beside A after Holm over {wording.count(len(words), 'comparison')}: {counts}" if words else ""]
+        parts = [f"B against A, after Holm over {wording.count(len(words), 'comparison')}: {counts}" if words else ""]
         untested, same = len(changed) - len(words), len(self.trained) - len(changed)
-        parts += [f"{wording.count(untested, 'difference')} of too few replicates for a test" if untested else ""]
+        parts += [f"{wording.count(untested, 'difference')} with too few replicates for a test" if untested else ""]
         parts += [f"{wording.count(same, 'result')} from the same students in both runs" if same else ""]
         return "; ".join(part for part in parts if part)
 
@@ -217,7 +217,7 @@ class Compared:
 
 
 def compare(a: Frame, b: Frame) -> Compared:
-    """Set two runs on the same data side by side.
+    """Compare two runs on the same data.
 
     Raises:
         UsageError: it is the same run twice, or the data differ.
@@ -258,7 +258,7 @@ def _trained(a: Frame, b: Frame, of_a: Rows, of_b: Rows, paired: bool, fixed: fr
     changes = dict[tuple[str, Setting], Change]()
     for key in shared:
         if same(keys(of_a[key]), keys(of_b[key])):
-            continue  # the same cells: nothing was trained anew, nothing can differ
+            continue  # the same cells: nothing was trained again, nothing can differ
         random = [side[REFERENCE, key[1]].interval.mean for side in (first, second) if (REFERENCE, key[1]) in side]
         margin = min(default(run.margin, min(random, default=math.nan)) for run in (a.manifest, b.manifest))
         tally = answers.combined([(1, *_side_of("B", key)), (-1, *_side_of("A", key))]) if paired else None
@@ -309,7 +309,7 @@ def _side(tables: Frame) -> dict[str, Any]:
 
 
 def readings(a: Frame, b: Frame, paired: bool) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """Leading readings of both runs, and a line for each extractor whose readings are no two of a kind.
+    """Leading readings of both runs, and a line for each extractor whose readings cannot be compared.
 
     Words hold after Holm over all readings that have a direction; there is no margin, so that none is *same*.
     """
@@ -337,17 +337,17 @@ def _reading_row(a: Standing, b: Standing, change: Change | None) -> Row:
 
 
 def _unlike(a: Frame, b: Frame) -> Iterable[tuple[str, str]]:
-    """Extractors whose readings are no two of a kind, with the reason."""
+    """Extractors whose readings cannot be compared, with the reason."""
     told = [measures(frame.manifest) for frame in (a, b)]
     if other := [label for label in told[0] if label in told[1] and apart(told[0][label], told[1][label])]:
         for extractor in dict.fromkeys(a.metrics["extractor"].to_pylist()):
-            yield extractor, f"readings in the features of {extractor}: {', '.join(other)} was set otherwise"
+            yield extractor, f"readings in the features of {extractor}: the runs set {', '.join(other)} differently"
     keys = [
         {job.labels["extractor"]: job.key for job in frame.manifest.of_kind("features") if "extractor" in job.labels}
         for frame in (a, b)
     ]
     for extractor in (e for e in keys[0] if e in keys[1] and keys[0][e] != keys[1][e]):
-        yield extractor, f"readings in the features of {extractor}: it is another net in each run"
+        yield extractor, f"readings in the features of {extractor}: each run used a different net"
 
 
 def _values(frame: Frame) -> dict[tuple[str, Name, str], Replicates]:
@@ -381,7 +381,7 @@ def _price_row(method: str, budget: str, what: str, means: list[float], ratio: I
     known = (ratio.mean, bounds(ratio), ratio.n) if ratio else (None, None, None)
     facts |= zip(("ratio", "ci95", "n"), known, strict=True)
     return Row(
-        f"{wording.budget(budget)}, cost of a set with what it stands on",
+        f"{wording.budget(budget)}, cost of a set with everything it needs",
         (what, method, *map(said, means), span(ratio) if ratio else "machines differ"),
         (f"n = {ratio.n}" if ratio else "",),
         facts,
@@ -415,7 +415,7 @@ def differences(a: Manifest, b: Manifest) -> tuple[str, ...]:
 
 
 def labelled(run: Manifest) -> dict[str, dict[str, dict[str, Any]]]:
-    """What a study gives labels to, as it is set: methods, protocols and metrics."""
+    """The labelled tables of a study: methods, protocols and metrics."""
     methods = {label: about["config"] for label, about in run.methods.items()}
     return {"method": methods, "protocol": run.protocols, "metric": measures(run)}
 

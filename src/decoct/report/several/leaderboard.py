@@ -36,7 +36,7 @@ class Entry:
 
     Attributes:
         run: its manifest.
-        data: what its data set is called on the board, other than any other data set.
+        data: the unique name of its data set on the board.
         judged: its accuracies and verdicts.
         trained, planned: students.
     """
@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """What several runs found.
+    """The results of several runs.
 
     Attributes:
         entries: the runs, in the order given.
@@ -72,7 +72,7 @@ class Board:
         aggregates: over data sets and budgets, where there are sets enough, by protocol and student.
         ranks: over data sets and budgets, by protocol and student.
         over_data: over data sets alone, where there are two or more.
-        unlike: what the runs call the same and set otherwise; a line each.
+        unlike: labels that mean different settings in different runs; a line each.
     """
 
     entries: tuple[Entry, ...]
@@ -183,7 +183,7 @@ def _refuse_collisions(a: Entry, b: Entry) -> None:
     both = f"{a.run.folder} and {b.run.folder}, both on {a.data},"
     compare = f"`decoct compare {a.run.folder} {b.run.folder}` says what changed between them"
     for what, fields in _otherwise([a.run, b.run]):
-        raise UsageError(f"{both} set the {what} otherwise: {fields}\n{compare}")
+        raise UsageError(f"{both} set the {what} differently: {fields}\n{compare}")
     cells = [{(x.method, *x.setting) for x in entry.accuracies if x.method != FULL} for entry in (a, b)]
     if twice := sorted(cells[0] & cells[1]):
         method, protocol, student, budget = twice[0]
@@ -191,8 +191,12 @@ def _refuse_collisions(a: Entry, b: Entry) -> None:
         what = f"{method} under {protocol} with {student} at {budget}{more}"
         studies = ({k: v for k, v in entry.run.study.items() if k != "name"} for entry in (a, b))
         fields = ", ".join(apart(*studies))
-        why = f"; only runs that differ in their seed alone are pooled, and these differ in {fields}" if fields else ""
-        raise UsageError(f"{both} have {what}: a board takes each once{why}\n{compare}")
+        why = (
+            f"; only runs that differ in nothing but their seed are pooled, and these differ in {fields}"
+            if fields
+            else ""
+        )
+        raise UsageError(f"{both} have {what}, which a leaderboard takes once{why}\n{compare}")
 
 
 def _panels(
@@ -213,14 +217,14 @@ def _panels(
 
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
     for what, fields in _otherwise(runs):
-        yield f"The {what} is not set alike in all runs: {fields}"
+        yield f"The runs set the {what} differently: {fields}"
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins differ: {', '.join('by default' if m is None else f'{m:g}' for m in margins)}"
 
 
 def _otherwise(runs: Sequence[Manifest]) -> Iterable[tuple[str, str]]:
-    """What has one label in several runs and other fields than in the first of them: ``method rded``, the fields."""
+    """Labels whose fields differ from those in the first run that has them: ``method rded``, the fields."""
     for kind in ("method", "protocol"):
         tables = [labelled(run)[kind] for run in runs]
         for label in dict.fromkeys(label for own in tables for label in own):

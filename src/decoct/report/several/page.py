@@ -91,7 +91,7 @@ def _header(board: Board) -> Markup:
 
 
 def _holes(board: Board) -> Markup:
-    """Runs that are not finished, and what is called the same and is not."""
+    """Runs that are not finished, and labels that mean different things."""
     missing = [e for e in board.entries if e.trained < e.planned]
     lines: list[object] = [
         tag("p", name(e.run.name), f": {e.planned - e.trained:,} of {e.planned:,} planned students have no result.")
@@ -120,7 +120,7 @@ def _together(board: Board, view: View) -> Markup:
 
 
 def _counts(own: Sequence[Beside]) -> Markup:
-    """Of the settings of one data set: better than every coreset, not better than the best by more than the margin."""
+    """How many settings of one data set are better than every coreset, not better than the best, and open."""
     if not own:
         return Markup(wording.NONE)
     shown = [b for b in own if b.shown]

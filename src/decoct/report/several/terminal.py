@@ -19,7 +19,7 @@ STYLES = {"better": "green", "worse": "red", "same": "cyan"}
 
 
 def shown(text: object, style: str = "") -> Text:
-    """Text as it is: no markup, and nothing that would steer the terminal."""
+    """Plain text: no markup and no control sequences."""
     return Text(printable(str(text)), style=style)
 
 
@@ -52,14 +52,14 @@ def comparison(compared: Compared) -> RenderableType:
         planned = len(run.of_kind("train"))
         students = f"{tables.results.num_rows} of {planned} students trained"
         parts.append(shown(f"{side}  {run.folder}: {run.name}, {students}"))
-    parts += [Text(), Text("What they were told differently", style="bold")]
+    parts += [Text(), Text("Settings that differ", style="bold")]
     parts += [shown(f"  {line}") for line in compared.settings or ("nothing",)]
     parts += [Text(), shown(f"{compared.overall()}."), shown(f"{compared.how()}.")]
     if compared.trained:
         parts += _tables(compared.trained, ("method", "budget", "A", "B", "B − A, points", "", ""))
         parts.append(Text("Intervals are each comparison's own; words hold after Holm."))
         if any(row.facts["conditional_on_set"] for row in compared.trained):
-            parts.append(Text("† deterministic: one set a run; intervals and words are for those sets."))
+            parts.append(Text("† deterministic: one set per run; intervals and words are for those sets."))
     if compared.read:
         parts += [Text(), *_tables(compared.read, ("reading", "method", "A", "B", "B − A", "", ""))]
     if compared.priced:
@@ -68,12 +68,12 @@ def comparison(compared: Compared) -> RenderableType:
     parts += [shown(f"not compared: {line}", "yellow") for line in compared.unlike]
     for side, number in compared.alone.items():
         if number:
-            parts.append(shown(f"{wording.count(number, 'result')} in {side} alone", "yellow"))
+            parts.append(shown(f"{wording.count(number, 'result')} only in {side}", "yellow"))
     return Group(*parts)
 
 
 def _grids(leaders: Board, panel: Panel) -> Iterable[Table]:
-    """A table a data set, as more would not fit side by side; methods in the order of their ranks."""
+    """One table per data set, since more would not fit side by side; methods in the order of their ranks."""
     blocks, ranks = leaders.panels[panel], list(leaders.ranks[panel].mean)
     full = leaders.full.get(panel, {})
     for data in dict.fromkeys(data for data, _ in blocks):

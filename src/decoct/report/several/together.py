@@ -1,6 +1,4 @@
-"""What several runs say together: a conclusion for each data set first, then over all of them, and which of the data
-sets confirm one another.
-"""
+"""Conclusions over several runs: for each data set, over all, and which data sets do not confirm one another."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +14,7 @@ from decoct.report.sections.beyond.consistent import Consistent, consistencies, 
 from decoct.report.sections.beyond.coverage import coverages
 from decoct.report.standing import standings
 
-WNID = re.compile(r"n\d{8}")  # what classes of ImageNet and of its parts are called, whoever cut them
+WNID = re.compile(r"n\d{8}")  # names of the classes of ImageNet and of its parts
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Together:
         random: every distilled set beside random, by data set.
         over: over all data sets.
         consistent: coverage over all data sets, budgets and independent extractors, by method.
-        ours: whose conclusions these are, in words.
+        ours: the methods that the conclusions cover, in words.
         dependent: data sets that do not confirm one another; a sentence each.
     """
 
@@ -48,8 +46,8 @@ class Together:
         return [*lines, *(c.sentence() for c in self.consistent)]
 
     def last(self) -> str:
-        """The conclusion over all data sets, and of whom it is said."""
-        return f"{self.over.text}. This is said of {self.ours}" if self.ours else self.over.text
+        """The conclusion over all data sets, and the methods that it covers."""
+        return f"{self.over.text}. This holds for {self.ours}" if self.ours else self.over.text
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts; NaN where nothing is defined."""
@@ -85,21 +83,22 @@ def together(runs: Sequence[tuple[str, Judged]], families: Mapping[str, str]) ->
 
 
 def dependent(runs: Sequence[tuple[str, Manifest]]) -> Iterable[str]:
-    """One sentence for the parts of ImageNet, and one for each net that sets of several data sets stand on."""
+    """One sentence for the parts of ImageNet, and one for each net that sets of several data sets depend on."""
     parts = dict.fromkeys(data for data, run in runs if all(map(WNID.fullmatch, run.data["class_names"])))
+    again = "do not confirm one another independently"
     if len(parts) > 1:
-        yield f"{_listed(parts)} are of ImageNet, as their teachers are: no independent confirmation of one another"
+        yield f"{_listed(parts)} are parts of ImageNet, like the data of their teachers, so they {again}"
     shared: dict[str, dict[str, None]] = {}
     for (a, first), (b, second) in combinations(runs, 2):
         if a != b and not {a, b} <= set(parts):
             for net in sorted(loaded(first) & loaded(second)):
                 shared.setdefault(net, {}).update({a: None, b: None})
     for net, data in shared.items():
-        yield f"{_listed(data)} share {net}, which was not trained here: no independent confirmation of one another"
+        yield f"{_listed(data)} share {net}, which was not trained here, so they {again}"
 
 
 def loaded(run: Manifest) -> set[str]:
-    """Nets that were not trained here and on which sets of a run, or their labels, stand."""
+    """Nets that were not trained here and that sets of a run, or their labels, depend on."""
     named = set()
     for kind in ("condense", "train"):
         for need in {need.key: need for job in run.of_kind(kind) for need in run.needs(job).values()}.values():

@@ -1,7 +1,7 @@
-"""The second source of chance: the test images. Intervals of accuracies and paired differences as images vary.
+"""The second source of chance, the test images: intervals of accuracies and paired differences as images vary.
 
-Replicates are held as they are, and the test images are taken as drawn from many alike. So a handful of images cannot
-pose as certainty, however well the replicates agree on them.
+Replicates are fixed, and the test images count as a sample from many. So a few images cannot pass for certainty,
+however well the replicates agree on them.
 """
 
 import math
@@ -22,12 +22,12 @@ Answer = Correct | NDArray[np.float32]  # or a weighted sum of several students'
 
 @dataclass(frozen=True)
 class Tally:
-    """Students' answers, or differences of answers, averaged by image; each set counts alike, whatever its students.
+    """Students' answers, or differences of answers, averaged by image; each set counts equally, whatever its students.
 
     Attributes:
         by_image: float32 [images], in [0, 1] for accuracies and [−1, 1] for differences.
         sets: condense replicates.
-        interaction: variance between sets on one image, mean over images, without what moves all images together; NaN
+        interaction: variance between sets on one image, mean over images, without the part that all images share; NaN
             with one set.
         signed: whether it may be negative, as a difference is.
     """
@@ -63,9 +63,9 @@ class Tally:
 
     @property
     def deviation(self) -> float:
-        """What drawing as many other images adds to a mean over many replicates, as a standard deviation.
+        """The standard deviation that as many other images would add to a mean over many replicates.
 
-        With one set, the effect of sets on single images cannot be distinguished from the images, and is in it.
+        With one set, it includes the effect of the set on single images, which cannot be separated.
         """
         n = len(self.by_image)
         if n < 2:
@@ -82,7 +82,7 @@ def tally(answers: Iterable[tuple[int, Answer | None]], signed: bool = False) ->
         signed: they are differences.
 
     Returns:
-        None without any, and where those of some students are not known or are of other images.
+        None without any, or where those of some students are unknown or cover other images.
     """
     every = list(answers)
     known = [(condense, own) for condense, own in every if own is not None]
@@ -99,10 +99,10 @@ def tally(answers: Iterable[tuple[int, Answer | None]], signed: bool = False) ->
 
 
 def over_images(tally: Tally) -> Interval | None:
-    """95 % interval as the test images vary and the replicates are held: centre ± z √variance, two images added.
+    """95 % interval as the test images vary and the replicates are fixed: centre ± z √variance, two images added.
 
-    Of a difference with one student on each side it is that of Bonett and Price (2012) for paired proportions, whose
-    plain form is that behind McNemar's test.
+    For a difference with one student on each side it is that of Bonett and Price (2012) for paired proportions, whose
+    plain form is the one behind McNemar's test.
 
     Returns:
         with the plain mean; None for fewer than two images.

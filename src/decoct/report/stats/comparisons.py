@@ -1,4 +1,4 @@
-"""Two methods compared in one word; words that hold over a family of comparisons; and what replicates can find."""
+"""Two methods compared in one word; words that hold over a family of comparisons; and what more replicates find."""
 
 import math
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ TURNED: dict[Word, Word] = {
     "leans better": "leans worse",
     "leans worse": "leans better",
 }
-SHOWN: tuple[Word, ...] = ("better", "same", "worse")  # what a family's correction carries
+SHOWN: tuple[Word, ...] = ("better", "same", "worse")  # words that a family's correction confirms
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One method minus another, paired over sets and test images; accuracies and differences are fractions.
 
-    The interval is this comparison's own. The p-values, which words of a family stand on, borrow from the family what
-    spread is usual, see ``moderated``; a word of a family holds only where the comparison's own interval agrees.
+    The interval is this comparison's own. The p-values behind the words of a family borrow the usual spread from that
+    family, see ``moderated``; a word holds only where the comparison's own interval agrees.
 
     Attributes:
         difference: mean, and what sets and test images add to its variance.
         margin: differences smaller than this do not matter.
-        prior: what comparisons of its kind have in common.
+        prior: of the variances of its kind.
         verdict: see ``corrected``.
         family: comparisons that the word is corrected over; 0 where it is outside every family.
     """
@@ -61,7 +61,7 @@ class Comparison:
 
     @cached_property
     def pooled(self) -> Estimate:
-        """By its own replicates, and by what is usual among comparisons of its kind."""
+        """By its own replicates and the usual spread among comparisons of its kind."""
         return self.difference.estimate(self.prior)
 
     @cached_property
@@ -134,16 +134,16 @@ class Comparison:
 
     @cached_property
     def alone(self) -> Word:
-        """What it shows by its own replicates, were it the only comparison: better, worse, same or open."""
+        """What it would show by its own replicates as the only comparison: better, worse, same or open."""
         return decided(
             self.own.above(), self.own.below(), _larger(self.own.above(-self.margin), self.own.below(self.margin))
         )
 
     @cached_property
     def needed(self) -> int | None:
-        """Sets with which a new study would decide what is open, by the same test after the same correction.
+        """Sets with which a new study would decide an open comparison, by the same test after the same correction.
 
-        None where decided, unknown, outside every family, or beyond 1,000: then only another test set could tell.
+        None where decided, unknown, outside every family, or beyond 1,000, where only another test set could decide.
         """
         if self.verdict in SHOWN or self.n < 2 or self.family == 0:
             return None
@@ -158,18 +158,18 @@ class Comparison:
 
     @property
     def level(self) -> float:
-        """Of the strictest test of its family, two-sided."""
+        """The two-sided level of the strictest test of its family."""
         return ALPHA / max(self.family, 1)
 
     @property
     def spread(self) -> power.Spread:
-        """What further replicates would vary by."""
+        """The variance of further replicates."""
         variance, _ = moderated.moderated(self.difference.sets, self.n - 1.0, self.prior)
         return power.Spread(variance, self.difference.images or 0.0, max(self.difference.tested, 2), self.prior.df)
 
 
 def compare(difference: Crossed, margin: float = 0.01) -> Comparison:
-    """One comparison by itself, with the word it has alone.
+    """One comparison with the word that it has by itself.
 
     Raises:
         ValueError: the margin is not above 0.
@@ -181,9 +181,11 @@ def compare(difference: Crossed, margin: float = 0.01) -> Comparison:
 
 
 def decided(p_better: float, p_worse: float, p_same: float) -> Word:
-    """The word that three p-values give: *same* if that is below 5 %; else *better* or *worse* if the smaller of the
-    two is below 2.5 %; else *open*. A difference that is certain but certainly below the margin is *same*: the margin
-    is the study's own statement of what does not matter.
+    """The word that three p-values give.
+
+    It is *same* if ``p_same`` is below 5 %; otherwise *better* or *worse* if the smaller of the other two is below
+    2.5 %; otherwise *open*. A difference that is certain but certainly below the margin is *same*: the margin is the
+    study's own statement of what does not matter.
     """
     if p_same < ALPHA:
         return "same"
@@ -193,16 +195,16 @@ def decided(p_better: float, p_worse: float, p_same: float) -> Word:
 
 
 def leaning(word: Word) -> Word:
-    """What is left of a word of one comparison alone where the correction does not carry it."""
+    """The word that is left of a comparison where the correction does not confirm it."""
     return "leans better" if word == "better" else "leans worse" if word == "worse" else "open"
 
 
 def corrected(family: Sequence[Comparison], kinds: Sequence[object] = ()) -> list[Comparison]:
-    """The comparisons with words that hold over all of them, and what is usual among those of one kind.
+    """The comparisons with words that hold over all of them, and with the prior of their kind.
 
     Holm goes over differences of either sign, and over samenesses. So any false *better* or *worse* in the family has a
-    chance of 5 % at most, and so has any false *same*. What Holm carries must be the word of the comparison's own
-    interval too. Which of a pair comes first makes no difference.
+    chance of 5 % at most, and so has any false *same*. A word that Holm confirms must also be the word of the
+    comparison's own interval. The order within a pair makes no difference.
 
     Args:
         family: comparisons.
@@ -222,7 +224,7 @@ def turned(c: Comparison) -> Comparison:
 
 
 def outside(c: Comparison) -> Comparison:
-    """A comparison outside every family: it can lean, no more."""
+    """A comparison outside every family, which can only lean."""
     return replace(c, verdict=leaning(c.alone), family=0)
 
 
@@ -251,7 +253,8 @@ def against_all(comparisons: Sequence[Comparison]) -> Word:
     """The word against every one of several references, so that none has to be picked as the best.
 
     *better*: better than each. *worse*: worse than at least one. *same*: better than or the same as each, the same as
-    at least one. *leans better*, *leans worse*: likewise, where a word leans. Else, or with nothing to compare, *open*.
+    at least one. *leans better*, *leans worse*: likewise, where a word leans. Otherwise, or without comparisons,
+    *open*.
     """
     words = {c.verdict for c in comparisons}
     if "worse" in words:

@@ -10,12 +10,12 @@ from decoct.report.stats.intervals import Replicates
 
 @dataclass(frozen=True)
 class Components:
-    """What the values of nested replicates vary by: standard deviations, fractions; None where it cannot be told.
+    """What the values of nested replicates vary by: standard deviations, fractions; None where unknown.
 
     Attributes:
         condense: between sets, without what their students add.
         train: between students of one set.
-        together: of one student a set, sets and students at once; None where the two can be told apart.
+        together: sets and students at once, with one student per set; None where the two can be separated.
         images: what a test set of as many other images would add, see ``answers.Tally.deviation``.
         sets: condense replicates; 1 where all students are of one set.
         students: in all.

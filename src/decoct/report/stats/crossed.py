@@ -1,6 +1,6 @@
 """Two sources of chance in one variance: sets (with their students) and test images, which are crossed.
 
-Every set is asked every test image. Let e_ri be what set r makes of image i, an accuracy or a difference. Then
+Every set meets every test image. Let e_ri be the result of set r on image i, an accuracy or a difference. Then
 
     var(mean) = σ²_sets / R + σ²_images / N + σ²_interaction / RN
               ≈ s²(set means) / R + s²(image means) / N − MS(interaction) / RN
@@ -20,7 +20,7 @@ from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates
 from decoct.report.stats.moderated import NONE, Prior
 
-FEWEST = 3  # sets: two have one degree of freedom, and their interval is the parts' alone
+FEWEST = 3  # sets: with two, one degree of freedom is left, and only the parts have intervals
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Crossed:
         mean: NaN without sets.
         sets: variance of the means of single sets; NaN below two.
         images: variance that the test images add to the mean, without the interaction; None where the answers by image
-            are not known, so that the mean is one for these test images.
+            are unknown, so the mean holds for these test images only.
         tested: test images; 0 where not known.
         over_images: the images' part alone, as if these sets and students were fixed; None where not known.
     """
@@ -45,12 +45,12 @@ class Crossed:
     over_images: Interval | None = None
 
     def turned(self) -> "Crossed":
-        """Of the negative."""
+        """The same for the negated values."""
         i = self.over_images
         return replace(self, mean=-self.mean, over_images=i and replace(i, mean=-i.mean, lo=-i.hi, hi=-i.lo))
 
     def estimate(self, prior: Prior = NONE) -> Estimate:
-        """The mean with the error that both sources make; without an error below ``FEWEST`` sets.
+        """The mean with the error from both sources; without an error below ``FEWEST`` sets.
 
         Args:
             prior: what comparisons of this kind have in common; from ``moderated.FEWEST_SETS`` sets on it counts.
@@ -80,7 +80,7 @@ class Crossed:
 
 
 def crossed(values: Replicates, tally: Tally | None = None, floor: float = 0.0) -> Crossed:
-    """Reduce nested replicates, and what their students answered by image.
+    """Reduce nested replicates and their students' answers by image.
 
     Args:
         values: accuracies, or weighted sums of them, by (condense, train) replicate.

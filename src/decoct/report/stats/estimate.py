@@ -2,8 +2,8 @@
 
 The half-width of an interval is √Σ (t_k √v_k)², with t_k the quantile of Student's t for the degrees of freedom that
 the variance v_k of source k rests on: half-widths add as errors do. With one source that is Student's t. With two it
-covers 95 to 97.6 % where 95 are asked, and keeps its level far out in the tails, where corrections over many
-comparisons look. One t with the degrees of freedom of Satterthwaite covers 92 % with three sets, and is wrong 15 times
+covers 95 to 97.6 % at a nominal 95 %, and keeps its level far out in the tails, which corrections over many
+comparisons use. One t with the degrees of freedom of Satterthwaite covers 92 % with three sets, and is wrong 15 times
 too often at a level of 0.1 %.
 
 Source:
@@ -27,7 +27,7 @@ class Estimate:
 
     Attributes:
         mean: NaN where there is nothing.
-        parts: variance of the mean and its degrees of freedom, of each source; none where the error cannot be told.
+        parts: variance of the mean and its degrees of freedom, of each source; none where the error is unknown.
     """
 
     mean: float
@@ -35,7 +35,7 @@ class Estimate:
 
     @cached_property
     def se(self) -> float:
-        """Standard error: NaN where it cannot be told, 0 where nothing varies."""
+        """Standard error: NaN where unknown, 0 where nothing varies."""
         return math.sqrt(sum(v for v, _ in self.parts)) if self.parts else math.nan
 
     @cached_property
@@ -46,7 +46,7 @@ class Estimate:
         return 1 / shares if shares else math.inf
 
     def half(self, p: float) -> float:
-        """How far out the one-sided tail of p begins, p up to 0.5; NaN where the error cannot be told."""
+        """How far out the one-sided tail of p begins, p up to 0.5; NaN where the error is unknown."""
         if not self.parts:
             return math.nan
         return math.sqrt(
@@ -74,7 +74,9 @@ class Estimate:
         if distance < 0:
             return 1 - self._tail(-distance)
         own = [df for v, df in self.parts if v]
-        ends = [float(stdtr(df, -distance / self.se)) for df in (max(own), min(own))]  # all error of one of the sources
+        ends = [
+            float(stdtr(df, -distance / self.se)) for df in (max(own), min(own))
+        ]  # all error from one of the sources
         low, high = max(ends[0], LEAST), min(ends[1], 0.5)
         if high <= low * (1 + 1e-12):
             return high

@@ -1,7 +1,7 @@
 """Means over condensed sets, and their intervals: pure functions of plain numbers.
 
 The unit of inference is the condense-level mean: a set's students are averaged first, because they share the set.
-``crossed`` adds what the test images do to them.
+``crossed`` adds the variance from the test images.
 """
 
 import math
@@ -35,7 +35,7 @@ class Interval:
     by: By = "sets"
 
     def to_json(self) -> dict[str, Any]:
-        """Its bounds and what they rest on; NaN where one value gives none."""
+        """Its bounds, n and source; NaN where one value gives no bounds."""
         return {"ci95": [self.lo, self.hi], "n": self.n}
 
 
@@ -78,7 +78,7 @@ def t_interval(values: Sequence[float], level: float = 1 - ALPHA, floor: float =
 
 
 def clip(interval: Interval, lo: float, hi: float) -> Interval:
-    """The interval with bounds that stay within the quantity's range; what is not defined stays so."""
+    """The interval with bounds clipped to the quantity's range; NaN stays NaN."""
     low, high = (x if math.isnan(x) else min(hi, max(lo, x)) for x in (interval.lo, interval.hi))
     return replace(interval, lo=low, hi=high)
 

@@ -6,7 +6,7 @@ USUAL, SHARE, LEAST = 0.01, 0.05, 1e-4  # one point; of random's accuracy; a mar
 
 
 def margin(stated: float | None, random: float) -> float:
-    """The margin of a setting, a fraction: what the study states, else the smaller of 1 point and 5 % of ``random``'s.
+    """The margin of a setting, a fraction: what the study states, or the smaller of 1 point and 5 % of ``random``'s.
 
     Args:
         stated: in the study; None where it does not say.

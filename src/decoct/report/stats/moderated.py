@@ -1,10 +1,10 @@
-"""Variances of few replicates, drawn up towards what many comparisons of one kind have in common.
+"""Variances of few replicates, shrunk upwards to the usual variance among comparisons of one kind.
 
     s̃² = max(s², (d₀ s₀² + d s²) / (d₀ + d)), with d₀ + d degrees of freedom
 
-With five replicates a variance rests on four degrees of freedom, and after correction over dozens of comparisons a t of
-four finds next to nothing. Many comparisons of a study together tell what spread is usual (s₀²) and how much it differs
-from one to the next (d₀): the more alike they are, the more each borrows.
+With five replicates a variance has four degrees of freedom, and after correction over dozens of comparisons a t test
+with four finds next to nothing. All comparisons of a study together show which spread is usual (s₀²) and how much it
+varies between them (d₀): the more alike they are, the more each borrows.
 
 Source:
     Smyth, 2004, "Linear models and empirical Bayes methods", section 6.2 (limma's squeezeVar and fitFDist).
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
 CAP = 20.0  # most prior degrees of freedom: comparisons share methods, and look more alike than they are
-FEWEST_SETS = 5  # a comparison of fewer borrows nothing: too little would be its own
-FEWEST = 4  # comparisons that tell what is usual
+FEWEST_SETS = 5  # a comparison of fewer borrows nothing: too little evidence would be its own
+FEWEST = 4  # comparisons that a prior is fitted to
 
 
 T = TypeVar("T", float, NDArray[np.float64])
 
 
 class Prior(NamedTuple):
-    """What comparisons of one kind have in common: a variance, and the degrees of freedom that it is worth."""
+    """The prior of comparisons of one kind: a variance, and its degrees of freedom."""
 
     variance: float
     df: float
@@ -57,10 +57,10 @@ def prior(variances: Sequence[float], dfs: Sequence[float]) -> Prior:
 
 
 def moderated(variance: T, df: T, prior: Prior) -> tuple[T, T]:
-    """A variance, or an array of them, drawn up towards the prior, and the degrees of freedom.
+    """A variance, or an array of them, raised towards the prior, and the degrees of freedom.
 
-    It is never drawn down: a comparison that spreads more than is usual keeps what it has, so that a few wide ones
-    among many do not pass for usual ones.
+    It is never lowered: a comparison that spreads more than usual keeps its variance, so that a few wide ones among
+    many do not pass for usual ones.
     """
     if prior.df == 0:
         return variance, df

@@ -9,13 +9,13 @@ from dataclasses import replace
 from decoct.report.stats import intervals
 from decoct.report.stats.intervals import Interval, Replicates
 
-TIE = 1e-12  # what rounding alone makes of equal accuracies
+TIE = 1e-12  # differences that rounding alone makes of equal accuracies
 
 
 def ahead(differences: Replicates) -> Interval:
     """Share of pairs of sets in which A is ahead, ties half, with Wilson's interval over the pairs.
 
-    They take a percentile bootstrap. Of five pairs that agree it makes certainty, [1, 1]; Wilson's is [0.57, 1].
+    The source uses a percentile bootstrap, which gives [1, 1] for five pairs that agree; Wilson's is [0.57, 1].
 
     Args:
         differences: A − B by (condense, train) replicate; students of one set are averaged first.

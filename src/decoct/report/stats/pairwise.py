@@ -1,7 +1,7 @@
-"""Every difference of two among many, with what sets and test images add to its variance: ``crossed`` for all at once.
+"""All pairwise differences, with the variance from sets and test images: ``crossed`` for all pairs at once.
 
-A product of matrices over the images stands for all pairs: Σ (a − b)² = Σ a² + Σ b² − 2 Σ ab. Of the answers two arrays
-of one set are held, 8 · K · images bytes (80 MB for 200 methods on 50,000 images), whatever the sets.
+One product of matrices over the images covers all pairs: Σ (a − b)² = Σ a² + Σ b² − 2 Σ ab. Memory holds two arrays of
+answers, 8 · K · images bytes (80 MB for 200 methods on 50,000 images), however many sets there are.
 """
 
 import math
@@ -22,7 +22,7 @@ from decoct.report.stats.intervals import Replicates
 Place = tuple[int, int]  # a (condense, train) replicate
 Load = Callable[[int, Place], Correct | None]  # which test images one of K had right; None where not known
 Square = NDArray[np.float64]  # [K, K]
-ROWS = 16  # pairs whose images are looked at one by one
+ROWS = 16  # pairs whose images are compared one by one
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pairs:
     tested: int
 
     def borrowed(self, fixed: Sequence[bool] = ()) -> "Pairs":
-        """With variances that borrow from what is usual among pairs with as many fixed sides, see ``moderated``.
+        """With variances that borrow from pairs with as many fixed sides, see ``moderated``.
 
         Args:
             fixed: whether each has one set whatever the seed; none by default.
@@ -108,7 +108,7 @@ def pairwise(runs: Sequence[Replicates], load: Load | None = None, floor: float 
 
 
 def _quantiles(df: Square, level: float) -> Square:
-    """Of Student's t; few are unlike, and each takes its time."""
+    """Quantiles of Student's t, computed once for each distinct number of degrees of freedom."""
     unlike, at = np.unique(df, return_inverse=True)
     quantiles: Square = stdtrit(unlike, 1 - level)[at]
     return quantiles

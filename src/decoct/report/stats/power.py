@@ -1,4 +1,4 @@
-"""How often a study finds what is there, and with how many sets: by the tests that its words stand on."""
+"""How often a study finds a true difference, and with how many sets: by the tests behind its words."""
 
 import bisect
 import math
@@ -16,17 +16,17 @@ from decoct.report.stats.intervals import ALPHA
 
 Kind = Literal["better", "same", "not better"]
 POWER, MOST = 0.8, 1000
-SHARES = (np.arange(100) + 0.5) / 100  # of the studies that see a smaller variance
+SHARES = (np.arange(100) + 0.5) / 100  # shares of the studies that see a smaller variance
 
 
 class Spread(NamedTuple):
-    """What a difference varies by.
+    """The variance of a difference.
 
     Attributes:
         sets: variance between single sets, with their students.
         images: variance that the test images add to the mean, however many sets there are.
         tested: test images.
-        borrowed: degrees of freedom that a family lends from ``moderated.FEWEST_SETS`` sets on.
+        borrowed: degrees of freedom that a family adds from ``moderated.FEWEST_SETS`` sets on.
     """
 
     sets: float
@@ -43,8 +43,8 @@ class Spread(NamedTuple):
 def found(distance: float, error: Estimate, alpha: float) -> float:
     """Probability that a one-sided test finds a true distance in its direction.
 
-    The mean is normal; how far out the test's bound lies depends on the variance that the study happens to see between
-    its sets, over whose distribution this is the mean. With one source of error that is the noncentral t.
+    The mean is normal. The bound of the test depends on the variance that the study observes between its sets, and the
+    probability is the mean over its distribution. With one source of error that is the noncentral t.
     """
     if error.se == 0:
         return float(distance > 0)
@@ -80,8 +80,8 @@ def detectable(spread: Spread, n: int, alpha: float = ALPHA) -> float:
 
 
 def sets_to_decide(mean: float, spread: Spread, margin: float, alpha: float = ALPHA) -> int | None:
-    """Smallest number of sets at which a new study would show *better*, *worse* or *same* with 80 %, were the observed
-    mean and spread the true ones; None beyond 1,000.
+    """Smallest number of sets at which a new study would show *better*, *worse* or *same* with 80 %, if the observed
+    mean and spread were the true ones; None beyond 1,000.
     """
     if not math.isfinite(spread.sets):
         return None
@@ -98,12 +98,12 @@ def sets_to_show(
 ) -> int | None:
     """Sets at which a study shows one of its comparisons with 80 %; None beyond 1,000.
 
-    As of one that it shows last, and where the spreads are so alike that they borrow the most; the test images are
-    held.
+    For the comparison that it shows last, if the spreads are so alike that they borrow the most, with fixed test
+    images.
 
     Args:
-        kind: *better*, where the true difference is ``difference``; *same*, or *not better* than the best of the
-            references by more than the margin, where there is no true difference.
+        kind: *better*, for a true difference of ``difference``; *same*, or *not better* than the best of the references
+            by more than the margin, for no true difference.
         sd: of the difference between single sets, a fraction.
         margin: a fraction.
         comparisons: that *better* and *same* are corrected over.
@@ -122,7 +122,7 @@ def sets_to_show(
 
 
 def smallest(power: Callable[[int], float], least: int = 3) -> int | None:
-    """Smallest number of sets from which on a power that grows with them reaches 80 %; None beyond 1,000."""
+    """Smallest number of sets at which a growing power reaches 80 %; None beyond 1,000."""
     high = least
     while power(high) < POWER:
         if high >= MOST:
@@ -132,7 +132,7 @@ def smallest(power: Callable[[int], float], least: int = 3) -> int | None:
 
 
 def _bounds(error: Estimate, alpha: float) -> NDArray[np.float64]:
-    """How far out a one-sided test's bound lies in studies that see a small variance between sets, a larger one, …"""
+    """The bound of a one-sided test in studies that see a small variance between sets, a larger one, and so on."""
     (variance, df), *rest = error.parts
     seen = variance * chdtri(df, 1 - SHARES) / df
     return np.asarray(

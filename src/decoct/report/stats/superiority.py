@@ -1,4 +1,4 @@
-"""Not better by more than the margin: of one method beside several references, and of a family of methods.
+"""Not better by more than the margin: one method against several references, and a family of methods.
 
 Source:
     Bonferroni over references, so that none is picked as the best and then tested on the same numbers; over a family
@@ -18,7 +18,7 @@ Against = Sequence[Comparison]  # one method minus each of its references
 def not_better(against: Against) -> float:
     """p of "better than every reference by the margin or more": the smallest over the references times their number.
 
-    As with words, what is shown by the spread of a family must be shown by the comparison's own as well.
+    As with words, the spread of the family and the comparison's own spread must both show it.
 
     Returns:
         NaN where nothing can be tested.
@@ -29,16 +29,18 @@ def not_better(against: Against) -> float:
 
 
 def everywhere(p_values: Iterable[float]) -> float:
-    """p of "it does not hold somewhere": the largest; NaN if one is, or where there is none."""
+    """p of "it fails somewhere": the largest; NaN if any is NaN, or without any."""
     ps = list(p_values)
     return math.nan if any(map(math.isnan, ps)) else max(ps, default=math.nan)
 
 
 def sets_to_settle(open_: Sequence[Against], asked: int, at: int) -> int | None:
-    """Smallest number of sets at which a new study would settle all that is open with 80 %, were the observed means and
-    spreads the true ones: each method not better by the margin or more, or better than every one of its references.
+    """Smallest number of sets at which a new study would settle all that is open with 80 %.
 
-    What is missed adds up over the methods, and over the references of a method that is better.
+    The observed means and spreads are taken as the true ones. Settled means that each method is shown to be not better
+    by the margin or more, or better than every one of its references.
+
+    The chances to miss add up over the methods, and over the references of a method that is better.
 
     Args:
         open_: of each method that is open, its comparisons with its references.

@@ -32,9 +32,9 @@ class Contrast:
 
 
 def apart(values: Sequence[float], mean: float, sd: float, n: int) -> float:
-    """Two-sided p of "the values are more of the same as n others": Student's t with the pooled spread.
+    """Two-sided p of "the values are drawn like n others": Student's t with the pooled spread.
 
-    Exact, for one value as well, where the values spread as the others do; too sure where they spread more.
+    Exact, even for one value, where the values spread as the others do; too sure where they spread more.
 
     Args:
         values: independent.
@@ -53,14 +53,14 @@ def welch(
 ) -> Contrast:
     """mean(a) − mean(b), t with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
 
-    A group of one value has no spread. Where that value is *known*, such as the reading of the one set that a
-    deterministic method gives, it stands as it is, and the t is that of the other group alone: the contrast then
-    conditions on that value. Two single values, or one that is not known, give a difference without an interval.
+    A group of one value has no spread. If that value is *known*, such as the reading of a deterministic method's only
+    set, it counts as exact, and the t is that of the other group alone: the contrast then conditions on that value. Two
+    single values, or one that is not known, give a difference without an interval.
 
     Args:
         a, b: independent values.
         floor: the smallest standard deviation to believe, of a group of two or more.
-        known: whether a single value of the first, of the second group is taken as it is.
+        known: whether a single value of the first, and of the second, group counts as exact.
 
     Raises:
         ValueError: a value is not finite.

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 
 def of_axis(summary: "Summary", axis: str) -> Markup:
-    """One figure of an axis' leading readings beside random sets, and their table; nothing where none was read."""
+    """A figure of an axis' leading readings against random sets, and their table; empty where nothing was measured."""
     own = [s for s in summary.found(standing.find) if s.lead and s.name.axis == axis]
     if not own:
         return Markup()
     last = list(dict.fromkeys(s.budget for s in own if math.isfinite(s.z)))[-1:]
     made = figure(summary, [s for s in own if s.budget in last])
-    caption = ["Standard deviations from random sets at ", *map(facets.budget, last), ": the band holds 95 of 100"]
+    caption = [
+        "Standard deviations from random sets at ",
+        *map(facets.budget, last),
+        ": 95 of 100 random sets lie in the band",
+    ]
     tables = [
         block(tag("h4", facets.budget(budget)), readings_table(summary, read, words=True))
         for budget, read in grouped(own, lambda s: s.budget).items()
@@ -38,7 +42,7 @@ def of_axis(summary: "Summary", axis: str) -> Markup:
 
 
 def said(summary: "Summary", axis: str) -> str:
-    """In how many leading readings of an axis each method is better or worse than random; empty where none is."""
+    """In how many leading readings of an axis each method is better or worse than random; empty without readings."""
     told = [
         s for s in summary.found(standing.find) if s.word and s.higher_is_better is not None and s.name.axis == axis
     ]
@@ -46,9 +50,10 @@ def said(summary: "Summary", axis: str) -> str:
     for method, own in grouped(told, lambda s: s.method).items():
         words = [s.word for s in own]
         parts.append(
-            f"{method} is better in {words.count('better')} and worse in {words.count('worse')} of {len(words)}"
+            f"{method} is better in {words.count('better')} and worse in {words.count('worse')} of "
+            f"{wording.count(len(words), 'reading')}"
         )
-    return f"Beside random sets of its size, {'; '.join(parts)} readings" if parts else ""
+    return f"Compared with random sets of the same size, {'; '.join(parts)}" if parts else ""
 
 
 def figure(view: View, own: Sequence[Standing]) -> Figure | None:

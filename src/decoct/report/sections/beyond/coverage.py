@@ -105,18 +105,17 @@ def coverage_sentences(covered: Sequence[Coverage]) -> tuple[str, ...]:
 def overall_coverage(covered: Sequence[Coverage]) -> str:
     """One sentence over everything: how often a method covers more than every coreset, and less than one."""
     if not covered:
-        return (
-            "Coverage of held-out images was measured for no distilled set: who covers the data better cannot be said"
-        )
+        return "Coverage of held-out images was not measured for any distilled set"
     if not any(c.contrasts for c in covered):
-        return "This study has no coreset: who covers the data better cannot be said"
+        return "This study has no coreset to compare the coverage of distilled sets with"
     if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
-        return "No method has enough sets to say who covers the held-out images better: one of the two needs two sets"
+        return "Too few sets to say which cover the held-out images better: one method of a comparison needs two sets"
     words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
     extractors = list(dict.fromkeys(c.name.extractor for c in covered))
     said = (
         f"Distilled sets cover held-out images better than every coreset in {words['better']} of {places} (method × "
-        f"budget × extractor), less well than at least one in {words['worse']}; {words['open'] or 'none'} open"
+        f"budget × extractor), less well than at least one in {words['worse']}; "
+        f"{words['open'] or 'none'} {'is' if words['open'] == 1 else 'are'} open"
     )
     if len(extractors) > 1:
         names, clash = " and ".join(extractors), ", ".join(contradictions(covered))
@@ -129,7 +128,7 @@ def contradictions(covered: Sequence[Coverage]) -> Iterator[str]:
     for (method, budget), own in grouped(covered, lambda c: (c.method, c.budget)).items():
         better, worse = ([c.name.extractor for c in own if c.word == word] for word in ("better", "worse"))
         if better and worse:
-            where = f"better to {', '.join(better)}, worse to {', '.join(worse)}"
+            where = f"better in the features of {', '.join(better)}, worse in those of {', '.join(worse)}"
             yield f"{method} at {wording.budget(budget)} ({where})"
 
 
@@ -151,7 +150,7 @@ def _coverage_sentence(own: Sequence[Coverage], tested: int) -> str:
         counts = ", ".join(f"{n} {word}" for word, n in beside.items())
         z = [c.z for c in own if math.isfinite(c.z)]
         span = f", z {min(z):+.1f} to {max(z):+.1f}".replace("-", wording.MINUS) if z else ""
-        said.append(f"beside random sets of its size {counts}{span}")
+        said.append(f"against random sets of the same size: {counts}{span}")
     return "; ".join(said)
 
 
@@ -221,16 +220,16 @@ def _contrast_cell(x: Contrast | None) -> Markup:
 
 
 ABOUT = (
-    "Coverage of the held-out images (val), or its expectation where that was read: a coreset's images are among "
+    "Coverage of the held-out images (val), or its expectation where that was measured: a coreset's images are in "
     "train. Contrasts are Welch's t over sets; a deterministic method's one set stands as it is, and all "
     "contrasts condition on it and on the held-out images. Better than every coreset: intersection-union, then "
-    "Holm. Worse than at least one: Holm over all contrasts, one-sided at 2.5 % each. z: beside random sets. "
+    "Holm. Worse than at least one: Holm over all contrasts, one-sided at 2.5 % each. z: against random sets. "
     "Places: budgets in the features of each extractor that took no part in making a set."
 )
 
 
 def show(summary: "Summary") -> Markup:
-    """Every contrast, and each method's range; nothing where coverage was not read."""
+    """Every contrast, and each method's range; empty where coverage was not measured."""
     claim = summary.claims.of("coverage")
     return content(
         coverage_table(summary, summary.claims.coverages),

@@ -20,9 +20,7 @@ def show(summary: "Summary") -> Markup:
     """A table for each budget and extractor; nothing where nothing was read."""
     own = summary.found(standing.find)
     if not own:
-        return note(
-            "No set has been measured: nothing can be said of how the sets cover the data, nor of their quality."
-        )
+        return note("No set has been measured, so nothing can be said about coverage or quality.")
     every = [
         fold(join([tag("b", facets.budget(budget)), " · features of ", name(extractor)]), readings_table(summary, read))
         for (budget, extractor), read in grouped(own, lambda s: (s.budget, s.name.extractor)).items()
@@ -41,7 +39,7 @@ def _about(standings: Sequence[Standing], classes: int) -> list[object]:
         "Each value is the mean over a method's sets with a 95 % t interval; for a single set, the interval is over "
         "its images and the held-out ones. The last column is what ",
         sets,
-        " of the same size per class give: their mean, and where one more would fall in 95 of 100 cases. z counts "
+        " of the same size per class give: their mean, and the range into which 95 of 100 more would fall. z counts "
         "their standard deviations from that mean. ",
         tag("b", "▲ better"),
         " and ",
@@ -50,7 +48,7 @@ def _about(standings: Sequence[Standing], classes: int) -> list[object]:
         "leading readings, budgets and methods. ? is open, which does not mean equal. References are held-out images "
         "(val) where there is a choice. An arrow points to what is better. A dash: not defined for a set of that size. "
         "In the figures z is turned so that up is better, and logarithmic beyond ±3. Diversity alone rewards noise: "
-        "read it beside quality.",
+        "read it together with quality.",
         " Means per class are over the classes that a set has images of." if few else "",
     ]
 

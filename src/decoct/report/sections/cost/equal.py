@@ -1,4 +1,4 @@
-"""Accuracy at equal cost: every distilled set beside the coresets of as many images as its time would have allowed.
+"""Accuracy at equal cost: every distilled set against the largest coresets that its time would have allowed.
 
 The time is that of making a set, with teachers and features in full (``cost.measure``). Of each coreset the largest set
 that the study has and that takes no longer is compared: it is picked by its cost, never by its accuracy.
@@ -103,7 +103,9 @@ def overall(equal: Sequence[Equal]) -> str:
     if not any(e.comparison.n for e in equal):
         return ""
     said = _counts(list(words(equal).values()))
-    return f"At equal cost, beside coresets of as many images as the time allows, distilled sets are {said}, after Holm"
+    return (
+        f"At equal cost, against the largest coresets that the same time allows, distilled sets are {said}, after Holm"
+    )
 
 
 def sentences(equal: Sequence[Equal]) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ def _counts(every: Sequence[Word]) -> str:
 
 def _said(e: Equal) -> str:
     a, b = (f"{n:,}" for n in e.images)
-    return f"{wording.difference(e.comparison, ' points')} to {e.coreset} ({e.setting}: {b} images for {a})"
+    return f"{wording.difference(e.comparison, ' points')} against {e.coreset} ({e.setting}: {b} images for {a})"
 
 
 def equal_table(view: View, equal: Sequence[Equal]) -> Markup:
@@ -153,7 +155,7 @@ def _cell(e: Equal | None) -> Markup:
 
 
 ABOUT = (
-    "Each distilled set stands beside the largest set of each coreset that takes no longer to make, teachers and "
+    "Each distilled set is compared with the largest set of each coreset that takes no longer to make, teachers and "
     "features in full; up to a second or a tenth more counts as no longer. That set is picked by its cost, never "
     "by its accuracy. Words hold after Holm's correction over all of these comparisons."
 )

@@ -1,8 +1,8 @@
-"""At what multiple of a coreset's cost is a distilled set made? In device or processor time, on like machines.
+"""At what multiple of a coreset's cost is a distilled set made? In device or processor time, on similar machines.
 
 Wall time in a busy pool means little. What counts is the time for which an accelerator was held or, where none was,
 processor time. Shared parts (teachers, features, traces) are charged in full on both sides; the multiple of the
-construction alone, as if they were there already, stands beside.
+construction alone, as if the shared parts existed already, is given too.
 """
 
 import math
@@ -31,7 +31,7 @@ ABOUT = (
     "means little. The table shows ratios of geometric means over sets with 95 % intervals from Welch's t on the "
     "logs; one set on each side gives no interval. What sets share, such as a teacher, was timed once and is "
     "charged in full on both sides. Small print: the construction alone, as if everything else were there "
-    "already. A dash: unlike machines, or an unknown time."
+    "already. A dash: different machines, or an unknown time."
 )
 NOTHING = Contrast(math.nan, math.nan, math.nan, (0, 0), math.nan, math.nan)
 
@@ -46,7 +46,7 @@ class Multiple:
         budget: such as "ipc=10".
         measure: of time; None where the two cannot be compared.
         why: they cannot; empty where they can.
-        seconds: mean of the method's sets, all that they stand on included; NaN if unknown.
+        seconds: mean of the method's sets, with everything they need; NaN if unknown.
         own: the same of the construction alone.
         full: ratio of geometric means over sets, all included, with a 95 % interval from Welch's t on the logs. What
             several sets share was measured once, and the interval conditions on it, as on a coreset's single set.
@@ -87,7 +87,7 @@ def multiples(frame: Frame) -> tuple[Multiple, ...]:
 
 
 def sentences(frame: Frame, multiples: Sequence[Multiple]) -> tuple[str, ...]:
-    """One for each distillation method, over its budgets; where times cannot be compared, what can be anywhere."""
+    """One per distillation method, over its budgets; steps and bytes where times cannot be compared."""
     order = frame.manifest.budget_order
     students, over = grouped(frame.results.to_pylist(), whose), grouped(multiples, lambda m: (m.method, m.budget))
     costs = grouped(frame.costs.to_pylist(), lambda row: row["method"])
@@ -95,7 +95,7 @@ def sentences(frame: Frame, multiples: Sequence[Multiple]) -> tuple[str, ...]:
     for label in (label for label, family in frame.manifest.families.items() if family == "distillation"):
         rows = costs.get(label, [])
         if stated := dict.fromkeys(row["stated"] for row in rows if row["stated"] is not None):
-            lines.append(f"{label} is external; what it took: {'; '.join(stated)}. It enters no multiple")
+            lines.append(f"{label} is external; its stated cost: {'; '.join(stated)}. It enters no multiple")
             continue
         said, alone = [], []
         for budget, here in sorted(grouped(rows, lambda row: row["budget"]).items(), key=lambda item: order(item[0])):
@@ -107,7 +107,7 @@ def sentences(frame: Frame, multiples: Sequence[Multiple]) -> tuple[str, ...]:
             own = f". The construction alone: {', '.join(alone)}" if alone else ""
             missing = list(dict.fromkeys(row["not_counted"] for row in rows if row["not_counted"]))
             more = f". Not counted: {'; '.join(missing)}" if missing else ""
-            lines.append(f"A set of {label} with all that it stands on takes {'; '.join(said)}{own}{more}")
+            lines.append(f"A set of {label}, with everything it needs, takes {'; '.join(said)}{own}{more}")
     return tuple(lines)
 
 
@@ -115,7 +115,7 @@ def overall(multiples: Sequence[Multiple]) -> str:
     """One sentence over all methods and budgets."""
     known = [m for m in multiples if math.isfinite(m.full.mean)]
     if not multiples:
-        return "This study made no set of a distillation method beside one of a coreset: costs cannot be compared"
+        return "This study did not make both distilled sets and coresets, so costs cannot be compared"
     if not known:
         return f"Costs cannot be compared: {multiples[0].why or 'a time is 0'}"
     measures = " or ".join(dict.fromkeys(m.measure for m in known if m.measure))
@@ -127,7 +127,7 @@ def overall(multiples: Sequence[Multiple]) -> str:
 
 
 def uncounted(frame: Frame) -> str:
-    """What distilled sets stand on and no time counts, such as pretraining; empty where all is counted."""
+    """What distilled sets need but no time counts, such as pretraining; empty where all is counted."""
     families = frame.manifest.families
     rows = [row for row in made_here(frame.costs.to_pylist()) if families.get(row["method"]) == "distillation"]
     named = dict.fromkeys((said, row["method"]) for row in rows for said in (row["not_counted"] or "").split("; "))
@@ -154,17 +154,17 @@ def _multiple(method: str, coreset: str, budget: str, a: list[Row], b: list[Row]
 def _why(method: str, coreset: str, a: list[Row], b: list[Row]) -> str:
     rows = [*a, *b]
     if any(row[column] is None for row in rows for column in FULL.values()):
-        return f"what a set of {method} or of {coreset} took is not known in full"
+        return f"the time of a set of {method} or of {coreset} is not fully known"
     machines = [" + ".join(sorted({f"{row['hardware']} ({row['device']})" for row in own})) for own in (a, b)]
     if len({(row["device"], row["hardware"]) for row in rows}) > 1:
-        return f"sets of {method} and {coreset} were made on unlike machines ({machines[0]}; {machines[1]})"
+        return f"sets of {method} and {coreset} were made on different machines ({machines[0]}; {machines[1]})"
     return f"an accelerator was held for some sets of {method} and {coreset} and not for others"
 
 
 def _taken(rows: list[Row]) -> str:
     by = measure(rows)
     if by is None:
-        return "a time that is not known, or not of one kind of machine"
+        return "a time that is unknown, or from different kinds of machine"
     return f"{wording.seconds(fmean(row[FULL[by]] for row in rows))} of {by}"
 
 
@@ -190,7 +190,7 @@ def _bounds(c: Contrast) -> str:
 
 
 def _anywhere(rows: list[Row], pairs: list[Multiple], seen: Sequence[int]) -> str:
-    """Steps, bytes and images seen can be compared on any machine: they are said where times are not."""
+    """Steps, bytes and images seen, which can be compared on any machine; given where times cannot."""
     if pairs and all(m.measure for m in pairs):
         return ""
     weight = fmean(row["image_bytes"] + row["label_bytes"] for row in rows)
@@ -241,7 +241,7 @@ def _multiple_cell(m: Multiple | None) -> Markup:
 
 
 def time_cell(full: float | None, own: float | None) -> Markup:
-    """Seconds with all that a set stands on, over those of its construction alone."""
+    """Seconds with everything that a set needs, over those of its construction alone."""
     return stacked(valued(full, wording.seconds(full)), f"{wording.seconds(own)} alone")
 
 

@@ -106,8 +106,8 @@ def show(plan: Planned | None) -> Markup:
     return content(
         fold("By kind of job", table(head, rows)),
         note(
-            "Of the jobs that were to do when the run was planned. Seconds are of the work itself, without reading its "
-            "inputs and writing its cell. Other work on the machine makes them longer, processor seconds less so."
+            "These jobs were left to do when the run was planned. Seconds cover the work itself, without reading its "
+            "inputs and writing its cell. Other work on the machine makes them longer; processor seconds change less."
         ),
     )
 

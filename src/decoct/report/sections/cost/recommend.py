@@ -24,13 +24,13 @@ def show(view: View, advice: Sequence[Recommendation]) -> Markup:
         f"Time is {measure} of everything needed before a student trains: the set, what it is made from, the "
         "protocol's teachers and stored labels. "
         if measure
-        else "The sets were made on unlike machines, or a time is unknown, so there is no advice by seconds. "
+        else "The sets were made on different machines, or a time is unknown, so there is no advice by seconds. "
     )
     about = note(
         f"Take: the highest mean of all methods, protocols and budgets that fit; its interval{view.given} is corrected "
-        "for the picking. Cheaper: the cheapest within the margin of that mean; times within a second or a tenth are "
+        "for the pick. Cheaper: the cheapest within the margin of that mean; times within a second or a tenth are "
         "ties, which the set with fewer images wins; the difference is not corrected. May still be best: what nothing "
-        "within the limit is shown to beat; the truly best one is among them with 95 % confidence. ",
+        "within the limit is shown to beat; the truly best one is among these with 95 % confidence. ",
         time,
         "Bytes are images and stored labels, without the weights of teachers. For another limit: "
         'decoct report DIR --for "100 images".',
@@ -76,7 +76,7 @@ def _cheaper(r: Recommendation, choice: Choice) -> Markup:
 
 def _kept(choice: Choice) -> Markup:
     if not choice.sure:
-        return stacked("not sure", f"it takes {FEWEST} sets to tell")
+        return stacked("not sure", f"uncertain: it takes {FEWEST} sets")
     others = [k for k in choice.kept if k not in (choice.pick, choice.cheaper)]
     lines = [
         tag("small", tag("bdi", named(k)), f" {wording.percent(k.mean)} %", class_="names") for k in others[:LISTED]

@@ -62,9 +62,9 @@ def show(view: View, frame: Frame) -> Markup:
             if any(row["stated"] is not None for row in every)
             else "",
             "A larger mark is a larger budget. ",
-            f"Times are from {', '.join(hardware)}; compare them only between like machines."
+            f"Times are from {', '.join(hardware)}; compare them only between similar machines."
             if hardware
-            else "Compare times only between like machines.",
+            else "Compare times only between similar machines.",
         ),
         view.charts(lambda panel: figure(view, frame, panel)),
         table(columns(*head), body),
@@ -87,7 +87,7 @@ def figure(view: View, frame: Frame, panel: Panel) -> Figure:
         notes = [f"{wording.budget(a.setting.budget)} · {wording.seconds(x)}" for x, a in drawn]
         dots = plot.dots(view.marks[method], method, [x for x, _ in drawn], [a for _, a in drawn], notes)
         traces.append(plot.joined(dots, order))
-    title, seen = f"{by or 'wall time'} to make the set, its needs included", [x for t in traces for x in t["x"]]
+    title, seen = f"{by or 'wall time'} to make the set and all it needs", [x for t in traces for x in t["x"]]
     xaxis = plot.log_axis(title, seen, lambda v: f"{v:g} s")
     layout = plot.layout(330, xaxis, plot.accuracy_axis(view.accuracies))
     return {"data": traces, "layout": plot.with_ceiling(layout, view.ceiling.get(panel))}

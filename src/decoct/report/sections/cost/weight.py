@@ -128,8 +128,8 @@ def _note(a: Accuracy, variant: Variant, classes: int) -> str:
     weight = a.total_bytes or 0
     parts = [wording.budget(a.setting.budget), variant.protocol if variant.letter else ""]
     parts += [f"{wording.size(weight)} = {wording.size(a.image_bytes)} images + {wording.size(a.label_bytes)} labels"]
-    parts += [f"{wording.size(weight / classes)} a class"]
-    parts += [f"teachers {wording.size(variant.teachers)} beside it"] if variant.teachers else []
+    parts += [f"{wording.size(weight / classes)} per class"]
+    parts += [f"plus {wording.size(variant.teachers)} of teachers"] if variant.teachers else []
     return " · ".join(part for part in parts if part)
 
 

@@ -1,4 +1,4 @@
-"""Accuracy of every method, beside the full data: trained to the end, and for exactly as many steps as a set."""
+"""Accuracy of every method and of the full data: trained to the end, and for exactly as many steps as a set."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ SAME_STEPS = "full data, same steps"
 
 @dataclass(frozen=True)
 class Gap:
-    """How far the best set of a setting falls short of the full data at the same number of steps.
+    """How far the best set of a setting falls short of the full data after the same number of steps.
 
     Attributes:
         setting: protocol, student, budget.
@@ -52,7 +52,7 @@ def gaps(accuracies: Sequence[Accuracy], settings: Sequence[Setting]) -> tuple[G
 def sentences(gaps: Sequence[Gap]) -> tuple[str, ...]:
     """One sentence for each protocol and student, over its budgets."""
     return tuple(
-        f"Under {protocol}, {student}, beside the full data after as many steps, the set of the highest mean "
+        f"Under {protocol} with {student}, the set with the highest mean, against the full data after as many steps, "
         + "; ".join(map(_said, own))
         for (protocol, student), own in grouped(gaps, lambda gap: gap.setting.panel).items()
     )
@@ -66,7 +66,7 @@ def overall(gaps: Sequence[Gap]) -> str:
     means = [gap.interval.mean for gap in gaps]
     short, sure = sum(mean > 0 for mean in means), sum(gap.interval.lo > 0 for gap in gaps)
     return (
-        f"The set of the highest mean falls short of the full data after as many steps in {short} of {len(gaps)} "
+        f"The set with the highest mean falls short of the full data after as many steps in {short} of {len(gaps)} "
         f"settings, in {sure} with an interval above 0, by {wording.points(min(means))} to "
         f"{wording.points(max(means))} points"
     )
@@ -154,7 +154,7 @@ def _gaps(gaps: Sequence[Gap]) -> list[Markup]:
         "These differences condition on the one student of the full data and on the test images; picking the highest "
         "mean favours the sets slightly."
     )
-    each = fold("Beside the full data after as many steps", bullets(lines)) if len(lines) > 1 else Markup()
+    each = fold("Against the full data after as many steps", bullets(lines)) if len(lines) > 1 else Markup()
     return [each, about]
 
 

@@ -5,7 +5,7 @@
                                + accuracy(method, protocol) − accuracy(random, protocol)     images
 
 All three are paired over the (condense, train) replicates that all of them have, so that they add up. A protocol may
-take other steps than the hard one: what it adds is then of labels and steps together, and both are said.
+train for other steps than the hard one: labels and steps then add together, and both are reported.
 """
 
 import math
@@ -95,7 +95,7 @@ def breakdowns(
 ) -> tuple[Breakdown, ...]:
     """One for each setting and each method but random that share a replicate with random, in the study's order."""
     first, work = hard_protocol(run), {(a.method, a.setting): Work(a.steps, a.images_seen) for a in accuracies}
-    parts, shared = [], dict[tuple[Any, ...], tuple[Interval, Interval]]()  # what is random's alone is reckoned once
+    parts, shared = [], dict[tuple[Any, ...], tuple[Interval, Interval]]()  # random's own part is computed once
     for setting in settings:
         hard = setting.protocol if run.labels(setting.protocol) == "hard" else first
         if hard is None:
@@ -127,14 +127,14 @@ def sentences(parts: Sequence[Breakdown]) -> tuple[str, ...]:
 
 
 def overall(parts: Sequence[Breakdown]) -> str:
-    """One sentence over everything; what cannot be separated is said."""
+    """One sentence over everything, also where labels and images cannot be separated."""
     if not parts:
-        return "Where the points come from cannot be said: it takes a random set and hard labels beside each protocol"
+        return "Where the points come from cannot be said: that needs random sets and a protocol with hard labels"
     soft = [b for b in parts if b.labels]
     images = [b.images.mean for b in parts]
     added = f"the images of a set {_span(images)} points to a random set under the same protocol"
     if not soft:
-        return f"All protocols have hard labels, so that only images can add: {added}"
+        return f"All protocols have hard labels, so only images can add: {added}"
     labels = [b.labels.mean for b in soft if b.labels]
     more = [b.beyond.mean > 0 for b in soft if b.beyond]
     sure = [b.beyond.lo > 0 for b in soft if b.beyond]
@@ -148,10 +148,10 @@ def overall(parts: Sequence[Breakdown]) -> str:
 def missing(run: Manifest, parts: Sequence[Breakdown], settings: Sequence[Setting]) -> Iterator[str]:
     """What cannot be broken down, and why."""
     if REFERENCE not in run.methods:
-        yield "The study has no random selection, so that nothing can be broken down"
+        yield "The study has no random selection, so nothing can be broken down"
         return
     if hard_protocol(run) is None:
-        yield "The study has no protocol of hard labels: what labels add cannot be separated from what images add"
+        yield "The study has no protocol with hard labels: what labels add cannot be separated from what images add"
         return
     expected = len(settings) * (len(run.methods) - 1)
     if lost := expected - len(parts):
@@ -177,22 +177,22 @@ def _sentence(own: Sequence[Breakdown]) -> str:
         assert fullest.labels is not None
         low, high = (pick(here, key=lambda b: b.images.mean) for pick in (min, max))
         said = (
-            f"at {wording.budget(budget)} a random set has {wording.percent(fullest.base.mean)} % under {first.hard}, "
-            f"the labels add {_points(fullest.labels)}, images {_points(low.images, low.method)}"
+            f"at {wording.budget(budget)} a random set reaches {wording.percent(fullest.base.mean)} % under "
+            f"{first.hard}, the labels add {_points(fullest.labels)}, images {_points(low.images, low.method)}"
         )
         parts.append(said + (f" to {_points(high.images, high.method)}" if high != low else ""))
-    return f"Under {first.setting.protocol}, {first.setting.student}, {'; '.join(parts)}{_unlike(own)}"
+    return f"Under {first.setting.protocol} with {first.setting.student}, {'; '.join(parts)}{_unlike(own)}"
 
 
 def _unlike(own: Sequence[Breakdown]) -> str:
-    """Where students of the two protocols did not do the same work, the numbers furthest apart."""
+    """Where students of the two protocols did different work: the numbers furthest apart."""
     unlike = [b for b in own if not b.same_work]
     if not unlike:
         return ""
     most = max(unlike, key=lambda b: abs(math.log(max(b.beside.images_seen, 1) / max(b.before.images_seen, 1))))
     return (
-        f". Part of what labels add is training: in {len(unlike)} of {len(own)} the work is not the same, at most "
-        f"{most.beside} under {most.setting.protocol} beside {most.before} under {most.hard}"
+        f". Part of what labels add is training: in {len(unlike)} of {len(own)} the work differs, at most "
+        f"{most.beside} under {most.setting.protocol} against {most.before} under {most.hard}"
     )
 
 
@@ -257,7 +257,7 @@ def show(view: View, parts: Sequence[Breakdown], untold: Sequence[str]) -> Marku
 
 
 def figure(view: View, parts: Sequence[Breakdown], panel: Panel) -> Figure | None:
-    """A waterfall for each budget: random under hard labels, the labels, then each method's images from there on."""
+    """A waterfall for each budget: random under hard labels, then the labels, then each method's images."""
     own = [b for b in parts if b.setting.panel == panel]
     if not own:
         return None
@@ -278,7 +278,7 @@ def figure(view: View, parts: Sequence[Breakdown], panel: Panel) -> Figure | Non
 
 
 def _end(parts: Sequence[Breakdown]) -> float:
-    """Of the axis of accuracy, the same in all panels, so that lengths can be compared across them."""
+    """The range of accuracy, the same in all panels, so that lengths can be compared across them."""
     images = [b.total.mean - b.images.mean + b.images.hi for b in parts]
     ends = [*images, *(x for b in parts for x in (b.base.mean, b.base.hi, b.total.mean))]
     return min(106 * max(x for x in ends if math.isfinite(x)), 102)

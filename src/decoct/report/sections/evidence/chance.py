@@ -1,4 +1,4 @@
-"""How sure the differences to random are: what they vary by, and what would be found."""
+"""How sure the differences from random are: what they vary by, and which differences the study can detect."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def show(view: View, verdicts: Sequence[Verdict]) -> Markup:
         return Markup()
     return content(
         note(
-            f"Differences to {REFERENCE} in points, with the interval{view.given} over sets and test images and its "
+            f"Differences from {REFERENCE} in points, with the interval{view.given} over sets and test images and its "
             "two parts: other sets on these test images, and these sets on other test images. Spread: standard "
             "deviations of one difference between sets, between students of one set, and from other test images. Found "
             "at 80 %: the smallest true difference that as many sets with this spread find in four of five studies, "
@@ -73,12 +73,12 @@ def _points(sd: float | None) -> Markup:
 
 
 def say(verdicts: Sequence[Verdict]) -> str:
-    """What difference to random the study finds; empty where no spread is known."""
+    """Which difference from random the study can detect; empty where no spread is known."""
     seen = [v.random.detectable for v in verdicts if v.random and math.isfinite(v.random.detectable)]
     if not seen:
         return ""
     points = f"{100 * median(seen):.2g} points"
-    return f"In four of five such studies, a difference to {REFERENCE} of {points} would be found (median)"
+    return f"Four of five such studies would find a difference from {REFERENCE} of {points} (median)"
 
 
 SECTION = Section("How sure is it?", 60, lambda s: show(s, s.verdicts), lambda s: say(s.verdicts))

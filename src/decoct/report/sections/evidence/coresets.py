@@ -1,4 +1,4 @@
-"""Is any distilled set better than the best coreset? Every method beside every coreset."""
+"""Is any distilled set better than the best coreset? Every method against every coreset."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def show(summary: "Summary") -> Markup:
         fold("Method by method", bullets(lines)) if lines else "",
         fold("Row minus column, against every coreset", *_pairs(summary)) if pairs else "",
         fold("Every verdict as a sentence", bullets(every)) if every else "",
-        note(ABOUT, f" {said}." if said else "", f" This is said of {ours(summary.methods)}.") if pairs else "",
+        note(ABOUT, f" {said}." if said else "", f" This holds for {ours(summary.methods)}.") if pairs else "",
     )
 
 

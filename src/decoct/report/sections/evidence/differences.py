@@ -1,4 +1,4 @@
-"""Paired differences to random and to every coreset, and how sure they are: what they vary by, what would be found."""
+"""Paired differences from random and from every coreset, and how sure they are."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def _widest(margins: Mapping[Setting, float], panel: Panel) -> float:
 
 
 def figure(view: View, verdicts: Sequence[Verdict], margin: float, panel: Panel) -> Figure | None:
-    """Paired differences to random with 95 % intervals, and the margin as a band."""
+    """Paired differences from random with 95 % intervals, and the margin as a band."""
     own = [(v.setting, v.method, v.random) for v in verdicts if v.setting.panel == panel and v.random and v.random.n]
     if not own:
         return None
@@ -64,12 +64,12 @@ def _forest(view: View, method: str, own: Sequence[tuple[float, Setting, Compari
 
 
 def say(verdicts: Sequence[Verdict]) -> str:
-    """The smallest and the largest difference to random; empty where there is none."""
+    """The smallest and the largest difference from random; empty where there is none."""
     known = [v for v in verdicts if v.random and v.random.n and not v.outside]
     if not known:
         return ""
     low, high = (pick(known, key=lambda v: v.random.mean if v.random else 0.0) for pick in (min, max))
-    return f"Differences to {REFERENCE} range from {_said(low)} to {_said(high)}"
+    return f"Differences from {REFERENCE} range from {_said(low)} to {_said(high)}"
 
 
 def _said(v: Verdict) -> str:

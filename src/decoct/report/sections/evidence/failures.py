@@ -1,7 +1,7 @@
-"""Failed students: those stuck beside siblings that learnt, holes that failures left, and results with and without.
+"""Failed students: stuck ones whose siblings learnt, holes that failures left, and results with and without them.
 
-A failure that is taken for a result bends it silently. It is named, never dropped: results are of all students, and
-what they would be without the stuck ones, or with the holes at chance, stands beside them.
+A failure that passes for a result biases it silently. Failures are named and never dropped: results include all
+students, and are shown again without the stuck ones, or with the holes at chance.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,7 +32,7 @@ Asked = tuple[str, Setting, str]  # a method, where, and against which other
 
 @dataclass(frozen=True)
 class Stuck:
-    """A student that failed beside siblings that learnt.
+    """A student that failed although its siblings learnt.
 
     Attributes:
         method: its label in the study.
@@ -69,7 +69,7 @@ class Bent:
 
 @dataclass(frozen=True)
 class Filled:
-    """A comparison as it is, and with the holes of ``holed`` filled by chance; ``holes`` of them."""
+    """A comparison as it is, and with the ``holes`` holes of the method ``holed`` filled by chance."""
 
     method: str
     setting: Setting
@@ -81,7 +81,7 @@ class Filled:
 
 
 def stuck(runs: Runs, chance: float) -> tuple[Stuck, ...]:
-    """The students that failed beside siblings that learnt; of a method with three students in a setting or more.
+    """The students that failed although their siblings learnt, of methods with three students or more in a setting.
 
     A student's siblings are the others of its method and setting. It is stuck if their median is above chance, and it
     lies below that median by more than each of:
@@ -146,9 +146,9 @@ def bent(
 
 
 def failed_holes(frame: Frame) -> tuple[Job, ...]:
-    """Students of methods that have no result because a job failed: their own, or one that they stand on.
+    """Students of methods that have no result because a job failed: their own, or one that they need.
 
-    A student whose accuracy is no number has failed as well. What merely was not trained yet is no such hole.
+    A student whose accuracy is not a number has failed as well. Students that are not trained yet are no holes.
     """
     run, failed = frame.manifest, {job.key for job, _ in frame.failures}
     return tuple(
@@ -172,7 +172,7 @@ def worst(
 ) -> tuple[Filled, ...]:
     """Every comparison that has holes on either side, with those of one method at a time filled by chance.
 
-    Of one at a time, since a pair of which both are at chance would show that methods are alike.
+    One method at a time: a pair with both sides at chance would show that the methods are alike.
 
     Args:
         runs: accuracies by method and setting.
@@ -193,10 +193,10 @@ def worst(
 
 @dataclass(frozen=True)
 class Failed:
-    """What failed in a run, and the comparisons that it bends.
+    """What failed in a run, and the comparisons that it affects.
 
     Attributes:
-        stuck: students that failed beside siblings that learnt.
+        stuck: students that failed although their siblings learnt.
         bent: comparisons that have one, with and without.
         holes: students without a result because a job failed.
         filled: comparisons that have one, as they are and with the holes at chance.
@@ -208,7 +208,7 @@ class Failed:
     filled: tuple[Filled, ...]
 
     def sentences(self) -> tuple[str, ...]:
-        """What failed and what it changes; none where nothing did."""
+        """What failed and what that changes; empty where nothing failed."""
         return tuple(filter(None, (sentence(self.stuck, self.bent), holes_sentence(self.filled, self.holes))))
 
 
@@ -219,7 +219,7 @@ def found(own: Judged) -> Failed:
         judged = own.verdicts if runs is own.runs else own.judge(runs)
         pairs: dict[Asked, Comparison] = {}
         for v in (v for v in judged if not v.outside):
-            for other, c in v.coresets.items():  # a pair of coresets is met from both sides, and asked once
+            for other, c in v.coresets.items():  # a pair of coresets occurs from both sides, and is compared once
                 if (other, v.setting, v.method) not in pairs:
                     pairs[v.method, v.setting, other] = c
         return pairs
@@ -230,26 +230,29 @@ def found(own: Judged) -> Failed:
 
 
 def sentence(stuck: Sequence[Stuck], bent: Sequence[Bent]) -> str:
-    """How many are stuck, the one farthest below, and the words that change without; empty where none is stuck."""
+    """How many are stuck, the one farthest below, and the words that change without them; empty where none is stuck."""
     if not stuck:
         return ""
     farthest = max(stuck, key=lambda s: s.siblings - s.accuracy)
     more = f", and {len(stuck) - 1} more" if len(stuck) > 1 else ""
-    its, it = ("its", "it") if len(stuck) == 1 else ("their", "them")
-    said = f"{wording.count(len(stuck), 'student')} fell far behind {its} siblings ({farthest}{more})"
-    return f"{said}; without {it} {_changes([(b, b.with_all, b.without) for b in bent])}"
+    where = f"{farthest.method} under {farthest.setting.protocol} at {wording.budget(farthest.setting.budget)}"
+    size = f"{wording.percent(farthest.accuracy)} %, siblings {wording.percent(farthest.siblings)} %"
+    said = f"{wording.count(len(stuck), 'student')} failed ({where}: {size}{more})"
+    without = "it" if len(stuck) == 1 else "them"
+    return f"{said}; without {without}, {_changes([(b, b.with_all, b.without) for b in bent])}"
 
 
 def holes_sentence(filled: Sequence[Filled], holes: Collection[Job]) -> str:
-    """How many holes failures left, and the words that change at chance; empty where there is none."""
+    """How many holes failures left, and the words that change if they are at chance; empty without holes."""
     if not holes:
         return ""
     changes = _changes([(f, f.as_is, f.filled) for f in filled])
-    return f"{wording.count(len(holes), 'student')} missing since a job failed; were they at chance, {changes}"
+    said = "1 student is" if len(holes) == 1 else f"{len(holes)} students are"
+    return f"{said} missing because a job failed; at chance level, {changes}"
 
 
 def show(view: View, bent: Sequence[Bent], filled: Sequence[Filled], stuck: Sequence[Stuck]) -> Markup:
-    """The stuck students by name, comparisons with and without, and with the holes filled; nothing where none."""
+    """The stuck students, comparisons with and without them, and with the holes filled; empty where there are none."""
     if not (stuck or filled):
         return Markup()
     parts: list[object] = []
@@ -287,14 +290,13 @@ def _replicate(job: Job) -> tuple[int, int]:
 
 
 def _changes(rows: Sequence[tuple[Bent | Filled, Comparison, Comparison]]) -> str:
-    """The first comparison whose word changes, with its difference, and how many more do."""
+    """The first comparison whose word changes, and how many more change."""
     changed = [row for row in rows if row[1].verdict != row[2].verdict]
     if not changed:
-        return "no word changes"
+        return "no verdict changes"
     who, before, after = changed[0]
-    more = f", and {wording.count(len(changed) - 1, 'more word')} changed" if len(changed) > 1 else ""
-    told = f"{after.verdict} ({wording.difference(after)}), not {before.verdict} ({wording.difference(before)})"
-    return f"{who.method} against {who.against}: {told}{more}"
+    more = f", and {len(changed) - 1} more change" if len(changed) > 1 else ""
+    return f"{who.method} against {who.against} changes from {before.verdict} to {after.verdict}{more}"
 
 
 def _number(stuck: Stuck) -> str:
@@ -314,16 +316,16 @@ def _reading(stuck: bool, filled: bool) -> list[str]:
     said = []
     if stuck:
         said.append(
-            "A student is named that lies below the median of its siblings, of the same method and setting, by more "
-            f"than {100 * LEAST:g} points (half of what they are above chance if that is less), {COMMON} times the "
-            f"spread of all methods' students there, and {OWN} times that of its siblings ({OWN_OF_FEW} times where "
-            "these are two or three). No result leaves it out; what it would be is shown here. Where half of the "
-            "siblings failed, nobody is named. "
+            "A student counts as failed if it lies below the median of its siblings (same method and setting) by more "
+            f"than {100 * LEAST:g} points (or half of their distance from chance if that is less), {COMMON} times the "
+            f"spread of all methods' students there, and {OWN} times that of its siblings ({OWN_OF_FEW} times for "
+            "two or three siblings). No result leaves it out; the results without it are shown here. If half of the "
+            "siblings failed, none is named. "
         )
     if filled:
         said.append(
-            "A hole is a student whose job failed, or one that it stands on. Chance, what a constant answer reaches, "
-            "is the worst that it could have been; the holes of one method are filled at a time."
+            "A hole is a student whose job failed, or a job that it needs. Chance, what a constant answer reaches, "
+            "is the worst case; the holes of one method are filled at a time."
         )
     return said
 

@@ -169,7 +169,7 @@ def show(view: View, run: Manifest) -> Markup:
         note(
             "Of the same method, data and IPC, and of another recipe: another student, other epochs, other labels, and "
             "most often the best epoch on the test set, where here the last one counts. They say what others found; no "
-            "verdict of this page rests on them."
+            "verdict of this page depends on them."
         ),
         table(head, rows, "prose"),
     )

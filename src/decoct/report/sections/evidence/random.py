@@ -1,4 +1,4 @@
-"""Does a distilled set beat random of the same size? And every other method beside random."""
+"""Does a distilled set beat random of the same size? Every method against random."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ABOUT = (
     "Differences are paired and share protocol, student and budget. Not better by more than the margin is a one- "
     "sided statement, corrected (Holm) over the methods and settings of one protocol. Each interval is at its own "
-    "level; the smallest and the largest were picked, which their intervals do not allow for."
+    "level; those of the smallest and largest difference do not allow for having been picked."
 )
 
 

@@ -49,7 +49,7 @@ class Ranks:
         incomplete: blocks that do not count, since a method has none.
         absent: methods that are not ranked, since a data set has no result of them.
         what: a block, in a word: budget, block, or ``DATA``.
-        p: of "no method ranks otherwise than another", see ``friedman``; NaN where no test can be made, and of blocks
+        p: of "all methods rank alike", see ``friedman``; NaN where no test can be made, and of blocks
             that are not independent.
         critical: difference of average ranks from which on two methods are distinguished (Nemenyi); NaN without a test,
             and of two methods, whose test is the whole answer.
@@ -80,12 +80,12 @@ class Ranks:
         if self.incomplete:
             said.append(f"Not counted: {wording.count(self.incomplete, self.what)} where a method has no result yet")
         if self.absent:
-            said.append(f"Not ranked, for want of results: {', '.join(self.absent)}")
+            said.append(f"Not ranked, because results are missing: {', '.join(self.absent)}")
         return said
 
     def _test(self) -> str:
         if len(self.blocks) < FEWEST:
-            return f"That is too few for a test of ranks, which needs {FEWEST}"
+            return f"Too few for a test of ranks, which needs {FEWEST}"
         if not self.tested:
             return "All methods are tied everywhere: there is nothing to test"
         exact = exactly(len(self.mean), len(self.blocks))
@@ -118,7 +118,7 @@ def ranked(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[st
 def over_data(accuracies: Mapping[Block, Mapping[str, float]], methods: Sequence[str]) -> Ranks:
     """The same with data sets as blocks: a method's ranks at the budgets of a data set are averaged, then ranked.
 
-    Budgets of one data set share its images and its teachers and are no independent witnesses; data sets are.
+    Budgets of one data set share its images and teachers, so they are not independent; data sets are.
     """
     common, placed = _placed(accuracies, methods)
     means = {
@@ -150,12 +150,12 @@ def over_budgets(accuracies: Sequence[Accuracy], methods: Sequence[str], data: s
 
 
 def friedman(rows: Sequence[Sequence[float]]) -> float:
-    """p of "no method ranks otherwise than another": Friedman's test (1937), ties allowed.
+    """p of "all methods rank alike": Friedman's test (1937), ties allowed.
 
-    Exact for up to five methods on few blocks, where each block's ranks are dealt out in every order: F is far too
-    sure there, and finds something in 19 of 100 studies of three methods on three blocks that hold nothing. Of two
-    methods it is the sign test. Beyond that F = (N − 1) χ² / (N (k − 1) − χ²) with k − 1 and (k − 1)(N − 1) degrees of
-    freedom (Iman and Davenport, 1980; Demšar, 2006), and never below 1 / k!^(N − 1), the chance that all blocks agree.
+    Exact for up to five methods on few blocks, by every order of the ranks within each block: F is far too sure there,
+    and rejects in 19 of 100 studies of three equal methods on three blocks. For two methods it is the sign test.
+    Beyond that F = (N − 1) χ² / (N (k − 1) − χ²) with k − 1 and (k − 1)(N − 1) degrees of freedom (Iman and Davenport,
+    1980; Demšar, 2006), and never below 1 / k!^(N − 1), the chance that all blocks agree.
 
     Args:
         rows: [N, k] ranks of each block.

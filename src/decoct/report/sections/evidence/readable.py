@@ -9,7 +9,7 @@ from decoct.report.readable import SHORT, Unreadable, sentences
 
 
 def show(unreadable: Sequence[Unreadable]) -> Markup:
-    """Each setting that cannot be read, and the rule; nothing where all can be."""
+    """Each setting that cannot be read, and why; empty where all can be read."""
     if not unreadable:
         return Markup()
     return content(

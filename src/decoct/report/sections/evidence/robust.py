@@ -1,4 +1,4 @@
-"""Label-robust and augmentation-robust scores: what of a set's accuracy is the set's, not the labels' or the crops'.
+"""Label-robust and augmentation-robust scores: how much of an accuracy is due to the set, not to labels or crops.
 
     HLR = accuracy(full, hard) − accuracy(set, hard)              hard-label recovery, lower is better
     IOR = accuracy(set, any) − accuracy(random, any)              improvement over random
@@ -195,7 +195,7 @@ def _notes(view: View, scores: Sequence[Score]) -> list[Markup]:
     """What the scores at hand are, and what their intervals rest on."""
     at_hand = {score.name for score in scores}
     lines = {
-        "HLR": "HLR, hard-label recovery: what a set lacks of the full data where both have hard labels, in points. ",
+        "HLR": "HLR, hard-label recovery: how far a set is below the full data, both with hard labels, in points. ",
         "IOR": "IOR, improvement over random: what it gains over random of the same size with the same labels, in "
         "points. ",
         "LRS": "LRS, label-robust score, joins the two: (exp(½ · IOR − ½ · HLR) − 1/e) / (e − 1/e). ",
@@ -206,7 +206,7 @@ def _notes(view: View, scores: Sequence[Score]) -> list[Markup]:
     wide = f", up to ±{100 * max(spread) / 2:.1f} points by Wilson's interval," if spread else ""
     mapped = " and ".join(score for score in ("LRS", "ARS") if score in at_hand)
     what = [
-        "What of an accuracy is the set's own, after DD-Ranking (Li et al., 2025). ",
+        "How much of an accuracy is due to the set itself, after DD-Ranking (Li et al., 2025). ",
         *(line for score, line in lines.items() if score in at_hand),
         "Accuracies enter as fractions, so that scores lie between 0 and 1; the authors' own code feeds percent and "
         "leaves that range. ↑ higher is better, ↓ lower is better.",

@@ -75,7 +75,7 @@ class Transfer:
         """Whether the order is the same, in words, with the counts behind it."""
         where = f"Under {self.protocol} at {wording.budget(self.budget)}"
         if not self.pairs:
-            return f"{where} fewer than two methods have a result with every student: nothing can be said of an order"
+            return f"{where}, fewer than two methods have a result with every student, so there is no order to compare"
         methods = wording.count(len(self.ranks), "method")
         tau = [t for t in self.taus if math.isfinite(t)]
         said = [f"{where}, {answer(self.kept, len(self.turned), self.pairs)}"]
@@ -111,7 +111,7 @@ def answer(kept: int, turned: int, pairs: int) -> str:
         return f"the order of methods is not the same with every student: {counts}"
     if not rest:
         return f"the order of methods is the same with every student: {of}, all kept one sign, no interval includes 0"
-    return f"whether the order of methods is the same with every student is not settled: {counts}"
+    return f"whether the order of methods is the same with every student is open: {counts}"
 
 
 def overall(transfers: Sequence[Transfer]) -> str:

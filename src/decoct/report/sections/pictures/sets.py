@@ -1,4 +1,4 @@
-"""The sets themselves: replicate 0 of every method and budget, what it started from beside it."""
+"""The sets themselves: replicate 0 of every method and budget, and the images it started from."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from decoct.report.read.manifest import Job, Manifest
 
 PNG = b"\x89PNG\r\n\x1a\n"
 REAL = "real.png"  # in the run's folder, where the run left one
-WIDEST = 1200  # pixels of a picture on the page: one of ten large images a row would weigh tens of megabytes
+WIDEST = 1200  # pixels of a picture on the page: ten large images per row would weigh tens of megabytes
 LARGEST = 112  # pixels of one image in a picture of a set
 
 
@@ -40,7 +40,7 @@ def show(view: View, run: Manifest) -> Markup:
         blocks.insert(0, tag("div", shown, class_="pictures"))
     names = run.data["class_names"][:10]
     rest = f" and {len(run.data['class_names']) - 10} more classes" if len(run.data["class_names"]) > 10 else ""
-    classes = note("Up to ten images of each class, one class a row: ", join(map(name, names), ", "), rest, ".")
+    classes = note("Up to ten images of each class, one class per row: ", join(map(name, names), ", "), rest, ".")
     return content(classes, *blocks)
 
 
