@@ -21,7 +21,7 @@ def ran(decoct, quick, tmp_path):
 
 @pytest.fixture
 def told():
-    """``told(FOLDER)``: a run whose sets stand on one teacher of its own."""
+    """``told(FOLDER)``: a run whose sets need one teacher of its own."""
 
     def edit(folder):
         run = json.loads((folder / "run.json").read_text())
@@ -88,7 +88,7 @@ def test_what_a_leaderboard_refuses(refused, ran, faces, tmp_path):
     assert "--card asks one run" in refused(2, "report", a, faces, "--card", tmp_path / "card.png")
     assert "one at a time" in refused(2, "report", a, "--within", "5", "--for", "10 images")
     for text in ("banana", "-1"):
-        assert f"'{text}' is no distance" in refused(2, "report", a, "--within", text)
+        assert f"'{text}' is not a distance" in refused(2, "report", a, "--within", text)
     assert not (tmp_path / "leaderboard").exists() and not (tmp_path / "x").exists()
 
 

@@ -31,7 +31,7 @@ def test_a_finished_run_is_shown_once_and_left(decoct, ran):
         said = decoct("watch", folder, *words)
         assert said.code == 0, said.err
         assert "4 of 4 jobs" in said.out and "complete" in said.out and "NOT READABLE" in said.out
-        said_so = "In the end: which coreset? Cannot be said, no setting can be read, or each is one paper's own."
+        said_so = "In the end: which coreset? No answer: no setting can be read, or each has a paper's own protocol."
         assert said_so in " ".join(said.out.split())
 
 
@@ -42,7 +42,7 @@ def test_half_way_nobody_is_at_work(decoct, ran):
         os.utime(file, (1, 1))
     told = json.loads(decoct("watch", folder, "--once", "--json").out)
     assert (told["state"], told["done"], told["planned"]) == ("idle", 3, 4)
-    assert told["worth"]["answer"].startswith("Cannot be said, ") and told["accuracy"][0]["n"] == 1
+    assert told["worth"]["answer"].startswith("No answer: ") and told["accuracy"][0]["n"] == 1
     said = decoct("watch", folder, "--once").out
     assert "So far, from 1 of 2 students" in said and "No worker is active" in said
 

@@ -62,7 +62,7 @@ def test_every_cell_runs_and_prints_what_is_shown(shown, ran):
 def test_it_ends_with_an_answer_and_a_page(ran):
     made, folder = ran
     answer = next(printed(cell) for cell in code(made) if "IS DISTILLING WORTH IT HERE?" in printed(cell))
-    assert answer.startswith("0 jobs failed\n") and "- Take, 50 images: " in answer
+    assert answer.startswith("0 jobs failed\n") and "- For 50 images, take " in answer
     assert (folder / "runs" / "pictures" / "report.html").is_file()
     right = [int(number) for number in re.findall(r"(\d+) % of the test pictures", printed(code(made)[4]))]
     assert len(right) == 3 and min(right) > 40  # chance is 10

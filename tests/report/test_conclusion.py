@@ -118,14 +118,15 @@ def test_beside_random_holm_goes_over_one_protocol():
 
 def test_beside_random_is_counted_a_protocol():
     said = random_sentence(beside_random(judged(rded=0.7)))
-    first = "distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm (2 worse, 2 better, 0 open)"
-    assert said == f"{first}; 2 of 4 under soft (2 worse, 2 better, 0 open)"
+    counts = "(2 of them worse; of the rest 2 better, 0 open)"
+    first = f"distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm {counts}"
+    assert said == f"{first}; 2 of 4 under soft {counts}"
     assert random_sentence(beside_random(judged(outside=("erm", "soft")))) == ""
 
 
 def test_it_says_whose_methods_these_are():
-    assert ours(FAMILIES) == "our two distillation methods (rded, sre2l) and our two coresets (random, herding)"
-    assert ours({"rded": "distillation", "bare": "control"}) == "our one distillation method (rded)"
+    assert ours(FAMILIES) == "these two distillation methods (rded, sre2l) and these two coresets (random, herding)"
+    assert ours({"rded": "distillation", "bare": "control"}) == "this one distillation method (rded)"
 
 
 def test_where_nothing_is_better_by_the_margin_more_is_seldom_said_otherwise():

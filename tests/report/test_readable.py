@@ -214,8 +214,8 @@ def test_a_sentence_names_budgets_where_random_decides():
         "NOT READABLE erm with net at IPC 1 and IPC 10: "
         "random sets reach 9.8 % and 10.2 %, not shown to be above chance, 10.0 %",
         "NOT READABLE kd with net at IPC 1: random sets reach 10.0 %, not shown to be above chance, 10.0 %",
-        "NOT READABLE kd with net at IPC 5: random sets reach 20.0 % (30.0 % under erm), and no full data tell more",
-        "NOT READABLE kd with net at IPC 10: random sets reach 30.0 % (40.0 % under erm), and no full data tell more",
+        "NOT READABLE kd with net at IPC 5: random sets reach 20.0 % (30.0 % under erm), without full data to compare with",
+        "NOT READABLE kd with net at IPC 10: random sets reach 30.0 % (40.0 % under erm), without full data to compare with",
     )
     many = [out("chance", p, b, x) for p, x in (("erm", 0.09), ("kd", 0.11)) for b in ("ipc=1", "ipc=10")]
     (line,) = sentences(many)
@@ -226,8 +226,8 @@ def test_a_sentence_names_budgets_where_random_decides():
 def test_how_many_are_left_out():
     settings = [Setting(p, "net", b) for p in ("erm", "kd", "mt") for b in ("ipc=1", "ipc=10")]
     found = [Unreadable(s, "chance", 0.1, 0.1) for s in settings]
-    assert left_out(found[:4], settings) == "4 of 6 settings are not readable and out of every count"
-    assert left_out(found[:1], settings[:1]) == "1 of 1 setting is not readable and out of every count"
+    assert left_out(found[:4], settings) == "4 of 6 settings are not readable and left out of every count"
+    assert left_out(found[:1], settings[:1]) == "1 of 1 setting is not readable and left out of every count"
     assert left_out([], settings) == ""
 
 
@@ -250,7 +250,7 @@ def test_a_run_says_it_on_its_page_and_in_its_numbers(builder):
     assert page.index("3 of 3 settings are not readable") < page.index('class="door"')  # seen before a door is opened
     assert page.index('id="evidence"') < page.index('id="readable"') < page.index('id="accuracy"')
     assert [row["rule"] for row in found.to_json()["not_readable"]] == ["chance"] * 3
-    assert found.brief.answer == "Cannot be said, every setting is not readable, or one paper's own protocol"
+    assert found.brief.answer == "No answer: every setting is unreadable, or a paper's own protocol"
     assert {v.against_coresets for v in found.verdicts} <= {"leans better", "leans worse", "open"}
 
 

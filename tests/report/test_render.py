@@ -13,7 +13,7 @@ def above(summary) -> str:
 def test_settings_that_cannot_be_read_are_counted_above_the_doors_and_not_again_behind_them(builder):
     builder.truth, builder.budgets = dict.fromkeys(builder.truth, 0.02), ("ipc=1",)
     summary = summarise(frame.read(builder.build()))
-    said = "3 of 3 settings are not readable and out of every count"
+    said = "3 of 3 settings are not readable and left out of every count"
     assert said in above(summary) and render(summary).count(said) == 1
 
 

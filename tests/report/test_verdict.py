@@ -83,7 +83,7 @@ def test_fewer_than_three_replicates_decide_nothing(builder, replicates):
     found = summary(builder)
     assert {v.against_coresets for v in found.verdicts} == {"open"}
     assert {c.verdict for v in found.verdicts for c in v.coresets.values()} == {"open"}
-    assert found.brief.answer.startswith("Cannot be said, ") and "it takes 3 sets" in found.brief.answer
+    assert found.brief.answer.startswith("No answer: ") and "it takes 3 sets" in found.brief.answer
     assert f", n = {replicates}; it takes 3 replicates" in found.verdict("rded", found.settings[0]).sentences()[0]
     assert "NaN" not in str(found.to_json()) and "nan" not in str(found.to_json())
 
@@ -98,7 +98,7 @@ def test_fewer_than_three_replicates_decide_nothing(builder, replicates):
 def test_what_is_not_in_the_study_cannot_be_said(builder, methods, reason):
     builder.methods = {m: builder.methods[m] for m in methods}
     found = summary(builder)
-    assert found.brief.answer.startswith("Cannot be said, ") and reason in found.brief.answer
+    assert found.brief.answer.startswith("No answer: ") and reason in found.brief.answer
 
 
 def test_random_alone_is_a_coreset_too(builder):
@@ -317,7 +317,7 @@ def test_a_setting_outside_leans_at_most_and_is_in_no_count():
 def test_with_nothing_readable_it_cannot_be_said():
     runs = {at(i): planted(0.1) for i in (1, 2)}
     found = judged(runs, outside=dict.fromkeys(runs, "unreadable"))
-    assert "every setting is not readable, or one paper's own protocol" in conclude({"digits": found}).text
+    assert "every setting is unreadable, or a paper's own protocol" in conclude({"digits": found}).text
     assert correction(found) == ""
 
 

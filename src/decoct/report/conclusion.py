@@ -23,7 +23,7 @@ from decoct.report.verdict import Verdict
 
 Answer = Literal["none", "some", "open", "untold"]
 KINDS = {"distillation": "distillation method", "coreset": "coreset"}
-UNREADABLE = "not readable, or a paper's own protocol"
+UNREADABLE = "unreadable, or a paper's own protocol"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_the_best_by_far_is_taken_if_it_fits(builder):
     assert said.startswith("For at most 10 images with convnet3_w32, take rded under single_teacher at IPC 1: ")
     assert "36.0 s of processor time before training" in said and said.endswith("It is shown to be the best of them")
     assert choice.cheaper is None and choice.sure
-    assert found.line(choice).startswith("Take, 10 images: rded under single_teacher, 8")
+    assert found.line(choice).startswith("For 10 images, take rded under single_teacher, 8")
     assert re.search(r"\(random \d\d\.\d\): the best of 15\.$", found.line(choice))
 
 
@@ -207,8 +207,8 @@ def test_with_fewer_than_three_sets_the_highest_mean_is_named_and_not_sure(build
     (choice,) = found.choices
     assert choice.pick == max(choice.within, key=lambda c: c.mean) and not choice.sure
     assert choice.cheaper is None and math.isnan(choice.interval.lo) and len(choice.within) == 30
-    assert found.sentence().endswith("This is not sure: it takes 3 sets to tell one from another")
-    assert found.line(choice).endswith(f": not sure, n = {replicates}.")
+    assert found.sentence().endswith("This is uncertain: it takes 3 sets to distinguish one from another")
+    assert found.line(choice).endswith(f"; uncertain, n = {replicates}.")
     assert found.to_json()["choices"][0]["take"]["ci95"] == [None, None]
 
 
@@ -228,7 +228,7 @@ def test_unlike_machines_leave_images_and_bytes(builder):
     file = tables.manifest.cell(job) / "measured.json"
     write_cost(file.parent, read_cost(file).model_copy(update={"hardware": "Other"}))
     judged = judge(frame.read(tables.manifest.folder))
-    assert "unlike machines" in recommend(judged, "60 s").sentence()
+    assert "different machines" in recommend(judged, "60 s").sentence()
     found = recommend(judged, "100 images")
     assert found.measure is None and found.choices[0].pick is not None
     assert "before training" not in found.sentence()
@@ -242,7 +242,7 @@ def test_each_student_has_its_own(builder):
     found = recommend(advised(builder, students=("a", "b"), twist=twist, protocols=("erm",)), "10 images")
     assert [(c.student, c.pick.accuracy.method) for c in found.choices] == [("a", "rded"), ("b", "k_center")]
     assert found.sentence().count("take ") == 2
-    assert [found.line(c).split(":")[0] for c in found.choices] == ["Take, 10 images, a", "Take, 10 images, b"]
+    assert [found.line(c).split(" ")[3:5] for c in found.choices] == [["a,", "take"], ["b,", "take"]]
 
 
 def test_controls_compete_with_none(builder):

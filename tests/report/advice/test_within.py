@@ -48,9 +48,11 @@ def test_where_none_is_shown_the_nearest_is_named_and_what_it_would_take(builder
     found = asked(builder, "1", protocols=("erm",))
     (w,) = found.students
     assert w.found is None and w.nearest.candidate.accuracy.method == "rded"
-    assert found.sentence().startswith("No set is shown within 1 point of the full data with convnet3_w32 (96.9 %")
-    assert "too far below, whatever the number of sets" in found.sentence()
-    assert "no set is shown. The nearest is rded" in found.line(w)
+    assert found.sentence().startswith(
+        "No set is shown to be within 1 point of the full data with convnet3_w32 (96.9 %"
+    )
+    assert "too far below for any number of sets" in found.sentence()
+    assert "No set is shown to be within 1 point of the full data (96.9 %). The nearest is rded" in found.line(w)
 
 
 def test_with_two_sets_nothing_is_shown(builder):
@@ -159,7 +161,7 @@ def test_points_or_percent(text, amount, relative, said):
 
 @pytest.mark.parametrize("text", ["banana", "-1", "0", "100", "", "5 kg", "1e1", "nan", "٥"])
 def test_what_is_no_distance_is_refused(text):
-    with pytest.raises(UsageError, match="is no distance"):
+    with pytest.raises(UsageError, match="is not a distance"):
         allowed(text)
 
 

@@ -53,7 +53,7 @@ def test_where_nothing_can_be_read_the_answer_says_what_to_change(told):
     ("said", "lead", "rest"),
     [
         ("In part: rded beats all", "In part", "rded beats all."),
-        ("Cannot be said, it takes 3 sets", "Cannot be said", "It takes 3 sets."),
+        ("No answer: it takes 3 sets", "No answer", "It takes 3 sets."),
         ("Nothing of that much is shown, and it is open", "", "Nothing of that much is shown, and it is open."),
         ("rded, of all methods, leads", "", "rded, of all methods, leads."),
     ],

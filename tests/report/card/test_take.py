@@ -27,7 +27,7 @@ def test_sizes_that_say_the_same_are_one(builder, told):
 
 
 def test_what_stands_beside_says_how_sure_it_is(told):
-    assert all("not sure: too few sets" in take.note for take in told("single")[1].takes)
+    assert all("uncertain: too few sets" in take.note for take in told("single")[1].takes)
     assert [take.note for take in told("lonely")[1].takes] == ["nothing else fits"]
     assert all(" with " in take.where for take in told("students")[1].takes)
     (take,) = told("coresets")[1].takes[:1]

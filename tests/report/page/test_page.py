@@ -230,7 +230,7 @@ def test_a_page_whatever_the_run(builder, change):
         ({"noise": 0.0, "truth": 0.5}, "is the same as random within 1 point"),
         (
             {"truth": 0.01, "budgets": ("ipc=1",)},
-            "every setting is not readable, or one paper's own protocol",
+            "every setting is unreadable, or a paper's own protocol",
         ),
         ({"holes": lambda j: True}, "No student has been trained yet"),
     ],
@@ -269,7 +269,7 @@ def test_settings_outside_the_counts_are_shown_and_lean_at_most(builder):
     (folder / "run.json").write_text(json.dumps(run))
     summary = write_report(folder)
     page = Reader(summary.page.read_text("utf-8"))
-    assert "2 of 6 settings are not readable and out of every count" in page.text
+    assert "2 of 6 settings are not readable and left out of every count" in page.text
     assert "NOT READABLE single_teacher with convnet3_w32 at IPC 1: random sets reach" in page.text
     assert "rded in 2 of 2" in page.text and "after Holm over all 24 comparisons of two methods" in page.text
     assert "kd, convnet3_w32, IPC 1: rded against random leans better: +" in page.text
@@ -291,7 +291,7 @@ def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):
     lines = [t for f in page.figures for t in f["data"] if t.get("name") == "full data, same steps"]
     assert len(lines) == 3 * 2  # protocols × budgets, in the accuracy figures alone
     assert all(t["y"] == [90.0] * 3 and t["error_y"]["array"][0] > 0 for t in lines)
-    assert "Beside the full data after as many steps" in page.text
+    assert "Against the full data after as many steps" in page.text
 
 
 def test_budgets_of_every_word_stand_by_size_and_in_words(builder):

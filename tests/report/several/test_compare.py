@@ -140,7 +140,7 @@ def test_costs_are_ratios_between_like_machines(two, tmp_path):
 def test_half_a_run_and_no_method_in_common(two, edited, tmp_path):
     half = compare(*two(holes=lambda job: job["kind"] == "train" and job.get("method") != "random"))
     assert [t.facts["method"] for t in half.trained] == ["random"] and half.alone == {"A": 5, "B": 0}
-    assert "5 results in A alone" in printed(half)
+    assert "5 results only in A" in printed(half)
     none = compare(*two(methods={"new": ("coreset", True)}, truth={"new": 0.5}, full=False))
     assert none.trained == () and "No method has a result in both runs" in printed(none)
     json.dumps(none.to_json(), allow_nan=False)

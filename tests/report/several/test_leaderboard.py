@@ -100,7 +100,7 @@ def test_what_is_set_otherwise_on_other_data_is_said(runs, edited):
     one, two = runs(one={}, two={})
     edited(two, lambda run: run["study"]["protocols"]["erm"].update(steps=9))
     found = board([one, two])
-    assert found.unlike == ("The protocol erm is not set alike in all runs: steps",)
+    assert found.unlike == ("The runs set the protocol erm differently: steps",)
     assert found.unlike[0] in printed(found)
 
 

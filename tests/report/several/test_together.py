@@ -40,9 +40,9 @@ def test_each_data_set_then_all(board):
     own = found.together
     assert [c.answer for c in own.each.values()] == ["none"] * 3 and own.over.answer == "none"
     last = (
-        "On all three data sets, no distilled set beats the best coreset by more than 1 point: shown for all 12 "
-        "comparisons (method × setting), of which 12 are worse. This is said of our two distillation methods (rded, "
-        "sre2l) and our three coresets (random, herding, k_center)"
+        "On all three data sets, no distilled set beats the best coreset by more than 1 point: this is shown for "
+        "all 12 comparisons (method × setting), and 12 are worse. This holds for these two distillation methods (rded, "
+        "sre2l) and these three coresets (random, herding, k_center)"
     )
     assert own.last() == last and own.dependent == ()
     page, text = render(found), printed(found)
@@ -60,12 +60,12 @@ def test_one_data_set_on_which_it_is_otherwise_is_enough(board):
     own = found.together
     assert [c.answer for c in own.each.values()] == ["none", "some"]
     assert own.over.answer == "some"
-    assert own.over.text.startswith("On both data sets, every coreset is beaten by rded in 2 of 4 settings")
+    assert own.over.text.startswith("On both data sets, distilled sets beat every coreset: rded in 2 of 4 settings")
 
 
 def test_random_is_beside_each(board):
     own = board(one={"truth": BELOW}, two={}).together
-    said = "On one, distilled sets shown not to beat random by more than 1 point: 4 of 4 under erm (4 worse, 0 better"
+    said = "On one, distilled sets shown not to beat random by more than 1 point: 4 of 4 under erm (4 of them worse; of the rest 0 better"
     assert said in str(own.sentences())
 
 
@@ -73,7 +73,7 @@ def test_parts_of_imagenet_and_shared_teachers_confirm_nothing(board, builder):
     wnids = {"class_names": tuple(f"n0144076{i}" for i in range(4)), "truth": BELOW}
     parts = board(imagenette=wnids, mine=wnids, digits={"truth": BELOW}).together
     (line,) = parts.dependent
-    assert line.startswith("imagenette and mine are of ImageNet") and "no independent confirmation" in line
+    assert line.startswith("imagenette and mine are parts of ImageNet") and "do not confirm one another" in line
     loaded = {"checkpoint": "net.pt", "truth": BELOW}
     shared = board(one=loaded, two=loaded, three={"truth": BELOW})
     (line,) = shared.together.dependent

@@ -54,8 +54,8 @@ def test_bytes_are_images_and_the_students_own_labels(ways):
     assert [trace["text"][-1] for trace in lines] == ["A", "B", "C"]
     assert drawn["layout"]["xaxis"]["type"] == "log"
     assert "25 kB = 9 kB images + 16 kB labels" in lines[1]["customdata"][1]
-    assert "2.5 kB a class" in lines[1]["customdata"][1]
-    assert "teachers 20 kB beside it" in lines[0]["customdata"][1]
+    assert "2.5 kB per class" in lines[1]["customdata"][1]
+    assert "plus 20 kB of teachers" in lines[0]["customdata"][1]
 
 
 def test_one_panel_a_student_and_group(ways):

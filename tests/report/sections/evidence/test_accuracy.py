@@ -31,7 +31,7 @@ def test_the_gap_is_to_the_set_of_the_highest_mean():
     assert (gap.method, gap.interval.n) == ("b", 5)
     assert (gap.interval.mean, gap.interval.lo, gap.interval.hi) == pytest.approx((0.2, 0.18, 0.22))
     (line,) = sentences([gap])
-    assert line.endswith("the set of the highest mean falls 20.0 points short [18.0, 22.0] at IPC 1 (b, n = 5)")
+    assert line.endswith("after as many steps, falls 20.0 points short [18.0, 22.0] at IPC 1 (b, n = 5)")
 
 
 def test_a_set_may_lie_above():

@@ -67,7 +67,7 @@ def test_it_counts_the_words_of_distilled_sets_that_can_be_read(builder):
 
 def test_which_methods_it_is_said_of_is_named(builder):
     page = str(show(summary(builder)))
-    assert "our two distillation methods (rded, sre2l) and our three coresets (random, herding, k_center)" in page
+    assert "these two distillation methods (rded, sre2l) and these three coresets (random, herding, k_center)" in page
 
 
 def test_without_a_coreset_there_is_no_section_and_one_replicate_has_no_word(builder):

@@ -227,13 +227,12 @@ def test_the_sentence_names_the_worst_failure_and_what_changes():
     found = stuck(RUNS, CHANCE)
     rows = [b for b in bent(RUNS, found, against) if b.method == "sre2l"]
     assert sentence(found, rows) == (
-        "1 student fell far behind its siblings (sre2l under erm with net at IPC 10, replicate 2: "
-        "10.0 % beside 60.5 %); without it sre2l against random: open (0.0 [−2.0, 2.0]), "
-        "not worse (−10.4 [−12.4, −8.4]), and 1 more word changed"
+        "1 student failed (sre2l under erm at IPC 10: 10.0 %, siblings 60.5 %); "
+        "without it, sre2l against random changes from worse to open, and 1 more change"
     )
     same = Bent("sre2l", ERM, "random", found, compared(-0.1), compared(0.0))
     two = [Stuck("rded", ERM, (0, 0), 0.4, 0.6), *found]
-    assert sentence(two, [same]).endswith("beside 60.5 %, and 1 more); without them no word changes")
+    assert sentence(two, [same]).endswith("siblings 60.5 %, and 1 more); without them, no verdict changes")
     assert sentence([], []) == ""
 
 
@@ -262,7 +261,9 @@ def test_holes_of_one_method_are_filled_at_a_time():
     row = next(f for f in rows if (f.method, f.against) == ("sre2l", "herding"))
     assert row.filled.mean == pytest.approx((4 * row.as_is.mean + CHANCE - HEALTHY[4]) / 5)
     assert row.as_is.verdict == "open" and row.filled.verdict == "worse"
-    said = "1 student missing since a job failed; were they at chance, sre2l against herding: worse (−11.0"
+    said = (
+        "1 student is missing because a job failed; at chance level, sre2l against herding changes from open to worse"
+    )
     assert holes_sentence([row], [hole("sre2l", 4)]).startswith(said)
     assert holes_sentence([], []) == ""
 
@@ -359,8 +360,8 @@ def test_in_a_run_what_failed_is_found_with_the_verdicts_that_it_bends(builder):
         assert b.without == again.coresets[b.against] and (b.with_all.n, b.without.n) == (5, 4)
     assert told.holes == () == told.filled
     (line,) = told.sentences()
-    assert line.startswith("1 student fell far behind its siblings (rded under erm with convnet3_w32 at IPC 1")
-    assert "rded against random: better (" in line and ", not open (" in line
+    assert line.startswith("1 student failed (rded under erm at IPC 1")
+    assert "rded against random changes from open to better" in line and len(line) <= 140
 
 
 def test_in_a_run_holes_of_failures_are_filled_with_chance(builder):
@@ -378,7 +379,7 @@ def test_in_a_run_holes_of_failures_are_filled_with_chance(builder):
         rest = [own.runs[f.against, f.setting][c, 0] for c in range(5)]
         mine = [own.runs["sre2l", f.setting].get((c, 0), 0.1) for c in range(5)]
         assert f.filled.mean == pytest.approx(sum(mine) / 5 - sum(rest) / 5)
-    assert told.sentences()[0].startswith("3 students missing since a job failed; were they at chance, ")
+    assert told.sentences()[0].startswith("3 students are missing because a job failed; at chance level, ")
 
 
 def test_where_nothing_failed_nothing_is_said(builder):

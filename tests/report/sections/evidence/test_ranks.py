@@ -123,7 +123,7 @@ def test_only_complete_blocks_count_and_methods_without_results_are_named():
     found = ranked(blocks, ("a", "b", "c", "never"))
     assert (len(found.blocks), found.incomplete, found.absent) == (3, 1, ("never",))
     said = " ".join(found.sentences())
-    assert "Not counted: 1 budget" in said and "Not ranked, for want of results: never" in said
+    assert "Not counted: 1 budget" in said and "Not ranked, because results are missing: never" in said
 
 
 def test_what_cannot_be_ranked_or_tested_is_said():
