@@ -147,7 +147,7 @@ def test_what_to_use_writes_nothing(decoct, refused, ran):
     a = ran("a")
     before = {path: path.stat().st_mtime_ns for path in a.iterdir()}
     said = decoct("report", a, "--for", "10 images")
-    assert said.code == 0 and "no setting of it counts: random sets reach" in said.out
+    assert said.code == 0 and "none of its settings counts: random sets reach" in said.out
     assert json.loads(decoct("report", a, "--for", "10 images", "--json").out)
     assert "no unit" in refused(2, "report", a, "--for", "10 bananas")
     assert "no student was trained: say ceiling = true" in refused(2, "report", a, "--within", "5")

@@ -63,7 +63,9 @@ def test_none_is_better_where_none_was_planted(builder):
     builder.truth |= {"rded": 0.40}
     found = summary(builder)
     assert found.claims.conclusion.answer == "none"
-    said = "On digits, no distilled set beats the best coreset by more than 1 point: shown for all 12 comparisons"
+    said = (
+        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown for all 12 comparisons"
+    )
     assert claim(found, "coresets").answer.startswith(said) and "12 are worse" in claim(found, "coresets").answer
 
 
@@ -81,7 +83,7 @@ def test_a_certain_difference_below_the_margin_is_not_better_by_more(builder):
     builder.truth |= dict.fromkeys(("rded", "sre2l"), builder.truth[REFERENCE] + 0.004)
     builder.noise, builder.test_images = 0.0003, 100_000
     said = claim(summary(builder), "random")
-    assert "4 of 4 under erm (0 worse, 0 better, 0 open)" in said.answer
+    assert "4 of 4 under erm (0 of them worse; of the rest 0 better, 0 open)" in said.answer
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_a_certain_difference_below_the_margin_is_not_better_by_more(builder):
         ({"holes": lambda labels: labels["kind"] == "train"}, "random", "No pair of students"),
         ({"holes": lambda labels: labels["kind"] == "train"}, "coresets", "No pair of students"),
         ({"holes": lambda labels: True}, "cost", "costs cannot be compared"),
-        ({"holes": lambda labels: True}, "coverage", "cannot be said"),
+        ({"holes": lambda labels: True}, "coverage", "was not measured"),
     ],
 )
 def test_what_cannot_be_said_is_said(builder, changes, key, said):

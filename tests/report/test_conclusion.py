@@ -27,8 +27,8 @@ def test_none_is_better_is_said_where_it_is_shown_of_all():
     found = conclude({"digits": judged()})
     assert found.answer == "none" and found.p < 0.05 and all(b.shown for b in found.each)
     assert found.text == (
-        "On digits, no distilled set beats the best coreset by more than 1 point: shown for all 8 comparisons "
-        "(method × setting), of which 8 are worse"
+        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown for all 8 "
+        "comparisons (method × setting), and 8 are worse"
     )
     assert found.needed is None
 
@@ -44,7 +44,9 @@ def test_p_is_the_largest_over_methods_and_settings():
 def test_the_opposite_names_who_is_better_and_where():
     found = conclude({"digits": judged(rded=0.7)})
     assert found.answer == "some"
-    assert found.text.startswith("On digits, every coreset is beaten by rded in 4 of 4 settings; 4 of 8 comparisons")
+    assert found.text.startswith(
+        "On digits, distilled sets beat every coreset: rded in 4 of 4 settings; 4 of 8 comparisons"
+    )
     assert "shown not to be better by more than 1 point" in found.text and "sets per method" not in found.text
 
 
@@ -65,7 +67,7 @@ def test_what_cannot_be_read_is_left_out_and_counted():
     found = conclude({"digits": judged(rded=0.7, outside=("soft",))})
     assert found.outside == 2 and len(found.each) == 4 and "left out: 2 settings" in found.text
     nothing = conclude({"digits": judged(outside=("soft", "erm"))})
-    assert nothing.answer == "untold" and "every setting is not readable" in nothing.text
+    assert nothing.answer == "untold" and "every setting is unreadable" in nothing.text
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_what_cannot_be_said(changes, said):
 def test_over_data_sets_it_holds_of_all_or_is_open():
     both = conclude({"a": judged(), "b": judged(seed=1)})
     assert both.answer == "none" and both.text.startswith("On both data sets, no distilled set beats the best")
-    assert "shown for all 16 comparisons (method × setting), of which 16 are worse" in both.text
+    assert "shown for all 16 comparisons (method × setting), and 16 are worse" in both.text
     three = conclude({"a": judged(), "b": judged(), "c": judged(sd=0.03, rded=0.55)})
     assert three.answer == "open" and three.text.startswith("On all three data sets, it is open")
     assert three.p == max(conclude({"c": judged(sd=0.03, rded=0.55)}).p, both.p)

@@ -79,7 +79,7 @@ def test_without_random_the_others_are_still_compared(verdicts):
     ("changes", "why"),
     [
         ({"replicates": 2}, "it takes 3 sets per method to show anything; this study has 2"),
-        ({"methods": {"random": ("coreset", True)}}, "the study has no two coresets"),
+        ({"methods": {"random": ("coreset", True)}}, "the study needs two coresets"),
         ({"holes": lambda labels: labels["kind"] == "train"}, "no pair of students has been trained yet"),
         (
             {"budgets": ("ipc=1",), "truth": dict.fromkeys(("random", "herding", "k_center"), 0.05)},

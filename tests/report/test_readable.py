@@ -127,7 +127,7 @@ def test_full_data_after_few_steps_are_no_ceiling():
 def test_without_a_ceiling_random_is_set_beside_random_under_hard_labels():
     found = [around("random", 0.5), around("random", 0.43, protocol="kd"), around("sre2l", 0.9, protocol="kd")]
     (one,) = judge(found)
-    assert one.why == "random sets reach 43.0 % (50.0 % under erm), and no full data tell more"
+    assert one.why == "random sets reach 43.0 % (50.0 % under erm), without full data"
     assert judge([around("random", 0.5), around("random", 0.44, protocol="kd")]) == ()  # up to 45 %
     assert judge([around("random", 0.5, budget="ipc=10"), found[1]]) == ()  # another budget
     assert judge([around("random", 0.5, student="other"), found[1]]) == ()
@@ -214,8 +214,8 @@ def test_a_sentence_names_budgets_where_random_decides():
         "NOT READABLE erm with net at IPC 1 and IPC 10: "
         "random sets reach 9.8 % and 10.2 %, not shown to be above chance, 10.0 %",
         "NOT READABLE kd with net at IPC 1: random sets reach 10.0 %, not shown to be above chance, 10.0 %",
-        "NOT READABLE kd with net at IPC 5: random sets reach 20.0 % (30.0 % under erm), without full data to compare with",
-        "NOT READABLE kd with net at IPC 10: random sets reach 30.0 % (40.0 % under erm), without full data to compare with",
+        "NOT READABLE kd with net at IPC 5: random sets reach 20.0 % (30.0 % under erm), without full data",
+        "NOT READABLE kd with net at IPC 10: random sets reach 30.0 % (40.0 % under erm), without full data",
     )
     many = [out("chance", p, b, x) for p, x in (("erm", 0.09), ("kd", 0.11)) for b in ("ipc=1", "ipc=10")]
     (line,) = sentences(many)

@@ -43,9 +43,7 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
 def _untold(coresets: Sequence[Verdict], own: Sequence[Verdict]) -> str:
     if not own:
         every = coresets and all(v.outside for v in coresets)
-        return (
-            "no setting can be read, or each has a paper's own protocol" if every else "the study has no two coresets"
-        )
+        return "no setting can be read, or each has a paper's own protocol" if every else "the study needs two coresets"
     most = max(c.n for v in own for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"

@@ -57,7 +57,7 @@ def test_where_none_is_shown_the_nearest_is_named_and_what_it_would_take(builder
 
 def test_with_two_sets_nothing_is_shown(builder):
     found = asked(builder, "50 points", protocols=("erm",), replicates=2)
-    assert found.students[0].found is None and "it takes 3 sets to test" in found.sentence()
+    assert found.students[0].found is None and "a test needs 3 sets" in found.sentence()
 
 
 def test_settings_outside_take_no_part_nor_do_their_full_data(builder):
@@ -75,7 +75,7 @@ def test_every_student_has_an_answer(builder):
 
 
 def test_without_the_full_data_it_is_an_error(builder):
-    with pytest.raises(UsageError, match="of which no student was trained"):
+    with pytest.raises(UsageError, match="on which no student was trained"):
         asked(builder, "5", full=False)
 
 

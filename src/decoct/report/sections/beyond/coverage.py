@@ -109,7 +109,7 @@ def overall_coverage(covered: Sequence[Coverage]) -> str:
     if not any(c.contrasts for c in covered):
         return "This study has no coreset to compare the coverage of distilled sets with"
     if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
-        return "Too few sets to say which cover the held-out images better: one method of a comparison needs two sets"
+        return "Too few sets to say which cover the held-out images better: one method of a pair needs two sets"
     words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
     extractors = list(dict.fromkeys(c.name.extractor for c in covered))
     said = (
