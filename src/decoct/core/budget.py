@@ -1,7 +1,7 @@
 """How large a condensed set may be, and how many of its images each class gives.
 
-Both ways of sharing images out hand them over one at a time, in an order that does not depend on how many there are: a
-larger budget gives no class fewer. The method of the largest remainder does not keep that (the Alabama paradox).
+Both ways to share images between classes deal them out one at a time, in an order that does not depend on their number,
+so a larger budget gives no class fewer. The method of the largest remainder breaks this rule (the Alabama paradox).
 """
 
 import heapq
@@ -72,7 +72,7 @@ class Budget(BaseModel):
 
     @classmethod
     def read(cls, text: str) -> "Budget | None":
-        """The budget that a text stands for; None if it stands for none, such as "all"."""
+        """The budget that a text means; None if it means none, such as "all"."""
         word, _, rest = text.partition("=")
         number, _, way = rest.partition(" ")
         with suppress(TypeError, ValueError):

@@ -75,11 +75,11 @@ class Cells:
         """Forget what was there: nothing is remembered of a folder."""
 
     def prefetch(self, cells: Iterable[Name], wanted: Callable[[str], bool]) -> None:
-        """Bring near what will be read, many files at once: it is near already."""
+        """Fetch what will be read, many files at once; here nothing has to be fetched."""
 
 
 class MirroredCells(Cells):
-    """Cells whose truth is a URL; the root is this machine's mirror of it, where a cell may be here in part.
+    """Cells stored at a URL; the root is this machine's mirror, which may hold parts of a cell.
 
     A cell there is one if its ``cell.json`` is, which is written last. What was fetched is kept: cells never change.
     """
@@ -103,7 +103,7 @@ class MirroredCells(Cells):
         return grouped(self.remote.list())
 
     def refresh(self) -> None:
-        """List what is there; until the next time nothing else is asked."""
+        """List what is there; until the next refresh, the list answers all questions."""
         self._listing = self.listing()
 
     def cell(self, kind: str, key: str) -> Path:
@@ -159,7 +159,7 @@ class MirroredCells(Cells):
 
 
 class Together(Cells):
-    """The cells of several places as of one, to read: a cell is that of the first place that has it."""
+    """The cells of several places, read as one store: the first place that has a cell provides it."""
 
     def __init__(self, places: Sequence[Cells]) -> None:
         super().__init__(places[0].root)

@@ -1,4 +1,4 @@
-"""A set as Parquet with its pictures inside, and as a folder that Hugging Face's ``datasets`` and its hub read."""
+"""A set as Parquet with its pictures inside, and as a folder for Hugging Face's ``datasets`` and its hub."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Whether the bytes of a cell are still as they were written."""
+"""Checks that the bytes of a cell are still as they were written."""
 
 import hashlib
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ def silent(done: int, total: int) -> None:
 
 
 class Kept:
-    """Intermediate results of a long construction, which a killed one finds again; this one keeps nothing."""
+    """Intermediate results of a long construction, for resuming it after it was killed; this one keeps nothing."""
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was."""

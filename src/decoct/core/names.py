@@ -1,4 +1,4 @@
-"""Names that people give, which become names of files and appear on screens."""
+"""Names that users give, which become file names and appear on screens."""
 
 import json
 import re
@@ -27,5 +27,5 @@ Name = Annotated[str, AfterValidator(check_name)]
 
 
 def printable(text: str) -> str:
-    r"""Text that steers no terminal, of one line or several: what would is escaped as in JSON, such as ``\\u001b``."""
+    r"""Text without control sequences, of one line or several: they are escaped as in JSON, such as ``\\u001b``."""
     return STEERS.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -1,4 +1,4 @@
-"""What must exist before a method runs: what a need declares, and what it gets from planner and runner.
+"""Needs, which must exist before a method runs: what they declare, and what planner and runner give them.
 
 A need is one file in ``decoct.needs``: how it is keyed, made, loaded, and whether its cost is known.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # types alone: core stands below all of these
 
 @dataclass
 class Plan:
-    """What is asked for on one data set, as far as it decides how needs are made.
+    """The requests on one data set that decide how needs are made.
 
     Attributes:
         data: the data set.
@@ -91,7 +91,7 @@ class Work(ABC):
 
     @abstractmethod
     def meter(self) -> AbstractContextManager[None]:
-        """Time, energy and memory of the block are what the cell cost; loading inputs and saving stay outside."""
+        """Time, energy and memory of the block are the cell's cost; loading inputs and saving stay outside."""
 
     @abstractmethod
     def machine(self) -> "Machine":

@@ -1,4 +1,4 @@
-"""Work that depends only on the real data, done once per process: it costs more than the rest of a metric.
+"""Work that depends only on the real data, done once per process because it costs more than the rest of a metric.
 
 Every set of a study, every random set and every resample is measured against the same real features.
 """
@@ -36,7 +36,7 @@ class Spent(NamedTuple):
 
 
 def real() -> tuple[float, float]:
-    """The clock on the wall, and that of this process's processors."""
+    """Wall time, and processor time of this process."""
     return time.perf_counter(), time.process_time()
 
 

@@ -1,4 +1,4 @@
-"""Files that decoct writes where the user asked: complete or not at all, and never over anybody else's."""
+"""Files that decoct writes where the user asked: complete or not at all, and never over foreign files."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def holds(path: Path, key: str) -> bool:
 
 
 def check_free(target: Path, force: bool) -> None:
-    """Raise a UsageError if what is at a place is not to be replaced, or decoct did not make all of it."""
+    """Raise a UsageError if the content of a place must not be replaced, or if decoct did not make all of it."""
     if not target.exists():
         return
     if not force:
@@ -76,7 +76,7 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 def foreign(target: Path) -> list[str]:
-    """What is at a place and decoct did not make: paths in a folder, those in a folder that is named left out."""
+    """Paths at a place that decoct did not make, without those in the folders named."""
     if not target.is_dir():
         return [] if is_export(target) else [target.name]
     own, others = _own(target), []

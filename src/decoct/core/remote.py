@@ -26,7 +26,7 @@ AWAY = "connect(ion|or|timeout)|readtimeout|timeouterror|could not connect|name 
 
 
 class Entry(NamedTuple):
-    """A file as a listing shows it: its bytes, and when it was written, which is now where the listing does not say."""
+    """A file in a listing: its size in bytes, and when it was written, or now if the listing does not say."""
 
     size: int
     modified: float

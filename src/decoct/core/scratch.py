@@ -1,4 +1,4 @@
-"""Unfinished files have names that say which process of which machine writes them, so that others leave them alone."""
+"""Names of unfinished files, which say which process of which machine writes them, so that others leave them alone."""
 
 import hashlib
 import os
@@ -61,7 +61,7 @@ def settle(folder: Path, target: Path, mark: str) -> None:
 
 
 def discard(folder: Path, root: Path) -> None:
-    """Remove a folder, if there is one, by way of ``root``: it is gone from its place from the first moment on."""
+    """Remove a folder, if there is one, by way of ``root``, so that it leaves its place in one step."""
     aside = root / scratch(folder.name)
     with suppress(FileNotFoundError):
         folder.rename(aside)
@@ -95,7 +95,7 @@ def written(name: str) -> str | None:
 
 
 def abandoned(path: Path, after: float = LONG) -> bool:
-    """Whether nobody writes it any more: its process has ended, or cannot be seen from here and gave no sign for long.
+    """Whether it was abandoned: its process has ended, or cannot be seen from here and has given no sign for long.
 
     Files that ``scratch`` did not name are left alone. ``after`` is in seconds.
     """
@@ -113,7 +113,7 @@ def abandoned(path: Path, after: float = LONG) -> bool:
 
 @contextmanager
 def living(folder: Path) -> Iterator[None]:
-    """Leave a sign of life in a folder every minute, for those who cannot see this process; it is gone at the end."""
+    """Leave a sign of life in a folder every minute, for those who cannot see this process; remove it at the end."""
     sign, end = folder / ALIVE, threading.Event()
 
     def beat() -> None:

@@ -24,7 +24,7 @@ DTYPES = {"BOOL": np.dtype(bool), "C64": np.dtype("<c8")} | {
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Save arrays by name, whole or not at all; who has mapped a file that was there keeps what was in it."""
+    """Save arrays by name, whole or not at all; maps of a file that is replaced keep its content."""
     whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     replace(path, lambda aside: save_file(whole, aside))
 

@@ -34,7 +34,7 @@ def link_file(root: Path, source: Source, manifest: Any) -> Path:
 
 
 def read_link(link: Path, root: Path) -> tuple[Path, str] | None:
-    """The folder that a link leads to, and what the source said when it was read; None if either is gone."""
+    """The folder that a link leads to, and what the source reported when it was read; None if either is gone."""
     try:
         facts = read_json(link)
         folder, said = root / str(facts["digest"]), str(facts.get("said", ""))
@@ -74,7 +74,7 @@ def write(
     progress: Progress = silent,
     survey: Survey | None = None,
 ) -> str:
-    """Write splits and facts into an empty folder, and return the digest of all that they say.
+    """Write splits and facts into an empty folder, and return the digest of their content.
 
     Args:
         folder: of ``decoct.core.scratch.working``.
@@ -164,7 +164,7 @@ def write_labels(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> N
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """What a file of NumPy's with uint8 pixels of this shape begins with; as long for any number of images."""
+    """The header of a NumPy file of uint8 pixels; equally long for any number of images."""
     made = io.BytesIO()
     np.lib.format.write_array_header_1_0(made, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return made.getvalue()

@@ -1,4 +1,4 @@
-"""Copies from the host to a device that do not make the host wait for the device."""
+"""Copies from the host to a device for which the host does not wait."""
 
 import torch
 from torch import Tensor

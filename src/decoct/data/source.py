@@ -64,7 +64,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What is known of images that stay where they are, beside who they are.
+    """Facts about images that stay where they are, besides their identity.
 
     Attributes:
         content: digest of what they are decoded from and of the order in which it is stored.
@@ -139,7 +139,7 @@ class Source(Spec):
 
 
 class LargeSource(Source):
-    """A source of more than one wants to read twice: known again at a glance, read in parallel, resumed.
+    """A source too large to read twice: recognised at a glance, read in parallel, resumable.
 
     What its stages leave in their folder is kept when they are killed, and the next try continues there.
     """
@@ -148,7 +148,7 @@ class LargeSource(Source):
 
     @abstractmethod
     def glance(self) -> Any:
-        """What tells the raw content apart without reading it, as plain JSON: names, sizes and times of its files."""
+        """An identity of the raw content without reading it, as plain JSON: names, sizes and times of its files."""
 
     @abstractmethod
     def index(self, folder: Path, workers: int, watch: Watch) -> Any:

@@ -1,4 +1,4 @@
-"""The metrics, a file each: a pure function below, a Spec above; ``against_real`` is what those of your own may use.
+"""The metrics, one file each: a pure function below, a Spec above; your own metrics may use ``against_real``.
 
 It resolves when it is used (PEP 562), so that looking for a metric imports no other.
 """

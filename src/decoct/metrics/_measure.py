@@ -1,4 +1,4 @@
-"""What metrics share: the loop over classes, real splits and scopes, on the same real images for every set."""
+"""Parts that metrics share: the loop over classes, real splits and scopes, on the same real images for every set."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ def sample(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 def as_labels(labels: tuple[ArrayLike | Tensor, ArrayLike | Tensor], *sizes: int) -> list[NDArray[np.int64]]:
-    """Classes of the real and of the condensed rows, of which there are so many.
+    """Classes of the real and of the condensed rows, checked against their numbers.
 
     Raises:
         ValueError: other numbers of labels, or a negative one.

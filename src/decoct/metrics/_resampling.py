@@ -85,7 +85,7 @@ def random_sets(labels: NDArray[np.int64], counts: Sequence[int], draws: int, se
 
 
 def of_random(metric: Metric, name: str, values: Sequence[float]) -> Mapping[str, Any]:
-    """What random sets of the same size give: mean, standard deviation and 95 % prediction interval of one more.
+    """Readings of random sets of the same size: mean, standard deviation and 95 % prediction interval of one more.
 
     Args:
         metric: that gave the values.

@@ -1,4 +1,4 @@
-"""Memorisation: how near the images of a set come to real ones, measured by how near real ones come to each other."""
+"""Memorisation: how near the images of a set come to real ones, relative to how near real ones come to each other."""
 
 import math
 

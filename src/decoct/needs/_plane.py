@@ -1,4 +1,4 @@
-"""A plane to look at features in: the two leading principal components of real images, for the map on the page."""
+"""A plane for features: the two leading principal components of real images, for the map on the page."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a training does to each example: recorded once, after every epoch, for all methods that score by it."""
+"""How each example fares in a training: recorded after every epoch, once for all methods that score by it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ Rows = NDArray[Any]
 
 
 class Dynamics(Need):
-    """What training runs on the train split do to each image: ``Traces``.
+    """How each image fares in training runs on the train split: ``Traces``.
 
     Attributes:
         net: that is trained, as the teacher of that name is but that no accuracy ends it; a net that is loaded is
@@ -155,7 +155,7 @@ class Traces:
 
     @classmethod
     def load(cls, folders: Sequence[Path]) -> "Traces":
-        """One run a folder.
+        """One run per folder.
 
         Raises:
             DecoctError: a trace is missing or damaged.
@@ -171,7 +171,7 @@ class Traces:
 def record(
     net: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, machine: Machine = Machine(), batch: int = 0
 ) -> Trace:
-    """Train ``net`` in place and look at every image after each epoch; looking leaves the training as it would be.
+    """Train ``net`` in place and record every image after each epoch; recording does not change the training.
 
     Memory is that of the training and of one block of images; traces, and the [N, C] log-probabilities that ``shift``
     compares with, lie in the room that ``machine.kept`` gives, and those behind a state are kept there.
@@ -189,7 +189,7 @@ def record(
 
 
 def per_example(logits: Tensor, labels: Tensor, features: Tensor, bias: bool = True) -> dict[str, Tensor]:
-    """What ``Trace`` says of each example at one moment, all but ``shift``: [B] by name.
+    """The values of ``Trace`` for each example at one moment, except ``shift``: [B] by name.
 
     Logits are [B, C] of at least two classes, features [B, d] what the last layer sees; without a bias, its gradient is
     ‖p − e_y‖₂ ‖h‖.

@@ -53,7 +53,7 @@ class Features(Need):
             Extract.of(self.extractor).check()
 
     def titles(self, plan: Plan) -> dict[str, str]:
-        """What is no teacher is known by its content."""
+        """Extractors other than teachers are known by their content."""
         extract = planned(plan, self.extractor)
         return {} if extract.origin == "teacher" else {self.extractor: extract.title}
 
@@ -67,7 +67,7 @@ class Features(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Features of the train and val images, each block written as it comes; what is no teacher leaves its facts.
+        """Features of the train and val images, written block by block; extractors other than teachers leave their facts.
 
         The meter runs over the writing as well, since the two take turns.
 
@@ -114,12 +114,12 @@ class Features(Need):
 
     @classmethod
     def uncounted(cls, record: Mapping[str, Any]) -> bool:
-        """Whether no teacher gave them: then alone there is a record."""
+        """Whether no teacher gave them, since only then is there a record."""
         return bool(record)
 
 
 def planned(plan: Plan, word: str) -> "Extract":
-    """The extractor that a word means in a study, with its options, and with all that decides what it gives."""
+    """The extractor that a word means in a study, with its options and everything that decides its features."""
     extract = _resolved(plan, Extract.of(word))
     return next((each for each in _options(plan) if each.title == extract.title), extract)
 
@@ -278,7 +278,7 @@ def anchored(word: str, folder: Path) -> str:
 
 
 def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
-    """Maps of the rows that the user brings, by split; their type and number are checked, and no value is read.
+    """Maps of the rows that the user supplies, by split; their type and number are checked, and no value is read.
 
     Raises:
         DecoctError: no .npy file of plain floating-point numbers, not [N, d], or another N than the split has.

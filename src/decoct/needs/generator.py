@@ -49,7 +49,7 @@ class ImageGenerator(Need):
     generator: str = OWN
 
     def titles(self, plan: Plan) -> dict[str, str]:
-        """What is supplied is known by its content."""
+        """A supplied generator is known by its content."""
         return {self.generator: planned(plan, self.generator).title}
 
     def parts(self, plan: Plan) -> tuple[Part, ...]:
@@ -183,7 +183,7 @@ class TeachGenerator(Spec):
         return f"{name}@{self.digest[:SHOWN]}" if self.digest else name
 
     def identity(self) -> dict[str, Any]:
-        """As of any Spec, without a folder's path: its content counts; and of one that is supplied, nothing else."""
+        """As for any Spec, without a folder's path: its content counts, and for a supplied generator nothing else."""
         who = super().identity()
         if self.generator != OWN:
             who["fields"] = {"generator": self.generator if self.hub else "folder", "digest": self.digest}
@@ -222,7 +222,7 @@ class TeachGenerator(Spec):
 
 
 def content(folder: Path) -> str:
-    """Digest of all that decides what the model in a folder does; a DecoctError if a file cannot be read."""
+    """Digest of everything that decides the model in a folder; a DecoctError if a file cannot be read."""
     files = pipeline.files(folder) + [file for file in (folder / CARD,) if file.is_file()]
     return digest({str(file.relative_to(folder)): hash_once(file) for file in files})
 

@@ -1,4 +1,4 @@
-"""Statistics of every batch norm's and convolution's input over the train split, and over each of its classes."""
+"""Statistics of the input of every batch norm and convolution, over the train split and over each class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ FILE = "statistics.safetensors"
 
 
 class LayerStatistics(Need):
-    """Moments of what goes into each batch norm and convolution of a teacher, over the train split and by class.
+    """Moments of the input of each batch norm and convolution of a teacher, over the train split and by class.
 
     Attributes:
         net: of the teacher; ``"teacher"`` is the default label teacher.
@@ -76,7 +76,7 @@ class Statistics:
     by_class: Mapping[str, Moments]
 
     def targets(self, net: nn.Module) -> dict[str, Moments]:
-        """What a batch is to match: a batch norm's own running statistics, and those of the convolutions' inputs."""
+        """The targets of a batch: a batch norm's own running statistics, and those of the convolutions' inputs."""
         own = running(net) if any(not convolution for convolution in layers(net).values()) else {}
         return {name: own.get(name) or self.whole[name] for name in layers(net)}
 

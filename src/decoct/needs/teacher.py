@@ -161,7 +161,7 @@ class Teach(Spec):
         return self.pretrained or self.checkpoint is not None
 
     def identity(self) -> dict[str, Any]:
-        """As of any Spec, without the checkpoint's path: its content counts."""
+        """As for any Spec, without the checkpoint's path: its content counts."""
         who = super().identity()
         who["fields"].pop("checkpoint")
         return who
@@ -223,7 +223,7 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
 
 
 def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progress = silent) -> float:
-    """Share of the val images that a net gets right; its modes are as before afterwards.
+    """Share of the val images that a net classifies correctly; its modes are restored afterwards.
 
     Raises:
         DecoctError: logits that are not finite.

@@ -169,7 +169,7 @@ class Experts:
 
     @classmethod
     def load(cls, net: nn.Module, folders: Sequence[Path]) -> "Experts":
-        """One expert a folder.
+        """One expert per folder.
 
         Raises:
             DecoctError: a trajectory is missing or damaged, or of another net.
@@ -232,7 +232,7 @@ def shapes_of(net: nn.Module) -> Shapes:
 
 
 def size_of(shapes: Shapes) -> int:
-    """P, how many numbers the parameters are."""
+    """P, the number of parameters."""
     return sum(math.prod(shape) for _, shape in shapes)
 
 
@@ -242,7 +242,7 @@ def flattened(net: nn.Module) -> Tensor:
 
 
 def by_batch_alone(net: nn.Module) -> nn.Module:
-    """The net in eval mode, its batch norms without running statistics: they are no part of a trajectory."""
+    """The net in eval mode, its batch norms without running statistics, which are not part of a trajectory."""
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False

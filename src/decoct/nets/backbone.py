@@ -69,7 +69,7 @@ class Backbone(nn.Module):
 
 
 def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[Backbone, dict[str, Any]]:
-    """A pretrained backbone, and what ``restore`` has to know of it.
+    """A pretrained backbone, and the record that ``restore`` needs.
 
     Args:
         name: of timm's; with its tag where the weights come from the hub.
@@ -110,7 +110,7 @@ def embed(
 
 
 def full_name(name: str) -> str:
-    """The name with the tag of the weights that timm means by it, such as "resnet50.a1_in1k" by "resnet50".
+    """The name with the tag of timm's default weights, such as "resnet50.a1_in1k" for "resnet50".
 
     Raises:
         UsageError: timm has no such net, or no such weights.
@@ -130,7 +130,7 @@ def check_name(name: str) -> None:
 
 
 def packaged(name: str) -> Path | None:
-    """The file of an installed package that brings this net's weights; None where there is none."""
+    """The file of an installed package that contains this net's weights; None where there is none."""
     spec = importlib.util.find_spec(PACKAGE) if name == PACKAGED else None
     folders = (spec.submodule_search_locations if spec else None) or []
     return next((file for folder in folders for file in Path(folder).glob("models/*.pth")), None)

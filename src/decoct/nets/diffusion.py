@@ -1,4 +1,4 @@
-"""A class-conditional diffusion model as the methods see it: what it predicts, and what its latents are images of."""
+"""A class-conditional diffusion model as methods use it: its predictions, and the images behind its latents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from decoct.nets.precision import within
 
 
 class Predicted(NamedTuple):
-    """What a model says of noisy latents.
+    """A model's prediction for noisy latents.
 
     Attributes:
         noise: [B, c, h, w] ε, with classifier-free guidance.
@@ -64,7 +64,7 @@ class DiffusionModel:
 
     @cached_property
     def there(self) -> tuple[Tensor, Tensor]:
-        """ᾱ and the rows where the net is, sent there once; ask for it when the net is where it stays."""
+        """ᾱ and the rows on the net's device, sent there once; use it when the net has its final device."""
         return self.alphas.to(self.device), self.rows.to(self.device)
 
     @cached_property

@@ -159,7 +159,7 @@ class _Reached(Exception):  # noqa: N818, no error
 
 
 def entering(net: nn.Module, images: Tensor, layer: int) -> Tensor:
-    """What goes into a child of the net, counted from the end (−1: the last); with a gradient, on normalised images.
+    """The input of a child of the net, counted from the end (−1: the last); with a gradient, on normalised images.
 
     The rest of the net is not run.
 

@@ -1,4 +1,4 @@
-"""How a net's images lie in memory, which affects only speed."""
+"""The memory layout of a net's images, which affects only speed."""
 
 import torch
 from torch import Tensor, nn

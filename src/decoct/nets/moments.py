@@ -40,7 +40,7 @@ class Moments:
     patch_variance: Tensor | None = None
 
     def parts(self) -> list[Tensor]:
-        """What is known: two or four tensors."""
+        """The tensors that are known: two or four."""
         return [value for value in vars(self).values() if value is not None]
 
 
@@ -64,7 +64,7 @@ def running(net: nn.Module) -> dict[str, Moments]:
 
 
 def pieces(x: Tensor, numbers: int) -> Sequence[Tensor]:
-    """Images, so many numbers at a time that they stay in a CPU's cache; a GPU gets more, to launch fewer kernels."""
+    """Images in pieces that stay in a CPU's cache; a GPU gets larger pieces, to launch fewer kernels."""
     parts: Sequence[Tensor] = x.split(max(1, (LARGE if x.is_cuda else numbers) // max(1, x[:1].numel())))
     return parts
 
@@ -149,7 +149,7 @@ def layers(net: nn.Module) -> dict[str, bool]:
 
 
 class Sums:
-    """Sums over images, by class, of which moments are made: one pass over any number of images.
+    """Sums over images, by class, from which moments are computed: one pass over any number of images.
 
     Args:
         classes: how many.

@@ -1,4 +1,4 @@
-"""Diffusion models in diffusers' folder layout: found, read without running anybody's code, and written.
+"""Diffusion models in diffusers' folder layout: found, read without running foreign code, and written.
 
 ``transformer/`` (``DiTTransformer2DModel``) or ``unet/`` (``UNet2DModel``), ``vae/`` (``AutoencoderKL``) or none where
 the model works on pixels, and ``scheduler/``, of which the betas and the kind of prediction are read.

@@ -1,4 +1,4 @@
-"""A net that expects another normalisation than the data's: an exact affine map in front of it."""
+"""An exact affine map in front of a net that expects another normalisation than the data's."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

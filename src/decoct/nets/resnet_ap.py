@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 class ResNetAP(nn.Module):
-    """ResNet of basic blocks in which stride-1 convolutions and average pooling stand for strides.
+    """ResNet of basic blocks in which stride-1 convolutions and average pooling replace strides.
 
     From IDC (Kim et al., 2022, arXiv:2205.14959); ResNetAP-10 with instance norm is a student of MinimaxDiffusion
     (Gu et al., 2024, arXiv:2311.15529) and of the papers that follow it. The stem is a convolution 3 × 3 up to 64 px,

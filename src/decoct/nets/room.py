@@ -1,4 +1,4 @@
-"""The memory of a device: how much it has, and what happens when that is not enough."""
+"""The memory of a device: how much it has, and how work continues when that is not enough."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 
 
 class Halved(UserWarning):
-    """A device ran out of memory, and the work goes on with half as much of it at a time."""
+    """A device ran out of memory, and the work continues with half as much at a time."""
 
 
 class Halving:
@@ -90,7 +90,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 def release(device: str) -> None:
-    """Give back what is allocated on a device and not in use, so that a smaller piece finds a place."""
+    """Release memory that is allocated on a device but unused, so that a smaller piece fits."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device == "mps" and torch.backends.mps.is_available():
@@ -98,7 +98,7 @@ def release(device: str) -> None:
 
 
 def has(device: str) -> str:
-    """How much memory a device has, and who takes it."""
+    """How much memory a device has, and which processes use it."""
     said = f"{device} has {room(device) / 2**30:,.1f} GiB"
     if not device.startswith("cuda"):
         return said

@@ -1,4 +1,4 @@
-"""Weights as files: read without running anybody's code, fitted to a net, a head cut to the data's classes."""
+"""Weights as files: read without running foreign code, and fitted to a net, with a head cut to the data's classes."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ TOP = "state_dict", "model"  # what training scripts call the weights among the 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict, and what its origin says of it.
+    """A state dict, and what its origin records about it.
 
     Attributes:
         state: tensors by name.

@@ -145,7 +145,7 @@ def _timm(name: str, channels: int, classes: int, size: int) -> nn.Module | None
 
 
 def of_timm(name: str, size: int, **options: Any) -> nn.Module:
-    """timm's net for images of ``size`` px: it is told all that there is to say of the resolution, less, or nothing.
+    """timm's net for images of ``size`` px, which receives as much about the resolution as it accepts.
 
     Raises:
         UsageError: no such net is a classifier of images, or its patches do not fit them.

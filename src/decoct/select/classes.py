@@ -1,4 +1,4 @@
-"""Picking in each class by itself: rows are gathered in the order of the file, classes run side by side."""
+"""Picking within each class: rows are gathered in the order of the file, classes run side by side."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Which points lie nearest, or inside which ball: a float32 matrix product screens, float64 differences decide.
+"""Nearest points, and points inside balls: a float32 matrix product screens, float64 differences decide.
 
 ‖a‖² + ‖b‖² − 2a·b loses near-identical points to cancellation, and for sets of real images ties are the rule: a member
 is at distance 0 from itself and exactly on the k-NN sphere of some neighbour. So the product only yields a lower bound

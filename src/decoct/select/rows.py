@@ -154,7 +154,7 @@ class Rows:
 def settled(
     score: Tensor, worst: float, error: Callable[[], Tensor], exact: Callable[[Tensor], Tensor], tie: float = 0.0
 ) -> int:
-    """The row of the largest score; of those that rounding cannot tell apart, by their values in float64.
+    """The row with the largest score; rows within rounding are compared by their values in float64.
 
     Args:
         score: [N] computed; −∞ for rows that are out of the question.

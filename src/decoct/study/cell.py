@@ -123,7 +123,7 @@ def _peak() -> int:
 
 @dataclass(frozen=True)
 class Counter:
-    """What ``read`` gives is a count of joules that grows; at ``end`` it starts anew from 0, or never if infinite."""
+    """A growing count of joules, from ``read``; at ``end`` it restarts from 0, or never if infinite."""
 
     read: Callable[[], float]
     end: float = math.inf
@@ -161,7 +161,7 @@ def of_processor(root: Path = POWERCAP) -> tuple[Counter, ...]:
 
 
 class Energy:
-    """Joules that counters count in a ``with`` block; a thread looks at those that start anew, lest one does so twice.
+    """Joules that counters count in a ``with`` block; a thread reads counters that wrap, so that none wraps twice unseen.
 
     A counter is of the whole device: of a GPU, or of the processor packages (sockets) without the main memory. It
     counts all that runs there, so jobs side by side are each charged for all of them: compare energies of jobs that ran

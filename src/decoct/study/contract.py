@@ -1,4 +1,4 @@
-"""The contract suites: the rules for every condenser and protocol, tested by real, shortened work on digits."""
+"""The contract suites: rules for every condenser and protocol, tested by real, shortened work on digits."""
 
 import tempfile
 from abc import ABC, abstractmethod

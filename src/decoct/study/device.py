@@ -1,4 +1,4 @@
-"""The device that a word means: whether this machine has it, and which precision it supports."""
+"""The device that a word means, whether this machine has it, and which precision it supports."""
 
 import os
 import re
@@ -12,7 +12,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def resolve(word: str) -> str:
-    """The device that a word stands for, such as "cuda:1"; "auto" takes what there is.
+    """The device that a word means, such as "cuda:1"; "auto" takes the best one available.
 
     Raises:
         UsageError: the word means nothing, or this machine has no such device: which it has, and why not more.

@@ -1,7 +1,7 @@
-"""Run a graph of jobs on any concurrent.futures.Executor; what the store holds is not run again.
+"""Runs a graph of jobs on any concurrent.futures.Executor; jobs in the store are not run again.
 
-The order shows results early and changes none of them: one student at once, then students as they are planned, each
-behind what it needs, and measures last.
+The order shows results early and changes none of them: one student first, then students as planned, each after its
+needs, and measures last.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ OnStart = Callable[[Job], None]
 
 @dataclass
 class Driver:
-    """Runs jobs after their inputs, each at most once, and goes on past what fails.
+    """Runs jobs after their inputs, each at most once, and continues after failures.
 
     Attributes:
         store: where cells are, and go.

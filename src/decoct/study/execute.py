@@ -1,4 +1,4 @@
-"""Execute a job: load its inputs, do the work under the meter, leave a cell. The same everywhere it runs."""
+"""Executes a job: loads its inputs, does the work under the meter, leaves a cell; the same everywhere."""
 
 import gc
 import os
@@ -84,14 +84,14 @@ def execute(
 
 
 def precisions(job: Job) -> set[str]:
-    """In which the nets of a job compute: those that are trained; those of its spec, or of each of its extractors."""
+    """The precisions in which the nets of a job compute: trained nets, and those of its spec or of each extractor."""
     own = job.config.get("precision", "float32")
     trained: str = job.keyed.get("compute", {}).get("precision", "float32")
     return {trained, *(own.values() if isinstance(own, dict) else (own,))}
 
 
 def no_room(cell: Cell) -> str:
-    """What to do where a job ran out of memory, and a smaller batch would be another result: two lines."""
+    """Advice for a job that ran out of memory and whose result a smaller batch would change: two lines."""
     fields = {name: value for name, value in cell.job.config.items() if name.startswith(("batch", "block"))}
     lower = [name if value is None else f"{name} ({value} now)" for name, value in fields.items()]
     smaller = "budget or net" if cell.job.kind in ("shard", "condense") else "net"

@@ -95,7 +95,7 @@ class Planner(Plan):
         return job
 
     def judge(self, involved: Collection[str]) -> None:
-        """Let a net hold itself out that is none of those that take part in making or labelling sets."""
+        """Plan the held-out net, one that takes no part in making or labelling sets."""
         loaded = [zoo.resolve(net, self.data.size) for net, spec in self.teachings.items() if spec.loaded]
         self.held_out = zoo.judge(self.data.size, involved, loaded)
 

@@ -1,4 +1,4 @@
-"""A job: one piece of work, as plain data, with a key that says what it is and not where it runs."""
+"""A job: one piece of work, as plain data, with a key that says what it does and not where it runs."""
 
 from collections.abc import Sequence
 from functools import cached_property

@@ -52,7 +52,7 @@ def run(
     on_done: OnDone = lambda job, error: None,
     progress: Progress = silent,
 ) -> dict[str, str]:
-    """Do what is missing of a study in its store; write ``out/run.json``, and real images as a picture.
+    """Run the missing jobs of a study; write ``out/run.json``, and real images as a picture.
 
     Args:
         study: what.

@@ -45,7 +45,7 @@ class TrainingSet:
 
 
 class Mixed(NamedTuple):
-    """What the images of a batch were mixed with.
+    """The partners that the images of a batch were mixed with.
 
     Attributes:
         labels: [B] of the partners.
@@ -135,7 +135,7 @@ class Batches(Iterator[Batch]):
 
     @property
     def at_seam(self) -> bool:
-        """Whether nothing is drawn ahead, so that ``state`` says all."""
+        """Whether nothing is drawn ahead, so that ``state`` is complete."""
         return not self.ready
 
     def check(self) -> None:
@@ -148,7 +148,7 @@ class Batches(Iterator[Batch]):
         return {**self.draws.state(), "made": torch.tensor(self.made)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Let a new stream go on from a ``state``."""
+        """Let a new stream continue from a ``state``."""
         self.draws.restore(state)
         self.made = int(state["made"])
         next(islice(self.rows, self.made, self.made), None)  # the order is replayed, it costs nothing

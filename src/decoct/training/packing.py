@@ -1,4 +1,4 @@
-"""Soft labels and their views in few bytes: logits in half precision or 8 bits, only the largest; small integers."""
+"""Soft labels and their views in few bytes: the largest logits in half precision or 8 bits, and small integers."""
 
 import math
 from typing import Any

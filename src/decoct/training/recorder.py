@@ -1,4 +1,4 @@
-"""What is recorded of a net after each epoch of a training, and kept beside the training's state."""
+"""Records of a net after each epoch of a training, kept with the training's state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Recorder(Kept, ABC):
-    """Fills rows, one an epoch. As the ``Kept`` of the training that it watches it keeps the rows before each state.
+    """Fills rows, one per epoch. As the ``Kept`` of the training that it watches, it keeps the rows before each state.
 
     If rows behind a state are gone, so is the state: the training starts anew.
 

@@ -84,7 +84,7 @@ class State:
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser holds of each parameter, as ``optimiser.NUMBER.NAME``."""
+    """An optimiser's state for each parameter, as ``optimiser.NUMBER.NAME``."""
     return {
         f"optimiser.{number}.{slot}": torch.as_tensor(value)
         for number, each in optimiser.state_dict()["state"].items()
@@ -94,7 +94,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Bring a fresh optimiser to what ``optimiser_state`` gave, among other tensors."""
+    """Restore a fresh optimiser from ``optimiser_state``, among other tensors."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimiser.").items():

@@ -126,7 +126,7 @@ class StoredLabels:
 
     @property
     def classes(self) -> int:
-        """How many there are."""
+        """The number of classes."""
         return len(self.facts["class_names"])
 
     @cached_property
@@ -208,7 +208,7 @@ class StoredLabels:
 
 @dataclass(frozen=True, eq=False)
 class OwnLabels:
-    """One label an image, whatever the view of it."""
+    """One label per image, whatever the view."""
 
     probabilities: Tensor  # [N, classes] float32
 

@@ -1,4 +1,4 @@
-"""Views: everything that is drawn at random for some batches, and the resulting images.
+"""Views: all random draws for some batches, and the resulting images.
 
 Draws are made on the CPU, so that they are the same on every device, and can be stored beside soft labels.
 """
@@ -23,7 +23,7 @@ TENSORS = ("rows", "corners", "boxes", "mirrored", "tiles")  # of a view, one ro
 
 @dataclass(frozen=True)
 class View:
-    """What was drawn for one or more batches, M images in all.
+    """The draws for one or more batches, M images in all.
 
     Attributes:
         rows: [M] which images.
@@ -77,7 +77,7 @@ class View:
 
 
 class Draws:
-    """Draws views of images of a size by a recipe; what was drawn so far is the state of two generators."""
+    """Draws views of images of a size by a recipe; its state is that of two generators."""
 
     def __init__(self, recipe: Recipe, size: int, seed: int) -> None:
         self.recipe, self.size = recipe, size
@@ -116,7 +116,7 @@ class Draws:
         return {"single": self.single.get_state(), "whole": self.whole.get_state()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a ``state``."""
+        """Continue from a ``state``."""
         self.single.set_state(state["single"])
         self.whole.set_state(state["whole"])
 

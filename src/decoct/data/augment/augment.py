@@ -1,4 +1,4 @@
-"""Augmentation in batches with parameters of its own for every image: drawn on the CPU, applied on any device."""
+"""Augmentation in batches with separate parameters for every image: drawn on the CPU, applied on any device."""
 
 import math
 from dataclasses import dataclass

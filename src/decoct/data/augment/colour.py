@@ -1,4 +1,4 @@
-"""Colour jitter and PCA lighting in batches, with parameters of their own for every image."""
+"""Colour jitter and PCA lighting in batches, with separate parameters for every image."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ BRIGHTNESS, CONTRAST, SATURATION = range(3)
 
 @dataclass(frozen=True)
 class Jitter:
-    """What was drawn for a colour jitter.
+    """The parameters of a colour jitter.
 
     Attributes:
         factors: [B, 3] of brightness, contrast and saturation; 1 changes nothing.

@@ -19,7 +19,7 @@ SAVE = "save {'images': tensor, 'labels': tensor}"
 
 
 def read_npz(path: Path, how: SetFormat) -> Stored:
-    """``np.savez(file, images=…, labels=…)``, and what comes along, without unpickling anything."""
+    """``np.savez(file, images=…, labels=…)`` and any other arrays in it, without unpickling."""
     hint = "get it again, or save plain arrays of numbers: Python objects are not unpickled"
     with (
         readable(path, "no NumPy archive", hint, zipfile.BadZipFile),

@@ -1,7 +1,7 @@
 """Images of an external set to [n, C, S, S] in the data's own scale: layout, range and normalisation are not guessed.
 
-uint8 images are what they are. Float images within [0, 1] are taken as they are; all others are refused until the
-reader is told how they were normalised.
+uint8 images are used unchanged, and so are float images within [0, 1]; all others are refused until the reader is told
+how they were normalised.
 """
 
 from collections.abc import Sequence

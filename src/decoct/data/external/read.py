@@ -1,4 +1,4 @@
-"""External sets, made by decoct or not, in whatever files they come, as ``Condensed`` for a data set."""
+"""External sets, made by decoct or not, from files of any supported kind, as ``Condensed`` for a data set."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -152,7 +152,7 @@ def spec(said: Mapping[str, Any]) -> dict[str, Any]:
 def soft_labels(
     stored: NDArray[Any], images: int, classes: int, place: list[int] | None
 ) -> tuple[NDArray[np.float32], str]:
-    """Soft labels [n, classes] as probabilities in the data's order, and what they were.
+    """Soft labels [n, classes] as probabilities in the data's order, and what they were before.
 
     Rows without a negative value that sum to 1 are probabilities; all others are logits, as DATM learns them (Guo et
     al., 2024, arXiv:2310.05773), and go through a softmax.

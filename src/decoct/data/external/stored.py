@@ -19,7 +19,7 @@ NAMES = ("class_names", "classes")
 
 
 class SetFormat(BaseModel):
-    """How the file of an external set is to be read where it does not say so itself.
+    """How to read the file of an external set, where the file does not say.
 
     Attributes:
         normalised: of float images: "data" by the mean and standard deviation of the data set, "imagenet" by those of
@@ -68,7 +68,7 @@ class Stored:
 
 @contextmanager
 def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a library raises over a file into one that says what to do."""
+    """Turn an error that a library raises about a file into one that says what to do."""
     usual: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError)
     try:
         yield

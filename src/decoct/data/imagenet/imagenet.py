@@ -1,4 +1,4 @@
-"""What the sources of ImageNet-1K and its subsets share: classes, known numbers, from any layout to a data set."""
+"""Parts shared by the sources of ImageNet-1K and its subsets: classes, known counts, and reading from any layout."""
 
 import functools
 import hashlib
@@ -52,7 +52,7 @@ class ImageNet(LargeSource):
         return cls.classes or wnids()
 
     def glance(self) -> str:
-        """Digest of the layout's files: names, sizes, times. Whoever changes a file changes its time."""
+        """Digest of the layout's files: names, sizes, times. Changing a file changes its time."""
         layout = self.layout()
         try:
             facts = [(_below(file, layout.root), file.stat()) for file in layout.files()]
@@ -234,7 +234,7 @@ def english() -> dict[str, str]:
 
 
 def strays(listed: Index) -> list[str]:
-    """Names in val that are of ImageNet-1K's train: fastai divided the pictures of both anew."""
+    """Names in val that come from ImageNet-1K's train: fastai redivided the pictures of both."""
     names = listed.name[listed.split == 1]
     return sorted(name for name in names.tolist() if name[:1] == "n" and name[1:9].isdigit() and name[9:10] == "_")
 

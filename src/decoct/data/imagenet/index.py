@@ -26,7 +26,7 @@ Rows = list[tuple[int, str, str, str, str]]  # number, split, class, name, and t
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Pictures in the order of split, class and name, which no layout decides: all of them give the same.
+    """Pictures in the order of split, class and name, which is the same for every layout.
 
     Attributes:
         piece, number: [N] where each is: number of the piece, and of the picture in it.
@@ -85,7 +85,7 @@ class Index:
 
 
 def make(layout: Layout, wnids: tuple[str, ...], workers: int, progress: Progress, record: Path) -> Index:
-    """Read all pictures once; ``record`` keeps what was read when the process is killed, and the next one goes on.
+    """Read all pictures once; ``record`` keeps what was read, so that a killed process can be resumed.
 
     Raises:
         DecoctError: a class has no pictures, a picture is there twice, or they cannot be read.

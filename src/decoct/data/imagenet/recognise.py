@@ -1,4 +1,4 @@
-"""Which layout a folder has, by what is in it."""
+"""Recognises the layout of a folder by its content."""
 
 from collections.abc import Iterable
 from pathlib import Path

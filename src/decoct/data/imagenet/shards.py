@@ -138,7 +138,7 @@ def by_split(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def complete(split: str, shards: list[Path]) -> None:
-    """Refuse shards of one split of which one is missing, or that have two ways of counting, as when written twice."""
+    """Refuse shards of a split if one is missing, or if they are numbered in two ways, as when written twice."""
     series: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     for shard in shards:
         name = re.fullmatch(r"(.*?)(\d+)(?:-of-(\d+))?(\D*)", shard.name)

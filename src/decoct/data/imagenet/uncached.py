@@ -140,7 +140,7 @@ class Uncached:
 def survey(
     images: Uncached, train: NDArray[np.bool_], workers: int, progress: Progress
 ) -> tuple[dict[int, str], NDArray[np.int64]]:
-    """Decode all images once; ``train``, [N], says which are train's. Nothing of them is kept but what has to be known.
+    """Decode all images once and keep only a survey; ``train``, [N], says which images are train's.
 
     Returns:
         What does not decode, row and reason; and how often train has each value, [3, 256].

@@ -69,7 +69,7 @@ def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
 
 
 def shape(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a picture's header says, without decoding it; None where nothing readable stands there."""
+    """Width and height in a picture's header, without decoding it; None if the header cannot be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

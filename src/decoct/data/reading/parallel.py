@@ -1,4 +1,4 @@
-"""A function of many things in worker processes, a few at a time; the results come in order and can be recorded."""
+"""Applies a function to many items in worker processes; the results come in order and can be recorded."""
 
 import json
 import multiprocessing
@@ -29,7 +29,7 @@ def cores() -> int:
 
 
 def each(function: Callable[[T], R], things: Iterable[T], workers: int) -> Iterator[R]:
-    """``function(thing)`` of each thing, in their order; no more than a few are held at once.
+    """``function(thing)`` for each thing, in order; only a few results are held at once.
 
     Args:
         function: of a module, or a ``partial`` of one; it is sent to other processes.

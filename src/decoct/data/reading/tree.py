@@ -108,7 +108,7 @@ class Walk:
         return sorted(self._below(folder, folder.resolve(), set()))
 
     def tell(self) -> None:
-        """Warn of the links that were not followed, once of each."""
+        """Warn of the links that were not followed, once for each."""
         if not self.strays:
             return
         few = ", ".join(sorted(self.strays)[:NAMED]) + (" …" if len(self.strays) > NAMED else "")

@@ -17,7 +17,7 @@ Manifest = dict[str, dict[str, dict[str, str]]]  # split, class, file -> SHA-256
 
 
 class TwoLabels(UserWarning):
-    """The same file stands under two classes."""
+    """The same file lies under two classes."""
 
 
 class Folder(PictureSource):
@@ -75,7 +75,7 @@ class Folder(PictureSource):
 
 
 def tell_two_labels(root: Path, splits: Iterable[Mapping[str, Mapping[str, str]]]) -> None:
-    """Warn of pictures that stand under more than one class, byte for byte; a split is class -> file -> sum."""
+    """Warn of identical pictures under more than one class; a split is class -> file -> sum."""
     first: dict[str, tuple[str, str]] = {}
     twins: dict[str, str] = {}
     for classes in splits:

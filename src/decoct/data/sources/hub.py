@@ -26,7 +26,7 @@ from decoct.data.sources._shared.pictures import Picture, PictureSource
 
 
 class Hub(PictureSource):
-    """A data set that ``datasets.load_dataset`` reads, without running code of the data set's.
+    """A data set that ``datasets.load_dataset`` reads, without running the data set's code.
 
     Without a test split the validation split is the test split; without both, a stratified part of train is.
     """

@@ -127,7 +127,7 @@ def opened(place: Path) -> Iterator[Files]:
 
 
 def content(files: Files, name: str, most: int) -> bytes:
-    """A file's content, which is unpacked no further than its size may be.
+    """A file's content, unpacked up to the largest size allowed.
 
     Raises:
         DecodeError: it cannot be read, or is larger.

@@ -1,4 +1,4 @@
-"""Patches of real images: crops of any box in one batched product, the easiest of them, and mosaics."""
+"""Patches of real images: crops of any box in one batched product, the easiest crops, and mosaics."""
 
 from collections.abc import Callable
 from typing import Annotated

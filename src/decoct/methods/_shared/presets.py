@@ -11,7 +11,7 @@ Preset = Mapping[str, Any]
 
 
 class WithPresets(Condenser):
-    """A condenser whose fields may be None: the preset fills them in, and what a user sets stays.
+    """A condenser whose fields may be None: the preset fills these in and keeps fields that the user sets.
 
     Attributes:
         preset: named set of the fields that are None; None for the preset of the resolution.

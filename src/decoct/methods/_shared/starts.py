@@ -87,7 +87,7 @@ def whole(rows: NDArray[np.int64], size: int) -> Crops:
 
 
 def random_rows(inputs: Inputs, name: str, c: int, count: int) -> NDArray[np.int64]:
-    """Random images of a class, none twice while there are enough; more leave the first as they are."""
+    """Random images of a class, none twice while there are enough; asking for more keeps the first ones."""
     members = np.flatnonzero(inputs.data.train.labels == c)
     rng = np.random.default_rng(seed(inputs.seed, name, "start", c))
     rounds = -(-count // len(members))

@@ -16,7 +16,7 @@ from decoct.select.nearest import neighbours
 
 
 class D2(FeatureCoreset):
-    """D2 pruning (Maharana et al., 2024, arXiv:2310.07931): the hardest images, then less of those beside them.
+    """D2 pruning (Maharana et al., 2024, arXiv:2310.07931): the hardest images, with fewer of their neighbours.
 
     Images are joined to their nearest neighbours N(i), both ways. Each begins with its difficulty s_i and those of its
     neighbours, s_i + Σ_{j∈N(i)} exp(−γ_f d_ij²) s_j. The image with the highest score is picked, and each of its

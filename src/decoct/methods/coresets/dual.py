@@ -1,4 +1,4 @@
-"""DUAL: images that a training finds hard and wavers on; the fewer are kept, the easier they are."""
+"""DUAL: images that a training finds hard and wavers on; smaller sets hold easier images."""
 
 from typing import Any
 

@@ -53,7 +53,7 @@ class CVDD(FromPatches):
     priors: tuple[float, ...] | None = None  # by net, in percent; None for those of the preset, or equal votes
 
     def usual(self, size: int) -> str:
-        """Under 32 px the pool has nets that halve an image to nothing."""
+        """Below 32 px, nets of the pool would halve an image to nothing."""
         return "small_cpu" if size < 32 else super().usual(size)
 
     def at(self, size: int) -> Self:

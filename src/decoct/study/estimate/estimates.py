@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of(cls, cost: Cost, source: str) -> "Estimate":
-        """By what a job took that ran to its end."""
+        """From a job that ran to its end."""
         own = cost.seconds - cost.once, cost.cpu_seconds - cost.cpu_once, cost.around
         return cls(source, *own, cost.once, cost.cpu_once)
 
@@ -43,7 +43,7 @@ Known = dict[str, list[Estimate]]  # what jobs took, by their likeness
 
 
 def likeness(job: Job, jobs: Mapping[str, Job]) -> str:
-    """A digest that jobs share which take equally long: those that differ in their seeds, or the method of their set.
+    """A digest shared by jobs that take equally long: they differ only in their seeds, or in the method of their set.
 
     ``jobs`` are others by key, with the set that the job reads.
     """
@@ -61,7 +61,7 @@ def middle(known: Sequence[Estimate]) -> Estimate:
 
 
 def earlier(roots: Iterable[Path], data: Dataset, device: str) -> tuple[Known, list[str]]:
-    """What the cells of stores took that the same hardware made from the same data, and why others say nothing."""
+    """Costs of cells that the same hardware made from the same data, and why other cells give no estimate."""
     jobs, known, damaged, elsewhere = dict[str, Job](), Known(), list[Path](), 0
     for folder in (file.parent for root in roots for file in sorted(root.glob(f"[a-z]*/??/*/{CELL}"))):
         try:

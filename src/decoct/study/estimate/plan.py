@@ -1,4 +1,4 @@
-"""What a study will cost before it runs: its jobs, each with an estimate, and how they fill the workers."""
+"""The expected cost of a study before it runs: its jobs, each with an estimate, and how they fill the workers."""
 
 import heapq
 import tempfile
@@ -68,13 +68,13 @@ class Plan:
 
     @cached_property
     def todo(self) -> list[Job]:
-        """Those that are not in the store, without what the user brought, which nothing makes."""
+        """Jobs that are not in the store, without sets that the user supplied, which no job makes."""
         todo = Driver(self.store, lambda _: Inline()).missing(self.jobs.values()) if self.store else self.jobs
         return [job for job in todo.values() if not isinstance(job, ExternalJob)]
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The jobs to do, those that are alike together; measures bear equally what each worker works out once."""
+        """The jobs to do, in groups of similar ones; measures share equally the work that each worker does once."""
         alike, groups = dict[str, list[Job]](), list[Group]()
         for job in self.todo:
             alike.setdefault(likeness(job, self.jobs), []).append(job)
@@ -91,7 +91,7 @@ class Plan:
         return groups
 
     def probed(self, seconds: float | None = None, progress: Progress = silent) -> "Plan":
-        """The same with a probe of one job of each group that no result tells of.
+        """The same with a probe of one job of each group without an earlier result.
 
         Probes run in a process that may die or be ended: another one follows. What measures sets comes last, since the
         first of these works out for all others what they share.

@@ -1,7 +1,7 @@
 """Probes: a job's real work for a few seconds, extrapolated from the job's own progress.
 
-What a job reads and is not there yet has a stand-in: a cell of the right form at little cost, since time depends on
-shapes, not on values.
+Inputs that do not exist yet get a stand-in: a cell of the right form at little cost, since time depends on shapes, not
+on values.
 """
 
 import math
@@ -35,7 +35,7 @@ NONE = {"trajectory": "experts", "labels": "stored labels"}  # kinds that nothin
 
 
 def probe(where: str, own: str | None, job: Job, jobs: Mapping[str, Job], device: str, limit: float) -> Estimate:
-    """Probe a job, in a worker: what it takes, and what the process worked out once up to now.
+    """Probe a job, in a worker: its cost, and that of work done once per process so far.
 
     ``where`` is a store of stand-ins and of what probes finish, ``own`` the study's, whose cells are read in place;
     ``jobs`` are those that it may use, by key. The probe stops after ``limit`` seconds of work.
@@ -81,7 +81,7 @@ class Mark(NamedTuple):
 
 @dataclass
 class Probed(Cell):
-    """A cell whose work is looked at from its meter's start, and ended when enough was seen."""
+    """A cell whose work is watched from its meter's start, and ended once enough was seen."""
 
     limit: float = math.inf
     start: Mark = field(default_factory=Mark.now)
@@ -112,7 +112,7 @@ class Probed(Cell):
 
 
 def carried_on(marks: list[Mark]) -> Mark:
-    """The end of a work by what was seen of it, from the first mark on, where nothing is done.
+    """The end of a piece of work, extrapolated from its marks.
 
     What was seen last goes on at its rate, the first ``WARM`` and the first step left out: t_last + (total − done) Δt /
     Δdone. Where one step is all there is, it is taken.
@@ -184,7 +184,7 @@ def shortened(job: Job) -> Job:
 
 
 def few(data: Dataset) -> Dataset:
-    """The same data with the images that are ``picked`` alone."""
+    """The same data with only the images that are ``picked``."""
 
     def cut(split: Split) -> Split:
         picks = picked(split, len(data.class_names))

@@ -1,4 +1,4 @@
-"""A smaller study that fits a time: what is left out, step by step, and what each step saves."""
+"""A smaller study that fits a time: which parts to leave out, step by step, and what each step saves."""
 
 import re
 from dataclasses import replace
@@ -15,7 +15,7 @@ SPAN = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", 
 
 
 def propose(plan: Plan, limit: float) -> dict[str, Any]:
-    """Take away from a study until it fits, or what is known of it does, or nothing can be left out.
+    """Reduce a study until it fits, or its known part does, or nothing can be left out.
 
     Returns:
         For ``json.dumps``: each step with what remains then takes and whether that fits, the first being the study as

@@ -52,7 +52,7 @@ class Store(Cells):
         return self.root / UNFINISHED / kind / key
 
     def resume(self, kind: str, key: str) -> None:
-        """Bring here what a job left unfinished elsewhere: in a folder that is shared, it is here."""
+        """Fetch what a job left unfinished elsewhere; in a shared folder it is here already."""
 
     def saved(self, path: Path) -> None:
         """Told of every file of an unfinished job that was saved or removed."""
@@ -70,7 +70,7 @@ class Store(Cells):
         return integrity.faults(self.path(kind, key))
 
     def note(self, name: str, content: bytes) -> None:
-        """Leave what a study that has its cells here says of itself, so that ``gc`` leaves them alone."""
+        """Leave a note about a study that has its cells here, so that ``gc`` leaves them alone."""
         with self.room():
             self.files.write(f"{STUDIES}/{name}", content)
 
@@ -84,7 +84,7 @@ class Store(Cells):
         self.files.remove([f"{STUDIES}/{name}"])
 
     def offer(self, data: Path) -> None:
-        """Let workers elsewhere have a data set of this machine's cache: who shares this folder can share that."""
+        """Offer a data set of this machine's cache to workers elsewhere; workers that share this folder can share the cache."""
 
     def dataset(self, data: Path) -> Path:
         """The folder of a cached data set on this machine; a DecoctError if it is not here."""
@@ -96,7 +96,7 @@ class Store(Cells):
         return data
 
     def remove(self, kind: str, key: str) -> None:
-        """Remove a cell, which is none from the first moment on; nothing if it is not there."""
+        """Remove a cell in one step; do nothing if it is not there."""
         discard(self.path(kind, key), self.root)
 
     @contextmanager
@@ -129,7 +129,7 @@ class Store(Cells):
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        """Say of a full or closed disk what to do about it."""
+        """Turn an error of a full or read-only disk into one that says what to do."""
         try:
             yield
         except Exception as error:
@@ -171,7 +171,7 @@ class RemoteStore(MirroredCells, Store):
             return integrity.faults(aside / key)  # the record is checked against the folder's name
 
     def resume(self, kind: str, key: str) -> None:
-        """Let the unfinished state here be that there, if there is one; it is no older: each save was sent."""
+        """Replace the unfinished state here by the remote one, if any, which is never older, since each save was sent."""
         if there := self.begun().get((kind, key)):
             super().finish(kind, key)  # a construction must not find stages of two attempts
             self.remote.get({name: self.root / name for name in there})

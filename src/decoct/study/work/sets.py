@@ -218,7 +218,7 @@ def grid(
 
 
 def check_room(method: Condenser, data: Dataset, budget: Budget, device: str) -> str:
-    """How much memory a construction is estimated to take at its peak, in words; "" where nobody has estimated it.
+    """The estimated peak memory of a construction, in words; empty without an estimate.
 
     Raises:
         DecoctError: more than the device has.

@@ -1,6 +1,6 @@
-"""The work on students: labels that are stored for them, their training, and their one evaluation.
+"""The work on students: stored labels, training, and one evaluation each.
 
-One that is the caller's own module is trained as any other, but nothing of it is stored.
+A student that is the caller's own module is trained like any other, but nothing of it is stored.
 """
 
 import copy

@@ -218,7 +218,7 @@ class Cluster(Executor):
 
 
 def said(error: BaseException, retries: int, host: str = "a node") -> DecoctError:
-    """What failed a task on a host, after so many retries, in one line, whatever class Ray wraps it in."""
+    """The error of a task on a host, after so many retries, in one line, whatever class Ray wraps it in."""
 
     from decoct.study.execute import describe
 
@@ -306,7 +306,7 @@ def refused(address: str, text: str) -> str:
 
 
 class Hushed:
-    """A stdout on which Ray's own thread prints nothing: what a job says is in its failure, and stdout is for JSON."""
+    """A stdout on which Ray's own thread prints nothing: a job's output is in its failure, and stdout is for JSON."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Where jobs run: in this process, in a pool of workers, or on Ray. None changes what they compute, nor any key."""
+"""Executors of jobs: this process, a pool of workers, or Ray. None changes any result or key."""
 
 import multiprocessing
 import os
@@ -83,7 +83,7 @@ class Pool(ProcessPoolExecutor):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What must be in a worker's environment before Python starts: its threads, and that glibc keeps freed memory.
+    """A worker's environment before Python starts: its threads, and that glibc keeps freed memory.
 
     glibc reads its settings once, when a process begins; whoever set them already has their own.
     """
@@ -91,7 +91,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:
-    """The GPUs that CUDA counts as ``CUDA_VISIBLE_DEVICES`` names them: by that where it is set, else by index.
+    """The GPUs that CUDA sees, named as in ``CUDA_VISIBLE_DEVICES`` if that is set, and otherwise by index.
 
     Numbers, UUIDs and what UUIDs begin with stay as they are. Of MIG slices a process sees one, however many are named:
     all of them are given, for as many workers.
@@ -120,7 +120,7 @@ def _leave_with(sentinel: int) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """What carries the jobs, and what each of them gets of the machine.
+    """The executor of the jobs, and each job's share of the machine.
 
     Attributes:
         on: None for this process where one job runs at a time, a pool of processes otherwise.

@@ -251,7 +251,7 @@ def contents(place: Found) -> Iterator[tuple[str, bytes]]:
 
 
 class Bounded:
-    """A file that refuses to give more than ``MOST_BYTES`` in all, so that a tiny tar cannot unpack to a huge one."""
+    """A file that gives at most ``MOST_BYTES`` in all, so that a tiny tar cannot unpack to a huge file."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self.file, self.path, self.given = file, path, 0

@@ -75,7 +75,7 @@ def _run(data: bytes) -> Any:
     memo: dict[int, Any] = {}
 
     def above() -> list[Any]:
-        """What lies above the last mark, taken off."""
+        """Pop and return everything above the last mark."""
         start = marks.pop()
         items = stack[start:]
         del stack[start:]

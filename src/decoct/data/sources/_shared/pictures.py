@@ -56,7 +56,7 @@ class PictureSource(Source):
         return *decode_pictures(pictures(), total, where, scratch, *how), said
 
     def with_test(self, parts: dict[str, Part], class_names: tuple[str, ...]) -> dict[str, Part]:
-        """The parts with a test split; where there is none it is a stratified part of train, or of "all" there is."""
+        """The parts with a test split; a missing one becomes a stratified part of train, or of "all"."""
         if "test" in parts:
             return parts
         whole = parts["train"] if "train" in parts else parts["all"]
@@ -65,7 +65,7 @@ class PictureSource(Source):
 
 
 def usual_size(shapes: Iterable[tuple[int, int]]) -> tuple[int, str]:
-    """The side that pictures of these widths and heights are made where nobody says one, and a line that says so.
+    """The default side for pictures of these widths and heights, and a line that says so.
 
     It is their own where all have one size of up to 64 px; else the larger of 32 and 64 px that the shorter sides of
     half of them reach, and 32 where not even half reach that.

@@ -1,4 +1,4 @@
-"""What coresets share: the groups of train images that they pick from, and picking by features."""
+"""Parts that coresets share: the groups of train images to pick from, and picking by features."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -44,7 +44,7 @@ class Coreset(Condenser):
     pooled: bool = False
 
     def together(self, ipc: int) -> int | None:
-        """No class knows of another, unless they are pooled."""
+        """Classes are independent, unless they are pooled."""
         return None if self.pooled else 1
 
     def groups(self, inputs: Inputs) -> list[Group]:

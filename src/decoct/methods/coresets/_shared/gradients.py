@@ -51,7 +51,7 @@ class Head:
 
     @classmethod
     def needed(cls, inputs: Inputs, net: str) -> "Head":
-        """That of a teacher that was needed, tried on a few train images: it must make logits of the stored features.
+        """The head of a needed teacher, tried on a few train images: it must turn the stored features into logits.
 
         Raises:
             DecoctError: the net does more behind its last linear layer, such as averaging two heads.
@@ -70,7 +70,7 @@ class Head:
         return head
 
     def off(self, features: Tensor, seen: Tensor) -> float:
-        """How far its logits of [n, d] features are from those that were seen, as a share of  Σ |w h| + |b|."""
+        """How far its logits of [n, d] features are from the given ones, as a share of  Σ |w h| + |b|."""
         terms = features.double().abs() @ self.weight.abs().T + self.bias.abs()
         return float((self.logits(features) - seen).abs().max() / terms.max())
 

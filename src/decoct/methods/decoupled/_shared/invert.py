@@ -103,7 +103,7 @@ def frozen(teacher: nn.Module) -> Iterator[nn.Module]:
 
 
 class FixedNorms(TorchFunctionMode):
-    """Within it, batch norms in eval mode run as y = scale · x + shift, their running statistics taken as they are.
+    """In the block, batch norms in eval mode run as y = scale · x + shift with fixed running statistics.
 
     The gradient is that of batch norm. PyTorch's own takes up to 17 times as long on a CPU where the gradient lies in
     memory in another order than the input. Scale and shift are kept by running variance: those must not change.

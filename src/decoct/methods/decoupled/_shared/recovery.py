@@ -1,4 +1,4 @@
-"""What decoupled methods share: images recovered from a committee of nets, with one hook for each choice.
+"""Parts that decoupled methods share: images recovered from a committee of nets, with one hook for each choice.
 
 A method is a file that says how images start, which nets judge them at an iteration, what is matched, and how the
 optimisation is staged. Everything else is here.
@@ -75,7 +75,7 @@ class Recovery(WithPresets):
     # What a method chooses
 
     def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
-        """How the set is cut: one image a class a block, as SRe2L; or ``by_class``."""
+        """How the set is divided: one image per class and block, as SRe2L; or ``by_class``."""
         size = self.block or 1
         if self.by_class:
             return in_order(classes, ipc, size)
@@ -95,7 +95,7 @@ class Recovery(WithPresets):
         return self.jury(inputs, block)
 
     def votes(self, jury: Sequence[str], t: int) -> Mapping[str, float]:
-        """Who of the jury judges at an iteration, and with which weight: all alike, or one ``in_turn``."""
+        """Which nets of the jury judge at an iteration, and with which weight: all equally, or one ``in_turn``."""
         return {jury[t % len(jury)]: 1.0} if self.in_turn else dict.fromkeys(jury, 1.0)
 
     def alignment(self, work: "Workpiece", net: str) -> Alignment:
@@ -112,7 +112,7 @@ class Recovery(WithPresets):
         raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
 
     def optimise(self, work: "Workpiece", images: Tensor) -> Tensor:
-        """From where the images start, [G, B, C, S, S], to where they end: one stage of all iterations."""
+        """The images, [G, B, C, S, S], optimised from their start in one stage of all iterations."""
         assert self.iterations is not None
         return work.stage(images, 0, self.iterations)
 

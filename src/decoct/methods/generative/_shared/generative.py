@@ -1,4 +1,4 @@
-"""What the generative methods share: the generator, real images as latents, batches of images and their records."""
+"""Parts that generative methods share: the generator, real images as latents, batches of images and their records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ SMALL = 64  # pixels up to which a generator trained on the data is the default
 
 
 class Generative(Condenser):
-    """A condenser that samples a class-conditional diffusion model: it says what latents a batch of images has.
+    """A condenser that samples a class-conditional diffusion model; a method makes the latents of each batch.
 
     Images are made ``batch`` at a time: whole classes where several fit into one, else part of one class. Memory is
     that of the model, of one batch of latents in it, and of the latents of one class of real images.

@@ -1,4 +1,4 @@
-"""Ancestral sampling of a diffusion model in few of its steps, with a hook for guidance."""
+"""Ancestral sampling of a diffusion model in some of its steps, with a hook for guidance."""
 
 import math
 from abc import ABC, abstractmethod
@@ -92,7 +92,7 @@ class Step:
 
 
 class Guide(ABC):
-    """Something that is added to x_{i−1}. ``differentiates``: it asks for gradients through the net."""
+    """A term added to x_{i−1}. ``differentiates``: it needs gradients through the net."""
 
     differentiates: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Images that are learnt, from start to end, and the real batches and random nets in which they are matched."""
+"""Learnt images from start to end, and the real batches and random nets in which they are matched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -186,6 +186,6 @@ def fresh_net(inputs: Inputs, name: str, net: str, t: int) -> nn.Module:
 
 
 def shared_draws(inputs: Inputs, name: str, t: int, classes: int) -> list[dsa.Drawn]:
-    """One augmentation a class at step t, the same for all images of the class, real or learnt."""
+    """One augmentation per class at step t, the same for all images of the class, real or learnt."""
     rng = Generator().manual_seed(seed(inputs.seed, name, "augmentation", t))
     return [dsa.draw(1, inputs.data.size, inputs.data.flip, rng, siamese=True) for _ in range(classes)]

@@ -1,4 +1,4 @@
-"""Trajectory matching: what MTT and its successors share, from an expert's weights to the learnt images.
+"""Trajectory matching: the parts that MTT and its successors share, from an expert's weights to the learnt images.
 
 The gradient through N steps of gradient descent is exact, in the memory of one. A step is
 θ_{n+1} = θ_n − α ∇_θ L_n(θ_n; u),  u being what is learnt: images, labels. With λ_n the gradient of a function of θ_N
@@ -214,7 +214,7 @@ def matched(
 
 
 class TrajectoryMatching(Condenser):
-    """A method that learns images from which a student takes the way of an expert; a subclass names its paper.
+    """A method that learns images on which a student follows an expert's path; a subclass names its paper.
 
     Draws of iteration t derive from the seed and t alone. Memory is that of one inner step's graph, of the N + 1
     weights of the student, and of what is learnt.
