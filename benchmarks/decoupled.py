@@ -38,7 +38,7 @@ from decoct.study.memory import keep_memory
 from yardstick import Loop, bare_inversion, race, table
 
 SIZE, CLASSES, IPC = 224, 10, 10
-FEW = 40  # pictures a class, enough for all starts
+FEW = 40  # pictures per class, enough for all starts
 ONE = {"preset": "imagenet1k"}
 
 
@@ -50,7 +50,7 @@ class Case(NamedTuple):
         method: at its preset for ImageNet-1K.
         steps: iterations of the short run, enough that each net and stage has its share; the long one has twice those.
         classes: how many are made.
-        published: seconds an image, and where from.
+        published: seconds per image, and the source.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Bench:
         )
 
     def seconds(self, case: Case, repeats: int) -> float:
-        """Processor seconds an image at the authors' iterations; of RDED, of the whole selection."""
+        """Processor seconds per image at the authors' iterations; of RDED, of the whole selection."""
         inputs = self.inputs(case.method, case.classes, IPC)
 
         def clock(**fields: int) -> float:
@@ -206,7 +206,7 @@ def beside(name: str, ours: Loop, bare: Loop, images: int, steps: int) -> str:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--repeats", type=int, default=2, help="of each short run; the fastest counts")
-    arguments.add_argument("--members", type=int, default=300, help="pictures a class")
+    arguments.add_argument("--members", type=int, default=300, help="pictures per class")
     arguments.add_argument("--only", choices=("costs", "selection", "inversion"), help="one of the three tables")
     options = arguments.parse_args()
     keep_memory()

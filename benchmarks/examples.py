@@ -45,7 +45,7 @@ NAMES = ("imagenette", "imagenet100", "imagenet1k")
 SIDE = 224  # pixels
 HELD = 0.1  # of train is val, as by the sources
 HALF = ", bfloat16"  # behind the name of a method
-ANCHORS: dict[str, tuple[float, dict[str, Any]]] = {  # seconds an image of ImageNet-1K on one RTX 4090, as published
+ANCHORS: dict[str, tuple[float, dict[str, Any]]] = {  # seconds per image of ImageNet-1K on one RTX 4090, as published
     "SRe2L (abstract of RDED)": (2.2, {"name": "sre2l"}),
     "CDA (its paper)": (2.1, {"name": "cda"}),
     "RDED (its abstract)": (0.042, {"name": "rded"}),

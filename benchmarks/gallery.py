@@ -3,8 +3,8 @@
     python examples/clipart.py runs/openclipart
     python benchmarks/gallery.py runs/openclipart docs/results/gallery.png
 
-Debian's clip art at 64 px, two images a class, the presets for two cores with narrow ConvNets as teachers. The pages of
-the methods show their panels of the sheet.
+Debian's clip art at 64 px, two images per class, the presets for two cores with narrow ConvNets as teachers. The pages
+of the methods show their panels of the sheet.
 """
 
 import argparse

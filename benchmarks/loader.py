@@ -43,7 +43,7 @@ from decoct.training.recipe import Recipe
 from yardstick import race, table
 
 CLASSES, PIXELS, BATCH, SCALE = 10, 224, 100, (0.08, 1.0)
-SPLITS = {"train": 100, "val": 1, "test": 100}  # images a class; decoct's val is not used here
+SPLITS = {"train": 100, "val": 1, "test": 100}  # images per class; decoct's val is not used here
 HEAD = ("decoct, images/s", "DataLoader, images/s")
 
 

@@ -7,8 +7,8 @@ with GDDR memory to timm's trainings on the RTX 3090, for those with HBM to thre
 figures for an H100 are among them. Inference is not fitted, and says how far that carries.
 
 Published are timm's tables (``results/benchmark-{train,infer}-amp-nhwc-*.csv`` in huggingface/pytorch-image-models):
-images a second under mixed precision, channels last, one step after the other, nothing loaded, without fused attention
-in the older trainings. The others come with loading: NVIDIA's ResNet-50 (DeepLearningExamples; in TF32 with channels
+images per second under mixed precision, channels last, one step after the other, nothing loaded, without fused
+attention in the older trainings. The others come with loading: NVIDIA's ResNet-50 (DeepLearningExamples; in TF32 with channels
 first, which cuDNN reorders at every convolution), and FFCV's ResNet-18, whose net blurs before it strides.
 
     python benchmarks/roofline.py
@@ -53,7 +53,7 @@ class Gpu:
         rounded: in TF32, which convolutions in float32 are rounded to.
         single: in float32.
         double: in float64.
-        bandwidth: bytes a second of its memory.
+        bandwidth: bytes per second of its memory.
         reached: share of the roof that is taken to be reached.
     """
 
@@ -236,7 +236,7 @@ def _name(function: Any) -> str:
     return str(function.overloadpacket.__name__)
 
 
-Published = dict[str, tuple[float, int]]  # net -> images a second, batch
+Published = dict[str, tuple[float, int]]  # net -> images per second, batch
 
 TRAINED: Published = {  # RTX 3090, torch 1.12
     "resnet18": (3481.78, 512),

@@ -67,7 +67,7 @@ def main() -> None:
     mine, theirs, share = ratio(ours, bare, seconds=options.seconds, repeats=options.repeats)
     rows = [
         *quality(condensed),
-        ["its loop, images × steps a second", f"{mine * len(condensed):,.0f}", ""],
+        ["its loop, images × steps per second", f"{mine * len(condensed):,.0f}", ""],
         ["the bare loop", f"{theirs * len(condensed):,.0f}", ""],
         ["ratio", f"{share:.3f}", "≥ 0.85"],
     ]

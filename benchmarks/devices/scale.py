@@ -26,7 +26,7 @@ class Scale:
         seconds: of a turn.
         repeats: turns of each loop.
         warm: steps before anything is timed, and the least of a turn.
-        files: pixels and images a class of the loader's comparison.
+        files: pixels and images per class of the loader's comparison.
     """
 
     name: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 RESULTS = Path(__file__).parents[1] / "results"
-TEN, CLIP = "Ten images a class", "Two images of each of eight classes of clip art, 64 px"
+TEN, CLIP = "Ten images per class", "Two images of each of eight classes of clip art, 64 px"
 # method → sheet, what it shows, (column, row) among the sheet's panels of 302 × 314 pixels
 CUTS = {
     "random": ("gallery", CLIP, (0, 0)),

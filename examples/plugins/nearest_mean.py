@@ -9,7 +9,7 @@ from decoct.methods import FeatureCoreset
 
 
 class NearestMean(FeatureCoreset):
-    """The most typical images of each class in feature space, with one prototype a class.
+    """The most typical images of each class in feature space, with one prototype per class.
 
     The easy end of prototype pruning (Sorscher et al., 2022, arXiv:2206.14486). Picks are ordered from the mean
     outwards, so the first ten of IPC 50 are the set of IPC 10.

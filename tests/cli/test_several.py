@@ -96,7 +96,7 @@ def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path)
     a, b = told(ran("a")), told(ran("b", words=("--seed", 1)))
     said = decoct("report", a, b)
     assert said.code == 0, said.err
-    why = "replicates count by run, since the sets of a run share its teachers: n = 2."
+    why = "each run counts as one replicate, because its sets share the run's teachers: n = 2."
     assert f"2 runs that differ in their seed are pooled; {why}" in " ".join(said.out.split())
     folder = tmp_path / "pooled"
     assert said.out.rstrip().endswith(str(folder / "report.html"))

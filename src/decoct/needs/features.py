@@ -67,7 +67,7 @@ class Features(Need):
 
     @classmethod
     def make(cls, work: Work) -> None:
-        """Features of the train and val images, written block by block; extractors other than teachers leave their facts.
+        """Features of the train and val images, block by block; extractors other than teachers leave their facts.
 
         The meter runs over the writing as well, since the two take turns.
 

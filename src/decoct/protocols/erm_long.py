@@ -7,7 +7,7 @@ from pydantic import Field
 from decoct.core.interfaces import Task
 from decoct.training.recipe import FromScratch, Recipe, augmentation, epoch_steps
 
-EPOCHS = {1: 3000, 10: 2000, 50: 1500, 200: 1000, 500: 500}  # up to so many images a class; 300 beyond
+EPOCHS = {1: 3000, 10: 2000, 50: 1500, 200: 1000, 500: 500}  # up to so many images per class; 300 beyond
 
 
 class ERMLong(FromScratch):

@@ -161,7 +161,7 @@ def of_processor(root: Path = POWERCAP) -> tuple[Counter, ...]:
 
 
 class Energy:
-    """Joules that counters count in a ``with`` block; a thread reads counters that wrap, so that none wraps twice unseen.
+    """Joules that counters count in a ``with`` block; a thread reads those that wrap, lest one wraps twice unseen.
 
     A counter is of the whole device: of a GPU, or of the processor packages (sockets) without the main memory. It
     counts all that runs there, so jobs side by side are each charged for all of them: compare energies of jobs that ran

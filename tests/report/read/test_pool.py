@@ -55,8 +55,8 @@ def test_replicates_count_by_run_where_sets_share_teachers(seeded):
     pooled = pool(frames)
     assert frames[0].manifest.given_teachers and not pooled.manifest.given_teachers
     assert pooled.manifest.pooled.sentence() == (
-        "3 runs that differ in their seed are pooled; replicates count by run, since the sets of a run share its "
-        "teachers: n = 3"
+        "3 runs that differ only in their seed are pooled; each run counts as one replicate, because its sets share the "
+        "run's teachers: n = 3"
     )
     assert pooled.results.num_rows == sum(each.results.num_rows for each in frames)
     assert len({job.key for job in pooled.manifest.jobs}) == len(pooled.manifest.jobs)
@@ -106,7 +106,7 @@ def _teachers(f):
 def test_sets_that_share_nothing_with_a_seed_all_count(seeded):
     pooled = pool(seeded(0, 1, **NO_TEACHER, pixels=("moderate",)))
     told = pooled.manifest.pooled
-    assert (told.shared, told.n) == ((), 6) and "share nothing that was drawn for it: n = 6" in told.sentence()
+    assert (told.shared, told.n) == ((), 6) and "share nothing that was drawn for that run: n = 6" in told.sentence()
 
 
 def test_a_teacher_that_was_loaded_is_the_same_whatever_its_key(seeded):

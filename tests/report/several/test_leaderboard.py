@@ -87,12 +87,12 @@ def test_runs_on_the_same_data_complete_each_other_or_are_refused(builder, tmp_p
     found = board([small, large])
     assert found.data == ("digits",) and found.over_data == {}
     assert {block for own in found.panels.values() for block in own} == {("digits", "ipc=1"), ("digits", "ipc=10")}
-    with pytest.raises(UsageError, match=r"each once(.|\n)*decoct compare"):
+    with pytest.raises(UsageError, match=r"takes once(.|\n)*decoct compare"):
         board([small, made("again", budgets=("ipc=1",))])
     with pytest.raises(UsageError, match="same run twice"):
         board([small, large, small])
     edited(large, lambda run: run["methods"]["rded"]["config"].update(factor=2))
-    with pytest.raises(UsageError, match="method rded otherwise: factor"):
+    with pytest.raises(UsageError, match="method rded differently: factor"):
         board([small, large])
 
 

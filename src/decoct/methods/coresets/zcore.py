@@ -119,7 +119,7 @@ def drawn(columns: NDArray[Any], draws: int, rng: np.random.Generator) -> tuple[
 
 
 def penalties(distances: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """What each of the nearest images loses, 1 in total: in proportion to d^−exponent; all from the first if its d is 0."""
+    """What each of the nearest images loses, 1 in all: in proportion to d^−exponent; all by the first if its d is 0."""
     if len(distances) and distances[0] == 0:
         share = np.zeros(len(distances))
         share[0] = 1

@@ -84,7 +84,7 @@ class Store(Cells):
         self.files.remove([f"{STUDIES}/{name}"])
 
     def offer(self, data: Path) -> None:
-        """Offer a data set of this machine's cache to workers elsewhere; workers that share this folder can share the cache."""
+        """Offer a data set of this machine's cache to workers elsewhere; those that share this folder share it too."""
 
     def dataset(self, data: Path) -> Path:
         """The folder of a cached data set on this machine; a DecoctError if it is not here."""
@@ -171,7 +171,7 @@ class RemoteStore(MirroredCells, Store):
             return integrity.faults(aside / key)  # the record is checked against the folder's name
 
     def resume(self, kind: str, key: str) -> None:
-        """Replace the unfinished state here by the remote one, if any, which is never older, since each save was sent."""
+        """Replace the unfinished state here by the remote one, if any; it is never older, since saves are sent."""
         if there := self.begun().get((kind, key)):
             super().finish(kind, key)  # a construction must not find stages of two attempts
             self.remote.get({name: self.root / name for name in there})

@@ -139,8 +139,8 @@ def test_extractors_that_contradict_each_other_are_named(builder):
 
     _, found = covered(builder, shift, extractors=BOTH)
     assert list(contradictions(found)) == [
-        "rded at IPC 1 (better to convnet3_bn, worse to judge)",
-        "rded at IPC 10 (better to convnet3_bn, worse to judge)",
+        "rded at IPC 1 (better in the features of convnet3_bn, worse in those of judge)",
+        "rded at IPC 10 (better in the features of convnet3_bn, worse in those of judge)",
     ]
     assert "convnet3_bn and judge disagree on rded at IPC 1" in overall_coverage(found)
     builder.folder, builder.jobs = builder.folder.with_name("again"), []

@@ -32,7 +32,7 @@ def test_every_reading_stands_beside_what_random_sets_give(builder):
 def test_its_numbers_and_words_are_in_the_json(builder):
     summary, _ = written(builder, shift=lambda method, metric, e: 20 * SD * (method == "rded"))
     told = summary.to_json()
-    assert told["beside_random"][0].startswith("herding beside random")
+    assert told["beside_random"][0].startswith("herding against random")
     words = {(m["method"], m["metric"], m["budget"]): m["word"] for m in told["metrics"]}
     assert words["rded", "coverage", "ipc=10"] == "better" and words["random", "coverage", "ipc=10"] is None
 

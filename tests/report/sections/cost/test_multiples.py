@@ -106,7 +106,7 @@ def test_some_held_an_accelerator_and_some_did_not(told):
 def test_a_part_that_is_gone_leaves_it_unknown(builder, told):
     builder.holes = lambda labels: labels["kind"] == "features"
     tables, found = told()
-    assert "not known in full" in one(found).why
+    assert "not fully known" in one(found).why
     assert one(found, coreset="random").full.mean > 1
     assert cost.sentences(tables, found)
 

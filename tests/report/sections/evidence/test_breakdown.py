@@ -161,8 +161,8 @@ def test_other_steps_are_said_with_their_numbers(builder):
     b = one(summary, protocol="multi_teacher")
     assert (b.before.steps, b.beside.steps, b.after.images_seen, b.same_work) == (500, 4000, 256000, False)
     single, multi = breakdown.sentences(summary.found(breakdown.find))
-    assert "Part of what labels add is training: in 8 of 8 the work is not the same" in multi
-    beside = "4,000 steps, 256,000 images seen under multi_teacher beside 500 steps, 32,000 images seen under erm"
+    assert "Part of what labels add is training: in 8 of 8 the work differs" in multi
+    beside = "4,000 steps, 256,000 images seen under multi_teacher against 500 steps, 32,000 images seen under erm"
     assert beside in multi and "training" not in single
     assert multi in breakdown.SECTION.show(summary)
 
@@ -179,7 +179,7 @@ def test_the_same_steps_are_not_called_training(builder):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocols": ("single_teacher",)}, "no protocol of hard labels"),
+        ({"protocols": ("single_teacher",)}, "no protocol with hard labels"),
         ({"methods": {"herding": ("coreset", False), "rded": ("distillation", True)}}, "no random selection"),
         ({"holes": lambda labels: labels["kind"] == "train" and labels.get("method") == "random"}, "24 of 24"),
     ],
@@ -248,7 +248,7 @@ def test_steps_and_images_stand_beside_every_accuracy(builder):
 def test_without_random_or_hard_labels_it_says_so(builder):
     builder.protocols = ("single_teacher",)
     _, section = shown(builder)
-    assert "no protocol of hard labels" in section and "<figure" not in section and "<table" not in section
+    assert "no protocol with hard labels" in section and "<figure" not in section and "<table" not in section
     builder.folder, builder.jobs = builder.folder.with_name("again"), []
     builder.methods = {m: builder.methods[m] for m in ("herding", "rded")}
     _, section = shown(builder)

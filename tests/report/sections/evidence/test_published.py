@@ -137,7 +137,7 @@ def test_numbers_of_this_data_are_laid_beside(builder):
     builder.name = "cifar10"
     found = section(page(builder.build()))
     assert "37.1" in found and "DELT&#x27;s and CV-DD&#x27;s repositories" in found
-    assert "of another recipe" in found and "no verdict of this page rests on them" in found
+    assert "of another recipe" in found and "no verdict of this page depends on them" in found
     assert "convnet3_w32" in found
 
 

@@ -132,7 +132,7 @@ def test_what_cannot_be_ranked_or_tested_is_said():
     assert ranked({}, ("a", "b")).mean == {}
     two = over_data(as_blocks([[1, 2]] * 2, ("a", "b")), ("a", "b"))
     assert two.mean == {"a": 1.0, "b": 2.0} and not two.tested and two.groups == ()
-    assert "too few for a test" in two.sentences()[1]
+    assert "Too few for a test" in two.sentences()[1]
     tied = over_data(as_blocks([[1, 1, 1]] * 5, ("a", "b", "c")), ("a", "b", "c"))
     assert set(tied.mean.values()) == {2.0} and not tied.tested
     assert "tied everywhere" in tied.sentences()[1]

@@ -52,7 +52,7 @@ def test_what_is_not_shown_is_open_and_not_equal():
     loud = (0.0, 0.2, -0.2, 0.1, -0.1)
     found = across([{"x": 0.5, "y": 0.51}, {"x": 0.5, "y": 0.49}], noise=loud)
     assert (found.kept, found.turned, found.open) == (0, (), 1)
-    assert "is not settled" in found.sentence()
+    assert "is open: " in found.sentence()
     assert ", whether the order" in found.sentence() and "equal" not in found.sentence()
 
 

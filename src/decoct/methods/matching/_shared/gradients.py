@@ -26,7 +26,7 @@ from decoct.nets.precision import within
 from decoct.training.learn import learn, numbered
 
 EPSILON = 1e-6  # beside the product of two norms
-LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images a class
+LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # by images per class
 
 
 class GradientMatching(InRandomNets):

@@ -42,7 +42,7 @@ class Published:
     Attributes:
         method: as decoct calls it, or its own name in lower case.
         data: as decoct calls it.
-        resolution: pixels a side.
+        resolution: pixels per side.
         ipc: images of each class.
         student: net.
         protocol: how the student was trained, in the source's words.
