@@ -1,4 +1,4 @@
-"""Run benchmarks and put their tables into ``docs/results/bench.md``; a table that is not made anew stays.
+"""Run benchmarks and put their tables into ``docs/results/bench.md``; tables that are not remade stay.
 
 python benchmarks train loader startup page
 """

@@ -1,6 +1,6 @@
 """What decoupled methods cost, each with its authors' nets and iterations on images of 224 px. Minutes.
 
-Seconds of one thread an image, from the difference of two short runs, so that what is done once drops out; scaled by
+Seconds of one thread per image, from the difference of two short runs, so that what is done once drops out; scaled by
 one factor, that of SRe2L++, which lies beside the authors' own time. Nets are not trained: it changes no time.
 Then RDED's selection beside the teacher's bare forward passes, and the inversion loop beside bare steps.
 

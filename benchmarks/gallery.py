@@ -1,4 +1,4 @@
-"""What a few coresets and decoupled methods make of real colour pictures: one sheet, for docs/results.
+"""A sheet of sets by a few coresets and decoupled methods from real colour pictures, for docs/results.
 
     python examples/clipart.py runs/openclipart
     python benchmarks/gallery.py runs/openclipart docs/results/gallery.png

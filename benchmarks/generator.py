@@ -1,7 +1,7 @@
 """A generator trained on a data set, and the share of its images that a held-out teacher classifies as meant.
 
 Trains through the API, or reads the store; samples images of each class by 50 ancestral steps, and asks a teacher of
-another kind that takes no part in making sets. Prints JSON, and leaves a picture with a row a class.
+another kind that takes no part in making sets. Prints JSON, and leaves a picture with a row per class.
 
     python benchmarks/generator.py --data fashion_mnist --out docs/results
 """

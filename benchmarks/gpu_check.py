@@ -1,4 +1,4 @@
-"""What a GPU makes of decoct, in one call: whether it is right there, what it takes, and what failed. Ten minutes.
+"""All of decoct on a GPU, in one call: whether it is right, what it takes, and what failed. Ten minutes.
 
 Every need, method, protocol, metric and executor runs on a stand-in for data at 64 px and, with the nets and presets of
 ImageNet-1K, on a few classes of 224 px; their losses, picks and images stand beside the CPU's. Then loops are raced

@@ -1,4 +1,4 @@
-"""A study that is killed again and again, and started again, ends as one that never was.
+"""A study that is repeatedly killed and restarted ends like one that never was.
 
 python benchmarks/kills.py --kills 50 --seed 0
 

@@ -1,4 +1,4 @@
-"""What bfloat16 does to the sets of seven methods: examples/precision.toml with more and more sets, and a table.
+"""How bfloat16 changes the sets of seven methods: examples/precision.toml with more and more sets, and a table.
 
     python benchmarks/precision.py --out runs/precision                # 5, 10, 15, 20 sets; ends where all is decided
     python benchmarks/precision.py --out runs/precision --sets 10      # at most so many

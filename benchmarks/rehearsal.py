@@ -4,7 +4,7 @@ python benchmarks/rehearsal.py
 python benchmarks/rehearsal.py --keep runs/rehearsal    # leaves pictures, nets and runs; a second start goes on
 
 What is rehearsed is the example itself, with its data, methods, protocols and teachers, cut down where it would take
-days: IPC 1, one set a method, few iterations and steps, and nets and a generator with weights of no training instead
+days: IPC 1, one set per method, few iterations and steps, and nets and a generator with weights of no training instead
 of the hub's. It proves layouts, class order, heads that are cut, shards, memory, and the page at 1,000 classes; its
 accuracies prove nothing.
 """

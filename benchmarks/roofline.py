@@ -1,4 +1,4 @@
-"""What work would take on a GPU that is not here, by its roofline; and how that compares with published throughputs.
+"""The time of work on a GPU that is not here, by its roofline, compared with published throughputs.
 
 Every operation of torch is counted while it is traced, on tensors of shapes alone (``shapes``): what it computes and in
 which precision, what it reads and writes. On the GPU it takes as long as its arithmetic or as its memory traffic,
@@ -8,8 +8,8 @@ figures for an H100 are among them. Inference is not fitted, and says how far th
 
 Published are timm's tables (``results/benchmark-{train,infer}-amp-nhwc-*.csv`` in huggingface/pytorch-image-models):
 images per second under mixed precision, channels last, one step after the other, nothing loaded, without fused
-attention in the older trainings. The others come with loading: NVIDIA's ResNet-50 (DeepLearningExamples; in TF32 with channels
-first, which cuDNN reorders at every convolution), and FFCV's ResNet-18, whose net blurs before it strides.
+attention in the older trainings. The others include loading: NVIDIA's ResNet-50 (DeepLearningExamples; in TF32 with
+channels first, which cuDNN reorders at every convolution), and FFCV's ResNet-18, whose net blurs before it strides.
 
     python benchmarks/roofline.py
 """

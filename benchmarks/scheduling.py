@@ -1,4 +1,4 @@
-"""What the machinery around jobs takes: 1,000 trivial jobs in each place, and 100,000 jobs planned.
+"""The overhead around jobs: 1,000 trivial jobs in each place, and 100,000 jobs planned.
 
 python benchmarks/scheduling.py --jobs 1000 --planned 100000
 

@@ -1,8 +1,8 @@
 """Selection kernels against plain NumPy loops and apricot, one thread on both sides, turn by turn.
 
 50,000 features of 512 numbers, 10 classes of 20 clusters. Per class, both sides first gather the class's rows. NumPy's
-loops take one product of features and a vector a pick, and keep the running minimum of k-center and the running sum of
-herding. apricot (``pip install 'decoct[bench]'``) gets the same similarity, 1 + cos, and builds it in its turn; its
+loops take one product of features and a vector per pick, and keep the running minimum of k-center and the running sum
+of herding. apricot (``pip install 'decoct[bench]'``) gets the same similarity, 1 + cos, and builds it in its turn; its
 lazy optimiser is timed, which is faster here than its default.
 
 A file of the name select.py would stand before Python's own module, so this is not one.

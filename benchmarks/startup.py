@@ -1,4 +1,4 @@
-"""How long one waits before anything happens: ``decoct --help``, ``decoct ls``, a finished study run again.
+"""How long a user waits before anything happens: ``decoct --help``, ``decoct ls``, a finished study run again.
 
 python benchmarks/startup.py --runs 9
 """

@@ -1,4 +1,4 @@
-"""More sets never know less: every distilled method far below the coresets, with more and more sets."""
+"""More sets never show less: every distilled method far below the coresets, with more and more sets."""
 
 from collections.abc import Sequence
 

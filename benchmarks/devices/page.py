@@ -1,4 +1,4 @@
-"""The page of what was tried on devices that are not here; a section that is not made anew stays."""
+"""The page of trials on devices that are not here; sections that are not remade stay."""
 
 import re
 from pathlib import Path

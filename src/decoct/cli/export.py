@@ -128,7 +128,7 @@ def _export_run(
 
 
 def _of_run(store: Any, run: Any, job: Any) -> Any:
-    """A set as it is stored, with what it took with all that it stands on, where that is known."""
+    """A set as it is stored, with the cost of the set and everything it needs, where that is known."""
     from decoct.core.condensed import Condensed
     from decoct.study.cost import total_cost
 

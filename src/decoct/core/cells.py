@@ -214,7 +214,7 @@ def within(kind: str, key: str) -> str:
 
 
 def grouped(listing: dict[str, Entry]) -> dict[Name, dict[str, Entry]]:
-    """The files of a listing by cell; what lies elsewhere than cells do, and may be anybody's, is left out."""
+    """The files of a listing by cell, without files that do not belong to cells."""
     cells: dict[Name, dict[str, Entry]] = {}
     for name, entry in listing.items():
         match name.split("/", 3):

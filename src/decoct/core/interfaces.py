@@ -266,7 +266,7 @@ class Task:
     def of(
         cls, data: "Dataset", condensed: "Condensed | None" = None, batch_norm: bool = True, images: int | None = None
     ) -> Self:
-        """What there is to say of a set, or of the whole train split; of a set that is not there, its ``images``."""
+        """The task for a set, or for the whole train split; for a set that does not exist yet, from its ``images``."""
         about = (len(data.class_names), data.size, data.flip)
         if condensed is None:
             return cls(images or len(data.train), *about, images is None, batch_norm)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 LONGEST = 200  # bytes in UTF-8: file systems take 255, and what is written aside has a longer name
-STEERS = re.compile(  # what a terminal obeys, or shows otherwise than in the order in which it is written
+STEERS = re.compile(  # control characters, and those that change the order of text
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f]"
 )

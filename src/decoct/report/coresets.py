@@ -14,7 +14,7 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
     """Which coreset is better than every other, if any, and a sentence with the counts behind it.
 
     Args:
-        verdicts: of all methods and settings; those outside are in no count.
+        verdicts: of all methods and settings; those outside are left out of every count.
     """
     coresets = [v for v in verdicts if v.family == "coreset"]
     own = [v for v in coresets if v.coresets and not v.outside]
@@ -55,7 +55,7 @@ def _beats(own: Sequence[Verdict]) -> list[tuple[str, int]]:
 
 
 def _beside_random(own: Sequence[Verdict]) -> str:
-    """How often each word is said of a comparison with random, over methods and settings."""
+    """How often each word is used for a comparison with random, over methods and settings."""
     words = [v.random.verdict for v in own if v.random]
     methods = len(grouped((v for v in own if v.random), lambda v: v.method))
     if not words:

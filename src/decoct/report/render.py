@@ -58,7 +58,7 @@ def _holes(tables: Frame, students: int) -> Markup:
 
 
 def _doubts(summary: Summary) -> Markup:
-    """What cannot be read, students that failed, and where the numbers stand on weak ground."""
+    """Settings that cannot be read, students that failed, and where the numbers are weak."""
     said = readable.left_out(summary.unreadable, summary.settings), *summary.failed.sentences(), *summary.cautions
     lines = bullets(filter(None, said))
     return tag("aside", lines, class_="holes", role="status") if lines else Markup()

@@ -64,7 +64,7 @@ def by_panel(
         panels: what the rows are grouped by.
         budgets: of the columns.
         methods: what each is called in its row, by label.
-        cell: what is said of a method in a setting; a row of which nothing is said, that is ``NONE``, is left out.
+        cell: the text for a method in a setting; a row with nothing but ``NONE`` is left out.
         width: of the terminal, in characters.
     """
     panels = list(panels)

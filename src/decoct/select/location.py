@@ -19,7 +19,7 @@ def facility_location(features: ArrayLike | Tensor, n: int, similarity: Similari
 
     Pick t maximises  F(S ∪ j)  over the rows not yet picked, with  F(S) = Σ_i max_{s ∈ S} s_is  and s = 1 + cos of the
     angle between rows (a row of zeros has cos = 0), or s = max d² − d²; the lowest index wins a tie. F(S) is at least
-    (1 − 1/e) of the best. Gains only fall, so earlier ones are bounds, and few are computed anew (lazy greedy; Minoux,
+    (1 − 1/e) of the best. Gains only fall, so earlier ones are bounds, and few are recomputed (lazy greedy; Minoux,
     1978). ½ N² d products; O(N) memory, plus the features and the similarities where each fit into 256 MiB.
 
     Args:
@@ -114,7 +114,7 @@ class _Location:
             self.gain[to:] += tile[:, to - at :].sub_(self.b[at:to, None]).sub_(self.a[to:]).clamp_(min=0).sum(0)
 
     def _best(self) -> int:
-        """The row of the largest gain now; gains are computed anew where an old one leaves it open."""
+        """The row of the largest gain now; gains are recomputed where an old one leaves it open."""
         floor, wide, seen = -torch.inf, 256, 0
         fresh: list[Tensor] = []
         while True:

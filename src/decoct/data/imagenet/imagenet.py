@@ -194,7 +194,7 @@ class ImageNet(LargeSource):
 class TenClasses(ImageNet):
     """Ten classes in fastai's split or in ImageNet-1K's; the data set's name says which, since numbers differ.
 
-    fastai put the pictures of ImageNet-1K's train and val together and divided them anew, so that its val holds names
+    fastai put the pictures of ImageNet-1K's train and val together and redivided them, so that its val holds names
     of train. That is how it is recognised, in whatever folder it lies.
     """
 

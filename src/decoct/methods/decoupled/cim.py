@@ -70,7 +70,7 @@ class CIM(WithPresets):
     precision: Precision = "float32"
 
     def at(self, size: int) -> Self:
-        """As of any preset.
+        """As for any preset.
 
         Raises:
             UsageError: no such preset, or the side is not divisible by the factor.

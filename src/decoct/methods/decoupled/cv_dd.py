@@ -57,7 +57,7 @@ class CVDD(FromPatches):
         return "small_cpu" if size < 32 else super().usual(size)
 
     def at(self, size: int) -> Self:
-        """As of any recovery; the priors of a preset are those of its nets alone.
+        """As for any recovery; the priors of a preset are those of its nets alone.
 
         Raises:
             UsageError: no such preset, or other priors than nets.

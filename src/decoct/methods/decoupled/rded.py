@@ -34,7 +34,7 @@ class RDED(EasiestCrops, WithPresets):
     factor: int | None = Field(None, ge=1)
 
     def at(self, size: int) -> Self:
-        """As of any preset.
+        """As for any preset.
 
         Raises:
             UsageError: no such preset, or tiles would have no pixel.

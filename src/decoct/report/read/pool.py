@@ -174,7 +174,7 @@ def _jobs(runs: Iterable[Manifest]) -> Iterable[Job]:
 
 
 def _shared(runs: Sequence[Manifest], kinds: Collection[str]) -> tuple[str, ...]:
-    """Kinds of what was drawn once for several replicates of a run, and itself stands on nothing such."""
+    """Kinds of jobs drawn once for several replicates of a run that depend on no other such job."""
     found: dict[str, None] = {}
     for run in runs:
         behind: dict[int, set[str]] = {}
@@ -190,7 +190,7 @@ def _shared(runs: Sequence[Manifest], kinds: Collection[str]) -> tuple[str, ...]
 
 
 def _methods(runs: Sequence[Manifest]) -> dict[str, dict[str, Any]]:
-    """As the first run says, but that a method whose sets stand on what was drawn for a run has a set for each."""
+    """The first run's methods, with a set for each run where a method's sets depend on something drawn for that run."""
     sets = [(run, job) for run in runs for job in run.of_kind("condense")]
     several = {job.labels["method"] for run, job in sets if any(need.drawn for need in run.needs(job).values())}
     first = runs[0].methods

@@ -84,7 +84,7 @@ def row(
     Args:
         title, cells, facts: as of ``Row``; facts without the change.
         change: None where nothing can differ.
-        same: what is said of that.
+        same: the text for that.
         judged: there is a better and a worse; else the row has no word.
     """
     told = dict.fromkeys(("difference", "ci95", "n", "paired", "p", "verdict"))
@@ -282,7 +282,7 @@ def _side_of(side: str, key: tuple[str, Setting]) -> tuple[str, Setting]:
 
 
 def _accuracy_row(a: Accuracy, b: Accuracy, change: Change | None, conditional: bool) -> Row:
-    """One method in a setting; *conditional* if it gives one set a run, so that the interval is for those two."""
+    """One method in a setting; *conditional* if it gives one set per run, so that the interval is for those two."""
     s, who = a.setting, "full data" if a.method == FULL else a.method
     size = "" if a.ceiling else wording.budget(s.budget)
     where = f"{who} under {s.protocol} with {s.student}" + f" at {size}" * bool(size)

@@ -54,7 +54,7 @@ def write_leaderboard(frames: Sequence[Frame], out: Path) -> Board:
         out: folder, made if it is not there.
 
     Raises:
-        UsageError: they cannot stand on one board, or ``out`` holds files of these names that decoct did not write.
+        UsageError: they cannot share one board, or ``out`` holds files of these names that decoct did not write.
     """
     page = out / PAGE
     ours = page.is_file() and TITLE in page.read_bytes()

@@ -89,7 +89,7 @@ class Probed(Cell):
 
     @contextmanager
     def meter(self) -> Iterator[None]:
-        """As of any cell."""
+        """As for any cell."""
         with super().meter():
             self.start = Mark.now()
             self.marks = [self.start]

@@ -132,7 +132,7 @@ class Cluster(Executor):
             raise
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As of any executor; the kind of job is that of the job among the arguments."""
+        """As for any executor; the kind of job is that of the job among the arguments."""
         kind = next((arg.kind for arg in args if isinstance(arg, Job)), "")
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
@@ -312,7 +312,7 @@ class Hushed:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """As of any stream."""
+        """As for any stream."""
         return len(text) if threading.current_thread().name == TELLER else self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -69,7 +69,7 @@ class Pool(ProcessPoolExecutor):
         self._environment = dict(environment or {})
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As of any executor; a worker that is needed for it starts here."""
+        """As for any executor; a worker that is needed for it starts here."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         before = {name: os.environ[name] for name in self._environment if name in os.environ}
         os.environ.update(self._environment)

@@ -91,7 +91,7 @@ def stuck(runs: Runs, chance: float) -> tuple[Stuck, ...]:
     - ``OWN`` times the spread of its siblings; ``OWN_OF_FEW`` times where they are two or three.
 
     A spread is MAD times the median absolute deviation, so that one failure hides no other. Where half of the siblings
-    failed, nobody is named.
+    failed, none is named.
 
     Of healthy students, ten methods, it names 0.03 % or fewer where effects are normal and 0.14 % where they are skewed
     down (gamma of shape 4); of one method that spreads five times wider than the others, 1.2, 0.7 and 0.1 % at 3, 5 and
