@@ -228,7 +228,7 @@ def test_the_sentence_names_the_worst_failure_and_what_changes():
     rows = [b for b in bent(RUNS, found, against) if b.method == "sre2l"]
     assert sentence(found, rows) == (
         "1 student failed (sre2l under erm at IPC 10: 10.0 %, siblings 60.5 %); "
-        "without it, sre2l against random changes from worse to open, and 1 more change"
+        "without it, 2 verdicts change (sre2l against random: open)"
     )
     same = Bent("sre2l", ERM, "random", found, compared(-0.1), compared(0.0))
     two = [Stuck("rded", ERM, (0, 0), 0.4, 0.6), *found]
@@ -262,7 +262,7 @@ def test_holes_of_one_method_are_filled_at_a_time():
     assert row.filled.mean == pytest.approx((4 * row.as_is.mean + CHANCE - HEALTHY[4]) / 5)
     assert row.as_is.verdict == "open" and row.filled.verdict == "worse"
     said = (
-        "1 student is missing because a job failed; at chance level, sre2l against herding changes from open to worse"
+        "1 student is missing because a job failed; at chance level, 1 verdict changes (sre2l against herding: worse)"
     )
     assert holes_sentence([row], [hole("sre2l", 4)]).startswith(said)
     assert holes_sentence([], []) == ""
@@ -361,7 +361,7 @@ def test_in_a_run_what_failed_is_found_with_the_verdicts_that_it_bends(builder):
     assert told.holes == () == told.filled
     (line,) = told.sentences()
     assert line.startswith("1 student failed (rded under erm at IPC 1")
-    assert "rded against random changes from open to better" in line and len(line) <= 140
+    assert " (rded against random: better)" in line and len(line) <= 130
 
 
 def test_in_a_run_holes_of_failures_are_filled_with_chance(builder):

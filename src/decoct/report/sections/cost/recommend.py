@@ -76,7 +76,7 @@ def _cheaper(r: Recommendation, choice: Choice) -> Markup:
 
 def _kept(choice: Choice) -> Markup:
     if not choice.sure:
-        return stacked("not sure", f"uncertain: it takes {FEWEST} sets")
+        return stacked("uncertain", f"it takes {FEWEST} sets")
     others = [k for k in choice.kept if k not in (choice.pick, choice.cheaper)]
     lines = [
         tag("small", tag("bdi", named(k)), f" {wording.percent(k.mean)} %", class_="names") for k in others[:LISTED]

@@ -290,13 +290,13 @@ def _replicate(job: Job) -> tuple[int, int]:
 
 
 def _changes(rows: Sequence[tuple[Bent | Filled, Comparison, Comparison]]) -> str:
-    """The first comparison whose word changes, and how many more change."""
+    """How many words change, and the first comparison of them with its new word."""
     changed = [row for row in rows if row[1].verdict != row[2].verdict]
     if not changed:
         return "no verdict changes"
-    who, before, after = changed[0]
-    more = f", and {len(changed) - 1} more change" if len(changed) > 1 else ""
-    return f"{who.method} against {who.against} changes from {before.verdict} to {after.verdict}{more}"
+    who, _, after = changed[0]
+    changes = "1 verdict changes" if len(changed) == 1 else f"{len(changed)} verdicts change"
+    return f"{changes} ({who.method} against {who.against}: {after.verdict})"
 
 
 def _number(stuck: Stuck) -> str:
