@@ -97,7 +97,7 @@ def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path)
     said = decoct("report", a, b)
     assert said.code == 0, said.err
     why = "each run counts as one replicate, because its sets share the run's teachers: n = 2."
-    assert f"2 runs that differ in their seed are pooled; {why}" in " ".join(said.out.split())
+    assert f"2 runs that differ only in their seed are pooled; {why}" in " ".join(said.out.split())
     folder = tmp_path / "pooled"
     assert said.out.rstrip().endswith(str(folder / "report.html"))
     assert why in (folder / "report.html").read_text("utf-8") and (folder / "results.csv").is_file()
@@ -125,7 +125,7 @@ def test_runs_are_pooled_before_they_stand_side_by_side(decoct, ran, faces):
     board = json.loads(decoct("report", a, faces, b, "--json").out)
     assert [bool(run["pooled"]) for run in board["runs"]] == [True, False]
     assert {row["data"]: row["n"] for row in board["accuracy"]} == {"digits": 4, "[bold]faces[/]": 2}
-    assert "2 runs that differ in their seed are pooled" in decoct("report", a, faces, b).out
+    assert "2 runs that differ only in their seed are pooled" in decoct("report", a, faces, b).out
 
 
 def test_what_a_pool_refuses(refused, ran, tmp_path):
@@ -149,6 +149,6 @@ def test_what_to_use_writes_nothing(decoct, refused, ran):
     said = decoct("report", a, "--for", "10 images")
     assert said.code == 0 and "none of its settings counts: random sets reach" in said.out
     assert json.loads(decoct("report", a, "--for", "10 images", "--json").out)
-    assert "no unit" in refused(2, "report", a, "--for", "10 bananas")
+    assert "not a unit" in refused(2, "report", a, "--for", "10 bananas")
     assert "no student was trained: say ceiling = true" in refused(2, "report", a, "--within", "5")
     assert {path: path.stat().st_mtime_ns for path in a.iterdir()} == before
