@@ -36,7 +36,8 @@ def test_against_random_the_counts_are_those_of_the_words_and_of_holm_in_each_pr
         own = [beside[v.method, v.setting] for v in mine if v.setting.protocol == protocol]
         words = [v.random.verdict for v in mine if v.setting.protocol == protocol]
         shown = sum(b.shown for b in own)
-        assert f"{shown} of 4 under {protocol}" in claim(found, "random").answer
+        part = claim(found, "random").answer.partition(f"under {protocol}, ")[2].partition(";")[0]
+        assert f" better, {shown} not better (" in part
         assert [b.word for b in own] == words and all(b.shown for b in own if b.word == "worse")
     low = min((v.random for v in mine if v.method == "rded"), key=lambda c: c.mean)
     assert f"differences {100 * low.mean:+.1f} points [".replace("-", "−") in claim(found, "random").methods[0]
@@ -46,15 +47,15 @@ def test_planted_truths(builder):
     found = summary(builder)
     random = claim(found, "random").answer
     assert random.startswith(
-        "Distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm (2 of them worse; of the rest "
-        "2 better, 0 open)"
+        "Distilled sets against random, with a margin of 1 point: "
+        "under erm, 2 better, 2 not better (2 of them worse), 0 open; under "
     )
     said = claim(found, "coresets")
     assert said.answer.startswith("On digits, distilled sets beat every coreset: rded in 6 of 6 settings")
     assert said.answer.endswith(
         "these two distillation methods (rded, sre2l) and these three coresets (random, herding, k_center)"
     )
-    assert said.methods[1].startswith("sre2l: better than every coreset in none of 6 settings, not better than the")
+    assert said.methods[1].startswith("sre2l: better than every coreset in 0 of 6 settings, not better than the")
     assert "by more than 1 point in 6, worse in 6" in said.methods[1]
     assert "(herding, " in said.methods[0]  # the coreset that does best, by what was planted
 
@@ -64,9 +65,12 @@ def test_none_is_better_where_none_was_planted(builder):
     found = summary(builder)
     assert found.claims.conclusion.answer == "none"
     said = (
-        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown for all 12 comparisons"
+        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown in all 12 comparisons"
     )
-    assert claim(found, "coresets").answer.startswith(said) and "12 are worse" in claim(found, "coresets").answer
+    assert (
+        claim(found, "coresets").answer.startswith(said)
+        and "and in 12 the set is worse" in claim(found, "coresets").answer
+    )
 
 
 def test_a_method_is_not_better_than_every_coreset_where_one_is_untested(builder):
@@ -75,7 +79,7 @@ def test_a_method_is_not_better_than_every_coreset_where_one_is_untested(builder
     v = found.verdict("rded", found.settings[0])
     assert v.coresets["k_center"].n == 0 and v.against_coresets == "open"
     assert {v.coresets[m].verdict for m in ("random", "herding")} == {"better"}
-    assert "rded: better than every coreset in none" in claim(found, "coresets").methods[0]
+    assert "rded: better than every coreset in 0 of" in claim(found, "coresets").methods[0]
     assert "n = 0" not in claim(found, "coresets").methods[0]
 
 
@@ -83,7 +87,7 @@ def test_a_certain_difference_below_the_margin_is_not_better_by_more(builder):
     builder.truth |= dict.fromkeys(("rded", "sre2l"), builder.truth[REFERENCE] + 0.004)
     builder.noise, builder.test_images = 0.0003, 100_000
     said = claim(summary(builder), "random")
-    assert "4 of 4 under erm (0 of them worse; of the rest 0 better, 0 open)" in said.answer
+    assert "under erm, 0 better, 4 not better (0 of them worse), 0 open" in said.answer
 
 
 @pytest.mark.parametrize(
@@ -115,9 +119,11 @@ def test_no_method_is_called_better_where_all_are_alike(builder):
     """Identical accuracies: nothing is better, and none is shown to be better by more than the margin."""
     builder.truth, builder.noise, builder.test_images = dict.fromkeys(builder.truth, 0.5), 0.0, 100_000
     found = summary(builder)
-    said = "Distilled sets shown not to beat random by more than 1 point: 4 of 4 under erm"
+    said = (
+        "Distilled sets against random, with a margin of 1 point: under erm, 0 better, 4 not better (0 of them worse)"
+    )
     assert claim(found, "random").answer.startswith(said)
-    assert found.claims.conclusion.answer == "none" and "none are worse" in claim(found, "coresets").answer
+    assert found.claims.conclusion.answer == "none" and "in none the set is worse" in claim(found, "coresets").answer
 
 
 def test_the_json_holds_questions_multiples_and_contrasts(builder):

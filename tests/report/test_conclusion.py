@@ -27,8 +27,8 @@ def test_none_is_better_is_said_where_it_is_shown_of_all():
     found = conclude({"digits": judged()})
     assert found.answer == "none" and found.p < 0.05 and all(b.shown for b in found.each)
     assert found.text == (
-        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown for all 8 "
-        "comparisons (method × setting), and 8 are worse"
+        "On digits, no distilled set beats the best coreset by more than 1 point: this is shown in all 8 "
+        "comparisons (method × setting), and in 8 the set is worse"
     )
     assert found.needed is None
 
@@ -45,7 +45,7 @@ def test_the_opposite_names_who_is_better_and_where():
     found = conclude({"digits": judged(rded=0.7)})
     assert found.answer == "some"
     assert found.text.startswith(
-        "On digits, distilled sets beat every coreset: rded in 4 of 4 settings; 4 of 8 comparisons"
+        "On digits, distilled sets beat every coreset: rded in 4 of 4 settings; in 4 of 8 comparisons"
     )
     assert "shown not to be better by more than 1 point" in found.text and "sets per method" not in found.text
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_said(changes, said):
 def test_over_data_sets_it_holds_of_all_or_is_open():
     both = conclude({"a": judged(), "b": judged(seed=1)})
     assert both.answer == "none" and both.text.startswith("On both data sets, no distilled set beats the best")
-    assert "shown for all 16 comparisons (method × setting), and 16 are worse" in both.text
+    assert "shown in all 16 comparisons (method × setting), and in 16 the set is worse" in both.text
     three = conclude({"a": judged(), "b": judged(), "c": judged(sd=0.03, rded=0.55)})
     assert three.answer == "open" and three.text.startswith("On all three data sets, it is open")
     assert three.p == max(conclude({"c": judged(sd=0.03, rded=0.55)}).p, both.p)
@@ -120,9 +120,9 @@ def test_beside_random_holm_goes_over_one_protocol():
 
 def test_beside_random_is_counted_a_protocol():
     said = random_sentence(beside_random(judged(rded=0.7)))
-    counts = "(2 of them worse; of the rest 2 better, 0 open)"
-    first = f"distilled sets shown not to beat random by more than 1 point: 2 of 4 under erm {counts}"
-    assert said == f"{first}; 2 of 4 under soft {counts}"
+    counts = "2 better, 2 not better (2 of them worse), 0 open"
+    first = f"distilled sets against random, with a margin of 1 point: under erm, {counts}"
+    assert said == f"{first}; under soft, {counts}"
     assert random_sentence(beside_random(judged(outside=("erm", "soft")))) == ""
 
 

@@ -60,7 +60,7 @@ def test_all_methods_at_ten_percent_of_ten_classes_are_not_readable(n):
     methods = dict.fromkeys(("random", "herding", "sre2l"), lambda c: 0.1)
     (one,) = judge(study(methods, n))
     assert (one.rule, one.reached, one.beside) == ("chance", pytest.approx(0.1), 0.1)
-    assert one.why == "random sets reach 10.0 %, not shown to be above chance, 10.0 %"
+    assert one.why == "random sets reach 10.0 %, not shown to be above chance (10.0 %)"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -212,8 +212,8 @@ def test_a_sentence_names_budgets_where_random_decides():
     found += [out("random", "kd", b, x, y, "erm") for b, x, y in (("ipc=5", 0.2, 0.3), ("ipc=10", 0.3, 0.4))]
     assert sentences(found) == (
         "NOT READABLE erm with net at IPC 1 and IPC 10: "
-        "random sets reach 9.8 % and 10.2 %, not shown to be above chance, 10.0 %",
-        "NOT READABLE kd with net at IPC 1: random sets reach 10.0 %, not shown to be above chance, 10.0 %",
+        "random sets reach 9.8 % and 10.2 %, not shown to be above chance (10.0 %)",
+        "NOT READABLE kd with net at IPC 1: random sets reach 10.0 %, not shown to be above chance (10.0 %)",
         "NOT READABLE kd with net at IPC 5: random sets reach 20.0 % (30.0 % under erm), without full data",
         "NOT READABLE kd with net at IPC 10: random sets reach 30.0 % (40.0 % under erm), without full data",
     )

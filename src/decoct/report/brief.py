@@ -244,7 +244,7 @@ def _seconds(low: float, high: float) -> str:
     """``9.0 to 17 s``; times under a millisecond are given as such."""
     ends = ["under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high)]
     (a, unit), (b, other) = (end.rsplit(" ", 1) for end in ends)
-    return f"{a} to {ends[1]}" if unit == other and a != b and "under" not in ends[0] else wording.span(*ends)
+    return f"{a} to {ends[1]}" if unit == other and a != b and " " not in a + b else wording.span(*ends)
 
 
 def _take(summary: "Summary") -> Iterator[str]:

@@ -144,9 +144,8 @@ def _counts(own: Sequence[Beside], whom: str) -> str:
     words, shown = Counter(b.word for b in own), sum(b.shown for b in own)
     best = "random" if whom == "than random" else "the best coreset"
     return (
-        f"better {whom} in {words['better'] or 'none'} of {wording.count(len(own), 'setting')}, not better than {best} "
-        f"by more than {wording.margins(b.margin for b in own)} in {shown or 'none'}, worse in "
-        f"{words['worse'] or 'none'}, after Holm"
+        f"better {whom} in {words['better']} of {wording.count(len(own), 'setting')}, not better than {best} "
+        f"by more than {wording.margins(b.margin for b in own)} in {shown}, worse in {words['worse']}, after Holm"
     )
 
 

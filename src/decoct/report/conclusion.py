@@ -136,11 +136,10 @@ def random_sentence(each: Sequence[Beside]) -> str:
         shown = [b for b in own if b.shown]
         worse, won = sum(b.word == "worse" for b in shown), sum(b.word == "better" for b in own if not b.shown)
         rest = len(own) - len(shown) - won
-        counts = f"{worse} of them worse; of the rest {won} better, {rest} open"
-        parts.append(f"{len(shown)} of {len(own)} under {protocol} ({counts})")
+        below = f" ({worse} of them worse)" if shown else ""
+        parts.append(f"under {protocol}, {won} better, {len(shown)} not better{below}, {rest} open")
     margin = wording.margins(b.margin for b in each)
-    least = f"distilled sets shown not to beat {REFERENCE} by more than {margin}"
-    return f"{least}: {'; '.join(parts)}" if parts else ""
+    return f"distilled sets against {REFERENCE}, with a margin of {margin}: {'; '.join(parts)}" if parts else ""
 
 
 def ours(families: Mapping[str, str]) -> str:
@@ -179,8 +178,8 @@ def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     better = sum(b.word == "better" for b in each)
     less = f", {better} better than every coreset by less than that" if better else ""
     return (
-        f"{_on(data)}, no distilled set beats the best coreset by more than {_margin(each)}: this is shown for all "
-        f"{_places(each)}, and {_worse(each)}{less}"
+        f"{_on(data)}, no distilled set beats the best coreset by more than {_margin(each)}: this is shown in all "
+        f"{_places(each)}, and {_worse(each, 'the set')}{less}"
     )
 
 
@@ -200,7 +199,7 @@ def _open(data: tuple[str, ...], each: Sequence[Beside]) -> str:
 def _rest(each: Sequence[Beside]) -> str:
     shown = sum(b.shown for b in each)
     return (
-        f"{shown or 'none'} of {_places(each)} {'is' if shown == 1 else 'are'} shown not to be better by more than "
+        f"in {shown or 'none'} of {_places(each)} the distilled set is shown not to be better by more than "
         f"{_margin(each)}, and {_worse(each)}"
     )
 
@@ -209,9 +208,9 @@ def _places(each: Sequence[Beside]) -> str:
     return f"{wording.count(len(each), 'comparison')} (method × setting)"
 
 
-def _worse(each: Sequence[Beside]) -> str:
+def _worse(each: Sequence[Beside], who: str = "it") -> str:
     worse = sum(b.word == "worse" for b in each)
-    return f"{worse or 'none'} {'is' if worse == 1 else 'are'} worse"
+    return f"in {worse or 'none'} {who} is worse"
 
 
 def _settles(needed: int | None, sets: int) -> str:

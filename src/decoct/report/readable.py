@@ -166,7 +166,7 @@ def _why(rule: Rule, reached: Sequence[float], beside: float, under: str) -> str
     if rule == "ceiling":
         return f"the full data reach {said} ({wording.percent(beside)} % under {under})"
     if rule == "chance":
-        return f"random sets reach {said}, not shown to be above chance, {wording.percent(beside)} %"
+        return f"random sets reach {said}, not shown to be above chance ({wording.percent(beside)} %)"
     return f"random sets reach {said} ({wording.percent(beside)} % under {under}), without full data"
 
 

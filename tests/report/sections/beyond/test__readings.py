@@ -107,7 +107,9 @@ def test_an_axis_counts_its_own_words(builder, axis):
         words = [s.word for s in own if s.method == method]
         assert len(words) == 2 * {"representativeness": 2}.get(axis, 1)  # budgets × leading readings with a direction
         better, worse = words.count("better"), words.count("worse")
-        assert f"{method} is better in {better} and worse in {worse} of {len(words)}" in said
+        counted = f"{method} is better in {better} and worse in {worse} of {len(words)} reading"
+        assert (counted in said) == (better + worse > 0) and (f"{method} is" in said) == (counted in said)
+    assert said.endswith("; for all others it is open")
     assert "random is" not in said and {s.word for s in own if s.method == "rded"} >= {"better"}
     assert _readings.said(summary, "nothing") == ""
 

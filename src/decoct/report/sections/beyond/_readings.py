@@ -46,14 +46,19 @@ def said(summary: "Summary", axis: str) -> str:
     told = [
         s for s in summary.found(standing.find) if s.word and s.higher_is_better is not None and s.name.axis == axis
     ]
-    parts = []
-    for method, own in grouped(told, lambda s: s.method).items():
+    methods, parts = grouped(told, lambda s: s.method), []
+    for method, own in methods.items():
         words = [s.word for s in own]
+        if not {"better", "worse"} & set(words):
+            continue
         parts.append(
             f"{method} is better in {words.count('better')} and worse in {words.count('worse')} of "
             f"{wording.count(len(words), 'reading')}"
         )
-    return f"Compared with random sets of the same size, {'; '.join(parts)}" if parts else ""
+    if not parts:
+        return "No method is shown to differ from random sets of the same size in any reading" if told else ""
+    parts += ["for all others it is open"] if len(parts) < len(methods) else []
+    return f"Compared with random sets of the same size, {'; '.join(parts)}"
 
 
 def figure(view: View, own: Sequence[Standing]) -> Figure | None:

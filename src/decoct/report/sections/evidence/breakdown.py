@@ -132,7 +132,7 @@ def overall(parts: Sequence[Breakdown]) -> str:
         return "Where the points come from cannot be said: that needs random sets and a protocol with hard labels"
     soft = [b for b in parts if b.labels]
     images = [b.images.mean for b in parts]
-    added = f"the images of a set {_span(images)} points to a random set under the same protocol"
+    added = f"a method's images add {_span(images)} points over random images under the same protocol"
     if not soft:
         return f"All protocols have hard labels, so only images can add: {added}"
     labels = [b.labels.mean for b in soft if b.labels]
@@ -140,7 +140,7 @@ def overall(parts: Sequence[Breakdown]) -> str:
     sure = [b.beyond.lo > 0 for b in soft if b.beyond]
     of = f"{wording.count(len(more), 'combination')} (method × protocol × student × budget)"
     return (
-        f"Soft labels add {_span(labels)} points to a random set, {added}; labels add more than images in "
+        f"Soft labels add {_span(labels)} points to a random set; {added}; labels add more than images in "
         f"{sum(more) or 'none'} of {of}, in {sum(sure) or 'none'} with an interval above 0"
     )
 

@@ -143,7 +143,7 @@ def say(frame: Frame) -> str:
     if not ends or len(names) < 2:
         return ""
     value, of, each = min(ends, key=lambda end: end[0])
-    return f"The lowest accuracy is {wording.percent(value)} %, of class {of} with {each.method} ({each.setting})"
+    return f"The lowest accuracy is {wording.percent(value)} %, for class {of} with {each.method} ({each.setting})"
 
 
 SECTION = Section("By class", 110, lambda s: show(s, s.frame), lambda s: say(s.frame))
