@@ -96,7 +96,7 @@ def test_runs_that_differ_in_their_seed_are_one_run(decoct, ran, told, tmp_path)
     a, b = told(ran("a")), told(ran("b", words=("--seed", 1)))
     said = decoct("report", a, b)
     assert said.code == 0, said.err
-    why = "each run counts as one replicate, because its sets share the run's teachers: n = 2."
+    why = "each run counts as one replicate, because its sets share the same teachers: n = 2."
     assert f"2 runs that differ only in their seed are pooled; {why}" in " ".join(said.out.split())
     folder = tmp_path / "pooled"
     assert said.out.rstrip().endswith(str(folder / "report.html"))
@@ -150,5 +150,5 @@ def test_what_to_use_writes_nothing(decoct, refused, ran):
     assert said.code == 0 and "none of its settings counts: random sets reach" in said.out
     assert json.loads(decoct("report", a, "--for", "10 images", "--json").out)
     assert "not a unit" in refused(2, "report", a, "--for", "10 bananas")
-    assert "no student was trained: say ceiling = true" in refused(2, "report", a, "--within", "5")
+    assert "no student was trained: set ceiling = true" in refused(2, "report", a, "--within", "5")
     assert {path: path.stat().st_mtime_ns for path in a.iterdir()} == before

@@ -56,7 +56,7 @@ def test_replicates_count_by_run_where_sets_share_teachers(seeded):
     assert frames[0].manifest.given_teachers and not pooled.manifest.given_teachers
     assert pooled.manifest.pooled.sentence() == (
         "3 runs that differ only in their seed are pooled; each run counts as one replicate, because its sets share "
-        "the run's teachers: n = 3"
+        "the same teachers: n = 3"
     )
     assert pooled.results.num_rows == sum(each.results.num_rows for each in frames)
     assert len({job.key for job in pooled.manifest.jobs}) == len(pooled.manifest.jobs)

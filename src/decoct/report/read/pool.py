@@ -49,7 +49,7 @@ class Pooled:
         """How many runs, and how replicates count; without its full stop."""
         if self.shared:
             shared = " and ".join(map(_plural, self.shared))
-            why = f"each run counts as one replicate, because its sets share the run's {shared}"
+            why = f"each run counts as one replicate, because its sets share the same {shared}"
         elif self.runs[0].teachers_vary:
             why = "every set has its own teacher"
         else:
