@@ -108,7 +108,8 @@ def test_no_line_of_latex_is_long_and_every_cell_is_there(cells, bold):
     (row,) = rows_of(made)
     wanted = [" ".join(tex(cell).split()) for cell in cells[:3]]
     wanted[2] = f"\\textbf{{{wanted[2]}}}" if bold else wanted[2]
-    assert [cell.removeprefix("{}").replace("{ ", "{").replace(" }", "}") for cell in row] == wanted
+    guarded = [cell.removeprefix("{}").replace("\\textbf{{}", "\\textbf{") for cell in row]  # from \\[…] and \\*
+    assert [cell.replace("{ ", "{").replace(" }", "}") for cell in guarded] == wanted
     assert "\\begin{tabular}{llr}" in made
 
 
