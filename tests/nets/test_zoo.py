@@ -191,6 +191,24 @@ def test_the_default_student_fits_the_images():
         zoo.check_fits(zoo.student(size, 32), size)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "fits"),
+    [
+        ("convnet4", 8, "convnet2"),
+        ("convnet4_w8", 8, "convnet2_w8"),
+        ("convnet5_bn", 28, "convnet3"),
+        ("resnet18_in", 8, "convnet2"),
+        ("resnet_ap10", 8, "convnet2"),
+    ],
+)
+def test_a_net_that_would_halve_the_image_to_nothing_is_refused_with_the_net_to_take(name, size, fits):
+    with pytest.raises(UsageError, match=rf"halves the image .*\ntake {fits}, which fits {size} px$"):
+        zoo.check_fits(name, size)
+    zoo.check_fits(fits, size)
+    for other in ("convnet3_bn", "resnet18", "resnet_ap10_bn", "resnet10t"):
+        zoo.check_fits(other, 8)
+
+
 def test_the_judge_is_the_first_candidate_that_takes_no_part():
     first, second, third = zoo.judges(28)
     assert zoo.judge(28, {"convnet3_bn"}) == first

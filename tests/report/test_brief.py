@@ -114,6 +114,30 @@ def test_an_unfinished_run_says_what_is_missing(builder):
     assert lines[0].endswith("; 30 of 153 students are missing.")
 
 
+def test_one_missing_student_is_missing(builder):
+    builder.holes = lambda job: job["kind"] == "train" and job["budget"] == "all" and job["protocol"] == "erm"
+    assert told(builder)[1][0].endswith("; 1 of 153 students is missing.")
+
+
+def test_before_the_first_student_nothing_is_counted_and_nothing_conditioned_on(builder):
+    builder.holes = lambda job: job["kind"] == "train"
+    _, lines = told(builder)
+    assert lines[1] == "IS DISTILLING WORTH IT HERE? No answer: no pair of students has been trained yet."
+    assert not [line for line in lines if line.startswith(("Of ", "Against random", "This holds"))]
+    assert starting(lines, "Time per set")
+
+
+@pytest.mark.parametrize("families", [("coreset",), ("coreset", "distillation")])
+def test_where_nothing_can_be_read_the_answer_is_what_to_change(builder, families):
+    builder.methods = {m: own for m, own in builder.methods.items() if own[0] in families}
+    builder.truth, builder.budgets = dict.fromkeys(builder.truth, 0.02), ("ipc=1",)
+    summary, lines = told(builder)
+    change = "students hardly learn in any setting; raise the budgets or train for more steps."
+    assert lines[1].endswith(f"? No answer: {change}")
+    assert summary.brief.because == f"No answer: {change}"
+    assert not starting(lines, "This holds")
+
+
 def test_a_name_that_is_markup_stays_text(builder):
     builder.methods = {"random": ("coreset", True), "[red]evil[/red]": ("distillation", True)}
     builder.truth = {"random": 0.5, "[red]evil[/red]": 0.6}

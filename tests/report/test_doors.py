@@ -6,8 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from tests.report.conftest import SD
 
-from decoct.report import doors, sections
+from decoct.report import doors, sections, standing
 from decoct.report.doors import DOORS, every
 from decoct.report.read import frame
 from decoct.report.render import render
@@ -120,3 +121,27 @@ def test_a_section_with_nothing_to_show_is_left_out_and_a_door_with_none_as_well
         assert (f'class="door" id="{door.key}"' in page) == any(shown.values())
         assert all((f'<section id="{name}">' in page) == there for name, there in shown.items())
     assert 'class="door" id="pictures"' not in page and 'class="door" id="made"' in page
+
+
+def test_coresets_alone_have_sentences_of_their_own(builder):
+    builder.methods = {m: own for m, own in builder.methods.items() if own[0] == "coreset"}
+    builder.shift = lambda method, metric, extractor: 20 * SD * (method == "k_center" and metric == "coverage")
+    summary = summarise(frame.read(builder.build()))
+    said = {door.key: door.say(summary) for door in DOORS}
+    told = [s for s in summary.found(standing.find) if (s.method, s.name.axis) == ("k_center", "representativeness")]
+    words = [s.word for s in told if s.word]
+    assert said["beyond"] == (
+        "k_center represents the data better than random sets of the same size most often, in "
+        f"{words.count('better')} of {len(words)} readings"
+    )
+    assert 0 < words.count("better") < len(words)
+    assert said["cost"].startswith("Time per set, teachers included: random ")
+    assert not any("distil" in words for words in said.values())
+    assert "no distillation method" not in render(summary)
+
+
+def test_a_study_without_metrics_has_no_door_to_them(builder):
+    made = builder._job
+    builder._job = lambda kind, *a, **k: "" if kind in ("measure", "reference") else made(kind, *a, **k)
+    page = render(summarise(frame.read(builder.build())))
+    assert 'id="evidence"' in page and 'id="beyond"' not in page and "No set has been measured" not in page

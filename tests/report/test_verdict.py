@@ -317,7 +317,7 @@ def test_a_setting_outside_leans_at_most_and_is_in_no_count():
 def test_with_nothing_readable_it_cannot_be_said():
     runs = {at(i): planted(0.1) for i in (1, 2)}
     found = judged(runs, outside=dict.fromkeys(runs, "unreadable"))
-    assert "every setting is unreadable, or a paper's own protocol" in conclude({"digits": found}).text
+    assert "no setting can be read" in conclude({"digits": found}).text
     assert correction(found) == ""
 
 

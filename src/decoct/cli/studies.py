@@ -248,4 +248,5 @@ def _show(summary: Any, json: bool, everything: bool) -> None:
         return
     lines = [Text(line) if out.is_terminal else line for line in summary.brief.lines]  # broken between words, or whole
     more = terminal.everything(summary, out.width) if everything else ()
-    answer(False, None, *lines, "", *terminal.accuracies(summary, out.width), *more, f"\nThe page: {summary.page}")
+    accuracies = [*terminal.accuracies(summary, out.width)]
+    answer(False, None, *lines, *([""] if accuracies else []), *accuracies, *more, f"\nThe page: {summary.page}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -109,9 +110,23 @@ def resolve(net: str, size: int) -> str:
 
 
 def check_fits(name: str, size: int) -> None:
-    """Raise a UsageError, with the net to take, for an unknown name or a net that hardly learns at a resolution."""
+    """Raise a UsageError, with the net to take, for an unknown name or a net that a resolution is too small for."""
     check_name(name)
     convnet.check_depth(name, size)
+    try:
+        _halves(name, size)
+    except UsageError as error:
+        own = convnet.NAME.fullmatch(name)
+        fits = student(size, int(own["width"]) if own and own["width"] else None)
+        raise UsageError(f"{error}\ntake {fits}, which fits {size} px") from None
+
+
+@cache  # asked once for every student of a plan
+def _halves(name: str, size: int) -> None:
+    """Raise a UsageError if a ConvNet or ResNet of ours halves the image too often; nothing is allocated."""
+    with torch.device("meta"):
+        for own in OWN:
+            own(name, 3, 10, size)
 
 
 def check_name(name: str) -> None:

@@ -51,6 +51,8 @@ def brief(summary: "Summary") -> Brief:
         question, said, because = WORTH, _answer(summary), f"{summary.claims.conclusion.text}."
     else:
         question, (said, because) = WHICH, which(summary.verdicts)
+    if hardly := readable.hardly(summary.unreadable, summary.settings):
+        said, because = f"No answer: {hardly}", f"No answer: {hardly}."
     only = _only(summary)
     must = [_header(summary), f"{question.upper()} {said}.{f' {only}' if only else ''}", *_counts(summary)]
     take, more = list(_take(summary)), list(_more(summary))
@@ -66,7 +68,8 @@ def _header(summary: "Summary") -> str:
     said = f"{', '.join(filter(None, (run.name, students)))}: {n}, {run.data['images']['test']:,} test images"
     said += f"; {run.pooled.sentence()}" if run.pooled else ""
     if summary.trained < summary.planned:
-        said += f"; {summary.planned - summary.trained:,} of {summary.planned:,} students are missing"
+        missing = summary.planned - summary.trained
+        said += f"; {missing:,} of {summary.planned:,} students {'is' if missing == 1 else 'are'} missing"
     return f"{said}."
 
 
@@ -114,7 +117,7 @@ def _distilled(summary: "Summary") -> list[Verdict]:
 
 def _counts(summary: "Summary") -> Iterator[str]:
     own = _distilled(summary)
-    if not own:
+    if not any(c.n for v in own for c in v.coresets.values()):
         return
     words = Counter(str(v.against_coresets) for v in own)
     better, worse = (_leaning(words[f"leans {word}"]) for word in ("better", "worse"))
@@ -144,10 +147,11 @@ def _more(summary: "Summary") -> Iterator[str]:
     yield from _clearest(summary, pairs)
     yield from _random(summary)
     yield from _nearest(summary)
-    if summary.given:
+    if summary.given and summary.trained and len(summary.unreadable) < len(summary.settings):
         yield _given(summary.run)
     yield from _sees([c for _, _, c in pairs])
-    yield from _costs(summary)
+    if costed := spent(summary):
+        yield f"{costed}."
     if less := [c.method for c in summary.claims.consistent if c.shown]:
         verb = "covers" if len(less) == 1 else "cover"
         yield f"{' and '.join(less)} {verb} the data less well than the best coreset in every independent reading."
@@ -166,7 +170,7 @@ def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison
 
 def _random(summary: "Summary") -> Iterator[str]:
     each = summary.claims.beside_random
-    if each:
+    if any(v.random and v.random.n for v in _distilled(summary)):
         shown, better = sum(b.shown for b in each), sum(b.word == "better" for b in each if not b.shown)
         margin = wording.margins(b.margin for b in each)
         yield (
@@ -217,11 +221,12 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
     yield f"{said} To detect {100 * LOOKED_FOR:g} points, it needs {more}."
 
 
-def _costs(summary: "Summary") -> Iterator[str]:
+def spent(summary: "Summary") -> str:
+    """What a set of each method cost, without the full stop; empty where costs cannot be compared."""
     rows = costs.made_here(summary.frame.costs.to_pylist())
     by = costs.measure(rows)
     if by is None:
-        return
+        return ""
     taken: dict[str, dict[str, list[str]]] = {}
     for method, own in grouped(rows, lambda row: str(row["method"])).items():
         means = [
@@ -236,8 +241,7 @@ def _costs(summary: "Summary") -> Iterator[str]:
         for family in ("distillation", "coreset")
         if family in taken
     ]
-    if parts:
-        yield f"Time per set, teachers included: {'; '.join(parts)}."
+    return f"Time per set, teachers included: {'; '.join(parts)}" if parts else ""
 
 
 def _seconds(low: float, high: float) -> str:

@@ -19,7 +19,7 @@ from decoct.report.stats import comparisons, superiority
 from decoct.report.stats.comparisons import Word
 from decoct.report.stats.crossed import FEWEST
 from decoct.report.stats.intervals import ALPHA
-from decoct.report.verdict import Verdict
+from decoct.report.verdict import NATIVE, Verdict
 
 Answer = Literal["none", "some", "open", "untold"]
 KINDS = {"distillation": "distillation method", "coreset": "coreset"}
@@ -157,6 +157,16 @@ def left_out(verdicts: Sequence[Verdict]) -> int:
     return len({v.setting for v in verdicts if v.outside})
 
 
+def no_setting(verdicts: Sequence[Verdict]) -> str:
+    """Why all of these are left out, as a clause; empty where one is not, or where there is none."""
+    why = {v.outside for v in verdicts}
+    if not why or "" in why:
+        return ""
+    if why == {NATIVE}:
+        return "every protocol is a paper's own, and no sets are compared there"
+    return "no setting can be read" + (", or it has a paper's own protocol" if NATIVE in why else "")
+
+
 def _beside(data: str, v: Verdict, p: float, shown: bool, word: Word | None) -> Beside:
     margin = next((c.margin for c in v.coresets.values()), 0.01)
     return Beside(data, v.method, v.setting, margin, p, shown or word == "worse", word)
@@ -166,8 +176,7 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
     if not distilled:
         return "there is no distillation method"
     if not asked:
-        every = all(v.outside for v in distilled)
-        return f"every setting is {UNREADABLE}" if every else "there is no coreset to compare with"
+        return no_setting(distilled) or "there is no coreset to compare with"
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"

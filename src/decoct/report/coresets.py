@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from decoct.report import wording
+from decoct.report.conclusion import no_setting
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.stats.crossed import FEWEST
@@ -40,10 +41,15 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
     return answer, f"{because}{f'; {told}' if told else ''}."
 
 
+def against_random(verdicts: Sequence[Verdict]) -> str:
+    """The counts beside random in one sentence, without the full stop; empty where nothing can be counted."""
+    said = _beside_random([v for v in verdicts if v.family == "coreset" and not v.outside])
+    return f"{said[:1].upper()}{said[1:]}"
+
+
 def _untold(coresets: Sequence[Verdict], own: Sequence[Verdict]) -> str:
     if not own:
-        every = coresets and all(v.outside for v in coresets)
-        return "no setting can be read, or each has a paper's own protocol" if every else "the study needs two coresets"
+        return no_setting(coresets) or "the study needs two coresets"
     most = max(c.n for v in own for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"

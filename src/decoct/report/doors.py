@@ -7,9 +7,10 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from decoct.report import wording
+from decoct.report import brief, wording
 from decoct.report.page.section import Section
 from decoct.report.read.manifest import CONTROL
+from decoct.report.sections.beyond import _readings
 from decoct.report.sections.beyond.coverage import overall_coverage
 from decoct.report.sections.cost import multiples
 
@@ -45,10 +46,25 @@ def _made(summary: "Summary") -> str:
     )
 
 
+def _covers(summary: "Summary") -> str:
+    """Of distilled sets beside coresets; without a reading of those, which methods are ahead of random."""
+    return (
+        overall_coverage(summary.claims.coverages)
+        if summary.claims.coverages
+        else _readings.most(summary) or "No set has been measured, so that nothing is known of coverage"
+    )
+
+
+def _cost(summary: "Summary") -> str:
+    """Multiples of what coresets cost; without a pair of the two, what each set cost."""
+    said = multiples.overall(summary.claims.multiples)
+    return said if summary.claims.multiples else brief.spent(summary) or said
+
+
 DOORS = (
     Door("evidence", "Evidence", "How sure is the answer?", lambda s: s.brief.because.removesuffix(".")),
-    Door("beyond", "Beyond accuracy", "Which sets cover the data?", lambda s: overall_coverage(s.claims.coverages)),
-    Door("cost", "Cost", "What did the sets cost?", lambda s: multiples.overall(s.claims.multiples)),
+    Door("beyond", "Beyond accuracy", "Which sets cover the data?", _covers),
+    Door("cost", "Cost", "What did the sets cost?", _cost),
     Door(
         "pictures", "Pictures", "What do the sets look like?", lambda s: "The first set of every method, class by class"
     ),

@@ -14,10 +14,9 @@ from decoct.report.read.manifest import FULL, REFERENCE
 from decoct.report.readable import Unreadable
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.margin import margin
-from decoct.report.verdict import Verdict, verdicts
+from decoct.report.verdict import NATIVE, Verdict, verdicts
 
 T = TypeVar("T")
-NATIVE = "its protocol is a paper's own"
 
 
 @dataclass(frozen=True)

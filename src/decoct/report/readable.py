@@ -121,6 +121,15 @@ def sentences(unreadable: Sequence[Unreadable]) -> tuple[str, ...]:
     return tuple(_sentence([own for _, own in items]) for items in alike.values())
 
 
+def hardly(unreadable: Sequence[Unreadable], settings: Sequence[Setting]) -> str:
+    """What to change where no setting can be read, as a clause; empty where one can."""
+    if not settings or {u.setting for u in unreadable} < set(settings):
+        return ""
+    larger = "raise the budgets or " if any(u.rule == "chance" for u in unreadable) else ""
+    every = {1: "in the one setting of this study", 2: "in either setting"}.get(len(settings), "in any setting")
+    return f"students hardly learn {every}; {larger}train for more steps"
+
+
 def left_out(unreadable: Sequence[Unreadable], settings: Sequence[Setting]) -> str:
     """How many settings are left out of the counts, without a full stop; empty where all can be read."""
     if not unreadable:

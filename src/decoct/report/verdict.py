@@ -16,6 +16,8 @@ from decoct.report.stats.components import Components
 from decoct.report.stats.crossed import crossed
 from decoct.report.stats.intervals import Interval, Replicates
 
+NATIVE = "its protocol is a paper's own"  # why a setting is outside that could be read
+
 
 @dataclass(frozen=True)
 class Verdict:

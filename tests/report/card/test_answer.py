@@ -45,7 +45,7 @@ def test_without_a_coreset_the_highest_mean_is_named(told):
 def test_where_nothing_can_be_read_the_answer_says_what_to_change(told):
     assert answer(told("chance")[0]) == (
         "No answer",
-        "Students hardly learn in the 3 settings of this study: raise the budgets or train for more steps.",
+        "Students hardly learn in any setting; raise the budgets or train for more steps.",
     )
 
 

@@ -63,3 +63,12 @@ def test_a_run_without_a_student_has_a_card(told):
         assert made.rows == () and made.takes == () and made.notes == ()
         assert (made.lead, made.answer) == ("Not yet", "No student has been trained, so there is no answer.")
     assert made.strips and made.costs
+
+
+def test_the_legend_says_which_methods_are_distilled_where_there_are_both(told):
+    _, made = told("usual")
+    assert [word for word, _ in made.legend] == ["coresets", "distilled"]
+    assert [m for _, own in made.legend for m in own] == made.drawn  # of this study; families stay together in any
+    for word, own in made.legend:
+        assert {made.families[m] for m in own} == {"coreset" if word == "coresets" else "distillation"}
+    assert [word for word, _ in told("coresets")[1].legend] == [""]

@@ -129,7 +129,7 @@ class Recommendation:
             return f"{said}; nothing else fits."
         if choice.kept == (choice.pick,):
             return f"{said}: the best of {len(choice.within)}."
-        return f"{said}; {wording.count(len(choice.kept) - 1, 'other')} may be as good."
+        return f"{said}; {wording.count(len(choice.kept) - 1, 'other choice')} may be as good."
 
     def _short(self, choice: Choice, c: Candidate) -> str:
         protocols = {k.accuracy.setting.protocol for k in choice.within}

@@ -27,10 +27,7 @@ def answer(summary: Summary) -> tuple[str, str]:
         return "Not yet", "No student has been trained, so there is no answer."
     out = {u.setting for u in summary.unreadable}
     if out >= set(summary.settings):
-        rules = {u.rule for u in summary.unreadable}
-        change = "raise the budgets or train for more steps" if "chance" in rules else "train for more steps"
-        count = f"the {len(out)} settings" if len(out) > 1 else "the one setting"
-        return "No answer", f"Students hardly learn in {count} of this study: {change}."
+        return split(summary.brief.answer, summary.methods)
     if "coreset" not in summary.methods.values():
         return "", _highest(summary, [s for s in summary.settings if s not in out])
     reached = summary.claims.conclusion

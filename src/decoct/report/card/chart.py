@@ -20,13 +20,17 @@ STEPS = (1, 2, 5, 10, 20, 25, 50)  # points from tick to tick
 def legend(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], float]:
     """Marks and names in lines, and where what follows may begin."""
     drawn, at = list[Markup](), x
-    for method in card.drawn:
-        name = ink.fit(method, 14, min(room - 20, 260), tail=4)
-        wide = 20 + ink.wide(name, 14)
-        if at > x and at + wide > x + room:
-            at, y = x, y + 24
-        drawn += [ink.mark(at + 6, y - 5, card.marks[method], 11), ink.text(at + 20, y, name, 14)]
-        at += wide + 26
+    for word, methods in card.legend:
+        if word:
+            drawn.append(ink.text(at, y, word, 13, fill=ink.MUTED))
+            at += ink.wide(word, 13) + 16
+        for method in methods:
+            name = ink.fit(method, 14, min(room - 20, 260), tail=4)
+            wide = 20 + ink.wide(name, 14)
+            if at > x and at + wide > x + room:
+                at, y = x, y + 24
+            drawn += [ink.mark(at + 6, y - 5, card.marks[method], 11), ink.text(at + 20, y, name, 14)]
+            at += wide + 26
     return drawn, y + 16
 
 

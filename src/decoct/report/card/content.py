@@ -14,8 +14,10 @@ from decoct.report.card.strips import Strip, strips
 from decoct.report.card.take import Take, takes
 from decoct.report.grouped import grouped
 from decoct.report.page.plot import Mark
+from decoct.report.read.manifest import CONTROL
 from decoct.report.summary import Summary
 
+FAMILIES = {"coreset": "coresets", "distillation": "distilled", CONTROL: "controls"}
 ABREAST, HIGH = 4, 3  # panels beside each other, and rows of them
 
 
@@ -63,6 +65,7 @@ class Card:
         answer: the answer in one sentence.
         facts: data set, students, sets, test images; a few words each.
         marks: how each method is drawn, by its label.
+        families: of the methods, by label.
         rows: of panels, one or more for each student.
         left_out: number of panels that found no room.
         strips: pictures of methods.
@@ -79,6 +82,7 @@ class Card:
     answer: str
     facts: tuple[str, ...]
     marks: Mapping[str, Mark]
+    families: Mapping[str, str]
     rows: tuple[Row, ...]
     left_out: int
     strips: tuple[Strip, ...]
@@ -93,6 +97,12 @@ class Card:
         """Methods that have a point in the chart, in the study's order."""
         there = {a.method for row in self.rows for a in row.accuracies}
         return [method for method in self.marks if method in there]
+
+    @property
+    def legend(self) -> list[tuple[str, list[str]]]:
+        """What is drawn, by family: a word for it, empty where all are of one, and its methods."""
+        own = grouped(self.drawn, lambda method: FAMILIES.get(self.families[method], ""))
+        return [(word if len(own) > 1 else "", methods) for word, methods in own.items()]
 
 
 def tick(budget: str) -> str:
@@ -113,6 +123,7 @@ def card(summary: Summary) -> Card:
         answer=said,
         facts=_facts(summary),
         marks=summary.marks,
+        families=summary.methods,
         rows=rows,
         left_out=left_out,
         strips=shown.strips,

@@ -33,7 +33,7 @@ def show(view: View, card: Card) -> Markup:
         tag("p", join(map(name, card.facts), " · "), class_="facts"),
         tag("h2", card.question),
         tag("p", tag("b", f"{card.lead}.") if card.lead else "", " ", tag("span", card.answer), class_="reply"),
-        tag("ul", *(tag("li", _named(view, m)) for m in card.drawn), class_="legend") if card.rows else "",
+        tag("ul", *_legend(view, card), class_="legend") if card.rows else "",
         *_charts(view, card),
         tag("div", *halves, class_="halves") if halves else "",
         tag("p", " ".join(card.notes), class_="fine") if card.notes else "",
@@ -43,6 +43,13 @@ def show(view: View, card: Card) -> Markup:
         id="card",
         class_=None if card.lead else "whole",
     )
+
+
+def _legend(view: View, card: Card) -> Iterator[Markup]:
+    for word, methods in card.legend:
+        first, *rest = methods
+        yield tag("li", tag("small", word) if word else "", _named(view, first))  # a word and its first stay together
+        yield from (tag("li", _named(view, method)) for method in rest)
 
 
 def figure(row: Row, marks: dict[str, Mark], yaxis: Figure) -> Figure:

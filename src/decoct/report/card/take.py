@@ -72,7 +72,7 @@ def _beside(choice: Choice) -> str:
     elif len(choice.kept) == 1:
         said.append(f"the best of {len(choice.within)}")
     else:
-        said.append(f"{wording.count(len(choice.kept) - 1, 'other')} may be as good")
+        said.append(f"{wording.count(len(choice.kept) - 1, 'other choice')} may be as good")
     return "; ".join(said)
 
 

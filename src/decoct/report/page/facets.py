@@ -43,9 +43,7 @@ def filters(facets: Mapping[str, Values]) -> Markup:
     ]
     if not groups:
         return Markup()
-    about = tag(
-        "p", "Hides rows, columns, figures and marks. Nothing is recomputed: verdicts stay those over everything."
-    )
+    about = tag("p", "Hides rows, columns, figures and marks. Numbers and sentences stay those of the whole study.")
     reset = tag("button", "Show everything", type="button", data_reset="", hidden="hidden")
     line = tag("summary", "Filter ", tag("small", "everything is shown", aria_live="polite", class_="state"))
     return tag("details", line, *groups, about, reset, class_="filters")

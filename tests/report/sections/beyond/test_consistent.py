@@ -47,8 +47,11 @@ def test_all_places_or_those_that_are_shown_each():
     first, second = consistencies(everywhere + somewhere)
     assert first.sentence() == f"a covers less than the best coreset in all 4 {PLACES}"
     assert second.sentence() == f"b covers less than the best coreset in 2 of 4 {PLACES}" and not second.shown
+    both = consistencies([place("d", b, "x", 1e-4) for b in ("1", "10")])
+    assert both[0].sentence() == f"d covers less than the best coreset in both {PLACES}"
     none = consistencies([place("c", "1", "x", 0.5)])
-    assert none[0].sentence() == f"c covers less than the best coreset in none of 1 {PLACES}"
+    one = PLACES.replace("combinations", "combination")
+    assert none[0].sentence() == f"c covers less than the best coreset in none of 1 {one}"
 
 
 def test_what_cannot_be_tested_in_one_place_is_not_shown_everywhere():

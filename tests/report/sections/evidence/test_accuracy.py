@@ -65,7 +65,7 @@ def test_many_settings_have_one_sentence_over_all():
     found += [accuracy("a", 0.5, protocol="kd"), accuracy("full", 0.49, protocol="kd")]
     said = overall(gaps(found, settings))
     assert "falls short of the full data after as many steps in 1 of 2 settings, in 1 with an interval above 0" in said
-    assert "−1.0 to +30.0 points" in said
+    assert "it falls −1.0 to 30.0 points short" in said
     assert overall([]) == ""
 
 

@@ -1,6 +1,7 @@
 """What the sections of the three axes and of all readings share: figure, table and cells."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,7 @@ def of_axis(summary: "Summary", axis: str) -> Markup:
 
 def said(summary: "Summary", axis: str) -> str:
     """In how many leading readings of an axis each method is better or worse than random; empty without readings."""
-    told = [
-        s for s in summary.found(standing.find) if s.word and s.higher_is_better is not None and s.name.axis == axis
-    ]
+    told = _told(summary, axis)
     methods, parts = grouped(told, lambda s: s.method), []
     for method, own in methods.items():
         words = [s.word for s in own]
@@ -59,6 +58,28 @@ def said(summary: "Summary", axis: str) -> str:
         return "No method is shown to differ from random sets of the same size in any reading" if told else ""
     parts += ["for all others it is open"] if len(parts) < len(methods) else []
     return f"Compared with random sets of the same size, {'; '.join(parts)}"
+
+
+def most(summary: "Summary") -> str:
+    """Which methods represent the data better than random most often; empty where nothing was read."""
+    told = _told(summary, "representativeness")
+    better = Counter(s.method for s in told if s.word == "better")
+    if not better:
+        return "No method represents the data better than random sets of its size in any reading" if told else ""
+    first = [method for method, n in better.items() if n == max(better.values())]
+    verb, each = ("represents", "") if len(first) == 1 else ("represent", " each")
+    of = sum(s.method == first[0] for s in told)
+    return (
+        f"{' and '.join(first)} {verb} the data better than random sets of the same size most often, in "
+        f"{better[first[0]]} of {of} readings{each}"
+    )
+
+
+def _told(summary: "Summary", axis: str) -> list[Standing]:
+    """The leading readings of an axis that have a word beside random and a direction."""
+    return [
+        s for s in summary.found(standing.find) if s.word and s.higher_is_better is not None and s.name.axis == axis
+    ]
 
 
 def figure(view: View, own: Sequence[Standing]) -> Figure | None:

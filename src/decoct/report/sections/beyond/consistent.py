@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import Manifest
 from decoct.report.sections.beyond.coverage import Coverage
@@ -36,10 +37,10 @@ class Consistent:
 
     def sentence(self) -> str:
         """In how many places it covers less."""
-        how = f"all {self.places}" if self.shown else f"{self.behind or 'none'} of {self.places}"
-        return (
-            f"{self.method} covers less than the best coreset in {how} combinations of budget and independent extractor"
-        )
+        of = wording.count(self.places, "combination")
+        every = {1: "the one combination", 2: "both combinations"}.get(self.places, f"all {of}")
+        how = every if self.shown else f"{self.behind or 'none'} of {of}"
+        return f"{self.method} covers less than the best coreset in {how} of budget and independent extractor"
 
 
 def consistencies(covered: Sequence[Coverage]) -> tuple[Consistent, ...]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def show(summary: "Summary") -> Markup:
     """A table for each budget and extractor; nothing where nothing was read."""
     own = summary.found(standing.find)
+    if not own and not summary.run.of_kind("measure"):  # nothing was asked for
+        return Markup()
     if not own:
         return note("No set has been measured, so nothing can be said about coverage or quality.")
     every = [

@@ -12,6 +12,8 @@ from decoct.report.page.section import Section
 from decoct.report.page.view import View
 from decoct.report.stats.crossed import FEWEST
 
+NO_BREAK = "\u00a0"  # a blank at which no line ends
+
 
 def show(view: View, advice: Sequence[Recommendation]) -> Markup:
     """A table for each student over the study's sizes and a few round numbers of bytes and seconds."""
@@ -69,7 +71,7 @@ def _cheaper(r: Recommendation, choice: Choice) -> Markup:
     c = choice.cheaper
     if c is None or choice.difference is None:
         return Markup(wording.NONE)
-    first = tag("small", tag("bdi", named(c)), f" {wording.percent(c.mean)} %", class_="names")
+    first = tag("small", tag("bdi", named(c)), f", {wording.percent(c.mean)}{NO_BREAK}%", class_="names")
     takes = [tag("small", part) for part in r.takes(c).split(", ")]
     return stacked(join([first, difference(choice.difference), *takes]))
 
@@ -79,7 +81,8 @@ def _kept(choice: Choice) -> Markup:
         return stacked("uncertain", f"it takes {FEWEST} sets")
     others = [k for k in choice.kept if k not in (choice.pick, choice.cheaper)]
     lines = [
-        tag("small", tag("bdi", named(k)), f" {wording.percent(k.mean)} %", class_="names") for k in others[:LISTED]
+        tag("small", tag("bdi", named(k)), f", {wording.percent(k.mean)}{NO_BREAK}%", class_="names")
+        for k in others[:LISTED]
     ]
     more = f"and {len(others) - LISTED} more, named below" if len(others) > LISTED else ""
     return stacked(join([f"{len(choice.kept)} of {len(choice.within)}", *lines]), more)

@@ -67,9 +67,14 @@ def overall(gaps: Sequence[Gap]) -> str:
     short, sure = sum(mean > 0 for mean in means), sum(gap.interval.lo > 0 for gap in gaps)
     return (
         f"The set with the highest mean falls short of the full data after as many steps in {short} of {len(gaps)} "
-        f"settings, in {sure} with an interval above 0, by {wording.points(min(means))} to "
-        f"{wording.points(max(means))} points"
+        f"settings, in {sure} with an interval above 0; it falls {_short(min(means))} to {_short(max(means))} points "
+        "short"
     )
+
+
+def _short(mean: float) -> str:
+    """Points without their plus, which *short* says already."""
+    return wording.points(mean).removeprefix("+")
 
 
 def _said(gap: Gap) -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from decoct.report import wording
+from decoct.report import coresets, wording
 from decoct.report.page.markup import Markup, tag
 from decoct.report.page.parts import bullets, comparison_cell, content, fold, note
 from decoct.report.page.section import Section
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from decoct.report.summary import Summary
 
 ABOUT = (
-    "Differences are paired and share protocol, student and budget. Not better by more than the margin is a one- "
-    "sided statement, corrected (Holm) over the methods and settings of one protocol. Each interval is at its own "
+    "Differences are paired and share protocol, student and budget. Not better by more than the margin is a "
+    "one-sided statement, corrected (Holm) over the methods and settings of one protocol. Each interval is at its own "
     "level; those of the smallest and largest difference do not allow for having been picked."
 )
 
@@ -49,4 +49,11 @@ def _words(summary: "Summary") -> Markup:
     )
 
 
-SECTION = Section("Against random", 10, show, lambda s: s.claims.of("random").answer)
+def _say(summary: "Summary") -> str:
+    """The counts of distilled sets, or of coresets where nothing is distilled."""
+    if "distillation" in summary.methods.values():
+        return summary.claims.of("random").answer
+    return coresets.against_random(summary.verdicts)
+
+
+SECTION = Section("Against random", 10, show, _say)
