@@ -99,6 +99,12 @@ def test_a_data_set_of_which_nothing_can_be_said_is_not_among_all():
     assert found.text.endswith("nothing can be said of b")
 
 
+def test_why_nothing_can_be_said_is_told_of_data_sets_with_distilled_sets_alone():
+    coresets = {m: family for m, family in FAMILIES.items() if family == "coreset"}
+    found = conclude({"a": judged(outside=("erm", "soft")), "b": judged(families=coresets)})
+    assert found.answer == "untold" and found.text == "On a: no setting can be read" and found.data == ("a", "b")
+
+
 def test_what_has_no_test_keeps_it_open():
     found = conclude({"a": judged(), "b": judged(n=2)})
     assert found.answer == "open" and math.isnan(found.p) and "8 have too few sets for a test" in found.text

@@ -96,7 +96,8 @@ def conclude(verdicts: Mapping[str, Sequence[Verdict]]) -> Conclusion:
     asked = [(name, v) for name, v in distilled if v.coresets and not v.outside]
     outside = sum(left_out(own) for own in verdicts.values())
     if why := _untold([v for _, v in distilled], [v for _, v in asked]):
-        return Conclusion(data, "untold", f"{_on(data)}: {why}", outside=outside)
+        there = tuple(dict.fromkeys(name for name, _ in distilled)) or data  # the reason is theirs alone
+        return Conclusion(data, "untold", f"{_on(there)}: {why}", outside=outside)
     against = [list(v.coresets.values()) for _, v in asked]
     p = [superiority.not_better(own) for own in against]
     largest, adjusted = superiority.everywhere(p), comparisons.holm(p)
