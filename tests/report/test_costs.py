@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.report.costs import made_here, measure, ties, whose
+from decoct.report.costs import made_here, measure, span, taken, ties, whose
 
 
 def row(**own):
@@ -42,3 +42,18 @@ def test_what_an_author_states_is_no_measurement():
     mine, stated, old = row(stated=None), row(stated="3 h on 8 GPUs"), row()
     assert made_here([mine, stated, old]) == [mine, old]
     assert whose(mine) == ("rded", "ipc=1")
+
+
+def test_a_method_takes_the_means_of_its_budgets_from_the_least_to_the_most():
+    like = {"device": "cpu", "hardware": "x", "device_seconds": 0.0}
+    rows = [
+        {**like, "method": m, "budget": b, "cpu_seconds": s}
+        for m, b, s in [("a", "ipc=1", 1.0), ("a", "ipc=1", 3.0), ("a", "ipc=10", 8.0), ("b", "ipc=1", 5.0)]
+    ]
+    assert taken(rows) == {"a": (2.0, 8.0), "b": (5.0, 5.0)}
+    assert taken([*rows, {**rows[0], "hardware": "y"}]) == {} == taken([])
+
+
+def test_a_span_names_its_unit_once_where_it_is_one():
+    assert span(9.0, 17.0) == "9.0 to 17.0 s" and span(5.0, 5.0) == "5.0 s"
+    assert span(1e-4, 2e-4) == "under 1 ms" and span(1e-4, 2.0) == "under 1 ms to 2.0 s"

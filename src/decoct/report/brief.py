@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
 from decoct.report import costs, readable, wording
@@ -224,31 +224,13 @@ def _sees(compared: Sequence[Comparison]) -> Iterator[str]:
 def spent(summary: "Summary") -> str:
     """What a set of each method cost, without the full stop; empty where costs cannot be compared."""
     rows = costs.made_here(summary.frame.costs.to_pylist())
-    by = costs.measure(rows)
-    if by is None:
-        return ""
-    taken: dict[str, dict[str, list[str]]] = {}
-    for method, own in grouped(rows, lambda row: str(row["method"])).items():
-        means = [
-            fmean(row[costs.FULL[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()
-        ]
-        family = summary.methods[method]
-        if family != CONTROL:
-            span = _seconds(min(means), max(means))
-            taken.setdefault(family, {}).setdefault(span, []).append(method)
-    parts = [
-        ", ".join(f"{' and '.join(methods)} {span}" for span, methods in taken[family].items())
+    own = costs.taken([row for row in rows if summary.methods[row["method"]] != CONTROL])
+    alike = (
+        grouped((m for m in own if summary.methods[m] == family), lambda m: costs.span(*own[m]))
         for family in ("distillation", "coreset")
-        if family in taken
-    ]
+    )
+    parts = [", ".join(f"{' and '.join(same)} {span}" for span, same in each.items()) for each in alike if each]
     return f"Time per set, teachers included: {'; '.join(parts)}" if parts else ""
-
-
-def _seconds(low: float, high: float) -> str:
-    """``9.0 to 17 s``; times under a millisecond are given as such."""
-    ends = ["under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high)]
-    (a, unit), (b, other) = (end.rsplit(" ", 1) for end in ends)
-    return f"{a} to {ends[1]}" if unit == other and a != b and " " not in a + b else wording.span(*ends)
 
 
 def _take(summary: "Summary") -> Iterator[str]:

@@ -178,6 +178,11 @@ def _untold(distilled: Sequence[Verdict], asked: Sequence[Verdict]) -> str:
         return "there is no distillation method"
     if not asked:
         return no_setting(distilled) or "there is no coreset to compare with"
+    return too_few(asked)
+
+
+def too_few(asked: Sequence[Verdict]) -> str:
+    """Why these comparisons have too few sets to show anything, as a clause; empty where one has enough."""
     most = max(c.n for v in asked for c in v.coresets.values())
     if most == 0:
         return "no pair of students has been trained yet"

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from decoct.report import wording
-from decoct.report.conclusion import no_setting
+from decoct.report.conclusion import no_setting, too_few
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import REFERENCE
-from decoct.report.stats.crossed import FEWEST
 from decoct.report.verdict import Verdict
 
 
@@ -48,12 +47,7 @@ def against_random(verdicts: Sequence[Verdict]) -> str:
 
 
 def _untold(coresets: Sequence[Verdict], own: Sequence[Verdict]) -> str:
-    if not own:
-        return no_setting(coresets) or "the study needs two coresets"
-    most = max(c.n for v in own for c in v.coresets.values())
-    if most == 0:
-        return "no pair of students has been trained yet"
-    return f"it takes {FEWEST} sets per method to show anything; this study has {most}" if most < FEWEST else ""
+    return too_few(own) if own else no_setting(coresets) or "the study needs two coresets"
 
 
 def _beats(own: Sequence[Verdict]) -> list[tuple[str, int]]:

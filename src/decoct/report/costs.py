@@ -2,7 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, Literal
+
+from decoct.report import wording
+from decoct.report.grouped import grouped
 
 Measure = Literal["device time", "processor time"]
 Row = Mapping[str, Any]  # of ``Frame.costs``
@@ -35,3 +39,24 @@ def made_here(rows: Sequence[Row]) -> list[Row]:
 def whose(row: Row) -> tuple[str, str]:
     """Method and budget of a row."""
     return row["method"], row["budget"]
+
+
+def taken(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """Seconds of a set with everything it needs, by method: the least and the most over budgets.
+
+    Empty where the sets cannot be compared, see ``measure``.
+    """
+    by, spans = measure(rows), dict[str, tuple[float, float]]()
+    if by is None:
+        return spans
+    for method, own in grouped(rows, lambda row: str(row["method"])).items():
+        means = [fmean(row[FULL[by]] for row in here) for here in grouped(own, lambda row: row["budget"]).values()]
+        spans[method] = min(means), max(means)
+    return spans
+
+
+def span(low: float, high: float) -> str:
+    """``9.0 to 17.0 s``; times under a millisecond are given as such."""
+    a, b = ("under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high))
+    same = a.split(" ")[1:] == b.split(" ")[1:] and a.count(" ") == 1
+    return wording.span(a.partition(" ")[0] if same and a != b else a, b)

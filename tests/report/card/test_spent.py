@@ -42,10 +42,11 @@ def test_many_methods_are_one_line_a_family(told, builder):
 
 
 def test_sets_of_unlike_machines_are_not_compared(told, monkeypatch):
+    from decoct.report import costs
     from decoct.report.card import spent
 
     summary, _ = told("usual")
-    monkeypatch.setattr(spent, "measure", lambda rows: None)
+    monkeypatch.setattr(costs, "measure", lambda rows: None)
     lines, why = spent.costs(summary)
     assert lines == () and why.startswith("Costs cannot be compared")
 
