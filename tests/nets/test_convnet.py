@@ -38,7 +38,15 @@ def test_the_names_say_depth_norm_and_width():
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in narrow.modules())
     plain = convnet("convnet3_w32", 1, 10, 28)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
-    assert plain.classifier.in_features == 32 * 3 * 3
+    assert plain.classifier.in_features == 32 * 4 * 4
+
+
+def test_grey_images_of_28_px_are_padded_to_32_as_in_the_lineage():
+    net = convnet("convnet3", 1, 10, 28)
+    assert count(net) == 317706  # of the authors' ConvNet on MNIST and Fashion-MNIST
+    assert net.features[0](torch.zeros(1, 1, 28, 28)).shape == (1, 128, 32, 32)
+    others = [convnet("convnet3", 1, 10, 32), convnet("convnet3", 3, 10, 28)]
+    assert [net.features[0].padding for net in others] == [(1, 1), (1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def check_depth(name: str, size: int) -> None:
 class ConvNet(nn.Module):
     """Blocks of 3 × 3 convolution, norm, ReLU and 2 × 2 average pooling, then one linear layer.
 
-    Introduced for distillation by Zhao et al., 2021, arXiv:2006.05929, after Gidaris and Komodakis, 2018.
+    Introduced for distillation by Zhao et al., 2021, arXiv:2006.05929, after Gidaris and Komodakis, 2018. As in their
+    code, the first convolution pads grey images of 28 px by 3, so that maps are those of 32 px: 317,706 parameters of
+    convnet3 for ten classes.
 
     Args:
         channels: of the images.
@@ -57,16 +59,17 @@ class ConvNet(nn.Module):
         super().__init__()
         if size < 2**depth:
             raise UsageError(f"convnet{depth} halves the image {depth} times: {size} px is less than {2**depth}")
+        padding = 3 if (channels, size) == (1, 28) else 1
         blocks: list[nn.Module] = []
         for block in range(depth):
             blocks += [
-                nn.Conv2d(width if block else channels, width, 3, padding=1),
+                nn.Conv2d(width if block else channels, width, 3, padding=1 if block else padding),
                 nn.GroupNorm(width, width) if norm == "instance" else nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
                 nn.AvgPool2d(2),
             ]
         self.features = nn.Sequential(*blocks, nn.Flatten())
-        self.classifier = nn.Linear(width * (size // 2**depth) ** 2, classes)
+        self.classifier = nn.Linear(width * ((size + 2 * (padding - 1)) // 2**depth) ** 2, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, size, size] -> logits [B, classes]."""

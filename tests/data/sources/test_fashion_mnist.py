@@ -39,7 +39,7 @@ def test_a_path_with_idx_files(tmp_path, below, packed):
     assert (data.test.labels == labels).all()
     assert (len(data.train), len(data.val)) == (50, 10)  # one of each class's six
     assert data.class_names[0] == "T-shirt/top" and data.class_names[9] == "Ankle boot"
-    assert data.name == "fashion_mnist" and data.flip is False
+    assert data.name == "fashion_mnist" and data.flip is True
 
 
 def test_the_same_content_elsewhere_is_the_same_data(tmp_path):

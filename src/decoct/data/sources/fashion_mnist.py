@@ -31,6 +31,7 @@ class FashionMNIST(Source):
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path", "download"})
     path: Path | None = None  # folder of the idx files, gzipped or not, or torchvision's root
     download: bool = False  # through torchvision
+    flip: bool | None = True  # clothes may be mirrored, as in DSA's strategy (Zhao and Bilen, 2021, arXiv:2102.08259)
 
     def manifest(self) -> dict[str, str]:
         """Digest of each of the four files."""

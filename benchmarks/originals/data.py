@@ -1,0 +1,49 @@
+"""Fashion-MNIST and nets that both programs are given: each net is trained once and kept."""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from decoct import api
+from decoct.core.budget import Budget
+from decoct.core.interfaces import Inputs
+from decoct.data.dataset import Dataset, load_data
+from decoct.needs.teacher import Teach, load_teacher
+
+EPOCHS = 2  # of a teacher that both sides invert
+
+
+@cache
+def fashion() -> Dataset:
+    """The data."""
+    return load_data("fashion_mnist")
+
+
+@cache
+def teacher(net: str = "convnet3_bn_w32") -> nn.Module:
+    """A net of Fashion-MNIST in eval mode; its weights stay in the user's cache."""
+    cell = api.teach(Teach(net=net, epochs=EPOCHS), fashion())["folder"]
+    return load_teacher(Path(cell), fashion(), "cpu").eval().requires_grad_(False)
+
+
+def double(net: nn.Module) -> nn.Module:
+    """A copy in float64, whatever its input is."""
+    copied = deepcopy(net).double()
+    copied.register_forward_pre_hook(lambda _, args: (args[0].double(), *args[1:]))
+    return copied
+
+
+def inputs(nets: dict[str, nn.Module], ipc: int = 1, seed: int = 0, classes: int = 10, **facts: Any) -> Inputs:
+    """What a condenser of decoct is given here; ``facts`` of the data set, such as ``flip``, are put in place."""
+    return Inputs(replace(fashion(), **facts), Budget(ipc=ipc), seed, teachers=nets, classes=tuple(range(classes)))
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """[n, 1, 28, 28] from 0 to 255, normalised as both programs see it."""
+    data = fashion()
+    return (images.float() / 255 - data.mean[0]) / data.std[0]
