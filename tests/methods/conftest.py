@@ -156,11 +156,10 @@ def kept():
 def rewrite():
     """The recovery loop of one block, one image view after the other, with torchvision's crops and torch's Adam."""
 
-    def run(box, spec, start, loss, *, name, seed=5, stages=None, noise=False, between=None):
+    def run(box, spec, start, loss, *, name, seed=5, stages=None, noise=False, between=None, since=None):
         rng = torch.Generator().manual_seed(seeded(seed, spec.name, *name))
         x = torch.randn(start.shape, generator=rng) if noise else start.clone()
-        for k, (first, last, active) in enumerate(stages or [(0, spec.iterations, None)]):
-            active = torch.ones(len(x), dtype=torch.bool) if active is None else active
+        for k, (first, last) in enumerate(stages or [(0, spec.iterations)]):
             size = x.shape[-1]
             views = Views.draw(
                 [rng],
@@ -172,19 +171,21 @@ def rewrite():
                 jitter=spec.jitter,
                 device="cpu",
             )
-            part = x[active].clone().requires_grad_()
-            adam = torch.optim.Adam([part], betas=(0.5, 0.9))
+            x = x.detach().clone().requires_grad_()
+            adam = torch.optim.Adam([x], betas=(0.5, 0.9))
             for t in range(first, last):
+                active = torch.ones(len(x), dtype=torch.bool) if since is None else torch.tensor(since) <= t
                 adam.param_groups[0]["lr"] = spec.lr * (1 + math.cos(math.pi * t / spec.iterations)) / 2
-                seen = tv.resized_crop(part, *views.boxes[t - first, 0].tolist(), [size, size], antialias=True)
+                box_t = views.boxes[t - first, 0].tolist()
+                seen = tv.resized_crop(x[active], *box_t, [size, size], antialias=True)
                 seen = seen.flip(3) if views.mirrored[t - first, 0] else seen
                 seen = seen.roll(views.rolls[t - first, 0].tolist(), (2, 3))
                 adam.zero_grad()
                 loss(seen, t, active).backward()
                 adam.step()
-                part.data.clamp_(-2, 2)  # (0 − .5)/.25 and (1 − .5)/.25
-            x[active] = part.detach()
+                x.data.clamp_(-2, 2)  # (0 − .5)/.25 and (1 − .5)/.25
             x = between(x, k) if between else x
+        x = x.detach()
         return ((x * 0.25 + 0.5) * 255).clamp(0, 255).to(torch.uint8).numpy()
 
     return run

@@ -76,10 +76,10 @@ def cross_entropy(judge, inputs, image, c):
         return F.cross_entropy(judge(x[None]).double(), torch.tensor([c])).item()
 
 
-def around_the_median(values):
+def around_the_median(values, middle=None):
     """Positions of a list from its median outwards: the median, above, below, and so on."""
     order = sorted(range(len(values)), key=lambda i: (values[i], i))
-    middle, found = len(order) // 2, []
+    middle, found = len(order) // 2 if middle is None else middle, []
     for step in range(len(order)):
         for place in dict.fromkeys((middle + step, middle - step)):
             if 0 <= place < len(order):
@@ -128,8 +128,8 @@ def test_whole_images_are_crops_of_all_of_them():
 def test_median_rows_go_outwards_from_the_median(c, batch, judge):
     inputs, members = inputs_of(), members_of(inputs_of(), c)
     images = torch.from_numpy(inputs.data.train.images[members]).float()
-    losses = [cross_entropy(judge, inputs, image, c) for image in images]
-    expected = members[around_the_median(losses)].tolist()
+    sure = [-cross_entropy(judge, inputs, image, c) for image in images]
+    expected = members[around_the_median(sure, -(-len(sure) // 2))].tolist()
     for count in range(1, len(members) + 1):
         assert median_rows(inputs, judge, scale_of(inputs), c, count, batch).tolist() == expected[:count]
 

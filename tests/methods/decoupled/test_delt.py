@@ -14,34 +14,50 @@ from decoct.needs.teacher import Teacher
 
 
 class Steps:
-    """In the place of the work: a stage adds 1 to the images that take part, and is written down."""
+    """In the place of the work: an image gains 1 at each iteration that it takes part in."""
 
     def __init__(self, ipc, ids):
-        self.inputs, self.blocks, self.seen = SimpleNamespace(ipc=lambda method: ipc), [Block((0,) * len(ids), ids)], []
+        self.inputs, self.blocks = SimpleNamespace(ipc=lambda method: ipc), [Block((0,) * len(ids), ids)]
 
-    def stage(self, images, first, last, active):
-        self.seen.append((first, last, active.nonzero().flatten().tolist()))
-        return images + active[:, None, None, None]
+    def stage(self, images, first, last, since):
+        for t in range(first, last):
+            images = images + (since <= t)[:, None, None, None]
+        return images
 
 
-def test_eight_groups_join_at_eight_rounds():
-    assert [joining(i, 16, 8) for i in range(16)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
-    joins = [joining(i, 50, 8) for i in range(50)]
-    assert joins == sorted(joins) and {joins.count(g) for g in range(8)} == {6, 7}
-    assert [joining(i, 3, 8) for i in range(3)] == [0, 2, 5]
+def iterations_of(method, ipc, ids):
+    work = Steps(ipc, ids)
+    made = method.at(8).optimise(work, torch.zeros(1, len(ids), 1, 2, 2))
+    return made[0, :, 0, 0, 0].tolist(), work
+
+
+@pytest.mark.parametrize(
+    ("ipc", "groups"),
+    [
+        (5, [1, 1, 1, 1, 1, 0, 0, 0]),
+        (10, [2, 2, 1, 1, 1, 1, 1, 1]),
+        (16, [2] * 8),
+        (50, [7, 7, 6, 6, 6, 6, 6, 6]),
+    ],
+)
+def test_groups_are_the_authors_cumulative_split(ipc, groups):
+    joins = [joining(i, ipc, 8) for i in range(ipc)]
+    assert joins == sorted(joins) and [joins.count(g) for g in range(8)] == groups
 
 
 def test_the_first_group_is_optimised_throughout_and_the_last_in_the_last_round():
-    work = Steps(4, (0, 1, 2, 3))
-    rounds = DELT(iterations=10, rounds=4).at(8).optimise(work, torch.zeros(1, 4, 1, 2, 2))
-    assert rounds[0, :, 0, 0, 0].tolist() == [4, 3, 2, 1]
-    assert work.seen == [(0, 2, [0]), (2, 5, [0, 1]), (5, 7, [0, 1, 2]), (7, 10, [0, 1, 2, 3])]
+    assert iterations_of(DELT(iterations=10, rounds=4), 4, (0, 1, 2, 3))[0] == [10, 8, 5, 3]
+    assert iterations_of(DELT(), 10, range(10))[0] == [1000, 1000, 875, 875, 750, 625, 500, 375, 250, 125]
 
 
 def test_one_image_a_class_has_one_round():
-    work = Steps(1, (0, 0))
-    DELT(iterations=10).at(8).optimise(work, torch.zeros(1, 2, 1, 2, 2))
-    assert work.seen == [(0, 10, [0, 1])]
+    assert iterations_of(DELT(iterations=10), 1, (0, 0))[0] == [10, 10]
+
+
+def test_a_block_of_late_images_has_a_cosine_and_crops_of_what_is_left():
+    made, work = iterations_of(DELT(iterations=80), 16, (8, 9, 10, 11))
+    assert made == [40, 40, 30, 30] and work.spec.iterations == 40
+    assert work.spec.low(torch.tensor([0, 20])).tolist() == pytest.approx([1, 0.75])
 
 
 def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
@@ -54,14 +70,13 @@ def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
         return F.cross_entropy(logits, labels[active]) + 0.2 * r
 
     draft = method(box.inputs(2))
-    early = torch.tensor([True, False, True, False])
     expected = rewrite(
         box,
         method.at(8),
         box.normalised(draft.initial[:4]),
         loss,
         name=(0, 0),
-        stages=[(0, 4, early), (4, 8, None)],
+        since=[0, 4, 0, 4],
     )
     assert np.abs(draft.images[:4].astype(int) - expected).max() <= 1
 
@@ -80,8 +95,8 @@ def test_starts_go_outwards_from_the_median_of_the_teachers_confidence(toy):
         confidence = box.teacher(box.normalised(box.data.train.images)).double().softmax(1)
     for c in range(3):
         rows = np.flatnonzero(box.data.train.labels == c)
-        hard_first = rows[confidence[rows, c].argsort(descending=True)]
-        expected = hard_first[[4, 5, 3, 6, 2]]
+        unsure_first = rows[confidence[rows, c].argsort()]
+        expected = unsure_first[[5, 6, 4, 7, 3]]  # of nine, the authors begin at number ⌈9/2⌉
         assert (draft.initial[5 * c : 5 * c + 5] == box.data.train.images[expected]).all()
 
 

@@ -79,7 +79,7 @@ def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
         patches,
         loss,
         name=(0, 0),
-        stages=[(0, 4, None), (4, 8, None)],
+        stages=[(0, 4), (4, 8)],
         between=lambda x, k: 0.5 * (x + patches) if k == 0 else x,
     )
     assert np.abs(draft.images.astype(int) - expected).max() <= 1

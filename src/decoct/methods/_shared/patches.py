@@ -124,10 +124,13 @@ def easiest(
     return images, losses.argmin(1)[images]
 
 
-def outwards(scores: NDArray[np.float64], keep: int) -> NDArray[np.int64]:
-    """Positions of the ``keep`` scores around the median: the median, the next above, the next below, and so on."""
+def outwards(scores: NDArray[np.float64], keep: int, middle: int | None = None) -> NDArray[np.int64]:
+    """Positions of the ``keep`` scores around the median: the median, the next above, the next below, and so on.
+
+    ``middle`` is the number of the first in ascending order, from 0; None for half of how many there are.
+    """
     order = np.argsort(scores, kind="stable")
-    place = np.arange(len(order)) - len(order) // 2
+    place = np.arange(len(order)) - (len(order) // 2 if middle is None else middle)
     return order[np.argsort(2 * np.abs(place) - (place > 0), kind="stable")][:keep]
 
 

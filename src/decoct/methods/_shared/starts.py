@@ -95,11 +95,15 @@ def random_rows(inputs: Inputs, name: str, c: int, count: int) -> NDArray[np.int
 
 
 def median_rows(inputs: Inputs, teacher: Net, pixels: Pixels, c: int, count: int, batch: int) -> NDArray[np.int64]:
-    """Images of a class around the median of the teacher's probability of it, from the median outwards (DELT)."""
+    """Images of a class around the median of the teacher's probability of it, from the median outwards (DELT).
+
+    In order of rising probability, number ⌈n/2⌉ from 0 is the first, as in the authors' code, and the next is above it.
+    """
     data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
     _, boxes = whole(members, data.size)
     losses = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, batch)
-    return np.resize(members[outwards(losses[:, 0], count)], count)  # a class of fewer images gives some twice
+    places = outwards(-losses[:, 0], count, (len(members) + 1) // 2)
+    return np.resize(members[places], count)  # a class of fewer images gives some twice
 
 
 def ranked_crops(

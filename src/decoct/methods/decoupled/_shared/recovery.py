@@ -231,7 +231,7 @@ class Workpiece:
         self.jury = self.spec.jury(self.inputs, self.blocks[0])
         # A block's draws depend on the seed, its first class and its first image alone, not on what runs beside it.
         self.rngs = [Generator().manual_seed(seed(self.inputs.seed, self.spec.name, *b.name)) for b in self.blocks]
-        self.active = self.classes = torch.tensor([b.classes for b in self.blocks])  # those of the present stage
+        self.active = self.classes = torch.tensor([b.classes for b in self.blocks])  # those that take part
         self.labels = self.classes.to(self.inputs.device)
         self.traces: list[Tensor] = []  # of each stage, [iterations, terms]
         self.stages: list[str] = []  # what the state of each is kept as
@@ -266,24 +266,24 @@ class Workpiece:
                     made[f"{name}_{end}"] = (some.mean() * images).numpy()
         return made
 
-    def stage(self, images: Tensor, first: int, last: int, active: Tensor | None = None) -> Tensor:
+    def stage(self, images: Tensor, first: int, last: int, since: Tensor | None = None) -> Tensor:
         """Some iterations with a fresh Adam (β .5, .9), along the one cosine of all; pixels are clamped after each.
 
         Args:
             images: [G, B, C, S, S], of any size S.
             first: iteration.
             last: the one after the last.
-            active: [B] bool, which images of each block take part, None for all; the others stay as they are.
+            since: [B] the iteration from which each image of a block takes part, None for all throughout. One that
+                waits stays as it is, and so do its moments in Adam, at 0, whose count of steps goes on.
 
         Raises:
             DecoctError: the loss or a pixel is no longer finite.
         """
         spec, inputs, total = self.spec, self.inputs, self.spec.iterations or 1
         assert spec.scale is not None and spec.jitter is not None and spec.lr is not None
-        if first >= last or (active is not None and not active.any()):
+        if first >= last:
             return images
-        part, self.active = (images, self.classes) if active is None else (images[:, active], self.classes[:, active])
-        part, labels, lr = part.detach().clone().requires_grad_(), self.active.flatten().to(images.device), spec.lr
+        part, lr = images.detach().clone().requires_grad_(), spec.lr
         views = Views.draw(
             self.rngs,
             last - first,
@@ -299,7 +299,9 @@ class Workpiece:
 
         def step(i: int) -> Tensor:
             optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * (first + i) / total)) / 2
-            terms = self.terms(views(part, i), labels, first + i)
+            taking = slice(None) if since is None else (since <= first + i).nonzero()[:, 0]
+            self.active = self.classes[:, taking]
+            terms = self.terms(views(part[:, taking], i), self.labels[:, taking].flatten(), first + i)
             loss = torch.stack([weights[name] * value.sum() for name, value in terms.items()]).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -322,11 +324,7 @@ class Workpiece:
         told = replace(inputs, progress=progress)
         learn(told, name, optimiser, step, last - first, tensors, state=state, to_end=True)
         self.traces.append(trace)
-        if active is None:
-            return part.detach()
-        whole = images.clone()
-        whole[:, active] = part.detach()
-        return whole
+        return part.detach()
 
     def terms(self, seen: Tensor, labels: Tensor, t: int) -> dict[str, Tensor]:
         """The terms of the loss at an iteration, [G] each, of [G · B, C, S, S] images as they are seen."""
