@@ -137,6 +137,8 @@ def outwards(scores: NDArray[np.float64], keep: int, middle: int | None = None) 
 def mosaic(tiles: Tensor, factor: int, size: int) -> Tensor:
     """Images of factor × factor tiles: tile k·n + j becomes part k, row-major, of image j.
 
+    Tiles of another size than their part take it by nearest neighbour, as in the authors' code of RDED and CIM.
+
     Args:
         tiles: [factor²·n, C, s, s] float.
         factor: tiles along a side.
@@ -154,7 +156,7 @@ def mosaic(tiles: Tensor, factor: int, size: int) -> Tensor:
             k = i * factor + j
             part = tiles[k * n : (k + 1) * n]
             if part.shape[-2:] != (height, width):
-                part = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
+                part = F.interpolate(part, (height, width))
             parts.append(part)
         bands.append(torch.cat(parts, -1))
     return torch.cat(bands, -2)

@@ -24,26 +24,28 @@ from decoct.nets.features import entering
 from decoct.nets.precision import Precision, within
 from decoct.training.learn import learn
 
-OPS: tuple[dsa.Op, ...] = ("crop", "cutout", "flip")
+OPS: tuple[dsa.Op, ...] = ("flip", "crop", "cutout")
 
 
 class CIM(WithPresets):
     """Direct matching to real anchors (authors of LINs-lab/CIM, ECCV 2026; from their code, the text differs).
 
-    Of each class, the ipc · f² images, of the first ``candidates``, that the teacher finds easiest are the anchors.
-    Tile k of image j is anchor k · ipc + j at S/f pixels; a residual on the mosaic starts at 0 and is optimised by
-    AdamW, all images of the class at once: tiles are enlarged to S, anchors and tiles go through one shared crop,
-    cutout or flip, and the mean of |φ(anchor) − φ(tile)| over pairs is minimised, φ the input of a child of the
-    frozen teacher. Pixels are clamped once, when they are stored. The code reads the first images of a class in
-    folder order; here too.
+    Of each class, the ipc · f² images, of ``candidates`` random ones, that the teacher finds easiest are the anchors.
+    Tile k of image j is anchor k · ipc + j at S/f pixels, by nearest neighbour; a residual on the mosaic starts at 0
+    and is optimised by AdamW with its usual decay, .01, all images of the class at once. At every iteration tiles are
+    enlarged to S, bilinearly, anchors and tiles go through one shared flip (a coin), crop and cutout, and Σ over pairs
+    of the mean of |φ(anchor) − φ(tile)| is minimised, φ the input of a child of the frozen teacher. Departures: pixels
+    are clamped and rounded to 8 bits when they are stored, where the authors keep floats of any range; a class of fewer
+    images than ``candidates`` gives all, where theirs come again; at 224 px an anchor is the square of a picture's
+    shorter side, where theirs is the middle 7/8 of it; data that may not be mirrored are not.
 
-    Presets: ``imagenet1k``, the authors' layer for ResNet-18, −4; ``small``, theirs for CIFAR, −1, the pooled features;
-    ``small_cpu``, made for two cores and equal to ``small``.
+    Presets: ``imagenet1k``, the authors' layer of ResNet-18 at 224 px, −4; ``small``, theirs for CIFAR and
+    Tiny-ImageNet, and of every ConvNet, −1, the features; ``small_cpu``, made for two cores and equal to ``small``.
 
     Attributes:
         teacher: whose features are matched.
         factor: f.
-        candidates: images of a class that are considered.
+        candidates: random images of a class that are considered.
         layer: which child of the net φ goes into, counted from the end.
         lr: of AdamW, on pixels from 0 to 1.
         iterations: steps; 0 leaves the mosaics as they are.
@@ -52,6 +54,7 @@ class CIM(WithPresets):
             state stay in float32.
     """
 
+    version = 2
     family = "distillation"
     even = True
     quick = {"iterations": 20, "candidates": 50}
@@ -119,24 +122,25 @@ class CIM(WithPresets):
         self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, ipc: int
     ) -> dict[str, NDArray[Any]]:
         """Start and end, [ipc, C, S, S] uint8, and the loss at each iteration."""
-        data, name, side = inputs.data, inputs.data.class_names[c], inputs.data.size // self.factor
+        data, name = inputs.data, inputs.data.class_names[c]
         anchors = self._anchors(inputs, teacher, pixels, c, ipc * self.factor**2)
-        tiles = F.interpolate(anchors, (side, side), mode="bilinear", antialias=True)
-        start = mosaic(tiles, self.factor, data.size) / 255
+        start = mosaic(anchors, self.factor, data.size) / 255
         residual = torch.zeros_like(start, requires_grad=True)
         optimiser = torch.optim.AdamW([residual], self.lr)
         rng, norms = Generator().manual_seed(seed(inputs.seed, self.name, c)), FixedNorms()
-        ops = OPS if data.flip else OPS[:-1]
+        ops = OPS if data.flip else OPS[1:]
         features = within(lambda x: entering(teacher, x, self.layer or -1), self.precision)
 
         def step(t: int) -> Tensor:
             made = 255 * enlarged(start + residual, self.factor)
-            drawn = dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=ops)
-            real, made = dsa.apply(pixels.normalise(torch.cat([anchors, made])), drawn).chunk(2)
+            pairs = pixels.normalise(torch.cat([anchors, made]))
+            for op in ops:
+                pairs = dsa.apply(pairs, dsa.draw(1, data.size, data.flip, rng, siamese=True, ops=(op,)))
+            real, made = pairs.chunk(2)
             with norms, torch.no_grad():
                 target = features(real)
             with norms:
-                loss = (target - features(made)).abs().mean()
+                loss = (target - features(made)).abs().flatten(1).mean(1).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -148,14 +152,15 @@ class CIM(WithPresets):
         return {"initial": begun.cpu().numpy(), "images": ended.cpu().numpy(), "trace": trace.numpy()}
 
     def _anchors(self, inputs: Inputs, teacher: nn.Module, pixels: Pixels, c: int, keep: int) -> Tensor:
-        """The easiest of the first images of a class, easy first, [keep, C, S, S] on the scale 0 to 255."""
+        """The easiest of the candidates of a class, easy first, [keep, C, S, S] on the scale 0 to 255."""
         data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
         if keep > len(members):
             raise DecoctError(
                 f"class '{data.class_names[c]}' has {len(members)} images, but {self.name} with factor {self.factor} "
                 f"needs {keep} anchors: lower --ipc or factor"
             )
-        members = members[: max(self.candidates, keep)]
+        rng = np.random.default_rng(seed(inputs.seed, self.name, "candidates", c))
+        members = rng.permutation(members)[: max(self.candidates, keep)]
         _, boxes = whole(members, data.size)
         scores = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, self.batch)
         return pixels.load(data.train.images[members[easiest(scores, keep)[0]]])
