@@ -1,7 +1,7 @@
 """A data set as decoct uses it: memory-mapped uint8 splits, class names, and a digest of the content."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +40,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def originals(self) -> Callable[[NDArray[np.int64]], Iterator[tuple[int, NDArray[np.uint8]]]] | None:
+        """Reads rows at the size that their pictures have on disk, as ``Uncached.originals``; None if only a cache is left."""
+        return getattr(self.images, "originals", None)
 
     @property
     def order(self) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Inputs
 from decoct.core.seeds import seed
+from decoct.data.dataset import Split
 from decoct.data.pixels import Pixels
 from decoct.methods._shared.patches import square_boxes
 from decoct.methods._shared.starts import (
@@ -48,7 +49,7 @@ def inputs_of(counts=(31, 4, 17), ipc=4, root=0, **rest):
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     images = rng.integers(0, 256, (len(labels), 2, SIZE, SIZE), dtype=np.uint8)
     data = SimpleNamespace(
-        train=SimpleNamespace(images=images, labels=labels),
+        train=Split(images, labels),
         class_names=("ant", "bee", "cat")[: len(counts)],
         mean=(0.5, 0.4),
         std=(0.25, 0.3),
@@ -116,7 +117,8 @@ def test_random_rows_hang_on_the_seed_the_method_and_the_class_alone():
 
 
 def test_whole_images_are_crops_of_all_of_them():
-    rows, boxes = whole(np.array([5, 2]), 9)
+    rows, boxes, which = whole(np.array([5, 2]), 9)
+    assert which == "cached"
     assert rows.tolist() == [5, 2] and boxes.tolist() == [[0, 0, 9, 9]] * 2
 
 
@@ -147,7 +149,7 @@ def brute_force(inputs, judge, c, names, factor, candidates, crops, scale):
     """All best crops with their losses, in the order of the candidates."""
     rng = np.random.default_rng(seed(inputs.seed, *names, c))
     rows = rng.permutation(members_of(inputs, c))[:candidates]
-    boxes, best = square_boxes((len(rows), crops), SIZE, scale, rng), []
+    boxes, best = square_boxes(rng.random((len(rows), crops, 3)), [(SIZE, SIZE)] * len(rows), scale), []
     for row, places in zip(rows, boxes, strict=True):
         image, scored = torch.from_numpy(inputs.data.train.images[row]).float(), []
         for box in places.tolist():
@@ -167,21 +169,21 @@ def test_ranked_crops_against_a_ranking_of_all(median, factor, candidates, crops
         losses = [loss for loss, _, _ in best]
         order = around_the_median(losses) if median else sorted(range(len(best)), key=losses.__getitem__)
         for keep in (1, 4, 12):
-            rows, boxes = ranked_crops(inputs, judge, scale_of(inputs), c, keep, median=median, batch=7, **options)
+            rows, boxes, which = ranked_crops(inputs, judge, scale_of(inputs), c, keep, median=median, batch=7, **options)
             assert rows.tolist() == [best[i][1] for i in order[:keep]]
-            assert boxes.tolist() == [best[i][2] for i in order[:keep]]
+            assert boxes.tolist() == [best[i][2] for i in order[:keep]] and which == "cached"
 
 
 def test_a_class_with_fewer_images_than_candidates_gives_all(judge):
     inputs = inputs_of()
-    rows, _ = ranked_crops(inputs, judge, scale_of(inputs), 1, 4, names=("x",), candidates=300)
+    rows, *_ = ranked_crops(inputs, judge, scale_of(inputs), 1, 4, names=("x",), candidates=300)
     assert sorted(rows.tolist()) == members_of(inputs, 1).tolist()
 
 
 def test_too_few_candidates_to_fill_the_set_are_all_images_of_the_class(judge):
     inputs = inputs_of()
-    rows, _ = ranked_crops(inputs, judge, scale_of(inputs), 0, 20, names=("x",), candidates=10)
-    every, _ = ranked_crops(inputs, judge, scale_of(inputs), 0, 20, names=("x",), candidates=31)
+    rows, *_ = ranked_crops(inputs, judge, scale_of(inputs), 0, 20, names=("x",), candidates=10)
+    every, *_ = ranked_crops(inputs, judge, scale_of(inputs), 0, 20, names=("x",), candidates=31)
     assert rows.tolist() == every.tolist() and len(set(rows.tolist())) == 20
 
 

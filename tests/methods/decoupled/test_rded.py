@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from pydantic import ValidationError
 from torchvision.transforms.v2 import functional as tv
 
+from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.interfaces import Inputs
 from decoct.core.seeds import seed
+from decoct.data.dataset import load_data
+from decoct.data.sources.imagenette import WNIDS, Imagenette
 from decoct.methods._shared.patches import square_boxes
+from decoct.methods.coresets.rded_crops import RDEDCrops
 from decoct.methods.decoupled.rded import RDED
 from decoct.needs.teacher import Teacher
 
@@ -20,7 +26,7 @@ def brute_force(box, c, keep, factor, candidates, crops, root):
     side, gap = size // factor, size - size // factor
     rng = np.random.default_rng(seed(root, "rded", c))
     rows = rng.permutation(np.flatnonzero(box.data.train.labels == c))[:candidates]
-    boxes = square_boxes((len(rows), crops), size, (0.08, 1), rng)
+    boxes = square_boxes(rng.random((len(rows), crops, 3)), [(size, size)] * len(rows), (0.08, 1))
     best = []
     for row, places in zip(rows, boxes.tolist(), strict=True):
         scored = []
@@ -100,9 +106,9 @@ def test_classes_with_fewer_images_than_candidates_give_all_and_are_told(toy):
     small = box.data.train.labels == 2
     box.data.train.labels[np.flatnonzero(small)[10:]] = 1
     draft = RDED(candidates=20, crops=2)(box.inputs(4))
-    assert draft.notes == {"classes_short_of_candidates": pytest.approx(1 / 3)}
+    assert draft.notes == {"classes_short_of_candidates": pytest.approx(1 / 3), "crops_of_originals": 0}
     assert np.abs(draft.images[8:] - brute_force(box, 2, 4, 1, 10, 2, root=5).numpy()).max() <= 0.51
-    assert RDED(candidates=10)(box.inputs(4)).notes == {"classes_short_of_candidates": 0}
+    assert RDED(candidates=10)(box.inputs(4)).notes["classes_short_of_candidates"] == 0
 
 
 def test_too_few_images_for_the_crops_is_an_error_that_says_what_to_lower(toy):
@@ -110,6 +116,64 @@ def test_too_few_images_for_the_crops_is_an_error_that_says_what_to_lower(toy):
         RDED(factor=2)(toy().inputs(11))
     with pytest.raises(UsageError, match="lower factor"):
         RDED(factor=9)(toy().inputs(1))
+
+
+def test_originals_of_data_that_have_none_are_an_error_that_says_what_to_do(toy):
+    for method in (RDED, RDEDCrops):
+        with pytest.raises(UsageError, match=r"only the squares of 8 px in their cache: leave pictures out, or .*cache"):
+            method(pictures="originals")(toy().inputs(1))
+    box = toy()
+    cached = RDED(pictures="cached")(box.inputs(2))
+    assert (cached.images == RDED()(box.inputs(2)).images).all()
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_crops_of_pictures_as_they_are_on_disk(factor, toy, tmp_path, monkeypatch):
+    """Of 40 × 44 px on disk, crops of images of 16 px are cut; torchvision cuts and resizes them here, one by one."""
+    wnids = WNIDS[:3]
+    monkeypatch.setattr(Imagenette, "classes", wnids)
+    data = load_data(Imagenette(path=str(folders_of(wnids, tmp_path)), size=16, cache=False), tmp_path / "c", workers=1)
+    teacher = toy(16, 3).teacher
+    inputs = Inputs(data, Budget(ipc=2), 4, teachers={"teacher": teacher})
+    method = RDED(factor=factor, candidates=9, crops=3, batch=4)
+    draft, side, keep = method(inputs), 16 // factor, 2 * factor**2
+    assert draft.notes["crops_of_originals"] == 1
+    for c in range(3):
+        rng = np.random.default_rng(seed(4, "rded", c))
+        rows, best = rng.permutation(np.flatnonzero(data.train.labels == c))[:9], []
+        boxes = square_boxes(rng.random((len(rows), 3, 3)), [(40, 44)] * len(rows), (0.08, 1))
+        for row, places in zip(rows, boxes.tolist(), strict=True):
+            picture = torch.from_numpy(np.array(Image.open(tmp_path / "raw" / data.train.files[row]))).permute(2, 0, 1)
+            assert picture.shape == (3, 40, 44)
+            for place in places:
+                part = tv.resized_crop(picture.float(), *place, [side, side], antialias=True)
+                x = F.pad(tv.normalize(part / 255, data.mean, data.std), [(16 - side) // 2] * 4)
+                with torch.no_grad():
+                    best.append((F.cross_entropy(teacher(x[None]), torch.tensor([c])).item(), row, part))
+        first = {row: min((b for b in best if b[1] == row), key=lambda b: b[0]) for row in rows}
+        tiles = [part for _, _, part in sorted(first.values(), key=lambda b: b[0])[:keep]]
+        for j, image in enumerate(draft.images[draft.labels == c]):
+            for k in range(factor**2):
+                y, x = (side * place for place in divmod(k, factor))
+                assert np.abs(image[:, y : y + side, x : x + side] - tiles[2 * k + j].numpy()).max() <= 0.51
+    cached = RDED(factor=factor, candidates=9, crops=3, pictures="cached")(inputs)
+    assert cached.notes["crops_of_originals"] == 0 and (cached.images != draft.images).any()
+    whole = RDED(factor=factor, candidates=9, crops=3, batch=1000)(inputs)
+    assert (whole.images == draft.images).all()  # how many are read at a time changes nothing
+
+
+def folders_of(wnids, root):
+    """Class folders of JPEGs of 40 × 44 px, twelve in train and two in val of each class."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 2)):
+        for c, wnid in enumerate(wnids):
+            folder = root / "raw" / split / wnid
+            folder.mkdir(parents=True)
+            for i in range(count):
+                name = f"{wnid}_{i}.JPEG" if split == "train" else f"ILSVRC2012_val_{100 * c + i + 1:08d}.JPEG"
+                coarse = Image.fromarray(rng.integers(0, 256, (10, 11, 3), dtype=np.uint8))
+                coarse.resize((44, 40), Image.Resampling.BICUBIC).save(folder / name, quality=95)
+    return root / "raw"
 
 
 @pytest.mark.parametrize("fields", [{"scale": (0, 1)}, {"scale": (0.5, 0.2)}, {"factor": 0}, {"crops": 0}])

@@ -169,8 +169,8 @@ def read(layout: Layout, piece: Piece | None, numbers: NDArray[np.int64]) -> Ite
     raise DecoctError(f"{len(left)} pictures in {layout.root} were there before and are gone: run again")
 
 
-def decoded(picture: Picture, known: bytes, size: int, where: str) -> NDArray[np.uint8]:
-    """The pixels of a picture, [3, size, size].
+def decoded(picture: Picture, known: bytes, size: int | None, where: str) -> NDArray[np.uint8]:
+    """The pixels of a picture, [3, size, size], or [3, H, W] at its own size.
 
     Raises:
         DecodeError: it does not decode.

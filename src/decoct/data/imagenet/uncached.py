@@ -86,6 +86,11 @@ class Uncached:
         for batch in self._read(np.arange(len(self)), size, workers):
             yield batch.rows, batch.images
 
+    def originals(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Some rows, without repetition, with their pictures at their own size, [3, H, W], in the stored order."""
+        for row, picture, known in self._pictures(rows):
+            yield row, lists.decoded(picture, known, None, str(self._where[0].root))
+
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """[N] rows in the order of ``in_order``."""

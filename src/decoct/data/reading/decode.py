@@ -35,16 +35,16 @@ def extensions() -> frozenset[str]:
     return frozenset(extension for extension, name in known.items() if name in read)
 
 
-def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
+def decode(data: bytes, size: int | None, channels: int) -> NDArray[np.uint8]:
     """Decode, orient by EXIF, lay over white, resize the shorter side to ``size`` with antialiasing, crop the centre.
 
     Args:
         data: the whole file.
-        size: side of the result.
+        size: side of the result; None for the whole picture at its own size.
         channels: 1 (ITU-R 601 luma) or 3.
 
     Returns:
-        [channels, size, size] uint8.
+        [channels, size, size] uint8, or [channels, H, W].
 
     Raises:
         DecodeError: corrupt, truncated or empty; more than ``MAX_PIXELS``; or pixels without an agreed range.
@@ -55,7 +55,8 @@ def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            square = _square(_flat(_open(data, size)), size).convert("L" if channels == 1 else "RGB")
+            flat = _flat(_open(data, size))
+            image = (_square(flat, size) if size else flat).convert("L" if channels == 1 else "RGB")
         except (DecodeError, MemoryError):
             raise
         except UnidentifiedImageError:
@@ -64,7 +65,7 @@ def decode(data: bytes, size: int, channels: int) -> NDArray[np.uint8]:
             raise DecodeError(f"more than {MAX_PIXELS:,} pixels") from None
         except Exception as error:  # Pillow's decoders raise whatever their parser stumbled on
             raise DecodeError((str(error) or type(error).__name__).splitlines()[0]) from error
-    pixels = np.asarray(square)
+    pixels = np.asarray(image)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -102,12 +103,13 @@ def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | N
     )
 
 
-def _open(data: bytes, size: int) -> Image.Image:
+def _open(data: bytes, size: int | None) -> Image.Image:
     """The upright picture; a JPEG far larger than needed is decoded at a fraction of its size."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=formats())
     if image.width * image.height > MAX_PIXELS:
         raise DecodeError(f"more than {MAX_PIXELS:,} pixels")
-    image.draft(None, (2 * size, 2 * size))
+    if size:
+        image.draft(None, (2 * size, 2 * size))
     image.load()
     try:
         return ImageOps.exif_transpose(image)

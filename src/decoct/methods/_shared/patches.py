@@ -1,6 +1,6 @@
 """Patches of real images: crops of any box in one batched product, the easiest crops, and mosaics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from decoct.data.augment.resample import resampling
 from decoct.data.pixels import Pixels
-from decoct.nets.room import Halving
 
 Net = Callable[[Tensor], Tensor]  # normalised images -> logits
 
@@ -26,14 +25,34 @@ def _checked(scale: tuple[float, float]) -> tuple[float, float]:
 Scale = Annotated[tuple[float, float], AfterValidator(_checked)]  # of RandomResizedCrop
 
 
-def square_boxes(count: tuple[int, ...], size: int, scale: tuple[float, float], rng: np.random.Generator) -> Tensor:
-    """Boxes of RandomResizedCrop at ratio 1: integer (top, left, height, width), [*count, 4].
+def square_boxes(
+    draws: NDArray[np.float64], shapes: Sequence[tuple[int, int]] | NDArray[np.int64], scale: tuple[float, float]
+) -> Tensor:
+    """Boxes of RandomResizedCrop at ratio 1: integer (top, left, height, width), [n, k, 4].
 
-    More images (a longer first axis) leave the boxes of the first ones as they are.
+    As torchvision's: an area that no square inside of the picture has is drawn again, and where ten were drawn in vain,
+    the box is the largest square in the centre. Here one number stands for all ten: the share of it below the
+    probability of that is the centre, the rest the areas that fit.
+
+    Args:
+        draws: [n, k, 3] uniform in [0, 1): area, top, left.
+        shapes: [n] height and width of each picture.
+        scale: least and largest share of its area.
     """
-    area, top, left = np.moveaxis(rng.random((*count, 3)), -1, 0)
-    side = np.rint(size * np.sqrt(scale[0] + (scale[1] - scale[0]) * area)).clip(1, size)
-    places = [np.floor(place * (size - side + 1)) for place in (top, left)]
+    area, top, left = np.moveaxis(draws, -1, 0)
+    height, width = np.asarray(shapes, dtype=np.float64).T[:, :, None]
+    least, (low, high) = np.minimum(height, width), scale
+    largest = (least + 0.5) ** 2 / (height * width)  # whose side is still rounded to a square inside
+    fits = np.where(largest >= high, 1.0, ((largest - low) / max(high - low, 1e-9)).clip(0, 1))
+    vain = (1 - fits) ** 10
+    area = low + (high - low) * fits * ((area - vain) / np.maximum(1 - vain, 1e-9)).clip(0)
+    side = np.rint(np.sqrt(height * width) * np.sqrt(area)).clip(1, least)
+    centre = draws[..., 0] < vain
+    side = np.where(centre, least, side)
+    places = [
+        np.where(centre, (length - side) // 2, np.floor(place * (length - side + 1)))
+        for place, length in ((top, height), (left, width))
+    ]
     return torch.from_numpy(np.stack([*places, side, side], -1).astype(np.int64))
 
 
@@ -62,48 +81,25 @@ def pad(crops: Tensor, size: int) -> Tensor:
 
 
 @torch.inference_mode()
-def difficulty(
-    teacher: Net,
-    images: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    boxes: Tensor,
-    label: int,
-    side: int,
-    pixels: Pixels,
-    batch: int,
-) -> NDArray[np.float64]:
+def difficulty(teacher: Net, crops: Tensor, label: int, size: int, pixels: Pixels) -> Tensor:
     """The teacher's cross-entropy of crops against their true class; the realism score of RDED is its negative.
 
-    Crops are normalised, resized to ``side`` and zero-padded to the images' size, so the padding has the mean colour.
-    Computed in float64 from the logits, so that crops which the teacher is sure of still have an order.
+    Crops are normalised and zero-padded to the images' size, so the padding has the mean colour. Computed in float64
+    from the logits, so that crops which the teacher is sure of still have an order.
 
     Args:
         teacher: in eval mode; takes normalised images. ``nets.precision.within`` gives it another precision.
-        images: [N, C, S, S], read batch by batch.
-        rows: [n] which of them.
-        boxes: [n, k, 4] crops of each.
+        crops: [n, k, C, s, s] from 0 to 255.
         label: their class.
-        side: of a crop, at most S.
+        size: of the images, at least s.
         pixels: the data's scale.
-        batch: crops in one forward pass, about.
 
     Returns:
-        [n, k].
+        [n, k] on the CPU.
     """
-
-    def scored(some: range) -> Tensor:
-        whole = pixels.normalise(pixels.load(images[rows[some.start : some.stop]]))
-        crops = pad(crop(whole, boxes[some.start : some.stop], side), whole.shape[-1])
-        logits = teacher(crops.flatten(0, 1)).cpu().double()
-        loss: Tensor = -logits.log_softmax(1)[:, label].unflatten(0, crops.shape[:2])
-        return loss
-
-    losses: list[Tensor] = []
-    step = max(1, batch // boxes.shape[1])
-    halving = Halving("ranking crops", pixels.mean.device, "batch", boxes.shape[1])
-    for at in range(0, len(rows), step):
-        losses += halving(scored, range(at, min(at + step, len(rows))))
-    return torch.cat(losses).numpy()
+    logits = teacher(pad(pixels.normalise(crops), size).flatten(0, 1)).cpu().double()
+    loss: Tensor = -logits.log_softmax(1)[:, label].unflatten(0, crops.shape[:2])
+    return loss
 
 
 def easiest(

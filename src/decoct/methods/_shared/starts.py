@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +15,25 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.pixels import Pixels
-from decoct.methods._shared.patches import Net, Scale, crop, difficulty, easiest, mosaic, outwards, square_boxes
+from decoct.methods._shared.patches import Net, Scale, difficulty, easiest, mosaic, outwards, square_boxes
+from decoct.methods._shared.pictures import Pictures, Which, cut_out
 from decoct.needs.teacher import Teacher
 from decoct.nets.precision import Precision, within
+from decoct.nets.room import Halving
 
-Crops = tuple[NDArray[np.int64], Tensor]  # [n] rows of the train split, [n, 4] boxes
+
+class Crops(NamedTuple):
+    """Crops of real pictures.
+
+    Attributes:
+        rows: [n] of the train split.
+        boxes: [n, 4] integer (top, left, height, width).
+        which: pictures the boxes are of.
+    """
+
+    rows: NDArray[np.int64]
+    boxes: Tensor
+    which: Which = "cached"
 
 
 @dataclass(frozen=True)
@@ -74,16 +88,16 @@ def cut(inputs: Inputs, pixels: Pixels, crops: Crops, number: int, ipc: int) -> 
 
     Crops are ranked: part k of image i is crop k · ipc + i.
     """
-    rows, boxes = crops
-    ranks = np.arange(number, len(rows), ipc)
+    ranks = np.arange(number, len(crops.rows), ipc)
     factor, size = math.isqrt(len(ranks)), inputs.data.size
-    tiles = crop(pixels.load(inputs.data.train.images[rows[ranks]]), boxes[ranks][:, None], size // factor)[:, 0]
+    pictures = Pictures(inputs.data.train, pixels, crops.which)
+    tiles = pictures.cut(crops.rows[ranks], crops.boxes[ranks], size // factor, len(ranks))
     return pixels.normalise(mosaic(tiles, factor, size))
 
 
 def whole(rows: NDArray[np.int64], size: int) -> Crops:
     """Whole images, as crops."""
-    return rows, torch.tensor([0, 0, size, size]).repeat(len(rows), 1)
+    return Crops(rows, torch.tensor([0, 0, size, size]).repeat(len(rows), 1))
 
 
 def random_rows(inputs: Inputs, name: str, c: int, count: int) -> NDArray[np.int64]:
@@ -99,11 +113,50 @@ def median_rows(inputs: Inputs, teacher: Net, pixels: Pixels, c: int, count: int
 
     In order of rising probability, number ⌈n/2⌉ from 0 is the first, as in the authors' code, and the next is above it.
     """
-    data, members = inputs.data, np.flatnonzero(inputs.data.train.labels == c)
-    _, boxes = whole(members, data.size)
-    losses = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, batch)
-    places = outwards(-losses[:, 0], count, (len(members) + 1) // 2)
+    members = np.flatnonzero(inputs.data.train.labels == c)
+    places = outwards(-of_whole(inputs, teacher, pixels, c, members, batch), count, (len(members) + 1) // 2)
     return np.resize(members[places], count)  # a class of fewer images gives some twice
+
+
+def of_whole(
+    inputs: Inputs, teacher: Net, pixels: Pixels, c: int, rows: NDArray[np.int64], batch: int
+) -> NDArray[np.float64]:
+    """[n] the difficulty of whole images of a class."""
+    pictures, draws = Pictures(inputs.data.train, pixels, "cached"), np.zeros((len(rows), 1, 3))
+    return scored(teacher, pictures, rows, draws, (1.0, 1.0), c, inputs.data.size, batch)[0][:, 0]
+
+
+def scored(
+    teacher: Net,
+    pictures: Pictures,
+    rows: NDArray[np.int64],
+    draws: NDArray[np.float64],
+    scale: Scale,
+    c: int,
+    side: int,
+    batch: int,
+) -> tuple[NDArray[np.float64], Tensor]:
+    """Random crops of pictures of a class, resized to ``side``: [n, k] difficulty, and [n, k, 4] boxes.
+
+    Args:
+        teacher: that scores.
+        pictures: they are cut from.
+        rows: [n] of the pictures.
+        draws: [n, k, 3] of ``square_boxes``.
+        scale: share of the area of a crop.
+        c: class.
+        side: of a crop.
+        batch: crops in one forward pass.
+    """
+    n, k, _ = draws.shape
+    losses, boxes = torch.empty(n, k, dtype=torch.float64), torch.empty(n, k, 4, dtype=torch.int64)
+    pixels, size = pictures.pixels, pictures.split.images.shape[-1]
+    halving = Halving("ranking crops", pixels.mean.device, "batch", k)
+    for places, some in pictures.read(rows, max(1, batch // k)):
+        boxes[places] = square_boxes(draws[places], [(p.shape[-2], p.shape[-1]) for p in some], scale)
+        made = cut_out(some, boxes[places], side)
+        losses[places] = torch.cat(list(halving(lambda part: difficulty(teacher, part, c, size, pixels), made)))
+    return losses.numpy(), boxes
 
 
 def ranked_crops(
@@ -120,6 +173,7 @@ def ranked_crops(
     scale: Scale = (0.08, 1.0),
     batch: int = 200,
     median: bool = False,
+    which: Which | None = None,
 ) -> Crops:
     """The easiest crops of random images of a class, one of each image, easy to hard; or those around the median.
 
@@ -140,6 +194,7 @@ def ranked_crops(
         scale: share of the area of a crop.
         batch: crops in one forward pass.
         median: rank from the median outwards.
+        which: pictures crops are cut from; None for those on disk if the data have them.
 
     Raises:
         DecoctError: the class has fewer images than crops are asked for.
@@ -152,10 +207,10 @@ def ranked_crops(
         )
     rng = np.random.default_rng(seed(inputs.seed, *names, c))
     rows = rng.permutation(members)[: candidates if keep <= candidates else None]
-    boxes = square_boxes((len(rows), crops), data.size, scale, rng)
-    losses = difficulty(teacher, data.train.images, rows, boxes, c, data.size // factor, pixels, batch)
-    best, which = easiest(losses, keep, median)
-    return rows[best], boxes[best, which]
+    pictures, draws = Pictures(data.train, pixels, which), rng.random((len(rows), crops, 3))
+    losses, boxes = scored(teacher, pictures, rows, draws, scale, c, data.size // factor, batch)
+    best, places = easiest(losses, keep, median)
+    return Crops(rows[best], boxes[best, places], "cached" if pictures.originals is None else "originals")
 
 
 class EasiestCrops(Condenser):
@@ -168,7 +223,11 @@ class EasiestCrops(Condenser):
         scale: least and largest share of the area that a crop takes.
         batch: crops in one forward pass.
         precision: of the teacher's forward passes; what it says is compared in float64.
+        pictures: "originals" cuts crops from the pictures as they are on disk; "cached" from the data's squares, whose
+            crops are enlarged where they take less than 1/f² of the area; None takes originals if the data have them.
     """
+
+    version = 2
 
     quick = {"candidates": 20}
     teacher: str = "teacher"
@@ -177,6 +236,7 @@ class EasiestCrops(Condenser):
     scale: Scale = (0.08, 1.0)
     batch: int = Field(200, ge=1)
     precision: Precision = "float32"
+    pictures: Which | None = None
 
     def together(self, ipc: int) -> int | None:
         """Each class by itself."""
@@ -191,29 +251,29 @@ class EasiestCrops(Condenser):
 
         Raises:
             DecoctError: a class has fewer images than its set has tiles.
+            UsageError: originals of data that have none.
         """
         data, pixels, classes = inputs.data, Pixels.of(inputs.data, inputs.device), inputs.wanted()
         images = inputs.kept.array("images", (sum(quotas), *data.shape))
+        real = Pictures(data.train, pixels, self.pictures)
         made = short = 0
         how: dict[str, Any] = {
             "factor": factor,
             "candidates": self.candidates,
             "crops": self.crops,
             "scale": self.scale,
+            "which": self.pictures,
         }
         for done, (c, quota) in enumerate(zip(classes, quotas, strict=True)):
             if quota:
                 keep, judge = quota * factor**2, within(inputs.teachers[self.teacher], self.precision)
-                rows, boxes = ranked_crops(inputs, judge, pixels, c, keep, names=("rded",), batch=self.batch, **how)
-                tiles = []
-                for at in range(0, keep, self.batch):
-                    part = slice(at, at + self.batch)
-                    real = pixels.load(data.train.images[rows[part]])
-                    tiles.append(crop(real, boxes[part][:, None], data.size // factor)[:, 0])
-                levels = mosaic(torch.cat(tiles), factor, data.size).round().clamp(0, 255)
+                best = ranked_crops(inputs, judge, pixels, c, keep, names=("rded",), batch=self.batch, **how)
+                tiles = real.cut(best.rows, best.boxes, data.size // factor, self.batch)
+                levels = mosaic(tiles, factor, data.size).round().clamp(0, 255)
                 images[made : made + quota] = levels.to(torch.uint8).cpu().numpy()
             made += quota
             short += int((data.train.labels == c).sum() < self.candidates)
             inputs.progress(done + 1, len(classes))
-        notes = {"classes_short_of_candidates": short / len(classes)}
+        originals = float(real.originals is not None)
+        notes = {"classes_short_of_candidates": short / len(classes), "crops_of_originals": originals}
         return Draft.synthesised(images, np.repeat(classes, quotas), mosaic=factor, notes=notes)

@@ -15,9 +15,9 @@ from decoct.core.interfaces import Draft, Inputs, Kept, Need, silent
 from decoct.core.seeds import seed
 from decoct.data.augment import dsa
 from decoct.data.pixels import Pixels
-from decoct.methods._shared.patches import difficulty, easiest, mosaic
+from decoct.methods._shared.patches import mosaic
 from decoct.methods._shared.presets import WithPresets
-from decoct.methods._shared.starts import whole
+from decoct.methods._shared.starts import of_whole
 from decoct.methods.decoupled._shared.invert import FixedNorms, frozen
 from decoct.needs.teacher import Teacher
 from decoct.nets.features import entering
@@ -161,9 +161,8 @@ class CIM(WithPresets):
             )
         rng = np.random.default_rng(seed(inputs.seed, self.name, "candidates", c))
         members = rng.permutation(members)[: max(self.candidates, keep)]
-        _, boxes = whole(members, data.size)
-        scores = difficulty(teacher, data.train.images, members, boxes[:, None], c, data.size, pixels, self.batch)
-        return pixels.load(data.train.images[members[easiest(scores, keep)[0]]])
+        scores = of_whole(inputs, teacher, pixels, c, members, self.batch)
+        return pixels.load(data.train.images[members[np.argsort(scores, kind="stable")[:keep]]])
 
 
 def enlarged(images: Tensor, factor: int) -> Tensor:

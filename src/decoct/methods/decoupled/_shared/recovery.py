@@ -188,10 +188,13 @@ class Recovery(WithPresets):
 class FromPatches(Recovery):
     """Recovery that starts at real patches of medium difficulty: RDED's crops, taken around the median.
 
+    Crops are cut from the pictures as they are on disk where the data have them, else from the data's squares.
+
     Attributes:
         ranker: the net that ranks them.
     """
 
+    version = 2
     ranker: str = "teacher"
 
     def needs(self) -> tuple[Need, ...]:
