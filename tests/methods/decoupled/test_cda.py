@@ -54,7 +54,7 @@ def test_presets_are_the_authors():
 
     assert values(CDA().at(224)) == (0.25, 4000, 0.01, (0.08, 1.0), 100, 1)
     assert values(CDA(preset="tiny").at(64)) == (0.4, 4000, 0.05, (0.08, 1.0), 100, 1)
-    assert CDA().at(224).jitter == 32 and CDA().at(28).iterations == 1000
+    assert CDA().at(224).jitter == 32 and CDA(preset="tiny").at(64).jitter == 4 and CDA().at(28).iterations == 1000
 
 
 def test_it_needs_its_nets():

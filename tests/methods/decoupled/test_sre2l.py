@@ -87,7 +87,19 @@ def test_defaults_follow_the_resolution():
     assert values(224) == (0.25, 4000, 0.01, 32, (0.08, 1.0))
     assert SRe2L(jitter=0, iterations=7).at(224).jitter == 0
     tiny = SRe2L(preset="tiny").at(64)
-    assert (tiny.lr, tiny.iterations, tiny.r) == (0.1, 4000, 1.0)
+    assert (tiny.lr, tiny.iterations, tiny.r, tiny.jitter, tiny.scale) == (0.1, 4000, 1.0, 4, (0.08, 1.0))
+    cifar = SRe2L(preset="cifar100").at(32)
+    assert (cifar.lr, cifar.iterations, cifar.r, cifar.jitter, cifar.scale) == (0.25, 1000, 0.01, 4, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(("preset", "rolls", "mirrors"), [("tiny", -4, True), ("cifar100", 0, False), ("small", 0, True)])
+def test_views_are_those_of_the_authors_program(preset, rolls, mirrors, toy, monkeypatch):
+    views, draw = [], Views.draw.__func__
+    monkeypatch.setattr(Views, "draw", classmethod(lambda *a, **k: views.append(draw(*a, **k)) or views[0]))
+    SRe2L(preset=preset, iterations=60)(toy(12, flip=True).inputs(1))
+    assert set(views[0].rolls.unique().tolist()) == set(range(rolls, 5))
+    assert bool(views[0].mirrored.any()) == mirrors
+    assert bool((views[0].boxes == torch.tensor([0, 0, 12, 12])).all()) == (preset == "cifar100")
 
 
 def test_progress_counts_every_iteration_of_every_batch(toy):

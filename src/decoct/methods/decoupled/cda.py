@@ -15,8 +15,8 @@ class CDA(Recovery):
     A crop keeps (a(t), 1) of the area, a(t) = s + (1 − s)(1 + cos(π t / mT)) / 2 while t < mT and s after that: whole
     images first, detail later. The authors' code has no curriculum unless its milestone m is set to 1, as it is here.
 
-    Presets: ``imagenet1k`` and ``tiny``, the authors' (the roll of ``tiny``, which is not known, is SRe2L's);
-    ``small``, that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores and equal to ``small``.
+    Presets: ``imagenet1k`` and ``tiny``, the authors', whose program for Tiny-ImageNet rolls by 0 to 4 px; ``small``,
+    that of SRe2L with CDA's smallest crop; ``small_cpu``, made for two cores and equal to ``small``.
 
     Attributes:
         milestone: m, the share of the iterations in which crops grow smaller.

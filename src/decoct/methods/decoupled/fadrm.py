@@ -24,9 +24,10 @@ class FADRM(FromPatches):
     authors' own are a download; nets compute in float32 unless ``precision`` says otherwise; theirs run in half
     precision. With 32 or 64 px, and nets that know one size, sizes stay.
 
-    Presets: ``imagenet1k`` and ``imagenet1k_plus`` (FADRM+; at IPC 1 theirs has AlexNet in DenseNet's place),
-    ``imagenette`` and ``tiny``, the authors'; ``small``, theirs for CIFAR with a crop of (.5, 1); ``small_cpu``, made
-    for two cores: ``small`` with three nets in turn that are cheap at 28 px, 500 iterations.
+    Presets: ``imagenet1k``, ``imagenette``, ``imagewoof``, ``tiny`` and ``cifar100``, the authors' for one net;
+    ``imagenet1k_plus``, FADRM+ (at IPC 1 theirs has MobileNet, ShuffleNet and AlexNet behind ResNet-18);
+    ``small``, made for 28 to 64 px: ``cifar100`` with a crop of (.5, 1); ``small_cpu``, made for two cores: ``small``
+    with three nets in turn that are cheap at 28 px, 500 iterations.
 
     Attributes:
         stages: of equal length.
@@ -39,7 +40,9 @@ class FADRM(FromPatches):
         "imagenet1k": LARGE,
         "imagenet1k_plus": {**LARGE, "nets": ("resnet18", "densenet121", "shufflenet_v2_x1_0", "mobilenetv2_100")},
         "imagenette": {**LARGE, "lr": 0.05, "block": 10},
+        "imagewoof": {**LARGE, "block": 10},
         "tiny": {**LITTLE, "lr": 0.01, "iterations": 1000, "stages": 2},
+        "cifar100": LITTLE,
         "small": {**LITTLE, "scale": (0.5, 1.0)},
         "small_cpu": {
             **LITTLE,

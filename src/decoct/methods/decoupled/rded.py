@@ -16,9 +16,16 @@ class RDED(EasiestCrops, WithPresets):
     Of each class: ``candidates`` random images, ``crops`` random square crops of each resized to S/f, scored by the
     teacher's cross-entropy on the crop zero-padded to S × S. The easiest crop of each image is kept, then the easiest
     ipc·f² of those; part k of image j is the crop of rank k·ipc + j. At factor 1 the images are ordered from easy to
-    hard, and the first ten of IPC 50 are the set of IPC 10. Departures: pixels are rounded to 8 bits, not compressed as
-    JPEG; a class with fewer than ``candidates`` images gives all, and so does any class where ``candidates`` would not
-    fill the set; the share of classes that are short is among the notes.
+    hard, and the first ten of IPC 50 are the set of IPC 10. Crops are cut from the pictures as they are on disk where
+    the data have them (``cache = false``), as the authors cut them; from a cache, they are cut from the data's squares,
+    and at f = 2 each of less than a quarter of the area is enlarged. ``crops_of_originals`` among the notes is 1 or 0.
+    Further departures: the teacher sees the mean and deviation of the data, not ImageNet's whatever the data are;
+    pixels are rounded to 8 bits, not truncated and compressed as JPEG; a class with fewer than ``candidates`` images
+    gives all, and so does any class where ``candidates`` would not fill the set; the share of classes that are short is
+    among the notes.
+
+    Presets: ``imagenet1k``, the authors' factor at 128 and 224 px; ``small``, theirs at 32 and 64 px; ``small_cpu``,
+    equal to ``small``. Candidates and crops are those of their scripts, 300 and 5.
 
     Attributes:
         factor: tiles on a side of a mosaic.

@@ -11,14 +11,26 @@ class SRe2L(Recovery):
     For image i of each ``block`` of consecutive classes, one image per class starts at N(0, 1) in normalised space and
     minimises CE(teacher, class) + r · R_BN. Without the optional TV and L2 priors, as in the final recipe of the paper.
 
-    Presets: ``imagenet1k``, the authors' for ImageNet-1K; ``tiny``, theirs for Tiny-ImageNet, but its roll and crop,
-    which are recalled; ``small``, theirs for CIFAR-100, except for a crop of (.5, 1), where theirs only rolls;
-    ``small_cpu``, made for two cores and equal to ``small``.
+    Presets: ``imagenet1k``, ``tiny`` and ``cifar100``, the authors'; those two differ from the others in their views:
+    ``tiny`` rolls to both sides, ``cifar100`` neither crops nor mirrors; ``small``, made for 28 to 64 px: ``cifar100``
+    with mirrors and a crop of (.5, 1); ``small_cpu``, made for two cores and equal to ``small``.
     """
 
+    version = 2
     presets = {
         "imagenet1k": {"lr": 0.25, "iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0), "block": 100},
         "tiny": {"lr": 0.1, "iterations": 4000, "r": 1.0, "jitter": 4, "scale": (0.08, 1.0), "block": 100},
+        "cifar100": {**LITTLE, "scale": (1.0, 1.0)},
         "small": LITTLE,
         "small_cpu": LITTLE,
     }
+
+    @property
+    def both_ways(self) -> bool:
+        """In the authors' program for Tiny-ImageNet."""
+        return self.preset == "tiny"
+
+    @property
+    def upright(self) -> bool:
+        """In the authors' program for CIFAR-100."""
+        return self.preset == "cifar100"

@@ -50,8 +50,9 @@ class Views:
         jitter: int,
         device: str,
         low: Tensor | None = None,
+        back: int = 0,
     ) -> "Views":
-        """RandomResizedCrop(size, scale), a flip with probability ½ if ``flip``, rolls uniform in 0 … ``jitter``.
+        """RandomResizedCrop(size, scale), a flip with probability ½ if ``flip``, rolls uniform in −back … jitter.
 
         Args:
             generators: one for each group, on the CPU.
@@ -59,15 +60,16 @@ class Views:
             size: of the images.
             scale: fractions of the area.
             flip: whether the data may be mirrored.
-            jitter: largest roll, inclusive.
+            jitter: largest roll down and to the right, inclusive.
             device: where the views will be taken.
             low: [T] the least fraction at each iteration, instead of that of ``scale``.
+            back: largest roll up and to the left, inclusive.
         """
         boxes, mirrored, rolls = [], [], []
         for generator in generators:
             boxes.append(draw_boxes(iterations, size, scale, generator, low))
             mirrored.append((torch.rand(iterations, generator=generator) < 0.5) & flip)
-            rolls.append(torch.randint(0, jitter + 1, (iterations, 2), generator=generator))
+            rolls.append(torch.randint(-back, jitter + 1, (iterations, 2), generator=generator))
         return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))
 
     def __call__(self, images: Tensor, t: int) -> Tensor:

@@ -107,6 +107,16 @@ class Recovery(WithPresets):
         """Least share of a crop's area at iterations ``t`` [T]; None for ``scale`` throughout."""
         return None
 
+    @property
+    def both_ways(self) -> bool:
+        """Whether a roll goes up and left as well, uniform in −jitter … jitter; else in 0 … jitter."""
+        return False
+
+    @property
+    def upright(self) -> bool:
+        """Whether views are not mirrored even where the data may be."""
+        return False
+
     def extra(self, work: "Workpiece", seen: Tensor) -> Tensor:
         """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
         raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
@@ -293,8 +303,9 @@ class Workpiece:
             images.shape[-1],
             scale=spec.scale,
             low=spec.low(torch.arange(first, last)),
-            flip=inputs.data.flip,
+            flip=inputs.data.flip and not spec.upright,
             jitter=spec.jitter,
+            back=spec.jitter if spec.both_ways else 0,
             device=inputs.device,
         )
         optimiser = torch.optim.Adam([part], lr, betas=(0.5, 0.9), eps=1e-8)
