@@ -190,12 +190,12 @@ def test_iterations_that_differ_in_turn_are_told_by_the_turn():
 
 
 class Staged(Plain):
-    """Three stages, of which the last two are of one image of each block."""
+    """Three stages; the second image of each block joins within the second, the third within the last."""
 
     def optimise(self, work: Any, images: Any) -> Any:
         """Stage after stage."""
         for first, last in ((0, 7), (7, 7), (7, 24), (24, 30)):
-            images = work.stage(images, first, last, active=torch.tensor([True] + [first == 0] * 2))
+            images = work.stage(images, first, last, since=torch.tensor([0, 12, 26]))
         return images
 
 
