@@ -1,5 +1,7 @@
 """Fashion-MNIST and nets that both programs are given: each net is trained once and kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -13,7 +15,10 @@ from decoct import api
 from decoct.core.budget import Budget
 from decoct.core.interfaces import Inputs
 from decoct.data.dataset import Dataset, load_data
+from decoct.data.pixels import Pixels
 from decoct.needs.teacher import Teach, load_teacher
+from originals.beside import doubled
+from originals.trees import replaced
 
 EPOCHS = 2  # of a teacher that both sides invert
 
@@ -47,3 +52,17 @@ def normalised(images: torch.Tensor) -> torch.Tensor:
     """[n, 1, 28, 28] from 0 to 255, normalised as both programs see it."""
     data = fashion()
     return (images.float() / 255 - data.mean[0]) / data.std[0]
+
+
+@contextmanager
+def in_double() -> Iterator[None]:
+    """``doubled``, and decoct reads pixels as float64 as well: for sets that start at real images."""
+    of = Pixels.of.__func__  # type: ignore[attr-defined]
+
+    def made(cls: type[Pixels], data: Any, device: str) -> Pixels:
+        scale = of(cls, data, device)
+        return cls(scale.mean.double(), scale.std.double())
+
+    load = lambda self, images: torch.as_tensor(images).double()  # noqa: E731
+    with doubled(), replaced(Pixels, of=classmethod(made), load=load):
+        yield
