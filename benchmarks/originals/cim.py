@@ -5,7 +5,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
-from os import devnull
+from io import StringIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -70,7 +70,7 @@ def run(tree: Path, net: nn.Module, rows: Sequence[NDArray[np.int64]], iteration
         nclass = len(rows)
 
     images = fashion().train.images
-    found = Candidates((torch.as_tensor(images[row]).to(kind) / 255, c) for c, of in enumerate(rows) for row in of)
+    found = Candidates((torch.tensor(images[row], dtype=kind) / 255, c) for c, of in enumerate(rows) for row in of)
 
     def grey(*size: Any, **rest: Any) -> Tensor:  # the program's mosaics have three channels and 32 bits
         if len(size) == 1 and tuple(size[0])[1:] == (3, *fashion().shape[1:]):
@@ -89,9 +89,9 @@ def run(tree: Path, net: nn.Module, rows: Sequence[NDArray[np.int64]], iteration
     stubs = {name: ModuleType(name) for name in ("cv2", "lmdb", "matplotlib", "matplotlib.pyplot", "condense")}
     stubs["matplotlib"].use = lambda kind: None  # type: ignore[attr-defined]
     stubs["condense"].__path__ = [str((tree / PROGRAM).parent)]  # the folder, which a file in it hides
-    with tempfile.TemporaryDirectory() as folder, on_cpu(), redirect_stdout(open(devnull, "w")):
-        with program(tree / PROGRAM, tree, **stubs) as theirs, replaced(theirs, **ours):
-            how = SimpleNamespace(**vars(HOW), niter=iterations, save_dir=folder)
-            with replaced(torch, zeros=grey, save=save), suppress(DoneError):
-                theirs.condense(how, lambda said: None, "cpu")
+    temporary, loaded = tempfile.TemporaryDirectory(), program(tree / PROGRAM, tree, **stubs)
+    with temporary as folder, on_cpu(), redirect_stdout(StringIO()), loaded as theirs, replaced(theirs, **ours):
+        how = SimpleNamespace(**vars(HOW), niter=iterations, save_dir=folder)
+        with replaced(torch, zeros=grey, save=save), suppress(DoneError):
+            theirs.condense(how, lambda said: None, "cpu")
     return made[0]

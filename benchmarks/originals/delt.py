@@ -4,8 +4,8 @@ import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from os import devnull
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from originals.trees import on_cpu, program, recorded, replaced
 REPOSITORY = "VILA-Lab/DELT"
 PROGRAM = "recover/recover.py"
 SELECTION = "data_selection.py"
-SETTING = "Fashion-MNIST, convnet3_bn_w32, a block of ten images of each of three classes, eight rounds of 13 iterations"
+SETTING = (
+    "Fashion-MNIST, convnet3_bn_w32, a block of ten images of each of three classes, eight rounds of 13 iterations"
+)
 NET, IPC, ROUNDS, FEW = "convnet3_bn_w32", 10, 8, 3
 OURS = {
     **{"name": "delt", "preset": "small", "nets": [NET], "ranker": NET},
@@ -83,12 +85,12 @@ def run(
         return crop(size, scale=scale, antialias=True)
 
     ours = {"clip": lambda x, **_: x.clamp(scale.low, scale.high), "get_mean_std": lambda how: (None, None)}
-    with on_cpu(), program(tree / PROGRAM) as theirs, replaced(theirs, **ours), redirect_stdout(open(devnull, "w")):
-        with replaced(transforms, RandomResizedCrop=cropped), replaced(torch, float=torch.get_default_dtype()):
-            hooks = [theirs.BNFeatureHook(m) for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
-            theirs.get_images(Namespace(**vars(HOW), **how), images, labels, net, hooks, each, {})
-            for hook in hooks:
-                hook.close()
+    sized = replaced(transforms, RandomResizedCrop=cropped), replaced(torch, float=torch.get_default_dtype())
+    with on_cpu(), program(tree / PROGRAM) as theirs, replaced(theirs, **ours), sized[0], sized[1]:
+        hooks = [theirs.BNFeatureHook(m) for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+        theirs.get_images(Namespace(**vars(HOW), **how), images, labels, net, hooks, each, {})
+        for hook in hooks:
+            hook.close()
     return images.detach()
 
 
@@ -104,8 +106,8 @@ def selected(tree: Path, net: nn.Module, classes: int = 10) -> NDArray[np.int64]
     def copy(source: str, _: str) -> None:
         picked.append(int(Path(source).name))
 
-    quiet = redirect_stderr(open(devnull, "w"))
-    with tempfile.TemporaryDirectory() as folder, on_cpu(), program(tree / SELECTION) as theirs, quiet:
+    temporary = tempfile.TemporaryDirectory()
+    with temporary as folder, on_cpu(), program(tree / SELECTION) as theirs, redirect_stderr(StringIO()):
         ranking = theirs.rank(Namespace(store_rank_file=False), double(net), list(batches()))
         with replaced(shutil, copy=copy):
             for c in range(classes):

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from os import devnull
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +24,9 @@ from originals.trees import on_cpu, program, recorded, replaced
 
 REPOSITORY = "Jiacheng8/FADRM"
 PROGRAM = "recover/recover.py"
-SETTING = "Fashion-MNIST, test_resnet at 25 and 28 px in turn, a block of one image a class, four stages of 26 iterations"
+SETTING = (
+    "Fashion-MNIST, test_resnet at 25 and 28 px in turn, a block of one image a class, four stages of 26 iterations"
+)
 NET, IPC, STAGES = "convnet3_bn_w32", 10, 4
 OURS = {"name": "fadrm", "preset": "cifar100", "nets": [NET], "ranker": NET, "iterations": 300}
 HOW = Namespace(
@@ -86,7 +88,7 @@ def run(tree: Path, nets: Sequence[nn.Module], patches: Tensor, sizes: list[int]
         made.append((images.numpy() * 255).astype(np.uint8))
 
     stubs = {name: ModuleType(name) for name in ("cv2", "models")}
-    with on_cpu(), program(tree / PROGRAM, **stubs) as theirs, redirect_stdout(open(devnull, "w")):
+    with on_cpu(), program(tree / PROGRAM, **stubs) as theirs, redirect_stdout(StringIO()):
         hooks = [
             [theirs.utils_re.BNFeatureHook(m) for m in net.modules() if isinstance(m, nn.BatchNorm2d)] for net in nets
         ]

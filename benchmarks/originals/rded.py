@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from os import devnull
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -114,8 +114,8 @@ def run(
         how = Namespace(**HOW, classes=range(len(rows)), input_size=fashion().size)
         sized = replaced(transforms, RandomResizedCrop=lambda size, **rest: crop(size, **rest))
         seen = replaced(torch, zeros=grey, argsort=sorted_by)
-        with replaced(theirs, **ours), recorded(parts, "cross_entropy") as found, sized, seen:
-            with torch.no_grad(), redirect_stderr(open(devnull, "w")):
-                theirs.init_images(how, net)
+        quiet, scored = redirect_stderr(StringIO()), recorded(parts, "cross_entropy")
+        with replaced(theirs, **ours), scored as found, sized, seen, torch.no_grad(), quiet:
+            theirs.init_images(how, net)
         scores = [each.reshape(HOW["num_crop"], -1).T for each in found]
     return torch.cat(made), torch.stack(scores), order

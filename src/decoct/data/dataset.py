@@ -43,7 +43,7 @@ class Split:
 
     @property
     def originals(self) -> Callable[[NDArray[np.int64]], Iterator[tuple[int, NDArray[np.uint8]]]] | None:
-        """Reads rows at the size that their pictures have on disk, as ``Uncached.originals``; None if only a cache is left."""
+        """``Uncached.originals``, which reads pictures as they are on disk; None where only a cache is left."""
         return getattr(self.images, "originals", None)
 
     @property

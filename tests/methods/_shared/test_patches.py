@@ -48,9 +48,7 @@ def test_boxes_reach_every_corner_and_do_not_depend_on_how_many_follow():
     boxes = square_boxes(np.random.default_rng(0).random((2000, 1, 3)), [(8, 8)] * 2000, (0.3, 0.9))
     assert {(t + h, w + left) for t, left, h, w in boxes[:, 0].tolist()} >= {(8, 8)}
     assert boxes[:, :, :2].min() == 0
-    assert torch.equal(
-        boxes[:30], square_boxes(np.random.default_rng(0).random((30, 1, 3)), [(8, 8)] * 30, (0.3, 0.9))
-    )
+    assert torch.equal(boxes[:30], square_boxes(np.random.default_rng(0).random((30, 1, 3)), [(8, 8)] * 30, (0.3, 0.9)))
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (60, 30), (20, 110)])  # of the last, every fifth crop is the centre

@@ -169,7 +169,9 @@ def test_ranked_crops_against_a_ranking_of_all(median, factor, candidates, crops
         losses = [loss for loss, _, _ in best]
         order = around_the_median(losses) if median else sorted(range(len(best)), key=losses.__getitem__)
         for keep in (1, 4, 12):
-            rows, boxes, which = ranked_crops(inputs, judge, scale_of(inputs), c, keep, median=median, batch=7, **options)
+            rows, boxes, which = ranked_crops(
+                inputs, judge, scale_of(inputs), c, keep, median=median, batch=7, **options
+            )
             assert rows.tolist() == [best[i][1] for i in order[:keep]]
             assert boxes.tolist() == [best[i][2] for i in order[:keep]] and which == "cached"
 

@@ -92,7 +92,9 @@ def test_defaults_follow_the_resolution():
     assert (cifar.lr, cifar.iterations, cifar.r, cifar.jitter, cifar.scale) == (0.25, 1000, 0.01, 4, (1.0, 1.0))
 
 
-@pytest.mark.parametrize(("preset", "rolls", "mirrors"), [("tiny", -4, True), ("cifar100", 0, False), ("small", 0, True)])
+@pytest.mark.parametrize(
+    ("preset", "rolls", "mirrors"), [("tiny", -4, True), ("cifar100", 0, False), ("small", 0, True)]
+)
 def test_views_are_those_of_the_authors_program(preset, rolls, mirrors, toy, monkeypatch):
     views, draw = [], Views.draw.__func__
     monkeypatch.setattr(Views, "draw", classmethod(lambda *a, **k: views.append(draw(*a, **k)) or views[0]))
