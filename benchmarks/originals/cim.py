@@ -5,6 +5,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from decoct.core.seeds import seed as seeded
 from decoct.data.augment import dsa
 from decoct.data.pixels import Pixels
+from decoct.methods.decoupled import cim
 from decoct.methods.decoupled.cim import CIM
-from originals.beside import AFTER, Agreement, compare, in_turn, watched
+from originals.beside import AFTER, Agreement, Step, compare, in_turn, watched
 from originals.data import double, fashion, in_double, inputs, teacher
 from originals.trees import DoneError, on_cpu, program, recorded, replaced
 
@@ -37,7 +39,7 @@ HOW = Namespace(
 def agree(tree: Path) -> Agreement:
     """Both from the candidates and with the flips, crops and cutouts that decoct draws."""
     steps, shape = max(AFTER) + 1, fashion().shape
-    with in_double(), recorded(dsa, "draw") as drawn, watched(shape=shape) as ours:
+    with in_double(), recorded(dsa, "draw") as drawn, recorded(cim, "mosaic") as mosaics, watched(shape=shape) as ours:
         CIM(teacher="net", iterations=steps)(inputs({"net": double(teacher(NET))}, IPC, classes=1))
     rng = np.random.default_rng(seeded(0, "cim", "candidates", 0))
     rows = rng.permutation(np.flatnonzero(fashion().train.labels == 0))[: HOW.mipc]
@@ -48,8 +50,13 @@ def agree(tree: Path) -> Agreement:
         numbers += [0, *crop.values[0].tolist(), *centre.tolist()]  # 0: which of the one kind that is drawn from
     draws = replaced(np.random, uniform=in_turn(coins), randint=in_turn(numbers))
     with in_double(), watched(shape=shape) as theirs, draws:
-        run(tree, double(teacher(NET)), [rows], steps)
-    return Agreement(compare(ours, theirs))
+        _, start = run(tree, double(teacher(NET)), [rows], steps)
+    return Agreement(compare(on(mosaics[0] / 255, ours), on(start, theirs)))
+
+
+def on(start: Tensor, steps: Sequence[Step]) -> list[Step]:
+    """Steps of residuals as those of the images that they are added to."""
+    return [replace(step, images=start + step.images) for step in steps]
 
 
 def make(tree: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -58,12 +65,15 @@ def make(tree: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]
     np.random.seed(seed)
     labels = fashion().train.labels
     rows = [np.array(random.sample(np.flatnonzero(labels == c).tolist(), HOW.mipc)) for c in range(10)]
-    made = run(tree, teacher(NET), rows, OURS["iterations"]).clamp(0, 1)
-    return made.numpy().astype(np.float32), np.repeat(np.arange(10), IPC)
+    made, _ = run(tree, teacher(NET), rows, OURS["iterations"])
+    return made.clamp(0, 1).numpy().astype(np.float32), np.repeat(np.arange(10), IPC)
 
 
-def run(tree: Path, net: nn.Module, rows: Sequence[NDArray[np.int64]], iterations: int) -> Tensor:
-    """Images of some classes by the authors' program, [n, 1, 28, 28] of any range, from these candidates of each."""
+def run(tree: Path, net: nn.Module, rows: Sequence[NDArray[np.int64]], iterations: int) -> tuple[Tensor, Tensor]:
+    """Images of some classes by the authors' program and their start, from these candidates of each.
+
+    Both are [n, 1, 28, 28], of any range around 0 to 1.
+    """
     scale, made, zeros, kind = Pixels.of(fashion(), "cpu"), [], torch.zeros, torch.get_default_dtype()
 
     class Candidates(list[Any]):
@@ -92,6 +102,6 @@ def run(tree: Path, net: nn.Module, rows: Sequence[NDArray[np.int64]], iteration
     temporary, loaded = tempfile.TemporaryDirectory(), program(tree / PROGRAM, tree, **stubs)
     with temporary as folder, on_cpu(), redirect_stdout(StringIO()), loaded as theirs, replaced(theirs, **ours):
         how = SimpleNamespace(**vars(HOW), niter=iterations, save_dir=folder)
-        with replaced(torch, zeros=grey, save=save), suppress(DoneError):
+        with replaced(torch, zeros=grey, save=save), recorded(theirs, "mix_images") as starts, suppress(DoneError):
             theirs.condense(how, lambda said: None, "cpu")
-    return made[0]
+    return made[0], torch.cat([start.detach() for start in starts])

@@ -90,7 +90,7 @@ def test_at_factor_two_starts_are_mosaics_of_the_easiest_crops(toy):
     given, pixels = box.supplied(method, 2), Pixels.of(box.data, "cpu")
     initial = method(given).initial
     for c in range(3):
-        rows, boxes = ranked_crops(given, box.teacher, pixels, c, 8, names=("edc", "start"), factor=2)
+        rows, boxes, _ = ranked_crops(given, box.teacher, pixels, c, 8, names=("edc", "start"), factor=2)
         for j in range(2):
             for k, (y, x) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
                 image = torch.from_numpy(box.data.train.images[rows[k * 2 + j]]).float()
