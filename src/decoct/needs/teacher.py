@@ -124,7 +124,7 @@ def taught(plan: Plan, net: str) -> "Teach":
             return spec
     if alike:
         raise UsageError(
-            f"the weights {net} are asked for, and the study has {tagged(alike[0].net)}: add {{net = \"{net}\", "
+            f'the weights {net} are asked for, and the study has {tagged(alike[0].net)}: add {{net = "{net}", '
             "pretrained = true} to its teachers"
         )
     return Teach(net=alone)

@@ -44,7 +44,8 @@ def tagged(name: str) -> str:
 
     timm's usual ones of nets that the zoo takes from timm ("densenet121" is "densenet121.ra_in1k"), torchvision's
     first, IMAGENET1K_V1, of those from torchvision ("resnet50" is "resnet50.tv_in1k", "mobilenet_v2" is
-    "mobilenet_v2.tv_in1k"): the weights that the field's papers invert and label with. ``tv2_in1k`` asks for its second.
+    "mobilenet_v2.tv_in1k"): the weights that the field's papers invert and label with. ``tv2_in1k`` asks for its
+    second.
     """
     import timm
 

@@ -21,10 +21,10 @@ COMMITTEES = {  # of ImageNet-1K, with the weights that their authors load
 class MultiTeacher(SoftLabelled):
     """Mean logits of a committee; MSE + 0.025 · CE on the unmixed label, half-stretched cosine, weight EMA .99.
 
-    The recipe of EDC (Shao et al., 2024, arXiv:2404.13733) for ImageNet-1K, with its paper's schedule: its code overwrites
-    the cosine by a line to half the rate (``schedule = "half_linear"``). The batch of 50 is that of its ten-class script;
-    what else that one has (RandAugment, another schedule) is left out, and so is the shuffle of patches, which has no
-    effect in its code. The last epoch counts.
+    The recipe of EDC (Shao et al., 2024, arXiv:2404.13733) for ImageNet-1K, with its paper's schedule: its code
+    overwrites the cosine by a line to half the rate (``schedule = "half_linear"``). The batch of 50 is that of its
+    ten-class script; what else that one has (RandAugment, another schedule) is left out, and so is the shuffle of
+    patches, which has no effect in its code. The last epoch counts.
 
     The usual committee above 64 px is no method's own, so that no set is labelled by just the nets that it was made
     from: ResNet-18, MobileNet-V2, ShuffleNet-V2 0.5 and DenseNet-121. EDC has AlexNet for DenseNet-121, which FADRM+
@@ -32,10 +32,10 @@ class MultiTeacher(SoftLabelled):
 
     Attributes:
         teachers: nets that label; None for the ``committee``.
-        committee: by whose authors' nets to label, above 64 px: "edc" (on ImageNet-1K), "g_vbsm" (and EDC at ten classes),
-            whose code also brings the nets' logits to one norm before the mean, or "fadrm" (FADRM+; AlexNet for
-            DenseNet-121 at IPC 1 of ImageNet-1K). CV-DD weighs its five nets, which a mean does not. None for the usual
-            committee of the resolution.
+        committee: by whose authors' nets to label, above 64 px: "edc" (on ImageNet-1K), "g_vbsm" (and EDC at ten
+            classes), whose code also brings the nets' logits to one norm before the mean, or "fadrm" (FADRM+; AlexNet
+            for DenseNet-121 at IPC 1 of ImageNet-1K). CV-DD weighs its five nets, which a mean does not. None for the
+            usual committee of the resolution.
     """
 
     version: ClassVar[int] = 2  # batches at ten classes, MobileNet-V2 by its name in torchvision

@@ -10,11 +10,11 @@ class SingleTeacher(SoftLabelled):
     """Logits of one teacher on the CutMixed batch; KL at T = 20, half-stretched cosine.
 
     The recipe of RDED (Sun et al., 2024, arXiv:2312.03526), with one batch rule for all sets. A mosaic's tiles change
-    places before each crop, which then keeps at least 1/f of the area, f tiles a side: two tiles' worth at f = 2. Images
-    of one piece are cropped as by ``erm``, where RDED's f = 1 crops nothing. Above 64 px batches are RDED's at IPC 10
-    and 50; at IPC 1 it takes 10, and 20 from 100 classes on, which is not followed. The rate falls at each step, not at
-    each epoch, is 1e-3 for every student (RDED: another for EfficientNet, MobileNet, VGG, AlexNet and transformers), and
-    the last epoch counts, not the best.
+    places before each crop, which then keeps at least 1/f of the area, f tiles a side: two tiles' worth at f = 2.
+    Images of one piece are cropped as by ``erm``, where RDED's f = 1 crops nothing. Above 64 px batches are RDED's at
+    IPC 10 and 50; at IPC 1 it takes 10, and 20 from 100 classes on, which is not followed. The rate falls at each step,
+    not at each epoch, is 1e-3 for every student (RDED: another for EfficientNet, MobileNet, VGG, AlexNet and
+    transformers), and the last epoch counts, not the best.
 
     Attributes:
         teacher: net that labels; "teacher" is that of the resolution.
