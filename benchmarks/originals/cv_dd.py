@@ -2,27 +2,24 @@
 
 import random
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decoct.data.pixels import Pixels
 from decoct.methods.decoupled._shared.invert import Views
 from decoct.methods.decoupled.cv_dd import CVDD
-from originals.beside import AFTER, Agreement, compare, doubled, in_turn, watched
+from originals.beside import AFTER, Agreement, compare, doubled, seen_as, watched
 from originals.data import double, fashion, inputs, teacher
 from originals.trees import DoneError, on_cpu, program, recorded, replaced
 
 REPOSITORY = "Jiacheng8/CV-DD"
 PROGRAM = "recover/recover.py"
-SETTING = "Fashion-MNIST, convnet3_bn_w32 and convnet3_bn_w16 with priors 56.4 and 52.5, a block of one image of each class"
+SETTING = "Fashion-MNIST, convnet3_bn_w32 (prior 56.4) and convnet3_bn_w16 (52.5), a block of one image of each class"
 PRIORS = {"convnet3_bn_w32": 56.4, "convnet3_bn_w16": 52.5}
 OURS = {"name": "cv_dd", "preset": "cifar10", "nets": list(PRIORS), "priors": list(PRIORS.values()), "iterations": 300}
 HOW = Namespace(
@@ -42,28 +39,16 @@ def agree(tree: Path) -> Agreement:
     noise = replaced(CVDD, crops=lambda *_: None)
     with noise, doubled(), recorded(Views, "draw") as views, watched(shape=fashion().shape) as ours:
         spec(inputs(nets))
-    drawn = views[0]
-    with doubled(), watched(shape=fashion().shape) as theirs:
-        boxes = [tuple(box) for box in drawn.boxes[:, 0].tolist()]
-        rolls = in_turn(drawn.rolls[:, 0].flatten().tolist())
-        run(tree, nets, ours[0].images[0], in_turn(boxes), in_turn(drawn.mirrored[:, 0].tolist()), rolls, steps)
+    with doubled(), watched(shape=fashion().shape) as theirs, seen_as(views[0]):
+        run(tree, nets, ours[0].images[0], steps)
     return Agreement(compare(ours, theirs))
 
 
-def run(
-    tree: Path,
-    nets: dict[str, nn.Module],
-    start: Tensor,
-    box: Callable[..., tuple[int, ...]],
-    mirrored: Callable[..., bool],
-    roll: Callable[..., int],
-    iterations: int,
-) -> NDArray[np.uint8]:
-    """One image of each class by the authors' program, uint8 [10, 1, 28, 28]."""
-    scale, made = Pixels.of(fashion(), "cpu"), []
+def run(tree: Path, nets: dict[str, nn.Module], start: Tensor, iterations: int) -> None:
+    """One image of each class by the authors' program, up to where it saves them."""
+    scale = Pixels.of(fashion(), "cpu")
 
-    def save(how: Any, images: Tensor, *_: Any) -> None:
-        made.append((images.numpy() * 255).astype(np.uint8))
+    def save(*_: Any) -> None:
         raise DoneError
 
     ours = {  # in place of what reads files, and of loops over three channels
@@ -79,11 +64,7 @@ def run(
         theirs = stack.enter_context(program(tree / PROGRAM, **stubs))
         stack.enter_context(replaced(theirs.utils_re, **ours))
         stack.enter_context(replaced(torch, load=lambda path, **_: nets[Path(path).stem].state_dict()))
-        stack.enter_context(replaced(theirs.transforms.RandomResizedCrop, get_params=box))
-        mirror = lambda: lambda x: x.flip(3) if mirrored() else x  # noqa: E731
-        stack.enter_context(replaced(theirs.transforms, RandomHorizontalFlip=mirror))
-        stack.enter_context(replaced(random, randint=roll, sample=lambda names, _: names))
+        stack.enter_context(replaced(random, sample=lambda names, _: names))
         theirs.ipc_id, theirs.save_images = 0, save
         with suppress(DoneError):
             theirs.get_images(how, None, "cpu", 0, False)
-    return made[0]
