@@ -29,7 +29,7 @@ from originals.data import EPOCHS
 
 DOCS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = DOCS / "originals"
-METHODS = ("sre2l", "rded", "g_vbsm", "edc", "fadrm", "delt", "cim", "dc", "dsa", "dm", "mtt", "datm")
+METHODS = ("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim", "dc", "dsa", "dm", "mtt", "datm")
 SETS, IPC, STEPS, MARGIN = 5, 10, 500, 0.015
 WORDS = {"same": "equivalent", "better": "different", "worse": "different", "open": "open"}
 STUDY = """name = "{method} beside its authors'"

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from decoct.core.budget import Budget
 from decoct.core.interfaces import Inputs
+from decoct.core.needs import Plan
 from decoct.core.spec import find, names
 from decoct.data.dataset import parse_source
+from decoct.needs.teacher import Teacher, taught
 from decoct.nets import zoo
+from decoct.nets.pretrained import tagged
 from decoct.study.study import Study
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +40,19 @@ def test_every_net_of_every_study_fits_its_images(path):
     nets = {getattr(need, "net", "teacher") for need in needs} | {*study.students_at(size)}
     for net in nets:
         zoo.check_fits(zoo.resolve(net, size), size)
+
+
+@pytest.mark.parametrize("name", ["imagenet1k", "imagenet100", "imagenette"])
+def test_every_teacher_of_an_imagenet_study_is_loaded_with_the_weights_that_are_asked_for(name):
+    study = Study.from_toml(ROOT / "examples" / f"{name}.toml")
+    plan = Plan(SimpleNamespace(size=224), teachings=study.teachings())
+    needs = [need for method in study.methods().values() for need in method.at(224).needs()]
+    nets = {net for protocol in study.recipes().values() for net in protocol.label_teachers(224)}
+    nets |= {need.net for need in needs if isinstance(need, Teacher)} | {zoo.judges(224)[0]}
+    assert len(nets) > 6
+    assert [net for net in nets if not taught(plan, net).pretrained] == []
+    named = [net for net in nets if "." in net]
+    assert named and [tagged(taught(plan, net).net) for net in named] == named
 
 
 @given(classes=st.integers(1, 4), ipc=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))

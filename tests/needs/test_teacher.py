@@ -12,15 +12,16 @@ from safetensors.torch import save_file
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Task
+from decoct.core.needs import Plan
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest
 from decoct.data.dataset import Dataset, Split
 from decoct.needs import teacher as teachers
-from decoct.needs.teacher import TEACHER, WEIGHTS, Teach, accuracy, load_teacher, teach
+from decoct.needs.teacher import TEACHER, WEIGHTS, Teach, Teacher, accuracy, load_teacher, taught, teach
 from decoct.nets import weights, zoo
 from decoct.nets.features import logits
 from decoct.nets.pretrained import pretrained
-from decoct.nets.renormalise import Normalisation, bare
+from decoct.nets.renormalise import IMAGENET, Normalisation, bare
 from decoct.training.images import tensor
 from decoct.training.loop import Trained, TrainingSet, train
 
@@ -296,13 +297,14 @@ def test_grey_images_become_three_channels_for_a_net_of_colour(fish, tmp_path):
     grey = replace(fish, train=parts[0], val=parts[1], mean=(0.4,), std=(0.3,))
     torch.save(full.state_dict(), tmp_path / "net.pt")
     spec = Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt"), normalise="imagenet")
-    check(*teach(spec, grey, seed=0), grey, full, HALF)
+    check(*teach(spec, grey, seed=0), grey, full, IMAGENET)
 
 
 def test_a_checkpoint_of_the_data_s_classes_expects_the_data_s_normalisation_unless_it_is_said(fish, tmp_path):
     small = zoo.build("test_resnet", 3, 3, 8, 1).eval()
     torch.save(small.state_dict(), tmp_path / "net.pt")
-    for said, takes in ((None, (fish.mean, fish.std)), ("imagenet", HALF)):
+    own = fish.mean, fish.std
+    for said, takes in ((None, own), ("data", own), ("imagenet", IMAGENET)):
         spec = Teach(net="test_resnet", checkpoint=str(tmp_path / "net.pt"), normalise=said)
         net, facts = teach(spec, fish, seed=0)
         got, expected = logits(net, fish.val.images, fish.mean, fish.std), logits(small, fish.val.images, *takes)
@@ -374,3 +376,69 @@ def test_val_is_looked_at_every_tenth_of_an_epoch_and_at_least_ten_steps_apart(
     spec = Teach(net=NET, epochs=1, batch=2, stop_at=0.01, **fields)
     assert teach(spec, replace(data, train=split(images, 0)), seed=0)[1]["steps"] == images / 2
     assert asked == [every]
+
+
+def test_a_checkpoint_that_val_shows_to_expect_another_normalisation_is_refused(data, tmp_path):
+    """A net taught under ImageNet's numbers, in a file that does not say so."""
+    parts = [Split(part.images.repeat(3, axis=1), part.labels) for part in (data.train, split(80, 1))]
+    data = replace(data, train=parts[0], val=parts[1], mean=(0.2,) * 3, std=(0.05,) * 3)
+    theirs = replace(data, mean=IMAGENET.mean, std=IMAGENET.std)
+    file = str(tmp_path / "net.pt")
+    net, facts = teach(Teach(net=NET, epochs=20, lr=1e-2, batch=16), theirs, seed=0)
+    assert facts["val_accuracy"] > 0.9
+    torch.save(net.state_dict(), file)
+    assert teach(Teach(net=NET, checkpoint=file), theirs, seed=0)[1]["val_accuracy"] == facts["val_accuracy"]
+    said = (
+        r'net.pt does not say how .* with mean 0.2, 0.2, 0.2 .* with 0.485, 0.456, 0.406 .*\nsay normalise = "imagenet"'
+    )
+    with pytest.raises(DecoctError, match=said):
+        teach(Teach(net=NET, checkpoint=file), data, seed=0)
+    told = teach(Teach(net=NET, checkpoint=file, normalise="imagenet"), data, seed=0)
+    assert told[1]["val_accuracy"] == pytest.approx(facts["val_accuracy"], abs=0.02)
+    assert teach(Teach(net=NET, checkpoint=file, normalise="data"), data, seed=0)[1]["val_accuracy"] < 0.8
+    weights.write(tmp_path / "net.safetensors", net, data.class_names, IMAGENET)  # one that says so
+    loaded = teach(Teach(net=NET, checkpoint=str(tmp_path / "net.safetensors")), data, seed=0)
+    assert loaded[1]["input"] == {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std)}
+
+
+# Names with a tag
+
+TV, V2 = "resnet50.tv_in1k", "resnet50.tv2_in1k"
+
+
+def plan(*teachings, size=96):
+    """Of a study with these teachers."""
+    images = Split(np.zeros((2, 3, size, size), np.uint8), np.arange(2))
+    where = {"mean": (0.5,) * 3, "std": (0.2,) * 3, "flip": True, "folder": Path()}
+    data = Dataset("toy", ("n01440764", "n02102040"), "d", train=images, val=images, test=None, **where)
+    return Plan(data, teachings={spec.net: spec for spec in teachings})
+
+
+def test_a_tag_does_not_matter_to_a_net_that_is_taught_on_the_data():
+    assert taught(plan(), TV) == taught(plan(), "resnet50") == Teach(net="resnet50")
+    own = Teach(net="resnet50", epochs=3)
+    assert taught(plan(own), TV) == taught(plan(own), "resnet50") == own
+    (one,), (other,) = (Teacher(net=net).parts(plan()) for net in (TV, "resnet50"))
+    assert (one.name, other.name) == (TV, "resnet50")  # a method asks for it by its own word
+    assert (one.spec, one.keyed, one.labels) == (other.spec, other.keyed, other.labels)
+    assert taught(plan(size=64), TV) == Teach(net=TV)  # timm's, with another stem than ours
+
+
+def test_a_tag_asks_for_these_weights_where_they_are_loaded():
+    loaded = Teach(net=TV, pretrained=True)
+    assert taught(plan(loaded), TV) == taught(plan(loaded), "resnet50") == loaded
+    bare = Teach(net="resnet50", pretrained=True)  # torchvision's first weights as well
+    assert taught(plan(bare), TV) == bare
+    both = Teach(net=V2, pretrained=True), loaded
+    assert [taught(plan(*both), net).net for net in (TV, V2, "resnet50")] == [TV, V2, V2]
+    assert taught(plan(Teach(net="teacher", pretrained=True)), "resnet18.tv_in1k").net == "resnet18"
+    with pytest.raises(UsageError, match=rf'the weights {TV} are asked for.* has {V2}: add {{net = "{TV}", pretrained'):
+        taught(plan(both[0]), TV)
+    with pytest.raises(UsageError, match=r"the study has densenet121\.ra_in1k"):
+        taught(plan(Teach(net="densenet121", pretrained=True)), "densenet121.tv_in1k")
+
+
+def test_keys_know_pretrained_weights_by_their_full_name():
+    named = [Teach(net=net, pretrained=True).identity()["weights"] for net in ("resnet50", V2, "densenet121")]
+    assert named == [TV, V2, "densenet121.ra_in1k"]
+    assert "weights" not in Teach(net="resnet50").identity()

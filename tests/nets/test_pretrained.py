@@ -9,7 +9,7 @@ from torchvision import models
 from decoct.core.errors import DecoctError, UsageError
 from decoct.nets import zoo
 from decoct.nets.imagenet_classes import wnids
-from decoct.nets.pretrained import expected, pretrained
+from decoct.nets.pretrained import expected, pretrained, tagged
 from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
 from decoct.nets.weights import Fitted, fit
 
@@ -25,12 +25,55 @@ def hub(monkeypatch):
         return net
 
     def get_model(name, weights=None, **options):
-        asked.extend([name] if weights == "DEFAULT" else [])
+        asked.extend([name] if weights is not None else [])
         return torchvisions(name, weights=None, **options)
 
     monkeypatch.setattr(timm, "create_model", create_model)
     monkeypatch.setattr(models, "get_model", get_model)
     return asked
+
+
+V1, V2 = "IMAGENET1K_V1", "IMAGENET1K_V2"
+
+
+@pytest.mark.parametrize(
+    ("name", "loads", "full"),
+    [  # (torchvision's name, its enum) or timm's full name; and the name in full
+        ("resnet18", ("resnet18", V1), "resnet18.tv_in1k"),
+        ("resnet50", ("resnet50", V1), "resnet50.tv_in1k"),
+        ("resnet50.tv_in1k", "resnet50.tv_in1k", "resnet50.tv_in1k"),
+        ("resnet50.tv2_in1k", "resnet50.tv2_in1k", "resnet50.tv2_in1k"),
+        ("mobilenet_v2", ("mobilenet_v2", V1), "mobilenet_v2.tv_in1k"),
+        ("mobilenet_v2.tv_in1k", ("mobilenet_v2", V1), "mobilenet_v2.tv_in1k"),
+        ("mobilenet_v2.tv2_in1k", ("mobilenet_v2", V2), "mobilenet_v2.tv2_in1k"),
+        ("shufflenet_v2_x0_5", ("shufflenet_v2_x0_5", V1), "shufflenet_v2_x0_5.tv_in1k"),
+        ("shufflenet_v2_x1_0.tv_in1k", ("shufflenet_v2_x1_0", V1), "shufflenet_v2_x1_0.tv_in1k"),
+        ("alexnet.tv_in1k", ("alexnet", V1), "alexnet.tv_in1k"),
+        ("densenet121", "densenet121.ra_in1k", "densenet121.ra_in1k"),  # timm goes before torchvision
+        ("densenet121.tv_in1k", "densenet121.tv_in1k", "densenet121.tv_in1k"),
+        ("efficientnet_b0", "efficientnet_b0.ra_in1k", "efficientnet_b0.ra_in1k"),
+    ],
+)
+def test_which_weights_a_name_loads(monkeypatch, name, loads, full):
+    asked, net = [], timm.create_model("test_resnet", num_classes=1000)
+
+    def of_timm(name, pretrained, **options):
+        facts = timm.get_pretrained_cfg(name)
+        asked.append(f"{facts.architecture}.{facts.tag}")
+        return net
+
+    monkeypatch.setattr(timm, "create_model", of_timm)
+    monkeypatch.setattr(models, "get_model", lambda name, weights: asked.append((name, weights.name)) or net)
+    pretrained(name, 224)
+    assert asked == [loads]
+    assert tagged(name) == full
+
+
+def test_a_net_that_torchvision_has_other_weights_of_only_loads_those(monkeypatch):
+    net, asked = timm.create_model("test_resnet", num_classes=1000), []
+    monkeypatch.setattr(models, "get_model", lambda name, weights: asked.append(weights.name) or net)
+    pretrained("vit_h_14", 224)
+    assert asked == ["IMAGENET1K_SWAG_E2E_V1"]
 
 
 @pytest.mark.parametrize(
@@ -41,12 +84,14 @@ def hub(monkeypatch):
         ("test_vit", 32, "test_vit.r160_in1k of timm", Normalisation((0.5,) * 3, (0.5,) * 3)),
         ("resnet10t.c3_in1k", 32, "resnet10t.c3_in1k of timm", IMAGENET),
         ("shufflenet_v2_x0_5", 32, "shufflenet_v2_x0_5 IMAGENET1K_V1 of torchvision", IMAGENET),
+        ("shufflenet_v2_x0_5.tv_in1k", 32, "shufflenet_v2_x0_5 IMAGENET1K_V1 of torchvision", IMAGENET),
         ("resnet18", 96, "resnet18 IMAGENET1K_V1 of torchvision", IMAGENET),
+        ("resnet18.tv_in1k", 96, "resnet18.tv_in1k of timm", IMAGENET),
     ],
 )
 def test_pretrained_weights_fit_the_zoo_s_net_with_the_head_cut(hub, name, size, origin, normalisation):
     found = pretrained(name, size)
-    assert hub == [name]
+    assert hub == [name if found.origin.endswith("timm") else name.partition(".")[0]]
     assert (found.origin, found.normalisation, found.imagenet) == (origin, normalisation, True)
     net = zoo.build(name, 3, 2, size, seed=0)
     assert expected(net) == normalisation
@@ -77,6 +122,8 @@ def test_a_net_that_transforms_its_input_itself_is_known_by_what_comes_out(monke
         ("resnet18", 64, "another stem than the pretrained net up to 64 px"),
         ("resnet18_in", 96, "nobody has pretrained resnet18_in"),
         ("resnet10t.nonsense", 32, "nonsense"),
+        ("alexnet.tv2_in1k", 96, "no IMAGENET1K_V2 weights of alexnet: take alexnet without .tv2_in1k"),
+        ("alexnet.a1_in1k", 96, "unknown net 'alexnet.a1_in1k'"),
         ("resnet24_unknown", 32, "unknown net"),
     ],
 )

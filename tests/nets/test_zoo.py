@@ -170,7 +170,7 @@ def test_a_transformer_is_built_for_the_resolution():
 def test_the_committees_are_those_of_the_protocols():
     for size, own in {8: "convnet2_bn", 28: "convnet3_bn", 32: "convnet3_bn", 64: "convnet4_bn"}.items():
         assert zoo.label_committee(size) == (own, "resnet10t", "test_resnet")
-    assert set(zoo.label_committee(224)) == {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"}
+    assert zoo.label_committee(224) == ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121")
     assert [zoo.resolve("teacher", size) for size in (8, 32, 64, 65)] == [
         *("convnet2_bn", "convnet3_bn", "convnet4_bn", "resnet18")
     ]
@@ -215,6 +215,37 @@ def test_the_judge_is_the_first_candidate_that_takes_no_part():
     assert zoo.judge(28, {first, "convnet3_bn"}) == second
     with pytest.raises(UsageError, match=f"leave one of {first}, {second}, {third} out"):
         zoo.judge(28, {first, second, third})
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x1_0", "densenet121", "resnet10t"])
+def test_a_tag_names_weights_and_no_other_net(name):
+    tag = "c3_in1k" if name == "resnet10t" else "tv_in1k"
+    plain, tagged = (zoo.build(net, 3, 2, 64, seed=3).state_dict() for net in (name, f"{name}.{tag}"))
+    assert list(plain) == list(tagged) and all(torch.equal(plain[key], tagged[key]) for key in plain)
+    assert zoo.architecture(f"{name}.{tag}", 64) == zoo.architecture(name, 64) == name
+
+
+def test_a_tagged_resnet_is_the_untagged_one_above_64_px_alone():
+    assert zoo.architecture("resnet18.tv_in1k", 96) == "resnet18"
+    assert zoo.architecture("resnet18.tv_in1k", 64) == "resnet18.tv_in1k"
+    x = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    one, other = zoo.build("resnet18", 3, 5, 96, 0).eval(), zoo.build("resnet18.tv_in1k", 3, 5, 96, 1).eval()
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one(x), other(x))
+    assert zoo.build("resnet18.tv_in1k", 3, 5, 64, 0).conv1.stride == (2, 2)
+
+
+def test_torchvision_s_mobilenet_is_timm_s_under_other_names():
+    one, other = (zoo.build(net, 3, 5, 96, seed=0).eval() for net in ("mobilenet_v2", "mobilenetv2_100"))
+    other.load_state_dict(dict(zip(other.state_dict(), one.state_dict().values(), strict=True)))
+    x = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(one(x), other(x))
+
+
+def test_a_judge_takes_no_part_under_any_tag():
+    first, second, _ = zoo.judges(224)
+    assert zoo.judge(224, {f"{first}.lamb_in1k"}) == second
+    assert zoo.judge(224, [], ["resnet18.tv_in1k"]) == first  # a label teacher by default
 
 
 def test_a_judge_that_is_loaded_goes_before_one_that_would_be_trained():

@@ -7,10 +7,12 @@ import pytest
 from decoct.core.errors import UsageError
 from decoct.core.interfaces import Task
 from decoct.core.spec import names, parse
+from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.training.loop import schedule
 from decoct.training.recipe import Recipe
 
+SOFT = ["single_teacher", "multi_teacher"]
 SMALL = [8, 28, 32, 64]
 LARGE = [128, 224]
 
@@ -75,8 +77,8 @@ def test_multi_teacher_is_mse_with_a_little_ce_and_an_average_of_weights(size):
         28: {"convnet3_bn", "resnet10t", "test_resnet"},
         32: {"convnet3_bn", "resnet10t", "test_resnet"},
         64: {"convnet4_bn", "resnet10t", "test_resnet"},
-        128: {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"},
-        224: {"resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121"},
+        128: {"resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121"},
+        224: {"resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121"},
     }
     spec = parse("protocol", "multi_teacher")
     assert set(spec.label_teachers(size)) == committee[size]
@@ -92,14 +94,54 @@ def test_the_half_stretched_cosine_ends_at_half_the_rate():
         assert schedule(made, made.steps) == pytest.approx(0.5)
 
 
+# the nets that each paper's relabel script loads on ImageNet-1K, and torchvision's and timm's words for their weights
+COMMITTEES = {
+    "edc": "resnet18.tv_in1k mobilenet_v2.tv_in1k shufflenet_v2_x0_5.tv_in1k alexnet.tv_in1k",
+    "g_vbsm": "resnet18.tv_in1k mobilenet_v2.tv_in1k efficientnet_b0.ra_in1k shufflenet_v2_x0_5.tv_in1k",
+    "fadrm": "resnet18.tv_in1k densenet121.tv_in1k shufflenet_v2_x1_0.tv_in1k mobilenet_v2.tv_in1k",
+}
+
+
+@pytest.mark.parametrize(("name", "nets"), COMMITTEES.items())
+def test_a_committee_is_named_by_whose_it_is(name, nets):
+    spec = parse("protocol", {"name": "multi_teacher", "committee": name})
+    assert set(spec.label_teachers(224)) == set(spec.label_teachers(65)) == set(nets.split())
+    for net in spec.label_teachers(224):
+        zoo.check_name(net)
+    with pytest.raises(
+        UsageError, match=f"committee = '{name}' is of nets for more than 64 px.*\nname some with teachers"
+    ):
+        spec.label_teachers(64)
+    assert spec.recipe(Task(100, 10, 224, False)) == recipe("multi_teacher", size=224)
+
+
+def test_a_committee_and_its_teachers_are_not_both_named():
+    with pytest.raises(UsageError, match="name a committee or its teachers, not both"):
+        recipe("multi_teacher", committee="edc", teachers=["resnet18"])
+    with pytest.raises(UsageError, match=r"edc.*g_vbsm.*fadrm"):
+        recipe("multi_teacher", committee="cv_dd")
+
+
+# batches of RDED (single) and EDC (multi) at classes and images a class
+BATCHES = [(10, 10, 50, 50), (10, 50, 100, 50), (10, 1, 10, 10), (2, 11, 22, 22), (10, 11, 100, 50)]
+BATCHES += [(11, 10, 100, 100), (100, 10, 100, 100), (100, 11, 200, 100), (1000, 10, 100, 100), (1000, 50, 200, 100)]
+
+
+@pytest.mark.parametrize(("classes", "ipc", "single", "multi"), BATCHES)
 @pytest.mark.parametrize("size", LARGE)
-def test_large_images_have_the_papers_batches_and_crops(size):
-    assert recipe("erm", images=5000, size=size).batch == 128
-    assert recipe("multi_teacher", images=5000, size=size).batch == 100
-    # single_teacher: 100 up to ten images a class on average, 200 above
-    assert recipe("single_teacher", images=10_000, classes=1000, size=size).batch == 100
-    assert recipe("single_teacher", images=10_001, classes=1000, size=size).batch == 200
-    assert recipe("single_teacher", images=50, size=size).batch == 50
+def test_large_images_have_the_papers_batches(size, classes, ipc, single, multi):
+    names = ("single_teacher", "multi_teacher", "erm")
+    made = [recipe(name, images=classes * ipc, classes=classes, size=size) for name in names]
+    assert [each.batch for each in made] == [single, multi, min(128, classes * ipc)]
+
+
+def test_ten_images_of_ten_classes_train_600_steps():
+    steps = {name: [recipe(name, images=10 * ipc, size=224).steps for ipc in (10, 50)] for name in SOFT}
+    assert steps == {"single_teacher": [600, 1500], "multi_teacher": [600, 3000]}
+
+
+@pytest.mark.parametrize("size", LARGE)
+def test_large_images_have_the_papers_crops(size):
     assert [recipe(name, size=size).scale for name in ("erm", "single_teacher", "multi_teacher")] == [
         (0.08, 1.0),
         (0.08, 1.0),
@@ -108,11 +150,10 @@ def test_large_images_have_the_papers_batches_and_crops(size):
     assert all(recipe(name, size=size).pad == 0 for name in names("protocol"))
 
 
-SOFT = ["single_teacher", "multi_teacher"]
-
-
 @pytest.mark.parametrize("name", SOFT)
 def test_the_papers_options_are_fields(name):
+    line = recipe(name, schedule="half_linear")
+    assert [schedule(line, step) for step in (0, line.steps // 2, line.steps)] == [1.0, 0.75, 0.5]
     mse = recipe(name, loss="mse_ce", ce_weight=0.1, ema=0.9, schedule="cosine")
     assert (mse.loss, mse.ce_weight, mse.temperature, mse.ema, mse.schedule) == ("mse_ce", 0.1, 1.0, 0.9, "cosine")
     kl = recipe(name, loss="kl", temperature=4.0, ema=None)
@@ -136,7 +177,7 @@ def test_hald_is_soft_hard_soft(name):
 
 
 @pytest.mark.parametrize(("size", "scale"), [(28, None), (64, (0.5, 1.0)), (224, (0.5, 1.0))])
-def test_a_mosaic_s_tiles_are_shuffled_and_a_crop_keeps_at_least_one(size, scale):
+def test_a_mosaic_s_tiles_are_shuffled_and_a_crop_keeps_at_least_the_area_of_two_of_four(size, scale):
     made = recipe("single_teacher", size=size, mosaic=2)
     assert (made.shuffle, made.scale) == (2, scale)
     assert recipe("single_teacher", size=size, mosaic=2, shuffle=1).shuffle == 1
@@ -156,6 +197,7 @@ def test_equal_steps_at_every_size_is_one_field(name):
     assert {recipe(name, images=n, steps=700).steps for n in (10, 100, 500)} == {700}
 
 
+HUNDRED = {3000: 2000, 2000: 1300, 1500: 1000, 1000: 600, 500: 300, 300: 200}  # at 100 classes, in its code
 # images a class: epochs, as MinimaxDiffusion's table has them
 LONG = {1: 3000, 2: 2000, 10: 2000, 11: 1500, 50: 1500, 51: 1000, 200: 1000, 201: 500, 500: 500, 501: 300}
 
@@ -165,15 +207,32 @@ def test_erm_long_trains_longer_the_fewer_the_images(ipc, epochs):
     made = recipe("erm_long", images=10 * ipc, size=224)
     assert made.steps == epochs * -(-10 * ipc // made.batch)
     hundred = recipe("erm_long", images=100 * ipc, size=224, classes=100)
-    assert hundred.steps == round(epochs * 2 / 3) * -(-100 * ipc // hundred.batch)
+    assert hundred.steps == HUNDRED[epochs] * -(-100 * ipc // 64)
+    for classes, batch in ((20, 64), (200, 128)):  # two thirds are of 100 classes alone
+        made = recipe("erm_long", images=classes * ipc, size=224, classes=classes)
+        assert made.steps == epochs * -(-classes * ipc // min(batch, classes * ipc))
+
+
+def test_erm_long_beyond_100_classes_has_another_rate_decay_and_batch():
+    made = {classes: recipe("erm_long", images=10 * classes, size=224, classes=classes) for classes in (10, 100, 101)}
+    numbers = {classes: (each.lr, each.weight_decay, each.batch) for classes, each in made.items()}
+    assert numbers == {10: (0.01, 5e-4, 64), 100: (0.01, 5e-4, 64), 101: (0.1, 1e-4, 128)}
+    own = recipe("erm_long", images=2000, classes=200, size=224, lr=0.02, weight_decay=0.0, batch=32)
+    assert (own.lr, own.weight_decay, own.batch) == (0.02, 0.0, 32)
+
+
+def test_erm_long_s_rate_falls_between_epochs():
+    made = recipe("erm_long", images=1000, classes=100, size=224)  # 1,300 epochs of 16 batches
+    assert (made.steps, made.milestones) == (1300 * 16, (866 * 16, 1083 * 16))
+    assert recipe("erm_long", images=1000, steps=100).milestones == (66, 83)
 
 
 def test_erm_long_is_the_generative_papers_recipe():
     made = recipe("erm_long", images=100, size=224, flip=True)
     assert (made.optimiser, made.lr, made.momentum, made.weight_decay, made.batch) == ("sgd", 0.01, 0.9, 5e-4, 64)
     assert (made.scale, made.flip, made.cutmix, made.jitter, made.lighting) == ((0.5, 1.0), True, 1.0, 0.4, 0.1)
-    assert (made.loss, made.ema, made.restart) == ("ce", None, False)
-    third, sixth = 2 * made.steps // 3, 5 * made.steps // 6
+    assert (made.loss, made.ema, made.restart, made.decay_all) == ("ce", None, False, True)
+    third, sixth = 1333 * 2, 1666 * 2  # of 2,000 epochs of two batches
     rates = [schedule(made, step) for step in (0, third - 1, third, sixth - 1, sixth, made.steps - 1)]
     assert rates == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.04])
     assert recipe("erm_long", ceiling=True, images=1000).steps == 20 * -(-1000 // 64)

@@ -51,7 +51,7 @@ class Dynamics(Need):
         spec = usual.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
         return [
             Part(
-                self._named(spec.net, run),
+                self._named(zoo.resolve(self.net, plan.data.size), run),
                 spec,
                 {"seed": plan.derive("dynamics", spec.net, run)},
                 labels={"net": spec.net, "training": f"{epochs} epochs, run {run}"},

@@ -1,11 +1,12 @@
 """Teachers: nets trained once on the whole train split, stopped at an accuracy, pretrained, or supplied."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import nn
@@ -21,7 +22,7 @@ from decoct.data.source import hash_once
 from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
 from decoct.nets.layout import laid_out
-from decoct.nets.pretrained import expected, pretrained
+from decoct.nets.pretrained import expected, pretrained, tagged
 from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
 from decoct.training.images import tensor
 from decoct.training.loop import TrainingSet, train
@@ -50,7 +51,7 @@ class Teacher(Need):
         """One training, or one loading of weights."""
         spec = taught(plan, self.net)
         drawn = plan.derive("teacher", spec.net, anew=not spec.loaded)
-        return (Part(spec.net, spec, {"seed": drawn}, labels={"net": spec.net}),)
+        return (Part(zoo.resolve(self.net, plan.data.size), spec, {"seed": drawn}, labels={"net": spec.net}),)
 
     @classmethod
     def make(cls, work: Work) -> None:
@@ -100,17 +101,33 @@ def training_set(data: Dataset, condensed: Condensed | None = None) -> TrainingS
 
 
 def taught(plan: Plan, net: str) -> "Teach":
-    """How a net is taught in a study, under its own name.
+    """How a net is taught in a study, under its own name or another one of the same architecture.
+
+    A net without a tag is whichever the study has of this architecture. One with a tag, such as "resnet50.tv_in1k",
+    is that of the study if it has these weights or was taught on the data; where the study has none it is trained.
 
     Raises:
-        UsageError: nobody knows the net, or it does not fit the resolution.
+        UsageError: nobody knows the net, it does not fit the resolution, or the study has other pretrained weights.
     """
     size = plan.data.size
     default, net = zoo.resolve("teacher", size), zoo.resolve(net, size)
     zoo.check_fits(net, size)
-    if net == default and "teacher" in plan.teachings:
-        return plan.teachings["teacher"].model_copy(update={"net": net})
-    return plan.teachings.get(net) or Teach(net=net)
+    given = dict(plan.teachings)
+    if "teacher" in given:
+        given[default] = given["teacher"].model_copy(update={"net": default})
+    if net in given:
+        return given[net]
+    alone = zoo.architecture(net, size)
+    alike = [spec for other, spec in given.items() if other != "teacher" and zoo.architecture(other, size) == alone]
+    for spec in alike:
+        if net == alone or not spec.pretrained or tagged(spec.net) == net:
+            return spec
+    if alike:
+        raise UsageError(
+            f'the weights {net} are asked for, and the study has {tagged(alike[0].net)}: add {{net = "{net}", '
+            "pretrained = true} to its teachers"
+        )
+    return Teach(net=alone)
 
 
 class Teach(Spec):
@@ -124,8 +141,9 @@ class Teach(Spec):
         checkpoint: a safetensors or ``weights_only`` file to load instead of training.
         checkpoint_digest: filled in by the runner, so that another file is another teacher.
         pretrained: load timm's or torchvision's ImageNet weights instead; the head is cut to the data's classes.
-        normalise: what a loaded net expects its input to be normalised with: the data's own statistics or ImageNet's.
-            None for what its origin says; where that is silent, ImageNet's for a head of ImageNet-1K, else the data's.
+        normalise: what a loaded net expects its input to be normalised with: the data's own statistics or ImageNet's
+            usual ones (.485 …). None for what its origin says; where that is silent, those of the net's pretrained
+            weights for a head of ImageNet-1K, else the data's, and it is an error if val contradicts that.
     """
 
     kind: ClassVar[str] = "teacher"
@@ -161,10 +179,12 @@ class Teach(Spec):
         return self.pretrained or self.checkpoint is not None
 
     def identity(self) -> dict[str, Any]:
-        """As for any Spec, without the checkpoint's path: its content counts."""
+        """As for any Spec, without the checkpoint's path: its content counts; pretrained weights by their full name."""
         who = super().identity()
         who["fields"].pop("checkpoint")
-        return who
+        if self.normalise == "imagenet":
+            who["fields"]["normalise"] = IMAGENET
+        return who | {"weights": tagged(self.net)} if self.pretrained else who
 
     def pinned(self) -> "Teach":
         """The same with the digest of the checkpoint's content."""
@@ -203,8 +223,8 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
         class_names, input (mean and std that the net itself expects).
 
     Raises:
-        DecoctError: weights that are damaged or do not fit the net or the classes; ``stop_at`` is never reached;
-            logits that are not finite.
+        DecoctError: weights that are damaged or do not fit the net or the classes, or that val shows to expect another
+            normalisation than the one taken in silence; ``stop_at`` is never reached; logits that are not finite.
     """
     facts: dict[str, Any] = {"net": spec.net, "stop_at": spec.stop_at, "pretrained": spec.pretrained}
     facts |= {"class_names": list(data.class_names), "checkpoint": None, "sliced_from": None, "epochs": 0, "steps": 0}
@@ -214,7 +234,10 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
         net, fitted, takes = _loaded(spec, given, data, seed)
         net = renormalised(net, own, takes).to(machine.device).eval()
         facts |= {"checkpoint": given.origin, "sliced_from": fitted.sliced_from}
-        facts["val_accuracy"] = accuracy(net, data, machine.device, machine.progress)
+        right = _right(net, data, machine.device, machine.progress)
+        facts["val_accuracy"] = float(right.mean())
+        if spec.normalise is None and given.normalisation is None:
+            _check_guess(net, data, takes, right, given.origin, machine.device)
     else:
         takes = own
         net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
@@ -228,14 +251,44 @@ def accuracy(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progr
     Raises:
         DecoctError: logits that are not finite.
     """
-    right, done, batch = 0, 0, at_once(data.size, data.size, 1000)
+    return float(_right(net, data, device, progress).mean())
+
+
+def _right(net: nn.Module, data: Dataset, device: str = "cpu", progress: Progress = silent) -> NDArray[np.bool_]:
+    """Which of the val images a net classifies correctly, in the order of their batches."""
+    right, done, batch = [], 0, at_once(data.size, data.size, 1000)
     for rows, images in data.val.batches(batch, alone=device == "cpu"):
         out = logits(net, images, data.mean, data.std, device, batch)
         if not out.isfinite().all():
             raise DecoctError("the teacher gives logits on val that are not finite: lower lr, or load other weights")
-        right += int(np.sum(out.argmax(1).numpy() == data.val.labels[rows]))
+        right.append(out.argmax(1).numpy() == data.val.labels[rows])
         progress(done := done + len(rows), len(data.val))
-    return right / len(data.val)
+    return np.concatenate(right)
+
+
+def _check_guess(
+    net: nn.Module, data: Dataset, takes: Normalisation, right: NDArray[np.bool_], origin: str, device: str
+) -> None:
+    """Raise a DecoctError if a net is clearly better under the normalisation that was not taken for its own.
+
+    Clearly: by three standard errors of the difference on the same images.
+    """
+    own = Normalisation.of(data.mean, data.std)
+    for word, other in (("data", own), ("imagenet", IMAGENET)):
+        if other == takes or len(other.mean) != len(takes.mean):
+            continue
+        there = _right(renormalised(bare(net), own, other).to(device).eval(), data, device)
+        gained, lost = int((there & ~right).sum()), int((right & ~there).sum())
+        if gained - lost > 3 * (gained + lost) ** 0.5:
+            raise DecoctError(
+                f"{origin} does not say how its images were normalised: with mean {_short(takes.mean)} it is right on "
+                f"{right.mean():.1%} of val, with {_short(other.mean)} on {there.mean():.1%}\n"
+                f'say normalise = "{word}", or the other word if you know better'
+            )
+
+
+def _short(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.3g}" for number in numbers)
 
 
 def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Machine) -> dict[str, Any]:
@@ -273,6 +326,6 @@ def _loaded(
     net = zoo.build(spec.net, len(takes.mean), len(data.class_names), data.size, seed)
     fitted = weights.fit(net, given, data.class_names)
     unsaid = spec.normalise is None and given.normalisation is None
-    if spec.normalise == "imagenet" or (unsaid and fitted.imagenet):
+    if unsaid and fitted.imagenet:
         takes = expected(net)
     return net, fitted, takes

@@ -10,13 +10,14 @@ from decoct.nets.renormalise import IMAGENET, Normalisation
 from decoct.nets.weights import Weights
 
 ADVICE = "fetch them where there is a network and keep the cache, or load a file with checkpoint = …"
+ENUM = dict(zip(zoo.TAGS, ("IMAGENET1K_V1", "IMAGENET1K_V2"), strict=True))  # torchvision's names of them
 
 
 def pretrained(name: str, size: int) -> Weights:
-    """The weights of a net from timm's hub or torchvision's, or from their caches.
+    """The weights of a net from timm's hub or torchvision's, or from their caches: those of ``tagged``.
 
     Args:
-        name: of a net as the zoo builds it; timm's names may carry a tag, such as "resnet50.a1_in1k".
+        name: of a net as the zoo builds it; it may carry a tag, such as "resnet50.a1_in1k".
         size: height and width of the images; transformers of timm's are resampled to it.
 
     Raises:
@@ -36,6 +37,24 @@ def pretrained(name: str, size: int) -> Weights:
     import timm  # late: it takes a second to import
 
     return _timm(name, size) if timm.is_model(name) else _torchvision(name)
+
+
+def tagged(name: str) -> str:
+    """The name with the tag of the weights that ``pretrained`` loads.
+
+    timm's usual ones of nets that the zoo takes from timm ("densenet121" is "densenet121.ra_in1k"), torchvision's
+    first, IMAGENET1K_V1, of those from torchvision ("resnet50" is "resnet50.tv_in1k", "mobilenet_v2" is
+    "mobilenet_v2.tv_in1k"): the weights that the field's papers invert and label with. ``tv2_in1k`` asks for its
+    second.
+    """
+    import timm
+
+    net, _, tag = name.partition(".")
+    if not tag and net not in resnet.NAMES and timm.is_model(net):
+        facts = timm.get_pretrained_cfg(net)
+        tag = (facts.tag if facts else "") or ""
+        return f"{net}.{tag}" if tag else net
+    return f"{net}.{tag or zoo.TAGS[0]}"
 
 
 def expected(net: nn.Module) -> Normalisation:
@@ -81,16 +100,20 @@ def _timm(name: str, size: int) -> Weights:
 def _torchvision(name: str) -> Weights:
     from torchvision import models
 
-    best = models.get_model_weights(name).DEFAULT
+    name, _, tag = name.partition(".")
+    those, asked = models.get_model_weights(name), ENUM[tag or zoo.TAGS[0]]
+    if tag and asked not in those.__members__:
+        raise UsageError(f"torchvision has no {asked} weights of {name}: take {name} without .{tag}")
+    which = those[asked] if asked in those.__members__ else those.DEFAULT
     try:
-        net: nn.Module = models.get_model(name, weights="DEFAULT")
+        net: nn.Module = models.get_model(name, weights=which)
     except Exception as error:
         raise out_of_reach(f"torchvision's {name}", error) from error
-    view: Any = best.transforms()
+    view: Any = which.transforms()
     takes = Normalisation.of(view.mean, view.std)
     if getattr(net, "transform_input", False):  # it turns that into this by itself, which the zoo's net does not do
         takes = Normalisation((0.5,) * 3, (0.5,) * 3)
-    return _checked(net, f"{name} {best.name} of torchvision", takes)
+    return _checked(net, f"{name} {which.name} of torchvision", takes)
 
 
 def _checked(net: nn.Module, origin: str, normalisation: Normalisation) -> Weights:

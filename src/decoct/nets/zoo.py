@@ -22,14 +22,17 @@ COMMON = (  # known to be timm's and torchvision's, which take a second to impor
     "test_efficientnet",
     "resnet10t",
     "test_resnet",
+    "mobilenet_v2",
     "mobilenetv2_100",
     "efficientnet_b0",
     "vit_tiny_patch16_224",
     "swin_tiny_patch4_window7_224",
     "densenet121",
     "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
     "alexnet",
 )
+TAGS = ("tv_in1k", "tv2_in1k")  # timm's words for torchvision's first and second weights; here also of nets it lacks
 LOGITS_ALONE = {"aux_logits": False, "init_weights": True}  # else these two also give what their side heads say
 AUXILIARY = {"googlenet": LOGITS_ALONE, "inception_v3": LOGITS_ALONE}
 SWIN = re.compile(r"swin.*_window(?P<window>\d+)")
@@ -41,7 +44,8 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
 
     Args:
         name: such as convnet3, convnet3_bn, convnet3_w32, resnet18, resnet18_in, resnet_ap10, or any timm or
-            torchvision model; a timm transformer gets the patches of ``geometry``.
+            torchvision model; a timm transformer gets the patches of ``geometry``. A tag of pretrained weights
+            (resnet50.tv_in1k, mobilenet_v2.tv_in1k) changes nothing here but that ResNets are timm's.
         channels: of the images.
         classes: outputs.
         size: height and width of the images.
@@ -67,10 +71,19 @@ def student(size: int, width: int | None = None) -> str:
 
 
 def label_committee(size: int) -> tuple[str, ...]:
-    """The default label teachers at a resolution; the first is *the* teacher."""
+    """The default label teachers at a resolution, architectures alone; the first is *the* teacher."""
     if size <= 64:
         return (f"convnet{convnet.depth(size)}_bn", "resnet10t", "test_resnet")
-    return ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "densenet121")
+    return ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121")
+
+
+def architecture(name: str, size: int) -> str:
+    """The name without its tag, where that decides nothing but the weights: a net by both names is one.
+
+    Up to 64 px a tagged ResNet is not the untagged one: it is timm's, and keeps the stem for large images.
+    """
+    net = name.partition(".")[0]
+    return name if net in resnet.NAMES and size <= resnet.SMALL else net
 
 
 def judges(size: int) -> tuple[str, ...]:
@@ -93,8 +106,9 @@ def judge(size: int, involved: Collection[str], loaded: Sequence[str] = ()) -> s
     Raises:
         UsageError: all of these take part.
     """
-    others = [net for net in loaded if net not in label_committee(size)]
-    free = [net for net in (*judges(size), *others) if net not in involved]
+    taken = {architecture(net, size) for net in involved}
+    others = [net for net in loaded if architecture(net, size) not in label_committee(size)]
+    free = [net for net in (*judges(size), *others) if architecture(net, size) not in taken]
     if not free:
         raise UsageError(
             f"no net is left to judge the sets: leave one of {', '.join(judges(size))} out of their making"
@@ -143,7 +157,8 @@ def check_name(name: str) -> None:
     if not timm.is_model(name):
         images = models.list_models(module=models)  # torchvision also has detectors, video nets …
         known = [*EXAMPLES, *timm.list_models(), *images]
-        if name not in images:
+        net, _, tag = name.partition(".")
+        if net not in images or (tag or TAGS[0]) not in TAGS:
             hint = suggest(name, known)
             raise UsageError(f"unknown net '{name}'.{hint if 'mean' in hint else ' See timm.list_models().'}")
 
@@ -182,7 +197,8 @@ def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
     from torchvision import models
 
     check_name(name)
-    net: nn.Module = models.get_model(name, weights=None, num_classes=classes, **AUXILIARY.get(name, {}))
+    which = name.partition(".")[0]
+    net: nn.Module = models.get_model(which, weights=None, num_classes=classes, **AUXILIARY.get(which, {}))
     if channels != 3:
         _take(net, name, channels)
     return net

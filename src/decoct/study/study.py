@@ -242,7 +242,7 @@ class Study(Part):
         self.natives()
         self.generatings()
         nets = {*(self.students or ()), *self.teachings()}
-        nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(64)}
+        nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(224)}
         needs = [need for method in self.methods().values() for need in _at_some_size(method).needs()]
         for need in (*needs, *(Features(extractor=word) for word in self.metrics.extractors)):
             need.check()

@@ -124,6 +124,8 @@ def schedule(recipe: Recipe, step: int) -> float:
     """Factor on the learning rate at a step, counted from 0."""
     if recipe.schedule == "multistep":
         return recipe.gamma ** sum(step >= milestone for milestone in recipe.milestones)
+    if recipe.schedule == "half_linear":
+        return 1 - step / (2 * recipe.steps)
     horizon = recipe.steps * (2 if recipe.schedule == "half_cosine" else 1)
     return (1 + math.cos(math.pi * step / horizon)) / 2
 

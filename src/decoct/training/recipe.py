@@ -19,7 +19,8 @@ class Recipe:
         optimiser: "adamw" (betas .9/.999) or "sgd".
         lr: learning rate at the start.
         weight_decay: on weights of two or more dimensions, or on all parameters if ``decay_all``.
-        schedule: "cosine" to 0; "half_cosine" to lr/2; "multistep", × ``gamma`` from each of the ``milestones`` on.
+        schedule: "cosine" to 0; "half_cosine" or "half_linear" to lr/2; "multistep", × ``gamma`` from each of the
+            ``milestones`` on.
         momentum: of SGD.
         milestones: steps.
         gamma: factor at each milestone.
@@ -49,7 +50,7 @@ class Recipe:
     optimiser: Literal["adamw", "sgd"]
     lr: float
     weight_decay: float
-    schedule: Literal["cosine", "half_cosine", "multistep"]
+    schedule: Literal["cosine", "half_cosine", "half_linear", "multistep"]
     decay_all: bool = False
     momentum: float = 0.0
     milestones: tuple[int, ...] = ()
@@ -183,7 +184,7 @@ class SoftLabelled(FromScratch):
             Shao et al., 2024, arXiv:2311.17950).
         temperature: of "kl"; no T² factor.
         ce_weight: of "mse_ce".
-        schedule: "half_cosine" ends at half the rate, "cosine" at 0.
+        schedule: "half_cosine" and "half_linear" end at half the rate, "cosine" at 0.
         ema: decay of the weight average that is evaluated; None evaluates the last weights.
         cutmix: alpha; None for 1 from 28 px up, unless there is mixup.
         mixup: alpha of mixup instead.
@@ -198,7 +199,7 @@ class SoftLabelled(FromScratch):
     loss: Literal["kl", "mse_ce"] = "kl"
     temperature: float = Field(20.0, gt=0)
     ce_weight: float = Field(0.025, ge=0)
-    schedule: Literal["half_cosine", "cosine"] = "half_cosine"
+    schedule: Literal["half_cosine", "half_linear", "cosine"] = "half_cosine"
     ema: float | None = Field(None, ge=0, lt=1)
     cutmix: float | None = Field(None, ge=0)
     mixup: float = Field(0.0, ge=0)

@@ -32,6 +32,20 @@ def test_at_ten_images_a_class_every_pair_judges_one(toy):
 def test_at_one_image_a_class_the_two_best_judge(toy):
     assert juries(CVDD(nets=POOL, priors=(40, 60, 50, 10, 70)).at(8), toy(), 1) == [("b", "e")]
     assert juries(CVDD(nets=POOL).at(8), toy(), 1) == [("a", "b")]
+    assert juries(CVDD(nets=POOL, first=("d", "c")).at(8), toy(), 1) == [("d", "c")]
+
+
+def test_the_authors_code_names_the_first_pair_of_imagenette_and_cifar(toy):
+    def first(preset, size):
+        return juries(CVDD(preset=preset).at(size), toy(), 1)
+
+    assert first("imagenette", 224) == first("cifar10", 32) == [("mobilenet_v2", "densenet121")]
+    assert first("cifar100", 32) == [("shufflenet_v2_x0_5", "mobilenet_v2")]
+    assert first("imagenet1k", 224) == [("resnet18.tv_in1k", "shufflenet_v2_x1_0.tv_in1k")]  # 56.4 and 52.5
+    assert first("tiny", 64) == [("resnet18", "mobilenet_v2")]  # 46.5 and 44.8
+    assert CVDD(preset="cifar10", nets=("a", "b", "c")).at(32).first is None
+    with pytest.raises(UsageError, match=r"first = \['a', 'x'\] is no pair of a, b, c"):
+        CVDD(nets=("a", "b", "c"), first=("a", "x")).at(8)
 
 
 def test_at_more_images_than_pairs_the_pair_of_a_number_is_random_and_that_of_all_classes(toy):
@@ -44,9 +58,9 @@ def test_at_more_images_than_pairs_the_pair_of_a_number_is_random_and_that_of_al
 
 
 def test_a_vote_is_the_softmax_of_the_priors_over_five():
-    spec = CVDD().at(224)
-    assert spec.votes(("resnet18", "resnet50"), 0)["resnet18"] == pytest.approx(0.94, abs=0.005)
-    assert spec.votes(("resnet18", "shufflenet_v2_x1_0"), 0)["resnet18"] == pytest.approx(0.69, abs=0.005)
+    spec, (best, fifty, shuffle, *_) = CVDD().at(224), CVDD().at(224).nets
+    assert spec.votes((best, fifty), 0)[best] == pytest.approx(0.94, abs=0.005)
+    assert spec.votes((best, shuffle), 0)[best] == pytest.approx(0.69, abs=0.005)
     votes = CVDD(nets=("a", "b"), priors=(30, 20)).at(8).votes(("a", "b"), 7)
     assert votes == pytest.approx({"a": math.exp(2) / (1 + math.exp(2)), "b": 1 / (1 + math.exp(2))})
     assert CVDD(nets=("a", "b")).at(224).votes(("a", "b"), 0) == {"a": 0.5, "b": 0.5}
@@ -103,7 +117,10 @@ def test_presets_are_the_authors():
     assert values(CVDD(preset="tiny").at(64)) == (0.25, 4000, 0.01, 4, (0.08, 1.0), 100)
     assert values(CVDD(preset="cifar10").at(32)) == (0.25, 4000, 0.01, 4, (0.08, 1.0), 10)
     assert CVDD().at(224).priors == (56.4, 42.3, 52.5, 44.2, 40.6)
-    assert CVDD().at(224).nets == ("resnet18", "resnet50", "shufflenet_v2_x1_0", "mobilenetv2_100", "densenet121")
+    pool = ("resnet18", "resnet50", "shufflenet_v2_x1_0", "mobilenet_v2", "densenet121")
+    assert CVDD().at(224).nets == tuple(f"{net}.tv_in1k" for net in pool)
+    assert CVDD(preset="imagenette").at(224).nets == pool
+    assert CVDD(preset="tiny").at(64).nets == ("resnet18", "resnet50", "shufflenet_v2_x0_5", *pool[3:])
     assert (CVDD().at(28).preset, CVDD().at(32).preset) == ("small_cpu", "small")  # DenseNet halves 28 px to nothing
 
 

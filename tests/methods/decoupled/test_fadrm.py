@@ -102,7 +102,7 @@ def test_presets_are_the_authors():
     assert values(FADRM(preset="imagewoof").at(224)) == (0.25, 2000, 4, 0.01, 32, (0.08, 1.0), 10, 0.5)
     assert values(FADRM(preset="cifar100").at(32)) == (0.25, 2000, 4, 0.01, 4, (0.08, 1.0), 100, 0.5)
     plus = FADRM(preset="imagenet1k_plus").at(224).nets
-    assert plus == ("resnet18", "densenet121", "shufflenet_v2_x1_0", "mobilenetv2_100")
+    assert plus == tuple(f"{net}.tv_in1k" for net in ("resnet18", "densenet121", "shufflenet_v2_x1_0", "mobilenet_v2"))
     assert FADRM().at(224).nets == ("teacher",) and round(224 * FADRM().at(224).shrink) == 200
 
 

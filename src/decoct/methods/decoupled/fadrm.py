@@ -12,6 +12,7 @@ LARGE = {
     **{"stages": 4, "shrink": 200 / 224},
 }
 LITTLE = {**LARGE, "jitter": 4, "shrink": 1.0}
+PLUS = ("resnet18.tv_in1k", "densenet121.tv_in1k", "shufflenet_v2_x1_0.tv_in1k", "mobilenet_v2.tv_in1k")
 
 
 class FADRM(FromPatches):
@@ -38,7 +39,7 @@ class FADRM(FromPatches):
     in_turn = True
     presets = {
         "imagenet1k": LARGE,
-        "imagenet1k_plus": {**LARGE, "nets": ("resnet18", "densenet121", "shufflenet_v2_x1_0", "mobilenetv2_100")},
+        "imagenet1k_plus": {**LARGE, "nets": PLUS},
         "imagenette": {**LARGE, "lr": 0.05, "block": 10},
         "imagewoof": {**LARGE, "block": 10},
         "tiny": {**LITTLE, "lr": 0.01, "iterations": 1000, "stages": 2},
