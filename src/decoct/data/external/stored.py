@@ -15,6 +15,7 @@ IMAGES = ("images", "x", "data", "image", "img")  # names under which they are l
 LABELS = ("labels", "y", "label", "targets", "target")
 SOFT = ("soft_labels", "soft_label")
 WEIGHTS = ("weights", "weight")
+RATE = ("rate", "syn_lr", "lr")  # a number
 NAMES = ("class_names", "classes")
 
 
@@ -53,6 +54,7 @@ class Stored:
         class_names: in the order of the indices, where the file says so.
         soft_labels: [n, classes] probabilities or logits, or None.
         weights: [n] or None.
+        rate: learning rate that was learnt with the images, or None.
         format: in a word, such as "npz".
         said: what decoct wrote into the file, of a set that it exported.
     """
@@ -63,6 +65,7 @@ class Stored:
     class_names: tuple[str, ...] | None = None
     soft_labels: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
+    rate: float | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
