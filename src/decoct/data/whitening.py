@@ -3,21 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
+
+if TYPE_CHECKING:  # data load without torch
+    from torch import Tensor
 
 WHITENING = "whitening.safetensors"  # in the folder of a data set
 EPSILON = 0.1  # beside the variances, as MTT's and DATM's code has it
 MOST = 64  # pixels a side: from there on the matrices take gigabytes
 BLOCK = 4096  # images at a time
+NAMES = ("mean", "matrix", "inverse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +30,14 @@ class Whitening:
     arXiv:2310.05773): of images in [0, 1] that nothing has normalised. One map for train, val and test.
 
     Attributes:
-        mean: m, [D] float32, D = C·S·S.
+        mean: m, [D] float32, D = C·S·S: an array, or a tensor of what ``to`` gives.
         matrix: W, [D, D] float32.
         inverse: V (Λ + ε)^½ Vᵀ, likewise.
     """
 
-    mean: Tensor
-    matrix: Tensor
-    inverse: Tensor
+    mean: Any
+    matrix: Any
+    inverse: Any
 
     @classmethod
     def fit(cls, blocks: Iterable[NDArray[np.uint8]], shape: tuple[int, int, int]) -> Self:
@@ -46,41 +48,44 @@ class Whitening:
         """
         check(shape)
         features, count = int(np.prod(shape)), 0
-        total, squares = torch.zeros(features, dtype=torch.float64), torch.zeros(features, features, dtype=torch.float64)
+        total, squares = np.zeros(features), np.zeros((features, features))
         for block in blocks:
             for start in range(0, len(block), BLOCK):
-                x = torch.from_numpy(block[start : start + BLOCK]).flatten(1).double() / 255
+                x = block[start : start + BLOCK].reshape(-1, features) / 255
                 total += x.sum(0)
-                squares.addmm_(x.T, x)
+                squares += x.T @ x
                 count += len(x)
         if count < 2:
             raise DecoctError("zca needs at least two train images: leave it out, or add images")
         mean = total / count
-        covariance = squares.sub_(count * torch.outer(mean, mean)).div_(count - 1)
-        variances, vectors = torch.linalg.eigh(covariance)
-        root = (variances.clamp(min=0) + EPSILON).sqrt()
-        return cls(mean.float(), (vectors / root @ vectors.T).float(), (vectors * root @ vectors.T).float())
+        variances, vectors = np.linalg.eigh((squares - count * np.outer(mean, mean)) / (count - 1))
+        root = np.sqrt(np.maximum(variances, 0) + EPSILON)
+        return cls(*(np.float32(part) for part in (mean, vectors / root @ vectors.T, vectors * root @ vectors.T)))
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: "Tensor") -> "Tensor":
         """[..., C, S, S] in [0, 1] -> whitened."""
-        return ((images.flatten(-3) - self.mean) @ self.matrix).view(images.shape)
+        whitened: Tensor = ((images.flatten(-3) - self.mean) @ self.matrix).view(images.shape)
+        return whitened
 
-    def undo(self, whitened: Tensor) -> Tensor:
+    def undo(self, whitened: "Tensor") -> "Tensor":
         """What was whitened, [..., C, S, S] -> in the data's scale, where it may leave [0, 1]."""
-        return (whitened.flatten(-3) @ self.inverse + self.mean).view(whitened.shape)
+        images: Tensor = (whitened.flatten(-3) @ self.inverse + self.mean).view(whitened.shape)
+        return images
 
     def to(self, device: Any) -> Self:
-        """The same on a device."""
-        return type(self)(self.mean.to(device), self.matrix.to(device), self.inverse.to(device))
+        """The same as tensors on a device."""
+        import torch
+
+        return type(self)(*(torch.as_tensor(np.array(getattr(self, name)), device=device) for name in NAMES))
 
     def save(self, folder: Path, digest: str) -> None:
         """Write it into the folder of the data set with this digest."""
-        arrays = {name: getattr(self, name).numpy() for name in ("mean", "matrix", "inverse")}
+        arrays = {name: getattr(self, name) for name in NAMES}
         tensorfile.write(folder / WHITENING, arrays | {"of": np.frombuffer(digest.encode(), np.uint8)})
 
     @classmethod
     def load(cls, folder: Path, digest: str, shape: tuple[int, int, int]) -> Self:
-        """What ``save`` wrote.
+        """What ``save`` wrote, as maps of the file.
 
         Raises:
             DecoctError: missing, damaged, or of other data.
@@ -90,10 +95,10 @@ class Whitening:
             arrays = tensorfile.read(file)
             if arrays.pop("of").tobytes().decode() != digest:
                 raise ValueError("it is the ZCA of other data")
-            mean, matrix, inverse = (torch.from_numpy(np.array(arrays[name])) for name in ("mean", "matrix", "inverse"))
-            if not mean.shape[0] == features == len(matrix) == len(inverse) or not matrix.isfinite().all():
-                raise ValueError(f"{list(matrix.shape)} for images of {features} values")
-            return cls(mean, matrix, inverse)
+            shapes = [arrays[name].shape for name in NAMES]
+            if shapes != [(features,), (features, features), (features, features)]:
+                raise ValueError(f"{shapes} for images of {features} values")
+            return cls(*(arrays[name] for name in NAMES))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise DecoctError(f"cannot use {file}: {error}\ndelete that folder and load the data again") from error
 

@@ -112,7 +112,8 @@ def seen_whitened(net: nn.Module, data: Dataset) -> nn.Module:
     """A net of whitened images for images under the data's normalisation; itself where the data are not whitened."""
     if data.whitening is None:
         return net
-    return Whitened(net, Normalisation.of(data.mean, data.std), data.whitening.mean, data.whitening.matrix)
+    whitening = data.whitening.to("cpu")
+    return Whitened(net, Normalisation.of(data.mean, data.std), whitening.mean, whitening.matrix)
 
 
 def training_set(data: Dataset, condensed: Condensed | None = None) -> TrainingSet:
