@@ -1,6 +1,7 @@
 """What two programs that learn images are seen to do, step by step, and how far they are apart."""
 
 import json
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torchvision import transforms
+
+from decoct.methods.decoupled._shared.invert import Views
+from originals.trees import replaced
 
 AFTER = (0, 1, 10, 100)  # iterations behind which two programs are compared
 ROUNDING = 1e-6  # the most by which loss, gradient and images may be apart and still agree, in float64
@@ -161,3 +166,18 @@ def in_turn(values: Sequence[Any]) -> Callable[..., Any]:
             raise IndexError("the authors' program draws more often than decoct did") from None
 
     return following
+
+
+@contextmanager
+def seen_as(views: Views, group: int = 0) -> Iterator[None]:
+    """In the block, torchvision's crops and mirrors and Python's ``randint``, of rolls, are those of decoct's views."""
+    boxes = (tuple(map(int, box)) for box in views.boxes[:, group])
+    mirrored = iter(views.mirrored[:, group].tolist())
+    rolls = in_turn(views.rolls[:, group].flatten().tolist())
+
+    def mirror(self: Any, images: Tensor) -> Tensor:
+        return images.flip(-1) if next(mirrored) else images
+
+    crop = replaced(transforms.RandomResizedCrop, get_params=staticmethod(in_turn(list(boxes))))
+    with crop, replaced(transforms.RandomHorizontalFlip, forward=mirror), replaced(random, randint=rolls):
+        yield

@@ -31,9 +31,9 @@ class _OnCpu(TorchFunctionMode):
 @contextmanager
 def on_cpu() -> Iterator[None]:
     """In the block, what is sent to a GPU stays where it is."""
-    with replaced(torch.nn.Module, cuda=lambda self, *_: self), replaced(torch.cuda, empty_cache=lambda: None):
-        with replaced(torch.nn, DataParallel=lambda net, *_, **__: net), _OnCpu():
-            yield
+    nets = replaced(torch.nn.Module, cuda=lambda self, *_: self), replaced(torch.nn, DataParallel=lambda net, **_: net)
+    with nets[0], nets[1], replaced(torch.cuda, empty_cache=lambda: None), _OnCpu():
+        yield
 
 
 @contextmanager

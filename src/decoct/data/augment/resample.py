@@ -76,12 +76,12 @@ def resampling(start: Tensor, length: Tensor, size: int, out: int, order: Tensor
         order: [..., out] which output pixel stands where; mirrors and rolls are such orders.
 
     Returns:
-        [..., out, size] float32; rows sum to 1.
+        [..., out, size] of PyTorch's default type; rows sum to 1.
     """
     device = start.device
     pixel = torch.arange(size, device=device) + 0.5
     order = torch.arange(out, device=device) if order is None else order
-    start, length = start[..., None].float(), length[..., None].float()
+    start, length = (each[..., None].to(pixel.dtype) for each in (start, length))
     centre = (start + (order + 0.5) * (length / out))[..., None]
     weight = (1 - (pixel - centre).abs() / (length / out).clamp(min=1)[..., None]).clamp(min=0)
     weight = weight * ((pixel > start) & (pixel < start + length))[..., None, :]
