@@ -32,6 +32,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.pixels import Pixels
 from decoct.methods.coresets.random import Random
+from decoct.methods.matching._shared.synthetic import in_data_scale
 from decoct.nets import zoo
 from decoct.protocols.dc import DC
 from decoct.report.stats.intervals import t_interval
@@ -95,7 +96,7 @@ class Snapshots(KeptOnDisk):
         wall, cpu = self.elapsed()
         super().save(name, arrays)
         if name == STATE and not self.full:
-            images = (Pixels.of(self.data, "cpu").restore(torch.from_numpy(arrays["images"])) / 255).numpy()
+            images = in_data_scale(torch.from_numpy(arrays["images"]), Pixels.of(self.data, "cpu"))
             ipc = len(images) // len(self.data.class_names)
             draft = Draft.synthesised(images, np.repeat(range(len(self.data.class_names)), ipc))
             self.note(self.left.pop(0), wall, cpu, draft, arrays["trace"])

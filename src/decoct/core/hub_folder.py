@@ -50,7 +50,11 @@ def write_parquet(path: Path, condensed: Condensed) -> None:
         columns["weight"] = pa.array(condensed.weights, pa.float32())
         features["weight"] = number
     cost = None if condensed.cost is None else condensed.cost.model_dump(mode="json")
-    known: dict[str, Any] = {"provenance": condensed.provenance.model_dump(mode="json"), "mosaic": condensed.mosaic, "cost": cost}
+    known: dict[str, Any] = {
+        "provenance": condensed.provenance.model_dump(mode="json"),
+        "mosaic": condensed.mosaic,
+        "cost": cost,
+    }
     known |= {} if condensed.rate is None else {"rate": condensed.rate}
     said = {"huggingface": {"info": {"features": features}}, "decoct": known}
     table = pa.table(columns)

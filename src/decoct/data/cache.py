@@ -91,10 +91,14 @@ def write(
     for name in SPLITS:
         check(name, parts[name], facts["class_names"])
     files = {name: parts[name].files for name in SPLITS}
-    said: dict[str, Any] = {key: facts[key] for key in ("name", "class_names", "flip", "skipped", "zca") if key in facts}
+    said: dict[str, Any] = {
+        key: facts[key] for key in ("name", "class_names", "flip", "skipped", "zca") if key in facts
+    }
     if "zca" in facts:
         if survey:
-            raise DecoctError("zca is for images in the cache, and these stay where they are: leave zca or cache = false out")
+            raise DecoctError(
+                "zca is for images in the cache, and these stay where they are: leave zca or cache = false out"
+            )
         check_whitening(parts["train"].images.shape[1:])
     said |= {"content": survey.content} if survey else {}
     sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())

@@ -90,7 +90,7 @@ class Synthetic:
             notes: facts for the record, beside the loss at both ends.
         """
         return Draft.synthesised(
-            (self.scale.restore(self.images.detach()) / 255).cpu().numpy(),
+            in_data_scale(self.images.detach(), self.scale),
             self.labels.cpu().numpy(),
             soft_labels=soft_labels,
             rate=rate,
@@ -98,6 +98,12 @@ class Synthetic:
             initial=self.initial,
             notes=ends(trace) | notes,
         )
+
+
+def in_data_scale(normalised: Tensor, scale: Pixels) -> NDArray[np.float32]:
+    """Normalised, or whitened -> float32 where black is 0 and white 1, not clipped."""
+    values: NDArray[np.float32] = (scale.restore(normalised) / 255).cpu().numpy()
+    return values
 
 
 def check_enough(inputs: Inputs, name: str, count: int, remedy: str) -> None:
