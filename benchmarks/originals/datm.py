@@ -1,4 +1,4 @@
-"""DATM's distillation of decoct's experts, from the choice of images that experts are right about to the last update."""
+"""DATM's distillation of decoct's experts, from the choice of images that they are right about to the last update."""
 
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -46,7 +46,8 @@ def make(tree: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]
 
 def settings(spec: DATM, ipc: int) -> dict[str, Any]:
     """What DATM's program takes beyond MTT's, and a module that it imports."""
-    full, config: Any = spec.for_ipc(ipc), ModuleType("utils.cfg")
+    full = spec.for_ipc(ipc)
+    config: Any = ModuleType("utils.cfg")
     config.CFG = SimpleNamespace(Initialize_Label_With_Another_Model=False)
     bounds = {"min_start_epoch": full.min_start_epoch, "current_max_start_epoch": full.first_max_start_epoch}
     return {

@@ -65,9 +65,9 @@ def in_double() -> Iterator[None]:
     def wide(self: Experts, *args: Any) -> Tensor:
         return weights(self, *args).double()
 
-    with doubled(), replaced(torch, float=torch.float64, float32=torch.float64), replaced(Experts, weights=wide):
-        with replaced(Tensor, float=Tensor.double):
-            yield
+    types = replaced(torch, float=torch.float64, float32=torch.float64)
+    with doubled(), types, replaced(Tensor, float=Tensor.double), replaced(Experts, weights=wide):
+        yield
 
 
 def given(spec: TrajectoryMatching, ipc: int) -> Inputs:
@@ -94,9 +94,9 @@ def ours(spec: TrajectoryMatching, ipc: int) -> tuple[Learnt, Draws]:
         return loss, slopes
 
     received = given(spec, ipc)
-    with in_double(), recorded(Inner, "draw") as inner, recorded(torch, "randperm") as orders:
-        with replaced(trajectories, matched=noted), watched(shape=fashion().shape) as steps:
-            spec(received)
+    seen, draws = watched(shape=fashion().shape), (recorded(Inner, "draw"), recorded(torch, "randperm"))
+    with in_double(), draws[0] as inner, draws[1] as orders, replaced(trajectories, matched=noted), seen as steps:
+        spec(received)
     steps = [replace(step, loss=loss) for step, loss in zip(steps, losses, strict=True)]
     return Learnt(steps, rates, logits), Draws(steps[0].images, logits[0], inner, orders)
 

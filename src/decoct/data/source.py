@@ -134,7 +134,7 @@ class Source(Spec):
         """
 
     def keyed(self) -> dict[str, Any]:
-        """The identity without the fields that only say where, and without ``zca`` where it is off, which came later."""
+        """The identity without the fields that only say where; ``zca``, which came later, is left out if it is off."""
         who, out = self.identity(), self.unkeyed | (frozenset() if self.zca else {"zca"})
         return who | {"fields": {name: value for name, value in who["fields"].items() if name not in out}}
 

@@ -24,7 +24,8 @@ class SetFormat(BaseModel):
 
     Attributes:
         normalised: of float images: "data" by the mean and standard deviation of the data set, "imagenet" by those of
-            ImageNet, "zca" whitened as the data are (MTT's and DATM's own files), "none" not at all, so that values outside [0, 1] are meant; None refuses such values.
+            ImageNet, "zca" whitened as the data are (MTT's and DATM's own files), "none" not at all, so that values
+            outside [0, 1] are meant; None refuses such values.
         layout: of the axes; None where one of them alone can be meant.
         resize: pictures of another size are resized and cropped as the data's were; without it they are refused.
         number: which set, where a file holds several, from 0.
