@@ -61,8 +61,10 @@ def settings(spec: DATM, ipc: int) -> dict[str, Any]:
 def candidates() -> list[tuple[Tensor, int]]:
     """Images of each class in the order in which decoct looks at them, and their classes."""
     data = fashion()
-    scale, pairs = Pixels.seen(data, "cpu"), list[tuple[Tensor, int]]()
-    for c in range(10):
-        rows = random_rows(inputs({}, 2), "datm", c, SEEN)
-        pairs += [(image.double(), c) for image in scale.normalise(scale.load(np.array(data.train.images[rows])))]
+    pairs = list[tuple[Tensor, int]]()
+    with experts.in_double():
+        scale = Pixels.seen(data, "cpu")
+        for c in range(10):
+            rows = random_rows(inputs({}, 2), "datm", c, SEEN)
+            pairs += [(image, c) for image in scale.normalise(scale.load(np.array(data.train.images[rows])))]
     return pairs
