@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.nets.precision import exact
 
 
 class Normalisation(NamedTuple):
@@ -90,8 +91,10 @@ class Whitened(Renormalised):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] under the data's normalisation -> logits [B, classes]."""
-        pixels = (x * self.scale + self.shift).flatten(1)
-        logits: Tensor = self.net(((pixels - self.mean) @ self.matrix).view(x.shape))
+        with exact(x.device):
+            pixels = (x * self.scale + self.shift).flatten(1)
+            whitened = ((pixels - self.mean) @ self.matrix).view(x.shape)
+        logits: Tensor = self.net(whitened)
         return logits
 
 
