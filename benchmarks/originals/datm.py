@@ -11,6 +11,7 @@ from torch import Tensor
 from decoct.data.pixels import Pixels
 from decoct.methods._shared.starts import random_rows
 from decoct.methods.matching.datm import DATM
+from decoct.protocols.dc import DC
 from originals import experts
 from originals.beside import AFTER, Agreement, compare
 from originals.data import fashion, inputs
@@ -35,7 +36,10 @@ def agree(tree: Path) -> Agreement:
     theirs = experts.theirs(tree / PROGRAM, tree, spec, 2, draws, pairs=candidates(), **settings(spec, 2))
     at = compare(moved.images, theirs.images)
     facts = {"updates": len(moved.images), "theirs": len(theirs.images), "skipped": len(ours.images) - len(taken)}
-    return Agreement(at, facts=facts | experts.apart(moved, theirs, at))
+    how = DC(dsa=True, own_rate=True, own_labels=True, batch=8, epochs=19)
+    learnt = ours.rates[-1], ours.logits[-1]
+    student = experts.evaluated(tree / PROGRAM, tree, how, *learnt, **settings(spec, 2)["stubs"])
+    return Agreement(at, facts=facts | experts.apart(moved, theirs, at) | student)
 
 
 def make(tree: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 import io
 import math
 import random
+import sys
 import tempfile
 import warnings
 from argparse import Namespace
@@ -17,9 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from decoct import api
-from decoct.core.interfaces import Inputs
+from decoct.core.interfaces import Inputs, Task
 from decoct.data.augment import dsa
 from decoct.data.pixels import Pixels
 from decoct.methods.matching._shared import trajectories
@@ -27,7 +29,10 @@ from decoct.methods.matching._shared.synthetic import in_data_scale
 from decoct.methods.matching._shared.trajectories import Inner, TrajectoryMatching
 from decoct.needs.trajectory import Experts
 from decoct.nets import zoo
-from originals.beside import At, Step, doubled, in_turn, watched
+from decoct.protocols.dc import DC
+from decoct.training.loop import TrainingSet, train
+from decoct.training.softlabels import OwnLabels
+from originals.beside import At, Step, compare, doubled, in_turn, watched
 from originals.data import fashion, inputs
 from originals.trees import on_cpu, program, recorded, replaced
 
@@ -122,11 +127,13 @@ def buffers(experts: Experts) -> list[list[list[Tensor]]]:
 
 
 @contextmanager
-def launched(file: Path, tree: Path, experts: Experts, how: dict[str, Any], pairs: Any, **stubs: Any) -> Iterator[Any]:
+def launched(
+    file: Path, tree: Path, experts: Experts | None, how: dict[str, Any], pairs: Any, **stubs: Any
+) -> Iterator[Any]:
     """A program with experts, settings and pairs of image and label of decoct's; it trains no students."""
     data = fashion()
     known = data.shape[0], (data.size, data.size), 10, data.class_names, data.mean, data.std, pairs, [], None, None
-    classes, known_buffers = {c: c for c in range(10)}, buffers(experts)
+    classes, known_buffers = {c: c for c in range(10)}, buffers(experts) if experts else []
     with ExitStack() as stack:
         enter = stack.enter_context
         folder = Path(enter(tempfile.TemporaryDirectory()))
@@ -271,6 +278,54 @@ def apart(a: Learnt, b: Learnt, at: Sequence[At]) -> dict[str, float]:
     return said
 
 
+def evaluated(
+    file: Path, tree: Path, protocol: DC, rate: float, logits: Tensor | None = None, **stubs: ModuleType
+) -> dict[str, float]:
+    """How far a student of twenty real images is from theirs on the same draws: weights of its first layer, gradients.
+
+    Args:
+        file: the program.
+        tree: its repository.
+        protocol: of decoct, with few epochs.
+        rate: that was learnt.
+        logits: [20, classes] that were learnt; None for classes.
+        stubs: modules that the program imports.
+    """
+    data = fashion()
+    rows = np.concatenate([np.flatnonzero(data.train.labels == c)[:2] for c in range(10)])
+    images, labels = (torch.from_numpy(np.array(of[rows])) for of in (data.train.images, data.train.labels))
+    task = Task(len(rows), 10, data.size, data.flip, soft_labels=logits is not None, rate=rate, batch_norm=False)
+    recipe = protocol.recipe(task)
+    with in_double(), launched(file, tree, None, {}, [], **stubs) as (_, module):
+        student, other = (zoo.build(NET, data.shape[0], 10, data.size, 0) for _ in range(2))
+        known = module.get_network()
+        with torch.no_grad():
+            for mine, weights in zip(known.parameters(), other.parameters(), strict=True):
+                mine.copy_(weights)
+        own = None if logits is None else OwnLabels(logits.softmax(1))
+        watch = tuple(next(student.parameters()).shape)
+        with watched(shape=watch) as mine, recorded(torch, "randperm") as orders, recorded(dsa, "draw") as draws:
+            train(student, TrainingSet(images, labels, data.mean, data.std), recipe, seed=0, labels=own)
+        how = Namespace(lr_net=rate, epoch_eval_train=protocol.epochs, batch_train=protocol.batch, device="cpu")
+        how.dsa, how.dsa_strategy, how.dsa_param = True, STRATEGY, module.ParamDiffAug()
+        how.dataset, how.parall_eva = "FashionMNIST", True
+        scale = Pixels.of(data, "cpu")
+        seen, test = scale.normalise(scale.load(images.numpy())), labels
+        soft = (
+            {}
+            if logits is None
+            else {"train_criterion": lambda z, y: -(y.softmax(1) * z.log_softmax(1)).sum() / len(z)}
+        )
+        place = sys.modules[module.evaluate_synset.__module__]
+        drawn = replaced(torch, randperm=in_turn([order for order in orders for _ in range(2)]))  # a loader draws twice
+        with augmented(place, draws), drawn, watched(shape=watch) as their:
+            module.evaluate_synset(0, known, seen, labels if logits is None else logits, [(seen, test)], how, **soft)
+    if len(mine) != len(their):
+        raise RuntimeError(f"decoct's student takes {len(mine)} steps, the authors' {len(their)}")
+    last = compare(mine, their, [len(mine) - 1])[0]
+    return {"student's steps": len(mine), "student's weights": last.images, "student's gradient": last.gradient}
+
+
 def made(
     file: Path, tree: Path, spec: TrajectoryMatching, ipc: int, seed: int, **more: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -284,7 +339,7 @@ def made(
         (p,) = optimiser.param_groups[0]["params"]
         last.update({"images": p} if p.shape[-3:] == data.shape else {})
 
-    handle = torch.optim.optimizer.register_optimizer_step_pre_hook(note)
+    handle = register_optimizer_step_pre_hook(note)
     experts, how = given(spec, ipc).trajectories[spec.need], settings(spec, ipc) | more
     try:
         with launched(file, tree, experts, how, pairs, **stubs) as (run, module):

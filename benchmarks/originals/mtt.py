@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.methods.matching.mtt import MTT
+from decoct.protocols.dc import DC
 from originals import experts
 from originals.beside import AFTER, Agreement, compare
 
@@ -26,7 +27,8 @@ def agree(tree: Path) -> Agreement:
     ours, draws = experts.ours(spec, 1)
     theirs = experts.theirs(tree / PROGRAM, tree, spec, 1, draws, load_all=True)
     at = compare(ours.images, theirs.images)
-    return Agreement(at, facts=experts.apart(ours, theirs, at))
+    student = experts.evaluated(tree / PROGRAM, tree, DC(dsa=True, own_rate=True, epochs=19), ours.rates[-1])
+    return Agreement(at, facts=experts.apart(ours, theirs, at) | student)
 
 
 def make(tree: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
