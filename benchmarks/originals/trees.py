@@ -86,7 +86,9 @@ def program(path: Path, *beside: Path, **stubs: ModuleType) -> Iterator[ModuleTy
     finally:
         sys.path[:] = paths
         for name in set(sys.modules) - set(known):
-            if (file := getattr(sys.modules[name], "__file__", None)) and str(path.parent) in file:
+            found = sys.modules[name]
+            places = [getattr(found, "__file__", None) or "", *getattr(found, "__path__", ())]
+            if any(str(folder) in place for folder in (path.parent, *beside) for place in places):
                 del sys.modules[name]
         for name in stubs:
             sys.modules.pop(name, None)

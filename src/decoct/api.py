@@ -23,7 +23,7 @@ from decoct.data.external.stored import SetFormat
 from decoct.metrics.cost import NOBODY
 from decoct.needs.features import Extract
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
-from decoct.needs.teacher import TEACHER, Teach, Teacher, load_teacher
+from decoct.needs.teacher import TEACHER, Teach, Teacher, load_labeller
 from decoct.nets import zoo
 from decoct.report.read import frame
 from decoct.report.stats.intervals import clip, t_interval
@@ -238,7 +238,7 @@ def train(
             kept = planner.relabel((spec.name, spec), made).key
         taught = [] if kept else [planner.job(Teacher(net=net)) for net in nets]
         store = compute.do(planner)
-        brought = [load_teacher(store.cell("teacher", job.key), data, compute.device) for job in taught]
+        brought = [load_labeller(store.cell("teacher", job.key), data, compute.device) for job in taught]
         found = StoredLabels.load(store.cell("labels", kept)) if kept else None
         with threads(compute.threads):
             accuracies, steps = train_module(

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from decoct.core import condensed as condensed_module
-from decoct.core.condensed import ARRAYS, FACTS, WEIGHTS, Condensed, folder_names, picture, png, relative
+from decoct.core.condensed import ARRAYS, FACTS, RATE, WEIGHTS, Condensed, folder_names, picture, png, relative
 from decoct.core.errors import DecoctError
 from decoct.core.record import Cost, Provenance
 
@@ -52,6 +52,7 @@ def sets(draw):
         soft_labels=draw(st.none() | arrays.arrays(np.float32, (n, classes), elements=finite)),
         weights=draw(st.none() | arrays.arrays(np.float32, n, elements=above).filter(np.any)),
         mosaic=draw(st.integers(1, 4)),
+        rate=draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False)),
         cost=draw(st.sampled_from([None, COST])),
     )
 
@@ -64,7 +65,7 @@ def test_saved_and_loaded_is_the_same_to_the_last_bit(condensed):
         again = Condensed.load(Path(folder) / "set")
     for name in ("labels", "indices", "images", "soft_labels", "weights"):
         assert same(getattr(again, name), getattr(condensed, name)), name
-    for name in ("class_names", "provenance", "mosaic", "cost"):
+    for name in ("class_names", "provenance", "mosaic", "rate", "cost"):
         assert getattr(again, name) == getattr(condensed, name)
 
 
@@ -215,6 +216,25 @@ def test_a_weighted_set_says_so_and_gives_its_weights_with_its_images(tmp_path):
     assert len(toy().to_torch().tensors) == 2
 
 
+def test_a_set_without_a_learnt_rate_is_what_it_always_was(tmp_path):
+    toy(rate=0.02).save(tmp_path / "learnt")
+    toy().save(tmp_path / "plain")
+    learnt, plain = (json.loads((tmp_path / name / FACTS).read_text()) for name in ("learnt", "plain"))
+    assert learnt == plain | {"rate": 0.02} and "rate" not in plain
+    assert (tmp_path / "learnt" / ARRAYS).read_bytes() == (tmp_path / "plain" / ARRAYS).read_bytes()
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 0.0, -0.01])
+def test_a_rate_that_no_student_can_train_at_is_refused_when_made_and_when_read(tmp_path, rate):
+    with pytest.raises(DecoctError, match=r"the learnt rate is .*: make the set with a lower lr_lr"):
+        toy(rate=rate)
+    toy(rate=0.02).save(tmp_path)
+    facts = tmp_path / FACTS
+    facts.write_text(facts.read_text().replace("0.02", json.dumps(rate)))
+    with pytest.raises(DecoctError, match=r"the learnt rate is .*: make the set with a lower lr_lr"):
+        Condensed.load(tmp_path)
+
+
 def test_a_class_may_count_nothing_as_it_may_be_missing():
     assert toy(weights=np.array([0, 2, 1], np.float32)).weights[0] == 0
 
@@ -261,6 +281,16 @@ def test_weights_are_exported_beside_the_pictures_of_their_images(tmp_path):
         with pytest.raises(DecoctError, match="is not of a set that decoct exported"):
             toy(labels=(1, 0, 1), weights=weights).export(tmp_path)
     assert (tmp_path / WEIGHTS).read_text() == "fruit,weight\napple,1\n"
+
+
+def test_a_learnt_rate_is_exported_beside_the_pictures_and_goes_with_them(tmp_path):
+    toy(rate=0.1 + 0.2).export(tmp_path)
+    assert json.loads((tmp_path / RATE).read_text()) == {"rate": 0.1 + 0.2}
+    toy().export(tmp_path)
+    assert not (tmp_path / RATE).exists()
+    (tmp_path / RATE).write_text('{"growth": 2}')
+    with pytest.raises(DecoctError, match=r"rate.json is not of a set that decoct exported"):
+        toy().export(tmp_path)
 
 
 def test_floats_are_quantised_with_the_true_error_in_the_warning(tmp_path):

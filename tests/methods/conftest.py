@@ -110,6 +110,7 @@ def toy():
             mean=(0.5,) * channels,
             std=(0.25,) * channels,
             flip=flip,
+            whitening=None,
             shape=(channels, size, size),
             size=size,
         )

@@ -249,25 +249,27 @@ def test_dc_has_the_same_numbers_everywhere(size):
     made = recipe("dc", images=500, size=size, flip=True)
     assert (made.optimiser, made.lr, made.momentum, made.weight_decay, made.decay_all) == ("sgd", 0.01, 0.9, 5e-4, True)
     assert (made.pad, made.scale, made.flip, made.cutmix, made.loss, made.ema) == (0, None, False, 0.0, "ce", None)
-    assert (made.batch, made.steps) == (256, 300 * 2)
-    # once, after epoch E/2 + 1 = 151
-    assert (made.milestones, made.restart) == ((151 * 2,), True)
-    assert [schedule(made, step) for step in (0, 301, 302, 599)] == [1.0, 1.0, 0.1, 0.1]
+    assert (made.batch, made.steps) == (256, 301 * 2)
+    rate, rates = 1.0, []
+    for epoch in range(300 + 1):  # as the lineage's code counts, in which E = 300 is 301 passes
+        rates += [rate] * 2
+        rate *= 0.1 if epoch == 300 // 2 + 1 else 1
+    assert [schedule(made, step) for step in range(made.steps)] == rates and made.restart
     assert parse("protocol", "dc").label_teachers(size) == ()
 
 
 def test_dc_on_few_images_and_as_the_ceiling():
     assert recipe("dc", images=10).batch == 10
-    assert recipe("dc", images=10).steps == 300
+    assert recipe("dc", images=10).steps == 301
     assert recipe("dc", images=5000, ceiling=True).steps == 20 * 20
     assert recipe("dc", images=5000, ceiling=True).milestones == (11 * 20,)
 
 
 def test_dc_with_dsa_runs_longer_and_flips_where_the_data_may():
     made = recipe("dc", images=500, dsa=True, flip=True)
-    assert (made.dsa, made.flip, made.steps) == (True, True, 1000 * 2)
+    assert (made.dsa, made.flip, made.steps) == (True, True, 1001 * 2)
     assert not recipe("dc", images=500, dsa=True, flip=False).flip
-    assert recipe("dc", images=500, dsa=True, epochs=10).steps == 20
+    assert recipe("dc", images=500, dsa=True, epochs=10).steps == 22
 
 
 @pytest.mark.parametrize(
@@ -307,6 +309,13 @@ def test_dc_learns_from_own_labels_where_it_is_asked_and_the_set_has_some():
     assert DC(own_labels=True).recipe(soft) == replace(DC().recipe(soft), loss="kl") and DC().recipe(soft).loss == "ce"
     assert DC(own_labels=True).recipe(soft).temperature == 1.0
     assert DC(own_labels=True).recipe(plain) == DC().recipe(plain)
+
+
+def test_dc_starts_at_the_learnt_rate_where_it_is_asked_and_the_set_has_one():
+    learnt, plain = Task(10, 10, 28, flip=False, rate=0.03), Task(10, 10, 28, flip=False)
+    assert DC(own_rate=True).recipe(learnt) == replace(DC().recipe(plain), lr=0.03)
+    assert DC().recipe(learnt) == DC(own_rate=True, lr=0.01).recipe(plain) == DC().recipe(plain)
+    assert DC(own_rate=True).identity() != DC().identity()
 
 
 def test_dc_with_own_labels_has_another_key():

@@ -15,7 +15,7 @@ from decoct.training.evaluate import correct
 def test_an_image_is_right_if_its_label_has_the_largest_logit(batch):
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (50, 3, 4, 4), dtype=np.uint8), rng.integers(0, 5, 50))
-    data = SimpleNamespace(mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
+    data = SimpleNamespace(mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4), whitening=None)
     torch.random.default_generator.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 5)).eval()
     right = correct(net, split, data, "cpu", batch)
@@ -31,5 +31,5 @@ def test_nothing_is_learnt_from_the_images():
     net = nn.Sequential(nn.Conv2d(1, 3, 4), nn.BatchNorm2d(3), nn.Flatten()).eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     images = np.random.default_rng(0).integers(0, 256, (9, 1, 4, 4), dtype=np.uint8)
-    correct(net, Split(images, np.zeros(9, np.int64)), SimpleNamespace(mean=(0.5,), std=(0.5,)), "cpu")
+    correct(net, Split(images, np.zeros(9, np.int64)), SimpleNamespace(mean=(0.5,), std=(0.5,), whitening=None), "cpu")
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -336,6 +336,6 @@ def test_the_loop_cannot_reach_test_data():
     names = {*inspect.signature(train).parameters, *(f.name for f in dataclasses.fields(TrainingSet))}
     assert names == {
         *("student", "data", "recipe", "seed", "machine", "teachers", "labels", "on_epoch", "stop", "stop_every"),
-        *("images", "labels", "mean", "std", "weights"),
+        *("images", "labels", "mean", "std", "weights", "whitening"),
     }
     assert not any(hasattr(module, name) for name in ("Dataset", "Split", "correct"))

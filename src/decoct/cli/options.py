@@ -96,7 +96,7 @@ class Format:
 
     normalised: Annotated[
         str | None,
-        Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet or none."),
+        Option("--normalised", metavar="HOW", help="Of an external set's float images: data, imagenet, zca or none."),
     ] = None
     layout: Annotated[
         str | None, Option("--layout", metavar="AXES", help="Of an external set's images: NCHW or NHWC.")

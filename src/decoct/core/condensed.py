@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ NAMES = ("labels", "indices", "images", "soft_labels", "weights")  # of the arra
 PICKS, IMAGES = "picks.csv", "images"  # of a set that was made for people to look at
 WEIGHTS = "weights.csv"  # of an exported set, beside its class folders
 WEIGHED = ("file", "weight")  # its columns
+RATE = "rate.json"  # of an exported set with a learnt rate, beside its class folders
 BLOCK = 2**24  # bytes that are looked at together
 
 
@@ -40,6 +43,7 @@ class Condensed:
         soft_labels: [n, classes] float32; or None.
         weights: [n] float32 sample weights, none negative and not all 0; or None. They count relative to their mean.
         mosaic: tiles per side that each image is made of; 1 for whole images.
+        rate: learning rate that was learnt with the images, finite and above 0; or None.
         cost: what its construction took, shared parts in full; None if unknown.
 
     Raises:
@@ -61,6 +65,7 @@ class Condensed:
     soft_labels: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
     mosaic: int = 1
+    rate: float | None = None
     cost: Cost | None = None
 
     def __post_init__(self) -> None:
@@ -92,6 +97,11 @@ class Condensed:
                 raise DecoctError("all weights are 0, so no image counts: leave the weights out to count all alike")
         if self.soft_labels is not None and self.soft_labels.shape != (n, classes):
             raise DecoctError(f"soft labels must be [{n}, {classes}], not {list(self.soft_labels.shape)}")
+        if self.rate is not None and not (math.isfinite(self.rate) and self.rate > 0):
+            raise DecoctError(
+                f"the learnt rate is {self.rate:g}, and no student can train at it: make the set with a lower lr_lr, "
+                "or leave the rate out"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -132,8 +142,9 @@ class Condensed:
         arrays = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
         tensorfile.write(folder / ARRAYS, arrays)
         facts = {"class_names": list(self.class_names), "provenance": self.provenance.model_dump(mode="json")}
-        weighted = {} if self.weights is None else {"weighted": True}
-        write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **weighted, **facts})
+        more: dict[str, Any] = {} if self.weights is None else {"weighted": True}
+        more |= {} if self.rate is None else {"rate": self.rate}
+        write_json(folder / FACTS, {"format": 1, "images": len(self), "mosaic": self.mosaic, **more, **facts})
         if self.cost is not None:
             write_json(folder / COST, self.cost.model_dump(mode="json"))
 
@@ -156,6 +167,7 @@ class Condensed:
                 class_names=tuple(facts["class_names"]),
                 provenance=Provenance(**facts["provenance"]),
                 mosaic=int(facts.get("mosaic", 1)),
+                rate=facts.get("rate"),
                 cost=Cost(**read_json(cost)) if cost.is_file() else None,
                 **arrays,
             )
@@ -166,22 +178,26 @@ class Condensed:
     def export(self, folder: Path | str) -> None:
         """Write the images as ``folder/CLASS/RANK.png``; exact for uint8, quantised for floats with a warning.
 
-        The weights of a weighted set go beside them, into ``folder/weights.csv``.
+        The weights of a weighted set go beside them, into ``folder/weights.csv``, and a learnt rate into ``rate.json``.
 
         Raises:
-            DecoctError: bare picks, or a ``weights.csv`` there that is of something else.
+            DecoctError: bare picks, or a ``weights.csv`` or ``rate.json`` there that is of something else.
         """
         images, folder = to_bytes(self.pixels()), Path(folder)
-        weights = folder / WEIGHTS
-        if weights.is_file() and not weights.read_bytes().startswith(",".join(WEIGHED).encode()):
-            raise DecoctError(f"{weights} is not of a set that decoct exported: export to another folder")
+        weights, rate = folder / WEIGHTS, folder / RATE
+        for beside, start in ((weights, ",".join(WEIGHED)), (rate, '{"rate":')):
+            if beside.is_file() and not beside.read_bytes().startswith(start.encode()):
+                raise DecoctError(f"{beside} is not of a set that decoct exported: export to another folder")
         files = {}
         for c, name in enumerate(folder_names(self.class_names)):
             (folder / name).mkdir(parents=True, exist_ok=True)
             for rank, row in enumerate(np.flatnonzero(self.labels == c)):
                 files[f"{name}/{rank:05d}.png"] = row
                 picture(images[row]).save(folder / name / f"{rank:05d}.png")
-        weights.unlink(missing_ok=True)  # of a set that was there before
+        for beside in (weights, rate):
+            beside.unlink(missing_ok=True)  # of a set that was there before
+        if self.rate is not None:
+            rate.write_text(json.dumps({"rate": self.rate}) + "\n", "utf-8")
         if self.weights is not None:
             rows = [(file, float(self.weights[row])) for file, row in files.items()]
             with weights.open("w", newline="", encoding="utf-8") as file:

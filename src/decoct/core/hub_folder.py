@@ -50,7 +50,12 @@ def write_parquet(path: Path, condensed: Condensed) -> None:
         columns["weight"] = pa.array(condensed.weights, pa.float32())
         features["weight"] = number
     cost = None if condensed.cost is None else condensed.cost.model_dump(mode="json")
-    known = {"provenance": condensed.provenance.model_dump(mode="json"), "mosaic": condensed.mosaic, "cost": cost}
+    known: dict[str, Any] = {
+        "provenance": condensed.provenance.model_dump(mode="json"),
+        "mosaic": condensed.mosaic,
+        "cost": cost,
+    }
+    known |= {} if condensed.rate is None else {"rate": condensed.rate}
     said = {"huggingface": {"info": {"features": features}}, "decoct": known}
     table = pa.table(columns)
     parquet.write_table(table.replace_schema_metadata({k: json.dumps(v) for k, v in said.items()}), path)
@@ -90,6 +95,7 @@ def card(condensed: Condensed, readings: Sequence[Mapping[str, Any]] = ()) -> st
         "source data": who.data,
         "source digest": who.data_digest or "unknown",
         "tiles per side of each image": condensed.mosaic,
+        **({} if condensed.rate is None else {"learnt rate": f"{condensed.rate:g}"}),
         **({"not counted in the cost": "; ".join(who.not_counted)} if who.not_counted else {}),
         **{f"{generator} has seen": seen for generator, seen in who.seen.items()},
     }

@@ -168,6 +168,7 @@ class Draft:
         steps: optimiser steps that the construction took; 0 for a selection.
         initial: [n, C, H, W] uint8, what an optimised set started from, for the report; or None.
         mosaic: tiles per side that each image is made of; 1 for whole images.
+        rate: learning rate that was learnt with the images; or None.
     """
 
     indices: NDArray[np.int64] | None = None
@@ -178,6 +179,7 @@ class Draft:
     steps: int = 0
     initial: NDArray[np.uint8] | None = None
     mosaic: int = 1
+    rate: float | None = None
     notes: Mapping[str, float] = field(default_factory=dict)  # facts of the construction, such as the final loss
 
     @classmethod
@@ -251,6 +253,7 @@ class Task:
         batch_norm: the student has batch norm, which cannot train on a batch of one image.
         mosaic: tiles per side that each image is made of; 1 for whole images.
         soft_labels: the set has soft labels of its own.
+        rate: learning rate that was learnt with the set; or None.
     """
 
     images: int
@@ -261,6 +264,7 @@ class Task:
     batch_norm: bool = True
     mosaic: int = 1
     soft_labels: bool = False
+    rate: float | None = None
 
     @classmethod
     def of(
@@ -270,7 +274,8 @@ class Task:
         about = (len(data.class_names), data.size, data.flip)
         if condensed is None:
             return cls(images or len(data.train), *about, images is None, batch_norm)
-        return cls(len(condensed), *about, False, batch_norm, condensed.mosaic, condensed.soft_labels is not None)
+        own = condensed.mosaic, condensed.soft_labels is not None, condensed.rate
+        return cls(len(condensed), *about, False, batch_norm, *own)
 
 
 class TrainProtocol(Spec):

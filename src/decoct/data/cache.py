@@ -21,6 +21,8 @@ from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace, sync
 from decoct.core.spec import digest
 from decoct.data.source import Part, Source, Survey
+from decoct.data.whitening import Whitening
+from decoct.data.whitening import check as check_whitening
 
 FACTS, FILES, FORMAT = "data.json", "files.json", 1
 LISTED = "{}.pictures.parquet"  # which pictures the images of a split are, where it holds none
@@ -79,7 +81,8 @@ def write(
     Args:
         folder: of ``decoct.core.scratch.working``.
         parts: all of ``SPLITS``.
-        facts: title, class names, flip, skipped; digest, shape, counts, mean and std are added.
+        facts: title, class names, flip, skipped, "zca" if train is to have a whitening; digest, shape, counts, mean and
+            std are added.
         survey: where images are not to be written; the digest is of their content then, not of pixels.
 
     Raises:
@@ -88,7 +91,15 @@ def write(
     for name in SPLITS:
         check(name, parts[name], facts["class_names"])
     files = {name: parts[name].files for name in SPLITS}
-    said = {key: facts[key] for key in ("name", "class_names", "flip", "skipped")}
+    said: dict[str, Any] = {
+        key: facts[key] for key in ("name", "class_names", "flip", "skipped", "zca") if key in facts
+    }
+    if "zca" in facts:
+        if survey:
+            raise DecoctError(
+                "zca is for images in the cache, and these stay where they are: leave zca or cache = false out"
+            )
+        check_whitening(parts["train"].images.shape[1:])
     said |= {"content": survey.content} if survey else {}
     sha = hashlib.sha256(digest({"format": FORMAT, "files": files, **said}).encode())
     histograms, total, done = {}, sum(len(parts[name]) for name in SPLITS), 0
@@ -109,6 +120,8 @@ def write(
     shape = list(parts["train"].images.shape[1:])
     more = {"format": FORMAT, "digest": key, "shape": shape, "counts": counts, "mean": mean, "std": std}
     more |= {"uncached": dict(survey.source)} if survey else {}
+    if "zca" in facts:
+        Whitening.fit(parts["train"].blocks(), parts["train"].images.shape[1:]).save(folder, key)
     write_json(folder / FILES, files)
     write_json(folder / FACTS, {**facts, **more})
     for path in (*folder.iterdir(), folder):

@@ -20,6 +20,7 @@ from decoct.data import cache
 from decoct.data.cache import default_store
 from decoct.data.reading.parallel import cores
 from decoct.data.source import LargeSource, Raw, Source, Watch
+from decoct.data.whitening import Whitening
 
 __all__ = ["Dataset", "Source", "Split", "default_store", "load_data", "open_dataset", "parse_source", "prepare"]
 
@@ -73,7 +74,7 @@ class Dataset:
     Attributes:
         name: what it is called.
         class_names: in label order.
-        digest: of the content: pixels, labels, files, class names, name and ``flip``.
+        digest: of the content: pixels, labels, files, class names, name, ``flip`` and whether there is a ``whitening``.
         mean: per channel, of the train split, on the scale 0 to 1.
         std: likewise; never 0.
         flip: whether training may mirror the images.
@@ -81,6 +82,7 @@ class Dataset:
         skipped: files that were left out because they do not decode.
         details: what else is recorded of it, such as its release and which classes are incomplete.
         said: what its source decided where nobody asked, such as the size of pictures; empty for nothing.
+        whitening: of a source with ``zca``, what students and experts see instead of normalised images; None without.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
+    whitening: Whitening | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -252,7 +255,8 @@ def _publish(source: Source, raw: Raw, made: Path, root: Path, progress: Progres
         parts["train"], parts["val"] = held
     flip = source.flip if source.flip is not None else parts["train"].images.shape[1] == 3
     named = {"name": raw.title or source.title, "class_names": list(raw.class_names), "source": source.identity()}
-    more = {"details": dict(raw.details)} if raw.details else {}
+    more: dict[str, Any] = {"details": dict(raw.details)} if raw.details else {}
+    more |= {"zca": True} if source.zca else {}
     facts = {**named, "flip": flip, "skipped": list(raw.skipped), **more}
     key = cache.write(made, parts, facts, progress, raw.survey)
     final = f"{key}-{digest(raw.survey.source)[:8]}" if raw.survey else key  # the same pictures, in another place
@@ -282,6 +286,7 @@ def open_dataset(folder: Path) -> Dataset:
             skipped=tuple(facts["skipped"]),
             details=facts.get("details", {}),
             said="",
+            whitening=Whitening.load(folder, facts["digest"], facts["shape"]) if facts.get("zca") else None,
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -112,6 +112,7 @@ class Source(Spec):
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     split_seed: int = 0
     flip: bool | None = None  # may training mirror the images? None: in colour yes, in grey (digits, letters) no
+    zca: bool = False  # students, experts and matching methods see whitened images; up to 64 px
 
     @property
     def title(self) -> str:
@@ -133,9 +134,9 @@ class Source(Spec):
         """
 
     def keyed(self) -> dict[str, Any]:
-        """The identity without the fields that only say where."""
-        who = self.identity()
-        return who | {"fields": {name: value for name, value in who["fields"].items() if name not in self.unkeyed}}
+        """The identity without the fields that only say where; ``zca``, which came later, is left out if it is off."""
+        who, out = self.identity(), self.unkeyed | (frozenset() if self.zca else {"zca"})
+        return who | {"fields": {name: value for name, value in who["fields"].items() if name not in out}}
 
 
 class LargeSource(Source):

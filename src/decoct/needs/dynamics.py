@@ -19,6 +19,7 @@ from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
 from decoct.nets.room import Halving
 from decoct.training.batches import TrainingSet
+from decoct.training.images import Images
 from decoct.training.recipe import Recipe
 from decoct.training.recorder import Recorder
 
@@ -248,13 +249,12 @@ class _Looks(Recorder):
         """Rows, their logits and what the last layer saw, block by block."""
         entered: list[Tensor] = []
         handle = self.layer.register_forward_pre_hook(lambda module, args: entered.append(args[0]))
-        images, white = self.data.images, 1.0 if self.data.images.is_floating_point() else 255.0
-        scale = self.data.mean, self.data.std
-        mean, std = (torch.tensor(v, device=self.device).view(-1, 1, 1) * white for v in scale)
+        images, how = self.data.images, (self.data.mean, self.data.std, str(self.device))
+        scale = Images.of(images[:0], *how, whitening=self.data.whitening)
 
         def forward(rows: range) -> tuple[slice, Tensor, Tensor]:
             at = slice(rows.start, rows.stop)
-            x = (images[at].to(self.device).float() - mean) / std
+            x = scale.normalise(images[at].to(self.device).float())
             entered.clear()
             logits = net(as_input(x, net)).float()
             if len(entered) != 1 or entered[0].shape != (len(x), self.layer.in_features):

@@ -23,7 +23,7 @@ from decoct.nets import weights, zoo
 from decoct.nets.features import at_once, logits
 from decoct.nets.layout import laid_out
 from decoct.nets.pretrained import expected, pretrained, tagged
-from decoct.nets.renormalise import IMAGENET, Normalisation, bare, renormalised
+from decoct.nets.renormalise import IMAGENET, Normalisation, Whitened, bare, renormalised
 from decoct.training.images import tensor
 from decoct.training.loop import TrainingSet, train
 from decoct.training.recipe import Recipe, augmentation, epoch_steps
@@ -64,7 +64,8 @@ class Teacher(Need):
         spec = Teach.again(work.job.config)
         with work.meter():
             net, facts = teach(spec, work.data, seed=work.job.keyed["seed"], machine=work.machine())
-        weights.write(work.folder / WEIGHTS, bare(net), facts["class_names"], Normalisation.of(**facts["input"]))
+        takes = Normalisation.of(**facts["input"])
+        weights.write(work.folder / WEIGHTS, bare(net), facts["class_names"], takes, facts.get("zca"))
         write_json(work.folder / TEACHER, facts)
 
     def load(self, work: Work) -> dict[str, dict[str, nn.Module]]:
@@ -89,15 +90,41 @@ def load_teacher(folder: Path, data: Dataset, device: str) -> nn.Module:
     own, takes = Normalisation.of(data.mean, data.std), Normalisation.of(**facts["input"])
     net = zoo.build(facts["net"], len(takes.mean), len(data.class_names), data.size, seed=0)
     weights.load(net, stored.state, str(folder))
-    return laid_out(renormalised(net, own, takes).to(device)).eval().requires_grad_(False)
+    seeing = seen_whitened(net, data) if facts.get("zca") else renormalised(net, own, takes)
+    return laid_out(seeing.to(device)).eval().requires_grad_(False)
+
+
+def load_labeller(folder: Path, data: Dataset, device: str) -> nn.Module:
+    """A stored teacher for what students see: the same, but of whitened images where the data are whitened.
+
+    Raises:
+        DecoctError: as ``load_teacher``, or the data are whitened, and its weights are of images that are not.
+    """
+    net = load_teacher(folder, data, device)
+    if data.whitening is None or isinstance(net, Whitened):
+        return bare(net) if isinstance(net, Whitened) else net
+    raise DecoctError(
+        f"a teacher with weights from elsewhere cannot label the whitened images of {data.name}\n"
+        "train the teacher on the data, or leave zca out"
+    )
+
+
+def seen_whitened(net: nn.Module, data: Dataset) -> nn.Module:
+    """A net of whitened images for images under the data's normalisation; itself where the data are not whitened."""
+    if data.whitening is None:
+        return net
+    whitening = data.whitening.to("cpu")
+    return Whitened(net, Normalisation.of(data.mean, data.std), whitening.mean, whitening.matrix)
 
 
 def training_set(data: Dataset, condensed: Condensed | None = None) -> TrainingSet:
     """What a net is trained on: a set with its pixels, or the whole train split."""
     if condensed is None:
-        return TrainingSet(tensor(data.train.images), tensor(data.train.labels), data.mean, data.std)
-    weights = None if condensed.weights is None else torch.from_numpy(condensed.weights)
-    return TrainingSet(tensor(condensed.pixels()), tensor(condensed.labels), data.mean, data.std, weights)
+        images, labels, weights = data.train.images, data.train.labels, None
+    else:
+        images, labels, weights = condensed.pixels(), condensed.labels, condensed.weights
+    kept = None if weights is None else torch.from_numpy(weights)
+    return TrainingSet(tensor(images), tensor(labels), data.mean, data.std, kept, data.whitening)
 
 
 def taught(plan: Plan, net: str) -> "Teach":
@@ -220,7 +247,8 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
     Returns:
         The net, for images under the data's normalisation; and net, checkpoint (where loaded weights came from),
         pretrained, sliced_from (outputs of a head that was cut), epochs, steps, stop_at, val_accuracy (held out),
-        class_names, input (mean and std that the net itself expects).
+        class_names, input (mean and std that the net itself expects), zca (digest of the data by whose whitening it
+        sees images; left out if it sees none).
 
     Raises:
         DecoctError: weights that are damaged or do not fit the net or the classes, or that val shows to expect another
@@ -232,7 +260,8 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
     if spec.loaded:
         given = pretrained(spec.net, data.size) if spec.pretrained else weights.read(Path(spec.checkpoint or ""))
         net, fitted, takes = _loaded(spec, given, data, seed)
-        net = renormalised(net, own, takes).to(machine.device).eval()
+        facts |= {"zca": given.zca} if given.zca else {}
+        net = (seen_whitened(net, data) if given.zca else renormalised(net, own, takes)).to(machine.device).eval()
         facts |= {"checkpoint": given.origin, "sliced_from": fitted.sliced_from}
         right = _right(net, data, machine.device, machine.progress)
         facts["val_accuracy"] = float(right.mean())
@@ -242,6 +271,8 @@ def teach(spec: Teach, data: Dataset, *, seed: int, machine: Machine = Machine()
         takes = own
         net = zoo.build(spec.net, data.shape[0], len(data.class_names), data.size, seed)
         facts |= _trained(spec, net, data, seed, machine)
+        facts |= {} if data.whitening is None else {"zca": data.digest}
+        net = seen_whitened(net, data).to(machine.device).eval()
     return net, facts | {"input": {"mean": list(takes.mean), "std": list(takes.std)}}
 
 
@@ -298,7 +329,7 @@ def _trained(spec: Teach, net: nn.Module, data: Dataset, seed: int, machine: Mac
     seen: dict[int, float] = {}
 
     def reached(step: int, student: nn.Module) -> bool:
-        seen[step] = accuracy(student, data, machine.device)
+        seen[step] = accuracy(seen_whitened(student, data), data, machine.device)
         return spec.stop_at is not None and seen[step] >= spec.stop_at
 
     stop = None if spec.stop_at is None else reached
@@ -321,6 +352,11 @@ def _loaded(
     spec: Teach, given: weights.Weights, data: Dataset, seed: int
 ) -> tuple[nn.Module, weights.Fitted, Normalisation]:
     """A net with the given weights, how they went in, and the normalisation that it expects."""
+    if given.zca and (data.whitening is None or given.zca != data.digest):
+        raise DecoctError(
+            f"{given.origin} was given images by the ZCA whitening of other data than {data.name}\n"
+            "load it for the data that it was trained on, with zca = true, or train a teacher"
+        )
     own = Normalisation.of(data.mean, data.std)
     takes = {"data": own, "imagenet": IMAGENET, None: given.normalisation or own}[spec.normalise]
     net = zoo.build(spec.net, len(takes.mean), len(data.class_names), data.size, seed)

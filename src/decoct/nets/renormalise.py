@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.nets.precision import exact
 
 
 class Normalisation(NamedTuple):
@@ -69,11 +70,39 @@ class Renormalised(nn.Module):
         return named() if callable(named) else None
 
 
+class Whitened(Renormalised):
+    """``net`` behind an affine map from the data's normalisation to the data's whitening  z = (p − m) W.
+
+    Args:
+        net: takes whitened images.
+        data: how the images that come in are normalised.
+        mean: m, [D], of images on the scale 0 to 1.
+        matrix: W, [D, D].
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, net: nn.Module, data: Normalisation, mean: Tensor, matrix: Tensor) -> None:
+        none = Normalisation((0.0,) * len(data.mean), (1.0,) * len(data.mean))
+        super().__init__(net, data, none)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] under the data's normalisation -> logits [B, classes]."""
+        with exact(x.device):
+            pixels = (x * self.scale + self.shift).flatten(1)
+            whitened = ((pixels - self.mean) @ self.matrix).view(x.shape)
+        logits: Tensor = self.net(whitened)
+        return logits
+
+
 def renormalised(net: nn.Module, data: Normalisation, own: Normalisation) -> nn.Module:
     """The net for images under the data's normalisation: itself where the two are one."""
     return net if data == own else Renormalised(net, data, own)
 
 
 def bare(net: nn.Module) -> nn.Module:
-    """The net without what ``renormalised`` put in front of it."""
+    """The net without what ``renormalised`` put in front of it, or a whitening."""
     return net.net if isinstance(net, Renormalised) else net

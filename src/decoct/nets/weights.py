@@ -31,6 +31,7 @@ class Weights:
         class_names: what the outputs stand for; None where it is not said.
         normalisation: of the images that the net was trained on; None where it is not said.
         imagenet: the outputs are known to be ImageNet-1K's, in order.
+        zca: digest of the data by whose whitening the net was given its images; None for images that are not whitened.
     """
 
     state: dict[str, Tensor]
@@ -38,6 +39,7 @@ class Weights:
     class_names: tuple[str, ...] | None = None
     normalisation: Normalisation | None = None
     imagenet: bool = False
+    zca: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,12 @@ class Fitted:
     imagenet: bool = False
 
 
-def write(file: Path, net: nn.Module, class_names: Sequence[str], normalisation: Normalisation) -> None:
+def write(
+    file: Path, net: nn.Module, class_names: Sequence[str], normalisation: Normalisation, zca: str | None = None
+) -> None:
     """Save a net as safetensors whose header says what its outputs stand for and what it expects of its input."""
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    said = {"class_names": list(class_names), **normalisation._asdict()}
+    said = {"class_names": list(class_names), **normalisation._asdict(), **({"zca": zca} if zca else {})}
     save_file(state, file, metadata={HEADER: json.dumps(said, sort_keys=True)})
 
 
@@ -193,4 +197,5 @@ def _safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return state, {}
     facts = json.loads(header)
     names = tuple(map(str, facts["class_names"]))
-    return state, {"class_names": names, "normalisation": Normalisation.of(facts["mean"], facts["std"])}
+    takes = Normalisation.of(facts["mean"], facts["std"])
+    return state, {"class_names": names, "normalisation": takes, "zca": facts.get("zca")}

@@ -7,24 +7,30 @@ from decoct.training.recipe import Recipe, epoch_steps
 
 
 class DC(TrainProtocol):
-    """Hard labels, SGD .01, batch 256, lr × .1 once after epoch E/2 + 1, no augmentation except, if asked, DSA.
+    """Hard labels, SGD .01, batch 256, lr × .1 once after half of the passes, no augmentation except, if asked, DSA.
 
     Dataset Condensation's evaluation (Zhao et al., 2021, arXiv:2006.05929) and, with ``dsa``, that of differentiable
-    Siamese augmentation (Zhao & Bilen, 2021, arXiv:2102.08259); the last epoch counts.
+    Siamese augmentation (Zhao & Bilen, 2021, arXiv:2102.08259). The lineage's code passes over a set E + 1 times, of
+    which E/2 + 2 are at the first rate, as here; the last pass counts. MTT (Cazenavette et al., 2022, arXiv:2203.11932)
+    is evaluated so with ``dsa`` and ``own_rate``, and DATM (Guo et al., 2024, arXiv:2310.05773) with ``own_labels`` and
+    ``batch = 128`` too; both report the best of many evaluations on test during the construction, where here the set
+    is taken as it is at the end.
 
     Attributes:
-        epochs: None for 300, or 1,000 with DSA.
-        full_epochs: passes over the whole train split, the ceiling.
+        epochs: E; None for 300, or 1,000 with DSA.
+        full_epochs: passes over the whole train split, the ceiling, of which one more than half are at the first rate.
         steps: optimiser steps instead, for every set alike.
         lr: learning rate at the start.
         momentum: of SGD.
         weight_decay: on all parameters.
         batch: images per step.
         dsa: augment each batch by one of colour, crop, cutout, flip, scale and rotation.
-        own_labels: learn from a set's own soft labels, if it has some (DATM; Guo et al., 2024,
-            arXiv:2310.05773): cross-entropy to them instead of to the class.
+        own_labels: learn from a set's own soft labels, if it has some (DATM): cross-entropy to them instead of to the
+            class.
+        own_rate: start at the learning rate that was learnt with a set, if one was (MTT, DATM), instead of at ``lr``.
     """
 
+    version = 2
     epochs: int | None = Field(None, ge=1)
     full_epochs: int = Field(20, ge=1)
     steps: int | None = Field(None, ge=1)
@@ -34,6 +40,7 @@ class DC(TrainProtocol):
     batch: int = Field(256, ge=2)
     dsa: bool = False
     own_labels: bool = False
+    own_rate: bool = False
 
     def takes_own_labels(self) -> bool:
         """As the field ``own_labels`` says."""
@@ -45,19 +52,20 @@ class DC(TrainProtocol):
 
     def recipe(self, task: Task) -> Recipe:
         """The same numbers at every size and resolution."""
-        epochs = self.full_epochs if task.ceiling else self.epochs or (1000 if self.dsa else 300)
+        passes = self.full_epochs if task.ceiling else 1 + (self.epochs or (1000 if self.dsa else 300))
+        first = passes // 2 + 1 if task.ceiling else (passes - 1) // 2 + 2
         an_epoch = epoch_steps(task.images, min(self.batch, task.images), task.batch_norm)
-        steps = self.steps or an_epoch * epochs
+        steps = self.steps or an_epoch * passes
         return Recipe(
             steps=steps,
             batch=min(self.batch, task.images),
             optimiser="sgd",
-            lr=self.lr,
+            lr=task.rate if self.own_rate and task.rate is not None else self.lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             decay_all=True,
             schedule="multistep",
-            milestones=(steps // 2 + 1 if self.steps else an_epoch * (epochs // 2 + 1),),
+            milestones=(steps // 2 + 1 if self.steps else an_epoch * first,),
             gamma=0.1,
             restart=True,
             dsa=self.dsa,

@@ -285,4 +285,5 @@ def _wrong(test: Callable[[], str | None]) -> str:
 
 def _same(a: Condensed, b: Condensed) -> bool:
     names = ("labels", "indices", "images", "soft_labels", "weights")  # None equals None alone
-    return a.mosaic == b.mosaic and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
+    facts = (a.mosaic, a.rate) == (b.mosaic, b.rate)
+    return facts and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)

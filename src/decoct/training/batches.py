@@ -14,6 +14,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.send import send
+from decoct.data.whitening import Whitening
 from decoct.nets.layout import as_input
 from decoct.nets.precision import autocast
 from decoct.nets.room import Halving
@@ -35,6 +36,7 @@ class TrainingSet:
         mean: per channel, on the 0 to 1 scale; of the data set, never ImageNet's.
         std: likewise.
         weights: [N] float32 sample weights, of which the size relative to their mean counts; or None.
+        whitening: of the data set, in the place of mean and std; or None.
     """
 
     images: Tensor
@@ -42,6 +44,7 @@ class TrainingSet:
     mean: Sequence[float]
     std: Sequence[float]
     weights: Tensor | None = None
+    whitening: Whitening | None = None
 
 
 class Mixed(NamedTuple):
@@ -117,7 +120,7 @@ class Batches(Iterator[Batch]):
         self.recipe, self.seed, self.teachers, self.stored = recipe, seed, teachers, labels
         self.precision, device = machine.precision, machine.device
         self.halving = Halving("labelling", device)
-        self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad)
+        self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad, whitening=data.whitening)
         self.labels = data.labels.to(device)
         self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)
         self.draws = Draws(recipe, data.images.shape[-1], seed)

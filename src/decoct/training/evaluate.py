@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from decoct.data.dataset import Dataset, Split
+from decoct.data.pixels import Pixels
 from decoct.nets.features import at_once
 from decoct.nets.room import Halving
 
@@ -16,13 +17,11 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
 
     The split is read block by block in one pass, ``batch`` images at a time: 1,000, or fewer where they are large.
     """
-    mean = torch.tensor(data.mean, device=device).view(-1, 1, 1) * 255
-    std = torch.tensor(data.std, device=device).view(-1, 1, 1) * 255
+    pixels = Pixels.seen(data, device)
     right, halving = np.empty(len(split), dtype=bool), Halving("evaluation", device)
 
     def top(block: NDArray[np.uint8]) -> NDArray[np.int64]:
-        images = torch.from_numpy(np.array(block)).to(device)
-        best: NDArray[np.int64] = net((images.float() - mean) / std).argmax(1).cpu().numpy()
+        best: NDArray[np.int64] = net(pixels.normalise(pixels.load(np.array(block)))).argmax(1).cpu().numpy()
         return best
 
     height, width = split.images.shape[-2:]

@@ -15,6 +15,7 @@ from torch import Tensor
 from decoct.data.augment.augment import gather_crops
 from decoct.data.augment.resample import resized_crop
 from decoct.data.send import send
+from decoct.data.whitening import Whitening
 from decoct.nets.room import ran_out
 
 COPIED = 2**31  # bytes of images up to which a memory map is read as a whole; larger ones are read batch by batch
@@ -48,6 +49,7 @@ class Images:
         std: likewise.
         device: where batches go.
         padded: the same images within a black border, where they are on the device and crops need it.
+        whitening: on ``device``, in the place of mean and std; or None.
     """
 
     stored: Tensor
@@ -55,6 +57,7 @@ class Images:
     std: Tensor
     device: torch.device
     padded: Tensor | None = None
+    whitening: Whitening | None = None
 
     @classmethod
     def of(
@@ -65,6 +68,7 @@ class Images:
         device: str,
         pad: int = 0,
         room: int | None = None,
+        whitening: Whitening | None = None,
     ) -> "Images":
         """Put images [N, C, S, S] on the device if they fit, with the border that crops need.
 
@@ -74,12 +78,13 @@ class Images:
         where = torch.device(device)
         white = 255.0 if images.dtype == torch.uint8 else 1.0
         centre, spread = (torch.tensor(v, device=where).view(-1, 1, 1) * white for v in (mean, std))
+        whiten = None if whitening is None else whitening.to(where)
         side = images.shape[-1]
         needed = images.nbytes + (images.nbytes * (side + 2 * pad) ** 2 // side**2 if pad else 0)
         if needed <= (free(where) if room is None else room):
             try:
                 moved = images.to(where)
-                return cls(moved, centre, spread, where, F.pad(moved, [pad] * 4) if pad else None)
+                return cls(moved, centre, spread, where, F.pad(moved, [pad] * 4) if pad else None, whiten)
             except RuntimeError as error:  # another job on the device has taken the room meanwhile
                 if not ran_out(error):
                     raise
@@ -88,7 +93,7 @@ class Images:
             warnings.warn(
                 f"{what}: they stay in the host's memory and go over batch by batch", HostImages, stacklevel=3
             )
-        return cls(images, centre, spread, where)
+        return cls(images, centre, spread, where, whitening=whiten)
 
     @property
     def white(self) -> float:
@@ -125,7 +130,7 @@ class Images:
 
     def normalise(self, x: Tensor) -> Tensor:
         """From the stored scale to the one that nets see."""
-        return torch.sub(x, self.mean).div_(self.std)
+        return torch.sub(x, self.mean).div_(self.std) if self.whitening is None else self.whitening(x / self.white)
 
 
 def free(device: torch.device) -> int:

@@ -47,7 +47,8 @@ def relabel(
         raise UsageError("hard labels need no relabelling: name a protocol with teachers, such as single_teacher")
     if recipe.jitter or recipe.lighting or recipe.dsa:
         raise UsageError("labels of views with colour or Siamese augmentation cannot be stored: label online")
-    images = Images.of(data.images, data.mean, data.std, machine.device, recipe.pad)
+    how = data.mean, data.std, machine.device, recipe.pad
+    images = Images.of(data.images, *how, whitening=data.whitening)
     if storing.per == "image":
         logits, arrays = _of_images(images, teachers, machine), Arrays()
     else:

@@ -15,8 +15,10 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.hub_folder import write_hub_folder, write_parquet
 from decoct.core.record import Provenance
+from decoct.data.dataset import load_data
 from decoct.data.external.read import load_set, soft_labels
 from decoct.data.external.stored import SetFormat
+from decoct.data.pixels import Pixels
 
 INDEX = "by index, taken as the data's order"
 
@@ -184,6 +186,31 @@ def test_datm_s_two_files_hold_logits_and_the_largest_is_the_class(digits, their
     found = load_set(tmp_path / "images_best.pt", digits)
     np.testing.assert_array_equal(found.labels, theirs.labels)
     np.testing.assert_allclose(found.soft_labels, torch.tensor(logits).softmax(1).numpy(), atol=1e-6)
+    assert found.rate is None
+    torch.save(torch.tensor(0.03, dtype=torch.float64), tmp_path / "lr_best.pt")
+    assert load_set(tmp_path / "images_best.pt", digits).rate == pytest.approx(0.03)
+    torch.save(torch.tensor(float("nan")), tmp_path / "lr_best.pt")
+    with pytest.raises(DecoctError, match="the learnt rate is nan"):
+        load_set(tmp_path / "images_best.pt", digits)
+
+
+def test_a_learnt_rate_may_stand_beside_the_arrays(digits, theirs, tmp_path):
+    np.savez(tmp_path / "a.npz", images=theirs.images, labels=theirs.labels, syn_lr=np.float32(0.25))
+    assert load_set(tmp_path / "a.npz", digits).rate == 0.25
+    np.savez(tmp_path / "a.npz", images=theirs.images, labels=theirs.labels, lr=np.ones(3))
+    with pytest.raises(DecoctError, match="3 learnt rates: a set has one"):
+        load_set(tmp_path / "a.npz", digits)
+
+
+def test_whitened_images_of_the_authors_come_back_to_pixels(digits, theirs, tmp_path):
+    white = load_data("digits", tmp_path / "data", zca=True)
+    seen = Pixels.seen(white, "cpu")
+    whitened = seen.normalise(seen.load(theirs.images)).numpy()
+    np.savez(tmp_path / "a.npz", images=whitened, labels=theirs.labels)
+    found = load_set(tmp_path / "a.npz", white, SetFormat(normalised="zca"))
+    np.testing.assert_allclose(found.images, theirs.images / 255, atol=1e-4)
+    with pytest.raises(DecoctError, match="--normalised zca is for data with zca = true"):
+        load_set(tmp_path / "a.npz", digits, SetFormat(normalised="zca"))
 
 
 def test_one_hot_labels_are_hard_ones(digits, theirs, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from decoct.core.condensed import WEIGHTS, Condensed
+from decoct.core.condensed import RATE, WEIGHTS, Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.record import Provenance
 from decoct.data.external.read import read_class_folder
@@ -62,6 +62,26 @@ def test_weights_are_read_with_their_images_bit_for_bit(tmp_path_factory, weight
     found = read_class_folder(folder, NAMES, (1, 2, 2))
     assert found.weights.dtype == np.float32
     assert found.weights.tobytes() == weights[found.images[:, 0, 0, 0]].tobytes()
+
+
+def test_a_learnt_rate_is_read_with_the_pictures(tmp_path):
+    replace(make(np.zeros((3, 1, 2, 2), np.uint8), [0, 1, 2]), rate=0.1 + 0.2).export(tmp_path / "set")
+    assert read_class_folder(tmp_path / "set", NAMES, (1, 2, 2)).rate == 0.1 + 0.2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "holds no rate .*: mend or remove it"),
+        ('{"rate": "fast"}', "holds no rate"),
+        ('{"rate": NaN}', "the learnt rate is nan"),
+        ('{"rate": -1}', "the learnt rate is -1"),
+    ],
+)
+def test_a_rate_that_is_none_is_refused(exported, content, said):
+    (exported / RATE).write_text(content)
+    with pytest.raises(DecoctError, match=said):
+        read_class_folder(exported, NAMES, (1, 8, 8))
 
 
 def test_pictures_without_weights_count_alike(exported):

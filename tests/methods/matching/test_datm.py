@@ -72,7 +72,7 @@ def test_it_is_the_loop_of_the_paper(matching, toy):
             optimiser.step()
     assert np.abs(draft.images - (x.detach() * 0.25 + 0.5).numpy()).max() < 1e-3
     assert np.abs(draft.soft_labels - y.detach().softmax(1).numpy()).max() < 1e-4
-    assert draft.notes["step_size"] == pytest.approx(alpha.item(), rel=1e-4)
+    assert draft.notes["step_size"] == draft.rate == pytest.approx(alpha.item(), rel=1e-4)
     first = first_logits(experts, draft.initial, draft.labels, box).softmax(1).numpy()
     assert np.abs(draft.soft_labels - first).max() > 1e-3  # the labels moved
 
@@ -152,6 +152,17 @@ def test_a_logit_is_the_mean_over_experts_that_are_right(matching, toy):
     assert wrong.any()  # else the mean over all would do
 
 
+def test_from_random_images_the_logits_are_the_first_experts(matching, toy):
+    box, spec = toy(), DATM(**FIELDS, init="real")
+    inputs = matching(spec, 4, box=box)
+    experts = inputs.trajectories[spec.need]
+    made, labels = spec.for_ipc(4).start(inputs, experts, 4)
+    assert torch.allclose(labels, logits_of(experts, 0, made.initial, box), atol=1e-5)
+    expected = [box.data.train.images[datm.random_rows(inputs, "datm", c, 4)] for c in range(3)]
+    assert np.array_equal(made.initial, np.concatenate(expected))
+    assert (labels.argmax(1) != made.labels).any()  # which nobody asked to be right
+
+
 def test_the_threshold_is_the_largest_loss_that_moves_anything():
     spec = DATM(threshold=0.5)
     assert spec.takes(torch.tensor(0.5))
@@ -211,21 +222,25 @@ def test_what_is_not_set_is_the_authors_by_ipc():
     assert found(1) == (0, 4, 4, 1, 80, 100, 5.0, 1e-7, 1.1)
     assert found(10) == (0, 10, 20, 1000, 80, 100, 2.0, 1e-5, 1.0)
     assert found(50) == (0, 20, 40, 2000, 80, 1000, 2.0, 1e-5, 1.0)
-    assert found(500, epochs=70) == (40, 56, 60, 10, 40, 50, 10.0, 1e-5, 1.0)
-    assert found(500) == (40, 48, 48, 10, 40, 50, 10.0, 1e-5, 1.0)  # no further than the experts go
+    assert found(500) == (40, 60, 60, 1, 40, 50, 10.0, 1e-5, 1.0)
+    assert found(1000) == found(2000) == (40, 60, 60, 1, 100, 50, 10.0, 1e-5, 1.0)  # the bound does not grow
+    assert [DATM().for_ipc(ipc).batch_syn for ipc in (1, 10, 50, 500, 1000)] == [None, None, None, 1000, 1000]
+    assert {DATM().for_ipc(1000).span(t) for t in (0, 1, 9999)} == {(40, 60)}
+    assert found(500, epochs=50)[:3] == (40, 48, 48)  # no further than the experts go
     assert found(500, epochs=20)[:3] == (17, 18, 18)
     spec = DATM()
     assert (spec.iterations, spec.momentum, spec.momentum_y, spec.expert_epochs) == (10000, 0.5, 0.9, 2)
-    assert spec.at(32).needs() == (Trajectories(net="convnet3", epochs=50, experts=100),) == MTT().at(32).needs()
+    assert spec.at(32).needs() == (Trajectories(net="convnet3", epochs=100, experts=100),)
+    assert MTT().at(32).needs() == (Trajectories(net="convnet3", epochs=50, experts=100),)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_start_epoch": 49}, r"max_start_epoch \+ expert_epochs is 51, but the experts have 50 epochs"),
+        ({"max_start_epoch": 99}, r"max_start_epoch \+ expert_epochs is 101, but the experts have 100 epochs"),
         ({"min_start_epoch": 4, "max_start_epoch": 4}, "min_start_epoch 4 leaves no epoch to start from below 4"),
         ({"min_start_epoch": 4, "first_max_start_epoch": 3}, "min_start_epoch 4 leaves no epoch to start from below 3"),
-        ({"min_start_epoch": 48}, "min_start_epoch 48 leaves no epoch to start from below 48"),
+        ({"min_start_epoch": 98}, "min_start_epoch 98 leaves no epoch to start from below 98"),
         ({"first_max_start_epoch": 9, "max_start_epoch": 4}, "first_max_start_epoch 9 is above max_start_epoch 4"),
     ],
 )

@@ -11,6 +11,8 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.seeds import seed
 from decoct.core.spec import parse
 from decoct.data.augment import dsa
+from decoct.data.pixels import Pixels
+from decoct.data.whitening import Whitening
 from decoct.methods.matching._shared import trajectories as trajectory_matching
 from decoct.methods.matching._shared.trajectories import Inner
 from decoct.methods.matching.mtt import MTT
@@ -65,7 +67,7 @@ def test_it_is_the_loop_of_the_paper(matching, toy, more):
     expected = (images * 0.25 + 0.5).numpy()
     assert np.abs(draft.images - expected).max() < 1e-3
     assert np.abs(draft.images - draft.initial / 255).max() > 0.02  # something was learnt
-    assert draft.notes["step_size"] == pytest.approx(rate, rel=1e-4)
+    assert draft.notes["step_size"] == draft.rate == pytest.approx(rate, rel=1e-4)
     assert draft.notes["loss_first"] == pytest.approx(np.mean(losses), rel=1e-4)
     assert draft.labels.tolist() == [0, 0, 1, 1, 2, 2] and draft.soft_labels is None
     assert draft.images.dtype == np.float32 and draft.steps == 4
@@ -83,13 +85,26 @@ def test_it_starts_from_real_images_or_noise(matching, toy):
     for image, label in zip(real.initial, real.labels, strict=True):
         members = box.data.train.images[box.data.train.labels == label]
         assert any(np.array_equal(image, member) for member in members)
-    noise = MTT(**FIELDS, init="noise")
+    noise = MTT(**FIELDS | {"lr_lr": 0.0}, init="noise")  # at whose start the rate would fall below 0
     assert not np.array_equal(noise(matching(noise, 2, box=box)).initial, real.initial)
 
 
 def test_a_class_with_too_few_images_is_an_error(matching):
     with pytest.raises(DecoctError, match=r"class 'a' has 40 .*images"):
         MTT(**FIELDS)(matching(MTT(**FIELDS), 41))
+
+
+def test_a_rate_that_no_student_can_train_at_is_an_error(matching):
+    fields = FIELDS | {"init": "noise"}
+    with pytest.raises(DecoctError, match=r"mtt: the learnt rate is -.* at the end: lower lr_img, lr_lr or lr_teacher"):
+        MTT(**fields)(matching(MTT(**fields), 2))
+
+
+def test_a_batch_that_is_short_comes_first():
+    asked = SimpleNamespace(span=lambda t: (0, 2), syn_steps=4, batch_syn=4, dsa=False)
+    inner = Inner.draw(torch.Generator().manual_seed(0), asked, 0, 1, 10, SimpleNamespace(size=8, flip=False))
+    assert [len(rows) for rows in inner.rows] == [2, 4, 4, 2]
+    assert sorted(torch.cat(inner.rows[:3]).tolist()) == list(range(10))
 
 
 # Kill, resume, and numbers that are not finite
@@ -205,3 +220,29 @@ def test_images_are_stored_in_the_data_s_scale(matching, toy):
     spec = MTT(**FIELDS | {"iterations": 1, "lr_img": 1e-12})
     draft = spec(matching(spec, 1, box=box))
     assert np.allclose(draft.images, draft.initial / 255, atol=1e-6)
+
+
+# Whitened data
+
+
+def test_of_whitened_data_the_whitened_images_are_learnt_and_their_pixels_kept(matching, toy, monkeypatch):
+    box, spec, learnt = toy(), MTT(**FIELDS), []
+    box.data.whitening = Whitening.fit([box.data.train.images], box.data.shape)
+    real = trajectory_matching.matched
+    monkeypatch.setattr(trajectory_matching, "matched", lambda *args: (learnt.append(args[3]), real(*args))[1])
+    draft = spec(matching(spec, 2, box=box))
+    seen = Pixels.seen(box.data, "cpu")
+    start = torch.from_numpy(draft.initial).flatten(1).double().numpy() / 255
+    x = box.data.train.images.reshape(len(box.data.train.labels), -1) / 255
+    variances, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
+    whitened = (start - x.mean(0)) @ (vectors / np.sqrt(variances + 0.1) @ vectors.T)
+    images, rate, _ = written_out(
+        spec,
+        matching(spec, 2, box=box),
+        torch.from_numpy(whitened).float().view(6, 1, 8, 8),
+        torch.arange(3).repeat_interleave(2),
+    )
+    again = seen.whitening(torch.from_numpy(draft.images))
+    assert (again - learnt[0].detach()).abs().max() < 1e-5 * learnt[0].abs().max()  # it was learnt in place
+    assert (again - images).abs().max() < 1e-3 and draft.rate == pytest.approx(rate, rel=1e-4)
+    assert np.abs(draft.images - draft.initial / 255).max() > 0.02

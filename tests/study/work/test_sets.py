@@ -2,7 +2,9 @@
 
 import textwrap
 import tracemalloc
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -310,6 +312,17 @@ def test_shards_are_put_together_in_little_memory(large, tmp_path, traced):
     assert (draft.soft_labels.shape, draft.soft_labels.dtype) == ((1600, 2), np.float64)
     assert (draft.steps, draft.mosaic, draft.notes, draft.initial) == (6, 2, {"loss": 0.75}, None)
     assert all(isinstance(array, np.memmap) for array in (draft.images, draft.labels, draft.soft_labels))
+
+
+def test_a_rate_that_some_classes_learn_is_not_one_of_the_set(monkeypatch):
+    job = SimpleNamespace(config={}, plugins=(), keyed={"budget": {"ipc": 1}, "classes": [0]})
+    cell = SimpleNamespace(job=job, data=None, device="cpu", meter=nullcontext)
+    learning = lambda inputs: Draft.synthesised(np.zeros((1, 1, 2, 2), np.uint8), [0], rate=0.1)  # noqa: E731
+    learning.name = "mine"
+    for name, value in {"parse": learning, "check_room": "", "needed": None}.items():
+        monkeypatch.setattr(sets, name, lambda *args, value=value: value)
+    with pytest.raises(DecoctError, match="mine learns a rate for some classes: leave together"):
+        sets.make_shard(cell)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(-1e3, 1e3)), min_size=1, max_size=6))

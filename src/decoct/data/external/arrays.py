@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
-from decoct.data.external.stored import IMAGES, LABELS, NAMES, SOFT, WEIGHTS, SetFormat, Stored, readable
+from decoct.data.external.stored import IMAGES, LABELS, NAMES, RATE, SOFT, WEIGHTS, SetFormat, Stored, readable
 
 SAVE = "save {'images': tensor, 'labels': tensor}"
 
@@ -46,7 +46,7 @@ def read_torch(path: Path, how: SetFormat) -> Stored:
 
     These forms are known: ``{"images": …, "labels": …}``; ``(images, labels)``; ``{"data": [[images, labels], …]}`` or
     the list alone, one pair for each experiment (Dataset Condensation and its descendants); a bare tensor of images in
-    ``images….pt`` with its labels beside it in ``labels….pt`` (MTT, DATM).
+    ``images….pt`` with its labels beside it in ``labels….pt`` (MTT, DATM), and its learnt rate in ``lr….pt`` (DATM).
 
     Raises:
         DecoctError: truncated, more than tensors, none of these forms, or several sets and none of them named.
@@ -55,7 +55,9 @@ def read_torch(path: Path, how: SetFormat) -> Stored:
     if isinstance(held, dict) and isinstance(held.get("data"), (list, tuple)):
         held = held["data"]
     if _is_tensor(held):
-        held = (held, _load(_labels_of(path)))
+        beside = path.with_name(path.name.replace("images", "lr", 1))
+        rate = {"rate": _load(beside)} if beside != path and beside.is_file() else {}
+        held = {"images": held, "labels": _load(_labels_of(path)), **rate}
     if isinstance(held, (list, tuple)) and held and all(_is_pair(one) for one in held):
         held = _chosen(held, path, how)
     if _is_pair(held):
@@ -77,7 +79,9 @@ def from_arrays(arrays: Mapping[str, Any], where: object, format: str) -> Stored
         DecoctError: no images, no labels, or two arrays that could both be them.
     """
     images, labels = _one(arrays, IMAGES, where), _one(arrays, (*LABELS, *SOFT), where, several=True)
-    soft, weights, names = (_one(arrays, words, where, needed=False) for words in (SOFT, WEIGHTS, NAMES))
+    soft, weights, names, rate = (_one(arrays, words, where, needed=False) for words in (SOFT, WEIGHTS, NAMES, RATE))
+    if rate is not None and np.size(rate) != 1:
+        raise DecoctError(f"{where} holds {np.size(rate)} learnt rates: a set has one, a number")
     labels, soft = hard_and_soft(np.asarray(labels), None if soft is None else np.asarray(soft))
     return Stored(
         images=np.asarray(images),
@@ -86,6 +90,7 @@ def from_arrays(arrays: Mapping[str, Any], where: object, format: str) -> Stored
         class_names=None if names is None else tuple(map(str, np.asarray(names).tolist())),
         soft_labels=soft,
         weights=None if weights is None else np.asarray(weights),
+        rate=None if rate is None else float(np.asarray(rate).reshape(())),
     )
 
 

@@ -21,7 +21,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard d
 BEYOND = 3.0  # how far outside [0, 1] a set may lie that was optimised without clipping; more is another scale
 CHANNELS = (1, 3)
 OPTIONS = (
-    "--normalised data (by the data's mean and std), --normalised imagenet (by ImageNet's), --normalised none (as is)"
+    "--normalised data (by the data's mean and std), --normalised imagenet (by ImageNet's), "
+    "--normalised zca (whitened as the data), --normalised none (as is)"
 )
 Said = dict[str, Any]  # how it was read, for the provenance
 
@@ -112,7 +113,12 @@ def _floats(images: NDArray[Any], data: Dataset, how: SetFormat) -> tuple[NDArra
             hint = "\nif they are 8-bit values, save them as uint8" if low >= 0 and high <= 255 else ""
             raise DecoctError(f"the images' values run from {low:.3g} to {high:.3g}, not 0 to 1: say {OPTIONS}{hint}")
         return values, {"range": "0 to 1"}
-    if how.normalised != "none":
+    if how.normalised == "zca":
+        if data.whitening is None or images.shape[1:] != data.shape:
+            raise DecoctError("--normalised zca is for data with zca = true, and images of the data's size")
+        flat = values.reshape(len(values), -1) @ data.whitening.inverse + data.whitening.mean
+        values = flat.reshape(values.shape)
+    elif how.normalised != "none":
         if how.normalised == "imagenet" and images.shape[1] != 3:
             raise DecoctError("--normalised imagenet is for three channels; the data's images have one")
         mean, std = IMAGENET if how.normalised == "imagenet" else (data.mean, data.std)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core.condensed import FACTS, WEIGHTS, Condensed, finite, folder_names
+from decoct.core.condensed import FACTS, RATE, WEIGHTS, Condensed, finite, folder_names
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.record import Cost, Provenance
+from decoct.core.record import Cost, Provenance, read_json
 from decoct.data.dataset import Dataset
 from decoct.data.external import arrays, order, parquet, pixels
 from decoct.data.external.stored import SetFormat, Stored
@@ -76,7 +76,8 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
     """Read ``folder/CLASS/*`` for data with these classes and this image shape.
 
     Pictures of another size are resized and cropped as the data's own were; PNGs of the data's size are exact. Weights
-    are read from ``folder/weights.csv`` if it is there, as ``Condensed.export`` writes it.
+    are read from ``folder/weights.csv`` if it is there, and a learnt rate from ``folder/rate.json``, as
+    ``Condensed.export`` writes them.
 
     Args:
         folder: class folders, named as the classes, as ``Condensed.export`` names them, by WordNet id where the data
@@ -112,6 +113,7 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
         provenance=Provenance(method=folder.name or "unknown", spec=said),
         images=np.stack(images),
         weights=_weights(folder / WEIGHTS, files) if (folder / WEIGHTS).is_file() else None,
+        rate=_rate(folder / RATE) if (folder / RATE).is_file() else None,
     )
 
 
@@ -140,6 +142,7 @@ def interpret(stored: Stored, data: Dataset, how: SetFormat, title: str) -> Cond
         soft_labels=soft,
         weights=weights,
         mosaic=own.get("mosaic", 1),
+        rate=stored.rate if stored.rate is not None else own.get("rate"),
         cost=own.get("cost"),
     )
 
@@ -189,10 +192,19 @@ def _weights(path: Path, files: list[str]) -> NDArray[np.float32]:
     return np.array([given[file] for file in files], np.float32)
 
 
+def _rate(path: Path) -> float:
+    """The learnt rate beside class folders."""
+    try:
+        return float(read_json(path)["rate"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DecoctError(f"{path} holds no rate ({error}): mend or remove it") from error
+
+
 def _own(said: Mapping[str, Any]) -> dict[str, Any]:
     """What decoct wrote into a set that it exported; nothing where that is of another version, or not decoct's."""
     try:
         own: dict[str, Any] = {"provenance": Provenance(**said["provenance"]), "mosaic": int(said["mosaic"])}
+        own |= {"rate": float(said["rate"])} if "rate" in said else {}
         return own | ({"cost": Cost(**said["cost"])} if said.get("cost") else {})
     except (KeyError, TypeError, ValueError):
         return {}

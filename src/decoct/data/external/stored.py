@@ -15,6 +15,7 @@ IMAGES = ("images", "x", "data", "image", "img")  # names under which they are l
 LABELS = ("labels", "y", "label", "targets", "target")
 SOFT = ("soft_labels", "soft_label")
 WEIGHTS = ("weights", "weight")
+RATE = ("rate", "syn_lr", "lr")  # a number
 NAMES = ("class_names", "classes")
 
 
@@ -23,7 +24,8 @@ class SetFormat(BaseModel):
 
     Attributes:
         normalised: of float images: "data" by the mean and standard deviation of the data set, "imagenet" by those of
-            ImageNet, "none" not at all, so that values outside [0, 1] are meant; None refuses such values.
+            ImageNet, "zca" whitened as the data are (MTT's and DATM's own files), "none" not at all, so that values
+            outside [0, 1] are meant; None refuses such values.
         layout: of the axes; None where one of them alone can be meant.
         resize: pictures of another size are resized and cropped as the data's were; without it they are refused.
         number: which set, where a file holds several, from 0.
@@ -36,7 +38,7 @@ class SetFormat(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    normalised: Literal["data", "imagenet", "none"] | None = None
+    normalised: Literal["data", "imagenet", "zca", "none"] | None = None
     layout: Literal["NCHW", "NHWC"] | None = None
     resize: bool = False
     number: int | None = Field(None, ge=0)
@@ -53,6 +55,7 @@ class Stored:
         class_names: in the order of the indices, where the file says so.
         soft_labels: [n, classes] probabilities or logits, or None.
         weights: [n] or None.
+        rate: learning rate that was learnt with the images, or None.
         format: in a word, such as "npz".
         said: what decoct wrote into the file, of a set that it exported.
     """
@@ -63,6 +66,7 @@ class Stored:
     class_names: tuple[str, ...] | None = None
     soft_labels: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
+    rate: float | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
 """DATM: trajectory matching with learnt soft labels and start epochs that suit the size of the set."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -28,12 +28,13 @@ COMMON: dict[str, Any] = {  # of the authors' settings
     "lr_y": 2.0,
     "threshold": 1.0,
 }
+MANY = COMMON | {"min_start_epoch": 40, "max_start_epoch": 60, "batch_syn": 1000, "lr_img": 50.0, "lr_y": 10.0}
 
 
 class DATM(TrajectoryMatching):
     """Difficulty-aligned trajectory matching (Guo et al., 2024, arXiv:2310.05773).
 
-    MTT with three changes. A student's start epoch is at least ``min_start_epoch`` and below a bound that grows from
+    MTT with three changes. A student's start epoch is at least ``min_start_epoch`` and below a bound that may grow from
     ``first_max_start_epoch`` to ``max_start_epoch`` over the first ``growth`` iterations; the student learns by
     cross-entropy from soft labels, the softmax of logits that are learnt too; and an update is skipped if the loss is
     above ``threshold``. The set starts from real images, in a random order, that the last weights of the first
@@ -41,11 +42,16 @@ class DATM(TrajectoryMatching):
     class, those with the highest mean probability of it fill up (the authors' code loops forever). A logit is at
     first the mean over the experts that are right about the image, over all where none is. No further teacher.
 
-    The soft labels travel with the set: a student learns from them where its protocol has ``own_labels``. Numbers that
-    may be None are the authors' for CIFAR-10 by IPC: up to 1, up to 10, up to 50, and above. The authors train experts
-    as FTD does and whiten the images (ZCA); here experts are MTT's, and students see the images of every set alike.
+    Soft labels and the learnt rate travel with the set: a student uses them where its protocol has ``own_labels`` and
+    ``own_rate``. Numbers that may be None are those of the authors' configurations for CIFAR-10 by IPC: up to 1, 10,
+    50, 500 and 1,000; the bound grows at 10 and 50 alone. All of them, and those for CIFAR-100 and Tiny-ImageNet, are
+    for whitened images (``zca`` of the data). ``epochs`` is that of their command for experts, who are FTD's (Du et
+    al., 2023, arXiv:2211.11004), trained for flat minima; here they are MTT's. The authors go through the experts in a
+    random order, file by file; here each iteration draws one.
 
     Attributes:
+        init: "right", images that experts are right about; or "real", random ones whose logits are the first expert's,
+            as in the authors' configuration for CIFAR-100 at IPC 50.
         lr_y: of the logits.
         momentum_y: of SGD on them.
         min_start_epoch: the first start epoch.
@@ -56,17 +62,19 @@ class DATM(TrajectoryMatching):
     """
 
     quick = {"net": "convnet2_w8", "experts": 1, "epochs": 3, "iterations": 3, "syn_steps": 2}
+    version = 2
     usual = {
         1: COMMON | {"max_start_epoch": 4, "lr_img": 100.0, "lr_lr": 1e-7, "lr_y": 5.0, "threshold": 1.1},
         10: COMMON | {"first_max_start_epoch": 10, "max_start_epoch": 20, "growth": 1000, "lr_img": 100.0},
         50: COMMON | {"first_max_start_epoch": 20, "max_start_epoch": 40, "growth": 2000, "lr_img": 1000.0},
-        1000: COMMON
-        | {"min_start_epoch": 40, "first_max_start_epoch": 56, "max_start_epoch": 60, "growth": 10}
-        | {"syn_steps": 40, "batch_syn": 1000, "lr_img": 50.0, "lr_y": 10.0},
+        500: MANY | {"syn_steps": 40},
+        1000: MANY | {"syn_steps": 100},
     }
 
     starting = frozenset({"min_start_epoch", "first_max_start_epoch", "max_start_epoch"})
 
+    init: Literal["right", "real"] = "right"
+    epochs: int = Field(100, ge=1)
     iterations: int = Field(10000, ge=1)
     lr_y: float | None = Field(None, ge=0)
     momentum_y: float = Field(0.9, ge=0, lt=1)
@@ -122,13 +130,13 @@ class DATM(TrajectoryMatching):
         return loss <= (self.threshold or torch.inf)
 
     def start(self, inputs: Inputs, experts: Experts, ipc: int) -> tuple[Synthetic, Tensor]:
-        """Real images that experts are right about, and the mean logits of those that are.
+        """Real images and their logits, as ``init`` says.
 
         Raises:
             DecoctError: a class has fewer images than are to be made.
         """
         check_enough(inputs, self.name, ipc, "lower --ipc")
-        data, scale, classes = inputs.data, Pixels.of(inputs.data, inputs.device), inputs.wanted()
+        data, scale, classes = inputs.data, Pixels.seen(inputs.data, inputs.device), inputs.wanted()
         last = [experts.parameters(experts.weights(e, self.epochs, inputs.device)) for e in range(len(experts))]
 
         def says(expert: int, rows: NDArray[np.int64]) -> Tensor:
@@ -136,11 +144,15 @@ class DATM(TrajectoryMatching):
                 x = scale.normalise(scale.load(data.train.images[rows]))
                 return torch.cat([experts.logits(last[expert], part) for part in x.split(BLOCK)])
 
-        rows = np.concatenate([self._right(inputs, says, len(experts), c, ipc) for c in classes])
+        if self.init == "real":
+            rows = np.concatenate([random_rows(inputs, self.name, c, ipc) for c in classes])
+        else:
+            rows = np.concatenate([self._right(inputs, says, len(experts), c, ipc) for c in classes])
         labels = torch.tensor(classes, device=inputs.device).repeat_interleave(ipc)
         initial = np.array(data.train.images[rows])
         images = scale.normalise(scale.load(initial)).requires_grad_()
-        outputs = torch.stack([says(expert, rows) for expert in range(len(experts))])
+        asked = 1 if self.init == "real" else len(experts)
+        outputs = torch.stack([says(expert, rows) for expert in range(asked)])
         right = (outputs.argmax(2) == labels).float()
         right[:, ~right.any(0)] = 1.0
         logits = (outputs * right[..., None]).sum(0) / right.sum(0)[:, None]

@@ -43,6 +43,8 @@ def content(condensed: Condensed, data_digest: str) -> dict[str, str]:
             sha.update(np.ascontiguousarray(value).data)
     if condensed.mosaic > 1:  # the same pixels train otherwise then
         sha.update(f"mosaic {condensed.mosaic}".encode())
+    if condensed.rate is not None:
+        sha.update(f"rate {condensed.rate!r}".encode())
     return {"content": sha.hexdigest(), "data": data_digest}
 
 

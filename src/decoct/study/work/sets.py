@@ -73,6 +73,8 @@ def make_shard(cell: Cell) -> None:
     cell.estimate = check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
     with cell.meter():
         draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
+    if draft.rate is not None:
+        raise DecoctError(f"{method.name} learns a rate for some classes: leave together() out, so that it sees all")
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
     tensorfile.write(cell.folder / SHARD, arrays)
     write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
@@ -159,6 +161,7 @@ def from_draft(draft: Draft, data: Dataset, provenance: Provenance) -> Condensed
         soft_labels=draft.soft_labels,
         weights=draft.weights,
         mosaic=draft.mosaic,
+        rate=draft.rate,
     )
 
 

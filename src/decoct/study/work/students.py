@@ -18,7 +18,7 @@ from decoct.core.record import Result, write_json
 from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
-from decoct.needs.teacher import load_teacher, training_set
+from decoct.needs.teacher import load_labeller, training_set
 from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
 from decoct.nets.room import told
@@ -59,7 +59,7 @@ def make_labels(cell: Cell) -> None:
 
 def teachers_of(cell: Cell) -> list[nn.Module]:
     """The teachers that label for a job, on its device."""
-    return [load_teacher(folder, cell.data, cell.device) for folder in cell.cells("teacher").values()]
+    return [load_labeller(folder, cell.data, cell.device) for folder in cell.cells("teacher").values()]
 
 
 def make_student(cell: Cell) -> None:

@@ -28,6 +28,7 @@ def inputs(ipc=2, seed=5, per_class=6, kept=None, **rest):
         mean=(0.4,),
         std=(0.2,),
         flip=False,
+        whitening=None,
         shape=(1, 4, 4),
         size=4,
     )

@@ -32,7 +32,7 @@ class Synthetic:
     """The images of a set in the making, class after class.
 
     Attributes:
-        images: [n, C, S, S] float32, normalised, on the device; a leaf that asks for a gradient.
+        images: [n, C, S, S] float32, normalised or whitened, on the device; a leaf that asks for a gradient.
         labels: [n] int64 on the device: class 0 ipc times, class 1 ipc times, …
         initial: [n, C, S, S] uint8, what the images start from.
         scale: the data's.
@@ -57,7 +57,7 @@ class Synthetic:
         Raises:
             DecoctError: a class has fewer images than the budget asks for.
         """
-        ipc, classes, scale = inputs.ipc(name), inputs.wanted(), Pixels.of(inputs.data, inputs.device)
+        ipc, classes, scale = inputs.ipc(name), inputs.wanted(), Pixels.seen(inputs.data, inputs.device)
         if init == "real":
             rows = np.concatenate([random_rows(inputs, name, c, ipc) for c in classes])
             initial = np.array(inputs.data.train.images[rows])
@@ -73,18 +73,27 @@ class Synthetic:
         """The images of the class at a place in class order, [ipc, C, S, S], with a gradient to the whole."""
         return self.images[place * self.ipc : (place + 1) * self.ipc]
 
-    def draft(self, trace: Tensor, *, soft_labels: NDArray[np.float32] | None = None, **notes: float) -> Draft:
+    def draft(
+        self,
+        trace: Tensor,
+        *,
+        soft_labels: NDArray[np.float32] | None = None,
+        rate: float | None = None,
+        **notes: float,
+    ) -> Draft:
         """What a condenser returns: float32 images in the data's scale, where they may leave [0, 1].
 
         Args:
             trace: [steps] losses, one an update of the images.
             soft_labels: [n, classes].
+            rate: that was learnt.
             notes: facts for the record, beside the loss at both ends.
         """
         return Draft.synthesised(
             in_data_scale(self.images.detach(), self.scale),
             self.labels.cpu().numpy(),
             soft_labels=soft_labels,
+            rate=rate,
             steps=len(trace),
             initial=self.initial,
             notes=ends(trace) | notes,
@@ -92,8 +101,8 @@ class Synthetic:
 
 
 def in_data_scale(normalised: Tensor, scale: Pixels) -> NDArray[np.float32]:
-    """Normalised -> float32 where black is 0 and white 1, not clipped."""
-    values: NDArray[np.float32] = ((normalised * scale.std + scale.mean) / 255).cpu().numpy()
+    """Normalised, or whitened -> float32 where black is 0 and white 1, not clipped."""
+    values: NDArray[np.float32] = (scale.restore(normalised) / 255).cpu().numpy()
     return values
 
 
@@ -167,7 +176,8 @@ class RealBatches:
         """
         check_enough(inputs, name, batch, "lower batch")
         data = inputs.data
-        images = Images.of(tensor(data.train.images), data.mean, data.std, inputs.device)
+        how = data.mean, data.std, inputs.device
+        images = Images.of(tensor(data.train.images), *how, whitening=data.whitening)
         return cls(images, inputs.members(), batch, inputs.seed, name)
 
     def at(self, t: int) -> Iterator[Tensor]:

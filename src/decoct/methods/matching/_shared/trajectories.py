@@ -159,7 +159,7 @@ class Inner:
         for _ in range(spec.syn_steps or 1):
             if batch < images and not ahead:
                 ahead = list(torch.randperm(images, generator=rng).split(batch))
-            rows.append(ahead.pop(0) if batch < images else None)
+            rows.append(ahead.pop() if batch < images else None)  # a short batch comes first, as in the authors' code
             count = images if rows[-1] is None else len(rows[-1])
             drawn.append(dsa.draw(count, data.size, data.flip, rng) if spec.dsa else None)
         return cls(expert, epoch, tuple(rows), tuple(drawn))
@@ -346,8 +346,10 @@ class TrajectoryMatching(Condenser):
                 )
 
         trace = learn(inputs, self.name, optimiser, step, self.iterations, tensors, REMEDY, look=look)
-        own = labels.detach().softmax(1).cpu().numpy() if soft else None
-        draft = made.draft(trace, soft_labels=own, step_size=float(rate.detach()))
+        own, learnt_rate = labels.detach().softmax(1).cpu().numpy() if soft else None, float(rate.detach())
+        if learnt_rate <= 0:
+            raise DecoctError(f"{self.name}: the learnt rate is {learnt_rate:.4g} at the end: {REMEDY}")
+        draft = made.draft(trace, soft_labels=own, rate=learnt_rate, step_size=learnt_rate)
         used = {n: float(value) for n, value in spec if getattr(self, n) is None and isinstance(value, int | float)}
         return replace(draft, notes={**draft.notes, **used})
 
