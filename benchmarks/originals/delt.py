@@ -29,7 +29,7 @@ SETTING = (
     "Fashion-MNIST, convnet3_bn_w32, a block of ten images of each of three classes, eight rounds of 13 iterations"
 )
 NET, IPC, ROUNDS, FEW = "convnet3_bn_w32", 10, 8, 3
-OURS = {
+OURS: dict[str, Any] = {
     **{"name": "delt", "preset": "small", "nets": [NET], "ranker": NET},
     **{"scale": [0.08, 1.0], "iterations": 400},
 }
@@ -80,7 +80,7 @@ def run(
     images, labels = start.detach().clone(), torch.arange(len(start) // IPC).repeat_interleave(IPC)
     each = torch.full((len(start) // IPC,), iterations)
 
-    def cropped(size: int, scale: tuple[float, float]) -> nn.Module:
+    def cropped(size: int, scale: tuple[float, float]) -> Any:
         saw(scale[0])
         return crop(size, scale=scale, antialias=True)
 

@@ -28,7 +28,7 @@ SETTING = (
     "Fashion-MNIST, test_resnet at 25 and 28 px in turn, a block of one image a class, four stages of 26 iterations"
 )
 NET, IPC, STAGES = "convnet3_bn_w32", 10, 4
-OURS = {"name": "fadrm", "preset": "cifar100", "nets": [NET], "ranker": NET, "iterations": 300}
+OURS: dict[str, Any] = {"name": "fadrm", "preset": "cifar100", "nets": [NET], "ranker": NET, "iterations": 300}
 HOW = Namespace(
     **{"batch_size": 10, "ncls": 10, "lr": 0.25, "jitter": 4, "r_bn": 0.01, "first_bn_multiplier": 10.0, "alpha": 0.5},
     **{"initialisation_method": "Patches", "patch_diff": "medium", "store_best_images": True},
@@ -98,7 +98,7 @@ def run(tree: Path, nets: Sequence[nn.Module], patches: Tensor, sizes: list[int]
             "clip": lambda x, how: x.clamp(scale.low, scale.high),
             "denormalize": lambda x, how: ((x * scale.std + scale.mean) / 255).clamp(0, 1),
         }
-        theirs.ipc_id = 0
+        vars(theirs)["ipc_id"] = 0  # which its main sets
         sized = replaced(transforms, RandomResizedCrop=lambda size: crop(size, antialias=True))
         with sized, replaced(theirs.utils_re, **ours), replaced(theirs, save_images=save):
             theirs.get_images(how, None, "cpu", 0, False)

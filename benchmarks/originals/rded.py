@@ -28,8 +28,11 @@ REPOSITORY = "LINs-lab/RDED"
 PROGRAM = "synthesize/main.py"
 SETTING = "Fashion-MNIST, convnet3_bn_w32, 300 images of each of three classes, 5 crops of each, factor 2"
 NET, IPC, FEW = "convnet3_bn_w32", 10, 3
-OURS = {"name": "rded", "teacher": NET, "factor": 2}
-HOW = {"ipc": IPC, "mipc": 300, "num_crop": 5, "factor": 2, "workers": 0, "train_dir": "", "syn_data_path": ""}
+OURS: dict[str, Any] = {"name": "rded", "teacher": NET, "factor": 2}
+HOW: dict[str, Any] = {
+    **{"ipc": IPC, "mipc": 300, "num_crop": 5, "factor": 2},
+    **{"workers": 0, "train_dir": "", "syn_data_path": ""},
+}
 
 
 def agree(tree: Path) -> Agreement:
