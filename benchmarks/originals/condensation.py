@@ -9,7 +9,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,17 +24,19 @@ from decoct.core.interfaces import Condenser, Task
 from decoct.data.augment import dsa
 from decoct.data.pixels import Pixels
 from decoct.methods.matching._shared import gradients, synthetic
-from decoct.methods.matching._shared.synthetic import in_data_scale
 from decoct.nets import zoo
-from decoct.protocols.dc import DC as Evaluation
+from decoct.protocols import dc as evaluation
 from decoct.training.images import Images
 from decoct.training.loop import TrainingSet, train
-from originals.beside import Step, doubled, in_turn, watched
+from originals.beside import Agreement, Step, compare, doubled, in_turn, watched
 from originals.data import fashion, inputs
 from originals.trees import on_cpu, program, recorded, replaced
 
 REPOSITORY = "VICO-UoE/DatasetCondensation"
-NET, THEIR_NET = "convnet3_w32", "ConvNetW32"
+IPC = 10
+WIDTH, NET = 8, "convnet3_w8"  # of what is compared step by step
+MADE = 32, "convnet3_w32"  # of sets
+EPOCHS = 20  # of the students
 STRATEGY = "color_crop_cutout_flip_scale_rotate"
 OPS = {"colour": "color"}  # where a transform has another name there
 PARAMS = dsa.DSA()
@@ -43,9 +45,9 @@ PARAMS = dsa.DSA()
 @contextmanager
 def all_doubled() -> Iterator[None]:
     """As ``doubled``, and tensors that say they are float32 are float64 too."""
-    with doubled(), replaced(torch, float=torch.float64, float32=torch.float64):
-        with replaced(Tensor, float=Tensor.double):
-            yield
+    double = torch.float64
+    with doubled(), replaced(torch, float=double, float32=double), replaced(Tensor, float=Tensor.double):
+        yield
 
 
 @contextmanager
@@ -81,7 +83,7 @@ class Draws:
     noise: Tensor | None
 
 
-def ours(spec: Condenser, module: ModuleType, ipc: int) -> tuple[list[Step], Draws]:
+def ours(spec: Condenser, module: ModuleType) -> tuple[list[Step], Draws]:
     """What the method does, in float64, and what it drew; ``module`` is where its loop is."""
     with ExitStack() as stack:
         enter = stack.enter_context
@@ -90,26 +92,30 @@ def ours(spec: Condenser, module: ModuleType, ipc: int) -> tuple[list[Step], Dra
         nets, augmentations = enter(recorded(module, "fresh_net")), enter(recorded(dsa, "draw"))
         orders, losses = enter(recorded(torch, "randperm")), enter(recorded(module, "learn"))
         steps = enter(watched(shape=fashion().shape))
-        spec(inputs({}, ipc))
+        spec(inputs({}, IPC))
     steps = [replace(step, loss=loss) for step, loss in zip(steps, losses[0].tolist(), strict=True)]
     nets = nets[1:] if module is gradients else nets  # the first only gives the parameters a place
     asked = [*starts, *(each.numpy() for each in rows)]
     return steps, Draws(asked, nets, augmentations, orders, None if starts else steps[0].images)
 
 
-def theirs(tree: Path, file: str, argv: Sequence[str], draws: Draws, loops: tuple[int, int] = (1, 1)) -> list[Step]:
+def theirs(path: Path, argv: Sequence[Any], draws: Draws, loops: tuple[int, int] = (1, 1)) -> list[Step]:
     """What the authors' program does with the draws, in float64; ``loops`` are its outer and inner ones."""
     randn, rows, nets = torch.randn, in_turn(draws.rows), in_turn(draws.nets)
 
     def started(*args: Any, **kwargs: Any) -> Tensor:
         return randn(*args, **kwargs) if draws.noise is None else draws.noise.clone().requires_grad_()
 
-    with all_doubled(), launched(tree, file, argv, loops) as module, watched(shape=fashion().shape) as steps:
+    with all_doubled(), launched(path, argv) as module, watched(shape=fashion().shape) as steps:
         build = module.get_network
-        again = {"get_network": lambda *args: alike(build(*args), nets())}
-        with replaced(module, **again), augmented(module, draws.augmentations), shuffled(draws.orders):
-            with replaced(torch, randn=started), replaced(np.random, permutation=rows):  # of which it takes the first
-                module.main()
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            enter(replaced(module, get_network=lambda *args: alike(build(*args), nets()), get_loops=lambda _: loops))
+            enter(augmented(module, draws.augmentations))
+            enter(shuffled(draws.orders))
+            enter(replaced(torch, randn=started))
+            enter(replaced(np.random, permutation=rows))  # of a class, of which the program takes the first
+            module.main()
     return steps
 
 
@@ -119,18 +125,26 @@ def shuffled(orders: Sequence[Tensor]) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def launched(tree: Path, file: str, argv: Sequence[str], loops: tuple[int, int]) -> Iterator[ModuleType]:
-    """A program of the repository with a command line, decoct's data and ``loops``; it trains no students."""
+def loaded(path: Path, width: int) -> Iterator[ModuleType]:
+    """A program of the repository, whose ConvNet has some width."""
+    with on_cpu(), program(path) as module, ExitStack() as stack:
+        utils: Any = sys.modules["utils"]
+        _, *others = utils.get_default_convnet_setting()
+        stack.enter_context(replaced(utils, get_default_convnet_setting=lambda: (width, *others)))
+        stack.enter_context(replaced(Tensor, view=Tensor.reshape))  # one grey channel now comes in channels-last order
+        yield module
+
+
+@contextmanager
+def launched(path: Path, argv: Sequence[Any], width: int = WIDTH) -> Iterator[ModuleType]:
+    """A program of the repository with a command line, on decoct's data; it trains no students."""
     with ExitStack() as stack:
         enter = stack.enter_context
-        folder = enter(tempfile.TemporaryDirectory())
-        enter(on_cpu())
-        enter(replaced(Tensor, view=Tensor.reshape))  # maps of one grey channel now come in channels-last order
-        module = enter(program(tree / file))
-        line = ["--dataset", "FashionMNIST", "--model", THEIR_NET, "--num_exp", "1", "--num_eval", "0"]
+        folder, module = enter(tempfile.TemporaryDirectory()), enter(loaded(path, width))
+        line = ["--dataset", "FashionMNIST", "--model", "ConvNet", "--ipc", IPC, "--num_exp", 1, "--num_eval", 0]
         line += ["--eval_mode", "last", "--data_path", f"{folder}/data", "--save_path", folder, *argv]
-        enter(replaced(sys, argv=[file, *line]))
-        enter(replaced(module, get_dataset=lambda *_: known(), get_loops=lambda _: loops))
+        enter(replaced(sys, argv=[str(path), *map(str, line)]))
+        enter(replaced(module, get_dataset=lambda *_: known()))
         enter(redirect_stdout(io.StringIO()))
         enter(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # of the mean accuracy of no students, and of old calls of torch
@@ -159,14 +173,14 @@ def alike(net: nn.Module, pattern: nn.Module) -> nn.Module:
 @contextmanager
 def augmented(module: ModuleType, draws: Sequence[dsa.Drawn]) -> Iterator[None]:
     """In the block the program's augmentation draws these, one for both of two seeded calls."""
-    utils = sys.modules["utils"]
-    transform, waiting, shared = utils.DiffAugment, in_turn(draws), list[dsa.Drawn]()  # type: ignore[attr-defined]
+    utils: Any = sys.modules["utils"]
+    transform, waiting, shared = utils.DiffAugment, in_turn(draws), list[dsa.Drawn]()
 
     def transformed(x: Tensor, strategy: str = "", seed: int = -1, param: Any = None) -> Tensor:
-        drawn = shared.pop() if seed != -1 and shared else waiting()
-        if seed != -1 and not paired[0]:
+        again = seed != -1 and bool(shared)
+        drawn = shared.pop() if again else waiting()
+        if seed != -1 and not again:
             shared.append(drawn)
-        paired[0] = seed != -1 and not paired[0]
         numbers = in_turn(uniform(drawn))
 
         def number(*args: Any, size: Any = None, **kwargs: Any) -> Tensor:
@@ -176,7 +190,6 @@ def augmented(module: ModuleType, draws: Sequence[dsa.Drawn]) -> Iterator[None]:
         with replaced(torch, rand=number, randint=number):
             return transform(x, strategy, seed, param)
 
-    paired = [False]
     with replaced(utils, DiffAugment=transformed), replaced(module, DiffAugment=transformed):
         yield
 
@@ -203,30 +216,38 @@ def uniform(drawn: dsa.Drawn) -> list[Tensor]:
     return [which, *numbers]
 
 
-def evaluated(tree: Path, file: str, with_dsa: bool, epochs: int, ipc: int = 10) -> tuple[list[Step], list[Step]]:
+def row(path: Path, mine: Sequence[Step], their: Sequence[Step], with_dsa: bool) -> Agreement:
+    """The row of a method, with what students of one set do in both evaluations, of ``EPOCHS`` passes."""
+    ours, theirs = evaluated(path, with_dsa)
+    last = compare(ours, theirs, [len(ours) - 1])[0]
+    facts = {"student's steps": [len(ours), len(theirs)], "student's first layer at the last step": asdict(last)}
+    return Agreement(compare(mine, their), facts=facts)
+
+
+def evaluated(path: Path, with_dsa: bool) -> tuple[list[Step], list[Step]]:
     """Steps of a student of real images, ours and theirs, on the same draws: the weights of its first layer."""
     data = fashion()
-    rows = np.concatenate([np.flatnonzero(data.train.labels == c)[:ipc] for c in range(10)])
+    rows = np.concatenate([np.flatnonzero(data.train.labels == c)[:IPC] for c in range(10)])
     images, labels = (torch.from_numpy(np.array(of[rows])) for of in (data.train.images, data.train.labels))
-    recipe = Evaluation(dsa=with_dsa, epochs=epochs).recipe(Task(len(rows), 10, data.size, data.flip))
-    with all_doubled(), on_cpu(), program(tree / file) as module, replaced(Tensor, view=Tensor.reshape):
+    recipe = evaluation.DC(dsa=with_dsa, epochs=EPOCHS).recipe(Task(len(rows), 10, data.size, data.flip))
+    with all_doubled(), loaded(path, WIDTH) as module:
         student, other = (zoo.build(NET, data.shape[0], 10, data.size, 0) for _ in range(2))
         shape = tuple(next(student.parameters()).shape)
         with watched(shape=shape) as mine, recorded(torch, "randperm") as orders, recorded(dsa, "draw") as draws:
             train(student, TrainingSet(images, labels, data.mean, data.std), recipe, seed=0)
-        utils = sys.modules["utils"]
-        how = Namespace(lr_net=0.01, epoch_eval_train=epochs, batch_train=256, device="cpu", dsa=with_dsa)
-        how.dsa_strategy, how.dsa_param = STRATEGY, utils.ParamDiffAug()  # type: ignore[attr-defined]
-        how.dc_aug_param = utils.get_daparam("FashionMNIST", THEIR_NET, THEIR_NET, ipc)  # type: ignore[attr-defined]
+        utils: Any = sys.modules["utils"]
+        how = Namespace(lr_net=0.01, epoch_eval_train=EPOCHS, batch_train=256, device="cpu", dsa=with_dsa)
+        how.dsa_strategy, how.dsa_param = STRATEGY, utils.ParamDiffAug()
+        how.dc_aug_param = utils.get_daparam("FashionMNIST", "ConvNet", "ConvNet", IPC)
         scale = Images.of(images, data.mean, data.std, "cpu")
-        net = utils.get_network(THEIR_NET, data.shape[0], 10, (data.size, data.size))  # type: ignore[attr-defined]
+        net = utils.get_network("ConvNet", data.shape[0], 10, (data.size, data.size))
         seen = scale.normalise(images)
         with augmented(module, draws), shuffled(orders), watched(shape=shape) as their, redirect_stdout(io.StringIO()):
-            utils.evaluate_synset(0, alike(net, other), seen, labels, [(seen, labels)], how)  # type: ignore[attr-defined]
+            utils.evaluate_synset(0, alike(net, other), seen, labels, [(seen, labels)], how)
     return mine, their
 
 
-def made(tree: Path, file: str, argv: Sequence[str], seed: int, loops: tuple[int, int]) -> tuple[Any, NDArray[np.int64]]:
+def made(path: Path, argv: Sequence[Any], seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images, float32 and not clipped, and labels by the program with draws of its own, as it evaluates them.
 
     Its draws hang on the clock, which starts with the seed here. It saves its images after one iteration more than
@@ -236,10 +257,12 @@ def made(tree: Path, file: str, argv: Sequence[str], seed: int, loops: tuple[int
     clock = SimpleNamespace(time=lambda: next(ticks) / 1000, strftime=time.strftime, localtime=time.localtime)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    with launched(tree, file, argv, loops) as module, replaced(module, time=clock):
-        with replaced(sys.modules["utils"], time=clock):
-            saved: list[Any] = []
-            with replaced(torch, save=lambda what, _: saved.append(what)):
-                module.main()
+    saved: list[Any] = []
+    with launched(path, argv, MADE[0]) as module, ExitStack() as stack:
+        for place in (module, sys.modules["utils"]):
+            stack.enter_context(replaced(place, time=clock))
+        stack.enter_context(replaced(torch, save=lambda what, _: saved.append(what)))
+        module.main()
     images, labels = saved[0]["data"][0]
-    return in_data_scale(images, Pixels.of(fashion(), "cpu")).astype(np.float32), labels.numpy()
+    scale = Pixels.of(fashion(), "cpu")
+    return ((images * scale.std + scale.mean) / 255).numpy(), labels.numpy()

@@ -3,25 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decoct.methods.matching._shared import gradients
 from decoct.methods.matching.dc import DC
-from originals import condensation
-from originals.beside import Agreement, compare
+from originals.beside import Agreement
+from originals.condensation import MADE, NET, made, ours, row, theirs
+from originals.condensation import REPOSITORY as REPOSITORY
 
-REPOSITORY = condensation.REPOSITORY
 PROGRAM = "main.py"
-OUTER, INNER, NETS = 5, 2, 21
-SETTING = "Fashion-MNIST, convnet3_w32, IPC 10, 256 real images of a class, 5 updates a net with 2 epochs between"
-OURS = {"name": "dc", "net": condensation.NET, "iterations": 2, "outer": 5, "inner": 10}
+OUTER, INNER, NETS, BATCH = 5, 2, 21, 64
+SETTING = f"Fashion-MNIST, {NET}, IPC 10, {BATCH} real images of a class; {OUTER} updates a net, {INNER} epochs between"
+METHOD = ["--method", "DC", "--init", "noise"]
+OURS = {"name": "dc", "net": MADE[1], "iterations": 4}
 
 
 def agree(tree: Path) -> Agreement:
-    """Both from the noise, and with the batches, nets and orders, that decoct draws."""
-    spec = DC(net=condensation.NET, iterations=NETS, outer=OUTER, inner=INNER)
-    ours, draws = condensation.ours(spec, gradients, ipc=10)
-    line = ["--method", "DC", "--ipc", "10", "--init", "noise", "--Iteration", str(NETS - 1)]
-    theirs = condensation.theirs(tree, PROGRAM, line, draws, (OUTER, INNER))
-    return Agreement(compare(ours, theirs))
+    """Both from the same noise, with the draws of decoct; then students of one set."""
+    mine, draws = ours(DC(net=NET, iterations=NETS, outer=OUTER, inner=INNER, batch=BATCH), gradients)
+    line = [*METHOD, "--Iteration", NETS - 1, "--batch_real", BATCH]
+    return row(tree / PROGRAM, mine, theirs(tree / PROGRAM, line, draws, (OUTER, INNER)), with_dsa=False)
+
+
+def make(tree: Path, seed: int) -> tuple[Any, Any]:
+    """Ten images of each class, after as many iterations as ``OURS``."""
+    return made(tree / PROGRAM, [*METHOD, "--Iteration", OURS["iterations"] - 1], seed)
