@@ -4,7 +4,6 @@
     python benchmarks/matching.py --method dm --ipc 10 --seed 0 --minutes 20 --out runs/matching
     python benchmarks/matching.py --evaluate runs/matching --nets 2 --random 3
     python benchmarks/matching.py --table runs/matching
-    python benchmarks/matching.py --method dm --ipc 10 --minutes 0 --device cuda --out runs/matching   # in full
 
 A construction keeps snapshots of its images and ends with the last; one that was killed goes on from its last
 snapshot. Minutes are the processor's, by thread, on a machine that does other things as well. Evaluation trains
@@ -62,7 +61,7 @@ class Snapshots(KeptOnDisk):
 
     Args:
         folder: of this construction.
-        minutes: ascending, of the construction's own time; none to let it run in full, kept every five minutes.
+        minutes: ascending, of the construction's own time.
         data: the data set.
         provenance: of the sets.
         facts: that go into each row.
@@ -75,7 +74,7 @@ class Snapshots(KeptOnDisk):
         self.data, self.provenance, self.facts = data, provenance, dict(facts)
         done = [row for row in read(folder.parent / SNAPSHOTS) if row["construction"] == folder.name]
         self.before = (done[-1]["seconds"], done[-1]["cpu_seconds"]) if done else (0.0, 0.0)
-        self.full, self.left = not minutes, [m for m in minutes if m > max((r["minutes"] for r in done), default=0)]
+        self.left = [m for m in minutes if m > max((r["minutes"] for r in done), default=0)]
         self.begun, self.begun_cpu = time.perf_counter(), time.process_time()
 
     def elapsed(self) -> tuple[float, float]:
@@ -87,15 +86,13 @@ class Snapshots(KeptOnDisk):
 
     def due(self) -> bool:
         """Whether the next minute has come: of the processor per thread, so that it matters not what else runs."""
-        if self.full:
-            return super().due()
         return bool(self.left) and self.elapsed()[1] / self.facts["threads"] >= 60 * self.left[0]
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """The state, and a snapshot of the images."""
         wall, cpu = self.elapsed()
         super().save(name, arrays)
-        if name == STATE and not self.full:
+        if name == STATE:
             images = in_data_scale(torch.from_numpy(arrays["images"]), Pixels.of(self.data, "cpu"))
             ipc = len(images) // len(self.data.class_names)
             draft = Draft.synthesised(images, np.repeat(range(len(self.data.class_names)), ipc))
@@ -115,7 +112,7 @@ class Snapshots(KeptOnDisk):
 
 
 def construct(method: Condenser, options: argparse.Namespace) -> None:
-    """Run a method for some minutes, or in full."""
+    """Run a method for some minutes."""
     data, budget = load_data("fashion_mnist"), Budget(ipc=options.ipc)
     label = " ".join([method.name, *options.set])
     folder = options.out / "-".join([*label.split(), f"ipc{options.ipc}", f"seed{options.seed}"])
@@ -129,11 +126,11 @@ def construct(method: Condenser, options: argparse.Namespace) -> None:
     )
     minutes = sorted({float(m) for m in options.at.split(",") if float(m) < options.minutes} | {options.minutes})
     facts = {"method": method.name, "label": label, "ipc": options.ipc, "seed": options.seed}
-    kept = Snapshots(folder, minutes if options.minutes else [], data, provenance, facts | {"threads": options.threads})
-    if options.minutes and not kept.left:
+    kept = Snapshots(folder, minutes, data, provenance, facts | {"threads": options.threads})
+    if not kept.left:
         return
     try:
-        draft = method(Inputs(data, budget, options.seed, options.device, kept=kept))
+        draft = method(Inputs(data, budget, options.seed, kept=kept))
     except TimeUpError:
         return
     wall, cpu = kept.elapsed()  # it came to its end before its time
@@ -229,10 +226,9 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="of the method")
     arguments.add_argument("--ipc", type=int, default=10)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--minutes", type=float, default=20, help="of construction; 0 for the paper's iterations")
+    arguments.add_argument("--minutes", type=float, default=20, help="of construction")
     arguments.add_argument("--at", default="1,2,5,10,20", help="minutes at which images are kept")
     arguments.add_argument("--out", type=Path, default=Path("runs/matching"))
-    arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--evaluate", type=Path, metavar="DIR", help="train nets on what was constructed there")
     arguments.add_argument("--nets", type=int, default=2)

@@ -49,11 +49,9 @@ SETTINGS: dict[tuple[str, int], dict[str, Any]] = {
 HARD, OWN = ("dc-dsa", DC(dsa=True)), ("dc-dsa-own", DC(dsa=True, own_labels=True))
 
 
-def method_of(name: str, ipc: int, iterations: int | None = None) -> Condenser:
+def method_of(name: str, ipc: int) -> Condenser:
     """The spec of a method at an IPC."""
     fields = {} if name == "random" else SHARED | SETTINGS[name, ipc]
-    if iterations and name != "random":
-        fields |= {"iterations": iterations}
     method: Condenser = parse("condenser", {"name": name, **fields})
     return method
 
@@ -65,11 +63,11 @@ def expert(where: Path | None, run: int) -> None:
     execute(compute.cells().root, list(planner.supply(NEED).values())[run])
 
 
-def one(where: Path | None, out: Path, name: str, ipc: int, replicate: int, iterations: int | None) -> None:
+def one(where: Path | None, out: Path, name: str, ipc: int, replicate: int) -> None:
     """Make one set and train its students; a row for each that was not there."""
     compute = api.Compute(store=where)
     planner = compute.planner(load_data("fashion_mnist"))
-    method = method_of(name, ipc, iterations)
+    method = method_of(name, ipc)
     made = planner.condense(name, method, Budget(ipc=ipc), replicate)
     protocols = (HARD, OWN) if name == "datm" else (HARD,)
     students = [
@@ -138,7 +136,6 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=ROWS)
     arguments.add_argument("--store", type=Path, help="folder of the cells; the user's cache if left out")
     arguments.add_argument("--workers", type=int, default=2)
-    arguments.add_argument("--iterations", type=int, help="of every method, instead of those of the settings")
     arguments.add_argument("--methods", nargs="+", default=["random", "mtt", "datm"])
     arguments.add_argument("--experts", action="store_true", help="train the experts and nothing else")
     arguments.add_argument("--table", action="store_true", help="compute nothing")
@@ -155,8 +152,8 @@ def main() -> None:
         todo = [(name, ipc, s) for s in range(SEEDS) for ipc in (1, 10) for name in options.methods]
         futures = []
         for name, ipc, s in todo:
-            if (name, ipc, getattr(method_of(name, ipc, options.iterations), "iterations", 0), s) not in done:
-                futures.append(pool.submit(one, options.store, options.out, name, ipc, s, options.iterations))
+            if (name, ipc, getattr(method_of(name, ipc), "iterations", 0), s) not in done:
+                futures.append(pool.submit(one, options.store, options.out, name, ipc, s))
         for future in futures:
             future.result()
     print(table(read(options.out)))

@@ -22,8 +22,9 @@ from decoct.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugins" / "nearest_mean.py"
-STUDIES = pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
-SIZES = {"digits": 8, "fashion_mnist": 28, "imagenet1k": 224, "imagenet100": 224, "imagenette": 224}
+STUDIES = pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.toml")), ids=lambda path: path.name)
+SIZES = {"digits": 8, "fashion_mnist": 28, "cifar10": 32, "cifar100": 32, "tiny_imagenet": 64}
+SIZES |= {"imagenet1k": 224, "imagenet100": 224, "imagenette": 224}
 
 
 @STUDIES

@@ -40,9 +40,10 @@ class GradientMatching(InRandomNets):
     Attributes:
         siamese: whether both sides of the matching go through one transform, and the net's training is augmented.
         iterations: nets that are started.
-        outer: updates of the images in each; None for the authors' by images per class: 1 at 1, 10 at 10, 50 at 50, and
-            for others, where they have no number, as many as there are images per class.
-        inner: epochs between two updates; None for the authors': 50 at 10, 10 at 50; 500 / ipc for others.
+        outer: updates of the images in each; None for as many as there are images per class, as the authors have at 1,
+            10, 20, 30, 40 and 50, the only numbers that their program takes.
+        inner: epochs between two updates; None for the authors' 50, 25, 20, 15 and 10 from 10 images per class to 50,
+            and 500 / ipc where they have none. At 1 there is one update a net, and no epoch.
         lr: of the images' SGD, on normalised pixels.
         lr_net: of the net's SGD, which has no momentum.
         batch_net: learnt images in a step of the net.

@@ -122,7 +122,8 @@ class InRandomNets(Condenser):
     Attributes:
         net: without batch norm; "convnet" is the ConvNet that fits the images.
         momentum: of the images' SGD.
-        batch: real images of each class at an update.
+        batch: real images of each class at an update; the authors take all that there are where a class has fewer,
+            here it is refused.
         precision: of the nets' forward passes; images, losses, gradients and what learns stay in float32.
     """
 
