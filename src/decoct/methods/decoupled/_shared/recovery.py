@@ -107,6 +107,10 @@ class Recovery(WithPresets):
         """Least share of a crop's area at iterations ``t`` [T]; None for ``scale`` throughout."""
         return None
 
+    def border(self) -> int | None:
+        """Pixels that a crop of the images' own size may lie over their border; None for crops of ``scale``."""
+        return None
+
     def extra(self, work: "Workpiece", seen: Tensor) -> Tensor:
         """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
         raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
@@ -292,6 +296,7 @@ class Workpiece:
             low=spec.low(torch.arange(first, last)),
             flip=inputs.data.flip,
             jitter=spec.jitter,
+            pad=spec.border(),
             device=inputs.device,
         )
         optimiser = torch.optim.Adam([part], lr, betas=(0.5, 0.9), eps=1e-8)
@@ -333,7 +338,7 @@ class Workpiece:
         ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
         for net, weight in self.spec.votes(self.jury, t).items():
             with self.norms, autocast(seen.device, self.spec.precision):
-                logits, apart = self.alignments[net](seen)
+                logits, apart = self.alignments[net](seen, t)
             r = r + weight * apart
             each = F.cross_entropy(logits.to(seen.dtype), labels, reduction="none")
             ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
