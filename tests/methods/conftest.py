@@ -60,7 +60,9 @@ class Toy:
             return penultimate(nets[net], data.train.images, data.mean, data.std).numpy()
 
         def moments(need):
-            return collect(nets[need.net], data.train, data.class_names, Pixels.of(data, "cpu"), tile=need.tile)
+            return collect(
+                nets[need.net], data.train, data.class_names, Pixels.of(data, "cpu"), tile=need.tile_at(data.size)
+            )
 
         given = {
             "statistics": {need.net: moments(need) for need in needs if isinstance(need, LayerStatistics)},

@@ -145,6 +145,9 @@ def test_a_tile_that_is_larger_than_the_images_is_refused_before_anything_runs()
     (part,) = LayerStatistics(net="resnet10t", tile=8).parts(plan)
     (other,) = LayerStatistics(net="resnet10t", tile=4).parts(plan)
     assert part.name != other.name and part.spec.identity() != other.spec.identity()
+    usual = LayerStatistics(net="resnet10t")
+    assert usual.parts(plan) == LayerStatistics(net="resnet10t", tile=4).parts(plan)
+    assert [usual.tile_at(size) for size in (8, 64, 65, 224)] == [4, 4, 16, 16]
     with pytest.raises(UsageError, match="tiles of 9 px, but images have 8 px a side: lower tile"):
         LayerStatistics(net="resnet10t", tile=9).parts(plan)
     with pytest.raises(ValidationError, match="greater than or equal to 1"):

@@ -40,13 +40,14 @@ class LayerStatistics(Need):
 
     Attributes:
         net: of the teacher; ``"teacher"`` is the default label teacher.
-        tile: side in pixels of the tiles of patch statistics, at most that of the images.
+        tile: side in pixels of the tiles of patch statistics, at most that of the images; None for 4 up to 64 px and 16
+            above, as in the code of G-VBSM and EDC.
     """
 
     version = 2
 
     net: str = "teacher"
-    tile: int = Field(16, ge=1)
+    tile: int | None = Field(None, ge=1)
 
     def check(self) -> None:
         """Raise a UsageError if nobody knows the teacher."""
@@ -58,15 +59,20 @@ class LayerStatistics(Need):
         Raises:
             UsageError: a tile is larger than the images.
         """
-        if self.tile > plan.data.size:
+        size = plan.data.size
+        net, tile = zoo.resolve(self.net, size), self.tile_at(size)
+        if tile > size:
             raise UsageError(
-                f"statistics of {self.net} over tiles of {self.tile} px, but images have {plan.data.size} px a side: "
-                "lower tile"
+                f"statistics of {net} over tiles of {tile} px, but images have {size} px a side: lower tile"
             )
-        net = zoo.resolve(self.net, plan.data.size)
         drawn = plan.derive(self.name, net, anew=False)
-        spec = self.model_copy(update={"net": net})
-        return (Part(self._named(net), spec, {"seed": drawn}, reads=(Teacher(net=self.net),), labels={"net": net}),)
+        spec = self.model_copy(update={"net": net, "tile": tile})
+        reads, labels = (Teacher(net=self.net),), {"net": net}
+        return (Part(f"{net}/{tile}", spec, {"seed": drawn}, reads=reads, labels=labels),)
+
+    def tile_at(self, size: int) -> int:
+        """Side of a tile at a resolution."""
+        return self.tile or (4 if size <= 64 else 16)
 
     @classmethod
     def make(cls, work: Work) -> None:
@@ -81,17 +87,21 @@ class LayerStatistics(Need):
         views = draw_views(len(data.train), data.size, data.flip, work.job.keyed["seed"])
         with work.meter():
             made = collect(
-                net, data.train, data.class_names, pixels, tile=spec.tile, views=views, progress=work.progress
+                net,
+                data.train,
+                data.class_names,
+                pixels,
+                tile=spec.tile_at(data.size),
+                views=views,
+                progress=work.progress,
             )
         made.save(work.folder)
 
     def load(self, work: Work) -> dict[str, dict[str, "Statistics"]]:
         """By the name that the need gives the net."""
-        folder = work.cell("statistics", self._named(zoo.resolve(self.net, work.data.size)))
+        size = work.data.size
+        folder = work.cell("statistics", f"{zoo.resolve(self.net, size)}/{self.tile_at(size)}")
         return {"statistics": {self.net: Statistics.load(folder, work.device)}}
-
-    def _named(self, net: str) -> str:
-        return f"{net}/{self.tile}"
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_presets_are_the_authors():
         assert (spec.r, spec.jitter, spec.tau, spec.densification, spec.iterations) == (0.01, 32, 4.0, 1.0, 4000)
         return spec.lr, spec.block, spec.decay, spec.drop, spec.tile, spec.pad
 
-    assert values(None, 224) == values("imagenet1k", 224) == (0.1, 40, 0.4, 0.0, 16, None)
+    assert values(None, 224) == values("imagenet1k", 224) == (0.1, 40, 0.4, 0.0, 16, 0)
     assert GVBSM().at(224).scale == (0.08, 1.0)
     assert values(None, 32) == values("cifar10", 32) == (0.05, 100, 0.8, 0.4, 4, 4)
     assert values("cifar100", 32) == (0.05, 50, 0.8, 0.4, 4, 4)

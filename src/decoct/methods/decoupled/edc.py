@@ -79,7 +79,7 @@ class EDC(Recovery):
     def needs(self) -> tuple[Need, ...]:
         """The nets, their statistics, and who ranks crops."""
         ranker = (self.ranker,) if (self.factor or 1) > 1 else ()
-        statistics = (LayerStatistics(net=net, tile=self.tile or 16) for net in dict.fromkeys(self.committee))
+        statistics = (LayerStatistics(net=net, tile=self.tile) for net in dict.fromkeys(self.committee))
         return (*teachers(*self.committee, *ranker), *statistics)
 
     def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
@@ -92,7 +92,7 @@ class EDC(Recovery):
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Half of the whole train split, half of the classes."""
         statistics, judge = work.inputs.statistics[net], work.inputs.teachers[net]
-        tile = self.tile or 16
+        tile = self.tile or statistics.tile
         targets = statistics.targets(judge, tile)
         classes = statistics.by_class if self.variance == "class" else statistics.within
         return Alignment(

@@ -20,7 +20,7 @@ COMMON = {"iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0)}
 LARGE = {
     **COMMON,
     "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5"),
-    **{"lr": 0.1, "block": 40, "decay": 0.4, "drop": 0.0, "tile": 16},
+    **{"lr": 0.1, "block": 40, "decay": 0.4, "drop": 0.0, "tile": 16, "pad": 0},
 }
 CIFAR = {
     **COMMON,
@@ -51,8 +51,8 @@ class GVBSM(Recovery):
         decay: of the averages of statistics over iterations.
         drop: chance of a convolution to be left out at an iteration.
         tile: side in pixels of the tiles of patch statistics.
-        pad: pixels that a crop of the images' own size may lie over their border; None for crops of ``scale``. Up to
-            8 px a preset's is 1.
+        pad: pixels that a crop of the images' own size may lie over their border; 0 for crops of ``scale``. Up to 8 px
+            a preset's is 1.
         at_once: images of a class that a block holds at most; None for as many as it has room for.
         densification: weight of the term that keeps images of a class apart; 0 for none.
         tau: temperature of that term.
@@ -87,7 +87,7 @@ class GVBSM(Recovery):
     def needs(self) -> tuple[Need, ...]:
         """The nets, and the statistics of their convolutions."""
         nets = dict.fromkeys(self.committee)
-        return (*super().needs(), *(LayerStatistics(net=net, tile=self.tile or 16) for net in nets))
+        return (*super().needs(), *(LayerStatistics(net=net, tile=self.tile) for net in nets))
 
     def blocks(self, classes: Sequence[int], ipc: int) -> list[Block]:
         """Class after class, ``at_once`` images of each, then the next of each."""
@@ -101,12 +101,13 @@ class GVBSM(Recovery):
 
     def border(self) -> int | None:
         """As the field says."""
-        return self.pad
+        return self.pad or None
 
     def alignment(self, work: Workpiece, net: str) -> Alignment:
         """Batch norms and convolutions, averaged over the iterations."""
-        judge, tile = work.inputs.teachers[net], self.tile or 16
-        targets = work.inputs.statistics[net].targets(judge, tile)
+        statistics, judge = work.inputs.statistics[net], work.inputs.teachers[net]
+        tile = self.tile or statistics.tile
+        targets = statistics.targets(judge, tile)
         convolutions = [name for name, target in targets.items() if target.patch_mean is not None]
 
         def kept(t: int) -> Mapping[str, Tensor]:
