@@ -31,8 +31,8 @@ class EDC(Recovery):
 
     As in G-VBSM, one net per iteration and the statistics of batch norms and convolutions, without densification, but:
     images start at RDED's mosaics (at real images up to 64 px); ``share`` of the matching is with the class statistics,
-    averaged over the images' labels; averages over iterations decay by .8; crops keep at least half of the area, and
-    nothing rolls. The variance of a class is that over its images and their pixels, as the paper writes it; the
+    averaged over the images' labels; crops keep at least half of the area, 8 % in ``cifar10``, and nothing rolls. The
+    variance of a class is over its images and their pixels, as the paper's statistics given a class are read here; the
     authors' code takes the mean over images of the variance within an image: ``variance = "within_image"``. In their
     code the class-wise patch means and variances are swapped when they are saved, and averages start at 0 and are
     carried from one batch of images to the next; not here. The flatness term, off in all their scripts, is left out.

@@ -38,8 +38,7 @@ class GVBSM(Recovery):
     within each class the spectrum of a block's images is flattened (data densification): the images, pooled to 32 px,
     have Gram eigenvalues λ, and KL(softmax(λ/τ) ‖ softmax(λ)) is added, its target held fixed. The authors' code starts
     the averages at 0 and carries them from one batch of images to the next; here they start at the first statistics of
-    each block. It densifies over the processes that share a batch, here over a block, which is the same where blocks
-    hold whole classes, as at the IPC of all their scripts.
+    each block. It densifies over all processes of a batch, here over a block: the same at the IPC of all their scripts.
 
     Presets: the numbers of the authors' scripts, with ``block`` the images of one of their processes: ``imagenet1k``;
     ``cifar10``; ``cifar100``; ``tiny``, ten images of a class at a time. Below 65 px crops are of a padded border,
