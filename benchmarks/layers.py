@@ -29,10 +29,10 @@ class Plain:
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, name: str, x: Tensor, labels: Tensor, patches: bool) -> None:
+    def add(self, name: str, x: Tensor, labels: Tensor, tile: int) -> None:
         """Count in a layer's input [B, C, H, W]."""
         self._add(f"{name}.channel", x.double(), labels)
-        if patches:
+        if tile:
             sides = [-(-side // TILE) * TILE for side in x.shape[2:]]
             whole = F.interpolate(x, sides, mode="bilinear").double()
             tiles = whole.unfold(2, TILE, TILE).unfold(3, TILE, TILE).permute(0, 2, 3, 1, 4, 5)
@@ -56,7 +56,7 @@ def loop(net: nn.Module, images: Tensor, labels: Tensor, sums: Callable[[], Sums
 
                 def see(name: str, x: Tensor, made: Sums | Plain | None = made) -> None:
                     if made is not None:
-                        made.add(name, x, labels, where[name])
+                        made.add(name, x, labels, TILE * where[name])
 
                 with on_inputs(net, where, see):
                     net(as_input(images, net))

@@ -133,12 +133,12 @@ def test_statistics_take_the_pieces_of_a_gpu():
     with counted(SLOW) as roof:
         GroupMoments.apply(x, 1, torch.zeros(64, device=DEVICE))
         sums = Sums(2)
-        sums.add("layer", x, torch.zeros(64, dtype=torch.int64), patches=False)
+        sums.add("layer", x, torch.zeros(64, dtype=torch.int64))
     few = roof.launched
     with counted(SLOW) as roof:
         for part in x.split(32):
             GroupMoments.apply(part, 1, torch.zeros(64, device=DEVICE))
-            sums.add("layer", part, torch.zeros(32, dtype=torch.int64), patches=False)
+            sums.add("layer", part, torch.zeros(32, dtype=torch.int64))
     assert roof.launched > 1.8 * few
 
 

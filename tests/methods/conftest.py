@@ -59,11 +59,13 @@ class Toy:
         def seen(net):
             return penultimate(nets[net], data.train.images, data.mean, data.std).numpy()
 
-        def moments(net):
-            return collect(nets[net], data.train, data.class_names, Pixels.of(data, "cpu"))
+        def moments(need):
+            return collect(
+                nets[need.net], data.train, data.class_names, Pixels.of(data, "cpu"), tile=need.tile_at(data.size)
+            )
 
         given = {
-            "statistics": {need.net: moments(need.net) for need in needs if isinstance(need, LayerStatistics)},
+            "statistics": {need.net: moments(need) for need in needs if isinstance(need, LayerStatistics)},
             "features": {need: seen(need.extractor) for need in needs if isinstance(need, Features)},
             "dynamics": {need: made_up(len(data.train), need.runs) for need in needs if isinstance(need, Dynamics)},
         }
@@ -170,6 +172,7 @@ def rewrite():
                 low=spec.low(torch.arange(first, last)),
                 flip=box.data.flip,
                 jitter=spec.jitter,
+                pad=spec.border(),
                 device="cpu",
             )
             x = x.detach().clone().requires_grad_()
@@ -177,8 +180,11 @@ def rewrite():
             for t in range(first, last):
                 active = torch.ones(len(x), dtype=torch.bool) if since is None else torch.tensor(since) <= t
                 adam.param_groups[0]["lr"] = spec.lr * (1 + math.cos(math.pi * t / spec.iterations)) / 2
-                box_t = views.boxes[t - first, 0].tolist()
-                seen = tv.resized_crop(x[active], *box_t, [size, size], antialias=True)
+                top, left, height, width = views.boxes[t - first, 0].tolist()
+                if spec.border() is None:
+                    seen = tv.resized_crop(x[active], top, left, height, width, [size, size], antialias=True)
+                else:  # zeros outside
+                    seen = tv.crop(x[active], top, left, height, width)
                 seen = seen.flip(3) if views.mirrored[t - first, 0] else seen
                 seen = seen.roll(views.rolls[t - first, 0].tolist(), (2, 3))
                 adam.zero_grad()
@@ -194,9 +200,12 @@ def rewrite():
 
 @pytest.fixture
 def layer_moments():
-    """What goes into each layer of the given kinds: its output for images, and mean, variance and tiles by layer."""
+    """What goes into each layer of the given kinds: its output for images, and mean, variance and tiles by layer.
 
-    def run(net, images, kinds):
+    Convolutions see 8 px, which the tiles cut up.
+    """
+
+    def run(net, images, kinds, tile=4):
         seen = {}
         handles = [
             module.register_forward_pre_hook(lambda m, a, key=key: seen.__setitem__(key, a[0].clone()))
@@ -209,9 +218,9 @@ def layer_moments():
         found = []
         for key, x in seen.items():
             parts = [x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)]
-            if isinstance(net.get_submodule(key), nn.Conv2d):  # at 8 px there is one tile, the image at 16 px
-                large = nn.functional.interpolate(x, (16, 16), mode="bilinear", align_corners=False)
-                parts += [large.mean().view(1), large.var(correction=0).view(1)]
+            if isinstance(net.get_submodule(key), nn.Conv2d):
+                tiles = [x[:, :, y : y + tile, z : z + tile] for y in range(0, 8, tile) for z in range(0, 8, tile)]
+                parts += [torch.stack([t.mean() for t in tiles]), torch.stack([t.var(correction=0) for t in tiles])]
             found.append(parts)
         return out, found
 

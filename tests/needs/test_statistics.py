@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torchvision.transforms.v2 import functional as tv
 
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.needs import Plan
 from decoct.data.dataset import Split
 from decoct.data.pixels import Pixels
 from decoct.methods.decoupled._shared.invert import Alignment
-from decoct.needs.statistics import FILE, Statistics, collect
+from decoct.needs.statistics import FILE, LayerStatistics, Statistics, collect, draw_views
 from decoct.nets.moments import Moments, flatten, running
 
 MEAN, STD, CLASSES = (0.4, 0.6), (0.2, 0.3), ("a", "b", "c", "none")
@@ -96,6 +99,61 @@ def test_statistics_of_each_class(found, net, split, c):
     close({name: Moments(*(part[c] for part in m.parts())) for name, m in found.by_class.items()}, theirs)
 
 
+def test_variances_within_an_image_are_their_mean_over_the_class(found, net, split):
+    """The statistics of one image at a time, averaged: what EDC's code takes for the variance of a class."""
+    each = [naive(net, image[None]) for image in split.images[split.labels == 1]]
+    for name, moments in found.within.items():
+        for i, part in enumerate(moments.parts()):
+            expected = torch.stack([parts[name][i] for parts in each]).mean(0)
+            torch.testing.assert_close(part[1], expected.float(), rtol=1e-4, atol=1e-5)
+        assert (moments.variance[1] < found.by_class[name].variance[1]).any()
+
+
+@pytest.mark.parametrize(("size", "flip"), [(20, False), (20, True), (64, True)])
+def test_views_are_the_crops_and_mirrors_that_teachers_are_trained_on(net, size, flip):
+    """Padded crops with a black border below 64 px, resized ones from there, of each image by itself."""
+    rng = np.random.default_rng(1)
+    split = Split(rng.integers(0, 256, (7, 2, size, size), dtype=np.uint8), np.zeros(7, np.int64))
+    views = draw_views(7, size, flip, 3)
+    found = collect(net, split, CLASSES, PIXELS, views=views, batch=3)
+    seen = []
+    for i, image in enumerate(torch.from_numpy(split.images)):
+        if size == 20:
+            assert views.boxes is None and 0 <= views.corners.min() <= views.corners.max() <= 8
+            top, left = (views.corners[i] - 4).tolist()
+            part = tv.crop(image, top, left, size, size)
+        else:
+            part = tv.resized_crop(image, *views.boxes[i].tolist(), [size, size], antialias=True)
+        seen.append(part.flip(2) if flip and views.mirrored[i] else part)
+    close({"0": found.whole["0"]}, {"0": naive(net, torch.stack(seen).numpy())["0"]})
+    assert (views.mirrored is not None) == flip
+    other = draw_views(7, size, flip, 4)
+    drawn = [view.corners if view.boxes is None else view.boxes for view in (views, other)]
+    assert not torch.equal(*drawn)
+
+
+def test_tiles_of_another_side_are_no_targets(net, split, found):
+    four = collect(net, split, CLASSES, PIXELS, tile=4)
+    assert [len(four.targets(net, 4)[name].patch_mean) for name in "03"] == [25, 9]  # maps of 20 and 10 px
+    for made, tile in ((four, 16), (found, 4)):
+        with pytest.raises(DecoctError, match=rf"tiles of {made.tile} px .* LayerStatistics\(tile={tile}\)"):
+            made.targets(net, tile)
+
+
+def test_a_tile_that_is_larger_than_the_images_is_refused_before_anything_runs():
+    plan = Plan(SimpleNamespace(size=8, digest="d", flip=False))
+    (part,) = LayerStatistics(net="resnet10t", tile=8).parts(plan)
+    (other,) = LayerStatistics(net="resnet10t", tile=4).parts(plan)
+    assert part.name != other.name and part.spec.identity() != other.spec.identity()
+    usual = LayerStatistics(net="resnet10t")
+    assert usual.parts(plan) == LayerStatistics(net="resnet10t", tile=4).parts(plan)
+    assert [usual.tile_at(size) for size in (8, 64, 65, 224)] == [4, 4, 16, 16]
+    with pytest.raises(UsageError, match="tiles of 9 px, but images have 8 px a side: lower tile"):
+        LayerStatistics(net="resnet10t", tile=9).parts(plan)
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        LayerStatistics(tile=0)
+
+
 def test_a_class_without_images_has_the_statistics_of_all(found):
     for name, moments in found.by_class.items():
         for part, whole in zip(moments.parts(), found.whole[name].parts(), strict=True):
@@ -120,7 +178,7 @@ def test_the_net_is_left_as_it_was(net, split):
 
 
 def test_targets_are_the_running_statistics_of_norms_and_the_split_s_of_convolutions(found, net):
-    targets = found.targets(net)
+    targets = found.targets(net, 16)
     assert list(targets) == ["0", "1", "3", "4"]
     assert targets["1"].mean is net[1].running_mean and targets["4"].variance is net[4].running_var
     assert targets["0"] is found.whole["0"] and targets["3"] is found.whole["3"]
@@ -128,13 +186,13 @@ def test_targets_are_the_running_statistics_of_norms_and_the_split_s_of_convolut
 
 def test_a_net_of_convolutions_alone_has_targets(split):
     plain = nn.Sequential(nn.Conv2d(2, 3, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(1200, 4)).eval()
-    targets = collect(plain, split, CLASSES, PIXELS).targets(plain)
+    targets = collect(plain, split, CLASSES, PIXELS).targets(plain, 16)
     assert list(targets) == ["0"] and len(targets["0"].parts()) == 4
 
 
 def test_a_batch_norm_that_keeps_no_statistics_is_refused(found):
     with pytest.raises(DecoctError, match="no batch norm"):
-        found.targets(nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)))
+        found.targets(nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)), 16)
 
 
 def test_what_was_collected_can_be_matched_and_differentiated(found, net, split):
@@ -142,7 +200,7 @@ def test_what_was_collected_can_be_matched_and_differentiated(found, net, split)
     x = PIXELS.normalise(PIXELS.load(np.array(split.images))).requires_grad_()
     assert Alignment(net, 1, {name: found.whole[name] for name in "03"})(x)[1].item() < 1e-3
     labels = torch.from_numpy(np.array(split.labels))[None]
-    by_class, targets = found.by_class, found.targets(net)
+    by_class, targets = found.by_class, found.targets(net, 16)
     alignment = Alignment(net, 1, targets, by_class=by_class, labels=labels, decay=0.8)
     (gradient,) = torch.autograd.grad(alignment(x)[1].sum(), x)
     assert gradient.isfinite().all() and gradient.any()
@@ -151,11 +209,12 @@ def test_what_was_collected_can_be_matched_and_differentiated(found, net, split)
 def test_what_is_saved_is_loaded_bit_for_bit(found, net, tmp_path):
     found.save(tmp_path)
     loaded = Statistics.load(tmp_path, "cpu")
-    for kind in ("whole", "by_class"):
+    assert loaded.tile == 16
+    for kind in ("whole", "by_class", "within"):
         ours, theirs = flatten(getattr(found, kind)), flatten(getattr(loaded, kind))
         assert set(ours) == set(theirs)
         assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
-    assert list(loaded.targets(net)) == ["0", "1", "3", "4"]  # the order of layers is the net's, not the file's
+    assert list(loaded.targets(net, 16)) == ["0", "1", "3", "4"]  # the order of layers is the net's, not the file's
 
 
 def test_saving_twice_gives_the_same_bytes(found, tmp_path):
@@ -169,7 +228,7 @@ def test_saving_twice_gives_the_same_bytes(found, tmp_path):
 
 def test_running_statistics_are_saved_as_they_are(net, tmp_path):
     one = running(net)
-    Statistics(one, {}).save(tmp_path)
+    Statistics(one, {}, {}, 4).save(tmp_path)
     loaded = Statistics.load(tmp_path, "cpu")
     assert torch.equal(loaded.whole["1"].mean, net[1].running_mean) and not loaded.by_class
 
@@ -181,12 +240,16 @@ def damage(path, how):
         path.write_bytes(path.read_bytes()[:-100])
     elif how == "empty":
         path.write_bytes(b"")
+    elif how == "no tile":
+        save_file({name: value for name, value in load_file(path).items() if name != "tile"}, path)
     else:
         tensors = load_file(path)
         save_file(tensors | {how: torch.zeros(1)}, path)
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "empty", "whole/0:strange", "whole/new:variance", "strange/0:mean"])
+@pytest.mark.parametrize(
+    "how", ["missing", "cut", "empty", "no tile", "whole/0:strange", "whole/new:variance", "strange/0:mean"]
+)
 def test_a_damaged_file_is_refused(found, tmp_path, how):
     found.save(tmp_path)
     damage(tmp_path / FILE, how)

@@ -29,9 +29,9 @@ def normal(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-def tiles(x):
-    """[B, C, H, W] -> [B, P, C, 256], in float64."""
-    parts = whole_tiles(x).double().unfold(2, 16, 16).unfold(3, 16, 16)
+def tiles(x, tile=16):
+    """[B, C, H, W] -> [B, P, C, T²], in float64."""
+    parts = whole_tiles(x, tile).double().unfold(2, tile, tile).unfold(3, tile, tile)
     return parts.permute(0, 2, 3, 1, 4, 5).flatten(1, 2).flatten(3)
 
 
@@ -70,7 +70,7 @@ def test_the_gradient_of_moments_against_finite_differences():
     x = normal(6, 2, 3, 3, dtype=torch.float64).requires_grad_()
     centre = torch.tensor([0.3, -1.0]).double()
     assert torch.autograd.gradcheck(lambda x: GroupMoments.apply(x, 2, centre), x)
-    assert torch.autograd.gradcheck(lambda x: tuple(group_moments(x, 2, centre, True).parts()), x)
+    assert torch.autograd.gradcheck(lambda x: tuple(group_moments(x, 2, centre, 16).parts()), x)
 
 
 # Patches
@@ -84,7 +84,7 @@ def test_patch_statistics_by_hand():
     of_channels = torch.tensor([[[0.0, 1], [2, 3]], [[10, 20], [30, 40]]])
     board = of_channels.repeat_interleave(16, 1).repeat_interleave(16, 2)
     x = torch.stack([board, board, torch.full_like(board, 1), torch.full_like(board, 3)])
-    found = group_moments(x, 2, torch.zeros(2), patches=True)
+    found = group_moments(x, 2, torch.zeros(2), tile=16)
     expected = Moments(
         mean=torch.tensor([[1.5, 25], [2, 2]]),
         variance=torch.tensor([[1.25, 125], [1, 1]]),
@@ -96,10 +96,10 @@ def test_patch_statistics_by_hand():
 
 def test_half_precision_is_summed_in_float32():
     x = normal(4, 2, 16, 16).bfloat16()
-    found = group_moments(x, 1, torch.zeros(2), patches=True)
+    found = group_moments(x, 1, torch.zeros(2), tile=16)
     assert {part.dtype for part in found.parts()} == {torch.float32}
     torch.testing.assert_close(found.mean[0], x.float().mean((0, 2, 3)))
-    assert group_moments(x.double(), 1, torch.zeros(2), patches=False).mean.dtype == torch.float64
+    assert group_moments(x.double(), 1, torch.zeros(2)).mean.dtype == torch.float64
 
 
 # Layers
@@ -161,8 +161,8 @@ def test_sums_over_batches_are_moments_of_all_and_of_each_class(images, channels
     x, labels = normal(images, channels, 4, 20, seed=seed), rng.integers(0, classes, images)
     sums = Sums(classes)
     for rows in np.split(np.arange(images), sorted(cut for cut in cuts if cut < images)):
-        sums.add("conv", x[rows], torch.from_numpy(labels[rows]), True)
-        sums.add("norm", x[rows] + 9, torch.from_numpy(labels[rows]), False)
+        sums.add("conv", x[rows], torch.from_numpy(labels[rows]), 16)
+        sums.add("norm", x[rows] + 9, torch.from_numpy(labels[rows]))
     whole, by_class = sums.moments(by_class=False), sums.moments(by_class=True)
     assert list(whole) == ["conv", "norm"] and whole["norm"].patch_mean is None
     everything, patched = x.double().numpy(), tiles(x).numpy()
@@ -177,13 +177,20 @@ def test_sums_over_batches_are_moments_of_all_and_of_each_class(images, channels
             np.testing.assert_allclose(patch_mean, patched[chosen].mean((0, 2, 3)), atol=1e-6)
             np.testing.assert_allclose(patch_variance, patched[chosen].var((0, 2, 3)), atol=1e-6)
             np.testing.assert_allclose(found["norm"].mean[at], everything[chosen].mean((0, 2, 3)) + 9, atol=1e-5)
+    inside = sums.moments(by_class=True, within=True)["conv"]
+    for c in range(classes):
+        rows = labels == c
+        rows = rows if rows.any() else rows | True
+        np.testing.assert_allclose(inside.variance[c], everything[rows].var((2, 3)).mean(0), atol=1e-6)
+        np.testing.assert_allclose(inside.patch_variance[c], patched[rows].var((2, 3)).mean(0), atol=1e-6)
+        assert torch.equal(inside.mean[c], by_class["conv"].mean[c])
 
 
 def test_sums_of_real_statistics_keep_small_variances_far_from_zero():
     x = 300 + normal(40, 1, 8, 8) / 10
     sums = Sums(1)
     for part in x.split(8):
-        sums.add("norm", part, torch.zeros(8).long(), False)
+        sums.add("norm", part, torch.zeros(8).long())
     assert sums.moments(False)["norm"].variance.item() == pytest.approx(x.double().var(correction=0).item(), rel=1e-5)
 
 
@@ -203,74 +210,81 @@ def test_sums_of_an_image_by_hand():
     """A checkerboard of four tiles, row-major, each constant in each channel; whole tiles are not resized."""
     of_channels = torch.tensor([[[0.0, 1], [2, 3]], [[10, 20], [30, 40]]])
     x = of_channels.repeat_interleave(16, 1).repeat_interleave(16, 2)[None]
-    total, squares, count = tile_sums(x)
+    total, squares, count = tile_sums(x, 16)
     assert count == 2 * 256 and total.dtype == squares.dtype == torch.float64
     assert (total / 256).tolist() == [[10, 21, 32, 43]]
     assert (squares / 256).tolist() == [[100, 401, 904, 1609]]
 
 
-@given(channels=st.integers(1, 3), height=st.integers(1, 40), width=st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
-def test_sums_are_those_of_the_resized_images(channels, height, width):
-    """However small an image is: below 65 pixels nothing is resized, and the sums are the same."""
+SIDES = {"height": st.integers(1, 40), "width": st.integers(1, 40), "tile": st.sampled_from([1, 3, 4, 16])}
+
+
+@given(channels=st.integers(1, 3), **SIDES)
+@settings(max_examples=60, deadline=None)
+def test_sums_are_those_of_the_resized_images(channels, height, width, tile):
+    """However small an image is: one that is within a tile is not resized, and the sums are the same."""
     x = normal(3, channels, height, width, seed=height * 41 + width) + 3
-    rows, columns = -(-height // 16), -(-width // 16)
-    large = F.interpolate(x.double(), (16 * rows, 16 * columns), mode="bilinear")
-    parts = large.unfold(2, 16, 16).unfold(3, 16, 16)  # [B, C, rows, columns, 16, 16]
-    total, squares, count = tile_sums(x)
-    assert count == channels * 256
-    torch.testing.assert_close(total, parts.sum((1, 4, 5)).flatten(1), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(squares, parts.square().sum((1, 4, 5)).flatten(1), rtol=1e-6, atol=1e-6)
+    rows, columns = -(-height // tile), -(-width // tile)
+    large = F.interpolate(x.double(), (tile * rows, tile * columns), mode="bilinear")
+    parts = large.unfold(2, tile, tile).unfold(3, tile, tile)  # [B, C, rows, columns, T, T]
+    total, squares, count = tile_sums(x, tile)
+    assert count == channels * tile**2
+    torch.testing.assert_close(total, parts.sum((1, 4, 5)).flatten(1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(squares, parts.square().sum((1, 4, 5)).flatten(1), rtol=1e-5, atol=1e-5)
 
 
-@given(
-    groups=st.integers(1, 2),
-    b=st.integers(1, 2),
-    channels=st.integers(1, 3),
-    height=st.integers(1, 40),
-    width=st.integers(1, 40),
-)
-@settings(max_examples=25, deadline=None)
-def test_moments_are_those_of_a_loop_over_tiles(groups, b, channels, height, width):
+@given(groups=st.integers(1, 2), b=st.integers(1, 2), channels=st.integers(1, 3), **SIDES)
+@settings(max_examples=40, deadline=None)
+def test_moments_are_those_of_a_loop_over_tiles(groups, b, channels, height, width, tile):
     x = normal(groups * b, channels, height, width, seed=height * 41 + width)
-    mean, variance = tile_moments(x, groups, torch.tensor(0.5))
-    rows, columns = -(-height // 16), -(-width // 16)
-    large = F.interpolate(x, (16 * rows, 16 * columns), mode="bilinear").numpy().astype(float)
+    mean, variance = tile_moments(x, groups, torch.tensor(0.5), tile)
+    rows, columns = -(-height // tile), -(-width // tile)
+    large = F.interpolate(x, (tile * rows, tile * columns), mode="bilinear").numpy().astype(float)
     assert mean.shape == (groups, rows * columns)
     for g in range(groups):
         for position in range(rows * columns):
-            top, left = 16 * (position // columns), 16 * (position % columns)
-            part = large[g * b : g * b + b, :, top : top + 16, left : left + 16]
+            top, left = tile * (position // columns), tile * (position % columns)
+            part = large[g * b : g * b + b, :, top : top + tile, left : left + tile]
             assert mean[g, position].item() == pytest.approx(part.mean(), rel=1e-4, abs=1e-5)
             assert variance[g, position].item() == pytest.approx(part.var(), rel=1e-4, abs=1e-5)
 
 
+def test_maps_of_whole_tiles_are_cut_as_they_are():
+    """As in the authors' branches for small images, whose maps of 32, 16, 8 and 4 px tiles of 4 px cut up."""
+    for side in (4, 8, 16, 32):
+        x = normal(2, 3, side, side)
+        assert whole_tiles(x, 4) is x
+        mean, _ = tile_moments(x, 1, torch.tensor(0.0), 4)
+        torch.testing.assert_close(mean[0], F.avg_pool2d(x.mean((0, 1))[None], 4).flatten(), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("height", "width"), [(3, 7), (16, 16), (20, 33), (32, 16)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_gradients_are_those_of_finite_differences(height, width, layout):
+@pytest.mark.parametrize("tile", [4, 16])
+def test_gradients_are_those_of_finite_differences(height, width, layout, tile):
     x = normal(2, 2, height, width, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: tile_moments(x, 1, torch.tensor(0.3).double()), x, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda x: tile_moments(x, 1, torch.tensor(0.3).double(), tile), x, fast_mode=True)
 
 
 @pytest.mark.parametrize("side", [7, 32])
 def test_a_large_mean_costs_no_precision(side):
     x = 1000 + normal(4, 3, side, side)
-    _, variance = tile_moments(x, 1, torch.tensor(1000.0))
-    _, exact = tile_moments(x.double(), 1, torch.tensor(1000.0).double())
+    _, variance = tile_moments(x, 1, torch.tensor(1000.0), 16)
+    _, exact = tile_moments(x.double(), 1, torch.tensor(1000.0).double(), 16)
     torch.testing.assert_close(variance.double(), exact, rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("side", [7, 32])
 def test_autocast_takes_nothing_away(side):
     x = normal(4, 3, side, side)
-    plain = tile_moments(x, 2, torch.tensor(0.0))
+    plain = tile_moments(x, 2, torch.tensor(0.0), 16)
     with torch.autocast("cpu", torch.bfloat16):
-        assert all(map(torch.equal, tile_moments(x, 2, torch.tensor(0.0)), plain))
+        assert all(map(torch.equal, tile_moments(x, 2, torch.tensor(0.0), 16), plain))
 
 
 @pytest.mark.parametrize("side", [1, 7, 16, 32])
 def test_a_constant_has_no_negative_variance(side):
-    mean, variance = tile_moments(torch.full((2, 2, side, side), 1 / 3), 1, torch.tensor(0.1))
+    mean, variance = tile_moments(torch.full((2, 2, side, side), 1 / 3), 1, torch.tensor(0.1), 16)
     torch.testing.assert_close(mean, torch.full_like(mean, 1 / 3))
     assert (variance >= 0).all() and (variance < 1e-6).all()
 
@@ -278,6 +292,6 @@ def test_a_constant_has_no_negative_variance(side):
 def test_a_first_call_without_gradients_leaves_later_ones_theirs():
     x = normal(2, 2, 5, 11)
     with torch.inference_mode():
-        tile_moments(x, 1, torch.tensor(0.0))
-    tile_moments(x.requires_grad_(), 1, torch.tensor(0.0))[1].sum().backward()
+        tile_moments(x, 1, torch.tensor(0.0), 16)
+    tile_moments(x.requires_grad_(), 1, torch.tensor(0.0), 16)[1].sum().backward()
     assert x.grad.abs().sum() > 0

@@ -273,7 +273,7 @@ def test_shards_come_after_teachers_and_statistics_and_before_their_set(jobs):
     (made,) = [job for job in of(found, method="edc") if job.kind == "condense"]
     shards = [job for job in of(found, method="edc") if job.kind == "shard"]
     nets = {"convnet3_bn", "resnet10t", "test_resnet"}
-    needs = {f"{kind}:{net}" for kind in ("teacher", "statistics") for net in nets}
+    needs = {f"teacher:{net}" for net in nets} | {f"statistics:{net}/4" for net in nets}
     assert [set(job.inputs) for job in shards] == [needs, needs]
     assert set(made.inputs) == needs | {"shard:0", "shard:1"}
     for job in (*shards, made):

@@ -1,13 +1,13 @@
 """Moments of the inputs of a net's layers: of the groups of a batch, of the whole train split, and of its classes.
 
-Patch statistics are those of G-VBSM (Shao et al., 2024, arXiv:2311.17950): over tiles of 16 × 16 pixels, sides resized
-up to multiples of 16 first.
+Patch statistics are those of G-VBSM (Shao et al., 2024, arXiv:2311.17950): over square tiles, sides resized up to
+multiples of a tile's side first; a map that is smaller than a tile is resized to one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -18,9 +18,8 @@ from torch.autograd.function import once_differentiable
 from decoct.core.errors import DecoctError
 from decoct.nets.precision import exact, widened
 
-TILE = 16  # side of a tile
 LARGE = 2**26  # numbers that a GPU gets at once
-TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than 256 resized ones
+TINY = 64  # pixels up to which a product with a matrix of their squares is cheaper than a tile of resized ones
 
 
 @dataclass(frozen=True)
@@ -110,20 +109,20 @@ class GroupMoments(torch.autograd.Function):
         return (x * slope).add_(offset), None, None
 
 
-def group_moments(x: Tensor, groups: int, centre: Tensor, patches: bool) -> Moments:
+def group_moments(x: Tensor, groups: int, centre: Tensor, tile: int = 0) -> Moments:
     """Moments of each group, [G, C] and [G, P], in float32 at least.
 
     Args:
         x: [G·B, C, H, W].
         groups: G.
         centre: [C], a guess of the mean.
-        patches: whether to take patch statistics as well.
+        tile: side of the tiles of patch statistics; 0 for none.
     """
     x = widened(x)
     mean, variance = GroupMoments.apply(x, groups, centre.to(x.dtype))  # type: ignore[no-untyped-call]
-    if not patches:
+    if not tile:
         return Moments(mean, variance)
-    return Moments(mean, variance, *tile_moments(x, groups, centre.to(x.dtype).mean()))
+    return Moments(mean, variance, *tile_moments(x, groups, centre.to(x.dtype).mean(), tile))
 
 
 @contextmanager
@@ -159,26 +158,30 @@ class Sums:
         self.classes = classes
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, name: str, x: Tensor, labels: Tensor, patches: bool) -> None:
+    def add(self, name: str, x: Tensor, labels: Tensor, tile: int = 0) -> None:
         """Count in a layer's input [B, C, H, W] of images with these labels [B]."""
-        for key, new in of_each(name, x, patches):
+        for key, new in of_each(name, x, tile):
             self.count(key, new, labels)
 
     def count(self, key: str, new: Tensor, labels: Tensor) -> None:
         """Count in what ``of_each`` gave."""
         if key not in self.sums:
-            self.sums[key] = new.new_zeros(3, self.classes, new.shape[2])
+            self.sums[key] = new.new_zeros(len(new), self.classes, new.shape[2])
         self.sums[key].index_add_(1, labels.to(new.device), new)
 
-    def moments(self, by_class: bool) -> dict[str, Moments]:
-        """Moments by layer: of all images [C], or of each class [classes, C]; one without images has those of all."""
+    def moments(self, by_class: bool, within: bool = False) -> dict[str, Moments]:
+        """Moments by layer: of all images [C], or of each class [classes, C]; one without images has those of all.
+
+        Args:
+            by_class: of each class.
+            within: for the variance, the mean over images of the variance within an image.
+        """
         by_layer: dict[str, list[Tensor]] = {}
         for key, sums in self.sums.items():
-            total, squares, count = sums.sum(1)
-            mean, variance = _moments(total, squares, count)
+            mean, variance = _moments(sums.sum(1), within)
             if by_class:
                 some = sums[2] > 0
-                theirs = _moments(sums[0], sums[1], sums[2].clamp(min=1))
+                theirs = _moments(torch.stack([*sums[:2], sums[2].clamp(min=1), sums[3]]), within)
                 mean, variance = (
                     torch.where(some, each, all_) for each, all_ in zip(theirs, (mean, variance), strict=True)
                 )
@@ -186,14 +189,17 @@ class Sums:
         return {name: Moments(*parts) for name, parts in by_layer.items()}
 
 
-def of_each(name: str, x: Tensor, patches: bool) -> Iterator[tuple[str, Tensor]]:
-    """By key, sums, sums of squares and counts of each image of a layer's input: [3, B, K] in float64."""
+def of_each(name: str, x: Tensor, tile: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """By key, sums Σx, Σx², counts n and (Σx)²/n of each image of a layer's input: [4, B, K] in float64."""
     x = x.float()
     parts = pieces(x, 2**16)
-    for key, of in (("channel", channel_sums), ("patch", tile_sums))[: 1 + patches]:
+    for key, of in (("channel", channel_sums), ("patch", partial(tile_sums, tile=tile)))[: 1 + bool(tile)]:
         sums, squares, counts = zip(*map(of, parts), strict=True)
-        total = torch.cat(sums)
-        yield f"{name}.{key}", torch.stack([total, torch.cat(squares), torch.full_like(total, counts[0])])
+        total, count = torch.cat(sums), counts[0]
+        yield (
+            f"{name}.{key}",
+            torch.stack([total, torch.cat(squares), torch.full_like(total, count), total.square() / count]),
+        )
 
 
 def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -203,9 +209,10 @@ def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
     return total, each.square_().sum((2, 3)), each.shape[2] * each.shape[3]
 
 
-def _moments(total: Tensor, squares: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(sums: Tensor, within: bool) -> tuple[Tensor, Tensor]:
+    total, squares, count, own = sums
     mean = total / count
-    return mean, (squares / count - mean.square()).clamp(min=0)
+    return mean, (squares / count - (own / count if within else mean.square())).clamp(min=0)
 
 
 def flatten(moments: Mapping[str, Moments]) -> dict[str, Tensor]:
@@ -227,44 +234,48 @@ def unflatten(tensors: Mapping[str, Tensor]) -> dict[str, Moments]:
     return {layer: Moments(**one) for layer, one in parts.items()}
 
 
-def tile_moments(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
+def tile_moments(x: Tensor, groups: int, centre: Tensor, tile: int) -> tuple[Tensor, Tensor]:
     """Mean and biased variance of each group and tile, [G, P], over images, channels and the pixels of a tile.
 
     Args:
         x: [G·B, C, H, W]; group after group.
         groups: G.
         centre: scalar, a guess of the mean; sums run over x − centre, so that a large mean cancels before squaring.
+        tile: side of a tile.
     """
     with exact(x.device):  # autocast would take the product in half precision
         shifted = x - centre
-        small = max(x.shape[2:]) <= TILE
-        of_each = _SmallMoments.apply(shifted) if small else _TileMoments.apply(whole_tiles(shifted))  # type: ignore[no-untyped-call]
+        if max(x.shape[2:]) <= tile and min(x.shape[2:]) < tile:
+            of_each = _SmallMoments.apply(shifted, tile)  # type: ignore[no-untyped-call]
+        else:
+            of_each = _TileMoments.apply(whole_tiles(shifted, tile), tile)  # type: ignore[no-untyped-call]
     first, second = (each.unflatten(0, (groups, -1)).mean(1) for each in of_each)
     return centre + first, (second - first.square()).clamp(min=0)
 
 
-def tile_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
+def tile_sums(x: Tensor, tile: int) -> tuple[Tensor, Tensor, int]:
     """Σx and Σx² of each image and tile of [B, C, H, W], both [B, P] in float64, and of how many numbers each is."""
     height, width = x.shape[2:]
-    if max(height, width) <= TILE and height * width <= TINY:
-        weight, gram = _of_resize(height, width, torch.float64, x.device)
+    count = x.shape[1] * tile**2
+    if max(height, width) <= tile and height * width <= TINY:
+        weight, gram = _of_resize(height, width, tile, torch.float64, x.device)
         flat = x.double().flatten(2)
         total, squares = flat.sum(1) @ weight, (flat * (flat @ gram)).sum((1, 2))
-        return total[:, None], squares[:, None], x.shape[1] * TILE**2
-    each = whole_tiles(x).to(torch.float64, copy=True)
-    total = _over_tiles(each.sum(1))
-    return total, _over_tiles(each.square_().sum(1)), x.shape[1] * TILE**2
+        return total[:, None], squares[:, None], count
+    each = whole_tiles(x, tile).to(torch.float64, copy=True)
+    total = _over_tiles(each.sum(1), tile)
+    return total, _over_tiles(each.square_().sum(1), tile), count
 
 
-def _over_tiles(x: Tensor) -> Tensor:
+def _over_tiles(x: Tensor, tile: int) -> Tensor:
     """[B, H, W] of whole tiles -> [B, P]."""
-    summed: Tensor = x.unflatten(2, (-1, TILE)).unflatten(1, (-1, TILE)).sum((2, 4))
+    summed: Tensor = x.unflatten(2, (-1, tile)).unflatten(1, (-1, tile)).sum((2, 4))
     return summed.flatten(1)
 
 
-def whole_tiles(x: Tensor) -> Tensor:
-    """[B, C, H, W], resized bilinearly to the next multiples of 16, where it is none."""
-    sides = [-(-side // TILE) * TILE for side in x.shape[2:]]
+def whole_tiles(x: Tensor, tile: int) -> Tensor:
+    """[B, C, H, W], resized bilinearly to the next multiples of ``tile``, where it is none."""
+    sides = [-(-side // tile) * tile for side in x.shape[2:]]
     if list(x.shape[2:]) == sides:
         return x
     resized: Tensor = F.interpolate(x, sides, mode="bilinear", align_corners=False)
@@ -275,36 +286,39 @@ class _TileMoments(torch.autograd.Function):
     """E[x] and E[x²] of each image and tile, both [B, P], of whole tiles [B, C, H, W]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, tile: int) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x)
-        parts, count = _cut(x), x.shape[1] * TILE**2
-        return tuple(each.sum((1, 3, 5)).flatten(1) / count for each in (parts, parts.square()))
+        ctx.tile = tile
+        count = x.shape[1] * tile**2  # channels are summed first: all axes at once take three times as long
+        return tuple(_over_tiles(each.sum(1), tile) / count for each in (x, x.square()))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_first: Tensor, grad_second: Tensor) -> Any:
         """(∂first + ∂second · 2x) / n."""
-        (x,) = ctx.saved_tensors
-        shape, count = (len(x), 1, x.shape[2] // TILE, 1, x.shape[3] // TILE, 1), x.shape[1] * TILE**2
-        slope, offset = (2 * grad_second / count).view(shape), (grad_first / count).view(shape)
-        grad: Tensor = (_cut(x) * slope).add_(offset)
-        return grad.reshape(x.shape)
+        (x,), tile = ctx.saved_tensors, ctx.tile
+        count, rows = x.shape[1] * tile**2, x.shape[2] // tile
+        slope, offset = (
+            each.unflatten(1, (1, rows, -1)).repeat_interleave(tile, 2).repeat_interleave(tile, 3)
+            for each in (2 * grad_second / count, grad_first / count)
+        )
+        return (x * slope).add_(offset), None
 
 
 class _SmallMoments(torch.autograd.Function):
-    """The same of [B, C, H, W] of up to 16 × 16 pixels, which are one tile, without resizing them.
+    """The same of [B, C, H, W] that are no larger than a tile, which are one, without resizing them.
 
     With R the rows of the resize and Q its columns, E[x] = rᵀ x q and E[x²] = ⟨x, RᵀR x QᵀQ⟩, r and q the sums of R
-    and Q: one product with a matrix of (HW)² numbers instead of 256/HW times the pixels.
+    and Q: one product with a matrix of (HW)² numbers instead of T²/HW times the pixels.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        weight, gram = _of_resize(*x.shape[2:], x.dtype, x.device)
-        flat, count = x.flatten(2), x.shape[1] * TILE**2
+    def forward(ctx: Any, x: Tensor, tile: int) -> tuple[Tensor, Tensor]:
+        weight, gram = _of_resize(*x.shape[2:], tile, x.dtype, x.device)
+        flat, count = x.flatten(2), x.shape[1] * tile**2
         spread = flat @ gram
         ctx.save_for_backward(spread, weight)
-        ctx.shape = x.shape
+        ctx.shape, ctx.count = x.shape, count
         return (flat.sum(1) @ weight)[:, None] / count, (flat * spread).sum((1, 2))[:, None] / count
 
     @staticmethod
@@ -312,27 +326,20 @@ class _SmallMoments(torch.autograd.Function):
     def backward(ctx: Any, grad_first: Tensor, grad_second: Tensor) -> Any:
         """(∂first · rqᵀ + ∂second · 2 RᵀR x QᵀQ) / n."""
         spread, weight = ctx.saved_tensors
-        count = spread.shape[1] * TILE**2
-        offset = grad_first / count * weight
-        grad: Tensor = (spread * (2 * grad_second[:, :, None] / count)).add_(offset[:, None])
-        return grad.reshape(ctx.shape)
-
-
-def _cut(x: Tensor) -> Tensor:
-    """Whole tiles [B, C, H, W] -> [B, C, rows, 16, columns, 16]."""
-    parts: Tensor = x.unflatten(3, (-1, TILE)).unflatten(2, (-1, TILE))
-    return parts
+        offset = grad_first / ctx.count * weight
+        grad: Tensor = (spread * (2 * grad_second[:, :, None] / ctx.count)).add_(offset[:, None])
+        return grad.reshape(ctx.shape), None
 
 
 @cache
-def _of_resize(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _of_resize(height: int, width: int, tile: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """What each of H·W pixels adds to the sum of the resized tile, [HW], and to the sum of its squares, [HW, HW]."""
     with torch.inference_mode(False):  # what is kept must serve a backward pass, whoever asks first
-        rows, columns = (_resize(side).to(device, dtype) for side in (height, width))
+        rows, columns = (_resize(side, tile).to(device, dtype) for side in (height, width))
         return torch.kron(rows.sum(0), columns.sum(0)), torch.kron(rows.T @ rows, columns.T @ columns)
 
 
-def _resize(side: int) -> Tensor:
-    """[16, side] float64: what each of 16 pixels takes of those of a line, in the bilinear resize."""
+def _resize(side: int, tile: int) -> Tensor:
+    """[T, side] float64: what each of a tile's pixels takes of those of a line, in the bilinear resize."""
     line = torch.eye(side, dtype=torch.float64)[:, None]
-    return F.interpolate(line, TILE, mode="linear", align_corners=False)[:, 0].T
+    return F.interpolate(line, tile, mode="linear", align_corners=False)[:, 0].T

@@ -139,3 +139,11 @@ def test_bytes_on_a_cpu_are_the_floats_to_a_whole_level(size, channels, seed):
         assert made.dtype == torch.uint8
         assert (made.float() - exact).abs().max() <= 1.01
         assert (made.float() - exact).abs().mean() / 255 < 2 / 255
+
+
+def test_a_box_over_the_border_is_zero_outside():
+    """Of its own size, it is the crop of an image within a border of zeros."""
+    x = torch.arange(1.0, 7.0)
+    for start in (-2, 0, 3):
+        weights = resampling(torch.tensor([start]), torch.tensor([6]), 6, 6)[0]
+        assert torch.equal(weights @ x, torch.nn.functional.pad(x, (3, 3))[start + 3 : start + 9])

@@ -176,7 +176,8 @@ def test_a_net_without_batch_norm_is_refused_with_those_that_have_it(method, box
 @every_method
 def test_a_resolution_decides_every_field_and_asks_for_nets_that_exist(method, size):
     spec = type(method)().at(size)
-    assert all(value is not None for name, value in spec if name not in ("priors", "first", "pictures"))
+    open_ = ("priors", "first", "pictures", "at_once")
+    assert all(value is not None for name, value in spec if name not in open_)
     assert spec.at(size) == spec == parse("condenser", spec.config())
     assert spec.needs() and all(isinstance(need, Teacher | LayerStatistics) for need in spec.needs())
     assert len(set(spec.needs())) == len(spec.needs())

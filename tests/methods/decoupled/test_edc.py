@@ -7,11 +7,14 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
+from decoct.core.errors import DecoctError
 from decoct.data.pixels import Pixels
 from decoct.methods._shared.starts import ranked_crops
 from decoct.methods.decoupled.edc import EDC
 from decoct.needs.statistics import LayerStatistics
 from decoct.needs.teacher import Teacher
+from decoct.nets import zoo
+from decoct.nets.moments import layers
 
 KINDS = nn.Conv2d | nn.BatchNorm2d
 
@@ -23,23 +26,30 @@ def bright(box):
     return box
 
 
-def by_class(box, net, layer_moments):
+def by_class(box, net, layer_moments, variance):
+    """Of the whole split, with batch norms' own; of each class, or the mean over what each of its images has."""
     found = []
     with torch.no_grad():
         for c in range(3):
-            found.append(
-                layer_moments(net, box.normalised(box.data.train.images[box.data.train.labels == c]), KINDS)[1]
-            )
+            images = box.normalised(box.data.train.images[box.data.train.labels == c])
+            parts = layer_moments(net, images, KINDS)[1]
+            if variance == "within_image":
+                each = [layer_moments(net, image[None], KINDS)[1] for image in images]
+                parts = [
+                    [torch.stack(s).mean(0) for s in zip(*layer, strict=True)] for layer in zip(*each, strict=True)
+                ]
+            found.append(parts)
         whole = layer_moments(net, box.normalised(box.data.train.images), KINDS)[1]
     whole[1] = [net[1].running_mean, net[1].running_var]
     return whole, found
 
 
-def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
-    box = bright(toy(others=("other",)))
-    nets, method = [box.teacher, box.others["other"]], EDC(iterations=6, nets=("teacher", "other"), r=0.5, share=0.3)
+@pytest.mark.parametrize("variance", ["class", "within_image"])
+def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart, variance):
+    box, how = bright(toy(others=("other",))), {"r": 0.5, "share": 0.3, "variance": variance}
+    nets, method = [box.teacher, box.others["other"]], EDC(iterations=6, nets=("teacher", "other"), **how)
     spec, labels, averages = method.at(8), torch.tensor([0, 0, 1, 1, 2, 2]), {}
-    known = [by_class(box, net, layer_moments) for net in nets]
+    known = [by_class(box, net, layer_moments, variance) for net in nets]
 
     def loss(seen, t, active):
         net = t % 2
@@ -67,7 +77,7 @@ def test_means_and_variances_of_a_class_are_not_swapped(toy):
     method = EDC(iterations=1, nets=("teacher",), share=1.0, scale=(1, 1), block=4)
     given = box.supplied(method, 4)
     found = given.statistics["teacher"].by_class["0"]
-    assert all(abs(found.patch_mean[c] - found.mean[c].mean()) < 0.05 for c in range(3))
+    assert all(abs(found.patch_mean[c].mean() - found.mean[c].mean()) < 0.05 for c in range(3))
     assert (found.patch_variance > 0).all() and (found.patch_mean[:, 0] < 0).any()
     draft = method(given)  # the start is all images of each class, seen whole, at the first iteration
     assert draft.notes["bn_loss_first"] == pytest.approx(0, abs=0.01)
@@ -99,20 +109,38 @@ def test_at_factor_two_starts_are_mosaics_of_the_easiest_crops(toy):
 
 
 def test_presets_are_the_authors():
-    def values(spec):
-        return spec.lr, spec.iterations, spec.r, spec.block, spec.jitter, spec.scale, spec.factor
+    def values(name, size):
+        spec = EDC(preset=name).at(size)
+        own = spec.lr, spec.jitter
+        assert own == (0.05, 0)
+        return spec.iterations, spec.r, spec.block, spec.scale, spec.decay, spec.factor, spec.tile, len(spec.nets)
 
-    assert values(EDC().at(224)) == (0.05, 1000, 0.1, 80, 0, (0.5, 1.0), 2)
-    assert values(EDC(preset="tiny").at(64)) == (0.05, 2000, 0.01, 100, 0, (0.5, 1.0), 1)
-    ten = EDC(preset="imagenet10").at(224)
-    assert values(ten) == (0.05, 50, 0.01, 80, 0, (0.5, 1.0), 2) and ten.decay == 0 and ten.nets == EDC().at(224).nets
-    assert {EDC(preset=name).at(64).decay for name in EDC.presets if name != "imagenet10"} == {0.8}
-    assert (EDC(decay=0.3).at(64).decay, EDC().share) == (0.3, 0.5)
+    assert values(None, 224) == values("imagenet1k", 224) == (1000, 0.1, 20, (0.5, 1.0), 0.8, 2, 16, 5)
+    assert values("imagenet10", 224) == (50, 0.01, 100, (0.5, 1.0), 0.0, 2, 16, 3)
+    assert values("tiny", 64) == (2000, 0.01, 25, (0.5, 1.0), 0.8, 1, 4, 4)
+    assert values("cifar100", 32) == (2000, 0.01, 25, (0.5, 1.0), 0.8, 1, 4, 7)
+    assert values("cifar10", 32) == (75, 0.01, 10, (0.08, 1.0), 0.8, 1, 4, 7)
+    assert values(None, 32)[:7] == values("cifar100", 32)[:7]
+    assert (EDC(decay=0.3).at(64).decay, EDC().share, EDC().variance) == (0.3, 0.5, "class")
     large = EDC().at(224).nets
     assert large == ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5", "alexnet")
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "tiny"])
+def test_nets_of_the_presets_take_the_images_of_theirs(name):
+    size = 64 if name == "tiny" else 32
+    for net in EDC(preset=name).at(size).nets:
+        zoo.check_fits(net, size)
+        assert layers(zoo.build(net, 3, 10, size, 0))
+
+
 def test_it_needs_its_nets_their_statistics_and_a_ranker_where_starts_are_mosaics():
-    plain = EDC(nets=("resnet18",), ranker="alexnet", factor=1)
-    assert plain.needs() == (Teacher(net="resnet18"), LayerStatistics(net="resnet18"))
+    plain = EDC(nets=("resnet18",), ranker="alexnet", factor=1, tile=4)
+    assert plain.needs() == (Teacher(net="resnet18"), LayerStatistics(net="resnet18", tile=4))
     assert Teacher(net="alexnet") in plain.model_copy(update={"factor": 2}).needs()
+
+
+def test_statistics_over_tiles_of_another_side_are_refused(toy):
+    box, method = toy(), EDC(iterations=1, nets=("teacher",))
+    with pytest.raises(DecoctError, match="tiles of 4 px are no target for tiles of 2 px"):
+        method.model_copy(update={"tile": 2})(box.supplied(method, 2))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from decoct.core.seeds import seed as seeded
 from decoct.data.pixels import Pixels
 from decoct.methods.decoupled.g_vbsm import GVBSM, densify
 from decoct.needs.statistics import LayerStatistics, collect
@@ -36,23 +37,31 @@ def test_a_block_is_the_papers_loop(toy, rewrite, layer_moments, apart):
     for net in nets:
         net[1].running_mean.uniform_(-0.2, 0.2, generator=torch.Generator().manual_seed(3))
     method = GVBSM(iterations=14, nets=("teacher", "other"), lr=0.2, r=0.5, densification=1e-3)
+    assert (method.at(8).pad, method.at(8).jitter, method.at(8).drop, method.at(8).decay) == (1, 1, 0.4, 0.8)
     spec, labels, averages = method.at(8), torch.tensor([0, 0, 1, 1, 2, 2]), {}
-    wanted = [targets(box, net, layer_moments) for net in nets]
+    wanted, dropped = [targets(box, net, layer_moments) for net in nets], []
 
     def loss(seen, t, active):
         net = t % 2
         logits, found = layer_moments(nets[net], seen, KINDS)
         averaged = []
+        rng = torch.Generator().manual_seed(seeded(5, "g_vbsm", 0, 0, "drop", t))
+        left_out = torch.rand(1, generator=rng).item() < 0.4  # the one convolution, which comes first
+        dropped.append(left_out)
         for layer, parts in enumerate(found):
             averaged.append([])
             for i, s in enumerate(parts):
+                if left_out and layer == 0:
+                    averaged[-1].append(wanted[net][0][i])  # at no distance, and its average waits
+                    continue
                 before = averages.get((net, layer, i), s.detach())
-                averages[net, layer, i] = now = 0.4 * before + 0.6 * s.detach()
+                averages[net, layer, i] = now = 0.8 * before + 0.2 * s.detach()
                 averaged[-1].append(now + s - s.detach())
         flat = sum(spectrum(seen[labels == c], 4.0) for c in range(3))
         return F.cross_entropy(logits, labels) + 0.5 * apart(averaged, wanted[net]) + 1e-3 * flat
 
     expected = rewrite(box, spec, torch.zeros(6, 1, 8, 8), loss, name=(0, 0), noise=True)
+    assert set(dropped) == {True, False}
     made = method(box.supplied(method, 2))
     assert np.abs(made.images.astype(int) - expected).max() <= 1
 
@@ -111,18 +120,50 @@ def test_images_of_a_class_share_a_block(toy):
     assert [(b.classes, b.ids) for b in blocks] == [((0, 0, 1, 1), (0, 1, 0, 1)), ((2, 2), (0, 1))]
 
 
-def test_presets_are_the_authors():
-    def values(spec):
-        return spec.lr, spec.iterations, spec.r, spec.block, spec.decay, spec.tau, spec.densification
+def test_a_few_images_of_a_class_at_a_time_are_rounds_over_all_classes():
+    """As the authors' Tiny-ImageNet script: ten images of each of five classes in a process of 50."""
+    few = GVBSM(preset="tiny").at(64)
+    blocks = few.blocks(range(200), 100)
+    assert [b.classes for b in blocks[:2]] == [tuple(np.repeat(range(5), 10)), tuple(np.repeat(range(5, 10), 10))]
+    assert blocks[40].classes == blocks[0].classes and blocks[40].ids == tuple(range(10, 20)) * 5
+    assert len(blocks) == 400 and few.together(100) == 5
+    uneven = GVBSM(block=6, at_once=3).at(32).blocks(range(3), 4)
+    assert [(b.classes, b.ids) for b in uneven] == [
+        ((0, 0, 0, 1, 1, 1), (0, 1, 2, 0, 1, 2)),
+        ((2, 2, 2), (0, 1, 2)),
+        ((0, 1), (3, 3)),
+        ((2,), (3,)),
+    ]
 
-    assert values(GVBSM().at(224)) == (0.1, 4000, 0.01, 80, 0.4, 4.0, 1.0)
-    assert values(GVBSM().at(64)) == (0.05, 4000, 0.01, 100, 0.4, 4.0, 1.0)
+
+@pytest.mark.parametrize("ipc", [1, 7, 10, 60])
+@pytest.mark.parametrize("at_once", [None, 1, 4, 10])
+def test_every_image_is_in_one_block(ipc, at_once):
+    blocks = GVBSM(block=12, at_once=at_once).at(32).blocks(range(5), ipc)
+    found = [pair for b in blocks for pair in zip(b.classes, b.ids, strict=True)]
+    assert sorted(found) == [(c, i) for c in range(5) for i in range(ipc)]
+    assert max(map(len, blocks)) <= 12
+    most = max(b.classes.count(c) for b in blocks for c in b.classes)
+    assert most <= min(at_once or 12, 12)
+
+
+def test_presets_are_the_authors():
+    def values(name, size):
+        spec = GVBSM(preset=name).at(size)
+        assert (spec.r, spec.jitter, spec.tau, spec.densification, spec.iterations) == (0.01, 32, 4.0, 1.0, 4000)
+        return spec.lr, spec.block, spec.decay, spec.drop, spec.tile, spec.pad
+
+    assert values(None, 224) == values("imagenet1k", 224) == (0.1, 40, 0.4, 0.0, 16, 0)
+    assert GVBSM().at(224).scale == (0.08, 1.0)
+    assert values(None, 32) == values("cifar10", 32) == (0.05, 100, 0.8, 0.4, 4, 4)
+    assert values("cifar100", 32) == (0.05, 50, 0.8, 0.4, 4, 4)
+    assert values("tiny", 64) == (0.05, 50, 0.8, 0.4, 4, 8)
     assert GVBSM().at(224).nets == ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")
 
 
 def test_it_needs_its_nets_and_their_statistics():
-    both = GVBSM(nets=("resnet18", "alexnet")).needs()
+    both = GVBSM(nets=("resnet18", "alexnet")).at(32).needs()
     assert both == (
         *(Teacher(net="resnet18"), Teacher(net="alexnet")),
-        *(LayerStatistics(net="resnet18"), LayerStatistics(net="alexnet")),
+        *(LayerStatistics(net="resnet18", tile=4), LayerStatistics(net="alexnet", tile=4)),
     )

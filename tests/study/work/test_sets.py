@@ -22,7 +22,7 @@ from decoct.core.record import CELL, MEASURED, Provenance, cell_dir, read_cost, 
 from decoct.core.spec import parse
 from decoct.data.dataset import Split
 from decoct.data.pixels import Pixels
-from decoct.needs.statistics import LayerStatistics, Statistics, collect
+from decoct.needs.statistics import LayerStatistics, Statistics, collect, draw_views
 from decoct.needs.teacher import Teach, load_teacher
 from decoct.study.cost import total_cost
 from decoct.study.execute import execute
@@ -242,9 +242,12 @@ def test_the_preset_of_a_set_and_what_it_stands_for_are_in_its_provenance(made, 
 def test_statistics_are_stored_as_they_were_taken(taught, planner, digits):
     job = planner().job(LayerStatistics())
     net = load_teacher(taught.path("teacher", job.inputs["teacher:convnet2_bn"]), digits, "cpu")
-    fresh = collect(net, digits.train, digits.class_names, Pixels.of(digits, "cpu"))
+    views = draw_views(len(digits.train), digits.size, digits.flip, job.keyed["seed"])
+    pixels = Pixels.of(digits, "cpu")
+    fresh = collect(net, digits.train, digits.class_names, pixels, tile=4, views=views)
     stored = Statistics.load(taught.path("statistics", job.key), "cpu")
-    for ours, theirs in ((stored.whole, fresh.whole), (stored.by_class, fresh.by_class)):
+    for kind in ("whole", "by_class", "within"):
+        ours, theirs = getattr(stored, kind), getattr(fresh, kind)
         assert ours.keys() == theirs.keys()
         for layer, moments in ours.items():
             for name, value in vars(moments).items():

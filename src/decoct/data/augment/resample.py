@@ -76,7 +76,7 @@ def resampling(start: Tensor, length: Tensor, size: int, out: int, order: Tensor
         order: [..., out] which output pixel stands where; mirrors and rolls are such orders.
 
     Returns:
-        [..., out, size] of PyTorch's default type; rows sum to 1.
+        [..., out, size] of PyTorch's default type; rows sum to 1, or to 0 for an output pixel that lies outside the axis.
     """
     device = start.device
     pixel = torch.arange(size, device=device) + 0.5
@@ -85,7 +85,7 @@ def resampling(start: Tensor, length: Tensor, size: int, out: int, order: Tensor
     centre = (start + (order + 0.5) * (length / out))[..., None]
     weight = (1 - (pixel - centre).abs() / (length / out).clamp(min=1)[..., None]).clamp(min=0)
     weight = weight * ((pixel > start) & (pixel < start + length))[..., None, :]
-    return weight / weight.sum(-1, keepdim=True)
+    return weight / weight.sum(-1, keepdim=True).clamp(min=0.5)  # no pixel inside weighs less
 
 
 def _weighed(images: Tensor, boxes: Tensor, size: int, order: Tensor) -> Tensor:

@@ -158,6 +158,28 @@ def test_the_average_gives_the_value_and_the_current_statistics_the_gradient():
         torch.testing.assert_close(gradient, expected)
 
 
+def test_a_layer_that_is_left_out_costs_nothing_and_its_average_waits():
+    """Two groups, of which the second leaves out the first convolution at iterations 0 and 2."""
+    net, decay = three_layers(torch.float64), 0.6
+    targets = targets_of(net)
+    counts = [torch.tensor([1.0, float(t % 2)]).double() for t in range(4)]
+    alignment = Alignment(net, 2, targets, decay=decay, kept=lambda t: {"0": counts[t]})
+    averages: dict = {}
+    for t in range(4):
+        images = images_of(2, dtype=torch.float64, seed=t)
+        ours = alignment(images.flatten(0, 1), t)[1]
+        for g in range(2):
+            total = 0.0
+            for i, (name, parts) in enumerate(naive_statistics(net, images[g]).items()):
+                if name == "0" and not counts[t][g]:
+                    continue
+                for k, (now, goal) in enumerate(zip(parts, targets[name].parts(), strict=True)):
+                    before = averages.get((g, name, k), now)
+                    averages[g, name, k] = decay * before + (1 - decay) * now
+                    total += (10 if i == 0 else 1) * (averages[g, name, k] - goal).norm()
+            torch.testing.assert_close(ours[g], total)
+
+
 def test_a_first_average_is_the_plain_statistics_and_no_decay_is_no_memory():
     net, images = three_layers(), images_of(2)
     plain, averaged = Alignment(net, 2, running(net)), Alignment(net, 2, running(net), decay=0.8)

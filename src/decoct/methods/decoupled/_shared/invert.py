@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from decoct.data.augment.augment import draw_boxes
+from decoct.data.augment.augment import draw_boxes, draw_crops
 from decoct.data.augment.resample import resampling
 from decoct.nets.features import evaluating
 from decoct.nets.moments import Moments, group_moments, on_inputs
 
-BEGUN = "begun"  # 1 once there is an average over iterations
+BEGUN = "begun"  # 1 where a layer has an average over iterations
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ class Views:
         device: str,
         low: Tensor | None = None,
         back: int = 0,
+        pad: int | None = None,
     ) -> "Views":
         """RandomResizedCrop(size, scale), a flip with probability ½ if ``flip``, rolls uniform in −back … jitter.
+
+        With ``pad`` the crop is RandomCrop(size, pad): boxes of the images' own size that may reach over the border.
 
         Args:
             generators: one for each group, on the CPU.
@@ -64,10 +67,15 @@ class Views:
             device: where the views will be taken.
             low: [T] the least fraction at each iteration, instead of that of ``scale``.
             back: largest roll up and to the left, inclusive.
+            pad: pixels that a crop may lie over the border, where the images are 0; instead of ``scale``.
         """
         boxes, mirrored, rolls = [], [], []
         for generator in generators:
-            boxes.append(draw_boxes(iterations, size, scale, generator, low))
+            if pad is None:
+                boxes.append(draw_boxes(iterations, size, scale, generator, low))
+            else:
+                corners = draw_crops(iterations, pad, generator) - pad
+                boxes.append(torch.cat([corners, torch.full_like(corners, size)], 1))
             mirrored.append((torch.rand(iterations, generator=generator) < 0.5) & flip)
             rolls.append(torch.randint(-back, jitter + 1, (iterations, 2), generator=generator))
         return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))
@@ -155,7 +163,7 @@ class Alignment:
     With ``decay`` α, the statistics are averages over the iterations: s̄ ← α s̄ + (1 − α) s, from the first s on; the
     gradient is that of s alone (G-VBSM; Shao et al., 2024, arXiv:2311.17950, whose code starts the average at 0). With
     ``by_class``, ``share`` of the loss is the distance from the mean of the targets of the images' classes (EDC; Shao
-    et al., 2024, arXiv:2404.13733).
+    et al., 2024, arXiv:2404.13733). With ``kept``, a layer counts, and is averaged, only where and when that says so.
 
     Source:
         Yin et al., 2020, arXiv:1912.08795 (DeepInversion); weights as in SRe2L, Yin et al., 2023, arXiv:2306.13092.
@@ -164,11 +172,13 @@ class Alignment:
         net: in eval mode.
         groups: G, how many groups a batch holds, one after the other.
         targets: by layer, [C] and [P].
+        tile: side of the tiles that patch statistics of the targets are of.
         first: weight of the first layer.
         decay: of the average over iterations; 0 for none.
         by_class: the same targets of every class, [classes, C] and [classes, P].
         labels: [G, B] classes of the images, with ``by_class``.
         share: of the classes' part of the loss.
+        kept: which layers count at an iteration, by name, [G] of 0 and 1; a layer that it leaves out counts always.
     """
 
     def __init__(
@@ -177,13 +187,16 @@ class Alignment:
         groups: int,
         targets: Mapping[str, Moments],
         *,
+        tile: int = 16,
         first: float = 10.0,
         decay: float = 0.0,
         by_class: Mapping[str, Moments] | None = None,
         labels: Tensor | None = None,
         share: float = 0.5,
+        kept: Callable[[int], Mapping[str, Tensor]] | None = None,
     ) -> None:
         self.net, self.groups, self.targets, self.first, self.decay = net, groups, targets, first, decay
+        self.tile, self.kept = tile, kept
         self.of_labels = {} if by_class is None or labels is None else of_labels(by_class, labels)
         self.share = share if self.of_labels else 0.0
         self.averages: dict[str, Tensor] = {}
@@ -191,29 +204,35 @@ class Alignment:
             device = next(net.parameters()).device
             named = [(f"{name}:{i}", part) for name, target in targets.items() for i, part in enumerate(target.parts())]
             self.averages = {key: part.new_zeros((groups, len(part)), device=device) for key, part in named}
-            self.averages[BEGUN] = torch.zeros(())
+            self.averages |= {
+                f"{name}:{BEGUN}": part.mean.new_zeros((groups, 1), device=device) for name, part in targets.items()
+            }
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The net's logits of [G · B, C, S, S] images, and [G] R of each group."""
+    def __call__(self, images: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
+        """The net's logits of [G · B, C, S, S] images, and [G] R of each group, at iteration ``t``."""
         terms: dict[str, Tensor] = {}
+        kept = self.kept(t) if self.kept else {}
 
         def see(name: str, x: Tensor) -> None:
             target = self.targets[name]
-            parts = group_moments(x, self.groups, target.mean, target.patch_mean is not None).parts()
-            for i, part in enumerate(parts if self.decay else ()):
-                average, now = self.averages[f"{name}:{i}"], part.detach()
-                mean = torch.lerp(now, average, self.decay) if self.averages[BEGUN] else now
-                average.copy_(mean)
-                parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
+            parts = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile).parts()
+            if self.decay:
+                begun, counts = self.averages[f"{name}:{BEGUN}"], kept[name][:, None] if name in kept else None
+                for i, part in enumerate(parts):
+                    average, now = self.averages[f"{name}:{i}"], part.detach()
+                    mean = torch.lerp(now, average, self.decay * begun)
+                    average.copy_(mean if counts is None else torch.lerp(average, mean, counts))
+                    parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
+                begun.copy_(torch.ones_like(begun) if counts is None else torch.maximum(begun, counts))
             terms[name] = distance(parts, target.parts())
             if self.share:
                 of_classes = distance(parts, self.of_labels[name].parts())
                 terms[name] = (1 - self.share) * terms[name] + self.share * of_classes
+            if name in kept:
+                terms[name] = terms[name] * kept[name]
 
         with on_inputs(self.net, self.targets, see):
             logits = self.net(images)
-        if self.averages:
-            self.averages[BEGUN].fill_(1)
         weighted = [terms[name] * (1.0 if i else self.first) for i, name in enumerate(self.targets)]
         return logits, torch.stack(weighted).sum(0)
 

@@ -117,6 +117,10 @@ class Recovery(WithPresets):
         """Whether views are not mirrored even where the data may be."""
         return False
 
+    def border(self) -> int | None:
+        """Pixels that a crop of the images' own size may lie over their border; None for crops of ``scale``."""
+        return None
+
     def extra(self, work: "Workpiece", seen: Tensor) -> Tensor:
         """The ``penalty``, [G], at the images as they are seen; called if it has a name."""
         raise DecoctError(f"{self.name} has the penalty '{self.penalty}' and does not say what it is: define extra")
@@ -306,6 +310,7 @@ class Workpiece:
             flip=inputs.data.flip and not spec.upright,
             jitter=spec.jitter,
             back=spec.jitter if spec.both_ways else 0,
+            pad=spec.border(),
             device=inputs.device,
         )
         optimiser = torch.optim.Adam([part], lr, betas=(0.5, 0.9), eps=1e-8)
@@ -345,7 +350,7 @@ class Workpiece:
         ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
         for net, weight in self.spec.votes(self.jury, t).items():
             with self.norms, autocast(seen.device, self.spec.precision):
-                logits, apart = self.alignments[net](seen)
+                logits, apart = self.alignments[net](seen, t)
             r = r + weight * apart
             each = F.cross_entropy(logits.to(seen.dtype), labels, reduction="none")
             ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
