@@ -254,8 +254,8 @@ def teach_generator(
     Returns:
         The model; and generator, trained_here, origin, hub, place and digest (of a supplied one), steps, epochs,
         images_seen, seen (what it has seen, in words), loss (mean over the last tenth of the steps), parameters,
-        latent, pixels, prediction, null, guided (channels, None for all), frequency_shift (of a DiT), text, class_names,
-        data (name and digest). What is not known is None.
+        latent, pixels, prediction, null, guided (channels, None for all), frequency_shift (of a DiT), text (whether it
+        is told by text), class_names, data (name and digest). What is not known is None.
 
     Raises:
         UsageError: diffusers is not installed, or transformers for a text encoder; an own generator of images over
@@ -333,11 +333,9 @@ def _supplied(spec: TeachGenerator, data: Dataset) -> tuple[Pipeline, dict[str, 
         "seen": seen,
         "diffusers": diffusers().__version__,
     }
-    found = pipeline.read(place)
-    if found.guided is not None:  # a DiT
-        facts["frequency_shift"] = card.get("frequency_shift", pipeline.SHIFT)
-        pipeline.shift_frequencies(found.net, facts["frequency_shift"])
-    return found, facts
+    shift = card.get("frequency_shift", pipeline.SHIFT)
+    found = pipeline.read(place, shift)
+    return found, facts | ({"frequency_shift": shift} if found.guided is not None else {})  # of a DiT
 
 
 def _card(folder: Path) -> dict[str, Any]:

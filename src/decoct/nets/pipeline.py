@@ -27,6 +27,7 @@ KINDS = ".json", ".safetensors", ".bin", ".txt"
 BETAS = "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type"
 PREDICTIONS = "epsilon", "v_prediction", "sample"
 STEPS = 1000  # of the schedule of a model that is trained here
+EPSILON = 1e-6  # of all norms of a DiT
 GUIDED = 3  # channels of a DiT's latents that its authors' code guides
 SHIFT = 0  # of the frequencies of DiT's steps, as its authors trained it; diffusers builds the net with 1
 
@@ -87,8 +88,12 @@ def write(folder: Path, net: Any, scheduler: Any) -> None:
         scheduler.save_pretrained(folder / "scheduler")
 
 
-def read(folder: Path) -> Pipeline:
+def read(folder: Path, shift: int = SHIFT) -> Pipeline:
     """The model that lies in a folder, on the CPU, in float32.
+
+    Args:
+        folder: in diffusers' layout.
+        shift: of the frequencies of a DiT's steps: 0 as its authors trained it, 1 as diffusers builds and trains it.
 
     Raises:
         UsageError: diffusers is not installed.
@@ -108,7 +113,8 @@ def read(folder: Path) -> Pipeline:
     net = _part(folder / nets[0], NETS[nets[0]])
     config = net.config
     if nets[0] == "transformer":
-        shift_frequencies(net, SHIFT)
+        if shift == SHIFT:
+            as_trained(net)
         table = net.transformer_blocks[0].norm1.emb.class_embedder.embedding_table
         embeddings, null = int(table.num_embeddings), int(table.num_embeddings) > int(config.num_embeds_ada_norm)
         return Pipeline(net, vae, alphas, prediction, embeddings, null, _named(folder), guided=GUIDED)
@@ -131,10 +137,15 @@ def told_by_text(folder: Path) -> bool:
     return (folder / ENCODER).is_dir() or (config.is_file() and _json(config).get("_class_name") == TOLD)
 
 
-def shift_frequencies(net: Any, shift: float) -> None:
-    """Give the steps of a ``DiTTransformer2DModel`` the frequencies exp(−ln(10000) i / (128 − shift)), i < 128."""
+def as_trained(net: Any) -> None:
+    """Make a ``DiTTransformer2DModel`` the net whose weights the hub has (Peebles and Xie, 2023, arXiv:2212.09748).
+
+    Step t is seen as waves of the frequencies exp(−ln(10000) i / 128), i < 128; diffusers divides by 127, and has an ε
+    of 1e-5 in one of the norms of each block.
+    """
     for block in net.transformer_blocks:
-        block.norm1.emb.time_proj.downscale_freq_shift = shift
+        block.norm1.emb.time_proj.downscale_freq_shift = SHIFT
+        block.norm3.eps = EPSILON
 
 
 def files(folder: Path) -> list[Path]:

@@ -106,7 +106,7 @@ def test_latents_that_are_not_finite_are_told(supplied):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of numpy, in diffusers' EulerDiscreteScheduler
 def test_a_scheduler_of_steps_in_between_is_refused(supplied):
-    method = D4M(steps=4)
+    method = D4M(steps=5)
     inputs = supplied(method, 2)
     (model,) = inputs.generators.values()
     between = diffusers.EulerDiscreteScheduler(timestep_spacing="linspace")

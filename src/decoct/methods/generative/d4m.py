@@ -22,8 +22,8 @@ class D4M(Prototyped):
 
     Of each class, online k-means over its latents gives as many prototypes as images are to be made. Each is noised to
     a share ``strength`` of the schedule and denoised from there by Stable Diffusion 1.5, with the scheduler in the
-    pipeline's folder (PNDM). The prompt is the class's name and nothing else, English for WordNet ids. Numbers are those
-    of the authors' launch scripts, ``expand`` too; their parsers' defaults are 10 for it and .75 for ``strength``.
+    pipeline's folder (PNDM). The prompt is the class's name and nothing else, English for WordNet ids. Numbers are
+    those of the authors' launch scripts, ``expand`` too; their parsers' defaults are 10 for it and .75 for ``strength``.
 
     A last chunk of at least IPC latents takes part in the prototypes of every class; the authors' code forgets it but
     for one class. Departures: latents are the means of the encoder, where the authors draw from it in half precision;
