@@ -36,7 +36,7 @@ def agree(tree: Path) -> Agreement:
         theirs = randomised(models.DiT(**SIZES)).eval()
         theirs.t_embedder.mlp.register_forward_pre_hook(lambda _, waves: (waves[0].double(),))  # it makes them float32
         ours = wrapped(theirs.state_dict())
-        draws = [torch.randn(IMAGES, *LATENT) for _ in range(TAKEN + 1)]
+        draws = list(torch.randn(TAKEN + 1, IMAGES, *LATENT, generator=torch.Generator().manual_seed(4)))
         labels = torch.arange(IMAGES)
         rows = compare(seen(ours, draws, labels), followed(sampler, theirs, draws, labels))
         facts = tuning(ours, sampler, theirs, labels) | apart(ours.net, theirs)

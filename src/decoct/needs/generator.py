@@ -205,6 +205,7 @@ class TeachGenerator(Spec):
         """As for any Spec, without a folder's path: its content counts, and for a supplied generator nothing else."""
         who = super().identity()
         if self.generator != OWN:
+            who["version"] += 1  # what is recorded of it, and how a DiT is read
             who["fields"] = {"generator": self.generator if self.hub else "folder", "digest": self.digest}
         return who
 
@@ -266,7 +267,7 @@ def teach_generator(
     found, facts = _trained(spec, data, seed, machine) if spec.generator == OWN else _supplied(spec, data)
     model = adapted(found, data, spec.title, facts)
     model.net.to(machine.device)
-    for part in (model.vae, model.text and model.text.encoder):
+    for part in (model.vae, model.text.encoder if model.text else None):
         if part is not None:
             part.to(machine.device)
     return model, model.facts
@@ -390,7 +391,7 @@ def adapted(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -
         **facts,
         "class_names": list(data.class_names),
     }
-    for net in (found.net, found.vae, found.text and found.text.encoder):
+    for net in (found.net, found.vae, found.text.encoder if found.text else None):
         if net is not None:
             net.eval().requires_grad_(False)
     return DiffusionModel(

@@ -37,7 +37,8 @@ def described() -> dict[str, str]:
     from timm.data.imagenet_info import ImageNetInfo
 
     info: Any = ImageNetInfo("imagenet-22k")
-    return info.label_descriptions(as_dict=True) | CRANES
+    names: dict[str, str] = info.label_descriptions(as_dict=True)
+    return names | CRANES
 
 
 def known(names: Sequence[str]) -> bool:

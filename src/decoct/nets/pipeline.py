@@ -227,7 +227,7 @@ def _sampler(folder: Path) -> Any:
     """The scheduler itself, for predictions of ε; those of others are translated before it sees them."""
     kind = _json(folder / SCHEDULER).get("_class_name")
     library = diffusers()
-    found = getattr(library, str(kind), None)
+    found: Any = getattr(library, str(kind), None)
     if not (isinstance(found, type) and issubclass(found, library.SchedulerMixin)):
         raise DecoctError(f"{folder / SCHEDULER}: diffusers {library.__version__} knows no scheduler {kind}")
     with _quiet():

@@ -9,7 +9,7 @@ import torch
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.methods.generative._shared.generative import batches
+from decoct.methods.generative._shared.generative import batches, encoded
 from decoct.methods.generative.d4m import D4M
 from decoct.methods.generative.d4m_class import D4MClass
 from decoct.methods.generative.igd import IGD
@@ -174,6 +174,20 @@ def test_more_steps_than_the_generator_has_are_refused(supplied):
     method = MGD3(steps=101)
     with pytest.raises(UsageError, match="101 sampling steps of a generator that has 100"):
         method(supplied(method))
+
+
+def test_latents_are_of_pictures_at_the_generators_size_where_the_data_have_them(generator, toy):
+    model, rng = generator("dit", channels=3), np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)
+
+    class Pictures(np.ndarray):
+        def sized(self, size):
+            return pictures[:, :, 16 // size // 2 :: 16 // size, 16 // size // 2 :: 16 // size]
+
+    small = pictures[:, :, ::4, ::4]
+    found = encoded(model, small.view(Pictures), np.array([3, 0]), 2)
+    assert np.array_equal(found, encoded(model, Pictures.sized(small, 8), np.array([3, 0]), 2))
+    assert not np.allclose(found, encoded(model, small, np.array([3, 0]), 2))
 
 
 @pytest.mark.parametrize(

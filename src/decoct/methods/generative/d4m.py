@@ -23,12 +23,13 @@ class D4M(Prototyped):
     Of each class, online k-means over its latents gives as many prototypes as images are to be made. Each is noised to
     a share ``strength`` of the schedule and denoised from there by Stable Diffusion 1.5, with the scheduler in the
     pipeline's folder (PNDM). The prompt is the class's name and nothing else, English for WordNet ids. Numbers are
-    those of the authors' launch scripts, ``expand`` too; their parsers' defaults are 10 for it and .75 for ``strength``.
+    those of the authors' launch scripts; the defaults of their parsers, an ``expand`` of 10 and a ``strength`` of .75,
+    are others.
 
     A last chunk of at least IPC latents takes part in the prototypes of every class; the authors' code forgets it but
     for one class. Departures: latents are the means of the encoder, where the authors draw from it in half precision;
-    the data's square pictures are enlarged to 512 px, where they stretch whole pictures; nothing is blacked out by a
-    safety checker. A generator that is conditioned on classes is for ``d4m_class``.
+    real images are centre squares, where they stretch whole pictures to 512 × 512 px; no safety checker blacks images
+    out. A generator that is conditioned on classes is for ``d4m_class``.
 
     Attributes:
         negative: prompt that guidance leads away from.
@@ -63,14 +64,14 @@ class Prompted(FromPrototypes):
     def scheduled(self, block: Block, x: Tensor, rngs: Sequence[Generator]) -> Tensor:
         """Noise latents and denoise them, by the last int(strength · steps) of the scheduler's steps.
 
-        As in diffusers' image-to-image of the authors' day, the steps are cut from those of the whole schedule, so that
-        PNDM repeats the first one that is taken at its neighbour's t.
+        As in the authors' and diffusers' image-to-image, the steps are cut from the whole schedule's: the repeated step
+        that PNDM starts with is cut away, and behind its start the net is told one step less noise than there is.
         """
         model, spec = self.model, self.spec
         scheduler = type(model.scheduler).from_config(model.scheduler.config)  # it counts its steps
         scheduler.set_timesteps(spec.steps)
         taken = int(spec.strength * spec.steps)
-        times = scheduler.timesteps[(spec.steps - taken) * scheduler.order :] if taken else ()
+        times = scheduler.timesteps[(spec.steps - taken) * scheduler.order :] if taken else scheduler.timesteps[:0]
         if any(float(t) % 1 for t in times):
             raise DecoctError(
                 f"{type(scheduler).__name__} takes steps between those of the training: save PNDMScheduler"
@@ -88,6 +89,6 @@ class Prompted(FromPrototypes):
 
 
 def prompts(names: Sequence[str]) -> tuple[str, ...]:
-    """What is said of each class: its name, or the English names of a WordNet id, such as "tench, Tinca tinca"."""
+    """The prompt of each class: its name, or the English names of a WordNet id, such as "tench, Tinca tinca"."""
     known = imagenet_classes.described()
     return tuple(known.get(name, name.replace("_", " ")) for name in names)

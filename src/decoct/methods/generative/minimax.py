@@ -35,7 +35,8 @@ class Minimax(Generative):
     Numbers are those of their script, on all images of a class. It makes 100 images of each class and evaluates on the
     first IPC of them by the names of their files, 0, 1, 10, 11, …: images are independent draws, so that making IPC of
     them is the same. Departures: latents are the means of the encoder, where they draw from it, and one VAE encodes and
-    decodes, where theirs are two (sd-vae-ft-ema for the tuning, sd-vae-ft-mse for the images).
+    decodes, where theirs are two (sd-vae-ft-ema for the tuning, sd-vae-ft-mse for the images). At t = 0 the variational
+    term is a KL as elsewhere, theirs a likelihood of 8-bit pixels.
 
     Attributes:
         lr: of AdamW.
