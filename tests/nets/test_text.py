@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.nets import text
@@ -24,6 +25,21 @@ def test_prompts_are_filled_up_and_cut_to_the_encoders_length(text_pipeline):
     for said, tokens in zip(states, (short, long), strict=True):
         with torch.no_grad():
             assert torch.allclose(told.encoder(tokens).last_hidden_state[0], said, atol=1e-6)
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_weights_are_read_as_the_hub_has_them_in_half_precision_under_older_names(text_pipeline, safe):
+    folder = text_pipeline()
+    file, expected = folder / "text_encoder" / "model.safetensors", read_text(folder)(["a cat"])
+    older = {f"text_model.{name}": value.half() for name, value in load_file(file).items()}
+    older["text_model.embeddings.position_ids"] = torch.arange(LENGTH)[None]
+    file.unlink()
+    if safe:
+        save_file(older, file, {"format": "pt"})
+    else:
+        torch.save(older, folder / "text_encoder" / "pytorch_model.bin")
+    found = read_text(folder)(["a cat"])
+    assert found.dtype == torch.float32 and 0 < (found - expected).abs().max() < 0.02
 
 
 def test_reading_draws_nothing_says_nothing_and_leaves_the_librarys_logs_as_they_were(text_pipeline, capfd):

@@ -6,6 +6,7 @@ told by text what to make, in Stable Diffusion's layout, has ``unet/`` (``UNet2D
 ``tokenizer/``; its scheduler samples it.
 """
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -228,7 +229,7 @@ def _sampler(folder: Path) -> Any:
     kind = _json(folder / SCHEDULER).get("_class_name")
     library = diffusers()
     found: Any = getattr(library, str(kind), None)
-    if not (isinstance(found, type) and issubclass(found, library.SchedulerMixin)):
+    if not issubclass(found if inspect.isclass(found) else object, library.SchedulerMixin):
         raise DecoctError(f"{folder / SCHEDULER}: diffusers {library.__version__} knows no scheduler {kind}")
     with _quiet():
         return found.from_config(_json(folder / SCHEDULER), prediction_type="epsilon")

@@ -11,6 +11,7 @@ from torch import Tensor
 from decoct.core.errors import DecoctError, UsageError
 
 TOKENIZER, ENCODER = "tokenizer", "text_encoder"
+BATCH = 100  # prompts in one forward pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +30,9 @@ class Text:
     def __call__(self, prompts: Sequence[str]) -> Tensor:
         """[n, tokens, width] last hidden states of prompts, which are filled up, or cut, to the encoder's length."""
         length = self.encoder.config.max_position_embeddings
-        tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        states: Tensor = self.encoder(tokens.input_ids.to(self.encoder.device))[0]
-        return states
+        how = {"padding": "max_length", "max_length": length, "truncation": True, "return_tensors": "pt"}
+        tokens = self.tokenizer(list(prompts), **how).input_ids.to(self.encoder.device)
+        return torch.cat([self.encoder(some)[0] for some in tokens.split(BATCH)])
 
 
 def transformers() -> Any:
