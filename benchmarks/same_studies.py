@@ -17,11 +17,12 @@ SMALL: dict[str, dict[str, Any]] = {  # fields that make a method quick; a metho
     **{"sre2l": RECOVERY | {"shards": 2}, "cim": RECOVERY | {"candidates": 20}},
     **{"rded": {"preset": "small_cpu", "candidates": 20, "shards": 2}, "rded_crops": {"candidates": 20}},
     **{"dm": MATCHING, "dc": MATCHING | {"inner": 2}, "dsa": MATCHING | {"inner": 2}, "mtt": EXPERTS, "datm": EXPERTS},
-    **{"d4m": SAMPLING, "mgd3": SAMPLING | {"shards": 2}, "minimax": SAMPLING | {"iterations": 6, "phase": 2}},
+    **{"d4m_class": SAMPLING, "mgd3": SAMPLING | {"shards": 2}, "minimax": SAMPLING | {"iterations": 6, "phase": 2}},
     "igd": SAMPLING | {"net": "convnet2_w8", "epochs": 2, "low": 0.25, "real": 20},
     **dict.fromkeys(("aum", "ccs", "d2", "dual", "entropy", "forgetting", "least_confidence", "margin"), SCORES),
     **{"tdds": SCORES, "el2n": SCORES | {"runs": 2}, "grand": SCORES | {"runs": 2}, "zcore": {"draws": 2000}},
 }
+SUPPLIED = ("d4m",)  # need a generator that is not trained here
 TEACHERS = ("convnet2_bn", "convnet3_bn", "resnet10t", "test_efficientnet", "test_resnet")
 
 
@@ -45,7 +46,7 @@ def write_studies(folder: Path, known: dict[str, list[str]]) -> None:
     both: dict[str, Any] = {
         "seed": 5,
         "budgets": [{"ipc": 2}],
-        "condensers": [{"name": name} | SMALL.get(name, {}) for name in known["methods"]],
+        "condensers": [{"name": name} | SMALL.get(name, {}) for name in known["methods"] if name not in SUPPLIED],
         "teachers": [{"net": net, "epochs": 2} for net in TEACHERS],
         "generators": [{"generator": "own", "epochs": 2, "width": 8}],
         "metrics": {"names": known["metrics"], "draws": 2, "resamples": 2},

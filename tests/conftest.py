@@ -171,6 +171,62 @@ def tiny_pipeline(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def text_pipeline(tmp_path: Path, tiny_pipeline: Callable[..., Path]) -> Callable[..., Path]:
+    """Save an untrained text-conditioned model in Stable Diffusion's layout: text_pipeline(prediction="v_prediction").
+
+    Latents of 4 × 4 × 4, colour images of 8 px, a text encoder of letters, and the scheduler of Stable Diffusion 1.5.
+    """
+
+    def make(prediction: str = "epsilon", seed: int = 0) -> Path:
+        import diffusers
+        import torch
+
+        transformers = pytest.importorskip("transformers")
+        folder = tiny_pipeline("unet", seed=seed, names=False, folder=tmp_path / "tiny-text")
+        letters = [chr(code) for code in range(33, 127)]
+        words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+        with torch.random.fork_rng([]):
+            torch.random.default_generator.manual_seed(seed)
+            diffusers.UNet2DConditionModel(
+                sample_size=4,
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+                block_out_channels=(8, 8),
+                layers_per_block=1,
+                norm_num_groups=4,
+                attention_head_dim=4,
+                cross_attention_dim=12,
+            ).save_pretrained(folder / "unet")
+            config = transformers.CLIPTextConfig(
+                vocab_size=len(words),
+                hidden_size=12,
+                intermediate_size=16,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=40,
+                bos_token_id=len(words) - 2,
+                eos_token_id=len(words) - 1,
+            )
+            transformers.CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+        (folder / "tokenizer").mkdir(exist_ok=True)
+        vocabulary = {word: number for number, word in enumerate(words)}
+        (folder / "tokenizer" / "vocab.json").write_text(json.dumps(vocabulary))
+        (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+        (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 40}))
+        diffusers.PNDMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            skip_prk_steps=True,
+            steps_offset=1,
+            prediction_type=prediction,
+        ).save_pretrained(folder / "scheduler")
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def small_set() -> Callable[..., Any]:
     """Make a set of random bytes: small_set(n=20, size=8), with the mean .4 and deviation .3 in every channel."""

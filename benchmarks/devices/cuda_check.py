@@ -173,7 +173,7 @@ def small(mode: FakeCuda, folder: Path, only: str) -> dict[str, list[Row]]:
 
 def large(mode: FakeCuda, folder: Path) -> dict[str, list[Row]]:
     """Some jobs at 224 px; the device made what they need."""
-    own = {name: {"generator": "own"} for name in ("d4m", "igd", "mgd3", "minimax")}
+    own = {name: {"generator": "own"} for name in ("d4m_class", "igd", "mgd3", "minimax")}
     store = Trial([], folder).store("cuda")
     rows: dict[str, list[Row]] = {"large": [], "large, bfloat16": []}
     words = re.compile(rf"method ({'|'.join(LARGE)}) ")

@@ -29,7 +29,7 @@ from decoct.study.execute import execute
 from decoct.study.graph import Planner
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store
-from same_studies import SMALL
+from same_studies import SMALL, SUPPLIED
 
 IPC, STEPS, CLASSES, EACH = 2, 4, 3, 30
 MEASURED = ("cell.json", "measured.json", "preview.png", "initial.png")
@@ -61,12 +61,15 @@ class Quick(dict[str, Teach]):
 
 
 def plan(data: Dataset, methods: Mapping[str, Mapping[str, Any]] | None = None, steps: int = STEPS) -> Planner:
-    """Every method, cut down, every protocol on a random set, also with stored labels, every metric on another."""
+    """Every method, cut down, every protocol on a random set, also with stored labels, every metric on another.
+
+    Methods that need a generator of the hub are left out.
+    """
 
     generator = TeachGenerator(epochs=1, width=8)
     planner = Planner(data, teachings=Quick(epochs=3), generators={generator.generator: generator})
     made = {}
-    for name in sorted(names("condenser")):
+    for name in sorted(names("condenser").keys() - set(SUPPLIED)):
         fields = (methods or {}).get(name) or SMALL.get(name, {})
         fields = {key: value for key, value in fields.items() if key != "shards"}
         method = parse("condenser", {"name": name, **find("condenser", name).quick, **fields})

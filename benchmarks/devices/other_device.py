@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SIZE = 16
 FIRST = (  # jobs that are done before the others: each family, each protocol, each need
-    r"method (sre2l|edc|fadrm|rded|dm|dc|mtt|mgd3|d4m|craig|cal) ",
+    r"method (sre2l|edc|fadrm|rded|dm|dc|mtt|mgd3|d4m_class|craig|cal) ",
     r"^train ",
     r"^(teacher|statistics|features|generator|dynamics|trajectory|labels|measure|reference) ",
 )

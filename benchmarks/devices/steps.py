@@ -37,7 +37,7 @@ FEW: dict[str, dict[str, Any]] = {  # quicker than ``SMALL``; a step in each rou
     **{"cv_dd": NETS, "fadrm": NETS, "edc": NETS | {"iterations": 2}, "g_vbsm": NETS | {"iterations": 2}},
     **{"delt": {"iterations": 2, "rounds": 2}, "minimax": {"iterations": 3, "steps": 2, "phase": 3}},
     **{name: {"iterations": 1} for name in ("dc", "dsa", "mtt", "datm")},
-    **{name: {"steps": 2} for name in ("d4m", "igd", "mgd3")},
+    **{name: {"steps": 2} for name in ("d4m_class", "igd", "mgd3")},
 }
 
 

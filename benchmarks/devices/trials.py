@@ -59,7 +59,7 @@ def planned(data: Dataset, bench: Bench) -> Planner:
     recovered = dict.fromkeys(("sre2l", "cda", "cv_dd", "edc", "fadrm", "g_vbsm"), cut)
     methods: dict[str, Mapping[str, Any]] = {"random": {}, "herding": {"extractor": (eye := extractor(bench.folder))}}
     methods |= recovered | {"delt": {"iterations": 8}, "cim": cut | {"candidates": 8}, "rded": few, "rded_crops": few}
-    methods |= dict.fromkeys(("mgd3", "d4m"), made) | {"minimax": made | {"iterations": 2, "phase": 1}}
+    methods |= dict.fromkeys(("mgd3", "d4m_class"), made) | {"minimax": made | {"iterations": 2, "phase": 1}}
     planner = Planner(data, teachings=Quick(epochs=1, batch=16))
     sets = {
         name: planner.condense(name, parse("condenser", {"name": name, **fields}), Budget(ipc=IPC), 0)

@@ -22,7 +22,7 @@ CUTS = {
     "delt": ("gallery", CLIP, (2, 2)),
     "cim": ("gallery", CLIP, (3, 2)),
     "mgd3": ("generative", TEN, (1, 0)),
-    "d4m": ("generative", TEN, (2, 0)),
+    "d4m_class": ("generative", TEN, (2, 0)),
     "minimax": ("generative", TEN, (0, 1)),
     "igd": ("generative", TEN, (1, 1)),
     "dm": ("matching", f"{TEN}, after 5 minutes on one core", (0, 0)),

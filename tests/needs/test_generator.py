@@ -135,6 +135,29 @@ def test_a_folder_is_supplied(tiny_pipeline, digits, net):
     assert not model.vae.training and model.null == 10
 
 
+def test_one_that_is_told_by_text_takes_any_classes(text_pipeline, digits):
+    renamed = replace(digits, class_names=tuple("abcdefghij"))
+    model, facts = teach_generator(TeachGenerator(generator=str(text_pipeline())), renamed, seed=0)
+    assert (facts["text"], facts["null"], facts["class_names"]) == (True, None, list("abcdefghij"))
+    assert json.loads(json.dumps(facts)) == facts
+    told = model.prompted({7: "h", 2: "c"}, "no")
+    assert told.prompts.shape == (3, 40, 12) and (told.null, told.rows[[7, 2]].tolist()) == (2, [0, 1])
+    assert not any(p.requires_grad for p in model.text.encoder.parameters())
+    expected = torch.cat([model.text([word]) for word in ("h", "c", "no")])
+    torch.testing.assert_close(told.prompts, expected)
+
+
+@pytest.mark.parametrize(("shift", "read"), [(None, 0), (0, 0), (1, 1)])
+def test_a_dit_is_read_as_its_authors_trained_it_or_as_its_card_says(tiny_pipeline, digits, shift, read):
+    folder = tiny_pipeline()
+    names = {"class_names": [str(c) for c in range(10)]}
+    (folder / "generator.json").write_text(json.dumps(names | ({} if shift is None else {"frequency_shift": shift})))
+    model, facts = teach_generator(TeachGenerator(generator=str(folder)), digits, seed=0)
+    assert (facts["frequency_shift"], facts["guided"], model.guided) == (read, 3, 3)
+    for block in model.net.transformer_blocks:
+        assert block.norm1.emb.time_proj.downscale_freq_shift == read
+
+
 def cached(root, folder, name="someone/digits", revision="abc123" + 34 * "0"):
     """Put a folder into a hub's cache."""
     place = root / f"models--{name.replace('/', '--')}"
@@ -189,7 +212,13 @@ def test_one_that_has_changed_since_is_refused(tiny_pipeline, digits):
 
 
 @pytest.mark.parametrize(
-    ("card", "said"), [("{", "damaged"), ("[]", "damaged"), ('{"class_names": 3}', "not a list of names")]
+    ("card", "said"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"class_names": 3}', "not a list of names"),
+        ('{"frequency_shift": 2}', "frequency_shift is 0, as DiT's authors"),
+    ],
 )
 def test_a_damaged_card_is_refused(tiny_pipeline, digits, card, said):
     folder = tiny_pipeline()

@@ -189,3 +189,39 @@ def test_without_diffusers_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(UsageError, match=r"pip install 'decoct\[diffusion\]'"):
         pipeline.diffusers()
+
+
+def test_a_pipeline_that_is_told_by_text_is_read(text_pipeline):
+    folder = text_pipeline("v_prediction")
+    found = pipeline.read(folder)
+    assert pipeline.told_by_text(folder) and type(found.net).__name__ == "UNet2DConditionModel"
+    assert (found.embeddings, found.null, found.guided, found.prediction) == (0, None, None, "v_prediction")
+    assert type(found.scheduler).__name__ == "PNDMScheduler"
+    assert found.scheduler.config.prediction_type == "epsilon"  # it is told ε, whatever the net says
+    assert pipeline.pixels(found) == ((4, 4, 4), 8)
+    parts = {str(file.relative_to(folder).parent) for file in pipeline.files(folder)}
+    assert parts == {"unet", "vae", "scheduler", "text_encoder", "tokenizer"}
+    assert "merges.txt" in {file.name for file in pipeline.files(folder)}
+
+
+def test_one_on_classes_is_not_told_by_text(tiny_pipeline):
+    assert not pipeline.told_by_text(tiny_pipeline("dit")) and not pipeline.told_by_text(tiny_pipeline("unet"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "text_encoder_2").mkdir(), "two text encoders"),
+        (lambda folder: change(folder, "scheduler", _class_name="Steepest"), "knows no scheduler Steepest"),
+        (lambda folder: change(folder, "scheduler", _class_name="UNet2DModel"), "knows no scheduler UNet2DModel"),
+        (lambda folder: change(folder, "vae", shift_factor=0.1), r"moves its latents \(shift_factor\)"),
+        (lambda folder: change(folder, "vae", latents_mean=[0.0] * 4), r"moves its latents \(latents_mean\)"),
+        (lambda folder: change(folder, "vae", scaling_factor=0), "scaling_factor 0, a positive number"),
+        (lambda folder: change(folder, "vae", scaling_factor="much"), "scaling_factor 'much', a positive number"),
+    ],
+)
+def test_what_would_be_sampled_wrongly_is_refused(text_pipeline, damage, said):
+    folder = text_pipeline()
+    damage(folder)
+    with pytest.raises(DecoctError, match=said):
+        pipeline.read(folder)

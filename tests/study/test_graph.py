@@ -58,11 +58,15 @@ def test_the_seed_of_a_set_hangs_on_the_method_and_the_replicate(digits):
 def test_a_set_in_bfloat16_has_another_key_and_the_same_seed_and_the_one_in_float32_the_key_of_before(digits):
     planner = Planner(digits)
     for name in (name for name in names("condenser") if "precision" in find("condenser", name).model_fields):
+        if name == "d4m":  # which needs a pipeline
+            continue
         made = [
             planner.jobs[planner.condense(name, parse("condenser", {"name": name, **rest}), Budget(ipc=1), 1).key]
             for rest in ({}, {"precision": "float32"}, {"precision": "bfloat16"})
         ]
-        assert made[0].key == made[1].key != made[2].key and "precision" not in made[0].keyed["spec"]["fields"]
+        own = find("condenser", name).model_fields["precision"].default  # None for the study's, which is keyed as well
+        assert (made[0].key == made[1].key) == (own == "float32") and made[2].key not in (made[0].key, made[1].key)
+        assert "precision" not in made[0].keyed["spec"]["fields"]
         assert made[0].keyed["seed"] == made[2].keyed["seed"] and made[0].inputs == made[2].inputs
 
 

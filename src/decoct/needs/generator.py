@@ -1,4 +1,4 @@
-"""Class-conditional generators: trained on the data's train split, from the hub's cache, or from a local folder."""
+"""Generators: trained on the data's train split, from the hub's cache, or from a local folder."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,28 +33,47 @@ CARD = "generator.json"  # what is on record of a generator; in a folder of the 
 LARGEST = 64  # pixels up to which a net on pixels is trained
 SHOWN = 12  # digits of a content's digest in a name
 IMAGES, STEPS = 300_000, 3_000  # that a training sees and takes at least, unless epochs are given
-SEEN = {f"facebook/DiT-XL-2-{size}": "ImageNet-1K's whole train split" for size in (256, 512)}
+DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+SEEN = {
+    **{f"facebook/DiT-XL-2-{size}": "ImageNet-1K's whole train split" for size in (256, 512)},
+    DIFFUSION: "LAION-2B-en and subsets of it, with their texts",
+}
 UNKNOWN = "not known: supplied by the user"
 
 
 class ImageGenerator(Need):
-    """A class-conditional diffusion model: ``decoct.nets.diffusion.DiffusionModel``.
+    """A diffusion model that is conditioned on classes, or on text: ``decoct.nets.diffusion.DiffusionModel``.
 
     Attributes:
         generator: "own", trained on the data's train split; "hub:NAME"; or a local folder of a diffusers pipeline.
+        text: it is to be told by text what it makes, as Stable Diffusion is; None for either.
     """
 
     record: ClassVar[str] = CARD
 
     generator: str = OWN
+    text: bool | None = None
 
     def titles(self, plan: Plan) -> dict[str, str]:
         """A supplied generator is known by its content."""
         return {self.generator: planned(plan, self.generator).title}
 
     def parts(self, plan: Plan) -> tuple[Part, ...]:
-        """One training, or one look at a generator that is supplied."""
+        """One training, or one look at a generator that is supplied.
+
+        Raises:
+            UsageError: it is told by text where it is not to be, or the other way round; which method takes it.
+        """
         spec = planned(plan, self.generator)
+        told = spec.generator != OWN and pipeline.told_by_text(spec.place())
+        if self.text is not None and told != self.text:
+            raise UsageError(
+                f"{spec.title} is told by text what to make, and only d4m writes prompts: take d4m, or a generator "
+                "that is conditioned on classes"
+                if told
+                else f"{spec.title} is conditioned on classes, and d4m needs one that is told by text, such as "
+                f"{HUB}{DIFFUSION}: name such a pipeline, or take d4m_class, which needs none"
+            )
         drawn = {"seed": plan.derive("generator")} if spec.generator == OWN else {}
         return (Part(spec.title, spec, drawn, labels={"generator": spec.title}),)
 
@@ -186,6 +205,7 @@ class TeachGenerator(Spec):
         """As for any Spec, without a folder's path: its content counts, and for a supplied generator nothing else."""
         who = super().identity()
         if self.generator != OWN:
+            who["version"] += 1  # what is recorded of it, and how a DiT is read
             who["fields"] = {"generator": self.generator if self.hub else "folder", "digest": self.digest}
         return who
 
@@ -235,18 +255,21 @@ def teach_generator(
     Returns:
         The model; and generator, trained_here, origin, hub, place and digest (of a supplied one), steps, epochs,
         images_seen, seen (what it has seen, in words), loss (mean over the last tenth of the steps), parameters,
-        latent, pixels, prediction, null, class_names, data (name and digest). What is not known is None.
+        latent, pixels, prediction, null, guided (channels, None for all), frequency_shift (of a DiT), text (whether it
+        is told by text), class_names, data (name and digest). What is not known is None.
 
     Raises:
-        UsageError: diffusers is not installed; an own generator of images over 64 px; a supplied one of another size.
+        UsageError: diffusers is not installed, or transformers for a text encoder; an own generator of images over
+            64 px; a supplied one of smaller images.
         DecoctError: one that is supplied is not there, is damaged, has changed, or has other classes than the data; a
             loss that is not finite.
     """
     found, facts = _trained(spec, data, seed, machine) if spec.generator == OWN else _supplied(spec, data)
     model = adapted(found, data, spec.title, facts)
     model.net.to(machine.device)
-    if model.vae is not None:
-        model.vae.to(machine.device)
+    for part in (model.vae, model.text.encoder if model.text else None):
+        if part is not None:
+            part.to(machine.device)
     return model, model.facts
 
 
@@ -311,7 +334,9 @@ def _supplied(spec: TeachGenerator, data: Dataset) -> tuple[Pipeline, dict[str, 
         "seen": seen,
         "diffusers": diffusers().__version__,
     }
-    return pipeline.read(place), facts
+    shift = card.get("frequency_shift", pipeline.SHIFT)
+    found = pipeline.read(place, shift)
+    return found, facts | ({"frequency_shift": shift} if found.guided is not None else {})  # of a DiT
 
 
 def _card(folder: Path) -> dict[str, Any]:
@@ -324,6 +349,8 @@ def _card(folder: Path) -> dict[str, Any]:
         names = card.get("class_names")
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names is not a list of names")
+        if card.get("frequency_shift", pipeline.SHIFT) not in (0, 1):
+            raise ValueError("frequency_shift is 0, as DiT's authors train, or 1, as diffusers does")
     except (OSError, ValueError, AttributeError) as error:
         raise DecoctError(f"{file} is damaged: {error}") from error
     return card
@@ -339,30 +366,32 @@ def adapted(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -
         facts: its record; ``class_names`` and ``null`` count if they are in it.
 
     Raises:
-        UsageError: its images are smaller than the data's, or more than twice as large.
+        UsageError: its images are smaller than the data's.
         DecoctError: other classes or another number of them, or other channels.
     """
     latent, side = pipeline.pixels(found)
     size, channels = data.size, data.shape[0]
-    if not size <= side <= 2 * size:
+    if side < size:
         raise UsageError(
-            f"{title} makes images of {side} px, {data.name} has {size} px: a generator of {size} to {2 * size} px is "
+            f"{title} makes images of {side} px, {data.name} has {size} px: a generator of {size} px or more is "
             "needed\nname another one, or resize the data: 'size' of a source"
         )
     takes = latent[0] if found.vae is None else int(found.vae.config.in_channels)  # type: ignore[union-attr, arg-type]
     if channels != takes and not (found.vae is not None and channels == 1):  # grey becomes colour before the encoder
         raise DecoctError(f"{title} makes images of {takes} channel(s), {data.name} has {channels}")
-    rows, null = classes(found, data, title, facts)
+    rows, null = ([], None) if found.text else classes(found, data, title, facts)
     facts = {
         "parameters": sum(p.numel() for p in found.net.parameters()),
         "latent": list(latent),
         "pixels": side,
         "prediction": found.prediction,
         "null": null,
+        "guided": found.guided,
+        "text": found.text is not None,
         **facts,
         "class_names": list(data.class_names),
     }
-    for net in (found.net, found.vae):
+    for net in (found.net, found.vae, found.text.encoder if found.text else None):
         if net is not None:
             net.eval().requires_grad_(False)
     return DiffusionModel(
@@ -370,12 +399,15 @@ def adapted(found: Pipeline, data: Dataset, title: str, facts: dict[str, Any]) -
         vae=found.vae,
         alphas=found.alphas,
         prediction=found.prediction,  # type: ignore[arg-type]
-        rows=torch.tensor(rows),
+        rows=torch.tensor(rows, dtype=torch.long),
         null=null,
         latent=latent,
         pixels=side,
         shape=data.shape,
         facts=facts,
+        guided=found.guided,
+        text=found.text,
+        scheduler=found.scheduler,
     )
 
 

@@ -1,9 +1,9 @@
-"""A class-conditional diffusion model as methods use it: its predictions, and the images behind its latents."""
+"""A conditional diffusion model as methods use it: its predictions, and the images behind its latents."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from decoct.core.errors import UsageError
 from decoct.nets.precision import within
+from decoct.nets.text import Text
 
 
 class Predicted(NamedTuple):
@@ -32,7 +33,8 @@ class DiffusionModel:
     """A frozen noise predictor in eval mode, its decoder, and the translation of classes and pixels to its own.
 
     Attributes:
-        net: ``DiTTransformer2DModel`` or ``UNet2DModel`` of diffusers, conditioned on a class.
+        net: ``DiTTransformer2DModel`` or ``UNet2DModel`` of diffusers, conditioned on a class, or
+            ``UNet2DConditionModel``, on text.
         vae: ``AutoencoderKL``; None where the latents are the pixels, from −1 to 1.
         alphas: [T] ᾱ_t, the share of the signal's variance after t + 1 steps of noise, float64 on the CPU.
         prediction: what the net gives: ε, v = √ᾱ ε − √(1 − ᾱ) x₀, or x₀.
@@ -43,6 +45,10 @@ class DiffusionModel:
         shape: (C, S, S) of the data's images.
         facts: the record of where it came from.
         precision: of the forward passes; what they give is float32.
+        guided: channels of a latent that classifier-free guidance acts on, from the first; None for all.
+        text: the encoder of prompts; None where classes are the condition.
+        scheduler: diffusers' own, which samples a model that is told by text.
+        prompts: [n, tokens, width] what the net is told instead of its classes; see ``prompted``.
     """
 
     net: nn.Module
@@ -56,6 +62,10 @@ class DiffusionModel:
     shape: tuple[int, int, int]
     facts: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
+    guided: int | None = None
+    text: Text | None = None
+    scheduler: Any = None
+    prompts: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +94,8 @@ class DiffusionModel:
 
     def raw(self, latents: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         """ε and the fraction of a learnt variance, for steps [B] and classes [B] of the net's own."""
-        out = self._run(lambda z: self.net(z, timestep=t, class_labels=labels, return_dict=False)[0], latents)
+        told = {"class_labels": labels} if self.prompts is None else {"encoder_hidden_states": self.prompts[labels]}
+        out = self._run(lambda z: self.net(z, timestep=t, return_dict=False, **told)[0], latents)
         channels, fraction = self.latent[0], None
         if out.shape[1] == 2 * channels:
             out, learnt = out.split(channels, 1)
@@ -100,8 +111,9 @@ class DiffusionModel:
     def predict(self, latents: Tensor, t: int, labels: Tensor, guidance: float = 1.0) -> Predicted:
         """ε̂ = ε(∅) + w (ε(y) − ε(∅)) of a batch, both in one forward pass.
 
-        Classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598), on all channels; DiT's own code leaves the
-        fourth one out. The null class is the model's, whatever the number of classes.
+        Classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598). Channels that are not ``guided`` are those
+        given the class alone, as DiT's own code has its fourth one. The null class is the model's, whatever the number
+        of classes.
 
         Args:
             latents: [B, c, h, w] x_t.
@@ -121,11 +133,31 @@ class DiffusionModel:
         both, classes = torch.cat([latents, latents]), torch.cat([own, torch.full_like(own, self.null)])
         noise, fraction = self.raw(both, self._steps(t, both), classes)
         conditional, without = noise.chunk(2)
+        guided = without + guidance * (conditional - without)
+        if self.guided is not None:
+            guided = torch.cat([guided[:, : self.guided], conditional[:, self.guided :]], 1)
         return Predicted(
-            without + guidance * (conditional - without),
+            guided,
             conditional,
             None if fraction is None else fraction.chunk(2)[0],
         )
+
+    def prompted(self, prompts: Mapping[int, str], against: str) -> Self:
+        """The same model told a prompt for each of some classes of the data, and another one for "no class".
+
+        Args:
+            prompts: by class.
+            against: the negative prompt, which classifier-free guidance leads away from.
+
+        Raises:
+            UsageError: it is not told by text.
+        """
+        if self.text is None:
+            raise UsageError("this generator is conditioned on classes and has no encoder of prompts")
+        rows = torch.zeros(max(prompts) + 1, dtype=torch.long)
+        rows[list(prompts)] = torch.arange(len(prompts))
+        told = self.text([*prompts.values(), against]).to(self.device)
+        return replace(self, prompts=told, rows=rows, null=len(prompts))
 
     def encode(self, images: Tensor) -> Tensor:
         """Latents [B, c, h, w] of images [B, C, S, S] from 0 to 255: the mean of the encoder's Gaussian."""

@@ -8,6 +8,7 @@ from typing import Any
 from decoct.core.errors import DecoctError
 
 CLASSES = 1000
+CRANES = {"n02012849": "crane, bird", "n03126707": "crane, machine"}
 
 
 @functools.cache
@@ -26,6 +27,18 @@ def english() -> tuple[str, ...]:
 
     info: Any = ImageNetInfo()
     return tuple(info.label_descriptions())
+
+
+@functools.cache
+def described() -> dict[str, str]:
+    """English names by WordNet id, of ImageNet-21K too, such as "tench, Tinca tinca"; the two cranes have names of
+    their own.
+    """
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo("imagenet-22k")
+    names: dict[str, str] = info.label_descriptions(as_dict=True)
+    return names | CRANES
 
 
 def known(names: Sequence[str]) -> bool:

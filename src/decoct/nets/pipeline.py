@@ -1,9 +1,12 @@
 """Diffusion models in diffusers' folder layout: found, read without running foreign code, and written.
 
 ``transformer/`` (``DiTTransformer2DModel``) or ``unet/`` (``UNet2DModel``), ``vae/`` (``AutoencoderKL``) or none where
-the model works on pixels, and ``scheduler/``, of which the betas and the kind of prediction are read.
+the model works on pixels, and ``scheduler/``, of which the betas and the kind of prediction are read. A model that is
+told by text what to make, in Stable Diffusion's layout, has ``unet/`` (``UNet2DConditionModel``), ``text_encoder/`` and
+``tokenizer/``; its scheduler samples it.
 """
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.nets.text import ENCODER, TOKENIZER, Text, read_text
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
 NETS = {"transformer": "DiTTransformer2DModel", "unet": "UNet2DModel"}
-PARTS = (*NETS, "vae", "scheduler")
+TOLD = "UNet2DConditionModel"
+PARTS = (*NETS, "vae", "scheduler", ENCODER, TOKENIZER)
+KINDS = ".json", ".safetensors", ".bin", ".txt"
 BETAS = "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type"
 PREDICTIONS = "epsilon", "v_prediction", "sample"
 STEPS = 1000  # of the schedule of a model that is trained here
+EPSILON = 1e-6  # of all norms of a DiT
+GUIDED = 3  # channels of a DiT's latents that its authors' code guides
+SHIFT = 0  # of the frequencies of DiT's steps, as its authors trained it; diffusers builds the net with 1
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,16 @@ class Pipeline:
     """A model as it lies in a folder.
 
     Attributes:
-        net: ``DiTTransformer2DModel`` or ``UNet2DModel``, in eval mode.
+        net: ``DiTTransformer2DModel``, ``UNet2DModel`` or ``UNet2DConditionModel``, in eval mode.
         vae: ``AutoencoderKL``, in eval mode; None where the model works on pixels.
         alphas: [T] ᾱ_t, float64.
         prediction: "epsilon", "v_prediction" or "sample".
-        embeddings: rows of the table of classes.
+        embeddings: rows of the table of classes; 0 where text takes its place.
         null: whether the last of them is known to stand for no class; None where nothing says so.
         names: of the classes, where the folder says them.
+        text: the encoder of prompts; None where the model is conditioned on classes.
+        scheduler: diffusers' own, which samples a model that is told by text; None for others.
+        guided: channels that classifier-free guidance acts on, from the first; None for all.
     """
 
     net: nn.Module
@@ -45,6 +57,9 @@ class Pipeline:
     embeddings: int
     null: bool | None = None
     names: tuple[str, ...] | None = None
+    text: Text | None = None
+    scheduler: Any = None
+    guided: int | None = None
 
 
 def diffusers() -> Any:
@@ -74,8 +89,12 @@ def write(folder: Path, net: Any, scheduler: Any) -> None:
         scheduler.save_pretrained(folder / "scheduler")
 
 
-def read(folder: Path) -> Pipeline:
+def read(folder: Path, shift: int = SHIFT) -> Pipeline:
     """The model that lies in a folder, on the CPU, in float32.
+
+    Args:
+        folder: in diffusers' layout.
+        shift: of the frequencies of a DiT's steps: 0 as its authors trained it, 1 as diffusers builds and trains it.
 
     Raises:
         UsageError: diffusers is not installed.
@@ -88,13 +107,18 @@ def read(folder: Path) -> Pipeline:
             "is needed, and scheduler/, and vae/ unless the model works on pixels, as diffusers saves them"
         )
     alphas, prediction = _schedule(folder / "scheduler")
-    vae = _part(folder / "vae", "AutoencoderKL") if (folder / "vae").is_dir() else None
+    vae = _decoder(folder / "vae") if (folder / "vae").is_dir() else None
+    if told_by_text(folder):
+        net, scheduler = _part(folder / nets[0], TOLD), _sampler(folder / "scheduler")
+        return Pipeline(net, vae, alphas, prediction, 0, text=read_text(folder), scheduler=scheduler)
     net = _part(folder / nets[0], NETS[nets[0]])
     config = net.config
     if nets[0] == "transformer":
+        if shift == SHIFT:
+            as_trained(net)
         table = net.transformer_blocks[0].norm1.emb.class_embedder.embedding_table
         embeddings, null = int(table.num_embeddings), int(table.num_embeddings) > int(config.num_embeds_ada_norm)
-        return Pipeline(net, vae, alphas, prediction, embeddings, null, _named(folder))
+        return Pipeline(net, vae, alphas, prediction, embeddings, null, _named(folder), guided=GUIDED)
     if config.class_embed_type is not None or config.num_class_embeds is None:
         raise DecoctError(
             f"{folder / nets[0]} is not conditioned on classes: its num_class_embeds is to be their number"
@@ -102,11 +126,34 @@ def read(folder: Path) -> Pipeline:
     return Pipeline(net, vae, alphas, prediction, int(config.num_class_embeds), None, _named(folder))
 
 
+def told_by_text(folder: Path) -> bool:
+    """Whether text says what the model in a folder makes, as in Stable Diffusion.
+
+    Raises:
+        DecoctError: it has text encoders that are not read.
+    """
+    if (folder / f"{ENCODER}_2").is_dir():
+        raise DecoctError(f"{folder} has two text encoders: one is read, as Stable Diffusion 1 and 2 have it")
+    config = folder / "unet" / CONFIG
+    return (folder / ENCODER).is_dir() or (config.is_file() and _json(config).get("_class_name") == TOLD)
+
+
+def as_trained(net: Any) -> None:
+    """Make a ``DiTTransformer2DModel`` the net whose weights the hub has (Peebles and Xie, 2023, arXiv:2212.09748).
+
+    Step t is seen as waves of the frequencies exp(−ln(10000) i / 128), i < 128; diffusers divides by 127, and has an ε
+    of 1e-5 in one of the norms of each block.
+    """
+    for block in net.transformer_blocks:
+        block.norm1.emb.time_proj.downscale_freq_shift = SHIFT
+        block.norm3.eps = EPSILON
+
+
 def files(folder: Path) -> list[Path]:
     """The files of a folder that decide what its model does, in order: of weights in several formats, one."""
     files: list[Path] = [file for file in (folder / "model_index.json",) if file.is_file()]
     for part in PARTS:
-        here = sorted(file for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors", ".bin"))
+        here = sorted(file for file in (folder / part).glob("*") if file.suffix in KINDS)
         safe = any(file.suffix == ".safetensors" for file in here)
         files += [file for file in here if not (safe and file.suffix == ".bin")]
     return files
@@ -163,6 +210,29 @@ def _part(folder: Path, kind: str) -> Any:
     if broken:
         raise DecoctError(f"{folder} holds weights that are not finite: {broken[0]}")
     return net.eval()
+
+
+def _decoder(folder: Path) -> Any:
+    """The encoder and decoder of a latent model, whose latents are only scaled."""
+    vae = _part(folder, "AutoencoderKL")
+    moved = [name for name in ("shift_factor", "latents_mean", "latents_std") if vae.config.get(name) is not None]
+    scale = vae.config.get("scaling_factor")
+    if moved:
+        raise DecoctError(f"{folder} moves its latents ({moved[0]}): a vae with a scaling_factor alone is needed")
+    if not (isinstance(scale, int | float) and 0 < scale < float("inf")):
+        raise DecoctError(f"{folder / CONFIG}: scaling_factor {scale!r}, a positive number is needed")
+    return vae
+
+
+def _sampler(folder: Path) -> Any:
+    """The scheduler itself, for predictions of ε; those of others are translated before it sees them."""
+    kind = _json(folder / SCHEDULER).get("_class_name")
+    library = diffusers()
+    found: Any = getattr(library, str(kind), None)
+    if not issubclass(found if inspect.isclass(found) else object, library.SchedulerMixin):
+        raise DecoctError(f"{folder / SCHEDULER}: diffusers {library.__version__} knows no scheduler {kind}")
+    with _quiet():
+        return found.from_config(_json(folder / SCHEDULER), prediction_type="epsilon")
 
 
 def _schedule(folder: Path) -> tuple[Tensor, str]:

@@ -9,9 +9,10 @@ from decoct.core.spec import find, names
 from devices.elsewhere import elsewhere
 from devices.jobs import Trial
 from devices.steps import by_steps, longer, planned
+from same_studies import SUPPLIED
 
 NEEDS = ("teacher", "features", "statistics", "dynamics", "trajectory", "generator")
-METHODS = sorted(names("condenser"))
+METHODS = sorted(names("condenser").keys() - set(SUPPLIED))
 PROTOCOLS = sorted(names("protocol"))
 STORED = [name for name in PROTOCOLS if "labels" in find("protocol", name).model_fields]
 ROUNDED = {"measure": 1e-12, "reference": 1e-12}  # under a mode torch finds singular values with their vectors

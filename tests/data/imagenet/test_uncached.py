@@ -80,6 +80,17 @@ def test_one_pass_reads_each_picture_once_and_no_further_than_it_is_asked(museum
     assert places == data.train.order.tolist()
 
 
+def test_at_another_size_they_are_decoded_anew_not_enlarged(museum, tmp_path):
+    place = museum.folders(tmp_path / "a")
+    small, large = (
+        load_data(Imagenette(path=str(place), size=size, cache=False), tmp_path / "cache", workers=1)
+        for size in (16, 24)
+    )
+    found = small.train.images.sized(24)
+    assert found.shape == (len(small.train), 3, 24, 24)
+    assert np.array_equal(found[[4, 1]], large.train.images[[4, 1]])
+
+
 def test_workers_change_nothing(museum, tmp_path):
     data = without(museum.webdataset(tmp_path / "raw"), tmp_path / "cache")
     one, two = (list(data.train.images.in_order(7, workers)) for workers in (1, 2))

@@ -1,4 +1,4 @@
-"""Tiny generators that have learnt nothing, a DiT with a decoder and a U-Net on pixels; what methods get of them."""
+"""Tiny generators that have learnt nothing: a DiT with a decoder, a U-Net on pixels, one that is told by text."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 
 from decoct.needs.generator import ImageGenerator
 from decoct.needs.trajectory import Experts, Trajectories, Trajectory, flattened, shapes_of
-from decoct.nets import zoo
+from decoct.nets import pipeline, zoo
 from decoct.nets.diffusion import DiffusionModel
 
 CLASSES, NULL = 3, 5  # the generator knows two classes that the data lack, and calls the first one last
@@ -65,10 +65,18 @@ def frozen(net):
 
 
 @pytest.fixture
-def generator():
-    """generator("dit"): latents of 4 × 4 × 4 with a learnt variance; generator("unet"): grey pixels of 8 × 8."""
+def generator(text_pipeline):
+    """generator("dit"): latents of 4 × 4 × 4 with a learnt variance; generator("unet"): grey pixels of 8 × 8.
+
+    generator("text"): latents as those of "dit", from ``text_pipeline``.
+    """
 
     def make(kind, channels=1):
+        if kind == "text":
+            found = pipeline.read(text_pipeline())
+            model = make("dit", channels)
+            nets = {"net": frozen(found.net), "vae": frozen(found.vae), "alphas": found.alphas}
+            return replace(model, **nets, text=found.text, scheduler=found.scheduler, null=None, rows=torch.tensor([]))
         with torch.random.fork_rng([]):
             torch.random.default_generator.manual_seed(3)
             dit = kind == "dit"
@@ -94,7 +102,7 @@ def supplied(toy, generator):
 
     def make(method, ipc=2, kind="dit", seed=5, box=None, **rest):
         box = box or toy()
-        model = generator(kind)
+        model = generator("text" if method.text else kind)
         generators, trajectories = {}, {}
         for need in method.at(8).needs():
             if isinstance(need, ImageGenerator):

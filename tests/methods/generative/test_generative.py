@@ -9,8 +9,9 @@ import torch
 
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
-from decoct.methods.generative._shared.generative import batches
+from decoct.methods.generative._shared.generative import batches, encoded
 from decoct.methods.generative.d4m import D4M
+from decoct.methods.generative.d4m_class import D4MClass
 from decoct.methods.generative.igd import IGD
 from decoct.methods.generative.mgd3 import MGD3
 from decoct.methods.generative.minimax import Minimax
@@ -20,10 +21,13 @@ from decoct.nets.room import Halved
 METHODS = {
     "mgd3": MGD3(steps=4),
     "d4m": D4M(steps=4),
+    "d4m_class": D4MClass(steps=4),
     "minimax": Minimax(steps=4, iterations=6, phase=1),
     "igd": IGD(steps=4, epochs=1, low=0.25, real=5, net="convnet2_w32"),
 }
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+ON_CLASSES = {name: method for name, method in METHODS.items() if not method.text}
+on_classes = pytest.mark.parametrize("method", ON_CLASSES.values(), ids=ON_CLASSES)
 
 
 @every_method
@@ -44,6 +48,18 @@ def test_in_bfloat16_images_are_close(method, kind, supplied, in_both):
     assert 0 < np.abs(plain.images.astype(float) - half.images).mean() < 8
     for name, value in plain.notes.items():
         assert half.notes[name] == pytest.approx(value, rel=0.05)
+
+
+@every_method
+def test_without_a_precision_of_its_own_a_method_takes_the_studys(method, supplied):
+    own = method.model_copy(update={"precision": "bfloat16"})
+    half = own(supplied(own, 2))
+    drafts = [method(supplied(method, 2, **rest)) for rest in ({}, {"precision": "bfloat16"})]
+    exact = method.model_copy(update={"precision": "float32"})
+    drafts += [exact(supplied(exact, 2, precision=precision)) for precision in ("float32", "bfloat16")]
+    same = [np.array_equal(draft.images, half.images) for draft in drafts]
+    assert same == [False, True, False, False]
+    assert all(np.array_equal(draft.images, drafts[0].images) for draft in drafts[2:])
 
 
 @every_method
@@ -127,7 +143,7 @@ def test_the_generator_stays_as_it_is_and_no_random_state_is_touched(method, sup
     assert not any(parameter.requires_grad for parameter in model.net.parameters())
 
 
-@every_method
+@on_classes
 def test_latents_that_are_not_finite_are_told(method, supplied):
     method = method.model_copy(update={"iterations": 1, "lr": 1e-30} if method.name == "minimax" else {})
     inputs = supplied(method, 2, "unet")
@@ -137,16 +153,20 @@ def test_latents_that_are_not_finite_are_told(method, supplied):
         method(inputs)
 
 
-@pytest.mark.parametrize(("size", "generator"), [(8, "own"), (64, "own"), (224, "hub:facebook/DiT-XL-2-256")])
-@every_method
+@pytest.mark.parametrize(
+    ("size", "generator"),
+    [(8, "own"), (64, "own"), (65, "hub:facebook/DiT-XL-2-256"), (224, "hub:facebook/DiT-XL-2-256")],
+)
+@on_classes
 def test_the_generator_follows_the_resolution(method, size, generator):
-    assert method.at(size).needs()[0] == ImageGenerator(generator=generator)
-    assert method.model_copy(update={"generator": "folder"}).at(size).needs()[0] == ImageGenerator(generator="folder")
+    assert method.at(size).needs()[0] == ImageGenerator(generator=generator, text=False)
+    named = method.model_copy(update={"generator": "folder"})
+    assert named.at(size).needs()[0] == ImageGenerator(generator="folder", text=False)
 
 
 def test_defaults_are_the_papers():
-    for method in (MGD3(), D4M(), Minimax(), IGD()):
-        assert method.steps == 50 and method.guidance == (8 if method.name == "d4m" else 4)
+    for method in (MGD3(), D4M(), D4MClass(), Minimax(), IGD()):
+        assert method.steps == 50 and method.guidance == (8 if method.name.startswith("d4m") else 4)
         assert method.family == "distillation" and method.stochastic
 
 
@@ -154,6 +174,20 @@ def test_more_steps_than_the_generator_has_are_refused(supplied):
     method = MGD3(steps=101)
     with pytest.raises(UsageError, match="101 sampling steps of a generator that has 100"):
         method(supplied(method))
+
+
+def test_latents_are_of_pictures_at_the_generators_size_where_the_data_have_them(generator, toy):
+    model, rng = generator("dit", channels=3), np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)
+
+    class Pictures(np.ndarray):
+        def sized(self, size):
+            return pictures[:, :, 16 // size // 2 :: 16 // size, 16 // size // 2 :: 16 // size]
+
+    small = pictures[:, :, ::4, ::4]
+    found = encoded(model, small.view(Pictures), np.array([3, 0]), 2)
+    assert np.array_equal(found, encoded(model, Pictures.sized(small, 8), np.array([3, 0]), 2))
+    assert not np.allclose(found, encoded(model, small, np.array([3, 0]), 2))
 
 
 @pytest.mark.parametrize(
@@ -174,10 +208,10 @@ def test_batches_are_whole_classes_where_several_fit(ipc, size, expected, toy):
     ("name", "part", "room", "what"),
     [
         ("mgd3", "net", 6, "sampling of mgd3, 6"),  # with guidance there are two forward passes of each image
-        ("d4m", "net", 6, "sampling of d4m, 6"),
+        ("d4m_class", "net", 6, "sampling of d4m_class, 6"),
         ("igd", "net", 4, "sampling of igd, 3"),
-        ("d4m", "encoder", 20, "encoding, 40"),
-        ("d4m", "decoder", 4, "decoding of d4m, 6"),
+        ("d4m_class", "encoder", 20, "encoding, 40"),
+        ("d4m_class", "decoder", 4, "decoding of d4m_class, 6"),
     ],
 )
 def test_where_memory_runs_out_half_of_a_batch_is_made_at_a_time(name, part, room, what, supplied):

@@ -5,8 +5,9 @@ import shutil
 import pytest
 import torch
 
+from decoct import api
 from decoct.api import Compute
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import read_json
 from decoct.data.dataset import load_data
 from decoct.needs.generator import ImageGenerator, TeachGenerator, load_generator
@@ -93,3 +94,32 @@ def test_a_killed_training_goes_on_to_the_same_cell(tmp_path, digits, monkeypatc
         assert not compute.cells().unfinished("generator", job.key).exists()
         bytes_of.append((folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes())
     assert bytes_of[0] == bytes_of[1]
+
+
+def test_d4m_writes_prompts_and_no_other_method_does(text_pipeline, tiny_pipeline, digits, tmp_path):
+    compute, text, classes = Compute(store=tmp_path / "store"), str(text_pipeline()), str(tiny_pipeline())
+    few = {"steps": 2, "ipc": 1, "compute": compute}
+    made = api.condense("d4m", digits, generator=text, **few)
+    assert made.images.shape == (10, 1, 8, 8) and api.condense("d4m_class", digits, generator=classes, **few)
+    for method in ("mgd3", "minimax", "igd", "d4m_class"):
+        with pytest.raises(UsageError, match="told by text what to make, and only d4m writes prompts: take d4m, or"):
+            api.condense(method, digits, generator=text, **few)
+    for generator in (classes, "own"):
+        with pytest.raises(UsageError, match=r"is conditioned on classes, and d4m needs .*, or take d4m_class"):
+            api.condense("d4m", digits, generator=generator, **few)
+    card = api.teach_generator(text, digits, compute=compute)
+    assert card["text"] and card["pixels"] == 8
+
+
+def test_a_set_is_sampled_in_the_precision_of_the_study(tiny_pipeline, digits, tmp_path):
+    few = {"steps": 2, "ipc": 1, "generator": str(tiny_pipeline())}
+    sets = {}
+    for study in ("float32", "bfloat16"):
+        compute = Compute(store=tmp_path / "store", precision=study)
+        for own in (None, "float32", "bfloat16"):
+            made = api.condense("mgd3", digits, compute=compute, precision=own, **few)
+            sets[study, own] = made.images.tobytes()
+    exact, half = sets["float32", None], sets["bfloat16", None]
+    assert exact != half
+    assert exact == sets["float32", "float32"] == sets["bfloat16", "float32"]
+    assert half == sets["float32", "bfloat16"] == sets["bfloat16", "bfloat16"]

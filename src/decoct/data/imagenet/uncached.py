@@ -81,6 +81,10 @@ class Uncached:
             )
         return self[:].astype(dtype or self.dtype, copy=False)
 
+    def sized(self, size: int) -> "Uncached":
+        """The same pictures, decoded at another size."""
+        return Uncached(len(self), size, self._opened)
+
     def in_order(self, size: int, workers: int = 1) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """All images once, in the order in which they are stored, with their rows."""
         for batch in self._read(np.arange(len(self)), size, workers):

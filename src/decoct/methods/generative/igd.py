@@ -108,7 +108,7 @@ class Influenced(Sampling):
 
     def __init__(self, spec: IGD, inputs: Inputs, model: DiffusionModel) -> None:
         super().__init__(spec, inputs, model)
-        experts = replace(inputs.trajectories[spec.training()], precision=spec.precision)
+        experts = replace(inputs.trajectories[spec.training()], precision=self.model.precision)
         self.surrogate = Surrogate(experts, Pixels.seen(inputs.data, inputs.device), inputs.device)
         self.picked: list[int] = []
         self.gradients: dict[int, Tensor] = {}

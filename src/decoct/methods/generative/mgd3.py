@@ -23,7 +23,8 @@ class MGD3(Generative):
     Mode discovery: the latents of each class are clustered by k-means with as many centres m as images are to be made.
     Mode guidance: image j is drawn to m_j, x_{i−1} += −λ (x̂₀ − m_j) σ_i, with x̂₀ predicted given the class alone, as
     in the paper; public code takes that of classifier-free guidance. Stop guidance: the steps of the least noise are
-    free, so that the image is one of the generator's.
+    free, so that the image is one of the generator's. Of a DiT, classifier-free guidance acts on three of the four
+    channels, as in the code of its authors.
 
     ``scale = 0`` is plain sampling from the same noise; the difference is the effect of the guidance.
 

@@ -92,6 +92,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         Budget(**job.keyed["budget"]),
         job.keyed["seed"] or 0,
         cell.device,
+        job.keyed["compute"]["precision"],
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,29 +24,31 @@ SMALL = 64  # pixels up to which a generator trained on the data is the default
 
 
 class Generative(Condenser):
-    """A condenser that samples a class-conditional diffusion model; a method makes the latents of each batch.
+    """A condenser that samples a conditional diffusion model; a method makes the latents of each batch.
 
     Images are made ``batch`` at a time: whole classes where several fit into one, else part of one class. Memory is
     that of the model, of one batch of latents in it, and of the latents of one class of real images.
 
     Attributes:
         generator: "own", trained on the data's train split; "hub:NAME"; or a folder. None for "own" up to 64 px and
-            DiT-XL/2 at 256 px beyond, which the papers use.
+            DiT-XL/2 at 256 px beyond, which the papers use. Its images are as large as the data's, or larger.
         steps: of sampling, evenly over those of the training.
         guidance: w of classifier-free guidance; 1 for none.
         batch: images that are made together, and that are encoded together.
         precision: of the forward passes of generator, encoder, decoder and what else the method runs or fine-tunes;
-            latents, losses, gradients and what learns stay in float32.
+            latents, losses, gradients and what learns stay in float32. None for the study's.
     """
 
     family = "distillation"
+    version = 2  # DiT as its authors run it, real images at the generator's size, the study's precision
+    text: ClassVar[bool] = False  # the generator is told by text what to make
     quick = {"steps": 4, "batch": 4}
 
     generator: str | None = Field(None, min_length=1)
     steps: int = Field(50, ge=2)
     guidance: float = Field(4.0, ge=0)
     batch: int = Field(50, ge=1)
-    precision: Precision = "float32"
+    precision: Precision | None = None
 
     def at(self, size: int) -> Self:
         """The same with the generator of the resolution."""
@@ -59,13 +61,13 @@ class Generative(Condenser):
 
     def needs(self) -> tuple[Need, ...]:
         """The generator."""
-        return (ImageGenerator(generator=self.generator or "own"),)
+        return (ImageGenerator(generator=self.generator or "own", text=self.text),)
 
     def __call__(self, inputs: Inputs) -> Draft:
         """Batch after batch; those that were finished before the construction was killed are not made again."""
         spec = self.at(inputs.data.size)
         model: DiffusionModel = inputs.generators[spec.needs()[0]]  # type: ignore[index]
-        sampling = spec.made(inputs, replace(model, precision=spec.precision))
+        sampling = spec.made(inputs, replace(model, precision=spec.precision or inputs.precision))
         classes, quotas, shape = inputs.wanted(), inputs.quotas(), inputs.data.shape
         first = dict(zip(classes, np.cumsum([0, *quotas]).tolist(), strict=False))
         arrays: dict[str, NDArray[Any]] = {}
@@ -240,9 +242,11 @@ def encoded(
 ) -> NDArray[np.float32]:
     """Latents of some images, ``batch`` at a time.
 
+    Images without a cache are decoded at the size that the model works at; others are enlarged to it.
+
     Args:
         model: whose encoder is used.
-        images: [N, C, S, S] uint8; may be a memory map.
+        images: [N, C, S, S] uint8; may be a memory map, or ``Uncached``.
         rows: [n] which.
         batch: images in one forward pass.
         mirrored: the images left to right.
@@ -252,6 +256,7 @@ def encoded(
         [n, c, h, w] float32.
     """
     out = np.empty((len(rows), *model.latent), np.float32) if out is None else out
+    images = images.sized(model.pixels) if hasattr(images, "sized") else images
 
     def encode(numbers: range) -> None:
         some = torch.from_numpy(np.array(images[rows[numbers.start : numbers.stop]]))

@@ -161,10 +161,15 @@ def sample(
                 following += active(step).detach()
         x = following + sigma.detach() * draw(rngs, model) if i else following
         broken = torch.where((broken == 0) & ~x.flatten(1).isfinite().all(1), first - i, broken)
+    finite(broken, first, labels, class_names)
+    return x
+
+
+def finite(broken: Tensor, steps: int, labels: Tensor, class_names: Sequence[str]) -> None:
+    """Raise a DecoctError that names the class and the step, if latents broke: [B] after so many steps, 0 for never."""
     if broken.any():  # asked at the end: every question makes a GPU wait
-        image = int(torch.where(broken > 0, broken, first + 1).argmin())
+        image = int(torch.where(broken > 0, broken, steps + 1).argmin())
         raise DecoctError(
             f"the latents of class '{class_names[int(labels[image])]}' are not finite after step {int(broken[image])} "
-            f"of {first}: lower guidance, or check that the generator's weights are finite"
+            f"of {steps}: lower guidance, or check that the generator's weights are finite"
         )
-    return x
