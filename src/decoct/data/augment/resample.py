@@ -76,7 +76,7 @@ def resampling(start: Tensor, length: Tensor, size: int, out: int, order: Tensor
         order: [..., out] which output pixel stands where; mirrors and rolls are such orders.
 
     Returns:
-        [..., out, size] of PyTorch's default type; rows sum to 1, or to 0 for an output pixel that lies outside the axis.
+        [..., out, size] of PyTorch's default type; rows sum to 1, or to 0 where an output pixel lies outside the axis.
     """
     device = start.device
     pixel = torch.arange(size, device=device) + 0.5
