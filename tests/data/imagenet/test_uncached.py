@@ -1,7 +1,10 @@
 """Images that no cache holds: the cache's pixels, from every layout, in one pass or by number; and work on them."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import decoct
 from decoct.api import Compute
@@ -124,6 +127,20 @@ def test_a_picture_that_changes_afterwards_is_noticed(museum, tmp_path):
     file.unlink()
     with pytest.raises(DecoctError, match=r"1 pictures in .* were there before and are gone|changed"):
         open_dataset(data.folder).train.images[3]
+
+
+def test_pictures_come_at_their_own_size_in_the_order_in_which_they_are_stored(museum, tmp_path):
+    for place in layouts(museum, tmp_path):
+        train = without(place, tmp_path / "cache").train
+        rows = np.array([7, 2, 11])
+        found = list(train.originals(rows))
+        assert [row for row, _ in found] == [row for row in train.order.tolist() if row in rows]
+        for row, picture in found:
+            data = museum.pictures[tuple(train.files[row].split("/"))]
+            expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).transpose(2, 0, 1)
+            assert picture.shape == (3, 16, 20) and np.array_equal(picture, expected)
+    cached = load_data(Imagenette(path=str(place), size=16), tmp_path / "cache", workers=1)
+    assert cached.train.originals is None
 
 
 def test_a_lost_list_is_told(museum, tmp_path):

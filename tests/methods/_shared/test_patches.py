@@ -134,6 +134,14 @@ def test_middle_against_a_walk_from_the_median(seed, n, k, data):
     assert images.tolist() == walk[:keep] and crops.tolist() == [best[i] for i in walk[:keep]]
 
 
+def test_tiles_of_another_size_than_their_part_take_it_by_nearest_neighbour():
+    tiles = torch.tensor([[0.0, 1], [2, 3]]).expand(4, 1, 2, 2)
+    whole = mosaic(tiles, 2, 5)[0, 0]
+    assert whole[:3, :3].tolist() == [[0, 0, 1], [0, 0, 1], [2, 2, 3]] and whole[3:, 3:].tolist() == [[0, 1], [2, 3]]
+    large = torch.arange(16.0).view(1, 1, 4, 4).expand(4, 1, 4, 4)
+    assert torch.equal(mosaic(large, 2, 4)[0, 0, :2, :2], large[0, 0, ::2, ::2])
+
+
 @pytest.mark.parametrize("side", [8, 4])
 def test_difficulty_is_the_cross_entropy_of_the_padded_normalised_crop(side):
     torch.manual_seed(0)

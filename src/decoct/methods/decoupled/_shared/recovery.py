@@ -5,6 +5,7 @@ optimisation is staged. Everything else is here.
 """
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Draft, Inputs, Need
 from decoct.core.seeds import seed
 from decoct.data.pixels import Pixels
+from decoct.data.send import send
 from decoct.methods._shared.patches import Scale
 from decoct.methods._shared.presets import WithPresets
 from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
@@ -290,8 +292,9 @@ class Workpiece:
             images: [G, B, C, S, S], of any size S.
             first: iteration.
             last: the one after the last.
-            since: [B] the iteration from which each image of a block takes part, None for all throughout. One that
-                waits stays as it is, and so do its moments in Adam, at 0, whose count of steps goes on.
+            since: [B] the iteration from which each image of a block takes part, one of them at most ``first``; None
+                for all throughout. One that waits stays as it is, and so do its moments in Adam, at 0, whose steps are
+                counted.
 
         Raises:
             DecoctError: the loss or a pixel is no longer finite.
@@ -301,6 +304,10 @@ class Workpiece:
         if first >= last:
             return images
         part, lr = images.detach().clone().requires_grad_(), spec.lr
+        joins = torch.zeros(0) if since is None else since
+        turns = sorted(set(joins.tolist()))
+        rows = [(joins <= t).nonzero()[:, 0] for t in turns]  # of those that take part from then on
+        sent = [send(some, part) for some in rows]
         views = Views.draw(
             self.rngs,
             last - first,
@@ -318,9 +325,11 @@ class Workpiece:
 
         def step(i: int) -> Tensor:
             optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * (first + i) / total)) / 2
-            taking = slice(None) if since is None else (since <= first + i).nonzero()[:, 0]
-            self.active = self.classes[:, taking]
-            terms = self.terms(views(part[:, taking], i), self.labels[:, taking].flatten(), first + i)
+            seen, labels = part, self.labels
+            if turns:
+                k = bisect(turns, first + i) - 1
+                self.active, seen, labels = self.classes[:, rows[k]], part[:, sent[k]], self.labels[:, sent[k]]
+            terms = self.terms(views(seen, i), labels.flatten(), first + i)
             loss = torch.stack([weights[name] * value.sum() for name, value in terms.items()]).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
