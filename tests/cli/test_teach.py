@@ -101,7 +101,7 @@ def test_slips_are_told(refused, tiny_pipeline, tmp_path, code, words, said):
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"classes": 7}, "makes 7 classes, digits has 10"), ({"side": 16}, "makes images of 32 px, digits has 8 px")],
+    [({"classes": 7}, "makes 7 classes, digits has 10"), ({"side": 2}, "makes images of 4 px, digits has 8 px")],
 )
 def test_a_generator_that_does_not_fit_is_refused(refused, tiny_pipeline, changes, said):
     code = 1 if "classes" in changes else 2
