@@ -31,6 +31,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = DOCS / "originals"
 METHODS = ("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim", "dc", "dsa", "dm", "mtt", "datm")
 SETS, IPC, STEPS, MARGIN = 5, 10, 500, 0.015
+LABELLER = "convnet3_bn_w32"  # what single_teacher's students learn from
 WORDS = {"same": "equivalent", "better": "different", "worse": "different", "open": "open"}
 STUDY = """name = "{method} beside its authors'"
 data = "fashion_mnist"
@@ -107,9 +108,9 @@ def sets(method: str, trees: Path, out: Path) -> None:
             images, labels = one.make(tree(trees, one), seed)
             np.savez(path, images=images, labels=labels)
             print(f"{method}: set {seed + 1} of {SETS}", flush=True)
-    nets: Sequence[str] = getattr(one, "NETS", ("convnet3_bn_w32",))
+    nets = dict.fromkeys([LABELLER, *one.OURS.get("nets", ()), *filter(None, [one.OURS.get("teacher")])])
     study = STUDY.format(
-        **{"method": method, "ipc": IPC, "sets": SETS, "steps": STEPS, "net": nets[0]},
+        **{"method": method, "ipc": IPC, "sets": SETS, "steps": STEPS, "net": LABELLER},
         teachers=", ".join(f'{{net = "{net}", epochs = {EPOCHS}}}' for net in nets),
         ours=", ".join(f"{key} = {json.dumps(value)}" for key, value in one.OURS.items()),
         paths=json.dumps([str(path.resolve()) for path in paths]),

@@ -29,7 +29,7 @@ REPOSITORY = "LINs-lab/CIM"
 PROGRAM = "condense/condense.py"
 SETTING = "Fashion-MNIST, convnet3_bn_w32, the ten images of one class, chosen among 300"
 NET, IPC = "convnet3_bn_w32", 10
-OURS: dict[str, Any] = {"name": "cim", "teacher": NET, "iterations": 100}
+OURS: dict[str, Any] = {"name": "cim", "teacher": NET, "iterations": 50}
 HOW = Namespace(
     **{"dataset": "cifar10", "model": "conv3", "factor": 2, "ipc": IPC, "mipc": 300, "workers": 0, "depth": -1},
     dsa_strategy="crop_cutout_flip",

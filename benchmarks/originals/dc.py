@@ -13,7 +13,7 @@ PROGRAM = "main.py"
 OUTER, INNER, NETS, BATCH = 5, 2, 21, 64
 SETTING = f"Fashion-MNIST, {NET}, IPC 10, {BATCH} real images of a class; {OUTER} updates a net, {INNER} epochs between"
 METHOD = ["--method", "DC", "--init", "noise"]
-OURS = {"name": "dc", "net": MADE[1], "iterations": 4}
+OURS = {"name": "dc", "net": MADE[1], "iterations": 2}
 
 
 def agree(tree: Path) -> Agreement:

@@ -31,7 +31,7 @@ SETTING = (
 NET, IPC, ROUNDS, FEW = "convnet3_bn_w32", 10, 8, 3
 OURS: dict[str, Any] = {
     **{"name": "delt", "preset": "small", "nets": [NET], "ranker": NET},
-    **{"scale": [0.08, 1.0], "iterations": 400},
+    **{"scale": [0.08, 1.0], "iterations": 200},
 }
 HOW = Namespace(
     **{"dataset": "none", "ipc": IPC, "use_early_late": True, "round_lr_reset": False, "store_best_images": False},

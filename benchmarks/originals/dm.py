@@ -13,7 +13,7 @@ PROGRAM = "main_DM.py"
 NETS, BATCH = max(AFTER) + 1, 64
 SETTING = f"Fashion-MNIST, {NET}, IPC 10, {BATCH} real images of a class; an update a net"
 METHOD = ["--init", "real", "--dsa_strategy", STRATEGY]
-OURS = {"name": "dm", "net": MADE[1], "iterations": 200}
+OURS = {"name": "dm", "net": MADE[1], "iterations": 100}
 
 
 def agree(tree: Path) -> Agreement:
