@@ -163,7 +163,7 @@ def one(jobs: list[Job], budget: str, each: dict[str, Estimate], part: str) -> s
 
 def anchors(root: Path) -> str:
     """What others measured of a method, beside what is counted of a shard of the same set."""
-    nets = ("resnet18", "resnet50", "mobilenet_v2", "mobilenetv2_100", "efficientnet_b0", "densenet121", "alexnet")
+    nets = ("resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0", "densenet121", "alexnet")
     nets += ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mobilenetv3_small_050")
     said: dict[str, Any] = {"name": "anchors", "data": {"name": "imagenet1k", "path": "/data"}, "protocols": ["erm"]}
     said |= {"students": ["resnet18"], "budgets": [{"ipc": 10}], "replicates": {"condense": 1, "train": 1}}

@@ -158,7 +158,8 @@ def test_presets_are_the_authors():
     assert values(None, 32) == values("cifar10", 32) == (0.05, 100, 0.8, 0.4, 4, 4)
     assert values("cifar100", 32) == (0.05, 50, 0.8, 0.4, 4, 4)
     assert values("tiny", 64) == (0.05, 50, 0.8, 0.4, 4, 8)
-    assert GVBSM().at(224).nets == ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5")
+    authors = ("resnet18.tv_in1k", "mobilenet_v2.tv_in1k", "efficientnet_b0.ra_in1k", "shufflenet_v2_x0_5.tv_in1k")
+    assert GVBSM().at(224).nets == authors
 
 
 def test_it_needs_its_nets_and_their_statistics():

@@ -13,9 +13,10 @@ from decoct.needs.statistics import LayerStatistics
 
 LITTLE = ("resnet18", "convnet3", "mobilenetv2_050", "shufflenet_v2_x0_5")
 COMMON = {"lr": 0.05, "jitter": 0, "scale": (0.5, 1.0), "decay": 0.8}
+FOUR = ("resnet18.tv_in1k", "mobilenet_v2.tv_in1k", "efficientnet_b0.ra_in1k", "shufflenet_v2_x0_5.tv_in1k")
 LARGE = {
     **COMMON,
-    "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5", "alexnet"),
+    "nets": (*FOUR, "alexnet.tv_in1k"),  # torchvision's first weights; its EfficientNet-B0 is a copy of timm's
     **{"iterations": 1000, "r": 0.1, "block": 20, "factor": 2, "tile": 16},
 }
 TINY = {
@@ -60,13 +61,13 @@ class EDC(Recovery):
         "imagenet1k": LARGE,
         "imagenet10": {
             **LARGE,
-            "nets": ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5"),
+            "nets": ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5"),
             **{"iterations": 50, "r": 0.01, "block": 100, "decay": 0.0},
         },
         "tiny": TINY,
         "cifar100": CIFAR,
         "cifar10": {**CIFAR, "iterations": 75, "scale": (0.08, 1.0), "block": 10},
-        "small": {**TINY, "nets": ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")},
+        "small": {**TINY, "nets": ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "convnet3_bn")},
         "small_cpu": {**TINY, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 500},
     }
     factor: int | None = Field(None, ge=1)  # tiles per side of a start; 1 starts at real images

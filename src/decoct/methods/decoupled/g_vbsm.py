@@ -19,7 +19,7 @@ from decoct.needs.statistics import LayerStatistics
 COMMON = {"iterations": 4000, "r": 0.01, "jitter": 32, "scale": (0.08, 1.0)}
 LARGE = {
     **COMMON,
-    "nets": ("resnet18", "mobilenetv2_100", "efficientnet_b0", "shufflenet_v2_x0_5"),
+    "nets": ("resnet18.tv_in1k", "mobilenet_v2.tv_in1k", "efficientnet_b0.ra_in1k", "shufflenet_v2_x0_5.tv_in1k"),
     **{"lr": 0.1, "block": 40, "decay": 0.4, "drop": 0.0, "tile": 16, "pad": 0},
 }
 CIFAR = {
@@ -67,7 +67,7 @@ class GVBSM(Recovery):
         "cifar10": CIFAR,
         "cifar100": {**CIFAR, "block": 50},
         "tiny": {**CIFAR, "block": 50, "pad": 8, "at_once": 10},
-        "small": {**CIFAR, "nets": ("resnet18", "mobilenetv2_100", "shufflenet_v2_x0_5", "convnet3_bn")},
+        "small": {**CIFAR, "nets": ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "convnet3_bn")},
         "small_cpu": {**CIFAR, "nets": ("convnet3_bn", "resnet10t", "test_resnet"), "iterations": 1000},
     }
     decay: float | None = Field(None, ge=0, lt=1)
