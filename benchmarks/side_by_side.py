@@ -39,6 +39,7 @@ students = ["convnet3_w32"]
 budgets = [{{ipc = {ipc}}}]
 replicates = {{condense = {sets}, train = 1}}
 ceiling = false
+metrics = {{names = ["cost"]}}
 teachers = [{teachers}]
 condensers = [{{{ours}}}]
 
