@@ -12,6 +12,7 @@ is found of a method stays in docs/results/originals/METHOD.json, the table in d
 import argparse
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from originals.data import EPOCHS
 
 DOCS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = DOCS / "originals"
-METHODS = ("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim", "dc", "dsa", "dm", "mtt", "datm")
+METHODS = ("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim", "dc", "dsa", "dm", "mtt", "datm", "dit")
 SETS, IPC, STEPS, MARGIN = 5, 10, 500, 0.015
 LABELLER = "convnet3_bn_w32"  # what single_teacher's students learn from
 WORDS = {"same": "equivalent", "better": "different", "worse": "different", "open": "open"}
@@ -150,8 +151,12 @@ def table() -> str:
     lines = ["\n## Step by step\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in known:
         at = {each["after"]: max(each["loss"], each["gradient"], each["images"]) for each in row["at"]}
-        facts = "; ".join(f"{name}: {value}" for name, value in row["facts"].items())
-        says = ". ".join(part for part in (row["word"], row["why"], facts) if part)
+        facts = [
+            f"{name}: {value}" if isinstance(value, int) else f"{name}: {value:.2g}"
+            for name, value in row["facts"].items()
+            if told(name, value)
+        ]
+        says = ". ".join(part for part in (row["word"], row["why"], "; ".join(facts)) if part)
         cells = [row["method"], f"{row['repository']}, `{row['program']}`", row["setting"]]
         cells += [f"{at[n]:.0e}" if n in at else "" for n in AFTER]
         lines.append(f"| {' | '.join([*cells, says])} |")
@@ -163,6 +168,11 @@ def table() -> str:
             cells = [row["method"], protocol, str(s["n"]), f"{s['ours']:.1f}", f"{s['theirs']:.1f}", apart, s["word"]]
             lines.append(f"| {' | '.join(cells)} |")
     return text + "\n".join(lines) + "\n"
+
+
+def told(name: str, value: Any) -> bool:
+    """Whether a fact is for the page; the others, such as those of each iteration, are in the file."""
+    return isinstance(value, int | float) and not re.search(r" after \d+$", name)
 
 
 def has(method: str) -> bool:

@@ -67,7 +67,7 @@ class Agreement:
 
     @property
     def word(self) -> str:
-        """ "agrees to step N", "differs", or "not run"."""
+        """ "agrees to step N", "agrees" where there are no iterations, "differs", or "not run"."""
         if not self.at:
             return "not run"
         steps = 0
@@ -75,7 +75,7 @@ class Agreement:
             if not at.agrees:
                 return f"agrees to step {steps}, then differs" if number else "differs"
             steps = at.after
-        return f"agrees to step {steps}"
+        return f"agrees to step {steps}" if steps else "agrees"
 
     def write(self, folder: Path, method: str, **more: Any) -> None:
         """Save the row as METHOD.json, beside what the file already has of the sets."""

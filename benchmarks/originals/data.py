@@ -29,9 +29,14 @@ def fashion() -> Dataset:
     return load_data("fashion_mnist")
 
 
-@cache
 def teacher(net: str = "convnet3_bn_w32") -> nn.Module:
-    """A net of Fashion-MNIST in eval mode; its weights stay in the user's cache."""
+    """A net of Fashion-MNIST in eval mode, a copy each time: the authors' hooks stay on it."""
+    return deepcopy(_teacher(net))
+
+
+@cache
+def _teacher(net: str) -> nn.Module:
+    """Trained once; its weights stay in the user's cache."""
     cell = api.teach(Teach(net=net, epochs=EPOCHS), fashion())["folder"]
     return load_teacher(Path(cell), fashion(), "cpu").eval().requires_grad_(False)
 
