@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,7 @@ from decoct.training.learn import learn
 from roofline import Gpu, Roofline
 from shapes import DEVICE, no_values
 
+NEVER = 10**9  # an iteration that no stage has
 LOOK = 10  # steps of a training until its rate is looked at
 EVALUATED = 64  # images of a student's evaluation that are counted; the others take as long
 MEMORY = 80e9  # bytes of the GPU
@@ -87,15 +89,23 @@ class Known:
 
             return learn(machine, name, optimiser, told, *rest, **more)  # without to_end nothing is kept
 
-        def stage(work: Workpiece, start: Tensor, first: int, last: int, active: Tensor | None = None) -> Tensor:
+        def stage(work: Workpiece, start: Tensor, first: int, last: int, since: Tensor | None = None) -> Tensor:
+            if since is None:
+                return alike(work, start, first, last, None)
+            turns = sorted({*since.clamp(first, last).tolist(), first, last})
+            for begin, end in pairwise(turns):  # between two turns as many images take part
+                alike(work, start, begin, end, torch.where(since <= begin, begin, NEVER))
+            return start
+
+        def alike(work: Workpiece, start: Tensor, first: int, last: int, since: Tensor | None) -> Tensor:
             turn = len(work.jury) if work.spec.in_turn else 1
-            part = start.shape[1] if active is None else int(active.sum())
-            if last - first <= 2 * turn or not part:
-                return usual(work, start, first, last, active)
+            part = start.shape[1] if since is None else int((since < NEVER).sum())
+            if last - first <= 2 * turn:
+                return usual(work, start, first, last, since)
             key, before = (work.spec, work.jury, start.shape, part), roof.seconds
             if key not in self.turns:
                 ends.clear()
-                usual(work, start, first, first + 2 * turn, active)
+                usual(work, start, first, first + 2 * turn, since)
                 self.turns[key] = roof.seconds - before, ends[-1] - ends[turn - 1]
             both, second = self.turns[key]
             roof.seconds = before + both + second * ((last - first) / turn - 2)
@@ -104,9 +114,9 @@ class Known:
         return stage, learnt
 
 
-def crops(judge: Any, train: Any, rows: Any, boxes: Tensor, label: int, side: int, pixels: Any, batch: int) -> Any:
+def crops(judge: Any, made: Tensor, label: int, size: int, pixels: Any) -> Any:
     """By what calls of ``difficulty`` are alike."""
-    return type(judge), boxes.shape, side, batch
+    return type(judge), made.shape, size
 
 
 def latents(model: DiffusionModel, given: Tensor, *rest: Any, guidance: float = 1.0) -> Any:

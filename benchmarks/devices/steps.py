@@ -36,7 +36,8 @@ NETS: dict[str, Any] = {"nets": ("convnet2_bn", "convnet3_bn")}
 FEW: dict[str, dict[str, Any]] = {  # quicker than ``SMALL``; a step in each round; and no look at the loss but the last
     **{"cv_dd": NETS, "fadrm": NETS, "edc": NETS | {"iterations": 2}, "g_vbsm": NETS | {"iterations": 2}},
     **{"delt": {"iterations": 2, "rounds": 2}, "minimax": {"iterations": 3, "steps": 2, "phase": 3}},
-    **{name: {"iterations": 1} for name in ("dc", "dsa", "mtt", "datm")},
+    **{name: {"iterations": 1} for name in ("dc", "dsa", "datm")},
+    "mtt": {"iterations": 1, "lr_lr": 1e-7},  # its rate stays above 0
     **{name: {"steps": 2} for name in ("d4m_class", "igd", "mgd3")},
 }
 

@@ -227,6 +227,7 @@ class _Looks(Recorder):
             raise DecoctError("traces of a training need at least two classes")
         super().__init__(data, recipe, machine)
         self.device, self.batch = torch.device(machine.device), batch
+        self.scale = Images.of(data.images[:0], data.mean, data.std, machine.device, whitening=data.whitening)
         self.halving = Halving("looking at every image", machine.device)
         room, images = machine.kept.array, len(data.labels)
         self.rows = {n: room(n, (self.epochs, images), np.uint8 if n == "correct" else np.float32) for n in NAMES}
@@ -249,12 +250,11 @@ class _Looks(Recorder):
         """Rows, their logits and what the last layer saw, block by block."""
         entered: list[Tensor] = []
         handle = self.layer.register_forward_pre_hook(lambda module, args: entered.append(args[0]))
-        images, how = self.data.images, (self.data.mean, self.data.std, str(self.device))
-        scale = Images.of(images[:0], *how, whitening=self.data.whitening)
+        images = self.data.images
 
         def forward(rows: range) -> tuple[slice, Tensor, Tensor]:
             at = slice(rows.start, rows.stop)
-            x = scale.normalise(images[at].to(self.device).float())
+            x = self.scale.normalise(images[at].to(self.device).float())
             entered.clear()
             logits = net(as_input(x, net)).float()
             if len(entered) != 1 or entered[0].shape != (len(x), self.layer.in_features):

@@ -139,13 +139,12 @@ def taught(plan: Plan, net: str) -> "Teach":
     size = plan.data.size
     default, net = zoo.resolve("teacher", size), zoo.resolve(net, size)
     zoo.check_fits(net, size)
-    given = dict(plan.teachings)
-    if "teacher" in given:
-        given[default] = given["teacher"].model_copy(update={"net": default})
-    if net in given:
-        return given[net]
-    alone = zoo.architecture(net, size)
-    alike = [spec for other, spec in given.items() if other != "teacher" and zoo.architecture(other, size) == alone]
+    usual = plan.teachings.get("teacher") if "teacher" in plan.teachings else None
+    if own := usual if usual and net == default else plan.teachings.get(net):
+        return own.model_copy(update={"net": net})
+    alone, given = zoo.architecture(net, size), [spec for spec in plan.teachings.values() if spec is not usual]
+    given += [usual.model_copy(update={"net": default})] if usual else []
+    alike = [spec for spec in given if zoo.architecture(spec.net, size) == alone]
     for spec in alike:
         if net == alone or not spec.pretrained or tagged(spec.net) == net:
             return spec

@@ -19,7 +19,6 @@ ROUNDED = {"measure": 1e-12, "reference": 1e-12}  # under a mode torch finds sin
 MAY = {  # what may wait more often the more steps there are, and not more often than that
     "needs/dynamics.py:look": "an epoch is recorded: 11 copies a block of images",
     "needs/dynamics.py:forward": "its images go over",
-    "needs/dynamics.py:<genexpr>": "and their scale",
     "needs/trajectory.py:look": "an epoch is recorded: all weights",
     "training/relabel.py:_said": "the labels of a chunk are done",
     "methods/decoupled/g_vbsm.py:densify": "torch looks whether eigenvalues were found",

@@ -92,7 +92,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         Budget(**job.keyed["budget"]),
         job.keyed["seed"] or 0,
         cell.device,
-        job.keyed["compute"]["precision"],
+        job.keyed["compute"]["precision"] if "compute" in job.keyed else "float32",  # a probe of an external set
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,
