@@ -1,7 +1,6 @@
 """What DC, DSA and DM share: one repository, whose programs and evaluation run on decoct's data, nets and draws."""
 
 import io
-import math
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from decoct.training.images import Images
 from decoct.training.loop import TrainingSet, train
 from originals.beside import Agreement, Step, compare, doubled, in_turn, watched
 from originals.data import fashion, inputs
+from originals.siamese import STRATEGY, uniform
 from originals.trees import on_cpu, program, recorded, replaced
 
 REPOSITORY = "VICO-UoE/DatasetCondensation"
@@ -37,9 +37,6 @@ IPC = 10
 WIDTH, NET = 8, "convnet3_w8"  # of what is compared step by step
 MADE = 32, "convnet3_w32"  # of sets
 EPOCHS = 20  # of the students
-STRATEGY = "color_crop_cutout_flip_scale_rotate"
-OPS = {"colour": "color"}  # where a transform has another name there
-PARAMS = dsa.DSA()
 
 
 @contextmanager
@@ -192,28 +189,6 @@ def augmented(module: ModuleType, draws: Sequence[dsa.Drawn]) -> Iterator[None]:
 
     with replaced(utils, DiffAugment=transformed), replaced(module, DiffAugment=transformed):
         yield
-
-
-def uniform(drawn: dsa.Drawn) -> list[Tensor]:
-    """The numbers that the authors' code would have drawn for a transform of decoct: which one, then its parameters."""
-    values = drawn.values
-    which = torch.tensor(STRATEGY.split("_").index(OPS.get(drawn.op, drawn.op)))
-    if drawn.op == "colour":
-        shift, saturation, contrast = values.unbind(1)
-        numbers = [shift / PARAMS.brightness + 0.5, saturation / PARAMS.saturation, contrast - PARAMS.contrast]
-    elif drawn.op == "crop":
-        numbers = list(values.unbind(1))
-    elif drawn.op == "cutout":
-        top, left, bottom, right = values.unbind(1)
-        numbers = [top + (bottom - top) // 2, left + (right - left) // 2]
-    elif drawn.op == "scale":
-        height, width = ((values - 1 / PARAMS.scale) / (PARAMS.scale - 1 / PARAMS.scale)).unbind(1)
-        numbers = [width, height]
-    elif drawn.op == "rotate":
-        numbers = [values / (2 * math.radians(PARAMS.rotate)) + 0.5]
-    else:
-        numbers = [(~values).to(torch.get_default_dtype())]
-    return [which, *numbers]
 
 
 def row(path: Path, mine: Sequence[Step], their: Sequence[Step], with_dsa: bool) -> Agreement:

@@ -1,7 +1,6 @@
 """What MTT and DATM share: experts in the form of the authors' files, and their loops on decoct's data and draws."""
 
 import io
-import math
 import random
 import sys
 import tempfile
@@ -34,13 +33,11 @@ from decoct.training.loop import TrainingSet, train
 from decoct.training.softlabels import OwnLabels
 from originals.beside import At, Step, compare, doubled, in_turn, watched
 from originals.data import fashion, inputs
+from originals.siamese import STRATEGY, uniform
 from originals.trees import on_cpu, program, recorded, replaced
 
 NET, WIDTH, DEPTH = "convnet3_w16", 16, 3
 EXPERTS = {"net": NET, "experts": 2, "epochs": 6}
-STRATEGY = "color_crop_cutout_flip_scale_rotate"
-NAMES = {"colour": "color"}  # of transforms, where they differ
-PARAMS = dsa.DSA()
 
 
 @dataclass(frozen=True)
@@ -247,24 +244,6 @@ def augmented(module: Any, draws: Sequence[dsa.Drawn]) -> Iterator[None]:
 
     with replaced(module, DiffAugment=transformed):
         yield
-
-
-def uniform(drawn: dsa.Drawn) -> list[Tensor]:
-    """The numbers that the authors' code would have drawn for a transform: which one, then its parameters."""
-    which = torch.tensor(STRATEGY.split("_").index(NAMES.get(drawn.op, drawn.op)))
-    if drawn.op == "flip":
-        return [which, (~drawn.values).to(torch.get_default_dtype())]
-    if drawn.op == "rotate":
-        return [which, drawn.values / (2 * math.radians(PARAMS.rotate)) + 0.5]
-    parts = drawn.values.unbind(1)
-    if drawn.op == "colour":
-        return [which, parts[0] / PARAMS.brightness + 0.5, parts[1] / PARAMS.saturation, parts[2] - PARAMS.contrast]
-    if drawn.op == "cutout":
-        return [which, *(low + (high - low) // 2 for low, high in zip(parts[:2], parts[2:], strict=True))]
-    if drawn.op == "scale":
-        height, width = ((part - 1 / PARAMS.scale) / (PARAMS.scale - 1 / PARAMS.scale) for part in parts)
-        return [which, width, height]
-    return [which, *parts]
 
 
 def apart(a: Learnt, b: Learnt, at: Sequence[At]) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """Draws of decoct as the numbers that the authors' augmentation would have drawn: possible ones, and the same."""
 
 import math
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoct.data.augment import dsa
-from originals.condensation import STRATEGY, uniform
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from originals.siamese import STRATEGY, uniform
 
 RANGES = {"crop": (-4, 5), "cutout": (0, 29)}  # of whole numbers at 28 px, the last left out; 0 to 1 for others
 BACK = {  # what the authors make of the numbers, as their paper's ranges say
