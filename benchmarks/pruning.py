@@ -1,0 +1,243 @@
+"""What large shares of the data are worth: tables and figure of the studies of ``examples/pruning*.toml``.
+
+    decoct run examples/pruning_fashion.toml --out runs/pruning_fashion --workers 2
+    decoct run examples/pruning_clipart.toml --out runs/pruning_clipart --workers 2
+    python benchmarks/pruning.py runs/pruning_fashion runs/pruning_clipart
+
+Differences to random subsets of the same size are paired by replicate, with 95 % t intervals over students. Words are
+Holm's, over the named contrasts of all runs together; marks are Holm's over the cells of one table. Needs matplotlib,
+which the extra ``bench`` brings.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
+from scipy import stats
+
+from decoct.report.read.manifest import FULL
+from decoct.report.stats.comparisons import holm
+from decoct.report.stats.intervals import ALPHA, Interval, Replicates, grid_floor, paired, t_interval
+from yardstick import table
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+REGIMES = {"equal_steps": "equal steps", "equal_epochs": "equal epochs"}
+RANDOM = "random"
+DRAWN = ("ccs", "dual", "zcore", "forgetting", "prototypes")  # whose sets differ from replicate to replicate
+COLUMNS = ("data", "method", "protocol", "budget", "images", "condense_replicate", "train_replicate", "accuracy", "steps")
+
+Results = dict[tuple[str, str, str], Replicates]  # by method, regime and budget
+
+
+class Claim(NamedTuple):
+    """A contrast that a paper promises.
+
+    Attributes:
+        better: the method that should be ahead.
+        than: of this one.
+        share: of the images that is kept.
+        source: of the promise.
+    """
+
+    better: str
+    than: str
+    share: float
+    source: str
+
+
+CCS, AYED = "CCS", "Ayed and Hayou"
+CLAIMS = (
+    Claim("ccs", RANDOM, 0.1, CCS),
+    Claim("ccs", "forgetting_hard", 0.1, CCS),
+    Claim("ccs", "aum_hard", 0.1, CCS),
+    Claim("d2", RANDOM, 0.3, "D2"),
+    Claim("d2", RANDOM, 0.5, "D2"),
+    Claim("d2", RANDOM, 0.7, "D2"),
+    *(
+        Claim(RANDOM, f"{score}_hard", share, AYED)
+        for share in (0.1, 0.3)
+        for score in ("el2n", "grand", "forgetting", "aum", "tdds")
+    ),
+    *(
+        Claim(f"{score}_hard", RANDOM, share, "the scores' own")
+        for share in (0.7, 0.9)
+        for score in ("el2n", "grand", "forgetting")
+    ),
+    Claim("prototypes_easy", "prototypes_hard", 0.1, "Sorscher et al."),
+    Claim("prototypes_hard", "prototypes_easy", 0.9, "Sorscher et al."),
+    Claim("dual", RANDOM, 0.1, "DUAL"),
+    Claim("tdds_hard", RANDOM, 0.1, "TDDS"),
+    Claim("zcore", RANDOM, 0.1, "ZCore"),
+)
+
+
+class Run(NamedTuple):
+    """What a study found.
+
+    Attributes:
+        data: its name.
+        tested: test images.
+        found: accuracy in percent by replicate.
+        rows: as they are, for the CSV.
+    """
+
+    data: str
+    tested: int
+    found: Results
+    rows: pa.Table
+
+    @classmethod
+    def read(cls, folder: Path) -> "Run":
+        """That of a run's folder."""
+        rows = parquet.read_table(folder / "results.parquet")
+        found: Results = defaultdict(dict)
+        for row in rows.to_pylist():
+            place = (row["condense_replicate"], row["train_replicate"])
+            found[row["method"], row["protocol"], row["budget"]][place] = 100 * row["accuracy"]
+        first = rows.slice(0, 1).to_pylist()[0]
+        return cls(first["data"], first["test_images"], dict(found), rows.select(COLUMNS))
+
+    def difference(self, one: str, other: str, regime: str, share: float) -> Interval | None:
+        """In points, paired by replicate; None where one of them has no two students in common with the other."""
+        a, b = (self.found.get((method, regime, f"fraction={share}"), {}) for method in (one, other))
+        values = paired(a, b)
+        return t_interval(values, floor=100 * grid_floor(self.tested)) if len(values) > 1 else None
+
+    def accuracy(self, method: str, regime: str, share: float) -> Interval | None:
+        """In percent."""
+        values = list(self.found.get((method, regime, f"fraction={share}"), {}).values())
+        return t_interval(values) if len(values) > 1 else None
+
+
+def p_value(interval: Interval) -> float:
+    """Two-sided, of the mean against 0."""
+    quantile = stats.t.ppf(1 - ALPHA / 2, interval.n - 1)
+    return float(2 * stats.t.sf(abs(interval.mean) / ((interval.hi - interval.lo) / 2 / quantile), interval.n - 1))
+
+
+def signed(interval: Interval) -> str:
+    return f"{interval.mean:+.1f} [{interval.lo:+.1f}, {interval.hi:+.1f}]".replace("-", "−")
+
+
+def fixed(method: str) -> bool:
+    """Whether all students learnt from one set."""
+    return method != RANDOM and not method.startswith(DRAWN)
+
+
+def claims(runs: Sequence[Run]) -> str:
+    """The named contrasts, in both regimes, corrected together."""
+    cells = {
+        (claim, run.data, regime): found
+        for claim in CLAIMS
+        for run in runs
+        for regime in REGIMES
+        if (found := run.difference(claim.better, claim.than, regime, claim.share))
+    }
+    p_values = dict(zip(cells, holm([p_value(found) for found in cells.values()]), strict=True))
+
+    def said(key: tuple[Claim, str, str]) -> str:
+        found = cells.get(key)
+        if found is None:
+            return ""
+        word = "open" if p_values[key] > ALPHA else "**shown**" if found.mean > 0 else "**the opposite**"
+        return f"{signed(found)} {word}"
+
+    heads = [f"{run.data}, {words}" for run in runs for words in REGIMES.values()]
+    rows = [
+        (
+            f"`{c.better}` > `{c.than}`",
+            f"{c.share:.0%}",
+            c.source,
+            *(said((c, run.data, regime)) for run in runs for regime in REGIMES),
+        )
+        for c in CLAIMS
+    ]
+    return table(["promise", "kept", "by", *heads], rows)
+
+
+def shares(run: Run, regime: str) -> str:
+    """Every method's difference to random at every share, best first at the smallest one."""
+    methods = {method for method, own, _ in run.found if own == regime} - {RANDOM, FULL}
+    cells = {
+        (method, share): found
+        for method in methods
+        for share in SHARES
+        if (found := run.difference(method, RANDOM, regime, share))
+    }
+    p_values = dict(zip(cells, holm([p_value(found) for found in cells.values()]), strict=True))
+
+    def said(method: str, share: float) -> str:
+        found = cells.get((method, share))
+        if found is None:
+            return ""
+        mark = "" if p_values[method, share] > ALPHA else " ▲" if found.mean > 0 else " ▼"
+        return signed(found) + mark
+
+    def rank(method: str) -> float:
+        found = cells.get((method, SHARES[0]))
+        return found.mean if found else 0.0
+
+    def students(method: str) -> int:
+        return max((cells[method, share].n for share in SHARES if (method, share) in cells), default=0)
+
+    known = [run.accuracy(RANDOM, regime, share) for share in SHARES]
+    rows = [("`random`, %", max(k.n for k in known if k), *(f"{k.mean:.1f} [{k.lo:.1f}, {k.hi:.1f}]" if k else "" for k in known))]
+    full = [run.found.get((FULL, regime, f"fraction={share}")) or run.found.get((FULL, regime, "all")) for share in SHARES]
+    if any(full):
+        rows.append(
+            ("all images, as many steps, %", len(full[0] or ()), *(f"{sum(f.values()) / len(f):.1f}" if f else "" for f in full))
+        )
+    for method in sorted(methods, key=rank, reverse=True):
+        name = f"`{method}`" + ("†" if fixed(method) else "")
+        rows.append((name, students(method), *(said(method, share) for share in SHARES)))
+    return table(["", "n", *(f"{share:.0%} kept" for share in SHARES)], rows)
+
+
+def draw(runs: Sequence[Run], path: Path) -> None:
+    """Differences to random over the share that is kept, a panel for each run and regime."""
+    shown = {"ccs": "#0b6bcb", "d2": "#15803d", "dual": "#7c3aed", "zcore": "#b45309", "el2n_hard": "#c2410c"}
+    shown |= {"forgetting_hard": "#be185d", "prototypes_easy": "#0f766e", "el2n_easy": "#57606a"}
+    plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    figure, axes = plt.subplots(
+        1, 2 * len(runs), figsize=(4.2 * len(runs) * 2, 3.6), layout="constrained", squeeze=False
+    )
+    for axis, (run, regime) in zip(axes[0], [(run, regime) for run in runs for regime in REGIMES], strict=True):
+        axis.axhline(0, color="#57606a", linewidth=1)
+        for method, colour in shown.items():
+            own = [(s, d) for s in SHARES if (d := run.difference(method, RANDOM, regime, s))]
+            if not own:
+                continue
+            at = [100 * s for s, _ in own]
+            axis.plot(at, [d.mean for _, d in own], color=colour, marker="o", markersize=3, label=method)
+            axis.fill_between(at, [d.lo for _, d in own], [d.hi for _, d in own], color=colour, alpha=0.15, linewidth=0)
+        axis.set(title=f"{run.data}, {REGIMES[regime]}", xlabel="% of the images kept")
+        axis.set_xticks([100 * s for s in SHARES])
+        axis.grid(alpha=0.25)
+    axes[0][0].set_ylabel("accuracy minus that of random, points")
+    axes[0][-1].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Print the page's tables, and write its figure and rows."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("runs", nargs="+", type=Path)
+    arguments.add_argument("--out", type=Path, default=Path("docs/results"))
+    given = arguments.parse_args()
+    runs = [Run.read(folder) for folder in given.runs]
+    print(f"## What the papers promise\n\n{claims(runs)}")
+    for run in runs:
+        for regime, words in REGIMES.items():
+            print(f"\n## {run.data}, {words}\n\n{shares(run, regime)}")
+    draw(runs, given.out / "pruning.png")
+    csv.write_csv(pa.concat_tables([run.rows for run in runs]), given.out / "pruning.csv")
+
+
+if __name__ == "__main__":
+    main()
