@@ -407,7 +407,7 @@ def test_a_saved_teacher_is_no_teacher_of_classes_in_another_order(digits, tmp_p
         api.teach(Teach(net="convnet2_bn", checkpoint=str(file)), digits)
 
 
-def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch):
+def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch, online):
     rng = np.random.default_rng(0)
     for wnid in ("n01440764", "n03888257"):
         (tmp_path / "fish" / wnid).mkdir(parents=True)

@@ -21,7 +21,7 @@ from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.external.stored import SetFormat
 from decoct.metrics.cost import NOBODY
-from decoct.needs.features import Extract
+from decoct.needs.features import Extract, at_hand
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher, load_labeller
 from decoct.nets import zoo
@@ -113,6 +113,7 @@ class Compute:
     def do(self, planner: Planner) -> Store:
         """Run what the planner planned and the store lacks."""
         store = self.cells()
+        at_hand(job for job in planner.jobs.values() if not store.has(job.kind, job.key))
         for job in planner.jobs.values():
             if not store.has(job.kind, job.key):
                 execute(store.where, job, self.device, self.watch(job))
