@@ -43,8 +43,8 @@ def fld(
     of small sets, the mean over enough of these for 100 images. Dimensions are shifted and scaled to mean 0 and
     deviation 1 in ``held_out``; those that do not vary there are left out.
 
-    Variances of Gaussians that explain nothing are not determined, so the way to them is a part of the definition. It is
-    that of the authors' code: Adam at a rate of .5 from s_j = (min_i ‖x_i − y_j‖² + .001) / d, for up to 50 epochs.
+    Variances of Gaussians that explain nothing are not determined, so the way to them is a part of the definition. It
+    is that of the authors' code: Adam at a rate of .5 from s_j = (min_i ‖x_i − y_j‖² + .001) / d, for up to 50 epochs.
 
     Args:
         real: [N, d]; more than 10,000 are fitted to in batches.
@@ -106,8 +106,8 @@ class FLD(Metric):
     def __call__(self, measured: Measured) -> list[Reading]:
         """Of all classes together, of val; fitted to train, from which the images of a coreset are left out.
 
-        Not class by class: a class has few images to fit variances to. Without val there is no reading. Of a set that is
-        copied it is 1,000.
+        Not class by class: a class has few images to fit variances to. Without val there is no reading. Of a set
+        that is copied it is 1,000.
         """
         train, labels = measured.real["train"], measured.real_labels["train"]
         near = chosen(train, labels, np.arange(len(train)), "all")
@@ -192,7 +192,7 @@ def _step(batch: list[Tensor], logs: Tensor, d: int) -> tuple[float, Tensor]:
 
 
 def _coefficients(logs: Tensor, d: int, alone: int = 0) -> tuple[Tensor, Tensor]:
-    """a and c of a‖x − y‖² + c, the logarithm of a Gaussian's share of the density; the last ``alone`` share nothing."""
+    """a and c of a‖x − y‖² + c, the logarithm of a Gaussian's part of the density; the last ``alone`` weigh 1 each."""
     c = (logs + math.log(2 * math.pi)) * (-d / 2)
     c[: len(c) - alone] -= math.log(len(c) - alone)
     return logs.neg().exp().mul(-0.5), c

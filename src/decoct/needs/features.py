@@ -1,7 +1,7 @@
 """Features that methods pick by and metrics measure in: how they are made and stored."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 PIXELS, ROWS, VAL = "pixels", ".npy", ".val.npy"
 WORDS = (
-    f'an extractor is "teacher", a net\'s name, "pixels", {", ".join(STANDARD)}, timm:NAME, with @FILE for weights of a '
-    'file, or FILE.npy; for metrics also "held_out"'
+    f'an extractor is "teacher", a net\'s name, "pixels", {", ".join(STANDARD)}, timm:NAME, either with @FILE for '
+    'weights of a file, or FILE.npy; for metrics also "held_out"'
 )
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
@@ -162,7 +162,8 @@ class Extract(BaseModel):
     - ``"FILE.npy"``: features that the user brings, [N, d] float16, 32 or 64: row i is of ``data.train.images[i]``,
       which came from ``data.train.files[i]``, with ``data = decoct.load_data(…)``. The images that are held out, as
       ``data.val`` and ``data.test``, have no rows there. ``FILE.val.npy`` beside it, where there is one, holds those
-      of ``data.val``; without it nothing is measured against val.
+      of ``data.val``; without it nothing is measured against val. Sets that have images of their own need features
+      of their own, as ``features`` of an ``[[external]]``, of ``decoct.measure``, or ``decoct measure --features``.
 
     Attributes:
         name: the word.
@@ -303,16 +304,7 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     """
     found: dict[str, NDArray[Any]] = {}
     for split, file in extract.files.items():
-        try:
-            rows = np.lib.format.open_memmap(file, mode="r")  # never unpickles
-        except (OSError, ValueError) as error:
-            raise DecoctError(
-                f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
-            ) from error
-        if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
-            raise DecoctError(f"{file} holds {rows.dtype}: features are float16, float32 or float64")
-        if rows.ndim != 2 or 0 in rows.shape:
-            raise DecoctError(f"{file} has the shape {list(rows.shape)}: features are [N, d], a row an image")
+        rows = _mapped(file)
         if len(rows) != (images := len(getattr(data, split))):
             raise DecoctError(
                 f"{file} has {len(rows):,} rows, {data.name} has {images:,} {split} images: one row each is needed\n"
@@ -322,6 +314,64 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     if len({rows.shape[1] for rows in found.values()}) > 1:
         raise DecoctError(f"{extract.file} and its {VAL} have rows of different lengths: take both from one extractor")
     return found
+
+
+def check_given(given: Mapping[str, str], images: int, whose: str, extractors: Collection[str]) -> None:
+    """Raise an error unless features that came with a set fit it and the extractors that they are of.
+
+    Args:
+        given: files of [n, d], row i of image i of the set, by the word FILE.npy of the extractor.
+        images: of the set.
+        whose: what an error calls it.
+        extractors: words of those that sets are looked at with.
+
+    Raises:
+        UsageError: features of no such extractor, or no file there.
+        DecoctError: no features in a file, or others than of so many images and so many numbers each.
+    """
+    for word, name in given.items():
+        file, extract = Path(name).expanduser(), Extract.of(word)
+        if extract.origin != "rows" or word not in extractors:
+            there = ", ".join(each for each in extractors if each.endswith(ROWS)) or "there is none"
+            raise UsageError(
+                f"{file} is given as features of {whose} by '{word}': no FILE{ROWS} among the extractors ({there})"
+            )
+        extract.check()
+        assert extract.file is not None
+        if not file.is_file():
+            raise UsageError(f"features of {whose}: no file at {file}")
+        rows, wide = _mapped(file), _mapped(extract.file).shape[1]
+        if rows.shape != (images, wide):
+            raise DecoctError(
+                f"{file} has the shape {list(rows.shape)}: features of {whose} by {extract.file} are "
+                f"{[images, wide]}, row i of its image i"
+            )
+
+
+def given_rows(file: Path, content: str) -> NDArray[Any]:
+    """Features that came with a set, from a file whose digest was taken when the study was planned.
+
+    Raises:
+        DecoctError: the file has changed, or cannot be read.
+    """
+    if not file.is_file() or hash_once(file)[:32] != content:
+        raise DecoctError(f"{file} is not as it was when its set was planned: run the same again")
+    return _mapped(file)
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    """A map of features [N, d] in a file; no value is read."""
+    try:
+        rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles
+    except (OSError, ValueError) as error:
+        raise DecoctError(
+            f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
+        ) from error
+    if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
+        raise DecoctError(f"{file} holds {rows.dtype}: features are float16, float32 or float64")
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise DecoctError(f"{file} has the shape {list(rows.shape)}: features are [N, d], a row an image")
+    return rows
 
 
 def flat(images: NDArray[Any]) -> NDArray[np.float32]:

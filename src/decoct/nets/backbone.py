@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +83,7 @@ def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[
         UsageError: timm has no such net, or it cannot take such images.
         DecoctError: the weights are not available, are damaged, or do not fit.
     """
-    file = _torchvision_s(name) if file is None else file
+    file = _torchvision_file(name) if file is None else file
     net, takes = _from_hub(name) if file is None else _from_file(name, file)
     return _backbone(net, name, takes, standard(name).size if size is None else size)
 
@@ -91,7 +91,7 @@ def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[
 def at_hand(name: str) -> None:
     """Raise a DecoctError unless the weights of a net are in a cache or their server answers; nothing is fetched."""
     facts = configuration(standard(name).net)
-    if _torchvision_s(name) is None and hub.cached(facts) is None:
+    if _torchvision_file(name) is None and hub.cached(facts) is None:
         hub.reach(facts, _advice(name))
 
 
@@ -170,7 +170,7 @@ def _advice(name: str) -> str:
     return f"; or give a file: {'' if name in STANDARD else TIMM}{name}@FILE"
 
 
-def _torchvision_s(name: str) -> Path | None:
+def _torchvision_file(name: str) -> Path | None:
     """The file in torchvision's cache of a net by a short name, where it is one of torchvision's."""
     if not standard(name).torchvision:
         return None
@@ -188,7 +188,7 @@ def _from_file(name: str, file: Path) -> tuple[nn.Module, Normalisation]:
     if name in STANDARD and hasattr(net, "patch_embed"):
         from timm.models.vision_transformer import checkpoint_filter_fn
 
-        state = checkpoint_filter_fn(state, net)  # DINOv2's and CLIP's own files have other names
+        state = checkpoint_filter_fn(state, cast(Any, net))  # DINOv2's and CLIP's own files have other names
     head = set(names) - set(net.state_dict())
     state = {key: value for key, value in state.items() if key not in head and not key.startswith(AUXILIARY)}
     weights.load(net, state, stored.origin)
@@ -243,8 +243,8 @@ def _backbone(
 
 def _dino_grid(net: Any, size: Sequence[int]) -> nn.Parameter:
     """Positions [1, 1 + patches, d] for images of a size, from those that the net has, as DINOv2's code makes them."""
-    old, new = net.patch_embed.grid_size, [side // patch for side, patch in zip(size, net.patch_embed.patch_size, strict=True)]
+    old, patch = net.patch_embed.grid_size, net.patch_embed.patch_size
     first, rest = net.pos_embed[:, :1], net.pos_embed[:, 1:].unflatten(1, old).permute(0, 3, 1, 2)
-    steps = [(n + 0.1) / o for n, o in zip(new, old, strict=True)]
+    steps = [(side // p + 0.1) / o for side, p, o in zip(size, patch, old, strict=True)]
     made = F.interpolate(rest, scale_factor=steps, mode="bicubic").flatten(2).mT
     return nn.Parameter(torch.cat([first, made], 1))

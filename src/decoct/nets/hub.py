@@ -75,7 +75,9 @@ def reach_url(url: str, what: str, advice: str = "") -> None:
 
 def _reach(url: str, what: str, fetch: str) -> None:
     if not answers(url):
-        raise DecoctError(f"no weights of {what} are on this machine, and {urlsplit(url).hostname} does not answer\n{fetch}")
+        raise DecoctError(
+            f"no weights of {what} are on this machine, and {urlsplit(url).hostname} does not answer\n{fetch}"
+        )
 
 
 def answers(url: str) -> bool:

@@ -72,7 +72,10 @@ def independent(run: Manifest, covered: Sequence[Coverage]) -> tuple[Coverage, .
     made with the net, whatever its weights.
     """
     made = [need for job in run.of_kind("condense") for need in run.needs(job).values()]
-    keys, nets = {need.key for need in made}, {architecture(str(n.labels[kind])) for n in made for kind in _says(n.labels)}
+    keys, nets = (
+        {need.key for need in made},
+        {architecture(str(n.labels[kind])) for n in made for kind in _says(n.labels)},
+    )
     own = {str(job.labels["extractor"]): job for job in run.of_kind("features") if "extractor" in job.labels}
 
     def apart(extractor: str) -> bool:
