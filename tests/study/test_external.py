@@ -431,7 +431,7 @@ def test_features_that_came_with_a_set_are_checked_when_it_is_read(judged, digit
     np.save(tmp_path / "whole.npy", np.zeros((10, 64), np.int64))
     for files, said in (
         (["own0.npy", "none.npy"], "features of the set: no file at .*none.npy"),
-        (["own0.npy", "cut.npy"], r"seed1.*cut.npy has the shape \[9, 64\]: features of the set by .* are \[10, 64\]"),
+        (["own0.npy", "cut.npy"], r"cut.npy has the shape \[9, 64\]: features of the set by .* are \[10, 64\]"),
         (["whole.npy", "own1.npy"], "whole.npy holds int64"),
     ):
         with pytest.raises(DecoctError, match=f"external 'theirs', .*: .*{said}"):

@@ -1,7 +1,7 @@
 """Feature likelihood divergence: how likely held-out images are under Gaussians around those of the set."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ def fld(
     member: bool = False,
     seed: int = 0,
     baseline: float | None = None,
+    scale: "Scaled | None" = None,
 ) -> dict[str, float]:
     """FLD = 100 · (NLL(set) − NLL(half of ``real``)), in nats a dimension: how much less likely held-out images are.
 
@@ -54,6 +55,7 @@ def fld(
             ``real``, as the fit of the halves leaves out theirs.
         seed: of the draw of the halves, and of batches.
         baseline: 100 · NLL(half of ``real``), as ``half`` gives it, if known.
+        scale: ``scaled(real, held_out)``, if known.
 
     Returns:
         fld: around 0 for M new draws from the distribution, for any M. Beyond 1,000 the set is copied, and rounding
@@ -74,12 +76,11 @@ def fld(
         >>> fair < 20 < copied
         True
     """
-    x, y = as_pair(real, condensed)
-    z = _beside(x, held_out)
-    known = half(x, z, size=len(y), seed=seed) if baseline is None else baseline
-    if member:
-        x = _others(x, y)
-    return {"fld": 100 * _unlikely(y, x, z, seed) - known}
+    rows = scaled(real, held_out) if scale is None else scale
+    y = _placed(as_pair(real, condensed)[1], rows.mean, rows.deviation)
+    known = _half(rows, len(y), seed) if baseline is None else baseline
+    x = _others(rows.real, y) if member else rows.real
+    return {"fld": 100 * _unlikely(y, x, rows.held_out, seed) - known}
 
 
 def half(real: ArrayLike | Tensor, held_out: ArrayLike | Tensor, *, size: int, seed: int = 0) -> float:
@@ -87,12 +88,31 @@ def half(real: ArrayLike | Tensor, held_out: ArrayLike | Tensor, *, size: int, s
 
     The mean over as many draws as make 100 rows.
     """
-    x = as_features(real, "real")
-    z, size, rng, values = _beside(x, held_out), min(size, len(x) // 2), np.random.default_rng(seed), list[float]()
-    for _ in range(math.ceil(MANY / max(1, size))):
-        order = torch.from_numpy(rng.permutation(len(x))).to(x.device)
-        values.append(_unlikely(x[order[:size]], x[order[size:]], z, seed))
-    return 100 * math.fsum(values) / len(values)
+    return _half(scaled(real, held_out), size, seed)
+
+
+class Scaled(NamedTuple):
+    """Rows of ``real`` and ``held_out``, float64, in the dimensions that vary; mean and deviation [d] of the latter."""
+
+    real: Tensor
+    held_out: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+
+def scaled(real: ArrayLike | Tensor, held_out: ArrayLike | Tensor) -> Scaled:
+    """Real features shifted and scaled to mean 0 and deviation 1 of the held-out ones.
+
+    Raises:
+        ValueError: features that are empty, not finite or of different dimension.
+    """
+    x, z = as_features(real, "real"), as_features(held_out, "held-out")
+    if z.shape[1] != x.shape[1]:
+        raise ValueError(f"real features have {x.shape[1]} dimensions, held-out {z.shape[1]}: use one extractor")
+    z = z.to(x.device)
+    mean = z.double().mean(0)
+    deviation = z.double().std(0) if len(z) > 1 else torch.zeros_like(mean)
+    return Scaled(_placed(x, mean, deviation), _placed(z, mean, deviation), mean, deviation)
 
 
 class FLD(Metric):
@@ -114,35 +134,36 @@ class FLD(Metric):
         own = measured.condensed[sample(measured.labels, MOST)]
 
         def compare(val: NDArray[Any], _: NDArray[Any], population: int | None) -> dict[str, float]:
-            known = once(half, near, val, size=len(own))
-            value = fld(near, own, val, member=measured.member, baseline=known)["fld"]
+            scale, known = once(scaled, near, val), once(half, near, val, size=len(own))
+            value = fld(near, own, val, member=measured.member, baseline=known, scale=scale)["fld"]
             return {"fld": min(value, MEMORISED)}  # NaN stays
 
         return against_real(measured, compare, splits=("val",), per_class=False)
 
 
-def _beside(x: Tensor, held_out: ArrayLike | Tensor) -> Tensor:
-    z = as_features(held_out, "held-out")
-    if z.shape[1] != x.shape[1]:
-        raise ValueError(f"real features have {x.shape[1]} dimensions, held-out {z.shape[1]}: use one extractor")
-    return z.to(x.device)
+def _placed(rows: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    vary = deviation > 0
+    return ((rows.double() - mean) / deviation) if vary.all() else _placed(rows[:, vary], mean[vary], deviation[vary])
 
 
 def _others(x: Tensor, y: Tensor) -> Tensor:
     """The rows of x that are equal to none of y."""
-    own = {row.tobytes() for row in y.to(x.dtype).cpu().numpy()}
+    own = {row.tobytes() for row in y.cpu().numpy()}
     return x[torch.tensor([row.tobytes() not in own for row in x.cpu().numpy()], device=x.device)]
 
 
-def _unlikely(centres: Tensor, fitted: Tensor, judged: Tensor, seed: int) -> float:
-    """NLL of the judged rows around the centres, with the variances that make the fitted rows likely."""
-    if len(judged) < 2 or 0 in (len(centres), len(fitted)):
+def _half(rows: Scaled, size: int, seed: int) -> float:
+    size, rng, values = min(size, len(rows.real) // 2), np.random.default_rng(seed), list[float]()
+    for _ in range(math.ceil(MANY / max(1, size))):
+        x = rows.real[torch.from_numpy(rng.permutation(len(rows.real))).to(rows.real.device)]
+        values.append(_unlikely(x[:size], x[size:], rows.held_out, seed))
+    return 100 * math.fsum(values) / len(values)
+
+
+def _unlikely(y: Tensor, x: Tensor, z: Tensor, seed: int) -> float:
+    """NLL of z around y, with the variances that make x likely."""
+    if 0 in (len(y), *x.shape):
         return math.nan
-    mean, deviation = judged.double().mean(0), judged.double().std(0)
-    vary = deviation > 0
-    if not vary.any():
-        return math.nan
-    y, x, z = (((rows.double() - mean) / deviation)[:, vary] for rows in (centres, fitted, judged))
     a, c = _coefficients(_fitted(y, x, np.random.default_rng(seed)), z.shape[1])
     likely = [torch.addcmul(c, _squared(rows, y), a).logsumexp(1).double() for rows in z.split(_rows(y))]
     return -torch.cat(likely).mean().item() / z.shape[1]
