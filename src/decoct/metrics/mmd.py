@@ -56,8 +56,8 @@ def mmd(
 
     Source:
         Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; σ as in its section 8. CMMD: Jayasumana et
-        al., 2024, arXiv:2401.09603, on embeddings of CLIP and with the pairs i = j (a V-statistic), which a small set
-        has so many of that they would be most of the value.
+        al., 2024, arXiv:2401.09603, on embeddings of CLIP's ViT-L/14 at 336 px (the extractor ``clip_l336``) and with
+        the pairs i = j (a V-statistic), which a small set has so many of that they would be most of the value.
 
     Example:
         >>> real = np.random.default_rng(0).normal(size=(50, 2))
