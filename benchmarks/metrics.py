@@ -34,12 +34,11 @@ from decoct.data.dataset import load_data
 from decoct.metrics.prdc import PRDC, prdc
 from decoct.metrics.vendi import vendi
 from decoct.needs.features import Features, splits_of
-from decoct.needs.teacher import Teacher, load_teacher
+from decoct.needs.teacher import Teacher, load_teacher, training_set
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.study.study import Study
 from decoct.study.work.measuring import readings
-from decoct.training.batches import TrainingSet
 from decoct.training.loop import train
 from yardstick import table
 
@@ -162,7 +161,7 @@ def study(turns: int) -> Iterator[str]:
         recipe = protocol.recipe(Task.of(data, condensed, False))
         train(
             zoo.build(student, data.shape[0], len(data.class_names), data.size, 0),
-            TrainingSet.of(data, condensed),
+            training_set(data, condensed),
             recipe,
             seed=0,
         )

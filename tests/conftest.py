@@ -21,6 +21,36 @@ def decoct_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server of weights seems to answer; what is fetched from it stands in the test."""
+    monkeypatch.setattr("decoct.nets.hub.answers", lambda url: True)
+
+
+@pytest.fixture
+def in_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Put a net into a cache of the hub, as timm's repository of that name: in_hub("test_vit.r160_in1k", net)."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(name: str, net: Any, file: str = "model.safetensors", revision: str = "main") -> Any:
+        import torch
+        from safetensors.torch import save_file
+
+        repo, commit = tmp_path / "hub" / f"models--timm--{name}", "0" * 40
+        (repo / "refs").mkdir(parents=True)
+        (repo / "refs" / revision).write_text(commit)
+        snapshot = repo / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text(json.dumps({"architecture": name.partition(".")[0]}))
+        state = {key: value.contiguous() for key, value in net.state_dict().items()}
+        (save_file if file.endswith(".safetensors") else torch.save)(state, snapshot / file)
+        return net
+
+    return put
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """A bucket of an S3 that moto plays on this machine, for this process and those that it starts."""

@@ -407,7 +407,7 @@ def test_a_saved_teacher_is_no_teacher_of_classes_in_another_order(digits, tmp_p
         api.teach(Teach(net="convnet2_bn", checkpoint=str(file)), digits)
 
 
-def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch):
+def test_a_pretrained_teacher_is_named_as_not_counted(tmp_path, monkeypatch, online):
     rng = np.random.default_rng(0)
     for wnid in ("n01440764", "n03888257"):
         (tmp_path / "fish" / wnid).mkdir(parents=True)
@@ -443,6 +443,29 @@ def test_features_that_are_brought_and_a_frozen_net_s(small, digits, teachers, t
     assert not np.array_equal(picked.indices, other.indices)
     found = decoct.measure(small, digits, metrics=["vendi"], extractors=[rows, frozen], teachers=teachers)
     assert {row["extractor"] for row in found} == {*picked.provenance.not_counted, *other.provenance.not_counted}
+
+
+def test_weights_that_are_nowhere_stop_a_measure_before_any_job(small, digits, monkeypatch, cells):
+    monkeypatch.setattr("decoct.nets.hub.cached", lambda facts: None)
+    monkeypatch.setattr("decoct.nets.hub.answers", lambda url: False)
+    compute, state = cells
+    with pytest.raises(DecoctError, match=r"huggingface.co does not answer\n.*dinov2@FILE"):
+        decoct.measure(small, digits, metrics=["mmd"], extractors=["teacher", "dinov2"], compute=compute)
+    assert not any("teacher" in file for file in state())
+
+
+def test_a_short_name_judges_from_the_hub_s_cache(small, digits, teachers, in_hub, monkeypatch):
+    make = timm.create_model
+    tiny = {"embed_dim": 16, "depth": 1, "num_heads": 1}
+
+    def create(name, **options):
+        return make(name, **options, **(tiny if "dinov2" in name else {}))
+
+    monkeypatch.setattr(timm, "create_model", create)
+    in_hub("vit_small_patch14_dinov2.lvd142m", create("vit_small_patch14_dinov2"))
+    dinov2 = Extract(name="dinov2_s", size=28)
+    found = decoct.measure(small, digits, metrics=["mmd"], extractors=[dinov2], teachers=teachers, draws=0)
+    assert {row["extractor"] for row in found} == {"dinov2_s"} and {"mmd", "cmmd"} == {row["metric"] for row in found}
 
 
 # Stored soft labels

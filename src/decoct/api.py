@@ -21,7 +21,7 @@ from decoct.core.spec import build, parse
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.external.stored import SetFormat
 from decoct.metrics.cost import NOBODY
-from decoct.needs.features import Extract
+from decoct.needs.features import Extract, at_hand
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher, load_labeller
 from decoct.nets import zoo
@@ -30,7 +30,7 @@ from decoct.report.stats.intervals import clip, t_interval
 from decoct.study.cost import taken, total_cost
 from decoct.study.device import check_precision, resolve
 from decoct.study.execute import execute, threads
-from decoct.study.external_sets import check_fit, load_set, put_external, put_external_labels
+from decoct.study.external_sets import check_fit, check_own, load_set, put_external, put_external_labels
 from decoct.study.graph import Planner
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store, open_store
@@ -113,6 +113,7 @@ class Compute:
     def do(self, planner: Planner) -> Store:
         """Run what the planner planned and the store lacks."""
         store = self.cells()
+        at_hand(job for job in planner.jobs.values() if not store.has(job.kind, job.key))
         for job in planner.jobs.values():
             if not store.has(job.kind, job.key):
                 execute(store.where, job, self.device, self.watch(job))
@@ -330,6 +331,7 @@ def measure(
     compute: Compute = Compute(),
     teachers: Mapping[str, Teach] | None = None,
     set_format: SetFormat = SetFormat(),
+    features: Mapping[str, str | Path] | None = None,
 ) -> list[dict[str, Any]]:
     """Representativeness, diversity, quality and cost of a set.
 
@@ -338,13 +340,15 @@ def measure(
         data: the data set that it stands for.
         metrics: names or tables; ``label`` distinguishes two of one name and precedes the names of their values.
         extractors: whose features are used: "teacher", a net's name, "held_out" (a net that took no part in making
-            the set), "pixels", "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one of them with
-            options.
+            the set), "pixels", "dinov2", "clip", "timm:NAME", "timm:NAME@FILE" or "FILE.npy", or an ``Extract`` of one
+            of them with options; ``Extract`` lists them all.
         draws: random sets of the same size to compare with; 0 for none.
         resamples: for intervals over images; 0 for none.
         compute: where and how.
         teachers: nets that are not trained as usual.
         set_format: how a set that decoct did not make is stored, where its file does not say so.
+        features: .npy files with features [n, d] of the set's images, by the "FILE.npy" that the real ones are in; for
+            a set that has images of its own.
 
     Returns:
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
@@ -356,7 +360,7 @@ def measure(
     Raises:
         UsageError: unknown metric or extractor.
         DecoctError: the set does not fit the data, weights or features are not available or do not fit, or the set has
-            images of its own and an extractor is a .npy file.
+            images of its own, whose features are not given, and the only extractor is a .npy file.
 
     Example:
         >>> made = decoct.condense("random", "digits", ipc=2)
@@ -378,9 +382,11 @@ def measure(
         return prices
     planner = compute.planner(data, teachers, [each for each in extractors if isinstance(each, Extract)])
     words = [each.name if isinstance(each, Extract) else each for each in extractors]
+    own = {word: str(file) for word, file in (features or {}).items()}
+    check_own(own, given, words)
     involved = {role.partition(":")[2].partition("/")[0] for role in given.provenance.inputs}
     planner.judge(involved)
-    job, random = planner.measure(made, looking, words, resamples), None
+    job, random = planner.measure(made, looking, words, resamples, own), None
     counts = np.bincount(given.labels, minlength=len(data.class_names)).tolist()
     if draws and all(map(operator.le, counts, data.counts())):
         random = planner.reference(given.provenance.budget, counts, looking, words, draws)

@@ -254,6 +254,22 @@ def test_one_metric(decoct, picks, brought):
     assert {row["metric"] for row in rows} == {"vendi", "vendi_per_image"}
 
 
+def test_a_set_of_new_images_is_measured_by_features_in_files(decoct, refused, tmp_path, brought):
+    digits = load_data("digits")
+    first = [np.flatnonzero(digits.train.labels == c)[0] for c in range(10)]
+    images = digits.train.images.max() - digits.train.images[first]
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(10))
+    np.save(tmp_path / "f.npy", digits.train.images.reshape(len(digits.train), -1) / 255)
+    np.save(tmp_path / "own.npy", images.reshape(10, -1) / 255)
+    asked = ("measure", tmp_path / "set.npz", "--metric", "vendi", "--draws", "0", *brought, "--json")
+    word, pixels = f"{tmp_path}/f.npy", json.loads(decoct(*asked, "--extractor", "pixels").out)
+    found = json.loads(decoct(*asked, "--extractor", word, "--features", f"{word}={tmp_path}/own.npy").out)
+    assert [row["value"] for row in found] == pytest.approx([row["value"] for row in pixels], rel=1e-5)
+    assert "--features" in refused(1, *asked, "--extractor", word)
+    assert "no FILE.npy among the extractors" in refused(2, *asked, "--features", f"{word}={tmp_path}/own.npy")
+    assert "--features takes FILE.npy=SET.npy" in refused(2, *asked, "--features", word)
+
+
 REFUSED = [  # exit code, words, what the message must hold
     (2, "condense hering", "'herding'"),
     (2, "condense random --data digit", "'digits'"),
@@ -292,6 +308,8 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "measure SET --extractor timm:resnt18 --data folder:none", "'resnet18'"),
     (2, "measure SET --extractor none.npy --data folder:none", "no file at none.npy"),
     (2, "measure SET --extractor timm:resnet18@ --data folder:none", "the file is missing"),
+    (2, "measure SET --extractor dinov2@none.pth --data folder:none", "no file at none.pth"),
+    (2, "measure SET --extractor timm:clip --data folder:none", "clip is a name of its own, without timm:"),
     (2, "condense herding --set extractor=timm:resnt18", "'resnet18'"),
     (2, "teach convnet33", "'convnet3'"),
     (2, "teach --set epoch=1", "'epochs'"),

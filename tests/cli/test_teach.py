@@ -41,7 +41,7 @@ def test_a_teacher_stops_at_an_accuracy(decoct, refused):
     assert "never reached stop_at = 0.999" in said and "more epochs" in said
 
 
-def test_pretrained_weights_are_cut_to_the_classes(decoct, refused, pictures, monkeypatch):
+def test_pretrained_weights_are_cut_to_the_classes(decoct, refused, pictures, monkeypatch, online):
     made = timm.create_model
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: made(name, **options))
     root = pictures("n01440764", "n03888257")

@@ -39,6 +39,18 @@ def test_equal_content_is_computed_once():
     assert len(calls) == 5
 
 
+def test_every_array_counts():
+    calls = []
+
+    def product(x, y):
+        calls.append(1)
+        return float(x @ y)
+
+    x, y = np.arange(3.0), np.ones(3)
+    assert [once(product, x, y), once(product, x.copy(), y), once(product, x, x), once(product, y, x)] == [3, 3, 5, 3]
+    assert len(calls) == 3
+
+
 def test_an_array_that_is_written_to_is_another():
     total, _ = counted()
     x = np.arange(4.0)

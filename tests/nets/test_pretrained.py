@@ -13,6 +13,8 @@ from decoct.nets.pretrained import expected, pretrained, tagged
 from decoct.nets.renormalise import IMAGENET, Normalisation, renormalised
 from decoct.nets.weights import Fitted, fit
 
+pytestmark = pytest.mark.usefixtures("online")
+
 
 @pytest.fixture
 def hub(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.record import CELL, MEASURED, read_json
+from decoct.core.record import CELL, MEASURED, Provenance, read_json
 from decoct.data.external.read import load_set
 from decoct.data.external.stored import SetFormat
 from decoct.needs.teacher import training_set
@@ -20,7 +20,7 @@ from decoct.report.write import write_report
 from decoct.study.estimate.plan import make_plan
 from decoct.study.estimate.probe import stand_in
 from decoct.study.expand import expand
-from decoct.study.external_sets import put_external, read_external
+from decoct.study.external_sets import check_own, put_external, read_external
 from decoct.study.jobs import ExternalJob
 from decoct.study.run import run
 from decoct.study.store.store import Store
@@ -342,6 +342,9 @@ def test_each_of_several_sets_has_its_own_labels(digits, tmp_path):
         ({"path": "a.npz", "labels": ["x"]}, "labels of one set are one folder"),
         ({"paths": ["a.npz", "b.npz"], "labels": "x"}, "labels go with paths as a list"),
         ({"paths": ["a.npz", "b.npz"], "labels": ["x"]}, "list as many labels as paths"),
+        ({"path": "a.npz", "features": {"f.npy": ["x.npy"]}}, "features of one set are one file for each extractor"),
+        ({"paths": ["a.npz", "b.npz"], "features": {"f.npy": "x.npy"}}, "with paths, a list of as many files"),
+        ({"paths": ["a.npz", "b.npz"], "features": {"f.npy": ["x.npy"]}}, "with paths, a list of as many files"),
     ],
 )
 def test_an_entry_names_one_set_or_several(tmp_path, change, said):
@@ -392,3 +395,49 @@ def test_runs_that_are_pooled_add_students_to_such_sets_and_no_set(digits, tmp_p
     for table in (pooled.costs, pooled.metrics):
         own = {row["condense_replicate"] for row in table.to_pylist() if row["method"] == "theirs"}
         assert own == {0, 1}
+
+
+@pytest.fixture
+def judged(digits, tmp_path):
+    """A study of two sets with images of their own, and what its extractor, the pixels in a file, sees of them."""
+    paths = seeds(tmp_path, digits, 0, 1)
+    np.save(tmp_path / "f.npy", digits.train.images.reshape(len(digits.train), -1) / 255)
+    np.save(tmp_path / "f.val.npy", digits.val.images.reshape(len(digits.val), -1) / 255)
+    for number, path in enumerate(paths):
+        images = load_set(tmp_path / path, digits).pixels()
+        np.save(tmp_path / f"own{number}.npy", images.reshape(10, -1) / 255)
+    entry = {"label": "theirs", "paths": paths, "features": {"f.npy": ["own0.npy", "own1.npy"]}}
+    metrics = {"names": ["vendi", "covering_radius"], "extractors": ["f.npy", "pixels"], "draws": 0, "resamples": 0}
+    return entry, lambda *entries, **changes: study(tmp_path, *entries, metrics=metrics | changes)
+
+
+def test_a_model_outside_judges_sets_by_the_features_that_came_with_them(judged, tmp_path):
+    entry, make = judged
+    assert run(make(entry), tmp_path / "run") == {}
+    values = {"npy": {}, "pixels": {}}
+    for row in frame.read(tmp_path / "run").metrics.to_pylist():
+        place = [row[part] for part in ("method", "condense_replicate", "metric", "scope", "reference")]
+        values.get(row["extractor"].partition(":")[0], {})[tuple(place)] = row["value"]
+    assert {place[:2] for place in values["npy"]} == {(who, r) for who in ("random", "theirs") for r in (0, 1)}
+    assert values["npy"] == pytest.approx(values["pixels"], rel=1e-5)
+
+
+def test_features_that_came_with_a_set_are_checked_when_it_is_read(judged, digits, tmp_path):
+    entry, make = judged
+    assert [e.planned.given for e in read_external(make(entry), digits)] == [
+        {str(tmp_path / "f.npy"): str(tmp_path / f"own{number}.npy")} for number in (0, 1)
+    ]
+    np.save(tmp_path / "cut.npy", np.zeros((9, 64)))
+    np.save(tmp_path / "whole.npy", np.zeros((10, 64), np.int64))
+    for files, said in (
+        (["own0.npy", "none.npy"], "features of the set: no file at .*none.npy"),
+        (["own0.npy", "cut.npy"], r"cut.npy has the shape \[9, 64\]: features of the set by .* are \[10, 64\]"),
+        (["whole.npy", "own1.npy"], "whole.npy holds int64"),
+    ):
+        with pytest.raises(DecoctError, match=f"external 'theirs', .*: .*{said}"):
+            read_external(make(entry | {"features": {"f.npy": files}}), digits)
+    with pytest.raises(UsageError, match=r"by '.*f.npy': no FILE.npy among the extractors \(there is none\)"):
+        read_external(make(entry, extractors=["pixels"]), digits)
+    picks = Condensed(digits.train.labels[:1], digits.class_names, Provenance(method="mine"), indices=np.array([0]))
+    with pytest.raises(UsageError, match="consists of train images"):
+        check_own({"f.npy": "own0.npy"}, picks, ["f.npy"])

@@ -109,7 +109,11 @@ def measure(
     metric: Annotated[list[str] | None, Option("--metric", help="See 'decoct ls metrics'; default: all.")] = None,
     extractor: Annotated[
         list[str] | None,
-        Option("--extractor", help="A net, pixels, timm:NAME, timm:NAME@FILE, FILE.npy; default: teacher, held_out."),
+        Option("--extractor", help="A net, dinov2, clip, pixels, timm:NAME, FILE.npy …; default: teacher, held_out."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        Option("--features", metavar="FILE.npy=SET.npy", help="Features of the set, beside an extractor FILE.npy."),
     ] = None,
     draws: Annotated[int, Option(min=0, help="Random sets of the same size to compare it with.")] = 20,
     resamples: Annotated[int, Option(min=0, help="Resamples for the intervals over images.")] = 20,
@@ -131,6 +135,7 @@ def measure(
     for word in extractor or ():
         if word != zoo.HELD_OUT:
             Extract.of(word).check()
+    given = options.pairs(features, "--features", "FILE.npy=SET.npy")
     stored = form.checked()
     with bars() as bar:
         using = work.using(bar)
@@ -143,6 +148,7 @@ def measure(
             resamples=resamples,
             **using,
             set_format=stored,
+            features=given,
         )
     shown = rows if everything or metric else leading(rows)
     more = [f"{len(shown)} of {len(rows)} readings; --all prints them all, --json gives them"]

@@ -88,16 +88,17 @@ _known = _Known()
 
 
 def once(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
-    """``function(array, **options)``, computed once for arrays of equal content.
+    """``function(*arrays, **options)``, computed once for arrays of equal content.
 
-    Only the result is kept, not the array. Where there is no room, results go that took the least time for their size
+    Only the result is kept, not the arrays. Where there is no room, results go that took the least time for their size
     and have not been used for long: of more than there is room for in one round, the expensive ones stay.
 
     Source:
         GreedyDual-Size: Cao and Irani, "Cost-aware WWW proxy caching algorithms", USITS 1997.
     """
-    array, results = cast(NDArray[Any], args[0]), _known.results
-    key = (function, array.shape, array.dtype.str, _digest(array), tuple(sorted(options.items())))
+    arrays, results = cast(tuple[NDArray[Any], ...], args), _known.results
+    contents = tuple((array.shape, array.dtype.str, _digest(array)) for array in arrays)
+    key = (function, contents, tuple(sorted(options.items())))
     if key not in results:
         value, seconds = _known.timed(function, *args, **options)
         size = max(1, _size(value))

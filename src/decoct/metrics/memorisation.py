@@ -83,7 +83,7 @@ class Memorisation(Metric):
 
     axis = "quality"
     higher_is_better = {"nearest_real": None, "authenticity": None, "copies": None}
-    lead = ("copies",)
+    lead = ("copies", "authenticity")
     lead_against = "train"  # what a method has seen, it can copy
     limits = {
         "nearest_real": (0, math.inf),

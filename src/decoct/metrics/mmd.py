@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
-from decoct.metrics._measure import against_real, as_labels, mean_defined, rows_by_class
+from decoct.metrics._measure import Comparison, against_real, as_labels, mean_defined, rows_by_class
 from decoct.select.nearest import as_features, as_pair
 
 Kernel = Literal["median", "cmmd"]
@@ -56,8 +56,8 @@ def mmd(
 
     Source:
         Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; σ as in its section 8. CMMD: Jayasumana et
-        al., 2024, arXiv:2401.09603, on embeddings of CLIP and with the pairs i = j (a V-statistic), which a small set
-        has so many of that they would be most of the value.
+        al., 2024, arXiv:2401.09603, on embeddings of CLIP's ViT-L/14 at 336 px (the extractor ``clip_l336``) and with
+        the pairs i = j (a V-statistic), which a small set has so many of that they would be most of the value.
 
     Example:
         >>> real = np.random.default_rng(0).normal(size=(50, 2))
@@ -92,18 +92,21 @@ def bandwidth_and_similarity(
 class MMD(Metric):
     """Discrepancy of the distribution within each class, in an extractor's features."""
 
-    version = 2  # cmmd came with it
+    version = 3  # cmmd came with it, and then that of all classes together
     axis = "representativeness"
     higher_is_better = {"mmd": False, "cmmd": False}
     lead = ("mmd",)
 
     def __call__(self, measured: Measured) -> list[Reading]:
-        """Against train and val, mean over classes."""
-        return against_real(
-            measured,
-            lambda real, condensed, _: _unbiased(*as_pair(real, condensed), once(bandwidth_and_similarity, real)),
-            pooled=False,
-        )
+        """Against train and val, mean over classes; cmmd also of all classes together, as it was published."""
+
+        def compare(kernels: tuple[Kernel, ...]) -> Comparison:
+            return lambda real, condensed, _: _unbiased(
+                *as_pair(real, condensed), once(bandwidth_and_similarity, real, kernels=kernels)
+            )
+
+        by_class = against_real(measured, compare(get_args(Kernel)), pooled=False)
+        return by_class + against_real(measured, compare(("cmmd",)), per_class=False)
 
 
 def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:

@@ -1,10 +1,10 @@
 """Features that methods pick by and metrics measure in: how they are made and stored."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,15 @@ from decoct.nets.features import penultimate_blocks
 from decoct.nets.layout import laid_out
 from decoct.nets.precision import Precision
 from decoct.nets.renormalise import Normalisation
+from decoct.nets.standard import STANDARD, TIMM, frozen
 
-PIXELS, TIMM, ROWS, VAL = "pixels", "timm:", ".npy", ".val.npy"
+if TYPE_CHECKING:
+    from decoct.study.jobs import Job
+
+PIXELS, ROWS, VAL = "pixels", ".npy", ".val.npy"
 WORDS = (
-    'an extractor is "teacher", a net\'s name, "pixels", timm:NAME, timm:NAME@FILE or FILE.npy; for metrics also '
-    '"held_out"'
+    f'an extractor is "teacher", a net\'s name, "pixels", {", ".join(STANDARD)}, timm:NAME, either with @FILE for '
+    'weights of a file, or FILE.npy; for metrics also "held_out"'
 )
 NUMBERS = 2**22  # of a block of rows that is converted and written
 SHOWN = 12  # digits of a content's digest in a name
@@ -144,6 +148,11 @@ class Extract(BaseModel):
 
     - ``"teacher"`` or a net's name: penultimate features of that teacher, trained on the data unless it is loaded.
     - ``"pixels"``: the values of the image itself, from 0 to 1, channel by channel; for small images.
+    - ``"dinov2"``: the class token of DINOv2's ViT-L/14 at 224 px, as dgm-eval takes it (Stein et al., 2023,
+      arXiv:2306.04675); ``"dinov2_b"`` and ``"dinov2_s"``: of its smaller nets. ``"clip"``: what CLIP's ViT-B/32
+      projects into its joint space, 512 numbers (Radford et al., 2021, arXiv:2103.00020); ``"clip_l336"``: of its
+      ViT-L/14 at 336 px, CMMD's net. ``"inception"``: the 2048 pooled features of torchvision's Inception-v3 at 299 px,
+      which is not the net of the papers' FID. They are timm's nets as in the next entry, and may have an ``@FILE``.
     - ``"timm:NAME"``: pooled features before the logits of a pretrained net of timm's, frozen, from the hub or its
       cache, known by name and tag. The whole image is resized to the net's own input, bicubic and antialiased, and
       normalised as the net expects; grey images become three channels. ``"timm:tf_efficientnet_lite0"`` comes from the
@@ -153,7 +162,8 @@ class Extract(BaseModel):
     - ``"FILE.npy"``: features that the user brings, [N, d] float16, 32 or 64: row i is of ``data.train.images[i]``,
       which came from ``data.train.files[i]``, with ``data = decoct.load_data(…)``. The images that are held out, as
       ``data.val`` and ``data.test``, have no rows there. ``FILE.val.npy`` beside it, where there is one, holds those
-      of ``data.val``; without it nothing is measured against val.
+      of ``data.val``; without it nothing is measured against val. Sets that have images of their own need features
+      of their own, as ``features`` of an ``[[external]]``, of ``decoct.measure``, or ``decoct measure --features``.
 
     Attributes:
         name: the word.
@@ -176,10 +186,11 @@ class Extract(BaseModel):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Extract":
         for wrong, said in (
-            (self.size is not None and self.origin != "timm", "size goes with an extractor timm:NAME"),
+            (self.size is not None and self.origin != "timm", "size goes with dinov2, clip … or timm:NAME"),
             (self.precision != "float32" and not self.net, f"precision goes with a net, not with {self.origin}"),
             (self.origin == "timm" and not self.net, "a net's name is missing: timm:NAME or timm:NAME@FILE"),
-            (self.name.endswith("@"), "the file is missing: timm:NAME@FILE"),
+            (self.name == TIMM + self.net and self.net in STANDARD, f"{self.net} is a name of its own, without {TIMM}"),
+            (self.name.endswith("@"), f"the file is missing: {self.name}FILE"),
         ):
             if wrong:
                 raise PydanticCustomError("extract", "{said}", {"said": said})
@@ -199,7 +210,7 @@ class Extract(BaseModel):
         """A teacher of the data, the pixels, a pretrained net of timm's, or rows in a file."""
         if self.name == PIXELS:
             return "pixels"
-        return "timm" if self.name.startswith(TIMM) else "rows" if self.name.endswith(ROWS) else "teacher"
+        return "timm" if frozen(self.name) else "rows" if self.name.endswith(ROWS) else "teacher"
 
     @property
     def net(self) -> str:
@@ -226,7 +237,7 @@ class Extract(BaseModel):
             return self.name
         assert self.digest is not None
         content = self.digest[:SHOWN]
-        return f"npy:{content}" if self.origin == "rows" else f"{TIMM}{self.net}@{content}"
+        return f"npy:{content}" if self.origin == "rows" else f"{self.name.partition('@')[0]}@{content}"
 
     def identity(self) -> dict[str, Any]:
         """What enters a key; as in any Spec without the usual precision."""
@@ -259,19 +270,27 @@ class Extract(BaseModel):
         if self.origin == "timm" and file is None:
             file = backbone.packaged(self.net)
             if file is None:
-                return self.model_copy(update={"name": TIMM + backbone.full_name(self.net)})
+                prefix = TIMM if self.name.startswith(TIMM) else ""
+                return self.model_copy(update={"name": prefix + backbone.full_name(self.net)})
         if file is None:
             return self
         rows = self.origin == "rows"
-        name = str(file.resolve()) if rows else f"{TIMM}{self.net}@{file.resolve()}"
+        name = str(file.resolve()) if rows else f"{self.name.partition('@')[0]}@{file.resolve()}"
         contents = [hash_once(each)[:32] for each in (self.files.values() if rows else [file])]
         content = contents[0] if len(contents) == 1 else digest(contents)
         return self.model_copy(update={"name": name, "digest": content})
 
 
+def at_hand(jobs: "Iterable[Job]") -> None:
+    """Raise a DecoctError at once if a frozen net of jobs is neither in a cache nor on a server that answers."""
+    for extract in (Extract(**job.config) for job in jobs if job.kind == "features"):
+        if extract.origin == "timm" and extract.file is None:
+            backbone.at_hand(extract.net)
+
+
 def anchored(word: str, folder: Path) -> str:
     """The word with its file, if it names one by a relative path, in a folder."""
-    before, at, file = word.partition("@") if word.startswith(TIMM) else ("", "", word)
+    before, at, file = word.partition("@") if frozen(word) else ("", "", word)
     if not file or not (at or word.endswith(ROWS)):
         return word
     return before + at + str((folder / Path(file).expanduser()).resolve())
@@ -285,16 +304,7 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     """
     found: dict[str, NDArray[Any]] = {}
     for split, file in extract.files.items():
-        try:
-            rows = np.lib.format.open_memmap(file, mode="r")  # never unpickles
-        except (OSError, ValueError) as error:
-            raise DecoctError(
-                f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
-            ) from error
-        if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
-            raise DecoctError(f"{file} holds {rows.dtype}: features are float16, float32 or float64")
-        if rows.ndim != 2 or 0 in rows.shape:
-            raise DecoctError(f"{file} has the shape {list(rows.shape)}: features are [N, d], a row an image")
+        rows = _mapped(file)
         if len(rows) != (images := len(getattr(data, split))):
             raise DecoctError(
                 f"{file} has {len(rows):,} rows, {data.name} has {images:,} {split} images: one row each is needed\n"
@@ -304,6 +314,64 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     if len({rows.shape[1] for rows in found.values()}) > 1:
         raise DecoctError(f"{extract.file} and its {VAL} have rows of different lengths: take both from one extractor")
     return found
+
+
+def check_given(given: Mapping[str, str], images: int, whose: str, extractors: Collection[str]) -> None:
+    """Raise an error unless features that came with a set fit it and the extractors that they are of.
+
+    Args:
+        given: files of [n, d], row i of image i of the set, by the word FILE.npy of the extractor.
+        images: of the set.
+        whose: what an error calls it.
+        extractors: words of those that sets are looked at with.
+
+    Raises:
+        UsageError: features of no such extractor, or no file there.
+        DecoctError: no features in a file, or others than of so many images and so many numbers each.
+    """
+    for word, name in given.items():
+        file, extract = Path(name).expanduser(), Extract.of(word)
+        if extract.origin != "rows" or word not in extractors:
+            there = ", ".join(each for each in extractors if each.endswith(ROWS)) or "there is none"
+            raise UsageError(
+                f"{file} is given as features of {whose} by '{word}': no FILE{ROWS} among the extractors ({there})"
+            )
+        extract.check()
+        assert extract.file is not None
+        if not file.is_file():
+            raise UsageError(f"features of {whose}: no file at {file}")
+        rows, wide = _mapped(file), _mapped(extract.file).shape[1]
+        if rows.shape != (images, wide):
+            raise DecoctError(
+                f"{file} has the shape {list(rows.shape)}: features of {whose} by {extract.file} are "
+                f"{[images, wide]}, row i of its image i"
+            )
+
+
+def given_rows(file: Path, content: str) -> NDArray[Any]:
+    """Features that came with a set, from a file whose digest was taken when the study was planned.
+
+    Raises:
+        DecoctError: the file has changed, or cannot be read.
+    """
+    if not file.is_file() or hash_once(file)[:32] != content:
+        raise DecoctError(f"{file} is not as it was when its set was planned: run the same again")
+    return _mapped(file)
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    """A map of features [N, d] in a file; no value is read."""
+    try:
+        rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles
+    except (OSError, ValueError) as error:
+        raise DecoctError(
+            f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
+        ) from error
+    if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
+        raise DecoctError(f"{file} holds {rows.dtype}: features are float16, float32 or float64")
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise DecoctError(f"{file} has the shape {list(rows.shape)}: features are [N, d], a row an image")
+    return rows
 
 
 def flat(images: NDArray[Any]) -> NDArray[np.float32]:

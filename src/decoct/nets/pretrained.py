@@ -5,11 +5,12 @@ from typing import Any
 from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
-from decoct.nets import imagenet_classes, resnet, zoo
+from decoct.nets import hub, imagenet_classes, resnet, zoo
 from decoct.nets.renormalise import IMAGENET, Normalisation
 from decoct.nets.weights import Weights
 
-ADVICE = "fetch them where there is a network and keep the cache, or load a file with checkpoint = …"
+FILE = "; or load a file with checkpoint = …"
+ADVICE = f"fetch them where there is a network and keep the cache{FILE}"
 ENUM = dict(zip(zoo.TAGS, ("IMAGENET1K_V1", "IMAGENET1K_V2"), strict=True))  # torchvision's names of them
 
 
@@ -88,8 +89,9 @@ def out_of_reach(what: str, error: Exception, advice: str = ADVICE) -> DecoctErr
 
 def _timm(name: str, size: int) -> Weights:
     facts = configuration(name)
+    overlay = hub.overlay(facts, FILE)
     try:
-        net = zoo.of_timm(name, size, pretrained=True)
+        net = zoo.of_timm(name, size, pretrained=True, pretrained_cfg_overlay=overlay)
     except UsageError:
         raise
     except Exception as error:  # the hub's client has many kinds of errors
@@ -105,6 +107,8 @@ def _torchvision(name: str) -> Weights:
     if tag and asked not in those.__members__:
         raise UsageError(f"torchvision has no {asked} weights of {name}: take {name} without .{tag}")
     which = those[asked] if asked in those.__members__ else those.DEFAULT
+    if hub.downloaded(which.url) is None:
+        hub.reach_url(which.url, f"torchvision's {name}", FILE)
     try:
         net: nn.Module = models.get_model(name, weights=which)
     except Exception as error:

@@ -1,7 +1,8 @@
 """A study as jobs: every set, its measures and its students, and what they need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 from typing import NamedTuple
 
 from decoct.data.dataset import Dataset
@@ -20,12 +21,14 @@ class ExternalSet(NamedTuple):
         labels: that came along, likewise; or None.
         replicate: of its making, where it is one of several; None of a single set, which stands in all replicates, as
             that of a deterministic method.
+        given: files with features of it, by extractor.
     """
 
     label: str
     job: ExternalJob
     labels: ExternalJob | None
     replicate: int | None = None
+    given: Mapping[str, str] = MappingProxyType({})
 
 
 def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) -> list[Job]:
@@ -41,10 +44,12 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     looking = any(metric.needs != "cost" for metric in metrics.values())
     replicates, trainings = range(study.replicates.condense), range(study.replicates.train)
 
-    def use(made: Made, of: Sequence[int], stored: str | None = None) -> None:
+    def use(
+        made: Made, of: Sequence[int], stored: str | None = None, given: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Measure a set and train students on it, for these replicates of its making."""
         if looking:
-            planner.measure(made, metrics, look.extractors, look.resamples)
+            planner.measure(made, metrics, look.extractors, look.resamples, given)
         method = made.labels["method"]
         trained = [each for each in protocols.items() if method in (natives.get(each[0]) or (method,))]
         for protocol, student, replicate, again in product(trained, students, of, trainings):
@@ -61,7 +66,8 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
         for given in external:
             if given.job.labels["budget"] == str(budget):
                 stored = planner.external(given.labels).key if given.labels else None
-                use(planner.external(given.job), replicates if given.replicate is None else [given.replicate], stored)
+                of = replicates if given.replicate is None else [given.replicate]
+                use(planner.external(given.job), of, stored, given.given)
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)

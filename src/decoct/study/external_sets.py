@@ -1,5 +1,6 @@
 """External sets: read, and put into a cell under the digest of their content."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.data.dataset import Dataset
 from decoct.data.external.read import load_set
+from decoct.needs.features import check_given
 from decoct.needs.teacher import training_set
 from decoct.study.expand import ExternalSet
 from decoct.study.graph import Made
@@ -17,7 +19,7 @@ from decoct.study.study import External, Study
 from decoct.study.work.external import budget_of, check_fit, labels_job, put_labels, put_set, set_job
 from decoct.training.softlabels import StoredLabels
 
-__all__ = ["Entry", "check_fit", "load_set", "put_external", "put_external_labels", "read_external"]
+__all__ = ["Entry", "check_fit", "check_own", "load_set", "put_external", "put_external_labels", "read_external"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +108,22 @@ def _entry(external: External, number: int, study: Study, data: Dataset) -> Entr
         labels = StoredLabels.load(Path(folder)) if folder else None
         if labels:
             labels.check_set(training_set(data, condensed.materialise(data.train.images)), data.class_names)
+        given = external.given(number)
+        check_own(given, condensed, study.metrics.extractors)
     except UsageError as error:
         raise UsageError(f"{whose}: {error}") from None
     except DecoctError as error:
         raise DecoctError(f"{whose}: {error}") from error
     said |= {} if replicate is None else {"condense_replicate": number}
     stored = labels_job(labels, said) if labels else None
-    return Entry(ExternalSet(external.label, job, stored, replicate), condensed, labels)
+    return Entry(ExternalSet(external.label, job, stored, replicate, given), condensed, labels)
+
+
+def check_own(given: Mapping[str, str], condensed: Condensed, extractors: Collection[str]) -> None:
+    """Raise an error unless features that came with a set are of its images, and of extractors that are asked for."""
+    if given and condensed.indices is not None:
+        raise UsageError("the set consists of train images, whose features are rows of the extractor's file: give none")
+    check_given(given, len(condensed), "the set", extractors)
 
 
 def _budget(external: External, condensed: Condensed, study: Study, data: Dataset) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from decoct.core.budget import Budget
@@ -10,6 +12,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Condenser, Metric, Need, TrainProtocol
 from decoct.core.needs import Plan
 from decoct.core.spec import Spec, find, names
+from decoct.data.source import hash_once
 from decoct.needs import features
 from decoct.needs.features import Extract, Features
 from decoct.needs.teacher import Teacher
@@ -220,14 +223,28 @@ class Planner(Plan):
         return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
 
     def measure(
-        self, condensed: Made, metrics: Mapping[str, Metric], extractors: Sequence[str], resamples: int = 0
+        self,
+        condensed: Made,
+        metrics: Mapping[str, Metric],
+        extractors: Sequence[str],
+        resamples: int = 0,
+        given: Mapping[str, str] = MappingProxyType({}),
     ) -> Job:
         """Measure one set on the features of every extractor; what it cost is in no cell.
 
-        Metrics are specs by label; resamples are for intervals over images, 0 for none.
+        Args:
+            condensed: the set.
+            metrics: specs by label.
+            extractors: words.
+            resamples: for intervals over images; 0 for none.
+            given: files with features of the set, by the words of the extractors that they are of.
         """
         keyed, inputs, config = self._eyes(metrics, extractors)
         keyed, inputs = {**keyed, "resamples": resamples}, {"condensed": condensed.key, **inputs}
+        if given:
+            own = {features.planned(self, word).title: Path(file).expanduser() for word, file in given.items()}
+            keyed["given"] = {title: hash_once(file)[:32] for title, file in own.items()}
+            config = {**config, "given": {title: str(file.resolve()) for title, file in own.items()}}
         return self._add("measure", None, keyed, inputs, condensed.labels, config)
 
     def reference(

@@ -19,6 +19,7 @@ from decoct.core.record import write_json
 from decoct.core.scratch import replace
 from decoct.data.dataset import Dataset, load_data
 from decoct.methods._shared.presets import WithPresets
+from decoct.needs.features import at_hand
 from decoct.study.device import check_precision, resolve
 from decoct.study.drive import Driver, OnDone, OnStart
 from decoct.study.execute import precisions
@@ -116,6 +117,8 @@ def run(
     pool = place.executors(study.threads, cells, jobs)
     driver = Driver(cells, pool, place.at_once, place.device, on_start, done, place.on_cpu)
     missing = driver.missing(jobs)
+    if here:
+        at_hand(missing.values())
     on_plan(len(missing), len(jobs))
     if missing:
         cells.offer(data.folder)

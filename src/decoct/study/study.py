@@ -23,7 +23,7 @@ from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 
 NAMES = (
-    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein"),
+    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein", "fld"),
     *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
 )
 WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets
@@ -104,6 +104,8 @@ class External(Part):
         cost: of one set, as its author states it; None where unknown.
         labels: folder of stored labels that came with it, as ``decoct relabel`` writes them; with ``paths``, a list
             with one for each.
+        features: .npy files with features [n, d] of its images, in their order, by the word FILE.npy of the extractor
+            that they are of; with ``paths``, lists with one for each.
     """
 
     label: Name
@@ -114,21 +116,31 @@ class External(Part):
     budget: Budget | None = None
     cost: StatedCost | None = None
     labels: str | tuple[str, ...] | None = None
+    features: dict[str, str | tuple[str, ...]] = {}
 
     @model_validator(mode="after")
     def _one_or_several(self) -> "External":
         several, labels = self.paths is not None, self.labels
         listed = isinstance(labels, tuple)
+        wanted = len(self.paths) if self.paths else None  # of each list of features, where they are lists
         for wrong, said in (
             (several == (self.path is not None), "say path for one set, or paths for the sets of several seeds"),
             (several and len(self.paths or ()) < 2, "paths lists the sets of two or more seeds: for one set, say path"),
             (listed and not several, "labels of one set are one folder, not a list"),
             (several and isinstance(labels, str), "labels go with paths as a list, one for each"),
             (listed and len(labels or ()) != len(self.paths or ()), "list as many labels as paths"),
+            (
+                any((len(files) if isinstance(files, tuple) else None) != wanted for files in self.features.values()),
+                "features of one set are one file for each extractor; with paths, a list of as many files",
+            ),
         ):
             if wrong:
                 raise PydanticCustomError("external", "{said}", {"said": said})
         return self
+
+    def given(self, number: int) -> dict[str, str]:
+        """The files with features of one of its sets, by extractor."""
+        return {word: files if isinstance(files, str) else files[number] for word, files in self.features.items()}
 
     @property
     def sets(self) -> tuple[tuple[str, str | None], ...]:
@@ -396,8 +408,11 @@ def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
                 return [here(each) for each in word]
             return absolute(word) if word and not str(word).startswith(FROM_HUB) else word
 
-        places = ("path", "paths", "labels")
-        return entry | {k: here(entry[k]) for k in places if k in entry} if isinstance(entry, dict) else entry
+        if not isinstance(entry, dict):
+            return entry
+        if isinstance(given := entry.get("features"), dict):
+            entry = entry | {"features": {extractor(word): here(files) for word, files in given.items()}}
+        return entry | {k: here(entry[k]) for k in ("path", "paths", "labels") if k in entry}
 
     def located(name: str, path: Any) -> Any:  # of data; what is on the hub has a name there and no place here
         on_hub = path.startswith(FROM_HUB) or (name == "hub" and not (folder / Path(path).expanduser()).exists())

@@ -122,7 +122,7 @@ def test_a_set_is_looked_at_in_the_precision_of_the_real_features(box, monkeypat
 
 
 def test_new_images_have_no_rows_in_a_file_that_was_brought(box, rows):
-    with pytest.raises(DecoctError, match=r"this set has images of its own\n.*a teacher, pixels, or timm:NAME"):
+    with pytest.raises(DecoctError, match=r"the set 'rded' has images of its own.*\n.*--features.*dinov2"):
         box(measured(rows, method="rded"))
 
 
@@ -130,6 +130,31 @@ def test_a_set_of_new_images_is_measured_by_the_extractors_that_can_look_at_it(b
     _, folder = box(measured(rows, method="rded", extractors=[str(rows), "teacher"]))
     found = read_json(folder / "readings.json")
     assert {row["extractor"] for row in found if row["axis"] != "quality"} == {"convnet2_bn"}
+
+
+def test_a_set_of_new_images_is_measured_by_the_features_that_came_with_it(box, rows, digits, tmp_path):
+    seen, file, word = np.random.default_rng(0).normal(size=(20, 64)), tmp_path / "own.npy", str(rows)
+    np.save(file, seen)
+
+    def make(planner, given=None):
+        given = {word: str(file)} if given is None else given
+        made = planner.condense("rded", parse("condenser", "rded"), Budget(ipc=2), 0)
+        return planner.measure(made, {"covering_radius": parse("metric", "covering_radius")}, [word], 0, given)
+
+    job, folder = box(make)
+    found = the(read_json(folder / "readings.json"), metric="covering_radius_max", scope="pooled")
+    real = np.load(rows).astype(np.float32)
+    distances = np.linalg.norm(real[:, None] - seen.astype(np.float32)[None], axis=2).min(1)
+    assert found["value"] == pytest.approx(distances.max(), rel=1e-6)
+    assert str(tmp_path) not in str(job.keyed)
+    np.save(file, seen + 1)
+    with pytest.raises(DecoctError, match=r"own.npy is not as it was when its set was planned"):
+        measuring.given_rows(file, *job.keyed["given"].values())
+    assert box(make)[0].key != job.key != make(Planner(digits), {}).key
+    seen[3, 5] = np.nan
+    np.save(file, seen)
+    with pytest.raises(DecoctError, match="features of image 3 are not finite"):
+        box(make)
 
 
 def test_random_sets_are_measured_as_any_set_is(box, digits):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from decoct.nets.standard import frozen
 from decoct.report.conclusion import Beside, Conclusion, beside_random, conclude, ours, random_sentence
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
@@ -104,7 +105,7 @@ def loaded(run: Manifest) -> set[str]:
         for need in {need.key: need for job in run.of_kind(kind) for need in run.needs(job).values()}.values():
             if need.kind == "teacher" and run.done(need) and (file := run.load(need, "teacher.json").get("checkpoint")):
                 named.add(f"the teacher {need.labels['net']} of {file}")
-            if need.kind == "features" and str(need.labels.get("extractor", "")).startswith("timm:"):
+            if need.kind == "features" and frozen(str(need.labels.get("extractor", ""))):
                 named.add(str(need.labels["extractor"]))
     return named
 

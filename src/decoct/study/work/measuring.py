@@ -19,7 +19,7 @@ from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.metrics._resampling import of_random, over_images, random_sets
 from decoct.needs._plane import ABOUT, MAP, Plane
-from decoct.needs.features import EXTRACTOR, PIXELS, fitting, flat, splits_of
+from decoct.needs.features import EXTRACTOR, PIXELS, fitting, flat, given_rows, splits_of
 from decoct.needs.teacher import WEIGHTS, load_teacher
 from decoct.nets import backbone, weights
 from decoct.nets.backbone import Backbone, embed
@@ -102,12 +102,15 @@ def make_readings(cell: Cell) -> None:
             how = cell.device, eyes.precision[extractor]
             net, pixels = eyes.nets.get(extractor), extractor == PIXELS
             seen = flat(condensed.pixels()) if pixels else seen_by(net, real["train"], condensed, data, *how)
+            if seen is None and (file := job.config.get("given", {}).get(extractor)):
+                seen = given_rows(Path(file), job.keyed["given"][extractor])
             if seen is None:
                 if len(eyes.real) > 1:
                     continue
                 raise DecoctError(
-                    "features from a .npy file are of the train images, and this set has images of its own\n"
-                    "measure it with an extractor that can look at them: a teacher, pixels, or timm:NAME"
+                    f"the set '{job.labels['method']}' has images of its own, a .npy file features of train images\n"
+                    "give those of its images (--features, or features of its [[external]]), or take an extractor that "
+                    "can look at them: a teacher, pixels, dinov2, timm:NAME …"
                 )
             seen = fitting(seen, real["train"].dtype, extractor)
             first = seen if done == 0 else first

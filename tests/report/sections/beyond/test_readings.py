@@ -58,6 +58,17 @@ def test_means_over_some_of_the_classes_are_said_to_be(builder):
     assert "over the classes that a set has images of" in written(builder)[1]
 
 
+def test_sets_whose_features_no_file_holds_are_named(builder, monkeypatch):
+    summary, page = written(builder, extractors=("npy:0123", "judge"))
+    assert "no reading by it" not in page
+    every, find = summary.found(standing.find), standing.find
+    cut = [s for s in every if s.name.extractor != "npy:0123" or s.method in ("random", "herding")]
+    found = type(summary).found
+    monkeypatch.setattr(type(summary), "found", lambda self, of: cut if of is find else found(self, of))
+    others = ", ".join(sorted({s.method for s in every} - {"random", "herding"}))
+    assert f"npy:0123 has no features of the images of {others}: no reading by it." in str(SECTION.show(summary))
+
+
 def test_names_stay_text(builder):
     evil = '<img src=x onerror="alert(1)">'
     _, page = written(builder, extractors=(evil,))

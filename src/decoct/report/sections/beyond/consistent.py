@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from decoct.nets.standard import architecture
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.read.manifest import Manifest
@@ -71,13 +72,16 @@ def independent(run: Manifest, covered: Sequence[Coverage]) -> tuple[Coverage, .
     made with the net, whatever its weights.
     """
     made = [need for job in run.of_kind("condense") for need in run.needs(job).values()]
-    keys, nets = {need.key for need in made}, {_net(str(n.labels[kind])) for n in made for kind in _says(n.labels)}
+    keys, nets = (
+        {need.key for need in made},
+        {architecture(str(n.labels[kind])) for n in made for kind in _says(n.labels)},
+    )
     own = {str(job.labels["extractor"]): job for job in run.of_kind("features") if "extractor" in job.labels}
 
     def apart(extractor: str) -> bool:
         job = own.get(extractor)
         stands = {job.key, *run.needs(job)} if job else set()
-        return _net(extractor) not in nets and not stands & keys
+        return architecture(extractor) not in nets and not stands & keys
 
     told = {extractor: apart(extractor) for extractor in {c.name.extractor for c in covered}}
     return tuple(c for c in covered if told[c.name.extractor])
@@ -85,8 +89,3 @@ def independent(run: Manifest, covered: Sequence[Coverage]) -> tuple[Coverage, .
 
 def _says(labels: dict[str, object]) -> list[str]:
     return [kind for kind in ("net", "extractor") if kind in labels]
-
-
-def _net(extractor: str) -> str:
-    """``timm:resnet18.a1@0123`` as ``resnet18``."""
-    return extractor.removeprefix("timm:").partition("@")[0].partition(".")[0]

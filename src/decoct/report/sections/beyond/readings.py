@@ -1,6 +1,6 @@
 """All readings of all metrics, and where two extractors disagree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from decoct.report import standing
@@ -29,8 +29,20 @@ def show(summary: "Summary") -> Markup:
     ]
     agreed = (f"{a.sentence()}." for a in summary.found(standing.find_agreements))
     return content(
-        *(tag("p", line) for line in agreed), note(*_about(own, len(summary.run.data["class_names"]))), *every
+        *(tag("p", line) for line in (*agreed, *_lacking(own))),
+        note(*_about(own, len(summary.run.data["class_names"]))),
+        *every,
     )
+
+
+def _lacking(standings: Sequence[Standing]) -> Iterator[str]:
+    """What features in files say nothing of: methods whose sets have images of their own, and came without features."""
+    known: dict[str, set[str]] = {}
+    for s in standings:
+        known.setdefault(s.name.extractor, set()).add(s.method)
+    for extractor in (each for each in known if each.startswith("npy:")):
+        if without := sorted(set.union(*known.values()) - known[extractor]):
+            yield f"{extractor} has no features of the images of {', '.join(without)}: no reading by it."
 
 
 def _about(standings: Sequence[Standing], classes: int) -> list[object]:
