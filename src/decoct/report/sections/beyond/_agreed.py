@@ -94,9 +94,10 @@ class Coverage:
         if self.distance is None or self.modes is None:
             return math.nan
         ps = [float(getattr(c.contrasts[other], own)) for c in (self, self.distance)]
-        if getattr(self.modes.contrasts[other], opposite) < ALPHA / 2:
-            return 1.0
-        return math.nan if any(map(math.isnan, ps)) else max(ps)
+        against = float(getattr(self.modes.contrasts[other], opposite))
+        if any(map(math.isnan, (*ps, against))):
+            return math.nan
+        return 1.0 if against < ALPHA / 2 else max(ps)
 
 
 def reading(names: Iterable[Name], kind: Sequence[str]) -> Name | None:

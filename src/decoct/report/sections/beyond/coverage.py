@@ -209,10 +209,11 @@ def _contrast_cell(x: Contrast | None) -> Markup:
 ABOUT = (
     "Coverage of the held-out images (val), over its expectation where that was measured: a coreset's images are in "
     "train. A word needs a distance of distributions (MMD, or sliced Wasserstein) that shows the same against the "
-    "same coreset, and modes that do not show the opposite. Contrasts are Welch's t over sets; a deterministic method's "
-    "one set stands as it is, and all contrasts condition on it and on the held-out images. Better than every coreset: "
-    "intersection-union, then Holm. Worse than at least one: Holm over all contrasts, one-sided at 2.5 % each. z: "
-    "against random sets. Places: budgets in the features of each extractor that took no part in making a set."
+    "same coreset, and modes that do not show the opposite; readings that disagree do so each by itself. Contrasts are "
+    "Welch's t over sets; a deterministic method's one set stands as it is, and all contrasts condition on it and on "
+    "the held-out images. Better than every coreset: intersection-union, then Holm. Worse than at least one: Holm over "
+    "all contrasts, one-sided at 2.5 % each. z: against random sets. Places: budgets in the features of each extractor "
+    "that took no part in making a set."
 )
 
 
