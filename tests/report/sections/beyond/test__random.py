@@ -1,5 +1,7 @@
 """Which methods cover the data better than random sets, on planted truths."""
 
+import json
+
 import pytest
 from tests.report import conftest
 from tests.report.conftest import SD
@@ -17,6 +19,20 @@ def said(builder, shifts, extractors=("judge",), **changes):
     for key, value in changes.items():
         setattr(builder, key, value)
     return ahead(summarise(frame.read(builder.build())))
+
+
+def said_pooled(builder, shifts):
+    builder.folder, builder.jobs = builder.folder.with_name(f"{builder.folder.name}_"), []
+    said(builder, shifts)
+    for file in builder.folder.glob("store/**/readings.json"):
+        rows = json.loads(file.read_text())
+        modes = [row for row in rows if row["metric"] == "modes"]
+        pooled = [row | {"scope": "pooled", "classes": None, "lead": True} for row in modes if "classes" in row]
+        pooled += [row | {"scope": "pooled"} for row in modes if "classes" not in row]
+        for row in modes:
+            row.update({key: None for key in ("value", "mean", "sd", "lo", "hi") if key in row})
+        file.write_text(json.dumps(rows + pooled))
+    return ahead(summarise(frame.read(builder.folder)))
 
 
 BETTER = {("herding", "coverage"): 20, ("herding", "mmd"): -20}
@@ -47,6 +63,12 @@ def test_several_methods_are_counted_each(builder):
 def test_what_does_not_agree_names_no_winner(builder, more, clash):
     named = f"; readings disagree on herding at IPC 1 ({clash}), herding at IPC 10 ({clash})" if clash else ""
     assert said(builder, BETTER | more) == f"{NONE}{named}"
+
+
+def test_where_modes_cannot_be_read_by_class_those_of_all_classes_count(builder):
+    """As at one image per class."""
+    assert said_pooled(builder, BETTER).startswith("herding covers held-out images better")
+    assert "modes worse" in said_pooled(builder, BETTER | {("herding", "modes"): -20})
 
 
 def test_features_that_a_selection_uses_say_nothing(builder):

@@ -8,6 +8,8 @@ from decoct.report.grouped import grouped
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.beyond import _agreed
 from decoct.report.sections.beyond._independent import independent
+from decoct.report.standing import Standing
+from decoct.report.stats.intervals import ALPHA
 
 if TYPE_CHECKING:
     from decoct.report.summary import Summary
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 def ahead(summary: "Summary") -> str:
     """One sentence over all methods, without the full stop; empty where nothing was read beside random."""
-    read = [s for s in summary.found(standing.find) if s.word and s.method != REFERENCE and s.name.extractor]
+    own = [s for s in summary.found(standing.find) if s.method != REFERENCE and s.name.extractor]
+    read = [s for s in own if s.word or (s.name.metric in _agreed.MODES and s.random and s.interval.n)]
     apart = independent(summary.run, {s.name.extractor for s in read})
     told = [s for s in read if s.name.extractor in apart]
     if not told:
@@ -24,7 +27,7 @@ def ahead(summary: "Summary") -> str:
         return _agreed.missing(lacking)
     places, won, clashes = set(), Counter[str](), dict[str, None]()
     for (method, budget, extractor), own in grouped(told, lambda s: (s.method, s.budget, s.name.extractor)).items():
-        words = {s.name: str(s.word) for s in own}
+        words = {s.name: _side(s) if s.name.metric in _agreed.MODES else str(s.word) for s in own}
         names = [_agreed.reading(words, kind) for kind in _agreed.KINDS]
         if None in names:
             continue
@@ -43,3 +46,8 @@ def ahead(summary: "Summary") -> str:
             f"{wording.count(len(places), 'combination')} of budget and independent extractor"
         )
     return f"{said}; readings disagree on {', '.join(clashes)}" if clashes else said
+
+
+def _side(s: Standing) -> str:
+    """What a reading shows by itself."""
+    return ("better" if s.towards > 0 else "worse") if s.p < ALPHA else ""
