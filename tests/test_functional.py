@@ -11,7 +11,7 @@ from decoct.core.spec import names
 
 def test_every_metric_is_there_under_its_name():
     assert functional.__all__ == [
-        *("covering_radius", "distances", "fld", "frechet", "kid", "label_spread", "memorisation", "mmd"),
+        *("covering_radius", "distances", "fld", "frechet", "kid", "label_spread", "memorisation", "mmd", "modes"),
         *("prdc", "realism", "sliced_wasserstein", "vendi"),
     ]
     assert set(functional.__all__) == set(names("metric")) - {"cost"}  # which is measured, and no function of features

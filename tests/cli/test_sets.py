@@ -251,7 +251,7 @@ def test_chance_is_asked_for_by_numbers(decoct, picks, brought):
 
 def test_one_metric(decoct, picks, brought):
     rows = json.loads(decoct("measure", picks, "--metric", "vendi", *brought, "--json").out)
-    assert {row["metric"] for row in rows} == {"vendi", "vendi_per_image"}
+    assert {row["metric"] for row in rows} == {"vendi", "vendi_per_image", "vendi_cosine"}
 
 
 def test_a_set_of_new_images_is_measured_by_features_in_files(decoct, refused, tmp_path, brought):

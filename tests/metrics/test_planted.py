@@ -113,7 +113,7 @@ def test_noise_has_diversity_and_no_quality():
         def one(rng):
             (real, of_real), (condensed, labels) = draw(rng, N), draw(rng, M)
             judge = LogisticRegression(max_iter=1000).fit(real, of_real)
-            noise = real.mean(0) + real.std(0).mean() * rng.normal(size=(M, outer))
+            noise = real.mean(0) + math.sqrt(real.var(0).mean()) * rng.normal(size=(M, outer))
             condensed = np.where(np.arange(M)[:, None] < noisy, noise, condensed)
             seen = realism(judge.decision_function(condensed), labels)
             return {**seen, **prdc(real, condensed), **vendi(real, condensed), **memorisation(real, condensed)}
@@ -192,6 +192,38 @@ def test_a_random_coreset_looks_better_against_train_by_what_its_own_points_expl
     assert interval(found["train_mmd"] - found["val_mmd"])[1] < 0
 
 
+def test_images_that_started_from_train_cover_it_by_a_ball_and_a_half_of_their_own():
+    """Each lies in k + ½ balls of train, as derived in ``prdc``, and in k of val; so train is left out for them."""
+    n, m, k, runs = 300, 20, 5, 60
+    far = 0.01  # of the deviation: nearer than any other real image
+
+    def one(rng):
+        train, val = rng.normal(size=(n, D)), rng.normal(size=(n, D))
+        condensed = train[rng.permutation(n)[:m]] + far * rng.normal(size=(m, D))
+        found = {split: prdc(real, condensed, k=k) for split, real in (("train", train), ("val", val))}
+        return {f"{split}_{name}": value for split, values in found.items() for name, value in values.items()}
+
+    found = replicates(one, runs)
+    lo, hi = interval(found["train_density"])
+    assert lo <= (k + 0.5) / k <= hi and lo > 1
+    lo, hi = interval(found["val_density"])
+    assert lo <= 1 <= hi
+    assert interval(found["train_coverage_ratio"])[0] > 1.03 and interval(found["train_coverage_ratio"])[1] < 1.2
+    lo, hi = interval(found["val_coverage_ratio"])
+    assert lo <= 1 <= hi
+
+    rng = np.random.default_rng(0)
+    real, labels = {split: rng.normal(size=(n, D)) for split in ("train", "val")}, np.zeros(n, int)
+
+    def splits(member, **kept):
+        own = dict.fromkeys(kept, labels)
+        measured = Measured(real["train"][:m], labels[:m], kept, own, ("a",), member, np.zeros((m, 1)))
+        return {r.reference for r in PRDC()(measured)}
+
+    assert splits(False, **real) == {"val"} and splits(True, **real) == {"train", "val"}
+    assert splits(False, train=real["train"]) == {"train"}  # there is nothing else
+
+
 def test_a_spread_out_set_covers_at_a_smaller_radius_than_a_random_one():
     def spread(real, m):
         """Greedy k-center: each pick is the image farthest from all before it."""
@@ -246,7 +278,7 @@ def test_a_class_that_a_set_lacks_is_not_covered_and_else_not_judged(member):
             assert reading.value == pytest.approx(total / reading.classes), name
 
     whole, lacking = read(PRDC(), []), read(PRDC(), [0, 1])
-    for split in labels:
+    for split in ("train", "val") if member else ("val",):
         assert lacking["coverage", "per_class", split].value < 0.75 * whole["coverage", "per_class", split].value
         pooled = "coverage_ratio", "pooled", split
         assert lacking[pooled].value < 0.9 * whole[pooled].value

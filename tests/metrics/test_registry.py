@@ -20,6 +20,7 @@ ALONE = {
     "nearest_distance",
     "near_duplicates",
     "label_spread",
+    "modes",
 }  # of one image
 
 
@@ -46,6 +47,7 @@ def test_the_metrics_are_these():
         "label_spread",
         "memorisation",
         "mmd",
+        "modes",
         "prdc",
         "realism",
         "sliced_wasserstein",

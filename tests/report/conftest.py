@@ -34,7 +34,8 @@ LABELLED = {"single_teacher": ("convnet3_bn",), "multi_teacher": ("convnet3_bn",
 SD = 0.02  # of a reading, over sets
 READINGS = (  # metric, what random sets give, axis, higher is better, against
     ("coverage", 0.31, "representativeness", True, "val"),
-    ("mmd", 0.02, "representativeness", False, "train"),
+    ("mmd", 0.02, "representativeness", False, "val"),
+    ("modes", 0.65, "representativeness", True, "val"),
     ("recall", 0.8, "diversity", True, "val"),
     ("vendi", 3.2, "diversity", True, "none"),
     ("realism", 0.9, "quality", True, "none"),

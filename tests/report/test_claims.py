@@ -19,6 +19,7 @@ def claim(found, key):
 
 
 def test_four_questions_in_order(builder):
+    builder.extractors = ("judge",)
     found = summary(builder)
     assert [c.key for c in found.claims.all] == ["random", "coresets", "cost", "coverage"]
     assert all(c.question.endswith("?") and not c.answer.endswith(".") for c in found.claims.all)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from decoct.core.interfaces import Measured, Metric, Reading
 from decoct.core.once import once
+from decoct.metrics._bandwidth import median_distance
 from decoct.metrics._measure import Comparison, against_real, as_labels, mean_defined, rows_by_class
 from decoct.select.nearest import as_features, as_pair
 
@@ -18,7 +18,6 @@ Kernel = Literal["median", "cmmd"]
 Known = Mapping[Kernel, tuple[float, float]]
 VALUES: Mapping[Kernel, tuple[str, int]] = {"median": ("mmd", 1), "cmmd": ("cmmd", 1000)}  # names, and times what
 CMMD_SIGMA = 10.0
-MEDIAN_OVER = 2000  # rows, evenly spaced, that the bandwidth is taken from: two million distances
 TILE = 512  # rows of either set at once: 2 MiB of kernel values, which stay in cache
 
 
@@ -85,7 +84,7 @@ def bandwidth_and_similarity(
     The median is of the non-zero distances between rows, of at most 2,000 that are evenly spaced.
     """
     x = as_features(real, "real")
-    sigmas = {kernel: _median(x) if kernel == "median" else CMMD_SIGMA for kernel in kernels}
+    sigmas = {kernel: median_distance(x) if kernel == "median" else CMMD_SIGMA for kernel in kernels}
     return {kernel: (sigmas[kernel], value) for kernel, value in _within(x, sigmas, x.mean(0)).items()}
 
 
@@ -114,13 +113,6 @@ def _unbiased(x: Tensor, y: Tensor, known: Known) -> dict[str, float]:
     own, across = _within(y, sigmas, centre), _across(x, y, sigmas, centre)
     squared = {kernel: within + own[kernel] - 2 * across[kernel] for kernel, (_, within) in known.items()}
     return {VALUES[kernel][0]: VALUES[kernel][1] * value for kernel, value in squared.items()}
-
-
-def _median(x: Tensor) -> float:
-    rows = np.linspace(0, len(x) - 1, min(len(x), MEDIAN_OVER)).round().astype(np.int64)
-    distances = torch.pdist(x[torch.from_numpy(rows).to(x.device)].double())
-    distances = distances[distances > 0]  # else many duplicates would make a kernel that sees nothing else
-    return float(np.median(distances.cpu().numpy())) if len(distances) else math.nan
 
 
 def _within(x: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[Kernel, float]:

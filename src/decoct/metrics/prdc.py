@@ -31,15 +31,19 @@ def prdc(
     precision = mean_j 1[∃i: y_j ∈ B(x_i)]        density  = 1/(kM) Σ_j Σ_i 1[y_j ∈ B(x_i)]
     recall    = mean_i 1[∃j: x_i ∈ B(y_j)]        coverage = mean_i 1[∃j: y_j ∈ B(x_i)]
 
-    A small set has large balls, so recall rises as M falls; coverage is bounded by M. Compare sets of equal N, M and k,
-    or read coverage_ratio.
+    A small set has large balls, so recall rises as M falls; coverage is bounded by M. Compare sets of equal N, M and k.
+    At others, coverage_ratio says on which side of random images each set lies, and not how far: it ends at 1/expected,
+    which is 12 for 10 images beside 600 and 1 for 600. A few images about the centre of the data cover much: coverage
+    alone does not say that a set represents the data.
 
     Args:
         real: [N, d].
         condensed: [M, d].
         k: neighbours, not counting the point itself.
         member: the set is a subset of ``real``. Its points have distance 0 to themselves, which inflates all but
-            recall, and coverage has another expectation.
+            recall, and coverage has another expectation. Images that lie near some of ``real``, as those that were
+            started from them, fit neither: each lies in its neighbour's own ball, in those of k − 1 others on average,
+            and in half of those that end at the neighbour, which makes k + ½ balls for k. Read them against other data.
         population: the set is a random subset of so many images, of which ``real`` are as random a sample;
             ``member`` says that they are all of them.
         radii: [N], as ``ball_radii`` gives them for ``real``, if known.
@@ -114,6 +118,7 @@ def expected_coverage(n: int, m: int, *, k: int = 5, member: bool = False, popul
 class PRDC(Metric):
     """Overlap with the real data in an extractor's features."""
 
+    version = 2  # of train, members alone
     axis = "representativeness"
     higher_is_better = {
         "precision": True,
@@ -127,15 +132,19 @@ class PRDC(Metric):
     k: int = Field(5, ge=1)
 
     def __call__(self, measured: Measured) -> list[Reading]:
-        """Against train and val; a subset of train is compared with its own expectation there, as iid with val.
+        """Against val; of a subset of train also against train, with its own expectation.
 
-        Nothing of a class is covered by a set that has no image of it.
+        Other sets are not read against train where there is val: images that were started from train images, or moved
+        towards them, would cover it better than as many new ones. Nothing of a class is covered by a set that has no
+        image of it.
         """
+        apart = not measured.member and len(measured.real.get("val", ())) > 0
         return against_real(
             measured,
             lambda real, condensed, population: prdc(
                 real, condensed, k=self.k, population=population, radii=once(ball_radii, real, k=self.k)
             ),
+            splits=("val",) if apart else ("train", "val"),
             absent={"coverage": 0.0, "coverage_ratio": 0.0},
         )
 

@@ -16,8 +16,9 @@ from decoct.report.conclusion import Beside, Conclusion, beside_random, conclude
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import REFERENCE
-from decoct.report.sections.beyond.consistent import Consistent, consistencies, independent
-from decoct.report.sections.beyond.coverage import Coverage, coverage_sentences, overall_coverage
+from decoct.report.sections.beyond._agreed import Coverage
+from decoct.report.sections.beyond.consistent import Consistent, consistencies
+from decoct.report.sections.beyond.coverage import coverage_sentences, overall_coverage
 from decoct.report.sections.cost import equal as equal_cost
 from decoct.report.sections.cost import multiples as cost
 from decoct.report.sections.cost.equal import Equal, equal_costs
@@ -86,11 +87,9 @@ def claims(judged: Judged, covered: Sequence[Coverage]) -> Claims:
     distilled = [v for v in judged.verdicts if v.family == "distillation"]
     reached, random = conclude({data: judged.verdicts}), beside_random(judged.verdicts, data)
     multiples, equal = cost.multiples(frame), equal_costs(judged)
-    apart = independent(run, covered)
-    less = consistencies(apart)
+    less = consistencies(covered)
     takes = [cost.overall(multiples), equal_cost.overall(equal), cost.uncounted(frame)]
     covers = [overall_coverage(covered), *(c.sentence() for c in less if c.behind)]
-    covers += [] if apart or not covered else ["no extractor is independent of the methods"]
     if "distillation" not in families.values():
         takes = covers = [NO_METHOD]
     costs = *cost.sentences(frame, multiples), *equal_cost.sentences(equal)

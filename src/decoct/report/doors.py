@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from decoct.report import brief, wording
 from decoct.report.page.section import Section
 from decoct.report.read.manifest import CONTROL
-from decoct.report.sections.beyond import _readings
+from decoct.report.sections.beyond._random import ahead
 from decoct.report.sections.beyond.coverage import overall_coverage
 from decoct.report.sections.cost import multiples
 
@@ -51,7 +51,7 @@ def _covers(summary: "Summary") -> str:
     return (
         overall_coverage(summary.claims.coverages)
         if summary.claims.coverages
-        else _readings.most(summary) or "No set has been measured, so that nothing is known of coverage"
+        else ahead(summary) or "No set has been measured, so that nothing is known of coverage"
     )
 
 

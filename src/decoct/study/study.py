@@ -23,7 +23,7 @@ from decoct.needs.teacher import Teach
 from decoct.nets import zoo
 
 NAMES = (
-    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein", "fld"),
+    *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein", "fld", "modes"),
     *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
 )
 WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets

@@ -11,7 +11,7 @@ from decoct.report.conclusion import Beside, Conclusion, beside_random, conclude
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.beyond.consistent import Consistent, consistencies, independent
+from decoct.report.sections.beyond.consistent import Consistent, consistencies
 from decoct.report.sections.beyond.coverage import coverages
 from decoct.report.standing import standings
 
@@ -70,9 +70,7 @@ def together(runs: Sequence[tuple[str, Judged]], families: Mapping[str, str]) ->
         families: of all methods.
     """
     verdicts = {data: [v for _, own in mine for v in own.verdicts] for data, mine in grouped(runs, _first).items()}
-    covered = [
-        c for _, own in runs for c in independent(own.frame.manifest, coverages(own.frame, standings(own.frame)))
-    ]
+    covered = [c for _, own in runs for c in coverages(own.frame, standings(own.frame))]
     return Together(
         {data: conclude({data: own}) for data, own in verdicts.items()},
         {data: beside_random(own, data) for data, own in verdicts.items()},

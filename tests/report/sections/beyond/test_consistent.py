@@ -1,6 +1,5 @@
-"""Covering less everywhere: over places against a naive rewrite, and which extractors had no part in the sets."""
+"""Covering less everywhere: over places against a naive rewrite."""
 
-import json
 import math
 
 import numpy as np
@@ -10,8 +9,9 @@ from hypothesis import strategies as st
 from tests.report.conftest import SD
 
 from decoct.report.read import frame
-from decoct.report.sections.beyond.consistent import consistencies, independent
-from decoct.report.sections.beyond.coverage import Coverage, coverages
+from decoct.report.sections.beyond._agreed import Check, Coverage
+from decoct.report.sections.beyond.consistent import consistencies
+from decoct.report.sections.beyond.coverage import coverages
 from decoct.report.standing import Name, standings
 from decoct.report.stats.welch import Contrast
 
@@ -22,7 +22,8 @@ PLACES = "combinations of budget and independent extractor"
 def place(method, budget, extractor, *p_worse):
     name = Name("representativeness", "coverage", "per_class", "val", extractor)
     against = {str(i): Contrast(0.0, -0.1, 0.1, (5, 5), 1 - p, p) for i, p in enumerate(p_worse)}
-    return Coverage(method, budget, name, 0.4, against, "", math.nan)
+    even = {other: Contrast(0.0, -0.1, 0.1, (5, 5), 0.5, 0.5) for other in against}
+    return Coverage(method, budget, name, 0.4, against, "", math.nan, Check("mmd", against), Check("modes", even))
 
 
 @given(st.lists(st.lists(st.tuples(P, P, P), min_size=2, max_size=2), min_size=1, max_size=3))
@@ -63,36 +64,13 @@ def test_what_cannot_be_tested_in_one_place_is_not_shown_everywhere():
 def test_planted_coverage_is_found_in_independent_features_alone(builder):
     """ "teacher" gives herding its features and trained with the distilled sets; "judge" has no part in them."""
     builder.extractors = ("teacher", "judge")
-    builder.shift = lambda method, metric, extractor: -20 * SD * (method == "sre2l" and metric == "coverage")
+    sides = {"coverage": -20 * SD, "mmd": 20 * SD}
+    builder.shift = lambda method, metric, extractor: sides.get(metric, 0) * (method == "sre2l")
     tables = frame.read(builder.build())
     covered = coverages(tables, standings(tables))
-    apart = independent(tables.manifest, covered)
     assert {c.name.extractor for c in covered} == {"teacher", "judge"}
-    assert {c.name.extractor for c in apart} == {"judge"}
-    rded, sre2l = consistencies(apart)
+    rded, sre2l = consistencies(covered)
     assert (sre2l.shown, sre2l.behind, sre2l.places) == (True, 2, 2) and not rded.shown
-
-
-@pytest.mark.parametrize(
-    ("extractor", "kind", "labels", "part"),
-    [
-        ("resnet10t", "teacher", {"net": "resnet10t"}, True),  # a method is made with it
-        ("timm:resnet18.a1", "features", {"extractor": "timm:resnet18.a2@0123"}, True),  # the same net, other weights
-        ("timm:resnet18.a1", "features", {"extractor": "timm:resnet50"}, False),
-    ],
-)
-def test_a_net_that_takes_part_is_not_independent(builder, extractor, kind, labels, part):
-    builder.extractors = (extractor,)
-    folder = builder.build()
-    run = json.loads((folder / "run.json").read_text())
-    run["jobs"].append({"key": "f" * 32, "kind": kind, "inputs": {}, "labels": labels})
-    for job in run["jobs"]:
-        if job["kind"] == "condense" and job["labels"]["method"] == "rded":
-            job["inputs"]["more"] = "f" * 32
-    (folder / "run.json").write_text(json.dumps(run))
-    tables = frame.read(folder)
-    covered = coverages(tables, standings(tables))
-    assert covered and bool(independent(tables.manifest, covered)) != part
 
 
 def test_sets_alike_are_rarely_said_to_cover_less_everywhere():

@@ -1,16 +1,20 @@
-"""Who covers the held-out data, on planted truths: contrasts, words after Holm, and what cannot be said."""
+"""Who covers the held-out data, on planted truths: contrasts, words after Holm, and what cannot be said.
+
+Features are of "judge", which made no set; herding's are the teacher's.
+"""
 
 import math
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from tests.report.conftest import SD
+from tests.report import conftest
+from tests.report.conftest import SD, view
 
 from decoct.report.read import frame
 from decoct.report.sections.beyond import coverage
+from decoct.report.sections.beyond._agreed import Check, Coverage
 from decoct.report.sections.beyond.coverage import (
-    Coverage,
     contradictions,
     coverage_sentences,
     coverages,
@@ -21,24 +25,33 @@ from decoct.report.stats import intervals
 from decoct.report.stats.welch import Contrast
 from decoct.report.summary import summarise
 
-BOTH = ("convnet3_bn", "judge")
+BOTH = ("witness", "judge")
+
+
+NOTHING = Contrast(0.0, -0.1, 0.1, (5, 5), 0.5, 0.5)
 
 
 def covered(builder, shift=None, **changes):
-    builder.shift = shift
+    builder.shift, builder.extractors = shift, ("judge",)
     for key, value in changes.items():
         setattr(builder, key, value)
     tables = frame.read(builder.build())
     return tables, coverages(tables, standings(tables))
 
 
-def one(found, method, budget="ipc=10", extractor="teacher"):
+def builder_frame(builder):
+    return frame.read(builder.folder)
+
+
+def one(found, method, budget="ipc=10", extractor="judge"):
     (c,) = [c for c in found if (c.method, c.budget, c.name.extractor) == (method, budget, extractor)]
     return c
 
 
 def planted(method, metric, extractor):
-    return {"rded": 20 * SD, "sre2l": -20 * SD}.get(method, 0.0) if metric == "coverage" else 0.0
+    """In coverage, and in the distance, where lower is better; nothing in the modes."""
+    size = {"rded": 20 * SD, "sre2l": -20 * SD}.get(method, 0.0)
+    return {"coverage": size, "mmd": -size}.get(metric, 0.0)
 
 
 def test_planted_differences_are_found(builder):
@@ -50,6 +63,78 @@ def test_planted_differences_are_found(builder):
     assert "better than every coreset in 2 of 4 comparisons" in overall_coverage(found)
     said = "rded against every coreset: better in 2 of 2 comparisons, worse than"
     assert coverage_sentences(found)[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("coverage_says", "distance_says", "modes_say", "word", "clash"),
+    [
+        (1, 1, 0, "better", ""),
+        (1, 1, 1, "better", ""),
+        (1, 0, 0, "open", ""),
+        (0, 1, 0, "open", ""),
+        (1, -1, 0, "open", "coverage better, mmd worse"),  # points about one of ten modes
+        (1, 1, -1, "open", "coverage and mmd better, modes worse"),
+        (-1, -1, 0, "worse", ""),
+        (-1, 0, 0, "open", ""),
+        (-1, 1, 0, "open", "mmd better, coverage worse"),
+        (-1, -1, 1, "open", "modes better, coverage and mmd worse"),
+    ],
+)
+def test_a_word_needs_coverage_and_a_distance_and_no_modes_against_it(
+    builder, coverage_says, distance_says, modes_say, word, clash
+):
+    """It was coverage's alone, which named a winner that the distance refuted."""
+
+    def shift(method, metric, extractor):
+        sides = {"coverage": coverage_says, "mmd": -distance_says, "modes": modes_say}
+        return 20 * SD * sides.get(metric, 0) if method == "rded" else 0.0
+
+    _, found = covered(builder, shift, spread=0.0)  # so that what is not shifted is alike
+    for budget in ("ipc=1", "ipc=10"):
+        c = one(found, "rded", budget)
+        assert c.word == word
+        assert c.clashes() == ({clash: ["random", "herding", "k_center"]} if clash else {})
+    told = f"; readings disagree on rded at IPC 1 ({clash} than random, herding, k_center), rded at IPC 10 ("
+    assert (told in overall_coverage(found)) == bool(clash)
+    page = str(coverage.coverage_table(view(summarise(builder_frame(builder))), found))
+    assert page.count(f"{clash} than random, herding, k_center</small>") == 2 if clash else "better, " not in page
+
+
+def test_features_that_made_a_set_say_nothing(builder):
+    """Herding takes the least distance of means in the features that it uses."""
+    _, found = covered(builder, planted, extractors=("teacher", "judge"))
+    assert {c.name.extractor for c in found if c.word != "open"} == {"judge"}
+    assert [c.independent for c in found] == [False] * 4 + [True] * 4
+    assert "better than every coreset in 2 of 4 comparisons" in overall_coverage(found)
+    assert all(
+        "better in 2 of 2" in line or "worse than at least one in 2" in line for line in coverage_sentences(found)
+    )
+    page = str(coverage.coverage_table(view(summarise(builder_frame(builder))), found))
+    assert page.count("had a part in the sets") == 4 and page.count('class="chip') == 4
+    builder.folder, builder.jobs = builder.folder.with_name("again"), []
+    _, found = covered(builder, planted, extractors=("teacher",))
+    assert {c.word for c in found} == {"open"} and coverage_sentences(found) == ()
+    assert (
+        overall_coverage(found)
+        == "Every extractor had a part in making a set, so none can say who covers the data better"
+    )
+
+
+@pytest.mark.parametrize("gone", ["mmd", "modes"])
+def test_coverage_alone_says_nothing(builder, gone, monkeypatch):
+    monkeypatch.setattr(conftest, "READINGS", tuple(r for r in conftest.READINGS if r[0] != gone))
+    _, found = covered(builder, planted)
+    assert found and {c.word for c in found} == {"open"}
+    lacking = {"mmd": "mmd or sliced_wasserstein", "modes": "modes"}[gone]
+    assert overall_coverage(found).endswith(f"who covers the data better without {lacking} against val")
+
+
+def test_the_sliced_distance_stands_in_for_mmd(builder, monkeypatch):
+    other = [("sliced_wasserstein" if r[0] == "mmd" else r[0], *r[1:]) for r in conftest.READINGS]
+    monkeypatch.setattr(conftest, "READINGS", tuple(other))
+    _, found = covered(builder, lambda m, metric, e: planted(m, {"sliced_wasserstein": "mmd"}.get(metric, metric), e))
+    assert {c.word for c in found if c.method == "rded"} == {"better"}
+    assert {c.distance.metric for c in found} == {"sliced_wasserstein"}
 
 
 def test_contrasts_are_welchs_and_of_one_deterministic_set_a_one_sample_t(builder):
@@ -79,7 +164,8 @@ def test_contrasts_are_welchs_and_of_one_deterministic_set_a_one_sample_t(builde
 def test_each_side_is_tested_at_half_of_five_percent(p_better, p_worse, word):
     contrast = Contrast(0.1, 0.0, 0.2, (5, 5), p_better, p_worse)
     name = Name("representativeness", "coverage", "per_class", "val", "teacher")
-    one_alone = Coverage("rded", "ipc=1", name, 0.4, {"random": contrast}, "", math.nan)
+    same, even = Check("mmd", {"random": contrast}), Check("modes", {"random": NOTHING})
+    one_alone = Coverage("rded", "ipc=1", name, 0.4, {"random": contrast}, "", math.nan, same, even)
     assert [c.word for c in coverage._coverage_worded([one_alone])] == [word]
 
 
@@ -103,7 +189,7 @@ def test_a_reading_beside_its_expectation_has_that_spread_in_its_own_units():
 
 def test_better_than_all_but_one_is_open(builder):
     def shift(method, metric, extractor):
-        return 20 * SD if method in ("rded", "herding") and metric == "coverage" else 0.0
+        return planted("rded", metric, extractor) if method in ("rded", "herding") else 0.0
 
     _, found = covered(builder, shift)
     assert {c.word for c in found if c.method == "rded"} == {"open"}
@@ -135,16 +221,16 @@ def test_no_coreset_says_so(builder):
 def test_extractors_that_contradict_each_other_are_named(builder):
     def shift(method, metric, extractor):
         side = 1 if extractor == BOTH[0] else -1
-        return 20 * SD * side if (method, metric) == ("rded", "coverage") else 0.0
+        return side * planted("rded", metric, extractor) if method == "rded" else 0.0
 
     _, found = covered(builder, shift, extractors=BOTH)
     assert list(contradictions(found)) == [
-        "rded at IPC 1 (better in the features of convnet3_bn, worse in those of judge)",
-        "rded at IPC 10 (better in the features of convnet3_bn, worse in those of judge)",
+        "rded at IPC 1 (better in the features of witness, worse in those of judge)",
+        "rded at IPC 10 (better in the features of witness, worse in those of judge)",
     ]
-    assert "convnet3_bn and judge disagree on rded at IPC 1" in overall_coverage(found)
+    assert "witness and judge disagree on rded at IPC 1" in overall_coverage(found)
     builder.folder, builder.jobs = builder.folder.with_name("again"), []
-    _, found = covered(builder, planted)
+    _, found = covered(builder, planted, extractors=BOTH)
     assert "in 4 of 8" in overall_coverage(found) and "disagree" not in overall_coverage(found)
 
 
@@ -164,7 +250,7 @@ def test_methods_alike_are_rarely_told_apart(builder):
 
 
 def test_every_contrast_and_every_methods_range_are_on_the_page(builder):
-    builder.shift = planted
+    builder.shift, builder.extractors = planted, ("judge",)
     summary = summarise(frame.read(builder.build()))
     page, lines = str(coverage.SECTION.show(summary)), summary.claims.of("coverage").methods
     assert page.count("<tr>") == 1 + len(summary.claims.coverages) == 1 + 2 * 2

@@ -1,7 +1,6 @@
 """What the sections of the three axes and of all readings share: figure, table and cells."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -58,21 +57,6 @@ def said(summary: "Summary", axis: str) -> str:
         return "No method is shown to differ from random sets of the same size in any reading" if told else ""
     parts += ["for all others it is open"] if len(parts) < len(methods) else []
     return f"Compared with random sets of the same size, {'; '.join(parts)}"
-
-
-def most(summary: "Summary") -> str:
-    """Which methods represent the data better than random most often; empty where nothing was read."""
-    told = _told(summary, "representativeness")
-    better = Counter(s.method for s in told if s.word == "better")
-    if not better:
-        return "No method represents the data better than random sets of its size in any reading" if told else ""
-    first = [method for method, n in better.items() if n == max(better.values())]
-    verb, each = ("represents", "") if len(first) == 1 else ("represent", " each")
-    of = sum(s.method == first[0] for s in told)
-    return (
-        f"{' and '.join(first)} {verb} the data better than random sets of the same size most often, in "
-        f"{better[first[0]]} of {of} readings{each}"
-    )
 
 
 def _told(summary: "Summary", axis: str) -> list[Standing]:

@@ -1,19 +1,17 @@
 """Does a method cover the data less well everywhere? Over all budgets and all extractors that made no set.
 
-A place is a budget in one extractor's features, of one data set. In a place the p of "covers no less than the best
-coreset" is the smallest over the coresets times their number; of all places it is the largest (intersection-union), and
-Holm goes over the methods.
+A place is a budget in one extractor's features, of one data set. What covering less is, ``_agreed`` says. In a place
+the p of "covers no less than the best coreset" is the smallest over the coresets times their number; of all places it
+is the largest (intersection-union), and Holm goes over the methods.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from decoct.nets.standard import architecture
 from decoct.report import wording
 from decoct.report.grouped import grouped
-from decoct.report.read.manifest import Manifest
-from decoct.report.sections.beyond.coverage import Coverage
+from decoct.report.sections.beyond._agreed import Coverage
 from decoct.report.stats import comparisons, superiority
 from decoct.report.stats.intervals import ALPHA
 
@@ -48,9 +46,9 @@ def consistencies(covered: Sequence[Coverage]) -> tuple[Consistent, ...]:
     """One for each method.
 
     Args:
-        covered: in the features of independent extractors, of one data set or of several.
+        covered: of one data set or of several; independent extractors count.
     """
-    there = [c for c in covered if c.contrasts]
+    there = [c for c in covered if c.independent and c.contrasts]
     p = [behind(c) for c in there]
     places = grouped(zip(there, p, comparisons.holm(p), strict=True), lambda place: place[0].method)
     whole = [superiority.everywhere(one for _, one, _ in own) for own in places.values()]
@@ -63,29 +61,5 @@ def consistencies(covered: Sequence[Coverage]) -> tuple[Consistent, ...]:
 
 def behind(c: Coverage) -> float:
     """p of "covers no less than the best coreset"; NaN where nothing can be tested."""
-    known = [x.p_worse for x in c.contrasts.values() if not math.isnan(x.p_worse)]
+    known = [p for other in c.contrasts if not math.isnan(p := c.p_worse(other))]
     return min(1.0, len(c.contrasts) * min(known)) if known else math.nan
-
-
-def independent(run: Manifest, covered: Sequence[Coverage]) -> tuple[Coverage, ...]:
-    """Those in the features of extractors that had no part in making a set: no method reads their features, none is
-    made with the net, whatever its weights.
-    """
-    made = [need for job in run.of_kind("condense") for need in run.needs(job).values()]
-    keys, nets = (
-        {need.key for need in made},
-        {architecture(str(n.labels[kind])) for n in made for kind in _says(n.labels)},
-    )
-    own = {str(job.labels["extractor"]): job for job in run.of_kind("features") if "extractor" in job.labels}
-
-    def apart(extractor: str) -> bool:
-        job = own.get(extractor)
-        stands = {job.key, *run.needs(job)} if job else set()
-        return architecture(extractor) not in nets and not stands & keys
-
-    told = {extractor: apart(extractor) for extractor in {c.name.extractor for c in covered}}
-    return tuple(c for c in covered if told[c.name.extractor])
-
-
-def _says(labels: dict[str, object]) -> list[str]:
-    return [kind for kind in ("net", "extractor") if kind in labels]

@@ -1,6 +1,7 @@
 """Who covers the data? Coverage of held-out images, of every distillation method beside every coreset.
 
-It is asked of held-out images, in each extractor's features. A random coreset gives a set for each seed, a
+Better or worse is said where coverage and a distance of distributions show it against the same coreset and the modes
+do not show the opposite, in features that made no set, see ``_agreed``. A random coreset gives a set for each seed, a
 deterministic one the same set from the same features. Where it has one set, its reading is a known number, as its
 accuracy's set is, and contrasts with it are a one-sample t over the other's sets and condition on that set. All
 condition on the held-out images, which are the same for every set, so that no interval over images enters a contrast.
@@ -9,9 +10,9 @@ condition on the held-out images, which are the same for every set, so that no i
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from decoct.report import wording
 from decoct.report.grouped import grouped
@@ -22,7 +23,10 @@ from decoct.report.page.section import Section
 from decoct.report.page.view import View
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import REFERENCE
-from decoct.report.standing import FIRST, Name, Standing
+from decoct.report.sections.beyond import _agreed
+from decoct.report.sections.beyond._agreed import Check, Coverage, Covers
+from decoct.report.sections.beyond._independent import independent
+from decoct.report.standing import Name, Standing
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.intervals import ALPHA
 from decoct.report.stats.welch import Contrast, welch
@@ -31,75 +35,49 @@ if TYPE_CHECKING:
     from decoct.report.summary import Summary
 
 
-METRICS, AGAINST = ("coverage_ratio", "coverage"), "val"  # the first that was read; a coreset's images are in train
-Covers = Literal["better", "worse", "open"]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """A distillation method at one budget in one extractor's features.
-
-    Attributes:
-        method: its label.
-        budget: such as "ipc=10".
-        name: of the reading: coverage of val beside its expectation, or as it is; by class where it was read so.
-        mean: of the method's sets.
-        contrasts: method minus every coreset, random included.
-        beside: what z says beside random sets of the same size, see ``Standing``; empty where it says nothing.
-        z: of the mean; NaN where unknown.
-        word: *better* than every coreset (intersection-union, then Holm over all methods, budgets and extractors), or
-            *worse* than at least one (Holm over all contrasts), each one-sided at 2.5 %; else *open*.
-        behind: the coresets that it is shown to be worse than.
-    """
-
-    method: str
-    budget: str
-    name: Name
-    mean: float
-    contrasts: Mapping[str, Contrast]
-    beside: str
-    z: float
-    word: Covers = "open"
-    behind: tuple[str, ...] = ()
-
-    @property
-    def p_better(self) -> float:
-        """The largest over the coresets; an untested one counts as 1."""
-        return max((1.0 if math.isnan(c.p_better) else c.p_better for c in self.contrasts.values()), default=1.0)
+Rows = Sequence[Mapping[str, Any]]
+MOST = 3  # clashes that a sentence names
 
 
 def coverages(frame: Frame, standings: Sequence[Standing]) -> tuple[Coverage, ...]:
     """One for each extractor, budget and distillation method that has a reading, with the words after Holm."""
-    run = frame.manifest
-    rows = [row for row in frame.metrics.to_pylist() if row["value"] is not None and row["metric"] in METRICS]
+    run, every = frame.manifest, {metric for kind in _agreed.KINDS for metric in kind}
+    rows = [row for row in frame.metrics.to_pylist() if row["value"] is not None and row["metric"] in every]
     said = {(s.budget, s.method, s.name): s for s in standings}
     families, fixed = run.families, run.deterministic
+    coresets = [other for other in families if families[other] == "coreset"]
     extractors = list(dict.fromkeys(row["extractor"] for row in rows))
-    places = grouped(rows, lambda row: (row["extractor"], row["budget"]))
+    apart, places = independent(run, extractors), grouped(rows, lambda row: (row["extractor"], row["budget"]))
     covered = []
     for extractor, budget in sorted(places, key=lambda p: (extractors.index(p[0]), run.budget_order(p[1]))):
         here = places[extractor, budget]
-        name = _reading(here)
+        name, distance, modes = (_agreed.reading(map(Name.of, here), kind) for kind in _agreed.KINDS)
         if name is None:
             continue
-        values = _by_method(here, name)
-        floor = _floor(here, name, run.data["images"][AGAINST])
-        for method in (m for m in families if families[m] == "distillation" and m in values):
-            against = {
-                other: welch(values[method], values.get(other, []), floor, (method in fixed, other in fixed))
-                for other in families
-                if families[other] == "coreset"
+
+        def against(n: Name, method: str, floor: float = 0.0, here: Rows = here) -> dict[str, Contrast]:
+            sign = -1 if n.metric in _agreed.DISTANCE else 1
+            values = {m: [sign * x for x in own] for m, own in _by_method(here, n).items()}
+            return {
+                other: welch(values.get(method, []), values.get(other, []), floor, (method in fixed, other in fixed))
+                for other in coresets
             }
+
+        values, floor = _by_method(here, name), _floor(here, name, run.data["images"][_agreed.AGAINST])
+        for method in (m for m in families if families[m] == "distillation" and m in values):
             s = said.get((budget, method, name))
             beside, z = (s.word, s.z) if s else ("", math.nan)
-            covered.append(Coverage(method, budget, name, fmean(values[method]), against, beside, z))
+            there = fmean(values[method]), against(name, method, floor)
+            far, many = (Check(n.metric, against(n, method)) if n else None for n in (distance, modes))
+            covered.append(Coverage(method, budget, name, *there, beside, z, far, many, extractor in apart))
     return tuple(_coverage_worded(covered))
 
 
 def coverage_sentences(covered: Sequence[Coverage]) -> tuple[str, ...]:
-    """One for each method, over budgets and extractors, with the contrasts that lie furthest apart."""
-    tested = sum(len(c.contrasts) for c in covered)
-    return tuple(_coverage_sentence(own, tested) for own in grouped(covered, lambda c: c.method).values())
+    """One for each method, over budgets and independent extractors, with the contrasts that lie furthest apart."""
+    told = [c for c in covered if c.independent]
+    tested = sum(len(c.contrasts) for c in told)
+    return tuple(_coverage_sentence(own, tested) for own in grouped(told, lambda c: c.method).values())
 
 
 def overall_coverage(covered: Sequence[Coverage]) -> str:
@@ -108,17 +86,25 @@ def overall_coverage(covered: Sequence[Coverage]) -> str:
         return "Coverage of held-out images was not measured for any distilled set"
     if not any(c.contrasts for c in covered):
         return "This study has no coreset to compare the coverage of distilled sets with"
-    if all(not math.isfinite(x.p_better) for c in covered for x in c.contrasts.values()):
+    told = [c for c in covered if c.independent]
+    if not told:
+        return _agreed.NONE_INDEPENDENT
+    if all(c.missing for c in told):
+        return _agreed.missing(told[0].missing)
+    if all(not math.isfinite(x.p_better) for c in told for x in c.contrasts.values()):
         return "Too few sets to say which cover the held-out images better: one method of a pair needs two sets"
-    words, places = Counter(c.word for c in covered), wording.count(len(covered), "comparison")
-    extractors = list(dict.fromkeys(c.name.extractor for c in covered))
+    words, places = Counter(c.word for c in told), wording.count(len(told), "comparison")
+    extractors = list(dict.fromkeys(c.name.extractor for c in told))
     said = (
         f"Distilled sets cover held-out images better than every coreset in {words['better']} of {places} (method × "
         f"budget × extractor), less well than at least one in {words['worse']}; "
         f"{words['open'] or 'none'} {'is' if words['open'] == 1 else 'are'} open"
     )
+    if split := [c for c in told if c.word == "open" and c.clashes()]:
+        named = ", ".join(f"{c.method} at {wording.budget(c.budget)} ({_clash(c)})" for c in split[:MOST])
+        said += f"; readings disagree on {named}" + (f" and {len(split) - MOST} more" if len(split) > MOST else "")
     if len(extractors) > 1:
-        names, clash = " and ".join(extractors), ", ".join(contradictions(covered))
+        names, clash = " and ".join(extractors), ", ".join(contradictions(told))
         said += f"; {names} disagree on {clash}" if clash else ""
     return said
 
@@ -164,10 +150,8 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", wording.MINUS)
 
 
-def _reading(rows: Sequence[Mapping[str, Any]]) -> Name | None:
-    """The first metric that was read against val, by class before pooled."""
-    names = {Name.of(row) for row in rows if row["reference"] == AGAINST and row["scope"] in FIRST}
-    return min(names, key=lambda n: (METRICS.index(n.metric), FIRST.index(n.scope)), default=None)
+def _clash(c: Coverage) -> str:
+    return "; ".join(f"{said} than {', '.join(others)}" for said, others in c.clashes().items())
 
 
 def _by_method(rows: Sequence[Mapping[str, Any]], name: Name) -> dict[str, list[float]]:
@@ -184,10 +168,12 @@ def _floor(rows: Sequence[Mapping[str, Any]], name: Name, images: int) -> float:
 
 
 def _coverage_worded(covered: Sequence[Coverage]) -> Iterator[Coverage]:
-    better = comparisons.holm([c.p_better for c in covered])
-    asked = [(i, other, x.p_worse) for i, c in enumerate(covered) for other, x in c.contrasts.items()]
+    told = [c for c in covered if c.independent]
+    better = iter(comparisons.holm([c.p_better for c in told]))
+    asked = [(i, other, c.p_worse(other)) for i, c in enumerate(covered) if c.independent for other in c.contrasts]
     worse = comparisons.holm([p for *_, p in asked])
-    for i, (c, p) in enumerate(zip(covered, better, strict=True)):
+    for i, c in enumerate(covered):
+        p = next(better) if c.independent else 1.0
         behind = tuple(o for (at, o, _), q in zip(asked, worse, strict=True) if at == i and q < ALPHA / 2)
         word: Covers = "worse" if behind else "better" if c.contrasts and p < ALPHA / 2 else "open"
         yield replace(c, word=word, behind=behind)
@@ -205,7 +191,8 @@ def coverage_table(view: View, covered: Sequence[Coverage]) -> Markup:
         read = tag("span", name(c.name.extractor), tag("small", metric), class_="stacked")
         mean = stacked(valued(c.mean, wording.reading(c.mean)), c.beside, z)
         behind = tag("small", f"than {', '.join(c.behind)}", class_="number names") if c.behind else ""
-        word = join([chip(c.word), behind])
+        clash = tag("small", _clash(c), class_="names") if c.word == "open" and c.clashes() else ""
+        word = join([chip(c.word), behind, clash]) if c.independent else tag("small", "had a part in the sets")
         contrasts = (_contrast_cell(c.contrasts.get(coreset)) for coreset in coresets)
         rows.append(cells(view.method(c.method), facets.budget(c.budget), read, mean, word, *contrasts))
     over = (join(["over ", view.method(coreset)]) for coreset in coresets)
@@ -220,11 +207,13 @@ def _contrast_cell(x: Contrast | None) -> Markup:
 
 
 ABOUT = (
-    "Coverage of the held-out images (val), or its expectation where that was measured: a coreset's images are in "
-    "train. Contrasts are Welch's t over sets; a deterministic method's one set stands as it is, and all "
-    "contrasts condition on it and on the held-out images. Better than every coreset: intersection-union, then "
-    "Holm. Worse than at least one: Holm over all contrasts, one-sided at 2.5 % each. z: against random sets. "
-    "Places: budgets in the features of each extractor that took no part in making a set."
+    "Coverage of the held-out images (val), over its expectation where that was measured: a coreset's images are in "
+    "train. A word needs a distance of distributions (MMD, or sliced Wasserstein) that shows the same against the "
+    "same coreset, and modes that do not show the opposite; readings that disagree do so each by itself. Contrasts are "
+    "Welch's t over sets; a deterministic method's one set stands as it is, and all contrasts condition on it and on "
+    "the held-out images. Better than every coreset: intersection-union, then Holm. Worse than at least one: Holm over "
+    "all contrasts, one-sided at 2.5 % each. z: against random sets. Places: budgets in the features of each extractor "
+    "that took no part in making a set."
 )
 
 
