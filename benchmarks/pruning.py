@@ -27,10 +27,14 @@ from decoct.report.stats.intervals import ALPHA, Interval, Replicates, grid_floo
 from yardstick import table
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-REGIMES = {"equal_steps": "equal steps", "equal_epochs": "equal epochs"}
+STEPS = "equal_steps"
+REGIMES = {STEPS: "equal steps", "equal_epochs": "equal epochs"}
 RANDOM = "random"
 DRAWN = ("ccs", "dual", "zcore", "forgetting", "prototypes")  # whose sets differ from replicate to replicate
-COLUMNS = ("data", "method", "protocol", "budget", "images", "condense_replicate", "train_replicate", "accuracy", "steps")
+COLUMNS = (
+    *("data", "method", "protocol", "budget", "images"),
+    *("condense_replicate", "train_replicate", "accuracy", "steps"),
+)
 
 Results = dict[tuple[str, str, str], Replicates]  # by method, regime and budget
 
@@ -109,10 +113,15 @@ class Run(NamedTuple):
         values = paired(a, b)
         return t_interval(values, floor=100 * grid_floor(self.tested)) if len(values) > 1 else None
 
-    def accuracy(self, method: str, regime: str, share: float) -> Interval | None:
-        """In percent."""
-        values = list(self.found.get((method, regime, f"fraction={share}"), {}).values())
-        return t_interval(values) if len(values) > 1 else None
+    def accuracy(self, method: str, regime: str, budget: str) -> Interval | None:
+        """In percent; without bounds where there is one student."""
+        values = list(self.found.get((method, regime, budget), {}).values())
+        return t_interval(values) if values else None
+
+    def whole(self, regime: str, share: float) -> Interval | None:
+        """All images for as many steps; where every set takes as many, these are the full data's own."""
+        own = self.accuracy(FULL, regime, f"fraction={share}")
+        return own or (self.accuracy(FULL, regime, "all") if regime == STEPS else None)
 
 
 def p_value(interval: Interval) -> float:
@@ -123,6 +132,13 @@ def p_value(interval: Interval) -> float:
 
 def signed(interval: Interval) -> str:
     return f"{interval.mean:+.1f} [{interval.lo:+.1f}, {interval.hi:+.1f}]".replace("-", "−")
+
+
+def accuracies(what: str, known: Sequence[Interval | None]) -> tuple[object, ...]:
+    """A row of accuracies."""
+    bounds = [f" [{k.lo:.1f}, {k.hi:.1f}]" if k and k.n > 1 else "" for k in known]
+    cells = [f"{k.mean:.1f}{bound}" if k else "" for k, bound in zip(known, bounds, strict=True)]
+    return what, max((k.n for k in known if k), default=0), *cells
 
 
 def fixed(method: str) -> bool:
@@ -186,13 +202,10 @@ def shares(run: Run, regime: str) -> str:
     def students(method: str) -> int:
         return max((cells[method, share].n for share in SHARES if (method, share) in cells), default=0)
 
-    known = [run.accuracy(RANDOM, regime, share) for share in SHARES]
-    rows = [("`random`, %", max(k.n for k in known if k), *(f"{k.mean:.1f} [{k.lo:.1f}, {k.hi:.1f}]" if k else "" for k in known))]
-    full = [run.found.get((FULL, regime, f"fraction={share}")) or run.found.get((FULL, regime, "all")) for share in SHARES]
-    if any(full):
-        rows.append(
-            ("all images, as many steps, %", len(full[0] or ()), *(f"{sum(f.values()) / len(f):.1f}" if f else "" for f in full))
-        )
+    rows: list[tuple[object, ...]] = [
+        accuracies("`random`, %", [run.accuracy(RANDOM, regime, f"fraction={share}") for share in SHARES]),
+        accuracies("all images for as many steps (RS2), %", [run.whole(regime, share) for share in SHARES]),
+    ]
     for method in sorted(methods, key=rank, reverse=True):
         name = f"`{method}`" + ("†" if fixed(method) else "")
         rows.append((name, students(method), *(said(method, share) for share in SHARES)))
