@@ -65,9 +65,10 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)
-        if study.same_steps and not protocol[1].fixed_steps():  # else the ceiling itself is as long as any set
-            for budget in study.budgets:
-                planner.train(protocol, student, None, as_long_as=budget)
+        # Where the protocol says the steps, the full data's own training is as long as any set's.
+        lengths = [None] if protocol[1].fixed_steps() else study.budgets
+        for budget, replicate in product(lengths, replicates) if study.same_steps else ():
+            planner.train(protocol, student, None, replicate, as_long_as=budget)
     return list(planner.jobs.values())
 
 
