@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
+from decoct.core.budget import Budget
 from decoct.data.dataset import Dataset
 from decoct.needs.teacher import Teacher
 from decoct.study.graph import Made, Planner
@@ -66,9 +67,9 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
         if study.ceiling:
             planner.train(protocol, student, None)
         # Where the protocol says the steps, the full data's own training is as long as any set's.
-        lengths = [None] if protocol[1].fixed_steps() else study.budgets
-        for budget, replicate in product(lengths, replicates) if study.same_steps else ():
-            planner.train(protocol, student, None, replicate, as_long_as=budget)
+        lengths: Sequence[Budget | None] = (None,) if protocol[1].fixed_steps() else study.budgets
+        for length, replicate in product(lengths, replicates) if study.same_steps else ():
+            planner.train(protocol, student, None, replicate, as_long_as=length)
     return list(planner.jobs.values())
 
 
