@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {  # fields that make a method quick; a metho
     "igd": SAMPLING | {"net": "convnet2_w8", "epochs": 2, "low": 0.25, "real": 20},
     **dict.fromkeys(("aum", "ccs", "d2", "dual", "entropy", "forgetting", "least_confidence", "margin"), SCORES),
     **{"tdds": SCORES, "el2n": SCORES | {"runs": 2}, "grand": SCORES | {"runs": 2}, "zcore": {"draws": 2000}},
+    "confident": SCORES | {"folds": 2, "epochs": 2},
 }
 SUPPLIED = ("d4m",)  # need a generator that is not trained here
 TEACHERS = ("convnet2_bn", "convnet3_bn", "resnet10t", "test_efficientnet", "test_resnet")

@@ -42,7 +42,7 @@ from devices.page import put
 from yardstick import table
 
 LARGE = ("craig", "delt", "dm", "edc", "fadrm", "g_vbsm", "random", "rded", "sre2l")  # methods, and their students
-NEEDS = ("teacher", "statistics", "features", "dynamics", "trajectory", "labels")
+NEEDS = ("teacher", "statistics", "features", "dynamics", "out_of_sample", "trajectory", "labels")
 REPLACED = OF_TORCH | {
     "`Head.off` of decoct": "a check of values, that logits are those of a net's last layer: they are"
 }

@@ -30,7 +30,7 @@ Lines = Counter[tuple[str, str]]
 STEPS = {  # fields that say how many steps a job takes, by its kind
     "condense": ("iterations", "steps"),
     **dict.fromkeys(("train", "labels"), ("steps",)),
-    **dict.fromkeys(("teacher", "dynamics", "trajectory", "generator"), ("epochs",)),
+    **dict.fromkeys(("teacher", "dynamics", "out_of_sample", "trajectory", "generator"), ("epochs",)),
 }
 NETS: dict[str, Any] = {"nets": ("convnet2_bn", "convnet3_bn")}
 FEW: dict[str, dict[str, Any]] = {  # quicker than ``SMALL``; a step in each round; and no look at the loss but the last

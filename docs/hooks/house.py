@@ -25,7 +25,7 @@ EVERYTHING = {  # a study with jobs of every kind
     "students": ["convnet1_w8"],
     "budgets": [{"ipc": 1}],
     "replicates": {"condense": 1, "train": 1},
-    "condensers": [{"name": "herding", "shards": 2}, "edc", "el2n", "mtt", "d4m_class"],
+    "condensers": [{"name": "herding", "shards": 2}, "edc", "el2n", "confident", "mtt", "d4m_class"],
     "protocols": ["erm", {"name": "single_teacher", "labels": {}}],
     "metrics": {"extractors": ["teacher"], "names": ["prdc"]},
 }

@@ -31,6 +31,7 @@ NEEDS = {
     "Features": "features of the train images",
     "LayerStatistics": "moments of a net's layers over the train images",
     "Dynamics": "traces of trainings",
+    "OutOfSample": "probabilities of the train images by nets that did not see them",
     "Trajectories": "weights of trainings after each epoch",
     "ImageGenerator": "a class-conditional diffusion model",
 }

@@ -18,6 +18,7 @@ from decoct.data.pixels import Pixels
 from decoct.methods.decoupled._shared.invert import Views
 from decoct.needs.dynamics import NAMES, Dynamics, Trace, Traces
 from decoct.needs.features import Features
+from decoct.needs.out_of_sample import OutOfSample
 from decoct.needs.statistics import LayerStatistics, collect
 from decoct.nets.features import penultimate
 
@@ -67,6 +68,7 @@ class Toy:
         given = {
             "statistics": {need.net: moments(need) for need in needs if isinstance(need, LayerStatistics)},
             "features": {need: seen(need.extractor) for need in needs if isinstance(need, Features)},
+            "others": {need: guessed(data.train.labels) for need in needs if isinstance(need, OutOfSample)},
             "dynamics": {need: made_up(len(data.train), need.runs) for need in needs if isinstance(need, Dynamics)},
         }
         return replace(self.inputs(ipc, seed), **(given | rest))
@@ -84,6 +86,13 @@ def made_up(images, runs, epochs=6):
         return Trace(**rows | {"correct": rng.integers(0, 2, (epochs, images), dtype=np.uint8)})
 
     return Traces(tuple(run() for _ in range(runs)))
+
+
+def guessed(labels):
+    """Probabilities that lean to the label."""
+    logits = np.random.default_rng(0).normal(size=(len(labels), labels.max() + 1))
+    logits[np.arange(len(labels)), labels] += 1
+    return (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
 
 
 def small_net(channels, classes, seed, width=6):

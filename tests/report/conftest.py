@@ -63,6 +63,7 @@ class Builder:
     checkpoint: str | None = None
     full: bool = True
     same_steps: float | None = None  # accuracy of the full data after as many steps as the sets of each budget
+    sampled: int = 1  # students of that
     teachers: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(LABELLED))
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # of protocols, where a name is not enough
     controls: dict[str, str] = field(default_factory=dict)  # by label
@@ -103,7 +104,9 @@ class Builder:
                 labels = {"method": "full", "protocol": protocol, "student": student}
                 numbers = {"condense_replicate": 0, "train_replicate": 0}
                 for budget in self.budgets if self.same_steps is not None else ():
-                    self._train({**labels, "budget": budget, **numbers}, {}, self.same_steps, teachers)
+                    for r in range(self.sampled):
+                        own = {**labels, "budget": budget, **numbers, "condense_replicate": r}
+                        self._train(own, {}, self.same_steps, teachers)
                 self._train({**labels, "budget": "all", **numbers}, {}, 0.97, teachers, steps=9000)
         self._manifest()
         return self.folder

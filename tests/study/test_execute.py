@@ -19,6 +19,8 @@ from decoct.study.jobs import OWN, Job, kinds
 from decoct.study.store.store import Store
 from decoct.study.workers.executors import Inline, process_pool
 
+TRAININGS = ("dynamics", "out_of_sample", "trajectory", "generator")
+
 
 @pytest.fixture
 def job(digits):
@@ -203,7 +205,7 @@ def test_a_job_says_in_which_precisions_its_nets_compute(job):
 
 def test_every_kind_of_job_has_its_work():
     assert set(WORK) == set(OWN)
-    assert set(kinds()) == {*OWN, "teacher", "features", "statistics", "dynamics", "trajectory", "generator"}
+    assert set(kinds()) == {*OWN, "teacher", "features", "statistics", *TRAININGS}
     assert all(callable(find("need", kind).make) for kind in kinds() if kind not in OWN)
 
 

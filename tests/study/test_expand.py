@@ -145,19 +145,30 @@ def test_how_labels_are_stored_moves_their_keys_and_their_students(jobs):
     assert keys_of("condense", bits=8) == keys_of("condense", bits=16)
 
 
-def test_the_whole_split_for_the_steps_of_each_budget(jobs):
+def test_the_whole_split_for_the_steps_of_each_budget_with_a_student_for_each_replicate(jobs):
     found = of(jobs(same_steps=True), method="full")
-    assert sorted((job.labels["budget"], job.labels["protocol"]) for job in found) == [
-        (budget, protocol) for budget in ("all", "ipc=1", "ipc=2") for protocol in ("erm", "single_teacher")
-    ]
+    replicates = range(TABLE["replicates"]["condense"])
+    where = sorted((job.labels["budget"], job.labels["protocol"], job.labels["condense_replicate"]) for job in found)
+    protocols = ("erm", "single_teacher")
+    several = [(budget, p, r) for budget in ("ipc=1", "ipc=2") for p in protocols for r in replicates]
+    assert where == sorted([("all", p, 0) for p in protocols] + several)
     for job in found:
         budget = job.labels["budget"]
         assert job.keyed.get("as_long_as") == (None if budget == "all" else {"ipc": int(budget[-1])})
-        assert (job.labels["condense_replicate"], job.labels["train_replicate"]) == (0, 0)
+        assert job.labels["train_replicate"] == 0
         assert "condensed" not in job.inputs
-    assert len({job.keyed["seed"] for job in found}) == 1
+    seeds = {job.labels["condense_replicate"]: job.keyed["seed"] for job in found}
+    assert {job.keyed["seed"] for job in found} == set(seeds.values()) and len(set(seeds.values())) == len(replicates)
     alone = of(jobs(same_steps=True, ceiling=False), method="full")
     assert {job.labels["budget"] for job in alone} == {"ipc=1", "ipc=2"}
+
+
+@pytest.mark.parametrize("ceiling", [True, False])
+def test_where_the_protocol_says_the_steps_the_full_data_train_once_for_all_budgets(jobs, ceiling):
+    found = of(jobs(same_steps=True, ceiling=ceiling, protocols=[{"name": "erm", "steps": 5}]), method="full")
+    assert [job.labels["budget"] for job in found] == ["all"] * TABLE["replicates"]["condense"]
+    assert all("as_long_as" not in job.keyed for job in found)
+    assert len({job.keyed["seed"] for job in found}) == len(found)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +248,8 @@ def test_budgets_in_other_words_are_keyed_by_their_words_and_move_no_other_key(j
         own = of(found, budget=str(Budget(**word)))
         assert {job.kind for job in own} == {"condense", "measure", "reference", "train"}
         assert all(job.keyed["budget"] == word for job in own if job.kind == "condense")
-        assert [job.keyed["as_long_as"] for job in own if job.labels.get("method") == "full"] == [word, word]
+        full = [job.keyed["as_long_as"] for job in own if job.labels.get("method") == "full"]
+        assert full == [word] * 2 * TABLE["replicates"]["condense"]
 
 
 def test_a_default_that_is_said_moves_no_key(jobs):

@@ -78,7 +78,7 @@ def test_what_stands_on_replicate_0_keeps_its_key(jobs):
 def test_how_many_jobs_there_are(jobs):
     """A label teacher for each set, and the judge; features of each; three sets of each method."""
     kinds = ("teacher", "features", "condense", "measure", "reference", "train")
-    for changes, expected in (({}, (3 + 1, 3 + 1, 9, 9, 1, 18 + 4)), (ONE, (1 + 1, 1 + 1, 7, 7, 1, 18 + 4))):
+    for changes, expected in (({}, (3 + 1, 3 + 1, 9, 9, 1, 18 + 8)), (ONE, (1 + 1, 1 + 1, 7, 7, 1, 18 + 8))):
         found = jobs(**changes)
         assert tuple(len(of(found, kind)) for kind in kinds) == expected
 
@@ -130,8 +130,10 @@ def test_metrics_references_and_the_full_data_see_with_teacher_0(jobs):
         assert {key for role, key in job.inputs.items() if role.startswith("teacher:")} == {first, judge[0]}
         assert job.inputs[f"held_out:{JUDGE}"] == judge[0]
     full = of(found, "train", method="full")
-    assert len(full) == 2 * 2  # the ceiling, and as many steps as the sets get
-    assert all(job.inputs == {f"teacher:{NET}": first} for job in full)
+    assert len(full) == 2 * (1 + 3)  # the ceiling, and as many steps as the sets get, with their teachers
+    for job in full:
+        assert job.inputs == {f"teacher:{NET}": teachers(found)[job.labels["condense_replicate"]]}
+    assert first == teachers(found)[0]
 
 
 def test_stored_labels_are_of_the_teachers_of_their_set(jobs):

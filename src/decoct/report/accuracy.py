@@ -12,7 +12,7 @@ from decoct.report.read.manifest import ALL, FULL
 from decoct.report.stats import components, intervals
 from decoct.report.stats.answers import Answers
 from decoct.report.stats.components import Components
-from decoct.report.stats.crossed import crossed
+from decoct.report.stats.crossed import FEWEST, crossed
 from decoct.report.stats.intervals import Interval, Replicates
 
 Row = Mapping[str, Any]  # of ``Frame.results``
@@ -48,7 +48,8 @@ class Accuracy:
     """Test accuracy of a method in a setting: mean and 95 % interval over sets and test images.
 
     Attributes:
-        method: its label in the study, or ``full``, whose interval is Wilson's over n test images.
+        method: its label in the study, or ``full``; the interval of fewer than ``FEWEST`` of its students is Wilson's
+            over n test images.
         setting: protocol, student, budget; the budget of ``full`` is "all", or that of the sets whose steps it took.
         interval: fractions, clipped to [0, 1].
         students: trained students behind it.
@@ -126,7 +127,7 @@ def same_steps(accuracies: Sequence[Accuracy], setting: Setting) -> Accuracy | N
 
 def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answers | None, one_set: bool) -> Accuracy:
     parts = None
-    if method == FULL:
+    if method == FULL and len({row["condense_replicate"] for row in rows}) < FEWEST:
         images = rows[0]["test_images"]  # the same for the students of several runs
         interval = intervals.wilson(fmean(row["accuracy"] for row in rows) * images, images)
     else:
@@ -134,7 +135,8 @@ def _reduced(method: str, setting: Setting, rows: Sequence[Row], answers: Answer
         floor = intervals.grid_floor(rows[0]["test_images"]) / math.sqrt(2)
         tally = answers.accuracy(method, setting) if answers else None
         interval = intervals.clip(crossed(replicates(rows), tally, floor).interval, 0, 1)
-        parts = components.components(replicates(rows), tally.deviation if tally else None, one_set)
+        if method != FULL:
+            parts = components.components(replicates(rows), tally.deviation if tally else None, one_set)
     sizes = [row["image_bytes"] for row in rows]
     return Accuracy(
         method,

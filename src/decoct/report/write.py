@@ -93,8 +93,8 @@ def accuracy(summary: Summary) -> Table | None:
         "Bold: the highest mean for a protocol, student and budget"
         f"{' that can be read' if summary.unreadable else ''}, full data and controls aside, and equal numbers; "
         f"{NEED_NOT}.",
-        "n counts condense-level replicates, over whose means the interval is; of the full data it counts test "
-        "images, and the interval is Wilson's.",
+        "n counts condense-level replicates, over whose means the interval is; of the full data, where it has fewer "
+        "than three, it counts test images, and the interval is Wilson's.",
         *_daggers(summary),
     ]
     ceiling = [FULL] if summary.ceiling else []

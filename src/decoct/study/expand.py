@@ -5,6 +5,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import NamedTuple
 
+from decoct.core.budget import Budget
 from decoct.data.dataset import Dataset
 from decoct.needs.teacher import Teacher
 from decoct.study.graph import Made, Planner
@@ -71,9 +72,10 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)
-        if study.same_steps and not protocol[1].fixed_steps():  # else the ceiling itself is as long as any set
-            for budget in study.budgets:
-                planner.train(protocol, student, None, as_long_as=budget)
+        # Where the protocol says the steps, the full data's own training is as long as any set's.
+        lengths: Sequence[Budget | None] = (None,) if protocol[1].fixed_steps() else study.budgets
+        for length, replicate in product(lengths, replicates) if study.same_steps else ():
+            planner.train(protocol, student, None, replicate, as_long_as=length)
     return list(planner.jobs.values())
 
 

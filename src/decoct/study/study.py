@@ -179,7 +179,8 @@ class Study(Part):
         external: sets that decoct did not make, such as those that an author published; see ``External``.
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
-        same_steps: the same for exactly as many steps as the sets of each budget get.
+        same_steps: the same for exactly as many steps as the sets of each budget get, with a student for each
+            replicate: repeated random sampling without replacement (RS2: Okanovic et al., 2023, arXiv:2305.18424).
         plugins: Python files that define further methods.
 
     Example:

@@ -11,7 +11,7 @@ from devices.jobs import Trial
 from devices.steps import by_steps, longer, planned
 from same_studies import SUPPLIED
 
-NEEDS = ("teacher", "features", "statistics", "dynamics", "trajectory", "generator")
+NEEDS = ("teacher", "features", "statistics", "dynamics", "out_of_sample", "trajectory", "generator")
 METHODS = sorted(names("condenser").keys() - set(SUPPLIED))
 PROTOCOLS = sorted(names("protocol"))
 STORED = [name for name in PROTOCOLS if "labels" in find("protocol", name).model_fields]

@@ -1,11 +1,14 @@
 """CCS against the algorithm of its paper, written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.methods.coresets.ccs import CCS, budgets, stratified
+from decoct.core.budget import Budget
+from decoct.methods.coresets.ccs import CCS, budgets, stratified, usual
 
 scores = st.lists(st.floats(-50, 50, width=16), min_size=1, max_size=60).map(np.array)
 
@@ -75,6 +78,32 @@ def test_the_hardest_are_left_out_and_the_default_follows_the_share_that_is_kept
     hardest = [np.flatnonzero(planted.labels == c)[np.argsort(-difficulty[planted.labels == c])][:18] for c in range(3)]
     picked = np.concatenate([CCS()(planted.inputs(CCS(), 6, seed)).indices for seed in range(20)])
     assert not np.isin(np.concatenate(hardest), picked).any()
+
+
+@given(counts=st.lists(st.integers(10, 1500), min_size=1, max_size=10))
+def test_rounded_quotas_do_not_change_the_trim(counts):
+    for fraction, trim in ((0.1, 0.3), (0.3, 0.1)):
+        quotas = Budget(fraction=fraction).per_class(counts, list(map(str, counts)))
+        groups = list(zip(quotas, counts, strict=True))
+        assert usual(groups) == usual([(sum(quotas), sum(counts))]) == trim
+
+
+def test_a_share_is_to_the_nearest_image_and_leaves_each_class_enough():
+    assert [usual([(quota, 145)]) for quota in (15, 16, 44, 45)] == [0.3, 0.1, 0.1, 0.0]
+    assert usual([(10, 1000), (10, 13)]) == 0.3  # 30 % of 13 leave 10, of 12 they leave 9
+    assert usual([(10, 1000), (10, 12)]) == 0.1
+    assert usual([(10, 1000), (10, 10)]) == 0.0
+
+
+def test_a_tenth_of_a_class_that_is_rounded_up_loses_its_hardest(toy):
+    box, method = toy(per_class=145, classes=2), CCS()
+    inputs = replace(box.supplied(method, 1), budget=Budget(fraction=0.1))
+    assert sorted(inputs.quotas()) == [14, 15]
+    (traces,), labels = inputs.dynamics.values(), box.data.train.labels
+    difficulty = method.difficulty(traces)
+    for c in range(2):
+        own = np.flatnonzero(labels == c)
+        assert not np.isin(own[np.argsort(-difficulty[own])][:43], method(inputs).indices).any()
 
 
 def test_images_of_a_stratum_are_drawn_uniformly(planted):

@@ -11,7 +11,9 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed
 from decoct.methods.coresets.cal import CAL
+from decoct.methods.coresets.confident import Confident
 from decoct.methods.coresets.d2 import D2
+from decoct.methods.coresets.deduplicate import Deduplicate
 from decoct.methods.coresets.facility_location import FacilityLocation
 from decoct.methods.coresets.graph_cut import GraphCut
 from decoct.methods.coresets.herding import Herding
@@ -20,11 +22,13 @@ from decoct.methods.coresets.k_means import KMeans
 from decoct.methods.coresets.moderate import Moderate
 from decoct.methods.coresets.prototypes import Prototypes
 from decoct.methods.coresets.random import Random
+from decoct.methods.coresets.semdedup import SemDeDup
 from decoct.methods.coresets.zcore import ZCore
 from decoct.needs.features import Features
 
 NESTED = [
     CAL(),
+    Confident(pooled=False),
     D2(),
     FacilityLocation(),
     GraphCut(),
@@ -35,7 +39,7 @@ NESTED = [
     Random(),
     ZCore(pooled=False, draws=300),
 ]
-METHODS = [*NESTED, KMeans()]
+METHODS = [*NESTED, Deduplicate(pooled=False), KMeans(), SemDeDup(pooled=False, clusters=4)]
 ALL = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 
 
@@ -102,7 +106,7 @@ def test_images_that_look_the_same_are_picked_all_the_same(method, toy):
     assert len(set(picks.ravel().tolist())) == 45
 
 
-FEATURES = [method for method in METHODS if method.name != "random"]
+FEATURES = [method for method in METHODS if method.name not in ("random", "confident")]
 
 
 @pytest.mark.parametrize("method", FEATURES, ids=lambda m: m.name)
@@ -143,6 +147,14 @@ def test_progress_reaches_its_end(method, toy):
     calls = []
     method(toy().supplied(method, 2, progress=lambda *a: calls.append(a)))
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+@ALL
+def test_only_train_is_looked_at(method, toy):
+    """The data have no other split, so that to look at one is an error."""
+    inputs = toy().supplied(method, 2)
+    assert not hasattr(inputs.data, "val") and not hasattr(inputs.data, "test")
+    assert len(method(inputs).indices) == 6
 
 
 def test_random_is_uniform(toy):

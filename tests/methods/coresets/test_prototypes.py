@@ -8,6 +8,7 @@ from scipy import stats
 
 from decoct.core.errors import DecoctError
 from decoct.methods.coresets import prototypes
+from decoct.methods.coresets._shared import clusters
 from decoct.methods.coresets.prototypes import Prototypes
 
 DIRECTIONS = np.eye(6)[:4]
@@ -41,11 +42,11 @@ def test_images_are_ranked_by_cosine_distance_to_the_centre_of_their_cluster(kee
 def test_there_are_as_many_clusters_as_classes_unless_it_is_said(toy, monkeypatch):
     asked = []
 
-    def k_means(features, clusters, seed):
-        asked.append(clusters)
+    def k_means(features, number, seed):
+        asked.append(number)
         return SimpleNamespace(cluster_centers_=features[:1])
 
-    monkeypatch.setattr(prototypes, "k_means", k_means)
+    monkeypatch.setattr(clusters, "k_means", k_means)
     Prototypes()(toy().inputs(1, features=True))
     Prototypes(clusters=7)(toy().inputs(1, features=True))
     assert asked == [3, 7]
@@ -53,10 +54,10 @@ def test_there_are_as_many_clusters_as_classes_unless_it_is_said(toy, monkeypatc
 
 def test_of_many_images_some_are_drawn_to_find_the_clusters(toy, monkeypatch):
     features, distance = planted(np.random.default_rng(0))
-    monkeypatch.setattr(prototypes, "SAMPLE", 60)
+    monkeypatch.setattr(clusters, "SAMPLE", 60)
     found = []
-    k_means = prototypes.k_means
-    monkeypatch.setattr(prototypes, "k_means", lambda rows, *rest: found.append(rows) or k_means(rows, *rest))
+    k_means = clusters.k_means
+    monkeypatch.setattr(clusters, "k_means", lambda rows, *rest: found.append(rows) or k_means(rows, *rest))
     picks = Prototypes(clusters=4, pooled=True)(toy().inputs(40, features=features)).indices
     assert found[0].shape == (60, 6) and len(np.unique(found[0], axis=0)) == 60
     assert stats.spearmanr(np.argsort(picks), -distance).statistic > 0.9  # other centres, but near
@@ -73,7 +74,7 @@ def test_blocks_change_no_distance(monkeypatch):
     rng = np.random.default_rng(0)
     features, centres = rng.normal(size=(50, 4)).astype(np.float32), rng.normal(size=(3, 4)).astype(np.float32)
     whole = prototypes.distances(features, centres)
-    monkeypatch.setattr(prototypes, "BLOCK", 10)
+    monkeypatch.setattr(clusters, "BLOCK", 10)
     assert prototypes.distances(features, centres) == pytest.approx(whole, abs=1e-6)
 
 

@@ -288,7 +288,7 @@ def test_the_full_data_at_the_sets_steps_has_a_line_of_its_own(builder):
     _, page = written(builder)
     assert page.text.count("full data, same steps") >= 1
     assert "on all training images for as many steps as the sets of that budget" in page.text
-    lines = [t for f in page.figures for t in f["data"] if t.get("name") == "full data, same steps"]
+    lines = [t for f in page.figures for t in f["data"] if t.get("name") == "full data, same steps (RS2)"]
     assert len(lines) == 3 * 2  # protocols × budgets, in the accuracy figures alone
     assert all(t["y"] == [90.0] * 3 and t["error_y"]["array"][0] > 0 for t in lines)
     assert "Against the full data after as many steps" in page.text

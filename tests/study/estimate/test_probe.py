@@ -313,13 +313,20 @@ def test_traces_are_of_every_image_over_all_epochs(made, digits):
     assert set(np.unique(trace.correct)) <= {0, 1}
 
 
+def test_what_a_net_says_is_of_every_image_of_its_fold(made, digits):
+    folder = made("out_of_sample", {"name": "confident", "net": "convnet1_w8", "folds": 3})
+    rows, said = np.load(folder / "rows.npy"), np.load(folder / "probabilities.npy")
+    assert abs(len(rows) - len(digits.train) / 3) < 1 and said.shape == (len(rows), 10)
+    assert np.unique(rows).tolist() == rows.tolist() and said.sum(1) == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize("method", ["herding", "sre2l", {"name": "rded", "shards": 2}])
 def test_a_set_has_the_budgets_images_of_each_class(made, method):
     found = Condensed.load(made("condense", method))
     assert np.bincount(found.labels).tolist() == [2] * 10
 
 
-@pytest.mark.parametrize("method", ["craig", {"name": "rded", "shards": 2}])
+@pytest.mark.parametrize("method", ["craig", {"name": "confident", "folds": 2}, {"name": "rded", "shards": 2}])
 def test_methods_run_on_stand_ins_and_their_shards_are_put_together(asked, method):
     """Gradients in closed form: features are such as their teacher gives. A shard that was probed meets stand-ins."""
     if "shards" in method:

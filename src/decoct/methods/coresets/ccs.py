@@ -1,11 +1,13 @@
 """CCS: images of every difficulty except the hardest, so that the set covers the data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from decoct.core.interfaces import Draft, Inputs
 from decoct.methods.coresets._shared.coreset import Group
 from decoct.methods.coresets._shared.scores import ScoreCoreset, area, untrimmed
 from decoct.needs.dynamics import Traces
@@ -23,12 +25,13 @@ class CCS(ScoreCoreset):
     strata would otherwise give none. AUM is of logits, where the authors' code takes probabilities.
 
     Attributes:
-        trim: share of each class; None for the paper's on CIFAR-10: 0.3 if 90 % or more are left out, 0.1
-            from 70 %, else none.
+        trim: share of each class; None for the paper's on CIFAR-10: 0.3 if the budget leaves out 90 % or more of all
+            images, to the nearest image, 0.1 from 70 %, else none; less where a class would not have enough left.
         strata: their largest number.
     """
 
     stochastic = True
+    version = 2
 
     trim: float | None = Field(None, ge=0, lt=1)
     strata: int = Field(50, ge=1)
@@ -37,11 +40,18 @@ class CCS(ScoreCoreset):
         """The area under the margin, negative."""
         return area(traces)
 
+    def __call__(self, inputs: Inputs) -> Draft:
+        """As any score, with the paper's trim where none is said."""
+        if self.trim is not None:
+            return super().__call__(inputs)
+        counts = np.bincount(inputs.data.train.labels, minlength=len(inputs.data.class_names)).tolist()
+        quotas = inputs.budget.per_class(counts, inputs.data.class_names)
+        groups = [(sum(quotas), sum(counts))] if self.pooled else list(zip(quotas, counts, strict=True))
+        return self.model_copy(update={"trim": usual(groups)})(inputs)
+
     def pick(self, difficulty: NDArray[Any], group: Group, traces: Traces) -> ArrayLike:
         """Draw from the strata."""
-        pruned = 1 - group.quota / len(difficulty)
-        usual = 0.3 if pruned >= 0.9 else 0.1 if pruned >= 0.7 else 0.0
-        left = untrimmed(difficulty, group.quota, usual if self.trim is None else self.trim)
+        left = untrimmed(difficulty, group.quota, self.trim or 0.0)
         strata = stratified(difficulty[left], min(self.strata, group.quota))
         rng = np.random.default_rng(group.seed)
         drawn = [
@@ -50,6 +60,16 @@ class CCS(ScoreCoreset):
         ]
         picked: NDArray[np.int64] = left[np.concatenate(drawn)]
         return picked
+
+
+def usual(groups: Sequence[tuple[int, int]]) -> float:
+    """The paper's trim for groups by (picks, images): the share of all counts, since quotas of classes are rounded.
+
+    A tenth of 145 images may be 15: a number counts as the share that it is nearest to.
+    """
+    picks, images = map(sum, zip(*groups, strict=True))
+    trims = [trim for trim, share in ((0.3, 0.1), (0.1, 0.3), (0.0, 1.0)) if picks <= share * images + 0.5 + 1e-9]
+    return next(trim for trim in trims if all(quota <= count - int(trim * count) for quota, count in groups))
 
 
 def stratified(difficulty: NDArray[Any], strata: int) -> NDArray[np.int64]:

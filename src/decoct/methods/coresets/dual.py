@@ -23,8 +23,8 @@ class DUAL(ScoreCoreset):
     not the beginning of a larger one. Images of score 0 are drawn last.
 
     The paper reads the first 30 of 200 epochs; here all epochs of a training of at most 30 are read, whose learning
-    rate ends at 0: ``epochs = 200`` follows the paper. The authors' code swaps score and ranking; here they follow
-    the paper. The paper is pooled; here per class, r and μ of the class.
+    rate ends at 0: ``epochs = 200`` follows the paper. The authors' code swapped score and ranking until September
+    2025; here they follow the paper. The paper is pooled; here per class, r and μ of the class.
 
     Attributes:
         until: epochs that are read, from the first on.

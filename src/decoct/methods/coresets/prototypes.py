@@ -8,13 +8,10 @@ from pydantic import Field
 
 from decoct.core.interfaces import Draft, Inputs
 from decoct.core.seeds import seed
+from decoct.methods.coresets._shared.clusters import centres, products
 from decoct.methods.coresets._shared.coreset import FeatureCoreset, Group, unit
 from decoct.methods.coresets._shared.scores import ranked
 from decoct.needs.features import Features
-from decoct.select.covering import k_means
-
-SAMPLE = 2**18  # images that clusters are found from
-BLOCK = 2**22  # cosines that are held at once
 
 
 class Prototypes(FeatureCoreset):
@@ -47,18 +44,15 @@ class Prototypes(FeatureCoreset):
         """Cluster all images, then rank each class by itself, or all."""
         features = inputs.features[Features(extractor=self.extractor)]
         rng = np.random.default_rng(seed(inputs.seed, self.name))
-        few = features[np.sort(rng.permutation(len(features))[:SAMPLE])] if len(features) > SAMPLE else features
-        few = self.scaled(few).astype(np.promote_types(features.dtype, np.float32), copy=False)
-        clusters = min(self.clusters or len(inputs.data.class_names), len(few))
-        centres = unit(k_means(few, clusters, int(rng.integers(2**31))).cluster_centers_)
+        number = self.clusters or len(inputs.data.class_names)
+        prototypes = unit(centres(features, number, rng, self.scaled))
 
         def pick(group: Group, block: NDArray[Any]) -> NDArray[np.int64]:
-            return ranked(distances(block, centres), group.quota, self.keep, self.trim)
+            return ranked(distances(block, prototypes), group.quota, self.keep, self.trim)
 
         return self.picked(inputs, pick)
 
 
-def distances(features: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
-    """[n] 1 − the largest cosine of rows [n, d] with centres [k, d] of length 1."""
-    parts = np.array_split(features, -(-len(features) * len(centres) // BLOCK))
-    return np.concatenate([1 - (unit(part) @ centres.T).max(1) for part in parts])
+def distances(features: NDArray[Any], prototypes: NDArray[Any]) -> NDArray[Any]:
+    """[n] 1 − the largest cosine of rows [n, d] with prototypes [k, d] of length 1."""
+    return np.concatenate([1 - cosines.max(1) for cosines in products(unit(features), prototypes)])

@@ -12,7 +12,6 @@ from decoct.report.accuracy import Accuracy, Setting
 from decoct.report.page import facets
 from decoct.report.page.markup import Markup, columns, embed, join, table, tag
 from decoct.report.page.plot import Figure, Panel
-from decoct.report.read.manifest import FULL
 from decoct.report.stats.comparisons import Comparison, Word
 
 SIGNS: dict[Word, str] = {
@@ -112,7 +111,7 @@ def accuracy_cell(a: Accuracy | None) -> Markup:
     if a is None:
         return Markup(wording.NONE)
     i = a.interval
-    count = f"{i.n:,} test images" if a.method == FULL else f"n = {i.n}"
+    count = f"{i.n:,} test images" if i.by == "wilson" else f"n = {i.n}"
     return stacked(tag("b", wording.percent(i.mean)), wording.bounds(i.lo, i.hi), count, sort=i.mean)
 
 

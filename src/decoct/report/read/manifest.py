@@ -35,7 +35,7 @@ class Job:
 
     Attributes:
         key: of its cell.
-        kind: teacher, features, statistics, dynamics, shard, condense, labels, train or measure.
+        kind: a need's, such as teacher or features; shard, condense, labels, train or measure.
         inputs: keys of the cells that it reads, by role.
         labels: what it is, in the study's words.
         drawn: of a need, whether it was trained here from a seed; another seed would have given another one.

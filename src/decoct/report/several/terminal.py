@@ -11,7 +11,6 @@ from decoct.report import wording
 from decoct.report.accuracy import Accuracy
 from decoct.report.grouped import grouped
 from decoct.report.page.plot import Panel
-from decoct.report.read.manifest import FULL
 from decoct.report.several.compare import COSTS, Compared, Row
 from decoct.report.several.leaderboard import Board
 
@@ -92,7 +91,7 @@ def _grids(leaders: Board, panel: Panel) -> Iterable[Table]:
 def _cell(a: Accuracy | None) -> Text:
     if a is None:
         return Text(wording.NONE)
-    return Text(wording.accuracy(a.interval) + (f" n = {a.interval.n}" if a.method != FULL else ""))
+    return Text(wording.accuracy(a.interval) + (f" n = {a.interval.n}" if a.interval.by != "wilson" else ""))
 
 
 def _tables(rows: Iterable[Row], heads: tuple[str, ...]) -> Iterable[Table]:

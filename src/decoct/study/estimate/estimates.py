@@ -43,11 +43,11 @@ Known = dict[str, list[Estimate]]  # what jobs took, by their likeness
 
 
 def likeness(job: Job, jobs: Mapping[str, Job]) -> str:
-    """A digest shared by jobs that take equally long: they differ only in their seeds, or in the method of their set.
+    """A digest shared by jobs that take equally long: only seeds, folds, or the method of their set differ.
 
     ``jobs`` are others by key, with the set that the job reads.
     """
-    said = {name: value for name, value in job.keyed.items() if name not in ("seed", "classes")}
+    said = {name: value for name, value in job.keyed.items() if name not in ("seed", "classes", "fold")}
     roles = sorted({"shard" if role.startswith("shard:") else role for role in job.inputs})
     source = jobs.get(job.inputs.get("condensed", ""))
     size = source.keyed.get("budget") if source else None

@@ -20,6 +20,7 @@ from decoct.core.interfaces import silent
 from decoct.data.dataset import Dataset, Split, open_dataset
 from decoct.methods.coresets._shared.gradients import TRIED
 from decoct.needs.features import Extract
+from decoct.needs.out_of_sample import PROBABILITIES, ROWS, in_fold
 from decoct.study.cell import Cell
 from decoct.study.estimate.estimates import Estimate
 from decoct.study.execute import describe, execute, sign, threads, work_of
@@ -31,6 +32,7 @@ STEPS = 2  # that are seen at least: the first one may work out what all others 
 WARM = 0.25  # of what was seen is not counted: caches fill, libraries load
 FEW = 4  # images of each class that a stand-in is made from at least
 BRIEF = {"steps": 2, "epochs": 1, "full_epochs": 1, "stop_at": None, "check_every": None}  # end a training at once
+SHORTENED = ("teacher", "generator", "out_of_sample")  # kinds whose form does not depend on the length
 NONE = {"trajectory": "experts", "labels": "stored labels"}  # kinds that nothing cheap can stand in for
 
 
@@ -163,7 +165,7 @@ def stand_in(store: Store, own: Store | None, key: str, jobs: Mapping[str, Job],
         return store.path(job.kind, key).symlink_to(own.cell(job.kind, key).resolve())
     if job.kind in NONE:
         raise DecoctError(f"nothing stands in for {NONE[job.kind]}: known once they are in the store")
-    data, brief = open_dataset(Path(job.data)), shortened(job) if job.kind in ("teacher", "generator") else job
+    data, brief = open_dataset(Path(job.data)), shortened(job) if job.kind in SHORTENED else job
     if drawn:
         brief = job.model_copy(update={"config": {"name": "random"}, "inputs": {}})
     # Rows that the user brought are of all images, and soon copied.
@@ -174,6 +176,11 @@ def stand_in(store: Store, own: Store | None, key: str, jobs: Mapping[str, Job],
             _repeat(folder / f"{split}.npy", 0, getattr(data, split), len(data.class_names))
         for file in folder.glob("*.npy") if job.kind == "dynamics" else ():
             _repeat(file, 1, data.train, len(data.class_names))
+        if job.kind == "out_of_sample":
+            fold = np.flatnonzero(in_fold(data.train.labels, job.keyed))
+            made = np.load(folder / PROBABILITIES, allow_pickle=False)
+            np.save(folder / ROWS, fold)
+            np.save(folder / PROBABILITIES, np.resize(made, (len(fold), made.shape[1])))
         sign(folder, job)
 
 

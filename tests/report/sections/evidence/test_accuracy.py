@@ -1,5 +1,6 @@
 """The full data at the sets' number of steps: beside the methods, and never one of them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,13 +8,14 @@ import pytest
 from decoct.report.accuracy import Accuracy, Setting, same_steps
 from decoct.report.read import frame
 from decoct.report.sections.evidence import robust
-from decoct.report.sections.evidence.accuracy import SECTION, find, gaps, overall, sentences
-from decoct.report.stats.intervals import Interval, wilson
+from decoct.report.sections.evidence.accuracy import SECTION, find, gaps, overall, sentences, show
+from decoct.report.stats.crossed import crossed
+from decoct.report.stats.intervals import Interval, grid_floor, wilson
 from decoct.report.summary import Summary, summarise
 
 
 def accuracy(method, mean, steps=500, budget="ipc=1", half=0.02, protocol="erm"):
-    interval = Interval(mean, mean - half, mean + half, 5)
+    interval = Interval(mean, mean - half, mean + half, 5, "wilson" if method == "full" else "both")
     return Accuracy(method, Setting(protocol, "net", budget), interval, 5, 10, steps, 1, None, 0)
 
 
@@ -32,6 +34,15 @@ def test_the_gap_is_to_the_set_of_the_highest_mean():
     assert (gap.interval.mean, gap.interval.lo, gap.interval.hi) == pytest.approx((0.2, 0.18, 0.22))
     (line,) = sentences([gap])
     assert line.endswith("after as many steps, falls 20.0 points short [18.0, 22.0] at IPC 1 (b, n = 5)")
+
+
+def test_several_students_of_the_full_data_are_in_the_interval():
+    full = accuracy("full", 0.8)
+    several = replace(full, interval=Interval(0.8, 0.75, 0.81, 5, "both"))
+    (gap,) = gaps([accuracy("a", 0.5), several], [HERE])
+    assert gap.interval.mean == pytest.approx(0.3)
+    assert gap.interval.lo == pytest.approx(0.3 - (0.02**2 + 0.05**2) ** 0.5)
+    assert gap.interval.hi == pytest.approx(0.3 + (0.02**2 + 0.01**2) ** 0.5)
 
 
 def test_a_set_may_lie_above():
@@ -83,6 +94,21 @@ def test_it_has_wilsons_interval_and_is_no_method(builder):
     assert len(found.found(find)) == 6 and plain.found(find) == ()
     assert SECTION.say(found) == overall(found.found(find)) and SECTION.say(plain) == ""
     assert (found.trained, found.planned) == (159, 159)
+
+
+def test_three_students_or_more_have_an_interval_over_students_and_images(builder):
+    builder.same_steps, builder.sampled = 0.9, 4
+    found = summary(builder)
+    setting = found.settings[0]
+    a = found.same_steps(setting)
+    rows = [row for row in found.frame.results.to_pylist() if row["method"] == "full" and Setting.of(row) == setting]
+    said = {(row["condense_replicate"], 0): row["accuracy"] for row in rows}
+    tally = found.judged.answers.accuracy("full", setting)
+    assert (a.interval.n, a.students, a.components) == (4, 4, None) and a.interval.by != "wilson"
+    assert a.interval == crossed(said, tally, grid_floor(360) / 2**0.5).interval
+    assert {a.interval.by for a in found.ceiling.values()} == {"wilson"}
+    page = show(found, found.found(find))
+    assert "n = 4" in page and "full data, same steps (RS2)" in page
 
 
 def test_a_low_ceiling_is_judged_without_it(builder):

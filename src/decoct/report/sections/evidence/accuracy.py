@@ -17,7 +17,7 @@ from decoct.report.page.view import View
 from decoct.report.read.manifest import FULL
 from decoct.report.stats.intervals import Interval
 
-SAME_STEPS = "full data, same steps"
+SAME_STEPS = "full data, same steps (RS2)"  # Okanovic et al., 2023, arXiv:2305.18424: without replacement
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Gap:
     Attributes:
         setting: protocol, student, budget.
         method: the one whose mean is highest.
-        interval: full data minus the set's mean, a fraction. It conditions on the one student of the full data and on
-            the test images; picking the highest mean flatters the set a little.
+        interval: full data minus the set's mean, a fraction. It conditions on the students of the full data where they
+            are fewer than three; else both intervals are in it, as if they shared no test images: a little too wide.
+            Picking the highest mean flatters the set a little.
     """
 
     setting: Setting
@@ -45,7 +46,10 @@ def gaps(accuracies: Sequence[Accuracy], settings: Sequence[Setting]) -> tuple[G
         if full and setting in sets:
             best = max(sets[setting], key=lambda a: a.interval.mean)
             top, i = full.interval.mean, best.interval
-            short.append(Gap(setting, best.method, Interval(top - i.mean, top - i.hi, top - i.lo, i.n)))
+            own = full.interval
+            up, down = (0.0, 0.0) if own.by == "wilson" else (own.hi - top, top - own.lo)
+            lo, hi = top - i.mean - math.hypot(i.hi - i.mean, down), top - i.mean + math.hypot(i.mean - i.lo, up)
+            short.append(Gap(setting, best.method, Interval(top - i.mean, lo, hi, i.n)))
     return tuple(short)
 
 
@@ -103,7 +107,8 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         note(
             f"Test accuracy in percent with 95 % intervals{view.given}. Every student is evaluated once, after its "
             "last step, never at its best epoch. Dashed: the same student on all training images. ",
-            "Dotted: the same student on all training images for as many steps as the sets of that budget."
+            "Dotted: the same student on all training images for as many steps as the sets of that budget, which is "
+            "repeated random sampling without replacement (RS2)."
             if any(beside)
             else "",
         ),
@@ -112,7 +117,7 @@ def show(view: View, gaps: Sequence[Gap]) -> Markup:
         view.grid(rows, last),
         note(
             "n counts sets, the unit of inference: students of one set are averaged first. Intervals are Student's t "
-            "over sets and test images; for the full data, Wilson's over test images."
+            "over sets and test images; for fewer than three students of the full data, Wilson's over test images."
         ),
         *_gaps(gaps),
         _daggers(view),
@@ -156,8 +161,8 @@ def _gaps(gaps: Sequence[Gap]) -> list[Markup]:
     if not lines:
         return []
     about = note(
-        "These differences condition on the one student of the full data and on the test images; picking the highest "
-        "mean favours the sets slightly."
+        "Where fewer than three students are of the full data, these differences condition on them and on the test "
+        "images; picking the highest mean favours the sets slightly."
     )
     each = fold("Against the full data after as many steps", bullets(lines)) if len(lines) > 1 else Markup()
     return [each, about]
@@ -167,7 +172,8 @@ def _ceiling_cells(view: View) -> Iterator[Markup]:
     for panel, own in view.panels.items():
         said = Markup(wording.NONE)
         if a := view.ceiling.get(panel):
-            images = tag("small", f"{wording.bounds(a.interval.lo, a.interval.hi)} over {a.interval.n:,} test images")
+            over = f"over {a.interval.n:,} test images" if a.interval.by == "wilson" else f"n = {a.interval.n}"
+            images = tag("small", f"{wording.bounds(a.interval.lo, a.interval.hi)} {over}")
             said = tag("span", tag("b", wording.percent(a.interval.mean)), " ", images, class_="number")
         yield tag("td", said, colspan=len(own), class_="first")
 

@@ -42,7 +42,7 @@ def _commands(run: Manifest) -> list[str]:
 def _machines(run: Manifest) -> list[tuple[str, str]]:
     """Where the jobs ran, and with which versions; several of each where a run was moved."""
     machines, versions = set(), set()
-    for kind in ("teacher", "dynamics", "trajectory", "generator", "shard", "condense", "train"):
+    for kind in ("teacher", "dynamics", "out_of_sample", "trajectory", "generator", "shard", "condense", "train"):
         for job in (job for job in run.finished(kind) if not run.external(job)):
             cost = run.cost(job)
             machines.add(f"{cost.hardware} ({cost.device})")
