@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.select.rows import LIMIT, TIE, Rows, settled, unit
+from decoct.select.rows import LIMIT, SUM, TIE, Rows, settled, unit
 
 Similarity = Literal["cosine", "euclidean"]
 BATCH = 16  # rows whose gains are computed together, at first
@@ -92,8 +92,8 @@ class _Location:
         total = exact.total.to(self.b)
         score = torch.cat([part @ total for _, part in self.blocks()]).mul_(2).sub_(self.a, alpha=size)
         length = torch.ones_like(score) if self.cosine else self.rows.squared.sqrt()
-        error = length.mul_(2 * float(total.norm())).add_(self.a, alpha=size).mul_(self.rows.rounding)
-        return settled(score, float(error.max()), lambda: error, exact.first)
+        error = length.mul_(2 * float(total.norm())).add_(self.a, alpha=size).mul_(self.rows.rounding).add_(exact.tie)
+        return settled(score, float(error.max()), lambda: error, exact.first, exact.tie)
 
     def _every_gain(self) -> None:
         """The gain of every row after the first pick. Products are symmetric: half of them are computed."""
@@ -187,12 +187,10 @@ class _Exact:
         self.b = torch.full((len(self.rows),), -torch.inf, dtype=torch.float64, device=home)
         self.bound = torch.full_like(self.b, torch.inf)
         self.fresh = torch.zeros(len(self.rows), dtype=torch.int64, device=home)
-        self.total = self.rows.zeros()
-        for _, part in self.rows.blocks():
-            self.total += self._g(part).sum(0)
+        self.total = self.rows.total(self._g)
         # What rounding may make of a gain of 0, and of equal gains, in shares of Σ ‖g‖², which is N for unit rows.
         scale = len(self.rows) if self.cosine else float(self.rows.squared.sum())
-        self.nothing, self.tie = 1e-13 * scale, 4e-15 * scale
+        self.nothing, self.tie = 1e-13 * scale, SUM * scale
 
     def first(self, index: Tensor) -> Tensor:
         """[m] Σ_i s_ij of the rows, but for a constant."""
