@@ -27,15 +27,17 @@ NESTED = [
     CAL(),
     D2(),
     FacilityLocation(),
+    FacilityLocation(search="sparse", neighbours=5),
     GraphCut(),
     Herding(),
     KCenter(),
+    KCenter(start="random"),
     Moderate(),
     Prototypes(clusters=10),
     Random(),
     ZCore(pooled=False, draws=300),
 ]
-METHODS = [*NESTED, KMeans()]
+METHODS = [*NESTED, KMeans(), FacilityLocation(search="stochastic", epsilon=0.5)]
 ALL = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 
 
