@@ -692,7 +692,8 @@ def test_k_center_with_a_random_start_has_a_set_for_each_replicate(digits, tmp_p
         "metrics": {"names": []},
         "ceiling": False,
     }
-    assert run(Study.from_dict(study, tmp_path), out := tmp_path / "out") == {}
+    out = tmp_path / "out"
+    assert run(Study.from_dict(study, tmp_path), out) == {}
     said, made = Manifest.read(out), {}
     for job in said.of_kind("condense"):
         made.setdefault(job.labels["method"], []).append(Condensed.load(said.cell(job)).indices.tolist())
