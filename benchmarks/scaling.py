@@ -1,4 +1,6 @@
-"""Selection at ImageNet size: time and anonymous memory of each kernel, and how they grow. Prints docs/scaling.md.
+"""Selection at ImageNet size: time and anonymous memory of each kernel, and how they grow.
+
+Prints the head of docs/scaling.md and its parts on classes; ``pooled.py`` prints those on all classes at once.
 
 Features lie in a memory map, once with rows sorted by class and once shuffled. Each measurement is a fresh process that
 looks at its anonymous memory every few milliseconds; pages of the map are not counted, since the system takes them back
@@ -56,7 +58,7 @@ def main() -> None:
 
 
 def whole(folder: Path, asked: argparse.Namespace) -> str:
-    """Every kernel on the whole data, sorted and shuffled, and pooled k-center."""
+    """Every kernel on the whole data, sorted and shuffled."""
     lines = []
     paths = {order: made(folder, order, asked.size, asked.classes, asked.width) for order in ("sorted", "shuffled")}
     for name in KERNELS:
@@ -67,10 +69,7 @@ def whole(folder: Path, asked: argparse.Namespace) -> str:
             tell(f"{name} {path.stem}: {spent}")
         lines.append(cells)
     text = f"## Per class, IPC {asked.ipc}, {asked.threads} threads\n\n"
-    text += table(["kernel", "sorted, s", "sorted, MiB", "shuffled, s", "shuffled, MiB"], lines)
-    spent = alone(pooled, paths["shuffled"], 1_000, asked.threads)
-    text += f"\n\n## Pooled k-center, 1,000 picks, {asked.threads} threads\n\n"
-    return text + f"{spent.seconds:.0f} s, {spent.memory / 2**20:,.0f} MiB of anonymous memory.\n"
+    return text + table(["kernel", "sorted, s", "sorted, MiB", "shuffled, s", "shuffled, MiB"], lines) + "\n"
 
 
 def growth(folder: Path, asked: argparse.Namespace) -> str:
@@ -98,11 +97,6 @@ def per_class(name: str, path: Path, classes: int, ipc: int, threads: int) -> No
     features, labels = np.load(path, mmap_mode="r"), np.load(path.with_suffix(".labels.npy"))
     groups = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels, minlength=classes))[:-1])
     select.each(lambda _, rows: KERNELS[name](rows, ipc), features, groups, threads=threads)
-
-
-def pooled(path: Path, n: int, threads: int) -> None:
-    """Pick among all rows of a map."""
-    select.k_center(np.load(path, mmap_mode="r"), n)
 
 
 def made(folder: Path, order: str, size: int, classes: int, width: int) -> Path:

@@ -84,6 +84,16 @@ def test_the_usual_precision_is_no_part_of_an_identity_and_another_is():
     assert Precise().config()["precision"] == "float32"
 
 
+def test_a_later_field_is_part_of_an_identity_where_it_is_not_at_its_default():
+    class Grown(Toy):
+        later = frozenset({"start"})
+        start: str = "mean"
+
+    assert Grown().identity() == Grown(start="mean").identity() == Toy().identity()
+    assert Grown(start="random").identity()["fields"]["start"] == "random"
+    assert Grown().config()["start"] == "mean"
+
+
 @pytest.mark.parametrize("kind", ["condenser", "protocol", "metric"])
 def test_every_method_survives_its_own_configuration(kind):
     found = names(kind)

@@ -67,6 +67,30 @@ def test_of_two_rows_the_first_is_picked_whatever_rounding_makes_of_their_middle
     assert {int(select.k_medoids(pair, 1)[0]) for pair in pairs} == {0}
 
 
+@given(seed=st.integers(0, 2**32 - 1), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+@settings(max_examples=30, deadline=None)
+def test_the_order_of_rows_changes_no_medoid_where_it_changes_no_cluster(seed, dtype):
+    rng = np.random.default_rng(seed)
+    heaps = [50 * np.eye(4)[c] + rng.normal(size=(size, 4)) for c, size in enumerate((9, 12, 15, 18))]
+    features, order = np.concatenate([*heaps, *heaps[1:2]]).astype(dtype), rng.permutation(66)
+    for n, start in ((1, 0), (4, int(rng.integers(9)))):
+        picks = [
+            features[select.k_medoids(features, n, start)],
+            features[order][select.k_medoids(features[order], n, start)],
+        ]
+        assert (picks[0] == picks[1]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_of_rows_as_near_to_the_centre_the_first_is_the_medoid(dtype):
+    corners = np.random.default_rng(0).permutation(np.array(list(itertools.product((-1, 1), repeat=9)), dtype))
+    assert select.k_medoids(corners, 1).tolist() == [0]
+    half = np.random.default_rng(1).normal(size=(256, 16)).astype(dtype)
+    pairs = np.random.default_rng(2).permutation(np.concatenate([half, -half]))
+    length = np.linalg.norm(pairs.astype(np.float64), axis=1)
+    assert select.k_medoids(pairs, 1).tolist() == [np.flatnonzero(length == length.min())[0]]
+
+
 @pytest.mark.parametrize(
     ("features", "n", "message"),
     [

@@ -22,7 +22,7 @@ def k_center(features, picked):
 
 
 def cosine(features):
-    length = np.linalg.norm(features, axis=1, keepdims=True)
+    length = np.sqrt((features**2).sum(1, keepdims=True))
     unit = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
     return 1 + unit @ unit.T
 
@@ -62,8 +62,8 @@ EACH = pytest.mark.parametrize("kernel", [kernel for kernel, _ in KERNELS.values
 
 
 @st.composite
-def arrays(draw):
-    """Features [N, d] of either precision: plain, copied, on a grid, with zeros, far from the origin, uneven."""
+def arrays(draw, dtypes=(np.float32, np.float64)):
+    """Features [N, d]: plain, copied, on a grid, with zeros, far from the origin, uneven."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size, columns = draw(st.integers(1, 30)), draw(st.integers(1, 8))
     made = rng.normal(size=(size, columns))
@@ -78,7 +78,7 @@ def arrays(draw):
         made += 1e3
     elif kind == "uneven":
         made *= 10.0 ** rng.integers(-3, 4, (size, 1))
-    return made.astype(draw(st.sampled_from([np.float32, np.float64])))
+    return made.astype(draw(st.sampled_from(dtypes)))
 
 
 @ALL
@@ -99,6 +99,50 @@ def test_each_pick_is_the_best_of_the_rows_left(kernel, value, features, data):
             assert pick == left[values.argmax()]
         alike = (features[left] == features[pick]).all(1)
         assert pick == left[alike][0]  # of equal rows the first
+
+
+@ALL
+@given(features=arrays((np.float16, np.float32, np.float64)), data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_the_order_of_rows_decides_nothing_but_ties(kernel, value, features, data):
+    n, order = data.draw(st.integers(1, len(features))), np.array(data.draw(st.permutations(range(len(features)))))
+    picks, others = kernel(features, n).numpy(), order[kernel(features[order], n).numpy()]
+    apart = np.flatnonzero((features[picks] != features[others]).any(1))
+    if len(apart):  # what follows a tie follows from it
+        t = apart[0]
+        values = value(features.astype(np.longdouble), picks[:t].tolist())
+        assert abs(values[picks[t]] - values[others[t]]) <= 1e-11 * np.abs(values).max()
+
+
+ANTIPODES = torch.randn(256, 16, generator=torch.Generator().manual_seed(0))
+ANTIPODES = torch.cat([ANTIPODES, -ANTIPODES])[torch.randperm(512, generator=torch.Generator().manual_seed(1))]
+CORNERS = torch.cartesian_prod(*[torch.tensor([-1.0, 1])] * 9)[
+    torch.randperm(512, generator=torch.Generator().manual_seed(2))
+]
+
+
+@ALL
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("features", [ANTIPODES, CORNERS], ids=["antipodes", "corners"])
+def test_where_all_rows_tie_the_first_is_picked(kernel, value, dtype, features, monkeypatch):
+    """Each row has its opposite, so Σ cos is 0 for every row; corners of a cube are also equally far from the mean."""
+    features, found, blocks, threads = features.to(dtype), [], rows.Rows.blocks, torch.get_num_threads()
+    first = value(features.double().numpy(), [])
+    try:
+        for numbers in (2**17, 16, 100, 1000):
+            monkeypatch.setattr(rows.Rows, "blocks", lambda self, _=0, numbers=numbers: blocks(self, numbers))
+            for number in (1, 2):
+                torch.set_num_threads(number)
+                found.append(kernel(features, 12).tolist())
+    finally:
+        torch.set_num_threads(threads)
+    assert all(picks == found[0] for picks in found)
+    assert found[0][0] == np.flatnonzero(first >= first.max() - 1e-9)[0]
+
+
+@pytest.mark.parametrize("lam", [0.0, 1.0, 1e6])
+def test_no_weight_of_graph_cut_lets_rounding_decide_a_tie(lam):
+    assert select.graph_cut(ANTIPODES.double(), 1, lam=lam).tolist() == [0]
 
 
 @pytest.mark.parametrize("kernel", [*(k for k, _ in KERNELS.values()), select.k_medoids], ids=[*KERNELS, "k_medoids"])

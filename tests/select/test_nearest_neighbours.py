@@ -34,6 +34,22 @@ def test_neighbours_are_the_nearest_and_ties_go_to_the_lowest_number(n, d, k, se
 
 
 @settings(deadline=None)
+@given(**shapes, grid=st.booleans(), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+def test_the_order_of_rows_decides_nothing_but_ties(n, d, k, seed, grid, dtype):
+    rng = np.random.default_rng(seed)
+    features, order = (
+        (rng.integers(0, 3, (n, d)) if grid else rng.normal(size=(n, d))).astype(dtype),
+        rng.permutation(n),
+    )
+    (found, distances), (other, again) = neighbours(features, k), neighbours(features[order], k)
+    assert (again == distances[order]).all()
+    wide = np.linalg.norm(features[order, None].astype(float) - features[order[other]], axis=2)
+    assert wide == pytest.approx(again, rel=1e-12)  # each is as far as it is said to be
+    if not grid and dtype != np.float16:
+        assert (order[other] == found[order]).all()
+
+
+@settings(deadline=None)
 @given(**shapes, offset=st.sampled_from([0.0, 1e4, 1e7]), scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e25]))
 def test_what_rows_have_in_common_and_their_scale_change_nothing(n, d, k, seed, offset, scale):
     features = (scale * (np.random.default_rng(seed).integers(0, 9, (n, d)) + offset)).astype(np.float32)

@@ -41,9 +41,11 @@ def test_a_plug_ins_text_is_keyed_and_its_place_is_not(digits, tmp_path):
 
 def test_a_deterministic_method_has_one_set_of_replicate_0_and_a_stochastic_one_another_each_time(digits):
     planner = Planner(digits)
-    for name, sets in (("herding", 1), ("random", 2)):
-        method = parse("condenser", {"name": name})
-        made = [planner.condense(name, method, Budget(ipc=1), replicate) for replicate in (0, 1)]
+    named = [({"name": "herding"}, 1), ({"name": "random"}, 2), ({"name": "k_center"}, 1)]
+    named += [({"name": "k_center", "start": "random"}, 2), ({"name": "facility_location", "search": "sparse"}, 1)]
+    for config, sets in [*named, ({"name": "facility_location", "search": "stochastic"}, 2)]:
+        method = parse("condenser", config)
+        made = [planner.condense("label", method, Budget(ipc=1), replicate) for replicate in (0, 1)]
         assert len({each.key for each in made}) == sets
         assert [each.labels["condense_replicate"] for each in made] == [0, sets - 1]
 

@@ -680,6 +680,32 @@ def test_the_manifest_keeps_the_docstring_but_its_first_line_and_the_attributes(
     assert "left out.\n\nPresets: the numbers of the authors' scripts" in found["edc"]["about"]
 
 
+def test_k_center_with_a_random_start_has_a_set_for_each_replicate(digits, tmp_path):
+    fixed = {"name": "k_center", "extractor": "pixels", "label": "fixed"}
+    study = {
+        "name": "starts",
+        "students": ["convnet1_w8"],
+        "budgets": [{"ipc": 2}],
+        "replicates": {"condense": 2},
+        "condensers": ["random", fixed, fixed | {"start": "random", "label": "drawn"}],
+        "protocols": [{"name": "erm", "steps": 2}],
+        "metrics": {"names": []},
+        "ceiling": False,
+    }
+    out = tmp_path / "out"
+    assert run(Study.from_dict(study, tmp_path), out) == {}
+    said, made = Manifest.read(out), {}
+    for job in said.of_kind("condense"):
+        made.setdefault(job.labels["method"], []).append(Condensed.load(said.cell(job)).indices.tolist())
+    assert len(made["fixed"]) == 1 and len(made["drawn"]) == 2 and made["drawn"][0] != made["drawn"][1]
+    assert {label: each["stochastic"] for label, each in said.methods.items()} == {
+        "random": True,
+        "fixed": False,
+        "drawn": True,
+    }
+    assert said.deterministic == {"fixed"}
+
+
 OWN_TEACHERS = {
     "name": "own",
     "students": ["convnet1_w8"],

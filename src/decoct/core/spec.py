@@ -35,7 +35,8 @@ class Spec(BaseModel):
     """Base of everything that a study names: its fields are all the hyper-parameters there are.
 
     ``version`` is raised when the same fields mean other results; it enters every key. ``quick`` holds the field
-    values that cut the method down for ``decoct check``. ``name`` is the file's name unless the class sets it.
+    values that cut the method down for ``decoct check``. ``later`` names fields that came later than the keys of many
+    cells: keys leave them out at their default. ``name`` is the file's name unless the class sets it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -44,6 +45,7 @@ class Spec(BaseModel):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     quick: ClassVar[dict[str, Any]] = {}
+    later: ClassVar[frozenset[str]] = frozenset()
     source: ClassVar[str | None] = None  # digest of the plug-in file it came from
 
     @classmethod
@@ -62,7 +64,8 @@ class Spec(BaseModel):
 
         The precision of nets is left out where it is the usual one: it came later than the keys of many cells.
         """
-        fields = self.model_dump(mode="json", exclude=usual_precision(self))
+        usual = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        fields = self.model_dump(mode="json", exclude=usual_precision(self) | usual)
         who: dict[str, Any] = {"name": self.name, "version": self.version, "fields": fields}
         return who | ({"source": self.source} if self.source else {})
 

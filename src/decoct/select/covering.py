@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from decoct.select.rows import BLOCK, TIE, Rows, settled
+from decoct.select.rows import BLOCK, SUM, TIE, Rows, settled
 
 AHEAD = 16  # rows whose distances are computed together
 
@@ -142,20 +142,16 @@ def k_medoids(features: ArrayLike | Tensor, n: int, seed: int = 0) -> Tensor:
     rows = Rows(features, n)
     array = rows.features.to("cpu", rows.dtype).numpy()
     clusters = k_means(array, n, seed)
-    away = np.empty(len(array))
-    for at in range(0, len(array), 4096):
-        here = slice(at, at + 4096)
-        away[here] = np.linalg.norm(
-            array[here] - clusters.cluster_centers_[clusters.labels_[here]].astype(np.float64), axis=1
-        )
     sizes = np.bincount(clusters.labels_, minlength=n)
-    picked = [
-        _nearest(away, np.flatnonzero(clusters.labels_ == c)) for c in np.argsort(-sizes, kind="stable") if sizes[c]
-    ]
+    members = np.split(np.argsort(clusters.labels_, kind="stable"), np.cumsum(sizes)[:-1])
+    picked = [_medoid(rows, members[c]) for c in np.argsort(-sizes, kind="stable") if sizes[c]]
     rest = np.setdiff1d(np.arange(len(array)), picked)
     return torch.from_numpy(np.concatenate([np.array(picked, np.int64), rest[: n - len(picked)]]))
 
 
-def _nearest(away: np.ndarray, members: np.ndarray) -> int:
-    near = away[members]
-    return int(members[np.flatnonzero(near <= near.min() * (1 + TIE))[0]])
+def _medoid(rows: Rows, members: NDArray[np.int64]) -> int:
+    """The row nearest to the mean of some, which is taken anew in float64; the lowest of a tie."""
+    own = rows.moved(rows.wide(rows.features[torch.from_numpy(members).to(rows.device)]))
+    away = torch.linalg.vector_norm(own - own.mean(0), dim=1)
+    near = away <= away.min() * (1 + TIE) + SUM * torch.linalg.vector_norm(own, dim=1).max()
+    return int(members[int(near.nonzero()[0])])

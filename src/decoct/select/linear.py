@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from decoct.select.rows import Rows, settled, unit
+from decoct.select.rows import SUM, Rows, settled, unit
 
 AHEAD = 15  # picks that are foreseen, at most
 LIKELY = 256  # rows among which they are
@@ -27,6 +27,7 @@ def linear(
     exact: Callable[[Tensor, int], Tensor],
     scale: Tensor | None = None,
     drift: float = 0.0,
+    tie: float = 0.0,
 ) -> list[int]:
     """Pick the row with the largest  base_i + scale_i f_i·goal  again and again, where each pick moves the goal.
 
@@ -43,10 +44,11 @@ def linear(
         exact: row numbers [m], picks so far -> scores [m] in float64 for the goal as it is now, up to a constant.
         scale: [N]; None for 1.
         drift: how far the goal and each move may be from the truth that ``exact`` knows.
+        tie: scores that are nearer than this are equal.
     """
     left = base.clone()  # −∞ once picked
     foresight = _Foresight(rows, left, scale, move)
-    bounds = _Bounds(rows, base, scale)
+    bounds = _Bounds(rows, base, scale, tie)
     unsure = drift / rows.rounding  # as a length that is rounded
     picked: list[int] = []
     while True:
@@ -61,7 +63,8 @@ def linear(
         size, held = _norm(goal), 0
         while True:
             reach = size + (len(picked) + 1) * unsure
-            row = settled(score, bounds.worst(reach), partial(bounds, reach), lambda close: exact(close, len(picked)))
+            worst, error = bounds.worst(reach), partial(bounds, reach)
+            row = settled(score, worst, error, lambda close: exact(close, len(picked)), tie)
             picked.append(row)
             if len(picked) == n:
                 return picked
@@ -114,21 +117,21 @@ class _Foresight:
 
 
 class _Bounds:
-    """Bounds on the rounding errors of scores: γ (|base_i| + scale_i ‖f_i‖ ‖points‖)."""
+    """Bounds on the rounding errors of scores: γ (|base_i| + scale_i ‖f_i‖ ‖points‖), and the tie."""
 
-    def __init__(self, rows: Rows, base: Tensor, scale: Tensor | None) -> None:
-        self.rows, self.base, self.scale = rows, base, scale
+    def __init__(self, rows: Rows, base: Tensor, scale: Tensor | None, tie: float) -> None:
+        self.rows, self.base, self.scale, self.tie = rows, base, scale, tie
         self.most = float(base.abs().max())
         self.longest = rows.longest if scale is None else float((rows.length * scale).max())
 
     def worst(self, size: float) -> float:
         """Of all rows."""
-        return self.rows.rounding * (self.most + self.longest * size)
+        return self.rows.rounding * (self.most + self.longest * size) + self.tie
 
     def __call__(self, size: float) -> Tensor:
         """Row by row, [N]."""
         length = self.rows.length if self.scale is None else self.rows.length * self.scale
-        return torch.add(self.base.abs(), length, alpha=size).mul_(self.rows.rounding)
+        return torch.add(self.base.abs(), length, alpha=size).mul_(self.rows.rounding).add_(self.tie)
 
 
 def _norm(point: Tensor) -> float:
@@ -167,9 +170,7 @@ def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
     rows = Rows(features, n, centred=False)  # angles are seen from 0
     scale = torch.where(rows.length > 0, 1 / rows.length, 0.0)
     own = scale.gt(0).to(scale.dtype)  # cos of a row with itself
-    pull = rows.zeros()
-    for _, part in rows.blocks():
-        pull += lam * unit(rows.wide(part)).sum(0)
+    pull = lam * rows.total(lambda part: unit(rows.wide(part)))
 
     def move(row: int) -> Tensor:
         return -2 * unit(rows.wide(rows.features[row])[None])[0]
@@ -178,7 +179,7 @@ def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
         near = unit(rows.wide(rows.features[index]))
         return near @ pull - near.square().sum(1)
 
-    return torch.tensor(linear(rows, n, -own, pull, move, exact, scale))
+    return torch.tensor(linear(rows, n, -own, pull, move, exact, scale, tie=SUM * lam * len(rows)))
 
 
 def herding(features: ArrayLike | Tensor, n: int) -> Tensor:

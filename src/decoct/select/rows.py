@@ -13,6 +13,7 @@ from torch import Tensor
 BLOCK = 2**17  # numbers that are looked at together: they stay in the cache from one operation to the next
 LIMIT = 2**28  # bytes that a kernel may hold besides its features and O(N)
 TIE = 1e-12  # relative; values in float64 that are nearer than this are equal, and the lowest index wins
+SUM = 4e-15  # what rounding may make of equal sums over all rows in float64, in shares of the sum of their sizes
 
 
 class Rows:
@@ -78,10 +79,7 @@ class Rows:
     @cached_property
     def mean(self) -> Tensor:
         """[d] in float64."""
-        total = self.zeros()
-        for _, part in self.blocks():
-            total += self.wide(part).sum(0)
-        return total / len(self)
+        return self.total(self.wide) / len(self)
 
     @cached_property
     def length(self) -> Tensor:
@@ -90,13 +88,13 @@ class Rows:
 
     @cached_property
     def rounding(self) -> float:
-        """γ with |computed f·w − f·w| ≤ γ ‖f‖ ‖w‖: min(d, 4 √d) roundings, and a few of what is added to it.
+        """γ with |computed f·w − f·w| ≤ γ ‖f‖ ‖w‖: min(d, 4 √d) roundings, a few of what is added to it, and a tie.
 
         Errors of either sign add up like the root of their number: Higham and Mary, 2019, doi:10.1137/18M1226312.
         """
         d = self.features.shape[1]
         unit_roundoff: float = torch.finfo(self.dtype).eps / 2
-        return unit_roundoff * (min(d, 4 * math.sqrt(d)) + 4)
+        return unit_roundoff * (min(d, 4 * math.sqrt(d)) + 4) + TIE  # or float64 would part what a tie leaves open
 
     @cached_property
     def drift(self) -> float:
@@ -106,6 +104,16 @@ class Rows:
     def zeros(self) -> Tensor:
         """[d] in float64."""
         return torch.zeros(self.features.shape[1], dtype=torch.float64, device=self.home)
+
+    def total(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """[d] Σ over all rows of what ``of`` makes of some, [m, d] in float64; what adding blocks loses is added."""
+        total, lost = self.zeros(), self.zeros()
+        for _, part in self.blocks():
+            term = of(part).sum(0)
+            grown = total + term
+            lost += torch.where(total.abs() >= term.abs(), total - grown + term, term - grown + total)
+            total = grown
+        return total + lost
 
     def compute(self, point: Tensor) -> Tensor:
         """Points of any precision in that of the computation."""

@@ -31,15 +31,23 @@ NESTED = [
     Confident(pooled=False),
     D2(),
     FacilityLocation(),
+    FacilityLocation(search="sparse", neighbours=5),
     GraphCut(),
     Herding(),
     KCenter(),
+    KCenter(start="random"),
     Moderate(),
     Prototypes(clusters=10),
     Random(),
     ZCore(pooled=False, draws=300),
 ]
-METHODS = [*NESTED, Deduplicate(pooled=False), KMeans(), SemDeDup(pooled=False, clusters=4)]
+METHODS = [
+    *NESTED,
+    Deduplicate(pooled=False),
+    KMeans(),
+    SemDeDup(pooled=False, clusters=4),
+    FacilityLocation(search="stochastic", epsilon=0.5),
+]
 ALL = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 
 
