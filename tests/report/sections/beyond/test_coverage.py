@@ -110,6 +110,7 @@ def test_features_that_made_a_set_say_nothing(builder):
         "better in 2 of 2" in line or "worse than at least one in 2" in line for line in coverage_sentences(found)
     )
     page = str(coverage.coverage_table(view(summarise(builder_frame(builder))), found))
+    assert page.count(", beside mmd</small>") == 8
     assert page.count("had a part in the sets") == 4 and page.count('class="chip') == 4
     builder.folder, builder.jobs = builder.folder.with_name("again"), []
     _, found = covered(builder, planted, extractors=("teacher",))

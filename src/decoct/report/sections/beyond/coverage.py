@@ -188,6 +188,7 @@ def coverage_table(view: View, covered: Sequence[Coverage]) -> Markup:
     for c in covered:
         z = f"z {c.z:+.1f}".replace("-", wording.MINUS) if math.isfinite(c.z) else ""
         metric = f"{c.name.metric.replace('_', ' ')}, {c.name.scope.replace('_', ' ')}"
+        metric += f", beside {c.distance.metric.replace('_', ' ')}" if c.distance else ""
         read = tag("span", name(c.name.extractor), tag("small", metric), class_="stacked")
         mean = stacked(valued(c.mean, wording.reading(c.mean)), c.beside, z)
         behind = tag("small", f"than {', '.join(c.behind)}", class_="number names") if c.behind else ""
