@@ -64,7 +64,7 @@ def method(cls: type[Condenser]) -> str:
         "name": f"`{cls.name}`",
         "family": f"[{label.lower()}](index.md#{family(cls)})",
         "paper": _links(cls) or "–",
-        "draws": "random: each seed gives another set" if cls().stochastic else "none: the same needs give the same set",
+        "draws": "random: each seed gives another set" if cls().stochastic else "none: the same needs give one set",
         "budget": "as many images of each class" if cls.even else "any; classes may give different numbers",
         "needs": _needs(cls),
         "shards": "none: all classes at once" if cls().at(SIZES[0]).together(10) is None else "of its classes",
