@@ -3,8 +3,8 @@
 Prints the part of docs/scaling.md on pooled selection. What takes minutes runs on 1,281,167 synthetic features of 512
 numbers, in a memory map, each in a process of its own (``scaling.py``); what takes longer runs at three smaller sizes,
 and the line through their logarithms is followed to that size. Where time grows with rows and picks, picks keep their
-share of the rows, or the line would bend: N² is little where most rows are picked. An approximate graph by faiss is there where faiss is
-installed (``pip install 'decoct[bench]'``). Needs 3 GB of disk.
+share of the rows, or the line would bend: N² is little where most rows are picked. An approximate graph by faiss is
+there where faiss is installed (``pip install 'decoct[bench]'``). Needs 3 GB of disk.
 
     python benchmarks/pooled.py
     python benchmarks/pooled.py --size 40000 --least 1000     # a quick look
