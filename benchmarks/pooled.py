@@ -92,7 +92,7 @@ ROWS = [
     Row("`k_center`", lambda x, n: select.k_center(x, n), 1000),
     Row("`herding`", lambda x, n: select.herding(x, n), 1000),
     Row("`graph_cut`", lambda x, n: select.graph_cut(x, n), 1000),
-    Row("`facility_location`, sparse", partial(location, search="sparse"), "share"),
+    Row("`facility_location`, sparse", partial(location, search="sparse"), "share", (8, 16, 32)),
     Row("`facility_location`, stochastic", partial(location, search="stochastic"), "share", (1, 2, 4)),
     Row("`facility_location`, greedy", location, "share", (1, 2, 4)),
     Row("`k_medoids`", medoids, 1000, (2, 4, 8)),
