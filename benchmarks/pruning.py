@@ -66,7 +66,7 @@ CLAIMS = (
     *(
         Claim(RANDOM, f"{score}_hard", share, AYED)
         for share in (0.1, 0.3)
-        for score in ("el2n", "grand", "forgetting", "aum", "tdds")
+        for score in ("el2n", "grand", "forgetting", "aum")
     ),
     *(
         Claim(f"{score}_hard", RANDOM, share, "the scores' own")
