@@ -120,6 +120,13 @@ def test_who_does_not_answer_is_not_waited_for(monkeypatch):
         port, start = silent.getsockname()[1], time.monotonic()
         assert not hub.answers(f"http://127.0.0.1:{port}/")
     assert not hub.answers(f"http://127.0.0.1:{port}/")  # nobody is there any more
-    monkeypatch.setattr(hub, "urlopen", lambda *args, **options: time.sleep(30))  # as a look-up of a name may take
+    over = threading.Event()
+
+    def looking_up(*args, **options):  # a name, for long
+        over.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(hub, "urlopen", looking_up)
     assert not hub.answers("http://a.org")
+    over.set()
     assert time.monotonic() - start < 10

@@ -4,6 +4,7 @@ The hub's client tries for half a minute a file where there is no network, also 
 """
 
 import ssl
+from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -87,8 +88,8 @@ def answers(url: str) -> bool:
     def ask() -> None:
         try:
             urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
-        except HTTPError:
-            pass  # an answer
+        except (HTTPError, HTTPException):
+            pass  # an answer, whatever it says
         except URLError as error:
             if not isinstance(error.reason, ssl.SSLError):  # whoever shows a certificate is there
                 return
