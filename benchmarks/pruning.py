@@ -1,8 +1,9 @@
 """What large shares of the data are worth: tables and figure of the studies of ``examples/pruning*.toml``.
 
-    decoct run examples/pruning_fashion.toml --out runs/pruning_fashion --workers 2
-    decoct run examples/pruning_clipart.toml --out runs/pruning_clipart --workers 2
-    python benchmarks/pruning.py runs/pruning_fashion runs/pruning_clipart
+    decoct run examples/pruning_fashion.toml --out runs/fashion --workers 2
+    decoct run examples/pruning_by_class.toml --out runs/by_class --store runs/fashion/store --workers 2
+    decoct run examples/pruning_clipart.toml --out runs/clipart --workers 2
+    python benchmarks/pruning.py runs/fashion runs/by_class runs/clipart
 
 Differences to random subsets of the same size are paired by replicate, with 95 % t intervals over students. Words are
 Holm's, over the named contrasts of all runs together; marks are Holm's over the cells of one table. Needs matplotlib,
@@ -82,7 +83,7 @@ CLAIMS = (
 
 
 class Run(NamedTuple):
-    """What a study found.
+    """What the studies of a data set found.
 
     Attributes:
         data: its name.
@@ -97,15 +98,22 @@ class Run(NamedTuple):
     rows: pa.Table
 
     @classmethod
-    def read(cls, folder: Path) -> "Run":
-        """That of a run's folder."""
-        rows = parquet.read_table(folder / "results.parquet")
+    def read(cls, folders: Sequence[Path]) -> list["Run"]:
+        """Those of runs' folders, one for each data set; what two runs share is the same in both."""
+        by_data: dict[str, list[pa.Table]] = defaultdict(list)
+        for folder in folders:
+            rows = parquet.read_table(folder / "results.parquet")
+            by_data[rows["data"][0].as_py()].append(rows)
+        return [cls.of(name, pa.concat_tables(tables)) for name, tables in by_data.items()]
+
+    @classmethod
+    def of(cls, data: str, rows: pa.Table) -> "Run":
+        """One data set's."""
         found: Results = defaultdict(dict)
         for row in rows.to_pylist():
             place = (row["condense_replicate"], row["train_replicate"])
             found[row["method"], row["protocol"], row["budget"]][place] = 100 * row["accuracy"]
-        first = rows.slice(0, 1).to_pylist()[0]
-        return cls(first["data"], first["test_images"], dict(found), rows.select(COLUMNS))
+        return cls(data, rows["test_images"][0].as_py(), dict(found), rows.select(COLUMNS))
 
     def difference(self, one: str, other: str, regime: str, share: float) -> Interval | None:
         """In points, paired by replicate; None where one of them has no two students in common with the other."""
@@ -243,7 +251,7 @@ def main() -> None:
     arguments.add_argument("runs", nargs="+", type=Path)
     arguments.add_argument("--out", type=Path, default=Path("docs/results"))
     given = arguments.parse_args()
-    runs = [Run.read(folder) for folder in given.runs]
+    runs = Run.read(given.runs)
     print(f"## What the papers promise\n\n{claims(runs)}")
     for run in runs:
         for regime, words in REGIMES.items():
