@@ -49,7 +49,7 @@ class Row(NamedTuple):
     name: str
     run: Callable[[NDArray[np.float32], int], object]
     picks: int | str
-    sizes: tuple[int, ...] = ()
+    sizes: tuple[float, ...] = ()
 
 
 def location(features: NDArray[np.float32], n: int, **options) -> object:
@@ -94,7 +94,8 @@ ROWS = [
     Row("`graph_cut`", lambda x, n: select.graph_cut(x, n), 1000),
     Row("`facility_location`, sparse", partial(location, search="sparse"), "share", (8, 16, 32)),
     Row("`facility_location`, stochastic", partial(location, search="stochastic"), "share", (1, 2, 4)),
-    Row("`facility_location`, greedy", location, "share", (1, 2, 4)),
+    # Beyond 8,192 rows, where their products among themselves are no longer kept.
+    Row("`facility_location`, greedy", location, "share", (2.5, 3.5, 5)),
     Row("`k_medoids`", medoids, 1000, (2, 4, 8)),
     Row("`k_medoids`", medoids, "share", (1, 2, 4)),
     Row("10 nearest, exact", exact, "–", (4, 8, 16)),
@@ -125,7 +126,7 @@ def main() -> None:
 def line(path: Path, number: int, asked: argparse.Namespace) -> list[str]:
     """A line of the table: run at the whole size, or followed there from three."""
     row = ROWS[number]
-    sizes = [asked.least * size for size in row.sizes] or [asked.size]
+    sizes = [round(asked.least * size) for size in row.sizes] or [asked.size]
     many = [share(size) if row.picks == "share" else row.picks if row.picks != "–" else 0 for size in sizes]
     spent = [alone(at, number, path, *case, asked.threads) for case in zip(sizes, many, strict=True)]
     tell(f"{row.name} {sizes} {many}: {spent}")
