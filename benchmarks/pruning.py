@@ -115,6 +115,11 @@ class Run(NamedTuple):
             found[row["method"], row["protocol"], row["budget"]][place] = 100 * row["accuracy"]
         return cls(data, rows["test_images"][0].as_py(), dict(found), rows.select(COLUMNS))
 
+    @property
+    def regimes(self) -> dict[str, str]:
+        """Those that were run, and their words."""
+        return {regime: words for regime, words in REGIMES.items() if any(own == regime for _, own, _ in self.found)}
+
     def difference(self, one: str, other: str, regime: str, share: float) -> Interval | None:
         """In points, paired by replicate; None where one of them has no two students in common with the other."""
         a, b = (self.found.get((method, regime, f"fraction={share}"), {}) for method in (one, other))
@@ -160,7 +165,7 @@ def claims(runs: Sequence[Run]) -> str:
         (claim, run.data, regime): found
         for claim in CLAIMS
         for run in runs
-        for regime in REGIMES
+        for regime in run.regimes
         if (found := run.difference(claim.better, claim.than, regime, claim.share))
     }
     p_values = dict(zip(cells, holm([p_value(found) for found in cells.values()]), strict=True))
@@ -172,13 +177,13 @@ def claims(runs: Sequence[Run]) -> str:
         word = "open" if p_values[key] > ALPHA else "**shown**" if found.mean > 0 else "**the opposite**"
         return f"{signed(found)} {word}"
 
-    heads = [f"{run.data}, {words}" for run in runs for words in REGIMES.values()]
+    heads = [f"{run.data}, {words}" for run in runs for words in run.regimes.values()]
     rows = [
         (
             f"`{c.better}` > `{c.than}`",
             f"{c.share:.0%}",
             c.source,
-            *(said((c, run.data, regime)) for run in runs for regime in REGIMES),
+            *(said((c, run.data, regime)) for run in runs for regime in run.regimes),
         )
         for c in CLAIMS
     ]
@@ -222,13 +227,12 @@ def shares(run: Run, regime: str) -> str:
 
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Differences to random over the share that is kept, a panel for each run and regime."""
-    shown = {"ccs": "#0b6bcb", "d2": "#15803d", "dual": "#7c3aed", "zcore": "#b45309", "el2n_hard": "#c2410c"}
+    shown = {"ccs": "#0b6bcb", "d2": "#15803d", "dual": "#7c3aed", "zcore": "#0891b2", "el2n_hard": "#c2410c"}
     shown |= {"forgetting_hard": "#be185d", "prototypes_easy": "#0f766e", "el2n_easy": "#57606a"}
     plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    figure, axes = plt.subplots(
-        1, 2 * len(runs), figsize=(4.2 * len(runs) * 2, 3.6), layout="constrained", squeeze=False
-    )
-    for axis, (run, regime) in zip(axes[0], [(run, regime) for run in runs for regime in REGIMES], strict=True):
+    panels = [(run, regime) for run in runs for regime in run.regimes]
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), layout="constrained", squeeze=False)
+    for axis, (run, regime) in zip(axes[0], panels, strict=True):
         axis.axhline(0, color="#57606a", linewidth=1)
         for method, colour in shown.items():
             own = [(s, d) for s in SHARES if (d := run.difference(method, RANDOM, regime, s))]
@@ -241,7 +245,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
         axis.set_xticks([100 * s for s in SHARES])
         axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("accuracy minus that of random, points")
-    axes[0][-1].legend(frameon=False, fontsize=8)
+    axes[0][0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
@@ -254,7 +258,7 @@ def main() -> None:
     runs = Run.read(given.runs)
     print(f"## What the papers promise\n\n{claims(runs)}")
     for run in runs:
-        for regime, words in REGIMES.items():
+        for regime, words in run.regimes.items():
             print(f"\n## {run.data}, {words}\n\n{shares(run, regime)}")
     draw(runs, given.out / "pruning.png")
     csv.write_csv(pa.concat_tables([run.rows for run in runs]), given.out / "pruning.csv")
