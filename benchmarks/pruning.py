@@ -219,6 +219,7 @@ def shares(run: Run, regime: str) -> str:
         accuracies("`random`, %", [run.accuracy(RANDOM, regime, f"fraction={share}") for share in SHARES]),
         accuracies("all images for as many steps (RS2), %", [run.whole(regime, share) for share in SHARES]),
     ]
+    rows = [row for row in rows if any(row[2:])]
     for method in sorted(methods, key=rank, reverse=True):
         name = f"`{method}`" + ("†" if fixed(method) else "")
         rows.append((name, students(method), *(said(method, share) for share in SHARES)))
