@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
 from decoct.core.needs import Need, Part, Plan, Work
-from decoct.needs.teacher import Teach, Teacher, taught, training_set
+from decoct.needs.teacher import Teach, Teacher, taught_throughout, training_set
 from decoct.nets import zoo
 from decoct.nets.features import at_once, classifier
 from decoct.nets.layout import as_input
@@ -46,16 +46,13 @@ class Dynamics(Need):
 
     def parts(self, plan: Plan) -> list[Part]:
         """A training for each run."""
-        usual = taught(plan, self.net)
-        usual = Teach(net=usual.net) if usual.loaded else usual
-        epochs = self.epochs or usual.epochs_at(plan.data.size)
-        spec = usual.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+        spec = taught_throughout(plan, self.net, self.epochs)
         return [
             Part(
                 self._named(zoo.resolve(self.net, plan.data.size), run),
                 spec,
                 {"seed": plan.derive("dynamics", spec.net, run)},
-                labels={"net": spec.net, "training": f"{epochs} epochs, run {run}"},
+                labels={"net": spec.net, "training": f"{spec.epochs} epochs, run {run}"},
             )
             for run in range(self.runs)
         ]

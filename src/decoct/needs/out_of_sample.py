@@ -13,7 +13,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Task
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.data.dataset import Dataset
-from decoct.needs.teacher import Teach, Teacher, seen_whitened, taught
+from decoct.needs.teacher import Teach, Teacher, seen_whitened, taught_throughout
 from decoct.nets import zoo
 from decoct.nets.features import logits
 from decoct.training.loop import TrainingSet, train
@@ -45,10 +45,7 @@ class OutOfSample(Need):
 
     def parts(self, plan: Plan) -> list[Part]:
         """A training for each fold."""
-        usual = taught(plan, self.net)
-        usual = Teach(net=usual.net) if usual.loaded else usual
-        epochs = self.epochs or usual.epochs_at(plan.data.size)
-        spec = usual.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+        spec = taught_throughout(plan, self.net, self.epochs)
         split = plan.derive("out_of_sample", self.folds)
         return [
             Part(
@@ -60,7 +57,7 @@ class OutOfSample(Need):
                     "folds": self.folds,
                     "fold": fold,
                 },
-                labels={"net": spec.net, "training": f"{epochs} epochs without fold {fold + 1} of {self.folds}"},
+                labels={"net": spec.net, "training": f"{spec.epochs} epochs without fold {fold + 1} of {self.folds}"},
             )
             for fold in range(self.folds)
         ]

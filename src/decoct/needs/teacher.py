@@ -156,6 +156,14 @@ def taught(plan: Plan, net: str) -> "Teach":
     return Teach(net=alone)
 
 
+def taught_throughout(plan: Plan, net: str, epochs: int | None) -> "Teach":
+    """As ``taught``, but for so many epochs, or as many as usual: no accuracy ends it, and nothing is loaded."""
+    usual = taught(plan, net)
+    usual = Teach(net=usual.net) if usual.loaded else usual
+    epochs = epochs or usual.epochs_at(plan.data.size)
+    return usual.model_copy(update={"epochs": epochs, "stop_at": None, "check_every": None})
+
+
 class Teach(Spec):
     """How a teacher is made: AdamW 1e-3, weight decay .01, batch 128, cosine to 0, erm's augmentation.
 
