@@ -1,0 +1,222 @@
+"""Trainings on rows of a pool: run at once on all cores, kept when they are done, never done twice."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+import decoct
+from decoct.core.errors import DecoctError
+from decoct.core.scratch import replace
+from decoct.core.spec import digest
+from decoct.needs.dynamics import NAMES, Trace, Traces
+from decoct.shrinking.learner import Learner, Material
+from decoct.shrinking.pool import Pool, open_pool
+from decoct.study.drive import abandon
+from decoct.study.execute import describe, threads
+
+Rows = NDArray[np.int64]
+MATERIAL = "material"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One training and its look at images that it did not see.
+
+    Attributes:
+        rows: that are trained on.
+        held: that are looked at, after the last step.
+        seed: of the student.
+        whole: keep the probabilities; otherwise only whether each image is right.
+    """
+
+    rows: Rows
+    held: Rows
+    seed: int
+    whole: bool = False
+
+    def key(self, about: Mapping[str, Any]) -> str:
+        """Digest of all that decides what comes out."""
+        return digest(
+            {**about, "rows": _sum(self.rows), "held": _sum(self.held), "seed": self.seed, "whole": self.whole}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One training on all candidates, for what methods choose by."""
+
+    rows: Rows
+    seed: int
+
+    def key(self, about: Mapping[str, Any]) -> str:
+        """Digest of all that decides what comes out."""
+        return digest({**about, "rows": _sum(self.rows), "seed": self.seed, "what": MATERIAL})
+
+
+class Late(DecoctError):
+    """The time that was given is over."""
+
+
+@dataclass
+class Trainings:
+    """Runs trainings of one learner on one pool, and keeps what they say in a folder.
+
+    Attributes:
+        pool: the images.
+        learner: what is trained.
+        kept: folder of results; equal trainings are read from there.
+        pool_of: makes an executor for so many workers.
+        workers: trainings at once.
+        deadline: of ``time.monotonic``, after which nothing is begun; None for none.
+        told: called after each training with (done, of what was asked at once).
+        seconds: that trainings took, by units of ``Learner.work``.
+    """
+
+    pool: Pool
+    learner: Learner
+    kept: Path
+    pool_of: Callable[[int], Executor]
+    workers: int = 1
+    deadline: float | None = None
+    told: Callable[[int, int], None] = lambda done, total: None
+    spent: float = 0.0
+    units: float = 0.0
+    _executor: Executor | None = None
+
+    def __enter__(self) -> Self:
+        self.kept.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._executor is not None:
+            abandon(self._executor) if kind else self._executor.shutdown()
+            self._executor = None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What all its keys have in common."""
+        return {"pool": self.pool.digest, "learner": self.learner.config(), "version": decoct.__version__}
+
+    def seconds(self, rows: int) -> float | None:
+        """What a training on so many images is foretold to take; None before any was run here."""
+        return self.learner.work(rows) * self.spent / self.units if self.units else None
+
+    def fits(self, wanted: Mapping[Any, Fit]) -> dict[Any, NDArray[Any]]:
+        """What each training says of its held images: [held] bool, or [held, classes] float32 of one that is ``whole``.
+
+        Raises:
+            Late: the deadline came; what was done is kept.
+            DecoctError: a training fails.
+        """
+        keys = {name: fit.key(self.about) for name, fit in wanted.items()}
+        paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
+        missing = {keys[name]: fit for name, fit in wanted.items() if not paths[name].is_file()}
+        calls = {key: (_fit, (fit.rows, fit.held, fit.seed, fit.whole)) for key, fit in missing.items()}
+        self._run(calls, {key: len(fit.rows) for key, fit in missing.items()})
+        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+
+    def materials(self, wanted: Mapping[Any, Look]) -> dict[Any, Material]:
+        """What methods choose by, of each set of candidates; errors as of ``fits``."""
+        keys = {name: look.key(self.about) for name, look in wanted.items()}
+        missing = {keys[name]: look for name, look in wanted.items() if not _whole(self.kept, keys[name])}
+        calls = {key: (_look, (look.rows, look.seed)) for key, look in missing.items()}
+        self._run(calls, {key: len(look.rows) for key, look in missing.items()})
+        return {name: _load(self.kept, key) for name, key in keys.items()}
+
+    def _run(self, calls: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]], sizes: Mapping[str, int]) -> None:
+        """Run what is missing, the longest first, so that no core waits for the last."""
+        waiting = sorted(calls, key=lambda key: -sizes[key])
+        running: dict[Future[Any], str] = {}
+        done = 0
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                self._check()
+                key = waiting.pop(0)
+                work, more = calls[key]
+                folder, kept = str(self.pool.folder), str(self.kept)
+                running[self.executor.submit(work, folder, kept, key, self.learner, *more)] = key
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                key = running.pop(future)
+                took = future.result()
+                self.spent, self.units = self.spent + took, self.units + self.learner.work(sizes[key])
+                self.told(done := done + 1, len(calls))
+
+    @property
+    def executor(self) -> Executor:
+        """Its workers, begun when there is something to do."""
+        if self._executor is None:
+            self._executor = self.pool_of(self.workers)
+        return self._executor
+
+    def _check(self) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Late("the time that was given is over")
+
+
+@lru_cache(maxsize=1)
+def _pool(folder: str) -> Pool:
+    return open_pool(Path(folder))
+
+
+def _fit(folder: str, kept: str, key: str, learner: Learner, rows: Rows, held: Rows, seed: int, whole: bool) -> float:
+    """In a worker: train, look, keep; gives the seconds."""
+    pool, start = _pool(folder), time.perf_counter()
+    said = _told(lambda: learner.probabilities(pool, rows, held, seed))
+    made = said.astype(np.float32) if whole else said.argmax(1) == pool.labels[held]
+    replace(Path(kept) / f"{key}.npy", lambda path: np.save(path, made, allow_pickle=False))
+    return time.perf_counter() - start
+
+
+def _look(folder: str, kept: str, key: str, learner: Learner, rows: Rows, seed: int) -> float:
+    """In a worker: train once on all candidates, and keep what methods choose by."""
+    pool, start = _pool(folder), time.perf_counter()
+    made = _told(lambda: learner.material(pool, rows, seed))
+    (run,) = made.traces.runs
+    arrays = {name: getattr(run, name) for name in NAMES} | {"features": made.features}
+    for name, array in (*arrays.items(), ("seconds", np.array(made.seconds))):  # the last one makes it whole
+        replace(_part(Path(kept), key, name), lambda path, it=array: np.save(path, it, allow_pickle=False))
+    return time.perf_counter() - start
+
+
+def _told(work: Callable[[], Any]) -> Any:
+    """A training with one thread, whose failure comes back in one line: a class of its own might not survive the way."""
+    try:
+        with threads(1):
+            return work()
+    except Exception as error:
+        raise DecoctError(describe(error)) from error
+
+
+def _part(kept: Path, key: str, name: str) -> Path:
+    return kept / f"{key}.{name}.npy"
+
+
+def _whole(kept: Path, key: str) -> bool:
+    return _part(kept, key, "seconds").is_file()
+
+
+def _load(kept: Path, key: str) -> Material:
+    def read(name: str) -> NDArray[Any]:
+        made: NDArray[Any] = np.load(
+            _part(kept, key, name), mmap_mode=None if name == "seconds" else "r", allow_pickle=False
+        )
+        return made
+
+    try:
+        run = Trace(**{name: read(name) for name in NAMES})
+        return Material(read("features"), Traces((run,)), float(read("seconds")))
+    except (OSError, ValueError, EOFError) as error:
+        raise DecoctError(f"what was kept in {kept} is damaged: {error}; remove that folder") from error
+
+
+def _sum(rows: Iterable[int]) -> str:
+    return hashlib.sha256(np.asarray(rows, np.int64).tobytes()).hexdigest()[:32]
