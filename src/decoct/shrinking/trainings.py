@@ -4,8 +4,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,7 +62,7 @@ class Look:
         return digest({**about, "rows": _sum(self.rows), "seed": self.seed, "what": MATERIAL})
 
 
-class Late(DecoctError):
+class LateError(DecoctError):
     """The time that was given is over."""
 
 
@@ -114,7 +114,7 @@ class Trainings:
         """What each training says of its held images: [held] bool, or [held, classes] float32 of one that is ``whole``.
 
         Raises:
-            Late: the deadline came; what was done is kept.
+            LateError: the deadline came; what was done is kept.
             DecoctError: a training fails.
         """
         keys = {name: fit.key(self.about) for name, fit in wanted.items()}
@@ -159,7 +159,7 @@ class Trainings:
 
     def _check(self) -> None:
         if self.deadline is not None and time.monotonic() > self.deadline:
-            raise Late("the time that was given is over")
+            raise LateError("the time that was given is over")
 
 
 @lru_cache(maxsize=1)
@@ -172,7 +172,7 @@ def _fit(folder: str, kept: str, key: str, learner: Learner, rows: Rows, held: R
     pool, start = _pool(folder), time.perf_counter()
     said = _told(lambda: learner.probabilities(pool, rows, held, seed))
     made = said.astype(np.float32) if whole else said.argmax(1) == pool.labels[held]
-    replace(Path(kept) / f"{key}.npy", lambda path: np.save(path, made, allow_pickle=False))
+    replace(Path(kept) / f"{key}.npy", partial(_save, made))
     return time.perf_counter() - start
 
 
@@ -183,17 +183,21 @@ def _look(folder: str, kept: str, key: str, learner: Learner, rows: Rows, seed: 
     (run,) = made.traces.runs
     arrays = {name: getattr(run, name) for name in NAMES} | {"features": made.features}
     for name, array in (*arrays.items(), ("seconds", np.array(made.seconds))):  # the last one makes it whole
-        replace(_part(Path(kept), key, name), lambda path, it=array: np.save(path, it, allow_pickle=False))
+        replace(_part(Path(kept), key, name), partial(_save, array))
     return time.perf_counter() - start
 
 
 def _told(work: Callable[[], Any]) -> Any:
-    """A training with one thread, whose failure comes back in one line: a class of its own might not survive the way."""
+    """A training with one thread; its failure in one line, as a class of its own might not survive the way back."""
     try:
         with threads(1):
             return work()
     except Exception as error:
         raise DecoctError(describe(error)) from error
+
+
+def _save(array: NDArray[Any], path: Path) -> None:
+    np.save(path, array, allow_pickle=False)
 
 
 def _part(kept: Path, key: str, name: str) -> Path:
