@@ -44,7 +44,13 @@ class Quota(Inputs):
 
     numbers: tuple[int, ...] = field(default=())
 
-    def quotas(self) -> list[int]:
+    def count(share: float, rows: Rows, pool: Pool) -> int:
+    """A share of some rows in whole images, one of each class at least."""
+    classes = sum(number > 0 for number in pool.counts(rows))
+    return min(len(rows), max(classes, round(share * len(rows))))
+
+
+def quotas(self) -> list[int]:
         """As given."""
         return [self.numbers[c] for c in self.wanted()]
 

@@ -1,0 +1,121 @@
+"""The test: fresh students of all images and of the set of each size, from the largest down."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.seeds import seed as derive
+from decoct.shrinking.asked import Asked
+from decoct.shrinking.choose import RANDOM, choose, count, stochastic
+from decoct.shrinking.folds import Fold
+from decoct.shrinking.learner import Material
+from decoct.shrinking.pool import Pool
+from decoct.shrinking.shown import Margin, Outcome, Tested, tested
+from decoct.shrinking.trainings import Fit, Look, Trainings
+
+Rows = NDArray[np.int64]
+Sizes = Mapping[float, str]  # a share of the candidates -> the method that sets of this size are made by
+
+
+@dataclass
+class Trial:
+    """Students and sets of the test, of every fold.
+
+    Attributes:
+        trainings: where they run.
+        folds: with the images that each tests.
+        students: of each fold.
+        seed: of every draw.
+        keep: rows that every set is to have.
+        full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
+        sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
+    """
+
+    trainings: Trainings
+    folds: Sequence[Fold]
+    students: int
+    seed: int
+    keep: Rows
+    full: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    sets: dict[tuple[int, float, int], Rows] = field(default_factory=dict)
+    _materials: dict[int, Material] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> Pool:
+        """The images."""
+        return self.trainings.pool
+
+    @property
+    def fixed(self) -> bool:
+        """Whether another student would say the same."""
+        return not self.trainings.learner.stochastic
+
+    @property
+    def deviates(self) -> bool:
+        """Whether folds test a method, whose draws are a part of it, and not one set."""
+        return len(self.folds) > 1
+
+    def students_of(self, fold: Fold) -> list[int]:
+        """Seeds of a fold's students; the set is no part of them, so that all images and the set are paired."""
+        return [derive(self.seed, "test", fold.number, r) for r in range(self.students)]
+
+    def open(self) -> None:
+        """Train on all candidates of every fold."""
+        wanted = {
+            (fold.number, r): Fit(fold.train, fold.test, seed, whole=True)
+            for fold in self.folds
+            for r, seed in enumerate(self.students_of(fold))
+            if r == 0 or not self.fixed
+        }
+        said = self.trainings.fits(wanted)
+        for fold in self.folds:
+            each = [said[fold.number, 0 if self.fixed else r] for r in range(self.students)]
+            self.full[fold.number] = np.stack(each)
+
+    def prepare(self, methods: Iterable[Sequence[str]]) -> None:
+        """Train once on all candidates of each fold whose methods, of any size, choose by something."""
+        looks = {
+            fold.number: Look(fold.train, derive(self.seed, "look", fold.number))
+            for fold, names in zip(self.folds, methods, strict=True)
+            if any(name != RANDOM for name in names)
+        }
+        self._materials |= self.trainings.materials(looks)
+
+    def test(self, share: float, methods: Sequence[str], asked: Asked) -> Tested:
+        """Test the sets of one size, by the method of each fold."""
+        wanted = {}
+        for fold, name in zip(self.folds, methods, strict=True):
+            for r, seed in enumerate(self.students_of(fold)):
+                draws = self.deviates and stochastic(name)
+                rows = self.chosen(fold, share, name, r if draws else 0)
+                self.sets[fold.number, share, r] = rows
+                wanted[fold.number, r] = Fit(np.sort(rows), fold.test, seed)
+        right = self.trainings.fits(wanted)
+        outcomes = []
+        for fold, name in zip(self.folds, methods, strict=True):
+            labels = self.pool.labels[fold.test]
+            full = self.full[fold.number].argmax(2) == labels
+            small = np.stack([right[fold.number, r] for r in range(self.students)])
+            alike = self.fixed and not (self.deviates and stochastic(name))
+            outcomes.append(Outcome(full[:1] if alike else full, small[:1] if alike else small, labels, alike))
+        margin = Margin(asked.within, asked.relative) if asked.within is not None else None
+        size = self.size(share)
+        return tested(size, outcomes, margin, asked.worst, self.pool.class_names)
+
+    def chosen(self, fold: Fold, share: float, name: str, draw: int) -> Rows:
+        """The set of a fold, for a draw of its method."""
+        for r in range(self.students):
+            known = self.sets.get((fold.number, share, r))
+            if known is not None and r == draw:
+                return known
+        n = count(share, fold.train, self.pool)
+        keep = np.intersect1d(self.keep, fold.train)
+        seed = derive(self.seed, "set", fold.number, draw)
+        return choose(name, self.pool, fold.train, n, self._materials.get(fold.number), seed, keep)
+
+    def size(self, share: float) -> int:
+        """Images of the final set."""
+        everything = np.unique(np.concatenate([fold.train for fold in self.folds]))
+        return count(share, everything, self.pool)
