@@ -44,13 +44,7 @@ class Quota(Inputs):
 
     numbers: tuple[int, ...] = field(default=())
 
-    def count(share: float, rows: Rows, pool: Pool) -> int:
-    """A share of some rows in whole images, one of each class at least."""
-    classes = sum(number > 0 for number in pool.counts(rows))
-    return min(len(rows), max(classes, round(share * len(rows))))
-
-
-def quotas(self) -> list[int]:
+    def quotas(self) -> list[int]:
         """As given."""
         return [self.numbers[c] for c in self.wanted()]
 
@@ -89,6 +83,12 @@ def affordable(name: str, counts: Sequence[int], n: int) -> bool:
     if name != "k_means":
         return True
     return max(count * quota for count, quota in zip(counts, quotas(counts, n), strict=True)) <= CLUSTERED
+
+
+def count(share: float, rows: Rows, pool: Pool) -> int:
+    """A share of some rows in whole images, one of each class at least."""
+    classes = sum(number > 0 for number in pool.counts(rows))
+    return min(len(rows), max(classes, round(share * len(rows))))
 
 
 def quotas(counts: Sequence[int], n: int) -> list[int]:
