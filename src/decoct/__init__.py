@@ -2,6 +2,7 @@
 
 The public names, one page; each is imported when it is first used:
 
+    shrink      which of my images do I need? The smallest set that trains a model as well
     load_data   a labelled image data set by name or folder
     condense    make a small training set
     train       train students on a set and evaluate them
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from decoct.core.condensed import Condensed
     from decoct.data.external.read import load_set
     from decoct.data.external.stored import SetFormat
+    from decoct.shrinking.api import shrink
     from decoct.study.study import Study
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "measure",
     "relabel",
     "select",
+    "shrink",
     "teach",
     "teach_generator",
     "train",
@@ -53,6 +56,7 @@ _HOMES = {
     "decoct.core.condensed": ("Condensed",),
     "decoct.data.external.read": ("load_set",),
     "decoct.data.external.stored": ("SetFormat",),
+    "decoct.shrinking.api": ("shrink",),
     "decoct.study.study": ("Study",),
 }
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from decoct import __version__
-from decoct.cli import export, plan, prepare, sets, store, studies, teach, watch
+from decoct.cli import export, plan, prepare, sets, shrink, store, studies, teach, watch
 from decoct.console import err, guarded, out
 
 app = typer.Typer(
@@ -62,6 +62,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for command in (
+    shrink.shrink,
     *(studies.run, plan.plan, watch.watch, studies.report, studies.compare),
     prepare.prepare,
     *(sets.condense, sets.train, sets.measure, teach.teach, sets.relabel),

@@ -78,11 +78,12 @@ def shrink(
             keep=keep,
             groups=groups,
             size=size,
-            folds=folds,
+            folds_=folds,
             seed=seed,
             workers=workers,
             device=device,
             only_check=check,
+            force=force,
             bar=bar,
             tell=err.tell,
         )

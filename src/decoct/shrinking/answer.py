@@ -95,7 +95,7 @@ class Answer:
         learner: what was trained.
         candidates: images that a set was chosen from.
         asked: what was asked, such as {"within": 0.03}.
-        decided: "shown", "not_shown", "not_decidable", "asked_size", "curve".
+        decided: "shown", "not_shown", "not_decidable", "asked_size", "curve", "checked", "unfinished".
         method, images, fraction: of the set; None where none is given.
         full: accuracy with all candidates, on test.
         small: the set's, on test; None without a set.
@@ -109,6 +109,7 @@ class Answer:
         cost: seconds by part: reading, choosing, race, test; and ``pays_after``, trainings after which choosing pays.
         test: how images were tested: "folder" or "folds", number of folds, of test images.
         files: where the set and the lists are.
+        rows: of the set, as places among all images of the source; not in the JSON, since the lists name them.
         unfinished: what was not done, where it was stopped; empty for a whole answer.
     """
 
@@ -133,8 +134,11 @@ class Answer:
     cost: dict[str, float]
     test: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
+    rows: tuple[int, ...] = ()
     unfinished: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return asdict(self)
+        said = asdict(self)
+        del said["rows"]
+        return said

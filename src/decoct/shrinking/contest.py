@@ -135,11 +135,16 @@ class Contest:
             found[share] = [standing[fold.number][below[-1]].chosen if below else RANDOM for fold in self.folds]
         return found
 
+    def full_mean(self) -> float:
+        """Accuracy with all of a race's candidates, over folds."""
+        weights = [len(fold.inner) for fold in self.folds]
+        return _mean([float(self.full[fold.number].mean()) for fold in self.folds], weights)
+
     def curve(self) -> dict[int, float]:
         """Accuracy over the number of images, by the best that races at each size; all images among them."""
         weights = [len(fold.inner) for fold in self.folds]
         everything = round(float(np.mean([len(fold.race) for fold in self.folds])))
-        points = {everything: _mean([float(self.full[fold.number].mean()) for fold in self.folds], weights)}
+        points = {everything: self.full_mean()}
         standing = self.standings()
         for place, share in enumerate(self.shares):
             chosen = [standing[fold.number][place].chosen for fold in self.folds]

@@ -62,10 +62,6 @@ class Look:
         return digest({**about, "rows": _sum(self.rows), "seed": self.seed, "what": MATERIAL})
 
 
-class LateError(DecoctError):
-    """The time that was given is over."""
-
-
 @dataclass
 class Trainings:
     """Runs trainings of one learner on one pool, and keeps what they say in a folder.
@@ -76,7 +72,6 @@ class Trainings:
         kept: folder of results; equal trainings are read from there.
         pool_of: makes an executor for so many workers.
         workers: trainings at once.
-        deadline: of ``time.monotonic``, after which nothing is begun; None for none.
         told: called after each training with (done, of what was asked at once).
         seconds: that trainings took, by units of ``Learner.work``.
     """
@@ -86,7 +81,6 @@ class Trainings:
     kept: Path
     pool_of: Callable[[int], Executor]
     workers: int = 1
-    deadline: float | None = None
     told: Callable[[int, int], None] = lambda done, total: None
     spent: float = 0.0
     units: float = 0.0
@@ -114,8 +108,7 @@ class Trainings:
         """What each training says of its held images: [held] bool, or [held, classes] float32 of one that is ``whole``.
 
         Raises:
-            LateError: the deadline came; what was done is kept.
-            DecoctError: a training fails.
+                DecoctError: a training fails.
         """
         keys = {name: fit.key(self.about) for name, fit in wanted.items()}
         paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
@@ -139,7 +132,6 @@ class Trainings:
         done = 0
         while waiting or running:
             while waiting and len(running) < self.workers:
-                self._check()
                 key = waiting.pop(0)
                 work, more = calls[key]
                 folder, kept = str(self.pool.folder), str(self.kept)
@@ -156,10 +148,6 @@ class Trainings:
         if self._executor is None:
             self._executor = self.pool_of(self.workers)
         return self._executor
-
-    def _check(self) -> None:
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            raise LateError("the time that was given is over")
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,40 @@
+import pytest
+
+from decoct.core.errors import UsageError
+from decoct.shrinking.asked import Asked
+
+
+def test_points_and_shares():
+    assert Asked.of(within="1").margin(0.9) == 0.01
+    assert Asked.of(within=2.5).margin(0.9) == 0.025
+    assert Asked.of(within="2%").margin(0.9) == pytest.approx(0.018)
+    assert Asked.of(within="2 %").relative
+    assert Asked.of().margin(0.9) is None
+    assert Asked.of(worst=5).worst == 0.05
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"within": "1", "images": 5},
+        {"images": 5, "fraction": 0.5},
+        {"within": "one"},
+        {"within": "0"},
+        {"within": "-1"},
+        {"within": "nan"},
+        {"within": "100"},
+        {"fraction": 1.0},
+        {"fraction": 0.0},
+        {"images": 0},
+        {"worst": 0},
+        {"minutes": 0},
+        {"minutes": float("inf")},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(asked):
+    with pytest.raises(UsageError, match="--"):
+        Asked.of(**asked)
+
+
+def test_only_what_was_said_is_printed():
+    assert Asked.of(within="2%", worst=5).to_json() == {"within": 0.02, "relative": True, "worst": 0.05}
