@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from tests.shrinking.pools import make_pool
+from tests.shrinking.toy import NearestMean, blobs
 
 from decoct.core.errors import DecoctError
 from decoct.shrinking.trainings import Fit, Look, Trainings
 from decoct.study.workers.executors import Inline, process_pool
-from tests.shrinking.pools import make_pool
-from tests.shrinking.toy import NearestMean, blobs
+
+
+TOY = NearestMean()
 
 
 class Broken(NearestMean):
@@ -19,7 +22,7 @@ def pool(tmp_path):
     return make_pool(tmp_path / "pool", [f"{i}.png" for i in range(60)], labels, ["a", "b", "c"], images=images)
 
 
-def trainings(pool, tmp_path, learner=NearestMean(), **more):
+def trainings(pool, tmp_path, learner=TOY, **more):
     return Trainings(pool, learner, tmp_path / "kept", lambda n: Inline(), **more)
 
 
