@@ -7,7 +7,6 @@ from decoct.core.errors import DecoctError
 from decoct.shrinking.trainings import Fit, Look, Trainings
 from decoct.study.workers.executors import Inline, process_pool
 
-
 TOY = NearestMean()
 
 
