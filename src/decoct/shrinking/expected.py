@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.report.stats import intervals, power
+from decoct.report.stats import intervals, moderated, power
 from decoct.report.stats.answers import Tally, tally
 from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA
+from decoct.report.stats.moderated import Prior
 from decoct.shrinking.answer import Measured
 
 Values = NDArray[Any]  # [students, images], answers 0 or 1, or sums of them such as a difference
@@ -66,6 +67,12 @@ class Expected:
             parts.insert(0, (self.students - self.by_image * (1 - ratio), self.df))
         return Estimate(self.mean, tuple(parts))
 
+    def borrowing(self, prior: Prior) -> Estimate:
+        """The mean with its error, as comparisons of one kind lend each other degrees of freedom between students."""
+        if self.students is None:
+            return self.estimate
+        return Estimate(self.mean, (moderated.moderated(self.students, self.df, prior), *self.estimate.parts[1:]))
+
     def half(self, level: float = 1 - ALPHA) -> float:
         """How far a one-sided bound is from the mean."""
         return self.estimate.half(1 - level)
@@ -97,31 +104,38 @@ class Expected:
         return high
 
 
-def expected(strata: Sequence[Values], signed: bool, fixed: bool = False) -> Expected:
+def common(errors: Sequence[Expected]) -> Prior:
+    """What the students' parts of several comparisons of one kind have in common, see ``report.stats.moderated``."""
+    known = [(e.students, e.df) for e in errors if e.students is not None]
+    return moderated.prior([variance for variance, _ in known], [df for _, df in known])
+
+
+def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> Expected:
     """Reduce the answers of every stratum.
 
     Args:
         strata: [R_k, n_k] of each.
         signed: they are differences, and may be negative.
-        fixed: another student would answer the same (a deterministic learner with one set); one row says all, and the
-            mean conditions on that set.
+        fixed: of each stratum, whether another student would answer the same (a deterministic learner with one set);
+            its first row says all, and the mean conditions on that set.
 
     Raises:
         ValueError: no image, or a stratum with one student where students vary.
     """
+    strata = [x[:1] if one else x for x, one in zip(strata, fixed, strict=True)]
     total = sum(x.shape[1] for x in strata)
-    rows = min((len(x) for x in strata), default=0)
-    if total == 0 or rows == 0 or (rows < 2 and not fixed):
+    if total == 0 or any(len(x) < (1 if one else 2) for x, one in zip(strata, fixed, strict=True)):
         raise ValueError("an error over students takes two of them, and at least one test image")
     means = np.concatenate([x.mean(0, dtype=np.float64) for x in strata])
     students = noise = 0.0
     for x in (x for x in strata if len(x) > 1):
         n, weight = x.shape[1], (x.shape[1] / total) ** 2 / len(x)
-        _, _, sd = intervals.moments(x.mean(1, dtype=np.float64).tolist(), 0.0 if fixed else intervals.grid_floor(n))
+        _, _, sd = intervals.moments(x.mean(1, dtype=np.float64).tolist(), intervals.grid_floor(n))
         own = tally(list(enumerate(x.astype(np.float32))), signed)
         assert own is not None
         students += weight * sd**2
         noise += weight * min(sd**2, 0.0 if math.isnan(own.interaction) else own.interaction / n)
+    rows = min(map(len, strata))
     images = max(0.0, Tally(means.astype(np.float32), rows, math.nan, signed).variance - noise)
     df = float(sum(len(x) - 1 for x in strata))
     known = students if df else None

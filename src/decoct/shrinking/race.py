@@ -11,8 +11,9 @@ What is promised, at each size and over all looks:
   each of them gets 1 / (K − 1) of a look's level (Bonferroni; Gupta, 1965, asks for the same of a subset);
 - a method is *shown better than random* wrongly with a chance of at most 5 %: Holm (1979) over the K − 1 methods.
 
-The 5 % are spent over looks in proportion to their replicates, the linear function of Lan and DeMets (1983). Every look
-sees the same images, so increments are not independent, and what each look spends is its level as it stands.
+The 5 % are spent over looks (Lan and DeMets, 1983) by the cube of the share of replicates (Kim and DeMets, 1987):
+little at first, where only what is far behind is to go, and most at the end. Every look sees the same images, so
+increments are not independent, and each look gets what it spends as its level (Bonferroni).
 
 Errors count students (with their sets) and images as samples, see ``expected``. With two or three replicates the
 students' part has one or two degrees of freedom; it is raised towards what the comparisons of its size have in common,
@@ -33,11 +34,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from decoct.report.stats import moderated
-from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA
 from decoct.shrinking.answer import Measured
-from decoct.shrinking.expected import Expected, Values, expected
+from decoct.shrinking.expected import Expected, Values, common, expected
 
 RANDOM = "random"
 LOOKS = (3, 5, 8)
@@ -63,7 +62,7 @@ class Lane:
     def accuracy(self) -> Measured:
         """With its two-sided 95 % interval; without bounds for one student of many."""
         if self.fixed or len(self.correct) > 1:
-            return expected([self.correct], False, self.fixed).measured()
+            return expected([self.correct], False, [self.fixed]).measured()
         return Measured(float(self.correct.mean()), math.nan, math.nan, 1, self.correct.shape[1])
 
 
@@ -96,7 +95,7 @@ class Standing:
 
 
 def spent(looks: Sequence[int], alpha: float = ALPHA) -> list[float]:
-    """The level of each look: its share of all replicates.
+    """The level of each look: α (t³ − t'³), with t the share of all replicates at this look and t' at the one before.
 
     Args:
         looks: replicates at each look, rising.
@@ -107,7 +106,7 @@ def spent(looks: Sequence[int], alpha: float = ALPHA) -> list[float]:
     """
     if not 1 <= len(looks) <= 3 or any(b <= a for a, b in pairwise((0, *looks))):
         raise ValueError("one to three looks, each with more replicates than the one before")
-    return [alpha * (b - a) / looks[-1] for a, b in pairwise((0, *looks))]
+    return [alpha * (b**3 - a**3) / looks[-1] ** 3 for a, b in pairwise((0, *looks))]
 
 
 def standing(lanes: Lanes, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -> Standing:
@@ -197,17 +196,9 @@ def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]
     for a, b in pairs:
         fixed = lanes[a].fixed and lanes[b].fixed
         d = rows[a].astype(np.float32) - rows[b]
-        found.append(expected([d[:1] if fixed else d], True, fixed) if fixed or len(d) > 1 else None)
-    varying = [(e.students, e.df) for e in found if e is not None and e.students is not None]
-    prior = moderated.prior([v for v, _ in varying], [df for _, df in varying])
-    return [_above(e, prior) if e is not None else 1.0 for e in found]
-
-
-def _above(e: Expected, prior: moderated.Prior) -> float:
-    if e.students is None:
-        return e.estimate.above()
-    variance, df = moderated.moderated(e.students, e.df, prior)
-    return Estimate(e.mean, ((variance, df), *e.estimate.parts[1:])).above()
+        found.append(expected([d], True, [fixed]) if fixed or len(d) > 1 else None)
+    shared = common([e for e in found if e is not None])
+    return [e.borrowing(shared).above() if e is not None else 1.0 for e in found]
 
 
 def _holm(ps: Mapping[str, float], level: float, family: int) -> set[str]:

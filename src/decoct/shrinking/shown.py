@@ -176,16 +176,16 @@ def tested(
     Raises:
         ValueError: no test image, or one student where students vary.
     """
-    fixed = all(o.fixed for o in strata)
+    fixed = [o.fixed for o in strata]
     full, small = (expected([getattr(o, side) for o in strata], False, fixed) for side in ("full", "small"))
-    loss = _loss(strata, fixed)
+    loss = _loss(strata)
     asked = loss
     if within is not None and within.relative:
-        asked = _loss(strata, fixed, 1 - within.value)
+        asked = _loss(strata, 1 - within.value)
     bound = asked.mean + asked.half()
     points = within.points(full.mean) if within is not None else None
     labelled = all(o.labels is not None for o in strata)
-    classes = tuple(_class(name, at, strata, fixed, worst) for at, name in enumerate(class_names) if labelled)
+    classes = tuple(_class(name, at, strata, worst) for at, name in enumerate(class_names) if labelled)
     failed = tuple(c for c in classes if worst is not None and not c.bound < worst)
     inside = None if within is None else bound < (0.0 if within.relative else within.value)
     shown = None if within is None and worst is None else inside is not False and not failed
@@ -237,18 +237,19 @@ def decide(tests: Sequence[Tested]) -> Decision:
     return Decision("not_decidable" if short else "not_shown", first, first.smallest_margin, None, "classes")
 
 
-def _loss(strata: Sequence[Outcome], fixed: bool, weight: float = 1.0) -> Expected:
+def _loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
     """``weight`` · full − small; below 0 where the set keeps that share of the full accuracy."""
-    return expected([weight * o.full.astype(np.float32) - o.small for o in strata], True, fixed)
+    values = [np.float32(weight) * o.full.astype(np.float32) - o.small for o in strata]
+    return expected(values, True, [o.fixed for o in strata])
 
 
-def _class(name: str, label: int, strata: Sequence[Outcome], fixed: bool, worst: float | None) -> ClassLoss:
+def _class(name: str, label: int, strata: Sequence[Outcome], worst: float | None) -> ClassLoss:
     masks = [o.labels == label for o in strata if o.labels is not None]
     own = [Outcome(o.full[:, m], o.small[:, m], fixed=o.fixed) for o, m in zip(strata, masks, strict=True) if m.any()]
     images = sum(int(m.sum()) for m in masks)
     if not images:
         return ClassLoss(name, math.nan, math.nan, math.nan, math.inf, 0)
-    loss = _loss(own, fixed)
+    loss = _loss(own)
     full, small = (_mean([getattr(o, side) for o in own]) for side in ("full", "small"))
     bound = loss.mean + loss.half() if images > 1 else math.inf
     short = worst is not None and not bound < worst and (images < 2 or loss.half() >= worst)

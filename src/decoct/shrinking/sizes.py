@@ -9,7 +9,7 @@ from sklearn.isotonic import isotonic_regression
 
 from decoct.core.errors import UsageError
 from decoct.report.stats.intervals import ALPHA
-from decoct.shrinking.expected import expected
+from decoct.shrinking.expected import common, expected
 from decoct.shrinking.shown import Outcome
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -64,7 +64,8 @@ def needed(curve: Mapping[int, Sequence[Outcome]]) -> tuple[float, float, float]
 
     The difference "chosen − random" falls with random's size; it is made monotone (isotonic regression) and straight
     between sizes on the logarithm of n, and the mean is where it is 0. The interval holds every n whose difference is
-    not distinguished from 0, by the two-sided 95 % interval of students and images.
+    not distinguished from 0, by the two-sided 95 % interval of students and images; sizes lend each other degrees of
+    freedom between students.
 
     Args:
         curve: by random's size, one outcome per stratum: ``full`` is the chosen set's students, ``small`` random's. A
@@ -79,14 +80,13 @@ def needed(curve: Mapping[int, Sequence[Outcome]]) -> tuple[float, float, float]
     if not curve:
         raise ValueError("a curve has at least one size")
     sizes = sorted(curve)
-    means, halves = [], []
-    for size in sizes:
-        own = curve[size]
-        d = [o.full.astype(np.float32) - o.small for o in own]
-        error = expected(d, True, all(o.fixed for o in own))
-        means.append(error.mean)
-        halves.append(error.half(1 - ALPHA / 2))
-    x, y, half = np.log(sizes), np.array(means), np.array(halves)
+    errors = [
+        expected([o.full.astype(np.float32) - o.small for o in curve[size]], True, [o.fixed for o in curve[size]])
+        for size in sizes
+    ]
+    shared = common(errors)
+    x, y = np.log(sizes), np.array([e.mean for e in errors])
+    half = np.array([e.borrowing(shared).half(ALPHA / 2) for e in errors])
     mean, lo, hi = (_crossing(x, isotonic_regression(values, increasing=False)) for values in (y, y - half, y + half))
     return mean, lo, hi
 
