@@ -1,0 +1,142 @@
+"""What an accuracy, or a difference of two, is expected to be: over students, and over test images.
+
+Answers [students, images] of every stratum give a mean over all images and the two sources of its error. A stratum is
+the one test split, or one of several folds, whose images are disjoint and whose students are others. With shares
+w_k = n_k / N of the images,
+
+    var(mean) = Σ w_k² s_k² / R_k  +  s²(image means) / N  −  Σ w_k² MS_k(interaction) / (R_k n_k)
+
+as ``report.stats.crossed`` has it for one stratum. The students' part has Σ (R_k − 1) degrees of freedom, the images'
+part N − 1, and their half-widths add as ``report.stats.estimate`` says.
+
+Source:
+    Gallas, Pennello and Myers, 2007, "Multireader multicase variance analysis for binary data" (J. Opt. Soc. Am. A 24).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.report.stats import intervals, moderated, power
+from decoct.report.stats.answers import Tally, tally
+from decoct.report.stats.estimate import Estimate
+from decoct.report.stats.intervals import ALPHA
+from decoct.report.stats.moderated import Prior
+from decoct.shrinking.answer import Measured
+
+Values = NDArray[Any]  # [students, images], answers 0 or 1, or sums of them such as a difference
+MOST = 10**9  # images
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A mean over students and test images, and what each adds to its variance.
+
+    Attributes:
+        mean: over all images, each stratum's students averaged first.
+        students: variance of the mean as students vary; None where nothing about them varies.
+        df: degrees of freedom of that variance.
+        by_image: the part of ``students`` that comes from their disagreement about single images, and so shrinks with
+            more images.
+        images: variance of the mean as test images vary.
+        n: students of a stratum, the fewest.
+        tested: test images.
+    """
+
+    mean: float
+    students: float | None
+    df: float
+    by_image: float
+    images: float
+    n: int
+    tested: int
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its error."""
+        return self._with(self.tested)
+
+    def _with(self, images: int) -> Estimate:
+        ratio = self.tested / images
+        parts = [(self.images * ratio, float(max(images - 1, 1)))]
+        if self.students is not None:
+            parts.insert(0, (self.students - self.by_image * (1 - ratio), self.df))
+        return Estimate(self.mean, tuple(parts))
+
+    def borrowing(self, prior: Prior) -> Estimate:
+        """The mean with its error, as comparisons of one kind lend each other degrees of freedom between students."""
+        if self.students is None:
+            return self.estimate
+        return Estimate(self.mean, (moderated.moderated(self.students, self.df, prior), *self.estimate.parts[1:]))
+
+    def half(self, level: float = 1 - ALPHA) -> float:
+        """How far a one-sided bound is from the mean."""
+        return self.estimate.half(1 - level)
+
+    def measured(self) -> Measured:
+        """The accuracy with its two-sided 95 % interval."""
+        lo, hi = self.estimate.bounds(1 - ALPHA)
+        return Measured(self.mean, max(0.0, lo), min(1.0, hi), self.n, self.tested)
+
+    def images_needed(self, margin: float) -> int | None:
+        """Test images at which as many students show, in 80 % of studies, that no loss at all is below the margin.
+
+        The images' part of the variance, and what students disagree about single images, shrink in proportion. What
+        remains of the students' part does not.
+
+        Returns:
+            None where as many students cannot, however many images there are: only more students help.
+        """
+
+        def shows(images: int) -> bool:
+            return power.found(margin, self._with(images), ALPHA) >= power.POWER
+
+        if margin <= 0 or not shows(MOST):
+            return None
+        low, high = 1, MOST
+        while high - low > max(1, low // 1000):
+            middle = math.isqrt(low * high) if high > 2 * low else (low + high) // 2
+            low, high = (low, middle) if shows(middle) else (middle, high)
+        return high
+
+
+def common(errors: Sequence[Expected]) -> Prior:
+    """What the students' parts of several comparisons of one kind have in common, see ``report.stats.moderated``."""
+    known = [(e.students, e.df) for e in errors if e.students is not None]
+    return moderated.prior([variance for variance, _ in known], [df for _, df in known])
+
+
+def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> Expected:
+    """Reduce the answers of every stratum.
+
+    Args:
+        strata: [R_k, n_k] of each.
+        signed: they are differences, and may be negative.
+        fixed: of each stratum, whether another student would answer the same (a deterministic learner with one set);
+            its first row says all, and the mean conditions on that set.
+
+    Raises:
+        ValueError: no image, or a stratum with one student where students vary.
+    """
+    strata = [x[:1] if one else x for x, one in zip(strata, fixed, strict=True)]
+    total = sum(x.shape[1] for x in strata)
+    if total == 0 or any(len(x) < (1 if one else 2) for x, one in zip(strata, fixed, strict=True)):
+        raise ValueError("an error over students takes two of them, and at least one test image")
+    means = np.concatenate([x.mean(0, dtype=np.float64) for x in strata])
+    students = noise = 0.0
+    for x in (x for x in strata if len(x) > 1):
+        n, weight = x.shape[1], (x.shape[1] / total) ** 2 / len(x)
+        _, _, sd = intervals.moments(x.mean(1, dtype=np.float64).tolist(), intervals.grid_floor(n))
+        own = tally(list(enumerate(x.astype(np.float32))), signed)
+        assert own is not None
+        students += weight * sd**2
+        noise += weight * min(sd**2, 0.0 if math.isnan(own.interaction) else own.interaction / n)
+    rows = min(map(len, strata))
+    images = max(0.0, Tally(means.astype(np.float32), rows, math.nan, signed).variance - noise)
+    df = float(sum(len(x) - 1 for x in strata))
+    known = students if df else None
+    return Expected(float(means.mean()), known, df, noise, images, rows, total)
