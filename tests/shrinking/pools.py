@@ -1,6 +1,5 @@
 """Small pools for tests, of files that are written or of none."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ def make_pool(folder, paths, labels, class_names, split=None, source="photos", f
         "groups": np.arange(n),
         "width": np.full(n, 300, np.int32),
         "height": np.full(n, 200, np.int32),
-        "bytes": np.array([file.stat().st_size if os.path.isfile(file) else 0 for file in files], np.int64),
+        "bytes": np.array([_bytes(file) for file in files], np.int64),
         "content": np.arange(n, dtype=np.uint64),
         "paths": paths,
         "class_names": class_names,
@@ -44,3 +43,10 @@ def tree(root, files):
 def path_of(pool: Pool, row: int) -> Path:
     """An image's file below the source."""
     return Path(pool.source, pool.paths[row])
+
+
+def _bytes(file):
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):  # names that no file has
+        return 0

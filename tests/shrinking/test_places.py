@@ -85,7 +85,9 @@ def test_classes_with_names_that_no_folder_has_are_told_apart():
     assert folder_names(["a/b", "a_b", "", ".hidden", "..", "1"]) == ["a_b", "a_b-2", "_", "_hidden", "_.", "1"]
 
 
-NAMES = st.text(st.sampled_from("aA.é/\\: \0=<\n-"), max_size=6) | st.sampled_from(["..", "a" * 300 + ".png", "ü" * 200])
+NAMES = st.text(st.sampled_from("aA.é/\\: \0=<\n-"), max_size=6) | st.sampled_from(
+    ["..", "a" * 300 + ".png", "ü" * 200]
+)
 
 
 @given(st.lists(st.tuples(st.lists(NAMES, max_size=4).map("/".join), st.integers(0, 2)), min_size=1), st.booleans())

@@ -37,9 +37,7 @@ def check_out(pool: Pool, out: Path, how: str, original_path: OriginalPath, forc
         raise UsageError(f"{out} lies in {pool.source}, where its images would count as yours: choose another --out")
     check_free(out, force)
     if how in ("symlink", "hardlink") and len(pool) and original_path(pool, 0) is None:
-        raise UsageError(
-            f"the images of {pool.source} have no files of their own to link to: use --as copy, or --as list"
-        )
+        raise UsageError(f"the images of {pool.source} are no files that can be linked to: use --as copy or --as list")
 
 
 def export(
