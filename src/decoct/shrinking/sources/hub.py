@@ -12,7 +12,16 @@ import numpy as np
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import digest
 from decoct.data.reading.decode import DecodeError
-from decoct.data.sources._shared.hub_columns import classes, columns, numbers, picture, roles, trouble, unlabelled
+from decoct.data.sources._shared.hub_columns import (
+    COMMIT,
+    classes,
+    columns,
+    numbers,
+    picture,
+    roles,
+    trouble,
+    unlabelled,
+)
 from decoct.data.sources.hub import Hub, library, local_files
 from decoct.shrinking.sources.listing import SPLITS, Listing, Place, check_classes, said, state_of
 
@@ -33,7 +42,9 @@ def listing(source: str, word: str) -> Listing:
     else:
         hub = _named(word)
         manifest = hub.manifest()
-        state, facts = digest(manifest), {"kind": "hub", "word": f"{HUB}{hub.path}@{manifest['commit']}"}
+        revision = manifest["commit"] if COMMIT.fullmatch(manifest["commit"]) else hub.revision
+        again = f"{HUB}{hub.path}@{revision}" if revision else f"{HUB}{hub.path}"
+        state, facts = digest(manifest), {"kind": "hub", "word": again}
     return of_tables(source, tables(facts["word"]), state, facts)
 
 
@@ -103,7 +114,7 @@ def tables(word: str) -> Mapping[str, Any]:
     source = Hub(path=word) if place.exists() else _named(word)
     folder = TemporaryDirectory(ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
-    return source.load(source.manifest(), Path(folder.name))
+    return source.load({} if place.exists() else source.manifest(), Path(folder.name))
 
 
 class _Column(Sequence[Any]):
