@@ -176,10 +176,10 @@ def write_labels(folder: Path, name: str, part: Part, sha: "hashlib._Hash") -> N
     sha.update(labels.tobytes())
 
 
-def header(shape: tuple[int, ...]) -> bytes:
-    """The header of a NumPy file of uint8 pixels; equally long for any number of images."""
-    made = io.BytesIO()
-    np.lib.format.write_array_header_1_0(made, {"descr": "|u1", "fortran_order": False, "shape": shape})
+def header(shape: tuple[int, ...], dtype: Any = np.uint8) -> bytes:
+    """The header of a NumPy file, of pixels unless said otherwise; equally long for any number of images."""
+    made, descr = io.BytesIO(), np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(made, {"descr": descr, "fortran_order": False, "shape": shape})
     return made.getvalue()
 
 

@@ -304,7 +304,7 @@ def brought(extract: Extract, data: Dataset) -> dict[str, NDArray[Any]]:
     """
     found: dict[str, NDArray[Any]] = {}
     for split, file in extract.files.items():
-        rows = _mapped(file)
+        rows = mapped(file)
         if len(rows) != (images := len(getattr(data, split))):
             raise DecoctError(
                 f"{file} has {len(rows):,} rows, {data.name} has {images:,} {split} images: one row each is needed\n"
@@ -340,7 +340,7 @@ def check_given(given: Mapping[str, str], images: int, whose: str, extractors: C
         assert extract.file is not None
         if not file.is_file():
             raise UsageError(f"features of {whose}: no file at {file}")
-        rows, wide = _mapped(file), _mapped(extract.file).shape[1]
+        rows, wide = mapped(file), mapped(extract.file).shape[1]
         if rows.shape != (images, wide):
             raise DecoctError(
                 f"{file} has the shape {list(rows.shape)}: features of {whose} by {extract.file} are "
@@ -356,10 +356,10 @@ def given_rows(file: Path, content: str) -> NDArray[Any]:
     """
     if not file.is_file() or hash_once(file)[:32] != content:
         raise DecoctError(f"{file} is not as it was when its set was planned: run the same again")
-    return _mapped(file)
+    return mapped(file)
 
 
-def _mapped(file: Path) -> NDArray[Any]:
+def mapped(file: Path) -> NDArray[Any]:
     """A map of features [N, d] in a file; no value is read."""
     try:
         rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles

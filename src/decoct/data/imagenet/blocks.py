@@ -94,18 +94,25 @@ def write(
     return bad
 
 
-def close_up(file: Path, keep: NDArray[np.bool_]) -> None:
-    """Drop rows of a file of images in place, and the record, which does not hold any more."""
+def close_up(file: Path, keep: NDArray[np.bool_], channels: int | None = None) -> None:
+    """Drop rows of a file of images or features in place, and the record, which does not hold any more.
+
+    Args:
+        file: of [N, …].
+        keep: [N], the rows that stay.
+        channels: how many of the first stay, of [N, C, …]; None for all.
+    """
     (file.parent / RECORD).unlink(missing_ok=True)  # first: if this is interrupted, decoding starts again
-    images = np.lib.format.open_memmap(file, mode="r")
-    kept, shape = np.flatnonzero(keep), images.shape[1:]
+    rows = np.lib.format.open_memmap(file, mode="r")
+    kept, shape = np.flatnonzero(keep), rows.shape[1:]
+    shape = shape if channels is None else (channels, *shape[1:])
     with file.open("r+b") as opened:
-        opened.seek(len(cache.header(images.shape)))
+        opened.seek(len(cache.header(rows.shape, rows.dtype)))
         for start in range(0, len(kept), ROWS):
-            opened.write(np.ascontiguousarray(images[kept[start : start + ROWS]]).data)
+            opened.write(np.ascontiguousarray(rows[kept[start : start + ROWS], : shape[0]]).data)
         opened.truncate()
         opened.seek(0)  # last: a file that is as long as it was still says how many rows it had
-        opened.write(cache.header((len(kept), *shape)))
+        opened.write(cache.header((len(kept), *shape), rows.dtype))
 
 
 def write_block(layout: Layout, folder: Path, size: int, block: Block) -> list[tuple[int, str]]:

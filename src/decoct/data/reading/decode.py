@@ -4,21 +4,43 @@ import functools
 import io
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 2**30 // 4 // 3  # Pillow's own default limit, held to even where a program has lifted it
 # Not pictures that Pillow decodes by itself: stubs for other libraries, and PostScript, which would run Ghostscript.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 WHITE = (255, 255, 255, 255)
+QUARTER_TURNS = (5, 6, 7, 8)  # EXIF's orientations in which width and height change places
 NAMED = 3  # pictures that do not decode, in a message
 
 
 class DecodeError(ValueError):
     """The bytes are no picture that can be used; the message says why in a few words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A decoded picture and what its file says of it.
+
+    Attributes:
+        image: upright, 8-bit L or RGB; a large JPEG at a fraction of its size.
+        width, height: of the whole picture, upright.
+        format: Pillow's name of what the bytes are, whatever the file is called.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+
+    def square(self, size: int, channels: int) -> NDArray[np.uint8]:
+        """The centre, resized with antialiasing, [channels, size, size]."""
+        return _array(_square(self.image, size), channels)
 
 
 @functools.cache
@@ -49,14 +71,28 @@ def decode(data: bytes, size: int | None, channels: int) -> NDArray[np.uint8]:
     Raises:
         DecodeError: corrupt, truncated or empty; more than ``MAX_PIXELS``; or pixels without an agreed range.
     """
+    image = opened(data, size).image
+    return _array(_square(image, size) if size else image, channels)
+
+
+def opened(data: bytes, size: int | None) -> Opened:
+    """Decode, orient by EXIF, and lay over white.
+
+    Args:
+        data: the whole file.
+        size: the largest square that is to be cut from it, so that a JPEG far larger is decoded at a fraction of its
+            size; None for the whole picture.
+
+    Raises:
+        DecodeError: as of ``decode``.
+    """
     if not data:
         raise DecodeError("empty file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            flat = _flat(_open(data, size))
-            image = (_square(flat, size) if size else flat).convert("L" if channels == 1 else "RGB")
+            return _open(data, size)
         except (DecodeError, MemoryError):
             raise
         except UnidentifiedImageError:
@@ -65,8 +101,6 @@ def decode(data: bytes, size: int | None, channels: int) -> NDArray[np.uint8]:
             raise DecodeError(f"more than {MAX_PIXELS:,} pixels") from None
         except Exception as error:  # Pillow's decoders raise whatever their parser stumbled on
             raise DecodeError((str(error) or type(error).__name__).splitlines()[0]) from error
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def shape(data: bytes) -> tuple[int, int] | None:
@@ -103,21 +137,24 @@ def undecodable(where: str, bad: Mapping[str, str], total: int, listed: Path | N
     )
 
 
-def _open(data: bytes, size: int | None) -> Image.Image:
-    """The upright picture; a JPEG far larger than needed is decoded at a fraction of its size."""
+def _open(data: bytes, size: int | None) -> Opened:
     image: Image.Image = Image.open(io.BytesIO(data), formats=formats())
-    if image.width * image.height > MAX_PIXELS:
+    width, height, kind = *image.size, str(image.format)
+    if width * height > MAX_PIXELS:
         raise DecodeError(f"more than {MAX_PIXELS:,} pixels")
     if size:
         image.draft(None, (2 * size, 2 * size))
     image.load()
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in QUARTER_TURNS
+        image = ImageOps.exif_transpose(image)
+        width, height = (height, width) if turned else (width, height)
     except Exception:  # a damaged EXIF block leaves the pixels what they are
-        return image
+        pass
+    return Opened(flat(image), width, height, kind)
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def flat(image: Image.Image) -> Image.Image:
     """The picture as 8-bit L or RGB, transparency over white."""
     if image.mode.startswith("I"):
         return _from_16_bit(image)
@@ -139,3 +176,8 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 def _square(image: Image.Image, size: int) -> Image.Image:
     """Resize and centre crop in one step, so that a long thin picture is never blown up whole."""
     return image.resize((size, size), Image.Resampling.BICUBIC, box=centre(*image.size), reducing_gap=3.0)
+
+
+def _array(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

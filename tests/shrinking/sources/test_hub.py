@@ -1,0 +1,105 @@
+"""Hugging Face data sets in every form, offline: pictures, labels, splits and groups, and their bytes again."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from decoct.core.errors import DecoctError, UsageError
+from decoct.shrinking.originals import original, original_path
+from decoct.shrinking.pool import TEST, TRAIN, VAL
+from decoct.shrinking.read import read_pool
+from decoct.shrinking.sources.hub import listing
+
+datasets = pytest.importorskip("datasets")
+NAMES = ("eel", "dog", "cat")  # not sorted: the order of a ClassLabel is kept
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    datasets.disable_progress_bars()
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Pillow.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def table(n, seed, label=None, labels=None):
+    """A table of ``n`` random pictures, and their bytes; picture i is of class i % 3 and of patient i // 4."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (n, 12, 12, 3), dtype=np.uint8)
+    made = {
+        "patient": [i // 4 for i in range(n)],
+        "img": [{"bytes": png(image), "path": None} for image in pixels],
+        "label": [i % 3 for i in range(n)] if labels is None else labels,
+    }
+    kinds = {"patient": datasets.Value("int64"), "img": datasets.Image(), "label": label or datasets.ClassLabel(names=NAMES)}
+    return datasets.Dataset.from_dict(made, features=datasets.Features(kinds)), pixels
+
+
+@pytest.mark.parametrize("form", ["saved", "parquet", "word", "python"])
+def test_every_form_gives_the_same_pool(tmp_path, form):
+    (train, first), (test, last) = table(9, 0), table(6, 1)
+    root = tmp_path / "pets"
+    source = {"train": train, "test": test}
+    if form == "saved":
+        datasets.DatasetDict(source).save_to_disk(root)
+        source = root
+    elif form != "python":
+        (root / "data").mkdir(parents=True)
+        for name, split in source.items():
+            split.to_parquet(root / "data" / f"{name}-00000-of-00001.parquet")
+        source = str(root) if form == "parquet" else f"hub:{root}"
+    pool = read_pool(source, tmp_path / "pools", groups="patient")
+    assert pool.class_names == NAMES and pool.labels.tolist() == [i % 3 for i in range(9)] + [0, 1, 2, 0, 1, 2]
+    assert pool.split.tolist() == [TRAIN] * 9 + [TEST] * 6 and pool.paths[10] == "test/1"
+    assert (pool.images == np.concatenate([first, last]).transpose(0, 3, 1, 2)).all()
+    assert pool.groups.tolist() == [0] * 4 + [1] * 4 + [2] + [0] * 4 + [1] * 2
+    assert original(pool, 10) == (png(last[1]), ".png") and original_path(pool, 10) is None
+
+
+def test_one_table_saved_alone(tmp_path):
+    table(6, 0)[0].save_to_disk(tmp_path / "pets")
+    assert (read_pool(tmp_path / "pets", tmp_path / "pools").split == TRAIN).all()
+
+
+def test_labels_of_plain_columns_and_rows_without_a_picture(tmp_path):
+    made, _ = table(4, 0, datasets.Value("string"), ["Öl", "b c", "Öl", "b c"])
+    made = datasets.concatenate_datasets([made, made.select([0]).map(lambda row: {"img": None})])
+    made.save_to_disk(tmp_path / "pets")
+    pool = read_pool(tmp_path / "pets", tmp_path / "pools")
+    assert pool.class_names == ("b c", "Öl") and pool.labels.tolist() == [1, 0, 1, 0]
+    assert pool.unreadable == (("train/4", "Öl", "no picture"),)
+
+
+def test_three_splits(tmp_path):
+    splits = {name: table(3, seed)[0] for seed, name in enumerate(("train", "validation", "test"))}
+    listed = listing("pets", _saved(tmp_path / "pets", splits))
+    assert listed.split.tolist() == [TRAIN] * 3 + [VAL] * 3 + [TEST] * 3
+
+
+def test_what_does_not_fit_is_named(tmp_path):
+    lacking = {"train": table(6, 0)[0], "test": table(2, 1)[0]}
+    with pytest.raises(DecoctError, match="class 'cat' has no images in test"):
+        listing("pets", _saved(tmp_path / "a", lacking))
+    without = table(3, 0)[0].remove_columns("img")
+    with pytest.raises(DecoctError, match="which column is the image"):
+        listing("pets", _saved(tmp_path / "b", {"train": without}))
+    with pytest.raises(DecoctError, match="no labels|to be trained on"):
+        listing("pets", _saved(tmp_path / "c", {"train": table(3, 0, labels=[-1] * 3)[0]}))
+    with pytest.raises(UsageError, match="hub:OWNER/NAME"):
+        listing("hub:pets", "hub:pets")
+    with pytest.raises(DecoctError, match="somebody/pets"):
+        listing("hub:somebody/pets", "hub:somebody/pets@main")
+
+
+def _saved(root, splits):
+    datasets.DatasetDict(splits).save_to_disk(root)
+    return str(root)
