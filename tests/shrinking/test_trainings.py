@@ -30,7 +30,7 @@ def test_answers_are_those_of_the_learner_and_are_kept(pool, tmp_path):
     wanted = {s: Fit(rows, held, s) for s in range(3)} | {"whole": Fit(rows, held, 0, whole=True)}
     with trainings(pool, tmp_path, told=lambda *at: told.append(at)) as run:
         found = run.fits(wanted)
-        assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+        assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
         assert run.units == 4 * 30
         assert run.seconds(60) == pytest.approx(2 * run.seconds(30))
     for s in range(3):

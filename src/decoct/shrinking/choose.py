@@ -85,10 +85,11 @@ def affordable(name: str, counts: Sequence[int], n: int) -> bool:
     return max(count * quota for count, quota in zip(counts, quotas(counts, n), strict=True)) <= CLUSTERED
 
 
-def count(share: float, rows: Rows, pool: Pool) -> int:
-    """A share of some rows in whole images, one of each class at least."""
-    classes = sum(number > 0 for number in pool.counts(rows))
-    return min(len(rows), max(classes, round(share * len(rows))))
+def count(share: float, rows: Rows, pool: Pool, without: Rows | None = None) -> int:
+    """A share of some rows in whole images: one of each class at least, and no more than may be chosen."""
+    able = rows if without is None else rows[~np.isin(rows, without)]
+    classes = sum(number > 0 for number in pool.counts(able))
+    return min(len(able), max(classes, round(share * len(rows))))
 
 
 def quotas(counts: Sequence[int], n: int) -> list[int]:
@@ -106,7 +107,14 @@ def quotas(counts: Sequence[int], n: int) -> list[int]:
 
 
 def choose(
-    name: str, pool: Pool, rows: Rows, n: int, material: Material | None, seed: int, kept: Rows | None = None
+    name: str,
+    pool: Pool,
+    rows: Rows,
+    n: int,
+    material: Material | None,
+    seed: int,
+    kept: Rows | None = None,
+    without: Rows | None = None,
 ) -> Rows:
     """``n`` rows of a pool out of ``rows``, class after class, in order of picking; those ``kept`` come first.
 
@@ -118,18 +126,21 @@ def choose(
         material: of these candidates, in their order; ``random`` needs none.
         seed: of a method that draws.
         kept: candidates that the set is to have in any case.
+        without: candidates that it is not to have, such as copies of others.
 
     Raises:
         UsageError: as ``quotas``, or a class has more images that are kept than the set gives it.
     """
-    first = np.empty(0, np.int64) if kept is None else kept
-    numbers = np.array(quotas(pool.counts(rows), n)) - np.array(pool.counts(first))
+    none = np.empty(0, np.int64)
+    first = none if kept is None else kept
+    able = ~np.isin(rows, none if without is None else without) | np.isin(rows, first)
+    numbers = np.array(quotas(pool.counts(rows[able]), n)) - np.array(pool.counts(first))
     if (numbers < 0).any():
         worst = pool.class_names[int(numbers.argmin())]
         raise UsageError(
             f"{len(first):,} images are kept, more of class '{worst}' than a set of {n:,} has: ask for more"
         )
-    left = np.flatnonzero(~np.isin(rows, first))
+    left = np.flatnonzero(able & ~np.isin(rows, first))
     candidates = rows[left]
     spec = condenser(name, max(pool.counts(candidates)))
     images = np.broadcast_to(np.zeros((), np.uint8), (len(candidates), *pool.images.shape[1:]))

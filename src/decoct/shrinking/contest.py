@@ -32,6 +32,7 @@ class Contest:
         looks: replicates at each look.
         seed: of every draw.
         keep: rows that every set is to have.
+        without: rows that none is to have, such as copies of others.
         lanes: by fold, then by place in ``shares``, then by method.
         full: [R, inner] what students of all of a race's candidates answer, by fold.
         materials: what methods choose by, by fold; filled by ``prepare``.
@@ -44,6 +45,7 @@ class Contest:
     looks: tuple[int, ...]
     seed: int
     keep: Rows
+    without: Rows
     lanes: dict[int, dict[int, dict[str, Lane]]] = field(default_factory=dict)
     full: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     materials: dict[int, Material] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Contest:
                     name: Lane(none, fixed=not self.trainings.learner.stochastic and not stochastic(name))
                     for name in self.methods
                     if (name not in ENDS or share >= LARGE)
-                    and affordable(name, counts, count(share, fold.race, self.pool))
+                    and affordable(name, counts, count(share, fold.race, self.pool, self.without))
                 }
                 for place, share in enumerate(self.shares)
             }
@@ -95,7 +97,9 @@ class Contest:
 
     def work(self, asks: Sequence[tuple[int, int, str, int]]) -> float:
         """Seconds of one core that these trainings are foretold to take."""
-        sizes = [count(self.shares[place], self.folds[number].race, self.pool) for number, place, _, _ in asks]
+        sizes = [
+            count(self.shares[place], self.folds[number].race, self.pool, self.without) for number, place, _, _ in asks
+        ]
         return sum(self.trainings.seconds(n) or 0.0 for n in sizes)
 
     def look(self, asks: Sequence[tuple[int, int, str, int]]) -> None:
@@ -113,10 +117,10 @@ class Contest:
 
     def chosen(self, fold: Fold, place: int, name: str, draw: int) -> Rows:
         """The set of a method in a race."""
-        n = count(self.shares[place], fold.race, self.pool)
+        n = count(self.shares[place], fold.race, self.pool, self.without)
         keep = np.intersect1d(self.keep, fold.race)
         seed = derive(self.seed, "set", fold.number, draw)
-        return choose(name, self.pool, fold.race, n, self.materials.get(fold.number), seed, keep)
+        return choose(name, self.pool, fold.race, n, self.materials.get(fold.number), seed, keep, self.without)
 
     def student(self, fold: Fold, r: int) -> int:
         """A student's seed, the same for all methods and sizes of a fold."""

@@ -22,14 +22,19 @@ from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import METHODS, RANDOM, check, choose, count
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.embed import Embed
-from decoct.shrinking.files import check_out
+from decoct.shrinking.files import How, check_out
 from decoct.shrinking.learner import Learner
-from decoct.shrinking.lists import read_list, rows_of
+from decoct.shrinking.lists import Column, read_list, rows_of
 from decoct.shrinking.model import PROBE, Model
 from decoct.shrinking.originals import original_path
-from decoct.shrinking.pool import TRAIN, VAL, Pool
+from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.problems import check as look_over
-from decoct.shrinking.problems import groups_of, label_issues, outliers, tell
+from decoct.shrinking.label_issues import label_issues
+from decoct.shrinking.problems import groups_of, tell
+try:
+    from decoct.shrinking.outliers import outliers
+except ImportError:
+    outliers = lambda *a: ()
 from decoct.shrinking.race import Lane
 from decoct.shrinking.read import read_pool
 from decoct.shrinking.schedule import USUAL, Schedule, schedule
@@ -44,6 +49,7 @@ from decoct.study.workers.executors import Inline, process_pool
 Rows = NDArray[np.int64]
 Bar = Callable[[str], Progress]
 FOLDER = "shrink"  # in the store: what was read, and trainings
+DUPLICATES = ("exact_duplicates", "near_duplicates")
 LABELS = 4  # folds of the trainings that judge labels, where no fold of the test did
 
 
@@ -72,6 +78,7 @@ class Job:
     bar: Bar
     tell: Callable[[str], None]
     keep: Rows
+    without: Rows
     problems: tuple[Problem, ...] = ()
     cost: dict[str, float] = field(default_factory=dict)
     plan: Schedule | None = None
@@ -90,7 +97,7 @@ def run(
     asked: Asked,
     *,
     out: Path | None,
-    way: str = "copy",
+    way: How = "copy",
     student: str | None = None,
     protocol: str | None = None,
     extractor: str | None = None,
@@ -144,7 +151,19 @@ def run(
     pool = replace(pool, groups=groups_of(problems, pool.groups))
     learner = model.learner(pool, place)
     kept = rows_of(pool, read_list(keep)) if keep is not None else np.empty(0, np.int64)
-    job = Job(pool, learner, asked, folds.plan(pool, folds_, seed), seed, bar, tell, kept, problems, cost)
+    job = Job(
+        pool,
+        learner,
+        asked,
+        folds.plan(pool, folds_, seed),
+        seed,
+        bar,
+        tell,
+        kept,
+        copies(pool, problems, kept),
+        problems,
+        cost,
+    )
     inline = workers == 1
     make = (lambda number: Inline()) if inline else (lambda number: process_pool(number, 1))
     stopped = ""
@@ -160,6 +179,12 @@ def run(
 def tell_all(problems: Sequence[Problem]) -> tuple[str, ...]:
     """What is wrong with the images, in a few lines."""
     return tuple(tell(problems))
+
+
+def copies(pool: Pool, problems: Sequence[Problem], keep: Rows) -> Rows:
+    """Images of which another one stays: all but the first of each group of duplicates; none that is to be kept."""
+    own = [[row for row in each.rows if pool.split[row] != TEST] for each in problems if each.kind in DUPLICATES]
+    return np.setdiff1d(np.array([row for rows in own for row in rows[1:]], np.int64), keep)
 
 
 def checked(pool: Pool, problems: tuple[Problem, ...], cost: dict[str, float], said: tuple[str, ...]) -> Answer:
@@ -193,7 +218,7 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     start = time.monotonic()
     shares = sizes_of(job)
     trainings.told = job.bar("a first training")
-    contest = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep)
+    contest = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep, job.without)
     contest.prepare()
     minutes = USUAL if job.asked.minutes is None else job.asked.minutes
     left = 60 * minutes - (time.monotonic() - begun)
@@ -280,7 +305,7 @@ def test(job: Job) -> None:
         most = max(curve)
         opened = (min(job.plan.raced, key=lambda share: abs(round(share * most) - (bend or most))),)
     choices = job.contest.choices(opened)
-    trial = job.trial = Trial(trainings, job.folds, job.plan.students, job.seed, job.keep)
+    trial = job.trial = Trial(trainings, job.folds, job.plan.students, job.seed, job.keep, job.without)
     trainings.told = job.bar("test: all images")
     trial.open()
     trial.prepare([[methods[i] for methods in choices.values()] for i in range(len(job.folds))])
@@ -297,7 +322,7 @@ def test(job: Job) -> None:
     job.cost["test"] = time.monotonic() - start
 
 
-def finish(job: Job, trainings: Trainings, out: Path | None, way: str, force: bool, stopped: str) -> Answer:
+def finish(job: Job, trainings: Trainings, out: Path | None, way: How, force: bool, stopped: str) -> Answer:
     """Choose the final set, judge labels, and write what was found."""
     pool, asked = job.pool, job.asked
     margin = words.points(asked.within) if asked.within is not None else ""
@@ -335,7 +360,7 @@ def finish(job: Job, trainings: Trainings, out: Path | None, way: str, force: bo
             decided = "unfinished"
             said.append(
                 f"{stopped.capitalize()} before the test was over. On held-out train images the best so far is "
-                f"{words.part(count(share, job.candidates, pool), n)}, {words.SPELT[method]}."
+                f"{words.part(count(share, job.candidates, pool, job.without), n)}, {words.SPELT[method]}."
             )
     gives = decided in ("shown", "asked_size", "curve", "unfinished") and share is not None and method is not None
     rows = np.empty(0, np.int64)
@@ -349,7 +374,8 @@ def finish(job: Job, trainings: Trainings, out: Path | None, way: str, force: bo
     elif gives:
         assert share is not None and method is not None
         rows = after_stop(job, share, method)
-    problems = job.problems if stopped else job.problems + judged(job, trainings)
+    found, columns = ((), ()) if stopped else judged(job, trainings)
+    problems = job.problems + found
     answer = Answer(
         said=tuple(line for line in said if line) or (f"{stopped.capitalize()} before anything was found.",),
         source=pool.source,
@@ -380,7 +406,7 @@ def finish(job: Job, trainings: Trainings, out: Path | None, way: str, force: bo
         unfinished=stopped,
     )
     if out is not None:
-        answer = export.write(job.pool, answer, out, way, force, job.bar)
+        answer = export.write(pool, answer, job.keep, columns, out, way, force, job.bar)
     return answer
 
 
@@ -399,16 +425,20 @@ def final(job: Job, trainings: Trainings, share: float, method: str) -> Rows:
     if method != RANDOM:
         trainings.told = job.bar("the final set")
         material = trainings.materials({0: Look(job.candidates, derive(job.seed, "look", "final"))})[0]
-    n = count(share, job.candidates, job.pool)
-    return choose(method, job.pool, job.candidates, n, material, derive(job.seed, "set", "final"), job.keep)
+    n = count(share, job.candidates, job.pool, job.without)
+    return choose(
+        method, job.pool, job.candidates, n, material, derive(job.seed, "set", "final"), job.keep, job.without
+    )
 
 
 def after_stop(job: Job, share: float, method: str) -> Rows:
     """A set of the candidates without another training: of the first race's where the method chooses by one."""
     assert job.contest is not None
     if method == RANDOM:
-        n = count(share, job.candidates, job.pool)
-        return choose(RANDOM, job.pool, job.candidates, n, None, derive(job.seed, "set", "final"), job.keep)
+        n = count(share, job.candidates, job.pool, job.without)
+        return choose(
+            RANDOM, job.pool, job.candidates, n, None, derive(job.seed, "set", "final"), job.keep, job.without
+        )
     return job.contest.chosen(job.folds[0], job.contest.shares.index(share), method, 0)
 
 
@@ -486,8 +516,8 @@ def cost_line(job: Job, trainings: Trainings, method: str, images: int, n: int) 
     return words.paying(whole, whole - small, 1.0)
 
 
-def judged(job: Job, trainings: Trainings) -> tuple[Problem, ...]:
-    """Labels that models which did not see them contradict, and outliers."""
+def judged(job: Job, trainings: Trainings) -> tuple[tuple[Problem, ...], tuple[Column, ...]]:
+    """Labels that models which did not see them contradict, and outliers; and what those models say of each label."""
     pool, rows = job.pool, job.candidates
     if job.trial is not None and len(job.folds) > 1 and len(job.trial.full) == len(job.folds):
         rows = np.concatenate([fold.test for fold in job.folds])
@@ -506,7 +536,10 @@ def judged(job: Job, trainings: Trainings) -> tuple[Problem, ...]:
     order = np.argsort(rows)
     rows, said = rows[order], said[order]
     features = pool.features[rows] if pool.features is not None else None
-    return label_issues(pool, rows, said) + outliers(pool, rows, features)
+    own = np.full(len(pool), np.nan)
+    own[rows] = said[np.arange(len(rows)), pool.labels[rows]]
+    column = Column("probability of the label", "higher is likelier right", own)
+    return label_issues(pool, rows, said) + outliers(pool, rows, features), (column,)
 
 
 def points(job: Job) -> tuple[Point, ...]:
@@ -529,7 +562,9 @@ def points(job: Job) -> tuple[Point, ...]:
                     if all(name in each.dropped for each in stands)
                     else "racing"
                 )
-                found.append(Point(name, count(share, job.candidates, job.pool), share, over(had), "race", status))
+                found.append(
+                    Point(name, count(share, job.candidates, job.pool, job.without), share, over(had), "race", status)
+                )
     for share, methods, size in job.tests:
         status = "shown" if size.shown else "not shown" if size.shown is False else "chosen"
         found.append(Point(vote(job, share, methods), size.size, size.size / n, size.small, "test", status, size.loss))
@@ -545,4 +580,4 @@ def over(lanes: Sequence[Lane]) -> Measured:
         weights = [lane.correct.shape[1] for lane in lanes]
         mean = float(np.average([lane.correct.mean() for lane in lanes], weights=weights))
         return Measured(mean, float("nan"), float("nan"), 1, sum(weights))
-    return expected([lane.correct for lane in lanes], False, fixed).measured()
+    return expected([lane.correct for lane in lanes], False, [lane.fixed for lane in lanes]).measured()

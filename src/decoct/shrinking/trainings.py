@@ -130,6 +130,8 @@ class Trainings:
         waiting = sorted(calls, key=lambda key: -sizes[key])
         running: dict[Future[Any], str] = {}
         done = 0
+        if calls:
+            self.told(0, len(calls))
         while waiting or running:
             while waiting and len(running) < self.workers:
                 key = waiting.pop(0)

@@ -29,6 +29,7 @@ class Trial:
         students: of each fold.
         seed: of every draw.
         keep: rows that every set is to have.
+        without: rows that none is to have, such as copies of others.
         full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
         sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
     """
@@ -38,6 +39,7 @@ class Trial:
     students: int
     seed: int
     keep: Rows
+    without: Rows
     full: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     sets: dict[tuple[int, float, int], Rows] = field(default_factory=dict)
     _materials: dict[int, Material] = field(default_factory=dict)
@@ -110,12 +112,12 @@ class Trial:
             known = self.sets.get((fold.number, share, r))
             if known is not None and r == draw:
                 return known
-        n = count(share, fold.train, self.pool)
+        n = count(share, fold.train, self.pool, self.without)
         keep = np.intersect1d(self.keep, fold.train)
         seed = derive(self.seed, "set", fold.number, draw)
-        return choose(name, self.pool, fold.train, n, self._materials.get(fold.number), seed, keep)
+        return choose(name, self.pool, fold.train, n, self._materials.get(fold.number), seed, keep, self.without)
 
     def size(self, share: float) -> int:
         """Images of the final set."""
         everything = np.unique(np.concatenate([fold.train for fold in self.folds]))
-        return count(share, everything, self.pool)
+        return count(share, everything, self.pool, self.without)

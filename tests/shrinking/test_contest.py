@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from tests.shrinking.pools import make_pool
+from tests.shrinking.toy import NearestMean, blobs
+
+from decoct.shrinking import folds
+from decoct.shrinking.choose import RANDOM, choose, count
+from decoct.shrinking.contest import Contest
+from decoct.shrinking.trainings import Trainings
+from decoct.study.workers.executors import Inline
+
+METHODS = (RANDOM, "herding", "el2n_hard")
+NONE = np.empty(0, np.int64)
+
+
+@pytest.fixture
+def contest(tmp_path):
+    images, labels = blobs(240)
+    pool = make_pool(tmp_path / "pool", [f"{i}.png" for i in range(240)], labels, ["a", "b", "c"], images=images)
+    run = Trainings(pool, NearestMean(), tmp_path / "kept", lambda n: Inline())
+    with run:
+        made = Contest(run, folds.plan(pool, 3, 0), (0.1, 0.5), METHODS, (2, 4), 0, NONE, NONE)
+        made.prepare()
+        made.line_up()
+        made.begin()
+        yield made
+
+
+def test_every_lane_answers_what_its_student_says(contest):
+    fold = contest.folds[1]
+    contest.look(contest.asks())
+    lane = contest.lanes[1][1]["herding"]
+    assert lane.correct.shape == (2, len(fold.inner)) and not lane.fixed
+    n = count(0.5, fold.race, contest.pool)
+    rows = choose("herding", contest.pool, fold.race, n, contest.materials[1], 0)
+    for r in range(2):
+        said = NearestMean().probabilities(contest.pool, np.sort(rows), fold.inner, contest.student(fold, r))
+        assert lane.correct[r].tolist() == (said.argmax(1) == contest.pool.labels[fold.inner]).tolist()
+
+
+def test_races_and_tests_see_other_images(contest):
+    for fold in contest.folds:
+        assert not set(fold.race) & set(fold.inner) and not set(fold.train) & set(fold.test)
+        assert set(fold.race) | set(fold.inner) == set(fold.train)
+    assert sorted(np.concatenate([fold.test for fold in contest.folds])) == list(range(240))
+
+
+def test_hardest_first_races_only_where_half_is_kept(contest):
+    assert "el2n_hard" not in contest.lanes[0][0] and "el2n_hard" in contest.lanes[0][1]
+
+
+def test_a_method_that_draws_has_a_set_of_its_own_each_time(contest):
+    fold = contest.folds[0]
+    one, two = (set(contest.chosen(fold, 0, RANDOM, r)) for r in range(2))
+    assert one != two
+
+
+def test_a_race_ends_and_says_who_won(contest):
+    rounds = 0
+    while asks := contest.asks():
+        contest.look(asks)
+        rounds += 1
+    assert rounds <= 2
+    choices = contest.choices((0.1, 0.3, 0.5, 0.7))
+    assert set(choices) == {0.1, 0.3, 0.5, 0.7} and all(len(names) == 3 for names in choices.values())
+    assert choices[0.3] == choices[0.1] and choices[0.7] == choices[0.5]
+    assert contest.choices((0.05,))[0.05] == [RANDOM] * 3
+    assert sorted(contest.curve()) == [12, 60, 120]
+
+
+def test_what_is_not_to_be_chosen_is_in_no_set(contest):
+    contest.without = contest.folds[0].race[:40]
+    assert not set(contest.chosen(contest.folds[0], 1, "herding", 0)) & set(contest.without)
