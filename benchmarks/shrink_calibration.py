@@ -1,9 +1,9 @@
 """Calibrate ``decoct shrink``: whole simulated studies with a known truth, to ``docs/results/shrink.md``.
 
-    python benchmarks/shrink_calibration.py test race needed folds --studies 1000 --seed 8
+    python benchmarks/shrink_calibration.py test race needed bounds folds --studies 1000 --seed 8
 
-Studies of ``test`` and ``race`` are those of ``calibration/shrinking.py``; ``folds`` trains a real classifier, see
-``calibration/shrinking_folds.py``.
+Studies of ``test`` and ``race`` are those of ``calibration/shrinking.py``; ``bounds`` and ``folds`` train a real
+classifier, see ``calibration/shrinking_folds.py``.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 from calibration import shrinking, shrinking_folds
 from calibration.latent import answers
 from calibration.shrinking import SHARES, SIZES, World
+from calibration.shrinking_folds import percent
 from decoct.shrinking import race
 from decoct.shrinking.shown import Outcome
 from decoct.shrinking.sizes import needed
@@ -27,13 +28,6 @@ Row = Sequence[str]
 FOLDER = ((600, 3), (2000, 2), (2000, 3), (2000, 5), (10000, 3))  # test images, students
 FOLDS = ((3000, 2), (3000, 3))
 CURSED = "facility_location"  # the best method wherever one is best
-
-
-def percent(hits: int, of: int) -> str:
-    """A rate with twice its standard error; for no hit three over the studies."""
-    p = hits / of
-    more = 1.96 * np.sqrt(p * (1 - p) / of) if 0 < hits < of else 3 / of
-    return f"{100 * p:.1f} ± {100 * more:.1f}"
 
 
 @cache
@@ -171,7 +165,7 @@ WHAT: dict[str, tuple[Callable[[int, int], Iterator[Row]], str]] = {
     "test": (
         tests,
         "How often a set that is truly outside the margin of 3 points is named (at most 5 % is promised), how often "
-        "any set is named, and how much larger it is than the smallest size at which some method is truly inside. Rates "
+        "any set is named, and how much larger it is than the smallest size at which some method is inside. Rates "
         "in percent of studies. A tested set counts as outside by its own true loss; with folds by the mean of the "
         "folds' sets, and in the next column by that of the final set, which is drawn again.",
     ),
@@ -186,7 +180,8 @@ WHAT: dict[str, tuple[Callable[[int, int], Iterator[Row]], str]] = {
         "How often the 95 % interval of “random images needed” holds the truth, where random follows a power law. The "
         "curve ends with all images.",
     ),
-    "folds": (shrinking_folds.rows, shrinking_folds.WHAT),
+    "bounds": (shrinking_folds.bounds, shrinking_folds.BOUNDS),
+    "folds": (shrinking_folds.margins, shrinking_folds.NAMED),
 }
 
 

@@ -134,7 +134,8 @@ def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> E
         own = tally(list(enumerate(x.astype(np.float32))), signed)
         assert own is not None
         students += weight * sd**2
-        noise += weight * min(sd**2, 0.0 if math.isnan(own.interaction) else own.interaction / n)
+        noise += 0.0 if math.isnan(own.interaction) else weight * own.interaction / n
+    noise = min(noise, students)  # students who agree by chance do not lower the variance
     rows = min(map(len, strata))
     images = max(0.0, Tally(means.astype(np.float32), rows, math.nan, signed).variance - noise)
     df = float(sum(len(x) - 1 for x in strata))
