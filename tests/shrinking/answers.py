@@ -11,8 +11,8 @@ METHODS = ("random", "herding", "k_means", "facility_location", "ccs", "moderate
 GAIN = (0, 0.006, 0.012, 0.022, 0.015, 0.01, -0.01, 0.004)
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 SAID = (
-    "600 of 3,000 images (20 %), chosen by facility_location, are shown to train convnet3_w32 to within 3 points of all "
-    "of them: 90.4 % [88.9, 91.9] against 91.9 %.",
+    "600 of 3,000 images (20 %), chosen by facility_location, are shown to train convnet3_w32 to within 3 points of "
+    "all of them: 90.4 % [88.9, 91.9] against 91.9 %.",
     "With 600 test images nothing closer than 2.4 points can be shown.",
     "Below 10 % no method was shown within 5 points.",
     "Random images needed 1,100 [800, 1,600].",
@@ -37,7 +37,12 @@ def points(candidates=3000):
             status = "chosen" if chosen else "dropped" if dropped else "racing"
             measured = accuracy(mean, 0.035 if dropped else 0.018, 2 if dropped else 6)
             made.append(Point(method, round(fraction * candidates), fraction, measured, "race", status))
-    for fraction, mean, status in ((0.5, 0.914, "shown"), (0.35, 0.909, "shown"), (0.2, 0.904, "shown"), (0.1, 0.87, "not shown")):
+    for fraction, mean, status in (
+        (0.5, 0.914, "shown"),
+        (0.35, 0.909, "shown"),
+        (0.2, 0.904, "shown"),
+        (0.1, 0.87, "not shown"),
+    ):
         loss = Measured(0.919 - mean, math.nan, 0.919 - mean + 0.012, 5, 600)
         tested = accuracy(mean, 0.015, 5, 600)
         made.append(Point("facility_location", round(fraction * candidates), fraction, tested, "test", status, loss))
@@ -78,9 +83,15 @@ def an_answer(**more):
 
 def some_problems(pool):
     """Some of each kind, among the first images of a pool."""
-    spot = lambda *rows: (rows, tuple(pool.paths[r] for r in rows), tuple(pool.class_names[pool.labels[r]] for r in rows))  # noqa: E731
-    near = [Problem("near_duplicates", *spot(3 * k, 3 * k + 1, 3 * k + 2), f"at most 0.0{k} apart", k) for k in range(15)]
-    labels = [Problem("label_issue", *spot(50 + k), pool.class_names[-1], 1 - k / 10) for k in range(5)]
+
+    def spot(*rows):
+        labels = tuple(pool.class_names[pool.labels[row]] for row in rows)
+        return rows, tuple(pool.paths[row] for row in rows), labels
+
+    near = [
+        Problem("near_duplicates", *spot(3 * k, 3 * k + 1, 3 * k + 2), f"at most 0.0{k} apart", k) for k in range(15)
+    ]
+    labels = [Problem("label_issue", *spot(50 + k), f"suggested: {pool.class_names[-1]}", 1 - k / 10) for k in range(5)]
     return (
         *near,
         *labels,

@@ -142,7 +142,15 @@ def _chosen(layout: Figure, traces: list[Figure], answer: Answer) -> None:
     )
     drop = {"type": "line", "xref": "x", "x0": x, "x1": x, "yref": "y", "y0": layout["yaxis"]["range"][0], "y1": y}
     layout["shapes"].append(drop | {"line": {"color": color, "width": 1.6}, "layer": "below"})
-    note = {"x": math.log10(x), "xref": "x", "xanchor": "left", "xshift": 6, "y": 0, "yref": "paper", "yanchor": "bottom"}
+    note = {
+        "x": math.log10(x),
+        "xref": "x",
+        "xanchor": "left",
+        "xshift": 6,
+        "y": 0,
+        "yref": "paper",
+        "yanchor": "bottom",
+    }
     text = f"<b>{answer.images:,} images</b>"
     layout["annotations"].append({**note, "text": text, "showarrow": False, "name": "head"})
 

@@ -55,7 +55,8 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
         section("files", "Files", *_files(answer)),
     ]
     title = f"{answer.source} · decoct"
-    return document(title, _header(answer), join(parts), _holes(answer), Markup())
+    style = files("decoct.shrinking").joinpath("page.css").read_text("utf-8")
+    return document(title, _header(answer), join(parts), _holes(answer), Markup(), style)
 
 
 def headline(answer: Answer) -> str:
@@ -67,11 +68,9 @@ def headline(answer: Answer) -> str:
 
 
 def _header(answer: Answer) -> Markup:
-    style = tag("style", Markup(files("decoct.shrinking").joinpath("page.css").read_text("utf-8")))
     first, *rest = answer.said or ("",)
     return join(
         [
-            style,
             tag(
                 "p", "Which images of ", name(answer.source), " does ", name(answer.learner), " need?", class_="eyebrow"
             ),

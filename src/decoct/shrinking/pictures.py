@@ -20,16 +20,16 @@ SHOWN, MEMBERS = 12, 4  # problems of a kind, and images of each
 CLASSES, STRIP = 8, 8  # classes that have a strip, and images in it
 KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, and what it means
     "leak": (
-        "Leaks between splits",
-        "a train image is nearly an image of val or test, which makes results look better",
+        "Leaks",
+        "A train image is also an image of val or test, or nearly so: results look better than they are.",
     ),
-    "two_labels": ("One picture, two labels", "the same picture lies in two classes; at least one label is wrong"),
-    "label_issue": ("Label issues", "models trained on other images of yours predict another class than the label"),
-    "exact_duplicates": ("Exact duplicates", "files that are equal byte for byte; the first is the one that stays"),
-    "near_duplicates": ("Near-duplicates", "nearly the same picture; the first is the one that stays"),
-    "outlier": ("Outliers", "unlike all other images of their class"),
-    "extension": ("Endings that lie", "the file has another format than its name says"),
-    "unreadable": ("Unreadable files", "they do not decode, and are in no set"),
+    "two_labels": ("One picture, two labels", "The same picture lies in two classes: at least one label is wrong."),
+    "label_issue": ("Label issues", "Models that were trained on other images of yours predict another class."),
+    "exact_duplicates": ("Exact duplicates", "Equal files or pictures, of which one stays."),
+    "near_duplicates": ("Near-duplicates", "Nearly the same picture, of which one stays."),
+    "outlier": ("Outliers", "Unlike the other images of their class."),
+    "extension": ("Endings that lie", "The file has another format than its name says."),
+    "unreadable": ("Unreadable files", "They do not decode, and are in no set."),
 }
 
 
@@ -57,33 +57,39 @@ class Thumbs:
 def problems(found: Sequence[Problem], thumbs: Thumbs) -> Iterator[Markup]:
     """A block for each kind of problem: how many images, and the worst of them with pictures."""
     by_kind = grouped(found, lambda problem: problem.kind)
-    for kind in [*KINDS, *sorted(set(by_kind) - set(KINDS))]:
-        if own := by_kind.get(kind):
-            title, meaning = KINDS.get(kind, (kind.replace("_", " "), ""))
-            worst = sorted(own, key=lambda problem: -problem.score)[:SHOWN]
-            images = sum(len(problem.paths) for problem in own)
-            count = wording.count(images, "image") if kind != "unreadable" else wording.count(images, "file")
-            if len(own) < images:
-                count += f" in {wording.count(len(own), 'group')}"
-            more = f" Shown are the {SHOWN} worst; all are in problems.csv." if len(own) > SHOWN else ""
-            yield tag("h3", title, " ", tag("small", count))
-            yield note(f"{meaning[:1].upper()}{meaning[1:]}.{more}") if meaning else Markup()
-            yield tag("ul", *(_problem(problem, thumbs) for problem in worst), class_="problems")
+    by_kind = {kind: by_kind[kind] for kind in [*KINDS, *sorted(set(by_kind) - set(KINDS))] if kind in by_kind}
+    if by_kind:
+        yield tag(
+            "p", "; ".join(f"{_title(kind)[0]}: {_count(own)}" for kind, own in by_kind.items()), ".", class_="said"
+        )
+    for kind, own in by_kind.items():
+        title, meaning = _title(kind)
+        worst = sorted(own, key=lambda problem: -problem.score)[:SHOWN]
+        more = f" The {SHOWN} worst are shown; all are in problems.csv." if len(own) > SHOWN else ""
+        yield tag("h3", title, " ", tag("small", _count(own)))
+        yield note(meaning, more) if meaning or more else Markup()
+        yield tag("ul", *(_problem(problem, thumbs) for problem in worst), class_="problems")
+
+
+def _title(kind: str) -> tuple[str, str]:
+    return KINDS.get(kind, (kind.replace("_", " "), ""))
+
+
+def _count(own: Sequence[Problem]) -> str:
+    """Images, and groups of them where these are fewer."""
+    images = sum(len(problem.paths) for problem in own)
+    groups = f" in {wording.count(len(own), 'group')}" if len(own) < images else ""
+    return wording.count(images, "image" if any(problem.rows for problem in own) else "file") + groups
 
 
 def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
     """A problem's pictures side by side, and what it is."""
     copies = len(problem.rows) > 1
-    figures = [
-        tag(
-            "figure",
-            thumbs.show(row, path),
-            tag("figcaption", name(label)),
-            class_="stays" if copies and not k else None,
-        )
-        for k, (row, path, label) in enumerate(zip(problem.rows, problem.paths, problem.labels, strict=False))
-        if k < MEMBERS
-    ]
+    figures = []
+    for k, (row, path, label) in enumerate(zip(problem.rows[:MEMBERS], problem.paths, problem.labels, strict=False)):
+        stays = copies and not k
+        caption = tag("figcaption", name(label), tag("small", " stays") if stays else "")
+        figures.append(tag("figure", thumbs.show(row, path), caption, class_="stays" if stays else None))
     paths = [tag("p", name(path)) for path in problem.paths[:MEMBERS]]
     more = len(problem.paths) - MEMBERS
     if more > 0:
@@ -91,7 +97,8 @@ def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
     label = problem.labels[0] if problem.labels else ""
     detail = problem.detail
     if problem.kind == "label_issue":
-        said = tag("p", "labelled ", tag("b", name(label)), " → suggested ", tag("b", name(detail)))
+        suggested = tag("b", name(detail.removeprefix("suggested: ")))
+        said = tag("p", "labelled ", tag("b", name(label)), " → suggested ", suggested)
     else:
         said = tag("p", name(detail)) if detail else Markup()
     return tag("li", tag("div", *figures, class_="side") if figures else "", said, *paths)
