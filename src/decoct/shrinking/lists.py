@@ -18,11 +18,11 @@ from decoct.shrinking.answer import Problem
 from decoct.shrinking.pool import TRAIN, Pool
 
 KEPT, LEFT_OUT, PROBLEMS = "kept.csv", "left_out.csv", "problems.csv"
-COPIES = {  # kinds of problems of which one image stays, and what the others are of it
-    "exact_duplicates": "the same file as",
+COPIES = {  # kinds of problems of which one image stays, and what the others are of it; the last that holds is told
     "near_duplicates": "near-duplicate of",
-    "leak": "leak, near-duplicate of",
-    "two_labels": "two labels, the same picture as",
+    "exact_duplicates": "exact duplicate of",
+    "two_labels": "the same picture with another label as",
+    "leak": "leak: the same picture as",
 }
 FORMULA = re.compile(r"^[=@\t\r]|^[+-](?![\d.])")  # what a spreadsheet would run, as the page's tables have it
 GIVE = "give a kept.csv, or a text with one path per line"
@@ -68,9 +68,13 @@ def reasons(
         ordered: whether the order of ``kept`` says anything.
     """
     said = [f"{SPLITS[split]} image" if split != TRAIN else "not chosen" for split in pool.split.tolist()]
-    for problem in problems:
-        for row in problem.rows[1:] if problem.kind in COPIES else ():
-            said[row] = f"{COPIES[problem.kind]} {problem.paths[0]}"
+    copies = [problem for problem in problems if problem.kind in COPIES]
+    for problem in sorted(copies, key=lambda problem: [*COPIES].index(problem.kind)):
+        leak, rows = problem.kind == "leak", problem.rows
+        for at, row in enumerate(rows):
+            other = next((r for r in rows if pool.split[r] != TRAIN), None) if leak else rows[0] if at else None
+            if other is not None and pool.split[row] == TRAIN:
+                said[row] = f"{COPIES[problem.kind]} {pool.paths[other]}"
     stay = set() if earlier is None else set(earlier.tolist())
     counts = [0] * len(pool.class_names)
     for row in kept.tolist():

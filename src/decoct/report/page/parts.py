@@ -130,9 +130,9 @@ def difference(c: Comparison) -> Markup:
     return tag("span", wording.points(c.mean), " ", small, class_="number", data_value=c.mean)
 
 
-def document(title: str, header: Markup, main: Markup, holes: Markup, filters: Markup) -> str:
-    """A whole page of ready parts, self-contained: with the style, the script and the library that draws."""
-    template, style = string.Template(_asset("page.html")), _asset("page.css") + _asset("card.css")
+def document(title: str, header: Markup, main: Markup, holes: Markup, filters: Markup, more: str = "") -> str:
+    """A page of ready parts, self-contained: with the style and ``more`` of it, the script, the library that draws."""
+    template, style = string.Template(_asset("page.html")), _asset("page.css") + _asset("card.css") + more
     # The page's own script has a scope of its own.
     own = "\n".join(_asset(f"script/{part}.js") for part in ("filters", "tables", "figures", "card", "doors", "page"))
     parts = {"header": header, "holes": holes, "filters": filters, "main": main, "style": style, "plotly": _plotly()}
