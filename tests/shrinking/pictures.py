@@ -27,7 +27,7 @@ def pool_of(folder, images, labels=None, split=None, **more):
         "unreadable": (),
     }
     facts = {"digest": "0"} | {key: more.pop(key) for key in set(more) - set(table)}
-    keep_pool(folder, "photos", table | {key: np.asarray(v) if key in table else v for key, v in more.items()}, facts)
+    keep_pool(folder, "photos", table | more, facts)
     return open_pool(folder)
 
 

@@ -111,7 +111,9 @@ def test_no_chains(monkeypatch):
     for limit in (twins.ALL, 0):
         monkeypatch.setattr(twins, "ALL", limit)
         assert [group.rows.tolist() for group in nearly_equal(images, np.array([0, 1, 2, *others]), near)] == [[0, 1]]
-        assert [group.rows.tolist() for group in nearly_equal(images, np.array([1, 0, 2, *others]), near)] == [[1, 0, 2]]
+        assert [group.rows.tolist() for group in nearly_equal(images, np.array([1, 0, 2, *others]), near)] == [
+            [1, 0, 2]
+        ]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,7 @@ def check(pool: Pool, near: float = NEAR) -> tuple[Problem, ...]:
     copied = {int(rows[0]): rows for rows in copies if len(rows) > 1}
     found = [Problem("unreadable", (), (path,), (kind,), why) for path, kind, why in pool.unreadable]
     found += _extensions(pool)
-    found += [
-        _problem(pool, "exact_duplicates", rows, _equality(pool, rows), len(rows)) for rows in copied.values()
-    ]
+    found += [_problem(pool, "exact_duplicates", rows, _equality(pool, rows), len(rows)) for rows in copied.values()]
     for group in alike:
         said = f"differ by up to {group.apart.max():.2f} deviations{_across(pool, group.rows)}"
         found.append(_problem(pool, "near_duplicates", group.rows, said, 1 - float(group.apart.max())))
@@ -62,16 +60,18 @@ def check(pool: Pool, near: float = NEAR) -> tuple[Problem, ...]:
     in_others = {int(row) for rows, _ in twins.values() for row in rows[1:]}
     for first, rows in copied.items():
         if first not in in_others:
-            twins.setdefault(first, (rows, 0.0))
+            twins.setdefault(first, (rows[:1], 0.0))
     for rows, apart in twins.values():
         everyone = np.concatenate([copied.get(int(row), row[None]) for row in rows])
         found += _leak(pool, everyone, apart)
     found += [
-        _problem(pool, "two_labels", rows, "equal pictures", len(rows))
+        _problem(
+            pool, "two_labels", rows, ", ".join(sorted({pool.class_names[k] for k in pool.labels[rows]})), len(rows)
+        )
         for rows in copied.values()
         if len(set(pool.labels[rows].tolist())) > 1
     ]
-    return tuple(found)
+    return tuple(sorted(found, key=lambda each: (KINDS.index(each.kind), -each.score)))
 
 
 def groups_of(problems: Iterable[Problem], groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -140,7 +140,9 @@ def _extensions(pool: Pool) -> list[Problem]:
     """Of the facts: row or path of a file, and the format that its content has."""
     listed = pool.facts.get("extensions", ())
     at = {path: row for row, path in enumerate(pool.paths)} if listed else {}
-    return [_problem(pool, "extension", np.array([at.get(where, where)]), f"holds {kind}", 0) for where, kind, *_ in listed]
+    return [
+        _problem(pool, "extension", np.array([at.get(where, where)]), f"holds {kind}", 0) for where, kind, *_ in listed
+    ]
 
 
 def _problem(pool: Pool, kind: str, rows: NDArray[np.int64], detail: str, score: float) -> Problem:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 KEYS = 12  # of each row: 2 % of the copies with another light are missed by 6, none of those tried by 12
 BITS = 32  # of a key
 WINDOW = 24  # rows after each in the order of a key that are looked at
-SPARE = 4  # leading bits of a key that two must share beyond log2 n: chance then makes about one pair in 32 rows per key
+SPARE = (
+    4  # leading bits of a key that two must share beyond log2 n: chance then makes about one pair in 32 rows per key
+)
 DIRECTIONS = 16  # principal directions that keys are made from
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
