@@ -1,0 +1,70 @@
+"""How much two thumbnails differ: in their blocks, after light and contrast are taken out, also if one is cropped."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRID = 12  # blocks per side: 8 cannot see a smiley's mouth, 16 takes the edges of a crop for a difference
+CROP = 0.03  # of each side: what a picture may have lost
+LIGHT = 25.0  # levels between the means of two copies, a tenth of the range
+CONTRAST = 1.25  # ratio of their deviations: brightness × 1.08 makes 1.08, and clipping more
+FLAT = 6.0  # levels: deviation of a picture in which noise decides what it resembles
+HALF = 2**-10  # of a deviation, which float32 does not resolve
+
+Blocks = NDArray[np.float32]
+
+
+def blocks(images: NDArray[np.uint8]) -> Blocks:
+    """[N, C, S, S] → [N, C, GRID, GRID] means of blocks."""
+    return _cut(images, (0.0, 1.0), (0.0, 1.0))
+
+
+def flat(look: Blocks) -> NDArray[np.bool_]:
+    """[N] which pictures are empty, or nearly."""
+    return look.reshape(len(look), -1).std(1) < FLAT
+
+
+def standard(look: Blocks) -> Blocks:
+    """[..., C, GRID, GRID] → [..., D] of mean 0 and deviation 1 over blocks and channels, so that colours still count."""
+    rows = look.reshape(*look.shape[:-3], -1).astype(np.float32)
+    rows = rows - rows.mean(-1, keepdims=True)
+    scaled: Blocks = rows / np.maximum(rows.std(-1, keepdims=True), HALF)
+    return scaled
+
+
+def same_light(first: Blocks, second: Blocks) -> NDArray[np.bool_]:
+    """[P] of which pairs of [P, C, GRID, GRID] brightness and contrast are about the same."""
+    a, b = (each.reshape(len(each), -1).astype(np.float32) for each in (first, second))
+    ratio = np.maximum(a.std(1), HALF) / np.maximum(b.std(1), HALF)
+    near: NDArray[np.bool_] = np.abs(a.mean(1) - b.mean(1)) <= LIGHT
+    return near & (ratio <= CONTRAST) & (ratio >= 1 / CONTRAST)
+
+
+def crops(images: NDArray[np.uint8]) -> Blocks:
+    """[N, C, S, S] → [N, 9, C, GRID, GRID] blocks of nine crops: corners, middles of sides, centre."""
+    spans = [(at * CROP, 1 - CROP + at * CROP) for at in (0.0, 0.5, 1.0)]
+    return np.stack([_cut(images, down, across) for down in spans for across in spans], 1)
+
+
+def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
+    """[...] largest difference of a block between two pictures that are ``standard``, in deviations of a picture."""
+    largest: NDArray[np.float32] = np.abs(first - second).max(-1)
+    return largest
+
+
+def _cut(images: NDArray[np.uint8], down: tuple[float, float], across: tuple[float, float]) -> Blocks:
+    size = images.shape[-1]
+    part: Blocks = _means(size, *down) @ images.astype(np.float32) @ _means(size, *across).T
+    return part
+
+
+@cache
+def _means(size: int, start: float, end: float) -> NDArray[np.float32]:
+    """[GRID, size] weights of pixels in the blocks between two shares of the side; a pixel may lie in two blocks."""
+    edges = np.linspace(start * size, end * size, GRID + 1)
+    pixel = np.arange(size)
+    share = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    share = np.clip(share, 0, None)
+    weights: NDArray[np.float32] = (share / share.sum(1, keepdims=True)).astype(np.float32)
+    return weights
