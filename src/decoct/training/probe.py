@@ -7,9 +7,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from torch import Tensor
+from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.interfaces import Machine
+from decoct.nets.features import classifier, penultimate_blocks
+from decoct.training.batches import TrainingSet
+from decoct.training.loop import Trained
+from decoct.training.recipe import Recipe
 
 STRENGTH = 10.0  # over d: near the best for 100 to 3,000 images in 64 to 1,280 dimensions, by log-loss and accuracy
 TOLERANCE = 1e-4  # of the largest entry of the gradient of the mean loss
@@ -105,6 +110,28 @@ def fit(
     loss = float(found.fun) - float(w.double().square().sum()) / (2 * c * n)
     w = w / spread
     return Linear(w, torch.where(there, b - w @ mean, -torch.inf), int(found.nit), loss)
+
+
+def fit_head(net: nn.Module, data: TrainingSet, recipe: Recipe, machine: Machine = Machine()) -> Trained:
+    """Fit the classifier of a net to its features of a training set; the rest of the net stays, in eval mode.
+
+    Raises:
+        DecoctError: the net has no linear classifier with a bias and an output a class, or its features are not finite.
+    """
+    head = classifier(net.to(machine.device).eval())
+    classes = head.out_features
+    if head.bias is None or int(data.labels.max()) >= classes:
+        raise DecoctError(f"{type(net).__name__}: its last linear layer needs a bias and an output a class")
+    blocks = penultimate_blocks(
+        net, data.images, data.mean, data.std, machine.device, progress=machine.progress, precision=machine.precision
+    )
+    features = torch.cat(list(blocks)).numpy()
+    weights = None if data.weights is None else data.weights.numpy()
+    found = fit(features, data.labels.numpy(), classes, strength=recipe.strength, weights=weights, most=recipe.steps)
+    with torch.no_grad():
+        head.weight.copy_(found.weight)
+        head.bias.copy_(found.bias)
+    return Trained(found.steps, found.steps * len(features), found.loss)
 
 
 def _parts(flat: NDArray[np.float64], classes: int, d: int) -> tuple[Tensor, Tensor]:
