@@ -68,7 +68,10 @@ def train(
     condensed: Set,
     data: Data = "digits",
     protocol: Annotated[str, Option(help="See 'decoct ls protocols'.")] = "erm",
-    student: Annotated[str | None, Option(help="Default: the ConvNet that fits; resnet18 above 128 px.")] = None,
+    student: Annotated[
+        str | None,
+        Option(help="A net, timm:NAME, NAME@FILE, package.module:make. Default: the ConvNet that fits, or resnet18."),
+    ] = None,
     seeds: Annotated[str, Option(help="Seeds, one student each, such as 0,1,2.")] = "0",
     settings: Settings = None,
     *,
@@ -79,12 +82,12 @@ def train(
 ) -> None:
     """Train students on a set. Gives their accuracy on the test images at the last step; with --json as fractions."""
     from decoct import api
-    from decoct.nets import zoo
+    from decoct.nets.student import Student
 
     config, numbers = {"name": protocol, **options.fields(settings)}, options.seeds(seeds)
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
-        zoo.check_name(student)
+        Student.of(student)
     stored = form.checked()
     with bars() as bar:
         using = work.using(bar)

@@ -37,11 +37,13 @@ __all__ = [
     "Need",
     "Progress",
     "Reading",
+    "Start",
     "Task",
     "TrainProtocol",
     "silent",
 ]
 
+Start = Literal["fresh", "pretrained", "frozen"]
 Axis = Literal["representativeness", "diversity", "quality", "cost"]
 Progress = Callable[[int, int], None]  # steps done, steps in all
 
@@ -311,6 +313,14 @@ class TrainProtocol(Spec):
     def fixed_steps(self) -> int | None:
         """Optimiser steps that are the same for every set; None if they depend on its size."""
         return None
+
+    def start(self) -> Start:
+        """What a student starts from: fresh weights, pretrained ones, or these frozen under a linear head."""
+        return "fresh"
+
+    def resized(self, size: int) -> int | None:
+        """Side that a pretrained student resizes the data's images to; None for that which it was pretrained at."""
+        return size
 
     def recipe(self, task: Task) -> "Recipe":
         """All numbers of the training for a training set."""

@@ -69,6 +69,11 @@ class Backbone(nn.Module):
         features: Tensor = self.net(as_input((images - self.mean) / self.std, self.net))
         return features
 
+    def get_classifier(self) -> nn.Module | None:
+        """The net's own answer, as timm's nets give it; None where it has none."""
+        named = getattr(self.net, "get_classifier", None)
+        return named() if callable(named) else None
+
 
 def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[Backbone, dict[str, Any]]:
     """A pretrained backbone, and the record that ``restore`` needs.

@@ -60,7 +60,7 @@ def build(name: str, channels: int, classes: int, size: int, seed: int) -> nn.Mo
             if net := own(name, channels, classes, size):
                 return net
         net = _timm(name, channels, classes, size) or _torchvision(name, channels, classes)
-        return _tried(net, name, channels, classes, size)
+        return tried(net, name, channels, classes, size)
 
 
 def student(size: int, width: int | None = None) -> str:
@@ -216,8 +216,12 @@ def _take(net: nn.Module, name: str, channels: int) -> None:
     raise UsageError(f"torchvision's {name} takes colour images only, not {channels} channel(s): take a timm net")
 
 
-def _tried(net: nn.Module, name: str, channels: int, classes: int, size: int) -> nn.Module:
-    """The net, if one image goes through it: some only know one resolution, or halve it to nothing."""
+def tried(net: nn.Module, name: str, channels: int, classes: int, size: int) -> nn.Module:
+    """The net, if one image goes through it: some only know one resolution, or halve it to nothing.
+
+    Raises:
+        UsageError: none does, or it gives other outputs than one a class.
+    """
     try:
         with torch.no_grad():
             shape = list(net.eval()(torch.zeros(1, channels, size, size)).shape)

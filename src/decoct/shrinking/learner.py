@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,12 @@ class Learner(ABC):
 
     Implementations: ``Scratch`` (a net with fresh weights), ``FineTune`` (from its pretrained weights), ``Probe`` (a
     linear classifier on ``pool.features``).
+
+    Attributes:
+        stochastic: its seed decides something, so that equal rows can be learnt again with another result.
     """
+
+    stochastic: ClassVar[bool] = True
 
     @property
     @abstractmethod

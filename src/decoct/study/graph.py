@@ -16,7 +16,8 @@ from decoct.data.source import hash_once
 from decoct.needs import features
 from decoct.needs.features import Extract, Features
 from decoct.needs.teacher import Teacher
-from decoct.nets import zoo
+from decoct.nets import started, zoo
+from decoct.nets.student import Student
 from decoct.study.jobs import OWN, ExternalJob, Job
 
 T = TypeVar("T")
@@ -122,6 +123,7 @@ class Planner(Plan):
         labels: Mapping[str, str | int],
         config: dict[str, Any] | None = None,
         drawn: bool = False,
+        student: str = "",
     ) -> Job:
         identity = self._once("identity", spec, spec.identity) if spec else None
         job = Job(
@@ -132,6 +134,7 @@ class Planner(Plan):
             config=config or (self._once("config", spec, spec.config) if spec else {}),
             data=self._folder,
             plugins=self.plugins,
+            student=student,
             drawn=drawn,
         )
         return self.jobs.setdefault(job.key, job)
@@ -202,14 +205,14 @@ class Planner(Plan):
 
         Args:
             protocol: label and spec.
-            student: name of a net.
+            student: a word of ``decoct.nets.student``.
             condensed: the set, if there is one.
             condense, train: replicates of the set and of the student.
             labels: key of a cell with stored labels; None for what the protocol says.
             as_long_as: for the whole train split, as many steps as a set of this budget gets; None for its own epochs.
         """
-        zoo.check_fits(student, self.data.size)
         label, spec = protocol
+        net, said = self._once(("student", student), spec, lambda: self._student(student, spec))
         inputs = {"condensed": condensed.key} if condensed else {}
         if condensed and (labels or (spec.storing() and spec.label_teachers(self.data.size))):
             inputs["labels"] = labels or self.relabel(protocol, condensed, condense).key
@@ -217,10 +220,23 @@ class Planner(Plan):
             inputs |= self._label_teachers(spec, self._drawn(condense))
         who = condensed.labels if condensed else {"method": "full", "budget": str(as_long_as or "all")}
         numbers = {"condense_replicate": condense, "train_replicate": train}
-        keyed = {"seed": self.derive("student", student, condense, train), "student": student}
+        keyed = {"seed": self.derive("student", net.name, condense, train), "student": net.title, **said}
         if as_long_as:
             keyed["as_long_as"] = as_long_as.model_dump()
-        return self._add("train", spec, keyed, inputs, {**who, "protocol": label, "student": student, **numbers})
+        where = {**who, "protocol": label, "student": net.title, **numbers}
+        return self._add("train", spec, keyed, inputs, where, student=net.address)
+
+    def _student(self, word: str, spec: TrainProtocol) -> tuple[Student, dict[str, str]]:
+        """What a word means, if it fits the images, and what decides it beside its title."""
+        net, channels, classes = Student.of(word), self.data.shape[0], len(self.data.class_names)
+        net.check_fits(channels, classes, self.data.size)
+        if spec.start() == "fresh":
+            if net.where is not None and not net.own:
+                raise UsageError(f"{spec.name} trains {net.name} from fresh weights: leave @FILE out, or take finetune")
+            return net, net.identity()
+        if self.data.whitening is not None:
+            raise UsageError(f"{spec.name}: pretrained nets do not know the whitened images of {self.data.name}")
+        return net, net.identity() | started.identity(net, channels, classes, self.data.size)
 
     def measure(
         self,

@@ -26,6 +26,7 @@ class Job(Record):
         config: name and fields that ``parse`` turns into the spec.
         data: folder of the cached data set.
         plugins: files to load before parsing.
+        student: of a student, the word that means it here, with the place of its file or folder.
         drawn: of a need, whether another replicate would draw it anew: it is trained from a seed, not loaded.
     """
 
@@ -36,6 +37,7 @@ class Job(Record):
     config: dict[str, Any]
     data: str
     plugins: tuple[str, ...] = ()
+    student: str = ""
     drawn: bool = False
 
     @cached_property

@@ -20,7 +20,7 @@ from decoct.needs import features
 from decoct.needs.features import Extract, Features
 from decoct.needs.generator import HUB, OWN, TeachGenerator
 from decoct.needs.teacher import Teach
-from decoct.nets import zoo
+from decoct.nets import student, zoo
 
 NAMES = (
     *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein", "fld", "modes"),
@@ -162,8 +162,8 @@ class Study(Part):
         margin: differences smaller than this fraction do not matter; None for the smaller of 1 point and 5 % of
             ``random``'s accuracy in a setting.
         data: name of a source, or ``{name = …, field = value}``.
-        students: nets that are trained; None for the ConvNet of ``WIDTH`` filters that fits the images, ResNet-18 above
-            128 px.
+        students: nets that are trained, by words of ``decoct.nets.student``; None for the ConvNet of ``WIDTH`` filters
+            that fits the images, ResNet-18 above 128 px.
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train, and teachers; the condense level is the unit of inference.
         condensers: names or tables; ``label`` distinguishes two entries of one method, ``shards`` cuts a construction
@@ -254,13 +254,16 @@ class Study(Part):
         self.outsiders()
         self.natives()
         self.generatings()
-        nets = {*(self.students or ()), *self.teachings()}
-        nets |= {net for protocol in self.recipes().values() for net in protocol.label_teachers(224)}
+        nets = {*self.teachings()} | {
+            net for protocol in self.recipes().values() for net in protocol.label_teachers(224)
+        }
         needs = [need for method in self.methods().values() for need in _at_some_size(method).needs()]
         for need in (*needs, *(Features(extractor=word) for word in self.metrics.extractors)):
             need.check()
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)
+        for word in self.students or ():
+            student.Student.of(word)
         for extract in self.extractors:
             if extract.name != zoo.HELD_OUT:
                 extract.check()
@@ -428,6 +431,7 @@ def anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             table[kind] = [change(entry) for entry in entries]
 
     each("plugins", absolute)
+    each("students", lambda word: student.anchored(word, folder) if isinstance(word, str) else word)
     each("teachers", lambda teacher: at(teacher, "checkpoint"))
     for kind in ("extractors", "condensers"):  # whatever a method calls the field
         each(kind, lambda entry: {k: extractor(v) for k, v in entry.items()} if isinstance(entry, dict) else entry)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.nets.layers import layers
 from decoct.nets.layout import laid_out, layout
 from decoct.nets.precision import autocast
 from decoct.training.batches import Batch, Batches, Mixed, SoftLabels, TrainingSet
@@ -73,8 +75,8 @@ def train(
     device, kept = machine.device, machine.kept
     for net in (student, *teachers):
         laid_out(net.eval())
-    student.to(device).train()
-    optimiser = _optimiser(student, recipe)
+    optimiser = _optimiser(student.to(device), recipe)
+    _learning(student, recipe)
     state = State(student, optimiser, recipe, device)
     batches = Batches(data, recipe, seed=seed, machine=machine, teachers=teachers, labels=labels)
     forward = torch.compile(student, dynamic=False) if machine.compiled else student
@@ -89,7 +91,7 @@ def train(
             if recipe.restart and state.done in recipe.milestones:
                 optimiser.state.clear()  # as the reference, which builds a new optimiser
             for group in optimiser.param_groups:
-                group["lr"] = recipe.lr * schedule(recipe, state.done)
+                group["lr"] = recipe.lr * schedule(recipe, state.done) * group["scale"]
             logits = _logits(student, forward, batch, recipe, machine.precision)
             loss = objective(logits, batch.labels, batch.weights, batch.teacher, recipe, batch.mixed)
             optimiser.zero_grad(set_to_none=True)
@@ -104,10 +106,10 @@ def train(
                 looked, due = time.monotonic(), False
             if on_epoch is not None and state.done % epoch == 0:
                 on_epoch(student.eval(), state.done // epoch)
-                student.train()
+                _learning(student, recipe)
             if stop is not None and state.done % stop_every == 0:
                 enough = stop(state.done, student.eval())
-                student.train()
+                _learning(student, recipe)
                 if enough:
                     break
             if batches.at_seam and state.done < recipe.steps and kept.due():
@@ -188,12 +190,31 @@ def _logits(
 
 
 def _optimiser(student: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = list(student.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2 or recipe.decay_all], "weight_decay": recipe.weight_decay}
-    ]
-    if not recipe.decay_all:
-        groups.append({"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0})
+    one = recipe.layer_decay == 1 and not recipe.freeze
+    each = [list(student.parameters())] if one else layers(student)
+    groups: list[dict[str, Any]] = []
+    for number, parameters in enumerate(each):
+        if number < recipe.freeze:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+            continue
+        scale = recipe.layer_decay ** (len(each) - 1 - number)
+        decayed = [p for p in parameters if p.ndim >= 2 or recipe.decay_all]
+        groups.append({"params": decayed, "weight_decay": recipe.weight_decay, "scale": scale})
+        if not recipe.decay_all:
+            rest = [p for p in parameters if p.ndim < 2]
+            groups.append({"params": rest, "weight_decay": 0.0, "scale": scale})
+    if not groups:
+        raise DecoctError(f"freeze = {recipe.freeze} leaves nothing to train: the net has {len(each)} layers")
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, recipe.lr, momentum=recipe.momentum, fused=True)
     return torch.optim.AdamW(groups, recipe.lr, betas=(0.9, 0.999), fused=True)
+
+
+def _learning(student: nn.Module, recipe: Recipe) -> None:
+    """Train mode, but for what is frozen: its batch norm keeps the statistics that it came with."""
+    student.train()
+    for module in student.modules() if recipe.freeze else ():
+        own = list(module.parameters())
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()

@@ -16,7 +16,8 @@ class Recipe:
     Attributes:
         steps: optimiser steps.
         batch: images per step.
-        optimiser: "adamw" (betas .9/.999) or "sgd".
+        optimiser: "adamw" (betas .9/.999) or "sgd"; "lbfgs" fits the head of a frozen net to all images at once, as
+            ``decoct.training.probe`` does, and heeds nothing of what follows but ``strength``.
         lr: learning rate at the start.
         weight_decay: on weights of two or more dimensions, or on all parameters if ``decay_all``.
         schedule: "cosine" to 0; "half_cosine" or "half_linear" to lr/2; "multistep", × ``gamma`` from each of the
@@ -43,11 +44,14 @@ class Recipe:
         halves: teachers and student see each batch in two halves, the teachers normalising by each half's statistics.
         ema: decay of the weight average that is evaluated; None evaluates the last weights.
         drop_single: leave out a last batch of one image, which batch norm cannot train on.
+        layer_decay: factor on the rate from each layer of the net to the one before it; 1 for one rate.
+        freeze: the first layers, so many, stay as they are, statistics of batch norm included.
+        strength: C of "lbfgs"; None for the usual one.
     """
 
     steps: int
     batch: int
-    optimiser: Literal["adamw", "sgd"]
+    optimiser: Literal["adamw", "sgd", "lbfgs"]
     lr: float
     weight_decay: float
     schedule: Literal["cosine", "half_cosine", "half_linear", "multistep"]
@@ -73,6 +77,9 @@ class Recipe:
     halves: bool = False
     ema: float | None = None
     drop_single: bool = True
+    layer_decay: float = 1.0
+    freeze: int = 0
+    strength: float | None = None
 
     def soft_at(self, step: int) -> bool:
         """Whether the step, counted from 0, learns from soft labels."""

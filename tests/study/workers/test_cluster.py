@@ -135,7 +135,7 @@ def test_nodes_look_for_the_store_before_any_job_runs(ray_here, tmp_path, monkey
 def test_nodes_look_for_data_and_plug_ins(tmp_path):
     with pytest.raises(DecoctError, match="the data set is not at"):
         Needed(str(tmp_path), data=(str(tmp_path / "data"),)).check()
-    with pytest.raises(DecoctError, match=r"does not see the plug-in .*mine\.py"):
+    with pytest.raises(DecoctError, match=r"does not see .*mine\.py"):
         Needed(str(tmp_path), plugins=(str(tmp_path / "mine.py"),)).check()
     Needed(str(tmp_path)).check()
 

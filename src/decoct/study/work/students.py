@@ -19,18 +19,21 @@ from decoct.core.seeds import seed as derive
 from decoct.core.spec import parse
 from decoct.data.dataset import Dataset
 from decoct.needs.teacher import load_labeller, training_set
-from decoct.nets import zoo
 from decoct.nets.layout import has_batch_norm
+from decoct.nets.renormalise import Normalisation
 from decoct.nets.room import told
+from decoct.nets.started import started
+from decoct.nets.student import Student
 from decoct.study.cell import Cell
 from decoct.study.work.sets import label_bytes
 from decoct.training.evaluate import correct
 from decoct.training.loop import TrainingSet, train
+from decoct.training.probe import fit_head
 from decoct.training.relabel import relabel
 from decoct.training.softlabels import StoredLabels, own_labels
 
 RESULT, CORRECT = "result.json", "correct.npy"
-Student = nn.Module | Callable[[], nn.Module]
+Module = nn.Module | Callable[[], nn.Module]  # the caller's own
 
 
 def given(cell: Cell) -> tuple[Condensed | None, TrainingSet]:
@@ -73,7 +76,7 @@ def make_student(cell: Cell) -> None:
     protocol = parse("protocol", job.config, job.plugins)
     condensed, images = given(cell)
     classes = len(data.class_names)
-    student = zoo.build(job.keyed["student"], data.shape[0], classes, data.size, job.keyed["seed"])
+    student = start(protocol, job.student or job.keyed["student"], data, job.keyed["seed"])
     norm = has_batch_norm(student)
     recipe = protocol.recipe(Task.of(data, condensed, norm))
     if budget := job.keyed.get("as_long_as"):
@@ -85,7 +88,10 @@ def make_student(cell: Cell) -> None:
     teachers, seed = teachers_of(cell), job.keyed["seed"]
     with cell.meter():
         soft, machine = labels or own_labels(protocol, condensed), cell.machine()
-        done = train(student, images, recipe, seed=seed, machine=machine, teachers=teachers, labels=soft)
+        if protocol.start() == "frozen":
+            done = fit_head(student, images, recipe, machine)
+        else:
+            done = train(student, images, recipe, seed=seed, machine=machine, teachers=teachers, labels=soft)
     right = correct(student, data.test, data, cell.device)
     hard = len(images.labels) if condensed is None else label_bytes(condensed)
     result = Result(
@@ -101,11 +107,20 @@ def make_student(cell: Cell) -> None:
     np.save(cell.folder / CORRECT, np.packbits(right))
 
 
+def start(protocol: TrainProtocol, word: str, data: Dataset, seed: int) -> nn.Module:
+    """The student that a word means, as the protocol starts it, for images under the data's normalisation."""
+    net, classes = Student.of(word), len(data.class_names)
+    if protocol.start() == "fresh":
+        return net.build(data.shape[0], classes, data.size, seed)
+    own = Normalisation.of(data.mean, data.std)
+    return started(net, own, classes, data.size, seed, protocol.resized(data.size))
+
+
 def train_module(
     condensed: Condensed,
     data: Dataset,
     protocol: TrainProtocol,
-    student: Student,
+    student: Module,
     seeds: Sequence[int],
     *,
     teachers: Sequence[nn.Module],
@@ -121,6 +136,10 @@ def train_module(
         UsageError: the function makes no module.
         DecoctError: the module cannot take such images, or gives other outputs than one per class.
     """
+    if protocol.start() != "fresh":
+        raise UsageError(
+            f"{protocol.name} starts from weights that have a name: name the student, as package.module:make"
+        )
     given = training_set(data, condensed.materialise(data.train.images))
     classes, name, accuracies = len(data.class_names), student_name(student), []
     for s in seeds:
@@ -144,6 +163,6 @@ def train_module(
     return accuracies, recipe.steps
 
 
-def student_name(student: Student) -> str:
+def student_name(student: Module) -> str:
     """The class of a module, or the name of a function."""
     return type(student).__name__ if isinstance(student, nn.Module) else getattr(student, "__name__", "student")

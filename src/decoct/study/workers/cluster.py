@@ -44,7 +44,7 @@ class Needed:
     Attributes:
         where: the store is.
         data: folders of cached data sets.
-        plugins: files.
+        plugins: files with plug-ins, and where students that are not decoct's lie.
         marker: file that the driver leaves in a store that is a folder, for workers to see that theirs is the same one.
         version: of decoct, the driver's.
     """
@@ -69,8 +69,8 @@ class Needed:
                 "share under one path, or a URL such as s3://BUCKET/FOLDER"
             )
         for plugin in self.plugins:
-            if not Path(plugin).is_file():
-                raise DecoctError(f"node {host} does not see the plug-in {plugin}: put it into a folder that all share")
+            if not Path(plugin).exists():
+                raise DecoctError(f"node {host} does not see {plugin}: put it into a folder that all share")
         store = open_store(self.where)
         for folder in self.data:
             try:

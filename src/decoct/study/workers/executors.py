@@ -186,6 +186,7 @@ class Place:
 
         jobs = list(jobs)
         data, plugins = {job.data for job in jobs}, {plugin for job in jobs for plugin in job.plugins}
+        plugins |= {place for job in jobs if (place := job.student.partition("@")[2])}
         needed = Needed(store.where, tuple(sorted(data)), tuple(sorted(plugins)))
         gpus: dict[str, float] = {kind: self.share(kind) for kind in sorted({job.kind for job in jobs})}
         most, here = self.workers, len(self.visible)
