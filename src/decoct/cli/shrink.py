@@ -59,7 +59,7 @@ def shrink(
 ) -> None:
     """Find the smallest set of your images that trains your model as well. Started again, it continues."""
     from decoct.shrinking.asked import Asked
-    from decoct.shrinking.page import terminal
+    from decoct.shrinking.terminal import terminal
     from decoct.shrinking.run import run
 
     asked = Asked.of(within=within, images=images, fraction=fraction, worst=worst, minutes=minutes)

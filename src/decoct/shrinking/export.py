@@ -14,7 +14,7 @@ from decoct.shrinking.answer import Answer
 from decoct.shrinking.lists import Column
 from decoct.shrinking.nearest import nearest_kept
 from decoct.shrinking.originals import original, original_path
-from decoct.shrinking.page import page
+from decoct.shrinking.page import render
 from decoct.shrinking.pool import Pool
 
 ANSWER = "answer.json"
@@ -55,7 +55,7 @@ def write(
     answer = replace(answer, files=where)
 
     def also(folder: Path) -> None:
-        (folder / files.PAGE).write_text(page(answer, pool), "utf-8")
+        (folder / files.PAGE).write_text(render(answer, pool, kept if len(kept) else None), "utf-8")
         write_json(folder / ANSWER, answer.to_json())
 
     told = files.export(

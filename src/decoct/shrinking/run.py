@@ -251,8 +251,7 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
         trainings.told = job.bar(f"race, look {number + 1}")
         contest.look(asks)
         number += 1
-        for line in standing_lines(job):
-            job.tell(line)
+        job.tell(so_far(job))
     job.cost["race"] = time.monotonic() - start
 
 
@@ -275,20 +274,16 @@ def sizes_of(job: Job) -> tuple[float, ...]:
     return tuple(found)
 
 
-def standing_lines(job: Job) -> list[str]:
+def so_far(job: Job) -> str:
     """Where the race is: the best method at each size, and the loss so far."""
     assert job.contest is not None
-    curve, lines = job.contest.curve(), []
-    full = curve[max(curve)]
-    parts = []
+    curve = job.contest.curve()
+    full, parts = curve[max(curve)], []
     for share, methods in job.contest.choices(job.contest.shares).items():
         best = Counter(methods).most_common(1)[0][0]
-        loss = full - curve[round(share * max(curve))]
-        parts.append(
-            f"{100 * share:.0f} %: {best}, {100 * loss:+.1f}".replace("+", "−" if loss > 0 else "+").replace("−-", "+")
-        )
-    lines.append("so far, points against all images: " + "; ".join(parts))
-    return lines
+        gained = f"{100 * (curve[round(share * max(curve))] - full):+.1f}".replace("-", "−")
+        parts.append(f"{100 * share:.0f} %: {best} {gained}")
+    return "so far, points against all images: " + "; ".join(parts)
 
 
 def test(job: Job) -> None:
