@@ -8,6 +8,7 @@ classifier, see ``calibration/shrinking_folds.py``.
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -31,10 +32,10 @@ CURSED = "facility_location"  # the best method wherever one is best
 
 
 @cache
-def raced(seed: int, scenario: int, study: int) -> dict[int, race.Standing]:
-    """The race of a study, which two tables show."""
-    world = list(shrinking.worlds().values())[scenario]
-    return shrinking.raced(np.random.default_rng([seed, 0, scenario, study]), world)
+def raced(seed: int, scenario: str, study: int) -> dict[int, race.Standing]:
+    """The race of a study, which several tables and scenarios share."""
+    worlds = shrinking.worlds()
+    return shrinking.raced(np.random.default_rng([seed, 0, list(worlds).index(scenario), study]), worlds[scenario])
 
 
 def tests(studies: int, seed: int) -> Iterator[Row]:
@@ -51,7 +52,7 @@ def tests(studies: int, seed: int) -> Iterator[Row]:
     for s, (name, world) in enumerate(shrinking.worlds().items()):
         choices = []
         for i in range(studies):
-            choices.append({size: at.chosen for size, at in raced(seed, s, i).items()})
+            choices.append({size: at.chosen for size, at in raced(seed, shrinking.races_like(name), i).items()})
         draw = np.random.default_rng([seed, 1, s]).integers(0, studies, (studies, 5))
         layouts = [(n, r, 1) for n, r in FOLDER] + [(n, r, 5) for n, r in FOLDS]
         if world.fixed:
@@ -92,11 +93,13 @@ def races(studies: int, seed: int) -> Iterator[Row]:
         "best chosen, by share",
         "replicates saved",
     )
-    for s, (name, world) in enumerate(shrinking.worlds().items()):
+    for name, world in shrinking.worlds().items():
+        if shrinking.races_like(name) != name:
+            continue
         lost = np.zeros((studies, len(SIZES)), np.bool_)
         wrong, right, trained = lost.copy(), lost.copy(), 0
         for i in range(studies):
-            for k, (size, at) in enumerate(raced(seed, s, i).items()):
+            for k, (size, at) in enumerate(raced(seed, name, i).items()):
                 truths = {m: world.truth(m, size) for m in world.losses}
                 lost[i, k] = CURSED in at.dropped
                 wrong[i, k] = at.chosen != race.RANDOM and truths[at.chosen] <= truths[race.RANDOM]
@@ -185,10 +188,17 @@ WHAT: dict[str, tuple[Callable[[int, int], Iterator[Row]], str]] = {
 }
 
 
+def shown(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows as they come, told on stderr."""
+    for row in rows:
+        print(*row, sep=" | ", file=sys.stderr, flush=True)
+        yield row
+
+
 def section(name: str, studies: int, seed: int) -> str:
     """A table, with how it was made."""
     run, what = WHAT[name]
-    head, *rows = run(studies, seed)
+    head, *rows = shown(run(studies, seed))
     lines = [f"| {' | '.join(cells)} |" for cells in chain([head, ["---"] * len(head)], rows)]
     command = f"python benchmarks/shrink_calibration.py {name} --studies {studies} --seed {seed}"
     return "\n".join([f"### {name}\n\n`{command}`\n\n{what}\n", *lines]) + "\n"

@@ -137,3 +137,31 @@ def test_comparisons_of_one_kind_lend_degrees_of_freedom():
 def test_the_interval_of_an_accuracy_stays_between_0_and_1():
     found = expected([np.ones((3, 20), np.bool_)], False, [False]).measured()
     assert found.mean == found.hi == 1 and 0.7 < found.lo < 1
+
+
+def test_images_of_one_group_count_as_one():
+    rng = np.random.default_rng(10)
+    d = difference(rng, 1, 300)
+    order = rng.permutation(1200)
+    copies, groups = np.repeat(d, 4, 1)[:, order], np.repeat(np.arange(300) * 7, 4)[order]
+    alone = expected([d], True, [True])
+    together, naive = (expected([copies], True, [True], g) for g in ([groups], [None]))
+    assert together.half() == pytest.approx(alone.half(), rel=1e-4)
+    assert naive.half() == pytest.approx(alone.half() / 2, rel=0.06)
+    assert (together.units, together.tested, naive.units) == (300, 1200, 1200)
+    assert together.images_needed(0.02) == pytest.approx(4 * alone.images_needed(0.02), rel=0.05)
+
+
+def test_groups_of_one_are_images_and_folds_share_no_group():
+    rng = np.random.default_rng(11)
+    strata = [difference(rng, 3, 200), difference(rng, 3, 150)]
+    plain = expected(strata, True, [False] * 2)
+    ones = expected(strata, True, [False] * 2, [np.arange(200)[::-1], None])
+    assert ones.units == 350 and ones.images == pytest.approx(plain.images, rel=1e-5)
+    halves = [np.arange(n) // 2 for n in (200, 150)]  # 0 of one fold is not 0 of the other
+    assert expected(strata, True, [False] * 2, halves).units == 175
+
+
+def test_one_group_says_nothing():
+    d = difference(np.random.default_rng(12), 1, 300)
+    assert expected([d], True, [True], [np.zeros(300, np.int64)]).half() > 1

@@ -152,6 +152,15 @@ def test_what_always_holds(seed, accuracies, fixed):
     assert standing(grown, (2, 4, 6)) == found
 
 
+def test_images_of_one_group_count_as_one():
+    rng = np.random.default_rng(8)
+    few = {m: rng.permutation(40) < 40 * p for m, p in (("random", 0.6), ("herding", 0.72))}
+    many = {m: np.tile(np.repeat(x, 50), (5, 1)) for m, x in few.items()}
+    groups = np.repeat(np.arange(40), 50)
+    assert standing({m: Lane(x) for m, x in many.items()}, (5,)).chosen == "herding"
+    assert standing({m: Lane(x, groups=groups) for m, x in many.items()}, (5,)).chosen == "random"
+
+
 def test_random_must_race():
     with pytest.raises(ValueError, match="random races"):
         standing({"herding": Lane(np.ones((3, 9), np.bool_))})

@@ -157,3 +157,12 @@ def test_one_student_is_enough_only_where_another_would_answer_the_same():
     with pytest.raises(ValueError, match="takes two"):
         judge(9, [outcome(12, rows=1)], Margin(0.03))
     assert judge(9, [outcome(12, rows=1, fixed=True)], Margin(0.2)).shown
+
+
+def test_groups_of_images_are_the_sample_in_every_part():
+    o = outcome(13, rows=1, fixed=True, images=200)
+    labels, groups = np.arange(200) % 2, np.arange(200)
+    many = Outcome(np.repeat(o.full, 9, 1), np.repeat(o.small, 9, 1), np.repeat(labels, 9), True, np.repeat(groups, 9))
+    one, nine = (judge(5, [x], Margin(0.05), 0.1, ["a", "b"]) for x in (replace(o, labels=labels), many))
+    assert nine.loss.hi == pytest.approx(one.loss.hi, abs=0.003) and nine.loss.images == 1800
+    assert [c.bound for c in nine.classes] == pytest.approx([c.bound for c in one.classes], abs=0.01)

@@ -36,7 +36,7 @@ import numpy as np
 
 from decoct.report.stats.intervals import ALPHA
 from decoct.shrinking.answer import Measured
-from decoct.shrinking.expected import Expected, Values, common, expected
+from decoct.shrinking.expected import Expected, Groups, Values, common, expected
 
 RANDOM = "random"
 LOOKS = (3, 5, 8)
@@ -49,10 +49,13 @@ class Lane:
     Attributes:
         correct: [R, images] right or not; row r is replicate r, which all methods of a size share.
         fixed: neither set nor learner varies: one row says all.
+        groups: [images] which images belong together, such as a patient's, the same in all lanes; None where they are
+            independent.
     """
 
     correct: Values
     fixed: bool = False
+    groups: Groups | None = None
 
     def rows(self, n: int) -> Values:
         """The first n replicates; a fixed lane repeats its only one."""
@@ -62,7 +65,7 @@ class Lane:
     def accuracy(self) -> Measured:
         """With its two-sided 95 % interval; without bounds for one student of many."""
         if self.fixed or len(self.correct) > 1:
-            return expected([self.correct], False, [self.fixed]).measured()
+            return expected([self.correct], False, [self.fixed], [self.groups]).measured()
         return Measured(float(self.correct.mean()), math.nan, math.nan, 1, self.correct.shape[1])
 
 
@@ -196,7 +199,7 @@ def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]
     for a, b in pairs:
         fixed = lanes[a].fixed and lanes[b].fixed
         d = rows[a].astype(np.float32) - rows[b]
-        found.append(expected([d], True, [fixed]) if fixed or len(d) > 1 else None)
+        found.append(expected([d], True, [fixed], [lanes[a].groups]) if fixed or len(d) > 1 else None)
     shared = common([e for e in found if e is not None])
     return [e.borrowing(shared).above() if e is not None else 1.0 for e in found]
 

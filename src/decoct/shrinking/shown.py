@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.shrinking.answer import Measured
-from decoct.shrinking.expected import Expected, Values, expected
+from decoct.shrinking.expected import Expected, Groups, Values, expected
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Outcome:
     Attributes:
         full, small: [R, n] right or not, of students of all images and of the set; row r of both has one seed.
         labels: [n] class of each image; None where classes are not asked for.
+        groups: [n] which images belong together, such as a patient's: then groups are the sample; None where images are
+            independent.
         fixed: other students would answer the same, so R = 1 says all: a deterministic learner. With folds a stochastic
             method gives each row of ``small`` a set of its own, and then R ≥ 2.
     """
@@ -61,12 +63,18 @@ class Outcome:
     small: Values
     labels: NDArray[np.int64] | None = None
     fixed: bool = False
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if self.full.shape != self.small.shape or self.full.ndim != 2:
             raise ValueError("full and small hold the same students and images")
-        if self.labels is not None and len(self.labels) != self.full.shape[1]:
-            raise ValueError("labels has one entry for each image")
+        if any(x is not None and len(x) != self.full.shape[1] for x in (self.labels, self.groups)):
+            raise ValueError("labels and groups have one entry for each image")
+
+    def among(self, images: NDArray[np.bool_]) -> "Outcome":
+        """The same for some of the images."""
+        labels, groups = (x if x is None else x[images] for x in (self.labels, self.groups))
+        return Outcome(self.full[:, images], self.small[:, images], labels, self.fixed, groups)
 
 
 @dataclass(frozen=True)
@@ -176,12 +184,11 @@ def tested(
     Raises:
         ValueError: no test image, or one student where students vary.
     """
-    fixed = [o.fixed for o in strata]
-    full, small = (expected([getattr(o, side) for o in strata], False, fixed) for side in ("full", "small"))
-    loss = _loss(strata)
-    asked = loss
+    full, small = (_expected(strata, [getattr(o, side) for o in strata]) for side in ("full", "small"))
+    lost = loss(strata)
+    asked = lost
     if within is not None and within.relative:
-        asked = _loss(strata, 1 - within.value)
+        asked = loss(strata, 1 - within.value)
     bound = asked.mean + asked.half()
     points = within.points(full.mean) if within is not None else None
     labelled = all(o.labels is not None for o in strata)
@@ -193,7 +200,7 @@ def tested(
         size,
         full.measured(),
         small.measured(),
-        Measured(loss.mean, loss.mean - loss.half(), loss.mean + loss.half(), loss.n, loss.tested),
+        Measured(lost.mean, lost.mean - lost.half(), lost.mean + lost.half(), lost.n, lost.tested),
         inside,
         shown,
         points,
@@ -237,24 +244,28 @@ def decide(tests: Sequence[Tested]) -> Decision:
     return Decision("not_decidable" if short else "not_shown", first, first.smallest_margin, None, "classes")
 
 
-def _loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
+def loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
     """``weight`` · full − small; below 0 where the set keeps that share of the full accuracy."""
     values = [np.float32(weight) * o.full.astype(np.float32) - o.small for o in strata]
-    return expected(values, True, [o.fixed for o in strata])
+    return _expected(strata, values, True)
+
+
+def _expected(strata: Sequence[Outcome], values: Sequence[Values], signed: bool = False) -> Expected:
+    return expected(values, signed, [o.fixed for o in strata], [o.groups for o in strata])
 
 
 def _class(name: str, label: int, strata: Sequence[Outcome], worst: float | None) -> ClassLoss:
     masks = [o.labels == label for o in strata if o.labels is not None]
-    own = [Outcome(o.full[:, m], o.small[:, m], fixed=o.fixed) for o, m in zip(strata, masks, strict=True) if m.any()]
+    own = [o.among(mask) for o, mask in zip(strata, masks, strict=True) if mask.any()]
     images = sum(int(m.sum()) for m in masks)
     if not images:
         return ClassLoss(name, math.nan, math.nan, math.nan, math.inf, 0)
-    loss = _loss(own)
+    lost = loss(own)
     full, small = (_mean([getattr(o, side) for o in own]) for side in ("full", "small"))
-    bound = loss.mean + loss.half() if images > 1 else math.inf
-    short = worst is not None and not bound < worst and (images < 2 or loss.half() >= worst)
-    needed = loss.images_needed(worst) if short and worst is not None and images > 1 else None
-    return ClassLoss(name, full, small, loss.mean, bound, images, needed)
+    bound = lost.mean + lost.half() if images > 1 else math.inf
+    short = worst is not None and not bound < worst and (images < 2 or lost.half() >= worst)
+    needed = lost.images_needed(worst) if short and worst is not None and images > 1 else None
+    return ClassLoss(name, full, small, lost.mean, bound, images, needed)
 
 
 def _mean(strata: Sequence[Values]) -> float:

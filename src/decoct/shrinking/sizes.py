@@ -9,8 +9,8 @@ from sklearn.isotonic import isotonic_regression
 
 from decoct.core.errors import UsageError
 from decoct.report.stats.intervals import ALPHA
-from decoct.shrinking.expected import common, expected
-from decoct.shrinking.shown import Outcome
+from decoct.shrinking.expected import common
+from decoct.shrinking.shown import Outcome, loss
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 APART = 50  # images between neighbours, where there are enough: closer ones no test distinguishes
@@ -80,10 +80,7 @@ def needed(curve: Mapping[int, Sequence[Outcome]]) -> tuple[float, float, float]
     if not curve:
         raise ValueError("a curve has at least one size")
     sizes = sorted(curve)
-    errors = [
-        expected([o.full.astype(np.float32) - o.small for o in curve[size]], True, [o.fixed for o in curve[size]])
-        for size in sizes
-    ]
+    errors = [loss(curve[size]) for size in sizes]
     shared = common(errors)
     x, y = np.log(sizes), np.array([e.mean for e in errors])
     half = np.array([e.borrowing(shared).half(ALPHA / 2) for e in errors])
