@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core.errors import UsageError
 from decoct.shrinking.answer import Measured
 from decoct.shrinking.expected import Expected, Groups, Values, expected
 
@@ -40,6 +41,24 @@ class Margin:
 
     value: float
     relative: bool = False
+
+    @classmethod
+    def of(cls, asked: str | float) -> "Margin":
+        """Read a margin: ``1`` is a point, ``2%`` is 2 % of the full accuracy.
+
+        Raises:
+            UsageError: it is no number above 0 and below 100.
+        """
+        text = str(asked).strip()
+        try:
+            value = float(text.removesuffix("%")) / 100
+        except ValueError:
+            value = math.nan
+        if not 0 < value < 1:
+            raise UsageError(
+                f"a margin is in points, such as 1, or a share of the full accuracy, such as 2%; not {text!r}"
+            )
+        return cls(value, text.endswith("%"))
 
     def points(self, full: float) -> float:
         """The margin as a fraction of test images."""
@@ -151,7 +170,8 @@ class Decision:
     """The smallest size that is shown, or why there is none.
 
     Attributes:
-        decided: "shown", "not_shown", or "not_decidable": not shown, and a set without any loss would not be either.
+        decided: "shown", "not_shown", or "not_decidable": a set without any loss would not be shown either, and the
+            largest is not shown to lose more than the margin.
         tested: of the size that is named; where there is none, of the largest.
         smallest_margin: of the largest size, in points: the closest that could be shown.
         images_needed: test images that the margin would take, where it is not decidable.
@@ -182,8 +202,11 @@ def tested(
         class_names: by label; classes need them, and ``Outcome.labels``.
 
     Raises:
-        ValueError: no test image, or one student where students vary.
+        ValueError: no test image, one student where students vary, or ``worst`` without classes.
     """
+    labelled = bool(class_names) and all(o.labels is not None for o in strata)
+    if worst is not None and not labelled:
+        raise ValueError("what a class loses needs the class of each image, and the names of classes")
     full, small = (_expected(strata, [getattr(o, side) for o in strata]) for side in ("full", "small"))
     lost = loss(strata)
     asked = lost
@@ -191,7 +214,6 @@ def tested(
         asked = loss(strata, 1 - within.value)
     bound = asked.mean + asked.half()
     points = within.points(full.mean) if within is not None else None
-    labelled = all(o.labels is not None for o in strata)
     classes = tuple(_class(name, at, strata, worst) for at, name in enumerate(class_names) if labelled)
     failed = tuple(c for c in classes if worst is not None and not c.bound < worst)
     inside = None if within is None else bound < (0.0 if within.relative else within.value)
@@ -232,7 +254,7 @@ def decide(tests: Sequence[Tested]) -> Decision:
     if named is not None:
         return Decision("shown", named, first.smallest_margin, None)
     if first.within is not None and not first.inside:
-        short = first.within <= first.smallest_margin
+        short = first.within <= first.smallest_margin and not first.loss.lo > first.within
         return Decision(
             "not_decidable" if short else "not_shown",
             first,
