@@ -19,9 +19,10 @@ def by_hand(a, b):
     """One-sided p of "a is no better than b", [R, n] each: where √(t² v + t² v') is the distance."""
     d = a.astype(float) - b
     r, n = d.shape
-    students = max(d.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r
+    students = sum(max(x.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r for x in (a, b))
+    paired = max(d.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r
     rest = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
-    noise = min(students, max(0.0, (rest**2).sum() / ((r - 1) * (n - 1)) / (r * n)))
+    noise = min(paired, max(0.0, (rest**2).sum() / ((r - 1) * (n - 1)) / (r * n)))
     image = d.mean(0)
     most = (image**2).sum() / np.abs(image).sum()
     padded = np.append(image, [most, -most])
