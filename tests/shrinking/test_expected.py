@@ -124,14 +124,17 @@ def test_more_images_leave_what_students_add_by_themselves():
     assert found._with(10**9).se ** 2 == pytest.approx(found.students - found.by_image, rel=1e-3, abs=1e-9)
 
 
-def test_comparisons_of_one_kind_lend_degrees_of_freedom():
+def test_accuracies_of_one_kind_lend_degrees_of_freedom():
     rng = np.random.default_rng(9)
-    errors = [expected([difference(rng, 3, 500)], True, [False]) for _ in range(8)]
+    errors = [expected([rng.random((3, 500)) < 0.8], False, [False]) for _ in range(8)]
     shared = common(errors)
-    lent = errors[0].borrowing(shared)
-    assert lent.parts[0][1] == 2 + shared.df > 2 and lent.parts[0][0] >= errors[0].students
-    still = expected([difference(rng, 1, 500)], True, [True])
-    assert still.borrowing(shared) == still.estimate
+    ((variance, df),) = errors[0].lent(shared)
+    assert df == 2 + shared.df > 2
+    assert variance == pytest.approx(
+        max(errors[0].students, (shared.df * shared.variance + 2 * errors[0].students) / df)
+    )
+    still = expected([rng.random((1, 500)) < 0.8], False, [True])
+    assert still.lent(shared) == () and common([still, *errors]) == shared
 
 
 def test_the_interval_of_an_accuracy_stays_between_0_and_1():

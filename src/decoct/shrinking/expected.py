@@ -72,11 +72,9 @@ class Expected:
             parts.insert(0, (self.students - self.by_image * (1 - ratio), self.df))
         return Estimate(self.mean, tuple(parts))
 
-    def borrowing(self, prior: Prior) -> Estimate:
-        """The mean with its error, as comparisons of one kind lend each other degrees of freedom between students."""
-        if self.students is None:
-            return self.estimate
-        return Estimate(self.mean, (moderated.moderated(self.students, self.df, prior), *self.estimate.parts[1:]))
+    def lent(self, prior: Prior) -> tuple[tuple[float, float], ...]:
+        """The students' part, where others lend it degrees of freedom; empty where nothing about students varies."""
+        return () if self.students is None else (moderated.moderated(self.students, self.df, prior),)
 
     def half(self, level: float = 1 - ALPHA) -> float:
         """How far a one-sided bound is from the mean."""
@@ -110,7 +108,10 @@ class Expected:
 
 
 def common(errors: Sequence[Expected]) -> Prior:
-    """What the students' parts of several comparisons of one kind have in common, see ``report.stats.moderated``."""
+    """What the students' parts of several accuracies have in common, see ``report.stats.moderated``.
+
+    Their students are independent. Differences would share students, look more alike than they are, and lend too much.
+    """
     known = [(e.students, e.df) for e in errors if e.students is not None]
     return moderated.prior([variance for variance, _ in known], [df for _, df in known])
 

@@ -199,7 +199,7 @@ def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]
     """One-sided p of "the first of a pair is no better"."""
     varying = {m: expected([x], False, [False]) for m, x in rows.items() if not lanes[m].fixed and len(x) > 1}
     shared = common(list(varying.values()))
-    parts = {m: own.borrowing(shared).parts[:1] for m, own in varying.items()}
+    parts = {m: own.lent(shared) for m, own in varying.items()}
     parts |= {m: () for m in rows if lanes[m].fixed}
     out = []
     for a, b in pairs:

@@ -207,7 +207,7 @@ def tested(
     labelled = bool(class_names) and all(o.labels is not None for o in strata)
     if worst is not None and not labelled:
         raise ValueError("what a class loses needs the class of each image, and the names of classes")
-    full, small = (_expected(strata, [getattr(o, side) for o in strata]) for side in ("full", "small"))
+    full, small = side("full", strata), side("small", strata)
     lost = loss(strata)
     asked = lost
     if within is not None and within.relative:
@@ -266,6 +266,11 @@ def decide(tests: Sequence[Tested]) -> Decision:
     return Decision("not_decidable" if short else "not_shown", first, first.smallest_margin, None, "classes")
 
 
+def side(name: str, strata: Sequence[Outcome]) -> Expected:
+    """The accuracy of the "full" side, or of the "small" one."""
+    return _expected(strata, [getattr(o, name) for o in strata])
+
+
 def loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
     """``weight`` · full − small; below 0 where the set keeps that share of the full accuracy."""
     values = [np.float32(weight) * o.full.astype(np.float32) - o.small for o in strata]
@@ -283,7 +288,7 @@ def _class(name: str, label: int, strata: Sequence[Outcome], worst: float | None
     if not images:
         return ClassLoss(name, math.nan, math.nan, math.nan, math.inf, 0)
     lost = loss(own)
-    full, small = (_mean([getattr(o, side) for o in own]) for side in ("full", "small"))
+    full, small = (_mean([getattr(o, of) for o in own]) for of in ("full", "small"))
     bound = lost.mean + lost.half() if images > 1 else math.inf
     short = worst is not None and not bound < worst and (images < 2 or lost.half() >= worst)
     needed = lost.images_needed(worst) if short and worst is not None and images > 1 else None
