@@ -8,10 +8,13 @@ classifier, see ``calibration/shrinking_folds.py``.
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,46 +30,46 @@ PAGE = Path(__file__).parent.parent / "docs" / "results" / "shrink.md"
 Row = Sequence[str]
 FOLDER = ((600, 3), (2000, 2), (2000, 3), (2000, 5), (10000, 3))  # test images, students
 FOLDS = ((3000, 2), (3000, 3))
+RACES = 250  # that the studies of ``test`` draw from, since a test does not depend on the images of a race
 CURSED = "facility_location"  # the best method wherever one is best
 
 
-@cache
-def raced(seed: int, scenario: int, study: int) -> dict[int, race.Standing]:
-    """The race of a study, which two tables show."""
-    world = list(shrinking.worlds().values())[scenario]
-    return shrinking.raced(np.random.default_rng([seed, 0, scenario, study]), world)
+Each = Callable[..., Iterator[Any]]  # map, or that of a pool
 
 
-def tests(studies: int, seed: int) -> Iterator[Row]:
+def one_race(seed: int, name: str, study: int) -> dict[int, race.Standing]:
+    """The race of a study."""
+    worlds = shrinking.worlds()
+    return shrinking.raced(np.random.default_rng([seed, 0, list(worlds).index(name), study]), worlds[name])
+
+
+def one_test(
+    seed: int, name: str, layout: tuple[int, int, int], item: tuple[int, list[dict[int, str]]]
+) -> shrinking.Verdict:
+    """The test of a study, after the races that made these choices."""
+    study, choices = item
+    worlds, (images, students, folds) = shrinking.worlds(), layout
+    rng = np.random.default_rng([seed, 2, list(worlds).index(name), *layout, study])
+    return shrinking.judged(rng, worlds[name], choices[:folds], images, students)
+
+
+def tests(studies: int, seed: int, each: Each) -> Iterator[Row]:
     """How often what is named."""
-    yield (
-        "scenario",
-        "tested on",
-        "students",
-        "outside, named",
-        "its own set outside",
-        "named",
-        "median size / smallest",
-    )
+    yield "scenario", "tested on", "students", "outside, named", "final set outside", "named", "median size / smallest"
+    banks: dict[str, list[dict[int, str]]] = {}
     for s, (name, world) in enumerate(shrinking.worlds().items()):
-        choices = []
-        for i in range(studies):
-            choices.append({size: at.chosen for size, at in raced(seed, s, i).items()})
-        draw = np.random.default_rng([seed, 1, s]).integers(0, studies, (studies, 5))
+        like = shrinking.races_like(name)
+        if like not in banks:
+            ends = each(partial(one_race, seed, like), range(min(studies, RACES)))
+            banks[like] = [{size: at.chosen for size, at in end.items()} for end in ends]
+        bank = banks[like]
+        draws = np.random.default_rng([seed, 1, s]).integers(0, len(bank), (studies, 5))
+        items = [(i, [bank[j] for j in draw]) for i, draw in enumerate(draws)]
         layouts = [(n, r, 1) for n, r in FOLDER] + [(n, r, 5) for n, r in FOLDS]
         if world.fixed:
             layouts = [(n, 1, k) for n, k in dict.fromkeys((n, k) for n, _, k in layouts)]
         for images, students, folds in layouts:
-            found = [
-                shrinking.judged(
-                    np.random.default_rng([seed, 2, s, images, students, folds, i]),
-                    world,
-                    [choices[i]] if folds == 1 else [choices[j] for j in draw[i]],
-                    images,
-                    students,
-                )
-                for i in range(studies)
-            ]
+            found = each(partial(one_test, seed, name, (images, students, folds)), items)
             named = [v for v in found if v.size is not None]
             least = shrinking.smallest(world)
             ratios = [v.size / least for v in named if v.size is not None and least]
@@ -81,22 +84,24 @@ def tests(studies: int, seed: int) -> Iterator[Row]:
             )
 
 
-def races(studies: int, seed: int) -> Iterator[Row]:
+def races(studies: int, seed: int, each: Each) -> Iterator[Row]:
     """False drops and false claims of the race."""
     yield (
         "scenario",
-        "best dropped, worst size",
-        "best dropped, any size",
-        "no better than random, chosen, worst size",
-        "any size",
-        "best chosen, by share",
+        "best dropped, of sizes",
+        "of studies",
+        "chosen, no better than random, of sizes",
+        "of studies",
+        "best chosen at each size",
         "replicates saved",
     )
-    for s, (name, world) in enumerate(shrinking.worlds().items()):
+    for name, world in shrinking.worlds().items():
+        if shrinking.races_like(name) != name:
+            continue
         lost = np.zeros((studies, len(SIZES)), np.bool_)
         wrong, right, trained = lost.copy(), lost.copy(), 0
-        for i in range(studies):
-            for k, (size, at) in enumerate(raced(seed, s, i).items()):
+        for i, ends in enumerate(each(partial(one_race, seed, name), range(studies))):
+            for k, (size, at) in enumerate(ends.items()):
                 truths = {m: world.truth(m, size) for m in world.losses}
                 lost[i, k] = CURSED in at.dropped
                 wrong[i, k] = at.chosen != race.RANDOM and truths[at.chosen] <= truths[race.RANDOM]
@@ -108,16 +113,44 @@ def races(studies: int, seed: int) -> Iterator[Row]:
         most = sum(1 if world.fixed and m not in shrinking.DRAWN else race.LOOKS[-1] for m in world.losses) * len(SIZES)
         yield (
             name,
-            percent(int(lost.sum(0).max()), studies),
+            percent(int(lost.sum()), lost.size),
             percent(int(lost.any(1).sum()), studies),
-            percent(int(wrong.sum(0).max()), studies),
+            percent(int(wrong.sum()), wrong.size),
             percent(int(wrong.any(1).sum()), studies),
-            " ".join(f"{100 * x:.0f}" for x in right.mean(0)),
+            ", ".join(f"{100 * x:.0f}" for x in right.mean(0)),
             f"{100 * (1 - trained / studies / most):.0f} %",
         )
 
 
-def reached(studies: int, seed: int) -> Iterator[Row]:
+def power_law(share: float) -> tuple[float, float, float]:
+    """Random images that lose as much as the best method's set, and the power law of random's losses."""
+    lost = shrinking.CURVES[CURSED][SHARES.index(share)]
+    fall, at = np.polyfit(np.log(SHARES), np.log(shrinking.CURVES["random"]), 1)
+    return float(np.exp((np.log(lost) - at) / fall)) * shrinking.CANDIDATES, float(fall), float(at)
+
+
+def one_curve(seed: int, layout: tuple[float, int, int, bool], study: int) -> tuple[float, float, float]:
+    """Random images needed, as one study sees it."""
+    share, images, students, fixed = layout
+    world = World(shrinking.CURVES, fixed=fixed)
+    _, fall, at = power_law(share)
+    rng = np.random.default_rng([seed, 3, images, students, int(share * 100), fixed, study])
+    curve = [float(np.exp(at + fall * np.log(x))) / 100 for x in SHARES]
+    lost = np.array([shrinking.CURVES[CURSED][SHARES.index(share)] / 100, *curve, 0.0])
+    own = world.full - lost[:, None] + np.zeros((1, students))
+    own[1:-1] += world.drawn / 100 * rng.normal(size=(len(SHARES), students))
+    own += np.stack([world.students(rng, students) for _ in own])
+    alone = np.isin(np.arange(len(own)), (0, len(own) - 1))
+    right = answers(rng, world.latent, own[:, None, :, None], alone, images)[:, 0, :, 0]
+    if fixed:
+        right[alone] = right[alone, :1]
+    sizes = (*SIZES, shrinking.CANDIDATES)
+    return needed(
+        {n: [Outcome(right[0], right[1 + k], fixed=fixed and bool(alone[1 + k]))] for k, n in enumerate(sizes)}
+    )
+
+
+def reached(studies: int, seed: int, each: Each) -> Iterator[Row]:
     """Coverage of how many random images reach the set's accuracy."""
     yield "set", "tested on", "students", "truth", "covered", "median", "median width"
     for share, images, students, fixed in (
@@ -128,46 +161,28 @@ def reached(studies: int, seed: int) -> Iterator[Row]:
         (0.3, 10000, 5, False),
         (0.2, 2000, 3, True),
     ):
-        world = World(shrinking.CURVES, fixed=fixed)
-        lost = world.losses[CURSED][SHARES.index(share)]
-        fall, at = np.polyfit(np.log(SHARES), np.log(world.losses["random"]), 1)
-        truth = float(np.exp((np.log(lost) - at) / fall)) * shrinking.CANDIDATES
-        hits, middles, widths = 0, [], []
-        for i in range(studies):
-            rng = np.random.default_rng([seed, 3, images, students, int(share * 100), fixed, i])
-            curve = [float(np.exp(at + fall * np.log(x))) / 100 for x in SHARES]
-            own = world.full - np.array([lost / 100, *curve, 0.0])[:, None] + np.zeros((1, students))
-            own[1:-1] += world.drawn / 100 * rng.normal(size=(len(SHARES), students))
-            own += np.stack([world.students(rng, students) for _ in own])
-            alone = np.isin(np.arange(len(own)), (0, len(own) - 1))
-            right = answers(rng, world.latent, own[:, None, :, None], alone, images)[:, 0, :, 0]
-            if fixed:
-                right[alone] = right[alone, :1]
-            sizes = (*SIZES, shrinking.CANDIDATES)
-            mean, lo, hi = needed(
-                {n: [Outcome(right[0], right[1 + k], fixed=fixed and bool(alone[1 + k]))] for k, n in enumerate(sizes)}
-            )
-            hits += lo <= truth <= hi
-            middles.append(mean)
-            widths.append(hi - lo)
+        layout = share, images, students, fixed
+        truth, _, _ = power_law(share)
+        found = list(each(partial(one_curve, seed, layout), range(studies)))
         yield (
             f"{CURSED}, {share:.0%}",
             f"{images:,} images",
             str(students) + (", deterministic learner" if fixed else ""),
             f"{truth:,.0f}",
-            percent(hits, studies),
-            f"{np.median(middles):,.0f}",
-            f"{np.median(widths):,.0f}",
+            percent(sum(lo <= truth <= hi for _, lo, hi in found), studies),
+            f"{np.median([mean for mean, _, _ in found]):,.0f}",
+            f"{np.median([hi - lo for _, lo, hi in found]):,.0f}",
         )
 
 
-WHAT: dict[str, tuple[Callable[[int, int], Iterator[Row]], str]] = {
+WHAT: dict[str, tuple[Callable[[int, int, Each], Iterator[Row]], str]] = {
     "test": (
         tests,
         "How often a set that is truly outside the margin of 3 points is named (at most 5 % is promised), how often "
         "any set is named, and how much larger it is than the smallest size at which some method is inside. Rates "
         "in percent of studies. A tested set counts as outside by its own true loss; with folds by the mean of the "
-        "folds' sets, and in the next column by that of the final set, which is drawn again.",
+        "folds' sets, and in the next column by that of the final set, which is drawn again. Choices are those of "
+        f"{RACES} races.",
     ),
     "race": (
         races,
@@ -185,10 +200,17 @@ WHAT: dict[str, tuple[Callable[[int, int], Iterator[Row]], str]] = {
 }
 
 
-def section(name: str, studies: int, seed: int) -> str:
+def shown(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows as they come, told on stderr."""
+    for row in rows:
+        print(*row, sep=" | ", file=sys.stderr, flush=True)
+        yield row
+
+
+def section(name: str, studies: int, seed: int, each: Each) -> str:
     """A table, with how it was made."""
     run, what = WHAT[name]
-    head, *rows = run(studies, seed)
+    head, *rows = shown(run(studies, seed, each))
     lines = [f"| {' | '.join(cells)} |" for cells in chain([head, ["---"] * len(head)], rows)]
     command = f"python benchmarks/shrink_calibration.py {name} --studies {studies} --seed {seed}"
     return "\n".join([f"### {name}\n\n`{command}`\n\n{what}\n", *lines]) + "\n"
@@ -200,12 +222,14 @@ def main() -> None:
     arguments.add_argument("--studies", type=int, default=1000)
     arguments.add_argument("--seed", type=int, default=8)
     arguments.add_argument("--print", action="store_true", help="leave the page as it is")
+    arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
-    for name in options.names:
-        made = section(name, options.studies, options.seed)
-        print(made, flush=True)
-        if not options.print:
-            PAGE.write_text(placed(PAGE.read_text("utf-8") if PAGE.is_file() else "", name, made), "utf-8")
+    with ProcessPoolExecutor(options.workers) as pool:
+        for name in options.names:
+            made = section(name, options.studies, options.seed, partial(pool.map, chunksize=10))
+            print(made, flush=True)
+            if not options.print:
+                PAGE.write_text(placed(PAGE.read_text("utf-8") if PAGE.is_file() else "", name, made), "utf-8")
 
 
 def placed(page: str, name: str, made: str) -> str:

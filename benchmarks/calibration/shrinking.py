@@ -28,6 +28,7 @@ CURVES = {  # points lost at each share
     "el2n_hard": (30.0, 18.0, 10.0, 2.0, 0.7),
 }
 MARGIN = 3.0
+DETERMINISTIC = ", deterministic learner"
 SCENARIOS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "all at the margin": {m: (MARGIN,) * len(SHARES) for m in CURVES},
     "all just outside": {m: (MARGIN + 0.2,) * len(SHARES) for m in CURVES},
@@ -162,7 +163,15 @@ def smallest(world: World, margin: float = MARGIN) -> int | None:
     return out
 
 
+def races_like(name: str) -> str:
+    """The scenario whose races are drawn as this one's: where all methods are equal, it does not matter at what."""
+    world = worlds()[name]
+    if len(set(world.losses.values())) > 1:
+        return name
+    return "all at the margin" + (DETERMINISTIC if world.fixed else "")
+
+
 def worlds() -> dict[str, World]:
     """Every scenario with students that vary, and with a deterministic learner."""
     every = {name: World(losses) for name, losses in SCENARIOS.items()}
-    return every | {f"{name}, deterministic learner": replace(w, fixed=True) for name, w in every.items()}
+    return every | {name + DETERMINISTIC: replace(w, fixed=True) for name, w in every.items()}

@@ -6,9 +6,9 @@ What a classifier truly scores is what it scores on 60,000 other points. 3,000 p
 holds 600 out, races on a quarter of the other 2,400, and tests what its race chose. The final set is chosen from all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,19 +172,29 @@ def _race(x: Points, y: NDArray[np.int64], rng: np.random.Generator, fixed: bool
     return out
 
 
-@cache
-def studied(studies: int, seed: int, students: int) -> list[Study]:
-    """The studies that both tables show."""
-    return [study(np.random.default_rng([seed, students, i]), students) for i in range(studies)]
+def one_study(seed: int, students: int, i: int) -> Study:
+    """The i-th study."""
+    return study(np.random.default_rng([seed, students, i]), students)
 
 
-def margins(studies: int, seed: int) -> Iterator[Sequence[str]]:
+KNOWN: dict[tuple[int, int, int], list[Study]] = {}  # the studies that both tables show
+
+
+def studied(studies: int, seed: int, students: int, each: Callable[..., Iterator[Study]]) -> list[Study]:
+    """All studies of a learner."""
+    at = studies, seed, students
+    if at not in KNOWN:
+        KNOWN[at] = list(each(partial(one_study, seed, students), range(studies)))
+    return KNOWN[at]
+
+
+def margins(studies: int, seed: int, each: Callable[..., Iterator[Study]]) -> Iterator[Sequence[str]]:
     """How often what is named, of each learner and margin."""
     yield "learner", "margin", "outside, named", "final set outside", "named", "median images"
     for name, students in LEARNERS:
         for margin in MARGINS:
             named = []
-            for s in studied(studies, seed, students):
+            for s in studied(studies, seed, students, each):
                 tests = []
                 for share in sorted(s.outcomes, reverse=True):
                     tests.append(tested(share, s.outcomes[share], Margin(margin / 100)))
@@ -199,14 +209,14 @@ def margins(studies: int, seed: int) -> Iterator[Sequence[str]]:
             yield name, f"{margin:g}", *outside, percent(len(named), studies), middle
 
 
-def bounds(studies: int, seed: int) -> Iterator[Sequence[str]]:
+def bounds(studies: int, seed: int, each: Callable[..., Iterator[Study]]) -> Iterator[Sequence[str]]:
     """How often the bound of each size is below the truth, as it is and by two other variances."""
     head = "bound below the truth", "between folds", "Nadeau and Bengio"
     yield "learner", "size", "loss", "folds' truth", "final set's truth", *head, "half-widths"
     for name, students in LEARNERS:
         for share in (round(100 * x) for x in SHARES):
             errors, halves, means, folds, finals = [], [], [], [], []
-            for s in studied(studies, seed, students):
+            for s in studied(studies, seed, students, each):
                 d = [o.full.astype(np.float32) - o.small for o in s.outcomes[share]]
                 own = expected(d, True, [o.fixed for o in s.outcomes[share]])
                 between = float(np.var([x.mean() for x in d], ddof=1))

@@ -124,16 +124,47 @@ def test_more_images_leave_what_students_add_by_themselves():
     assert found._with(10**9).se ** 2 == pytest.approx(found.students - found.by_image, rel=1e-3, abs=1e-9)
 
 
-def test_comparisons_of_one_kind_lend_degrees_of_freedom():
+def test_accuracies_of_one_kind_lend_degrees_of_freedom():
     rng = np.random.default_rng(9)
-    errors = [expected([difference(rng, 3, 500)], True, [False]) for _ in range(8)]
+    errors = [expected([rng.random((3, 500)) < 0.8], False, [False]) for _ in range(8)]
     shared = common(errors)
-    lent = errors[0].borrowing(shared)
-    assert lent.parts[0][1] == 2 + shared.df > 2 and lent.parts[0][0] >= errors[0].students
-    still = expected([difference(rng, 1, 500)], True, [True])
-    assert still.borrowing(shared) == still.estimate
+    ((variance, df),) = errors[0].lent(shared)
+    assert df == 2 + shared.df > 2
+    assert variance == pytest.approx(
+        max(errors[0].students, (shared.df * shared.variance + 2 * errors[0].students) / df)
+    )
+    still = expected([rng.random((1, 500)) < 0.8], False, [True])
+    assert still.lent(shared) == () and common([still, *errors]) == shared
 
 
 def test_the_interval_of_an_accuracy_stays_between_0_and_1():
     found = expected([np.ones((3, 20), np.bool_)], False, [False]).measured()
     assert found.mean == found.hi == 1 and 0.7 < found.lo < 1
+
+
+def test_images_of_one_group_count_as_one():
+    rng = np.random.default_rng(10)
+    d = difference(rng, 1, 300)
+    order = rng.permutation(1200)
+    copies, groups = np.repeat(d, 4, 1)[:, order], np.repeat(np.arange(300) * 7, 4)[order]
+    alone = expected([d], True, [True])
+    together, naive = (expected([copies], True, [True], g) for g in ([groups], [None]))
+    assert together.half() == pytest.approx(alone.half(), rel=1e-4)
+    assert naive.half() == pytest.approx(alone.half() / 2, rel=0.06)
+    assert (together.units, together.tested, naive.units) == (300, 1200, 1200)
+    assert together.images_needed(0.02) == pytest.approx(4 * alone.images_needed(0.02), rel=0.05)
+
+
+def test_groups_of_one_are_images_and_folds_share_no_group():
+    rng = np.random.default_rng(11)
+    strata = [difference(rng, 3, 200), difference(rng, 3, 150)]
+    plain = expected(strata, True, [False] * 2)
+    ones = expected(strata, True, [False] * 2, [np.arange(200)[::-1], None])
+    assert ones.units == 350 and ones.images == pytest.approx(plain.images, rel=1e-5)
+    halves = [np.arange(n) // 2 for n in (200, 150)]  # 0 of one fold is not 0 of the other
+    assert expected(strata, True, [False] * 2, halves).units == 175
+
+
+def test_one_group_says_nothing():
+    d = difference(np.random.default_rng(12), 1, 300)
+    assert expected([d], True, [True], [np.zeros(300, np.int64)]).half() > 1

@@ -19,9 +19,10 @@ def by_hand(a, b):
     """One-sided p of "a is no better than b", [R, n] each: where √(t² v + t² v') is the distance."""
     d = a.astype(float) - b
     r, n = d.shape
-    students = max(d.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r
+    students = sum(max(x.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r for x in (a, b))
+    paired = max(d.mean(1).std(ddof=1), math.sqrt(1 / 6) / n) ** 2 / r
     rest = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
-    noise = min(students, max(0.0, (rest**2).sum() / ((r - 1) * (n - 1)) / (r * n)))
+    noise = min(paired, max(0.0, (rest**2).sum() / ((r - 1) * (n - 1)) / (r * n)))
     image = d.mean(0)
     most = (image**2).sum() / np.abs(image).sum()
     padded = np.append(image, [most, -most])
@@ -150,6 +151,15 @@ def test_what_always_holds(seed, accuracies, fixed):
         _, method, replicate = asks[0]
         grown[method] = Lane(lanes[method].correct[: replicate + 1], lanes[method].fixed)
     assert standing(grown, (2, 4, 6)) == found
+
+
+def test_images_of_one_group_count_as_one():
+    rng = np.random.default_rng(8)
+    few = {m: rng.permutation(40) < 40 * p for m, p in (("random", 0.6), ("herding", 0.72))}
+    many = {m: np.tile(np.repeat(x, 50), (5, 1)) for m, x in few.items()}
+    groups = np.repeat(np.arange(40), 50)
+    assert standing({m: Lane(x) for m, x in many.items()}, (5,)).chosen == "herding"
+    assert standing({m: Lane(x, groups=groups) for m, x in many.items()}, (5,)).chosen == "random"
 
 
 def test_random_must_race():

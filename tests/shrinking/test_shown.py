@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from decoct.core.errors import UsageError
 from decoct.shrinking import shown as subject
 from decoct.shrinking.expected import expected
 from decoct.shrinking.shown import Margin, Outcome, decide
@@ -89,6 +90,8 @@ def test_too_few_images_and_too_much_loss_are_two_answers():
     assert (lost.decided, lost.because, lost.images_needed) == ("not_shown", "margin", None)
     few = decide([judge(9, [outcome(6, 0.9, 0.9, images=300)], Margin(0.01))])
     assert few.decided == "not_decidable" and few.smallest_margin > 0.01 and few.images_needed > 300
+    clear = decide([judge(9, [outcome(6, 0.9, 0.6, images=300)], Margin(0.01))])
+    assert clear.decided == "not_shown" and clear.smallest_margin > 0.01  # few images suffice to see so much
     lucky = replace(of(9, True), smallest_margin=0.04)  # a set that seems better than all images
     assert decide([lucky]).decided == "shown"
 
@@ -113,6 +116,24 @@ def test_every_class_must_be_shown():
     order = rng.permutation(940)
     mixed = judge(9, [Outcome(o.full[:, order], o.small[:, order], labels[order])], Margin(0.05), 0.06, names)
     assert [c.bound for c in mixed.classes] == pytest.approx([c.bound for c in found.classes])
+
+
+def test_classes_cannot_be_asked_without_their_labels():
+    for o, names in ((outcome(1), ["a"]), (outcome(1, labels=np.zeros(800, np.int64)), [])):
+        with pytest.raises(ValueError, match="class of each image"):
+            judge(9, [o], Margin(0.05), 0.1, names)
+
+
+@pytest.mark.parametrize(("asked", "margin"), [(1, Margin(0.01)), ("2%", Margin(0.02, True)), (" .5 ", Margin(0.005))])
+def test_a_margin_is_read(asked, margin):
+    found = Margin.of(asked)
+    assert (found.value, found.relative) == (pytest.approx(margin.value), margin.relative)
+
+
+@pytest.mark.parametrize("asked", ["", "one", "0", -1, "100", "%", "nan", "2 %%"])
+def test_what_is_no_margin_is_refused(asked):
+    with pytest.raises(UsageError, match="such as 2%"):
+        Margin.of(asked)
 
 
 def test_a_class_of_no_or_one_test_image_fails_by_name():
@@ -157,3 +178,12 @@ def test_one_student_is_enough_only_where_another_would_answer_the_same():
     with pytest.raises(ValueError, match="takes two"):
         judge(9, [outcome(12, rows=1)], Margin(0.03))
     assert judge(9, [outcome(12, rows=1, fixed=True)], Margin(0.2)).shown
+
+
+def test_groups_of_images_are_the_sample_in_every_part():
+    o = outcome(13, rows=1, fixed=True, images=200)
+    labels, groups = np.arange(200) % 2, np.arange(200)
+    many = Outcome(np.repeat(o.full, 9, 1), np.repeat(o.small, 9, 1), np.repeat(labels, 9), True, np.repeat(groups, 9))
+    one, nine = (judge(5, [x], Margin(0.05), 0.1, ["a", "b"]) for x in (replace(o, labels=labels), many))
+    assert nine.loss.hi == pytest.approx(one.loss.hi, abs=0.003) and nine.loss.images == 1800
+    assert [c.bound for c in nine.classes] == pytest.approx([c.bound for c in one.classes], abs=0.01)

@@ -7,10 +7,12 @@ w_k = n_k / N of the images,
     var(mean) = Σ w_k² s_k² / R_k  +  s²(image means) / N  −  Σ w_k² MS_k(interaction) / (R_k n_k)
 
 as ``report.stats.crossed`` has it for one stratum. The students' part has Σ (R_k − 1) degrees of freedom, the images'
-part N − 1, and their half-widths add as ``report.stats.estimate`` says.
+part N − 1, and their half-widths add as ``report.stats.estimate`` says. Where images come in groups, such as those of a
+patient or a video, groups are the sample: s²(image means) / N becomes Σ_g (Σ_i∈g (e_i − mean))² / N², with G − 1.
 
 Source:
-    Gallas, Pennello and Myers, 2007, "Multireader multicase variance analysis for binary data" (J. Opt. Soc. Am. A 24).
+    Gallas, Pennello and Myers, 2007, "Multireader multicase variance analysis for binary data" (J. Opt. Soc. Am. A 24);
+    Rao and Scott, 1992, "A simple method for the analysis of clustered binary data" (Biometrics 48), for groups.
 """
 
 import math
@@ -29,6 +31,7 @@ from decoct.report.stats.moderated import Prior
 from decoct.shrinking.answer import Measured
 
 Values = NDArray[Any]  # [students, images], answers 0 or 1, or sums of them such as a difference
+Groups = NDArray[np.int64]
 MOST = 10**9  # images
 
 
@@ -45,6 +48,7 @@ class Expected:
         images: variance of the mean as test images vary.
         n: students of a stratum, the fewest.
         tested: test images.
+        units: groups of test images; as many as images where they have none.
     """
 
     mean: float
@@ -54,6 +58,7 @@ class Expected:
     images: float
     n: int
     tested: int
+    units: int
 
     @property
     def estimate(self) -> Estimate:
@@ -62,16 +67,14 @@ class Expected:
 
     def _with(self, images: int) -> Estimate:
         ratio = self.tested / images
-        parts = [(self.images * ratio, float(max(images - 1, 1)))]
+        parts = [(self.images * ratio, max(self.units / ratio - 1, 1.0))]
         if self.students is not None:
             parts.insert(0, (self.students - self.by_image * (1 - ratio), self.df))
         return Estimate(self.mean, tuple(parts))
 
-    def borrowing(self, prior: Prior) -> Estimate:
-        """The mean with its error, as comparisons of one kind lend each other degrees of freedom between students."""
-        if self.students is None:
-            return self.estimate
-        return Estimate(self.mean, (moderated.moderated(self.students, self.df, prior), *self.estimate.parts[1:]))
+    def lent(self, prior: Prior) -> tuple[tuple[float, float], ...]:
+        """The students' part, where others lend it degrees of freedom; empty where nothing about students varies."""
+        return () if self.students is None else (moderated.moderated(self.students, self.df, prior),)
 
     def half(self, level: float = 1 - ALPHA) -> float:
         """How far a one-sided bound is from the mean."""
@@ -86,7 +89,7 @@ class Expected:
         """Test images at which as many students show, in 80 % of studies, that no loss at all is below the margin.
 
         The images' part of the variance, and what students disagree about single images, shrink in proportion. What
-        remains of the students' part does not.
+        remains of the students' part does not. More images come in groups as large as these.
 
         Returns:
             None where as many students cannot, however many images there are: only more students help.
@@ -105,12 +108,17 @@ class Expected:
 
 
 def common(errors: Sequence[Expected]) -> Prior:
-    """What the students' parts of several comparisons of one kind have in common, see ``report.stats.moderated``."""
+    """What the students' parts of several accuracies have in common, see ``report.stats.moderated``.
+
+    Their students are independent. Differences would share students, look more alike than they are, and lend too much.
+    """
     known = [(e.students, e.df) for e in errors if e.students is not None]
     return moderated.prior([variance for variance, _ in known], [df for _, df in known])
 
 
-def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> Expected:
+def expected(
+    strata: Sequence[Values], signed: bool, fixed: Sequence[bool], groups: Sequence[Groups | None] = ()
+) -> Expected:
     """Reduce the answers of every stratum.
 
     Args:
@@ -118,6 +126,7 @@ def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> E
         signed: they are differences, and may be negative.
         fixed: of each stratum, whether another student would answer the same (a deterministic learner with one set);
             its first row says all, and the mean conditions on that set.
+        groups: of each stratum, [n_k] the group of each image; None, or nothing, where images are independent.
 
     Raises:
         ValueError: no image, or a stratum with one student where students vary.
@@ -137,7 +146,27 @@ def expected(strata: Sequence[Values], signed: bool, fixed: Sequence[bool]) -> E
         noise += 0.0 if math.isnan(own.interaction) else weight * own.interaction / n
     noise = min(noise, students)  # students who agree by chance do not lower the variance
     rows = min(map(len, strata))
-    images = max(0.0, Tally(means.astype(np.float32), rows, math.nan, signed).variance - noise)
+    variance, units = _images(Tally(means.astype(np.float32), rows, math.nan, signed), strata, groups)
     df = float(sum(len(x) - 1 for x in strata))
     known = students if df else None
-    return Expected(float(means.mean()), known, df, noise, images, rows, total)
+    return Expected(float(means.mean()), known, df, noise, max(0.0, variance - noise), rows, total, units)
+
+
+def _images(means: Tally, strata: Sequence[Values], groups: Sequence[Groups | None]) -> tuple[float, int]:
+    """Variance of the mean as test images vary, in their groups, and how many groups there are."""
+    n = len(means.by_image)
+    if all(own is None for own in groups):
+        return means.variance, n
+    own = [
+        x.shape[1] if g is None else np.unique(g, return_inverse=True)[1] for g, x in zip(groups, strata, strict=True)
+    ]
+    labels = [np.arange(g) if isinstance(g, int) else g for g in own]
+    starts = np.cumsum([0, *(int(g.max()) + 1 for g in labels)])
+    at = np.concatenate([g + start for g, start in zip(labels, starts, strict=False)])
+    mean = float(means.by_image.mean(dtype=np.float64))
+    sums = np.bincount(at, means.by_image - mean)
+    units = len(sums)
+    if units < 2 <= n:
+        return 1.0, units  # one group says nothing
+    values = np.array([*(mean + sums * units / n), *means.added])  # two groups more, as with images
+    return max(means.variance, float(values.var()) / len(values)), units

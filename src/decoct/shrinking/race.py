@@ -16,9 +16,10 @@ little at first, where only what is far behind is to go, and most at the end. Ev
 increments are not independent, and each look gets what it spends as its level (Bonferroni).
 
 Errors count students (with their sets) and images as samples, see ``expected``. With two or three replicates the
-students' part has one or two degrees of freedom; it is raised towards what the comparisons of its size have in common,
-see ``report.stats.moderated``. A method with one set conditions on it, and only its student varies; with a
-deterministic learner as well, nothing of it varies, and one row says all.
+variance between a method's students has one or two degrees of freedom. Where four methods or more race, they lend each
+other some, see ``report.stats.moderated``; students of two methods count as independent, so that no comparison lends to
+itself. A method with one set conditions on it, and only its student varies; with a deterministic learner as well,
+nothing of it varies, and one row says all.
 
 Sizes are decided one by one. A method that is dropped at a small size may win at a large one (hardest first does), so
 nothing carries over. Since the test's images and students are fresh, what is not raced costs power and never validity:
@@ -34,9 +35,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA
 from decoct.shrinking.answer import Measured
-from decoct.shrinking.expected import Expected, Values, common, expected
+from decoct.shrinking.expected import Groups, Values, common, expected
 
 RANDOM = "random"
 LOOKS = (3, 5, 8)
@@ -49,10 +51,13 @@ class Lane:
     Attributes:
         correct: [R, images] right or not; row r is replicate r, which all methods of a size share.
         fixed: neither set nor learner varies: one row says all.
+        groups: [images] which images belong together, such as a patient's, the same in all lanes; None where they are
+            independent.
     """
 
     correct: Values
     fixed: bool = False
+    groups: Groups | None = None
 
     def rows(self, n: int) -> Values:
         """The first n replicates; a fixed lane repeats its only one."""
@@ -62,7 +67,7 @@ class Lane:
     def accuracy(self) -> Measured:
         """With its two-sided 95 % interval; without bounds for one student of many."""
         if self.fixed or len(self.correct) > 1:
-            return expected([self.correct], False, [self.fixed]).measured()
+            return expected([self.correct], False, [self.fixed], [self.groups]).measured()
         return Measured(float(self.correct.mean()), math.nan, math.nan, 1, self.correct.shape[1])
 
 
@@ -191,14 +196,20 @@ def _mean(lane: Lane) -> float:
 
 
 def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """One-sided p of "the first of a pair is no better", with what all these pairs' students have in common."""
-    found: list[Expected | None] = []
+    """One-sided p of "the first of a pair is no better"."""
+    varying = {m: expected([x], False, [False]) for m, x in rows.items() if not lanes[m].fixed and len(x) > 1}
+    shared = common(list(varying.values()))
+    parts = {m: own.lent(shared) for m, own in varying.items()}
+    parts |= {m: () for m in rows if lanes[m].fixed}
+    out = []
     for a, b in pairs:
+        if a not in parts or b not in parts:  # one student of many
+            out.append(1.0)
+            continue
         fixed = lanes[a].fixed and lanes[b].fixed
-        d = rows[a].astype(np.float32) - rows[b]
-        found.append(expected([d], True, [fixed]) if fixed or len(d) > 1 else None)
-    shared = common([e for e in found if e is not None])
-    return [e.borrowing(shared).above() if e is not None else 1.0 for e in found]
+        both = expected([rows[a].astype(np.float32) - rows[b]], True, [fixed], [lanes[a].groups])
+        out.append(Estimate(both.mean, (*parts[a], *parts[b], both.estimate.parts[-1])).above())
+    return out
 
 
 def _holm(ps: Mapping[str, float], level: float, family: int) -> set[str]:

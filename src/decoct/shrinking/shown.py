@@ -25,8 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core.errors import UsageError
 from decoct.shrinking.answer import Measured
-from decoct.shrinking.expected import Expected, Values, expected
+from decoct.shrinking.expected import Expected, Groups, Values, expected
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,24 @@ class Margin:
     value: float
     relative: bool = False
 
+    @classmethod
+    def of(cls, asked: str | float) -> "Margin":
+        """Read a margin: ``1`` is a point, ``2%`` is 2 % of the full accuracy.
+
+        Raises:
+            UsageError: it is no number above 0 and below 100.
+        """
+        text = str(asked).strip()
+        try:
+            value = float(text.removesuffix("%")) / 100
+        except ValueError:
+            value = math.nan
+        if not 0 < value < 1:
+            raise UsageError(
+                f"a margin is in points, such as 1, or a share of the full accuracy, such as 2%; not {text!r}"
+            )
+        return cls(value, text.endswith("%"))
+
     def points(self, full: float) -> float:
         """The margin as a fraction of test images."""
         return self.value * full if self.relative else self.value
@@ -53,6 +72,8 @@ class Outcome:
     Attributes:
         full, small: [R, n] right or not, of students of all images and of the set; row r of both has one seed.
         labels: [n] class of each image; None where classes are not asked for.
+        groups: [n] which images belong together, such as a patient's: then groups are the sample; None where images are
+            independent.
         fixed: other students would answer the same, so R = 1 says all: a deterministic learner. With folds a stochastic
             method gives each row of ``small`` a set of its own, and then R ≥ 2.
     """
@@ -61,12 +82,18 @@ class Outcome:
     small: Values
     labels: NDArray[np.int64] | None = None
     fixed: bool = False
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if self.full.shape != self.small.shape or self.full.ndim != 2:
             raise ValueError("full and small hold the same students and images")
-        if self.labels is not None and len(self.labels) != self.full.shape[1]:
-            raise ValueError("labels has one entry for each image")
+        if any(x is not None and len(x) != self.full.shape[1] for x in (self.labels, self.groups)):
+            raise ValueError("labels and groups have one entry for each image")
+
+    def among(self, images: NDArray[np.bool_]) -> "Outcome":
+        """The same for some of the images."""
+        labels, groups = (x if x is None else x[images] for x in (self.labels, self.groups))
+        return Outcome(self.full[:, images], self.small[:, images], labels, self.fixed, groups)
 
 
 @dataclass(frozen=True)
@@ -143,7 +170,8 @@ class Decision:
     """The smallest size that is shown, or why there is none.
 
     Attributes:
-        decided: "shown", "not_shown", or "not_decidable": not shown, and a set without any loss would not be either.
+        decided: "shown", "not_shown", or "not_decidable": a set without any loss would not be shown either, and the
+            largest is not shown to lose more than the margin.
         tested: of the size that is named; where there is none, of the largest.
         smallest_margin: of the largest size, in points: the closest that could be shown.
         images_needed: test images that the margin would take, where it is not decidable.
@@ -174,17 +202,18 @@ def tested(
         class_names: by label; classes need them, and ``Outcome.labels``.
 
     Raises:
-        ValueError: no test image, or one student where students vary.
+        ValueError: no test image, one student where students vary, or ``worst`` without classes.
     """
-    fixed = [o.fixed for o in strata]
-    full, small = (expected([getattr(o, side) for o in strata], False, fixed) for side in ("full", "small"))
-    loss = _loss(strata)
-    asked = loss
+    labelled = bool(class_names) and all(o.labels is not None for o in strata)
+    if worst is not None and not labelled:
+        raise ValueError("what a class loses needs the class of each image, and the names of classes")
+    full, small = side("full", strata), side("small", strata)
+    lost = loss(strata)
+    asked = lost
     if within is not None and within.relative:
-        asked = _loss(strata, 1 - within.value)
+        asked = loss(strata, 1 - within.value)
     bound = asked.mean + asked.half()
     points = within.points(full.mean) if within is not None else None
-    labelled = all(o.labels is not None for o in strata)
     classes = tuple(_class(name, at, strata, worst) for at, name in enumerate(class_names) if labelled)
     failed = tuple(c for c in classes if worst is not None and not c.bound < worst)
     inside = None if within is None else bound < (0.0 if within.relative else within.value)
@@ -193,7 +222,7 @@ def tested(
         size,
         full.measured(),
         small.measured(),
-        Measured(loss.mean, loss.mean - loss.half(), loss.mean + loss.half(), loss.n, loss.tested),
+        Measured(lost.mean, lost.mean - lost.half(), lost.mean + lost.half(), lost.n, lost.tested),
         inside,
         shown,
         points,
@@ -225,7 +254,7 @@ def decide(tests: Sequence[Tested]) -> Decision:
     if named is not None:
         return Decision("shown", named, first.smallest_margin, None)
     if first.within is not None and not first.inside:
-        short = first.within <= first.smallest_margin
+        short = first.within <= first.smallest_margin and not first.loss.lo > first.within
         return Decision(
             "not_decidable" if short else "not_shown",
             first,
@@ -237,24 +266,33 @@ def decide(tests: Sequence[Tested]) -> Decision:
     return Decision("not_decidable" if short else "not_shown", first, first.smallest_margin, None, "classes")
 
 
-def _loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
+def side(name: str, strata: Sequence[Outcome]) -> Expected:
+    """The accuracy of the "full" side, or of the "small" one."""
+    return _expected(strata, [getattr(o, name) for o in strata])
+
+
+def loss(strata: Sequence[Outcome], weight: float = 1.0) -> Expected:
     """``weight`` · full − small; below 0 where the set keeps that share of the full accuracy."""
     values = [np.float32(weight) * o.full.astype(np.float32) - o.small for o in strata]
-    return expected(values, True, [o.fixed for o in strata])
+    return _expected(strata, values, True)
+
+
+def _expected(strata: Sequence[Outcome], values: Sequence[Values], signed: bool = False) -> Expected:
+    return expected(values, signed, [o.fixed for o in strata], [o.groups for o in strata])
 
 
 def _class(name: str, label: int, strata: Sequence[Outcome], worst: float | None) -> ClassLoss:
     masks = [o.labels == label for o in strata if o.labels is not None]
-    own = [Outcome(o.full[:, m], o.small[:, m], fixed=o.fixed) for o, m in zip(strata, masks, strict=True) if m.any()]
+    own = [o.among(mask) for o, mask in zip(strata, masks, strict=True) if mask.any()]
     images = sum(int(m.sum()) for m in masks)
     if not images:
         return ClassLoss(name, math.nan, math.nan, math.nan, math.inf, 0)
-    loss = _loss(own)
-    full, small = (_mean([getattr(o, side) for o in own]) for side in ("full", "small"))
-    bound = loss.mean + loss.half() if images > 1 else math.inf
-    short = worst is not None and not bound < worst and (images < 2 or loss.half() >= worst)
-    needed = loss.images_needed(worst) if short and worst is not None and images > 1 else None
-    return ClassLoss(name, full, small, loss.mean, bound, images, needed)
+    lost = loss(own)
+    full, small = (_mean([getattr(o, of) for o in own]) for of in ("full", "small"))
+    bound = lost.mean + lost.half() if images > 1 else math.inf
+    short = worst is not None and not bound < worst and (images < 2 or lost.half() >= worst)
+    needed = lost.images_needed(worst) if short and worst is not None and images > 1 else None
+    return ClassLoss(name, full, small, lost.mean, bound, images, needed)
 
 
 def _mean(strata: Sequence[Values]) -> float:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 
 from decoct.core.errors import UsageError
+from decoct.report.stats.estimate import Estimate
 from decoct.report.stats.intervals import ALPHA
-from decoct.shrinking.expected import common, expected
-from decoct.shrinking.shown import Outcome
+from decoct.shrinking.expected import common
+from decoct.shrinking.shown import Outcome, loss, side
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 APART = 50  # images between neighbours, where there are enough: closer ones no test distinguishes
@@ -64,12 +65,12 @@ def needed(curve: Mapping[int, Sequence[Outcome]]) -> tuple[float, float, float]
 
     The difference "chosen − random" falls with random's size; it is made monotone (isotonic regression) and straight
     between sizes on the logarithm of n, and the mean is where it is 0. The interval holds every n whose difference is
-    not distinguished from 0, by the two-sided 95 % interval of students and images; sizes lend each other degrees of
-    freedom between students.
+    not distinguished from 0, by the two-sided 95 % interval of students and images; the students of the set and of each
+    size lend each other degrees of freedom.
 
     Args:
-        curve: by random's size, one outcome per stratum: ``full`` is the chosen set's students, ``small`` random's. A
-            point at all images closes the curve.
+        curve: by random's size, one outcome per stratum: ``full`` is the chosen set's students, the same at every size,
+            ``small`` random's. A point at all images closes the curve.
 
     Returns:
         each infinite where the largest size does not reach it, and 0 where the smallest already does.
@@ -80,13 +81,16 @@ def needed(curve: Mapping[int, Sequence[Outcome]]) -> tuple[float, float, float]
     if not curve:
         raise ValueError("a curve has at least one size")
     sizes = sorted(curve)
-    errors = [
-        expected([o.full.astype(np.float32) - o.small for o in curve[size]], True, [o.fixed for o in curve[size]])
-        for size in sizes
-    ]
-    shared = common(errors)
-    x, y = np.log(sizes), np.array([e.mean for e in errors])
-    half = np.array([e.borrowing(shared).half(ALPHA / 2) for e in errors])
+    losses = [loss(curve[size]) for size in sizes]
+    chosen, *drawn = (side("full", curve[sizes[0]]), *(side("small", curve[size]) for size in sizes))
+    shared = common([chosen, *drawn])
+    x, y = np.log(sizes), np.array([e.mean for e in losses])
+    half = np.array(
+        [
+            Estimate(e.mean, (*chosen.lent(shared), *own.lent(shared), e.estimate.parts[-1])).half(ALPHA / 2)
+            for e, own in zip(losses, drawn, strict=True)
+        ]
+    )
     mean, lo, hi = (_crossing(x, isotonic_regression(values, increasing=False)) for values in (y, y - half, y + half))
     return mean, lo, hi
 
