@@ -113,8 +113,8 @@ def _images(value: float) -> str:
 def _holes(answer: Answer) -> Markup:
     if not answer.unfinished:
         return Markup()
-    more = " The same command continues."
-    return tag("aside", tag("p", tag("b", "Not finished: "), answer.unfinished, more), class_="holes", role="status")
+    said = f"{answer.unfinished.rstrip('.')}. The same command continues."
+    return tag("aside", tag("p", tag("b", "Not finished: "), said), class_="holes", role="status")
 
 
 def _sizes(answer: Answer) -> Iterator[Markup]:

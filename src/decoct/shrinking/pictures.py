@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from decoct.data.reading.tree import SPLITS
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
@@ -31,6 +32,7 @@ KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, a
     "extension": ("Endings that lie", "The file has another format than its name says."),
     "unreadable": ("Unreadable files", "They do not decode, and are in no set."),
 }
+ONE_STAYS = ("exact_duplicates", "near_duplicates")
 
 
 class Thumbs:
@@ -84,11 +86,11 @@ def _count(own: Sequence[Problem]) -> str:
 
 def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
     """A problem's pictures side by side, and what it is."""
-    copies = len(problem.rows) > 1
     figures = []
     for k, (row, path, label) in enumerate(zip(problem.rows[:MEMBERS], problem.paths, problem.labels, strict=False)):
-        stays = copies and not k
-        caption = tag("figcaption", name(label), tag("small", " stays") if stays else "")
+        stays = problem.kind in ONE_STAYS and not k
+        more = " stays" if stays else f" {SPLITS[thumbs.pool.split[row]]}" if problem.kind == "leak" else ""
+        caption = tag("figcaption", name(label), tag("small", more))
         figures.append(tag("figure", thumbs.show(row, path), caption, class_="stays" if stays else None))
     paths = [tag("p", name(path)) for path in problem.paths[:MEMBERS]]
     more = len(problem.paths) - MEMBERS
