@@ -3,6 +3,8 @@
 import math
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -155,6 +157,16 @@ def test_ten_thousand_classes_show_the_worst_thirty_and_stay_small(tmp_path):
     assert re.findall(r"class \d+", said) == worst[:30]
     assert "The 30 of 10,000 classes that lose most are listed" in said
     assert f'data-said="in the set: 1" role="group" aria-label="{worst[0]},' in page
+
+
+def test_files_and_page_load_no_torch():
+    script = "import sys; from decoct.shrinking import files, page, terminal; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_with_folds_the_set_is_marked_though_its_size_is_off_by_an_image(pool):
+    answer = an_answer(images=601)
+    assert "90.4 [88.9, 91.9] the set" in read(render(answer, pool))["sizes"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")

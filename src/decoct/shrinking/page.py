@@ -13,7 +13,7 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chart, document, note, section, stacked
 from decoct.shrinking.answer import Answer, Class, Point
-from decoct.shrinking.chart import figure, margin, marks, methods, spoken
+from decoct.shrinking.chart import figure, margin, marks, methods, share, spoken
 from decoct.shrinking.pictures import Thumbs, problems, strips
 from decoct.shrinking.pool import Pool
 
@@ -143,13 +143,13 @@ def _tested(answer: Answer) -> str:
 
 def _grid(answer: Answer) -> Markup:
     """Methods down, sizes across; what the test said is bold, what the race dropped is pale."""
-    by_size = grouped(answer.points, lambda p: f"{100 * p.fraction:.3g}")
+    by_size = grouped(answer.points, lambda p: share(p.fraction))
     sizes = sorted(by_size, key=float)
     heads = [
         join([f"{round(float(np.mean([p.images for p in by_size[size]]))):,}", tag("small", f" {size} %")])
         for size in sizes
     ]
-    placed = grouped(answer.points, lambda p: (p.method, f"{100 * p.fraction:.3g}"))
+    placed = grouped(answer.points, lambda p: (p.method, share(p.fraction)))
     drawn = marks(answer)
     rows = [
         cells(
@@ -167,7 +167,7 @@ def _cell(answer: Answer, own: Sequence[Point]) -> Markup:
     point = next((p for p in own if p.on == "test"), own[0])
     a, tested = point.accuracy, point.on == "test"
     number = wording.percent(a.mean)
-    taken = tested and point.method == answer.method and point.images == answer.images
+    taken = tested and point.method == answer.method and share(point.fraction) == share(answer.fraction)
     word = (
         "the set" if taken else f"test: {point.status}" if tested else "" if point.status == "racing" else point.status
     )

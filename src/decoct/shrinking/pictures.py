@@ -93,9 +93,8 @@ def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
         caption = tag("figcaption", name(label), tag("small", more))
         figures.append(tag("figure", thumbs.show(row, path), caption, class_="stays" if stays else None))
     paths = [tag("p", name(path)) for path in problem.paths[:MEMBERS]]
-    more = len(problem.paths) - MEMBERS
-    if more > 0:
-        paths.append(tag("p", f"and {more:,} more"))
+    if (others := len(problem.paths) - MEMBERS) > 0:
+        paths.append(tag("p", f"and {others:,} more"))
     label = problem.labels[0] if problem.labels else ""
     detail = problem.detail
     if problem.kind == "label_issue":
