@@ -120,6 +120,16 @@ def test_before_the_first_training_there_is_a_page_too(pool):
     assert "Nothing was found" in said["problems"] and "Nothing was measured" in said["cost"]
 
 
+def test_a_mere_check_shows_the_problems_alone(pool):
+    check = {"decided": "check", "method": None, "images": None, "full": None, "small": None, "loss": None}
+    check |= {"smallest_margin": None, "random_needed": None, "points": (), "said": ("2 exact duplicates in 1 group",)}
+    found = (Problem("exact_duplicates", (0, 2), ("a/0.png", "a/2.png"), ("a", "a"), "equal files"),)
+    said = read(render(an_answer(problems=found, **check), pool))
+    assert list(said) == ["", "problems"] and "equal files" in said["problems"]
+    assert said[""] == "What is wrong with photos ? 2 images to look at 2 exact duplicates in 1 group"
+    assert "Nothing is wrong with the images" in read(render(an_answer(**check), pool))[""]
+
+
 def test_numbers_that_are_not_known_are_dashes_or_left_out(pool):
     nan = math.nan
     point = Point("random", 300, 0.1, Measured(0.8, nan, nan, 1, 100), "race", "racing")

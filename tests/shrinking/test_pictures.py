@@ -12,7 +12,7 @@ from tests.shrinking.pools import make_pool
 
 from decoct.report.page.markup import join
 from decoct.shrinking.answer import Problem
-from decoct.shrinking.pictures import MEMBERS, SHOWN, Thumbs, problems, strips
+from decoct.shrinking.pictures import FIRST, MEMBERS, SHOWN, Thumbs, problems, strips
 
 
 @pytest.fixture
@@ -50,12 +50,19 @@ def test_each_kind_tells_how_many_and_shows_the_worst_with_the_one_that_stays_fi
     html = str(join(problems(found, Thumbs(pool))))
     assert "Near-duplicates: 45 images in 15 groups" in html and "Unreadable files: 1 file" in html
     near = html[html.index("<h3>Near-duplicates") : html.index("<h3>Outliers")]
-    assert near.count("<li>") == SHOWN and "all are in problems.csv" in near
-    assert near.count('class="stays"') == SHOWN == near.count("<small> stays</small>")
+    assert near[: near.index("<details>")].count("<li>") == FIRST and f"{15 - FIRST} more</summary>" in near
+    assert near.count("<li>") == near.count('class="stays"') == near.count("<small> stays</small>") == 15
     worst = [p for p in found if p.kind == "near_duplicates"][-1]
     first = near[: near.index("</li>")]
     assert [first.index(path) for path in worst.paths] == sorted(first.index(path) for path in worst.paths)
     np.testing.assert_array_equal(decoded(first)[0], np.moveaxis(pool.images[worst.rows[0]], 0, -1))
+
+
+def test_what_is_beyond_the_worst_is_in_the_list(pool):
+    found = [Problem("outlier", (k,), (f"{k}.png",), ("a",), "", k) for k in range(30)]
+    html = str(join(problems(found, Thumbs(pool))))
+    shown = [int(k) for k in re.findall(r"<bdi>(\d+)\.png</bdi>", html)]
+    assert shown == list(range(29, 29 - SHOWN, -1)) and f"The {SHOWN} worst are shown; all are in problems.csv" in html
 
 
 def test_of_a_label_issue_the_given_and_the_suggested_label_are_said(pool):

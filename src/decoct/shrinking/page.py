@@ -18,6 +18,7 @@ from decoct.shrinking.pictures import Thumbs, problems, strips
 from decoct.shrinking.pool import Pool
 
 CLASSES = 30  # that the page lists
+CHECK = "check"  # what was decided where the images were only looked at
 PARTS = {
     "reading": "reading the images",
     "choosing": "what methods choose by",
@@ -46,24 +47,30 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
     thumbs, lost = Thumbs(pool), _order(answer.classes)
     found = [*problems(answer.problems, thumbs)]
     shown = [c.name for c in lost if c.name in pool.class_names] or list(pool.class_names)
+    wrong = section("problems", "Problems with the images", *(found or [note("Nothing was found.")]))
     parts = [
         section("sizes", "Accuracy over size", *_sizes(answer)),
         section("classes", "Classes", *_classes(lost)) if lost else "",
         section("kept", "The set", *_kept(answer, pool, kept, shown, thumbs)) if kept is not None else "",
-        section("problems", "Problems with the images", *(found or [note("Nothing was found.")])),
+        wrong,
         section("cost", "Cost", *_cost(answer)),
         section("files", "Files", *_files(answer)),
     ]
+    if answer.decided == CHECK:
+        parts = [wrong]
     title = f"{answer.source} · decoct"
     style = files("decoct.shrinking").joinpath("page.css").read_text("utf-8")
     return document(title, _header(answer), join(parts), _holes(answer), Markup(), style)
 
 
 def headline(answer: Answer) -> str:
-    """The answer in a few words."""
+    """The answer in a few words; of a mere check, how many images have a problem."""
     if answer.images is not None:
         enough = " are enough" if answer.decided == "shown" else ""
         return f"{answer.images:,} of {answer.candidates:,} images{enough}"
+    if answer.decided == CHECK:
+        images = len({path for problem in answer.problems for path in problem.paths})
+        return f"{wording.count(images, 'image')} to look at" if images else "Nothing is wrong with the images"
     return NOTHING.get(answer.decided, "No answer yet")
 
 
@@ -71,15 +78,19 @@ def _header(answer: Answer) -> Markup:
     first, *rest = answer.said or ("",)
     return join(
         [
-            tag(
-                "p", "Which images of ", name(answer.source), " does ", name(answer.learner), " need?", class_="eyebrow"
-            ),
+            tag("p", *_question(answer), class_="eyebrow"),
             tag("h1", headline(answer)),
             tag("p", first, class_="said-first"),
             tag("ul", *(tag("li", sentence) for sentence in rest), class_="said-more") if rest else "",
-            tag("dl", *_tiles(answer), class_="tiles"),
+            tag("dl", *tiles, class_="tiles") if (tiles := [*_tiles(answer)]) else "",
         ]
     )
+
+
+def _question(answer: Answer) -> tuple[object, ...]:
+    if answer.decided == CHECK:
+        return "What is wrong with ", name(answer.source), "?"
+    return "Which images of ", name(answer.source), " does ", name(answer.learner), " need?"
 
 
 def _tiles(answer: Answer) -> Iterator[Markup]:

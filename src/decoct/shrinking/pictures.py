@@ -12,12 +12,12 @@ from decoct.data.reading.tree import SPLITS
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.parts import note
+from decoct.report.page.parts import fold, note
 from decoct.shrinking.answer import Problem
 from decoct.shrinking.pool import TRAIN, Pool
 
 SIDE, ROOM = 64, 2_500_000  # pixels of a thumbnail at most; bytes of all together
-SHOWN, MEMBERS = 12, 4  # problems of a kind, and images of each
+FIRST, SHOWN, MEMBERS = 8, 24, 4  # problems of a kind that are seen at once and in all, and images of each
 CLASSES, STRIP = 8, 8  # classes that have a strip, and images in it
 KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, and what it means
     "leak": (
@@ -67,10 +67,13 @@ def problems(found: Sequence[Problem], thumbs: Thumbs) -> Iterator[Markup]:
     for kind, own in by_kind.items():
         title, meaning = _title(kind)
         worst = sorted(own, key=lambda problem: -problem.score)[:SHOWN]
-        more = f" The {SHOWN} worst are shown; all are in problems.csv." if len(own) > SHOWN else ""
+        rest = f" The {SHOWN} worst are shown; all are in problems.csv." if len(own) > SHOWN else ""
         yield tag("h3", title, " ", tag("small", _count(own)))
-        yield note(meaning, more) if meaning or more else Markup()
-        yield tag("ul", *(_problem(problem, thumbs) for problem in worst), class_="problems")
+        yield note(meaning, rest) if meaning or rest else Markup()
+        shown = [_problem(problem, thumbs) for problem in worst]
+        yield tag("ul", *shown[:FIRST], class_="problems")
+        if more := shown[FIRST:]:
+            yield fold(f"{len(more)} more", tag("ul", *more, class_="problems"))
 
 
 def _title(kind: str) -> tuple[str, str]:
