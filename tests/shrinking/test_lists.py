@@ -88,6 +88,23 @@ def test_a_kept_list_names_the_same_images_again(tmp_path, pool, written):
     assert rows_of(pool, read_list(tmp_path / "kept.csv")).tolist() == [4, 0, 2]
 
 
+def test_of_copies_that_are_for_training_the_image_that_stays_is_named_or_the_leak(pool):
+    labels = ("cat",) * 6
+    near = Problem("near_duplicates", (0, 1, 2, 5), tuple(PATHS[r] for r in (0, 1, 2, 5)), labels[:4], "")
+    exact = Problem("exact_duplicates", (1, 2), (PATHS[1], PATHS[2]), labels[:2], "")
+    leak = Problem("leak", (3, 5), (PATHS[3], PATHS[5]), labels[:2], "")
+    outlier = Problem("outlier", (4,), (PATHS[4],), labels[:1], "")
+    assert reasons(pool, np.array([], int), "herding", [leak, exact, near, outlier]) == [
+        "not chosen",
+        f"near-duplicate of {PATHS[0]}",
+        f"exact duplicate of {PATHS[1]}",
+        f"leak: the same picture as {PATHS[5]}",
+        "not chosen",
+        "test image",
+    ]
+    assert reasons(pool, np.array([3]), "herding", [leak])[3] == "chosen 1st in its class by herding"
+
+
 def test_images_of_an_earlier_list_are_named_so_and_not_counted(pool):
     why = reasons(pool, np.array([4, 2, 3]), "k_means", earlier=np.array([4]))
     assert why[4] == "kept from an earlier list"

@@ -23,6 +23,11 @@ def marks(answer: Answer) -> dict[str, Mark]:
     return plot.marks(dict.fromkeys(methods(answer), "coreset"))
 
 
+def share(fraction: float | None) -> str:
+    """A size as percent of the candidates, by which points of one size are known: folds differ by an image or two."""
+    return "" if fraction is None else f"{100 * fraction:.3g}"
+
+
 def figure(answer: Answer) -> Figure | None:
     """The chart for the page; None before the first point.
 
@@ -70,7 +75,7 @@ def _trace(name: str, own: Sequence[Point], mark: Mark, shift: float) -> Figure:
     drawn = mark if race else replace(mark, filled=True)
     where = "held-out train images" if race else "test images"
     said = [
-        f"<b>{plot.label(name)}</b> · {p.images:,} images ({100 * p.fraction:.3g} %)<br>"
+        f"<b>{plot.label(name)}</b> · {p.images:,} images ({share(p.fraction)} %)<br>"
         f"{_value(p.accuracy)} on {p.accuracy.images:,} {where}<br>{wording.count(p.accuracy.n, 'student')}, {p.status}"
         for p in own
     ]
@@ -130,7 +135,12 @@ def _chosen(layout: Figure, traces: list[Figure], answer: Answer) -> None:
     if answer.images is None or answer.method is None:
         return
     own = answer.small or next(
-        (p.accuracy for p in answer.points if p.method == answer.method and p.images == answer.images), None
+        (
+            p.accuracy
+            for p in answer.points
+            if p.method == answer.method and share(p.fraction) == share(answer.fraction)
+        ),
+        None,
     )
     if own is None:
         return

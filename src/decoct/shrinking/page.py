@@ -13,11 +13,12 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chart, document, note, section, stacked
 from decoct.shrinking.answer import Answer, Class, Point
-from decoct.shrinking.chart import figure, margin, marks, methods, spoken
+from decoct.shrinking.chart import figure, margin, marks, methods, share, spoken
 from decoct.shrinking.pictures import Thumbs, problems, strips
 from decoct.shrinking.pool import Pool
 
 CLASSES = 30  # that the page lists
+CHECK = "check"  # what was decided where the images were only looked at
 PARTS = {
     "reading": "reading the images",
     "choosing": "what methods choose by",
@@ -46,24 +47,30 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
     thumbs, lost = Thumbs(pool), _order(answer.classes)
     found = [*problems(answer.problems, thumbs)]
     shown = [c.name for c in lost if c.name in pool.class_names] or list(pool.class_names)
+    wrong = section("problems", "Problems with the images", *(found or [note("Nothing was found.")]))
     parts = [
         section("sizes", "Accuracy over size", *_sizes(answer)),
         section("classes", "Classes", *_classes(lost)) if lost else "",
         section("kept", "The set", *_kept(answer, pool, kept, shown, thumbs)) if kept is not None else "",
-        section("problems", "Problems with the images", *(found or [note("Nothing was found.")])),
+        wrong,
         section("cost", "Cost", *_cost(answer)),
         section("files", "Files", *_files(answer)),
     ]
+    if answer.decided == CHECK:
+        parts = [wrong]
     title = f"{answer.source} · decoct"
     style = files("decoct.shrinking").joinpath("page.css").read_text("utf-8")
     return document(title, _header(answer), join(parts), _holes(answer), Markup(), style)
 
 
 def headline(answer: Answer) -> str:
-    """The answer in a few words."""
+    """The answer in a few words; of a mere check, how many images have a problem."""
     if answer.images is not None:
         enough = " are enough" if answer.decided == "shown" else ""
         return f"{answer.images:,} of {answer.candidates:,} images{enough}"
+    if answer.decided == CHECK:
+        images = len({path for problem in answer.problems for path in problem.paths})
+        return f"{wording.count(images, 'image')} to look at" if images else "Nothing is wrong with the images"
     return NOTHING.get(answer.decided, "No answer yet")
 
 
@@ -71,15 +78,19 @@ def _header(answer: Answer) -> Markup:
     first, *rest = answer.said or ("",)
     return join(
         [
-            tag(
-                "p", "Which images of ", name(answer.source), " does ", name(answer.learner), " need?", class_="eyebrow"
-            ),
+            tag("p", *_question(answer), class_="eyebrow"),
             tag("h1", headline(answer)),
             tag("p", first, class_="said-first"),
             tag("ul", *(tag("li", sentence) for sentence in rest), class_="said-more") if rest else "",
-            tag("dl", *_tiles(answer), class_="tiles"),
+            tag("dl", *tiles, class_="tiles") if (tiles := [*_tiles(answer)]) else "",
         ]
     )
+
+
+def _question(answer: Answer) -> tuple[object, ...]:
+    if answer.decided == CHECK:
+        return "What is wrong with ", name(answer.source), "?"
+    return "Which images of ", name(answer.source), " does ", name(answer.learner), " need?"
 
 
 def _tiles(answer: Answer) -> Iterator[Markup]:
@@ -113,8 +124,8 @@ def _images(value: float) -> str:
 def _holes(answer: Answer) -> Markup:
     if not answer.unfinished:
         return Markup()
-    more = " The same command continues."
-    return tag("aside", tag("p", tag("b", "Not finished: "), answer.unfinished, more), class_="holes", role="status")
+    said = f"{answer.unfinished.rstrip('.')}. The same command continues."
+    return tag("aside", tag("p", tag("b", "Not finished: "), said), class_="holes", role="status")
 
 
 def _sizes(answer: Answer) -> Iterator[Markup]:
@@ -143,13 +154,13 @@ def _tested(answer: Answer) -> str:
 
 def _grid(answer: Answer) -> Markup:
     """Methods down, sizes across; what the test said is bold, what the race dropped is pale."""
-    by_size = grouped(answer.points, lambda p: f"{100 * p.fraction:.3g}")
+    by_size = grouped(answer.points, lambda p: share(p.fraction))
     sizes = sorted(by_size, key=float)
     heads = [
         join([f"{round(float(np.mean([p.images for p in by_size[size]]))):,}", tag("small", f" {size} %")])
         for size in sizes
     ]
-    placed = grouped(answer.points, lambda p: (p.method, f"{100 * p.fraction:.3g}"))
+    placed = grouped(answer.points, lambda p: (p.method, share(p.fraction)))
     drawn = marks(answer)
     rows = [
         cells(
@@ -167,7 +178,7 @@ def _cell(answer: Answer, own: Sequence[Point]) -> Markup:
     point = next((p for p in own if p.on == "test"), own[0])
     a, tested = point.accuracy, point.on == "test"
     number = wording.percent(a.mean)
-    taken = tested and point.method == answer.method and point.images == answer.images
+    taken = tested and point.method == answer.method and share(point.fraction) == share(answer.fraction)
     word = (
         "the set" if taken else f"test: {point.status}" if tested else "" if point.status == "racing" else point.status
     )

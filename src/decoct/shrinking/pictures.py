@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from decoct.data.reading.tree import SPLITS
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.parts import note
+from decoct.report.page.parts import fold, note
 from decoct.shrinking.answer import Problem
 from decoct.shrinking.pool import TRAIN, Pool
 
 SIDE, ROOM = 64, 2_500_000  # pixels of a thumbnail at most; bytes of all together
-SHOWN, MEMBERS = 12, 4  # problems of a kind, and images of each
+FIRST, SHOWN, MEMBERS = 8, 24, 4  # problems of a kind that are seen at once and in all, and images of each
 CLASSES, STRIP = 8, 8  # classes that have a strip, and images in it
 KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, and what it means
     "leak": (
@@ -31,6 +32,7 @@ KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, a
     "extension": ("Endings that lie", "The file has another format than its name says."),
     "unreadable": ("Unreadable files", "They do not decode, and are in no set."),
 }
+ONE_STAYS = ("exact_duplicates", "near_duplicates")
 
 
 class Thumbs:
@@ -65,10 +67,13 @@ def problems(found: Sequence[Problem], thumbs: Thumbs) -> Iterator[Markup]:
     for kind, own in by_kind.items():
         title, meaning = _title(kind)
         worst = sorted(own, key=lambda problem: -problem.score)[:SHOWN]
-        more = f" The {SHOWN} worst are shown; all are in problems.csv." if len(own) > SHOWN else ""
+        rest = f" The {SHOWN} worst are shown; all are in problems.csv." if len(own) > SHOWN else ""
         yield tag("h3", title, " ", tag("small", _count(own)))
-        yield note(meaning, more) if meaning or more else Markup()
-        yield tag("ul", *(_problem(problem, thumbs) for problem in worst), class_="problems")
+        yield note(meaning, rest) if meaning or rest else Markup()
+        shown = [_problem(problem, thumbs) for problem in worst]
+        yield tag("ul", *shown[:FIRST], class_="problems")
+        if more := shown[FIRST:]:
+            yield fold(f"{len(more)} more", tag("ul", *more, class_="problems"))
 
 
 def _title(kind: str) -> tuple[str, str]:
@@ -84,16 +89,15 @@ def _count(own: Sequence[Problem]) -> str:
 
 def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
     """A problem's pictures side by side, and what it is."""
-    copies = len(problem.rows) > 1
     figures = []
     for k, (row, path, label) in enumerate(zip(problem.rows[:MEMBERS], problem.paths, problem.labels, strict=False)):
-        stays = copies and not k
-        caption = tag("figcaption", name(label), tag("small", " stays") if stays else "")
+        stays = problem.kind in ONE_STAYS and not k
+        more = " stays" if stays else f" {SPLITS[thumbs.pool.split[row]]}" if problem.kind == "leak" else ""
+        caption = tag("figcaption", name(label), tag("small", more))
         figures.append(tag("figure", thumbs.show(row, path), caption, class_="stays" if stays else None))
     paths = [tag("p", name(path)) for path in problem.paths[:MEMBERS]]
-    more = len(problem.paths) - MEMBERS
-    if more > 0:
-        paths.append(tag("p", f"and {more:,} more"))
+    if (others := len(problem.paths) - MEMBERS) > 0:
+        paths.append(tag("p", f"and {others:,} more"))
     label = problem.labels[0] if problem.labels else ""
     detail = problem.detail
     if problem.kind == "label_issue":

@@ -5,6 +5,7 @@ import textwrap
 from decoct.report import wording
 from decoct.report.grouped import grouped
 from decoct.shrinking.answer import Answer
+from decoct.shrinking.chart import share
 
 WIDTH, LINES = 100, 15  # characters of a line, and lines at most
 FEWEST, MOST = 3, 6  # sizes of the table
@@ -27,7 +28,7 @@ def _table(answer: Answer, most: int) -> list[str]:
 
     Where there are more than ``most`` sizes, those that were tested stay, then the largest.
     """
-    by_size = grouped(answer.points, lambda p: f"{100 * p.fraction:.3g}")
+    by_size = grouped(answer.points, lambda p: share(p.fraction))
     tested = {size for size, own in by_size.items() if any(p.on == "test" for p in own)}
     shown = sorted(by_size, key=lambda size: (size not in tested, -float(size)))[:most]
     rows = [("images", "best in the race", "random", "on test")]
