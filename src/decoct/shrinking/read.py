@@ -76,7 +76,8 @@ def read_pool(
         raise UsageError(f"a size of {size} px: take {SIDES[0]} to {SIDES[1]}")
     out = Path(out).expanduser().absolute()
     python = not isinstance(source, str | Path)
-    if not python and Path(source).is_dir() and out.resolve().is_relative_to(Path(source).resolve()):
+    place = None if python else Path(source).expanduser()
+    if place and place.is_dir() and out.resolve().is_relative_to(place.resolve()):
         raise UsageError(f"{out} is in {source}, where only the images belong: choose another folder")
     extract = embed.extract() if embed else None
     asked = {"format": FORMAT, "size": size, "groups": groups, "embed": extract.identity() if extract else None}
