@@ -241,6 +241,16 @@ def test_groups_follow_their_rows_where_some_are_left_out(grow, out):
     assert len(np.unique(pool.groups)) == 3
 
 
+def test_other_groups_decode_nothing(grow, out, monkeypatch):
+    root = grow({"cat": 3, "dog": 3})
+    first = read_pool(root, out)
+    monkeypatch.setattr(read, "write_block", lambda made, block: pytest.fail("decoded again"))
+    second = read_pool(root, out, groups=r"\d+")
+    assert second.digest != first.digest and second.folder.parent == first.folder.parent
+    assert read_pool(root, out, groups=r"\d+").folder == second.folder
+    assert read_pool(root, out).digest == first.digest
+
+
 def test_names_of_any_kind(grow, out):
     names = {"10": 1, "9": 1, "2": 1}
     assert read_pool(grow(names), out).class_names == ("2", "9", "10")
