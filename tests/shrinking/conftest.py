@@ -17,7 +17,12 @@ def grow(tmp_path: Path) -> Grow:
     """Make folders of different pictures: grow({"cat": 5, "train/dog": 4}) gives their root."""
 
     def make(
-        counts: Mapping[str, int], name: str = "pets", side: int = 12, mode: str = "RGB", ending: str = "png", seed: int = 0
+        counts: Mapping[str, int],
+        name: str = "pets",
+        side: int = 12,
+        mode: str = "RGB",
+        ending: str = "png",
+        seed: int = 0,
     ) -> Path:
         rng = np.random.default_rng(seed)
         for folder, count in counts.items():

@@ -96,10 +96,14 @@ def test_a_killed_reading_is_continued_where_it_was(grow, out, monkeypatch):
         read_pool(root, out, workers=1, progress=stop)
     assert not [path for path in out.iterdir() if path.name != "unfinished"]
     seen = []
-    monkeypatch.setattr(read, "write_block", lambda made, block, was=read.write_block: seen.append(block[0]) or was(made, block))
+    monkeypatch.setattr(
+        read, "write_block", lambda made, block, was=read.write_block: seen.append(block[0]) or was(made, block)
+    )
     pool = read_pool(root, out, workers=1)
     assert seen == [4, 6] and pool.digest == whole.digest and (pool.images == whole.images).all()
-    assert {path.name for path in out.iterdir()} == {pool.folder.name, "unfinished"} and not any((out / "unfinished").iterdir())
+    assert {path.name for path in out.iterdir()} == {pool.folder.name, "unfinished"} and not any(
+        (out / "unfinished").iterdir()
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,6 +241,16 @@ def test_groups_follow_their_rows_where_some_are_left_out(grow, out):
     assert len(np.unique(pool.groups)) == 3
 
 
+def test_other_groups_decode_nothing(grow, out, monkeypatch):
+    root = grow({"cat": 3, "dog": 3})
+    first = read_pool(root, out)
+    monkeypatch.setattr(read, "write_block", lambda made, block: pytest.fail("decoded again"))
+    second = read_pool(root, out, groups=r"\d+")
+    assert second.digest != first.digest and second.folder.parent == first.folder.parent
+    assert read_pool(root, out, groups=r"\d+").folder == second.folder
+    assert read_pool(root, out).digest == first.digest
+
+
 def test_names_of_any_kind(grow, out):
     names = {"10": 1, "9": 1, "2": 1}
     assert read_pool(grow(names), out).class_names == ("2", "9", "10")
@@ -291,5 +305,5 @@ def test_a_disk_that_fills_up_on_the_way_is_told(grow, out, monkeypatch):
 def test_a_damaged_pool_says_what_to_do(grow, out):
     pool = read_pool(grow({"cat": 2, "dog": 2}), out)
     (pool.folder / "labels.npy").write_bytes(b"")
-    with pytest.raises(DecoctError, match="are damaged: .*; remove that folder"):
+    with pytest.raises(DecoctError, match=r"are damaged: .*; remove that folder"):
         read_pool(grow({}), out)

@@ -10,6 +10,7 @@ from PIL import Image
 from decoct.core.errors import DecoctError
 from decoct.data.reading.decode import formats
 from decoct.shrinking.pool import Pool
+from decoct.shrinking.regroup import first
 from decoct.shrinking.sources import hub, mapped, named, webdataset
 
 FILES = ("folder", "table")  # kinds of sources that consist of files
@@ -49,7 +50,7 @@ def _found(pool: Pool, row: int) -> Any:
     if kind == "hub":
         return hub.original(pool.facts, pool.paths[row])
     if kind == "mapped":
-        return mapped.original(pool.folder, pool.paths[row])
+        return mapped.original(first(pool), pool.paths[row])
     place = np.load(pool.folder / "places.npy", mmap_mode="r", allow_pickle=False)[row]
     return (webdataset if kind == "webdataset" else named).original(pool.facts, place)
 

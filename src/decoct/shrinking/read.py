@@ -26,6 +26,7 @@ from decoct.shrinking import groups as grouping
 from decoct.shrinking.blocks import HELD, OWN, Making, allocate, bytes_of, images, joined, write_block
 from decoct.shrinking.embed import Embed, net_of, rows_of
 from decoct.shrinking.pool import FACTS, FEATURES, IMAGES, Pool, keep_pool, open_pool
+from decoct.shrinking.regroup import digest_of, regroup
 from decoct.shrinking.sources import mapped, which
 from decoct.shrinking.sources.listing import Listing, check_classes
 
@@ -67,6 +68,10 @@ def read_pool(
         plugins: files that may define further data sets.
         progress: called with (pictures read, pictures in all).
 
+    Returns:
+        the pool; its ``facts`` hold ``said``, lines for people, and ``extensions``, rows whose extension says another
+        format than their content, with that.
+
     Raises:
         UsageError: unknown source, column or extractor, a wrong regular expression, or ``out`` in the source.
         DecoctError: the source cannot be read, its classes do not match between splits, a class has no picture that
@@ -75,21 +80,22 @@ def read_pool(
     if size is not None and not SIDES[0] <= size <= SIDES[1]:
         raise UsageError(f"a size of {size} px: take {SIDES[0]} to {SIDES[1]}")
     out = Path(out).expanduser().absolute()
-    python = not isinstance(source, str | Path)
-    if not python and Path(source).is_dir() and out.resolve().is_relative_to(Path(source).resolve()):
+    place = Path(source).expanduser() if isinstance(source, str | Path) else None
+    if place and place.is_dir() and out.resolve().is_relative_to(place.resolve()):
         raise UsageError(f"{out} is in {source}, where only the images belong: choose another folder")
     extract = embed.extract() if embed else None
-    asked = {"format": FORMAT, "size": size, "groups": groups, "embed": extract.identity() if extract else None}
-    if python and (known := mapped.held(_key(asked, out), source)) and (known / FACTS).is_file():
-        return open_pool(known)
     listing = which.listing(source, plugins, size, workers, progress)
-    given = grouping.named(groups, listing.paths, listing.columns)
-    make = partial(_make, listing, asked, extract, given, workers, progress)
+    given = grouping.named(groups, listing.paths, listing.columns)  # what is wrong with them is said before any work
+    asked = {"format": FORMAT, "size": size, "embed": extract.identity() if extract else None}
+    make = partial(_make, listing, asked, extract, workers, progress)
     with _writing(out):
         if listing.state is None:
-            with _passing(out) as scratch:
-                folder = out / make(scratch)
-                settle(scratch / "pool", folder, FACTS)
+            folder = mapped.held(_key(asked, out), source)
+            if folder is None or not (folder / FACTS).is_file():
+                with _passing(out) as scratch:
+                    folder = out / make(scratch)
+                    settle(scratch / "pool", folder, FACTS)
+            mapped.hold(folder, _key(asked, out), source)
         else:
             folder = out / _key(asked | {"state": listing.state, "kind": listing.facts["kind"]})
             if not (folder / FACTS).is_file():
@@ -97,16 +103,18 @@ def read_pool(
                     if not (folder / FACTS).is_file():  # somebody else was at it meanwhile
                         make(scratch)
                         settle(scratch / "pool", folder, FACTS)
-    if python:
-        mapped.hold(folder, _key(asked, out), source)
-    return replace(open_pool(folder), source=listing.source)
+    pool = replace(open_pool(folder), source=listing.source)
+    if given is None:
+        return pool
+    bad = {path for path, _, _ in pool.unreadable}
+    names = [name for path, name in zip(listing.paths, given, strict=True) if path not in bad]
+    return regroup(pool, grouping.together(pool.content, names))
 
 
 def _make(
     listing: Listing,
     asked: dict[str, Any],
     extract: Any,
-    given: Sequence[str | None] | None,
     workers: int | None,
     progress: Progress,
     scratch: Path,
@@ -148,10 +156,10 @@ def _make(
     for name, values in listing.arrays.items():
         np.save(folder / f"{name}.npy", values[good], allow_pickle=False)
     paths = [listing.paths[row] for row in rows]
-    table = {
+    table: dict[str, Any] = {
         "labels": labels,
         "split": listing.split[good],
-        "groups": grouping.together(seen["content"], given and [given[row] for row in rows]),
+        "groups": grouping.together(seen["content"], None),
         **{name: seen[name] for name in ("width", "height", "bytes", "content")},
         "paths": paths,
         "class_names": class_names,
@@ -159,7 +167,8 @@ def _make(
     }
     content = _digest(folder, table)
     facts = listing.facts | {
-        "digest": content,
+        "digest": digest_of(content, table["groups"]),
+        "content": content,
         "asked": asked,
         "extractor": extract.title if extract else None,
         "extensions": misnamed(paths, seen["format"]),
@@ -263,7 +272,7 @@ def _keep_features(file: Path, rows: NDArray[Any], good: NDArray[np.bool_], who:
 
 
 def _digest(folder: Path, table: dict[str, Any]) -> str:
-    columns = {name: digest(table[name].tolist()) for name in ("labels", "split", "groups")}
+    columns = {name: digest(table[name].tolist()) for name in ("labels", "split")}
     files = {name: hash_file(folder / name) for name in (IMAGES, FEATURES) if (folder / name).is_file()}
     return digest({"class_names": list(table["class_names"]), **columns, **files})
 

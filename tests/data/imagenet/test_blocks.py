@@ -197,6 +197,18 @@ def test_closing_up_drops_rows_and_nothing_else(tmp_path_factory, keep):
     assert (np.load(file, allow_pickle=False) == images[np.array(keep)]).all()
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=600).filter(any))
+def test_closing_up_features_and_channels(tmp_path_factory, keep):
+    folder, rng, kept = tmp_path_factory.mktemp("rows"), np.random.default_rng(len(keep)), np.array(keep)
+    features, images = rng.normal(size=(len(keep), 5)).astype(np.float32), rng.integers(0, 256, (len(keep), 3, 2, 2))
+    np.save(folder / "features.npy", features)
+    np.save(folder / "images.npy", images.astype(np.uint8))
+    blocks.close_up(folder / "features.npy", kept)
+    blocks.close_up(folder / "images.npy", kept, 1)
+    assert (np.load(folder / "features.npy") == features[kept]).all()
+    assert (np.load(folder / "images.npy") == images[kept, :1]).all()
+
+
 @pytest.mark.parametrize("moved", [0, 1])
 def test_a_kill_while_rows_are_closed_up_leaves_files_that_are_decoded_into_anew(tmp_path, monkeypatch, moved):
     file, record = tmp_path / "x.npy", tmp_path / blocks.RECORD

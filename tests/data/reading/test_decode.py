@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from decoct.data.reading import decode as module
-from decoct.data.reading.decode import DecodeError, decode, extensions, shape
+from decoct.data.reading.decode import DecodeError, decode, extensions, opened, shape
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -198,3 +198,15 @@ def test_as_many_pixels_as_are_allowed_are_decoded(monkeypatch):
 def test_extensions_are_those_of_pictures():
     assert {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm"} <= extensions()
     assert not {".txt", ".csv", ".pdf", ".eps", ".h5", ".hdf", ".mpg", ".json"} & extensions()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_opened_picture_says_its_upright_size_and_its_format(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(np.tile(RGB, (40, 30, 1))), "JPEG", exif=exif)  # 240 wide, 320 high
+    seen = opened(data, 16)
+    upright = (320, 240) if orientation > 4 else (240, 320)
+    assert (seen.width, seen.height, seen.format) == (*upright, "JPEG")
+    assert seen.image.size[0] < upright[0]  # decoded at a fraction
+    assert (seen.square(16, 3) == decode(data, 16, 3)).all() and (seen.square(16, 1) == decode(data, 16, 1)).all()

@@ -40,7 +40,10 @@ def test_a_link_to_a_parent_is_not_followed_into_other_classes(grow):
             {"train/cat": 1, "train/dog": 1, "val/cat": 1, "val/dog": 0, "test/cat": 1, "test/dog": 1},
             "'dog' has no images in val",
         ),
-        ({"train/cat": 1, "train/dog": 1, "test/cat": 1, "test/dog": 1, "test/eel": 1}, "class 'eel' has no .* in train"),
+        (
+            {"train/cat": 1, "train/dog": 1, "test/cat": 1, "test/dog": 1, "test/eel": 1},
+            "class 'eel' has no .* in train",
+        ),
         ({"train/cat": 1, "train/dog": 0, "train/eel": 0}, r"'dog' has no images in train \(2 classes are like that\)"),
         ({"train/cat": 1, "train/dog": 1, "other/cat": 1, "test/cat": 1}, "and also 'other'"),
     ],

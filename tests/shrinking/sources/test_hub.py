@@ -40,7 +40,11 @@ def table(n, seed, label=None, labels=None):
         "img": [{"bytes": png(image), "path": None} for image in pixels],
         "label": [i % 3 for i in range(n)] if labels is None else labels,
     }
-    kinds = {"patient": datasets.Value("int64"), "img": datasets.Image(), "label": label or datasets.ClassLabel(names=NAMES)}
+    kinds = {
+        "patient": datasets.Value("int64"),
+        "img": datasets.Image(),
+        "label": label or datasets.ClassLabel(names=NAMES),
+    }
     return datasets.Dataset.from_dict(made, features=datasets.Features(kinds)), pixels
 
 
@@ -90,10 +94,13 @@ def test_what_does_not_fit_is_named(tmp_path):
     with pytest.raises(DecoctError, match="class 'cat' has no images in test"):
         listing("pets", _saved(tmp_path / "a", lacking))
     without = table(3, 0)[0].remove_columns("img")
-    with pytest.raises(DecoctError, match="which column is the image"):
+    with pytest.raises(DecoctError, match=r"which column is the image\?.*\nload it in Python"):
         listing("pets", _saved(tmp_path / "b", {"train": without}))
-    with pytest.raises(DecoctError, match="no labels|to be trained on"):
+    with pytest.raises(DecoctError, match="has no labels"):
         listing("pets", _saved(tmp_path / "c", {"train": table(3, 0, labels=[-1] * 3)[0]}))
+    halves = {"first": table(3, 0)[0], "second": table(3, 1)[0]}
+    with pytest.raises(DecoctError, match=r"which split is to be trained on\?\nload it in Python"):
+        listing("pets", _saved(tmp_path / "d", halves))
     with pytest.raises(UsageError, match="hub:OWNER/NAME"):
         listing("hub:pets", "hub:pets")
     with pytest.raises(DecoctError, match="somebody/pets"):

@@ -42,7 +42,10 @@ class Listed:
 
 def squares(count, labels, side=8, seed=0):
     rng = np.random.default_rng(seed)
-    return [(Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)), labels[i % len(labels)]) for i in range(count)]
+    return [
+        (Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)), labels[i % len(labels)])
+        for i in range(count)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ def test_labels_in_json(tmp_path, pack, picture):
         ({"a.png": b"1", "b.png": b"1", "b.cls": b"0"}, "sample 'a' has no label"),
         ({"a.cls": b"1"}, "sample 'a' has no picture"),
         ({"a.png": b"1", "a.jpg": b"1", "a.cls": b"1"}, "has two pictures"),
+        (
+            {"a.png": b"1", "a.cls": b"1", "b.png": b"1", "b.cls": b"0", "a.txt": b"", "a.json": b"{}"},
+            "'a' is there twice",
+        ),
         ({"a.png": b"1", "a.cls": b" "}, "'a.cls' in .* holds no label"),
         ({"a.png": b"1", "a.json": b"{"}, "'a.json' in .* holds no label"),
         ({"a.png": b"1", "a.json": b'{"label": [1]}'}, "holds no label"),

@@ -1,7 +1,8 @@
 """Hugging Face data sets: on the hub or in its cache, as Parquet, in a folder of ``save_to_disk``, or in Python."""
 
 import atexit
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,11 +52,14 @@ def listing(source: str, word: str) -> Listing:
 def of_tables(source: str, every: Mapping[str, Any], state: str | None, facts: dict[str, Any]) -> Listing:
     """The same of tables that are loaded, by split."""
     features = next(iter(every.values())).features
-    image, label = columns(features, None, _label(features))
+    with _in_python():
+        image, label = columns(features, None, _label(features))
     values = {name: list(table[label]) for name, table in every.items()}
-    chosen = roles([name for name in every if not unlabelled(values[name])])
-    if not chosen:
-        raise DecoctError(f"{source} has no labels: no row of its column '{label}' has one")
+    labelled = [name for name in every if not unlabelled(values[name])]
+    if not labelled:
+        raise DecoctError(f"{source} has no labels: all of its column '{label}' are empty or -1")
+    with _in_python():
+        chosen = roles(labelled)
     names = classes(features[label], {split: values[split] for split in chosen.values()})
     labels = {role: numbers(values[split], names, split) for role, split in chosen.items()}
     undecoded = {split: undecoded_of(every[split], image) for split in chosen.values()}
@@ -128,6 +132,19 @@ class _Column(Sequence[Any]):
 
     def __getitem__(self, row: Any) -> Any:
         return [value for split in self._splits for value in self._of[split][self._name]][row]
+
+
+@contextmanager
+def _in_python() -> Iterator[None]:
+    """Where a table's columns or splits have no usual names, Python can give them such."""
+    try:
+        yield
+    except DecoctError as error:
+        question = str(error).partition("\n")[0].partition(" set ")[0]
+        raise DecoctError(
+            f"{question}\nload it in Python, rename columns to one image and one label, name the splits "
+            "train and test, and give that to decoct.shrink"
+        ) from error
 
 
 def _named(word: str) -> Hub:

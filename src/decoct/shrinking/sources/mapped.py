@@ -67,17 +67,17 @@ def held(asked: str, source: Any) -> Path | None:
     return None
 
 
-def original(folder: Path, path: str) -> Image.Image | NDArray[np.uint8] | bytes:
+def original(folder: str, path: str) -> Image.Image | NDArray[np.uint8] | bytes:
     """The picture of a pool's image as its data set gives it, by "SPLIT/ROW"; bytes where it is stored as a file.
 
     Raises:
         DecoctError: the data set is not in this process.
     """
-    if str(folder) not in _HELD:
+    if folder not in _HELD:
         raise DecoctError(
             "the pictures are in a Python data set that this process does not have: shrink and export in one program"
         )
-    parts = _HELD[str(folder)][1]
+    parts = _HELD[folder][1]
     key, _, row = path.rpartition("/")
     if hasattr(parts[key], "column_names"):
         return hub.bytes_of(hub.undecoded_of(parts[key]), path, int(row))

@@ -111,7 +111,7 @@ def original(facts: dict[str, Any], place: Any) -> bytes:
 
 def _samples(shard: Path) -> Iterator[tuple[str, str, int, int]]:
     """Of each sample of a shard: name of its picture, label, first byte and length."""
-    key, parts = "", dict[str, Any]()
+    key, parts, done = "", dict[str, Any](), set[str]()
     for info, load in members(shard):
         path = PurePosixPath(info.name)
         stem, _, ending = path.name.partition(".")
@@ -121,6 +121,11 @@ def _samples(shard: Path) -> Iterator[tuple[str, str, int, int]]:
             continue
         if (own := str(path.with_name(stem))) != key:
             yield from _whole(shard, key, parts)
+            if own in done:
+                raise DecoctError(
+                    f"{shard}: the sample '{own}' is there twice: files of a sample are beside each other"
+                )
+            done.add(own)
             key, parts = own, {}
         if part == "picture":
             if part in parts:
