@@ -121,7 +121,7 @@ def copies(clip: Path | None, sheet: Path | None) -> Iterator[list[str]]:
                 own, other = home[: len(added)], home[len(images) :]
                 shares.append(float(((own == other) & (own >= 0))[~empty].mean()))
             yield [name, change, *(f"{share:.0%}" for share in shares)]
-        gone = {rule: [group for group in make(images)] for rule, make in RULES.items()}
+        gone = {rule: make(images) for rule, make in RULES.items()}
         yield [
             name,
             f"nothing: flagged of {len(images):,}",
