@@ -31,6 +31,7 @@ from PIL import Image, ImageEnhance
 from decoct.api import load_data
 from decoct.data.reading.decode import DecodeError, decode
 from decoct.shrinking import alike
+from decoct.shrinking.looks import Looks
 from decoct.shrinking.outliers import FAR, LEAST, NEIGHBOUR, kth_nearest, unusual
 from decoct.shrinking.pool import Pool, keep_pool, open_pool
 from decoct.shrinking.problems import check
@@ -101,14 +102,14 @@ def by_hash(images: Images, bits: int) -> list[NDArray[np.int64]]:
 RULES: dict[str, Callable[[Images], list[NDArray[np.int64]]]] = {
     "equal hashes": lambda images: by_hash(images, 0),
     "hashes within 4 bits": lambda images: by_hash(images, 4),
-    "decoct": lambda images: [group.rows for group in nearly_equal(images, np.arange(len(images)))],
+    "decoct": lambda images: [group.rows for group in nearly_equal(Looks(images), np.arange(len(images)))],
 }
 
 
 def copies(clip: Path | None, sheet: Path | None) -> Iterator[list[str]]:
     """Rows: data, change, share that is found by each rule."""
     for name, images, originals, side in sources(clip):
-        empty = alike.flat(alike.blocks(images[: len(originals)]))
+        empty = ~Looks(images[: len(originals)]).full
         for change, make in CHANGES.items():
             rng = np.random.default_rng(1)
             added = np.stack([decode(make(each, rng), side, images.shape[1]) for each in originals])
