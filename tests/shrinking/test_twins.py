@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.shrinking.pictures import drawings, noisy, pool_of
 
-from decoct.shrinking import alike, twins
+from decoct.shrinking import alike, looks
+from decoct.shrinking.looks import Looks
 from decoct.shrinking.twins import equal, nearly_equal, preferred
 
 
@@ -17,7 +18,7 @@ def naive_apart(a, b, near):
         return np.inf
     coarse = [each.reshape(len(each), 6, 2, 6, 2).mean((2, 4)).ravel() for each in (first, second)]
     ratio = first.std() / second.std()
-    if np.corrcoef(*coarse)[0, 1] < twins.COARSE or abs(first.mean() - second.mean()) > alike.LIGHT:
+    if np.corrcoef(*coarse)[0, 1] < looks.COARSE or abs(first.mean() - second.mean()) > alike.LIGHT:
         return np.inf
     if max(ratio, 1 / ratio) > alike.CONTRAST:
         return np.inf
@@ -26,7 +27,7 @@ def naive_apart(a, b, near):
         return np.abs((x - x.mean()) / x.std() - (y - y.mean()) / y.std()).max()
 
     best = largest(first, second)
-    if near < best <= twins.CROPPED * near:
+    if near < best <= looks.CROPPED * near:
         crops = [alike.crops(image[None])[0].astype(np.float64) for image in (a, b)]
         best = min(best, *(largest(crop, second) for crop in crops[0]), *(largest(crop, first) for crop in crops[1]))
     return best
@@ -65,7 +66,7 @@ def family(seed, n, channels=3):
 @given(st.integers(0, 2**31), st.integers(1, 24), st.sampled_from([1, 3]), st.sampled_from([0.1, 0.25, 0.6]))
 def test_groups_are_those_of_every_pair_compared(seed, n, channels, near):
     images, order = family(seed, n, channels), np.random.default_rng(seed).permutation(n)
-    found = nearly_equal(images, order, near)
+    found = nearly_equal(Looks(images), order, near)
     assert sorted(group.rows.tolist() for group in found) == naive_groups(images, order, near)
     for group in found:
         expected = [naive_apart(images[group.rows[0]], images[row], near) for row in group.rows[1:]]
@@ -77,8 +78,8 @@ def test_groups_are_those_of_every_pair_compared(seed, n, channels, near):
 def test_beyond_all_pairs_every_image_that_goes_is_near_to_one_that_stays(seed):
     images, order = family(seed, 80), np.random.default_rng(seed).permutation(80)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twins, "ALL", 0)
-        found = nearly_equal(images, order)
+        patch.setattr(Looks, "ALL", 0)
+        found = nearly_equal(Looks(images), order)
     rank = np.argsort(order)
     rows = np.concatenate([np.empty(0, np.int64), *(group.rows for group in found)])
     assert len(set(rows.tolist())) == len(rows)
@@ -90,10 +91,10 @@ def test_beyond_all_pairs_every_image_that_goes_is_near_to_one_that_stays(seed):
 
 
 def test_a_mass_of_copies_larger_than_any_window_leaves_one(monkeypatch):
-    monkeypatch.setattr(twins, "ALL", 0)
+    monkeypatch.setattr(Looks, "ALL", 0)
     few = drawings(300)
     images = np.concatenate([few, [noisy(few[0], seed) for seed in range(400)]])
-    (group,) = nearly_equal(images, np.arange(len(images)))
+    (group,) = nearly_equal(Looks(images), np.arange(len(images)))
     assert group.rows.tolist() == [0, *range(300, 700)]
     assert group.apart.max() <= 0.25
 
@@ -108,12 +109,10 @@ def test_no_chains(monkeypatch):
     distance = [naive_apart(images[i], images[j], 0.6) for i, j in ((0, 1), (1, 2), (0, 2))]
     near = (max(distance[:2]) + distance[2]) / 2
     assert max(distance[:2]) < near < distance[2]
-    for limit in (twins.ALL, 0):
-        monkeypatch.setattr(twins, "ALL", limit)
-        assert [group.rows.tolist() for group in nearly_equal(images, np.array([0, 1, 2, *others]), near)] == [[0, 1]]
-        assert [group.rows.tolist() for group in nearly_equal(images, np.array([1, 0, 2, *others]), near)] == [
-            [1, 0, 2]
-        ]
+    for limit in (Looks.ALL, 0):
+        monkeypatch.setattr(Looks, "ALL", limit)
+        found = [nearly_equal(Looks(images), np.array([*first, 2, *others]), near) for first in ((0, 1), (1, 0))]
+        assert [[group.rows.tolist() for group in groups] for groups in found] == [[[0, 1]], [[1, 0, 2]]]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +127,11 @@ def test_no_chains(monkeypatch):
     ids=["white", "nearly black", "flat greys", "one picture", "unlike pictures"],
 )
 def test_pictures_that_are_empty_or_unlike_are_in_no_group(images):
-    assert nearly_equal(images.astype(np.uint8), np.arange(len(images))) == []
+    assert nearly_equal(Looks(images.astype(np.uint8)), np.arange(len(images))) == []
 
 
 def test_zero_looks_for_none():
-    assert nearly_equal(np.repeat(drawings(1), 3, 0), np.arange(3), 0) == []
+    assert nearly_equal(Looks(np.repeat(drawings(1), 3, 0)), np.arange(3), 0) == []
 
 
 def test_most_pixels_come_first_then_the_first_path(tmp_path):
@@ -149,7 +148,7 @@ def test_equal_files_and_equal_pixels_of_one_size_are_one_group(tmp_path_factory
     pool = pool_of(
         tmp_path_factory.mktemp("pool"), look[[kind[0] for kind in kinds]], content=content, width=sizes, height=sizes
     )
-    found = equal(pool, np.arange(len(kinds)))
+    found = equal(pool, Looks(pool.images), np.arange(len(kinds)))
 
     def same(i, j):
         (a, file_a, size_a), (b, file_b, size_b) = kinds[i], kinds[j]
@@ -164,4 +163,5 @@ def test_equal_files_and_equal_pixels_of_one_size_are_one_group(tmp_path_factory
 
 def test_an_empty_picture_whose_every_pixel_is_seen_can_be_equal(tmp_path):
     white = np.full((3, 1, 32, 32), 255)
-    assert [rows.tolist() for rows in equal(pool_of(tmp_path, white, content=[1, 2, 3]), np.arange(3))] == [[0, 1, 2]]
+    pool = pool_of(tmp_path, white, content=[1, 2, 3])
+    assert [rows.tolist() for rows in equal(pool, Looks(pool.images), np.arange(3))] == [[0, 1, 2]]

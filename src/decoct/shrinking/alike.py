@@ -20,24 +20,35 @@ def blocks(images: NDArray[np.uint8]) -> Blocks:
     return _cut(images, (0.0, 1.0), (0.0, 1.0))
 
 
-def flat(look: Blocks) -> NDArray[np.bool_]:
-    """[N] which pictures are empty, or nearly."""
-    return look.reshape(len(look), -1).std(1) < FLAT
+def light(look: Blocks) -> NDArray[np.float32]:
+    """[..., C, GRID, GRID] → [..., 2] mean and deviation over blocks and channels."""
+    rows = _rows(look)
+    return np.stack([rows.mean(-1), rows.std(-1)], -1)
 
 
 def standard(look: Blocks) -> Blocks:
-    """[..., C, GRID, GRID] → [..., D] of mean 0 and deviation 1 over blocks and channels, so that colours still count."""
-    rows = look.reshape(*look.shape[:-3], -1).astype(np.float32)
-    rows = rows - rows.mean(-1, keepdims=True)
-    scaled: Blocks = rows / np.maximum(rows.std(-1, keepdims=True), HALF)
-    return scaled
+    """[..., C, GRID, GRID] → [..., D] of mean 0 and deviation 1 over blocks and channels: colours still count."""
+    return scaled(look, light(look))
 
 
-def same_light(first: Blocks, second: Blocks) -> NDArray[np.bool_]:
-    """[P] of which pairs of [P, C, GRID, GRID] brightness and contrast are about the same."""
-    a, b = (each.reshape(len(each), -1).astype(np.float32) for each in (first, second))
-    ratio = np.maximum(a.std(1), HALF) / np.maximum(b.std(1), HALF)
-    near: NDArray[np.bool_] = np.abs(a.mean(1) - b.mean(1)) <= LIGHT
+def scaled(look: Blocks, by: NDArray[np.float32]) -> Blocks:
+    """``standard``, where ``light`` is known."""
+    rows = _rows(look)
+    rows -= by[..., :1]
+    rows /= np.maximum(by[..., 1:], HALF)
+    return rows
+
+
+def flat(by: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """[N] which pictures are empty, or nearly, from ``light``."""
+    empty: NDArray[np.bool_] = by[..., 1] < FLAT
+    return empty
+
+
+def same_light(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """[P] of which pairs brightness and contrast are about the same, from ``light`` [P, 2]."""
+    ratio = np.maximum(first[:, 1], HALF) / np.maximum(second[:, 1], HALF)
+    near: NDArray[np.bool_] = np.abs(first[:, 0] - second[:, 0]) <= LIGHT
     return near & (ratio <= CONTRAST) & (ratio >= 1 / CONTRAST)
 
 
@@ -51,6 +62,11 @@ def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
     """[...] largest difference of a block between two pictures that are ``standard``, in deviations of a picture."""
     largest: NDArray[np.float32] = np.abs(first - second).max(-1)
     return largest
+
+
+def _rows(look: Blocks) -> NDArray[np.float32]:
+    """A copy [..., D] in float32."""
+    return look.reshape(*look.shape[:-3], -1).astype(np.float32)
 
 
 def _cut(images: NDArray[np.uint8], down: tuple[float, float], across: tuple[float, float]) -> Blocks:

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from decoct.core.errors import UsageError
 from decoct.shrinking.answer import Problem
+from decoct.shrinking.looks import Looks
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.twins import NEAR, equal, nearly_equal, preferred
 
@@ -46,9 +47,9 @@ def check(pool: Pool, near: float = NEAR) -> tuple[Problem, ...]:
     """
     if not 0 <= near <= 1:
         raise UsageError(f"near must be from 0, which looks for none, to 1, not {near}: try {NEAR}")
-    order = preferred(pool)
-    copies = equal(pool, order)
-    alike = nearly_equal(pool.images, np.array([rows[0] for rows in copies], np.int64), near)
+    order, looks = preferred(pool), Looks(pool.images)
+    copies = equal(pool, looks, order)
+    alike = nearly_equal(looks, np.array([rows[0] for rows in copies], np.int64), near)
     copied = {int(rows[0]): rows for rows in copies if len(rows) > 1}
     found = [Problem("unreadable", (), (path,), (kind,), why) for path, kind, why in pool.unreadable]
     found += _extensions(pool)
