@@ -73,6 +73,8 @@ def test_what_decides_is_the_content_of_the_file(tuned: FineTune, weights: Path,
 
 def test_weights_that_nobody_has_are_an_error_at_once(pool: Pool) -> None:
     with pytest.raises(DecoctError, match="nobody has pretrained convnet1_w8"):
+        FineTune("convnet1_w8").config()
+    with pytest.raises(DecoctError, match="nobody has pretrained convnet1_w8"):
         FineTune("convnet1_w8").probabilities(pool, ROWS, HELD, seed=0)
 
 
@@ -80,7 +82,7 @@ def test_a_callable_brings_its_own_weights(pool: Pool, tmp_path: Path, monkeypat
     (tmp_path / "mine.py").write_text(
         "import torch\nfrom torch import nn\n"
         "def make(classes, channels, size):\n"
-        "    net = nn.Sequential(nn.Flatten(), nn.Linear(channels * size * size, 5), nn.ReLU(), nn.Linear(5, classes))\n"
+        "    net = nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, 5), nn.ReLU(), nn.Linear(5, classes))\n"
         "    nn.init.constant_(net[1].weight, 0.25)\n"
         "    return net\n"
     )

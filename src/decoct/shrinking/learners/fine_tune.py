@@ -39,7 +39,7 @@ class FineTune(Net):
     def config(self) -> dict[str, Any]:
         """As for any net, and which weights it starts from; those that the user's code loads are not looked at."""
         net = Student.of(self.student)
-        return super().config() | ({} if net.own else started.identity(net, 3, 2, 32))
+        return super().config() | ({} if net.own else started.identity(net, 3, 2, size=224))
 
     def build(self, pool: Pool, data: TrainingSet, seed: int) -> nn.Module:
         """With its weights."""
