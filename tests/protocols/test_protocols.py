@@ -23,7 +23,7 @@ def recipe(name, images=100, size=28, flip=False, ceiling=False, classes=10, mos
 
 
 def test_these_are_all():
-    assert set(names("protocol")) == {"erm", "erm_long", "single_teacher", "multi_teacher", "dc"}
+    assert set(names("protocol")) == {"erm", "erm_long", "single_teacher", "multi_teacher", "dc", "finetune", "probe"}
 
 
 @pytest.mark.parametrize("size", SMALL + LARGE)

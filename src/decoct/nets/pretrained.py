@@ -25,6 +25,16 @@ def pretrained(name: str, size: int) -> Weights:
         UsageError: nobody has pretrained this net as it is built at this size.
         DecoctError: the weights are not available, or are not of ImageNet-1K.
     """
+    check(name, size)
+    if name in resnet.NAMES:
+        return _torchvision(name)
+    import timm  # late: it takes a second to import
+
+    return _timm(name, size) if timm.is_model(name) else _torchvision(name)
+
+
+def check(name: str, size: int) -> None:
+    """Raise a UsageError if nobody has pretrained a net as the zoo builds it at a size."""
     zoo.check_name(name)
     if name in resnet.NAMES:
         if size <= resnet.SMALL:
@@ -32,12 +42,8 @@ def pretrained(name: str, size: int) -> Weights:
                 f"{name} has another stem than the pretrained net up to {resnet.SMALL} px\n"
                 f"train it, or take timm's with a tag, such as {name}.a1_in1k"
             )
-        return _torchvision(name)
-    if any(pattern.fullmatch(name) for pattern in zoo.PATTERNS):
+    elif any(pattern.fullmatch(name) for pattern in zoo.PATTERNS):
         raise UsageError(f"nobody has pretrained {name}: train it, or take one of timm's nets or torchvision's")
-    import timm  # late: it takes a second to import
-
-    return _timm(name, size) if timm.is_model(name) else _torchvision(name)
 
 
 def tagged(name: str) -> str:

@@ -11,7 +11,7 @@ from decoct.core.errors import DecoctError
 from decoct.nets import backbone, weights, zoo
 from decoct.nets.backbone import Backbone
 from decoct.nets.features import classifier
-from decoct.nets.pretrained import expected, pretrained, tagged
+from decoct.nets.pretrained import check, expected, pretrained, tagged
 from decoct.nets.renormalise import Normalisation, bare, renormalised
 from decoct.nets.student import Student, digest
 from decoct.nets.weights import Weights
@@ -56,7 +56,11 @@ def started(
 
 
 def identity(student: Student, channels: int, classes: int, size: int) -> dict[str, str]:
-    """What decides the pretrained weights of a net: their name, the digest of their file, or of what the code makes."""
+    """What decides the pretrained weights of a net: their name, the digest of their file, or of what the code makes.
+
+    Raises:
+        UsageError: nobody has pretrained this net.
+    """
     if student.own:
         net, sha = student.build(channels, classes, size, seed=0), hashlib.sha256()
         for name, value in sorted(net.state_dict().items()):
@@ -64,7 +68,10 @@ def identity(student: Student, channels: int, classes: int, size: int) -> dict[s
         return {"weights": sha.hexdigest()[:32]}
     if (file := _file(student)) is not None:
         return {"weights": digest(file)}
-    return {"weights": backbone.full_name(student.name) if _of_timm(student.name) else tagged(student.name)}
+    if _of_timm(student.name):
+        return {"weights": backbone.full_name(student.name)}
+    check(student.name, size)
+    return {"weights": tagged(student.name)}
 
 
 def at_hand(student: Student) -> bool:

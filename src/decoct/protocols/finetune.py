@@ -1,6 +1,7 @@
 """Hard labels, from pretrained weights: the student is fine-tuned under a fresh head."""
 
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -13,8 +14,8 @@ class FineTune(FromScratch):
 
     Rates that fall layer by layer are those of BEiT (Bao et al., 2022, arXiv:2106.08254), with timm's layers; the
     numbers are no paper's. A student is a net with weights: timm's or torchvision's from their hub or its cache,
-    ``NAME@FILE``, or ``package.module:make`` whose code loads them. Above ``size``, augmentation and batches are as
-    of ``erm``.
+    ``NAME@FILE``, or ``package.module:make`` whose code loads them. Crops and batches are as of ``erm``, 64 images a
+    step above 64 px.
 
     Attributes:
         epochs: passes over the set.
@@ -24,6 +25,8 @@ class FineTune(FromScratch):
         freeze: the first layers, so many, stay as they are.
         size: side that images are resized to before the net; None for the data's own.
     """
+
+    quick: ClassVar[dict[str, Any]] = {"epochs": 3}
 
     epochs: int = Field(20, ge=1)
     lr: float = Field(5e-4, gt=0)

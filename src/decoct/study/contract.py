@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
+from safetensors.torch import save_file
 
 from decoct.core.budget import Budget
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
-from decoct.core.interfaces import Condenser, Progress, Task, TrainProtocol, silent
+from decoct.core.interfaces import Condenser, Progress, Start, Task, TrainProtocol, silent
 from decoct.core.record import read_json
 from decoct.core.spec import find, names, parse
 from decoct.data.dataset import Dataset, load_data
@@ -32,6 +33,7 @@ from decoct.training.recipe import Recipe, Storing
 
 IPC, EPOCHS, STEPS = 2, 3, 20
 EVEN = Budget(ipc=IPC)
+WITH_WEIGHTS = "test_resnet"  # a small net of timm's
 ANSWERS: dict[str, tuple[type, ...]] = {
     "storing": (Storing, type(None)),
     "takes_own_labels": (bool,),
@@ -113,11 +115,19 @@ class _Suite(ABC):
         """The result of a student on a set."""
         planner = self._planner()
         made = planner.condense(method.name, method, EVEN, 0)
-        student = planner.train((protocol.name, protocol), zoo.student(self.data.size, 32), made)
+        student = planner.train((protocol.name, protocol), self._student(protocol), made)
         for job in planner.jobs.values():
             execute(store.root, job)
         result: dict[str, Any] = read_json(store.path("train", student.key) / RESULT)
         return result
+
+    def _student(self, protocol: TrainProtocol) -> str:
+        """A small net, with a file of weights where the protocol starts from some."""
+        if protocol.start() == "fresh":
+            return zoo.student(self.data.size, 32)
+        if not (file := self.folder / "weights.safetensors").is_file():
+            save_file(dict(zoo.build(WITH_WEIGHTS, 3, 10, 32, seed=0).state_dict()), file)
+        return f"{WITH_WEIGHTS}@{file}"
 
 
 class _ProtocolSuite(_Suite):
@@ -143,6 +153,8 @@ class _ProtocolSuite(_Suite):
             if not isinstance(answer := getattr(self.spec, asked)(), right):
                 expected = " or ".join("None" if each is type(None) else each.__name__ for each in right)
                 return f"{asked}() gives {answer!r}: return {expected}, or leave the method out"
+        if self.spec.start() not in get_args(Start):
+            return f"start() gives {self.spec.start()!r}: return one of {', '.join(get_args(Start))}"
         if self.spec.storing() is not None and not nets:
             return "storing() says how teachers' labels are stored, and label_teachers() names no teacher"
         return None

@@ -19,13 +19,14 @@ from decoct.needs.dynamics import Traces, record
 from decoct.nets.features import logit_blocks, penultimate_blocks
 from decoct.nets.layout import has_batch_norm
 from decoct.nets.room import told
+from decoct.nets.student import Student
 from decoct.shrinking.learner import Learner, Material, Rows
 from decoct.shrinking.pool import Pool
 from decoct.study.execute import threads as computing
 from decoct.training.batches import TrainingSet
 from decoct.training.images import tensor
 from decoct.training.loop import train
-from decoct.training.recipe import Recipe, epoch_steps
+from decoct.training.recipe import Recipe, augmentation, epoch_steps
 
 BLOCK = 4096  # images that are counted at once
 OVERHEAD = 8  # images whose work a step's own takes
@@ -56,7 +57,7 @@ class Net(Learner):
     size see the same draws: what sets give differs by the sets.
 
     Attributes:
-        student: name of the net.
+        student: a word of ``decoct.nets.student``; where its file or folder lies is filled in.
         epochs: passes over the set.
         lr: rate at the start.
         weight_decay: on weights of two or more dimensions.
@@ -75,17 +76,34 @@ class Net(Learner):
     augment: bool = False
     device: str = "cpu"
 
-    @abstractmethod
-    def build(self, pool: Pool, seed: int) -> nn.Module:
-        """The net before it is trained, for images under the set's own normalisation."""
+    def __post_init__(self) -> None:
+        """Raise a UsageError if nobody knows the student."""
+        object.__setattr__(self, "student", Student.of(self.student).address)
 
     @abstractmethod
+    def build(self, pool: Pool, data: TrainingSet, seed: int) -> nn.Module:
+        """The net before it is trained, for images under the normalisation of the set."""
+
     def recipe(self, pool: Pool, images: int, batch_norm: bool) -> Recipe:
         """All numbers of a training on so many images."""
+        flip = bool(pool.facts.get("flip", pool.images.shape[1] == 3))
+        augmented = {"flip": flip, **augmentation(pool.size)} if self.augment else {}
+        return Recipe(
+            steps=self.steps(images, batch_norm),
+            batch=min(images, self.batch),
+            optimiser="adamw",
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            schedule="cosine",
+            drop_single=batch_norm,
+            **augmented,
+        )
 
     def config(self) -> dict[str, Any]:
-        """The fields, but for the device."""
-        return {"learner": type(self).__name__.lower(), "version": 1, **asdict(self)} | {"device": None}
+        """The fields, but for the device; files by content, and code by that of its module's file."""
+        net = Student.of(self.student)
+        said = {"learner": type(self).__name__.lower(), "version": 1, **asdict(self), "student": net.title}
+        return said | {"device": None} | net.identity()
 
     def steps(self, images: int, batch_norm: bool = True) -> int:
         """Optimiser steps on so many images."""
@@ -123,7 +141,7 @@ class Net(Learner):
         try:
             with computing(threads), told(out, self.device, "take a smaller net or smaller images"):
                 data = training_set(pool, rows)
-                net = self.build(pool, derive(seed, "student"))
+                net = self.build(pool, data, derive(seed, "student"))
                 yield net, data, self.recipe(pool, len(rows), has_batch_norm(net))
         except (RuntimeError, IndexError, ValueError) as error:
             classes = len(pool.class_names)

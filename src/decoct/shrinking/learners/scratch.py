@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from decoct.nets import zoo
+from decoct.nets.student import Student
 from decoct.shrinking.learners.net import Net
 from decoct.shrinking.pool import Pool
-from decoct.training.recipe import Recipe, augmentation
+from decoct.training.batches import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -17,23 +17,8 @@ class Scratch(Net):
     @property
     def title(self) -> str:
         """Such as "convnet3_w32, from scratch"."""
-        return f"{self.student}, from scratch"
+        return f"{Student.of(self.student).title}, from scratch"
 
-    def build(self, pool: Pool, seed: int) -> nn.Module:
+    def build(self, pool: Pool, data: TrainingSet, seed: int) -> nn.Module:
         """By name."""
-        return zoo.build(self.student, pool.images.shape[1], len(pool.class_names), pool.size, seed)
-
-    def recipe(self, pool: Pool, images: int, batch_norm: bool) -> Recipe:
-        """Short, at a high rate."""
-        flip = bool(pool.facts.get("flip", pool.images.shape[1] == 3))
-        augmented = {"flip": flip, **augmentation(pool.size)} if self.augment else {}
-        return Recipe(
-            steps=self.steps(images, batch_norm),
-            batch=min(images, self.batch),
-            optimiser="adamw",
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            schedule="cosine",
-            drop_single=batch_norm,
-            **augmented,
-        )
+        return Student.of(self.student).build(pool.images.shape[1], len(pool.class_names), pool.size, seed)
