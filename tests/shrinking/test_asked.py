@@ -5,11 +5,11 @@ from decoct.shrinking.asked import Asked
 
 
 def test_points_and_shares():
-    assert Asked.of(within="1").margin(0.9) == 0.01
-    assert Asked.of(within=2.5).margin(0.9) == 0.025
-    assert Asked.of(within="2%").margin(0.9) == pytest.approx(0.018)
-    assert Asked.of(within="2 %").relative
-    assert Asked.of().margin(0.9) is None
+    assert Asked.of(within="1").within.points(0.9) == 0.01
+    assert Asked.of(within=2.5).within.points(0.9) == 0.025
+    assert Asked.of(within="2%").within.points(0.9) == pytest.approx(0.018)
+    assert Asked.of(within="2 %").within.relative
+    assert Asked.of().within is None
     assert Asked.of(worst=5).worst == 0.05
 
 
@@ -32,8 +32,15 @@ def test_points_and_shares():
     ],
 )
 def test_what_cannot_be_meant_is_refused(asked):
-    with pytest.raises(UsageError, match="--"):
+    with pytest.raises(UsageError, match=r"--|margin"):
         Asked.of(**asked)
+
+
+def test_margins_are_spelt():
+    assert Asked.of(within="1").spelt() == "1.0 point"
+    assert Asked.of(within="2%").spelt() == "2 % of the accuracy"
+    assert Asked.of(worst=5).spelt() == "5.0 points in every class"
+    assert Asked.of(images=5).spelt() == ""
 
 
 def test_only_what_was_said_is_printed():

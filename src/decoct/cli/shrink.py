@@ -36,9 +36,7 @@ def shrink(
     extractor: Annotated[
         str | None, Option(help="Whose frozen features probe uses: dinov2_s, clip, timm:NAME[@FILE] or FILE.npy.")
     ] = None,
-    method: Annotated[
-        list[str] | None, Option("--method", help="That races; may be repeated; default: eight that hold at such sizes.")
-    ] = None,
+    method: Annotated[list[str] | None, Option("--method", help="That races; may be repeated; default: eight.")] = None,
     keep: Annotated[Path | None, Option(metavar="LIST", help="Paths, or a kept.csv, that the set is to have.")] = None,
     groups: Annotated[
         str | None,
@@ -59,8 +57,8 @@ def shrink(
 ) -> None:
     """Find the smallest set of your images that trains your model as well. Started again, it continues."""
     from decoct.shrinking.asked import Asked
-    from decoct.shrinking.terminal import terminal
     from decoct.shrinking.run import run
+    from decoct.shrinking.terminal import terminal
 
     asked = Asked.of(within=within, images=images, fraction=fraction, worst=worst, minutes=minutes)
     if not check:
@@ -78,14 +76,14 @@ def shrink(
             keep=keep,
             groups=groups,
             size=size,
-            folds_=folds,
+            parts=folds,
             seed=seed,
             workers=workers,
             device=device,
             only_check=check,
             force=force,
             bar=bar,
-            tell=err.tell,
+            say=err.tell,
         )
     answer(json, found.to_json(), terminal(found))
     if found.unfinished:

@@ -1,5 +1,6 @@
 """The answer: which images, how far they carry, and how that was shown; plain data, as ``--json`` prints it."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -119,26 +120,42 @@ class Answer:
     candidates: int
     asked: dict[str, Any]
     decided: str
-    method: str | None
-    images: int | None
-    fraction: float | None
-    full: Measured | None
-    small: Measured | None
-    loss: Measured | None
-    smallest_margin: float | None
-    images_needed: int | None
-    random_needed: tuple[float, float, float] | None
-    points: tuple[Point, ...]
-    classes: tuple[Class, ...]
-    problems: tuple[Problem, ...]
-    cost: dict[str, float]
-    test: dict[str, Any]
+    method: str | None = None
+    images: int | None = None
+    fraction: float | None = None
+    full: Measured | None = None
+    small: Measured | None = None
+    loss: Measured | None = None
+    smallest_margin: float | None = None
+    images_needed: int | None = None
+    random_needed: tuple[float, float, float] | None = None
+    points: tuple[Point, ...] = ()
+    classes: tuple[Class, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    cost: dict[str, float] = field(default_factory=dict)
+    test: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     rows: tuple[int, ...] = ()
     unfinished: str = ""
 
+    @classmethod
+    def checked(
+        cls, said: tuple[str, ...], source: str, candidates: int, problems: tuple[Problem, ...], cost: dict[str, float]
+    ) -> "Answer":
+        """That of a mere check."""
+        return cls(said, source, "", candidates, {"check": True}, "checked", problems=problems, cost=cost)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        said = asdict(self)
+        """Plain JSON, with None for what is no number."""
+        said: dict[str, Any] = _plain(asdict(self))
         del said["rows"]
         return said
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for what is no number of JSON."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

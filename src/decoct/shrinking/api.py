@@ -90,7 +90,7 @@ def shrink(
         keep=None if keep is None else Path(keep),
         groups=groups,
         size=size,
-        folds_=folds,
+        parts=folds,
         seed=seed,
         workers=workers,
         device=device,

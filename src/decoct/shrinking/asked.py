@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from decoct.core.errors import UsageError
+from decoct.shrinking import words
+from decoct.shrinking.shown import Margin
 
 
 @dataclass(frozen=True)
@@ -12,16 +14,14 @@ class Asked:
     """One question.
 
     Attributes:
-        within: the largest loss of accuracy that is accepted, from 0 to 1; or None.
-        relative: ``within`` is a share of the accuracy with all images.
+        within: the largest loss of accuracy that is accepted; or None.
         images: size of the set; or None.
         fraction: the same as a share of the candidates; or None.
         worst: the largest loss that any class may have, from 0 to 1; or None.
         minutes: to plan for; None for as long as it takes.
     """
 
-    within: float | None = None
-    relative: bool = False
+    within: Margin | None = None
     images: int | None = None
     fraction: float | None = None
     worst: float | None = None
@@ -51,32 +51,24 @@ class Asked:
             raise UsageError(f"--images is a number from 1, not {images}")
         if minutes is not None and not 0 < minutes < math.inf:
             raise UsageError(f"--minutes is a time above 0, not {minutes:g}")
-        margin, relative = _points(within)
+        margin = None if within is None else Margin.of(within)
         if worst is not None and not 0 < worst < 100:
             raise UsageError(f"--worst is a number of points between 0 and 100, not {worst:g}")
-        return cls(margin, relative, images, fraction, None if worst is None else worst / 100, minutes)
+        return cls(margin, images, fraction, None if worst is None else worst / 100, minutes)
 
-    def margin(self, full: float) -> float | None:
-        """The loss that is accepted where all images reach an accuracy."""
-        if self.within is None:
-            return None
-        return self.within * full if self.relative else self.within
+    def spelt(self) -> str:
+        """The margin in words, such as "3.0 points"; empty where none is asked."""
+        if self.within is not None:
+            return (
+                f"{100 * self.within.value:g} % of the accuracy"
+                if self.within.relative
+                else words.points(self.within.value)
+            )
+        return "" if self.worst is None else f"{words.points(self.worst)} in every class"
 
     def to_json(self) -> dict[str, Any]:
         """What was said, and nothing else."""
-        return {name: value for name, value in vars(self).items() if value is not None and value is not False}
-
-
-def _points(said: float | str | None) -> tuple[float | None, bool]:
-    """A margin from 0 to 1, and whether it is relative."""
-    if said is None:
-        return None, False
-    text = str(said).strip()
-    relative = text.endswith("%")
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not 0 < number < 100:
-        raise UsageError(f"--within takes points such as 1, or a share such as 2%, not '{said}'")
-    return number / 100, relative
+        said = {name: value for name, value in vars(self).items() if value is not None and name != "within"}
+        if self.within is not None:
+            said |= {"within": self.within.value, "relative": self.within.relative}
+        return said

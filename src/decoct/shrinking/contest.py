@@ -64,9 +64,10 @@ class Contest:
         """Empty lanes, for who races at each size."""
         for fold in self.folds:
             counts, none = self.pool.counts(fold.race), np.zeros((0, len(fold.inner)), bool)
+            groups = self.pool.groups[fold.inner]
             self.lanes[fold.number] = {
                 place: {
-                    name: Lane(none, fixed=not self.trainings.learner.stochastic and not stochastic(name))
+                    name: Lane(none, not self.trainings.learner.stochastic and not stochastic(name), groups)
                     for name in self.methods
                     if (name not in ENDS or share >= LARGE)
                     and affordable(name, counts, count(share, fold.race, self.pool, self.without))
@@ -113,7 +114,7 @@ class Contest:
         for number, place, name, r in sorted(wanted, key=lambda key: key[3]):
             lane = self.lanes[number][place][name]
             rows = np.concatenate([lane.correct, said[number, place, name, r][None]])
-            self.lanes[number][place][name] = Lane(rows, lane.fixed)
+            self.lanes[number][place][name] = Lane(rows, lane.fixed, lane.groups)
 
     def chosen(self, fold: Fold, place: int, name: str, draw: int) -> Rows:
         """The set of a method in a race."""

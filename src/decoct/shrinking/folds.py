@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import UsageError
 from decoct.core.seeds import seed as derive
-from decoct.shrinking import splits
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
+from decoct.shrinking.splits import folds as split_folds
+from decoct.shrinking.splits import hold_out
 
 Rows = NDArray[np.int64]
 INNER = 0.25  # of the candidates, where the user has no val folder
@@ -45,16 +46,14 @@ def plan(pool: Pool, k: int, seed: int) -> tuple[Fold, ...]:
     train, val, test = (pool.rows(split) for split in (TRAIN, VAL, TEST))
     if not len(test):
         everything = np.sort(np.concatenate([train, val]))
-        parts: Sequence[Rows] = splits.folds(pool, everything, k, derive(seed, "folds"))
+        parts: Sequence[Rows] = split_folds(pool, everything, k, derive(seed, "folds"))
         pairs = [(np.setdiff1d(everything, part), part) for part in parts]
         return tuple(_fold(pool, i, rest, None, held, seed) for i, (rest, held) in enumerate(pairs))
     return (_fold(pool, 0, train, val if len(val) else None, test, seed),)
 
 
 def _fold(pool: Pool, number: int, train: Rows, val: Rows | None, test: Rows, seed: int) -> Fold:
-    race, inner = (
-        (train, val) if val is not None else splits.hold_out(pool, train, INNER, derive(seed, "inner", number))
-    )
+    race, inner = (train, val) if val is not None else hold_out(pool, train, INNER, derive(seed, "inner", number))
     if not len(inner) or not len(test) or len(race) < 2:
         raise UsageError(
             f"{len(pool):,} images are too few to choose from, to judge by and to test on: add images, or lower --folds"

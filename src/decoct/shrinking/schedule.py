@@ -21,6 +21,7 @@ class Schedule:
         looks: replicates at each look of the race.
         students: of each fold, in the test.
         seconds: that the first look and the whole test are foretold to take.
+        testing: of these, the test's.
     """
 
     raced: tuple[float, ...]
@@ -29,6 +30,7 @@ class Schedule:
     looks: tuple[int, ...]
     students: int
     seconds: float
+    testing: float
 
 
 def schedule(
@@ -62,22 +64,11 @@ def schedule(
         ((2, 3), few, tuple(shares), 2 if folds > 1 else 3),
         ((2,), few, thin, 2 if folds > 1 else 3),
     )
-    made = [
-        Schedule(
-            raced,
-            tuple(reversed(raced)),
-            names,
-            looks,
-            many,
-            folds
-            * (
-                _race(raced, names, looks[0], candidates[0], seconds, fixed)
-                + _test(raced, many, candidates[1], seconds, fixed)
-            )
-            / workers,
-        )
-        for looks, names, raced, many in options
-    ]
+    made = []
+    for looks, names, raced, many in options:
+        racing = folds * _race(raced, names, looks[0], candidates[0], seconds, fixed) / workers
+        testing = folds * _test(raced, many, candidates[1], seconds, fixed) / workers
+        made.append(Schedule(raced, tuple(reversed(raced)), names, looks, many, racing + testing, testing))
     return next((each for each in made if left is None or each.seconds <= SHARE * left), made[-1])
 
 

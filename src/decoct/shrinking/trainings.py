@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 import decoct
 from decoct.core.errors import DecoctError
+from decoct.core.owned import holds
+from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.needs.dynamics import NAMES, Trace, Traces
@@ -88,12 +90,21 @@ class Trainings:
 
     def __enter__(self) -> Self:
         self.kept.mkdir(parents=True, exist_ok=True)
+        if holds(pace := self._pace, "spent"):
+            self.spent, self.units = (float(read_json(pace)[name]) for name in ("spent", "units"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.units:
+            replace(self._pace, lambda path: write_json(path, {"spent": self.spent, "units": self.units}))
         if self._executor is not None:
             abandon(self._executor) if kind else self._executor.shutdown()
             self._executor = None
+
+    @property
+    def _pace(self) -> Path:
+        """What trainings took so far, so that times are known where all is read from earlier ones."""
+        return self.kept / f"pace-{digest(self.learner.config())}.json"
 
     @property
     def about(self) -> dict[str, Any]:

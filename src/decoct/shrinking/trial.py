@@ -12,7 +12,7 @@ from decoct.shrinking.choose import RANDOM, choose, count, stochastic
 from decoct.shrinking.folds import Fold
 from decoct.shrinking.learner import Material
 from decoct.shrinking.pool import Pool
-from decoct.shrinking.shown import Margin, Outcome, Tested, tested
+from decoct.shrinking.shown import Outcome, Tested, tested
 from decoct.shrinking.trainings import Fit, Look, Trainings
 
 Rows = NDArray[np.int64]
@@ -32,6 +32,7 @@ class Trial:
         without: rows that none is to have, such as copies of others.
         full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
         sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
+        materials: what methods choose by, by fold; filled by ``prepare``.
     """
 
     trainings: Trainings
@@ -42,7 +43,7 @@ class Trial:
     without: Rows
     full: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     sets: dict[tuple[int, float, int], Rows] = field(default_factory=dict)
-    _materials: dict[int, Material] = field(default_factory=dict)
+    materials: dict[int, Material] = field(default_factory=dict)
 
     @property
     def pool(self) -> Pool:
@@ -83,7 +84,7 @@ class Trial:
             for fold, names in zip(self.folds, methods, strict=True)
             if any(name != RANDOM for name in names)
         }
-        self._materials |= self.trainings.materials(looks)
+        self.materials |= self.trainings.materials(looks)
 
     def test(self, share: float, methods: Sequence[str], asked: Asked) -> Tested:
         """Test the sets of one size, by the method of each fold."""
@@ -101,21 +102,18 @@ class Trial:
             full = self.full[fold.number].argmax(2) == labels
             small = np.stack([right[fold.number, r] for r in range(self.students)])
             alike = self.fixed and not (self.deviates and stochastic(name))
-            outcomes.append(Outcome(full[:1] if alike else full, small[:1] if alike else small, labels, alike))
-        margin = Margin(asked.within, asked.relative) if asked.within is not None else None
-        size = self.size(share)
-        return tested(size, outcomes, margin, asked.worst, self.pool.class_names)
+            most, groups = 1 if alike else None, self.pool.groups[fold.test]
+            outcomes.append(Outcome(full[:most], small[:most], labels, alike, groups))
+        return tested(self.size(share), outcomes, asked.within, asked.worst, self.pool.class_names)
 
     def chosen(self, fold: Fold, share: float, name: str, draw: int) -> Rows:
         """The set of a fold, for a draw of its method."""
-        for r in range(self.students):
-            known = self.sets.get((fold.number, share, r))
-            if known is not None and r == draw:
-                return known
+        if (fold.number, share, draw) in self.sets:
+            return self.sets[fold.number, share, draw]
         n = count(share, fold.train, self.pool, self.without)
         keep = np.intersect1d(self.keep, fold.train)
         seed = derive(self.seed, "set", fold.number, draw)
-        return choose(name, self.pool, fold.train, n, self._materials.get(fold.number), seed, keep, self.without)
+        return choose(name, self.pool, fold.train, n, self.materials.get(fold.number), seed, keep, self.without)
 
     def size(self, share: float) -> int:
         """Images of the final set."""

@@ -1,7 +1,7 @@
 """The answer in sentences: what was found, what cannot be said, what it cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from decoct.shrinking.answer import Class, Measured
 from decoct.shrinking.shown import Decision, Tested
@@ -108,14 +108,15 @@ def needed(found: tuple[float, float, float] | None, method: str) -> str:
     return f"Random images needed {said(mean)} [{said(lo)}, {said(hi)}] for as much, on held-out train images."
 
 
-def paying(choosing: float, saved: float, trainings: float) -> str:
+def paying(cost: Mapping[str, float]) -> str:
     """What choosing cost, and when it pays."""
-    if choosing <= 0:
+    if "choosing" not in cost:
         return ""
-    cost = f"Choosing takes {_time(choosing)}, as much as {trainings:.1f} trainings on all images"
-    if saved <= 0:
-        return f"{cost}; a training on the set saves nothing."
-    return f"{cost}; it pays after {math.ceil(choosing / saved):,} trainings on the set."
+    said = f"Choosing took {_time(cost['choosing'])} of one core; a training takes {_time(cost['training_all'])} on all images"
+    said += f" and {_time(cost['training_set'])} on the set"
+    if "pays_after" not in cost:
+        return f"{said}, which saves nothing."
+    return f"{said}: it pays after {max(1, math.ceil(cost['pays_after'])):,} trainings."
 
 
 def loses(classes: Sequence[Class]) -> str:
@@ -131,4 +132,6 @@ def loses(classes: Sequence[Class]) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"

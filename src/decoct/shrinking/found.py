@@ -1,0 +1,111 @@
+"""What was found, in the terms of the answer: points of the chart, classes, random images for as much, cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.shrinking.answer import Class, Measured, Point
+from decoct.shrinking.choose import RANDOM, count
+from decoct.shrinking.expected import expected
+from decoct.shrinking.job import Job, vote
+from decoct.shrinking.race import Lane
+from decoct.shrinking.shown import Outcome, Tested
+from decoct.shrinking.sizes import needed
+from decoct.shrinking.trainings import Trainings
+
+Rows = NDArray[np.int64]
+
+
+def points(job: Job) -> tuple[Point, ...]:
+    """All that was measured, for the chart and the table."""
+    found: list[Point] = []
+    n, contest = len(job.candidates), job.contest
+    if contest is not None and contest.lanes:
+        standing = contest.standings()
+        for place, share in enumerate(contest.shares):
+            for name in contest.methods:
+                lanes = [contest.lanes[fold.number][place].get(name) for fold in job.folds]
+                had = [lane for lane in lanes if lane is not None and len(lane.correct)]
+                if not had:
+                    continue
+                stands = [standing[fold.number][place] for fold in job.folds]
+                status = (
+                    "chosen"
+                    if vote([each.chosen for each in stands]) == name
+                    else "dropped"
+                    if all(name in each.dropped for each in stands)
+                    else "racing"
+                )
+                found.append(
+                    Point(name, count(share, job.candidates, job.pool, job.without), share, over(had), "race", status)
+                )
+    for share, methods, size in job.tests:
+        status = "shown" if size.shown else "not shown" if size.shown is False else "chosen"
+        found.append(Point(vote(methods), size.size, size.size / n, size.small, "test", status, size.loss))
+    return tuple(found)
+
+
+def over(lanes: Sequence[Lane]) -> Measured:
+    """A method's accuracy over folds, with its interval."""
+    fixed = all(lane.fixed for lane in lanes)
+    if not fixed and min(len(lane.correct) for lane in lanes) < 2:
+        weights = [lane.correct.shape[1] for lane in lanes]
+        mean = float(np.average([lane.correct.mean() for lane in lanes], weights=weights))
+        return Measured(mean, float("nan"), float("nan"), 1, sum(weights))
+    return expected(
+        [lane.correct for lane in lanes], False, [lane.fixed for lane in lanes], [lane.groups for lane in lanes]
+    ).measured()
+
+
+def classes_of(job: Job, size: Tested, rows: Rows) -> tuple[Class, ...]:
+    """What each class gives and loses."""
+    there, kept = job.pool.counts(job.candidates), job.pool.counts(rows)
+    return tuple(
+        Class(each.name, there[c], kept[c], each.full, each.small, each.bound) for c, each in enumerate(size.classes)
+    )
+
+
+def equal_random(job: Job, share: float) -> tuple[float, float, float] | None:
+    """How many random images reach what the chosen set does, by the race; None where it was not raced at this size."""
+    contest = job.contest
+    assert contest is not None
+    place = max((p for p, raced in enumerate(contest.shares) if raced <= share + 1e-9), default=None)
+    if place is None or contest.shares[place] < share - 1e-9:
+        return None
+    choices = contest.choices([share])[share]
+    if set(choices) == {RANDOM}:
+        return None
+    curve: dict[int, list[Outcome]] = {}
+    n = len(job.candidates)
+
+    def paired(chosen: Lane, other: Lane) -> Outcome:
+        varying = [len(lane.correct) for lane in (chosen, other) if not lane.fixed]
+        rows = min(varying, default=1)
+        return Outcome(chosen.rows(rows), other.rows(rows), None, not varying, chosen.groups)
+
+    for at, other in enumerate(contest.shares):
+        curve[round(other * n)] = [
+            paired(contest.lanes[fold.number][place][name], contest.lanes[fold.number][at][RANDOM])
+            for fold, name in zip(job.folds, choices, strict=True)
+        ]
+    fixed = not job.learner.stochastic
+    curve[n] = [
+        paired(contest.lanes[fold.number][place][name], Lane(contest.full[fold.number], fixed))
+        for fold, name in zip(job.folds, choices, strict=True)
+    ]
+    if any(not o.fixed and len(o.full) < 2 for each in curve.values() for o in each):
+        return None
+    return needed(curve)
+
+
+def cost_of(job: Job, trainings: Trainings, method: str, images: int) -> dict[str, float]:
+    """Seconds of one core: choosing, where a method needs a training for it, and trainings; and when choosing pays."""
+    whole, small = (trainings.seconds(n) for n in (len(job.candidates), images))
+    if whole is None or small is None:
+        return {}
+    cost = {"training_all": whole, "training_set": small}
+    if method == RANDOM:
+        return cost
+    choosing = job.material.seconds if job.material is not None else whole
+    return cost | {"choosing": choosing} | ({"pays_after": choosing / (whole - small)} if whole > small else {})

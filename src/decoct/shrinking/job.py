@@ -1,0 +1,187 @@
+"""One call of shrink, as far as it is: who decides, what was asked, and what was found so far."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoct.core.errors import UsageError
+from decoct.core.interfaces import Progress
+from decoct.core.seeds import seed as derive
+from decoct.shrinking.answer import Answer, Problem
+from decoct.shrinking.asked import Asked
+from decoct.shrinking.choose import RANDOM, choose, count
+from decoct.shrinking.contest import Contest
+from decoct.shrinking.folds import Fold
+from decoct.shrinking.learner import Learner, Material
+from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
+from decoct.shrinking.schedule import Schedule
+from decoct.shrinking.shown import Tested
+from decoct.shrinking.sizes import knee, ladder
+from decoct.shrinking.trainings import Look, Trainings
+from decoct.shrinking.trial import Trial
+
+Rows = NDArray[np.int64]
+Bar = Callable[[str], Progress]
+DUPLICATES = ("exact_duplicates", "near_duplicates")
+
+
+@dataclass
+class Job:
+    """One call, as far as it is.
+
+    Attributes:
+        pool: the images.
+        learner: what is trained.
+        asked: the question.
+        folds: who decides and who reports.
+        seed: of every draw.
+        bar: gives each stage its progress.
+        say: says a line.
+        keep: rows that every set is to have.
+        without: rows that none is to have.
+        problems: of the images.
+        cost: seconds by part.
+        plan: what fits the time.
+        contest: the race.
+        trial: the test.
+        tests: from the largest size down, with the share and the methods of the folds.
+        material: what the final set was chosen by; None for random images.
+    """
+
+    pool: Pool
+    learner: Learner
+    asked: Asked
+    folds: tuple[Fold, ...]
+    seed: int
+    bar: Bar
+    say: Callable[[str], None]
+    keep: Rows
+    without: Rows
+    problems: tuple[Problem, ...] = ()
+    cost: dict[str, float] = field(default_factory=dict)
+    plan: Schedule | None = None
+    contest: Contest | None = None
+    trial: Trial | None = None
+    tests: list[tuple[float, list[str], Tested]] = field(default_factory=list)
+    material: Material | None = None
+
+    @property
+    def candidates(self) -> Rows:
+        """Images that the final set is chosen from."""
+        return self.folds[0].train if len(self.folds) == 1 else self.pool.rows(TRAIN, VAL)
+
+    def answer(
+        self, said: tuple[str, ...], decided: str, rows: Rows, method: str | None, unfinished: str = "", **more: Any
+    ) -> Answer:
+        """The answer with what is known in any case."""
+        n = len(self.candidates)
+        known: dict[str, Any] = {
+            "problems": self.problems,
+            "cost": self.cost,
+            "test": {
+                "by": "folder" if len(self.folds) == 1 else "folds",
+                "folds": len(self.folds),
+                "images": sum(len(fold.test) for fold in self.folds),
+                "students": self.plan.students if self.plan else 0,
+            },
+        }
+        return Answer(
+            said=said,
+            source=self.pool.source,
+            learner=self.learner.title,
+            candidates=n,
+            asked=self.asked.to_json(),
+            decided=decided,
+            method=method,
+            images=len(rows) if method else None,
+            fraction=len(rows) / n if method else None,
+            rows=tuple(rows.tolist()),
+            unfinished=unfinished,
+            **(known | more),
+        )
+
+
+def copies(pool: Pool, problems: Sequence[Problem], keep: Rows) -> Rows:
+    """Images of which another one stays: all but the first of each group of duplicates; none that is to be kept."""
+    own = [[row for row in each.rows if pool.split[row] != TEST] for each in problems if each.kind in DUPLICATES]
+    return np.setdiff1d(np.array([row for rows in own for row in rows[1:]], np.int64), keep)
+
+
+def sizes_of(job: Job) -> tuple[float, ...]:
+    """Shares of the candidates that are tried, rising: the one that was asked for, or the ladder."""
+    n = len(job.candidates)
+    if job.asked.fraction is not None:
+        return (job.asked.fraction,)
+    if job.asked.images is not None:
+        if job.asked.images >= n:
+            raise UsageError(f"--images {job.asked.images:,}: there are {n:,} images to choose from, so ask for fewer")
+        return (job.asked.images / n,)
+    classes = sum(number > 0 for number in job.pool.counts(job.candidates))
+    found = [size / n for size in ladder(n, classes) if size >= len(job.keep)]
+    return tuple(found)
+
+
+def vote(methods: Sequence[str]) -> str:
+    """The method of the final set: the one that most folds chose; of equals random, then the first."""
+    votes = Counter(methods)
+    return max(dict.fromkeys(methods), key=lambda name: (votes[name], name == RANDOM))
+
+
+def final(job: Job, trainings: Trainings, share: float, method: str) -> Rows:
+    """The set that was tested; after folds, one of all images by the method that most of them chose."""
+    assert job.trial is not None
+    if len(job.folds) == 1:
+        job.material = job.trial.materials.get(0)
+        return job.trial.sets[0, share, 0]
+    if method != RANDOM:
+        trainings.told = job.bar("the final set")
+        job.material = trainings.materials({0: Look(job.candidates, derive(job.seed, "look", "final"))})[0]
+    n = count(share, job.candidates, job.pool, job.without)
+    return choose(
+        method, job.pool, job.candidates, n, job.material, derive(job.seed, "set", "final"), job.keep, job.without
+    )
+
+
+def after_stop(job: Job, share: float, method: str) -> Rows:
+    """A set of the candidates without another training: of the first race's where the method chooses by one."""
+    assert job.contest is not None
+    if method == RANDOM:
+        n = count(share, job.candidates, job.pool, job.without)
+        return choose(
+            RANDOM, job.pool, job.candidates, n, None, derive(job.seed, "set", "final"), job.keep, job.without
+        )
+    return job.contest.chosen(job.folds[0], job.contest.shares.index(share), method, 0)
+
+
+def best_so_far(job: Job) -> tuple[float | None, str | None]:
+    """By the race alone: the smallest size whose loss is within what was asked, or the knee's; None before a look."""
+    contest = job.contest
+    if contest is None or not any(len(lane.correct) for lane in contest.lanes[0][0].values()):
+        return None, None
+    curve = contest.curve()
+    most = max(curve)
+    margin = job.asked.within.points(curve[most]) if job.asked.within else None
+    choices = contest.choices(contest.shares)
+    by_share = {share: curve[round(share * most)] for share in contest.shares}
+    if margin is not None:
+        inside = [share for share, mean in by_share.items() if curve[most] - mean <= margin]
+        share = min(inside, default=contest.shares[-1])
+    else:
+        bend = knee(curve) or most
+        share = min(contest.shares, key=lambda each: abs(round(each * most) - bend))
+    return share, vote(choices[share])
+
+
+def so_far(job: Job) -> str:
+    """Where the race is, in a line: the method of each size, and points gained or lost against all images."""
+    assert job.contest is not None
+    curve = job.contest.curve()
+    full, parts = curve[max(curve)], []
+    for share, methods in job.contest.choices(job.contest.shares).items():
+        gained = f"{100 * (curve[round(share * max(curve))] - full):+.1f}".replace("-", "−")
+        parts.append(f"{100 * share:.0f} %: {vote(methods)} {gained}")
+    return "so far, points against all images: " + "; ".join(parts)
