@@ -40,7 +40,7 @@ def points(job: Job) -> tuple[Point, ...]:
                 found.append(
                     Point(name, count(share, job.candidates, job.pool, job.without), share, over(had), "race", status)
                 )
-    for share, methods, size in job.tests:
+    for _, methods, size in job.tests:
         status = "shown" if size.shown else "not shown" if size.shown is False else "chosen"
         found.append(Point(vote(methods), size.size, size.size / n, size.small, "test", status, size.loss))
     return tuple(found)

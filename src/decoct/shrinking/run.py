@@ -13,7 +13,7 @@ from decoct.core.interfaces import silent
 from decoct.data.dataset import default_store
 from decoct.data.reading.parallel import cores
 from decoct.shrinking import export, folds, words
-from decoct.shrinking.answer import Answer
+from decoct.shrinking.answer import Answer, Class
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import METHODS, check, count
 from decoct.shrinking.contest import Contest
@@ -219,11 +219,12 @@ def verdict(job: Job) -> Verdict:
         share, methods, size = job.tests[0]
         method = vote(methods)
         asked = job.asked.images is not None or job.asked.fraction is not None
-        said = (words.sized(size, method, n), words.closest(size))
-        return Verdict("asked_size" if asked else "curve", share, method, size, None, said)
+        sized = (words.sized(size, method, n), words.closest(size))
+        return Verdict("asked_size" if asked else "curve", share, method, size, None, sized)
     decision = decide([each for _, _, each in job.tests])
     share, methods, size = next(each for each in job.tests if each[2] is decision.tested)
     method, last = vote(methods), job.tests[-1][2]
+    said: tuple[str, ...]
     if decision.decided == "shown":
         said = (words.named(size, method, n, margin), "" if last is size else words.below(last, margin, n))
     else:
@@ -237,7 +238,8 @@ def finish(job: Job, trainings: Trainings) -> tuple[Answer, tuple[Any, ...]]:
     """The answer with its final set; labels are judged by the way, and what was found there stands in columns."""
     found = verdict(job)
     rows: NDArray[np.int64] = np.empty(0, np.int64)
-    said, random, classes = list(found.said), None, ()
+    said, random = list(found.said), None
+    classes: tuple[Class, ...] = ()
     if found.gives:
         rows = final(job, trainings, found.share, found.method)
         random = equal_random(job, found.share)

@@ -112,8 +112,10 @@ def paying(cost: Mapping[str, float]) -> str:
     """What choosing cost, and when it pays."""
     if "choosing" not in cost:
         return ""
-    said = f"Choosing took {_time(cost['choosing'])} of one core; a training takes {_time(cost['training_all'])} on all images"
-    said += f" and {_time(cost['training_set'])} on the set"
+    all_, some = _time(cost["training_all"]), _time(cost["training_set"])
+    said = (
+        f"Choosing took {_time(cost['choosing'])} of one core; a training takes {all_} on all images, {some} on the set"
+    )
     if "pays_after" not in cost:
         return f"{said}, which saves nothing."
     return f"{said}: it pays after {max(1, math.ceil(cost['pays_after'])):,} trainings."
