@@ -96,7 +96,7 @@ class Answer:
         learner: what was trained.
         candidates: images that a set was chosen from.
         asked: what was asked, such as {"within": 0.03}.
-        decided: "shown", "not_shown", "not_decidable", "asked_size", "curve", "checked", "unfinished".
+        decided: "shown", "not_shown", "not_decidable", "asked_size", "curve", "check", "unfinished".
         method, images, fraction: of the set; None where none is given.
         full: accuracy with all candidates, on test.
         small: the set's, on test; None without a set.
@@ -143,7 +143,7 @@ class Answer:
         cls, said: tuple[str, ...], source: str, candidates: int, problems: tuple[Problem, ...], cost: dict[str, float]
     ) -> "Answer":
         """That of a mere check."""
-        return cls(said, source, "", candidates, {"check": True}, "checked", problems=problems, cost=cost)
+        return cls(said, source, "", candidates, {"check": True}, "check", problems=problems, cost=cost)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, with None for what is no number."""

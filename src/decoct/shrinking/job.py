@@ -83,7 +83,7 @@ class Job:
             "problems": self.problems,
             "cost": self.cost,
             "test": {
-                "by": "folder" if len(self.folds) == 1 else "folds",
+                "how": "folder" if len(self.folds) == 1 else "folds",
                 "folds": len(self.folds),
                 "images": sum(len(fold.test) for fold in self.folds),
                 "students": self.plan.students if self.plan else 0,
