@@ -46,7 +46,8 @@ class World:
         student, drawn: standard deviation between students, and between sets of a stochastic method, in points.
         fixed: the learner is deterministic.
         full: accuracy with all images.
-        inner: images of the race.
+        inner: images of each inner split of the race.
+        splits: inner splits.
         latent: which images are hard for whom.
     """
 
@@ -56,6 +57,7 @@ class World:
     fixed: bool = False
     full: float = 0.9
     inner: int = 600
+    splits: int = 1
     latent: Latent = field(default_factory=Latent)
 
     def truth(self, method: str, size: int) -> float:
@@ -77,10 +79,14 @@ def raced(rng: np.random.Generator, world: World, looks: Sequence[int] = race.LO
     alone = np.array([m not in DRAWN for m in methods])
     out = {}
     for size in SIZES:
-        a = np.stack([world.truth(m, size) + world.sets(rng, m, most) + world.students(rng, most) for m in methods])
-        right = answers(rng, world.latent, a[:, None, :, None], alone, world.inner)[:, 0, :, 0]
         fixed = alone & world.fixed
-        lanes = {m: Lane(right[i, : 1 if fixed[i] else most], bool(fixed[i])) for i, m in enumerate(methods)}
+        splits = []
+        for _ in range(world.splits):
+            a = np.stack([world.truth(m, size) + world.sets(rng, m, most) + world.students(rng, most) for m in methods])
+            splits.append(answers(rng, world.latent, a[:, None, :, None], alone, world.inner)[:, 0, :, 0])
+        lanes = {
+            m: Lane([x[i, : 1 if fixed[i] else most] for x in splits], bool(fixed[i])) for i, m in enumerate(methods)
+        }
         out[size] = race.standing(lanes, looks)
     return out
 
