@@ -39,8 +39,9 @@ Each = Callable[..., Iterator[Any]]  # map, or that of a pool
 
 def one_race(seed: int, name: str, study: int) -> dict[int, race.Standing]:
     """The race of a study."""
-    worlds = shrinking.worlds()
-    return shrinking.raced(np.random.default_rng([seed, 0, list(worlds).index(name), study]), worlds[name])
+    base = name.removesuffix(shrinking.SPLIT)
+    rng = np.random.default_rng([seed, 0, list(shrinking.worlds()).index(base), study])
+    return shrinking.raced(rng, shrinking.raced_worlds()[name])
 
 
 def one_test(
@@ -93,11 +94,10 @@ def races(studies: int, seed: int, each: Each) -> Iterator[Row]:
         "chosen, no better than random, of sizes",
         "of studies",
         "best chosen at each size",
-        "replicates saved",
+        "trainings",
     )
-    for name, world in shrinking.worlds().items():
-        if shrinking.races_like(name) != name:
-            continue
+    for name, world in shrinking.raced_worlds().items():
+        trainings = [world.splits * n for n in world.looks]
         lost = np.zeros((studies, len(SIZES)), np.bool_)
         wrong, right, trained = lost.copy(), lost.copy(), 0
         for i, ends in enumerate(each(partial(one_race, seed, name), range(studies))):
@@ -107,10 +107,9 @@ def races(studies: int, seed: int, each: Each) -> Iterator[Row]:
                 wrong[i, k] = at.chosen != race.RANDOM and truths[at.chosen] <= truths[race.RANDOM]
                 right[i, k] = at.chosen == CURSED
                 trained += sum(
-                    1 if world.fixed and m not in shrinking.DRAWN else race.LOOKS[at.dropped.get(m, at.look - 1)]
-                    for m in world.losses
+                    world.splits if still(world, m) else trainings[at.dropped.get(m, at.look - 1)] for m in world.losses
                 )
-        most = sum(1 if world.fixed and m not in shrinking.DRAWN else race.LOOKS[-1] for m in world.losses) * len(SIZES)
+        most = sum(world.splits if still(world, m) else trainings[-1] for m in world.losses) * len(SIZES)
         yield (
             name,
             percent(int(lost.sum()), lost.size),
@@ -118,8 +117,13 @@ def races(studies: int, seed: int, each: Each) -> Iterator[Row]:
             percent(int(wrong.sum()), wrong.size),
             percent(int(wrong.any(1).sum()), studies),
             ", ".join(f"{100 * x:.0f}" for x in right.mean(0)),
-            f"{100 * (1 - trained / studies / most):.0f} %",
+            f"{trained / studies:.0f} of {most}",
         )
+
+
+def still(world: World, method: str) -> bool:
+    """Whether nothing about a method's students varies."""
+    return world.fixed and method not in shrinking.DRAWN
 
 
 def power_law(share: float) -> tuple[float, float, float]:
@@ -186,9 +190,10 @@ WHAT: dict[str, tuple[Callable[[int, int, Each], Iterator[Row]], str]] = {
     ),
     "race": (
         races,
-        f"Three looks at {', '.join(map(str, race.LOOKS))} replicates, six methods, "
-        f"{World(shrinking.CURVES).inner} inner images. *Best dropped*: facility location, the best or as good as any, "
-        "was dropped. Rates in percent.",
+        f"Three looks at {', '.join(map(str, race.LOOKS))} replicates, six methods, {World(shrinking.CURVES).inner} "
+        "inner images; with four inner splits two looks at 2 and 3 replicates of each. *Best dropped*: facility location, "
+        "the best or as good as any, was dropped. Rates in percent; sizes are "
+        f"{', '.join(f'{x:.0%}' for x in SHARES)}.",
     ),
     "needed": (
         reached,

@@ -28,7 +28,8 @@ CURVES = {  # points lost at each share
     "el2n_hard": (30.0, 18.0, 10.0, 2.0, 0.7),
 }
 MARGIN = 3.0
-DETERMINISTIC = ", deterministic learner"
+DETERMINISTIC, SPLIT = ", deterministic learner", ", four inner splits"
+ALIKE = "all at the margin, sets alike"
 SCENARIOS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "all at the margin": {m: (MARGIN,) * len(SHARES) for m in CURVES},
     "all just outside": {m: (MARGIN + 0.2,) * len(SHARES) for m in CURVES},
@@ -46,7 +47,9 @@ class World:
         student, drawn: standard deviation between students, and between sets of a stochastic method, in points.
         fixed: the learner is deterministic.
         full: accuracy with all images.
-        inner: images of the race.
+        inner: images of each inner split of the race.
+        splits: inner splits.
+        looks: replicates, on each inner split, at each look of the race.
         latent: which images are hard for whom.
     """
 
@@ -56,6 +59,8 @@ class World:
     fixed: bool = False
     full: float = 0.9
     inner: int = 600
+    splits: int = 1
+    looks: tuple[int, ...] = race.LOOKS
     latent: Latent = field(default_factory=Latent)
 
     def truth(self, method: str, size: int) -> float:
@@ -71,17 +76,21 @@ class World:
         return self.drawn / 100 * rng.normal(size=rows) if method in DRAWN else np.zeros(rows)
 
 
-def raced(rng: np.random.Generator, world: World, looks: Sequence[int] = race.LOOKS) -> dict[int, race.Standing]:
+def raced(rng: np.random.Generator, world: World) -> dict[int, race.Standing]:
     """Where the race of every size ends."""
-    methods, most = list(world.losses), looks[-1]
+    methods, most = list(world.losses), world.looks[-1]
     alone = np.array([m not in DRAWN for m in methods])
     out = {}
     for size in SIZES:
-        a = np.stack([world.truth(m, size) + world.sets(rng, m, most) + world.students(rng, most) for m in methods])
-        right = answers(rng, world.latent, a[:, None, :, None], alone, world.inner)[:, 0, :, 0]
         fixed = alone & world.fixed
-        lanes = {m: Lane(right[i, : 1 if fixed[i] else most], bool(fixed[i])) for i, m in enumerate(methods)}
-        out[size] = race.standing(lanes, looks)
+        splits = []
+        for _ in range(world.splits):
+            a = np.stack([world.truth(m, size) + world.sets(rng, m, most) + world.students(rng, most) for m in methods])
+            splits.append(answers(rng, world.latent, a[:, None, :, None], alone, world.inner)[:, 0, :, 0])
+        lanes = {
+            m: Lane([x[i, : 1 if fixed[i] else most] for x in splits], bool(fixed[i])) for i, m in enumerate(methods)
+        }
+        out[size] = race.standing(lanes, world.looks)
     return out
 
 
@@ -163,15 +172,23 @@ def smallest(world: World, margin: float = MARGIN) -> int | None:
     return out
 
 
+def worlds() -> dict[str, World]:
+    """Every scenario with students that vary, and with a deterministic learner."""
+    every = {name: World(losses) for name, losses in SCENARIOS.items()}
+    every |= {name + DETERMINISTIC: replace(w, fixed=True) for name, w in every.items()}
+    alike = replace(every["all at the margin"], drawn=0.0)
+    return every | {name: replace(alike, fixed=DETERMINISTIC in name) for name in (ALIKE, ALIKE + DETERMINISTIC)}
+
+
+def raced_worlds() -> dict[str, World]:
+    """Those whose races differ, each with one inner split, and with four that have fewer replicates each."""
+    one = {name: world for name, world in worlds().items() if races_like(name) == name}
+    return one | {name + SPLIT: replace(world, splits=4, looks=(2, 3)) for name, world in one.items()}
+
+
 def races_like(name: str) -> str:
     """The scenario whose races are drawn as this one's: where all methods are equal, it does not matter at what."""
     world = worlds()[name]
     if len(set(world.losses.values())) > 1:
         return name
     return "all at the margin" + (DETERMINISTIC if world.fixed else "")
-
-
-def worlds() -> dict[str, World]:
-    """Every scenario with students that vary, and with a deterministic learner."""
-    every = {name: World(losses) for name, losses in SCENARIOS.items()}
-    return every | {name + DETERMINISTIC: replace(w, fixed=True) for name, w in every.items()}

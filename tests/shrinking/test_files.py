@@ -81,7 +81,8 @@ def test_images_without_files_are_written_as_they_were(tmp_path):
     data = {0: (b"GIF89a", "gif"), 1: (b"\xff\xd8", ".jpg")}
     read = []
     original = lambda pool, row: (read.append(row), data[row])[1]  # noqa: E731
-    exported(pool, tmp_path / "small", kept=np.array([1, 0]), original=original, original_path=lambda pool, row: None)
+    nowhere = {"original": original, "original_path": lambda pool, row: None}
+    assert exported(pool, tmp_path / "small", kept=np.array([1, 0]), **nowhere) == ()  # an ending is no other name
     assert {f: (tmp_path / "small" / f).read_bytes() for f in pictures(tmp_path / "small")} == {
         "a/1.gif": b"GIF89a",
         "b/2.jpg": b"\xff\xd8",

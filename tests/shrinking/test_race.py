@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from decoct.shrinking.expected import expected
 from decoct.shrinking.race import Lane, agreed, chosen, next_replicates, spent, standing
 
 
@@ -160,6 +161,28 @@ def test_images_of_one_group_count_as_one():
     groups = np.repeat(np.arange(40), 50)
     assert standing({m: Lane(x) for m, x in many.items()}, (5,)).chosen == "herding"
     assert standing({m: Lane(x, groups=groups) for m, x in many.items()}, (5,)).chosen == "random"
+
+
+def test_several_inner_splits_count_every_image_of_each():
+    rng = np.random.default_rng(9)
+    lanes = {m: [answers(rng, p, 3, 300) for _ in range(4)] for m, p in (("random", 0.8), ("herding", 0.83))}
+    one = standing({m: Lane(x[0]) for m, x in lanes.items()}, (3,))
+    four = standing({m: Lane(x) for m, x in lanes.items()}, (3,))
+    assert one.chosen == "random" and four.chosen == "herding"
+    # with as many students by split the parts are means over splits, and students have 4 · 2 degrees of freedom
+    errors = [expected([x], False, [False]) for x in lanes["random"]]
+    together = Lane(lanes["random"]).accuracy
+    students = sum(e.students for e in errors) / 16
+    images = expected(lanes["random"], False, [False] * 4).images
+    half = math.sqrt(reference.t.ppf(0.975, 8) ** 2 * students + reference.t.ppf(0.975, 1199) ** 2 * images)
+    assert together.mean == pytest.approx(np.mean([x.mean() for x in lanes["random"]]))
+    assert together.hi - together.mean == pytest.approx(half) and together.images == 1200
+    short = {m: Lane([*x[:3], x[3][:2]]) for m, x in lanes.items()}
+    assert standing(short, (3,)).look == 0 and next_replicates({4: short}, (3,)) == [
+        (4, m, 2) for m in ("herding", "random")
+    ]
+    still = {m: Lane(x, True, [np.arange(300)] * 4) for m, x in lanes.items()}
+    assert standing(still, (3,)).look == 1
 
 
 def test_random_must_race():

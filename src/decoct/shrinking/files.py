@@ -181,7 +181,7 @@ def _folds(folder: Path) -> bool:
 def _renamed(pool: Pool, kept: NDArray[np.int64], files: Sequence[str]) -> tuple[str, ...]:
     """What could not keep its name: which of how many, with the first."""
     pairs = [(pool.paths[row], file) for row, file in zip(kept.tolist(), files, strict=bool(files))]
-    other = [(path, file) for path, file in pairs if parts(path)[-1:] != (file.rpartition("/")[2],)]
+    other = [(path, file) for path, file in pairs if not _same(parts(path)[-1:], file.rpartition("/")[2])]
     out = [(path, file) for path, file in pairs if path.startswith("/") or ".." in path.split("/") or "\\" in path]
     said = []
     if other:
@@ -191,3 +191,8 @@ def _renamed(pool: Pool, kept: NDArray[np.int64], files: Sequence[str]) -> tuple
         (path, file), lead = out[0], "1 path leads" if len(out) == 1 else f"{len(out):,} paths lead"
         said.append(f"{lead} out of the folder of the images; files stay inside the set's, such as {file} for {path}")
     return tuple(f"{each}: {KEPT} lists both" for each in said)
+
+
+def _same(names: Sequence[str], name: str) -> bool:
+    """Whether a name is the last one of a path, but for an ending that was added."""
+    return bool(names) and (name == names[0] or name.startswith(f"{names[0]}."))

@@ -44,14 +44,15 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
         pool: that the answer is about.
         kept: its rows in the set, in the order in which they were chosen; None where there is no set.
     """
-    thumbs, lost = Thumbs(pool), _order(answer.classes)
-    found = [*problems(answer.problems, thumbs)]
-    shown = [c.name for c in lost if c.name in pool.class_names] or list(pool.class_names)
+    lost = _order(answer.classes)
+    found = [*problems(answer.problems, Thumbs(pool))]
+    there = set(pool.class_names)
+    shown = [c.name for c in lost if c.name in there] or list(pool.class_names)
     wrong = section("problems", "Problems with the images", *(found or [note("Nothing was found.")]))
     parts = [
         section("sizes", "Accuracy over size", *_sizes(answer)),
         section("classes", "Classes", *_classes(lost)) if lost else "",
-        section("kept", "The set", *_kept(answer, pool, kept, shown, thumbs)) if kept is not None else "",
+        section("kept", "The set", *_kept(answer, pool, kept, shown)) if kept is not None else "",
         wrong,
         section("cost", "Cost", *_cost(answer)),
         section("files", "Files", *_files(answer)),
@@ -215,12 +216,10 @@ def _classes(lost: Sequence[Class]) -> Iterator[Markup]:
     )
 
 
-def _kept(
-    answer: Answer, pool: Pool, kept: NDArray[np.int64], order: Sequence[str], thumbs: Thumbs
-) -> Iterator[Markup]:
+def _kept(answer: Answer, pool: Pool, kept: NDArray[np.int64], order: Sequence[str]) -> Iterator[Markup]:
     by = f", chosen by {answer.method}" if answer.method else ""
     yield note(f"{len(kept):,} images{by}. All are in kept.csv, the others in left_out.csv with the reason.")
-    yield strips(pool, kept, order, thumbs)
+    yield strips(pool, kept, order, Thumbs(pool))
 
 
 def _cost(answer: Answer) -> Iterator[Markup]:

@@ -16,7 +16,7 @@ from decoct.report.page.parts import fold, note
 from decoct.shrinking.answer import Problem
 from decoct.shrinking.pool import TRAIN, Pool
 
-SIDE, ROOM = 64, 2_500_000  # pixels of a thumbnail at most; bytes of all together
+SIDE, ROOM = 64, 1_800_000  # pixels of a thumbnail at most; bytes of all in one section
 FIRST, SHOWN, MEMBERS = 8, 24, 4  # problems of a kind that are seen at once and in all, and images of each
 CLASSES, STRIP = 8, 8  # classes that have a strip, and images in it
 KINDS: Mapping[str, tuple[str, str]] = {  # in the order of the page: heading, and what it means

@@ -67,6 +67,7 @@ class _Taken:
     def __init__(self, files: Iterable[str], folded: bool) -> None:
         self.folded = folded
         self.files, self.folders = {self._key(path) for path in files}, set[str]()
+        self.numbers: dict[str, int] = {}  # the last that a path got, so that many equal ones take no time
 
     def take(self, names: Sequence[str]) -> str:
         """The path, or the first with a number before its ending that is free, or whose folder is no file."""
@@ -74,13 +75,14 @@ class _Taken:
         for k in range(len(own) - 1):
             while self._key("/".join(own[: k + 1])) in self.files:  # a file has this folder's name
                 own[k] = _short(f"{own[k]}_")
-        wanted = PurePosixPath(*own)
-        path, number = wanted, 2
-        while (key := self._key(path.as_posix())) in self.files or key in self.folders:
-            path, number = wanted.with_name(_short(f"{wanted.stem}-{number}{wanted.suffix}")), number + 1
+        first = path = "/".join(own)
+        last = PurePosixPath(own[-1])
+        while (key := self._key(path)) in self.files or key in self.folders:
+            self.numbers[first] = number = self.numbers.get(first, 1) + 1
+            path = "/".join((*own[:-1], _short(f"{last.stem}-{number}{last.suffix}")))
         self.files.add(key)
-        self.folders |= {self._key(parent.as_posix()) for parent in path.parents}
-        return path.as_posix()
+        self.folders |= {self._key("/".join(own[:k])) for k in range(1, len(own))}
+        return path
 
     def _key(self, path: str) -> str:
         return unicodedata.normalize("NFC", path).casefold() if self.folded else path

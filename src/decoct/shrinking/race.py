@@ -49,26 +49,46 @@ class Lane:
     """What a method's students at one size answered.
 
     Attributes:
-        correct: [R, images] right or not; row r is replicate r, which all methods of a size share.
-        fixed: neither set nor learner varies: one row says all.
+        correct: [R, images] right or not; row r is replicate r, which all methods of a size share. Several arrays are
+            those of several inner splits, each with images, sets and students of its own: two splits of a quarter give
+            twice the images, and so see differences that are .7 times as large.
+        fixed: neither set nor learner varies: one row, of each split, says all.
         groups: [images] which images belong together, such as a patient's, the same in all lanes; None where they are
-            independent.
+            independent. With several splits one of each.
     """
 
-    correct: Values
+    correct: Values | Sequence[Values]
     fixed: bool = False
-    groups: Groups | None = None
+    groups: Groups | Sequence[Groups | None] | None = None
 
-    def rows(self, n: int) -> Values:
-        """The first n replicates; a fixed lane repeats its only one."""
-        return np.repeat(self.correct[:1], n, axis=0) if self.fixed else self.correct[:n]
+    @property
+    def splits(self) -> list[Values]:
+        """The answers by inner split."""
+        return [self.correct] if isinstance(self.correct, np.ndarray) else list(self.correct)
+
+    @property
+    def clusters(self) -> list[Groups | None]:
+        """The groups by inner split."""
+        if self.groups is None or isinstance(self.groups, np.ndarray):
+            return [self.groups for _ in self.splits]
+        return list(self.groups)
+
+    @property
+    def replicates(self) -> int:
+        """That every split has."""
+        return min(map(len, self.splits))
+
+    def rows(self, n: int) -> list[Values]:
+        """The first n replicates of every split; a fixed lane repeats its only one."""
+        return [np.repeat(x[:1], n, axis=0) if self.fixed else x[:n] for x in self.splits]
 
     @property
     def accuracy(self) -> Measured:
-        """With its two-sided 95 % interval; without bounds for one student of many."""
-        if self.fixed or len(self.correct) > 1:
-            return expected([self.correct], False, [self.fixed], [self.groups]).measured()
-        return Measured(float(self.correct.mean()), math.nan, math.nan, 1, self.correct.shape[1])
+        """With its two-sided 95 % interval; without bounds for one student of many, NaN without any."""
+        splits = self.splits
+        if self.replicates > (0 if self.fixed else 1):
+            return expected(splits, False, [self.fixed] * len(splits), self.clusters).measured()
+        return Measured(_mean(splits), math.nan, math.nan, self.replicates, sum(x.shape[1] for x in splits))
 
 
 Lanes = Mapping[str, Lane]  # by method
@@ -133,7 +153,7 @@ def standing(lanes: Lanes, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -
     while past < len(looks) and len(racing) > 1 and not _asked(lanes, racing, looks[past]):
         n = looks[past]
         rows = {m: lanes[m].rows(n) for m in racing}
-        racing.sort(key=lambda m: -float(rows[m].mean(dtype=np.float64)))  # stable: of equals the one named first
+        racing.sort(key=lambda m: -_mean(rows[m]))  # stable: of equals the one named first
         best, level = racing[0], levels[past]
         worse = _p(rows, lanes, [(best, m) for m in racing[1:]])
         lost = [m for m, p in zip(racing[1:], worse, strict=True) if p <= level / (len(lanes) - 1)]
@@ -147,7 +167,8 @@ def standing(lanes: Lanes, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -
         racing = [m for m in racing if m not in dropped]
         past += 1
     if past == 0:
-        racing.sort(key=lambda m: -_mean(lanes[m]))
+        means = {m: _mean(lanes[m].splits) for m in racing}
+        racing.sort(key=lambda m: math.inf if math.isnan(means[m]) else -means[m])
     open_ = past < len(looks) and len(racing) > 1
     asks = dict.fromkeys(_asked(lanes, racing, looks[past]), looks[past]) if open_ else {}
     return Standing(past, tuple(racing), dropped, tuple(m for m in lanes if m in better), asks)
@@ -159,12 +180,15 @@ def standings(results: Results, looks: Sequence[int] = LOOKS, alpha: float = ALP
 
 
 def next_replicates(results: Results, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -> list[tuple[int, str, int]]:
-    """What is to be trained before the next looks: (size, method, replicate), lower replicates first."""
+    """What is to be trained before the next looks: (size, method, replicate), lower replicates first.
+
+    With several inner splits a replicate is a training on each of them.
+    """
     asks = [
         (replicate, size, method)
         for size, at in standings(results, looks, alpha).items()
         for method, most in at.asks.items()
-        for replicate in range(len(results[size][method].correct), 1 if results[size][method].fixed else most)
+        for replicate in range(results[size][method].replicates, 1 if results[size][method].fixed else most)
     ]
     return [(size, method, replicate) for replicate, size, method in sorted(asks, key=lambda ask: ask[0])]
 
@@ -188,16 +212,21 @@ def agreed(folds: Sequence[Mapping[int, str]]) -> dict[int, str]:
 
 def _asked(lanes: Lanes, racing: Sequence[str], n: int) -> list[str]:
     """Lanes that lack replicates for a look at n."""
-    return [m for m in racing if len(lanes[m].correct) < (1 if lanes[m].fixed else n)]
+    return [m for m in racing if lanes[m].replicates < (1 if lanes[m].fixed else n)]
 
 
-def _mean(lane: Lane) -> float:
-    return float(lane.correct.mean(dtype=np.float64)) if len(lane.correct) else -math.inf
+def _mean(splits: Sequence[Values]) -> float:
+    """Over all images; NaN without a replicate."""
+    if not all(map(len, splits)):
+        return math.nan
+    return float(np.concatenate([x.mean(0, dtype=np.float64) for x in splits]).mean())
 
 
-def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]]) -> list[float]:
+def _p(rows: Mapping[str, list[Values]], lanes: Lanes, pairs: Sequence[tuple[str, str]]) -> list[float]:
     """One-sided p of "the first of a pair is no better"."""
-    varying = {m: expected([x], False, [False]) for m, x in rows.items() if not lanes[m].fixed and len(x) > 1}
+    varying = {
+        m: expected(x, False, [False] * len(x)) for m, x in rows.items() if not lanes[m].fixed and min(map(len, x)) > 1
+    }
     shared = common(list(varying.values()))
     parts = {m: own.lent(shared) for m, own in varying.items()}
     parts |= {m: () for m in rows if lanes[m].fixed}
@@ -206,8 +235,8 @@ def _p(rows: Mapping[str, Values], lanes: Lanes, pairs: Sequence[tuple[str, str]
         if a not in parts or b not in parts:  # one student of many
             out.append(1.0)
             continue
-        fixed = lanes[a].fixed and lanes[b].fixed
-        both = expected([rows[a].astype(np.float32) - rows[b]], True, [fixed], [lanes[a].groups])
+        d = [x.astype(np.float32) - y for x, y in zip(rows[a], rows[b], strict=True)]
+        both = expected(d, True, [lanes[a].fixed and lanes[b].fixed] * len(d), lanes[a].clusters)
         out.append(Estimate(both.mean, (*parts[a], *parts[b], both.estimate.parts[-1])).above())
     return out
 
