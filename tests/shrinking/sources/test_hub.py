@@ -83,6 +83,12 @@ def test_labels_of_plain_columns_and_rows_without_a_picture(tmp_path):
     assert pool.unreadable == (("train/4", "Öl", "no picture"),)
 
 
+def test_further_splits_are_passed_over(tmp_path):
+    every = datasets.DatasetDict({"train": table(3, 0)[0], "unsupervised": table(3, 1, labels=[-1] * 3)[0]})
+    pool = read_pool(every, tmp_path / "pools")
+    assert len(pool) == 3 and original(pool, 2)[0] == every["train"].with_format("arrow")[2]["img"][0]["bytes"].as_py()
+
+
 def test_three_splits(tmp_path):
     splits = {name: table(3, seed)[0] for seed, name in enumerate(("train", "validation", "test"))}
     listed = listing("pets", _saved(tmp_path / "pets", splits))

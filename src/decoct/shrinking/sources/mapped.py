@@ -30,6 +30,9 @@ def listing(source: Any) -> Listing:
         DecoctError: labels or pictures are of no known kind.
     """
     parts = by_split(source)
+    name = " + ".join(dict.fromkeys(type(part).__name__ for part in parts.values()))
+    if all(hasattr(part, "column_names") and hasattr(part, "features") for part in parts.values()):
+        return hub.of_tables(name, parts, None, {"kind": "mapped"})
     splits = {key: split_named(str(key)) for key in parts}
     if wrong := [key for key, split in splits.items() if split is None]:
         raise UsageError(f'\'{wrong[0]}\' is no split: give data sets as {{"train": …, "val": …, "test": …}}')
@@ -38,9 +41,6 @@ def listing(source: Any) -> Listing:
             raise UsageError(f"{type(part).__name__} is no map-style data set: it needs len(data) and data[i]")
         if not len(part):
             raise DecoctError(f"{type(part).__name__} is empty")
-    name = " + ".join(dict.fromkeys(type(part).__name__ for part in parts.values()))
-    if all(hasattr(part, "column_names") and hasattr(part, "features") for part in parts.values()):
-        return hub.of_tables(name, parts, None, {"kind": "mapped", "tables": True})
     split = np.concatenate([np.full(len(part), splits[key] or TRAIN, np.int8) for key, part in parts.items()])
     files = {key: _files(part) for key, part in parts.items()}
     if all(files.values()):
