@@ -1,6 +1,8 @@
 """Hugging Face data sets in every form, offline: pictures, labels, splits and groups, and their bytes again."""
 
 import io
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from decoct.shrinking.read import read_pool
 from decoct.shrinking.sources.hub import listing
 
 datasets = pytest.importorskip("datasets")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAMES = ("eel", "dog", "cat")  # not sorted: the order of a ClassLabel is kept
 
 
@@ -67,6 +70,42 @@ def test_every_form_gives_the_same_pool(tmp_path, form):
     assert (pool.images == np.concatenate([first, last]).transpose(0, 3, 1, 2)).all()
     assert pool.groups.tolist() == [0] * 4 + [1] * 4 + [2] + [0] * 4 + [1] * 2
     assert original(pool, 10) == (png(last[1]), ".png") and original_path(pool, 10) is None
+
+
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_a_name_from_the_cache(tmp_path, revision):
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    (train, first), (test, last) = table(9, 0), table(6, 1)
+    files = {}
+    for name, split in (("train", train), ("test", test)):
+        split.to_parquet(tmp_path / f"{name}.parquet")
+        files[name] = [str(tmp_path / f"{name}.parquet")]
+    builder = Parquet(cache_dir=str(tmp_path / "build"), dataset_name="pets", hash=COMMIT, data_files=files)
+    builder.download_and_prepare()
+    target = tmp_path / "hub" / "someone___pets" / "default" / "0.0.0" / COMMIT  # as load_dataset leaves it
+    shutil.copytree(builder.cache_dir, target)
+    info = json.loads((target / "dataset_info.json").read_text())
+    (target / "dataset_info.json").write_text(json.dumps(info | {"config_name": "default"}))
+    pool = read_pool(f"hub:someone/pets{revision}", tmp_path / "pools")
+    assert (pool.images == np.concatenate([first, last]).transpose(0, 3, 1, 2)).all()
+    assert pool.facts["word"] == f"hub:someone/pets@{COMMIT}" and original(pool, 9) == (png(last[0]), ".png")
+
+
+def test_a_folder_that_changes_is_loaded_again(tmp_path):
+    for seed in range(2):
+        made, pixels = table(6, seed)
+        made.save_to_disk(tmp_path / "pets")
+        pool = read_pool(tmp_path / "pets", tmp_path / "pools")
+        assert (pool.images == pixels.transpose(0, 3, 1, 2)).all() and original(pool, 1)[0] == png(pixels[1])
+
+
+def test_one_file_of_parquet(tmp_path):
+    made, pixels = table(6, 0)
+    made.to_parquet(tmp_path / "pets.parquet")
+    pool = read_pool(tmp_path / "pets.parquet", tmp_path / "pools")
+    assert (pool.images == pixels.transpose(0, 3, 1, 2)).all() and pool.class_names == NAMES
+    assert original(pool, 4) == (png(pixels[4]), ".png")
 
 
 def test_one_table_saved_alone(tmp_path):
