@@ -60,7 +60,8 @@ def read_pool(
         out: folder in which pools lie, each in one of its own.
         size: side of the images; None for their own where all have one of up to 64 px, else 32 or 64 (``usual_size``).
         groups: a column of the source, or a regular expression on the path whose first group, else the whole match,
-            names the group. Files that are equal byte for byte are in one group in any case.
+            names the group; None for the column "group", where there is one. Files that are equal byte for byte are in
+            one group in any case.
         embed: the frozen net whose features are wanted.
         workers: processes; None for one per core. What is read does not depend on it.
         plugins: files that may define further data sets.
