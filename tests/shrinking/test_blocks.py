@@ -63,7 +63,7 @@ def test_pixels_are_equal_only_in_the_same_shape(making):
     allocate(making)
     flat = np.arange(24, dtype=np.uint8)
     first, second, third = write_block(making, (0, [flat.reshape(4, 6), flat.reshape(6, 4), flat.reshape(4, 6)]))
-    assert first[3] == third[3] != second[3] and first[:2] == (6, 4)
+    assert first[3] == third[3] != second[3] and first[:3] == (6, 4, 24)
 
 
 def test_columns_come_from_blocks_in_any_order():

@@ -15,7 +15,7 @@ from decoct.data.reading.decode import decode
 from decoct.data.sources._shared.pictures import usual_size
 from decoct.shrinking import read
 from decoct.shrinking.pool import TEST, TRAIN, VAL, open_pool
-from decoct.shrinking.read import misnamed, read_pool
+from decoct.shrinking.read import read_pool
 
 
 @pytest.fixture
@@ -127,6 +127,7 @@ def test_the_first_picture_may_be_none_and_the_size_is_still_the_others(grow, ou
     (root / "cat" / "000.png").write_bytes(data[: len(data) // 2])  # its header is whole
     pool = read_pool(root, out)
     assert pool.size == 10 and len(pool) == 5
+    assert [path.name for path in pool.folder.glob("images*")] == ["images.npy"]
 
 
 def test_a_size_that_is_asked_for(grow, out):
@@ -200,11 +201,6 @@ def test_extensions_that_lie(grow, out):
         [row_of(pool, "cat/000.png"), "JPEG"],
         [row_of(pool, "dog/001.gif"), "PNG"],
     ]
-
-
-def test_formats_that_share_an_extension_do_not_lie():
-    formats = np.array(["MPO", "JPEG", "", "DIB", "PNG", "WEBP"])
-    assert misnamed(["a.jpg", "b.JPEG", "c.png", "d.bmp", "train/7", "e.png"], formats) == [(5, "WEBP")]
 
 
 def test_upright_width_and_height(grow, out):

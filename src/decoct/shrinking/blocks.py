@@ -100,14 +100,13 @@ def write_block(making: Making, block: tuple[int, list[Place]]) -> list[Seen | s
         try:
             data = bytes_of(place)
             picture = _picture(data, largest)
-            content = data if isinstance(data, bytes) else data.tobytes() + str(data.shape).encode()
         except DecodeError as error:
             seen.append(str(error))
             continue
         for size, rows in squares.items():
             rows[row] = picture.square(size, 3)
         grey = picture.image.mode == "L" or all(bool((rows[row] == rows[row, :1]).all()) for rows in squares.values())
-        seen.append((picture.width, picture.height, len(content), _sum(content), picture.format, grey))
+        seen.append((picture.width, picture.height, *_content(data), picture.format, grey))
         if making.net:
             waiting.append((row, picture.square(making.net.side, making.net.channels)))
             if len(waiting) == BATCH:
@@ -183,9 +182,11 @@ def _picture(data: bytes | NDArray[np.uint8], largest: int) -> Opened:
     return opened(data, largest)
 
 
-def _sum(data: bytes) -> int:
-    """The first 8 bytes of a SHA-256."""
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
+def _content(data: bytes | NDArray[np.uint8]) -> tuple[int, int]:
+    """How many bytes, and the first 8 of their SHA-256; of pixels their shape enters it."""
+    more = b"" if isinstance(data, bytes) else str(data.shape).encode()
+    raw = data if isinstance(data, bytes) else data.tobytes()
+    return len(raw), int.from_bytes(hashlib.sha256(raw + more).digest()[:8], "little")
 
 
 def _write(file: Path, start: int, rows: NDArray[Any]) -> None:

@@ -24,7 +24,8 @@ class Embed:
 
     Attributes:
         word: as ``decoct.needs.features.Extract`` has it: "timm:NAME", "timm:NAME@FILE", "dinov2", "clip", …; or
-            "FILE.npy", whose rows are in the order in which the source lists its pictures.
+            "FILE.npy", whose rows are in the order in which the source lists its pictures: of a folder by split, then
+            class, then path; a row for those that do not decode, too.
     """
 
     word: str

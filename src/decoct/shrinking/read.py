@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
@@ -27,14 +26,13 @@ from decoct.shrinking.blocks import HELD, OWN, Making, allocate, bytes_of, image
 from decoct.shrinking.embed import Embed, net_of, rows_of
 from decoct.shrinking.pool import FACTS, FEATURES, IMAGES, Pool, keep_pool, open_pool
 from decoct.shrinking.regroup import digest_of, regroup
+from decoct.shrinking.remarks import misnamed, small_classes
 from decoct.shrinking.sources import mapped, which
 from decoct.shrinking.sources.listing import Listing, check_classes
 
 FORMAT = 1  # raised when the same source and options give another pool
 SIDES = 4, 1024  # of images
-FEW = 2  # images of a class of which a user is told
-NAMED = 3  # files or classes in a message
-SAME = {"MPO": "JPEG", "DIB": "BMP"}  # formats that go by another's extension
+NAMED = 3  # files in a message
 
 
 def read_pool(
@@ -62,7 +60,8 @@ def read_pool(
         out: folder in which pools lie, each in one of its own.
         size: side of the images; None for their own where all have one of up to 64 px, else 32 or 64 (``usual_size``).
         groups: a column of the source, or a regular expression on the path whose first group, else the whole match,
-            names the group. Files that are equal byte for byte are in one group in any case.
+            names the group; None for the column "group", where there is one. Files that are equal byte for byte are in
+            one group in any case.
         embed: the frozen net whose features are wanted.
         workers: processes; None for one per core. What is read does not depend on it.
         plugins: files that may define further data sets.
@@ -142,15 +141,7 @@ def _make(
     check_classes(
         class_names, labels, listing.split[good], listing.source, "no image that decodes" if bad else "no images"
     )
-    (folder / RECORD).unlink(missing_ok=True)
-    for other in set(made.sizes) - {side}:
-        (folder / images(other)).unlink()
-    grey = bool(seen["grey"].all())
-    if bad or grey:
-        close_up(folder / images(side), good, 1 if grey else None)
-    (folder / images(side)).rename(folder / IMAGES)
-    if net and bad:
-        close_up(folder / FEATURES, good)
+    _close_files(folder, side, good, bool(seen["grey"].all()))
     if brought is not None:
         _keep_features(folder / FEATURES, brought, good, extract.name)
     for name, values in listing.arrays.items():
@@ -172,22 +163,12 @@ def _make(
         "asked": asked,
         "extractor": extract.title if extract else None,
         "extensions": misnamed(paths, seen["format"]),
-        "said": [told] * bool(told) + _small(class_names, labels),
+        "said": [told] * bool(told) + small_classes(class_names, labels),
     }
     keep_pool(folder, listing.source, table, facts)
     for path in (*folder.iterdir(), folder):
         sync(path)
     return _key({"content": content, "paths": paths, "asked": asked})
-
-
-def misnamed(paths: Sequence[str], formats: NDArray[Any]) -> list[tuple[int, str]]:
-    """Rows of files whose extension says another format than their content, and that of the content."""
-    known = Image.registered_extensions()
-    return [
-        (row, name)
-        for row, (path, name) in enumerate(zip(paths, formats.tolist(), strict=True))
-        if name and (says := known.get(PurePath(path).suffix.lower())) and says != name and says != SAME.get(name)
-    ]
 
 
 def _candidates(listing: Listing, size: int | None) -> tuple[tuple[int, ...], str]:
@@ -237,6 +218,18 @@ def _decoded(
     return joined(counted(results), step, len(listing))
 
 
+def _close_files(folder: Path, side: int, good: NDArray[np.bool_], grey: bool) -> None:
+    """Leave the images of one side, and rows of pictures that decode; if this is interrupted, all is decoded again."""
+    (folder / RECORD).unlink(missing_ok=True)
+    for other in set(folder.glob("images*.npy")) - {folder / images(side)}:
+        other.unlink()
+    if grey or not good.all():
+        close_up(folder / images(side), good, 1 if grey else None)
+    if (folder / FEATURES).is_file() and not good.all():
+        close_up(folder / FEATURES, good)
+    (folder / images(side)).rename(folder / IMAGES)
+
+
 def _check_some(listing: Listing, bad: dict[int, str], good: NDArray[np.bool_]) -> None:
     if not good.any():
         few = "; ".join(f"{listing.paths[row]} ({why})" for row, why in sorted(bad.items())[:NAMED])
@@ -245,18 +238,6 @@ def _check_some(listing: Listing, bad: dict[int, str], good: NDArray[np.bool_]) 
 
 def _class_of(listing: Listing, row: int) -> str:
     return "" if listing.later else listing.class_names[int(listing.labels[row])]
-
-
-def _small(class_names: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """A line about classes of one or two images."""
-    counts = np.bincount(labels, minlength=len(class_names))
-    small = np.flatnonzero(counts <= FEW)
-    if not len(small):
-        return []
-    few = ", ".join(class_names[label] for label in small[:NAMED]) + (" …" if len(small) > NAMED else "")
-    if len(small) == 1:
-        return [f"1 class has only {int(counts[small[0]])} image(s): {few}"]
-    return [f"{len(small):,} classes have only one or two images: {few}"]
 
 
 def _keep_features(file: Path, rows: NDArray[Any], good: NDArray[np.bool_], who: str) -> None:

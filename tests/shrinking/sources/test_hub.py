@@ -1,6 +1,8 @@
 """Hugging Face data sets in every form, offline: pictures, labels, splits and groups, and their bytes again."""
 
 import io
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from decoct.shrinking.read import read_pool
 from decoct.shrinking.sources.hub import listing
 
 datasets = pytest.importorskip("datasets")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAMES = ("eel", "dog", "cat")  # not sorted: the order of a ClassLabel is kept
 
 
@@ -69,6 +72,42 @@ def test_every_form_gives_the_same_pool(tmp_path, form):
     assert original(pool, 10) == (png(last[1]), ".png") and original_path(pool, 10) is None
 
 
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_a_name_from_the_cache(tmp_path, revision):
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    (train, first), (test, last) = table(9, 0), table(6, 1)
+    files = {}
+    for name, split in (("train", train), ("test", test)):
+        split.to_parquet(tmp_path / f"{name}.parquet")
+        files[name] = [str(tmp_path / f"{name}.parquet")]
+    builder = Parquet(cache_dir=str(tmp_path / "build"), dataset_name="pets", hash=COMMIT, data_files=files)
+    builder.download_and_prepare()
+    target = tmp_path / "hub" / "someone___pets" / "default" / "0.0.0" / COMMIT  # as load_dataset leaves it
+    shutil.copytree(builder.cache_dir, target)
+    info = json.loads((target / "dataset_info.json").read_text())
+    (target / "dataset_info.json").write_text(json.dumps(info | {"config_name": "default"}))
+    pool = read_pool(f"hub:someone/pets{revision}", tmp_path / "pools")
+    assert (pool.images == np.concatenate([first, last]).transpose(0, 3, 1, 2)).all()
+    assert pool.facts["word"] == f"hub:someone/pets@{COMMIT}" and original(pool, 9) == (png(last[0]), ".png")
+
+
+def test_a_folder_that_changes_is_loaded_again(tmp_path):
+    for seed in range(2):
+        made, pixels = table(6, seed)
+        made.save_to_disk(tmp_path / "pets")
+        pool = read_pool(tmp_path / "pets", tmp_path / "pools")
+        assert (pool.images == pixels.transpose(0, 3, 1, 2)).all() and original(pool, 1)[0] == png(pixels[1])
+
+
+def test_one_file_of_parquet(tmp_path):
+    made, pixels = table(6, 0)
+    made.to_parquet(tmp_path / "pets.parquet")
+    pool = read_pool(tmp_path / "pets.parquet", tmp_path / "pools")
+    assert (pool.images == pixels.transpose(0, 3, 1, 2)).all() and pool.class_names == NAMES
+    assert original(pool, 4) == (png(pixels[4]), ".png")
+
+
 def test_one_table_saved_alone(tmp_path):
     table(6, 0)[0].save_to_disk(tmp_path / "pets")
     assert (read_pool(tmp_path / "pets", tmp_path / "pools").split == TRAIN).all()
@@ -81,6 +120,12 @@ def test_labels_of_plain_columns_and_rows_without_a_picture(tmp_path):
     pool = read_pool(tmp_path / "pets", tmp_path / "pools")
     assert pool.class_names == ("b c", "Öl") and pool.labels.tolist() == [1, 0, 1, 0]
     assert pool.unreadable == (("train/4", "Öl", "no picture"),)
+
+
+def test_further_splits_are_passed_over(tmp_path):
+    every = datasets.DatasetDict({"train": table(3, 0)[0], "unsupervised": table(3, 1, labels=[-1] * 3)[0]})
+    pool = read_pool(every, tmp_path / "pools")
+    assert len(pool) == 3 and original(pool, 2)[0] == every["train"].with_format("arrow")[2]["img"][0]["bytes"].as_py()
 
 
 def test_three_splits(tmp_path):

@@ -131,6 +131,15 @@ def test_items_that_fail_are_left_out_and_told(tmp_path):
     assert pool.labels.tolist() == [0, 1, 0, 1]
 
 
+def test_items_with_names(tmp_path):
+    items = [{"index": i, "img": picture, "label": label} for i, (picture, label) in enumerate(squares(4, ["a", "b"]))]
+    pool = read_pool(items, tmp_path)
+    assert pool.class_names == ("a", "b") and original(pool, 3)[1] == ".png"
+    assert (pool.images[3] == np.asarray(items[3]["img"]).transpose(2, 0, 1)).all()
+    with pytest.raises(DecoctError, match="an item has index, not image and label"):
+        read_pool([{"index": 0}, {"index": 1}], tmp_path)
+
+
 def test_originals_are_as_given_and_gone_with_their_process(tmp_path, monkeypatch):
     alpha = Image.fromarray(RNG.integers(0, 256, (8, 8, 4), dtype=np.uint8))
     pool = read_pool(Listed([(alpha, 0), (GREY, 1)]), tmp_path)

@@ -46,7 +46,7 @@ def listing(source: str, word: str) -> Listing:
         revision = manifest["commit"] if COMMIT.fullmatch(manifest["commit"]) else hub.revision
         again = f"{HUB}{hub.path}@{revision}" if revision else f"{HUB}{hub.path}"
         state, facts = digest(manifest), {"kind": "hub", "word": again}
-    return of_tables(source, tables(facts["word"]), state, facts)
+    return of_tables(source, tables(facts["word"], state), state, facts | {"state": state})
 
 
 def of_tables(source: str, every: Mapping[str, Any], state: str | None, facts: dict[str, Any]) -> Listing:
@@ -90,7 +90,7 @@ def of_tables(source: str, every: Mapping[str, Any], state: str | None, facts: d
 def original(facts: Mapping[str, Any], path: str) -> bytes:
     """The bytes of a row's picture, by "SPLIT/ROW"."""
     split, _, row = path.rpartition("/")
-    return bytes_of(_opened(facts["word"], split), path, int(row))
+    return bytes_of(_opened(facts["word"], facts["state"], split), path, int(row))
 
 
 def bytes_of(undecoded: Any, path: str, row: int) -> bytes:
@@ -106,8 +106,11 @@ def bytes_of(undecoded: Any, path: str, row: int) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def tables(word: str) -> Mapping[str, Any]:
-    """The splits of a data set by name; what the library unpacks of local files goes with this process."""
+def tables(word: str, state: str) -> Mapping[str, Any]:
+    """The splits of a data set by name, once for each state of its files.
+
+    What the library unpacks of local files goes with this process.
+    """
     place = Path(word).expanduser()
     if place.is_dir() and any((place / mark).is_file() for mark in SAVED):
         try:
@@ -171,8 +174,8 @@ def undecoded_of(table: Any, image: str | None = None) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _opened(word: str, split: str) -> Any:
-    return undecoded_of(tables(word)[split])
+def _opened(word: str, state: str, split: str) -> Any:
+    return undecoded_of(tables(word, state)[split])
 
 
 def _bytes(table: Any, row: int) -> bytes | DecodeError:

@@ -1,4 +1,4 @@
-"""Any map-style data set in Python: ``data[i]`` gives a picture and a label.
+"""Any map-style data set in Python: ``data[i]`` gives a picture and a label, or both by these names.
 
 torchvision's class folders, which have ``samples``, are read as files. Of any other, pictures are asked for once, in
 order, and again when they are exported: it must give the same each time, and is held in this process until then.
@@ -19,6 +19,7 @@ from decoct.shrinking.sources import hub
 from decoct.shrinking.sources.listing import Listing, Place, by_name, check_classes, said, split_named, state_of
 
 KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # that PNG holds as they are
+PICTURE = ("image", "img")  # what it is called where an item has names
 _HELD: dict[str, tuple[str, dict[str, Any]]] = {}  # by the folder of a pool: how it was asked for, and the data sets
 
 
@@ -30,6 +31,9 @@ def listing(source: Any) -> Listing:
         DecoctError: labels or pictures are of no known kind.
     """
     parts = by_split(source)
+    name = " + ".join(dict.fromkeys(type(part).__name__ for part in parts.values()))
+    if all(hasattr(part, "column_names") and hasattr(part, "features") for part in parts.values()):
+        return hub.of_tables(name, parts, None, {"kind": "mapped"})
     splits = {key: split_named(str(key)) for key in parts}
     if wrong := [key for key, split in splits.items() if split is None]:
         raise UsageError(f'\'{wrong[0]}\' is no split: give data sets as {{"train": …, "val": …, "test": …}}')
@@ -38,9 +42,6 @@ def listing(source: Any) -> Listing:
             raise UsageError(f"{type(part).__name__} is no map-style data set: it needs len(data) and data[i]")
         if not len(part):
             raise DecoctError(f"{type(part).__name__} is empty")
-    name = " + ".join(dict.fromkeys(type(part).__name__ for part in parts.values()))
-    if all(hasattr(part, "column_names") and hasattr(part, "features") for part in parts.values()):
-        return hub.of_tables(name, parts, None, {"kind": "mapped", "tables": True})
     split = np.concatenate([np.full(len(part), splits[key] or TRAIN, np.int8) for key, part in parts.items()])
     files = {key: _files(part) for key, part in parts.items()}
     if all(files.values()):
@@ -81,7 +82,7 @@ def original(folder: str, path: str) -> Image.Image | NDArray[np.uint8] | bytes:
     key, _, row = path.rpartition("/")
     if hasattr(parts[key], "column_names"):
         return hub.bytes_of(hub.undecoded_of(parts[key]), path, int(row))
-    picture = parts[key][int(row)][0]
+    picture, _ = _pair(parts[key][int(row)])
     return picture if isinstance(picture, Image.Image) and picture.mode in KEPT_MODES else pixels(picture)
 
 
@@ -118,8 +119,7 @@ def _of_items(source: str, parts: Mapping[str, Any], split: NDArray[np.int8]) ->
     def place(number: int) -> Place:
         key, row = rows[number]
         try:
-            item = parts[key][row]
-            picture, label = item[0], item[1]
+            picture, label = _pair(parts[key][row])
         except Exception as error:  # whatever the user's code raises
             return DecodeError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
         names[number] = _named(label, parts[key])
@@ -142,6 +142,16 @@ def _of_items(source: str, parts: Mapping[str, Any], split: NDArray[np.int8]) ->
         held=True,
         later=lambda read: by_name([name for name, good in zip(names, read, strict=True) if good]),
     )
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    """Picture and label of an item: its first two values, or those called so."""
+    if not isinstance(item, Mapping):
+        return item[0], item[1]
+    picture = next((name for name in PICTURE if name in item), None)
+    if picture is None or "label" not in item:
+        raise KeyError(f"an item has {', '.join(map(str, item))}, not image and label")
+    return item[picture], item["label"]
 
 
 def _of_files(
