@@ -17,7 +17,9 @@ Blocks = NDArray[np.float32]
 
 def blocks(images: NDArray[np.uint8]) -> Blocks:
     """[N, C, S, S] → [N, C, GRID, GRID] means of blocks."""
-    return _cut(images, (0.0, 1.0), (0.0, 1.0))
+    along = _means(images.shape[-1], 0.0, 1.0)
+    means: Blocks = along @ images.astype(np.float32) @ along.T
+    return means
 
 
 def light(look: Blocks) -> NDArray[np.float32]:
@@ -60,9 +62,12 @@ def crops(images: NDArray[np.uint8], lost: Sequence[float], places: int) -> Bloc
         lost: shares of a side.
         places: of a crop along a side, evenly from one end to the other.
     """
-    spans = [[(at * share, 1 - share + at * share) for at in np.linspace(0, 1, places)] for share in lost]
-    cuts = [(down, across) for along in spans for down in along for across in along]
-    return np.stack([_cut(images, down, across) for down, across in cuts], 1)
+    pixels, size, found = images.astype(np.float32), images.shape[-1], []
+    for share in lost:
+        along = np.concatenate([_means(size, at * share, 1 - share + at * share) for at in np.linspace(0, 1, places)])
+        cut = (along @ pixels @ along.T).reshape(*images.shape[:2], places, GRID, places, GRID)
+        found.append(cut.transpose(0, 2, 4, 1, 3, 5).reshape(len(images), places**2, -1, GRID, GRID))
+    return np.concatenate(found, 1)
 
 
 def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
@@ -74,12 +79,6 @@ def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
 def _rows(look: Blocks) -> NDArray[np.float32]:
     """A copy [..., D] in float32."""
     return look.reshape(*look.shape[:-3], -1).astype(np.float32)
-
-
-def _cut(images: NDArray[np.uint8], down: tuple[float, float], across: tuple[float, float]) -> Blocks:
-    size = images.shape[-1]
-    part: Blocks = _means(size, *down) @ images.astype(np.float32) @ _means(size, *across).T
-    return part
 
 
 @cache

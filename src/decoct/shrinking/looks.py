@@ -62,7 +62,7 @@ class Looks:
         lit = np.flatnonzero(alike.same_light(self.light[first], self.light[second]))
         for part in _batches(lit):
             differ[part] = alike.apart(self._standard(first[part]), self._standard(second[part]))
-        for most, crops, batch in ((CROPPED, ROUGH, BATCH // 16), (FINER, FINE, BATCH // 64)):
+        for most, crops, batch in ((CROPPED, ROUGH, BATCH // 16), (FINER, FINE, BATCH // 32)):
             cropped = np.flatnonzero((differ > limit) & (differ <= most * limit))
             for part in _batches(cropped, batch):
                 differ[part] = np.minimum(differ[part], self._cropped(first[part], second[part], *crops))
