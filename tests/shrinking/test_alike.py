@@ -36,10 +36,11 @@ def test_blocks_are_means_of_the_pixels_they_cover(side):
     assert np.allclose(blocks[1, 0], naive_blocks(image[1, 0], 0, side, 0, side), atol=1e-3)
 
 
-def test_crops_lose_three_hundredths_of_each_side():
+def test_crops_lose_a_share_of_each_side():
     image = drawings(1, side=20)
-    lost, crops = 0.03 * 20, alike.crops(image)
-    assert crops.shape == (1, 9, 3, 12, 12)
+    lost, crops = 0.03 * 20, alike.crops(image, (0.03, 0.1), 3)
+    assert crops.shape == (1, 18, 3, 12, 12)
+    assert np.allclose(crops[0, 17, 2], naive_blocks(image[0, 2], 2, 20, 2, 20), atol=1e-3)
     corner, centre = naive_blocks(image[0, 1], lost, 20, 0, 20 - lost), (lost / 2, 20 - lost / 2)
     assert np.allclose(crops[0, 6, 1], corner, atol=1e-3)  # lowest, leftmost
     assert np.allclose(crops[0, 4, 1], naive_blocks(image[0, 1], *centre, *centre), atol=1e-3)

@@ -27,9 +27,10 @@ def naive_apart(a, b, near):
         return np.abs((x - x.mean()) / x.std() - (y - y.mean()) / y.std()).max()
 
     best = largest(first, second)
-    if near < best <= looks.CROPPED * near:
-        crops = [alike.crops(image[None])[0].astype(np.float64) for image in (a, b)]
-        best = min(best, *(largest(crop, second) for crop in crops[0]), *(largest(crop, first) for crop in crops[1]))
+    for most, shape in ((looks.CROPPED, looks.ROUGH), (looks.FINER, looks.FINE)):
+        if near < best <= most * near:
+            crops = [alike.crops(image[None], *shape)[0].astype(np.float64) for image in (a, b)]
+            best = min(best, *(largest(x, second) for x in crops[0]), *(largest(x, first) for x in crops[1]))
     return best
 
 

@@ -1,12 +1,12 @@
 """How much two thumbnails differ: in their blocks, after light and contrast are taken out, also if one is cropped."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 GRID = 12  # blocks per side: 8 cannot see a smiley's mouth, 16 takes the edges of a crop for a difference
-CROP = 0.03  # of each side: what a picture may have lost
 LIGHT = 25.0  # levels between the means of two copies, a tenth of the range
 CONTRAST = 1.25  # ratio of their deviations: brightness × 1.08 makes 1.08, and clipping more
 FLAT = 6.0  # levels: deviation of a picture in which noise decides what it resembles
@@ -17,7 +17,9 @@ Blocks = NDArray[np.float32]
 
 def blocks(images: NDArray[np.uint8]) -> Blocks:
     """[N, C, S, S] → [N, C, GRID, GRID] means of blocks."""
-    return _cut(images, (0.0, 1.0), (0.0, 1.0))
+    along = _means(images.shape[-1], 0.0, 1.0)
+    means: Blocks = along @ images.astype(np.float32) @ along.T
+    return means
 
 
 def light(look: Blocks) -> NDArray[np.float32]:
@@ -52,10 +54,20 @@ def same_light(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArr
     return near & (ratio <= CONTRAST) & (ratio >= 1 / CONTRAST)
 
 
-def crops(images: NDArray[np.uint8]) -> Blocks:
-    """[N, C, S, S] → [N, 9, C, GRID, GRID] blocks of nine crops: corners, middles of sides, centre."""
-    spans = [(at * CROP, 1 - CROP + at * CROP) for at in (0.0, 0.5, 1.0)]
-    return np.stack([_cut(images, down, across) for down in spans for across in spans], 1)
+def crops(images: NDArray[np.uint8], lost: Sequence[float], places: int) -> Blocks:
+    """[N, C, S, S] → [N, len(lost) · places², C, GRID, GRID] blocks of crops that have lost such shares of each side.
+
+    Args:
+        images: the pictures.
+        lost: shares of a side.
+        places: of a crop along a side, evenly from one end to the other.
+    """
+    pixels, size, found = images.astype(np.float32), images.shape[-1], []
+    for share in lost:
+        along = np.concatenate([_means(size, at * share, 1 - share + at * share) for at in np.linspace(0, 1, places)])
+        cut = (along @ pixels @ along.T).reshape(*images.shape[:2], places, GRID, places, GRID)
+        found.append(cut.transpose(0, 2, 4, 1, 3, 5).reshape(len(images), places**2, -1, GRID, GRID))
+    return np.concatenate(found, 1)
 
 
 def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
@@ -67,12 +79,6 @@ def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
 def _rows(look: Blocks) -> NDArray[np.float32]:
     """A copy [..., D] in float32."""
     return look.reshape(*look.shape[:-3], -1).astype(np.float32)
-
-
-def _cut(images: NDArray[np.uint8], down: tuple[float, float], across: tuple[float, float]) -> Blocks:
-    size = images.shape[-1]
-    part: Blocks = _means(size, *down) @ images.astype(np.float32) @ _means(size, *across).T
-    return part
 
 
 @cache

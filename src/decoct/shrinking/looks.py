@@ -1,6 +1,6 @@
 """The thumbnails of a pool as they are compared, and which of them are near to each other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,9 @@ from decoct.shrinking import alike
 from decoct.shrinking.sorted_keys import Pairs, all_pairs, likely_pairs
 
 COARSE = 0.9  # correlation of 6 × 6 blocks below which nothing else is looked at: 98 % of the crops are above 0.93
-CROPPED = 5  # times the limit may two pictures be apart whose crops are still compared: 90 % of the crops are nearer
+CROPPED = 6  # times the limit may two pictures be apart that are compared as crops: 90 % of crops by 3 % are nearer
+FINER = 3  # times the limit may they still be apart in a crop by 3 %: 98 % of crops by 1 to 4 % are nearer
+ROUGH, FINE = ((0.03,), 3), ((0.01, 0.02, 0.03, 0.04, 0.05), 5)  # shares that are lost, places along a side
 BATCH = 4096  # images or pairs at once
 
 Rows = NDArray[np.int64]
@@ -53,22 +55,23 @@ class Looks:
 
         Blocks, 12 × 12 per channel, are taken less their mean and divided by their deviation over blocks and channels;
         where mean or deviation differ by more than a change of brightness makes, the difference is infinite. Where it
-        is above ``limit`` and up to ``CROPPED`` times as much, crops by 3 % of either are compared with the whole of
-        the other, and the least difference counts.
+        is above ``limit``, crops of either are compared with the whole of the other, and the least difference counts:
+        nine crops by 3 % up to ``CROPPED`` times the limit, then 125 by 1 to 5 % up to ``FINER`` times.
         """
         differ = np.full(len(first), np.inf, np.float32)
         lit = np.flatnonzero(alike.same_light(self.light[first], self.light[second]))
         for part in _batches(lit):
             differ[part] = alike.apart(self._standard(first[part]), self._standard(second[part]))
-        cropped = np.flatnonzero((differ > limit) & (differ <= CROPPED * limit))
-        for part in _batches(cropped, BATCH // 16):
-            differ[part] = np.minimum(differ[part], self._cropped(first[part], second[part]))
+        for most, crops, batch in ((CROPPED, ROUGH, BATCH // 16), (FINER, FINE, BATCH // 32)):
+            cropped = np.flatnonzero((differ > limit) & (differ <= most * limit))
+            for part in _batches(cropped, batch):
+                differ[part] = np.minimum(differ[part], self._cropped(first[part], second[part], *crops))
         return differ
 
-    def _cropped(self, first: Rows, second: Rows) -> NDArray[np.float32]:
+    def _cropped(self, first: Rows, second: Rows, lost: Sequence[float], places: int) -> NDArray[np.float32]:
         """[P] the least difference of a crop of either and the whole of the other."""
         rows, at = np.unique(np.concatenate([first, second]), return_inverse=True)
-        crops, whole = alike.standard(alike.crops(self.images[rows])), self._standard(rows)
+        crops, whole = alike.standard(alike.crops(self.images[rows], lost, places)), self._standard(rows)
         a, b = at[: len(first)], at[len(first) :]
         of_first, of_second = alike.apart(crops[a], whole[b][:, None]), alike.apart(crops[b], whole[a][:, None])
         return np.minimum(of_first.min(1), of_second.min(1))
