@@ -300,7 +300,7 @@ REFUSED = [  # exit code, words, what the message must hold
     (2, "train SET --student convnet33", "'convnet3'"),
     (2, "train SET --student resnet19 --data folder:none", "resnet1"),
     (2, "train SET --student timm:resnt18 --data folder:none", "'resnet18'"),
-    (2, "train SET --student none.model:make", "no module 'none.model'"),
+    (2, "train SET --student none.model:make --data folder:none", "no module 'none' in the current folder"),
     (2, "train SET --student resnet18@none.pt --data folder:none", "no file of weights at"),
     (2, "train SET --protocol finetune --student convnet1", "nobody has pretrained convnet1"),
     (2, "train SET --set step=3", "'steps'"),

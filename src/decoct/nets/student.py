@@ -93,6 +93,11 @@ class Student:
             return {"source": digest(Path(str(self._module().__file__)))}
         return {} if self.where is None else {"file": digest(self.where)}
 
+    def check(self) -> None:
+        """Raise a UsageError unless the user's code, where it is that, is there and gives a callable."""
+        if self.own:
+            self._make()
+
     def check_fits(self, channels: int, classes: int, size: int) -> None:
         """Raise a UsageError unless it takes such images; a net of the user's is made once for that."""
         if self.own:
