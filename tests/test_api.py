@@ -698,6 +698,71 @@ def test_only_what_the_store_lacks_is_run_and_watched(planned, tmp_path, monkeyp
     assert len(ran) == 2
 
 
+def test_students_of_several_seeds_are_trained_at_once_and_come_out_the_same(small, digits, tmp_path, monkeypatch):
+    told = []
+
+    def watch(job):
+        told.append((job.labels["train_replicate"], "begun"))
+        return lambda *at: told.append((job.labels["train_replicate"], at))
+
+    def here(*args):
+        raise AssertionError("several jobs run in this process")
+
+    alone = decoct.train(small, digits, **FAST, seeds=(0, 1), compute=Compute(store=tmp_path / "alone"))
+    monkeypatch.setattr(module, "execute", here)
+    compute = Compute(store=tmp_path / "together", workers=2, watch=watch)
+    assert decoct.train(small, digits, **FAST, seeds=(0, 1), compute=compute) == alone
+    assert sorted(told, key=str) == sorted([(n, at) for n in (0, 1) for at in ("begun", (1, 1))], key=str)
+    stores = [Store(tmp_path / name) for name in ("alone", "together")]
+    kept = [{file.parent.name: file.read_bytes() for file in store.root.rglob("correct.npy")} for store in stores]
+    assert kept[0] == kept[1] and len(kept[0]) == 2
+
+
+def test_jobs_that_wait_for_each_other_run_in_this_process(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Driver", None)
+    compute = Compute(store=tmp_path, workers=2)
+    planner, jobs = planned(compute)
+    assert all(compute.do(planner).has(job.kind, job.key) for job in jobs)
+
+
+def test_the_first_failure_of_several_jobs_is_raised(small, digits, tmp_path):
+    compute = Compute(store=tmp_path, workers=2)
+    with pytest.raises(DecoctError, match="loss is not finite"):
+        decoct.train(small, digits, student="convnet1_w8", steps=5, lr=1e30, seeds=(0, 1), compute=compute)
+
+
+def test_a_number_of_workers_is_one_at_least():
+    with pytest.raises(UsageError, match="0 workers do nothing"):
+        Compute(workers=0)
+
+
+def test_a_student_of_the_users_code_trains_like_a_named_one(small, digits, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "from decoct.nets.convnet import ConvNet\n\n\n"
+        "def make(classes, channels, size):\n    return ConvNet(channels, classes, size, width=8, depth=1)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    compute = Compute(store=tmp_path / "store")
+    scores = decoct.train(small, digits, student="mine:make", steps=5, seeds=(0, 1), compute=compute)
+    assert (scores.student, scores.n) == ("mine:make", 2)
+    together = replace(compute, workers=2, store=tmp_path / "other")  # whose processes import it by themselves
+    assert decoct.train(small, digits, student="mine:make", steps=5, seeds=(0, 1), compute=together) == scores
+    monkeypatch.chdir("/")
+    with pytest.raises(UsageError, match="no module 'mine' in the current folder"):
+        decoct.train(small, digits, student="mine:make", steps=5, compute=compute)
+    assert (
+        decoct.train(small, digits, student=f"mine:make@{tmp_path}", steps=5, seeds=(0, 1), compute=compute) == scores
+    )
+
+
+def test_a_student_by_timms_name_is_the_one_of_that_name(small, digits, tmp_path):
+    compute = Compute(store=tmp_path)
+    one = decoct.train(small, digits, student="test_resnet", steps=2, compute=compute)
+    files = sorted(tmp_path.rglob("result.json"))
+    assert decoct.train(small, digits, student="timm:test_resnet", steps=2, compute=compute) == one
+    assert sorted(tmp_path.rglob("result.json")) == files
+
+
 def test_a_store_may_lie_at_a_url(planned, machine, tmp_path):
     machine("one")
     compute = Compute(store=f"memory://compute/{tmp_path.name}")

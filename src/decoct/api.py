@@ -25,10 +25,12 @@ from decoct.needs.features import Extract, at_hand
 from decoct.needs.generator import CARD, ImageGenerator, TeachGenerator
 from decoct.needs.teacher import TEACHER, Teach, Teacher, load_labeller
 from decoct.nets import zoo
+from decoct.nets.student import Student
 from decoct.report.read import frame
 from decoct.report.stats.intervals import clip, t_interval
 from decoct.study.cost import taken, total_cost
 from decoct.study.device import check_precision, resolve
+from decoct.study.drive import Driver, abreast
 from decoct.study.execute import execute, threads
 from decoct.study.external_sets import check_fit, check_own, load_set, put_external, put_external_labels
 from decoct.study.graph import Planner
@@ -39,6 +41,7 @@ from decoct.study.work.measuring import READINGS, readings
 from decoct.study.work.sets import check_room
 from decoct.study.work.sets import label_bytes as hard_bytes
 from decoct.study.work.students import RESULT, student_name, train_module
+from decoct.study.workers.executors import Place
 from decoct.training.recipe import Storing
 from decoct.training.softlabels import StoredLabels, stored_labels
 
@@ -49,18 +52,21 @@ Watch = Callable[[Job], Progress]
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how to compute; all but the device is part of what is stored.
+    """Where and how to compute; threads, precision and plug-ins are part of what is stored.
 
     Attributes:
         device: such as "cpu", "cuda" or "cuda:1"; "auto" for what there is.
-        threads: on a CPU.
+        threads: of each job, on a CPU.
         precision: of training, "float32" or "bfloat16".
         store: folder or URL of the cells; None for ``$DECOCT_STORE`` or the user's cache.
         plugins: Python files that define further methods.
         watch: called with every job that is run; gives its progress callback.
+        workers: jobs that run at once where several wait for none of each other, such as students of several seeds:
+            each in a process of its own, which imports the script that calls this. So a script that asks for several
+            begins with ``if __name__ == "__main__":``. Results do not depend on it.
 
     Raises:
-        UsageError: this machine has no such device, or it does not compute in that precision.
+        UsageError: this machine has no such device, it does not compute in that precision, or there is no worker.
 
     Example:
         >>> from decoct.api import Compute
@@ -74,12 +80,15 @@ class Compute:
     store: Path | str | None = None
     plugins: tuple[str, ...] = ()
     watch: Watch = field(default=lambda job: silent, repr=False)
+    workers: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", resolve(self.device))
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"no precision is called '{self.precision}': float32 or bfloat16")
         check_precision(self.device, self.precision)
+        if self.workers < 1:
+            raise UsageError(f"{self.workers} workers do nothing: give at least one")
 
     def loaded(self, data: Dataset | str) -> Dataset:
         """A data set as it is, or by its name."""
@@ -113,11 +122,30 @@ class Compute:
     def do(self, planner: Planner) -> Store:
         """Run what the planner planned and the store lacks."""
         store = self.cells()
-        at_hand(job for job in planner.jobs.values() if not store.has(job.kind, job.key))
-        for job in planner.jobs.values():
-            if not store.has(job.kind, job.key):
-                execute(store.where, job, self.device, self.watch(job))
+        missing = {key: job for key, job in planner.jobs.items() if not store.has(job.kind, job.key)}
+        at_hand(missing.values())
+        if (workers := min(self.workers, abreast(missing))) > 1:
+            self._together(store, missing, workers)
+            return store
+        for job in missing.values():
+            execute(store.where, job, self.device, self.watch(job))
         return store
+
+    def _together(self, store: Store, missing: Mapping[str, Job], workers: int) -> None:
+        """Run jobs on so many processes; the first failure ends it."""
+        shown: dict[str, Progress] = {}
+
+        def begun(job: Job) -> None:
+            shown[job.key] = self.watch(job)
+
+        def done(job: Job, error: BaseException | None) -> None:
+            if error is not None:
+                raise error
+            shown[job.key](1, 1)
+
+        pool = Place("pool", workers, self.device).executors(self.threads, store, missing.values())
+        if failed := Driver(store, pool, workers, self.device, begun, done).run(missing.values()):
+            raise next(iter(failed.values()))
 
 
 def condense(
@@ -193,8 +221,9 @@ def train(
         condensed: a set, or where one is: what ``condense`` saved, or any that ``load_set`` reads.
         data: the data set that it stands for.
         protocol: name or table.
-        student: name of a net; or a module, copied for each seed; or a function that makes one. The default is the
-            ConvNet that fits the images, resnet18 above 128 px. Only named nets are kept in the store.
+        student: a word of ``decoct.nets.student``, such as "resnet18", "timm:vit_tiny_patch16_224" or
+            "my_package.model:make"; or a module, copied for each seed; or a function that makes one. The default is the
+            ConvNet that fits the images, resnet18 above 128 px. Only students by name are kept in the store.
         seeds: one student each.
         compute: where and how.
         teachers: nets that are not trained as usual.
@@ -261,7 +290,7 @@ def train(
         n=len(accuracies),
         seeds=seeds,
         protocol=spec.name,
-        student=student if isinstance(student, str) else student_name(student),
+        student=Student.of(student).title if isinstance(student, str) else student_name(student),
         images=len(given),
         steps=steps,
         labels="stored" if stored else "online" if nets else "hard",

@@ -20,11 +20,11 @@ def test_the_options_of_a_group_stand_where_the_group_does():
         got.update(name=name, machine=machine, pictures=pictures, json=json)
 
     laid = inspect.signature(command).parameters
-    assert list(laid) == ["name", "device", "threads", "size", "skip_corrupt", "json"]
+    assert list(laid) == ["name", "device", "threads", "workers", "size", "skip_corrupt", "json"]
     assert laid["device"].default == "auto" and laid["size"].default is None
     assert (command.__name__, command.__doc__) == ("command", "What it does.")
-    command(name="x", device="cpu", threads=2, size=32, skip_corrupt=True, json=True)
-    assert got == {"name": "x", "machine": Machine("cpu", 2), "pictures": Pictures(32, True), "json": True}
+    command(name="x", device="cpu", threads=2, workers=1, size=32, skip_corrupt=True, json=True)
+    assert got == {"name": "x", "machine": Machine("cpu", 2, 1), "pictures": Pictures(32, True), "json": True}
 
 
 def test_a_format_says_which_words_it_takes():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from decoct.core.record import CELL
 from decoct.study import drive
 from decoct.study import execute as module
-from decoct.study.drive import Driver
+from decoct.study.drive import Driver, abreast
 from decoct.study.expand import expand
 from decoct.study.jobs import Job
 from decoct.study.run import run
@@ -126,6 +126,15 @@ def test_everything_runs_that_can_whatever_fails_and_breaks(graph, workers, tmp_
     assert told.keys() == {job.key for job in due}
     assert {key for key, error in told.items() if error} == set(failed)
     assert sorted(ran) == sorted(job.key for job in due if fates[job.key] != "kills")
+
+
+def test_as_many_jobs_are_abreast_as_begin_together():
+    first = node(0, [])
+    second, third = node(1, [first.key]), node(2, [first.key])
+    last = node(3, [second.key, third.key, "not among them"])
+    chain = {job.key: job for job in (first, second, last)}
+    assert (abreast({}), abreast(chain), abreast(chain | {third.key: third})) == (0, 1, 2)
+    assert abreast({job.key: job for job in (node(n, []) for n in range(5))}) == 5
 
 
 def test_jobs_run_at_once_up_to_the_workers_and_one_waits():

@@ -240,6 +240,16 @@ def test_relative_paths_start_at_the_studys_folder(read, tmp_path):
     assert read('data = "folder:~/pictures"').data == f"folder:{Path.home() / 'pictures'}"
 
 
+def test_students_from_code_and_with_weights_start_at_the_studys_folder(read, tmp_path):
+    (tmp_path / "mine.py").write_text("make = dict\n")
+    (tmp_path / "net.pt").write_bytes(b"x")
+    study = read('students = ["convnet1", "mine:make", "timm:test_resnet", "test_resnet@net.pt"]')
+    weights = f"test_resnet@{tmp_path / 'net.pt'}"
+    assert study.students == ("convnet1", f"mine:make@{tmp_path}", "timm:test_resnet", weights)
+    with pytest.raises(UsageError, match="timm has no net 'none'"):
+        read('students = ["timm:none"]')
+
+
 def test_labels_tell_two_of_a_kind_apart(read):
     study = read(
         "",

@@ -58,16 +58,23 @@ class Machine:
 
     device: Device = "auto"
     threads: Threads = 1
+    workers: Annotated[
+        int | None, Option("--workers", min=1, help="Jobs at once, if several can run; default: the cores, on a CPU.")
+    ] = None
 
     def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:
         """A ``decoct.api.Compute`` that shows each job with a bar."""
         from decoct.api import Compute
+        from decoct.study.device import resolve
+        from decoct.study.execute import cores
 
         def watch(job: Any) -> Any:
             who = job.labels.get("net") or job.labels.get("extractor") or job.labels.get("method", "")
             return bar(f"{job.kind} {who}".strip())
 
-        return Compute(self.device, self.threads, plugins=tuple(plugins), watch=watch)
+        where = resolve(self.device)
+        workers = self.workers or (max(1, cores() // self.threads) if where == "cpu" else 1)
+        return Compute(where, self.threads, plugins=tuple(plugins), watch=watch, workers=workers)
 
 
 @dataclass

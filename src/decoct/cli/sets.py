@@ -87,7 +87,7 @@ def train(
     config, numbers = {"name": protocol, **options.fields(settings)}, options.seeds(seeds)
     parse("protocol", config, work.plugins)  # a slip is told before the data are read
     if student is not None:
-        Student.of(student)
+        Student.of(student).check()
     stored = form.checked()
     with bars() as bar:
         using = work.using(bar)

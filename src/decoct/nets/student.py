@@ -30,7 +30,7 @@ from decoct.nets.standard import STANDARD, TIMM, standard
 
 PART = r"[^\W\d]\w*"
 OWN = re.compile(rf"(?P<module>{PART}(?:\.{PART})*):(?P<make>{PART}(?:\.{PART})*)")
-_read: dict[str, str] = {}  # digests of the user's modules as they were imported
+_read: dict[str, tuple[str, Path | None]] = {}  # of the user's modules: digest as imported, and the folder asked
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ class Student:
         if self.own:
             return {"source": digest(Path(str(self._module().__file__)))}
         return {} if self.where is None else {"file": digest(self.where)}
+
+    def check(self) -> None:
+        """Raise a UsageError unless the user's code, where it is that, is there and gives a callable."""
+        if self.own:
+            self._make()
 
     def check_fits(self, channels: int, classes: int, size: int) -> None:
         """Raise a UsageError unless it takes such images; a net of the user's is made once for that."""
@@ -161,14 +166,17 @@ class Student:
                 raise UsageError(f"student '{self.name}': {name} fails: {type(error).__name__}: {error}") from error
         if not getattr(module, "__file__", None):
             raise UsageError(f"student '{self.name}': {name} is no file: name the module in which it is defined")
-        _read[name] = digest(Path(str(module.__file__)))
+        _read[name] = digest(Path(str(module.__file__)).resolve()), self.where
         return module
 
     def _is_other(self, known: ModuleType) -> bool:
         """Whether a module that is imported already lies elsewhere, or its file has changed since."""
         file = Path(str(getattr(known, "__file__", None) or "")).resolve()
         away = self.where is not None and not file.is_relative_to(self.where)
-        return away or not file.is_file() or _read.get(known.__name__, digest(file)) != digest(file)
+        if away or not file.is_file():
+            return True
+        now = digest(file), self.where
+        return _read.get(known.__name__, now) != now
 
     @contextmanager
     def _importing(self) -> Iterator[None]:

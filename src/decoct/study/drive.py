@@ -186,6 +186,17 @@ def order(todo: Mapping[str, Job]) -> dict[str, int]:
     return ranks
 
 
+def abreast(jobs: Mapping[str, Job]) -> int:
+    """How many of some jobs, by key, can run at once at most, if all that can begin at a time take equally long."""
+    graph = TopologicalSorter({key: [i for i in job.inputs.values() if i in jobs] for key, job in jobs.items()})
+    graph.prepare()
+    most = 0
+    while graph:
+        most = max(most, len(ready := graph.get_ready()))
+        graph.done(*ready)
+    return most
+
+
 def abandon(executor: Executor) -> None:
     """Stop at once: no job is waited for, and a half-written cell is swept next time."""
     processes = list((getattr(executor, "_processes", None) or {}).values())  # shutdown forgets them

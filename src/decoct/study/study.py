@@ -263,7 +263,7 @@ class Study(Part):
         for net in sorted(nets - {"teacher"}):
             zoo.check_name(net)
         for word in self.students or ():
-            student.Student.of(word)
+            student.Student.of(word).check()
         for extract in self.extractors:
             if extract.name != zoo.HELD_OUT:
                 extract.check()

@@ -2,13 +2,14 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.seeds import seed as derive
 from decoct.nets import zoo
 from decoct.shrinking.learners.net import training_set
@@ -102,8 +103,12 @@ def test_the_device_is_no_part_of_what_decides() -> None:
     assert replace(SHORT, lr=0.02).config() != SHORT.config()
 
 
-def test_what_fails_is_said_in_a_line(pool: Pool) -> None:
+def test_what_fails_is_said_in_a_line(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(DecoctError, match=r"convnet1_w8, from scratch cannot be trained on 1 image"):
         SHORT.probabilities(pool, ROWS[:1], HELD, seed=0)
+    file = tmp_path / "weights.pt"
+    file.write_bytes(b"")
+    with pytest.raises(UsageError, match="is to start from fresh weights: leave @FILE out"):
+        Scratch(f"convnet1_w8@{file}")
     with pytest.raises(DecoctError, match="convnet9"):
         Scratch("convnet9").probabilities(pool, ROWS, HELD, seed=0)
