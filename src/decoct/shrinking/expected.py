@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from decoct.report.stats import intervals, moderated, power
 from decoct.report.stats.answers import Tally, tally
@@ -95,14 +96,17 @@ class Expected:
             None where as many students cannot, however many images there are: only more students help.
         """
 
+        spare = float(ndtri(power.POWER))  # standard errors that a mean is above its expectation in a fifth of studies
+
         def shows(images: int) -> bool:
-            return power.found(margin, self._with(images), ALPHA) >= power.POWER
+            error = self._with(images)
+            return error.half(ALPHA) + spare * error.se <= margin
 
         if margin <= 0 or not shows(MOST):
             return None
         low, high = 1, MOST
         while high - low > max(1, low // 1000):
-            middle = math.isqrt(low * high) if high > 2 * low else (low + high) // 2
+            middle = max(low + 1, math.isqrt(low * high)) if high > 2 * low else (low + high) // 2
             low, high = (low, middle) if shows(middle) else (middle, high)
         return high
 

@@ -55,7 +55,9 @@ def plan(pool: Pool, k: int, seed: int) -> tuple[Fold, ...]:
 def _fold(pool: Pool, number: int, train: Rows, val: Rows | None, test: Rows, seed: int) -> Fold:
     race, inner = (train, val) if val is not None else hold_out(pool, train, INNER, derive(seed, "inner", number))
     if not len(inner) or not len(test) or len(race) < 2:
+        groups = len(np.unique(pool.groups))
         raise UsageError(
-            f"{len(pool):,} images are too few to choose from, to judge by and to test on: add images, or lower --folds"
+            f"{len(pool):,} images in {groups:,} groups are too few to choose from, to judge by and to test on: "
+            "add images, or lower --folds"
         )
     return Fold(number, train, race, inner, test)
