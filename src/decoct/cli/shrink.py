@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from decoct.cli import options
 from decoct.cli.options import Device, Force, Json, check_target
 from decoct.console import answer, bars, err, fail
 
@@ -52,6 +53,8 @@ def shrink(
     seed: Annotated[int, Option(help="Of every draw.")] = 0,
     workers: Annotated[int | None, Option(min=1, help="Trainings at once; default: the cores.")] = None,
     device: Device = "auto",
+    on: Annotated[str | None, Option(metavar="PLACE", help="inline, pool or ray; default: pool.")] = None,
+    address: Annotated[str | None, Option(help="HOST:PORT of a Ray cluster, or auto.")] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -61,6 +64,7 @@ def shrink(
     from decoct.shrinking.terminal import terminal
 
     asked = Asked.of(within=within, images=images, fraction=fraction, worst=worst, minutes=minutes)
+    place = options.place(on, workers, device, 1, address)
     if not check:
         check_target(folder, force, *([Path(data)] if Path(data).exists() else []))
     with bars() as bar:
@@ -78,8 +82,7 @@ def shrink(
             size=size,
             parts=folds,
             seed=seed,
-            workers=workers,
-            device=device,
+            place=place,
             only_check=check,
             force=force,
             bar=bar,

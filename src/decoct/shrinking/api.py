@@ -7,6 +7,8 @@ from typing import Any
 from decoct.shrinking.answer import Answer
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.run import run
+from decoct.study.device import resolve
+from decoct.study.workers.executors import Place
 
 __all__ = ["shrink"]
 
@@ -92,8 +94,7 @@ def shrink(
         size=size,
         parts=folds,
         seed=seed,
-        workers=workers,
-        device=device,
+        place=Place(None, workers, resolve(device)),
         only_check=check,
         force=force,
     )

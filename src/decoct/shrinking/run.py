@@ -34,8 +34,8 @@ from decoct.shrinking.shown import Tested, decide
 from decoct.shrinking.sizes import knee
 from decoct.shrinking.trainings import Trainings
 from decoct.shrinking.trial import Trial
-from decoct.study.device import resolve
-from decoct.study.workers.executors import Inline, process_pool
+from decoct.study.store.store import open_store
+from decoct.study.workers.executors import Place
 
 FOLDER = "shrink"  # in the store: what was read, and trainings
 
@@ -55,8 +55,7 @@ def run(
     size: int | None = None,
     parts: int = 5,
     seed: int = 0,
-    workers: int | None = None,
-    device: str = "auto",
+    place: Place = Place(),
     only_check: bool = False,
     force: bool = False,
     bar: Bar = lambda title: silent,
@@ -71,15 +70,13 @@ def run(
     begun = time.monotonic()
     names = check(methods or tuple(METHODS))
     model = Model(SCRATCH, None, None) if only_check else Model.of(protocol, student, extractor)
-    place = resolve(device)
-    workers = workers or (cores() if place == "cpu" else 1)
     pool = read_pool(
         data,
         default_store() / FOLDER,
         size=size,
         groups=groups,
         embed=Embed(model.extractor) if model.protocol == PROBE and model.extractor else None,
-        workers=workers,
+        workers=cores() if place.workers is None else place.workers,
         progress=bar(f"reading {data if isinstance(data, str) else 'the images'}"),
     )
     if out is not None:
@@ -97,7 +94,7 @@ def run(
     kept = np.empty(0, np.int64) if keep is None else rows_of(pool, read_list(keep))
     job = Job(
         pool=pool,
-        learner=model.learner(pool, place),
+        learner=model.learner(pool, place.device),
         asked=asked,
         folds=folds.plan(pool, parts, seed),
         seed=seed,
@@ -108,14 +105,9 @@ def run(
         problems=problems,
         cost=cost,
     )
-    inline = workers == 1
-    with Trainings(
-        pool,
-        job.learner,
-        pool.folder / "trainings",
-        (lambda number: Inline()) if inline else (lambda number: process_pool(number, 1)),
-        workers,
-    ) as trainings:
+    store = pool.folder / "trainings"
+    make = place.executors(1, open_store(str(store)), [])
+    with Trainings(pool, job.learner, store, make, place.at_once) as trainings:
         try:
             contest(job, trainings, names, begun)
             test(job)
