@@ -37,6 +37,7 @@ from decoct.shrinking.trial import Trial
 from decoct.study.store.store import open_store
 from decoct.study.workers.executors import Place
 
+HERE = Place()  # one training at a time, in this process
 FOLDER = "shrink"  # in the store: what was read, and trainings
 
 
@@ -55,7 +56,7 @@ def run(
     size: int | None = None,
     parts: int = 5,
     seed: int = 0,
-    place: Place = Place(),
+    place: Place = HERE,
     only_check: bool = False,
     force: bool = False,
     bar: Bar = lambda title: silent,
