@@ -191,8 +191,8 @@ WHAT: dict[str, tuple[Callable[[int, int, Each], Iterator[Row]], str]] = {
     "race": (
         races,
         f"Three looks at {', '.join(map(str, race.LOOKS))} replicates, six methods, {World(shrinking.CURVES).inner} "
-        "inner images; with four inner splits two looks at 2 and 3 replicates of each. *Best dropped*: facility location, "
-        "the best or as good as any, was dropped. Rates in percent; sizes are "
+        "inner images; with four inner splits two looks at 2 and 3 replicates of each. *Best dropped*: facility "
+        "location, the best or as good as any, was dropped. Rates in percent; sizes are "
         f"{', '.join(f'{x:.0%}' for x in SHARES)}.",
     ),
     "needed": (
