@@ -12,6 +12,7 @@ COARSE = 0.9  # correlation of 6 × 6 blocks below which nothing else is looked 
 CROPPED = 6  # times the limit may two pictures be apart that are compared as crops: 90 % of crops by 3 % are nearer
 FINER = 3  # times the limit may they still be apart in a crop by 3 %: 98 % of crops by 1 to 4 % are nearer
 ROUGH, FINE = ((0.03,), 3), ((0.01, 0.02, 0.03, 0.04, 0.05), 5)  # shares that are lost, places along a side
+NEAREST = 4  # pairs of a row beyond ``ALL`` that are compared as crops, so that time grows as the number of images
 BATCH = 4096  # images or pairs at once
 
 Rows = NDArray[np.int64]
@@ -46,17 +47,22 @@ class Looks:
         alike_too = [i * len(rows) + j for i, j in _correlated(coarse, pairs)]
         once = np.unique(np.concatenate([np.empty(0, np.int64), *alike_too]))
         first, second = once // len(rows), once % len(rows)
-        differ = self.apart(rows[first], rows[second], limit)
+        differ = self.apart(rows[first], rows[second], limit, None if len(rows) <= self.ALL else NEAREST)
         near = differ <= limit
         return first[near], second[near], differ[near]
 
-    def apart(self, first: Rows, second: Rows, limit: float) -> NDArray[np.float32]:
+    def apart(self, first: Rows, second: Rows, limit: float, nearest: int | None = None) -> NDArray[np.float32]:
         """[P] the largest difference of two pictures in any block.
 
         Blocks, 12 × 12 per channel, are taken less their mean and divided by their deviation over blocks and channels;
         where mean or deviation differ by more than a change of brightness makes, the difference is infinite. Where it
         is above ``limit``, crops of either are compared with the whole of the other, and the least difference counts:
         nine crops by 3 % up to ``CROPPED`` times the limit, then 125 by 1 to 5 % up to ``FINER`` times.
+
+        Args:
+            first, second: [P] rows.
+            limit: of interest.
+            nearest: compare crops only of so many pairs of each row, the least different ones; None for all.
         """
         differ = np.full(len(first), np.inf, np.float32)
         lit = np.flatnonzero(alike.same_light(self.light[first], self.light[second]))
@@ -64,6 +70,8 @@ class Looks:
             differ[part] = alike.apart(self._standard(first[part]), self._standard(second[part]))
         for most, crops, batch in ((CROPPED, ROUGH, BATCH // 16), (FINER, FINE, BATCH // 32)):
             cropped = np.flatnonzero((differ > limit) & (differ <= most * limit))
+            if nearest is not None:
+                cropped = cropped[_among(first[cropped], second[cropped], differ[cropped], nearest)]
             for part in _batches(cropped, batch):
                 differ[part] = np.minimum(differ[part], self._cropped(first[part], second[part], *crops))
         return differ
@@ -86,6 +94,17 @@ class Looks:
             look = self.look[rows[part]].astype(np.float32)
             coarse[part] = alike.standard(look.reshape(*look.shape[:2], half, 2, half, 2).mean((3, 5)))
         return coarse
+
+
+def _among(first: Rows, second: Rows, differ: NDArray[np.float32], nearest: int) -> NDArray[np.bool_]:
+    """[P] which pairs are among the least different ones of either row."""
+    ends = np.concatenate([first, second])
+    order = np.lexsort((np.tile(differ, 2), ends))
+    starts = np.flatnonzero(np.diff(ends[order], prepend=-1))
+    rank = np.empty(len(ends), np.int64)
+    rank[order] = np.arange(len(ends)) - np.repeat(starts, np.diff(starts, append=len(ends)))
+    near: NDArray[np.bool_] = rank < nearest
+    return near[: len(first)] | near[len(first) :]
 
 
 def _correlated(coarse: NDArray[np.float32], pairs: Iterable[Pairs]) -> Iterator[Pairs]:
