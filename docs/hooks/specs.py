@@ -96,6 +96,9 @@ def protocol(cls: type[TrainProtocol]) -> str:
     called, says = title(cls)
     committee = {size: cls().label_teachers(size) for size in SIZES}
     who = "; ".join(f"at {size} px {', '.join(f'`{net}`' for net in nets)}" for size, nets in committee.items() if nets)
+    option, argument = "--set steps=500", "steps=500"
+    if cls().start() != "fresh":  # which asks for a net with weights
+        option, argument = "--student timm:resnet18.a1_in1k", 'student="timm:resnet18.a1_in1k"'
     facts = {
         "name": f"`{cls.name}`",
         "paper": _links(cls) or "–",
@@ -107,8 +110,8 @@ def protocol(cls: type[TrainProtocol]) -> str:
         table(("", ""), facts.items()),
         "## What it does\n\n" + _story(cls),
         "## Try it\n\nOn a set that is there, such as that of `decoct condense herding --ipc 10 --out herding10`:",
-        f"```sh\ndecoct train herding10 --data digits --protocol {cls.name} --set steps=500\n```",
-        f'In Python `decoct.train(small, "digits", protocol="{cls.name}", steps=500)`; in a study '
+        f"```sh\ndecoct train herding10 --data digits --protocol {cls.name} {option}\n```",
+        f'In Python `decoct.train(small, "digits", protocol="{cls.name}", {argument})`; in a study '
         f'`protocols = [{{name = "{cls.name}"}}]`.',
         "## Options\n\n" + fields(cls),
         "## See also\n\n- [Protocols, teachers, labels](../protocols.md): the recipes side by side, stored labels.",

@@ -41,7 +41,7 @@ def planned(digits: Dataset, student: str, **fields: float) -> tuple[Planner, Jo
 
 def test_its_numbers() -> None:
     made = parse("protocol", "finetune").recipe(Task(1000, 10, 32, flip=True))
-    assert (made.lr, made.weight_decay, made.layer_decay, made.freeze) == (5e-4, 0.05, 0.75, 0)
+    assert (made.lr, made.weight_decay, made.layer_decay, made.freeze) == (2e-3, 0.05, 0.75, 0)
     assert (made.steps, made.batch, made.schedule, made.loss, made.flip, made.pad) == (
         20 * 8,
         125,

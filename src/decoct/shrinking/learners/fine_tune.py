@@ -26,7 +26,7 @@ class FineTune(Net):
         freeze: the first layers, so many, stay as they are.
     """
 
-    lr: float = 5e-4
+    lr: float = 2e-3
     weight_decay: float = 0.05
     layer_decay: float = 0.75
     freeze: int = 0
