@@ -113,7 +113,7 @@ class Contest:
         said = self.trainings.fits(wanted)
         for number, place, name, r in sorted(wanted, key=lambda key: key[3]):
             lane = self.lanes[number][place][name]
-            rows = np.concatenate([lane.correct, said[number, place, name, r][None]])
+            rows = np.concatenate([*lane.splits, said[number, place, name, r][None]])
             self.lanes[number][place][name] = Lane(rows, lane.fixed, lane.groups)
 
     def chosen(self, fold: Fold, place: int, name: str, draw: int) -> Rows:
@@ -154,7 +154,7 @@ class Contest:
         for place, share in enumerate(self.shares):
             chosen = [standing[fold.number][place].chosen for fold in self.folds]
             means = [
-                float(self.lanes[fold.number][place][name].correct.mean())
+                self.lanes[fold.number][place][name].accuracy.mean
                 for fold, name in zip(self.folds, chosen, strict=True)
             ]
             points[round(share * everything)] = _mean(means, weights)

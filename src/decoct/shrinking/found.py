@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from decoct.shrinking.answer import Class, Measured, Point
 from decoct.shrinking.choose import RANDOM, count
-from decoct.shrinking.expected import expected
 from decoct.shrinking.job import Job, vote
 from decoct.shrinking.race import Lane
 from decoct.shrinking.shown import Outcome, Tested
@@ -26,7 +25,7 @@ def points(job: Job) -> tuple[Point, ...]:
         for place, share in enumerate(contest.shares):
             for name in contest.methods:
                 lanes = [contest.lanes[fold.number][place].get(name) for fold in job.folds]
-                had = [lane for lane in lanes if lane is not None and len(lane.correct)]
+                had = [lane for lane in lanes if lane is not None and lane.replicates]
                 if not had:
                     continue
                 stands = [standing[fold.number][place] for fold in job.folds]
@@ -48,14 +47,8 @@ def points(job: Job) -> tuple[Point, ...]:
 
 def over(lanes: Sequence[Lane]) -> Measured:
     """A method's accuracy over folds, with its interval."""
-    fixed = all(lane.fixed for lane in lanes)
-    if not fixed and min(len(lane.correct) for lane in lanes) < 2:
-        weights = [lane.correct.shape[1] for lane in lanes]
-        mean = float(np.average([lane.correct.mean() for lane in lanes], weights=weights))
-        return Measured(mean, float("nan"), float("nan"), 1, sum(weights))
-    return expected(
-        [lane.correct for lane in lanes], False, [lane.fixed for lane in lanes], [lane.groups for lane in lanes]
-    ).measured()
+    splits, groups = [x for lane in lanes for x in lane.splits], [x for lane in lanes for x in lane.clusters]
+    return Lane(splits, all(lane.fixed for lane in lanes), groups).accuracy
 
 
 def classes_of(job: Job, size: Tested, rows: Rows) -> tuple[Class, ...]:
@@ -80,9 +73,10 @@ def equal_random(job: Job, share: float) -> tuple[float, float, float] | None:
     n = len(job.candidates)
 
     def paired(chosen: Lane, other: Lane) -> Outcome:
-        varying = [len(lane.correct) for lane in (chosen, other) if not lane.fixed]
+        varying = [lane.replicates for lane in (chosen, other) if not lane.fixed]
         rows = min(varying, default=1)
-        return Outcome(chosen.rows(rows), other.rows(rows), None, not varying, chosen.groups)
+        (a,), (b,), (groups,) = chosen.rows(rows), other.rows(rows), chosen.clusters
+        return Outcome(a, b, None, not varying, groups)
 
     for at, other in enumerate(contest.shares):
         curve[round(other * n)] = [

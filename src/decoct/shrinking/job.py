@@ -160,7 +160,7 @@ def after_stop(job: Job, share: float, method: str) -> Rows:
 def best_so_far(job: Job) -> tuple[float | None, str | None]:
     """By the race alone: the smallest size whose loss is within what was asked, or the knee's; None before a look."""
     contest = job.contest
-    if contest is None or not any(len(lane.correct) for lane in contest.lanes[0][0].values()):
+    if contest is None or not any(lane.replicates for lane in contest.lanes[0][0].values()):
         return None, None
     curve = contest.curve()
     most = max(curve)

@@ -64,7 +64,7 @@ class Model:
         """The learner for the images that were read."""
         if self.protocol == PROBE:
             return Probe(str(pool.facts["extractor"]))
-        student = self.student or zoo.student(pool.size, width=32)
+        student = self.student or zoo.student(pool.size, width=16 if device == "cpu" else None)
         if self.protocol == FINETUNE:
             return FineTune(student, device=device)
         return Scratch(student, device=device)
