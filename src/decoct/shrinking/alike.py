@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,18 @@ def blocks(images: NDArray[np.uint8]) -> Blocks:
     return means
 
 
-def light(look: Blocks) -> NDArray[np.float32]:
+def light(look: NDArray[Any]) -> NDArray[np.float32]:
     """[..., C, GRID, GRID] → [..., 2] mean and deviation over blocks and channels."""
     rows = _rows(look)
     return np.stack([rows.mean(-1), rows.std(-1)], -1)
 
 
-def standard(look: Blocks) -> Blocks:
+def standard(look: NDArray[Any]) -> Blocks:
     """[..., C, GRID, GRID] → [..., D] of mean 0 and deviation 1 over blocks and channels: colours still count."""
     return scaled(look, light(look))
 
 
-def scaled(look: Blocks, by: NDArray[np.float32]) -> Blocks:
+def scaled(look: NDArray[Any], by: NDArray[np.float32]) -> Blocks:
     """``standard``, where ``light`` is known."""
     rows = _rows(look)
     rows -= by[..., :1]
@@ -76,7 +77,7 @@ def apart(first: Blocks, second: Blocks) -> NDArray[np.float32]:
     return largest
 
 
-def _rows(look: Blocks) -> NDArray[np.float32]:
+def _rows(look: NDArray[Any]) -> NDArray[np.float32]:
     """A copy [..., D] in float32."""
     return look.reshape(*look.shape[:-3], -1).astype(np.float32)
 

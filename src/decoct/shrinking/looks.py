@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from decoct.shrinking import alike
 from decoct.shrinking.sorted_keys import Pairs, all_pairs, likely_pairs
 
-COARSE = 0.9  # correlation of 6 × 6 blocks below which nothing else is looked at: 98 % of the crops are above 0.93
-CROPPED = 6  # times the limit may two pictures be apart that are compared as crops: 90 % of crops by 3 % are nearer
-FINER = 3  # times the limit may they still be apart in a crop by 3 %: 98 % of crops by 1 to 4 % are nearer
+COARSE = 0.9  # correlation of 6 × 6 blocks below which nothing else is looked at: 98 % of crops by 3 % are above 0.93
+CROPPED = 6  # times the limit may two pictures be apart that are compared as crops: 3 of 4 crops by 3 % are nearer
+FINER = 3  # times the limit may they still be apart in a crop by 3 %: 9 of 10 crops by 1 to 4 % are nearer
 ROUGH, FINE = ((0.03,), 3), ((0.01, 0.02, 0.03, 0.04, 0.05), 5)  # shares that are lost, places along a side
 NEAREST = 4  # pairs of a row beyond ``ALL`` that are compared as crops, so that time grows as the number of images
 BATCH = 4096  # images or pairs at once
@@ -82,7 +82,8 @@ class Looks:
         crops, whole = alike.standard(alike.crops(self.images[rows], lost, places)), self._standard(rows)
         a, b = at[: len(first)], at[len(first) :]
         of_first, of_second = alike.apart(crops[a], whole[b][:, None]), alike.apart(crops[b], whole[a][:, None])
-        return np.minimum(of_first.min(1), of_second.min(1))
+        least: NDArray[np.float32] = np.minimum(of_first.min(1), of_second.min(1))
+        return least
 
     def _standard(self, rows: Rows) -> NDArray[np.float32]:
         return alike.scaled(self.look[rows], self.light[rows])

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-KEYS = 12  # of each row: 2 % of the copies with another light are missed by 6, none of those tried by 12
+KEYS = 12  # of each row: with 16 bits they find all re-encoded copies that were tried, and 75 to 98 % of crops by 3 %
 BITS = 32  # of a key
 WINDOW = 24  # rows after each in the order of a key that are looked at
-SPARE = (
-    4  # leading bits of a key that two must share beyond log2 n: chance then makes about one pair in 32 rows per key
-)
+SPARE = 4  # leading bits beyond log2 n that two must share: by chance one pair of 32 rows does, per key
 DIRECTIONS = 16  # principal directions that keys are made from
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
