@@ -1,7 +1,7 @@
 """Anything labelled becomes a ``Pool``: every picture is opened and decoded once, in worker processes."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -40,6 +40,7 @@ def read_pool(
     out: Path,
     *,
     size: int | None = None,
+    most: int = LARGE,
     groups: str | None = None,
     embed: Embed | None = None,
     workers: int | None = None,
@@ -59,6 +60,7 @@ def read_pool(
             in Python, or several by split.
         out: folder in which pools lie, each in one of its own.
         size: side of the images; None for their own where all have one of up to 64 px, else 32 or 64 (``usual_size``).
+        most: side where none is said, 32 or 64.
         groups: a column of the source, or a regular expression on the path whose first group, else the whole match,
             names the group; None for the column "group", where there is one. Files that are equal byte for byte are in
             one group in any case.
@@ -85,7 +87,7 @@ def read_pool(
     extract = embed.extract() if embed else None
     listing = which.listing(source, plugins, size, workers, progress)
     given = grouping.named(groups, listing.paths, listing.columns)  # what is wrong with them is said before any work
-    asked = {"format": FORMAT, "size": size, "embed": extract.identity() if extract else None}
+    asked = {"format": FORMAT, "size": size, "most": most, "embed": extract.identity() if extract else None}
     make = partial(_make, listing, asked, extract, workers, progress)
     with _writing(out):
         if listing.state is None:
@@ -123,7 +125,7 @@ def _make(
     folder.mkdir(exist_ok=True)
     net = net_of(extract) if extract and extract.origin == "timm" else None
     brought = rows_of(extract, len(listing)) if extract and extract.origin == "rows" else None
-    sizes, told = _candidates(listing, asked["size"])
+    sizes, told = _candidates(listing, asked["size"], asked["most"])
     made = Making(folder, len(listing), sizes, net)
     seen, bad = _decoded(listing, made, workers, progress)
     good = np.ones(len(listing), dtype=bool)
@@ -131,7 +133,8 @@ def _make(
     _check_some(listing, bad, good)
     side = sizes[0]
     if len(sizes) > 1:
-        side, told = usual_size(zip(seen["width"][good].tolist(), seen["height"][good].tolist(), strict=True))
+        shapes = zip(seen["width"][good].tolist(), seen["height"][good].tolist(), strict=True)
+        side, told = _usual(shapes, asked["most"])
         if side not in sizes:  # the header of the first picture did not say what the others are
             made = replace(made, sizes=(side,))
             seen, bad = _decoded(listing, made, workers, progress)
@@ -171,7 +174,13 @@ def _make(
     return _key({"content": content, "paths": paths, "asked": asked})
 
 
-def _candidates(listing: Listing, size: int | None) -> tuple[tuple[int, ...], str]:
+def _usual(shapes: Iterable[tuple[int, int]], most: int) -> tuple[int, str]:
+    """As ``usual_size``, but no more than ``most``."""
+    side, told = usual_size(shapes)
+    return (side, told) if side <= most else (most, f"pictures are made {most} × {most} px; --size changes that")
+
+
+def _candidates(listing: Listing, size: int | None, most: int) -> tuple[tuple[int, ...], str]:
     """Sides that images may get, and a line about it where it is decided.
 
     The usual side is known when all pictures have been seen, and none is to be opened twice: so the images are made at
@@ -180,7 +189,7 @@ def _candidates(listing: Listing, size: int | None) -> tuple[tuple[int, ...], st
     if size:
         return (size,), ""
     if listing.shape:
-        side, told = usual_size([listing.shape] * len(listing))
+        side, told = _usual([listing.shape] * len(listing), most)
         return (side,), told
     for row in range(len(listing)):
         try:
@@ -189,8 +198,8 @@ def _candidates(listing: Listing, size: int | None) -> tuple[tuple[int, ...], st
             continue
         if seen := (data.shape[1], data.shape[0]) if isinstance(data, np.ndarray) else shape(data):
             own = min(seen)
-            return tuple(sorted({SMALL, LARGE} | ({own} if SIDES[0] <= own <= LARGE else set()))), ""
-    return (SMALL, LARGE), ""
+            return tuple(sorted({SMALL, most} | ({own} if SIDES[0] <= own <= most else set()))), ""
+    return tuple(sorted({SMALL, most})), ""
 
 
 def _decoded(

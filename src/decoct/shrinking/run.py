@@ -75,6 +75,7 @@ def run(
         data,
         default_store() / FOLDER,
         size=size,
+        most=model.side(place.device),
         groups=groups,
         embed=Embed(model.extractor) if model.protocol == PROBE and model.extractor else None,
         workers=cores() if place.workers is None else place.workers,
@@ -83,6 +84,8 @@ def run(
     if out is not None:
         check_out(pool, out, way, original_path, force)
     say(f"{len(pool):,} images of {len(pool.class_names):,} classes{export.named(pool)}")
+    for line in pool.facts["said"]:
+        say(line)
     problems = look_over(pool)
     said = tell(problems)
     for line in said:
