@@ -102,7 +102,7 @@ class Expected:
             return None
         low, high = 1, MOST
         while high - low > max(1, low // 1000):
-            middle = math.isqrt(low * high) if high > 2 * low else (low + high) // 2
+            middle = max(low + 1, math.isqrt(low * high)) if high > 2 * low else (low + high) // 2
             low, high = (low, middle) if shows(middle) else (middle, high)
         return high
 
