@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from decoct.report.stats import power
 from decoct.report.stats.answers import tally
 from decoct.report.stats.crossed import crossed
 from decoct.shrinking.expected import common, expected
@@ -114,6 +115,14 @@ def test_with_the_images_needed_four_studies_in_five_show_it(margin):
     seen = students * rng.chisquare(found.df, 40_000) / found.df
     t, z = reference.t.ppf(0.95, found.df), reference.t.ppf(0.95, max(needed - 1, 1))
     assert (mean + np.sqrt(t**2 * seen + z**2 * found.images * ratio) < margin).mean() == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.3, 0.5, 0.9, 5.0])
+def test_a_wide_margin_takes_a_handful_of_images(margin):
+    found = expected([difference(np.random.default_rng(6), 1, 300)], True, [True])
+    needed = found.images_needed(margin)
+    shows = [power.found(margin, found._with(n), 0.05) >= 0.8 for n in range(2, needed + 1)]
+    assert 2 <= needed < 40 and shows[-1] and not any(shows[:-1])
 
 
 def test_more_images_leave_what_students_add_by_themselves():
