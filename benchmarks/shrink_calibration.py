@@ -22,9 +22,9 @@ from calibration import shrinking, shrinking_folds
 from calibration.latent import answers
 from calibration.shrinking import SHARES, SIZES, World
 from calibration.shrinking_folds import percent
-from decoct.shrinking import race
-from decoct.shrinking.shown import Outcome
-from decoct.shrinking.sizes import needed
+from decoct.shrinking.inference import race
+from decoct.shrinking.inference.shown import Outcome
+from decoct.shrinking.inference.sizes import needed
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "shrink.md"
 Row = Sequence[str]

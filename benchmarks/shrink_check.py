@@ -31,12 +31,12 @@ from PIL import Image, ImageEnhance
 
 from decoct.api import load_data
 from decoct.data.reading.decode import DecodeError, decode
-from decoct.shrinking import alike
-from decoct.shrinking.looks import Looks
-from decoct.shrinking.outliers import FAR, LEAST, NEIGHBOUR, kth_nearest, unusual
+from decoct.shrinking.faults import alike
+from decoct.shrinking.faults.looks import Looks
+from decoct.shrinking.faults.outliers import FAR, LEAST, NEIGHBOUR, kth_nearest, unusual
+from decoct.shrinking.faults.problems import check
+from decoct.shrinking.faults.twins import nearly_equal
 from decoct.shrinking.pool import Pool, keep_pool, open_pool
-from decoct.shrinking.problems import check
-from decoct.shrinking.twins import nearly_equal
 from yardstick import table
 
 Images = NDArray[np.uint8]

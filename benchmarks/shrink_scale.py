@@ -28,9 +28,9 @@ import psutil
 from PIL import Image
 
 from decoct.data.reading.parallel import cores
-from decoct.shrinking.embed import Embed
-from decoct.shrinking.read import read_pool
-from decoct.shrinking.splits import folds, hold_out
+from decoct.shrinking.reading.embed import Embed
+from decoct.shrinking.reading.read import read_pool
+from decoct.shrinking.reading.splits import folds, hold_out
 from yardstick import table
 
 CLASSES, WIDTH, HEIGHT, QUALITY, STEP = 100, 300, 200, 85, 500

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.latent import Latent, answers
-from decoct.shrinking import race
-from decoct.shrinking.race import Lane
-from decoct.shrinking.shown import Decision, Margin, Outcome, decide, tested
+from decoct.shrinking.inference import race
+from decoct.shrinking.inference.race import Lane
+from decoct.shrinking.inference.shown import Decision, Margin, Outcome, decide, tested
 
 CANDIDATES = 3000
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7)

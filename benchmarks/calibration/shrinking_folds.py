@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from decoct.shrinking import race
-from decoct.shrinking.expected import expected
-from decoct.shrinking.race import Lane
-from decoct.shrinking.shown import Margin, Outcome, decide, tested
+from decoct.shrinking.inference import race
+from decoct.shrinking.inference.expected import expected
+from decoct.shrinking.inference.race import Lane
+from decoct.shrinking.inference.shown import Margin, Outcome, decide, tested
 
 Points = NDArray[np.float32]
 CLASSES, CLUSTERS, DIMENSIONS, FEATURES, CANDIDATES, FOLDS = 6, 4, 12, 60, 3000, 5

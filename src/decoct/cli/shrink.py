@@ -61,7 +61,7 @@ def shrink(
     """Find the smallest set of your images that trains your model as well. Started again, it continues."""
     from decoct.shrinking.asked import Asked
     from decoct.shrinking.run import run
-    from decoct.shrinking.terminal import terminal
+    from decoct.shrinking.written.terminal import terminal
 
     asked = Asked.of(within=within, images=images, fraction=fraction, worst=worst, minutes=minutes)
     place = options.place(on, workers, device, 1, address)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from decoct.core.errors import UsageError
 from decoct.shrinking import words
-from decoct.shrinking.shown import Margin
+from decoct.shrinking.inference.shown import Margin
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
-from decoct.shrinking import race
 from decoct.shrinking.choose import RANDOM, affordable, choose, count, stochastic
 from decoct.shrinking.folds import Fold
+from decoct.shrinking.inference import race
+from decoct.shrinking.inference.race import Lane, Standing
 from decoct.shrinking.learner import Material
 from decoct.shrinking.pool import Pool
-from decoct.shrinking.race import Lane, Standing
 from decoct.shrinking.trainings import Fit, Look, Trainings
 
 Rows = NDArray[np.int64]

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from decoct.core.interfaces import Progress
 from decoct.core.record import write_json
-from decoct.shrinking import files, lists
 from decoct.shrinking.answer import Answer
-from decoct.shrinking.lists import Column
-from decoct.shrinking.nearest import nearest_kept
-from decoct.shrinking.originals import original, original_path
-from decoct.shrinking.page import render
 from decoct.shrinking.pool import Pool
+from decoct.shrinking.reading.originals import original, original_path
+from decoct.shrinking.written import files, lists
+from decoct.shrinking.written.lists import Column
+from decoct.shrinking.written.nearest import nearest_kept
+from decoct.shrinking.written.page import render
 
 ANSWER = "answer.json"
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from decoct.core.errors import UsageError
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
-from decoct.shrinking.splits import folds as split_folds
-from decoct.shrinking.splits import hold_out
+from decoct.shrinking.reading.splits import folds as split_folds
+from decoct.shrinking.reading.splits import hold_out
 
 Rows = NDArray[np.int64]
 INNER = 0.25  # of the candidates, where the user has no val folder

@@ -16,11 +16,11 @@ from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import RANDOM, choose, count
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.folds import Fold
+from decoct.shrinking.inference.shown import Tested
+from decoct.shrinking.inference.sizes import knee, ladder
 from decoct.shrinking.learner import Learner, Material
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.schedule import Schedule
-from decoct.shrinking.shown import Tested
-from decoct.shrinking.sizes import knee, ladder
 from decoct.shrinking.trainings import Look, Trainings
 from decoct.shrinking.trial import Trial
 

@@ -4,12 +4,12 @@ import numpy as np
 
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.answer import Problem
+from decoct.shrinking.faults.label_issues import label_issues
+from decoct.shrinking.faults.outliers import outliers
 from decoct.shrinking.job import Job
-from decoct.shrinking.label_issues import label_issues
-from decoct.shrinking.lists import Column
-from decoct.shrinking.outliers import outliers
-from decoct.shrinking.splits import folds as split_folds
+from decoct.shrinking.reading.splits import folds as split_folds
 from decoct.shrinking.trainings import Fit, Trainings
+from decoct.shrinking.written.lists import Column
 
 LABELS = 4  # folds of the trainings that judge labels, where no fold of the test did
 

@@ -61,7 +61,7 @@ class Model:
         return cls(protocol or (PROBE if extractor else SCRATCH), student, extractor)
 
     def side(self, device: str) -> int:
-        """The largest side of images where none is said: a net that nobody named learns on a CPU in minutes, not hours."""
+        """The largest side of images where none is said: a net that nobody named is to learn in minutes on a CPU."""
         return 32 if self.protocol == SCRATCH and self.student is None and device == "cpu" else 64
 
     def learner(self, pool: Pool, device: str) -> Learner:

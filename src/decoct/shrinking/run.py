@@ -17,23 +17,23 @@ from decoct.shrinking.answer import Answer, Class
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import METHODS, check, count
 from decoct.shrinking.contest import Contest
-from decoct.shrinking.embed import Embed
-from decoct.shrinking.files import How, check_out
+from decoct.shrinking.faults.problems import check as look_over
+from decoct.shrinking.faults.problems import groups_of, tell
 from decoct.shrinking.found import classes_of, cost_of, equal_random, points
+from decoct.shrinking.inference.shown import Tested, decide
+from decoct.shrinking.inference.sizes import knee
 from decoct.shrinking.job import Bar, Job, after_stop, best_so_far, copies, final, sizes_of, so_far, vote
 from decoct.shrinking.judge import judged
-from decoct.shrinking.lists import read_list, rows_of
 from decoct.shrinking.model import PROBE, SCRATCH, Model
-from decoct.shrinking.originals import original_path
 from decoct.shrinking.pool import TRAIN, VAL
-from decoct.shrinking.problems import check as look_over
-from decoct.shrinking.problems import groups_of, tell
-from decoct.shrinking.read import read_pool
+from decoct.shrinking.reading.embed import Embed
+from decoct.shrinking.reading.originals import original_path
+from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.schedule import USUAL, schedule
-from decoct.shrinking.shown import Tested, decide
-from decoct.shrinking.sizes import knee
 from decoct.shrinking.trainings import Trainings
 from decoct.shrinking.trial import Trial
+from decoct.shrinking.written.files import How, check_out
+from decoct.shrinking.written.lists import read_list, rows_of
 from decoct.study.store.store import open_store
 from decoct.study.workers.executors import Place
 

@@ -10,9 +10,9 @@ from decoct.core.seeds import seed as derive
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import RANDOM, choose, count, stochastic
 from decoct.shrinking.folds import Fold
+from decoct.shrinking.inference.shown import Outcome, Tested, tested
 from decoct.shrinking.learner import Material
 from decoct.shrinking.pool import Pool
-from decoct.shrinking.shown import Outcome, Tested, tested
 from decoct.shrinking.trainings import Fit, Look, Trainings
 
 Rows = NDArray[np.int64]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from decoct.shrinking.answer import Class, Measured
-from decoct.shrinking.shown import Decision, Tested
+from decoct.shrinking.inference.shown import Decision, Tested
 
 SPELT = {
     "random": "drawn at random",

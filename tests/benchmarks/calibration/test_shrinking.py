@@ -7,7 +7,7 @@ import pytest
 
 from calibration import shrinking, shrinking_folds
 from calibration.shrinking import MARGIN, SIZES, World, judged, raced
-from decoct.shrinking.race import RANDOM
+from decoct.shrinking.inference.race import RANDOM
 
 STUDIES = 200
 MOST = 0.05 * STUDIES + 2.6 * math.sqrt(0.05 * 0.95 * STUDIES)  # 18: a rate of 5 % is above it once in 200 runs
