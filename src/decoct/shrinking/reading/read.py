@@ -26,9 +26,9 @@ from decoct.shrinking.reading import groups as grouping
 from decoct.shrinking.reading.blocks import HELD, OWN, Making, allocate, bytes_of, images, joined, write_block
 from decoct.shrinking.reading.embed import Embed, net_of, rows_of
 from decoct.shrinking.reading.regroup import digest_of, regroup
+from decoct.shrinking.reading.remarks import misnamed, small_classes
 from decoct.shrinking.reading.sources import mapped, which
 from decoct.shrinking.reading.sources.listing import Listing, check_classes
-from decoct.shrinking.remarks import misnamed, small_classes
 
 FORMAT = 1  # raised when the same source and options give another pool
 SIDES = 4, 1024  # of images

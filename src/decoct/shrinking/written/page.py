@@ -60,7 +60,7 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
     if answer.decided == CHECK:
         parts = [wrong]
     title = f"{answer.source} · decoct"
-    style = files("decoct.shrinking").joinpath("page.css").read_text("utf-8")
+    style = files("decoct.shrinking.written").joinpath("page.css").read_text("utf-8")
     return document(title, _header(answer), join(parts), _holes(answer), Markup(), style)
 
 

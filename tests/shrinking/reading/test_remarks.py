@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from decoct.shrinking.remarks import misnamed, small_classes
+from decoct.shrinking.reading.remarks import misnamed, small_classes
 
 
 def test_formats_that_share_an_extension_do_not_lie():
