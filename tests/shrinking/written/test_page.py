@@ -170,7 +170,7 @@ def test_ten_thousand_classes_show_the_worst_thirty_and_stay_small(tmp_path):
 
 
 def test_files_and_page_load_no_torch():
-    script = "import sys; from decoct.shrinking import files, page, terminal; print('torch' in sys.modules)"
+    script = "import sys; from decoct.shrinking.written import files, page, terminal; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"
 
 

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from decoct.report.stats import intervals, moderated, power
 from decoct.report.stats.answers import Tally, tally
@@ -96,11 +95,8 @@ class Expected:
             None where as many students cannot, however many images there are: only more students help.
         """
 
-        spare = float(ndtri(power.POWER))  # standard errors that a mean is above its expectation in a fifth of studies
-
         def shows(images: int) -> bool:
-            error = self._with(images)
-            return error.half(ALPHA) + spare * error.se <= margin
+            return power.found(margin, self._with(images), ALPHA) >= power.POWER
 
         if margin <= 0 or not shows(MOST):
             return None
