@@ -19,7 +19,7 @@ def contest(tmp_path):
     pool = make_pool(tmp_path / "pool", [f"{i}.png" for i in range(240)], labels, ["a", "b", "c"], images=images)
     run = Trainings(pool, NearestMean(), tmp_path / "kept", lambda n: Inline())
     with run:
-        made = Contest(run, folds.plan(pool, 3, 0), (0.1, 0.5), METHODS, (2, 4), 0, NONE, NONE)
+        made = Contest(run, folds.plan(pool, 3, 0), (0.1, 0.5), METHODS, (2, 4), 0, NONE, NONE, splits=2)
         made.prepare()
         made.line_up()
         made.begin()
@@ -30,18 +30,23 @@ def test_every_lane_answers_what_its_student_says(contest):
     fold = contest.folds[1]
     contest.look(contest.asks())
     lane = contest.lanes[1][1]["herding"]
-    assert lane.correct.shape == (2, len(fold.inner)) and not lane.fixed
-    n = count(0.5, fold.race, contest.pool)
-    rows = choose("herding", contest.pool, fold.race, n, contest.materials[1], 0)
-    for r in range(2):
-        said = NearestMean().probabilities(contest.pool, np.sort(rows), fold.inner, contest.student(fold, r))
-        assert lane.correct[r].tolist() == (said.argmax(1) == contest.pool.labels[fold.inner]).tolist()
+    assert len(lane.splits) == 2 and not lane.fixed
+    for at, (inner, correct) in enumerate(zip(fold.inner, lane.splits, strict=False)):
+        assert correct.shape == (2, len(inner.judges))
+        n = count(0.5, inner.race, contest.pool)
+        rows = choose("herding", contest.pool, inner.race, n, contest.materials[1, at], 0)
+        for r in range(2):
+            said = NearestMean().probabilities(contest.pool, np.sort(rows), inner.judges, contest.student(fold, at, r))
+            assert correct[r].tolist() == (said.argmax(1) == contest.pool.labels[inner.judges]).tolist()
 
 
 def test_races_and_tests_see_other_images(contest):
     for fold in contest.folds:
-        assert not set(fold.race) & set(fold.inner) and not set(fold.train) & set(fold.test)
-        assert set(fold.race) | set(fold.inner) == set(fold.train)
+        assert not set(fold.train) & set(fold.test)
+        for inner in fold.inner:
+            assert not set(inner.race) & set(inner.judges)
+            assert set(inner.race) | set(inner.judges) == set(fold.train)
+        assert sorted(np.concatenate([inner.judges for inner in fold.inner])) == sorted(fold.train)
     assert sorted(np.concatenate([fold.test for fold in contest.folds])) == list(range(240))
 
 
@@ -51,7 +56,7 @@ def test_hardest_first_races_only_where_half_is_kept(contest):
 
 def test_a_method_that_draws_has_a_set_of_its_own_each_time(contest):
     fold = contest.folds[0]
-    one, two = (set(contest.chosen(fold, 0, RANDOM, r)) for r in range(2))
+    one, two = (set(contest.chosen(fold, 0, 0, RANDOM, r)) for r in range(2))
     assert one != two
 
 
@@ -69,5 +74,5 @@ def test_a_race_ends_and_says_who_won(contest):
 
 
 def test_what_is_not_to_be_chosen_is_in_no_set(contest):
-    contest.without = contest.folds[0].race[:40]
-    assert not set(contest.chosen(contest.folds[0], 1, "herding", 0)) & set(contest.without)
+    contest.without = contest.folds[0].inner[0].race[:40]
+    assert not set(contest.chosen(contest.folds[0], 0, 1, "herding", 0)) & set(contest.without)

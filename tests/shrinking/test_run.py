@@ -159,7 +159,7 @@ def test_groups_are_never_divided(photos, monkeypatch):
     monkeypatch.setattr(run, "contest", lambda job, *more: seen.append(job) or (_ for _ in ()).throw(KeyboardInterrupt))
     shrink(photos(), None, within=20, groups=r"(\d)\.png")
     for fold in seen[0].folds:
-        for rest, held in ((fold.train, fold.test), (fold.race, fold.inner)):
+        for rest, held in ((fold.train, fold.test), *((each.race, each.judges) for each in fold.inner)):
             assert not set(seen[0].pool.groups[rest]) & set(seen[0].pool.groups[held])
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.choose import RANDOM, affordable, choose, count, stochastic
-from decoct.shrinking.folds import Fold
+from decoct.shrinking.folds import Fold, Inner
 from decoct.shrinking.inference import race
 from decoct.shrinking.inference.race import Lane, Standing
 from decoct.shrinking.learner import Material
@@ -16,8 +16,8 @@ from decoct.shrinking.pool import Pool
 from decoct.shrinking.trainings import Fit, Look, Trainings
 
 Rows = NDArray[np.int64]
+Ask = tuple[int, int, str, int]  # fold, place in the sizes, method, replicate
 ENDS, LARGE = ("el2n_easy", "el2n_hard"), 0.5  # ends of a ranking lose where less is kept: docs/results/pruning.md
-ALL = "all"
 
 
 @dataclass
@@ -33,9 +33,10 @@ class Contest:
         seed: of every draw.
         keep: rows that every set is to have.
         without: rows that none is to have, such as copies of others.
+        splits: inner splits of each fold that are raced on.
         lanes: by fold, then by place in ``shares``, then by method.
-        full: [R, inner] what students of all of a race's candidates answer, by fold.
-        materials: what methods choose by, by fold; filled by ``prepare``.
+        full: [R, judges] what students of all of a race's candidates answer, by fold and inner split.
+        materials: what methods choose by, by fold and inner split; filled by ``prepare``.
     """
 
     trainings: Trainings
@@ -46,86 +47,106 @@ class Contest:
     seed: int
     keep: Rows
     without: Rows
+    splits: int = 1
     lanes: dict[int, dict[int, dict[str, Lane]]] = field(default_factory=dict)
-    full: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
-    materials: dict[int, Material] = field(default_factory=dict)
+    full: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
+    materials: dict[tuple[int, int], Material] = field(default_factory=dict)
 
     @property
     def pool(self) -> Pool:
         """The images."""
         return self.trainings.pool
 
+    def inner(self, fold: Fold) -> tuple[Inner, ...]:
+        """The splits that are raced on."""
+        return fold.inner[: self.splits]
+
     def prepare(self) -> None:
         """Train once on all candidates of each race."""
-        looks = {fold.number: Look(fold.race, derive(self.seed, "look", fold.number, "race")) for fold in self.folds}
+        looks = {
+            (fold.number, at): Look(each.race, derive(self.seed, "look", fold.number, "race", at))
+            for fold in self.folds
+            for at, each in enumerate(self.inner(fold))
+        }
         self.materials = self.trainings.materials(looks)
 
     def line_up(self) -> None:
         """Empty lanes, for who races at each size."""
         for fold in self.folds:
-            counts, none = self.pool.counts(fold.race), np.zeros((0, len(fold.inner)), bool)
-            groups = self.pool.groups[fold.inner]
+            inner = self.inner(fold)
+            none = [np.zeros((0, len(each.judges)), bool) for each in inner]
+            groups = [self.pool.groups[each.judges] for each in inner]
+            counts = self.pool.counts(inner[0].race)
             self.lanes[fold.number] = {
                 place: {
                     name: Lane(none, not self.trainings.learner.stochastic and not stochastic(name), groups)
                     for name in self.methods
-                    if (name not in ENDS or share >= LARGE)
-                    and affordable(name, counts, count(share, fold.race, self.pool, self.without))
+                    if (name not in ENDS or share >= LARGE) and affordable(name, counts, self.size(inner[0], place))
                 }
                 for place, share in enumerate(self.shares)
             }
 
     def begin(self) -> None:
         """Train on all candidates of each race, as often as the first look asks."""
-        fixed = not self.trainings.learner.stochastic
+        many = self.looks[0] if self.trainings.learner.stochastic else 1
         wanted = {
-            (fold.number, r): Fit(fold.race, fold.inner, self.student(fold, r))
+            (fold.number, at, r): Fit(each.race, each.judges, self.student(fold, at, r))
             for fold in self.folds
-            for r in range(1 if fixed else self.looks[0])
+            for at, each in enumerate(self.inner(fold))
+            for r in range(many)
         }
         said = self.trainings.fits(wanted)
         self.full = {
-            fold.number: np.stack([said[key] for key in wanted if key[0] == fold.number]) for fold in self.folds
+            fold.number: [
+                np.stack([said[fold.number, at, r] for r in range(many)]) for at in range(len(self.inner(fold)))
+            ]
+            for fold in self.folds
         }
 
-    def asks(self) -> list[tuple[int, int, str, int]]:
-        """What the next looks wait for: fold, place in ``shares``, method, replicate."""
+    def asks(self) -> list[Ask]:
+        """What the next looks wait for."""
         return [
             (fold.number, place, name, r)
             for fold in self.folds
             for place, name, r in race.next_replicates(self.lanes[fold.number], self.looks)
         ]
 
-    def work(self, asks: Sequence[tuple[int, int, str, int]]) -> float:
+    def work(self, asks: Sequence[Ask]) -> float:
         """Seconds of one core that these trainings are foretold to take."""
-        sizes = [
-            count(self.shares[place], self.folds[number].race, self.pool, self.without) for number, place, _, _ in asks
-        ]
+        sizes = [self.size(each, place) for number, place, _, _ in asks for each in self.inner(self.folds[number])]
         return sum(self.trainings.seconds(n) or 0.0 for n in sizes)
 
-    def look(self, asks: Sequence[tuple[int, int, str, int]]) -> None:
-        """Train what the next look waits for."""
+    def look(self, asks: Sequence[Ask]) -> None:
+        """Train what the next look waits for, on every inner split."""
         wanted = {}
         for number, place, name, r in asks:
             fold = self.folds[number]
-            rows = self.chosen(fold, place, name, r if stochastic(name) else 0)
-            wanted[number, place, name, r] = Fit(np.sort(rows), fold.inner, self.student(fold, r))
+            for at, each in enumerate(self.inner(fold)):
+                rows = self.chosen(fold, at, place, name, r if stochastic(name) else 0)
+                wanted[number, place, name, r, at] = Fit(np.sort(rows), each.judges, self.student(fold, at, r))
         said = self.trainings.fits(wanted)
-        for number, place, name, r in sorted(wanted, key=lambda key: key[3]):
+        for number, place, name, r in sorted(asks, key=lambda ask: ask[3]):
             lane = self.lanes[number][place][name]
-            rows = np.concatenate([*lane.splits, said[number, place, name, r][None]])
-            self.lanes[number][place][name] = Lane(rows, lane.fixed, lane.groups)
+            more = [
+                np.concatenate([before, said[number, place, name, r, at][None]])
+                for at, before in enumerate(lane.splits)
+            ]
+            self.lanes[number][place][name] = Lane(more, lane.fixed, lane.groups)
 
-    def chosen(self, fold: Fold, place: int, name: str, draw: int) -> Rows:
-        """The set of a method in a race."""
-        n = count(self.shares[place], fold.race, self.pool, self.without)
-        keep = np.intersect1d(self.keep, fold.race)
-        seed = derive(self.seed, "set", fold.number, draw)
-        return choose(name, self.pool, fold.race, n, self.materials.get(fold.number), seed, keep, self.without)
+    def size(self, inner: Inner, place: int) -> int:
+        """Images of a set in a race."""
+        return count(self.shares[place], inner.race, self.pool, self.without)
 
-    def student(self, fold: Fold, r: int) -> int:
-        """A student's seed, the same for all methods and sizes of a fold."""
-        return derive(self.seed, "race", fold.number, r)
+    def chosen(self, fold: Fold, at: int, place: int, name: str, draw: int) -> Rows:
+        """The set of a method on an inner split."""
+        each = self.inner(fold)[at]
+        keep, seed = np.intersect1d(self.keep, each.race), derive(self.seed, "set", fold.number, at, draw)
+        material = self.materials.get((fold.number, at))
+        return choose(name, self.pool, each.race, self.size(each, place), material, seed, keep, self.without)
+
+    def student(self, fold: Fold, at: int, r: int) -> int:
+        """A student's seed, the same for all methods and sizes of an inner split."""
+        return derive(self.seed, "race", fold.number, at, r)
 
     def standings(self) -> dict[int, dict[int, Standing]]:
         """Where every method stands, by fold and place."""
@@ -142,24 +163,21 @@ class Contest:
 
     def full_mean(self) -> float:
         """Accuracy with all of a race's candidates, over folds."""
-        weights = [len(fold.inner) for fold in self.folds]
-        return _mean([float(self.full[fold.number].mean()) for fold in self.folds], weights)
+        return _mean([(said.mean(), said.shape[1]) for each in self.full.values() for said in each])
 
     def curve(self) -> dict[int, float]:
         """Accuracy over the number of images, by the best that races at each size; all images among them."""
-        weights = [len(fold.inner) for fold in self.folds]
-        everything = round(float(np.mean([len(fold.race) for fold in self.folds])))
+        everything = round(float(np.mean([len(fold.inner[0].race) for fold in self.folds])))
         points = {everything: self.full_mean()}
-        standing = self.standings()
         for place, share in enumerate(self.shares):
-            chosen = [standing[fold.number][place].chosen for fold in self.folds]
-            means = [
-                self.lanes[fold.number][place][name].accuracy.mean
-                for fold, name in zip(self.folds, chosen, strict=True)
+            chosen = [race.standing(self.lanes[fold.number][place], self.looks).chosen for fold in self.folds]
+            stood = [
+                self.lanes[fold.number][place][name].accuracy for fold, name in zip(self.folds, chosen, strict=True)
             ]
-            points[round(share * everything)] = _mean(means, weights)
+            points[round(share * everything)] = _mean([(each.mean, each.images) for each in stood])
         return points
 
 
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    return float(np.average(values, weights=weights))
+def _mean(values: Sequence[tuple[float, int]]) -> float:
+    """Of values that each stand for so many images."""
+    return float(np.average([value for value, _ in values], weights=[images for _, images in values]))

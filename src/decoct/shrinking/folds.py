@@ -1,6 +1,5 @@
 """Who decides and who reports: train rows give scores, an inner split the race, and test is opened once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,22 @@ from decoct.core.errors import UsageError
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.reading.splits import folds as split_folds
-from decoct.shrinking.reading.splits import hold_out
 
 Rows = NDArray[np.int64]
-INNER = 0.25  # of the candidates, where the user has no val folder
+QUARTERS = 4  # of the candidates; each judges one inner split, where the user has no val folder
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    """An inner split of a fold's train images.
+
+    Attributes:
+        race: candidates.
+        judges: images that the race is judged on; none of them is a candidate here.
+    """
+
+    race: Rows
+    judges: Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,41 +34,47 @@ class Fold:
     Attributes:
         number: from 0.
         train: candidates, all that the test does not see.
-        race: the candidates of the race, a part of ``train``.
-        inner: images that the race is judged on; no candidates there.
+        inner: splits of ``train`` for the race, of which it may use the first alone.
         test: images that are tested once.
     """
 
     number: int
     train: Rows
-    race: Rows
-    inner: Rows
+    inner: tuple[Inner, ...]
     test: Rows
 
 
 def plan(pool: Pool, k: int, seed: int) -> tuple[Fold, ...]:
     """One fold where the source has a test folder, else ``k`` of which each tests its own images.
 
-    A val folder judges the race, and is no candidate; without one, a quarter of the candidates does, with groups whole.
+    A val folder judges the race, and is no candidate; without one, each quarter of the candidates does in turn, with
+    groups whole.
 
     Raises:
         UsageError: too few images to be on every side.
     """
     train, val, test = (pool.rows(split) for split in (TRAIN, VAL, TEST))
-    if not len(test):
-        everything = np.sort(np.concatenate([train, val]))
-        parts: Sequence[Rows] = split_folds(pool, everything, k, derive(seed, "folds"))
-        pairs = [(np.setdiff1d(everything, part), part) for part in parts]
-        return tuple(_fold(pool, i, rest, None, held, seed) for i, (rest, held) in enumerate(pairs))
-    return (_fold(pool, 0, train, val if len(val) else None, test, seed),)
+    if len(test):
+        inner = (Inner(train, val),) if len(val) else _inner(pool, train, derive(seed, "inner", 0))
+        return (_checked(pool, Fold(0, train, inner, test)),)
+    everything = np.sort(np.concatenate([train, val]))
+    made = []
+    for number, held in enumerate(split_folds(pool, everything, k, derive(seed, "folds"))):
+        rest = np.setdiff1d(everything, held)
+        made.append(_checked(pool, Fold(number, rest, _inner(pool, rest, derive(seed, "inner", number)), held)))
+    return tuple(made)
 
 
-def _fold(pool: Pool, number: int, train: Rows, val: Rows | None, test: Rows, seed: int) -> Fold:
-    race, inner = (train, val) if val is not None else hold_out(pool, train, INNER, derive(seed, "inner", number))
-    if not len(inner) or not len(test) or len(race) < 2:
+def _inner(pool: Pool, train: Rows, seed: int) -> tuple[Inner, ...]:
+    parts = split_folds(pool, train, QUARTERS, seed)
+    return tuple(Inner(np.setdiff1d(train, part), part) for part in parts if len(part))
+
+
+def _checked(pool: Pool, fold: Fold) -> Fold:
+    if not len(fold.test) or not fold.inner or any(len(each.race) < 2 for each in fold.inner):
         groups = len(np.unique(pool.groups))
         raise UsageError(
             f"{len(pool):,} images in {groups:,} groups are too few to choose from, to judge by and to test on: "
             "add images, or lower --folds"
         )
-    return Fold(number, train, race, inner, test)
+    return fold

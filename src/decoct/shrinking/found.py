@@ -72,21 +72,25 @@ def equal_random(job: Job, share: float) -> tuple[float, float, float] | None:
     curve: dict[int, list[Outcome]] = {}
     n = len(job.candidates)
 
-    def paired(chosen: Lane, other: Lane) -> Outcome:
+    def paired(chosen: Lane, other: Lane) -> list[Outcome]:
         varying = [lane.replicates for lane in (chosen, other) if not lane.fixed]
         rows = min(varying, default=1)
-        (a,), (b,), (groups,) = chosen.rows(rows), other.rows(rows), chosen.clusters
-        return Outcome(a, b, None, not varying, groups)
+        return [
+            Outcome(a, b, None, not varying, groups)
+            for a, b, groups in zip(chosen.rows(rows), other.rows(rows), chosen.clusters, strict=True)
+        ]
 
     for at, other in enumerate(contest.shares):
         curve[round(other * n)] = [
-            paired(contest.lanes[fold.number][place][name], contest.lanes[fold.number][at][RANDOM])
+            outcome
             for fold, name in zip(job.folds, choices, strict=True)
+            for outcome in paired(contest.lanes[fold.number][place][name], contest.lanes[fold.number][at][RANDOM])
         ]
     fixed = not job.learner.stochastic
     curve[n] = [
-        paired(contest.lanes[fold.number][place][name], Lane(contest.full[fold.number], fixed))
+        outcome
         for fold, name in zip(job.folds, choices, strict=True)
+        for outcome in paired(contest.lanes[fold.number][place][name], Lane(contest.full[fold.number], fixed))
     ]
     if any(not o.fixed and len(o.full) < 2 for each in curve.values() for o in each):
         return None

@@ -154,7 +154,7 @@ def after_stop(job: Job, share: float, method: str) -> Rows:
         return choose(
             RANDOM, job.pool, job.candidates, n, None, derive(job.seed, "set", "final"), job.keep, job.without
         )
-    return job.contest.chosen(job.folds[0], job.contest.shares.index(share), method, 0)
+    return job.contest.chosen(job.folds[0], 0, job.contest.shares.index(share), method, 0)
 
 
 def best_so_far(job: Job) -> tuple[float | None, str | None]:

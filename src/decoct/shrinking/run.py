@@ -129,20 +129,22 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     minutes = USUAL if job.asked.minutes is None else job.asked.minutes
     shares = sizes_of(job)
     first = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep, job.without)
-    trainings.told = job.bar("a first training")
-    first.prepare()
+    trainings.told = job.bar("all images")
+    first.begin()
+    job.say(f"all images: {words.percent(first.full_mean())} on held-out train images")
     fewest = min(job.folds, key=lambda fold: len(fold.train))
     job.plan = plan = schedule(
         shares,
         names,
         len(job.folds),
-        (len(fewest.race), len(fewest.train)),
+        (len(fewest.inner[0].race), len(fewest.train)),
+        len(fewest.inner),
         lambda n: trainings.seconds(n) or 0.0,
         trainings.workers,
         60 * minutes - (time.monotonic() - begun),
         not job.learner.stochastic,
     )
-    job.contest = race = replace(first, shares=plan.raced, methods=plan.methods, looks=plan.looks)
+    job.contest = race = replace(first, shares=plan.raced, methods=plan.methods, looks=plan.looks, splits=plan.splits)
     each = f" in each of {len(job.folds)} folds" if len(job.folds) > 1 else ""
     job.say(
         f"{job.learner.title}: {len(plan.methods)} methods race at {len(plan.raced)} sizes{each}, "
@@ -151,7 +153,8 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     race.line_up()
     trainings.told = job.bar("all images")
     race.begin()
-    job.say(f"all images: {words.percent(race.full_mean())} on held-out train images")
+    trainings.told = job.bar("what methods choose by")
+    race.prepare()
     number = 0
     while asks := race.asks():
         left = 60 * minutes - (time.monotonic() - begun) - plan.testing

@@ -19,6 +19,7 @@ class Schedule:
         tested: shares that the test may open, falling.
         methods: that race.
         looks: replicates at each look of the race.
+        splits: inner splits of each fold that are raced on: only images tell students apart that draw nothing.
         students: of each fold, in the test.
         seconds: that the first look and the whole test are foretold to take.
         testing: of these, the test's.
@@ -28,6 +29,7 @@ class Schedule:
     tested: tuple[float, ...]
     methods: tuple[str, ...]
     looks: tuple[int, ...]
+    splits: int
     students: int
     seconds: float
     testing: float
@@ -38,6 +40,7 @@ def schedule(
     methods: Sequence[str],
     folds: int,
     candidates: tuple[int, int],
+    splits: int,
     seconds: Callable[[int], float],
     workers: int,
     left: float | None,
@@ -50,6 +53,7 @@ def schedule(
         methods: that would race.
         folds: each has a race and a test.
         candidates: of a race and of a test, in images.
+        splits: inner splits that there are.
         seconds: of one core, that a training on so many images takes.
         workers: trainings at once.
         left: seconds; None for as many as it takes.
@@ -68,9 +72,11 @@ def schedule(
     )
     made = []
     for looks, names, raced, many in options:
-        racing = folds * _race(raced, names, looks[0], candidates[0], seconds, fixed) / workers
-        testing = folds * _test(raced, many, candidates[1], seconds, fixed) / workers
-        made.append(Schedule(raced, tuple(reversed(raced)), names, looks, many, racing + testing, testing))
+        for inner in (splits, 1) if fixed and splits > 1 else (1,):
+            racing = folds * inner * _race(raced, names, looks[0], candidates[0], seconds, fixed) / workers
+            testing = folds * _test(raced, many, candidates[1], seconds, fixed) / workers
+            tested = tuple(reversed(raced))
+            made.append(Schedule(raced, tested, names, looks, inner, many, racing + testing, testing))
     return next((each for each in made if left is None or each.seconds <= SHARE * left), made[-1])
 
 

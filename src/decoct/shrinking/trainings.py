@@ -133,11 +133,16 @@ class Trainings:
         keys = {name: look.key(self.about) for name, look in wanted.items()}
         missing = {keys[name]: look for name, look in wanted.items() if not _whole(self.kept, keys[name])}
         calls = {key: (_look, (look.rows, look.seed)) for key, look in missing.items()}
-        self._run(calls, {key: len(look.rows) for key, look in missing.items()})
+        self._run(calls, {key: len(look.rows) for key, look in missing.items()}, pace=False)
         return {name: _load(self.kept, key) for name, key in keys.items()}
 
-    def _run(self, calls: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]], sizes: Mapping[str, int]) -> None:
-        """Run what is missing, the longest first, so that no core waits for the last."""
+    def _run(
+        self,
+        calls: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]],
+        sizes: Mapping[str, int],
+        pace: bool = True,
+    ) -> None:
+        """Run what is missing, the longest first, so that no core waits for the last; ``pace`` counts its seconds."""
         waiting = sorted(calls, key=lambda key: -sizes[key])
         running: dict[Future[Any], str] = {}
         done = 0
@@ -152,7 +157,8 @@ class Trainings:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 key = running.pop(future)
                 took = future.result()
-                self.spent, self.units = self.spent + took, self.units + self.learner.work(sizes[key])
+                if pace:
+                    self.spent, self.units = self.spent + took, self.units + self.learner.work(sizes[key])
                 self.told(done := done + 1, len(calls))
 
     @property
