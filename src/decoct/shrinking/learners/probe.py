@@ -47,7 +47,7 @@ class Probe(Learner):
     @property
     def title(self) -> str:
         """Such as "a linear probe on timm:tf_efficientnet_lite0"."""
-        return f"a linear probe on {self.extractor}"
+        return f"a linear probe on {self.extractor.partition('@')[0]}"
 
     def config(self) -> dict[str, Any]:
         """The fields."""
