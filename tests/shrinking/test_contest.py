@@ -34,7 +34,7 @@ def test_every_lane_answers_what_its_student_says(contest):
     for at, (inner, correct) in enumerate(zip(fold.inner, lane.splits, strict=False)):
         assert correct.shape == (2, len(inner.judges))
         n = count(0.5, inner.race, contest.pool)
-        rows = choose("herding", contest.pool, inner.race, n, contest.materials[1, at], 0)
+        rows = choose("herding", contest.pool, inner.race, n, NearestMean().material(contest.pool, inner.race, 0), 0)
         for r in range(2):
             said = NearestMean().probabilities(contest.pool, np.sort(rows), inner.judges, contest.student(fold, at, r))
             assert correct[r].tolist() == (said.argmax(1) == contest.pool.labels[inner.judges]).tolist()
@@ -56,7 +56,7 @@ def test_hardest_first_races_only_where_half_is_kept(contest):
 
 def test_a_method_that_draws_has_a_set_of_its_own_each_time(contest):
     fold = contest.folds[0]
-    one, two = (set(contest.chosen(fold, 0, 0, RANDOM, r)) for r in range(2))
+    one, two = (set(contest.pick(fold, 0, 0, RANDOM, r).make(contest.pool, None)) for r in range(2))
     assert one != two
 
 
@@ -75,4 +75,5 @@ def test_a_race_ends_and_says_who_won(contest):
 
 def test_what_is_not_to_be_chosen_is_in_no_set(contest):
     contest.without = contest.folds[0].inner[0].race[:40]
-    assert not set(contest.chosen(contest.folds[0], 0, 1, "herding", 0)) & set(contest.without)
+    pick = contest.pick(contest.folds[0], 0, 1, "herding", 0)
+    assert not set(contest.trainings.picks({0: pick})[0]) & set(contest.without)

@@ -25,7 +25,6 @@ def trial(tmp_path, split=None, k=3, students=2):
 def test_a_size_is_tested_with_fresh_students_paired_by_seed(tmp_path):
     test = trial(tmp_path, split=[0] * 160 + [2] * 80, students=3)
     test.open()
-    test.prepare([["herding"]])
     found = test.test(0.5, ["herding"], Asked.of(within=5))
     fold, pool = test.folds[0], test.pool
     assert len(test.folds) == 1 and found.size == 80 == len(test.sets[0, 0.5, 0])

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
-from decoct.shrinking.choose import RANDOM, affordable, choose, count, stochastic
+from decoct.shrinking.choose import RANDOM, affordable, count, stochastic
 from decoct.shrinking.folds import Fold, Inner
 from decoct.shrinking.inference import race
 from decoct.shrinking.inference.race import Lane, Standing
-from decoct.shrinking.learner import Material
 from decoct.shrinking.pool import Pool
-from decoct.shrinking.trainings import Fit, Look, Trainings
+from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
 Rows = NDArray[np.int64]
 Ask = tuple[int, int, str, int]  # fold, place in the sizes, method, replicate
@@ -36,7 +35,6 @@ class Contest:
         splits: inner splits of each fold that are raced on.
         lanes: by fold, then by place in ``shares``, then by method.
         full: [R, judges] what students of all of a race's candidates answer, by fold and inner split.
-        materials: what methods choose by, by fold and inner split; filled by ``prepare``.
     """
 
     trainings: Trainings
@@ -50,7 +48,6 @@ class Contest:
     splits: int = 1
     lanes: dict[int, dict[int, dict[str, Lane]]] = field(default_factory=dict)
     full: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
-    materials: dict[tuple[int, int], Material] = field(default_factory=dict)
 
     @property
     def pool(self) -> Pool:
@@ -63,12 +60,8 @@ class Contest:
 
     def prepare(self) -> None:
         """Train once on all candidates of each race."""
-        looks = {
-            (fold.number, at): Look(each.race, derive(self.seed, "look", fold.number, "race", at))
-            for fold in self.folds
-            for at, each in enumerate(self.inner(fold))
-        }
-        self.materials = self.trainings.materials(looks)
+        looks = [self.by(fold, at) for fold in self.folds for at in range(len(self.inner(fold)))]
+        self.trainings.materials(dict(enumerate(looks)))
 
     def line_up(self) -> None:
         """Empty lanes, for who races at each size."""
@@ -118,12 +111,15 @@ class Contest:
 
     def look(self, asks: Sequence[Ask]) -> None:
         """Train what the next look waits for, on every inner split."""
+        picks = {
+            (number, place, name, r, at): self.pick(self.folds[number], at, place, name, r if stochastic(name) else 0)
+            for number, place, name, r in asks
+            for at in range(len(self.inner(self.folds[number])))
+        }
         wanted = {}
-        for number, place, name, r in asks:
-            fold = self.folds[number]
-            for at, each in enumerate(self.inner(fold)):
-                rows = self.chosen(fold, at, place, name, r if stochastic(name) else 0)
-                wanted[number, place, name, r, at] = Fit(np.sort(rows), each.judges, self.student(fold, at, r))
+        for key, rows in self.trainings.picks(picks).items():
+            (number, _, _, r, at), fold = key, self.folds[key[0]]
+            wanted[key] = Fit(np.sort(rows), self.inner(fold)[at].judges, self.student(fold, at, r))
         said = self.trainings.fits(wanted)
         for number, place, name, r in sorted(asks, key=lambda ask: ask[3]):
             lane = self.lanes[number][place][name]
@@ -137,12 +133,16 @@ class Contest:
         """Images of a set in a race."""
         return count(self.shares[place], inner.race, self.pool, self.without)
 
-    def chosen(self, fold: Fold, at: int, place: int, name: str, draw: int) -> Rows:
+    def pick(self, fold: Fold, at: int, place: int, name: str, draw: int) -> Pick:
         """The set of a method on an inner split."""
         each = self.inner(fold)[at]
         keep, seed = np.intersect1d(self.keep, each.race), derive(self.seed, "set", fold.number, at, draw)
-        material = self.materials.get((fold.number, at))
-        return choose(name, self.pool, each.race, self.size(each, place), material, seed, keep, self.without)
+        by = None if name == RANDOM else self.by(fold, at)
+        return Pick(name, each.race, self.size(each, place), by, seed, keep, self.without)
+
+    def by(self, fold: Fold, at: int) -> Look:
+        """The training that methods choose by."""
+        return Look(self.inner(fold)[at].race, derive(self.seed, "look", fold.number, "race", at))
 
     def student(self, fold: Fold, at: int, r: int) -> int:
         """A student's seed, the same for all methods and sizes of an inner split."""

@@ -13,7 +13,7 @@ from decoct.core.interfaces import Progress
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.answer import Answer, Problem
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import RANDOM, choose, count
+from decoct.shrinking.choose import RANDOM, count
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.folds import Fold
 from decoct.shrinking.inference.shown import Tested
@@ -21,7 +21,7 @@ from decoct.shrinking.inference.sizes import knee, ladder
 from decoct.shrinking.learner import Learner, Material
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.schedule import Schedule
-from decoct.shrinking.trainings import Look, Trainings
+from decoct.shrinking.trainings import Look, Pick, Trainings
 from decoct.shrinking.trial import Trial
 
 Rows = NDArray[np.int64]
@@ -137,24 +137,27 @@ def final(job: Job, trainings: Trainings, share: float, method: str) -> Rows:
     if len(job.folds) == 1:
         job.material = job.trial.materials.get(0)
         return job.trial.sets[0, share, 0]
-    if method != RANDOM:
+    pick = last(job, share, method)
+    if pick.by is not None:
         trainings.told = job.bar("the final set")
-        job.material = trainings.materials({0: Look(job.candidates, derive(job.seed, "look", "final"))})[0]
+        job.material = trainings.materials({0: pick.by})[0]
+    return pick.make(job.pool, job.material)
+
+
+def last(job: Job, share: float, method: str) -> Pick:
+    """The set of all candidates."""
     n = count(share, job.candidates, job.pool, job.without)
-    return choose(
-        method, job.pool, job.candidates, n, job.material, derive(job.seed, "set", "final"), job.keep, job.without
-    )
+    by = None if method == RANDOM else Look(job.candidates, derive(job.seed, "look", "final"))
+    return Pick(method, job.candidates, n, by, derive(job.seed, "set", "final"), job.keep, job.without)
 
 
 def after_stop(job: Job, share: float, method: str) -> Rows:
     """A set of the candidates without another training: of the first race's where the method chooses by one."""
     assert job.contest is not None
     if method == RANDOM:
-        n = count(share, job.candidates, job.pool, job.without)
-        return choose(
-            RANDOM, job.pool, job.candidates, n, None, derive(job.seed, "set", "final"), job.keep, job.without
-        )
-    return job.contest.chosen(job.folds[0], 0, job.contest.shares.index(share), method, 0)
+        return last(job, share, method).make(job.pool, None)
+    pick = job.contest.pick(job.folds[0], 0, job.contest.shares.index(share), method, 0)
+    return job.contest.trainings.picks({0: pick})[0]  # it was chosen in the race already
 
 
 def best_so_far(job: Job) -> tuple[float | None, str | None]:

@@ -180,7 +180,6 @@ def test(job: Job) -> None:
     trial = job.trial = Trial(trainings, job.folds, job.plan.students, job.seed, job.keep, job.without)
     trainings.told = job.bar("test: all images")
     trial.open()
-    trial.prepare([[methods[i] for methods in choices.values()] for i in range(len(job.folds))])
     for share in opened:
         trainings.told = job.bar(f"test: {100 * share:.0f} % of the images")
         found = trial.test(share, choices[share], asked)

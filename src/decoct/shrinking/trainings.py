@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoct
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.owned import holds
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.needs.dynamics import NAMES, Trace, Traces
+from decoct.shrinking.choose import choose
 from decoct.shrinking.learner import Learner, Material
 from decoct.shrinking.pool import Pool, open_pool
 from decoct.study.drive import abandon
@@ -62,6 +63,29 @@ class Look:
     def key(self, about: Mapping[str, Any]) -> str:
         """Digest of all that decides what comes out."""
         return digest({**about, "rows": _sum(self.rows), "seed": self.seed, "what": MATERIAL})
+
+
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """A set to be chosen; the arguments are those of ``choose``, but for the training that the method chooses by."""
+
+    name: str
+    rows: Rows
+    n: int
+    by: Look | None
+    seed: int
+    keep: Rows
+    without: Rows
+
+    def key(self, about: Mapping[str, Any]) -> str:
+        """Digest of all that decides what comes out."""
+        by = self.by.key(about) if self.by else None
+        rows = [_sum(self.rows), _sum(self.keep), _sum(self.without)]
+        return digest({**about, "pick": self.name, "rows": rows, "n": self.n, "by": by, "seed": self.seed})
+
+    def make(self, pool: Pool, material: Material | None) -> Rows:
+        """Choose."""
+        return choose(self.name, pool, self.rows, self.n, material, self.seed, self.keep, self.without)
 
 
 @dataclass
@@ -136,6 +160,15 @@ class Trainings:
         self._run(calls, {key: len(look.rows) for key, look in missing.items()}, pace=False)
         return {name: _load(self.kept, key) for name, key in keys.items()}
 
+    def picks(self, wanted: Mapping[Any, Pick]) -> dict[Any, Rows]:
+        """The rows of each set; errors as of ``choose``."""
+        keys = {name: pick.key(self.about) for name, pick in wanted.items()}
+        paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
+        missing = {keys[name]: pick for name, pick in wanted.items() if not paths[name].is_file()}
+        calls = {key: (_pick, (pick, pick.by.key(self.about) if pick.by else "")) for key, pick in missing.items()}
+        self._run(calls, {key: pick.n for key, pick in missing.items()}, pace=False)
+        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+
     def _run(
         self,
         calls: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]],
@@ -194,11 +227,21 @@ def _look(folder: str, kept: str, key: str, learner: Learner, rows: Rows, seed: 
     return time.perf_counter() - start
 
 
+def _pick(folder: str, kept: str, key: str, learner: Learner, pick: Pick, by: str) -> float:
+    """In a worker: choose a set, and keep it."""
+    pool, start = _pool(folder), time.perf_counter()
+    made = _told(lambda: pick.make(pool, _load(Path(kept), by) if by else None))
+    replace(Path(kept) / f"{key}.npy", partial(_save, made))
+    return time.perf_counter() - start
+
+
 def _told(work: Callable[[], Any]) -> Any:
     """A training with one thread; its failure in one line, as a class of its own might not survive the way back."""
     try:
         with threads(1):
             return work()
+    except UsageError:
+        raise
     except Exception as error:
         raise DecoctError(describe(error)) from error
 

@@ -1,6 +1,6 @@
 """The test: fresh students of all images and of the set of each size, from the largest down."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import RANDOM, choose, count, stochastic
+from decoct.shrinking.choose import RANDOM, count, stochastic
 from decoct.shrinking.folds import Fold
 from decoct.shrinking.inference.shown import Outcome, Tested, tested
 from decoct.shrinking.learner import Material
 from decoct.shrinking.pool import Pool
-from decoct.shrinking.trainings import Fit, Look, Trainings
+from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
 Rows = NDArray[np.int64]
 Sizes = Mapping[float, str]  # a share of the candidates -> the method that sets of this size are made by
@@ -32,7 +32,7 @@ class Trial:
         without: rows that none is to have, such as copies of others.
         full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
         sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
-        materials: what methods choose by, by fold; filled by ``prepare``.
+        materials: what methods choose by, by fold.
     """
 
     trainings: Trainings
@@ -77,25 +77,24 @@ class Trial:
             each = [said[fold.number, 0 if self.fixed else r] for r in range(self.students)]
             self.full[fold.number] = np.stack(each)
 
-    def prepare(self, methods: Iterable[Sequence[str]]) -> None:
-        """Train once on all candidates of each fold whose methods, of any size, choose by something."""
-        looks = {
-            fold.number: Look(fold.train, derive(self.seed, "look", fold.number))
-            for fold, names in zip(self.folds, methods, strict=True)
-            if any(name != RANDOM for name in names)
-        }
-        self.materials |= self.trainings.materials(looks)
-
     def test(self, share: float, methods: Sequence[str], asked: Asked) -> Tested:
         """Test the sets of one size, by the method of each fold."""
-        wanted = {}
-        for fold, name in zip(self.folds, methods, strict=True):
-            for r, seed in enumerate(self.students_of(fold)):
-                draws = self.deviates and stochastic(name)
-                rows = self.chosen(fold, share, name, r if draws else 0)
-                self.sets[fold.number, share, r] = rows
-                wanted[fold.number, r] = Fit(np.sort(rows), fold.test, seed)
-        right = self.trainings.fits(wanted)
+        picks = {
+            (fold.number, r): self.pick(fold, share, name, r if self.deviates and stochastic(name) else 0)
+            for fold, name in zip(self.folds, methods, strict=True)
+            for r in range(self.students)
+        }
+        looks = {number: pick.by for (number, _), pick in picks.items() if pick.by is not None}
+        self.materials |= self.trainings.materials(looks)
+        chosen = self.trainings.picks(picks)
+        self.sets |= {(number, share, r): rows for (number, r), rows in chosen.items()}
+        right = self.trainings.fits(
+            {
+                (fold.number, r): Fit(np.sort(chosen[fold.number, r]), fold.test, seed)
+                for fold in self.folds
+                for r, seed in enumerate(self.students_of(fold))
+            }
+        )
         outcomes = []
         for fold, name in zip(self.folds, methods, strict=True):
             labels = self.pool.labels[fold.test]
@@ -106,14 +105,12 @@ class Trial:
             outcomes.append(Outcome(full[:most], small[:most], labels, alike, groups))
         return tested(self.size(share), outcomes, asked.within, asked.worst, self.pool.class_names)
 
-    def chosen(self, fold: Fold, share: float, name: str, draw: int) -> Rows:
+    def pick(self, fold: Fold, share: float, name: str, draw: int) -> Pick:
         """The set of a fold, for a draw of its method."""
-        if (fold.number, share, draw) in self.sets:
-            return self.sets[fold.number, share, draw]
         n = count(share, fold.train, self.pool, self.without)
-        keep = np.intersect1d(self.keep, fold.train)
-        seed = derive(self.seed, "set", fold.number, draw)
-        return choose(name, self.pool, fold.train, n, self.materials.get(fold.number), seed, keep, self.without)
+        by = None if name == RANDOM else Look(fold.train, derive(self.seed, "look", fold.number))
+        keep, seed = np.intersect1d(self.keep, fold.train), derive(self.seed, "set", fold.number, draw)
+        return Pick(name, fold.train, n, by, seed, keep, self.without)
 
     def size(self, share: float) -> int:
         """Images of the final set."""

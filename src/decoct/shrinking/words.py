@@ -53,10 +53,7 @@ def nothing(decision: Decision, method: str, candidates: int, asked: str) -> str
     """Why no set is named."""
     size = decision.tested
     if decision.because == "classes":
-        few = ", ".join(f"'{each.name}'" for each in size.failed[:3]) + (" …" if len(size.failed) > 3 else "")
-        return (
-            f"No set is shown to spare every class: {part(size.size, candidates)} may cost {few} more than was asked."
-        )
+        return f"No set is shown to spare every class: {part(size.size, candidates)} {_classes(size)}."
     tried = f"{part(size.size, candidates)}, {SPELT[method]}, the largest set that was tried"
     if decision.decided == "not_decidable":
         needed = f"; about {size.images_needed:,} test images would do" if size.images_needed else ""
@@ -86,6 +83,8 @@ def closest(size: Tested) -> str:
 
 def below(failed: Tested, asked: str, candidates: int) -> str:
     """The size at which the test ended."""
+    if failed.failed and failed.inside is not False:
+        return f"{part(failed.size, candidates)} {_classes(failed)}."
     return (
         f"{part(failed.size, candidates)} are not shown within {asked}: they lose {points(failed.loss.mean)}, "
         f"{100 * failed.loss.hi:.1f} at most."
@@ -131,6 +130,11 @@ def loses(classes: Sequence[Class]) -> str:
         return "No class loses."
     most = "" if math.isinf(worst.bound) else f", {100 * worst.bound:.1f} at most"
     return f"Class '{worst.name}' loses most: {points(worst.full - worst.small)}{most}."
+
+
+def _classes(size: Tested) -> str:
+    few = ", ".join(f"'{each.name}'" for each in size.failed[:3]) + (" …" if len(size.failed) > 3 else "")
+    return f"may cost {few} more than was asked"
 
 
 def _time(seconds: float) -> str:
