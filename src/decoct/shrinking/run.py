@@ -84,11 +84,11 @@ def run(
     if out is not None:
         check_out(pool, out, way, original_path, force)
     say(f"{len(pool):,} images of {len(pool.class_names):,} classes{export.named(pool)}")
-    for line in pool.facts["said"]:
+    for line in pool.facts["said"] if not only_check else ():
         say(line)
     problems = look_over(pool)
     said = tell(problems)
-    for line in said:
+    for line in said if not only_check else ():  # a check ends with them
         say(line)
     cost = {"reading": time.monotonic() - begun}
     if only_check:
