@@ -1,6 +1,6 @@
-"""Train on the pictures that ``decoct shrink`` kept and test on others, without decoct: python check_shrink.py SMALL TEST.
+"""Train on the pictures that ``decoct shrink`` kept and test on others, without decoct: python check_shrink.py SMALL TEST [PX].
 
-Both are class folders. Prints the accuracy of each of five students, at the last step, and their mean.
+Both are class folders; PX is the side at which students see the pictures, 32 without it. Prints the accuracy of each of five students, at the last step, and their mean.
 """
 
 import sys
@@ -11,7 +11,10 @@ from torch import nn
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-SIZE, WIDTH, EPOCHS, LEAST, BATCH, RATE = 32, 32, 20, 300, 64, 0.01
+WIDTH, EPOCHS, LEAST, BATCH, RATE = 16, 10, 200, 64, 0.01  # as `decoct shrink` takes them on a CPU
+
+
+SIZE = int(sys.argv[3]) if len(sys.argv) > 3 else 32
 
 
 def read(folder: str) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
