@@ -1,10 +1,12 @@
-"""Train on the pictures that ``decoct shrink`` kept and test on others, without decoct: python check_shrink.py SMALL TEST [PX].
+"""Train on the pictures that ``decoct shrink`` kept, and test on others, without decoct.
 
-Both are class folders; PX is the side at which students see the pictures, 32 without it. Prints the accuracy of each of five students, at the last step, and their mean.
+    python check_shrink.py SMALL TEST [PX]
+
+Both are class folders; students see pictures at PX, 32 where it is left out. Prints the accuracy of each of five
+students, at the last step, and their mean.
 """
 
 import sys
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,7 +14,6 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 WIDTH, EPOCHS, LEAST, BATCH, RATE = 16, 10, 200, 64, 0.01  # as `decoct shrink` takes them on a CPU
-
 
 SIZE = int(sys.argv[3]) if len(sys.argv) > 3 else 32
 
@@ -25,7 +26,7 @@ def read(folder: str) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     return torch.stack(images), torch.tensor(labels), data.classes
 
 
-def over_white(path: str):  # noqa: ANN201, clip art is transparent
+def over_white(path: str):
     """A picture in colour."""
     from PIL import Image
 

@@ -77,8 +77,9 @@ def shrink(
         DecoctError: the images cannot be read, a training fails, or files cannot be written.
 
     Example:
-        >>> found = decoct.shrink("digits", fraction=0.2, methods=("herding",), minutes=1)  # doctest: +SKIP
-        >>> print(found.said[0])  # doctest: +SKIP
+        >>> look = decoct.shrink("digits", check=True)
+        >>> look.decided, look.problems
+        ('check', ())
     """
     return run(
         data,
