@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from decoct.core.budget import Budget
 from decoct.core.interfaces import Progress, silent
@@ -76,15 +76,26 @@ def plan(data: Dataset, methods: Mapping[str, Mapping[str, Any]] | None = None, 
         made[name] = planner.condense(name, method, Budget(ipc=IPC), 0)
     student = zoo.student(data.size, 8)
     for name in sorted(names("protocol")):
+        known = find("protocol", name).model_fields
         for stored in (False, True):
-            fields = {"steps": steps} | ({"labels": {"bits": 16}} if stored else {})
-            if not stored or "labels" in find("protocol", name).model_fields:
+            fields = ({"steps": steps} if "steps" in known else {}) | ({"labels": {"bits": 16}} if stored else {})
+            if not stored or "labels" in known:
                 protocol = parse("protocol", {"name": name, **fields})
-                planner.train((name + "_stored" * stored, protocol), student, made["random"])
+                net = student if protocol.start() == "fresh" else started(data)
+                planner.train((name + "_stored" * stored, protocol), net, made["random"])
     metrics = {name: parse("metric", {"name": name}) for name in sorted(names("metric"))}
     planner.measure(made["sre2l"], metrics, ["teacher"], resamples=2)
     planner.reference("ipc 2", [IPC] * len(data.class_names), metrics, ["teacher"], 2)
     return planner
+
+
+def started(data: Dataset) -> str:
+    """A net with a file of weights, for protocols that start from some."""
+    file = data.folder.parent / "test_resnet.safetensors"
+    if not file.is_file():
+        state = zoo.build("test_resnet", 3, 10, 64, 0).state_dict()
+        save_file({name: value.numpy() for name, value in state.items()}, file)
+    return f"test_resnet@{file}"
 
 
 @dataclass

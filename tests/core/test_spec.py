@@ -132,7 +132,7 @@ def test_specs_are_frozen():
 def test_an_unknown_name_gets_the_nearest_one():
     with pytest.raises(UsageError, match=r"unknown condenser 'hearding'\. Did you mean 'herding'\?"):
         parse("condenser", "hearding")
-    with pytest.raises(UsageError, match=r"Known: dc, erm, erm_long, multi_teacher, single_teacher"):
+    with pytest.raises(UsageError, match=r"Known: dc, erm, erm_long, finetune, multi_teacher, probe, single_teacher"):
         parse("protocol", "zzzzzz")
 
 

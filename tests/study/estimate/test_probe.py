@@ -190,7 +190,8 @@ def test_a_training_that_makes_several_batches_at_once_is_carried_on_by_whole_ch
 ):
     """The mean over all steps: one that makes batches for others is dear, and those others are cheap."""
     stream = Chunks(at_once * chunks, at_once, making)
-    recipe = SimpleNamespace(steps=at_once * chunks, loss="ce", batch=1, drop_single=False, restart=False, ema=None)
+    still = {"drop_single": False, "restart": False, "ema": None, "freeze": 0}
+    recipe = SimpleNamespace(steps=at_once * chunks, loss="ce", batch=1, **still)
 
     def took(*_):
         stream.now += step + start * (state.done == 0)
