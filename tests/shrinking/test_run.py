@@ -181,3 +181,13 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_read_or_trained(aske
 def test_fewer_groups_than_folds_are_told(photos):
     with pytest.raises(UsageError, match=r"300 images in 3 groups .* lower --folds"):
         shrink(photos(), None, within=20, groups=r"/(\d\d)\d\d\.png")
+
+
+def test_ctrl_c_while_labels_are_judged_keeps_the_answer(photos, tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "judged", stop)
+    found = shrink(photos(test=150), tmp_path / "small", within=20)
+    assert found.decided == "shown" and found.small and found.unfinished == "stopped before labels were judged"
+    assert len(files(tmp_path / "small")) == found.images

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from decoct.shrinking.answer import Class, Measured, Point
 from decoct.shrinking.choose import RANDOM, count
-from decoct.shrinking.inference.race import Lane
+from decoct.shrinking.inference.race import Lane, vote
 from decoct.shrinking.inference.shown import Outcome, Tested
 from decoct.shrinking.inference.sizes import needed
-from decoct.shrinking.job import Job, vote
+from decoct.shrinking.job import Job
 from decoct.shrinking.trainings import Trainings
 
 Rows = NDArray[np.int64]

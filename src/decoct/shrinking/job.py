@@ -1,6 +1,5 @@
 """One call of shrink, as far as it is: who decides, what was asked, and what was found so far."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import RANDOM, count
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.folds import Fold
+from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Tested
 from decoct.shrinking.inference.sizes import knee, ladder
 from decoct.shrinking.learner import Learner, Material
@@ -123,12 +123,6 @@ def sizes_of(job: Job) -> tuple[float, ...]:
     classes = sum(number > 0 for number in job.pool.counts(job.candidates))
     found = [size / n for size in ladder(n, classes) if size >= len(job.keep)]
     return tuple(found)
-
-
-def vote(methods: Sequence[str]) -> str:
-    """The method of the final set: the one that most folds chose; of equals random, then the first."""
-    votes = Counter(methods)
-    return max(dict.fromkeys(methods), key=lambda name: (votes[name], name == RANDOM))
 
 
 def final(job: Job, trainings: Trainings, share: float, method: str) -> Rows:

@@ -13,22 +13,24 @@ from decoct.core.interfaces import silent
 from decoct.data.dataset import default_store
 from decoct.data.reading.parallel import cores
 from decoct.shrinking import export, folds, words
-from decoct.shrinking.answer import Answer, Class
+from decoct.shrinking.answer import Answer, Class, Problem
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import METHODS, check, count
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.faults.problems import check as look_over
 from decoct.shrinking.faults.problems import groups_of, tell
 from decoct.shrinking.found import classes_of, cost_of, equal_random, points
+from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Tested, decide
 from decoct.shrinking.inference.sizes import knee
-from decoct.shrinking.job import Bar, Job, after_stop, best_so_far, copies, final, sizes_of, so_far, vote
+from decoct.shrinking.job import Bar, Job, after_stop, best_so_far, copies, final, sizes_of, so_far
 from decoct.shrinking.judge import judged
 from decoct.shrinking.model import PROBE, SCRATCH, Model
 from decoct.shrinking.pool import TRAIN, VAL
 from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.originals import original_path
 from decoct.shrinking.reading.read import read_pool
+from decoct.shrinking.reading.splits import never_held
 from decoct.shrinking.schedule import USUAL, schedule
 from decoct.shrinking.trainings import Trainings
 from decoct.shrinking.trial import Trial
@@ -95,6 +97,8 @@ def run(
         clean = ("Nothing is found to be wrong with the images.",)
         return Answer.checked(said or clean, pool.source, len(pool.rows(TRAIN, VAL)), problems, cost)
     pool = replace(pool, groups=groups_of(problems, pool.groups))
+    if alone := never_held(pool, pool.rows(TRAIN, VAL)):
+        say(f"{len(alone):,} classes are one group each and never held out, such as '{alone[0]}': no race judges them")
     kept = np.empty(0, np.int64) if keep is None else rows_of(pool, read_list(keep))
     job = Job(
         pool=pool,
@@ -244,7 +248,13 @@ def finish(job: Job, trainings: Trainings) -> tuple[Answer, tuple[Any, ...]]:
         classes = classes_of(job, found.tested, rows)
         job.cost |= cost_of(job, trainings, found.method, len(rows))
         said += [words.needed(random, found.method), words.loses(classes), words.paying(job.cost)]
-    more, columns = judged(job, trainings)
+    more: tuple[Problem, ...] = ()
+    columns: tuple[Any, ...] = ()
+    unfinished = ""
+    try:
+        more, columns = judged(job, trainings)
+    except KeyboardInterrupt:  # the answer is known, and stays
+        unfinished = "stopped before labels were judged"
     answer = job.answer(
         tuple(line for line in said if line),
         found.decided,
@@ -259,6 +269,7 @@ def finish(job: Job, trainings: Trainings) -> tuple[Answer, tuple[Any, ...]]:
         points=points(job),
         classes=classes,
         problems=job.problems + more,
+        unfinished=unfinished,
     )
     return answer, columns
 

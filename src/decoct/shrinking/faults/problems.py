@@ -1,17 +1,17 @@
 """What is wrong with the images, without any model: what does not decode, what is there twice, and on both sides."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from decoct.core.errors import UsageError
 from decoct.shrinking.answer import Problem
 from decoct.shrinking.faults.looks import Looks
 from decoct.shrinking.faults.twins import NEAR, equal, nearly_equal, preferred
 from decoct.shrinking.pool import Pool
+from decoct.shrinking.reading.groups import merge_groups
 
 SPLITS = ("train", "val", "test")  # by number
 KINDS = (  # in the order in which they are told
@@ -82,14 +82,8 @@ def groups_of(problems: Iterable[Problem], groups: NDArray[np.int64]) -> NDArray
         problems: whose duplicates and leaks count.
         groups: [N] that were there before, from 0; they are merged, never divided.
     """
-    chains = [groups[list(each.rows)] for each in problems if each.kind in GROUPED]
-    first = np.concatenate([np.empty(0, np.int64), *(chain[:-1] for chain in chains)])
-    second = np.concatenate([np.empty(0, np.int64), *(chain[1:] for chain in chains)])
-    there = int(groups.max(initial=-1)) + 1
-    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(there, there))
-    merged = connected_components(links, directed=False)[1] if there else np.empty(0, np.int64)
-    together: NDArray[np.int64] = np.unique(merged[groups], return_inverse=True)[1].astype(np.int64)
-    return together
+    chains = [list(pairwise(each.rows)) for each in problems if each.kind in GROUPED]
+    return merge_groups(groups, np.array([pair for chain in chains for pair in chain], np.int64))
 
 
 def tell(problems: Sequence[Problem]) -> tuple[str, ...]:

@@ -205,9 +205,13 @@ def agreed(folds: Sequence[Mapping[int, str]]) -> dict[int, str]:
     """
     out = {}
     for size in folds[0]:
-        votes = [fold[size] for fold in folds]
-        out[size] = max(dict.fromkeys(votes), key=lambda m: (votes.count(m), m == RANDOM))
+        out[size] = vote([fold[size] for fold in folds])
     return out
+
+
+def vote(votes: Sequence[str]) -> str:
+    """The most frequent of several folds' methods; of equally frequent ones random, then the first."""
+    return max(dict.fromkeys(votes), key=lambda m: (votes.count(m), m == RANDOM))
 
 
 def _asked(lanes: Lanes, racing: Sequence[str], n: int) -> list[str]:

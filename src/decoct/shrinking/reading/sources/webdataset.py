@@ -21,7 +21,6 @@ from decoct.shrinking.reading.sources.listing import Listing, by_name, check_cla
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 WORD = re.compile(r"(?<![a-z])(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 LABELS = ("label", "cls", "class")  # keys of a .json that hold it
-PACKED = ("gz", "tgz", "bz2", "xz", "zst")
 
 
 def listing(source: str, pattern: str) -> Listing:
