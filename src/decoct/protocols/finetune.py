@@ -14,9 +14,9 @@ class FineTune(FromScratch):
 
     Rates that fall layer by layer are those of BEiT (Bao et al., 2022, arXiv:2106.08254), with timm's layers; the
     numbers come from no paper: of 5e-4, 2e-3, 5e-3 and 1e-2 the two in the middle were best for EfficientNet-Lite0 on
-    800 pictures of clip art (one seed, 5 epochs). A student is a net with weights: timm's or torchvision's from their hub or its cache,
-    ``NAME@FILE``, or ``package.module:make`` whose code loads them. Crops and batches are as of ``erm``, 64 images a
-    step above 64 px.
+    800 pictures of clip art (one seed, 5 epochs). A student is a net with weights: timm's or torchvision's from their
+    hub or its cache, ``NAME@FILE``, or ``package.module:make`` whose code loads them. Crops and batches are as of
+    ``erm``, 64 images a step above 64 px.
 
     Attributes:
         epochs: passes over the set.
