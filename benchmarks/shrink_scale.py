@@ -4,14 +4,16 @@ Generated JPEGs of 300 × 200, a hundred classes: smooth fields under a tint and
 read once without and once with the features of EfficientNet-Lite0 at 224 px (the package of ``decoct[offline]``), each
 time in a fresh process with one worker per core; then once more, which finds the pool. Memory is the anonymous
 resident memory of that process and its workers together, at its peak, looked at every 20 ms: pages of mapped files do
-not count, since the system takes them back. At twice the images it should be about the same.
+not count, since the system takes them back. At twice the images it should be about the same. With --answer the features
+are then raced and tested in five folds by ``decoct.shrink``, within three points.
 
     python benchmarks/shrink_scale.py --images 100000
-    python benchmarks/shrink_scale.py --folder photos/
+    python benchmarks/shrink_scale.py --folder photos/ --answer
 """
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
 import tempfile
@@ -27,10 +29,13 @@ import numpy as np
 import psutil
 from PIL import Image
 
+import decoct
 from decoct.data.reading.parallel import cores
+from decoct.shrinking.answer import Answer
 from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.reading.splits import folds, hold_out
+from decoct.shrinking.run import FOLDER
 from yardstick import table
 
 CLASSES, WIDTH, HEIGHT, QUALITY, STEP = 100, 300, 200, 85, 500
@@ -87,6 +92,11 @@ def measured(root: Path, out: Path, word: str | None, size: int | None) -> Cost:
     return Cost(len(pool), seconds, processor, seconds_again, memory, disk)
 
 
+def answered(root: Path, word: str, size: int | None) -> tuple[int, float, Answer]:
+    """Memory, seconds and the answer of a whole call, on a folder that was read before."""
+    return watched(lambda: decoct.shrink(root, within=3, protocol="probe", extractor=word, size=size, workers=cores()))
+
+
 def split(root: Path, out: Path, size: int | None) -> tuple[float, float]:
     """Seconds to hold out a quarter, and to make five folds."""
     pool, times = read_pool(root, out, size=size), []
@@ -139,8 +149,10 @@ def main() -> None:
     asked.add_argument("--size", type=int, help="side of the pool's images")
     asked.add_argument("--scratch", type=Path, help="where to work; by default a temporary folder")
     asked.add_argument("--features", default=NET, help="the extractor; an empty word for none")
+    asked.add_argument("--answer", action="store_true", help="race and test on what was read")
     args = asked.parse_args()
     place = Path(tempfile.mkdtemp(dir=args.scratch))
+    os.environ["DECOCT_STORE"] = str(place)  # so that a whole call finds what was read
     try:
         root = args.folder or place / "photos"
         if args.folder is None:
@@ -150,13 +162,17 @@ def main() -> None:
         rows = []
         for word in dict.fromkeys((None, args.features or None)):
             title = f"images and features of {word}" if word else "images alone"
-            cost = fresh(measured, root, place / "pools", word, args.size)
+            cost = fresh(measured, root, place / FOLDER, word, args.size)
             spent = [f"{cost.seconds:,.1f}", f"{cost.processor:,.1f}", f"{cost.images / cost.seconds:,.0f}"]
             sizes = [f"{cost.memory / 1e6:,.0f}", f"{cost.disk / 1e6:,.0f}"]
             rows.append([title, f"{cost.images:,}", *spent, f"{cost.again:.2f}", *sizes])
         print(table(HEAD, rows))
-        held, parts = fresh(split, root, place / "pools", args.size)
-        print(f"\nholding out a quarter takes {held:.2f} s, five folds {parts:.2f} s; {cores()} cores")
+        held, parts = fresh(split, root, place / FOLDER, args.size)
+        print(f"\nholding out a quarter takes {held:.2f} s, five folds {parts:.2f} s; {cores()} cores", flush=True)
+        if args.answer and args.features:
+            memory, seconds, found = fresh(answered, root, args.features, args.size)
+            print(f"\nthe answer took {seconds:,.0f} s and {memory / 1e6:,.0f} MB\n\n" + "\n".join(found.said))
+            print("\n".join(f"{part}: {took:,.1f}" for part, took in found.cost.items()))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
