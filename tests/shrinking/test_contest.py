@@ -77,3 +77,34 @@ def test_what_is_not_to_be_chosen_is_in_no_set(contest):
     contest.without = contest.folds[0].inner[0].race[:40]
     pick = contest.pick(contest.folds[0], 0, 1, "herding", 0)
     assert not set(contest.trainings.picks({0: pick})[0]) & set(contest.without)
+
+
+def test_the_first_look_comes_in_pieces_that_make_the_same_race(contest):
+    asks = contest.asks()
+    pieces = contest.parts(asks)
+    assert sorted(ask for piece in pieces for ask in piece) == sorted(asks) and len(pieces) == 3
+    assert {(fold, r) for fold, _, _, r in pieces[0]} == {(0, 0)}
+    contest.look(pieces[0])
+    assert [fold.number for fold in contest.begun] == [0]
+    for place, share in enumerate(contest.shares):
+        name, gain = contest.ahead()[share]
+        means = {each: lane.splits for each, lane in contest.lanes[0][place].items()}
+        means = {each: np.concatenate([rows.mean(0) for rows in splits]).mean() for each, splits in means.items()}
+        full = np.concatenate([said.mean(0) for said in contest.full[0]]).mean()
+        assert means[name] == max(means.values()) and gain == pytest.approx(means[name] - full)
+    for piece in pieces[1:]:
+        contest.look(piece)
+    assert not [ask for ask in contest.asks() if ask[3] < 2]
+
+
+def test_it_is_known_what_choosing_takes(contest):
+    contest.time_choosing()
+    took = contest.trainings.chosen
+    assert set(took) == {"herding"} and contest.trainings.choosing("herding", 60) > 0  # el2n_hard races at half alone
+    assert contest.trainings.choosing(RANDOM, 60) == 0
+    before = contest.work([(0, 1, "herding", 1)])
+    contest.trainings.chosen = {"herding": {10: 5.0, 20: 7.0}}
+    first, second = contest.work([(0, 1, "herding", 0)]), contest.work([(0, 1, "herding", 1)])
+    assert second == pytest.approx(before)
+    sizes = [contest.size(inner, 1) for inner in contest.inner(contest.folds[0])]
+    assert first - second == pytest.approx(sum(5 + 0.2 * (n - 10) for n in sizes))

@@ -69,14 +69,13 @@ class Contest:
             inner = self.inner(fold)
             none = [np.zeros((0, len(each.judges)), bool) for each in inner]
             groups = [self.pool.groups[each.judges] for each in inner]
-            counts = self.pool.counts(inner[0].race)
             self.lanes[fold.number] = {
                 place: {
                     name: Lane(none, not self.trainings.learner.stochastic and not stochastic(name), groups)
                     for name in self.methods
-                    if (name not in ENDS or share >= LARGE) and affordable(name, counts, self.size(inner[0], place))
+                    if self.able(fold, place, name)
                 }
-                for place, share in enumerate(self.shares)
+                for place in range(len(self.shares))
             }
 
     def begin(self) -> None:
@@ -104,10 +103,33 @@ class Contest:
             for place, name, r in race.next_replicates(self.lanes[fold.number], self.looks)
         ]
 
+    def parts(self, asks: Sequence[Ask]) -> list[list[Ask]]:
+        """The first look in pieces, so that something is known early: first students of one fold, of all, the rest."""
+        rank = [0 if number == self.folds[0].number and r == 0 else 1 if r == 0 else 2 for number, _, _, r in asks]
+        pieces = [[ask for ask, own in zip(asks, rank, strict=True) if own == piece] for piece in range(3)]
+        return [piece for piece in pieces if piece]
+
+    def time_choosing(self) -> None:
+        """Choose sets of two sizes by every method, in the first fold, so that it is known what that takes."""
+        below = [place for place, share in enumerate(self.shares) if share < LARGE]
+        for place in below[:3:2] or [0]:
+            able = [name for name in self.methods if name != RANDOM and self.able(self.folds[0], place, name)]
+            self.trainings.picks({name: self.pick(self.folds[0], 0, place, name, 0) for name in able})
+
+    def able(self, fold: Fold, place: int, name: str) -> bool:
+        """Whether a method races at a size."""
+        inner = self.inner(fold)[0]
+        hard = name in ENDS and self.shares[place] < LARGE
+        return not hard and affordable(name, self.pool.counts(inner.race), self.size(inner, place))
+
     def work(self, asks: Sequence[Ask]) -> float:
-        """Seconds of one core that these trainings are foretold to take."""
-        sizes = [self.size(each, place) for number, place, _, _ in asks for each in self.inner(self.folds[number])]
-        return sum(self.trainings.seconds(n) or 0.0 for n in sizes)
+        """Seconds of one core that these trainings, and sets that are new, are foretold to take."""
+        total = 0.0
+        for number, place, name, r in asks:
+            for n in (self.size(each, place) for each in self.inner(self.folds[number])):
+                new = r == 0 or stochastic(name)
+                total += (self.trainings.seconds(n) or 0.0) + (self.trainings.choosing(name, n) if new else 0.0)
+        return total
 
     def look(self, asks: Sequence[Ask]) -> None:
         """Train what the next look waits for, on every inner split."""
@@ -161,19 +183,38 @@ class Contest:
             found[share] = [standing[fold.number][below[-1]].chosen if below else RANDOM for fold in self.folds]
         return found
 
+    def ahead(self) -> dict[float, tuple[str, float]]:
+        """The method with the highest mean at each size and what it gains on all images, before a look is over."""
+        begun = [self.lanes[fold.number] for fold in self.begun]
+        full = _mean([(said.mean(), said.shape[1]) for fold in self.begun for said in self.full[fold.number]])
+        found = {}
+        for place, share in enumerate(self.shares):
+            stood = {
+                name: [lanes[place][name].accuracy for lanes in begun]
+                for name in self.methods
+                if all(name in lanes[place] for lanes in begun)
+            }
+            means = {name: _mean([(each.mean, each.images) for each in own]) for name, own in stood.items()}
+            best = max(means, key=lambda name: means[name])
+            found[share] = (best, means[best] - full)
+        return found
+
     def full_mean(self) -> float:
         """Accuracy with all of a race's candidates, over folds."""
         return _mean([(said.mean(), said.shape[1]) for each in self.full.values() for said in each])
+
+    @property
+    def begun(self) -> list[Fold]:
+        """Folds in which students have answered."""
+        return [fold for fold in self.folds if self.lanes[fold.number][0][RANDOM].replicates]
 
     def curve(self) -> dict[int, float]:
         """Accuracy over the number of images, by the best that races at each size; all images among them."""
         everything = round(float(np.mean([len(fold.inner[0].race) for fold in self.folds])))
         points = {everything: self.full_mean()}
         for place, share in enumerate(self.shares):
-            chosen = [race.standing(self.lanes[fold.number][place], self.looks).chosen for fold in self.folds]
-            stood = [
-                self.lanes[fold.number][place][name].accuracy for fold, name in zip(self.folds, chosen, strict=True)
-            ]
+            lanes = [self.lanes[fold.number][place] for fold in self.begun]
+            stood = [own[race.standing(own, self.looks).chosen].accuracy for own in lanes]
             points[round(share * everything)] = _mean([(each.mean, each.images) for each in stood])
         return points
 

@@ -173,12 +173,20 @@ def best_so_far(job: Job) -> tuple[float | None, str | None]:
     return share, vote(choices[share])
 
 
-def so_far(job: Job) -> str:
-    """Where the race is, in a line: the method of each size, and points gained or lost against all images."""
+def so_far(job: Job, whole: bool = True) -> str:
+    """Where the race is, in a line: the method of each size, and points gained or lost against all images.
+
+    Before the first look is whole the method that is ahead stands for each size; after it, the one that is chosen.
+    """
     assert job.contest is not None
-    curve = job.contest.curve()
-    full, parts = curve[max(curve)], []
-    for share, methods in job.contest.choices(job.contest.shares).items():
-        gained = f"{100 * (curve[round(share * max(curve))] - full):+.1f}".replace("-", "−")
-        parts.append(f"{100 * share:.0f} %: {vote(methods)} {gained}")
-    return "so far, points against all images: " + "; ".join(parts)
+    if whole:
+        curve = job.contest.curve()
+        most = max(curve)
+        choices = job.contest.choices(job.contest.shares)
+        found = {share: (vote(names), curve[round(share * most)] - curve[most]) for share, names in choices.items()}
+    else:
+        found = job.contest.ahead()
+    gains = {share: (name, f"{100 * gain:+.1f}".replace("-", "−")) for share, (name, gain) in found.items()}
+    parts = [f"{100 * share:.0f} %: {name} {gained}" for share, (name, gained) in gains.items()]
+    what = "so far" if whole else "first students"
+    return f"{what}, points against all images: " + "; ".join(parts)

@@ -31,7 +31,7 @@ from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.originals import original_path
 from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.reading.splits import never_held
-from decoct.shrinking.schedule import USUAL, schedule
+from decoct.shrinking.schedule import USUAL, Pace, schedule
 from decoct.shrinking.trainings import Trainings
 from decoct.shrinking.trial import Trial
 from decoct.shrinking.written.files import How, check_out
@@ -136,6 +136,9 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     trainings.told = job.bar("all images")
     first.begin()
     job.say(f"all images: {words.percent(first.full_mean())} on held-out train images")
+    trainings.told = job.bar("what methods choose by")
+    first.prepare()
+    first.time_choosing()
     fewest = min(job.folds, key=lambda fold: len(fold.train))
     job.plan = plan = schedule(
         shares,
@@ -143,10 +146,8 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
         len(job.folds),
         (len(fewest.inner[0].race), len(fewest.train)),
         len(fewest.inner),
-        lambda n: trainings.seconds(n) or 0.0,
-        trainings.workers,
+        Pace(lambda n: trainings.seconds(n) or 0.0, trainings.choosing, trainings.workers, not job.learner.stochastic),
         60 * minutes - (time.monotonic() - begun),
-        not job.learner.stochastic,
     )
     job.contest = race = replace(first, shares=plan.raced, methods=plan.methods, looks=plan.looks, splits=plan.splits)
     each = f" in each of {len(job.folds)} folds" if len(job.folds) > 1 else ""
@@ -164,8 +165,13 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
         left = 60 * minutes - (time.monotonic() - begun) - plan.testing
         if number and race.work(asks) / trainings.workers > left:
             break
+        parts = [asks] if number else race.parts(asks)
+        for part in parts[:-1]:
+            trainings.told = job.bar("race, first students")
+            race.look(part)
+            job.say(so_far(job, whole=False))
         trainings.told = job.bar(f"race, look {number + 1}")
-        race.look(asks)
+        race.look(parts[-1])
         number += 1
         job.say(so_far(job))
     job.cost["race"] = time.monotonic() - start

@@ -1,8 +1,9 @@
-"""How much a race and a test do within a time: replicates, methods and sizes, from the first training's seconds."""
+"""How much a race and a test do within a time: replicates, methods and sizes, from the seconds of the first ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from decoct.shrinking.choose import stochastic
 from decoct.shrinking.contest import ENDS, LARGE
 
 USUAL = 10.0  # minutes, where none are said
@@ -35,16 +36,58 @@ class Schedule:
     testing: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What things are foretold to take, in seconds of one core.
+
+    Attributes:
+        training: on so many images.
+        choosing: by a method, of so many images.
+        workers: that work at once.
+        fixed: the learner draws nothing, so that one student says all.
+    """
+
+    training: Callable[[int], float]
+    choosing: Callable[[str, int], float]
+    workers: int
+    fixed: bool
+
+    def lane(self, name: str, n: int, students: int, draws: int) -> tuple[float, float]:
+        """Trainings, and choosing, of a method at one size."""
+        sets = draws if stochastic(name) else 1
+        return max(sets, 1 if self.fixed else students) * self.training(n), sets * self.choosing(name, n)
+
+    def race(self, shares: Sequence[float], methods: Sequence[str], replicates: int, candidates: int) -> float:
+        """Of a fold's inner split: every method at every size, and all candidates."""
+        lanes = [
+            self.lane(name, round(share * candidates), replicates, replicates) for share, name in _on(shares, methods)
+        ]
+        return (1 if self.fixed else replicates) * self.training(candidates) + sum(map(sum, lanes))
+
+    def test(
+        self, shares: Sequence[float], methods: Sequence[str], students: int, draws: int, candidates: int
+    ) -> float:
+        """Of a fold: all images, and at every size the set of the method that takes longest."""
+        most = [max(sum(self.lane(m, round(s * candidates), students, draws)) for m in methods) for s in shares]
+        return (1 if self.fixed else students) * self.training(candidates) + sum(most)
+
+    def light(self, shares: Sequence[float], methods: Sequence[str], candidates: int) -> tuple[str, ...]:
+        """Methods that take no longer to choose than to train on what they chose."""
+        spent = {name: [0.0, 0.0] for name in methods}
+        for share, name in _on(shares, methods):
+            for at, seconds in enumerate(self.lane(name, round(share * candidates), 1, 1)):
+                spent[name][at] += seconds
+        return tuple(name for name, (training, choosing) in spent.items() if choosing <= training)
+
+
 def schedule(
     shares: Sequence[float],
     methods: Sequence[str],
     folds: int,
     candidates: tuple[int, int],
     splits: int,
-    seconds: Callable[[int], float],
-    workers: int,
+    pace: Pace,
     left: float | None,
-    fixed: bool,
 ) -> Schedule:
     """The richest schedule whose first look and whole test fit the time that is left; the leanest where none does.
 
@@ -54,47 +97,33 @@ def schedule(
         folds: each has a race and a test.
         candidates: of a race and of a test, in images.
         splits: inner splits that there are.
-        seconds: of one core, that a training on so many images takes.
-        workers: trainings at once.
+        pace: what trainings and choosing take.
         left: seconds; None for as many as it takes.
-        fixed: the learner draws nothing, so that one student says all.
     """
-    few = tuple(name for name in methods if name in FEW) or tuple(methods[:1])
+    names = tuple(methods)
+    light = pace.light(shares, names, candidates[0]) or names[:1]
+    few = tuple(name for name in light if name in FEW) or names[:1]
     thin = tuple(shares[::-2][::-1])
     every, some = (3, 2) if folds > 1 else (5, 5)  # students count as much as test images: docs/results/shrink.md
     options = (
-        ((3, 5, 8), tuple(methods), tuple(shares), every),
-        ((3, 5), tuple(methods), tuple(shares), every),
-        ((2, 4), tuple(methods), tuple(shares), some),
+        ((3, 5, 8), names, tuple(shares), every),
+        ((3, 5), names, tuple(shares), every),
+        ((2, 4), names, tuple(shares), some),
+        ((2, 3), light, tuple(shares), some),
         ((2, 3), few, tuple(shares), some),
         ((2,), few, tuple(shares), some),
         ((2,), few, thin, min(some, 3)),
     )
     made = []
-    for looks, names, raced, many in options:
-        for inner in (splits, 1) if fixed and splits > 1 else (1,):
-            racing = folds * inner * _race(raced, names, looks[0], candidates[0], seconds, fixed) / workers
-            testing = folds * _test(raced, many, candidates[1], seconds, fixed) / workers
-            tested = tuple(reversed(raced))
-            made.append(Schedule(raced, tested, names, looks, inner, many, racing + testing, testing))
+    for looks, racing, raced, many in options:
+        for inner in (splits, 1) if pace.fixed and splits > 1 else (1,):
+            race = folds * inner * pace.race(raced, racing, looks[0], candidates[0]) / pace.workers
+            draws = many if folds > 1 else 1
+            testing = folds * pace.test(raced, racing, many, draws, candidates[1]) / pace.workers
+            made.append(Schedule(raced, tuple(reversed(raced)), racing, looks, inner, many, race + testing, testing))
     return next((each for each in made if left is None or each.seconds <= SHARE * left), made[-1])
 
 
-def _race(
-    shares: Sequence[float],
-    methods: Sequence[str],
-    replicates: int,
-    candidates: int,
-    seconds: Callable[[int], float],
-    fixed: bool,
-) -> float:
-    each = 1 if fixed else replicates
-    lanes = [(share, name) for share in shares for name in methods if name not in ENDS or share >= LARGE]
-    return each * (seconds(candidates) + sum(seconds(round(share * candidates)) for share, _ in lanes))
-
-
-def _test(
-    shares: Sequence[float], students: int, candidates: int, seconds: Callable[[int], float], fixed: bool
-) -> float:
-    each = 1 if fixed else students
-    return each * (seconds(candidates) + sum(seconds(round(share * candidates)) for share in shares))
+def _on(shares: Sequence[float], methods: Sequence[str]) -> list[tuple[float, str]]:
+    """Who races at which size."""
+    return [(share, name) for share in shares for name in methods if name not in ENDS or share >= LARGE]

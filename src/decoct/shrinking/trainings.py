@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -99,7 +99,8 @@ class Trainings:
         pool_of: makes an executor for so many workers.
         workers: trainings at once.
         told: called after each training with (done, of what was asked at once).
-        seconds: that trainings took, by units of ``Learner.work``.
+        spent, units: seconds that trainings took, and their ``Learner.work``.
+        chosen: seconds that a method took to choose sets, by its name and their images.
     """
 
     pool: Pool
@@ -110,17 +111,21 @@ class Trainings:
     told: Callable[[int, int], None] = lambda done, total: None
     spent: float = 0.0
     units: float = 0.0
+    chosen: dict[str, dict[int, float]] = field(default_factory=dict)
     _executor: Executor | None = None
 
     def __enter__(self) -> Self:
         self.kept.mkdir(parents=True, exist_ok=True)
-        if holds(pace := self._pace, "spent"):
-            self.spent, self.units = (float(read_json(pace)[name]) for name in ("spent", "units"))
+        if holds(pace := self._pace, "chosen"):
+            said = read_json(pace)
+            self.spent, self.units = float(said["spent"]), float(said["units"])
+            self.chosen = {name: {int(n): float(s) for n, s in each.items()} for name, each in said["chosen"].items()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.units:
-            replace(self._pace, lambda path: write_json(path, {"spent": self.spent, "units": self.units}))
+            said = {"spent": self.spent, "units": self.units, "chosen": self.chosen}
+            replace(self._pace, lambda path: write_json(path, said))
         if self._executor is not None:
             abandon(self._executor) if kind else self._executor.shutdown()
             self._executor = None
@@ -139,6 +144,15 @@ class Trainings:
         """What a training on so many images is foretold to take; None before any was run here."""
         return self.learner.work(rows) * self.spent / self.units if self.units else None
 
+    def choosing(self, name: str, n: int) -> float:
+        """Seconds that a method is foretold to take for a set of so many images, along the line of those it took."""
+        took = self.chosen.get(name)
+        if not took:
+            return 0.0
+        least, most = min(took), max(took)
+        rise = max(0.0, took[most] - took[least]) / (most - least) if most > least else 0.0
+        return max(0.0, took[least] + rise * (n - least))
+
     def fits(self, wanted: Mapping[Any, Fit]) -> dict[Any, NDArray[Any]]:
         """What each training says of its held images: [held] bool, or [held, classes] float32 of one that is ``whole``.
 
@@ -149,7 +163,9 @@ class Trainings:
         paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
         missing = {keys[name]: fit for name, fit in wanted.items() if not paths[name].is_file()}
         calls = {key: (_fit, (fit.rows, fit.held, fit.seed, fit.whole)) for key, fit in missing.items()}
-        self._run(calls, {key: len(fit.rows) for key, fit in missing.items()})
+        took = self._run(calls, {key: len(fit.rows) for key, fit in missing.items()})
+        self.spent += sum(took.values())
+        self.units += sum(self.learner.work(len(missing[key].rows)) for key in took)
         return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
 
     def materials(self, wanted: Mapping[Any, Look]) -> dict[Any, Material]:
@@ -157,7 +173,7 @@ class Trainings:
         keys = {name: look.key(self.about) for name, look in wanted.items()}
         missing = {keys[name]: look for name, look in wanted.items() if not _whole(self.kept, keys[name])}
         calls = {key: (_look, (look.rows, look.seed)) for key, look in missing.items()}
-        self._run(calls, {key: len(look.rows) for key, look in missing.items()}, pace=False)
+        self._run(calls, {key: len(look.rows) for key, look in missing.items()})
         return {name: _load(self.kept, key) for name, key in keys.items()}
 
     def picks(self, wanted: Mapping[Any, Pick]) -> dict[Any, Rows]:
@@ -166,19 +182,17 @@ class Trainings:
         paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
         missing = {keys[name]: pick for name, pick in wanted.items() if not paths[name].is_file()}
         calls = {key: (_pick, (pick, pick.by.key(self.about) if pick.by else "")) for key, pick in missing.items()}
-        self._run(calls, {key: pick.n for key, pick in missing.items()}, pace=False)
+        for key, seconds in self._run(calls, {key: pick.n for key, pick in missing.items()}).items():
+            self.chosen.setdefault(missing[key].name, {})[missing[key].n] = seconds
         return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
 
     def _run(
-        self,
-        calls: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]],
-        sizes: Mapping[str, int],
-        pace: bool = True,
-    ) -> None:
-        """Run what is missing, the longest first, so that no core waits for the last; ``pace`` counts its seconds."""
+        self, calls: Mapping[str, tuple[Callable[..., float], tuple[Any, ...]]], sizes: Mapping[str, int]
+    ) -> dict[str, float]:
+        """Run what is missing, the longest first, so that no core waits for the last, and give its seconds."""
         waiting = sorted(calls, key=lambda key: -sizes[key])
-        running: dict[Future[Any], str] = {}
-        done = 0
+        running: dict[Future[float], str] = {}
+        took: dict[str, float] = {}
         if calls:
             self.told(0, len(calls))
         while waiting or running:
@@ -188,11 +202,9 @@ class Trainings:
                 folder, kept = str(self.pool.folder), str(self.kept)
                 running[self.executor.submit(work, folder, kept, key, self.learner, *more)] = key
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                key = running.pop(future)
-                took = future.result()
-                if pace:
-                    self.spent, self.units = self.spent + took, self.units + self.learner.work(sizes[key])
-                self.told(done := done + 1, len(calls))
+                took[running.pop(future)] = future.result()
+                self.told(len(took), len(calls))
+        return took
 
     @property
     def executor(self) -> Executor:

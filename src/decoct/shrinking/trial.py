@@ -62,7 +62,7 @@ class Trial:
 
     def students_of(self, fold: Fold) -> list[int]:
         """Seeds of a fold's students; the set is no part of them, so that all images and the set are paired."""
-        return [derive(self.seed, "test", fold.number, r) for r in range(self.students)]
+        return [derive(self.seed, "test", fold.number, 0 if self.fixed else r) for r in range(self.students)]
 
     def open(self) -> None:
         """Train on all candidates of every fold."""
@@ -70,12 +70,10 @@ class Trial:
             (fold.number, r): Fit(fold.train, fold.test, seed, whole=True)
             for fold in self.folds
             for r, seed in enumerate(self.students_of(fold))
-            if r == 0 or not self.fixed
         }
         said = self.trainings.fits(wanted)
         for fold in self.folds:
-            each = [said[fold.number, 0 if self.fixed else r] for r in range(self.students)]
-            self.full[fold.number] = np.stack(each)
+            self.full[fold.number] = np.stack([said[fold.number, r] for r in range(self.students)])
 
     def test(self, share: float, methods: Sequence[str], asked: Asked) -> Tested:
         """Test the sets of one size, by the method of each fold."""
