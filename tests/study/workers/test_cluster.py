@@ -7,11 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.shrinking.pools import make_pool
 
 import decoct
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import CELL, MEASURED
+from decoct.shrinking.learners.scratch import Scratch
+from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 from decoct.study.drive import Driver
 from decoct.study.execute import attempt
 from decoct.study.expand import expand
@@ -22,6 +26,7 @@ from decoct.study.store.store import Store
 from decoct.study.study import Study
 from decoct.study.workers import cluster
 from decoct.study.workers.cluster import Cluster, Needed, said
+from decoct.study.workers.executors import Inline
 
 SMALL = """
     name = "small"
@@ -169,6 +174,20 @@ def test_what_ray_says_of_a_task_becomes_one_line():
     assert "out of memory" in str(said(ray.exceptions.OutOfMemoryError("x"), 3))
     assert "died, 4 times" in str(said(ray.exceptions.NodeDiedError("gone"), 3))
     assert str(said(ray.exceptions.RayTaskError("f", "Traceback", ValueError("a\nb")), 3)) == "ValueError: a; b"
+
+
+def test_trainings_of_a_race_say_on_ray_what_they_say_here(executor, tmp_path):
+    pool = make_pool(tmp_path / "pool", [f"{i}.png" for i in range(24)], [0, 1] * 12, ["a", "b"])
+    rows, none = np.arange(16), np.empty(0, np.int64)
+    look = Look(rows, 0)
+    said = []
+    for name, make in (("here", lambda workers: Inline()), ("ray", lambda workers: executor)):
+        with Trainings(pool, Scratch("convnet1_w8", epochs=1, least=3), tmp_path / name, make, 2) as trainings:
+            features = trainings.materials({0: look})[0].features
+            chosen = trainings.picks({0: Pick("herding", rows, 8, look, 0, none, none)})[0]
+            right = trainings.fits({seed: Fit(chosen, np.arange(16, 24), seed, whole=True) for seed in range(3)})
+            said.append((features.tolist(), chosen.tolist(), [each.tolist() for each in right.values()]))
+    assert said[0] == said[1]
 
 
 @pytest.mark.slow
