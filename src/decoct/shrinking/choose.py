@@ -65,8 +65,13 @@ def check(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def stochastic(name: str) -> bool:
-    """Whether a method draws another set for another seed."""
-    return condenser(name).stochastic
+    """Whether a method draws another set for another seed; sets are made once, since that takes long."""
+    return name in METHODS and condenser(name).stochastic
+
+
+def looks(name: str) -> bool:
+    """Whether a method chooses by a training on all candidates."""
+    return name in METHODS and name != RANDOM
 
 
 def condenser(name: str, largest: int = 0) -> Condenser:

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import RANDOM, count, stochastic
+from decoct.shrinking.choose import count, looks, stochastic
 from decoct.shrinking.folds import Fold
+from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Outcome, Tested, tested
 from decoct.shrinking.learner import Material
+from decoct.shrinking.made import Set, ordered
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
@@ -31,7 +33,8 @@ class Trial:
         keep: rows that every set is to have.
         without: rows that none is to have, such as copies of others.
         full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
-        sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
+        sets: rows of each set, or what was made, by (fold, share, student); a method that does not draw has one for
+            all students.
         materials: what methods choose by, by fold.
     """
 
@@ -42,7 +45,7 @@ class Trial:
     keep: Rows
     without: Rows
     full: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    sets: dict[tuple[int, float, int], Rows] = field(default_factory=dict)
+    sets: dict[tuple[int, float, int], Set] = field(default_factory=dict)
     materials: dict[int, Material] = field(default_factory=dict)
 
     @property
@@ -87,10 +90,10 @@ class Trial:
         looks = {number: pick.by for (number, _), pick in picks.items() if pick.by is not None}
         self.materials |= self.trainings.materials(looks)
         chosen = self.trainings.picks(picks)
-        self.sets |= {(number, share, r): rows for (number, r), rows in chosen.items()}
+        self.sets |= {(number, share, r): some for (number, r), some in chosen.items()}
         right = self.trainings.fits(
             {
-                (fold.number, r): Fit(np.sort(chosen[fold.number, r]), fold.test, seed)
+                (fold.number, r): Fit(ordered(chosen[fold.number, r]), fold.test, seed)
                 for fold in self.folds
                 for r, seed in enumerate(self.students_of(fold))
             }
@@ -103,16 +106,16 @@ class Trial:
             alike = self.fixed and not (self.deviates and stochastic(name))
             most, groups = 1 if alike else None, self.pool.groups[fold.test]
             outcomes.append(Outcome(full[:most], small[:most], labels, alike, groups))
-        return tested(self.size(share), outcomes, asked.within, asked.worst, self.pool.class_names)
+        return tested(self.size(share, vote(methods)), outcomes, asked.within, asked.worst, self.pool.class_names)
 
     def pick(self, fold: Fold, share: float, name: str, draw: int) -> Pick:
         """The set of a fold, for a draw of its method."""
         n = count(share, fold.train, self.pool, self.without)
-        by = None if name == RANDOM else Look(fold.train, derive(self.seed, "look", fold.number))
+        by = Look(fold.train, derive(self.seed, "look", fold.number)) if looks(name) else None
         keep, seed = np.intersect1d(self.keep, fold.train), derive(self.seed, "set", fold.number, draw)
         return Pick(name, fold.train, n, by, seed, keep, self.without)
 
-    def size(self, share: float) -> int:
-        """Images of the final set."""
+    def size(self, share: float, name: str) -> int:
+        """Images of the final set, by a method."""
         everything = np.unique(np.concatenate([fold.train for fold in self.folds]))
-        return count(share, everything, self.pool, self.without)
+        return self.trainings.size(name, count(share, everything, self.pool, self.without), everything)
