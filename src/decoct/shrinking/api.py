@@ -62,7 +62,7 @@ def shrink(
         methods: that race; none for those that are known to hold at such sizes.
         distil: methods that *make* images and race beside the others at small sizes: "dm", "dc", "dsa", or with
             parameters {"name": "dm", "iterations": 300}; the rest is as in their papers, and takes hours on a CPU. What
-            is made has as many images of each class, 50 at most; a final set that is made is in ``made``, not in
+            is made has at most 50 images of a class; a final set that is made is in ``made``, not in
             ``rows``. No probe, and no ``keep``.
         keep: a list of paths, or an earlier ``kept.csv``, that the set is to have.
         groups: a column of the .csv, or a regular expression on paths; images of one group stay on one side.

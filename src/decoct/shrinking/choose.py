@@ -48,6 +48,10 @@ class Quota(Inputs):
         """As given."""
         return [self.numbers[c] for c in self.wanted()]
 
+    def ipc(self, method: str) -> int:
+        """Of the class that gives most, for a method that makes as many of each class where nothing else is said."""
+        return max(self.quotas())
+
 
 def check(names: Sequence[str]) -> tuple[str, ...]:
     """The methods that were asked for, ``random`` first, which all are compared with.

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
-from decoct.core.interfaces import Condenser, Inputs, Kept
+from decoct.core.interfaces import Condenser, Kept
 from decoct.core.scratch import replace
 from decoct.core.spec import parse, suggest
 from decoct.data.dataset import Dataset, Split
+from decoct.shrinking.choose import Quota, quotas
 from decoct.shrinking.learners.net import training_set
 from decoct.shrinking.made import MAKERS, Made
 from decoct.shrinking.pool import Pool
@@ -26,22 +26,7 @@ from decoct.study.store.store import KeptOnDisk
 Rows = NDArray[np.int64]
 MOST = 50  # images per class, the most that their papers make
 SMALL = 0.1  # of the candidates: made images are for sets so small that few real ones say little
-MOMENT = 1.0  # seconds that iterations are timed for
-
-
-@dataclass(frozen=True)
-class Even(Inputs):
-    """Inputs that say themselves how many images each class has.
-
-    Attributes:
-        number: of each class.
-    """
-
-    number: int = 1
-
-    def ipc(self, method: str) -> int:
-        """As given."""
-        return self.number
+MOMENT, LONG = 1.0, 10.0  # seconds that iterations are timed for; of a first iteration that says enough
 
 
 class Timed(KeptOnDisk):
@@ -102,14 +87,9 @@ def check(
     return makers
 
 
-def each_of(n: int, counts: Sequence[int]) -> int:
-    """Images of each class in a made set of at most ``n``: the same number, as these methods make sets."""
-    return n // sum(count > 0 for count in counts)
-
-
 def fits(n: int, counts: Sequence[int]) -> bool:
-    """Whether a set of ``n`` can be made from so many images of each class: few of each, and no more than there are."""
-    return 1 <= each_of(n, counts) <= min(MOST, *(count for count in counts if count))
+    """Whether a set of ``n`` can be made from so many images of each class: of none more than the papers make."""
+    return max(quotas(counts, n)) <= MOST
 
 
 def fitted(spec: Condenser, pool: Pool, rows: Rows) -> Condenser:
@@ -118,8 +98,8 @@ def fitted(spec: Condenser, pool: Pool, rows: Rows) -> Condenser:
     return spec.model_copy(update={"batch": min(spec.batch, smallest)}).at(pool.size)  # type: ignore[attr-defined]
 
 
-def make(spec: Condenser, pool: Pool, rows: Rows, each: int, seed: int, device: str, folder: Path | None) -> Made:
-    """A set of ``each`` images of every class that the rows have.
+def make(spec: Condenser, pool: Pool, rows: Rows, n: int, seed: int, device: str, folder: Path | None) -> Made:
+    """A set of ``n`` images, of every class in proportion to its rows, as a set that is chosen has them.
 
     Pixels are rounded to 8 bits and clipped, since this is what files hold: students are trained on what is written.
 
@@ -127,28 +107,29 @@ def make(spec: Condenser, pool: Pool, rows: Rows, each: int, seed: int, device: 
         spec: the method.
         pool: the images.
         rows: candidates, all of which it may look at.
-        each: images of each class.
+        n: images of the set.
         seed: of its draws.
         device: where it computes.
         folder: for its state, from which a stopped making continues; None keeps none.
 
     Raises:
+        UsageError: as ``choose.quotas``.
         DecoctError: as of the method, such as a loss that is not finite.
     """
     kept = None if folder is None else Timed(folder)
     start = time.perf_counter()
-    seen = training_set(pool, rows)
+    seen, counts = training_set(pool, rows), pool.counts(rows)
     split = Split(seen.images.numpy(), pool.labels[rows])
     mean, std = tuple(seen.mean), tuple(seen.std)
     flip = bool(pool.facts.get("flip", pool.images.shape[1] == 3))
-    inputs = Even(
+    inputs = Quota(
         data=Dataset(pool.source, pool.class_names, pool.digest, split, split, split, mean, std, flip, Path()),
-        budget=Budget(ipc=each),
+        budget=Budget(images=n, balanced=False),
         seed=seed,
         device=device,
-        classes=tuple(c for c, count in enumerate(pool.counts(rows)) if count),
+        classes=tuple(c for c, count in enumerate(counts) if count),
         kept=kept or Kept(),
-        number=each,
+        numbers=tuple(quotas(counts, n)),
     )
     draft = fitted(spec, pool, rows)(inputs)
     assert draft.images is not None and draft.labels is not None
@@ -162,7 +143,7 @@ def keep(
 ) -> float:
     """In a worker: make a set of at most ``n`` images, and keep it; gives the seconds."""
     pool, state = opened(folder), Path(kept) / f"{key}.state"
-    made: Made = guarded(partial(make, spec, pool, rows, each_of(n, pool.counts(rows)), seed, device, state))
+    made: Made = guarded(partial(make, spec, pool, rows, n, seed, device, state))
     replace(Path(kept) / f"{key}.npz", made.save)
     shutil.rmtree(state, ignore_errors=True)
     return made.seconds
@@ -170,13 +151,17 @@ def keep(
 
 def pace(folder: str, rows: Rows, n: int, spec: Condenser, device: str) -> float:
     """In a worker: seconds that a set is foretold to take, from its first iterations, more until a moment is over."""
-    pool = opened(folder)
-    each = each_of(n, pool.counts(rows))
     every: int = spec.iterations  # type: ignore[attr-defined]
+
+    def seconds(some: int) -> float:
+        few = spec.model_copy(update={"iterations": some})
+        made: Made = guarded(partial(make, few, opened(folder), rows, n, 0, device, None))
+        return made.seconds / some * every
+
+    first = seconds(1)  # it is slow, as any first call is
+    if first > LONG * every:
+        return first
     some = 1
-    while True:
-        few = spec.model_copy(update={"iterations": min(some, every)})
-        took: float = guarded(partial(make, few, pool, rows, each, 0, device, None)).seconds
-        if took >= MOMENT or some >= every:
-            return took / min(some, every) * every
-        some *= 4
+    while (found := seconds(some)) * some < MOMENT * every and some < every:
+        some = min(4 * some, every)
+    return found

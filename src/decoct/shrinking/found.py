@@ -34,8 +34,7 @@ def points(job: Job) -> tuple[Point, ...]:
                     if all(name in each.dropped for each in stands)
                     else "racing"
                 )
-                most = count(share, job.candidates, job.pool, job.without)
-                images = contest.trainings.size(name, most, job.candidates)
+                images = count(share, job.candidates, job.pool, job.without)
                 found.append(Point(name, images, share, over(had), "race", status))
     for _, methods, size in job.tests:
         status = "shown" if size.shown else "not shown" if size.shown is False else "chosen"

@@ -8,7 +8,7 @@ import numpy as np
 
 from decoct.core.errors import UsageError
 from decoct.shrinking import distil
-from decoct.shrinking.choose import count
+from decoct.shrinking.choose import count, quotas
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.job import Job, last
 from decoct.shrinking.schedule import Schedule
@@ -73,11 +73,9 @@ def small(contest: Contest) -> tuple[float, ...]:
     if found:
         return tuple(found)
     least = count(contest.shares[0], everything, pool)
-    smallest = min(number for own in counts for number in own if number)
+    most = max(quotas(counts[0], least))
     raise UsageError(
-        f"--distil makes the same number of images of every class, {distil.MOST} at most and no more than the smallest "
-        f"has where it races ({smallest}): {least:,} images would be {distil.each_of(least, counts[0])} of each\n"
-        "ask for fewer --images, or leave --distil out"
+        f"--distil makes at most {distil.MOST} images of a class, and {least:,} would be {most:,} of the largest: ask for fewer --images, or leave --distil out"
     )
 
 
@@ -100,8 +98,9 @@ def making(job: Job, contest: Contest, left: float) -> Making:
             if some := (*racing, *testing, *final):
                 where = str(contest.pool.folder), some[0].rows, some[0].n, spec, trainings.device
                 each = trainings.executor.submit(distil.pace, *where).result()
-                size = trainings.size(name, some[0].n, some[0].rows)
-                job.say(f"{name}: a set of {size:,} images takes about {_time(each)} to make; {len(some)} may be made")
+                job.say(
+                    f"{name}: a set of {some[0].n:,} images takes about {_time(each)} to make; {len(some)} may be made"
+                )
             rounds = [math.ceil(len(sets) / trainings.workers) for sets in (racing, testing, final)]
             more = replace(
                 found,

@@ -72,7 +72,7 @@ class Look:
 class Pick:
     """A set to be chosen; the arguments are those of ``choose``, but for the training that the method chooses by.
 
-    Of a method that makes images, ``n`` is the most that there may be, and nothing is kept or left out.
+    A method that makes images keeps none and leaves none out.
     """
 
     name: str
@@ -169,11 +169,6 @@ class Trainings:
         calls = {key: (_look, (look.rows, look.seed)) for key, look in missing.items()}
         self._run(calls, {key: len(look.rows) for key, look in missing.items()}, pace=False)
         return {name: _load(self.kept, key) for name, key in keys.items()}
-
-    def size(self, method: str, n: int, rows: Rows) -> int:
-        """Images of a method's set of at most ``n``: fewer where it makes as many of each class."""
-        counts = self.pool.counts(rows)
-        return distil.each_of(n, counts) * sum(count > 0 for count in counts) if method in self.makers else n
 
     def picks(self, wanted: Mapping[Any, Pick]) -> dict[Any, Set]:
         """The rows of each set, or what was made; errors as of ``choose`` and of ``distil.make``."""

@@ -10,7 +10,6 @@ from decoct.core.seeds import seed as derive
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import count, looks, stochastic
 from decoct.shrinking.folds import Fold
-from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Outcome, Tested, tested
 from decoct.shrinking.learner import Material
 from decoct.shrinking.made import Set, ordered
@@ -106,7 +105,7 @@ class Trial:
             alike = self.fixed and not (self.deviates and stochastic(name))
             most, groups = 1 if alike else None, self.pool.groups[fold.test]
             outcomes.append(Outcome(full[:most], small[:most], labels, alike, groups))
-        return tested(self.size(share, vote(methods)), outcomes, asked.within, asked.worst, self.pool.class_names)
+        return tested(self.size(share), outcomes, asked.within, asked.worst, self.pool.class_names)
 
     def pick(self, fold: Fold, share: float, name: str, draw: int) -> Pick:
         """The set of a fold, for a draw of its method."""
@@ -115,7 +114,7 @@ class Trial:
         keep, seed = np.intersect1d(self.keep, fold.train), derive(self.seed, "set", fold.number, draw)
         return Pick(name, fold.train, n, by, seed, keep, self.without)
 
-    def size(self, share: float, name: str) -> int:
-        """Images of the final set, by a method."""
+    def size(self, share: float) -> int:
+        """Images of the final set."""
         everything = np.unique(np.concatenate([fold.train for fold in self.folds]))
-        return self.trainings.size(name, count(share, everything, self.pool, self.without), everything)
+        return count(share, everything, self.pool, self.without)
