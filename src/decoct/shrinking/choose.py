@@ -16,6 +16,7 @@ from decoct.data.dataset import Dataset, Split
 from decoct.needs.dynamics import Dynamics, Trace, Traces
 from decoct.needs.features import Features
 from decoct.shrinking.learner import Material
+from decoct.shrinking.made import MAKERS
 from decoct.shrinking.pool import Pool
 
 Rows = NDArray[np.int64]
@@ -63,7 +64,7 @@ def check(names: Sequence[str]) -> tuple[str, ...]:
         if name not in METHODS:
             raise UsageError(
                 f"no method of this race is called '{name}'.{suggest(name, METHODS)}\n"
-                f"choose among {', '.join(METHODS)}; 'decoct run' compares all others"
+                f"choose among {', '.join(METHODS)}, or for --distil {', '.join(MAKERS)}; 'decoct run' has all others"
             )
     return tuple(dict.fromkeys((RANDOM, *names)))
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,9 @@ def load(path: Path) -> Made:
         DecoctError: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             arrays: dict[str, NDArray[Any]] = {name: kept[name] for name in ("images", "labels", "seconds")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DecoctError(f"the set that is kept as {path} is damaged: {error}; remove that file") from error
     return Made(arrays["images"], arrays["labels"], float(arrays["seconds"]))
 

@@ -75,7 +75,8 @@ def small(contest: Contest) -> tuple[float, ...]:
     least = count(contest.shares[0], everything, pool)
     most = max(quotas(counts[0], least))
     raise UsageError(
-        f"--distil makes at most {distil.MOST} images of a class, and {least:,} would be {most:,} of the largest: ask for fewer --images, or leave --distil out"
+        f"--distil makes at most {distil.MOST} images of a class, and {least:,} would be {most:,} of the largest\n"
+        "ask for fewer --images, or leave --distil out"
     )
 
 
