@@ -25,8 +25,8 @@ from decoct.study.store.store import KeptOnDisk
 
 Rows = NDArray[np.int64]
 MOST = 50  # images per class, the most that their papers make
-SMALL = 0.1  # of the candidates: made images are for sets so small that few real ones say little
-MOMENT, LONG = 1.0, 10.0  # seconds that iterations are timed for; of a first iteration that says enough
+SMALL = 0.1  # of the candidates, the largest share that is made: making takes longer the more images there are
+MOMENT, LONG = 3.0, 10.0  # seconds that iterations are timed for; of a first iteration that says enough
 
 
 class Timed(KeptOnDisk):
@@ -42,14 +42,14 @@ class Timed(KeptOnDisk):
         return self.before + time.perf_counter() - self.start
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
-        """As of any."""
+        """As for any."""
         arrays = super().load(name)
         if arrays is not None:
             self.before = float(arrays.pop("seconds"))
         return arrays
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """As of any."""
+        """As for any."""
         super().save(name, {**arrays, "seconds": np.array(self.seconds)})
 
 
@@ -141,7 +141,7 @@ def make(spec: Condenser, pool: Pool, rows: Rows, n: int, seed: int, device: str
 def keep(
     folder: str, kept: str, key: str, learner: Any, rows: Rows, n: int, seed: int, spec: Condenser, device: str
 ) -> float:
-    """In a worker: make a set of at most ``n`` images, and keep it; gives the seconds."""
+    """In a worker: make a set of ``n`` images, and keep it; gives the seconds."""
     pool, state = opened(folder), Path(kept) / f"{key}.state"
     made: Made = guarded(partial(make, spec, pool, rows, n, seed, device, state))
     replace(Path(kept) / f"{key}.npz", made.save)
