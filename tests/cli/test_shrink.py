@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tests.shrinking.toy import NearestMean, blobs
 
-from decoct.shrinking import model, run
+from decoct.shrinking import contest, model, run
 
 
 @pytest.fixture
@@ -68,3 +68,40 @@ def test_an_out_that_is_there_is_left_alone(shrink, tmp_path):
         said = shrink("--within", "20", *more)
         assert said.code == 2 and "choose another --out" in said.err
     assert (tmp_path / "small" / "mine.txt").read_text() == "mine"
+
+
+TINY = ("--distil", "dm", "--set", "iterations=3", "--set", "net=convnet2_w8", "--set", "batch=16")
+
+
+def test_pictures_are_made_of_digits_and_the_same_call_makes_none_again(decoct, tmp_path, monkeypatch):
+    monkeypatch.setenv("DECOCT_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(model.Model, "learner", lambda self, pool, device: NearestMean())
+    monkeypatch.setattr(contest.Contest, "choices", lambda self, shares: {share: ["dm"] for share in shares})
+    words = ("shrink", "digits", "--images", "20", "--method", "herding", "--workers", 1, "--device", "cpu", "--json")
+    said = decoct(*words, *TINY, "--out", tmp_path / "one")
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert facts["method"] == "dm" and facts["learner"] == "nearest mean" and facts["images"] == 20
+    assert "dm: a set of 15 images takes about" in said.err and "2 may be made" in said.err
+    written = sorted((tmp_path / "one").glob("*/dm_*.png"))
+    assert len(written) == 20 and {path.parent.name for path in written} == set("0123456789")
+    again = decoct(*words, *TINY, "--out", tmp_path / "two")
+    assert "may be made" not in again.err
+    assert [path.read_bytes() for path in sorted((tmp_path / "two").glob("*/dm_*.png"))] == [
+        path.read_bytes() for path in written
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--distil", "mtt"), "dm, dc, dsa"),
+        (("--set", "iterations=3"), "--distil"),
+        (("--distil", "dm", "--set", "iteratons=3"), "Did you mean 'iterations'"),
+        (("--distil", "dm", "--set", "lr"), "KEY=VALUE"),
+        (("--distil", "dm", "--protocol", "probe"), "--student or --protocol scratch|finetune"),
+        (("--method", "dm"), "--distil dm"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(refused, words, said):
+    assert said in refused(2, "shrink", "digits", *words)

@@ -1,13 +1,14 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
-from tests.shrinking.toy import NearestMean, blobs
+from tests.shrinking.toy import NearestMean, blobs, means_of
 
 import decoct
 from decoct.core.errors import UsageError
-from decoct.shrinking import model, run
+from decoct.shrinking import distil, model, run
 from decoct.shrinking.trial import Trial
 
 FEW = ("herding", "moderate")
@@ -171,6 +172,9 @@ def test_groups_are_never_divided(photos, monkeypatch):
         ({"protocol": "finetune"}, "--student"),
         ({"protocol": "lasso"}, "scratch, finetune, probe"),
         ({"how": "move"}, "copy"),
+        ({"distil": ["rded"]}, "dm, dc, dsa"),
+        ({"distil": ["dm"], "protocol": "probe"}, "--protocol scratch|finetune"),
+        ({"distil": ["dm"], "keep": "kept.csv"}, "--keep"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_read_or_trained(asked, said, photos, tmp_path):
@@ -191,3 +195,83 @@ def test_ctrl_c_while_labels_are_judged_keeps_the_answer(photos, tmp_path, monke
     found = shrink(photos(test=150), tmp_path / "small", within=20)
     assert found.decided == "shown" and found.small and found.unfinished == "stopped before labels were judged"
     assert len(files(tmp_path / "small")) == found.images
+
+
+@pytest.fixture
+def makes(monkeypatch):
+    """Made images are near the mean of their class, which suits the toy; gives what was made."""
+    seen = []
+    monkeypatch.setattr(distil, "make", lambda *more: seen.append(more[3]) or means_of(*more))
+    monkeypatch.setattr(distil, "pace", lambda *more: 1.0)
+    return seen
+
+
+def test_a_set_that_is_made_wins_is_tested_and_is_written_as_pictures(photos, tmp_path, makes):
+    source, out = photos(test=300), tmp_path / "small"
+    before = {file: (source / file).read_bytes() for file in files(source)}
+    found = shrink(source, out, images=16, distil=["dm"], how="symlink")
+    assert found.method == "dm" and found.images == len(found.made) == 16 and not found.rows
+    assert "16 images (5 % as many), made by DM from 300, train your model" in found.said[0]
+    written = [f"class {c}/dm_{k:04}.png" for c in range(3) for k in range(1, 7 - (c > 0))]
+    assert files(out) == written and "PNG files" in found.said[-1]
+    for file, image in zip(written, found.made.images, strict=True):
+        assert not (out / file).is_symlink()
+        assert np.array_equal(np.moveaxis(np.asarray(Image.open(out / file)), -1, 0), image)
+    assert {file: (source / file).read_bytes() for file in files(source)} == before
+    kept, left = rows(out / "kept.csv"), rows(out / "left_out.csv")
+    assert [(row["path"], row["class"], row["reason"]) for row in kept] == [
+        (file, file[:7], "made by dm from all images") for file in written
+    ]
+    assert len(left) == 600 and {row["reason"] for row in left} == {
+        "not in the set, whose images are made by dm",
+        "test image",
+    }
+    assert [each.kept for each in found.classes] == [6, 5, 5]
+    said = json.loads((out / "answer.json").read_text("utf-8"))
+    assert said["method"] == "dm" and said["images"] == 16 and "made" not in said
+    assert "16 images made from 300" in (out / "report.html").read_text("utf-8")
+
+
+def test_what_a_made_set_costs_is_its_making(photos, makes):
+    found = shrink(photos(test=300), None, images=16, distil=["dm"])
+    cost = found.cost
+    assert cost["choosing"] == 30.0
+    assert cost["training_all"] <= cost["training_set"] or cost["pays_after"] == pytest.approx(
+        30 / (cost["training_all"] - cost["training_set"])
+    )
+    assert any(line.startswith("Making took 30 s") for line in found.said)
+    assert found.random_needed[0] > 16
+
+
+def test_made_sets_race_at_small_sizes_alone_and_are_made_once(photos, makes, monkeypatch):
+    source = photos(test=300)
+    found = shrink(source, None, within=20, distil=["dm"])
+    shares = {point.fraction for point in found.points if point.method == "dm"}
+    assert shares and max(shares) <= 0.1 + 1e-9 < max(point.fraction for point in found.points)
+    assert len(makes) == len(shares) + sum(p.method == "dm" and p.on == "test" for p in found.points)
+    monkeypatch.setattr(distil, "make", lambda *more: pytest.fail("made again"))
+    again = shrink(source, None, within=20, distil=["dm"])
+    assert again.said[0] == found.said[0]
+
+
+def test_after_folds_a_set_is_made_of_all_images(photos, makes):
+    found = shrink(photos(), None, images=15, folds=3, distil=["dm"])
+    assert found.method == "dm" and len(found.made) == 15
+    assert makes == [8] * 3 + [10] * 3 + [15]  # races, tests, the final set
+
+
+def test_ctrl_c_keeps_a_made_set_of_the_race(photos, tmp_path, makes, monkeypatch):
+    def stop(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trial, "open", stop)
+    found = shrink(photos(test=150), tmp_path / "small", images=16, distil=["dm"])
+    assert found.decided == "unfinished" and found.method == "dm" and len(files(tmp_path / "small")) == len(found.made)
+    assert "made by DM" in found.said[0]
+
+
+def test_sets_that_take_too_long_are_refused_before_anything_is_trained(photos, makes, monkeypatch):
+    monkeypatch.setattr(NearestMean, "probabilities", lambda *args, **more: pytest.fail("trained"))
+    monkeypatch.setattr(distil, "pace", lambda *more: 3600.0)
+    with pytest.raises(UsageError, match=r"dm: its sets take about 2.0 hours.*--minutes 26[45].*iterations"):
+        shrink(photos(test=150), None, images=16, distil=["dm"])

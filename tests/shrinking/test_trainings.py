@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 from tests.shrinking.pools import make_pool
-from tests.shrinking.toy import NearestMean, blobs
+from tests.shrinking.toy import NearestMean, blobs, means_of
 
 from decoct.core.errors import DecoctError
-from decoct.shrinking.trainings import Fit, Look, Trainings
+from decoct.shrinking import distil
+from decoct.shrinking.made import Made
+from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 from decoct.study.workers.executors import Inline, process_pool
 
 TOY = NearestMean()
@@ -86,3 +88,34 @@ def test_what_is_damaged_is_told(pool, tmp_path):
         next((tmp_path / "kept").glob("*.margin.npy")).write_bytes(b"nothing")
         with pytest.raises(DecoctError, match="damaged"):
             run.materials(wanted)
+
+
+def test_a_set_that_is_made_is_kept_for_every_learner_and_trained_on(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(distil, "make", means_of)
+    makers, none = distil.check(["dm"], None, None, None), np.empty(0, np.int64)
+    pick = Pick("dm", np.arange(30), 6, None, 0, none, none)
+    with trainings(pool, tmp_path, makers=makers) as run:
+        made = run.picks({"a": pick})["a"]
+        assert isinstance(made, Made) and len(made) == 6
+        found = run.fits({0: Fit(made, np.arange(30, 60), 0)})[0]
+    said = NearestMean().probabilities(pool, made, np.arange(30, 60), 0)
+    assert found.tolist() == (said.argmax(1) == pool.labels[30:]).tolist()
+    monkeypatch.setattr(distil, "make", lambda *more: pytest.fail("made again"))
+    other = type("Other", (NearestMean,), {"config": lambda self: {"learner": "other"}})
+    with trainings(pool, tmp_path, other(), makers=makers) as run:
+        assert run.picks({"a": pick})["a"].digest == made.digest
+    longer = distil.check([{"name": "dm", "iterations": 3}], None, None, None)
+    places = {trainings(pool, tmp_path, makers=each).place(pick) for each in (makers, longer)}
+    places |= {run.place(Pick("dm", np.arange(30), 6, None, 1, none, none))}
+    assert len(places) == 3
+
+
+def test_worker_processes_make_the_same_set(pool, tmp_path):
+    makers = distil.check([{"name": "dm", "net": "convnet1_w8", "iterations": 2}], None, None, None)
+    pick = Pick("dm", np.arange(30), 6, None, 0, np.empty(0, np.int64), np.empty(0, np.int64))
+    with trainings(pool, tmp_path, makers=makers) as run:
+        inline = run.picks({0: pick})[0]
+    with Trainings(pool, TOY, tmp_path / "other", lambda n: process_pool(n, 1), 1, makers=makers) as run:
+        found = run.picks({0: pick})[0]
+    assert found.digest == inline.digest and found.seconds > 0
+    assert sorted(path.suffix for path in (tmp_path / "other").iterdir()) == [".npz"]  # no state is left

@@ -7,6 +7,7 @@ from decoct.shrinking.answer import Class, Measured
 from decoct.shrinking.choose import METHODS
 from decoct.shrinking.inference import shown
 from decoct.shrinking.inference.shown import Decision
+from decoct.shrinking.made import MAKERS
 
 
 def size_of(size=620, small=0.904, loss=0.015, hi=0.024, inside=True, **more):
@@ -45,11 +46,11 @@ def test_what_is_not_shown_says_what_is_lost():
 
 def test_where_the_test_ended():
     one = size_of(size=300, loss=0.05, hi=0.07, inside=False)
-    assert words.below(one, "3.0 points", 3000) == (
+    assert words.below(one, "random", "3.0 points", 3000) == (
         "300 of 3,000 images (10 %) are not shown within 3.0 points: they lose 5.0 points, 7.0 at most."
     )
     lost = shown.ClassLoss("cat", 0.9, 0.7, 0.2, 0.3, 50)
-    assert "may cost 'cat' more than was asked" in words.below(size_of(failed=(lost,)), "3.0 points", 3000)
+    assert "may cost 'cat' more than was asked" in words.below(size_of(failed=(lost,)), "random", "3.0 points", 3000)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +69,11 @@ def test_random_images_for_as_much(found, method, said):
 
 def test_what_choosing_costs_and_when_it_pays():
     cost = {"choosing": 30.0, "training_all": 12.0, "training_set": 2.0, "pays_after": 3.0}
-    assert words.paying(cost).endswith("12 s on all images, 2.0 s on the set: it pays after 3 trainings.")
+    assert words.paying(cost, "herding").endswith("12 s on all images, 2.0 s on the set: it pays after 3 trainings.")
+    assert words.paying(cost, "dm").startswith("Making took 30 s of one core")
     del cost["pays_after"]
-    assert words.paying(cost).endswith("which saves nothing.")
-    assert words.paying({"training_all": 1.0}) == ""
+    assert words.paying(cost, "herding").endswith("which saves nothing.")
+    assert words.paying({"training_all": 1.0}, "random") == ""
 
 
 def test_the_class_that_loses_most():
@@ -87,4 +89,15 @@ def test_the_class_that_loses_most():
 
 
 def test_every_method_has_words():
-    assert set(words.SPELT) == set(METHODS)
+    assert set(words.SPELT) == {*METHODS, *MAKERS}
+
+
+def test_a_set_that_is_made_is_no_part_of_the_images():
+    one = size_of(size=50)
+    assert words.named(one, "dm", 3000, "3.0 points").startswith(
+        "50 images (2 % as many), made by DM from 3,000, are shown to train your model to within 3.0 points"
+    )
+    assert words.sized(one, "dsa", 3000).startswith("50 images (2 % as many), made by DSA from 3,000, train your model")
+    assert words.below(one, "dc", "1.0 point", 3000).startswith(
+        "50 images (2 % as many), made by DC from 3,000, are not shown within 1.0 point"
+    )

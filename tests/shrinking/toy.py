@@ -7,7 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from decoct.needs.dynamics import Trace, Traces
+from decoct.shrinking.choose import quotas
 from decoct.shrinking.learner import Learner, Material
+from decoct.shrinking.made import Made
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class NearestMean(Learner):
 
     def probabilities(self, pool, rows, held, seed, threads=1):
         time.sleep(self.slow)
-        rng = np.random.default_rng(seed)
-        some = rng.permutation(rows)[: max(1, round(0.8 * len(rows)))]
-        return _said(*_means(pool, some, rows), _flat(pool, held))
+        x, labels = (rows.images, rows.labels) if isinstance(rows, Made) else (pool.images[rows], pool.labels[rows])
+        some = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(0.8 * len(rows)))]
+        return _said(*_means(_flat(x), labels, some, len(pool.class_names)), _flat(pool.images[held]))
 
     def material(self, pool, rows, seed, threads=1):
-        x = _flat(pool, rows)
-        said = _said(*_means(pool, rows, rows), x)
+        x = _flat(pool.images[rows])
+        said = _said(*_means(x, pool.labels[rows], np.arange(len(rows)), len(pool.class_names)), x)
         own = said[np.arange(len(rows)), pool.labels[rows]]
         two = np.stack([own, own]).astype(np.float32)
         others = said.copy()
@@ -55,18 +57,29 @@ class NearestMean(Learner):
         return float(rows)
 
 
-def _flat(pool, rows):
-    return pool.images[rows].reshape(len(rows), -1).astype(np.float64) / 255
+def means_of(spec, pool, rows, n, seed, device, folder):
+    """In place of ``distil.make``: images that are near the mean of their class, which suits the toy."""
+    counts, rng = pool.counts(rows), np.random.default_rng(seed)
+    images, labels = [], []
+    for c, number in enumerate(quotas(counts, n)):
+        mean = pool.images[rows[pool.labels[rows] == c]].mean(0)
+        images += [np.clip(mean + rng.normal(0, 1, mean.shape), 0, 255).astype(np.uint8) for _ in range(number)]
+        labels += [c] * number
+    return Made(np.stack(images), np.array(labels), 30.0)
 
 
-def _means(pool, some, rows):
+def _flat(images):
+    return images.reshape(len(images), -1).astype(np.float64) / 255
+
+
+def _means(x, labels, some, number):
     """Means of the classes; of one without a row in ``some``, those of all."""
-    classes = np.unique(pool.labels[rows])
+    classes = np.unique(labels)
     means = []
     for c in classes:
-        own = some[pool.labels[some] == c]
-        means.append(_flat(pool, own if len(own) else rows[pool.labels[rows] == c]).mean(0))
-    return classes, np.stack(means), len(pool.class_names)
+        own = some[labels[some] == c]
+        means.append(x[own if len(own) else labels == c].mean(0))
+    return classes, np.stack(means), number
 
 
 def _said(classes, means, number, x):

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from decoct.cli import options
 from decoct.cli.options import Device, Force, Json, check_target
 from decoct.console import answer, bars, err, fail
+from decoct.core.errors import UsageError
 
 
 def shrink(
@@ -38,6 +39,13 @@ def shrink(
         str | None, Option(help="Whose frozen features probe uses: dinov2_s, clip, timm:NAME[@FILE] or FILE.npy.")
     ] = None,
     method: Annotated[list[str] | None, Option("--method", help="That races; may be repeated; default: eight.")] = None,
+    distil: Annotated[
+        list[str] | None,
+        Option(metavar="METHOD", help="Also race sets whose images are made: dm, dc or dsa; may be repeated."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="A parameter of --distil; may be repeated.")
+    ] = None,
     keep: Annotated[Path | None, Option(metavar="LIST", help="Paths, or a kept.csv, that the set is to have.")] = None,
     groups: Annotated[
         str | None,
@@ -64,6 +72,9 @@ def shrink(
     from decoct.shrinking.written.terminal import terminal
 
     asked = Asked.of(within=within, images=images, fraction=fraction, worst=worst, minutes=minutes)
+    fields = options.fields(settings)
+    if fields and not distil:
+        raise UsageError("--set is for the methods of --distil: name one, such as --distil dm")
     place = options.place(on, workers, device, 1, address)
     if not check:
         check_target(folder, force, *([Path(data)] if Path(data).exists() else []))
@@ -77,6 +88,7 @@ def shrink(
             protocol=protocol,
             extractor=extractor,
             methods=tuple(method or ()),
+            distil=tuple({"name": name, **fields} for name in distil or ()),
             keep=keep,
             groups=groups,
             size=size,

@@ -1,8 +1,10 @@
 """The answer: which images, how far they carry, and how that was shown; plain data, as ``--json`` prints it."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from decoct.shrinking.made import Made
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Answer:
         test: how images were tested: "folder" or "folds", number of folds, of test images.
         files: where the set and the lists are.
         rows: of the set, as places among all images of the source; not in the JSON, since the lists name them.
+        made: the images of a set that was made, which has no rows; not in the JSON, since they are written as files.
         unfinished: what was not done, where it was stopped; empty for a whole answer.
     """
 
@@ -136,6 +139,7 @@ class Answer:
     test: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     rows: tuple[int, ...] = ()
+    made: Made | None = None
     unfinished: str = ""
 
     @classmethod
@@ -147,8 +151,8 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, with None for what is no number."""
-        said: dict[str, Any] = _plain(asdict(self))
-        del said["rows"]
+        said: dict[str, Any] = _plain(asdict(replace(self, rows=(), made=None)))
+        del said["rows"], said["made"]
         return said
 
 

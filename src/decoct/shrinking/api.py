@@ -1,6 +1,6 @@
 """``decoct.shrink``: which of my images do I need?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def shrink(
     protocol: str | None = None,
     extractor: str | None = None,
     methods: Sequence[str] = (),
+    distil: Sequence[str | Mapping[str, Any]] = (),
     keep: Path | str | None = None,
     groups: str | None = None,
     size: int | None = None,
@@ -59,6 +60,10 @@ def shrink(
             is named, else from scratch.
         extractor: whose frozen features a probe looks at.
         methods: that race; none for those that are known to hold at such sizes.
+        distil: methods that *make* images and race beside the others at small sizes: "dm", "dc", "dsa", or with
+            parameters {"name": "dm", "iterations": 300}; the rest is as in their papers, and takes hours on a CPU. What
+            is made has at most 50 images of a class; a final set that is made is in ``made``, not in
+            ``rows``. No probe, and no ``keep``.
         keep: a list of paths, or an earlier ``kept.csv``, that the set is to have.
         groups: a column of the .csv, or a regular expression on paths; images of one group stay on one side.
         size: side in pixels at which students see the images.
@@ -90,6 +95,7 @@ def shrink(
         protocol=protocol,
         extractor=extractor,
         methods=methods,
+        distil=distil,
         keep=None if keep is None else Path(keep),
         groups=groups,
         size=size,

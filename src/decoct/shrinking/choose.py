@@ -16,6 +16,7 @@ from decoct.data.dataset import Dataset, Split
 from decoct.needs.dynamics import Dynamics, Trace, Traces
 from decoct.needs.features import Features
 from decoct.shrinking.learner import Material
+from decoct.shrinking.made import MAKERS
 from decoct.shrinking.pool import Pool
 
 Rows = NDArray[np.int64]
@@ -48,6 +49,10 @@ class Quota(Inputs):
         """As given."""
         return [self.numbers[c] for c in self.wanted()]
 
+    def ipc(self, method: str) -> int:
+        """Of the class that gives most, for a method that makes as many of each class where nothing else is said."""
+        return max(self.quotas())
+
 
 def check(names: Sequence[str]) -> tuple[str, ...]:
     """The methods that were asked for, ``random`` first, which all are compared with.
@@ -59,14 +64,19 @@ def check(names: Sequence[str]) -> tuple[str, ...]:
         if name not in METHODS:
             raise UsageError(
                 f"no method of this race is called '{name}'.{suggest(name, METHODS)}\n"
-                f"choose among {', '.join(METHODS)}; 'decoct run' compares all others"
+                f"choose among {', '.join(METHODS)}, or for --distil {', '.join(MAKERS)}; 'decoct run' has all others"
             )
     return tuple(dict.fromkeys((RANDOM, *names)))
 
 
 def stochastic(name: str) -> bool:
-    """Whether a method draws another set for another seed."""
-    return condenser(name).stochastic
+    """Whether a method draws another set for another seed; sets are made once, since that takes long."""
+    return name in METHODS and condenser(name).stochastic
+
+
+def looks(name: str) -> bool:
+    """Whether a method chooses by a training on all candidates."""
+    return name in METHODS and name != RANDOM
 
 
 def condenser(name: str, largest: int = 0) -> Condenser:

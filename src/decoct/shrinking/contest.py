@@ -1,16 +1,17 @@
 """The race as it runs: trainings of every method at every size, in looks, on each fold's own inner split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
-from decoct.shrinking.choose import RANDOM, affordable, count, stochastic
+from decoct.shrinking.choose import RANDOM, affordable, count, looks, stochastic
 from decoct.shrinking.folds import Fold, Inner
 from decoct.shrinking.inference import race
 from decoct.shrinking.inference.race import Lane, Standing
+from decoct.shrinking.made import ordered
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
@@ -33,6 +34,7 @@ class Contest:
         keep: rows that every set is to have.
         without: rows that none is to have, such as copies of others.
         splits: inner splits of each fold that are raced on.
+        only: shares at which a method races, of those that do not race at all.
         lanes: by fold, then by place in ``shares``, then by method.
         full: [R, judges] what students of all of a race's candidates answer, by fold and inner split.
     """
@@ -46,6 +48,7 @@ class Contest:
     keep: Rows
     without: Rows
     splits: int = 1
+    only: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     lanes: dict[int, dict[int, dict[str, Lane]]] = field(default_factory=dict)
     full: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
 
@@ -119,8 +122,10 @@ class Contest:
     def able(self, fold: Fold, place: int, name: str) -> bool:
         """Whether a method races at a size."""
         inner = self.inner(fold)[0]
-        hard = name in ENDS and self.shares[place] < LARGE
-        return not hard and affordable(name, self.pool.counts(inner.race), self.size(inner, place))
+        share = self.shares[place]
+        if (name in ENDS and share < LARGE) or share not in self.only.get(name, (share,)):
+            return False
+        return affordable(name, self.pool.counts(inner.race), self.size(inner, place))
 
     def work(self, asks: Sequence[Ask]) -> float:
         """Seconds of one core that these trainings, and sets that are new, are foretold to take."""
@@ -139,9 +144,9 @@ class Contest:
             for at in range(len(self.inner(self.folds[number])))
         }
         wanted = {}
-        for key, rows in self.trainings.picks(picks).items():
+        for key, some in self.trainings.picks(picks).items():
             (number, _, _, r, at), fold = key, self.folds[key[0]]
-            wanted[key] = Fit(np.sort(rows), self.inner(fold)[at].judges, self.student(fold, at, r))
+            wanted[key] = Fit(ordered(some), self.inner(fold)[at].judges, self.student(fold, at, r))
         said = self.trainings.fits(wanted)
         for number, place, name, r in sorted(asks, key=lambda ask: ask[3]):
             lane = self.lanes[number][place][name]
@@ -159,7 +164,7 @@ class Contest:
         """The set of a method on an inner split."""
         each = self.inner(fold)[at]
         keep, seed = np.intersect1d(self.keep, each.race), derive(self.seed, "set", fold.number, at, draw)
-        by = None if name == RANDOM else self.by(fold, at)
+        by = self.by(fold, at) if looks(name) else None
         return Pick(name, each.race, self.size(each, place), by, seed, keep, self.without)
 
     def by(self, fold: Fold, at: int) -> Look:

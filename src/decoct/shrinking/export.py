@@ -16,6 +16,7 @@ from decoct.shrinking.written import files, lists
 from decoct.shrinking.written.lists import Column
 from decoct.shrinking.written.nearest import nearest_kept
 from decoct.shrinking.written.page import render
+from decoct.shrinking.written.pngs import write_pngs
 
 ANSWER = "answer.json"
 
@@ -42,20 +43,22 @@ def write(
         force: replace what decoct made there.
         bar: gives the progress of copying.
     """
-    kept = np.array(answer.rows, np.int64)
+    kept, made, method = np.array(answer.rows, np.int64), answer.made, answer.method or ""
     way = how if len(kept) else "list"
-    ordered = answer.method not in ("random", "ccs")
-    why = lists.reasons(pool, kept, answer.method or "", answer.problems, keep, ordered)
+    otherwise = "not chosen" if made is None else f"not in the set, whose images are made by {method}"
+    why = lists.reasons(pool, kept, method, answer.problems, keep, method not in ("random", "ccs"), otherwise)
     place = str(out)
     listed = {name: f"{place}/{file}" for name, file in (("kept", lists.KEPT), ("left_out", lists.LEFT_OUT))}
-    where = {**({"set": place} if way != "list" else {}), **listed, "page": f"{place}/{files.PAGE}"}
+    where = {**({"set": place} if way != "list" or made else {}), **listed, "page": f"{place}/{files.PAGE}"}
     where["answer"] = f"{place}/{ANSWER}"
     if answer.problems:
         where["problems"] = f"{place}/{lists.PROBLEMS}"
     answer = replace(answer, files=where)
 
     def also(folder: Path) -> None:
-        (folder / files.PAGE).write_text(render(answer, pool, kept if len(kept) else None), "utf-8")
+        if made is not None:
+            write_pngs(folder, pool, made, method)
+        (folder / files.PAGE).write_text(render(answer, pool, made or (kept if len(kept) else None)), "utf-8")
         write_json(folder / ANSWER, answer.to_json())
 
     told = files.export(
@@ -73,6 +76,8 @@ def write(
         also=also,
         progress=bar("writing the set"),
     )
+    if made is not None and how != "copy":
+        told = (*told, f"The images of the set are made: they are PNG files in {place}, whatever --as {how} says.")
     return replace(answer, said=(*answer.said, *told))
 
 

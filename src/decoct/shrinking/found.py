@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from decoct.shrinking.answer import Class, Measured, Point
 from decoct.shrinking.choose import RANDOM, count
@@ -11,9 +10,8 @@ from decoct.shrinking.inference.race import Lane, vote
 from decoct.shrinking.inference.shown import Outcome, Tested
 from decoct.shrinking.inference.sizes import needed
 from decoct.shrinking.job import Job
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.trainings import Trainings
-
-Rows = NDArray[np.int64]
 
 
 def points(job: Job) -> tuple[Point, ...]:
@@ -36,9 +34,8 @@ def points(job: Job) -> tuple[Point, ...]:
                     if all(name in each.dropped for each in stands)
                     else "racing"
                 )
-                found.append(
-                    Point(name, count(share, job.candidates, job.pool, job.without), share, over(had), "race", status)
-                )
+                images = count(share, job.candidates, job.pool, job.without)
+                found.append(Point(name, images, share, over(had), "race", status))
     for _, methods, size in job.tests:
         status = "shown" if size.shown else "not shown" if size.shown is False else "chosen"
         found.append(Point(vote(methods), size.size, size.size / n, size.small, "test", status, size.loss))
@@ -51,9 +48,10 @@ def over(lanes: Sequence[Lane]) -> Measured:
     return Lane(splits, all(lane.fixed for lane in lanes), groups).accuracy
 
 
-def classes_of(job: Job, size: Tested, rows: Rows) -> tuple[Class, ...]:
+def classes_of(job: Job, size: Tested, some: Set) -> tuple[Class, ...]:
     """What each class gives and loses."""
-    there, kept = job.pool.counts(job.candidates), job.pool.counts(rows)
+    labels = some.labels if isinstance(some, Made) else job.pool.labels[some]
+    there, kept = job.pool.counts(job.candidates), np.bincount(labels, minlength=len(job.pool.class_names)).tolist()
     return tuple(
         Class(each.name, there[c], kept[c], each.full, each.small, each.bound) for c, each in enumerate(size.classes)
     )
@@ -97,13 +95,16 @@ def equal_random(job: Job, share: float) -> tuple[float, float, float] | None:
     return needed(curve)
 
 
-def cost_of(job: Job, trainings: Trainings, method: str, images: int) -> dict[str, float]:
-    """Seconds of one core: choosing, where a method needs a training for it, and trainings; and when choosing pays."""
-    whole, small = (trainings.seconds(n) for n in (len(job.candidates), images))
+def cost_of(job: Job, trainings: Trainings, method: str, some: Set) -> dict[str, float]:
+    """Seconds of one core: choosing, where a method needs a training for it, and trainings; and when choosing pays.
+
+    Of a set that was made it is what making it took.
+    """
+    whole, small = (trainings.seconds(n) for n in (len(job.candidates), len(some)))
     if whole is None or small is None:
         return {}
     cost = {"training_all": whole, "training_set": small}
     if method == RANDOM:
         return cost
-    choosing = job.material.seconds if job.material is not None else whole
+    choosing = some.seconds if isinstance(some, Made) else job.material.seconds if job.material is not None else whole
     return cost | {"choosing": choosing} | ({"pays_after": choosing / (whole - small)} if whole > small else {})

@@ -12,13 +12,14 @@ from decoct.core.interfaces import Progress
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.answer import Answer, Problem
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import RANDOM, count
+from decoct.shrinking.choose import RANDOM, count, looks
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.folds import Fold
 from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Tested
 from decoct.shrinking.inference.sizes import knee, ladder
 from decoct.shrinking.learner import Learner, Material
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.schedule import Schedule
 from decoct.shrinking.trainings import Look, Pick, Trainings
@@ -75,7 +76,7 @@ class Job:
         return self.folds[0].train if len(self.folds) == 1 else self.pool.rows(TRAIN, VAL)
 
     def answer(
-        self, said: tuple[str, ...], decided: str, rows: Rows, method: str | None, unfinished: str = "", **more: Any
+        self, said: tuple[str, ...], decided: str, some: Set, method: str | None, unfinished: str = "", **more: Any
     ) -> Answer:
         """The answer with what is known in any case."""
         n = len(self.candidates)
@@ -97,9 +98,10 @@ class Job:
             asked=self.asked.to_json(),
             decided=decided,
             method=method,
-            images=len(rows) if method else None,
-            fraction=len(rows) / n if method else None,
-            rows=tuple(rows.tolist()),
+            images=len(some) if method else None,
+            fraction=len(some) / n if method else None,
+            rows=() if isinstance(some, Made) else tuple(some.tolist()),
+            made=some if isinstance(some, Made) else None,
             unfinished=unfinished,
             **(known | more),
         )
@@ -125,27 +127,27 @@ def sizes_of(job: Job) -> tuple[float, ...]:
     return tuple(found)
 
 
-def final(job: Job, trainings: Trainings, share: float, method: str) -> Rows:
+def final(job: Job, trainings: Trainings, share: float, method: str) -> Set:
     """The set that was tested; after folds, one of all images by the method that most of them chose."""
     assert job.trial is not None
     if len(job.folds) == 1:
         job.material = job.trial.materials.get(0)
         return job.trial.sets[0, share, 0]
     pick = last(job, share, method)
+    trainings.told = job.bar("the final set")
     if pick.by is not None:
-        trainings.told = job.bar("the final set")
         job.material = trainings.materials({0: pick.by})[0]
-    return pick.make(job.pool, job.material)
+    return trainings.picks({0: pick})[0]
 
 
 def last(job: Job, share: float, method: str) -> Pick:
     """The set of all candidates."""
     n = count(share, job.candidates, job.pool, job.without)
-    by = None if method == RANDOM else Look(job.candidates, derive(job.seed, "look", "final"))
+    by = Look(job.candidates, derive(job.seed, "look", "final")) if looks(method) else None
     return Pick(method, job.candidates, n, by, derive(job.seed, "set", "final"), job.keep, job.without)
 
 
-def after_stop(job: Job, share: float, method: str) -> Rows:
+def after_stop(job: Job, share: float, method: str) -> Set:
     """A set of the candidates without another training: of the first race's where the method chooses by one."""
     assert job.contest is not None
     if method == RANDOM:

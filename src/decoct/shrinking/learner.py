@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.needs.dynamics import Traces
+from decoct.shrinking.made import Set
 from decoct.shrinking.pool import Pool
 
 Rows = NDArray[np.int64]
@@ -50,8 +51,10 @@ class Learner(ABC):
         """Everything that decides its results, as plain JSON: the key of what is kept."""
 
     @abstractmethod
-    def probabilities(self, pool: Pool, rows: Rows, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
+    def probabilities(self, pool: Pool, rows: Set, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
         """Train on ``rows`` and give class probabilities [len(held), classes] of other images, after the last step.
+
+        ``rows`` may be a set that was made, but for a learner from frozen features, which such images have not.
 
         Raises:
             DecoctError: the training fails, or a net does not fit.

@@ -1,13 +1,12 @@
 """``decoct shrink`` from the images to the answer: read, look, race, test, write."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from decoct.core.interfaces import silent
 from decoct.data.dataset import default_store
@@ -15,8 +14,9 @@ from decoct.data.reading.parallel import cores
 from decoct.shrinking import export, folds, words
 from decoct.shrinking.answer import Answer, Class, Problem
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import METHODS, check, count
+from decoct.shrinking.choose import METHODS, check
 from decoct.shrinking.contest import Contest
+from decoct.shrinking.distil import check as makers_of
 from decoct.shrinking.faults.problems import check as look_over
 from decoct.shrinking.faults.problems import groups_of, tell
 from decoct.shrinking.found import classes_of, cost_of, equal_random, points
@@ -25,6 +25,8 @@ from decoct.shrinking.inference.shown import Tested, decide
 from decoct.shrinking.inference.sizes import knee
 from decoct.shrinking.job import Bar, Job, after_stop, best_so_far, copies, final, sizes_of, so_far
 from decoct.shrinking.judge import judged
+from decoct.shrinking.made import Set
+from decoct.shrinking.making import making
 from decoct.shrinking.model import PROBE, SCRATCH, Model
 from decoct.shrinking.pool import TRAIN, VAL
 from decoct.shrinking.reading.embed import Embed
@@ -53,6 +55,7 @@ def run(
     protocol: str | None = None,
     extractor: str | None = None,
     methods: Sequence[str] = (),
+    distil: Sequence[str | Mapping[str, Any]] = (),
     keep: Path | None = None,
     groups: str | None = None,
     size: int | None = None,
@@ -71,7 +74,8 @@ def run(
         DecoctError: the images cannot be read, a training fails, or files cannot be written.
     """
     begun = time.monotonic()
-    names = check(methods or tuple(METHODS))
+    names, makers = check(methods or tuple(METHODS)), makers_of(distil, protocol, extractor, keep)
+    protocol = protocol or (SCRATCH if makers else None)
     model = Model(SCRATCH, None, None) if only_check else Model.of(protocol, student, extractor)
     pool = read_pool(
         data,
@@ -115,7 +119,7 @@ def run(
     )
     store = pool.folder / "trainings"
     make = place.executors(1, open_store(str(store)), [])
-    with Trainings(pool, job.learner, store, make, place.at_once) as trainings:
+    with Trainings(pool, job.learner, store, make, place.at_once, makers=makers, device=place.device) as trainings:
         try:
             contest(job, trainings, names, begun)
             test(job)
@@ -133,6 +137,7 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     minutes = USUAL if job.asked.minutes is None else job.asked.minutes
     shares = sizes_of(job)
     first = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep, job.without)
+    made = making(job, first, 60 * minutes - (time.monotonic() - begun))
     trainings.told = job.bar("all images")
     first.begin()
     job.say(f"all images: {words.percent(first.full_mean())} on held-out train images")
@@ -140,16 +145,17 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     first.prepare()
     first.time_choosing()
     fewest = min(job.folds, key=lambda fold: len(fold.train))
-    job.plan = plan = schedule(
+    plan = schedule(
         shares,
         names,
         len(job.folds),
         (len(fewest.inner[0].race), len(fewest.train)),
         len(fewest.inner),
         Pace(lambda n: trainings.seconds(n) or 0.0, trainings.choosing, trainings.workers, not job.learner.stochastic),
-        60 * minutes - (time.monotonic() - begun),
+        60 * minutes - (time.monotonic() - begun) - made.seconds,
     )
-    job.contest = race = replace(first, shares=plan.raced, methods=plan.methods, looks=plan.looks, splits=plan.splits)
+    job.plan = plan = made.added(plan)
+    job.contest = race = made.race(first, plan)
     each = f" in each of {len(job.folds)} folds" if len(job.folds) > 1 else ""
     job.say(
         f"{job.learner.title}: {len(plan.methods)} methods race at {len(plan.raced)} sizes{each}, "
@@ -234,7 +240,8 @@ def verdict(job: Job) -> Verdict:
     method, last = vote(methods), job.tests[-1][2]
     said: tuple[str, ...]
     if decision.decided == "shown":
-        said = (words.named(size, method, n, margin), "" if last is size else words.below(last, margin, n))
+        below = "" if last is size else words.below(last, vote(job.tests[-1][1]), margin, n)
+        said = (words.named(size, method, n, margin), below)
     else:
         said = (words.nothing(decision, method, n, margin),)
     if decision.decided != "not_decidable":
@@ -245,15 +252,15 @@ def verdict(job: Job) -> Verdict:
 def finish(job: Job, trainings: Trainings) -> tuple[Answer, tuple[Any, ...]]:
     """The answer with its final set; labels are judged by the way, and what was found there stands in columns."""
     found = verdict(job)
-    rows: NDArray[np.int64] = np.empty(0, np.int64)
+    some: Set = np.empty(0, np.int64)
     said, random = list(found.said), None
     classes: tuple[Class, ...] = ()
     if found.gives:
-        rows = final(job, trainings, found.share, found.method)
+        some = final(job, trainings, found.share, found.method)
         random = equal_random(job, found.share)
-        classes = classes_of(job, found.tested, rows)
-        job.cost |= cost_of(job, trainings, found.method, len(rows))
-        said += [words.needed(random, found.method), words.loses(classes), words.paying(job.cost)]
+        classes = classes_of(job, found.tested, some)
+        job.cost |= cost_of(job, trainings, found.method, some)
+        said += [words.needed(random, found.method), words.loses(classes), words.paying(job.cost, found.method)]
     more: tuple[Problem, ...] = ()
     columns: tuple[Any, ...] = ()
     unfinished = ""
@@ -264,7 +271,7 @@ def finish(job: Job, trainings: Trainings) -> tuple[Answer, tuple[Any, ...]]:
     answer = job.answer(
         tuple(line for line in said if line),
         found.decided,
-        rows,
+        some,
         found.method if found.gives else None,
         full=found.tested.full,
         small=found.tested.small if found.gives else None,
@@ -287,10 +294,7 @@ def stopped(job: Job) -> Answer:
         return job.answer(
             ("Stopped before anything was found.",), "unfinished", np.empty(0, np.int64), None, unfinished="stopped"
         )
-    n = count(share, job.candidates, job.pool, job.without)
-    said = (
-        "Stopped before the test was over. On held-out train images the best so far is "
-        f"{words.part(n, len(job.candidates))}, {words.SPELT[method]}."
-    )
-    rows = after_stop(job, share, method)
-    return job.answer((said,), "unfinished", rows, method, points=points(job), unfinished="stopped")
+    some = after_stop(job, share, method)
+    best = words.a_set(len(some), method, len(job.candidates))
+    said = f"Stopped before the test was over. On held-out train images the best so far is {best}."
+    return job.answer((said,), "unfinished", some, method, points=points(job), unfinished="stopped")

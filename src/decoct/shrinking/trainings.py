@@ -1,11 +1,12 @@
 """Trainings on rows of a pool: run at once on all cores, kept when they are done, never done twice."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,17 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoct
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import DecoctError
+from decoct.core.interfaces import Condenser
 from decoct.core.owned import holds
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.needs.dynamics import NAMES, Trace, Traces
+from decoct.shrinking import distil, made
 from decoct.shrinking.choose import choose
 from decoct.shrinking.learner import Learner, Material
-from decoct.shrinking.pool import Pool, open_pool
+from decoct.shrinking.made import Made, Set
+from decoct.shrinking.pool import Pool
+from decoct.shrinking.work import guarded, opened
 from decoct.study.drive import abandon
-from decoct.study.execute import describe, threads
 
 Rows = NDArray[np.int64]
 MATERIAL = "material"
@@ -35,22 +39,21 @@ class Fit:
     """One training and its look at images that it did not see.
 
     Attributes:
-        rows: that are trained on.
+        rows: that are trained on, or a set that was made.
         held: that are looked at, after the last step.
         seed: of the student.
         whole: keep the probabilities; otherwise only whether each image is right.
     """
 
-    rows: Rows
+    rows: Set
     held: Rows
     seed: int
     whole: bool = False
 
     def key(self, about: Mapping[str, Any]) -> str:
         """Digest of all that decides what comes out."""
-        return digest(
-            {**about, "rows": _sum(self.rows), "held": _sum(self.held), "seed": self.seed, "whole": self.whole}
-        )
+        rows = self.rows.digest if isinstance(self.rows, Made) else _sum(self.rows)
+        return digest({**about, "rows": rows, "held": _sum(self.held), "seed": self.seed, "whole": self.whole})
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,10 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Pick:
-    """A set to be chosen; the arguments are those of ``choose``, but for the training that the method chooses by."""
+    """A set to be chosen; the arguments are those of ``choose``, but for the training that the method chooses by.
+
+    A method that makes images keeps none and leaves none out.
+    """
 
     name: str
     rows: Rows
@@ -99,6 +105,8 @@ class Trainings:
         pool_of: makes an executor for so many workers.
         workers: trainings at once.
         told: called after each training with (done, of what was asked at once).
+        makers: methods that make images, by name.
+        device: where they compute.
         spent, units: seconds that trainings took, and their ``Learner.work``.
         chosen: seconds that a method took to choose sets, by its name and their images.
     """
@@ -109,6 +117,8 @@ class Trainings:
     pool_of: Callable[[int], Executor]
     workers: int = 1
     told: Callable[[int, int], None] = lambda done, total: None
+    makers: Mapping[str, Condenser] = field(default_factory=dict)
+    device: str = "cpu"
     spent: float = 0.0
     units: float = 0.0
     chosen: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -176,18 +186,34 @@ class Trainings:
         self._run(calls, {key: len(look.rows) for key, look in missing.items()})
         return {name: _load(self.kept, key) for name, key in keys.items()}
 
-    def picks(self, wanted: Mapping[Any, Pick]) -> dict[Any, Rows]:
-        """The rows of each set; errors as of ``choose``."""
-        keys = {name: pick.key(self.about) for name, pick in wanted.items()}
-        paths = {name: self.kept / f"{key}.npy" for name, key in keys.items()}
-        missing = {keys[name]: pick for name, pick in wanted.items() if not paths[name].is_file()}
-        calls = {key: (_pick, (pick, pick.by.key(self.about) if pick.by else "")) for key, pick in missing.items()}
-        for key, seconds in self._run(calls, {key: pick.n for key, pick in missing.items()}).items():
+    def picks(self, wanted: Mapping[Any, Pick]) -> dict[Any, Set]:
+        """The rows of each set, or what was made; errors as of ``choose`` and of ``distil.make``."""
+        paths = {name: self.place(pick) for name, pick in wanted.items()}
+        missing = {paths[name].stem: pick for name, pick in wanted.items() if not paths[name].is_file()}
+        calls = {key: self._call(pick) for key, pick in missing.items()}
+        sizes = {key: math.inf if pick.name in self.makers else pick.n for key, pick in missing.items()}
+        for key, seconds in self._run(calls, sizes).items():
             self.chosen.setdefault(missing[key].name, {})[missing[key].n] = seconds
-        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+        return {
+            name: made.load(path) if wanted[name].name in self.makers else np.load(path, allow_pickle=False)
+            for name, path in paths.items()
+        }
+
+    def place(self, pick: Pick) -> Path:
+        """Where a set is kept; one that is made is the same for all learners."""
+        if pick.name not in self.makers:
+            return self.kept / f"{pick.key(self.about)}.npy"
+        maker = distil.fitted(self.makers[pick.name], self.pool, pick.rows)
+        about = {name: value for name, value in self.about.items() if name != "learner"}
+        return self.kept / f"{pick.key({**about, 'maker': maker.identity()})}.npz"
+
+    def _call(self, pick: Pick) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if pick.name not in self.makers:
+            return _pick, (pick, pick.by.key(self.about) if pick.by else "")
+        return distil.keep, (pick.rows, pick.n, pick.seed, self.makers[pick.name], self.device)
 
     def _run(
-        self, calls: Mapping[str, tuple[Callable[..., float], tuple[Any, ...]]], sizes: Mapping[str, int]
+        self, calls: Mapping[str, tuple[Callable[..., float], tuple[Any, ...]]], sizes: Mapping[str, float]
     ) -> dict[str, float]:
         """Run what is missing, the longest first, so that no core waits for the last, and give its seconds."""
         waiting = sorted(calls, key=lambda key: -sizes[key])
@@ -214,48 +240,32 @@ class Trainings:
         return self._executor
 
 
-@lru_cache(maxsize=1)
-def _pool(folder: str) -> Pool:
-    return open_pool(Path(folder))
-
-
-def _fit(folder: str, kept: str, key: str, learner: Learner, rows: Rows, held: Rows, seed: int, whole: bool) -> float:
+def _fit(folder: str, kept: str, key: str, learner: Learner, rows: Set, held: Rows, seed: int, whole: bool) -> float:
     """In a worker: train, look, keep; gives the seconds."""
-    pool, start = _pool(folder), time.perf_counter()
-    said = _told(lambda: learner.probabilities(pool, rows, held, seed))
-    made = said.astype(np.float32) if whole else said.argmax(1) == pool.labels[held]
-    replace(Path(kept) / f"{key}.npy", partial(_save, made))
+    pool, start = opened(folder), time.perf_counter()
+    said = guarded(lambda: learner.probabilities(pool, rows, held, seed))
+    answers = said.astype(np.float32) if whole else said.argmax(1) == pool.labels[held]
+    replace(Path(kept) / f"{key}.npy", partial(_save, answers))
     return time.perf_counter() - start
 
 
 def _look(folder: str, kept: str, key: str, learner: Learner, rows: Rows, seed: int) -> float:
     """In a worker: train once on all candidates, and keep what methods choose by."""
-    pool, start = _pool(folder), time.perf_counter()
-    made = _told(lambda: learner.material(pool, rows, seed))
-    (run,) = made.traces.runs
-    arrays = {name: getattr(run, name) for name in NAMES} | {"features": made.features}
-    for name, array in (*arrays.items(), ("seconds", np.array(made.seconds))):  # the last one makes it whole
+    pool, start = opened(folder), time.perf_counter()
+    found = guarded(lambda: learner.material(pool, rows, seed))
+    (run,) = found.traces.runs
+    arrays = {name: getattr(run, name) for name in NAMES} | {"features": found.features}
+    for name, array in (*arrays.items(), ("seconds", np.array(found.seconds))):  # the last one makes it whole
         replace(_part(Path(kept), key, name), partial(_save, array))
     return time.perf_counter() - start
 
 
 def _pick(folder: str, kept: str, key: str, learner: Learner, pick: Pick, by: str) -> float:
     """In a worker: choose a set, and keep it."""
-    pool, start = _pool(folder), time.perf_counter()
-    made = _told(lambda: pick.make(pool, _load(Path(kept), by) if by else None))
-    replace(Path(kept) / f"{key}.npy", partial(_save, made))
+    pool, start = opened(folder), time.perf_counter()
+    rows = guarded(lambda: pick.make(pool, _load(Path(kept), by) if by else None))
+    replace(Path(kept) / f"{key}.npy", partial(_save, rows))
     return time.perf_counter() - start
-
-
-def _told(work: Callable[[], Any]) -> Any:
-    """A training with one thread; its failure in one line, as a class of its own might not survive the way back."""
-    try:
-        with threads(1):
-            return work()
-    except UsageError:
-        raise
-    except Exception as error:
-        raise DecoctError(describe(error)) from error
 
 
 def _save(array: NDArray[Any], path: Path) -> None:
@@ -272,10 +282,10 @@ def _whole(kept: Path, key: str) -> bool:
 
 def _load(kept: Path, key: str) -> Material:
     def read(name: str) -> NDArray[Any]:
-        made: NDArray[Any] = np.load(
+        array: NDArray[Any] = np.load(
             _part(kept, key, name), mmap_mode=None if name == "seconds" else "r", allow_pickle=False
         )
-        return made
+        return array
 
     try:
         run = Trace(**{name: read(name) for name in NAMES})

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.asked import Asked
-from decoct.shrinking.choose import RANDOM, count, stochastic
+from decoct.shrinking.choose import count, looks, stochastic
 from decoct.shrinking.folds import Fold
 from decoct.shrinking.inference.shown import Outcome, Tested, tested
 from decoct.shrinking.learner import Material
+from decoct.shrinking.made import Set, ordered
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
@@ -31,7 +32,8 @@ class Trial:
         keep: rows that every set is to have.
         without: rows that none is to have, such as copies of others.
         full: what the students of all images say: [R, test, classes], by fold; filled by ``open``.
-        sets: rows of each set, by (fold, share, student); a method that does not draw has one for all students.
+        sets: rows of each set, or what was made, by (fold, share, student); a method that does not draw has one for
+            all students.
         materials: what methods choose by, by fold.
     """
 
@@ -42,7 +44,7 @@ class Trial:
     keep: Rows
     without: Rows
     full: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    sets: dict[tuple[int, float, int], Rows] = field(default_factory=dict)
+    sets: dict[tuple[int, float, int], Set] = field(default_factory=dict)
     materials: dict[int, Material] = field(default_factory=dict)
 
     @property
@@ -85,10 +87,10 @@ class Trial:
         looks = {number: pick.by for (number, _), pick in picks.items() if pick.by is not None}
         self.materials |= self.trainings.materials(looks)
         chosen = self.trainings.picks(picks)
-        self.sets |= {(number, share, r): rows for (number, r), rows in chosen.items()}
+        self.sets |= {(number, share, r): some for (number, r), some in chosen.items()}
         right = self.trainings.fits(
             {
-                (fold.number, r): Fit(np.sort(chosen[fold.number, r]), fold.test, seed)
+                (fold.number, r): Fit(ordered(chosen[fold.number, r]), fold.test, seed)
                 for fold in self.folds
                 for r, seed in enumerate(self.students_of(fold))
             }
@@ -106,7 +108,7 @@ class Trial:
     def pick(self, fold: Fold, share: float, name: str, draw: int) -> Pick:
         """The set of a fold, for a draw of its method."""
         n = count(share, fold.train, self.pool, self.without)
-        by = None if name == RANDOM else Look(fold.train, derive(self.seed, "look", fold.number))
+        by = Look(fold.train, derive(self.seed, "look", fold.number)) if looks(name) else None
         keep, seed = np.intersect1d(self.keep, fold.train), derive(self.seed, "set", fold.number, draw)
         return Pick(name, fold.train, n, by, seed, keep, self.without)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from decoct.shrinking.answer import Class, Measured
 from decoct.shrinking.inference.shown import Decision, Tested
+from decoct.shrinking.made import MAKERS
 
 SPELT = {
     "random": "drawn at random",
@@ -15,6 +16,9 @@ SPELT = {
     "ccs": "chosen by CCS",
     "el2n_easy": "the easiest by EL2N",
     "el2n_hard": "the hardest by EL2N",
+    "dm": "made by DM",
+    "dc": "made by DC",
+    "dsa": "made by DSA",
 }
 
 
@@ -41,10 +45,17 @@ def part(images: int, candidates: int) -> str:
     return f"{images:,} of {candidates:,} images ({100 * images / candidates:.0f} %)"
 
 
+def a_set(images: int, method: str, candidates: int) -> str:
+    """Such as "620 of 3,000 images (21 %), chosen by herding", or "50 images (2 % as many), made by DM from 3,000"."""
+    if method in MAKERS:
+        return f"{images:,} images ({100 * images / candidates:.0f} % as many), {SPELT[method]} from {candidates:,}"
+    return f"{part(images, candidates)}, {SPELT[method]}"
+
+
 def named(size: Tested, method: str, candidates: int, asked: str) -> str:
     """A set that is shown to be within a margin."""
     return (
-        f"{part(size.size, candidates)}, {SPELT[method]}, are shown to train your model to within {asked} of all of "
+        f"{a_set(size.size, method, candidates)}, are shown to train your model to within {asked} of all of "
         f"them: {interval(size.small)} against {interval(size.full)}."
     )
 
@@ -53,8 +64,8 @@ def nothing(decision: Decision, method: str, candidates: int, asked: str) -> str
     """Why no set is named."""
     size = decision.tested
     if decision.because == "classes":
-        return f"No set is shown to spare every class: {part(size.size, candidates)} {_classes(size)}."
-    tried = f"{part(size.size, candidates)}, {SPELT[method]}, the largest set that was tried"
+        return f"No set is shown to spare every class: {a_set(size.size, method, candidates)}, {_classes(size)}."
+    tried = f"{a_set(size.size, method, candidates)}, the largest set that was tried"
     if decision.decided == "not_decidable":
         needed = f"; about {size.images_needed:,} test images would do" if size.images_needed else ""
         return (
@@ -71,7 +82,7 @@ def nothing(decision: Decision, method: str, candidates: int, asked: str) -> str
 def sized(size: Tested, method: str, candidates: int) -> str:
     """A set of a size that was asked for, or of the knee."""
     return (
-        f"{part(size.size, candidates)}, {SPELT[method]}, train your model to {interval(size.small)}; all of them to "
+        f"{a_set(size.size, method, candidates)}, train your model to {interval(size.small)}; all of them to "
         f"{interval(size.full)}. The loss is {points(size.loss.mean)}, {100 * size.loss.hi:.1f} at most."
     )
 
@@ -81,12 +92,13 @@ def closest(size: Tested) -> str:
     return f"With {size.loss.images:,} test images nothing closer than {points(size.smallest_margin)} can be shown."
 
 
-def below(failed: Tested, asked: str, candidates: int) -> str:
+def below(failed: Tested, method: str, asked: str, candidates: int) -> str:
     """The size at which the test ended."""
+    tried = f"{a_set(failed.size, method, candidates)}," if method in MAKERS else part(failed.size, candidates)
     if failed.failed and failed.inside is not False:
-        return f"{part(failed.size, candidates)} {_classes(failed)}."
+        return f"{tried} {_classes(failed)}."
     return (
-        f"{part(failed.size, candidates)} are not shown within {asked}: they lose {points(failed.loss.mean)}, "
+        f"{tried} are not shown within {asked}: they lose {points(failed.loss.mean)}, "
         f"{100 * failed.loss.hi:.1f} at most."
     )
 
@@ -107,14 +119,13 @@ def needed(found: tuple[float, float, float] | None, method: str) -> str:
     return f"Random images needed {said(mean)} [{said(lo)}, {said(hi)}] for as much, on held-out train images."
 
 
-def paying(cost: Mapping[str, float]) -> str:
-    """What choosing cost, and when it pays."""
+def paying(cost: Mapping[str, float], method: str) -> str:
+    """What choosing or making the set cost, and when it pays."""
     if "choosing" not in cost:
         return ""
     all_, some = _time(cost["training_all"]), _time(cost["training_set"])
-    said = (
-        f"Choosing took {_time(cost['choosing'])} of one core; a training takes {all_} on all images, {some} on the set"
-    )
+    what = f"{'Making' if method in MAKERS else 'Choosing'} took {_time(cost['choosing'])} of one core"
+    said = f"{what}; a training takes {all_} on all images, {some} on the set"
     if "pays_after" not in cost:
         return f"{said}, which saves nothing."
     return f"{said}: it pays after {max(1, math.ceil(cost['pays_after'])):,} trainings."

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from decoct.core.errors import DecoctError
 from decoct.shrinking.learners.probe import Probe
+from decoct.shrinking.made import Made
 from decoct.shrinking.pool import Pool
 
 PROBE = Probe("pixels", epochs=2)
@@ -75,3 +76,9 @@ def test_few_rows_and_missing_classes_are_no_error(pool: Pool) -> None:
 def test_a_pool_without_features_is_refused(pool: Pool) -> None:
     with pytest.raises(DecoctError, match="features of a frozen net"):
         PROBE.probabilities(replace(pool, features=None), ROWS, HELD, seed=0)
+
+
+def test_images_that_were_made_have_no_features(pool: Pool) -> None:
+    made = Made(np.array(pool.images[ROWS]), pool.labels[ROWS], 0.0)
+    with pytest.raises(DecoctError, match="made images have none"):
+        PROBE.probabilities(pool, made, HELD, seed=0)

@@ -14,6 +14,7 @@ from decoct.core.seeds import seed as derive
 from decoct.nets import zoo
 from decoct.shrinking.learners.net import training_set
 from decoct.shrinking.learners.scratch import Scratch
+from decoct.shrinking.made import Made
 from decoct.shrinking.pool import Pool, open_pool
 
 SHORT = Scratch("convnet1_w8", epochs=2, least=1)
@@ -64,6 +65,12 @@ def test_all_rows_are_read_from_the_file_and_give_what_copies_give(pool: Pool) -
     assert torch.equal(shuffled.images, copied.images.flip(0))
     assert shuffled.mean == mapped.mean == pytest.approx([pool.images.mean() / 255])
     assert mapped.std == pytest.approx([pool.images.std() / 255])
+
+
+def test_images_that_were_made_are_learnt_as_the_same_rows_would_be(pool: Pool) -> None:
+    made = Made(np.array(pool.images[ROWS]), pool.labels[ROWS], 0.0)
+    found = SHORT.probabilities(pool, made, HELD, seed=3)
+    np.testing.assert_array_equal(found, SHORT.probabilities(pool, ROWS, HELD, seed=3))
 
 
 def test_it_learns(pool: Pool) -> None:

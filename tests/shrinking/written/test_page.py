@@ -15,6 +15,7 @@ from tests.shrinking.answers import SAID, an_answer, some_problems
 from tests.shrinking.pools import make_pool
 
 from decoct.shrinking.answer import Class, Measured, Point, Problem
+from decoct.shrinking.made import Made
 from decoct.shrinking.written.page import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -99,6 +100,14 @@ def test_without_a_set_the_page_says_so(pool, decided, head):
 
 def test_a_size_that_was_asked_for_is_not_called_enough(pool):
     assert "600 of 3,000 images 600 of" in read(render(an_answer(decided="asked_size"), pool))[""]
+
+
+def test_a_set_that_was_made_is_called_so(pool):
+    made = Made(np.array(pool.images[:4]), np.array([0, 0, 1, 1]), 41.0)
+    said = read(render(an_answer(made=made, method="dm", images=4, fraction=0.001), pool, made))
+    assert "4 images made from 3,000 are enough" in said[""]
+    assert "4 images, made by dm. All are in kept.csv, your own in left_out.csv" in said["kept"]
+    assert "Making the set pays after 2 trainings" in said["cost"] and "making the set 41" in said["cost"]
 
 
 def test_folds_and_an_unfinished_run_are_said(pool):

@@ -12,6 +12,7 @@ from tests.shrinking.pools import make_pool
 
 from decoct.report.page.markup import join
 from decoct.shrinking.answer import Problem
+from decoct.shrinking.made import Made
 from decoct.shrinking.written.pictures import FIRST, MEMBERS, SHOWN, Thumbs, problems, strips
 
 
@@ -91,3 +92,14 @@ def test_strips_show_kept_in_their_order_and_train_images_that_were_left_out(tmp
         np.testing.assert_array_equal(seen, np.moveaxis(pool.images[row], 0, -1))
     assert html.count('class="name"') == 2
     assert 'data-said="in the set: 0"' in html and 'data-said="left out: 2"' in html
+
+
+def test_a_set_that_was_made_is_shown_beside_the_images_it_is_made_from(pool):
+    images = np.random.default_rng(1).integers(0, 256, (3, *pool.images.shape[1:]), dtype=np.uint8)
+    html = str(strips(pool, Made(images, np.array([0, 0, 1]), 1.0), ["a", "<b>"], Thumbs(pool)))
+    assert 'data-said="in the set: 2"' in html and 'data-said="in the set: 1"' in html
+    assert html.count('data-said="left out: 40"') == 2
+    seen = decoded(html)
+    for place, image in ((0, images[0]), (1, images[1]), (10, images[2])):
+        np.testing.assert_array_equal(seen[place], np.moveaxis(image, 0, -1))
+    np.testing.assert_array_equal(seen[2], np.moveaxis(pool.images[0], 0, -1))

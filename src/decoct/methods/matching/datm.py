@@ -156,7 +156,7 @@ class DATM(TrajectoryMatching):
         right = (outputs.argmax(2) == labels).float()
         right[:, ~right.any(0)] = 1.0
         logits = (outputs * right[..., None]).sum(0) / right.sum(0)[:, None]
-        return Synthetic(images, labels, initial, scale, ipc), logits.requires_grad_()
+        return Synthetic(images, labels, initial, scale, [ipc] * len(inputs.wanted())), logits.requires_grad_()
 
     def _right(
         self, inputs: Inputs, says: Callable[[int, NDArray[np.int64]], Tensor], experts: int, c: int, ipc: int

@@ -21,6 +21,7 @@ from decoct.nets.layout import has_batch_norm
 from decoct.nets.room import told
 from decoct.nets.student import Student
 from decoct.shrinking.learner import Learner, Material, Rows
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.pool import Pool
 from decoct.study.execute import threads as computing
 from decoct.training.batches import TrainingSet
@@ -113,7 +114,7 @@ class Net(Learner):
         """Images that go through the net, and what each step takes besides."""
         return float(self.steps(rows) * (min(rows, self.batch) + OVERHEAD))
 
-    def probabilities(self, pool: Pool, rows: Rows, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
+    def probabilities(self, pool: Pool, rows: Set, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
         """Train on ``rows`` and look at ``held`` once, after the last step."""
         with self._ready(pool, rows, seed, threads) as (net, data, recipe):
             train(net, data, recipe, seed=derive(seed, "student"), machine=Machine(self.device))
@@ -130,9 +131,7 @@ class Net(Learner):
         return Material(features, Traces((trace,)), time.perf_counter() - start)
 
     @contextmanager
-    def _ready(
-        self, pool: Pool, rows: Rows, seed: int, threads: int
-    ) -> Iterator[tuple[nn.Module, TrainingSet, Recipe]]:
+    def _ready(self, pool: Pool, rows: Set, seed: int, threads: int) -> Iterator[tuple[nn.Module, TrainingSet, Recipe]]:
         """The net, what it is trained on, and how; with what goes wrong in the block said in a line."""
         if len(rows) < 2:
             raise DecoctError(f"{self.title} cannot be trained on {len(rows)} image(s): it takes two or more")
@@ -148,8 +147,10 @@ class Net(Learner):
             raise DecoctError(f"{self.title} failed on {classes} classes of {shape} images: {error}") from error
 
 
-def training_set(pool: Pool, rows: Rows) -> TrainingSet:
-    """Some images of a pool with their labels, and their own mean and deviation."""
+def training_set(pool: Pool, rows: Set) -> TrainingSet:
+    """Some images of a pool, or a set that was made, with their labels and their own mean and deviation."""
+    if isinstance(rows, Made):
+        return TrainingSet(tensor(rows.images), tensor(rows.labels), *moments(np.asarray(histogram(rows.images))))
     counts = sum(histogram(pool.images[rows[at : at + BLOCK]]) for at in range(0, len(rows), BLOCK))
     every = len(rows) == len(pool) and bool((np.diff(rows) == 1).all())  # then the file is read, not copied
     images = pool.images if every else pool.images[rows]

@@ -13,6 +13,7 @@ from decoct.core.errors import DecoctError
 from decoct.core.seeds import seed as derive
 from decoct.needs.dynamics import Traces, record
 from decoct.shrinking.learner import Learner, Material, Rows
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.pool import Pool
 from decoct.study.execute import threads as computing
 from decoct.training.batches import TrainingSet
@@ -53,8 +54,10 @@ class Probe(Learner):
         """The fields."""
         return {"learner": "probe", "version": 1, **asdict(self)}
 
-    def probabilities(self, pool: Pool, rows: Rows, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
+    def probabilities(self, pool: Pool, rows: Set, held: Rows, seed: int, threads: int = 1) -> NDArray[np.float32]:
         """Of the one classifier that the rows have; the seed decides nothing."""
+        if isinstance(rows, Made):
+            raise DecoctError("a linear probe learns from features of original files, and made images have none")
         features, made = _features(pool), np.empty((len(held), len(pool.class_names)), np.float32)
         with computing(threads):
             found = fit(features[rows], pool.labels[rows], len(pool.class_names), strength=self.strength)

@@ -113,7 +113,7 @@ class _Writer:
         sources = [self.original_path(self.pool, row) for row in rows]
         endings = ["" if source else self._aside(row) for row, source in zip(rows, sources, strict=True)]
         reserved = (KEPT, LEFT_OUT, PROBLEMS, PAGE, LIST)
-        files = places(self.pool, kept, endings, reserved, _folds(Path(self.folder)))
+        files = places(self.pool, kept, endings, reserved, folds(Path(self.folder)))
         for folder in dict.fromkeys(file.rpartition("/")[0] for file in files):
             os.makedirs(f"{self.folder}/{folder}", exist_ok=True)  # noqa: PTH103
         for done, (row, source, file) in enumerate(zip(rows, sources, files, strict=True), 1):
@@ -170,7 +170,7 @@ def _check_room(pool: Pool, kept: NDArray[np.int64], out: Path) -> None:
         )
 
 
-def _folds(folder: Path) -> bool:
+def folds(folder: Path) -> bool:
     """Whether names there that differ in case are the same."""
     (probe := folder / "a").touch()
     same = (folder / "A").exists()

@@ -56,6 +56,7 @@ def reasons(
     problems: Iterable[Problem] = (),
     earlier: NDArray[np.int64] | None = None,
     ordered: bool = True,
+    otherwise: str = "not chosen",
 ) -> list[str]:
     """Why each image of a pool is kept or left out, in a few words.
 
@@ -66,8 +67,9 @@ def reasons(
         problems: of the images; copies of another image are named as such.
         earlier: of these, the images of an earlier list that had to stay.
         ordered: whether the order of ``kept`` says anything.
+        otherwise: why a train image is left out that is no copy.
     """
-    said = [f"{SPLITS[split]} image" if split != TRAIN else "not chosen" for split in pool.split.tolist()]
+    said = [f"{SPLITS[split]} image" if split != TRAIN else otherwise for split in pool.split.tolist()]
     copies = [problem for problem in problems if problem.kind in COPIES]
     for problem in sorted(copies, key=lambda problem: [*COPIES].index(problem.kind)):
         leak, rows = problem.kind == "leak", problem.rows
@@ -131,6 +133,19 @@ def write_lists(
     lost = ([_path(path), _word(name), "", _word(f"unreadable: {reason}")] for path, name, reason in pool.unreadable)
     empty = [""] * (len(head) - 4)
     _write(folder / LEFT_OUT, head, (each for part in (map(line, gone), ([*x, *empty] for x in lost)) for each in part))
+
+
+def write_made(folder: Path, class_names: Sequence[str], files: Sequence[str], reason: str) -> None:
+    """Write ``kept.csv`` of a set that was made: a row for each file, with its class.
+
+    Args:
+        folder: that the list is written to.
+        class_names: of each file.
+        files: beside the list.
+        reason: of all of them.
+    """
+    rows = ([_path(file), _word(name), "", reason, _path(file)] for file, name in zip(files, class_names, strict=True))
+    _write(folder / KEPT, ["path", "class", "split", "reason", "file"], rows)
 
 
 def write_problems(folder: Path, problems: Sequence[Problem]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
 
 from decoct.report import wording
 from decoct.report.grouped import grouped
@@ -13,6 +12,7 @@ from decoct.report.page import facets
 from decoct.report.page.markup import Markup, cells, columns, join, name, table, tag, valued
 from decoct.report.page.parts import chart, document, note, section, stacked
 from decoct.shrinking.answer import Answer, Class, Point
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.written.chart import figure, margin, marks, methods, share, spoken
 from decoct.shrinking.written.pictures import Thumbs, problems, strips
@@ -36,13 +36,13 @@ NOTHING = {
 }
 
 
-def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) -> str:
+def render(answer: Answer, pool: Pool, kept: Set | None = None) -> str:
     """The page as text.
 
     Args:
         answer: what was found.
         pool: that the answer is about.
-        kept: its rows in the set, in the order in which they were chosen; None where there is no set.
+        kept: its rows in the set, in the order in which they were chosen, or what was made; None where there is no set.
     """
     lost = _order(answer.classes)
     found = [*problems(answer.problems, Thumbs(pool))]
@@ -66,6 +66,9 @@ def render(answer: Answer, pool: Pool, kept: NDArray[np.int64] | None = None) ->
 
 def headline(answer: Answer) -> str:
     """The answer in a few words; of a mere check, how many images have a problem."""
+    if answer.made is not None:
+        enough = " are enough" if answer.decided == "shown" else ""
+        return f"{answer.images:,} images made from {answer.candidates:,}{enough}"
     if answer.images is not None:
         enough = " are enough" if answer.decided == "shown" else ""
         return f"{answer.images:,} of {answer.candidates:,} images{enough}"
@@ -216,9 +219,10 @@ def _classes(lost: Sequence[Class]) -> Iterator[Markup]:
     )
 
 
-def _kept(answer: Answer, pool: Pool, kept: NDArray[np.int64], order: Sequence[str]) -> Iterator[Markup]:
-    by = f", chosen by {answer.method}" if answer.method else ""
-    yield note(f"{len(kept):,} images{by}. All are in kept.csv, the others in left_out.csv with the reason.")
+def _kept(answer: Answer, pool: Pool, kept: Set, order: Sequence[str]) -> Iterator[Markup]:
+    by = f", {'made' if isinstance(kept, Made) else 'chosen'} by {answer.method}" if answer.method else ""
+    others = "your own" if isinstance(kept, Made) else "the others"
+    yield note(f"{len(kept):,} images{by}. All are in kept.csv, {others} in left_out.csv with the reason.")
     yield strips(pool, kept, order, Thumbs(pool))
 
 
@@ -227,13 +231,15 @@ def _cost(answer: Answer) -> Iterator[Markup]:
     if not seconds:
         yield note("Nothing was measured.")
         return
-    rows = [cells(PARTS.get(part, part), valued(s, wording.seconds(s))) for part, s in seconds.items()]
+    parts = PARTS if answer.made is None else PARTS | {"choosing": "making the set"}
+    rows = [cells(parts.get(part, part), valued(s, wording.seconds(s))) for part, s in seconds.items()]
     total = sum(s for s in seconds.values() if math.isfinite(s))
     after = answer.cost.get("pays_after", math.nan)
     if math.isfinite(after):
+        what = "Choosing" if answer.made is None else "Making the set"
         yield tag(
             "p",
-            f"Choosing pays after {wording.count(math.ceil(after), 'training')} on the set instead of on all images.",
+            f"{what} pays after {wording.count(math.ceil(after), 'training')} on the set instead of on all images.",
         )
     yield table(
         columns("part", "time"), [*rows, cells(tag("b", "all"), valued(total, tag("b", wording.seconds(total))))]

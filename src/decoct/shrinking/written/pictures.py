@@ -14,6 +14,7 @@ from decoct.report.grouped import grouped
 from decoct.report.page.markup import Markup, join, name, tag
 from decoct.report.page.parts import fold, note
 from decoct.shrinking.answer import Problem
+from decoct.shrinking.made import Made, Set
 from decoct.shrinking.pool import TRAIN, Pool
 
 SIDE, ROOM = 64, 1_800_000  # pixels of a thumbnail at most; bytes of all in one section
@@ -43,9 +44,13 @@ class Thumbs:
 
     def show(self, row: int, said: str) -> Markup:
         """An image's picture; nothing where there is no more room."""
+        return self.draw(self.pool.images[row], said)
+
+    def draw(self, image: NDArray[np.uint8], said: str) -> Markup:
+        """The picture of [C, S, S] pixels; nothing where there is no more room."""
         if self.room <= 0:
             return Markup()
-        pixels = np.moveaxis(self.pool.images[row], 0, -1)
+        pixels = np.moveaxis(image, 0, -1)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         picture.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()
@@ -108,28 +113,37 @@ def _problem(problem: Problem, thumbs: Thumbs) -> Markup:
     return tag("li", tag("div", *figures, class_="side") if figures else "", said, *paths)
 
 
-def strips(pool: Pool, kept: NDArray[np.int64], order: Sequence[str], thumbs: Thumbs) -> Markup:
+def strips(pool: Pool, kept: Set, order: Sequence[str], thumbs: Thumbs) -> Markup:
     """Some images of some classes that are in the set, in the order in which they were chosen, and some that are not.
 
     Args:
         pool: of all images.
-        kept: of them.
+        kept: of them, or a set that was made.
         order: classes by name, those to be shown first.
         thumbs: of the pool.
     """
-    gone = np.setdiff1d(pool.rows(TRAIN), kept)
+    gone = pool.rows(TRAIN) if isinstance(kept, Made) else np.setdiff1d(pool.rows(TRAIN), kept)
     rows = [Markup(tag("span", part, class_="head")) for part in ("class", "in the set", "left out")]
     for title in list(dict.fromkeys(order))[:CLASSES]:
         label = pool.class_names.index(title)
-        chosen, left = (each[pool.labels[each] == label] for each in (kept, gone))
+        left = gone[pool.labels[gone] == label]
+        if isinstance(kept, Made):
+            own = kept.images[kept.labels == label]
+            shown = [thumbs.draw(image, f"{title}, made") for image in own[:STRIP]]
+        else:
+            own = kept[pool.labels[kept] == label]
+            shown = _shown(own[:STRIP], thumbs)
         spread = np.unique(np.linspace(0, max(len(left) - 1, 0), STRIP).astype(int))[: len(left)]
         rows.append(tag("span", name(title), class_="name"))
-        rows.append(_strip(chosen[:STRIP], f"in the set: {len(chosen):,}", title, thumbs))
-        rows.append(_strip(left[spread], f"left out: {len(left):,}", title, thumbs, "out"))
+        rows.append(_strip(shown, f"in the set: {len(own):,}", title))
+        rows.append(_strip(_shown(left[spread], thumbs), f"left out: {len(left):,}", title, "out"))
     return tag("div", join(rows), class_="strips")
 
 
-def _strip(rows: NDArray[np.int64], said: str, title: str, thumbs: Thumbs, class_: str = "") -> Markup:
-    pictures = (thumbs.show(row, thumbs.pool.paths[row]) for row in rows.tolist())
-    label = f"{title}, {said}, {wording.count(len(rows), 'picture')}"
+def _shown(rows: NDArray[np.int64], thumbs: Thumbs) -> list[Markup]:
+    return [thumbs.show(row, thumbs.pool.paths[row]) for row in rows.tolist()]
+
+
+def _strip(pictures: Sequence[Markup], said: str, title: str, class_: str = "") -> Markup:
+    label = f"{title}, {said}, {wording.count(len(pictures), 'picture')}"
     return tag("div", *pictures, class_=class_ or None, data_said=said, role="group", aria_label=label)

@@ -54,9 +54,9 @@ def parts(path: str) -> tuple[str, ...]:
     return tuple(name for name in names if name not in ("", ".", ".."))
 
 
-def folder_names(class_names: Sequence[str], folded: bool = False) -> list[str]:
-    """A folder's name for each class: its own, where a folder can have it."""
-    taken = _Taken((), folded)
+def folder_names(class_names: Sequence[str], folded: bool = False, reserved: Iterable[str] = ()) -> list[str]:
+    """A folder's name for each class: its own, where a folder can have it and no file of ``reserved`` has."""
+    taken = _Taken(reserved, folded)
     plain = (_short(re.sub(r"[/\\\0]", "_", name)) for name in class_names)
     return [taken.take((re.sub(r"^\.", "_", name) or "_",)) for name in plain]
 

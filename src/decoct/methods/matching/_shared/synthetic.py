@@ -33,17 +33,17 @@ class Synthetic:
 
     Attributes:
         images: [n, C, S, S] float32, normalised or whitened, on the device; a leaf that asks for a gradient.
-        labels: [n] int64 on the device: class 0 ipc times, class 1 ipc times, …
+        labels: [n] int64 on the device: class 0 so many times, class 1 so many times, …
         initial: [n, C, S, S] uint8, what the images start from.
         scale: the data's.
-        ipc: images of each class.
+        numbers: images of each class; the same of all, but where the inputs say so themselves.
     """
 
     images: Tensor
     labels: Tensor
     initial: NDArray[np.uint8]
     scale: Pixels
-    ipc: int
+    numbers: Sequence[int]
 
     @classmethod
     def start(cls, inputs: Inputs, name: str, init: Init) -> "Synthetic":
@@ -57,21 +57,31 @@ class Synthetic:
         Raises:
             DecoctError: a class has fewer images than the budget asks for.
         """
-        ipc, classes, scale = inputs.ipc(name), inputs.wanted(), Pixels.seen(inputs.data, inputs.device)
+        inputs.ipc(name)  # refuses a budget of different numbers
+        numbers, classes, scale = inputs.quotas(), inputs.wanted(), Pixels.seen(inputs.data, inputs.device)
         if init == "real":
-            rows = np.concatenate([random_rows(inputs, name, c, ipc) for c in classes])
+            rows = np.concatenate([random_rows(inputs, name, c, n) for c, n in zip(classes, numbers, strict=True)])
             initial = np.array(inputs.data.train.images[rows])
             images = scale.normalise(scale.load(initial))
         else:
             rngs = [Generator().manual_seed(seed(inputs.seed, name, "start", c)) for c in classes]
-            images = torch.cat([torch.randn(ipc, *inputs.data.shape, generator=rng) for rng in rngs]).to(inputs.device)
+            shape = inputs.data.shape
+            noise = [torch.randn(n, *shape, generator=rng) for n, rng in zip(numbers, rngs, strict=True)]
+            images = torch.cat(noise).to(inputs.device)
             initial = scale.truncate(images).cpu().numpy()
-        labels = torch.tensor(classes, device=inputs.device).repeat_interleave(ipc)
-        return cls(images.requires_grad_(), labels, initial, scale, ipc)
+        repeats = torch.tensor(numbers, device=inputs.device)
+        labels = torch.tensor(classes, device=inputs.device).repeat_interleave(repeats)
+        return cls(images.requires_grad_(), labels, initial, scale, numbers)
+
+    @property
+    def ipc(self) -> int:
+        """Images of the class that has most."""
+        return max(self.numbers)
 
     def of_class(self, place: int) -> Tensor:
-        """The images of the class at a place in class order, [ipc, C, S, S], with a gradient to the whole."""
-        return self.images[place * self.ipc : (place + 1) * self.ipc]
+        """The images of the class at a place in class order, [n, C, S, S], with a gradient to the whole."""
+        first = sum(self.numbers[:place])
+        return self.images[first : first + self.numbers[place]]
 
     def draft(
         self,
