@@ -69,8 +69,9 @@ def test_several_methods_share_the_time(race):
     assert found.racing == 12 * SET and found.testing == 16 * SET
 
 
-def test_sets_that_are_kept_take_no_time(race):
-    job, contest = race()
+def test_sets_that_are_kept_take_no_time_and_say_how_long_others_take(race, monkeypatch):
+    job, contest = race((0.05, 0.5))
+    monkeypatch.setattr(distil, "pace", lambda *more: pytest.fail("measured"))
     contest.trainings.picks({fold.number: contest.pick(fold, 0, 0, "dm", 0) for fold in contest.folds})
     found = making(job, contest, 2 * 4 * SET + 1)
     assert found.at == {"dm": (0.05,)} and found.racing == 0 and found.testing == 4 * SET

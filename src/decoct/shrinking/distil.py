@@ -160,7 +160,7 @@ def pace(folder: str, rows: Rows, n: int, spec: Condenser, device: str) -> float
 
     first = seconds(1)  # it is slow, as any first call is
     if first > LONG * every:
-        return first
+        return min(first, seconds(1))
     some = 1
     while (found := seconds(some)) * some < MOMENT * every and some < every:
         some = min(4 * some, every)

@@ -11,8 +11,8 @@ from decoct.shrinking import distil
 from decoct.shrinking.choose import count, quotas
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.job import Job, last
+from decoct.shrinking.made import load
 from decoct.shrinking.schedule import Schedule
-from decoct.shrinking.trainings import Pick
 from decoct.shrinking.trial import Trial
 
 PART = 0.5  # of the time: the rest is for the race and the test
@@ -83,6 +83,8 @@ def small(contest: Contest) -> tuple[float, ...]:
 def making(job: Job, contest: Contest, left: float) -> Making:
     """What is made in at most half of the seconds that are left, at small sizes first; says how long a set takes.
 
+    That is what another set of the size took, where there is one, or else foretold from a few iterations.
+
     Raises:
         UsageError: there is no size at which sets can be made, or no time for those of the smallest.
     """
@@ -92,17 +94,21 @@ def making(job: Job, contest: Contest, left: float) -> Making:
     for name, spec in trainings.makers.items():
         for share in shares:
             place = contest.shares.index(share)
-            racing = _missing(contest, [contest.pick(fold, 0, place, name, 0) for fold in contest.folds])
-            testing = _missing(contest, [trial.pick(fold, share, name, 0) for fold in contest.folds])
-            final = _missing(contest, [last(job, share, name)] if len(contest.folds) > 1 else [])
+            sets = (
+                [contest.pick(fold, 0, place, name, 0) for fold in contest.folds],
+                [trial.pick(fold, share, name, 0) for fold in contest.folds],
+                [last(job, share, name)] if len(contest.folds) > 1 else [],
+            )
+            kept = [path for own in sets for pick in own if (path := trainings.place(pick)).is_file()]
+            missing = [[pick for pick in own if not trainings.place(pick).is_file()] for own in sets]
             each = 0.0
-            if some := (*racing, *testing, *final):
+            if some := [pick for own in missing for pick in own]:
                 where = str(contest.pool.folder), some[0].rows, some[0].n, spec, trainings.device
-                each = trainings.executor.submit(distil.pace, *where).result()
+                each = load(kept[0]).seconds if kept else trainings.executor.submit(distil.pace, *where).result()
                 job.say(
                     f"{name}: a set of {some[0].n:,} images takes about {_time(each)} to make; {len(some)} may be made"
                 )
-            rounds = [math.ceil(len(sets) / trainings.workers) for sets in (racing, testing, final)]
+            rounds = [math.ceil(len(own) / trainings.workers) for own in missing]
             more = replace(
                 found,
                 at={**found.at, name: (*found.at.get(name, ()), share)},
@@ -119,11 +125,6 @@ def making(job: Job, contest: Contest, left: float) -> Making:
                 break
             found = more
     return found
-
-
-def _missing(contest: Contest, picks: list[Pick]) -> list[Pick]:
-    """Sets that are not made yet."""
-    return [pick for pick in picks if not contest.trainings.place(pick).is_file()]
 
 
 def _time(seconds: float) -> str:
