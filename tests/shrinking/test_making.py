@@ -12,7 +12,7 @@ from decoct.shrinking.choose import RANDOM
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.job import Job
 from decoct.shrinking.making import making, small
-from decoct.shrinking.schedule import schedule
+from decoct.shrinking.schedule import Pace, schedule
 from decoct.shrinking.trainings import Trainings
 from decoct.study.workers.executors import Inline
 
@@ -80,7 +80,8 @@ def test_sets_that_are_kept_take_no_time_and_say_how_long_others_take(race, monk
 def test_a_schedule_gets_the_methods_their_sizes_and_their_time(race):
     job, contest = race()
     found = making(job, contest, 1e9)
-    lean = schedule((0.05, 0.1, 0.5), contest.methods, 3, (100, 200), 1, lambda n: n, 1, 0.0, False)
+    pace = Pace(lambda n: n, lambda name, n: 0.0, 1, False)
+    lean = schedule((0.05, 0.1, 0.5), contest.methods, 3, (100, 200), 1, pace, 0.0)
     plan = found.added(lean)
     assert lean.raced == (0.05, 0.5) and plan.raced == (0.05, 0.1, 0.5) and plan.tested == (0.5, 0.1, 0.05)
     assert plan.methods == (*lean.methods, "dm") and plan.seconds == lean.seconds + found.seconds
