@@ -41,7 +41,9 @@ def test_a_full_disk_that_a_library_words_itself():
 
 def test_an_error_of_the_system_names_its_file():
     assert explain(PermissionError(errno.EACCES, "Permission denied", "a/b")) == "Permission denied: a/b"
-    assert explain(OSError(errno.EIO, "Input/output error")) == "Input/output error"
+    assert explain(OSError(errno.EIO, "Input/output error", "a/b")).startswith("a/b: input/output error: the disk")
+    assert "raise `ulimit -n`" in explain(OSError(errno.EMFILE, "Too many open files"))
+    assert explain(MemoryError("Unable to allocate 7.8 TiB")).startswith("there is not as much memory as this takes (U")
 
 
 def test_ours_are_said_as_they_are_in_three_lines_at_most():
@@ -49,7 +51,7 @@ def test_ours_are_said_as_they_are_in_three_lines_at_most():
     assert explain(DecoctError("a\n\n  \nb\nc\nd")) == "a\nb\nc"
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), OSError("odd"), ZeroDivisionError("a\nb")])
+@pytest.mark.parametrize("error", [KeyError("x"), OSError("odd"), ZeroDivisionError("a\nb")])
 def test_what_nobody_foresaw_names_its_class_and_the_way_to_more(error):
     first, second = explain(error).splitlines()
     assert first.startswith(type(error).__name__) and "--debug" in second

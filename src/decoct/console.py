@@ -1,6 +1,5 @@
 """Output and exit of the command line: progress, JSON, errors of one to three lines, exit codes."""
 
-import errno
 import json
 import os
 import signal
@@ -30,10 +29,10 @@ from rich.text import Text
 
 from decoct.core import signs
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import FULL, STRAINED, trouble
 from decoct.core.names import printable
 
 LINES, WIDTH = 3, 400  # of an error
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Plain(Console):
@@ -197,9 +196,13 @@ def explain(error: Exception) -> str:
     elif getattr(error, "format_message", None):  # the parser's: its classes moved between Typer's versions
         context = getattr(error, "ctx", None)
         said = error.format_message() + (f"\n{context.command_path} --help shows how" if context else "")  # type: ignore[attr-defined]
-    elif getattr(error, "errno", None) in FULL_DISK or "No space left on device" in str(error):
+    elif getattr(error, "errno", None) in FULL or "No space left on device" in str(error):
         where = getattr(error, "filename", None)
         said = f"the disk is full{f': {where}' if where else ''}\nfree some space; the same command continues"
+    elif strained := trouble(error, STRAINED):
+        said = strained
+    elif isinstance(error, MemoryError):
+        said = f"there is not as much memory as this takes{f' ({error})' if str(error) else ''}\ntake less at once"
     elif isinstance(error, OSError) and error.strerror:
         said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     else:

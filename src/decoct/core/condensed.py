@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.record import Cost, Provenance, read_json, write_json
 from decoct.core.sheets import quoted
 
@@ -173,6 +174,7 @@ class Condensed:
                 **arrays,
             )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            blame(error)
             why = " ".join(str(error).split())[:200]  # pydantic's complaints run over many lines
             raise DecoctError(f"{folder} is damaged: {why}; make the set again") from error
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, blame
 from decoct.core.record import read_json
 from decoct.core.scratch import settle, working
 from decoct.core.seeds import seed
@@ -199,6 +200,7 @@ def _writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(
             f"cannot write the data cache {root}: {error.strerror or error}\n"
             "free some space, or set DECOCT_STORE to a folder that can be written"
@@ -290,6 +292,7 @@ def open_dataset(folder: Path) -> Dataset:
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
+        blame(error)
         said = f"no readable data set in {folder}: {error}\ndelete that folder and load the data again"
         raise DecoctError(said) from error
 

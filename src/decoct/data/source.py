@@ -15,6 +15,7 @@ from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, blame
 from decoct.core.spec import Spec
 from decoct.data.reading.parallel import cores
 from decoct.data.split import pixel_groups, stratified
@@ -202,4 +203,5 @@ def hash_file(path: Path) -> str:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.needs.teacher import Teach, Teacher, taught_throughout, training_set
 from decoct.nets import zoo
@@ -138,6 +139,7 @@ class Trace:
         try:
             return cls(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in NAMES})
         except (OSError, ValueError, EOFError) as error:
+            blame(error)
             raise DecoctError(f"the traces in {folder} are damaged: {error}; remove that folder") from error
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest, usual_precision
@@ -364,6 +365,7 @@ def mapped(file: Path) -> NDArray[Any]:
     try:
         rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles
     except (OSError, ValueError) as error:
+        blame(error)
         raise DecoctError(
             f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
         ) from error

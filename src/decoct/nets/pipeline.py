@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
 from decoct.nets.text import ENCODER, TOKENIZER, Text, read_text
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
@@ -269,6 +270,7 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         table = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
+        blame(error)
         raise DecoctError(f"{file} is missing or damaged: {error}") from error
     if not isinstance(table, dict):
         raise DecoctError(f"{file} is damaged: it holds no table")

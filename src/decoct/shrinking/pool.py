@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 
 TRAIN, VAL, TEST = 0, 1, 2
 FACTS, IMAGES, FEATURES = "pool.json", "images.npy", "features.npy"
@@ -106,6 +107,7 @@ def open_pool(folder: Path) -> Pool:
         if {len(images), len(said["paths"]), *map(len, columns.values())} != {len(images)}:
             raise ValueError("its arrays have different lengths")
     except (OSError, ValueError, KeyError, EOFError) as error:
+        blame(error)
         raise DecoctError(f"the images kept in {folder} are damaged: {error}; remove that folder") from error
     return Pool(
         folder=folder,

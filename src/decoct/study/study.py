@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.interfaces import Condenser, Metric, TrainProtocol
+from decoct.core.machine import STRAINED, blame
 from decoct.core.names import Name, check_name
 from decoct.core.spec import build, parse, suggest
 from decoct.data.dataset import parse_source
@@ -221,6 +222,7 @@ class Study(Part):
         try:
             table = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
+            blame(error, STRAINED)
             raise UsageError(f"cannot read the study {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not TOML: {error}") from error

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 
 IMAGES = ("images", "x", "data", "image", "img")  # names under which they are looked for, in this order
 LABELS = ("labels", "y", "label", "targets", "target")
@@ -77,4 +78,5 @@ def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iter
     try:
         yield
     except usual + errors as error:
+        blame(error)
         raise DecoctError(f"{path} is damaged or {what} ({' '.join(str(error).split())[:120]}): {hint}") from error

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
 from decoct.core.sheets import quoted
@@ -189,6 +190,7 @@ def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
         if bits.dtype != np.uint8 or bits.shape != (-(-images // 8),):
             raise ValueError(f"{bits.dtype} {bits.shape} for {images} test images")
     except (OSError, ValueError, EOFError) as error:
+        blame(error)
         raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
     return bits
 

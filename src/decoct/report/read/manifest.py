@@ -12,6 +12,7 @@ from decoct.core.budget import Budget
 from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
+from decoct.core.machine import blame
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Manifest:
             own["store"] = str(raw.get("store", STORE))
             return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
         except (OSError, ValueError, KeyError, TypeError) as error:
+            blame(error)
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 
     @property
@@ -229,6 +231,7 @@ class Manifest:
         try:
             return json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
+            blame(error)
             raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
 
     def external(self, job: Job) -> bool:
@@ -246,6 +249,7 @@ class Manifest:
         try:
             return read_cost(path)
         except (OSError, ValueError) as error:
+            blame(error)
             raise DamagedError(path.parent, MEASURED, str(error), self.cells.where) from error
 
     def construction(self, job: Job) -> list[Job]:

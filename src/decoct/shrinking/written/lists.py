@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import UsageError
+from decoct.core.machine import STRAINED, blame
 from decoct.core.sheets import quoted, unquoted
 from decoct.core.spec import suggest
 from decoct.data.reading.tree import SPLITS
@@ -150,6 +151,7 @@ def read_list(path: Path) -> list[str]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        blame(error, STRAINED)
         why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UsageError(
             f"cannot read the list {path}: {why}\ngive a kept.csv, or a text with one path per line"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.imagenet.layout import MAX_BYTES
 from decoct.data.imagenet.tarfiles import members
 from decoct.data.reading.decode import extensions
@@ -102,6 +103,7 @@ def original(facts: dict[str, Any], place: Any) -> bytes:
             file.seek(start)
             data = file.read(length)
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {shard}: {error.strerror or error}") from error
     if len(data) != length:
         raise DecoctError(f"{shard} is shorter than it was: run again")
