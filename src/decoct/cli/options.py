@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from decoct.console import err
+from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
 from decoct.core.spec import find
 
@@ -21,7 +22,7 @@ Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing 
 Everything = Annotated[bool, Option("--all", help="Print the other tables of the page as well.")]
 Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of its key.")]
+Threads = Annotated[int, Option("--threads", min=1, max=THREADS, help="Threads of a job on the CPU; part of its key.")]
 Plugins = Annotated[list[str] | None, Option("--plugin", help="Python file with further methods; may be repeated.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
 Size = Annotated[
@@ -59,7 +60,8 @@ class Machine:
     device: Device = "auto"
     threads: Threads = 1
     workers: Annotated[
-        int | None, Option("--workers", min=1, help="Jobs at once, if several can run; default: the cores, on a CPU.")
+        int | None,
+        Option("--workers", min=1, max=THREADS, help="Jobs at once, if several can run; default: the cores, on a CPU."),
     ] = None
 
     def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:

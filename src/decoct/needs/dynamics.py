@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
 from decoct.core.machine import blame
@@ -38,8 +40,8 @@ class Dynamics(Need):
     """
 
     net: str = "teacher"
-    epochs: int | None = None
-    runs: int = 1
+    epochs: int | None = Field(None, ge=1)
+    runs: int = Field(1, ge=1, le=TIMES)
 
     def check(self) -> None:
         """Raise a UsageError if the zoo does not know the net."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
@@ -144,7 +145,7 @@ def _resolved(plan: Plan, extract: "Extract") -> "Extract":
     return extract.model_copy(update={"name": name}).pinned()
 
 
-class Extract(BaseModel):
+class Extract(Bounded):
     """An extractor, by the word for it; the same words stand in a condenser's ``extractor`` and among the metrics'.
 
     - ``"teacher"`` or a net's name: penultimate features of that teacher, trained on the data unless it is loaded.

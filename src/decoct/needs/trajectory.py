@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
 from decoct.core.machine import blame
@@ -49,7 +50,7 @@ class Trajectories(Need):
 
     net: str
     epochs: int = Field(50, ge=1)
-    experts: int = Field(100, ge=1)
+    experts: int = Field(100, ge=1, le=TIMES)
     dsa: bool = True
 
     def check(self) -> None:

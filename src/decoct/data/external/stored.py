@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError
 from decoct.core.machine import blame
 
@@ -20,7 +21,7 @@ RATE = ("rate", "syn_lr", "lr")  # a number
 NAMES = ("class_names", "classes")
 
 
-class SetFormat(BaseModel):
+class SetFormat(Bounded):
     """How to read the file of an external set, where the file does not say.
 
     Attributes:
