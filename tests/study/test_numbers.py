@@ -108,7 +108,10 @@ def test_every_number_of_a_spec_is_refused_in_a_line_or_planned(spec, digits):
         ({"metrics": {"draws": 10**20}}, r"metrics\.draws: .*10000"),
         ({"protocols": [{"name": "erm", "steps": 10**30}]}, r"steps: must be at most 2,147,483,647 \(got 10{30}\)"),
         ({"budgets": [{"ipc": True}]}, r"budgets\.0\.ipc: a number is wanted, not true or false \(got True\)"),
-        ({"condensers": [{"name": "rded", "shards": 10**9}]}, "shards of 'rded' must be a whole number from 1 to 10,000"),
+        (
+            {"condensers": [{"name": "rded", "shards": 10**9}]},
+            "shards of 'rded' must be .* to 10,000",
+        ),
         ({"seed": 16**9000}, "seed: .*more than can be shown"),
     ],
 )

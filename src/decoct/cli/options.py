@@ -3,7 +3,6 @@
 Options that belong together form a group, and a command takes the whole group.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typer import Argument, Option
 from decoct.console import err
 from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
+from decoct.core.notation import from_toml
 from decoct.core.spec import find
 
 StudyFile = Annotated[Path | None, Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
@@ -217,8 +217,8 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
         if key == "name":
             raise UsageError("--set name: the method is named before")
         try:
-            parsed = tomllib.loads(f"value = {value}")
-        except tomllib.TOMLDecodeError:
+            parsed = from_toml(f"value = {value}")
+        except ValueError:
             parsed = {}
         config[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
     return config

@@ -214,12 +214,13 @@ def load_plugin(path: str) -> ModuleType:
         raise UsageError(f"plug-in {path}: no such file")
     name = f"decoct_plugins.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
+    if spec is None or spec.loader is None:
+        raise UsageError(f"plug-in {path}: not a Python file, whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # of one that leaves, which is not to end the program
         raise UsageError(f"plug-in {path}: {type(error).__name__}: {error}") from error
     text = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
     for kind in PACKAGES:

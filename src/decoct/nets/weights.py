@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
 from decoct.core.machine import blame
+from decoct.core.notation import from_json
 from decoct.core.tensorfile import openable
 from decoct.nets import imagenet_classes
 from decoct.nets.features import classifier
@@ -198,7 +199,7 @@ def _safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         header = (opened.metadata() or {}).get(HEADER)
     if header is None:
         return state, {}
-    facts = json.loads(header)
+    facts = from_json(header)
     names = tuple(map(str, facts["class_names"]))
     takes = Normalisation.of(facts["mean"], facts["std"])
     return state, {"class_names": names, "normalisation": takes, "zca": facts.get("zca")}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.machine import blame
+from decoct.core.notation import from_json
 
 TRAIN, VAL, TEST = 0, 1, 2
 FACTS, IMAGES, FEATURES = "pool.json", "images.npy", "features.npy"
@@ -100,7 +101,7 @@ def open_pool(folder: Path) -> Pool:
         DecoctError: there is none, or it is damaged.
     """
     try:
-        said = json.loads((folder / FACTS).read_text("utf-8"))
+        said = from_json((folder / FACTS).read_text("utf-8"))
         columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in COLUMNS}
         images = np.lib.format.open_memmap(folder / IMAGES, mode="r")
         features = np.lib.format.open_memmap(folder / FEATURES, mode="r") if (folder / FEATURES).is_file() else None

@@ -1,6 +1,5 @@
 """A study: what is compared, read from TOML. Where it runs is not part of it and enters no key."""
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from decoct.core.errors import UsageError
 from decoct.core.interfaces import Condenser, Metric, TrainProtocol
 from decoct.core.machine import STRAINED, blame
 from decoct.core.names import Name, check_name
+from decoct.core.notation import from_toml
 from decoct.core.spec import build, parse, shown, suggest
 from decoct.data.dataset import parse_source
 from decoct.data.external.stored import SetFormat
@@ -222,18 +222,21 @@ class Study(Part):
         """
         path = Path(path)
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
+            table = from_toml(path.read_text("utf-8"))
         except OSError as error:
             blame(error, STRAINED)
             raise UsageError(f"cannot read the study {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise UsageError(f"{path} is not TOML: {error}") from error
         return cls.from_dict(table, path.parent, str(path))
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], folder: Path = Path(), where: str = "study") -> "Study":
         """A study from plain values, with every name in it checked."""
-        table = anchored(dict(table), folder)
+        try:
+            table = anchored(dict(table), folder)
+        except (RuntimeError, ValueError) as error:  # the home of nobody, a NUL
+            raise UsageError(f"{where}: a path cannot be meant: {error}") from None
         study = build(cls, table, where)
         try:
             study.check()

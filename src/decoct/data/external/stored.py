@@ -73,11 +73,12 @@ class Stored:
 
 
 @contextmanager
-def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
+def readable(path: Path, what: str, hint: str) -> Iterator[None]:
     """Turn an error that a library raises about a file into one that says what to do."""
-    usual: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError)
     try:
         yield
-    except usual + errors as error:
+    except DecoctError:
+        raise
+    except Exception as error:  # libraries raise whatever their parser stumbled on
         blame(error)
         raise DecoctError(f"{path} is damaged or {what} ({' '.join(str(error).split())[:120]}): {hint}") from error

@@ -1,6 +1,5 @@
 """A run's description of itself: ``run.json`` with its jobs, read and checked."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
 from decoct.core.machine import blame
+from decoct.core.notation import from_json
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Manifest:
         """
         path = self.file(job, name)
         try:
-            return json.loads(path.read_text("utf-8"))
+            return from_json(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             blame(error)
             raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error

@@ -11,6 +11,7 @@ from decoct.core.errors import DecoctError, UsageError
 from decoct.core.integrity import DamagedError
 from decoct.core.interfaces import Progress, silent
 from decoct.core.machine import blame
+from decoct.core.notation import from_json
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.remote import Entry
 from decoct.core.scratch import LONG, machine
@@ -65,7 +66,7 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
             runs[str(path.parent.resolve())] = Root(str(path.parent), read[1])
     for name, content in store.notes().items():
         try:
-            facts = json.loads(content)
+            facts = from_json(content)
             run, of, jobs = facts["run"], facts["machine"], {job["key"]: job for job in facts["jobs"]}
         except (ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
