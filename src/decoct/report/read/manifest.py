@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from decoct.core.budget import Budget
-from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
+from decoct.core.cells import KEY, STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
 from decoct.core.machine import blame
+from decoct.core.names import check_name
 from decoct.core.notation import from_json
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
@@ -279,7 +280,9 @@ class Manifest:
 
 def _job(said: dict[str, Any]) -> Job:
     drawn = said.get("drawn", said["kind"] in TRAINED)
-    return Job(said["key"], said["kind"], dict(said["inputs"]), dict(said["labels"]), bool(drawn))
+    if not KEY.fullmatch(said["key"]):  # it becomes a path, and the run may be somebody else's
+        raise ValueError(f"{said['key'][:40]!r} is no key")
+    return Job(said["key"], check_name(said["kind"]), dict(said["inputs"]), dict(said["labels"]), bool(drawn))
 
 
 def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:
