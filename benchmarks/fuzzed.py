@@ -106,7 +106,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     from pyarrow import parquet
     from safetensors.numpy import save
 
-    from decoct.core.condensed import FACTS, Condensed
+    from decoct.core.condensed import FACTS, Condensed, png
     from decoct.core.record import CELL, MEASURED, Cost, Provenance, write_cost
     from decoct.core.spec import digest
     from decoct.data.dataset import load_data
@@ -135,7 +135,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     np.savez_compressed(file := io.BytesIO(), **more)
     kinds["npz"].append(file.getvalue())
     np.save(npy := io.BytesIO(), soft)
-    rows = pa.table({"image": [{"bytes": pictures()[0], "path": "a"}] * 10, "label": labels})
+    rows = pa.table({"image": [{"bytes": png(images[0]), "path": "a"}] * 10, "label": labels})
     parquet.write_table(rows, rowed := io.BytesIO())
     tar, zipped = archives(("train/a/1.png", "val/b.png", "a.cls"))
     keyed: dict[str, Any] = {"a": 1}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
 from decoct.core.machine import STRAINED, blame
@@ -303,8 +304,8 @@ def _open_split(folder: Path, name: str, facts: dict[str, Any], files: list[str]
         source: LargeSource = parse("source", facts["uncached"])
         images = source.uncached(folder / cache.LISTED.format(name), sum(facts["counts"][name]))
     else:
-        images = np.lib.format.open_memmap(folder / f"{name}.images.npy", mode="r")  # never unpickles
-    labels = np.array(np.lib.format.open_memmap(folder / f"{name}.labels.npy", mode="r"), dtype=np.int64)
+        images = arrayfile.read(folder / f"{name}.images.npy")
+    labels = np.array(arrayfile.read(folder / f"{name}.labels.npy"), dtype=np.int64)
     total = sum(facts["counts"][name])
     if images.dtype != np.uint8 or images.shape != (total, *facts["shape"]) or labels.shape != (total,):
         raise ValueError(f"{name} holds {images.shape} images and {labels.shape} labels, not {total}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from decoct.core import arrayfile
 from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.machine import blame
@@ -364,7 +365,7 @@ def given_rows(file: Path, content: str) -> NDArray[Any]:
 def mapped(file: Path) -> NDArray[Any]:
     """A map of features [N, d] in a file; no value is read."""
     try:
-        rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles
+        rows = arrayfile.read(file)
     except (OSError, ValueError) as error:
         blame(error)
         raise DecoctError(

@@ -103,10 +103,12 @@ class Manifest:
             jobs = tuple(_job(j) for j in raw["jobs"])
             own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
             methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
+            if not all(isinstance(each, dict) for each in (own["study"], own["data"], *methods.values())):
+                raise ValueError("it holds a value where a table belongs")
             messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
             own["store"] = str(raw.get("store", STORE))
             return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             blame(error)
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 
