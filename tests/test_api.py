@@ -732,7 +732,7 @@ def test_the_first_failure_of_several_jobs_is_raised(small, digits, tmp_path):
 
 
 def test_a_number_of_workers_is_one_at_least():
-    with pytest.raises(UsageError, match="0 workers do nothing"):
+    with pytest.raises(UsageError, match="workers is a number from 1 to 1,024, not 0"):
         Compute(workers=0)
 
 

@@ -3,9 +3,11 @@
 import errno
 import io
 import json
+import os
 import re
 import signal
 import sys
+import time
 import warnings
 from contextlib import redirect_stdout
 from threading import Event, Semaphore
@@ -41,7 +43,9 @@ def test_a_full_disk_that_a_library_words_itself():
 
 def test_an_error_of_the_system_names_its_file():
     assert explain(PermissionError(errno.EACCES, "Permission denied", "a/b")) == "Permission denied: a/b"
-    assert explain(OSError(errno.EIO, "Input/output error")) == "Input/output error"
+    assert explain(OSError(errno.EIO, "Input/output error", "a/b")).startswith("a/b: input/output error: the disk")
+    assert "raise `ulimit -n`" in explain(OSError(errno.EMFILE, "Too many open files"))
+    assert explain(MemoryError("Unable to allocate 7.8 TiB")).startswith("there is not as much memory as this takes (U")
 
 
 def test_ours_are_said_as_they_are_in_three_lines_at_most():
@@ -49,7 +53,7 @@ def test_ours_are_said_as_they_are_in_three_lines_at_most():
     assert explain(DecoctError("a\n\n  \nb\nc\nd")) == "a\nb\nc"
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), OSError("odd"), ZeroDivisionError("a\nb")])
+@pytest.mark.parametrize("error", [KeyError("x"), OSError("odd"), ZeroDivisionError("a\nb")])
 def test_what_nobody_foresaw_names_its_class_and_the_way_to_more(error):
     first, second = explain(error).splitlines()
     assert first.startswith(type(error).__name__) and "--debug" in second
@@ -245,3 +249,39 @@ def test_where_there_is_no_terminal_the_latest_news_is_said_every_half_minute(ca
     counted = ["reading [red]x[/]: 1,000 of 2,000", "reading [red]x[/]: 1,001 of 2,000, about 0:03:10 left"]
     assert news == ["reading [red]x[/]: begun", *counted, "teacher net: begun"]
     assert all(signal.SIGINT in blocked for blocked in HalfMinutes.blocked)  # which a main thread may block for a while
+
+
+@pytest.mark.parametrize("how", ["not caught", "work put down", "left with 130"])
+def test_sigterm_says_a_line_and_exits_143(how, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left, guarded(debug=False):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            if how == "not caught":
+                raise
+            if how == "left with 130":
+                sys.exit(130)
+    assert left.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == (
+        "decoct: stopped by SIGTERM; finished work is kept, and the same command continues\n"
+    )
+
+
+def test_a_command_that_leaves_by_itself_keeps_its_code():
+    with pytest.raises(SystemExit) as left, guarded(debug=False):
+        sys.exit(130)
+    assert left.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("embedded null byte"), "a path holds a NUL character"),
+        (RuntimeError("Could not determine home directory."), "a path begins with ~ and a name"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+    ],
+)
+def test_what_a_user_wrote_is_no_defect(error, said):
+    assert said in explain(error) and "defect" not in explain(error)

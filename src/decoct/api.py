@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 from torch import nn
 
+from decoct.core.bounds import THREADS
 from decoct.core.budget import Budget
 from decoct.core.cells import default_where
 from decoct.core.condensed import Condensed
@@ -17,7 +18,7 @@ from decoct.core.errors import UsageError
 from decoct.core.interfaces import Machine, Measured, Progress, silent
 from decoct.core.owned import whole
 from decoct.core.record import Scores, read_json
-from decoct.core.spec import build, parse
+from decoct.core.spec import build, parse, shown
 from decoct.data.dataset import Dataset, load_data
 from decoct.data.external.stored import SetFormat
 from decoct.metrics.cost import NOBODY
@@ -36,7 +37,7 @@ from decoct.study.external_sets import check_fit, check_own, load_set, put_exter
 from decoct.study.graph import Planner
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store, open_store
-from decoct.study.study import NAMES, labelled
+from decoct.study.study import NAMES, Metrics, labelled
 from decoct.study.work.measuring import READINGS, readings
 from decoct.study.work.sets import check_room
 from decoct.study.work.sets import label_bytes as hard_bytes
@@ -87,8 +88,9 @@ class Compute:
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"no precision is called '{self.precision}': float32 or bfloat16")
         check_precision(self.device, self.precision)
-        if self.workers < 1:
-            raise UsageError(f"{self.workers} workers do nothing: give at least one")
+        for name, number in (("threads", self.threads), ("workers", self.workers)):
+            if not 1 <= number <= THREADS:
+                raise UsageError(f"{name} is a number from 1 to {THREADS:,}, not {shown(number)}")
 
     def loaded(self, data: Dataset | str) -> Dataset:
         """A data set as it is, or by its name."""
@@ -398,6 +400,7 @@ def measure(
         True
     """
     specs = labelled("metric", metrics, compute.plugins)
+    build(Metrics, {"draws": draws, "resamples": resamples}, "measure")
     data = compute.loaded(data)
     given = _set(condensed, data, set_format)
     store = compute.cells()

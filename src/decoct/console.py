@@ -1,6 +1,5 @@
 """Output and exit of the command line: progress, JSON, errors of one to three lines, exit codes."""
 
-import errno
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 import typer
@@ -30,10 +29,14 @@ from rich.text import Text
 
 from decoct.core import signs
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import FULL, STRAINED, trouble
 from decoct.core.names import printable
 
 LINES, WIDTH = 3, 400  # of an error
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+TOLD = {  # of paths, by Python's own words
+    "embedded null": "a path holds a NUL character, which none can",
+    "determine home directory": "a path begins with ~ and a name that no user has: write the whole path",
+}
 
 
 class Plain(Console):
@@ -168,17 +171,49 @@ def ticking(call: Callable[[], None], every: float) -> Iterator[None]:
         ticker.join()
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system or a container sends it: work is put down as after Ctrl-C."""
+
+
+@contextmanager
+def terminable() -> Iterator[Event]:
+    """In the block SIGTERM raises ``Terminated``, and the event says so; a second one ends the process at once."""
+    came = Event()
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        came.set()
+        raise Terminated
+
+    if current_thread() is not main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @contextmanager
 def guarded(debug: bool) -> Iterator[None]:
-    """Turn what is raised into lines on stderr and an exit code: 2 for usage, 130 for Ctrl-C, else 1."""
+    """Turn what is raised into lines on stderr and an exit code: 2 for usage, 130 for Ctrl-C, 143 for SIGTERM, or 1."""
     signs.tolerate(sys.stdout, sys.stderr)
     try:
-        with warnings.catch_warnings():
+        with terminable() as came, warnings.catch_warnings():
             warnings.showwarning = lambda message, *where, **more: err.tell(f"warning: {message}")  # but for the place
-            yield
+            try:
+                yield
+            except SystemExit as leave:  # of a command that put its work down by itself
+                if leave.code != 130 or not came.is_set():
+                    raise
+            if came.is_set():
+                raise Terminated
         sys.stdout.flush()
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
+    except Terminated:
+        fail("stopped by SIGTERM; finished work is kept, and the same command continues", 143)
     except KeyboardInterrupt:
         fail("stopped; finished work is kept, and the same command continues", 130)
     except BrokenPipeError:  # who read stdout has left, as `head` does
@@ -197,9 +232,17 @@ def explain(error: Exception) -> str:
     elif getattr(error, "format_message", None):  # the parser's: its classes moved between Typer's versions
         context = getattr(error, "ctx", None)
         said = error.format_message() + (f"\n{context.command_path} --help shows how" if context else "")  # type: ignore[attr-defined]
-    elif getattr(error, "errno", None) in FULL_DISK or "No space left on device" in str(error):
+    elif getattr(error, "errno", None) in FULL or "No space left on device" in str(error):
         where = getattr(error, "filename", None)
         said = f"the disk is full{f': {where}' if where else ''}\nfree some space; the same command continues"
+    elif strained := trouble(error, STRAINED):
+        said = strained
+    elif isinstance(error, RecursionError):
+        said = "something that was read is nested too deeply"
+    elif said_of := next((why for words, why in TOLD.items() if words in str(error)), ""):
+        said = said_of
+    elif isinstance(error, MemoryError):
+        said = f"there is not as much memory as this takes{f' ({error})' if str(error) else ''}\ntake less at once"
     elif isinstance(error, OSError) and error.strerror:
         said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     else:
@@ -211,5 +254,5 @@ def explain(error: Exception) -> str:
 
 def fail(message: str, code: int) -> None:
     """Print and leave."""
-    err.tell(f"decoct: {message}", "red" if code != 130 else None)
+    err.tell(f"decoct: {message}", "red" if code not in (130, 143) else None)
     sys.exit(code)

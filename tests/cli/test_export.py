@@ -192,3 +192,44 @@ def test_words_that_choose_no_set(refused, made, picks, tmp_path):
     assert "choose sets of a run" in refused(2, "export", picks, *out, "--method", "random")
     words = ("--to", "mlflow", "--out", "sqlite:///x.db", "--budget", "ipc=1")
     assert "the results of all" in refused(2, "export", made, *words)
+
+
+def changed(made, to, change):
+    """A copy of a run whose ``run.json`` somebody changed."""
+    shutil.copytree(made, to)
+    run = json.loads((to / "run.json").read_text("utf-8"))
+    change(run)
+    (to / "run.json").write_text(json.dumps(run))
+    return to
+
+
+@pytest.mark.parametrize("label", ["method", "budget", "condense_replicate"])
+def test_a_run_of_somebody_else_s_writes_nowhere_else(refused, made, tmp_path, label):
+    def lead_out(run):
+        for job in run["jobs"]:
+            if job["kind"] == "condense":
+                job["labels"][label] = "x/../../../../escaped"
+
+    theirs = changed(made, tmp_path / "theirs", lead_out)
+    said = refused(1, "export", theirs, "--to", "folder", "--out", tmp_path / "a" / "b" / "out")
+    assert "without slashes" in said and not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_run_of_somebody_else_s_runs_no_plug_in(decoct, refused, made, tmp_path):
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+
+    def name(run):
+        run["study"] |= {"plugins": [str(trap)], "data": "theirs"}
+
+    theirs = changed(made, tmp_path / "theirs", name)
+    said = refused(2, "export", theirs, "--to", "folder", "--out", tmp_path / "out")
+    assert "if you trust them" in said and str(trap) in said and not (tmp_path / "sprung").exists()
+    assert decoct("export", theirs, "--to", "folder", "--out", tmp_path / "out", "--data", "digits").code == 0
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_job_of_somebody_else_s_is_no_path(refused, made, tmp_path):
+    for field, value in (("key", "../../../../etc"), ("kind", "../..")):
+        theirs = changed(made, tmp_path / field, lambda run, f=field, v=value: run["jobs"][0].update({f: v}))
+        assert "damaged" in refused(1, "export", theirs, "--to", "folder", "--out", tmp_path / "out")

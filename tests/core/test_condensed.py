@@ -401,15 +401,15 @@ def test_a_folder_without_a_set_is_named(tmp_path):
 
 
 def test_picks_are_a_csv_that_others_read_back(tmp_path):
-    names = ("plain", 'a, "quoted"\nname')
-    files = {4: "x/1.png", 2: 'y, "z"/2.png', 0: "y/ü.png"}
+    names = ("=plain", 'a, "quoted"\nname')
+    files = {4: "-1+x/1.png", 2: 'y, "z"/2.png', 0: "y/ü.png"}
     picks = toy(indices=np.array([4, 2, 0]), labels=(0, 1, 1), classes=names)
     picks.write_picks(tmp_path / "picks.csv", [files.get(i, "") for i in range(5)])
     with (tmp_path / "picks.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert rows == [
         ["index", "class", "source"],
-        ["4", names[0], files[4]],
+        ["4", f"'{names[0]}", f"'{files[4]}"],  # or a spreadsheet would run them
         ["2", names[1], files[2]],
         ["0", names[1], files[0]],
     ]

@@ -266,3 +266,13 @@ def test_core_answers_without_torch_and_without_importing_methods(code):
     check = "import sys; wrong = {'torch', 'torchvision', 'timm', 'decoct.methods.coresets.random'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", f"{code}; {check}; sys.exit(str(wrong) if wrong else 0)"], timeout=60)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [("passwd", "root:x:0:0", "not a Python file"), ("leaves.py", "import sys\nsys.exit(7)", "SystemExit: 7")],
+)
+def test_a_plug_in_that_is_none_or_leaves_is_a_line(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=said):
+        specs.load_plugin(str(tmp_path / name))

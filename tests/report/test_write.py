@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from decoct.core.sheets import unquoted
 from decoct.report import standing, wording, write
 from decoct.report.accuracy import Setting
 from decoct.report.verdict import correction
@@ -73,7 +74,8 @@ def test_classes_are_all_there_in_full(builder):
     write_report(folder)
     with (folder / "tables" / "classes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 5 * 3 * 2 * 3 and {row["class"] for row in rows} == set(builder.class_names)
+    assert len(rows) == 5 * 3 * 2 * 3 and {unquoted(row["class"]) for row in rows} == set(builder.class_names)
+    assert "'=1+1" in {row["class"] for row in rows}
     assert all(float(row["lo"]) <= float(row["accuracy"]) <= float(row["hi"]) for row in rows)
 
 

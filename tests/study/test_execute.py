@@ -1,5 +1,6 @@
 """A job leaves a cell, or nothing: metered, with its own threads, and the caller's settings as they were."""
 
+import errno
 import inspect
 import time
 from types import SimpleNamespace
@@ -260,3 +261,8 @@ def test_the_files_of_a_cell_are_those_that_its_work_names(finished):
 def test_every_kind_names_its_files(kind):
     work = WORK[kind] if kind in WORK else find("need", kind).make
     assert "Files:\n" in (inspect.getdoc(work) or "")
+
+
+def test_a_strain_on_the_machine_is_told_with_the_way_out():
+    said = describe(OSError(errno.EMFILE, "Too many open files", "a.npz"))
+    assert said == "a.npz: too many open files: raise `ulimit -n`, then run the same again"

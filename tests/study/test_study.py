@@ -153,9 +153,9 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
         (SOFT.format("{bit = 8}"), "unknown key 'labels.bit'."),
         (SOFT.format("8"), "labels: "),
         ('condensers = ["random"]\nprotocols = [{name = "erm", labels = {bits = 8}}]', "unknown key 'labels'."),
-        (CUT.format("0"), "shards of 'rded' must be a whole number from 1, not 0"),
-        (CUT.format("2.5"), "shards of 'rded' must be a whole number from 1, not 2.5"),
-        (CUT.format("true"), "shards of 'rded' must be a whole number from 1, not True"),
+        (CUT.format("0"), "shards of 'rded' must be a whole number from 1 to 10,000, not 0"),
+        (CUT.format("2.5"), "shards of 'rded' must be a whole number from 1 to 10,000, not 2.5"),
+        (CUT.format("true"), "shards of 'rded' must be a whole number from 1 to 10,000, not True"),
         (AGAINST.format('"randm"'), "unknown label 'randm' as control of 'sre2l'. Did you mean 'random'?"),
         (AGAINST.format('"full"'), "unknown label 'full' as control of 'sre2l'. Known: random, sre2l."),
         (AGAINST.format('"sre2l"'), "'sre2l' cannot be its own control"),
@@ -389,3 +389,21 @@ def test_a_study_s_name_is_that_of_a_folder(tmp_path, name):
     path.write_text(f'name = "{name}"\ncondensers = ["random"]\nprotocols = ["erm"]\n')
     with pytest.raises(UsageError, match=r"study\.toml: name: .*a name is printable text"):
         Study.from_toml(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "9" * 5000,
+        'plugins = ["a\\u0000.py"]',
+        'data = "folder:~nobody-of-this-name/x"',
+        "a." * 100_000 + "b = 1",
+    ],
+)
+def test_a_file_that_no_study_is_gives_a_line(tmp_path, line):
+    file = tmp_path / "study.toml"
+    file.write_text(f'name = "a"\ncondensers = ["random"]\nprotocols = ["erm"]\n{line}\n')
+    with pytest.raises(UsageError, match=r"study\.toml") as caught:
+        Study.from_toml(file)
+    assert len(str(caught.value).splitlines()) == 1 and len(str(caught.value)) < 400

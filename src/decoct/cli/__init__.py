@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -13,6 +14,7 @@ import typer
 from decoct import __version__
 from decoct.cli import export, plan, prepare, sets, shrink, store, studies, teach, watch
 from decoct.console import err, guarded, out
+from decoct.core.errors import UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -41,11 +43,12 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """A command that takes the options of its groups one by one, in the groups' places: Typer knows no groups."""
     own = inspect.signature(command, eval_str=True).parameters
     groups: dict[str, Any] = {name: each.annotation for name, each in own.items() if is_dataclass(each.annotation)}
-    if not groups:
-        return command
 
     @wraps(command)
     def called(**given: Any) -> None:
+        for name, value in given.items():  # which Typer compares with no bound
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')} is a finite number, not {value}")
         made = {
             n: group(**{each.name: given.pop(each.name) for each in dataclasses.fields(group)})
             for n, group in groups.items()

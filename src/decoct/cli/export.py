@@ -1,18 +1,20 @@
 """The command that exports a set, or a run's results, for others."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from decoct.cli.options import Force, Format, Json, Pictures, check_target
+from decoct.cli.options import Force, Format, Json, Pictures, Plugins, check_target
 from decoct.console import answer, bars, err
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.names import check_name
 from decoct.core.spec import suggest
 from decoct.report.read.manifest import RUN
 
@@ -61,6 +63,7 @@ def export(
     chosen: Chosen,
     form: Format,
     pictures: Pictures,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Hand a set, or the sets of a run, on as class folders, Parquet or folders for the hub; or results to MLflow."""
@@ -79,7 +82,9 @@ def export(
     check_target(place := Path(target), force, what)
     stored = form.checked()
     if (what / RUN).is_file():
-        _export_run(what, to, place, data, chosen, pictures, json)
+        _export_run(
+            what, to, place, partial(_data_of, data=data, pictures=pictures, plugins=plugin or ()), chosen, json
+        )
         return
     if chosen:
         raise UsageError(f"--method, --budget and --replicate choose sets of a run, and {what} is none")
@@ -90,9 +95,7 @@ def export(
     answer(json, {"out": str(place), "to": to, "images": len(given)}, f"{len(given)} images in {place}")
 
 
-def _export_run(
-    folder: Path, to: str, place: Path, data: str | None, chosen: Chosen, pictures: Pictures, json: bool
-) -> None:
+def _export_run(folder: Path, to: str, place: Path, load: Callable[..., Any], chosen: Chosen, json: bool) -> None:
     """Every chosen set that is made, at ``METHOD/BUDGET/setN``, with what the run knows of it."""
     from decoct.core.cells import store_of
     from decoct.core.owned import whole
@@ -112,11 +115,11 @@ def _export_run(
         for done, job in enumerate(made):
             given = _of_run(store, run, job)
             if given.images is None:
-                loaded = loaded or _data_of(run, data, pictures, bar)
+                loaded = loaded or load(run, bar)
                 given = given.materialise(loaded.train.images)
             labels = job.labels
             name = f"set{labels['condense_replicate']}" + (".parquet" if to == "parquet" else "")
-            where = Path(labels["method"], labels["budget"].replace("=", ""), name)
+            where = Path(*map(_named, (labels["method"], labels["budget"].replace("=", ""), name)))
             (scratch / where).parent.mkdir(parents=True, exist_ok=True)
             _write(to, scratch / where, given, run.load(measured[job.key], READINGS) if job.key in measured else [])
             sets.append({**labels, "images": len(given), "path": str(place / where)})
@@ -137,18 +140,32 @@ def _of_run(store: Any, run: Any, job: Any) -> Any:
     return replace(given, cost=total_cost(store, "condense", job.key)) if known else given
 
 
-def _data_of(run: Any, data: str | None, pictures: Pictures, bar: Any) -> Any:
-    """The data that a run's picks are of: as the study names it, or where the user says that it is now."""
+def _named(word: str) -> str:
+    """A name of a run, which may be somebody else's, as part of a path; a DecoctError if it would lead elsewhere."""
+    try:
+        return check_name(word)
+    except ValueError as error:
+        raise DecoctError(f"the run calls a set {word!r}: {error}") from None
+
+
+def _data_of(run: Any, bar: Any, data: str | None, pictures: Pictures, plugins: Sequence[str]) -> Any:
+    """The data that a run's picks are of: as the study names it, or where the user says that it is now.
+
+    Plug-ins that a run names are not imported: it may be somebody else's, and they are programs.
+    """
     from decoct.data.dataset import load_data
 
-    plugins = run.study.get("plugins", ())
     try:
         if data is not None:
             loaded = pictures.load(data, bar, plugins)
         else:
             loaded = load_data(run.study["data"], plugins=plugins, progress=bar(f"reading {run.data['name']}"))
     except DecoctError as error:
-        raise type(error)(f"{error}\nthe picks of the run need its data: say where they are with --data") from None
+        others = [each for each in run.study.get("plugins", ()) if each not in plugins]
+        also = f"; if you trust them, name its plug-ins with --plugin: {', '.join(others)}" if others else ""
+        raise type(error)(
+            f"{error}\nthe picks of the run need its data: say where they are with --data{also}"
+        ) from None
     if loaded.digest != run.data["digest"]:
         raise DecoctError(
             f"the run picked from another version of '{run.data['name']}' than is there now\n"

@@ -3,7 +3,6 @@
 Options that belong together form a group, and a command takes the whole group.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from decoct.console import err
+from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
+from decoct.core.notation import from_toml
 from decoct.core.spec import find
 
 StudyFile = Annotated[Path | None, Argument(metavar="[STUDY.toml]", help="Without it, the built-in study of digits.")]
@@ -21,7 +22,7 @@ Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing 
 Everything = Annotated[bool, Option("--all", help="Print the other tables of the page as well.")]
 Data = Annotated[str, Option("--data", help="digits, cifar10:PATH, folder:PATH …; see 'decoct ls data'.")]
 Device = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int, Option("--threads", min=1, help="Threads of a job on the CPU; part of its key.")]
+Threads = Annotated[int, Option("--threads", min=1, max=THREADS, help="Threads of a job on the CPU; part of its key.")]
 Plugins = Annotated[list[str] | None, Option("--plugin", help="Python file with further methods; may be repeated.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A field; may be repeated.")]
 Size = Annotated[
@@ -59,7 +60,8 @@ class Machine:
     device: Device = "auto"
     threads: Threads = 1
     workers: Annotated[
-        int | None, Option("--workers", min=1, help="Jobs at once, if several can run; default: the cores, on a CPU.")
+        int | None,
+        Option("--workers", min=1, max=THREADS, help="Jobs at once, if several can run; default: the cores, on a CPU."),
     ] = None
 
     def compute(self, bar: Any, plugins: Sequence[str] = ()) -> Any:
@@ -215,8 +217,8 @@ def fields(settings: Sequence[str] | None) -> dict[str, Any]:
         if key == "name":
             raise UsageError("--set name: the method is named before")
         try:
-            parsed = tomllib.loads(f"value = {value}")
-        except tomllib.TOMLDecodeError:
+            parsed = from_toml(f"value = {value}")
+        except ValueError:
             parsed = {}
         config[key] = parsed["value"] if len(parsed) == 1 else value  # a line break may start another key
     return config

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from decoct.cli.options import Device, Json, Seed, Size, Skip, StudyFile, asked_for, tell_read
 from decoct.console import bars, err, out, say
+from decoct.core.bounds import THREADS
 
 SPREADS = (0.9, 1.2, 2.0)  # standard deviations of a difference between single sets, in points
 KINDS: tuple[Literal["better", "same", "not better"], ...] = ("better", "same", "not better")
@@ -27,7 +28,7 @@ def plan(
         list[Path] | None,
         typer.Option("--from", exists=True, metavar="DIR", help="A run whose measured times are used; repeatable."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: the cores.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=THREADS, help="Jobs at once; default: the cores.")] = None,
     device: Device = "auto",
     seed: Seed = None,
     probe: Annotated[

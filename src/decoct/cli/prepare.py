@@ -10,6 +10,7 @@ from typer import Argument, Option
 from decoct.cli import options
 from decoct.cli.options import Json, Plugins, Settings, Skip
 from decoct.console import answer, bars, err
+from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
 
 SHOWN = 5  # classes or files that are named
@@ -21,7 +22,9 @@ def prepare(
         str | None, Option("--from", metavar="PATH", help="Folder, archive, or hub:OWNER/NAME of the pictures.")
     ] = None,
     size: Annotated[int | None, Option(min=4, max=1024, help="Side of the images in pixels.")] = None,
-    workers: Annotated[int | None, Option(min=1, help="Processes that decode; default: one per core.")] = None,
+    workers: Annotated[
+        int | None, Option(min=1, max=THREADS, help="Processes that decode; default: one per core.")
+    ] = None,
     settings: Settings = None,
     no_cache: Annotated[
         bool, Option("--no-cache", help="Leave pictures as they are stored; each pass decodes them.")

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from decoct.cli import options
 from decoct.cli.options import Device, Force, Json, check_target
 from decoct.console import answer, bars, err, fail
+from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
 
 
@@ -57,9 +58,9 @@ def shrink(
     size: Annotated[
         int | None, Option("--size", min=4, max=1024, help="Side in pixels at which students see the images.")
     ] = None,
-    folds: Annotated[int, Option(min=2, help="Outer folds where there is no test folder.")] = 5,
+    folds: Annotated[int, Option(min=2, max=100, help="Outer folds where there is no test folder.")] = 5,
     seed: Annotated[int, Option(help="Of every draw.")] = 0,
-    workers: Annotated[int | None, Option(min=1, help="Trainings at once; default: the cores.")] = None,
+    workers: Annotated[int | None, Option(min=1, max=THREADS, help="Trainings at once; default: the cores.")] = None,
     device: Device = "auto",
     on: Annotated[str | None, Option(metavar="PLACE", help="inline, pool or ray; default: pool.")] = None,
     address: Annotated[str | None, Option(help="HOST:PORT of a Ray cluster, or auto.")] = None,

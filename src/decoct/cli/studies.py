@@ -11,6 +11,7 @@ from typer import Argument, Option
 from decoct.cli import options
 from decoct.cli.options import Device, Everything, Json, Pictures, Plugins, Seed, StudyFile, asked_for, tell_read
 from decoct.console import answer, bars, fail, out, say
+from decoct.core.bounds import THREADS
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest, summary
 from decoct.study.runs import runs
@@ -24,7 +25,7 @@ def run(
         str | None, Option(metavar="DIR|URL", help="Where its cells go, such as s3://BUCKET/DIR; default: --out.")
     ] = None,
     workers: Annotated[
-        int | None, Option(min=1, help="Jobs at once; default: the cores, the GPUs, or all of a cluster.")
+        int | None, Option(min=1, max=THREADS, help="Jobs at once; default: the cores, the GPUs, or all of a cluster.")
     ] = None,
     device: Device = "auto",
     on: Annotated[

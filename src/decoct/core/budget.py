@@ -11,14 +11,15 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import build
 
 
-class Budget(BaseModel):
+class Budget(Bounded):
     """A number of images, in one of three words; as text ``ipc=10``, ``fraction=0.1 balanced``, ``images=500``.
 
     Attributes:

@@ -18,7 +18,9 @@ from safetensors import SafetensorError
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.record import Cost, Provenance, read_json, write_json
+from decoct.core.sheets import quoted
 
 ARRAYS, FACTS, COST = "condensed.safetensors", "condensed.json", "cost.json"
 NAMES = ("labels", "indices", "images", "soft_labels", "weights")  # of the arrays
@@ -172,6 +174,7 @@ class Condensed:
                 **arrays,
             )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            blame(error)
             why = " ".join(str(error).split())[:200]  # pydantic's complaints run over many lines
             raise DecoctError(f"{folder} is damaged: {why}; make the set again") from error
 
@@ -204,7 +207,10 @@ class Condensed:
                 csv.writer(file).writerows([WEIGHED, *rows])
 
     def write_picks(self, path: Path | str, files: Sequence[str] | None = None) -> None:
-        """Write a selection as CSV: index into the train split, class, source file and weight where there are any."""
+        """Write a selection as CSV: index into the train split, class, source file and weight where there are any.
+
+        No spreadsheet runs a name in it, see ``decoct.core.sheets``.
+        """
         if self.indices is None:
             raise DecoctError(f"{self.provenance.method} makes new images; it has no picks")
         with Path(path).open("w", newline="", encoding="utf-8") as file:
@@ -212,7 +218,7 @@ class Condensed:
             weights = [] if self.weights is None else [self.weights.tolist()]
             rows.writerow(["index", "class", "source", *(["weight"] if weights else [])])
             for index, label, *weight in zip(self.indices.tolist(), self.labels.tolist(), *weights, strict=True):
-                rows.writerow([index, self.class_names[label], files[index] if files else "", *weight])
+                rows.writerow([index, quoted(self.class_names[label]), quoted(files[index]) if files else "", *weight])
 
     def image_bytes(self, train_images: Any = None) -> int:
         """Bytes of the images as PNG files, of bare picks those of ``train_images`` [N, C, H, W]; floats as stored.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.record import CELL, MEASURED, complete, read_cost, read_json, write_json
 from decoct.core.spec import digest
 
@@ -47,6 +48,7 @@ def sealed(folder: Path) -> Mapping[str, Sum]:
     try:
         return _sums(str(path), _state(path), folder.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        blame(error)
         raise DamagedError(folder, CELL, f"cannot be read ({error})", folder.parents[2]) from error
 
 
@@ -92,6 +94,7 @@ def _fault(folder: Path, name: str, most: float = float("inf")) -> str | None:
     except ValueError as error:
         return str(error)
     except OSError as error:
+        blame(error)
         return f"cannot be read ({error.strerror or error})"
     return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from decoct.core.notation import from_json
 from decoct.core.spec import digest
 
 CELL = "cell.json"  # written with everything else in the cell; a cell without it is not one
@@ -173,7 +174,7 @@ def read_cost(path: Path) -> Cost:
     """
     content = path.read_bytes()
     try:
-        facts = json.loads(content)
+        facts = from_json(content)
         if facts.pop(SUM) == digest(facts):
             return Cost(**facts)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -183,7 +184,7 @@ def read_cost(path: Path) -> Cost:
 
 def read_json(path: Path) -> Any:
     """Parsed JSON of a file."""
-    return json.loads(path.read_text("utf-8"))
+    return from_json(path.read_text("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import FULL
 from decoct.core.scratch import replace, scratch
 
-LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # this machine's own trouble, whatever it did with the URL
+# This machine's own trouble, whatever it did with the URL; not EIO, as which clients tell what a service answers.
+LOCAL = (*FULL, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 KEYS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import UsageError
 from decoct.core.names import check_name
 
@@ -28,10 +29,11 @@ PACKAGES = {
     "source": "decoct.data.sources",
     "need": "decoct.needs",
 }
+SHOWN = 120  # characters of a wrong value, in an error
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-class Spec(BaseModel):
+class Spec(Bounded):
     """Base of everything that a study names: its fields are all the hyper-parameters there are.
 
     ``version`` is raised when the same fields mean other results; it enters every key. ``quick`` holds the field
@@ -171,7 +173,10 @@ def build(cls: type[T], fields: Mapping[str, Any], where: str) -> T:
     try:
         return cls(**fields)
     except ValidationError as error:
-        raise UsageError("\n".join(_complaint(cls, e, where) for e in error.errors()[:3])) from None
+        errors = error.errors()
+        places = [e["loc"] for e in errors]  # what holds a wrong value is wrong too, which need not be said
+        inner = [e for e in errors if not any(e["loc"] == place[: len(e["loc"])] != place for place in places)]
+        raise UsageError("\n".join(_complaint(cls, e, where) for e in inner[:3])) from None
 
 
 def _complaint(cls: type[BaseModel], error: Any, where: str) -> str:
@@ -185,7 +190,16 @@ def _complaint(cls: type[BaseModel], error: Any, where: str) -> str:
         hint = suggest(str(error["loc"][-1]), known) if known else ""
         return f"{where}: unknown key '{path}'.{hint}"
     why = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {path + ': ' if path else ''}{why} (got {error['input']!r})"
+    return f"{where}: {path + ': ' if path else ''}{why} (got {shown(error['input'])})"
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, at most ``SHOWN`` characters of it."""
+    try:
+        said = repr(value)
+    except (ValueError, RecursionError):  # Python does not spell numbers of more than 4,300 digits
+        return "more than can be shown"
+    return said if len(said) <= SHOWN else f"{said[:SHOWN]} …"
 
 
 @functools.cache
@@ -200,12 +214,13 @@ def load_plugin(path: str) -> ModuleType:
         raise UsageError(f"plug-in {path}: no such file")
     name = f"decoct_plugins.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
+    if spec is None or spec.loader is None:
+        raise UsageError(f"plug-in {path}: not a Python file, whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # of one that leaves, which is not to end the program
         raise UsageError(f"plug-in {path}: {type(error).__name__}: {error}") from error
     text = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
     for kind in PACKAGES:

@@ -29,6 +29,12 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     replace(path, lambda aside: save_file(whole, aside))
 
 
+def openable(path: Path) -> Path:
+    """The path; an OSError says why it cannot be opened, of which the library says "no such file" whatever it is."""
+    with path.open("rb"):
+        return path
+
+
 def read(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays by name, read-only maps of the file: pages are read when they are used.
 

@@ -17,6 +17,7 @@ from PIL import Image
 from decoct.core.cells import default_store as default_store
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import blame
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace, sync
 from decoct.core.spec import digest
@@ -40,7 +41,8 @@ def read_link(link: Path, root: Path) -> tuple[Path, str] | None:
     try:
         facts = read_json(link)
         folder, said = root / str(facts["digest"]), str(facts.get("said", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        blame(error)  # or the data would be decoded again
         return None
     return (folder, said) if folder.is_dir() else None
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, blame
 from decoct.core.record import read_json
 from decoct.core.scratch import settle, working
 from decoct.core.seeds import seed
@@ -199,6 +201,7 @@ def _writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(
             f"cannot write the data cache {root}: {error.strerror or error}\n"
             "free some space, or set DECOCT_STORE to a folder that can be written"
@@ -290,6 +293,7 @@ def open_dataset(folder: Path) -> Dataset:
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
+        blame(error)
         said = f"no readable data set in {folder}: {error}\ndelete that folder and load the data again"
         raise DecoctError(said) from error
 
@@ -300,8 +304,8 @@ def _open_split(folder: Path, name: str, facts: dict[str, Any], files: list[str]
         source: LargeSource = parse("source", facts["uncached"])
         images = source.uncached(folder / cache.LISTED.format(name), sum(facts["counts"][name]))
     else:
-        images = np.lib.format.open_memmap(folder / f"{name}.images.npy", mode="r")  # never unpickles
-    labels = np.array(np.lib.format.open_memmap(folder / f"{name}.labels.npy", mode="r"), dtype=np.int64)
+        images = arrayfile.read(folder / f"{name}.images.npy")
+    labels = np.array(arrayfile.read(folder / f"{name}.labels.npy"), dtype=np.int64)
     total = sum(facts["counts"][name])
     if images.dtype != np.uint8 or images.shape != (total, *facts["shape"]) or labels.shape != (total,):
         raise ValueError(f"{name} holds {images.shape} images and {labels.shape} labels, not {total}")

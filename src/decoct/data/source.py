@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from decoct.core.bounds import SEED
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, blame
 from decoct.core.spec import Spec
 from decoct.data.reading.parallel import cores
 from decoct.data.split import pixel_groups, stratified
@@ -110,7 +112,7 @@ class Source(Spec):
     kind: ClassVar[str] = "source"
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    split_seed: int = 0
+    split_seed: int = Field(0, ge=-SEED, le=SEED)
     flip: bool | None = None  # may training mirror the images? None: in colour yes, in grey (digits, letters) no
     zca: bool = False  # students, experts and matching methods see whitened images; up to 64 px
 
@@ -202,4 +204,5 @@ def hash_file(path: Path) -> str:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error

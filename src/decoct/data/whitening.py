@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 
 if TYPE_CHECKING:  # data load without torch
     from torch import Tensor
@@ -100,6 +101,7 @@ class Whitening:
                 raise ValueError(f"{shapes} for images of {features} values")
             return cls(*(arrays[name] for name in NAMES))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
+            blame(error)
             raise DecoctError(f"cannot use {file}: {error}\ndelete that folder and load the data again") from error
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.needs.teacher import Teach, Teacher, taught_throughout, training_set
 from decoct.nets import zoo
@@ -37,8 +40,8 @@ class Dynamics(Need):
     """
 
     net: str = "teacher"
-    epochs: int | None = None
-    runs: int = 1
+    epochs: int | None = Field(None, ge=1)
+    runs: int = Field(1, ge=1, le=TIMES)
 
     def check(self) -> None:
         """Raise a UsageError if the zoo does not know the net."""
@@ -138,6 +141,7 @@ class Trace:
         try:
             return cls(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in NAMES})
         except (OSError, ValueError, EOFError) as error:
+            blame(error)
             raise DecoctError(f"the traces in {folder} are damaged: {error}; remove that folder") from error
 
 

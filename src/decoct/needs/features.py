@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from decoct.core import arrayfile
+from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import write_json
 from decoct.core.spec import build, digest, usual_precision
@@ -143,7 +146,7 @@ def _resolved(plan: Plan, extract: "Extract") -> "Extract":
     return extract.model_copy(update={"name": name}).pinned()
 
 
-class Extract(BaseModel):
+class Extract(Bounded):
     """An extractor, by the word for it; the same words stand in a condenser's ``extractor`` and among the metrics'.
 
     - ``"teacher"`` or a net's name: penultimate features of that teacher, trained on the data unless it is loaded.
@@ -362,8 +365,9 @@ def given_rows(file: Path, content: str) -> NDArray[Any]:
 def mapped(file: Path) -> NDArray[Any]:
     """A map of features [N, d] in a file; no value is read."""
     try:
-        rows: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")  # never unpickles
+        rows = arrayfile.read(file)
     except (OSError, ValueError) as error:
+        blame(error)
         raise DecoctError(
             f"cannot read features from {file}: {error}\nnumpy.save(file, features) writes what is read here"
         ) from error

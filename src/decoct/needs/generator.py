@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Machine
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
@@ -352,6 +353,7 @@ def _card(folder: Path) -> dict[str, Any]:
         if card.get("frequency_shift", pipeline.SHIFT) not in (0, 1):
             raise ValueError("frequency_shift is 0, as DiT's authors train, or 1, as diffusers does")
     except (OSError, ValueError, AttributeError) as error:
+        blame(error)
         raise DecoctError(f"{file} is damaged: {error}") from error
     return card
 

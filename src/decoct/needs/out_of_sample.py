@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Task
 from decoct.core.needs import Need, Part, Plan, Work
@@ -36,8 +37,8 @@ class OutOfSample(Need):
     """
 
     net: str = "teacher"
-    epochs: int | None = None
-    folds: int = Field(5, ge=2)
+    epochs: int | None = Field(None, ge=1)
+    folds: int = Field(5, ge=2, le=TIMES)
 
     def check(self) -> None:
         """Raise a UsageError if the zoo does not know the net."""

@@ -18,7 +18,9 @@ from torch import Generator, nn
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
+from decoct.core.tensorfile import openable
 from decoct.data.augment.augment import draw_boxes, draw_crops
 from decoct.data.dataset import Split
 from decoct.data.pixels import Pixels
@@ -153,7 +155,7 @@ class Statistics:
             DecoctError: missing or damaged.
         """
         try:
-            tensors = load_file(folder / FILE)
+            tensors = load_file(openable(folder / FILE))
             tile = int(tensors.pop(TILE))
             kinds: dict[str, dict[str, torch.Tensor]] = {"whole": {}, "class": {}, "within": {}}
             for name, value in tensors.items():
@@ -162,6 +164,7 @@ class Statistics:
             by_class, within = kinds["class"], kinds["class"] | kinds["within"]
             return cls(unflatten(kinds["whole"]), unflatten(by_class), unflatten(within), tile)
         except (SafetensorError, OSError, KeyError, TypeError) as error:
+            blame(error)
             raise DecoctError(f"the statistics in {folder} are damaged: {error}; remove that folder") from error
 
 

@@ -15,8 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
+from decoct.core.machine import blame
 from decoct.core.needs import Need, Part, Plan, Work
 from decoct.core.record import read_json, write_json
 from decoct.data.send import send
@@ -48,7 +50,7 @@ class Trajectories(Need):
 
     net: str
     epochs: int = Field(50, ge=1)
-    experts: int = Field(100, ge=1)
+    experts: int = Field(100, ge=1, le=TIMES)
     dsa: bool = True
 
     def check(self) -> None:
@@ -148,6 +150,7 @@ class Trajectory:
                 raise ValueError(f"{list(weights.shape)} {weights.dtype} for {size_of(shapes)} parameters")
             return cls(weights, shapes)
         except (OSError, ValueError, EOFError, KeyError, TypeError, json.JSONDecodeError) as error:
+            blame(error)
             raise DecoctError(f"the trajectory in {folder} is damaged: {error}; remove that folder") from error
 
 

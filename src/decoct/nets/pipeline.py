@@ -7,7 +7,6 @@ told by text what to make, in Stable Diffusion's layout, has ``unet/`` (``UNet2D
 """
 
 import inspect
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
+from decoct.core.notation import from_json
 from decoct.nets.text import ENCODER, TOKENIZER, Text, read_text
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
@@ -267,8 +268,9 @@ def _named(folder: Path) -> tuple[str, ...] | None:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        table = json.loads(file.read_text("utf-8"))
+        table = from_json(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
+        blame(error)
         raise DecoctError(f"{file} is missing or damaged: {error}") from error
     if not isinstance(table, dict):
         raise DecoctError(f"{file} is damaged: it holds no table")

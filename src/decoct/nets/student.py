@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import STRAINED, blame
 from decoct.nets import backbone, resnet, zoo
 from decoct.nets.standard import STANDARD, TIMM, standard
 
@@ -210,6 +211,7 @@ def digest(file: Path) -> str:
         facts = file.stat()
         return _digest(file, facts.st_size, facts.st_mtime_ns)
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {file}: {error.strerror or error}") from error
 
 

@@ -13,6 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
+from decoct.core.notation import from_json
+from decoct.core.tensorfile import openable
 from decoct.nets import imagenet_classes
 from decoct.nets.features import classifier
 from decoct.nets.renormalise import Normalisation
@@ -78,6 +81,7 @@ def read(file: Path) -> Weights:
         else:
             state = torch.load(file, "cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+        blame(error)
         raise DecoctError(f"{file} is damaged or not a checkpoint: {str(error).partition(chr(10))[0]}") from error
     except Exception as error:  # the unpickler's own error type is private to pickle, and its text advises to trust
         raise DecoctError(
@@ -190,12 +194,12 @@ def _head(net: nn.Module, classes: int) -> str | None:
 
 
 def _safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with safe_open(file, framework="pt") as opened:
+    with safe_open(openable(file), framework="pt") as opened:
         state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         header = (opened.metadata() or {}).get(HEADER)
     if header is None:
         return state, {}
-    facts = json.loads(header)
+    facts = from_json(header)
     names = tuple(map(str, facts["class_names"]))
     takes = Normalisation.of(facts["mean"], facts["std"])
     return state, {"class_names": names, "normalisation": takes, "zca": facts.get("zca")}

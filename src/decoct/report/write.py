@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from decoct.core.scratch import replace
+from decoct.core.sheets import quoted
 from decoct.report import standing, wording
 from decoct.report.accuracy import Setting
 from decoct.report.read import frame
@@ -214,4 +215,4 @@ def _write_classes(path: Path, tables: Frame) -> None:
         for each in by_class(tables):
             for name, *numbers in zip(tables.manifest.data["class_names"], each.mean, each.lo, each.hi, strict=True):
                 shown = (f"{x:.6g}" if x == x else "" for x in numbers)
-                writer.writerow((each.method, *each.setting, name, *shown, each.n))
+                writer.writerow((*map(quoted, (each.method, *each.setting, name)), *shown, each.n))

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
+from decoct.core.notation import from_json
 
 TRAIN, VAL, TEST = 0, 1, 2
 FACTS, IMAGES, FEATURES = "pool.json", "images.npy", "features.npy"
@@ -99,13 +102,14 @@ def open_pool(folder: Path) -> Pool:
         DecoctError: there is none, or it is damaged.
     """
     try:
-        said = json.loads((folder / FACTS).read_text("utf-8"))
+        said = from_json((folder / FACTS).read_text("utf-8"))
         columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in COLUMNS}
-        images = np.lib.format.open_memmap(folder / IMAGES, mode="r")
-        features = np.lib.format.open_memmap(folder / FEATURES, mode="r") if (folder / FEATURES).is_file() else None
+        images = arrayfile.read(folder / IMAGES)
+        features = arrayfile.read(folder / FEATURES) if (folder / FEATURES).is_file() else None
         if {len(images), len(said["paths"]), *map(len, columns.values())} != {len(images)}:
             raise ValueError("its arrays have different lengths")
     except (OSError, ValueError, KeyError, EOFError) as error:
+        blame(error)
         raise DecoctError(f"the images kept in {folder} are damaged: {error}; remove that folder") from error
     return Pool(
         folder=folder,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser
+from decoct.core.machine import blame
 from decoct.core.owned import holds
 from decoct.core.record import read_json, write_json
 from decoct.core.scratch import replace
@@ -291,6 +292,7 @@ def _load(kept: Path, key: str) -> Material:
         run = Trace(**{name: read(name) for name in NAMES})
         return Material(read("features"), Traces((run,)), float(read("seconds")))
     except (OSError, ValueError, EOFError) as error:
+        blame(error)
         raise DecoctError(f"what was kept in {kept} is damaged: {error}; remove that folder") from error
 
 

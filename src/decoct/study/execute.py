@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 import decoct
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, trouble
 from decoct.core.record import CELL, Cost, write_cost, write_json
 from decoct.core.spec import find
 from decoct.data.dataset import open_dataset
@@ -151,6 +152,8 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
 def describe(error: BaseException) -> str:
     """One line that says what went wrong."""
     said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if not isinstance(error, DecoctError):
+    if strained := trouble(error, STRAINED):
+        said = strained
+    elif not isinstance(error, DecoctError):
         said = f"{type(error).__name__}: {said}".removesuffix(": ")
     return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from decoct.core.cells import STORE, is_url, open_cells, store_of
+from decoct.core.machine import trouble
 from decoct.core.record import read_json
 
 MANY = 2000  # jobs from which the bytes of a run are not counted: each file is asked for its size
@@ -29,6 +30,6 @@ def runs(folder: Path) -> dict[str, str]:
                     total = sum(entry.size for files in cells.listing().values() for entry in files.values())
                     line += f", {total / 1e6:,.1f} MB"
         except (OSError, ValueError, KeyError, TypeError) as error:
-            line = f"damaged: {error}"
+            line = trouble(error) or f"damaged: {error}"
         lines[str(manifest.parent)] = line
     return lines

@@ -1,18 +1,20 @@
 """A study: what is compared, read from TOML. Where it runs is not part of it and enters no key."""
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from decoct.core.bounds import SEED, THREADS, TIMES, Bounded
 from decoct.core.budget import Budget
 from decoct.core.errors import UsageError
 from decoct.core.interfaces import Condenser, Metric, TrainProtocol
+from decoct.core.machine import STRAINED, blame
 from decoct.core.names import Name, check_name
-from decoct.core.spec import build, parse, suggest
+from decoct.core.notation import from_toml
+from decoct.core.spec import build, parse, shown, suggest
 from decoct.data.dataset import parse_source
 from decoct.data.external.stored import SetFormat
 from decoct.data.reading.snapshot import HUB as FROM_HUB
@@ -26,6 +28,7 @@ NAMES = (
     *("prdc", "covering_radius", "mmd", "frechet", "kid", "sliced_wasserstein", "fld", "modes"),
     *("vendi", "distances", "label_spread", "realism", "memorisation", "cost"),
 )
+STUDENTS = 1_000_000  # of a study: some ten minutes to plan
 WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets
 WORDS = {  # of a table beside its label: what a study does with it, no field of it
     "condenser": ("control", "shards"),
@@ -33,7 +36,7 @@ WORDS = {  # of a table beside its label: what a study does with it, no field of
 }
 
 
-class Part(BaseModel):
+class Part(Bounded):
     """Base of a study's parts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,9 +52,9 @@ class Replicates(Part):
             for it, such as traces, trajectories or a generator), and they label it for its students.
     """
 
-    condense: int = Field(5, ge=1)
-    train: int = Field(1, ge=1)
-    teacher: int = Field(1, ge=1)
+    condense: int = Field(5, ge=1, le=TIMES)
+    train: int = Field(1, ge=1, le=TIMES)
+    teacher: int = Field(1, ge=1, le=TIMES)
 
     @model_validator(mode="after")
     def _own_or_one(self) -> "Replicates":
@@ -74,8 +77,8 @@ class Metrics(Part):
 
     extractors: tuple[str, ...] = Field(("teacher", zoo.HELD_OUT), min_length=1)
     names: tuple[str | dict[str, Any], ...] = NAMES
-    draws: int = Field(20, ge=0)
-    resamples: int = Field(20, ge=0)
+    draws: int = Field(20, ge=0, le=TIMES)
+    resamples: int = Field(20, ge=0, le=TIMES)
 
 
 class StatedCost(Part):
@@ -190,8 +193,8 @@ class Study(Part):
     """
 
     name: Name
-    seed: int = 0
-    threads: int = Field(1, ge=1)
+    seed: int = Field(0, ge=-SEED, le=SEED)
+    threads: int = Field(1, ge=1, le=THREADS)
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     margin: float | None = Field(None, gt=0, lt=1)
@@ -219,17 +222,21 @@ class Study(Part):
         """
         path = Path(path)
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
+            table = from_toml(path.read_text("utf-8"))
         except OSError as error:
+            blame(error, STRAINED)
             raise UsageError(f"cannot read the study {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise UsageError(f"{path} is not TOML: {error}") from error
         return cls.from_dict(table, path.parent, str(path))
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], folder: Path = Path(), where: str = "study") -> "Study":
         """A study from plain values, with every name in it checked."""
-        table = anchored(dict(table), folder)
+        try:
+            table = anchored(dict(table), folder)
+        except (RuntimeError, ValueError) as error:  # the home of nobody, a NUL
+            raise UsageError(f"{where}: a path cannot be meant: {error}") from None
         study = build(cls, table, where)
         try:
             study.check()
@@ -249,6 +256,7 @@ class Study(Part):
         """Raise a UsageError at the first name, field or checkpoint that nobody knows; the data is not read."""
         parse_source(self.data, self.plugins)
         self.measures()
+        self.bounded()
         self.shards()
         self.controls()
         self.outsiders()
@@ -268,6 +276,16 @@ class Study(Part):
             if extract.name != zoo.HELD_OUT:
                 extract.check()
 
+    def bounded(self) -> None:
+        """Raise a UsageError of more students than anybody trains: to plan them alone would take hours."""
+        each = self.replicates.condense * self.replicates.train
+        settings = len(self.condensers) * len(self.budgets) * len(self.protocols) * len(self.students or (None,))
+        if each * settings > STUDENTS:
+            raise UsageError(
+                f"this asks for {each * settings:,} students, {each:,} in each of {settings:,} settings, more than "
+                f"{STUDENTS:,}: take fewer replicates, or divide the study"
+            )
+
     def methods(self) -> dict[str, Condenser]:
         """Condensers by label, in the order of the study."""
         return labelled("condenser", self.condensers, self.plugins)
@@ -276,8 +294,10 @@ class Study(Part):
         """In how many jobs a construction is cut, by label, where it is."""
         shards_of = _said(self.condensers, "shards")
         for label, shards in shards_of.items():
-            if type(shards) is not int or shards < 1:
-                raise UsageError(f"condensers: shards of '{label}' must be a whole number from 1, not {shards!r}")
+            if type(shards) is not int or not 1 <= shards <= TIMES:
+                raise UsageError(
+                    f"condensers: shards of '{label}' must be a whole number from 1 to {TIMES:,}, not {shown(shards)}"
+                )
         return shards_of
 
     def controls(self) -> dict[str, str]:

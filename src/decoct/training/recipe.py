@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import UsageError
 from decoct.core.interfaces import Task, TrainProtocol
 
@@ -162,7 +163,7 @@ class FromScratch(TrainProtocol):
         return recipe if self.augment else recipe.plain()
 
 
-class Storing(BaseModel):
+class Storing(Bounded):
     """How soft labels are kept.
 
     Attributes:

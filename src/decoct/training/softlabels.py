@@ -22,8 +22,10 @@ from torch import Generator, Tensor
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import TrainProtocol
+from decoct.core.machine import blame
 from decoct.core.record import read_json, write_json
 from decoct.core.seeds import seed as derive
+from decoct.core.tensorfile import openable
 from decoct.training.batches import TrainingSet
 from decoct.training.packing import Arrays, decode, shapes, unpack
 from decoct.training.recipe import Recipe, Storing
@@ -89,10 +91,11 @@ class StoredLabels:
             facts = read_json(folder / FACTS)
             if facts["format"] != FORMAT:
                 raise ValueError(f"format {facts['format']}, not {FORMAT}")
-            labels = cls(load_file(folder / ARRAYS), facts)
+            labels = cls(load_file(openable(folder / ARRAYS)), facts)
             labels.complete()
             return labels
         except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            blame(error)
             why = " ".join(str(error).split())[:200]
             raise DecoctError(f"the stored labels in {folder} are damaged: {why}; make them again") from error
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -354,3 +355,36 @@ def test_what_decoct_exported_comes_back_whole(digits, theirs, tmp_path, write):
         np.testing.assert_allclose(getattr(found, name), getattr(given, name), rtol=1e-6)
     assert (found.images == given.images).all()
     assert found.provenance == who and found.mosaic == 2
+
+
+def header(shape, dtype="|u1"):
+    """An .npy that states a shape and holds no byte of it."""
+    text = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"images": np.uint8(3)}, "images are a single value"),
+        ({"labels": np.int64(3)}, "labels are a single value"),
+        ({"weights": np.array(["heavy"] * 20)}, "weights are of the type <U5, which is no number"),
+        ({"weights": np.float32(1)}, "weights are a single value"),
+        ({"images": np.array(["a"] * 20)}, "images are of the type"),
+        ({"labels": np.zeros(20, "M8[s]")}, "labels are of the type datetime64"),
+        ({"rate": np.array(["fast"])}, "rate are of the type"),
+        ({"rate": np.array([1j])}, "rate are of the type complex128"),
+    ],
+)
+def test_arrays_of_a_wrong_kind_are_told(digits, theirs, tmp_path, arrays, said):
+    np.savez(tmp_path / "bad.npz", **({"images": theirs.images, "labels": theirs.labels} | arrays))
+    with pytest.raises(DecoctError, match=said):
+        load_set(tmp_path / "bad.npz", digits)
+
+
+def test_a_header_that_claims_terabytes_asks_for_no_memory(digits, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+        archive.writestr("images.npy", header((2_000_000_000_000, 4)))
+    with pytest.raises(DecoctError, match=r"header of 'images\.npy' states 8,000,000,000,000 bytes"):
+        load_set(tmp_path / "bad.npz", digits)

@@ -320,3 +320,11 @@ def test_z_counts_standard_deviations_of_random_sets():
 def test_what_is_unknown_or_always_alike_has_no_z(known):
     assert frame.beside(ROW, known)["z"] is None
     assert frame.beside({**ROW, "value": None}, random())["z"] is None
+
+
+def test_no_spreadsheet_runs_a_name_of_a_csv_and_the_parquet_has_it_as_it_is(tmp_path):
+    table = pyarrow.table({"method": ["-2+cmd|' /C calc'!A0", None, "herding"], "accuracy": [-0.5, 0.5, None]})
+    frame.write(tmp_path, "results", table, csv=True)
+    rows = pyarrow.csv.read_csv(tmp_path / "results.csv").to_pydict()
+    assert rows == {"method": ["'-2+cmd|' /C calc'!A0", "", "herding"], "accuracy": [-0.5, 0.5, None]}
+    assert pyarrow.parquet.read_table(tmp_path / "results.parquet").equals(table)

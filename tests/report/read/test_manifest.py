@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from decoct.core.errors import DecoctError
 from decoct.report.read.manifest import Manifest
 
 
@@ -92,3 +93,17 @@ def test_a_teacher_that_only_metrics_look_through_is_in_no_interval_of_accuracie
     builder.protocols = ("erm",)
     run = Manifest.read(builder.build())
     assert run.of_kind("teacher") and not run.given_teachers
+
+
+@pytest.mark.parametrize("field", ["study", "data", "methods", "jobs", "failures"])
+@pytest.mark.parametrize("value", [[], "a", 3, [[]], {"a": []}])
+def test_a_run_with_a_value_where_a_table_belongs_is_damaged(builder, field, value):
+    folder = builder.build()
+    run = json.loads((folder / "run.json").read_text("utf-8")) | {field: value}
+    (folder / "run.json").write_text(json.dumps(run))
+    try:
+        found = Manifest.read(folder)
+    except DecoctError as error:
+        assert "damaged" in str(error)
+    else:
+        assert all(isinstance(table, dict) for table in (found.study, found.data, *found.methods.values()))

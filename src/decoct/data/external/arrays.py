@@ -1,6 +1,6 @@
 """Sets that are a few named arrays in one file: .npz, .safetensors, or .pt and .pth of torch."""
 
-import json
+import math
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from decoct.core import tensorfile
 from decoct.core.errors import DecoctError
+from decoct.core.notation import from_json
 from decoct.data.external.stored import IMAGES, LABELS, NAMES, RATE, SOFT, WEIGHTS, SetFormat, Stored, readable
 
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 SAVE = "save {'images': tensor, 'labels': tensor}"
 
 
@@ -22,20 +25,37 @@ def read_npz(path: Path, how: SetFormat) -> Stored:
     """``np.savez(file, images=…, labels=…)`` and any other arrays in it, without unpickling."""
     hint = "get it again, or save plain arrays of numbers: Python objects are not unpickled"
     with (
-        readable(path, "no NumPy archive", hint, zipfile.BadZipFile),
+        readable(path, "no NumPy archive", hint),
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
+        _check_sizes(archive.zip)
         arrays = {name: archive[name] for name in archive.files}
     return from_arrays(arrays, path, "npz")
 
 
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Raise a ValueError of an array whose header states another size than its bytes have, or of more than memory."""
+    members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    if (total := sum(info.file_size for info in members)) > (free := psutil.virtual_memory().available):
+        raise ValueError(f"its arrays take {total / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are free")
+    for info in members:
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            header = HEADERS.get(version)
+            if header is None:
+                raise ValueError(f"'{info.filename}' has a header of version {version}")
+            shape, _, dtype = header(member)
+            if (size := math.prod(shape) * dtype.itemsize) != info.file_size - member.tell():
+                raise ValueError(f"the header of '{info.filename}' states {size:,} bytes, and it has others")
+
+
 def read_safetensors(path: Path, how: SetFormat) -> Stored:
     """The tensors; class names may stand in the file's metadata as JSON, under ``class_names``."""
-    with readable(path, "not to be read as safetensors", "get it again, or save float32", SafetensorError):
+    with readable(path, "not to be read as safetensors", "get it again, or save float32"):
         arrays = dict(tensorfile.read(path))
         with safe_open(path, framework="numpy") as file:
-            names = json.loads((file.metadata() or {}).get("class_names", "null"))
+            names = from_json((file.metadata() or {}).get("class_names", "null"))
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise DecoctError(f"{path}: class_names in its metadata must be a JSON list of names")
     return from_arrays(arrays | ({"class_names": names} if names else {}), path, "safetensors")
@@ -82,6 +102,13 @@ def from_arrays(arrays: Mapping[str, Any], where: object, format: str) -> Stored
     soft, weights, names, rate = (_one(arrays, words, where, needed=False) for words in (SOFT, WEIGHTS, NAMES, RATE))
     if rate is not None and np.size(rate) != 1:
         raise DecoctError(f"{where} holds {np.size(rate)} learnt rates: a set has one, a number")
+    parts = {"images": images, "labels": labels, "soft_labels": soft, "weights": weights, "rate": rate}
+    for name, value in parts.items():
+        array = np.asarray(() if value is None else value)
+        if array.dtype.kind not in ("biufU" if name == "labels" else "biuf"):
+            raise DecoctError(f"{where}: {name.replace('_', ' ')} are of the type {array.dtype}, which is no number")
+        if array.ndim == 0 and name != "rate":
+            raise DecoctError(f"{where}: {name.replace('_', ' ')} are a single value, not an array")
     labels, soft = hard_and_soft(np.asarray(labels), None if soft is None else np.asarray(soft))
     return Stored(
         images=np.asarray(images),
@@ -119,14 +146,14 @@ def _one(
 def _load(path: Path) -> Any:
     import torch
 
-    try:
-        with readable(path, "no file of torch", "get it again", RuntimeError):
+    with readable(path, "no file of torch", "get it again"):
+        try:
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DecoctError(
-            f"{path} holds more than tensors, and other objects are not unpickled (or it is damaged)\n"
-            f"{SAVE} with torch.save"
-        ) from error
+        except pickle.UnpicklingError as error:
+            raise DecoctError(
+                f"{path} holds more than tensors, and other objects are not unpickled (or it is damaged)\n"
+                f"{SAVE} with torch.save"
+            ) from error
 
 
 def _chosen(pairs: Any, path: Path, how: SetFormat) -> Any:

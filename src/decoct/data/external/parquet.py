@@ -1,6 +1,5 @@
 """A set in Parquet: picture bytes, or Hugging Face's struct of them, and a label a row; a file, or a folder."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.notation import from_json
 from decoct.data.external.arrays import hard_and_soft
 from decoct.data.external.stored import IMAGES, LABELS, SOFT, WEIGHTS, SetFormat, Stored, readable
 
@@ -73,10 +73,9 @@ def _of_split(folder: Path, split: str) -> list[Path]:
 
 
 def _table(path: Path) -> Any:
-    import pyarrow as pa
     from pyarrow import parquet
 
-    with readable(path, "no Parquet file", "get it again", pa.ArrowException):
+    with readable(path, "no Parquet file", "get it again"):
         return parquet.read_table(path, partitioning=None)
 
 
@@ -122,7 +121,7 @@ def _names(metadata: Mapping[bytes, bytes], label: str) -> tuple[str, ...] | Non
 
 def _json(raw: bytes | None) -> dict[str, Any]:
     try:
-        facts = json.loads(raw or b"{}")
+        facts = from_json(raw or b"{}")
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}

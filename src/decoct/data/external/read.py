@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from decoct.core.condensed import FACTS, RATE, WEIGHTS, Condensed, finite, folder_names
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
 from decoct.core.record import Cost, Provenance, read_json
 from decoct.data.dataset import Dataset
 from decoct.data.external import arrays, order, parquet, pixels
@@ -103,6 +104,7 @@ def read_class_folder(folder: Path, class_names: tuple[str, ...], shape: tuple[i
             try:
                 images.append(decode((folder / file).read_bytes(), shape[1], shape[0]))
             except (DecodeError, OSError) as error:
+                blame(error)
                 raise DecoctError(f"{folder / file}: {error}; replace or remove it") from error
             labels.append(label)
             files.append(Path(file).as_posix())
@@ -186,6 +188,7 @@ def _weights(path: Path, files: list[str]) -> NDArray[np.float32]:
         with path.open(newline="", encoding="utf-8") as rows:
             given = {row["file"]: float(row["weight"]) for row in csv.DictReader(rows)}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        blame(error)
         raise DecoctError(f"{path} holds no file and weight a row ({error}): mend or remove it") from error
     if without := [file for file in files if file not in given]:
         raise DecoctError(f"{path} has no weight of {without[0]}: add it, or remove the file to count all images alike")
@@ -197,6 +200,7 @@ def _rate(path: Path) -> float:
     try:
         return float(read_json(path)["rate"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        blame(error)
         raise DecoctError(f"{path} holds no rate ({error}): mend or remove it") from error
 
 

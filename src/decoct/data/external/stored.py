@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from decoct.core.bounds import Bounded
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 
 IMAGES = ("images", "x", "data", "image", "img")  # names under which they are looked for, in this order
 LABELS = ("labels", "y", "label", "targets", "target")
@@ -19,7 +21,7 @@ RATE = ("rate", "syn_lr", "lr")  # a number
 NAMES = ("class_names", "classes")
 
 
-class SetFormat(BaseModel):
+class SetFormat(Bounded):
     """How to read the file of an external set, where the file does not say.
 
     Attributes:
@@ -71,10 +73,12 @@ class Stored:
 
 
 @contextmanager
-def readable(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
+def readable(path: Path, what: str, hint: str) -> Iterator[None]:
     """Turn an error that a library raises about a file into one that says what to do."""
-    usual: tuple[type[Exception], ...] = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError)
     try:
         yield
-    except usual + errors as error:
+    except DecoctError:
+        raise
+    except Exception as error:  # libraries raise whatever their parser stumbled on
+        blame(error)
         raise DecoctError(f"{path} is damaged or {what} ({' '.join(str(error).split())[:120]}): {hint}") from error

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.imagenet import official, tarfiles
 from decoct.data.imagenet.layout import MAX_BYTES, TRAIN, VAL, Layout, Member, Piece
 from decoct.data.reading.tree import Walk, entries, subfolders
@@ -66,6 +67,7 @@ class ClassFolders(Layout):
             with (self.root / file).open("rb") as opened:
                 data = opened.read(MAX_BYTES + 1)
         except OSError as error:
+            blame(error, STRAINED)
             raise DecoctError(f"cannot read {self.root / file}: {error.strerror or error}") from error
         if len(data) > MAX_BYTES:
             raise DecoctError(f"{self.root / file} has more than {MAX_BYTES:,} bytes, more than any picture: remove it")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.core.seeds import seed
 from decoct.core.spec import digest
 from decoct.data.cache import SPLITS
@@ -57,6 +58,7 @@ class ImageNet(LargeSource):
         try:
             facts = [(_below(file, layout.root), file.stat()) for file in layout.files()]
         except OSError as error:
+            blame(error, STRAINED)
             raise DecoctError(f"cannot read {error.filename}: {error.strerror or error}") from error
         return digest([layout.title, *sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in facts)])
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
+from decoct.core.machine import blame
 from decoct.core.scratch import replace
 from decoct.core.spec import digest
 from decoct.data.imagenet.layout import TRAIN, VAL, Layout, Picture, Piece
@@ -145,7 +146,8 @@ def load(path: Path) -> Index | None:
         piece, number, split, label = (table[name].to_numpy() for name in COLUMNS[:-1])
         names = np.array(table["name"].to_pylist(), dtype=np.str_)
         sums = np.frombuffer(b"".join(table["sum"].to_pylist()), dtype=np.uint8).reshape(-1, SUM)
-    except (OSError, pa.ArrowException, KeyError, ValueError):
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        blame(error)  # or every picture would be read again
         return None
     return Index(piece, number, split, label, names, sums)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.data.imagenet import tarfiles
 from decoct.data.imagenet.layout import TRAIN, VAL, Layout, Member, Piece
 
@@ -112,6 +113,7 @@ def _solved(file: Path) -> list[str]:
             wnids = {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(lines)}
         return [wnids[f"ILSVRC2012_val_{number:08d}"] for number in range(1, len(wnids) + 1)]
     except (OSError, ValueError, KeyError, IndexError, AttributeError, csv.Error) as error:
+        blame(error)
         raise DecoctError(f"{file} does not say the class of each picture of val ({error}): get it again") from error
 
 

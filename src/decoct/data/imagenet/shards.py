@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.data.imagenet import tarfiles
 from decoct.data.imagenet.layout import MAX_BYTES, TRAIN, VAL, Layout, Member, Piece
 
@@ -180,6 +181,7 @@ def opened(shard: Path) -> Iterator[Any]:
                 )
             yield file
     except (pa.ArrowException, OSError) as error:
+        blame(error)
         said = (str(error).splitlines() or [""])[0]
         raise DecoctError(f"{shard} cannot be read: {said}\nit may be truncated: copy or download it again") from error
 

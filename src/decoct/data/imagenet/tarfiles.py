@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.data.imagenet.layout import MAX_BYTES
 from decoct.data.reading.decode import extensions
 
@@ -82,6 +83,7 @@ def _told(where: str) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        blame(error)
         raise DecoctError(
             f"{where} cannot be read: {getattr(error, 'strerror', None) or error}\n"
             "it may be truncated: compare its size or MD5 sum with the original's, and copy or download it again"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import STRAINED, blame
 
 HUB = "hub:"
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -46,6 +47,7 @@ def snapshot(
     try:
         return Path(snapshot_download(name, **how, local_files_only=False))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot get {name} from the hub: {_why(error, name)}") from error
     except Exception as error:  # the client's network library has errors of its own
         raise DecoctError(f"cannot get {name} from the hub: {type(error).__name__}\n{OFFLINE}") from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.decode import extensions
 
 SPLITS = ("train", "val", "test")
@@ -158,6 +159,7 @@ def entries(folder: Path) -> list["os.DirEntry[str]"]:
         with os.scandir(folder) as every:
             listed = sorted((e for e in every if not e.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read the folder {folder}: {error.strerror or error}") from error
     for entry in listed:
         try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
+from decoct.core.machine import blame
 from decoct.data.cache import default_store
 from decoct.data.source import Part, Raw, Source, hash_file
 
@@ -87,6 +88,7 @@ def fetch(root: Path) -> None:
     try:
         Download(str(root), download=True)
     except (OSError, RuntimeError) as error:
+        blame(error)
         raise DecoctError(
             f"cannot download Fashion-MNIST: {error}\ninstall Debian's package dataset-fashion-mnist, or give path"
         ) from error
@@ -116,6 +118,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             while chunk := file.read(min(2**24, length + 1 - len(data))):  # a false length asks for no memory
                 data += chunk
     except (OSError, EOFError, zlib.error) as error:
+        blame(error)
         raise DecoctError(f"cannot read {path}: {error}") from error
     if len(data) != length:
         held = "more" if len(data) > length else len(data)

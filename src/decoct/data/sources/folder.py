@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
+from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.tree import scan
 from decoct.data.source import Raw, hash_file
 from decoct.data.sources._shared.pictures import Picture, PictureSource
@@ -61,6 +62,7 @@ class Folder(PictureSource):
         try:
             data = (self.path.expanduser() / file).read_bytes()
         except OSError as error:
+            blame(error, STRAINED)
             raise DecoctError(f"cannot read {self.path / file}: {error.strerror or error}") from error
         if hashlib.sha256(data).hexdigest() != sha:
             raise DecoctError(f"{self.path / file} changed while it was read: run again")

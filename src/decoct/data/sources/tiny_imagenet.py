@@ -15,6 +15,7 @@ from pydantic import Field
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
+from decoct.core.machine import blame
 from decoct.data.reading.decode import DecodeError
 from decoct.data.source import Raw, Source, hash_file
 from decoct.data.sources._shared.pictures import Picture, decode_pictures
@@ -118,6 +119,7 @@ def opened(place: Path) -> Iterator[Files]:
     try:
         archive = zipfile.ZipFile(place)
     except UNREADABLE as error:
+        blame(error)
         raise DecoctError(f"cannot read {place}: {error}\nit is not a zip, or is damaged: download it again") from error
     with archive:
         if twice := [name for name, times in Counter(archive.namelist()).items() if times > 1]:
@@ -136,6 +138,7 @@ def content(files: Files, name: str, most: int) -> bytes:
         with files.open(name) as file:
             data = file.read(most + 1)
     except UNREADABLE as error:
+        blame(error)
         raise DecodeError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     if len(data) > most:
         raise DecodeError(f"more than {most:,} bytes")

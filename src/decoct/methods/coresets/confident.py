@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from decoct.core.bounds import TIMES
 from decoct.core.interfaces import Draft, Inputs, Need
 from decoct.methods.coresets._shared.coreset import Coreset
 from decoct.needs.out_of_sample import OutOfSample
@@ -45,7 +46,7 @@ class Confident(Coreset):
     by: Literal["noise_rate", "class", "both"] = "noise_rate"
     net: str = "teacher"
     epochs: int | None = Field(None, ge=1)
-    folds: int = Field(5, ge=2)
+    folds: int = Field(5, ge=2, le=TIMES)
 
     def together(self, ipc: int) -> int | None:
         """Classes are confused with each other."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from decoct.core.bounds import TIMES
 from decoct.core.interfaces import Draft, Inputs, Need
 from decoct.methods.coresets._shared.coreset import FeatureCoreset, Group
 from decoct.methods.coresets._shared.scores import area, forgotten, untrimmed
@@ -43,7 +44,7 @@ class D2(FeatureCoreset):
     difficulty: Literal["forgetting", "aum"] = "forgetting"
     net: str = "teacher"
     epochs: int | None = Field(None, ge=1)
-    runs: int = Field(1, ge=1)
+    runs: int = Field(1, ge=1, le=TIMES)
     gamma_forward: float = Field(1.0, ge=0)
     gamma_reverse: float | None = Field(None, ge=0)
     trim: float = Field(0.0, ge=0, lt=1)

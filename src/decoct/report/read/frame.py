@@ -12,8 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.record import Cost, Result
 from decoct.core.scratch import replace
+from decoct.core.sheets import quoted
 from decoct.metrics.cost import NOBODY, CostOfSet, cost
 from decoct.report import wording
 from decoct.report.read.manifest import FULL, SHARD, Job, Manifest
@@ -132,14 +134,26 @@ def read(folder: Path) -> Frame:
 
 
 def write(folder: Path, name: str, table: pa.Table, csv: bool = False) -> None:
-    """Write ``name.parquet``, and ``name.csv`` if asked, each file whole or not at all."""
+    """Write ``name.parquet``, and ``name.csv`` if asked, each file whole or not at all.
+
+    The CSV has names that no spreadsheet runs, see ``decoct.core.sheets``.
+    """
     from pyarrow import parquet
 
     replace(folder / f"{name}.parquet", partial(parquet.write_table, table))
     if csv:
         from pyarrow.csv import write_csv
 
-        replace(folder / f"{name}.csv", partial(write_csv, table))
+        replace(folder / f"{name}.csv", partial(write_csv, _text(table)))
+
+
+def _text(table: pa.Table) -> pa.Table:
+    """The table with its names quoted for spreadsheets."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            values = [None if value is None else quoted(value) for value in table[field.name].to_pylist()]
+            table = table.set_column(at, field, pa.array(values, field.type))
+    return table
 
 
 def by_name(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
@@ -176,6 +190,7 @@ def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
         if bits.dtype != np.uint8 or bits.shape != (-(-images // 8),):
             raise ValueError(f"{bits.dtype} {bits.shape} for {images} test images")
     except (OSError, ValueError, EOFError) as error:
+        blame(error)
         raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
     return bits
 

@@ -1,6 +1,5 @@
 """A run's description of itself: ``run.json`` with its jobs, read and checked."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from decoct.core.budget import Budget
-from decoct.core.cells import STORE, Cells, Together, open_cells, store_of
+from decoct.core.cells import KEY, STORE, Cells, Together, open_cells, store_of
 from decoct.core.errors import DecoctError
 from decoct.core.integrity import DamagedError
+from decoct.core.machine import blame
+from decoct.core.names import check_name
+from decoct.core.notation import from_json
 from decoct.core.record import CELL, MEASURED, Cost, read_cost, read_json
 
 if TYPE_CHECKING:
@@ -101,10 +103,13 @@ class Manifest:
             jobs = tuple(_job(j) for j in raw["jobs"])
             own = {key: raw[key] for key in ("decoct", "name", "study", "data")}
             methods = _in_order(raw["methods"], (job.labels.get("method") for job in jobs))
+            if not all(isinstance(each, dict) for each in (own["study"], own["data"], *methods.values())):
+                raise ValueError("it holds a value where a table belongs")
             messages, ended = dict(raw.get("failures", {})), bool(raw.get("ended", True))
             own["store"] = str(raw.get("store", STORE))
             return cls(folder=folder, jobs=jobs, methods=methods, messages=messages, ended=ended, **own)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            blame(error)
             raise DecoctError(f"{path} is damaged ({type(error).__name__}: {error}); run the study again") from error
 
     @property
@@ -227,8 +232,9 @@ class Manifest:
         """
         path = self.file(job, name)
         try:
-            return json.loads(path.read_text("utf-8"))
+            return from_json(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
+            blame(error)
             raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
 
     def external(self, job: Job) -> bool:
@@ -246,6 +252,7 @@ class Manifest:
         try:
             return read_cost(path)
         except (OSError, ValueError) as error:
+            blame(error)
             raise DamagedError(path.parent, MEASURED, str(error), self.cells.where) from error
 
     def construction(self, job: Job) -> list[Job]:
@@ -275,7 +282,9 @@ class Manifest:
 
 def _job(said: dict[str, Any]) -> Job:
     drawn = said.get("drawn", said["kind"] in TRAINED)
-    return Job(said["key"], said["kind"], dict(said["inputs"]), dict(said["labels"]), bool(drawn))
+    if not KEY.fullmatch(said["key"]):  # it becomes a path, and the run may be somebody else's
+        raise ValueError(f"{said['key'][:40]!r} is no key")
+    return Job(said["key"], check_name(said["kind"]), dict(said["inputs"]), dict(said["labels"]), bool(drawn))
 
 
 def _in_order(tables: dict[str, Any], order: Iterable[Any]) -> dict[str, Any]:

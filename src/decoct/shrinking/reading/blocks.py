@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data import cache
 from decoct.data.imagenet.layout import MAX_BYTES
 from decoct.data.reading.decode import DecodeError, Opened, opened
@@ -141,6 +142,7 @@ def bytes_of(place: Place) -> bytes | NDArray[np.uint8]:
             file.seek(start)
             return file.read(-1 if length is None else length)
     except (OSError, ValueError) as error:
+        blame(error, STRAINED)
         if isinstance(error, DecodeError):
             raise
         raise DecodeError(getattr(error, "strerror", None) or str(error)) from error

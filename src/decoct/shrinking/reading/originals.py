@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.decode import formats
 from decoct.shrinking.pool import Pool
 from decoct.shrinking.reading.regroup import first
@@ -35,6 +36,7 @@ def original(pool: Pool, row: int) -> tuple[bytes, str]:
         try:
             return path.read_bytes(), path.suffix
         except OSError as error:
+            blame(error, STRAINED)
             raise DecoctError(f"cannot read {path}: {error.strerror or error}") from error
     found = _found(pool, row)
     if isinstance(found, bytes):

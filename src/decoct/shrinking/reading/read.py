@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import STRAINED, blame
 from decoct.core.scratch import abandoned, settle, sync, working
 from decoct.core.spec import digest
 from decoct.data import cache
@@ -286,6 +287,7 @@ def _writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(
             f"cannot write to {out}: {error.strerror or error}\n"
             "free some space, or set DECOCT_STORE to a folder that can be written"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.core.scratch import settle, sync, working
 from decoct.core.spec import digest
 from decoct.shrinking.pool import COLUMNS, FACTS, Pool, keep_pool, open_pool
@@ -38,6 +39,7 @@ def regroup(pool: Pool, groups: NDArray[np.int64]) -> Pool:
                 sync(made)
                 settle(made, folder, FACTS)
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot write to {root}: {error.strerror or error}\nfree some space") from error
     return replace(open_pool(folder), source=pool.source)
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import UsageError
+from decoct.core.machine import STRAINED, blame
+from decoct.core.sheets import quoted, unquoted
 from decoct.core.spec import suggest
 from decoct.data.reading.tree import SPLITS
 from decoct.shrinking.answer import Problem
@@ -24,7 +25,6 @@ COPIES = {  # kinds of problems of which one image stays, and what the others ar
     "two_labels": "the same picture with another label as",
     "leak": "leak: the same picture as",
 }
-FORMULA = re.compile(r"^[=@\t\r]|^[+-](?![\d.])")  # what a spreadsheet would run, as the page's tables have it
 GIVE = "give a kept.csv, or a text with one path per line"
 LOOKED = 20_000  # paths among which the nearest to a wrong one is searched
 
@@ -105,8 +105,7 @@ def write_lists(
 ) -> None:
     """Write ``kept.csv``, in the order of ``kept``, and ``left_out.csv``, unreadable files last; in UTF-8.
 
-    A path that begins like a formula gets ``./`` before it, which means the same file, and other words an apostrophe,
-    so that no spreadsheet runs them.
+    No spreadsheet runs a name in them, see ``decoct.core.sheets``.
 
     Args:
         folder: that they are written to.
@@ -122,15 +121,15 @@ def write_lists(
 
     def line(row: int) -> list[str]:
         scores = [f"{x:.6g}" if (x := float(column.values[row])) == x else "" for column in columns]
-        near = [] if nearest is None else [_path(pool.paths[at]) if (at := int(nearest[row])) >= 0 else ""]
+        near = [] if nearest is None else [quoted(pool.paths[at]) if (at := int(nearest[row])) >= 0 else ""]
         name = pool.class_names[int(pool.labels[row])]
-        return [_path(pool.paths[row]), _word(name), SPLITS[pool.split[row]], _word(why[row]), *scores, *near]
+        return [quoted(pool.paths[row]), quoted(name), SPLITS[pool.split[row]], quoted(why[row]), *scores, *near]
 
     rows = kept.tolist()
-    own = ([*line(row), *map(_path, files[at : at + 1])] for at, row in enumerate(rows))
+    own = ([*line(row), *map(quoted, files[at : at + 1])] for at, row in enumerate(rows))
     _write(folder / KEPT, [*head, *(["file"] if files else [])], own)
     gone = np.setdiff1d(np.arange(len(pool)), kept).tolist()
-    lost = ([_path(path), _word(name), "", _word(f"unreadable: {reason}")] for path, name, reason in pool.unreadable)
+    lost = ([quoted(path), quoted(name), "", quoted(f"unreadable: {reason}")] for path, name, reason in pool.unreadable)
     empty = [""] * (len(head) - 4)
     _write(folder / LEFT_OUT, head, (each for part in (map(line, gone), ([*x, *empty] for x in lost)) for each in part))
 
@@ -151,7 +150,7 @@ def write_made(folder: Path, class_names: Sequence[str], files: Sequence[str], r
 def write_problems(folder: Path, problems: Sequence[Problem]) -> None:
     """Write ``problems.csv``: a row for each image, and a number for each problem."""
     rows = (
-        [str(number), problem.kind, _path(path), _word(label), _word(problem.detail), f"{problem.score:.6g}"]
+        [str(number), problem.kind, quoted(path), quoted(label), quoted(problem.detail), f"{problem.score:.6g}"]
         for number, problem in enumerate(problems, 1)
         for path, label in zip(problem.paths, problem.labels, strict=True)
     )
@@ -167,6 +166,7 @@ def read_list(path: Path) -> list[str]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        blame(error, STRAINED)
         why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UsageError(
             f"cannot read the list {path}: {why}\ngive a kept.csv, or a text with one path per line"
@@ -174,7 +174,7 @@ def read_list(path: Path) -> list[str]:
     head = text.partition("\n")[0].strip().split(",")
     if "path" in head:
         listed = csv.DictReader(io.StringIO(text, newline=""))
-        paths = [row["path"] for row in listed if row["path"]]
+        paths = [unquoted(row["path"]) for row in listed if row["path"]]
     else:
         paths = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
     if not paths:
@@ -219,14 +219,6 @@ def _near(path: str, pool: Pool) -> str:
     same = [each for each in pool.paths if each.rpartition("/")[2] == name]
     said = suggest(path, (same or pool.paths)[:LOOKED])
     return said if "Did you mean" in said else f" A path there is {pool.paths[0]}."
-
-
-def _path(path: str) -> str:
-    return f"./{path}" if path.startswith(("=", "+", "-", "@", "\t", "\r")) else path
-
-
-def _word(text: str) -> str:
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,6 +1,5 @@
 """The store: one folder per cell, found by its key, complete or absent."""
 
-import errno
 import math
 import os
 import shutil
@@ -20,6 +19,8 @@ from decoct.core import integrity, tensorfile
 from decoct.core.cells import KEY, Cells, MirroredCells, Name, default_store, folder_of, is_url, within
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Kept
+from decoct.core.machine import CLOSED, FULL, STRAINED, blame
+from decoct.core.machine import trouble as strained
 from decoct.core.names import check_name
 from decoct.core.record import CELL, complete
 from decoct.core.remote import Entry
@@ -27,8 +28,6 @@ from decoct.core.scratch import abandoned, discard, living, scratch, settle, syn
 from decoct.data.cache import FACTS
 
 UNFINISHED, STUDIES, DATA = "unfinished", "studies", "data"
-FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Store(Cells):
@@ -216,10 +215,12 @@ def by_job(listing: Mapping[str, Entry]) -> dict[Name, dict[str, Entry]]:
 
 
 def trouble(error: Exception, root: Path) -> str | None:
-    """What to do about an error if it says that the disk of a store is full, or that the store cannot be written."""
+    """What to do about an error if it is of the machine: a full disk, a store that cannot be written …"""
     number = getattr(error, "errno", None)
     if number in FULL or "No space left on device" in str(error):  # libraries in Rust give the text alone
         return f"No space left on device, {root} is full: free some space; the same command continues"
+    if said := strained(error, STRAINED):
+        return said
     where = getattr(error, "filename", None)
     if number in CLOSED and where is not None and Path(os.fsdecode(where)).is_relative_to(root):
         return f"{root} cannot be written ({os.strerror(number)}): make it writable, or name another --store"
@@ -245,9 +246,11 @@ class KeptOnDisk(Kept):
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was, or if it is damaged."""
-        with suppress(OSError, SafetensorError):
-            return dict(load_file(self._file(name)))
-        return None
+        try:
+            return dict(load_file(tensorfile.openable(self._file(name))))
+        except (OSError, SafetensorError) as error:
+            blame(error)  # or what long work left would be made again, and replaced
+            return None
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""

@@ -3,13 +3,15 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from decoct.core.cells import STORE, Name, default_where, folder_of, is_url, store_of, within
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.integrity import DamagedError
 from decoct.core.interfaces import Progress, silent
+from decoct.core.machine import blame
+from decoct.core.notation import from_json
 from decoct.core.record import CELL, MEASURED, read_json
 from decoct.core.remote import Entry
 from decoct.core.scratch import LONG, machine
@@ -64,7 +66,7 @@ def roots(store: Store, folder: Path) -> tuple[list[Root], list[str]]:
             runs[str(path.parent.resolve())] = Root(str(path.parent), read[1])
     for name, content in store.notes().items():
         try:
-            facts = json.loads(content)
+            facts = from_json(content)
             run, of, jobs = facts["run"], facts["machine"], {job["key"]: job for job in facts["jobs"]}
         except (ValueError, KeyError, TypeError) as error:
             raise DecoctError(f"the note studies/{name} of {store.where} is damaged ({error}): remove it") from error
@@ -188,14 +190,17 @@ def _read(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
         facts = read_json(path)
         return store_of(path.parent, str(facts.get("store", STORE))), {job["key"]: job for job in facts["jobs"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        blame(error)
         raise DecoctError(f"{path} is damaged ({error}): remove it, or run the study again") from error
 
 
 def _record(store: Store, kind: str, key: str, name: str = CELL) -> dict[str, Any]:
     """What a cell says of itself, or of what it took; nothing if that cannot be read."""
-    with suppress(OSError, ValueError, TypeError, DecoctError):
+    try:
         return dict(read_json(store.file(kind, key, name)))
-    return {}
+    except (DamagedError, OSError, ValueError, TypeError) as error:
+        blame(error)  # or ``gc`` would not see what a set was made from
+        return {}
 
 
 def _same(where: str) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
+from decoct.core.machine import blame
 from decoct.data.cache import default_store
 from decoct.data.source import Part, Raw, Source, hash_file
 from decoct.data.sources._shared.pickled import read_plain
@@ -157,6 +158,7 @@ class Cifar(Source):
         try:
             download_url(made.url, str(folder), made.filename, made.tgz_md5)
         except (OSError, RuntimeError) as error:
+            blame(error)
             raise DecoctError(f"cannot download {self.title_of_set}: {error}\ngive path = a copy of it") from error
 
 
@@ -277,6 +279,7 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
             with tarfile.open(fileobj=stream, mode="r|") as members:
                 yield members
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        blame(error)
         raise DecoctError(f"cannot read {path}: {error}\nit is not a tar, or is damaged: download it again") from error
 
 

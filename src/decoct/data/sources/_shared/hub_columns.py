@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.decode import DecodeError
 
 TRAIN, TEST = ("train", "training"), ("test", "testing")
@@ -141,6 +142,7 @@ def picture(cell: Mapping[str, Any] | None) -> bytes:
             raise DecodeError(f"more than {MOST_BYTES:,} bytes")
         return path.read_bytes()
     except OSError as error:
+        blame(error, STRAINED)
         raise DecodeError(error.strerror or str(error)) from error
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Draft, Inputs, Need
 from decoct.methods.coresets._shared.coreset import Coreset, Group
@@ -23,7 +24,7 @@ class ScoreCoreset(Coreset):
 
     net: str = "teacher"
     epochs: int | None = Field(None, ge=1)
-    runs: int = Field(1, ge=1)
+    runs: int = Field(1, ge=1, le=TIMES)
 
     def needs(self) -> tuple[Need, ...]:
         """Traces of the trainings."""
@@ -83,7 +84,7 @@ class EarlyCoreset(RankedCoreset):
 
     quick = {"runs": 2}
 
-    runs: int = Field(10, ge=1)
+    runs: int = Field(10, ge=1, le=TIMES)
     after: float = Field(0.1, gt=0, le=1)
 
 

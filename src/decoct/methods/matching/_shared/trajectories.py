@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
+from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser, Draft, Inputs, Need
 from decoct.core.seeds import seed
@@ -243,7 +244,7 @@ class TrajectoryMatching(Condenser):
     starting: ClassVar[frozenset[str]] = frozenset({"max_start_epoch"})  # fields that are start epochs
 
     net: str = "convnet"
-    experts: int = Field(100, ge=1)
+    experts: int = Field(100, ge=1, le=TIMES)
     epochs: int = Field(50, ge=1)
     dsa: bool = True
     iterations: int = Field(5000, ge=1)

@@ -112,8 +112,9 @@ function markdown(rows) {
 }
 
 function csv(rows) {
-  // A spreadsheet would run a name that looks like a formula.
-  const safe = (text) => (/^[=@\t\r]|^[+-](?![\d.])/.test(text) ? `'${text}` : text);
+  // A spreadsheet would run a name that looks like a formula; numbers with their interval stay what they are.
+  const number = /^[+-][\d.,]+[\d.,\s%±×–−[\]()+-]*$/;
+  const safe = (text) => (/^'*[=+\-@\t\r\n＝＋－＠]/.test(text) && !number.test(text) ? `'${text}` : text);
   const cell = (text) => (/[",\n\r]/.test(safe(text)) ? `"${safe(text).replaceAll('"', '""')}"` : safe(text));
   return flat(rows).map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }

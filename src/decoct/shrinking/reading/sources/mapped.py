@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.decode import DecodeError, flat
 from decoct.shrinking.pool import TRAIN
 from decoct.shrinking.reading.sources import hub
@@ -121,6 +122,7 @@ def _of_items(source: str, parts: Mapping[str, Any], split: NDArray[np.int8]) ->
         try:
             picture, label = _pair(parts[key][row])
         except Exception as error:  # whatever the user's code raises
+            blame(error, STRAINED)
             return DecodeError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
         names[number] = _named(label, parts[key])
         try:
@@ -128,6 +130,7 @@ def _of_items(source: str, parts: Mapping[str, Any], split: NDArray[np.int8]) ->
         except DecodeError as error:
             return error
         except OSError as error:  # a lazy PIL image that is damaged
+            blame(error, STRAINED)
             return DecodeError(str(error))
 
     return Listing(

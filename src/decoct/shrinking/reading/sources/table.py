@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
 from decoct.shrinking.reading.sources.listing import (
     SPLITS,
     Listing,
@@ -30,6 +31,7 @@ def listing(source: str, file: Path) -> Listing:
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError:
         raise DecoctError(f"{file} is not UTF-8: save it as such") from None

@@ -3,21 +3,23 @@
 Nothing is unpacked onto disk: each picture is read from its place in the tar.
 """
 
-import json
 import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from decoct.core.errors import DecoctError
+from decoct.core.machine import STRAINED, blame
+from decoct.core.notation import from_json
 from decoct.data.imagenet.layout import MAX_BYTES
 from decoct.data.imagenet.tarfiles import members
 from decoct.data.reading.decode import extensions
 from decoct.shrinking.reading.sources.listing import Listing, by_name, check_classes, said, split_named, state_of
 
+SHARDS = 100_000  # of one data set
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 WORD = re.compile(r"(?<![a-z])(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 LABELS = ("label", "cls", "class")  # keys of a .json that hold it
@@ -70,7 +72,9 @@ def found(pattern: str) -> list[Path]:
     if place.is_dir():
         shards = sorted([*place.glob("*.tar"), *place.glob("*/*.tar")])
     else:
-        wanted = [Path(name).expanduser() for name in spelt(pattern)]
+        wanted = [Path(name).expanduser() for name in islice(spelt(pattern), SHARDS + 1)]
+        if len(wanted) > SHARDS:
+            raise DecoctError(f"{pattern} means more than {SHARDS:,} shards: give a folder, or a smaller range")
         shards = list(chain.from_iterable(_globbed(path) if "*" in path.name else [path] for path in wanted))
     if not shards:
         raise DecoctError(f"no shards: {pattern} leads to no .tar")
@@ -102,6 +106,7 @@ def original(facts: dict[str, Any], place: Any) -> bytes:
             file.seek(start)
             data = file.read(length)
     except OSError as error:
+        blame(error, STRAINED)
         raise DecoctError(f"cannot read {shard}: {error.strerror or error}") from error
     if len(data) != length:
         raise DecoctError(f"{shard} is shorter than it was: run again")
@@ -154,7 +159,7 @@ def _label(data: bytes, ending: str, where: str) -> str | None:
     try:
         text = data.decode().strip()
         if ending == "json":
-            said = json.loads(text)
+            said = from_json(text)
             said = said if isinstance(said, dict) else {"label": said}
             value = next((said[key] for key in LABELS if key in said), None)
             if value is None:

@@ -1,0 +1,21 @@
+"""An .npy file is mapped, or refused by errors that are foreseen."""
+
+import numpy as np
+import pytest
+
+from decoct.core import arrayfile
+
+
+def test_what_numpy_saved_is_mapped(tmp_path):
+    rows = np.random.default_rng(0).random((3, 2)).astype(np.float32)
+    np.save(tmp_path / "a.npy", rows)
+    found = arrayfile.read(tmp_path / "a.npy")
+    assert isinstance(found, np.memmap) and not found.flags.writeable and np.array_equal(found, rows)
+
+
+@pytest.mark.parametrize("change", [(b"}", b" "), (b"(3, 2)", b"(3, (2"), (b"NUMPY", b"NUMPI"), (b"<f4", b"|O8")])
+def test_a_damaged_header_is_a_value_error(tmp_path, change):
+    np.save(tmp_path / "a.npy", np.zeros((3, 2), np.float32))
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes().replace(*change))
+    with pytest.raises(ValueError, match=r".+"):
+        arrayfile.read(tmp_path / "a.npy")
