@@ -143,7 +143,8 @@ def write_made(folder: Path, class_names: Sequence[str], files: Sequence[str], r
         files: beside the list.
         reason: of all of them.
     """
-    rows = ([_path(file), _word(name), "", reason, _path(file)] for file, name in zip(files, class_names, strict=True))
+    named = zip(map(quoted, files), map(quoted, class_names), strict=True)
+    rows = ([file, name, "", quoted(reason), file] for file, name in named)
     _write(folder / KEPT, ["path", "class", "split", "reason", "file"], rows)
 
 
