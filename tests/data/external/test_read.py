@@ -388,3 +388,12 @@ def test_a_header_that_claims_terabytes_asks_for_no_memory(digits, tmp_path):
         archive.writestr("images.npy", header((2_000_000_000_000, 4)))
     with pytest.raises(DecoctError, match=r"header of 'images\.npy' states 8,000,000,000,000 bytes"):
         load_set(tmp_path / "bad.npz", digits)
+
+
+def test_a_column_whose_name_is_no_text_is_damage(digits, theirs, tmp_path):
+    """Found by ``benchmarks/fuzz.py``: Parquet's schema is read, and its names only when they are asked for."""
+    parquet.write_table(pa.table({"labels": theirs.labels, "imagesXY": theirs.labels}), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data.replace(b"imagesXY", b"images\xff\xfe"))
+    with pytest.raises(DecoctError, match="damaged or no Parquet file"):
+        load_set(tmp_path / "a.parquet", digits)

@@ -30,6 +30,11 @@ def read(path: Path, how: SetFormat) -> Stored:
     Raises:
         DecoctError: damaged, or without a column of images or of labels, or without the split.
     """
+    with readable(path, "no Parquet file", "get it again"):
+        return _read(path, how)
+
+
+def _read(path: Path, how: SetFormat) -> Stored:
     files = _of_split(path, how.split) if path.is_dir() else [path]
     tables = [_table(file) for file in files]
     if any(table.schema.names != tables[0].schema.names for table in tables):
