@@ -32,5 +32,5 @@ def test_every_image_is_a_file_of_its_class_without_loss(tmp_path, channels):
     with (out / "kept.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     assert [row["class"] for row in listed] == ["cat", "cat", "'=a/b", "kept.csv", "kept.csv"]
-    assert [row["file"] for row in listed] == [f"./{file}" if file.startswith("=") else file for file in files]
+    assert [row["file"] for row in listed] == [f"'{file}" if file.startswith("=") else file for file in files]
     assert {row["reason"] for row in listed} == {"made by dm from all images"}
