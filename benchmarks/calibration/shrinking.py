@@ -157,7 +157,7 @@ def judged(
     size = found.tested.size
     final = truths[size]
     if folds > 1:
-        method = race.agreed(choices)[size]
+        method = race.vote([fold[size] for fold in choices])
         final = 100 * (world.full - world.truth(method, size) - float(world.sets(rng, method, 1)[0]))
     return Verdict(size, truths[size], final, found.decided)
 

@@ -147,7 +147,8 @@ def study(rng: np.random.Generator, students: int) -> Study:
     seeds = [0] if fixed else [501, 502, 503]
     over_full = float(np.mean([Net.trained(x, y, s).truth for s in seeds]))
     final = {}
-    for share, method in race.agreed(choices).items():
+    for share in choices[0]:
+        method = race.vote([fold[share] for fold in choices])
         rows_ = choose(method, x, y, share / 100, rng)
         final[share] = over_full - float(np.mean([Net.trained(x[rows_], y[rows_], s).truth for s in seeds]))
     return Study(outcomes, {s: float(np.mean(v)) for s, v in losses.items()}, final)

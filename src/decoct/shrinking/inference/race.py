@@ -193,22 +193,6 @@ def next_replicates(results: Results, looks: Sequence[int] = LOOKS, alpha: float
     return [(size, method, replicate) for replicate, size, method in sorted(asks, key=lambda ask: ask[0])]
 
 
-def chosen(results: Results, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -> dict[int, str]:
-    """The method of each size: the best of those shown better than random there, else random."""
-    return {size: at.chosen for size, at in standings(results, looks, alpha).items()}
-
-
-def agreed(folds: Sequence[Mapping[int, str]]) -> dict[int, str]:
-    """One method a size for the set of all images, from the choices of several folds' races: the most frequent.
-
-    Of equally frequent ones random wins, then the one that comes first in the folds' order.
-    """
-    out = {}
-    for size in folds[0]:
-        out[size] = vote([fold[size] for fold in folds])
-    return out
-
-
 def vote(votes: Sequence[str]) -> str:
     """The most frequent of several folds' methods; of equally frequent ones random, then the first."""
     return max(dict.fromkeys(votes), key=lambda m: (votes.count(m), m == RANDOM))
