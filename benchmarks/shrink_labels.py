@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ Labels = NDArray[np.int64]
 NET = "timm:tf_efficientnet_lite0"
 ALIKE = {0: 6, 6: 0, 2: 4, 4: 2, 5: 7, 7: 5}  # T-shirt and shirt, pullover and coat, sandal and sneaker
 SHARES = (0.0, 0.02, 0.1, 0.2)
+MODELS = {"scratch": None, "probe": Embed(NET)}
 HEAD = ("data", "model", "labels that became", "wrong", "listed", "found", "right", "suggested")
 
 
@@ -96,7 +97,7 @@ def write(folder: Path, images: NDArray[np.uint8], names: list[str]) -> None:
         )
 
 
-def rows(clip: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
+def rows(clip: Path | None, scratch: Path, models: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """One of each data set, model and fault."""
     fashion = load_data("fashion_mnist")
     some = np.asarray(fashion.train.labels[:5000])
@@ -107,7 +108,7 @@ def rows(clip: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
         write(scratch / "clip", images, names)
         sources["clip art"] = scratch / "clip"
     for name, folder in sources.items():
-        for embed in (None, Embed(NET)):
+        for embed in (MODELS[word] for word in models):
             pool = read_pool(str(folder), scratch / "pools", embed=embed, workers=cores())
             model = Model.of("probe" if embed else "scratch", None, NET if embed else None)
             learner = model.learner(pool, "cpu")
@@ -137,9 +138,12 @@ def rows(clip: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--clip", type=Path, help="folder of clip art; without it Fashion-MNIST alone")
+    asked.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS), help="that judges; default: both")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        print(table(HEAD, list(rows(given.clip, Path(scratch)))))
+        print(table(HEAD, []))
+        for row in rows(given.clip, Path(scratch), given.model):
+            print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":
