@@ -5,7 +5,7 @@ read once without and once with the features of EfficientNet-Lite0 at 224 px (th
 time in a fresh process with one worker per core; then once more, which finds the pool. Memory is the anonymous
 resident memory of that process and its workers together, at its peak, looked at every 20 ms: pages of mapped files do
 not count, since the system takes them back. At twice the images it should be about the same. With --answer the features
-are then raced and tested in five folds by ``decoct.shrink``, within three points.
+are then raced and tested as ``decoct shrink --within 3`` does.
 
     python benchmarks/shrink_scale.py --images 100000
     python benchmarks/shrink_scale.py --folder photos/ --answer
@@ -29,13 +29,14 @@ import numpy as np
 import psutil
 from PIL import Image
 
-import decoct
 from decoct.data.reading.parallel import cores
 from decoct.shrinking.answer import Answer
+from decoct.shrinking.asked import Asked
 from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.reading.splits import folds, hold_out
-from decoct.shrinking.run import FOLDER
+from decoct.shrinking.run import FOLDER, run
+from decoct.study.workers.executors import Place
 from yardstick import table
 
 CLASSES, WIDTH, HEIGHT, QUALITY, STEP = 100, 300, 200, 85, 500
@@ -94,7 +95,13 @@ def measured(root: Path, out: Path, word: str | None, size: int | None) -> Cost:
 
 def answered(root: Path, word: str, size: int | None) -> tuple[int, float, Answer]:
     """Memory, seconds and the answer of a whole call, on a folder that was read before."""
-    return watched(lambda: decoct.shrink(root, within=3, protocol="probe", extractor=word, size=size, workers=cores()))
+    asked = Asked.of(within=3)
+    call = partial(run, str(root), asked, out=None, protocol="probe", extractor=word, size=size, say=_tell)
+    return watched(lambda: call(place=Place(None, cores())))
+
+
+def _tell(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 def split(root: Path, out: Path, size: int | None) -> tuple[float, float]:
@@ -147,15 +154,15 @@ def main() -> None:
     asked.add_argument("--images", type=int, default=20_000, help="to generate")
     asked.add_argument("--folder", type=Path, help="of class folders, instead of generated images")
     asked.add_argument("--size", type=int, help="side of the pool's images")
-    asked.add_argument("--scratch", type=Path, help="where to work; by default a temporary folder")
+    asked.add_argument("--store", type=Path, help="that stays; by default a temporary folder")
     asked.add_argument("--features", default=NET, help="the extractor; an empty word for none")
     asked.add_argument("--answer", action="store_true", help="race and test on what was read")
     args = asked.parse_args()
-    place = Path(tempfile.mkdtemp(dir=args.scratch))
+    place = args.store or Path(tempfile.mkdtemp())
     os.environ["DECOCT_STORE"] = str(place)  # so that a whole call finds what was read
     try:
         root = args.folder or place / "photos"
-        if args.folder is None:
+        if not root.is_dir():
             start = time.perf_counter()
             make(root, args.images)
             print(f"{args.images:,} JPEGs made in {time.perf_counter() - start:.0f} s\n", flush=True)
@@ -174,7 +181,8 @@ def main() -> None:
             print(f"\nthe answer took {seconds:,.0f} s and {memory / 1e6:,.0f} MB\n\n" + "\n".join(found.said))
             print("\n".join(f"{part}: {took:,.1f}" for part, took in found.cost.items()))
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if args.store is None:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,15 @@ def test_every_lane_answers_what_its_student_says(contest):
             assert correct[r].tolist() == (said.argmax(1) == contest.pool.labels[inner.judges]).tolist()
 
 
+def test_the_glimpse_is_of_trainings_that_the_race_has(contest, monkeypatch):
+    full, means = contest.glimpse()
+    fold, n = contest.folds[0], count(0.1, contest.inner(contest.folds[0])[0].race, contest.pool)
+    assert full == contest.full[0][0][0].mean() and set(means) == {0.1}
+    contest.look(contest.asks())
+    assert means[0.1] == contest.lanes[0][0][RANDOM].splits[0][0].mean()
+    assert len(contest.pick(fold, 0, 0, RANDOM, 0).make(contest.pool, None)) == n
+
+
 def test_races_and_tests_see_other_images(contest):
     for fold in contest.folds:
         assert not set(fold.train) & set(fold.test)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.shrinking.pools import make_pool
 
 from decoct.core.errors import UsageError
 from decoct.shrinking import folds
+from decoct.shrinking.pool import TEST, TRAIN
 
 
 def pool_of(tmp_path, split=None, n=60):
@@ -44,3 +47,25 @@ def test_seeds_divide_anew(tmp_path):
 def test_too_few_images_are_told(tmp_path):
     with pytest.raises(UsageError, match="3 images in 3 groups are too few"):
         folds.plan(pool_of(tmp_path, n=3), 5, 0)
+
+
+def test_one_fold_sets_a_fifth_aside_but_no_group_that_stays(tmp_path):
+    pool = replace(pool_of(tmp_path, [0] * 40 + [1] * 20), groups=np.arange(60) // 2)
+    made, k = folds.set_aside(pool, 1, 0, np.array([0, 7]))
+    held = made.rows(TEST)
+    assert k == 1 and all(2 <= n <= 4 for n in made.counts(held)) and len(made.rows(TRAIN)) == 60 - len(held)
+    assert not set(pool.groups[held]) & ({0, 3} | set(pool.groups[made.rows(TRAIN)]))
+    (fold,) = folds.plan(made, k, 0)
+    assert fold.test.tolist() == held.tolist() and len(fold.inner) == folds.QUARTERS
+
+
+@pytest.mark.parametrize(
+    ("split", "asked", "many", "parts", "aside"),
+    [(None, None, 60, 1, 12), (None, None, 61, 5, 0), (None, 3, 60, 3, 0), ([0] * 40 + [2] * 20, 1, 60, 1, 20)],
+)
+def test_many_images_are_tested_in_one_fold_where_nothing_is_asked(
+    tmp_path, monkeypatch, split, asked, many, parts, aside
+):
+    monkeypatch.setattr(folds, "MANY", many)
+    made, k = folds.set_aside(pool_of(tmp_path, split), asked, 0, np.empty(0, np.int64))
+    assert (k, len(made.rows(TEST))) == (parts, aside)

@@ -9,6 +9,8 @@ from tests.shrinking.toy import NearestMean, blobs, means_of
 import decoct
 from decoct.core.errors import UsageError
 from decoct.shrinking import distil, model, run
+from decoct.shrinking.asked import Asked
+from decoct.shrinking.contest import Contest
 from decoct.shrinking.trial import Trial
 
 FEW = ("herding", "moderate")
@@ -68,6 +70,16 @@ def test_without_a_test_folder_every_image_is_tested_once(photos, tmp_path):
     assert all(each.kept >= 1 for each in found.classes)
 
 
+def test_a_fifth_is_set_aside_where_one_fold_is_asked_for(photos, tmp_path):
+    found = shrink(photos(), tmp_path / "small", within=30, folds=1)
+    assert found.test == {"how": "set_aside", "folds": 1, "images": 60, "students": found.test["students"]}
+    assert found.candidates == 240 and found.decided == "shown"
+    why = [row["reason"] for row in rows(tmp_path / "small" / "left_out.csv")]
+    assert why.count("test image") == 60 and "60 images were set aside" in (
+        tmp_path / "small" / "report.html"
+    ).read_text("utf-8")
+
+
 def test_what_cannot_be_shown_is_not_named_and_says_how_many_images_it_takes(photos, tmp_path):
     found = shrink(photos(test=40), tmp_path / "small", within=1)
     assert found.decided == "not_decidable" and found.images is None and not found.rows
@@ -117,6 +129,18 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_same_call_goes_on(photos, tmp_path
     assert found.unfinished and found.decided == "unfinished" and len(files(out)) == found.images
     whole = shrink(source, out, within=20, force=True)
     assert not whole.unfinished and whole.decided == "shown"
+
+
+def test_ctrl_c_before_the_race_keeps_random_images_of_the_first_student(photos, monkeypatch):
+    def stop(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Contest, "begin", stop)
+    lines: list[str] = []
+    asked = {"out": None, "protocol": "scratch", "methods": FEW}
+    found = run.run(str(photos(test=150)), Asked.of(within=50), say=lines.append, **asked)
+    assert found.unfinished and found.method == "random" and found.images == len(found.rows) < 150
+    assert any(line.startswith("one student, points against all images: ") for line in lines)
 
 
 def test_stopped_at_once_says_so(photos, tmp_path, monkeypatch):

@@ -58,7 +58,10 @@ def shrink(
     size: Annotated[
         int | None, Option("--size", min=4, max=1024, help="Side in pixels at which students see the images.")
     ] = None,
-    folds: Annotated[int, Option(min=2, max=100, help="Outer folds where there is no test folder.")] = 5,
+    folds: Annotated[
+        int | None,
+        Option(min=1, max=100, help="Where there is no test folder; default: 5, or 1 from 50,000 images on."),
+    ] = None,
     seed: Annotated[int, Option(help="Of every draw.")] = 0,
     workers: Annotated[int | None, Option(min=1, max=THREADS, help="Trainings at once; default: the cores.")] = None,
     device: Device = "auto",

@@ -110,7 +110,7 @@ class Answer:
         classes: by class.
         problems: of the images.
         cost: seconds by part: reading, choosing, race, test; and ``pays_after``, trainings after which choosing pays.
-        test: how images were tested: "folder" or "folds", number of folds, of test images.
+        test: how images were tested: "folder", "folds" or "set_aside", number of folds, of test images.
         files: where the set and the lists are.
         rows: of the set, as places among all images of the source; not in the JSON, since the lists name them.
         made: the images of a set that was made, which has no rows; not in the JSON, since they are written as files.

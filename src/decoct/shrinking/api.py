@@ -31,7 +31,7 @@ def shrink(
     keep: Path | str | None = None,
     groups: str | None = None,
     size: int | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     seed: int = 0,
     workers: int = 1,
     device: str = "cpu",
@@ -67,7 +67,8 @@ def shrink(
         keep: a list of paths, or an earlier ``kept.csv``, that the set is to have.
         groups: a column of the .csv, or a regular expression on paths; images of one group stay on one side.
         size: side in pixels at which students see the images.
-        folds: where there are no test images.
+        folds: where there are no test images; each image is tested once. With 1 a fifth is set aside for the test. None
+            for 5, or 1 from 50,000 images on.
         seed: of every draw.
         workers: trainings at once; more than 1 starts processes, so a script then needs ``if __name__ == "__main__"``.
         device: where to compute.

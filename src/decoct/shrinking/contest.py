@@ -112,6 +112,16 @@ class Contest:
         pieces = [[ask for ask, own in zip(asks, rank, strict=True) if own == piece] for piece in range(3)]
         return [piece for piece in pieces if piece]
 
+    def glimpse(self) -> tuple[float, dict[float, float]]:
+        """Accuracy of one student of all images and of random ones at the smaller sizes, in the first fold."""
+        fold, places = self.folds[0], [place for place, share in enumerate(self.shares) if share < LARGE] or [0]
+        some = self.trainings.picks({place: self.pick(fold, 0, place, RANDOM, 0) for place in places})
+        (inner, *_), seed = self.inner(fold), self.student(fold, 0, 0)
+        rows = {-1: inner.race, **{place: ordered(each) for place, each in some.items()}}
+        said = self.trainings.fits({place: Fit(own, inner.judges, seed) for place, own in rows.items()})
+        means = {place: float(right.mean()) for place, right in said.items()}
+        return means.pop(-1), {self.shares[place]: mean for place, mean in means.items()}
+
     def time_choosing(self) -> None:
         """Choose sets of two sizes by every method, in the first fold, so that it is known what that takes."""
         below = [place for place, share in enumerate(self.shares) if share < LARGE]

@@ -1,6 +1,6 @@
 """Who decides and who reports: train rows give scores, an inner split the race, and test is opened once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,11 @@ from decoct.core.errors import UsageError
 from decoct.core.seeds import seed as derive
 from decoct.shrinking.pool import TEST, TRAIN, VAL, Pool
 from decoct.shrinking.reading.splits import folds as split_folds
+from decoct.shrinking.reading.splits import hold_out
 
 Rows = NDArray[np.int64]
+FOLDS, MANY = 5, 50_000  # of so many images a fifth tests a set as closely as one asks: docs/results/shrink.md
+SET_ASIDE = "set_aside"
 QUARTERS = 4  # of the candidates; each judges one inner split, where the user has no val folder
 
 
@@ -42,6 +45,26 @@ class Fold:
     train: Rows
     inner: tuple[Inner, ...]
     test: Rows
+
+
+def set_aside(pool: Pool, k: int | None, seed: int, keep: Rows) -> tuple[Pool, int]:
+    """The pool, a fifth of it made test images if one fold is to be tested, and how many folds are.
+
+    Args:
+        pool: of all images.
+        k: folds that were asked for; None for five, or one of a pool of ``MANY`` images.
+        seed: of the split.
+        keep: rows that sets are to have; their groups are not set aside.
+    """
+    if k is None:
+        k = 1 if len(pool) >= MANY else FOLDS
+    if k > 1 or len(pool.rows(TEST)):
+        return pool, k
+    able = np.flatnonzero(~np.isin(pool.groups, pool.groups[keep]))
+    _, held = hold_out(pool, able, 1 / FOLDS, derive(seed, "aside"))
+    split = np.full(len(pool), TRAIN, np.int8)
+    split[held] = TEST
+    return replace(pool, split=split, facts={**pool.facts, SET_ASIDE: SET_ASIDE}), k
 
 
 def plan(pool: Pool, k: int, seed: int) -> tuple[Fold, ...]:

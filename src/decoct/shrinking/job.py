@@ -14,7 +14,7 @@ from decoct.shrinking.answer import Answer, Problem
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import RANDOM, count, looks
 from decoct.shrinking.contest import Contest
-from decoct.shrinking.folds import Fold
+from decoct.shrinking.folds import SET_ASIDE, Fold
 from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Tested
 from decoct.shrinking.inference.sizes import knee, ladder
@@ -47,6 +47,7 @@ class Job:
         problems: of the images.
         cost: seconds by part.
         plan: what fits the time.
+        glimpse: accuracy of one student of all images, and of random ones by share, before there is a race.
         contest: the race.
         trial: the test.
         tests: from the largest size down, with the share and the methods of the folds.
@@ -65,6 +66,7 @@ class Job:
     problems: tuple[Problem, ...] = ()
     cost: dict[str, float] = field(default_factory=dict)
     plan: Schedule | None = None
+    glimpse: tuple[float, dict[float, float]] | None = None
     contest: Contest | None = None
     trial: Trial | None = None
     tests: list[tuple[float, list[str], Tested]] = field(default_factory=list)
@@ -84,7 +86,7 @@ class Job:
             "problems": self.problems,
             "cost": self.cost,
             "test": {
-                "how": "folder" if len(self.folds) == 1 else "folds",
+                "how": "folds" if len(self.folds) > 1 else self.pool.facts.get(SET_ASIDE, "folder"),
                 "folds": len(self.folds),
                 "images": sum(len(fold.test) for fold in self.folds),
                 "students": self.plan.students if self.plan else 0,
@@ -149,46 +151,54 @@ def last(job: Job, share: float, method: str) -> Pick:
 
 def after_stop(job: Job, share: float, method: str) -> Set:
     """A set of the candidates without another training: of the first race's where the method chooses by one."""
-    assert job.contest is not None
     if method == RANDOM:
         return last(job, share, method).make(job.pool, None)
+    assert job.contest is not None
     pick = job.contest.pick(job.folds[0], 0, job.contest.shares.index(share), method, 0)
     return job.contest.trainings.picks({0: pick})[0]  # it was chosen in the race already
 
 
 def best_so_far(job: Job) -> tuple[float | None, str | None]:
-    """By the race alone: the smallest size whose loss is within what was asked, or the knee's; None before a look."""
+    """By held-out train images: the smallest size whose loss is within what was asked, or the knee's; None at first."""
     contest = job.contest
-    if contest is None or not any(lane.replicates for lane in contest.lanes[0][0].values()):
+    if contest is not None and any(lane.replicates for lane in contest.lanes[0][0].values()):
+        curve = contest.curve()
+        full = curve[most := max(curve)]
+        by_share = {share: curve[round(share * most)] for share in contest.shares}
+        names = {share: vote(own) for share, own in contest.choices(contest.shares).items()}
+    elif job.glimpse is not None:
+        (full, by_share), most = job.glimpse, len(job.candidates)
+        curve = {round(share * most): mean for share, mean in by_share.items()} | {most: full}
+        names = dict.fromkeys(by_share, RANDOM)
+    else:
         return None, None
-    curve = contest.curve()
-    most = max(curve)
-    margin = job.asked.within.points(curve[most]) if job.asked.within else None
-    choices = contest.choices(contest.shares)
-    by_share = {share: curve[round(share * most)] for share in contest.shares}
-    if margin is not None:
-        inside = [share for share, mean in by_share.items() if curve[most] - mean <= margin]
-        share = min(inside, default=contest.shares[-1])
+    if job.asked.within is not None:
+        margin = job.asked.within.points(full)
+        share = min((share for share, mean in by_share.items() if full - mean <= margin), default=max(by_share))
     else:
         bend = knee(curve) or most
-        share = min(contest.shares, key=lambda each: abs(round(each * most) - bend))
-    return share, vote(choices[share])
+        share = min(by_share, key=lambda each: abs(round(each * most) - bend))
+    return share, names[share]
 
 
 def so_far(job: Job, whole: bool = True) -> str:
     """Where the race is, in a line: the method of each size, and points gained or lost against all images.
 
-    Before the first look is whole the method that is ahead stands for each size; after it, the one that is chosen.
+    Before the first look is whole the method that is ahead stands for each size; after it, the one that is chosen; and
+    before there is a race random images, in one fold.
     """
-    assert job.contest is not None
-    if whole:
+    if job.contest is None:
+        assert job.glimpse is not None
+        full, means = job.glimpse
+        what, found = "one student", {share: (RANDOM, mean - full) for share, mean in means.items()}
+    elif whole:
         curve = job.contest.curve()
         most = max(curve)
         choices = job.contest.choices(job.contest.shares)
         found = {share: (vote(names), curve[round(share * most)] - curve[most]) for share, names in choices.items()}
+        what = "so far"
     else:
-        found = job.contest.ahead()
+        what, found = "first students", job.contest.ahead()
     gains = {share: (name, f"{100 * gain:+.1f}".replace("-", "−")) for share, (name, gain) in found.items()}
     parts = [f"{100 * share:.0f} %: {name} {gained}" for share, (name, gained) in gains.items()]
-    what = "so far" if whole else "first students"
     return f"{what}, points against all images: " + "; ".join(parts)

@@ -28,7 +28,7 @@ from decoct.shrinking.judge import judged
 from decoct.shrinking.made import Set
 from decoct.shrinking.making import making
 from decoct.shrinking.model import PROBE, SCRATCH, Model
-from decoct.shrinking.pool import TRAIN, VAL
+from decoct.shrinking.pool import TEST, TRAIN, VAL
 from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.originals import original_path
 from decoct.shrinking.reading.read import read_pool
@@ -59,7 +59,7 @@ def run(
     keep: Path | None = None,
     groups: str | None = None,
     size: int | None = None,
-    parts: int = 5,
+    parts: int | None = None,
     seed: int = 0,
     place: Place = HERE,
     only_check: bool = False,
@@ -104,6 +104,10 @@ def run(
     if alone := never_held(pool, pool.rows(TRAIN, VAL)):
         say(f"{len(alone):,} classes are one group each and never held out, such as '{alone[0]}': no race judges them")
     kept = np.empty(0, np.int64) if keep is None else rows_of(pool, read_list(keep))
+    pool, parts = folds.set_aside(pool, parts, seed, kept)
+    if folds.SET_ASIDE in pool.facts:
+        aside = f"no test images: {len(pool.rows(TEST)):,} are set aside, and are in no set"
+        say(f"{aside}; --folds {folds.FOLDS} tests all images, and takes longer")
     job = Job(
         pool=pool,
         learner=model.learner(pool, place.device),
@@ -138,6 +142,9 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     shares = sizes_of(job)
     first = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep, job.without)
     made = making(job, first, 60 * minutes - (time.monotonic() - begun))
+    trainings.told = job.bar("first students")
+    job.glimpse = first.glimpse()
+    job.say(so_far(job))
     trainings.told = job.bar("all images")
     first.begin()
     job.say(f"all images: {words.percent(first.full_mean())} on held-out train images")

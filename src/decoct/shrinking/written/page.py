@@ -153,6 +153,8 @@ def _tested(answer: Answer) -> str:
         return (
             f"There was no test folder: each of {images:,} images was tested once, in {folds} folds with a race each."
         )
+    if answer.test.get("how") == "set_aside":
+        return f"There was no test folder: {images:,} images were set aside for the test, and are in no set."
     return f"The test images are {images:,}, from the folder that you have for them."
 
 
