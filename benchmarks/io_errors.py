@@ -34,14 +34,17 @@ STUDY = {
     "name": "io_errors",
     "students": ["convnet1_w8"],
     "budgets": [{"ipc": 1}],
+    "replicates": {"condense": 1},
+    "ceiling": False,
+    "metrics": {"names": ["prdc", "cost"]},
     "condensers": [
         "random",
-        {"name": "el2n", "net": "convnet1_w8", "epochs": 1, "runs": 1},
+        {"name": "el2n", "net": "convnet1_w8", "epochs": 3, "runs": 1},
         {"name": "k_center", "extractor": "convnet2_bn"},
         {"name": "sre2l", "iterations": 2},
     ],
     "protocols": [{"name": "erm", "steps": 2}, {"name": "single_teacher", "steps": 2}],
-    "teachers": [{"net": "convnet2_bn", "epochs": 1}, {"net": "convnet1_w8", "epochs": 1}],
+    "teachers": [{"net": "convnet2_bn", "epochs": 1}],
 }
 SHIM, ENDLESS = "DECOCT_IO_ERRORS", 2**62
 MODES = {"once": (errno.EIO, False), "full": (errno.ENOSPC, True)}

@@ -4,6 +4,7 @@
     decoct run examples/pruning_by_class.toml --out runs/by_class --store runs/fashion/store --workers 2
     decoct run examples/pruning_clipart.toml --out runs/clipart --workers 2
     python benchmarks/pruning.py runs/fashion runs/by_class runs/clipart
+    python benchmarks/pruning.py docs/results/pruning.csv runs/more     # rows of earlier runs and of another one
 
 Differences to random subsets of the same size are paired by replicate, with 95 % t intervals over students. Words are
 Holm's, over the named contrasts of all runs together; marks are Holm's over the cells of one table. Needs matplotlib,
@@ -34,8 +35,9 @@ RANDOM = "random"
 DRAWN = ("ccs", "dual", "zcore", "forgetting", "prototypes")  # whose sets differ from replicate to replicate
 COLUMNS = (
     *("data", "method", "protocol", "budget", "images"),
-    *("condense_replicate", "train_replicate", "accuracy", "steps"),
+    *("condense_replicate", "train_replicate", "accuracy", "steps", "test_images"),
 )
+STUDENT = ("method", "protocol", "budget", "condense_replicate", "train_replicate")
 
 Results = dict[tuple[str, str, str], Replicates]  # by method, regime and budget
 
@@ -98,13 +100,14 @@ class Run(NamedTuple):
     rows: pa.Table
 
     @classmethod
-    def read(cls, folders: Sequence[Path]) -> list["Run"]:
-        """Those of runs' folders, one for each data set; what two runs share is the same in both."""
-        by_data: dict[str, list[pa.Table]] = defaultdict(list)
-        for folder in folders:
-            rows = parquet.read_table(folder / "results.parquet")
-            by_data[rows["data"][0].as_py()].append(rows)
-        return [cls.of(name, pa.concat_tables(tables)) for name, tables in by_data.items()]
+    def read(cls, places: Sequence[Path]) -> list["Run"]:
+        """Those of runs' folders and of .csv files of rows, one for each data set; a student counts once."""
+        by_data: dict[str, dict[tuple[object, ...], dict[str, object]]] = defaultdict(dict)
+        for place in places:
+            rows = parquet.read_table(place / "results.parquet") if place.is_dir() else csv.read_csv(place)
+            for row in rows.select(COLUMNS).to_pylist():
+                by_data[row["data"]].setdefault(tuple(row[name] for name in STUDENT), row)
+        return [cls.of(name, pa.Table.from_pylist([*rows.values()])) for name, rows in by_data.items()]
 
     @classmethod
     def of(cls, data: str, rows: pa.Table) -> "Run":
@@ -113,7 +116,7 @@ class Run(NamedTuple):
         for row in rows.to_pylist():
             place = (row["condense_replicate"], row["train_replicate"])
             found[row["method"], row["protocol"], row["budget"]][place] = 100 * row["accuracy"]
-        return cls(data, rows["test_images"][0].as_py(), dict(found), rows.select(COLUMNS))
+        return cls(data, rows["test_images"][0].as_py(), dict(found), rows)
 
     @property
     def regimes(self) -> dict[str, str]:
@@ -253,7 +256,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 def main() -> None:
     """Print the page's tables, and write its figure and rows."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("runs", nargs="+", type=Path)
+    arguments.add_argument("runs", nargs="+", type=Path, help="folders of runs, or .csv files of their rows")
     arguments.add_argument("--out", type=Path, default=Path("docs/results"))
     given = arguments.parse_args()
     runs = Run.read(given.runs)
