@@ -6,6 +6,7 @@ Both are class folders; students see pictures at PX, 32 where it is left out. Pr
 students, at the last step, and their mean.
 """
 
+import math
 import sys
 
 import torch
@@ -16,6 +17,7 @@ from torchvision.transforms import v2
 WIDTH, EPOCHS, LEAST, BATCH, RATE = 16, 10, 200, 64, 0.01  # as `decoct shrink` takes them on a CPU
 
 SIZE = int(sys.argv[3]) if len(sys.argv) > 3 else 32
+BLOCKS = max(2, round(math.log2(SIZE)) - 2)  # so that the last one sees a few pixels
 
 
 def read(folder: str) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
@@ -35,10 +37,10 @@ def over_white(path: str):
 
 
 def student(classes: int) -> nn.Module:
-    """A ConvNet of three blocks."""
+    """A ConvNet; three blocks at 28 and 32 px."""
     blocks = [
         layer
-        for inputs in (3, WIDTH, WIDTH)
+        for inputs in (3, *[WIDTH] * (BLOCKS - 1))
         for layer in (
             nn.Conv2d(inputs, WIDTH, 3, padding=1),
             nn.GroupNorm(WIDTH, WIDTH),
@@ -46,7 +48,7 @@ def student(classes: int) -> nn.Module:
             nn.AvgPool2d(2),
         )
     ]
-    return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(WIDTH * (SIZE // 8) ** 2, classes))
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(WIDTH * (SIZE >> BLOCKS) ** 2, classes))
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from decoct.api import load_data
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "shrink.ipynb"
 
@@ -40,6 +42,16 @@ def test_it_runs_to_an_answer_and_a_model_trained_on_it(tmp_path, monkeypatch):
     assert (tmp_path / "small" / "report.html").is_file()
     n, accuracy = re.fullmatch(r"(\d+) images train it to ([\d.]+) %\n", model).groups()
     assert numbers.startswith(f"{n} images: ") and float(accuracy) > 80
+
+
+def test_a_data_set_by_name_becomes_class_folders(tmp_path):
+    words = [sys.executable, EXAMPLES / "class_folders.py", "digits", tmp_path / "digits", "50", "7"]
+    subprocess.run(words, check=True)
+    data = load_data("digits")
+    for split, own, count in (("train", data.train, 50), ("test", data.test, 7)):
+        files = sorted((tmp_path / "digits" / split).rglob("*.png"), key=lambda file: file.name)
+        assert len(files) == count and [int(file.parent.name) for file in files] == own.labels[:count].tolist()
+        assert all(np.array_equal(Image.open(file), own.images[i][0]) for i, file in enumerate(files))
 
 
 def test_the_script_that_checks_an_answer_reads_class_folders(tmp_path):
