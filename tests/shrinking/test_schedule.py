@@ -66,3 +66,8 @@ def test_what_takes_long_to_choose_goes_before_the_few_that_are_left():
     assert plan.methods == tuple(name for name in METHODS if name != "k_means") and plan.raced == SHARES
     least = planned(0.001, choosing=lambda name, n: 60.0 if name != "random" else 0.0)
     assert least.methods == ("random",)
+
+
+@pytest.mark.parametrize("left", [None, 600, 60, 0.001])
+def test_where_only_sets_are_drawn_three_of_them_race_at_least(left):
+    assert planned(left, fixed=True).looks[0] >= 3

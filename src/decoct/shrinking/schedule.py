@@ -115,7 +115,8 @@ def schedule(
         ((2,), few, thin, min(some, 3)),
     )
     made = []
-    for looks, racing, raced, many in options:
+    for usual, racing, raced, many in options:
+        looks = tuple(max(n, 3 + at) for at, n in enumerate(usual)) if pace.fixed else usual  # two draws show no spread
         for inner in (splits, 1) if pace.fixed and splits > 1 else (1,):
             race = folds * inner * pace.race(raced, racing, looks[0], candidates[0]) / pace.workers
             draws = many if folds > 1 else 1
