@@ -1,6 +1,6 @@
 """A study whose n-th write fails, for every n: it is told in a line, and the next run ends as if it never had.
 
-    python benchmarks/io_errors.py                  # every n; or --every 40
+    python benchmarks/io_errors.py                  # every n; or --every 40, and fewer --methods
 
 A library before the C library (io_errors.c, made by ``cc``) counts the calls that write below the run's folder (open to
 create, write, fsync, rename, link, mkdir and their kin), of Python, NumPy, Arrow and safetensors alike. *Once*: call n
@@ -30,6 +30,12 @@ from decoct.study.study import Study
 from kills import differences
 from yardstick import table
 
+METHODS = [
+    "random",
+    {"name": "el2n", "net": "convnet1_w8", "epochs": 3, "runs": 1},
+    {"name": "k_center", "extractor": "convnet2_bn"},
+    {"name": "sre2l", "iterations": 2},
+]
 STUDY = {
     "name": "io_errors",
     "students": ["convnet1_w8"],
@@ -37,12 +43,6 @@ STUDY = {
     "replicates": {"condense": 1},
     "ceiling": False,
     "metrics": {"names": ["prdc", "cost"]},
-    "condensers": [
-        "random",
-        {"name": "el2n", "net": "convnet1_w8", "epochs": 3, "runs": 1},
-        {"name": "k_center", "extractor": "convnet2_bn"},
-        {"name": "sre2l", "iterations": 2},
-    ],
     "protocols": [{"name": "erm", "steps": 2}, {"name": "single_teacher", "steps": 2}],
     "teachers": [{"net": "convnet2_bn", "epochs": 1}],
 }
@@ -68,14 +68,14 @@ class Calls:
         return int(self.library.io_errors_seen())
 
 
-def attempt(out: Path) -> str:
+def attempt(study: Study, out: Path) -> str:
     """Run and report: "" where it says that all is well, or what it says in one line.
 
     Raises:
         Exception: what no user should meet.
     """
     try:
-        failures = run(Study.from_dict(STUDY), out)
+        failures = run(study, out)
         if not failures:
             write_report(out)
     except (DecoctError, OSError) as error:
@@ -83,14 +83,14 @@ def attempt(out: Path) -> str:
     return "; ".join(failures.values())
 
 
-def tried(calls: Calls, folder: Path, whole: Path, n: int, mode: str) -> tuple[str, list[str]]:
+def tried(calls: Calls, study: Study, folder: Path, whole: Path, n: int, mode: str) -> tuple[str, list[str]]:
     """What is said of a failing n-th call, and what is wrong with it."""
     out = folder / "run"
     shutil.rmtree(out, ignore_errors=True)
     calls.set(out, n, mode)
     wrong = []
     try:
-        said = attempt(out)
+        said = attempt(study, out)
     except BaseException:
         said = "unforeseen"
         wrong.append(f"unforeseen: {traceback.format_exc(limit=-4)}")
@@ -98,7 +98,7 @@ def tried(calls: Calls, folder: Path, whole: Path, n: int, mode: str) -> tuple[s
         calls.set(Path("/nowhere"))
     if not said:
         wrong += [f"it said that all is well, but {line}" for line in differences(out, whole)]
-    if again := attempt(out):
+    if again := attempt(study, out):
         wrong.append(f"the next run fails: {again}")
     else:
         wrong += differences(out, whole)
@@ -121,6 +121,7 @@ def preloaded(arguments: list[str]) -> int:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--every", type=int, default=1, help="only every so many-th call")
+    asked.add_argument("--methods", type=int, default=len(METHODS), help="only the first so many")
     given = asked.parse_args()
     if SHIM not in os.environ:
         sys.exit(preloaded(sys.argv[1:]))
@@ -129,12 +130,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, whole = Path(scratch), Path(scratch, "whole")
         calls.set(whole)
-        if said := attempt(whole):
+        study = Study.from_dict(STUDY | {"condensers": METHODS[: given.methods]})
+        if said := attempt(study, whole):
             sys.exit(said)
         total = calls.seen()
         for mode in MODES:
             for n in range(1, total + 1, given.every):
-                said, wrong = tried(calls, folder, whole, n, mode)
+                said, wrong = tried(calls, study, folder, whole, n, mode)
                 found += wrong
                 kind = "unforeseen" if said == "unforeseen" else "told" if said else "did without"
                 counted[mode][kind] += 1

@@ -1,16 +1,19 @@
 """A study that is repeatedly killed and restarted ends like one that never was.
 
-python benchmarks/kills.py --kills 50 --seed 0
+python benchmarks/kills.py --kills 50 --seed 0 [--on ray]
 
 Each time either the driver with all its workers is killed, the driver alone, or one worker, at a random moment; the
 moments are drawn so that some fall while a cell or a checkpoint is being written. Then the same command goes on; a run
-that comes to its end between two kills is followed by another one. At the end each store must be that of an unkilled
+that comes to its end between two kills is followed by another one. Before a third of the kills everything stands still
+for a while (SIGSTOP, SIGCONT). At the end each store must be that of an unkilled
 run byte for byte, ``measured.json`` aside, with nothing half-written in it, and the report must say the same numbers.
 """
 
 import argparse
+import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +33,15 @@ name = "kills"
 students = ["convnet1_w8"]
 budgets = [{ipc = 1}, {ipc = 10}]
 replicates = {condense = 3}
-condensers = ["random", "herding", "k_center", {name = "rded", candidates = 10}, {name = "sre2l", iterations = 20}]
+condensers = [
+  "random",
+  "herding",
+  {name = "el2n", net = "convnet1_w8", epochs = 2, runs = 2},
+  {name = "confident", net = "convnet1_w8", epochs = 2},
+  {name = "rded", candidates = 10},
+  {name = "sre2l", iterations = 20},
+  {name = "dm", iterations = 10, batch = 32},
+]
 protocols = [{name = "erm", steps = 20}, {name = "multi_teacher", steps = 20}]
 teachers = [
   {net = "convnet2_bn", epochs = 2},
@@ -40,6 +51,8 @@ teachers = [
 ]
 """
 MEASURED = "measured.json"
+WORKER = re.compile(r"spawn_main|^ray::(?!IDLE)")  # of a pool, or of Ray at work
+STILL = 5.0  # seconds that everything stands still, at most
 VICTIMS = ("driver and workers", "driver", "worker")
 PATIENCE = 600.0  # seconds that a run may go on without a new cell
 
@@ -52,16 +65,18 @@ class Seen:
         victims: how many of each.
         halves: kills of a run whose workers had something half-written.
         going: kills of a run that had begun to work.
+        stops: kills of what had stood still before.
         starts: of the command.
     """
 
     victims: Counter[str] = field(default_factory=Counter)
     halves: int = 0
     going: int = 0
+    stops: int = 0
     starts: int = 0
 
 
-def start(study: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
+def start(study: Path, out: Path, workers: int, on: str) -> subprocess.Popen[bytes]:
     """``decoct run`` in a session of its own."""
     command = [
         sys.executable,
@@ -73,6 +88,8 @@ def start(study: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
         str(out),
         "--workers",
         str(workers),
+        "--on",
+        on,
         "--json",
     ]
     log = out.with_suffix(".log").open("ab")
@@ -86,7 +103,30 @@ def workers_of(driver: int) -> list[psutil.Process]:
         children = psutil.Process(driver).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-    return [child for child in children if "spawn_main" in " ".join(_command(child))]
+    return [child for child in children if WORKER.search(" ".join(_command(child)))]
+
+
+def family(driver: int) -> list[psutil.Process]:
+    """The driver and all that it has started, such as Ray's own processes, which have sessions of their own."""
+    try:
+        return [psutil.Process(driver), *psutil.Process(driver).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def stand_still(driver: int, seconds: float) -> None:
+    """Stop everything, and let it go on."""
+    everything = family(driver)
+    for each in everything:
+        _send(each, signal.SIGSTOP)
+    time.sleep(seconds)
+    for each in everything:
+        _send(each, signal.SIGCONT)
+
+
+def _send(process: psutil.Process, word: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(word)
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -126,7 +166,8 @@ def kill(process: subprocess.Popen[bytes], victim: str, draw: random.Random) -> 
         draw.choice(workers).send_signal(signal.SIGKILL)
         return "worker"
     if victim == "driver and workers":
-        os.killpg(process.pid, signal.SIGKILL)
+        for each in family(process.pid):
+            _send(each, signal.SIGKILL)
     else:
         victim = "driver"
         os.kill(process.pid, signal.SIGKILL)  # its workers must notice
@@ -135,7 +176,9 @@ def kill(process: subprocess.Popen[bytes], victim: str, draw: random.Random) -> 
     return victim
 
 
-def torment(study: Path, folder: Path, kills: int, seed: int, workers: int, span: float) -> tuple[Seen, list[Path]]:
+def torment(
+    study: Path, folder: Path, kills: int, seed: int, workers: int, span: float, on: str
+) -> tuple[Seen, list[Path]]:
     """Start, kill at a random moment within ``span`` seconds of its work, start again, until it ends by itself.
 
     Args:
@@ -145,6 +188,7 @@ def torment(study: Path, folder: Path, kills: int, seed: int, workers: int, span
         seed: of the moments and the victims.
         workers: of the pool.
         span: seconds of work between two kills, at most.
+        on: "pool" or "ray".
 
     Returns:
         What the kills met, and the folders of the runs, all of which have ended.
@@ -155,22 +199,25 @@ def torment(study: Path, folder: Path, kills: int, seed: int, workers: int, span
             outs.append(folder / f"killed-{len(outs)}")
         out = outs[-1]
         if process is None or process.poll() is not None:
-            process, seen.starts = start(study, out, workers), seen.starts + 1
+            process, seen.starts = start(study, out, workers, on), seen.starts + 1
             if draw.random() < 0.8:  # mostly once it works, sometimes while it starts
                 _wait_for_work(process, out)
         if draw.random() < 0.5:
             time.sleep(draw.random() * span)
         else:
             _wait_for_a_write(process, out, span)
+        if still := draw.random() < 1 / 3:
+            stand_still(process.pid, STILL * draw.random())
         working = {worker.pid for worker in workers_of(process.pid)}
         done = kill(process, draw.choice(VICTIMS), draw)
         if done:
             seen.victims[done] += 1
             seen.going += bool(working)
+            seen.stops += still
             seen.halves += bool(half_written(out, working))
     for _ in range(5):  # the first one may be without the worker that was killed last, and fail a job for it
         if process is None or process.poll() is not None:
-            process, seen.starts = start(study, outs[-1], workers), seen.starts + 1
+            process, seen.starts = start(study, outs[-1], workers, on), seen.starts + 1
         _finish(process, outs[-1])
         if process.returncode == 0:
             return seen, outs
@@ -229,18 +276,21 @@ def main() -> None:
     arguments.add_argument("--kills", type=int, default=50)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("--on", choices=("pool", "ray"), default="pool")
     arguments.add_argument("--span", type=float, default=2.0, help="seconds of work between two kills, at most")
     options = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         study, whole = Path(folder, "study.toml"), Path(folder, "whole")
         study.write_text(STUDY, "utf-8")
-        unkilled = start(study, whole, options.workers)
+        unkilled = start(study, whole, options.workers, "pool")
         _finish(unkilled, whole)
         if unkilled.returncode:
             sys.exit(whole.with_suffix(".log").read_text("utf-8"))
         begin = time.perf_counter()
-        seen, outs = torment(study, Path(folder), options.kills, options.seed, options.workers, options.span)
+        seen, outs = torment(
+            study, Path(folder), options.kills, options.seed, options.workers, options.span, options.on
+        )
         minutes = (time.perf_counter() - begin) / 60
         found = [line for out in outs for line in differences(out, whole)]
         total = len(contents(whole / "store"))
@@ -251,6 +301,7 @@ def main() -> None:
     rows += [
         ["of all these, while workers ran", str(seen.going)],
         ["of all these, with something half-written", str(seen.halves)],
+        ["of all these, after standing still", str(seen.stops)],
         ["starts of the command", str(seen.starts)],
         ["runs that came to their end", str(len(outs))],
         ["minutes", f"{minutes:.1f}"],
