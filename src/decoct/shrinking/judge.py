@@ -14,6 +14,14 @@ from decoct.shrinking.written.lists import Column
 LABELS = 4  # folds of the trainings that judge labels, where no fold of the test did
 
 
+def foretold(job: Job, trainings: Trainings) -> float:
+    """Seconds that trainings for the labels alone take, beside those of the test; before any training 0."""
+    if len(job.folds) > 1:
+        return 0.0
+    rows = round(len(job.candidates) * (1 - 1 / LABELS))
+    return LABELS * (trainings.seconds(rows) or 0.0) / trainings.workers
+
+
 def judged(job: Job, trainings: Trainings) -> tuple[tuple[Problem, ...], tuple[Column, ...]]:
     """Labels that models which did not see them contradict, and outliers; and what those models say of each label."""
     pool, rows = job.pool, job.candidates

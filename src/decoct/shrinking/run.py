@@ -24,7 +24,7 @@ from decoct.shrinking.inference.race import vote
 from decoct.shrinking.inference.shown import Tested, decide
 from decoct.shrinking.inference.sizes import knee
 from decoct.shrinking.job import Bar, Job, after_stop, best_so_far, copies, final, sizes_of, so_far
-from decoct.shrinking.judge import judged
+from decoct.shrinking.judge import foretold, judged
 from decoct.shrinking.made import Set
 from decoct.shrinking.making import making
 from decoct.shrinking.model import PROBE, SCRATCH, Model
@@ -138,10 +138,10 @@ def run(
 def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float) -> None:
     """The race: what fits the time, then one look after the other while there is time."""
     start = time.monotonic()
-    minutes = USUAL if job.asked.minutes is None else job.asked.minutes
+    end = begun + 60 * (USUAL if job.asked.minutes is None else job.asked.minutes)
     shares = sizes_of(job)
     first = Contest(trainings, job.folds, shares, names, (2,), job.seed, job.keep, job.without)
-    made = making(job, first, 60 * minutes - (time.monotonic() - begun))
+    made = making(job, first, end - time.monotonic())
     trainings.told = job.bar("first students")
     job.glimpse = first.glimpse()
     job.say(so_far(job))
@@ -151,6 +151,7 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     trainings.told = job.bar("what methods choose by")
     first.prepare()
     first.time_choosing()
+    end -= (after := foretold(job, trainings))
     fewest = min(job.folds, key=lambda fold: len(fold.train))
     plan = schedule(
         shares,
@@ -159,14 +160,14 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
         (len(fewest.inner[0].race), len(fewest.train)),
         len(fewest.inner),
         Pace(lambda n: trainings.seconds(n) or 0.0, trainings.choosing, trainings.workers, not job.learner.stochastic),
-        60 * minutes - (time.monotonic() - begun) - made.seconds,
+        end - time.monotonic() - made.seconds,
     )
     job.plan = plan = made.added(plan)
     job.contest = race = made.race(first, plan)
     each = f" in each of {len(job.folds)} folds" if len(job.folds) > 1 else ""
     job.say(
         f"{job.learner.title}: {len(plan.methods)} methods race at {len(plan.raced)} sizes{each}, "
-        f"about {plan.seconds / 60:.0f} min"
+        f"about {(plan.seconds + after) / 60:.0f} min"
     )
     race.line_up()
     trainings.told = job.bar("all images")
@@ -175,7 +176,7 @@ def contest(job: Job, trainings: Trainings, names: tuple[str, ...], begun: float
     race.prepare()
     number = 0
     while asks := race.asks():
-        left = 60 * minutes - (time.monotonic() - begun) - plan.testing
+        left = end - time.monotonic() - plan.testing
         if number and race.work(asks) / trainings.workers > left:
             break
         parts = [asks] if number else race.parts(asks)
