@@ -18,7 +18,7 @@ class Asked:
         images: size of the set; or None.
         fraction: the same as a share of the candidates; or None.
         worst: the largest loss that any class may have, from 0 to 1; or None.
-        minutes: to plan for; None for as long as it takes.
+        minutes: to plan for; None for ten.
     """
 
     within: Margin | None = None

@@ -111,7 +111,6 @@ def test_every_class_must_be_shown():
     assert [c.name for c in found.failed] == ["rare"] and found.inside and not found.shown
     assert found.failed[0].images_needed > 40
     assert (decide([found]).decided, decide([found]).because) == ("not_decidable", "classes")
-    assert found.most_any_class == max(c.bound for c in found.classes) >= found.worst.bound
     assert found.worst.loss == max(c.loss for c in found.classes)
     order = rng.permutation(940)
     mixed = judge(9, [Outcome(o.full[:, order], o.small[:, order], labels[order])], Margin(0.05), 0.06, names)
@@ -158,13 +157,12 @@ def test_a_class_that_truly_loses_is_not_a_matter_of_images():
 def test_the_class_that_loses_most_is_bounded_in_nineteen_of_twenty_studies():
     rng = np.random.default_rng(11)
     labels, losses = np.repeat(np.arange(6), 80), np.array([0.0, 0.02, 0.02, 0.05, 0.05, 0.05])
-    own = any_ = 0
+    own = 0
     for _ in range(400):
         full, small = (rng.random((1, 480)) < 0.9 - share for share in (0, losses[labels]))
         found = judge(9, [Outcome(full, small, labels, True)], class_names=list("abcdef"))
         own += losses["abcdef".index(found.worst.name)] > found.worst.bound
-        any_ += losses.max() > found.most_any_class
-    assert max(own, any_) <= 0.05 * 400 + 2 * math.sqrt(0.05 * 0.95 * 400)
+    assert own <= 0.05 * 400 + 2 * math.sqrt(0.05 * 0.95 * 400)
 
 
 @pytest.mark.parametrize("bad", [((3, 9), (2, 9), 9), ((3, 9), (3, 8), 9), ((3, 9), (3, 9), 8)])

@@ -157,15 +157,10 @@ class Tested:
         """The class that loses most, of those with a test image.
 
         It was picked because its loss is the highest, so its loss errs upwards, and its own bound holds. It says
-        nothing about the other classes: see ``most_any_class``.
+        nothing about the other classes.
         """
         known = [c for c in self.classes if c.images]
         return max(known, key=lambda c: c.loss) if known else None
-
-    @property
-    def most_any_class(self) -> float:
-        """What no class loses more than, with 95 % for all classes at once: the largest bound (Berger, 1982)."""
-        return max((c.bound for c in self.classes), default=math.nan)
 
 
 @dataclass(frozen=True)
