@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.shrinking.pools import make_pool
 from tests.shrinking.toy import NearestMean, blobs
 
+from decoct.shrinking import choose as choosing
 from decoct.shrinking import folds
 from decoct.shrinking.choose import RANDOM, choose, count
 from decoct.shrinking.contest import Contest
@@ -80,6 +83,17 @@ def test_a_race_ends_and_says_who_won(contest):
     assert choices[0.3] == choices[0.1] and choices[0.7] == choices[0.5]
     assert contest.choices((0.05,))[0.05] == [RANDOM] * 3
     assert sorted(contest.curve()) == [12, 60, 120]
+
+
+def test_random_images_stand_for_a_method_that_takes_too_long_at_a_size_that_was_not_raced(contest, monkeypatch):
+    won = {
+        number: {place: replace(own, racing=("k_means",), better=("k_means",)) for place, own in places.items()}
+        for number, places in contest.standings().items()
+    }
+    monkeypatch.setattr(Contest, "standings", lambda self: won)
+    assert contest.choices((0.1, 0.3)) == {0.1: ["k_means"] * 3, 0.3: ["k_means"] * 3}
+    monkeypatch.setattr(choosing, "CLUSTERED", 500)  # of 53 images of a class 5 or 6 are a tenth, and 16 are 30 %
+    assert contest.choices((0.1, 0.3)) == {0.1: ["k_means"] * 3, 0.3: [RANDOM] * 3}
 
 
 def test_what_is_not_to_be_chosen_is_in_no_set(contest):

@@ -71,3 +71,8 @@ def test_what_takes_long_to_choose_goes_before_the_few_that_are_left():
 @pytest.mark.parametrize("left", [None, 600, 60, 0.001])
 def test_where_only_sets_are_drawn_three_of_them_race_at_least(left):
     assert planned(left, fixed=True).looks[0] >= 3
+
+
+def test_the_test_may_open_sizes_at_which_nothing_raced():
+    plan = planned(0.001)
+    assert plan.raced == (0.1, 0.3, 0.7) and plan.tested == SHARES[::-1]

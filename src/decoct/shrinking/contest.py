@@ -190,12 +190,19 @@ class Contest:
         return {number: race.standings(lanes, self.looks) for number, lanes in self.lanes.items()}
 
     def choices(self, shares: Sequence[float]) -> dict[float, list[str]]:
-        """The method of each fold at some shares; where one was not raced at, that of the nearest below that was."""
+        """The method of each fold at some shares; where one was not raced at, that of the nearest below that was.
+
+        Random images stand for a method that would take too long there, and where nothing below was raced.
+        """
         standing = self.standings()
         found: dict[float, list[str]] = {}
         for share in shares:
             below = [place for place, raced in enumerate(self.shares) if raced <= share + 1e-9]
-            found[share] = [standing[fold.number][below[-1]].chosen if below else RANDOM for fold in self.folds]
+            names = [standing[fold.number][below[-1]].chosen if below else RANDOM for fold in self.folds]
+            sizes = [(self.pool.counts(fold.train), count(share, fold.train, self.pool)) for fold in self.folds]
+            found[share] = [
+                name if affordable(name, *size) else RANDOM for name, size in zip(names, sizes, strict=True)
+            ]
         return found
 
     def ahead(self) -> dict[float, tuple[str, float]]:

@@ -17,7 +17,7 @@ class Schedule:
 
     Attributes:
         raced: shares at which methods race, rising.
-        tested: shares that the test may open, falling.
+        tested: shares that the test may open, falling: the whole ladder, since it ends at the first that is not shown.
         methods: that race.
         looks: replicates at each look of the race.
         splits: inner splits of each fold that are raced on: only images tell students apart that draw nothing.
@@ -120,8 +120,8 @@ def schedule(
         for inner in (splits, 1) if pace.fixed and splits > 1 else (1,):
             race = folds * inner * pace.race(raced, racing, looks[0], candidates[0]) / pace.workers
             draws = many if folds > 1 else 1
-            testing = folds * pace.test(raced, racing, many, draws, candidates[1]) / pace.workers
-            made.append(Schedule(raced, tuple(reversed(raced)), racing, looks, inner, many, race + testing, testing))
+            testing = folds * pace.test(shares, racing, many, draws, candidates[1]) / pace.workers
+            made.append(Schedule(raced, tuple(shares[::-1]), racing, looks, inner, many, race + testing, testing))
     return next((each for each in made if left is None or each.seconds <= SHARE * left), made[-1])
 
 
