@@ -11,7 +11,7 @@ from decoct.shrinking.asked import Asked
 from decoct.shrinking.choose import RANDOM
 from decoct.shrinking.contest import Contest
 from decoct.shrinking.job import Job
-from decoct.shrinking.making import making, small
+from decoct.shrinking.making import Making, making, small
 from decoct.shrinking.schedule import Pace, schedule
 from decoct.shrinking.trainings import Trainings
 from decoct.study.workers.executors import Inline
@@ -85,6 +85,7 @@ def test_a_schedule_gets_the_methods_their_sizes_and_their_time(race):
     plan = found.added(lean)
     assert lean.raced == (0.05, 0.5) and plan.raced == (0.05, 0.1, 0.5) and plan.tested == (0.5, 0.1, 0.05)
     assert plan.methods == (*lean.methods, "dm") and plan.seconds == lean.seconds + found.seconds
+    assert lean.tested == (0.5, 0.1, 0.05) and Making({}).added(lean) == lean
     raced = found.race(contest, plan)
     raced.line_up()
     assert ["dm" in raced.lanes[0][place] for place in range(3)] == [True, True, False]

@@ -38,7 +38,9 @@ class Making:
         return self.racing + self.testing
 
     def added(self, plan: Schedule) -> Schedule:
-        """A schedule with these methods, and with every size at which they race."""
+        """A schedule with these methods, and with every size at which they race; nothing else is tested then."""
+        if not self.at:
+            return plan
         shares = tuple(sorted({*plan.raced, *(share for own in self.at.values() for share in own)}))
         return replace(
             plan,
