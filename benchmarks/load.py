@@ -73,7 +73,7 @@ def fill(study: Path, out: Path) -> int:
         nonlocal count
         count = total
 
-    failures = run(Study.load(study), out, on_plan=planned)
+    failures = run(Study.from_toml(study), out, on_plan=planned)
     if failures:
         raise SystemExit("\n".join(list(failures.values())[:3]))
     return count
@@ -127,7 +127,13 @@ def main() -> None:
             cells = fill(study, out)
             seconds = time.perf_counter() - start
             print(f"{cells:,} cells, written in {seconds:,.0f} s: {1000 * seconds / cells:.1f} ms each\n", flush=True)
-            calls = (["run", study, "--out", out], ["report", out], ["ls", out], ["verify", out], ["gc", out])
+            calls = (
+                ["run", study, "--out", out],
+                ["report", out],
+                ["ls", "runs", "--in", folder],
+                ["verify", out],
+                ["gc", out],
+            )
             print(table(head, [timed(words) for words in calls]))
         if given.files:
             root = folder / "photos"
