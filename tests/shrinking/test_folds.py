@@ -44,6 +44,11 @@ def test_seeds_divide_anew(tmp_path):
     assert not all(np.array_equal(a.test, b.test) for a, b in zip(one, other, strict=True))
 
 
+def test_no_fold_is_none(tmp_path):
+    with pytest.raises(UsageError, match="--folds 0: take 1"):
+        folds.set_aside(pool_of(tmp_path), 0, 0, np.empty(0, np.int64))
+
+
 def test_too_few_images_are_told(tmp_path):
     with pytest.raises(UsageError, match="3 images in 3 groups are too few"):
         folds.plan(pool_of(tmp_path, n=3), 5, 0)

@@ -55,9 +55,14 @@ def set_aside(pool: Pool, k: int | None, seed: int, keep: Rows) -> tuple[Pool, i
         k: folds that were asked for; None for five, or one of a pool of ``MANY`` images.
         seed: of the split.
         keep: rows that sets are to have; their groups are not set aside.
+
+    Raises:
+        UsageError: no fold.
     """
     if k is None:
         k = 1 if len(pool) >= MANY else FOLDS
+    if k < 1:
+        raise UsageError(f"--folds {k}: take 1, which sets a fifth aside for the test, or more")
     if k > 1 or len(pool.rows(TEST)):
         return pool, k
     able = np.flatnonzero(~np.isin(pool.groups, pool.groups[keep]))
