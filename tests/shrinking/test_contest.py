@@ -93,7 +93,7 @@ def test_random_images_stand_for_a_method_that_takes_too_long_at_a_size_that_was
     monkeypatch.setattr(Contest, "standings", lambda self: won)
     assert contest.choices((0.1, 0.3)) == {0.1: ["k_means"] * 3, 0.3: ["k_means"] * 3}
     monkeypatch.setattr(choosing, "CLUSTERED", 500)  # of 53 images of a class 5 or 6 are a tenth, and 16 are 30 %
-    assert contest.choices((0.1, 0.3)) == {0.1: ["k_means"] * 3, 0.3: [RANDOM] * 3}
+    assert contest.choices((0.1, 0.3, 0.5)) == {0.1: ["k_means"] * 3, 0.3: [RANDOM] * 3, 0.5: ["k_means"] * 3}
 
 
 def test_what_is_not_to_be_chosen_is_in_no_set(contest):

@@ -192,7 +192,7 @@ class Contest:
     def choices(self, shares: Sequence[float]) -> dict[float, list[str]]:
         """The method of each fold at some shares; where one was not raced at, that of the nearest below that was.
 
-        Random images stand for a method that would take too long there, and where nothing below was raced.
+        Random images stand where nothing below was raced, and for a method that would take too long where none was.
         """
         standing = self.standings()
         found: dict[float, list[str]] = {}
@@ -201,7 +201,8 @@ class Contest:
             names = [standing[fold.number][below[-1]].chosen if below else RANDOM for fold in self.folds]
             sizes = [(self.pool.counts(fold.train), count(share, fold.train, self.pool)) for fold in self.folds]
             found[share] = [
-                name if affordable(name, *size) else RANDOM for name, size in zip(names, sizes, strict=True)
+                name if share in self.shares or affordable(name, *size) else RANDOM
+                for name, size in zip(names, sizes, strict=True)
             ]
         return found
 
