@@ -57,7 +57,7 @@ def study(fault: str, students: int, steps: int) -> Study:
             "budgets": [{"fraction": 0.8}],
             "replicates": {"condense": students},
             "condensers": FAULTS[fault],
-            "protocols": [{"name": "erm", "steps": steps}],
+            "protocols": [{"name": "erm", "steps": steps, "lr": 0.01, "augment": False}],  # as in examples/pruning_*.toml
             "extractors": [{"name": LITE, "size": 64}],
             "teachers": [NET],
             "metrics": {"names": []},
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("faults", nargs="*", default=list(FAULTS), help="of the train images; default: all")
     parser.add_argument("--out", type=Path, default=Path("runs/cleaning"))
     parser.add_argument("--students", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=150)
     args = parser.parse_args()
     for fault in args.faults:
         out = args.out / fault

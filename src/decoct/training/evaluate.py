@@ -10,12 +10,15 @@ from decoct.data.pixels import Pixels
 from decoct.nets.features import at_once
 from decoct.nets.room import Halving
 
+ON_CPU, ON_GPU = 128, 1000  # images at once; maps of 128 stay in the cache, which makes narrow nets twice as fast
+
 
 @torch.inference_mode()
 def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int | None = None) -> NDArray[np.bool_]:
     """[N] whether the top class of a net, in eval mode on ``device``, is the label, for a split of the data.
 
-    The split is read block by block in one pass, ``batch`` images at a time: 1,000, or fewer where they are large.
+    The split is read block by block in one pass, ``batch`` images at a time: as many as the device
+    likes, fewer where they are large.
     """
     pixels = Pixels.seen(data, device)
     right, halving = np.empty(len(split), dtype=bool), Halving("evaluation", device)
@@ -24,7 +27,7 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
         best: NDArray[np.int64] = net(pixels.normalise(pixels.load(np.array(block)))).argmax(1).cpu().numpy()
         return best
 
-    height, width = split.images.shape[-2:]
-    for rows, block in split.batches(batch or at_once(height, width, 1000), alone=device == "cpu"):
+    batch = batch or at_once(*split.images.shape[-2:], ON_CPU if device == "cpu" else ON_GPU)
+    for rows, block in split.batches(batch, alone=device == "cpu"):
         right[rows] = np.concatenate(list(halving(top, block))) == split.labels[rows]
     return right
