@@ -3,9 +3,10 @@
     python benchmarks/cleaning.py --out runs/cleaning                # or some of the three: copies symmetric confusing
 
 Each study has 5,000 train images of Fashion-MNIST, a fifth of them faulty (examples/plugins/dirty_fashion.py), and
-keeps four fifths. Of a pair of copies one may go: found is the share of pairs that lost an image, right the share of
-what went that this accounts for. Of wrong labels, found is the share of them that went, right their share of what went.
-Ten students each, of as many steps; differences to random removal are those of the page of the run.
+keeps four fifths, or another share (``--keep``). Of a pair of copies one may go: found is the share of pairs that lost
+an image, right the share of what went that this accounts for. Of wrong labels, found is the share of them that went,
+right their share of what went. Ten students each, of as many steps, trained as in examples/pruning_*.toml; differences
+to random removal are those of the page of the run.
 """
 
 import argparse
@@ -40,24 +41,26 @@ COPIES: list[dict[str, Any]] = [
 LABELS: list[dict[str, Any]] = [
     RANDOM,
     {"name": "confident"} | NET,
+    {"name": "confident", "label": "confident, in each class", "pooled": False} | NET,
     {"name": "aum", "keep": "easy", "pooled": True} | NET,
+    {"name": "aum", "label": "aum, in each class", "keep": "easy", "pooled": False} | NET,
 ]
 FAULTS = {"copies": COPIES, "symmetric": LABELS, "confusing": LABELS}
 HEAD = ["removed by", "found", "right", "accuracy, %", "− random", "word", "found by kind; noted"]
 
 
-def study(fault: str, students: int, steps: int) -> Study:
-    """One study: what is kept of four fifths of the images, and all of them for as many steps."""
+def study(fault: str, students: int, steps: int, keep: float) -> Study:
+    """One study: what is kept of the images, a share of them, and all of them for as many steps."""
     return Study.from_dict(
         {
             "name": f"cleaning_{fault}",
             "data": {"name": "dirty_fashion", "fault": fault},
             "plugins": [PLUGIN],
             "students": ["convnet3_w16"],
-            "budgets": [{"fraction": 0.8}],
+            "budgets": [{"fraction": keep}],
             "replicates": {"condense": students},
             "condensers": FAULTS[fault],
-            "protocols": [{"name": "erm", "steps": steps, "lr": 0.01, "augment": False}],  # as in examples/pruning_*.toml
+            "protocols": [{"name": "erm", "steps": steps, "lr": 0.01, "augment": False}],
             "extractors": [{"name": LITE, "size": 64}],
             "teachers": [NET],
             "metrics": {"names": []},
@@ -125,12 +128,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", default=list(FAULTS), help="of the train images; default: all")
     parser.add_argument("--out", type=Path, default=Path("runs/cleaning"))
+    parser.add_argument("--keep", type=float, default=0.8, help="share of the images")
     parser.add_argument("--students", type=int, default=10)
     parser.add_argument("--steps", type=int, default=150)
     args = parser.parse_args()
     for fault in args.faults:
         out = args.out / fault
-        failures = run(study(fault, args.students, args.steps), out)
+        failures = run(study(fault, args.students, args.steps, args.keep), out)
         if failures:
             raise SystemExit("\n".join(failures.values()))
         data = load_data({"name": "dirty_fashion", "fault": fault}, plugins=[PLUGIN])
