@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,20 +178,24 @@ def inside(names: list[str], folder: Path, cases: int, root: int) -> None:
         print(json.dumps({"reader": name, **fuzz(known[name], folder, cases, root)}), flush=True)
 
 
-def run(names: list[str], cases: int, root: int, folder: Path) -> list[dict[str, Any]]:
-    """The results of all readers; where a process dies, what follows goes on in another one."""
+def run(names: list[str], cases: int, root: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """The result of each reader as it comes; where a process dies, what follows goes on in another one."""
     from fuzzed import NAMES
 
-    left, results = names or list(NAMES), []
+    left = names or list(NAMES)
     while left:
-        words = ["--inside", str(folder), "--cases", str(cases), "--seed", str(root), *left]
-        done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
-        results += [json.loads(line) for line in done.stdout.splitlines()]
-        left = left[len(done.stdout.splitlines()) :]
-        if done.returncode:
-            died = {"the process died": f"code {done.returncode}\n{done.stderr[-3000:]}"}
-            results.append({"reader": left.pop(0), "found": died, "seconds": 0.0, "peak": 0.0})
-    return results
+        words = [sys.executable, __file__, "--inside", str(folder), "--cases", str(cases), "--seed", str(root), *left]
+        with (
+            tempfile.TemporaryFile("w+") as said,
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, text=True) as child,
+        ):
+            for line in child.stdout or ():
+                left.pop(0)
+                yield json.loads(line)
+            if child.wait():
+                said.seek(0)
+                died = {"the process died": f"code {child.returncode}\n{said.read()[-3000:]}"}
+                yield {"reader": left.pop(0), "found": died, "seconds": 0.0, "peak": 0.0}
 
 
 def main() -> None:
@@ -208,19 +212,21 @@ def main() -> None:
     from yardstick import table
 
     folder = Path(tempfile.mkdtemp(prefix="decoct-fuzz-"))
-    results = run(asked.readers, asked.cases, asked.seed, folder)
-    rows = [
-        [
-            each["reader"],
-            f"{each.get('read', 0) + each.get('refused', 0):,}",
-            f"{each.get('read', 0):,}",
-            f"{each.get('refused', 0):,}",
-            str(len(each["found"])),
-            f"{each['seconds']:.0f}",
-            f"{each['peak']:,.0f}",
-        ]
-        for each in results
-    ]
+    rows, results = [], []
+    for each in run(asked.readers, asked.cases, asked.seed, folder):
+        results.append(each)
+        rows.append(
+            [
+                each["reader"],
+                f"{each.get('read', 0) + each.get('refused', 0):,}",
+                f"{each.get('read', 0):,}",
+                f"{each.get('refused', 0):,}",
+                str(len(each["found"])),
+                f"{each['seconds']:.0f}",
+                f"{each['peak']:,.0f}",
+            ]
+        )
+        print(*rows[-1], sep="\t", file=sys.stderr, flush=True)  # of hours of work nothing is lost
     print(table(["reader", "cases", "read", "refused", "findings", "CPU seconds", "peak, MB"], rows))
     for each in results:
         for what, said in each["found"].items():

@@ -14,7 +14,7 @@ from fuzz import Reader
 
 NAMES = (
     *("toml", "run.json", "cell.json", "measured.json", "condensed.json", "npz", "npy", "safetensors", "pt", "parquet"),
-    *("tar", "tar.gz", "zip", "picture", "list.csv", "table.csv", "idx", "pickle"),
+    *("tar", "tar.gz", "zip", "picture", "list.csv", "table.csv", "published.csv", "idx", "pickle"),
 )
 STUDY = b"""
 name = "a"
@@ -28,6 +28,10 @@ teachers = [{net = "convnet2_bn", epochs = 2}]
 metrics = {extractors = ["pixels"], names = ["vendi"], draws = 2}
 external = [{label = "theirs", path = "a.npz", cost = {seconds = 1.0, source = "Table 1"}}]
 """
+PUBLISHED = """method,data,resolution,ipc,student,protocol,labels,accuracy,error,source,arxiv
+sre2l,imagenet1k,,10,ResNet-18,,,21.3,,"SRe2L, in the tables of DELT's and CDA's repositories",
+dc,cifar10,32,1,ConvNet-3,,hard,28.3,0.5,“Table 1”,2006.05929
+""".encode()
 
 
 def pictures() -> tuple[bytes, ...]:
@@ -116,6 +120,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     from decoct.data.sources.fashion_mnist import read_idx
     from decoct.needs.features import mapped
     from decoct.report.read.manifest import Manifest
+    from decoct.report.sections.evidence import published
     from decoct.shrinking.reading.sources import table
     from decoct.shrinking.written.lists import read_list
     from decoct.study.study import Study
@@ -184,6 +189,7 @@ def readers(folder: Path) -> dict[str, Reader]:
             (b"path,label,split\na.png,x,train\nb.png,y,train\nc.png,x,test\nd.png,y,test\n",),
             lambda path: table.listing(str(path), path),
         ),
+        "published.csv": Reader(published.FILE, (PUBLISHED,), published.read_file),
         "idx": Reader("a-idx1-ubyte", (bytes((0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4)),), lambda path: read_idx(path, 1)),
         "pickle": Reader("a.pkl", (pickled,), lambda path: read_plain(path.read_bytes(), "a.pkl")),
     }

@@ -28,6 +28,7 @@ from decoct.report.write import write_report
 from decoct.study.run import run
 from decoct.study.study import Study
 from kills import differences
+from preload import made
 from yardstick import table
 
 METHODS = [
@@ -107,14 +108,9 @@ def tried(calls: Calls, study: Study, folder: Path, whole: Path, n: int, mode: s
 
 def preloaded(arguments: list[str]) -> int:
     """Make the library, and run this program anew behind it."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise SystemExit("a C compiler is needed: apt-get install gcc libc6-dev")
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "io_errors.so")
-        source = Path(__file__).with_suffix(".c")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", made, source, "-ldl"], check=True)
-        environment = os.environ | {"LD_PRELOAD": str(made), SHIM: str(made), "OMP_NUM_THREADS": "1"}
+        library = str(made("io_errors", Path(folder)))
+        environment = os.environ | {"LD_PRELOAD": library, SHIM: library, "OMP_NUM_THREADS": "1"}
         return subprocess.run([sys.executable, __file__, *arguments], env=environment).returncode
 
 

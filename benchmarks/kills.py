@@ -1,12 +1,13 @@
 """A study that is repeatedly killed and restarted ends like one that never was.
 
-python benchmarks/kills.py --kills 50 --seed 0 [--on ray]
+python benchmarks/kills.py --kills 50 --seed 0 [--on ray] [--jumps]
 
 Each time either the driver with all its workers is killed, the driver alone, or one worker, at a random moment; the
 moments are drawn so that some fall while a cell or a checkpoint is being written. Then the same command goes on; a run
 that comes to its end between two kills is followed by another one. Before a third of the kills everything stands still
-for a while (SIGSTOP, SIGCONT). At the end each store must be that of an unkilled
-run byte for byte, ``measured.json`` aside, with nothing half-written in it, and the report must say the same numbers.
+for a while (SIGSTOP, SIGCONT); with ``--jumps`` the wall clock jumps all the time (clock_jumps.py). At the end each
+store must be that of an unkilled run byte for byte, ``measured.json`` aside, with nothing half-written in it, and the
+report must say the same numbers.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import psutil
 
+from clock_jumps import jumping
 from decoct.core.record import CELL
 from yardstick import table
 
@@ -277,6 +279,7 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--on", choices=("pool", "ray"), default="pool")
+    arguments.add_argument("--jumps", action="store_true", help="the wall clock jumps by up to ten years")
     arguments.add_argument("--span", type=float, default=2.0, help="seconds of work between two kills, at most")
     options = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -288,9 +291,10 @@ def main() -> None:
         if unkilled.returncode:
             sys.exit(whole.with_suffix(".log").read_text("utf-8"))
         begin = time.perf_counter()
-        seen, outs = torment(
-            study, Path(folder), options.kills, options.seed, options.workers, options.span, options.on
-        )
+        with jumping(Path(folder), options.seed) if options.jumps else contextlib.nullcontext() as clock:
+            seen, outs = torment(
+                study, Path(folder), options.kills, options.seed, options.workers, options.span, options.on
+            )
         minutes = (time.perf_counter() - begin) / 60
         found = [line for out in outs for line in differences(out, whole)]
         total = len(contents(whole / "store"))
@@ -302,6 +306,7 @@ def main() -> None:
         ["of all these, while workers ran", str(seen.going)],
         ["of all these, with something half-written", str(seen.halves)],
         ["of all these, after standing still", str(seen.stops)],
+        ["jumps of the clock", str(clock.jumps if clock else 0)],
         ["starts of the command", str(seen.starts)],
         ["runs that came to their end", str(len(outs))],
         ["minutes", f"{minutes:.1f}"],

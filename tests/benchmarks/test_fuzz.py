@@ -13,7 +13,7 @@ CASES = 15  # of each of the readers
 
 
 def test_no_reader_raises_hangs_or_fills_the_memory(tmp_path):
-    results = run([], CASES, 1, tmp_path)
+    results = list(run([], CASES, 1, tmp_path))
     assert [each["reader"] for each in results] == list(NAMES)
     assert {each["reader"]: each["found"] for each in results if each["found"]} == {}
     assert all(each.get("read", 0) + each.get("refused", 0) == CASES for each in results)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -54,12 +55,17 @@ def test_a_damaged_cell_is_named_removed_and_made_again(decoct, quick, done):
     assert cell.exists() and decoct("verify", done).code == 0
 
 
-def test_what_no_study_reaches_is_named_first_and_removed_with_yes(decoct, refused, quick, done, tmp_path):
+def test_what_no_study_reaches_is_named_first_and_removed_with_yes(decoct, refused, quick, done, tmp_path, monkeypatch):
     before = {cell.name for cell in cells(done, "train")}
     assert decoct("run", quick("random"), "--seed", 1, "--out", done, "--workers", 1).code == 0  # another plan in it
     new = {cell.name for cell in cells(done, "train")} - before
     said = decoct("gc", done, "--in", tmp_path / "runs")
     assert said.code == 0 and "0 cells would be removed" in said.out and "touched in the last 24 h" in said.out
+    with monkeypatch.context() as patch:
+        now = time.time()
+        patch.setattr(time, "time", lambda: now + 1e9)
+        said = decoct("gc", done, "--in", tmp_path / "runs")
+        assert said.code == 0 and "0 cells would be removed" in said.out
     said = decoct("gc", done, "--in", tmp_path / "runs", "--older-than", 0)
     assert said.code == 0 and re.search(r"[1-9]\d* cells would be removed; --yes removes them: [\d.]+ [kM]B", said.out)
     assert before <= {cell.name for cell in cells(done, "train")}

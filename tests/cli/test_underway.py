@@ -67,6 +67,21 @@ def test_jobs_at_work_are_named_with_their_time_until_they_end(ran, now):
     assert seen.line().count("condense") == 1 and ": 1 of 4 jobs" in seen.line()
 
 
+def test_a_job_that_waits_again_is_not_at_work_and_its_time_begins_anew(ran, now):
+    first, second = Manifest.read(ran).of_kind("condense")
+    seen = Underway("mine", ran)
+    seen.planned(4, 4)
+    for job in (first, second):
+        seen.starts(job)
+        now.at += 7
+    for job in (first, second):
+        seen.waits(job)
+    assert seen.line() == "mine: 0 of 4 jobs"
+    seen.starts(first)
+    now.at += 3
+    assert seen.line().endswith("at work: condense random IPC 1, 3 s")
+
+
 def test_a_cluster_does_not_say_what_is_at_work(ran):
     seen = Underway("mine", ran, known=False)
     seen.planned(4, 4)

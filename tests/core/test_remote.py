@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from decoct.core import remote as module
 from decoct.core.errors import DecoctError, UsageError
-from decoct.core.remote import Remote
+from decoct.core.remote import Folder, Remote
 
 
 def test_files_are_put_listed_read_and_removed(url, tmp_path):
@@ -57,6 +58,15 @@ def test_a_listing_says_when_a_file_was_written(url):
     remote, before = Remote(url), time.time()
     remote.write("a", b"1")
     assert before - 60 < remote.list()["a"].modified < time.time() + 60
+
+
+def test_the_time_is_that_of_the_clock_that_dates_the_files(url, tmp_path, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(module.time, "time", lambda: now + 1e9)
+    for files in (Remote(url), Folder(tmp_path)):
+        assert abs(files.now() - now) < 3600 and files.list() == {}
+    monkeypatch.setattr(Remote, "write", lambda *_: (_ for _ in ()).throw(DecoctError("permission denied")))
+    assert Remote(url).now() == now + 1e9
 
 
 def test_of_files_that_cannot_all_be_fetched_none_is_half_here(url, tmp_path):

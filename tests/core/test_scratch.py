@@ -9,7 +9,7 @@ import time
 import pytest
 
 from decoct.core import scratch as module
-from decoct.core.scratch import abandoned, alive, here, living, machine, replace, scratch, working, written
+from decoct.core.scratch import abandoned, alive, clock, here, living, machine, replace, scratch, working, written
 
 
 @pytest.fixture
@@ -58,6 +58,20 @@ def test_a_process_that_cannot_be_seen_from_here_is_trusted_for_a_day(tmp_path, 
     assert not abandoned(path)
     untouched(path, module.LONG + 60)
     assert abandoned(path)
+
+
+@pytest.mark.parametrize("jump", [-1e9, 1e9])
+def test_where_the_clock_jumped_files_say_what_time_it_is(tmp_path, dead, monkeypatch, jump):
+    young, old = (tmp_path / f".tmp-{dead}-{name}-01234567@0123456789ab" for name in ("young", "old"))
+    for path in (young, old):
+        path.mkdir()
+    untouched(old, module.LONG + 60)
+    now = time.time()
+    monkeypatch.setattr(module.time, "time", lambda: now + jump)
+    assert abandoned(old) and not abandoned(young)
+    assert abs(clock(tmp_path) - now) < 3600 and clock(tmp_path / "gone") == now + jump
+    assert abandoned(young, now=now + module.LONG + 3600)
+    assert sorted(tmp_path.iterdir()) == sorted([young, old])
 
 
 @pytest.mark.parametrize("other", [{"boot": "another boot"}, {"namespace": "pid:[4026532001]"}])

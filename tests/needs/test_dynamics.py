@@ -327,7 +327,13 @@ def test_what_is_saved_is_loaded_as_maps(data, net, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda f: f.unlink(), lambda f: f.write_bytes(b""), lambda f: f.write_bytes(f.read_bytes()[:-9])]
+    "damage",
+    [
+        lambda f: f.unlink(),
+        lambda f: f.write_bytes(b""),
+        lambda f: f.write_bytes(f.read_bytes()[:-9]),
+        lambda f: f.write_bytes(f.read_bytes().replace(b"}", b" ", 1)),
+    ],
 )
 def test_a_damaged_trace_names_its_folder(data, net, tmp_path, damage):
     record(net(), data, RECIPE, seed=0).save(tmp_path)

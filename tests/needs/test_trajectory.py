@@ -72,6 +72,7 @@ def test_a_trajectory_is_stored_with_the_names_and_shapes_of_its_parameters(data
     "break_it",
     [
         lambda folder: (folder / "weights.npy").write_bytes(b"no array"),
+        lambda folder: (folder / "weights.npy").write_bytes(b"\x93NUMPY\1\0\1\0{"),
         lambda folder: (folder / "weights.json").unlink(),
         lambda folder: (folder / "weights.json").write_text("{"),
         lambda folder: (folder / "weights.json").write_text(json.dumps({"parameters": [["a", [2]]]})),

@@ -84,6 +84,16 @@ def test_how_much_runs_at_once_is_of_the_recent_past(small):
     assert found.remaining_seconds == pytest.approx(2 * 3 / 2, rel=0.01)  # 4 × 3 s of work in 6 s: two at once
 
 
+def test_a_clock_that_went_back_makes_no_run_live_and_no_end_near(small):
+    folder = small(lambda j: j["kind"] == "train" and j["method"] == "rded")
+    now = time.time()
+    assert Watcher(folder).look(now - 2 * RECENT).state == "idle"
+    job = next(job for job in Manifest.read(folder).jobs if job.kind == "train" and job.labels["method"] == "rded")
+    (folder / "store" / f".tmp-{os.getpid()}-{job.key}-01234567@{here()}").mkdir()
+    found = Watcher(folder).look(now - 2 * RECENT)
+    assert found.state == "running" and found.remaining_seconds == pytest.approx(2 * 3)
+
+
 def test_a_kind_of_which_none_has_finished_has_no_time(small):
     folder = small(lambda j: j["kind"] == "train")
     found = Watcher(folder).look(time.time() + 1000)

@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -26,7 +29,23 @@ def test_its_digest_is_that_of_pixels_and_labels_and_not_of_the_time():
     assert len({one.digest, *(each.digest for each in others)}) == 4
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 and no more"])
+def member(header):
+    """An archive whose images have so much of a header, and 8 bytes."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(8))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no zip",
+        b"PK\x03\x04 and no more",
+        member(b"{"),
+        member(b"{'descr': '|u1', 'fortran_order': False, 'shape': (1125899906842624,)}"),
+    ],
+)
 def test_a_damaged_file_is_told(tmp_path, content):
     (tmp_path / "set.npz").write_bytes(content)
     with pytest.raises(DecoctError, match="damaged"):

@@ -88,6 +88,11 @@ def test_what_is_damaged_is_told(pool, tmp_path):
         next((tmp_path / "kept").glob("*.margin.npy")).write_bytes(b"nothing")
         with pytest.raises(DecoctError, match="damaged"):
             run.materials(wanted)
+        fits = {0: Fit(np.arange(30), np.arange(30, 60), 0)}
+        run.fits(fits)
+        (tmp_path / "kept" / f"{fits[0].key(run.about)}.npy").write_bytes(b"\x93NUMPY\1\0\1\0{")
+        with pytest.raises(DecoctError, match="damaged"):
+            run.fits(fits)
 
 
 def test_a_set_that_is_made_is_kept_for_every_learner_and_trained_on(pool, tmp_path, monkeypatch):

@@ -240,10 +240,15 @@ def test_every_job_has_a_rank_of_its_own(graph):
 @pytest.mark.parametrize("at_once", [True, False], ids=["all are told at once", "one after the other"])
 def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
     jobs = [node(n, []) for n in range(6)]
-    sizes, ran = [], []
+    sizes, ran, at_work, most = [], [], set(), []
     pools: list[Fragile] = []
 
+    def begins(job):
+        at_work.add(job.key)
+        most.append((len(at_work), len(sizes)))
+
     def pool(size):
+        assert not at_work  # who ran when the last one broke waits
         sizes.append(size)
         pools.append(Fragile({jobs[1].key}))
         return pools[-1]
@@ -257,7 +262,10 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "execute", lambda where, job, device: ran.append(job.key))
         patch.setattr(drive, "wait", wait)
-        failed = Driver(Store(tmp_path), pool, workers=2).run(jobs)
+        told = {"on_start": begins, "on_done": lambda job, error: at_work.discard(job.key)}
+        driver = Driver(Store(tmp_path), pool, 2, **told, on_back=lambda job: at_work.discard(job.key))
+        failed = driver.run(jobs)
+    assert all(number <= sizes[pool - 1] for number, pool in most)
     assert {key: str(error) for key, error in failed.items()} == {
         jobs[1].key: "its worker process died, twice; it may need more memory than there is"
     }

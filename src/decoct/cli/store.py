@@ -1,7 +1,6 @@
 """Commands on stores: show a cell, verify all bytes, remove what no study reaches."""
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,7 +92,7 @@ def gc(
     store = upkeep.store_at(where)
     runs, gone = upkeep.roots(store, folder)
     *idle, kept = upkeep.garbage(store, runs)
-    before = time.time() - 3600 * older
+    before = store.files.now() - 3600 * older
     cells, unfinished = ([each for each in part if each.touched <= before] for part in idle)
     young, size = sum(map(len, idle)) - len(cells) - len(unfinished), sum(each.bytes for each in (*cells, *unfinished))
     if yes:

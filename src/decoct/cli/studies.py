@@ -67,6 +67,7 @@ def run(
             on_plan=seen.planned,
             on_start=seen.starts,
             on_done=seen.ends,
+            on_back=seen.waits,
             progress=seen.reading,
         )
         seen.writing()

@@ -102,6 +102,10 @@ class Underway:
         if self.known:
             self.at_work[job.key] = in_words(job.kind, job.labels), time.monotonic()
 
+    def waits(self, job: Any) -> None:
+        """A job that may have begun has to begin again, later."""
+        self.at_work.pop(job.key, None)
+
     def ends(self, job: Any, error: BaseException | None) -> None:
         """A job is done, or failed."""
         self.at_work.pop(job.key, None)

@@ -1,4 +1,4 @@
-"""An array in an .npy file, as a read-only map of it."""
+"""An array in an .npy file, whose header is not believed: a map ends where the file does."""
 
 from pathlib import Path
 from typing import Any
@@ -21,3 +21,8 @@ def read(path: Path) -> NDArray[Any]:
     except Exception as error:  # the parser of its header raises whatever it stumbled on
         raise ValueError(f"{path} has a damaged header ({type(error).__name__})") from error
     return rows
+
+
+def load(path: Path) -> NDArray[Any]:
+    """The array in memory, without a map that holds the file open; errors as of ``read``."""
+    return np.array(read(path))

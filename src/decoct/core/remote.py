@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.machine import FULL
-from decoct.core.scratch import replace, scratch
+from decoct.core.scratch import clock, replace, scratch
 
 # This machine's own trouble, whatever it did with the URL; not EIO, as which clients tell what a service answers.
 LOCAL = (*FULL, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+CLOCK = ".clock"  # folder of what is written to ask for the time
 OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 KEYS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
@@ -49,6 +50,10 @@ class Folder:
                     status = path.stat()
                     listed[path.relative_to(self.root).as_posix()] = Entry(status.st_size, status.st_mtime)
         return listed
+
+    def now(self) -> float:
+        """The time by the clock that dates files here; by this machine's if none can be written."""
+        return clock(self.root)
 
     def read(self, name: str) -> bytes | None:
         """Content of a small file; None if there is none."""
@@ -92,6 +97,17 @@ class Remote(Folder):
             listed = self.fs.find(prefix, detail=True).items()
             return {name: _entry(about) for name, about in listed if name and about.get("type", "file") == "file"}
         return {}
+
+    def now(self) -> float:
+        """As of a folder, by the clock of the service."""
+        name = f"{CLOCK}/{scratch('clock')}"
+        with suppress(DecoctError, KeyError):
+            self.write(name, b"")
+            try:
+                return self.list(CLOCK)[name].modified
+            finally:
+                self.remove([name])
+        return time.time()
 
     def read(self, name: str) -> bytes | None:
         """Content of a small file; None if there is none."""

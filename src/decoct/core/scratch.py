@@ -94,10 +94,24 @@ def written(name: str) -> str | None:
     return said and said["name"]
 
 
-def abandoned(path: Path, after: float = LONG) -> bool:
+def clock(folder: Path) -> float:
+    """The time by the clock that dates files in a folder; by this machine's if none can be written there."""
+    probe = folder / scratch("clock")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def abandoned(path: Path, after: float = LONG, now: float | None = None) -> bool:
     """Whether it was abandoned: its process has ended, or cannot be seen from here and has given no sign for long.
 
-    Files that ``scratch`` did not name are left alone. ``after`` is in seconds.
+    Files that ``scratch`` did not name are left alone. ``after`` is in seconds, until ``now`` by the clock that dates
+    the files, which is asked where it is not given: nobody's work shall go because this machine's clock jumped.
     """
     said = NAME.fullmatch(path.name)
     if not said:
@@ -108,7 +122,7 @@ def abandoned(path: Path, after: float = LONG) -> bool:
     for sign in (path / ALIVE, path):
         with suppress(OSError):  # it became what it was to be
             signs.append(sign.stat().st_mtime)
-    return bool(signs) and time.time() - max(signs) > after
+    return bool(signs) and (clock(path.parent) if now is None else now) - max(signs) > after
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from decoct.core import arrayfile
 from decoct.core.record import read_json, write_json
 
 MAP, CLASSES, PLANE, ABOUT = "map.npy", "map_classes.npy", "plane.npy", "map.json"
@@ -54,7 +55,7 @@ class Plane:
     @classmethod
     def load(cls, folder: Path) -> "Plane":
         """Read the plane of a features cell."""
-        stored = np.load(folder / PLANE, allow_pickle=False)
+        stored = arrayfile.load(folder / PLANE)
         first, second = read_json(folder / ABOUT)["explained"]
         return cls(stored[0], stored[1:], (first, second))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from decoct.core import arrayfile
 from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
@@ -139,8 +140,8 @@ class Trace:
             DecoctError: missing or damaged.
         """
         try:
-            return cls(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in NAMES})
-        except (OSError, ValueError, EOFError) as error:
+            return cls(**{name: arrayfile.read(folder / f"{name}.npy") for name in NAMES})
+        except (OSError, ValueError) as error:
             blame(error)
             raise DecoctError(f"the traces in {folder} are damaged: {error}; remove that folder") from error
 

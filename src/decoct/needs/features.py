@@ -402,7 +402,7 @@ def _of_backbone(work: Work, extract: Extract) -> Blocks:
 def splits_of(folder: Path) -> dict[str, NDArray[Any]]:
     """Stored features [N, d] of train, and of val where there are some, by split: memory maps."""
     files = {split: folder / f"{split}.npy" for split in ("train", "val")}
-    return {split: np.load(file, mmap_mode="r", allow_pickle=False) for split, file in files.items() if file.is_file()}
+    return {split: arrayfile.read(file) for split, file in files.items() if file.is_file()}
 
 
 def in_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
+from decoct.core import arrayfile
 from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Task
@@ -92,7 +93,7 @@ class OutOfSample(Need):
         whole = np.empty((len(work.data.train), len(work.data.class_names)), np.float32)
         for fold in range(self.folds):
             folder = work.cell("out_of_sample", self._named(net, fold))
-            whole[np.load(folder / ROWS, allow_pickle=False)] = np.load(folder / PROBABILITIES, allow_pickle=False)
+            whole[arrayfile.load(folder / ROWS)] = arrayfile.read(folder / PROBABILITIES)
         return {"others": {self: whole}}
 
     def _named(self, net: str, fold: int) -> str:

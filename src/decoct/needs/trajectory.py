@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from decoct.core import arrayfile
 from decoct.core.bounds import TIMES
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine, Task
@@ -143,13 +144,13 @@ class Trajectory:
             DecoctError: missing or damaged.
         """
         try:
-            weights = np.load(folder / WEIGHTS, "r", allow_pickle=False)
+            weights = arrayfile.read(folder / WEIGHTS)
             parameters = read_json(folder / FACTS)["parameters"]
             shapes = tuple((str(name), tuple(map(int, shape))) for name, shape in parameters)
             if weights.ndim != 2 or weights.dtype != np.float32 or weights.shape[1] != size_of(shapes):
                 raise ValueError(f"{list(weights.shape)} {weights.dtype} for {size_of(shapes)} parameters")
             return cls(weights, shapes)
-        except (OSError, ValueError, EOFError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
             blame(error)
             raise DecoctError(f"the trajectory in {folder} is damaged: {error}; remove that folder") from error
 

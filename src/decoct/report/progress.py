@@ -90,11 +90,11 @@ class Watcher:
         kinds = {job.kind: (finished[job.kind], planned[job.kind]) for job in run.jobs if planned[job.kind]}
         at_work = {}  # by writers that seem to live
         for folder in run.cells.root.glob(".tmp-*"):
-            if (key := written(folder.name)) in run.by_key and not abandoned(folder, SILENT):
+            if (key := written(folder.name)) in run.by_key and not abandoned(folder, SILENT, now):
                 with suppress(OSError):  # it became a cell meanwhile
                     at_work[str(run.by_key[key])] = max(0.0, now - folder.stat().st_mtime)
         failures = {str(job): run.messages[job.key] for job in pending if job.key in run.messages}
-        active = at_work or any(now - at <= PAUSE for _, at, _ in done)
+        active = at_work or any(abs(now - at) <= PAUSE for _, at, _ in done)
         ended = failures and run.ended and not at_work
         state = "done" if not pending else "failed" if ended else "running" if active else "idle"
         seconds, unknown = remaining(done, pending, at_work.values(), now)
@@ -122,7 +122,7 @@ def remaining(
         means = [fmean(took) for other, took in alike.get(kind, {}).items() if len(traits & other) == nearest]
         work += number * fmean(means or [0.0])
     unknown = tuple(dict.fromkeys(kind for kind, _ in left if kind not in alike))
-    recent = [(at, seconds) for _, at, seconds in done if now - at <= RECENT]
+    recent = [(at, seconds) for _, at, seconds in done if 0 <= now - at <= RECENT]  # none of a clock that went back
     at_once = float(max(len(ages), 1))
     if len(recent) >= 2:
         span = max(now - min(at - seconds for at, seconds in recent), 1e-3)

@@ -3,13 +3,12 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core.errors import DecoctError
+from decoct.data.external.arrays import in_npz
+from decoct.data.external.stored import readable
 
 Rows = NDArray[np.int64]
 MAKERS = ("dm", "dc", "dsa")  # the methods of decoct that need nothing but images: no teacher, no generator
@@ -52,12 +51,9 @@ def load(path: Path) -> Made:
     Raises:
         DecoctError: the file is damaged.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            arrays: dict[str, NDArray[Any]] = {name: kept[name] for name in ("images", "labels", "seconds")}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise DecoctError(f"the set that is kept as {path} is damaged: {error}; remove that file") from error
-    return Made(arrays["images"], arrays["labels"], float(arrays["seconds"]))
+    with readable(path, "no set that was kept", "remove that file"):
+        arrays = in_npz(path)
+        return Made(arrays["images"], arrays["labels"], float(arrays["seconds"]))
 
 
 def ordered(some: Set) -> Set:

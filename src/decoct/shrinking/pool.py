@@ -103,12 +103,12 @@ def open_pool(folder: Path) -> Pool:
     """
     try:
         said = from_json((folder / FACTS).read_text("utf-8"))
-        columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in COLUMNS}
+        columns = {name: arrayfile.load(folder / f"{name}.npy") for name in COLUMNS}
         images = arrayfile.read(folder / IMAGES)
         features = arrayfile.read(folder / FEATURES) if (folder / FEATURES).is_file() else None
         if {len(images), len(said["paths"]), *map(len, columns.values())} != {len(images)}:
             raise ValueError("its arrays have different lengths")
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError) as error:
         blame(error)
         raise DecoctError(f"the images kept in {folder} are damaged: {error}; remove that folder") from error
     return Pool(

@@ -3,8 +3,9 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoct
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Condenser
 from decoct.core.machine import blame
@@ -177,7 +179,8 @@ class Trainings:
         took = self._run(calls, {key: len(fit.rows) for key, fit in missing.items()})
         self.spent += sum(took.values())
         self.units += sum(self.learner.work(len(missing[key].rows)) for key in took)
-        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+        with _told(self.kept):
+            return {name: arrayfile.load(path) for name, path in paths.items()}
 
     def materials(self, wanted: Mapping[Any, Look]) -> dict[Any, Material]:
         """What methods choose by, of each set of candidates; errors as of ``fits``."""
@@ -195,10 +198,11 @@ class Trainings:
         sizes = {key: math.inf if pick.name in self.makers else pick.n for key, pick in missing.items()}
         for key, seconds in self._run(calls, sizes).items():
             self.chosen.setdefault(missing[key].name, {})[missing[key].n] = seconds
-        return {
-            name: made.load(path) if wanted[name].name in self.makers else np.load(path, allow_pickle=False)
-            for name, path in paths.items()
-        }
+        with _told(self.kept):
+            return {
+                name: made.load(path) if wanted[name].name in self.makers else arrayfile.load(path)
+                for name, path in paths.items()
+            }
 
     def place(self, pick: Pick) -> Path:
         """Where a set is kept; one that is made is the same for all learners."""
@@ -283,15 +287,19 @@ def _whole(kept: Path, key: str) -> bool:
 
 def _load(kept: Path, key: str) -> Material:
     def read(name: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(
-            _part(kept, key, name), mmap_mode=None if name == "seconds" else "r", allow_pickle=False
-        )
-        return array
+        return arrayfile.read(_part(kept, key, name))
 
-    try:
+    with _told(kept):
         run = Trace(**{name: read(name) for name in NAMES})
         return Material(read("features"), Traces((run,)), float(read("seconds")))
-    except (OSError, ValueError, EOFError) as error:
+
+
+@contextmanager
+def _told(kept: Path) -> Iterator[None]:
+    """Say of what cannot be read which folder is damaged."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
         blame(error)
         raise DecoctError(f"what was kept in {kept} is damaged: {error}; remove that folder") from error
 

@@ -36,6 +36,7 @@ class Driver:
             each of the ``workers`` took the job that has waited longest.
         on_done: called in the driver after every job that was run.
         on_cpu: kinds of job that compute on the CPU wherever the others do.
+        on_back: called in the driver when a job waits again, because the pool that it was in broke.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Driver:
     on_start: OnStart = lambda job: None
     on_done: OnDone = lambda job, error: None
     on_cpu: frozenset[str] = frozenset()
+    on_back: OnStart = lambda job: None
     failed: dict[str, BaseException] = field(default_factory=dict)
 
     def missing(self, jobs: Iterable[Job]) -> dict[str, Job]:
@@ -123,6 +125,7 @@ class Driver:
                     begun.discard(key)
                     if isinstance(error, BrokenExecutor):
                         suspects.append(key)
+                        self.on_back(todo[key])
                         continue
                     self._finish(todo[key], error)
                     if error is None:

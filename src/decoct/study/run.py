@@ -51,6 +51,7 @@ def run(
     on_plan: Callable[[int, int], None] = silent,
     on_start: OnStart = lambda job: None,
     on_done: OnDone = lambda job, error: None,
+    on_back: OnStart = lambda job: None,
     progress: Progress = silent,
 ) -> dict[str, str]:
     """Run the missing jobs of a study; write ``out/run.json``, and real images as a picture.
@@ -64,6 +65,7 @@ def run(
         on_data, on_plan: called once with the data set, and with (jobs to do, jobs in all).
         on_start: called when a job begins, see ``Driver``.
         on_done: called after every job that was run.
+        on_back: called when a job waits again, see ``Driver``.
         progress: of reading the data.
 
     Returns:
@@ -115,7 +117,7 @@ def run(
         on_done(job, error)
 
     pool = place.executors(study.threads, cells, jobs)
-    driver = Driver(cells, pool, place.at_once, place.device, on_start, done, place.on_cpu)
+    driver = Driver(cells, pool, place.at_once, place.device, on_start, done, place.on_cpu, on_back)
     missing = driver.missing(jobs)
     if here:
         at_hand(missing.values())

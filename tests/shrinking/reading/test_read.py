@@ -298,8 +298,9 @@ def test_a_disk_that_fills_up_on_the_way_is_told(grow, out, monkeypatch):
         read_pool(grow({"cat": 3, "dog": 3}), out)
 
 
-def test_a_damaged_pool_says_what_to_do(grow, out):
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\1\0\1\0{"])
+def test_a_damaged_pool_says_what_to_do(grow, out, content):
     pool = read_pool(grow({"cat": 2, "dog": 2}), out)
-    (pool.folder / "labels.npy").write_bytes(b"")
+    (pool.folder / "labels.npy").write_bytes(content)
     with pytest.raises(DecoctError, match=r"are damaged: .*; remove that folder"):
         read_pool(grow({}), out)

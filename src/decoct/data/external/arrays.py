@@ -24,14 +24,16 @@ SAVE = "save {'images': tensor, 'labels': tensor}"
 def read_npz(path: Path, how: SetFormat) -> Stored:
     """``np.savez(file, images=…, labels=…)`` and any other arrays in it, without unpickling."""
     hint = "get it again, or save plain arrays of numbers: Python objects are not unpickled"
-    with (
-        readable(path, "no NumPy archive", hint),
-        path.open("rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        _check_sizes(archive.zip)
-        arrays = {name: archive[name] for name in archive.files}
+    with readable(path, "no NumPy archive", hint):
+        arrays = in_npz(path)
     return from_arrays(arrays, path, "npz")
+
+
+def in_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name; it raises whatever NumPy's parser stumbles on."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # noqa: TID251
+        _check_sizes(archive.zip)
+        return {name: archive[name] for name in archive.files}
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Progress
 from decoct.core.spec import digest
@@ -103,7 +104,7 @@ def close_up(file: Path, keep: NDArray[np.bool_], channels: int | None = None) -
         channels: how many of the first stay, of [N, C, …]; None for all.
     """
     (file.parent / RECORD).unlink(missing_ok=True)  # first: if this is interrupted, decoding starts again
-    rows = np.lib.format.open_memmap(file, mode="r")
+    rows = arrayfile.read(file)
     kept, shape = np.flatnonzero(keep), rows.shape[1:]
     shape = shape if channels is None else (channels, *shape[1:])
     with file.open("r+b") as opened:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
 from decoct.core.machine import STRAINED, blame
 from decoct.core.seeds import seed
@@ -132,7 +133,7 @@ class ImageNet(LargeSource):
                 file = folder / f"{name}.images.npy"
                 if not keep.all():
                     blocks.close_up(file, keep)
-                images = np.lib.format.open_memmap(file, mode="r")
+                images = arrayfile.read(file)
             else:
                 file, images = None, Uncached(len(rows), self.size, partial(_pair, layout, listed.taken(rows)))
             parts[name] = Part(images, listed.label[rows], np.arange(len(rows)), listed.files(self.wnids(), rows), file)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
 from decoct.core.machine import blame
 from decoct.core.record import Cost, Result
@@ -186,10 +187,10 @@ def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
     if not path.is_file():
         return None
     try:
-        bits: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+        bits: NDArray[np.uint8] = arrayfile.load(path)
         if bits.dtype != np.uint8 or bits.shape != (-(-images // 8),):
             raise ValueError(f"{bits.dtype} {bits.shape} for {images} test images")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         blame(error)
         raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
     return bits

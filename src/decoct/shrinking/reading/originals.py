@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from decoct.core import arrayfile
 from decoct.core.errors import DecoctError
 from decoct.core.machine import STRAINED, blame
 from decoct.data.reading.decode import formats
@@ -53,7 +53,7 @@ def _found(pool: Pool, row: int) -> Any:
         return hub.original(pool.facts, pool.paths[row])
     if kind == "mapped":
         return mapped.original(first(pool), pool.paths[row])
-    place = np.load(pool.folder / "places.npy", mmap_mode="r", allow_pickle=False)[row]
+    place = arrayfile.read(pool.folder / "places.npy")[row]
     return (webdataset if kind == "webdataset" else named).original(pool.facts, place)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from decoct.core import once
+from decoct.core import arrayfile, once
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import silent
 from decoct.data.dataset import Dataset, Split, open_dataset
@@ -178,7 +178,7 @@ def stand_in(store: Store, own: Store | None, key: str, jobs: Mapping[str, Job],
             _repeat(file, 1, data.train, len(data.class_names))
         if job.kind == "out_of_sample":
             fold = np.flatnonzero(in_fold(data.train.labels, job.keyed))
-            made = np.load(folder / PROBABILITIES, allow_pickle=False)
+            made = arrayfile.load(folder / PROBABILITIES)
             np.save(folder / ROWS, fold)
             np.save(folder / PROBABILITIES, np.resize(made, (len(fold), made.shape[1])))
         sign(folder, job)
@@ -211,7 +211,7 @@ def _repeat(file: Path, axis: int, split: Split, classes: int) -> None:
 
     Floats are moved apart as far as they lie apart: near copies would make exact neighbours expensive.
     """
-    made = np.load(file, allow_pickle=False)
+    made = arrayfile.load(file)
     repeated = np.take(made, np.arange(len(split)) % made.shape[axis], axis)
     if made.dtype.kind == "f":
         noise = np.random.default_rng(0).standard_normal(repeated.shape, np.float32)

@@ -1,7 +1,6 @@
 """Looking after a store: which runs use it, what a cell is, which cells are damaged, and which no run reaches."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,7 +146,7 @@ def verify(store: Store, progress: Progress = silent) -> Iterator[Cell]:
 def repair(store: Store, cells: Iterable[Cell]) -> list[Cell]:
     """Remove damaged and incomplete cells, and say which; the next run makes what is missing."""
     # At a URL a cell's files come one after the other, the record last: an incomplete young one may be on its way.
-    young = time.time() - LONG if is_url(store.where) else float("inf")
+    young = store.files.now() - LONG if is_url(store.where) else float("inf")
     gone = [cell for cell in cells if cell.state == "damaged" or (cell.state == "incomplete" and cell.touched <= young)]
     collect(store, gone)
     return gone

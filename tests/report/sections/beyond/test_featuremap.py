@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.report.conftest import view
 
+from decoct.core.errors import DecoctError
 from decoct.report.read import frame
 from decoct.report.sections.beyond import featuremap
 from decoct.report.sections.beyond.featuremap import Places
@@ -64,6 +65,15 @@ def test_a_set_without_a_map_is_named(drawn):
     page, figures = drawn(holes=lambda labels: labels["kind"] == "measure" and labels["method"] == "sre2l")
     assert "none of <bdi>sre2l</bdi>" in page
     assert all(t["meta"].get("method") != "sre2l" for f in figures for t in f["data"])
+
+
+def test_a_damaged_map_is_named(drawn, builder):
+    drawn()
+    for file in builder.folder.glob("store/measure/*/*/map.npy"):
+        file.write_bytes(b"\x93NUMPY\1\0\1\0{")
+    tables = frame.read(builder.folder)
+    with pytest.raises(DecoctError, match=r"map\.npy is damaged"):
+        featuremap.show(view(summarise(tables)), tables.manifest)
 
 
 def test_features_that_are_gone_leave_no_map(drawn):

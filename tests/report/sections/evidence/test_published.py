@@ -7,11 +7,20 @@ from importlib.resources import files
 
 import pytest
 
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import names
 from decoct.report.read import frame
 from decoct.report.render import render
-from decoct.report.sections.evidence.published import FILE, Published, alike, beside, read, select, to_json
+from decoct.report.sections.evidence.published import (
+    FILE,
+    Published,
+    alike,
+    beside,
+    read,
+    read_file,
+    select,
+    to_json,
+)
 from decoct.report.summary import summarise
 
 FREE = {"sre2l++", "fadrm+", "hald", "dit", "wmdd", "gift", "nrr_dd", "lgd"}  # methods that decoct does not have
@@ -31,6 +40,29 @@ def test_every_row_is_whole(raw):
     assert len(raw) == len(read()) > 100
     for row in raw:
         assert all(value == value.strip() and value.isprintable() for value in row.values()), row
+
+
+HEAD = b"method,data,resolution,ipc,student,protocol,labels,accuracy,error,source,arxiv\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"method,data\na,b\n",
+        HEAD + b"a,b,,,,,,much,,c,\n",
+        HEAD + b"a,b,,,,,,,,c,\n",
+        HEAD + b"a,b,,,,,,nan,,c,\n",
+        HEAD + b"a,b,,99999999999999999999,,,,1.0,,c,\n",
+        HEAD + b"\xff,b,,,,,,1.0,,c,\n",
+        HEAD + b"a,b\n",
+    ],
+)
+def test_a_damaged_table_is_refused_in_a_line(tmp_path, content):
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(DecoctError, match=r"published\.csv is damaged \(.+\): install decoct again") as told:
+        read_file(tmp_path / FILE)
+    assert len(str(told.value).splitlines()) == 1
 
 
 def test_every_number_has_a_source_and_can_be(raw):

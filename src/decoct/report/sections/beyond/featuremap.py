@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decoct.core import arrayfile
+from decoct.core.errors import DecoctError
+from decoct.core.machine import blame
 from decoct.core.tensorfile import read
 from decoct.report.page import facets, plot
 from decoct.report.page.markup import Markup, join, name, tag
@@ -105,7 +108,11 @@ def _of_real(run: Manifest, features: Job) -> tuple[Places, dict[str, Any]]:
 
 
 def _array(path: Path) -> NDArray[Any] | None:
-    return np.load(path, allow_pickle=False) if path.is_file() else None
+    try:
+        return arrayfile.load(path) if path.is_file() else None
+    except (OSError, ValueError) as error:
+        blame(error)
+        raise DecoctError(f"{path} is damaged ({error}); remove that folder and run the study again") from error
 
 
 def _left(view: View, own: dict[str, Places]) -> Markup:

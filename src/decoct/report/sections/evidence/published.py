@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.resources import as_file, files
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from decoct.core.budget import Budget
-from decoct.core.errors import UsageError
+from decoct.core.errors import DecoctError, UsageError
+from decoct.core.machine import blame
 from decoct.core.spec import suggest
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
@@ -78,11 +81,25 @@ class Beside:
 @cache
 def read() -> tuple[Published, ...]:
     """All numbers, in the order of the file."""
+    with as_file(files("decoct.report") / FILE) as path:
+        return read_file(path)
+
+
+def read_file(path: Path) -> tuple[Published, ...]:
+    """The numbers in a file, in its order; a DecoctError if it is damaged."""
     from pyarrow import csv
 
-    types = csv.ConvertOptions(column_types={field.name: TYPES[field.type] for field in fields(Published)})
-    with as_file(files("decoct.report") / FILE) as path:
-        return tuple(Published(**row) for row in csv.read_csv(path, convert_options=types).to_pylist())
+    types = {field.name: TYPES[field.type] for field in fields(Published)}
+    try:
+        rows = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types)).to_pylist()
+        found = tuple(Published(**row) for row in rows)
+        if not all(isfinite(row.accuracy) and isfinite(row.error or 0) for row in found):
+            raise ValueError("a number is not finite")
+    except Exception as error:  # the library raises whatever its parser stumbled on
+        blame(error)
+        said = " ".join(str(error).split())[:120]
+        raise DecoctError(f"{path} is damaged ({said}): install decoct again") from error
+    return found
 
 
 def select(
