@@ -27,7 +27,8 @@ def correct(net: nn.Module, split: Split, data: Dataset, device: str, batch: int
         best: NDArray[np.int64] = net(pixels.normalise(pixels.load(np.array(block)))).argmax(1).cpu().numpy()
         return best
 
-    batch = batch or at_once(*split.images.shape[-2:], ON_CPU if device == "cpu" else ON_GPU)
+    height, width = split.images.shape[-2:]
+    batch = batch or at_once(height, width, ON_CPU if device == "cpu" else ON_GPU)
     for rows, block in split.batches(batch, alone=device == "cpu"):
         right[rows] = np.concatenate(list(halving(top, block))) == split.labels[rows]
     return right
