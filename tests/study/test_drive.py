@@ -163,6 +163,18 @@ def test_jobs_run_at_once_up_to_the_workers_and_one_waits():
     assert max(seen) == 3
 
 
+def test_what_another_run_is_making_comes_last_and_is_not_waited_for(tmp_path, monkeypatch):
+    jobs, begun = [node(n, []) for n in range(4)], []
+
+    class Shared(Store):
+        def underway(self):
+            return {job.key for job in jobs[:3]} if len(begun) < 3 else set()
+
+    monkeypatch.setattr(module, "execute", lambda where, job, device: begun.append(job.keyed["n"]))
+    assert Driver(Shared(tmp_path), lambda size: Inline()).run(jobs) == {}
+    assert begun == [3, 0, 1, 2]
+
+
 def test_where_jobs_run_in_this_process_each_is_told_before_the_next_begins(tmp_path, monkeypatch):
     events = []
     monkeypatch.setattr(module, "execute", lambda where, job, device: events.append(("runs", job.keyed["n"])))

@@ -5,7 +5,7 @@ needs, and measures last.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -110,7 +110,7 @@ class Driver:
                 # first; where calls run at once, each is seen to before the next.
                 most = workers + one_waits
                 while ready and not suspects and len(running) < most and not any(f.done() for f in running):
-                    job = todo[key := ready.pop()]
+                    job = todo[key := ready.pop(self.store.underway())]
                     device = "cpu" if job.kind in self.on_cpu else self.device
                     if len(running) < workers:
                         begin(key)
@@ -146,7 +146,7 @@ class Driver:
 
 
 class Ready:
-    """Keys of jobs that may run; ``pop`` gives that of the lowest rank."""
+    """Keys of jobs that may run; ``pop`` gives the lowest rank of those that nobody else is at, if there are any."""
 
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self._ranks, self._heap = ranks, list[tuple[int, str]]()
@@ -159,9 +159,15 @@ class Ready:
         for key in keys:
             heappush(self._heap, (self._ranks[key], key))
 
-    def pop(self) -> str:
-        """The next key."""
-        return heappop(self._heap)[1]
+    def pop(self, elsewhere: Collection[str] = ()) -> str:
+        """The next key; one of those that are being made ``elsewhere`` where all are, so that no run waits."""
+        aside = []
+        while self._heap and self._heap[0][1] in elsewhere:
+            aside.append(heappop(self._heap))
+        found = heappop(self._heap) if self._heap else aside.pop(0)
+        for each in aside:
+            heappush(self._heap, each)
+        return found[1]
 
 
 def order(todo: Mapping[str, Job]) -> dict[str, int]:

@@ -107,6 +107,19 @@ def test_a_killed_writer_that_nobody_waited_for_is_dead(store):
     process.communicate()
 
 
+def test_underway_is_what_living_processes_write(store):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    mine, dead, theirs = (letter * 32 for letter in "abc")
+    (store.root / f".tmp-{process.pid}-{dead}-01234567@{here()}").mkdir()
+    (store.root / f".tmp-{process.pid}-{theirs}-01234567@01234567").mkdir()  # alive for what can be seen from here
+    (store.root / f".tmp-{os.getpid()}-probe-01234567@{here()}").touch()
+    with store.writing("train", mine) as folder:
+        assert store.underway() == {mine, theirs}
+        (folder / CELL).write_text("{}")
+    assert store.underway() == {theirs}
+
+
 def test_two_containers_of_one_name_do_not_sweep_each_other_s_work(store):
     """Each counts its processes from 1: a number of one says nothing in the other."""
     contain = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"]

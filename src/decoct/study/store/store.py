@@ -118,6 +118,12 @@ class Store(Cells):
     def _send(self, folder: Path, at: str, last: str) -> None:
         """Called with a finished cell before it takes its place here."""
 
+    def underway(self) -> set[str]:
+        """Keys of the cells that living processes of this machine or others are writing into this folder."""
+        now = time.time()  # if it jumps, a job is made twice
+        found = ((written(path.name), path) for path in self.root.glob(".tmp-*-*"))
+        return {key for key, path in found if key and KEY.fullmatch(key) and not abandoned(path, now=now)}
+
     def sweep(self) -> None:
         """Remove what killed processes left half-written: this machine's at once, others' after a day."""
         for places in ("", f"{UNFINISHED}/*/*/", f"{STUDIES}/"):
