@@ -77,7 +77,7 @@ HALVED = {  # what a job is, images that there is room for, and what is halved
     "labels of views": (labels, 120, "labelling, 240"),
     "labels of images": (lambda p: labels(p, per="image"), 100, "labelling, 200"),
     "a student with its teacher": (lambda p: student(p), 180, "labelling, 240"),
-    "a student's test": (lambda p: student(p, HARD), 200, "evaluation, 3"),
+    "a student's test": (lambda p: student(p, HARD), 100, "evaluation, 128"),
     "measuring": (measured, 100, "a forward pass, 200"),
     "rded": (lambda p: condensed(p, "rded", candidates=45), 100, "ranking crops, 200"),
     "sre2l": (lambda p: condensed(p, "sre2l", 3, iterations=4, block=5, batch=15), 10, "sre2l, 15"),
