@@ -109,7 +109,7 @@ def test_hard_steps_are_one_run_in_the_middle_of_the_share_that_is_asked(steps, 
     recipe = replace(SOFT, steps=steps, hard=share)
     runs = [(soft, len(list(run))) for soft, run in groupby(range(steps), recipe.soft_at)]
     lengths = {soft: [n for kind, n in runs if kind == soft] for soft in (True, False)}
-    assert abs(sum(lengths[False]) - share * steps) <= 1
+    assert abs(sum(lengths[False]) - share * steps) <= 1 + 1e-9  # 0.010000000000000002 of 100 steps
     if lengths[True] and lengths[False]:
         assert [soft for soft, _ in runs] == [True, False, True]
         assert lengths[True][0] == lengths[True][1]
