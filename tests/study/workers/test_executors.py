@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -141,3 +143,17 @@ def test_pool_workers_share_the_gpus_out(tmp_path):
     place = Place("pool", 1, "cuda", visible=("3",))
     with place.executors(1, Store(tmp_path), [])(1) as executor:
         assert executor.submit(eval, "__import__('os').environ['CUDA_VISIBLE_DEVICES']").result() == "3"
+
+
+def test_what_an_ended_worker_held_is_removed_without_a_warning():
+    program = """
+import multiprocessing
+from decoct.study.drive import abandon
+from decoct.study.workers.executors import process_pool
+if __name__ == "__main__":
+    pool = process_pool(1)
+    pool.submit(exec, "import builtins, multiprocessing; builtins.kept = multiprocessing.Lock()").result()
+    abandon(pool)
+"""
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (made.returncode, made.stderr) == (0, "")

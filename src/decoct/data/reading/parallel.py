@@ -7,12 +7,12 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from decoct.core.errors import DecoctError
 
 T = TypeVar("T")
 R = TypeVar("R")
+QUIET = "ignore:resource_tracker"  # locks of a worker's libraries are no news where the worker was ended
 AHEAD = 2  # things of each worker that are under way or wait for it
 
 
@@ -42,8 +43,9 @@ def each(function: Callable[[T], R], things: Iterable[T], workers: int) -> Itera
     if workers == 1:
         yield from map(function, things)
         return
+    track()
     source, waiting = iter(things), deque["Future[R]"]()
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=follow_parent)
     try:
         while True:
             for thing in islice(source, AHEAD * workers - len(waiting)):
@@ -96,6 +98,38 @@ def recorded(
             yield number, result
 
 
+def track() -> None:
+    """Start the process that removes what killed workers leave, and have it do so without a warning to the user."""
+    with variables({"PYTHONWARNINGS": ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), QUIET)))}):
+        resource_tracker.ensure_running()
+
+
+def follow_parent() -> None:
+    """In a worker: leave Ctrl-C to the process that started it, and leave when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def variables(of: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that a process has which starts meanwhile."""
+    before = {name: os.environ[name] for name in of if name in os.environ}
+    os.environ.update(of)
+    try:
+        yield
+    finally:
+        for name in of:
+            del os.environ[name]
+        os.environ.update(before)
+
+
 @contextmanager
 def _without_main() -> Iterator[None]:
     """A worker that is born here does not import the caller's script, which need not have a guard for that."""
@@ -111,16 +145,3 @@ def _without_main() -> Iterator[None]:
         for name, value in kept.items():
             setattr(main, name, value)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _start() -> None:
-    """In a worker: leave Ctrl-C to the process that started it, and leave when that is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)

@@ -3,17 +3,16 @@
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import connection, resource_tracker
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
 from typing import Any, Literal, get_args
 
 from decoct.core.errors import UsageError
 from decoct.core.spec import suggest
+from decoct.data.reading.parallel import follow_parent, track, variables
 from decoct.study.jobs import Job, kinds
 from decoct.study.memory import MALLOC, keep_memory
 from decoct.study.store.store import Store
@@ -43,7 +42,7 @@ def process_pool(workers: int, threads: int = 1, gpus: Sequence[str] = ()) -> Pr
     Each takes one of ``gpus``, as ``CUDA_VISIBLE_DEVICES`` names them, and sees no other. Where there are more workers,
     several share one. A worker that dies breaks its pool, and the next pool has all of them again.
     """
-    resource_tracker.ensure_running()  # it would unblock Ctrl-C where Pool has it blocked
+    track()  # now: it would unblock Ctrl-C where Pool has it blocked
     context = multiprocessing.get_context("spawn")
     queue = None
     if gpus:
@@ -71,14 +70,10 @@ class Pool(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As for any executor; a worker that is needed for it starts here."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        before = {name: os.environ[name] for name in self._environment if name in os.environ}
-        os.environ.update(self._environment)
         try:
-            return super().submit(fn, *args, **kwargs)
+            with variables(self._environment):
+                return super().submit(fn, *args, **kwargs)
         finally:
-            for name in self._environment:
-                del os.environ[name]
-            os.environ.update(before)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
@@ -106,16 +101,8 @@ def _start(gpus: "SimpleQueue[str] | None" = None) -> None:
     """In a worker, before torch is imported: take a GPU, leave Ctrl-C to the driver, and leave when it is gone."""
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()
     keep_memory()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
 
 
 @dataclass(frozen=True)
