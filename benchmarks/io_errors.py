@@ -1,6 +1,7 @@
 """A study whose n-th write fails, for every n: it is told in a line, and the next run ends as if it never had.
 
     python benchmarks/io_errors.py                  # every n; or --every 40, and fewer --methods
+    python benchmarks/io_errors.py --every 2 & python benchmarks/io_errors.py --every 2 --start 2    # on two cores
 
 A library before the C library (io_errors.c, made by ``cc``) counts the calls that write below the run's folder (open to
 create, write, fsync, rename, link, mkdir and their kin), of Python, NumPy, Arrow and safetensors alike. *Once*: call n
@@ -39,11 +40,12 @@ METHODS = [
 ]
 STUDY = {
     "name": "io_errors",
+    "data": {"name": "digits", "val_fraction": 0.9},
     "students": ["convnet1_w8"],
     "budgets": [{"ipc": 1}],
     "replicates": {"condense": 1},
     "ceiling": False,
-    "metrics": {"names": ["prdc", "cost"]},
+    "metrics": {"names": ["prdc", "cost"], "extractors": ["teacher"], "draws": 2, "resamples": 0},
     "protocols": [{"name": "erm", "steps": 2}, {"name": "single_teacher", "steps": 2}],
     "teachers": [{"net": "convnet2_bn", "epochs": 1}],
 }
@@ -117,6 +119,7 @@ def preloaded(arguments: list[str]) -> int:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--every", type=int, default=1, help="only every so many-th call")
+    asked.add_argument("--start", type=int, default=1, help="the first of these")
     asked.add_argument("--methods", type=int, default=len(METHODS), help="only the first so many")
     given = asked.parse_args()
     if SHIM not in os.environ:
@@ -131,7 +134,7 @@ def main() -> None:
             sys.exit(said)
         total = calls.seen()
         for mode in MODES:
-            for n in range(1, total + 1, given.every):
+            for n in range(given.start, total + 1, given.every):
                 said, wrong = tried(calls, study, folder, whole, n, mode)
                 found += wrong
                 kind = "unforeseen" if said == "unforeseen" else "told" if said else "did without"
@@ -139,7 +142,8 @@ def main() -> None:
                 for line in wrong:
                     print(line, file=sys.stderr, flush=True)
     kinds = ("told", "did without", "unforeseen")
-    print(f"{total:,} calls that write; every {given.every}; {(time.monotonic() - start) / 60:.0f} min\n")
+    minutes = (time.monotonic() - start) / 60
+    print(f"{total:,} calls that write; every {given.every} from {given.start}; {minutes:.0f} min\n")
     print(table(["", *kinds], [[mode, *(str(each[kind]) for kind in kinds)] for mode, each in counted.items()]))
     sys.exit(f"\n{len(found)} wrong" if found else 0)
 
