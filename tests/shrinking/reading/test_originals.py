@@ -1,5 +1,6 @@
 """Originals are the very bytes, whatever their name; what is gone is said."""
 
+import numpy as np
 import pytest
 
 from decoct.core.errors import DecoctError
@@ -27,3 +28,27 @@ def test_the_extension_of_bytes_is_their_format_s(tmp_path, pack, grow):
     pool = read_pool(pack(tmp_path / "s.tar", files), tmp_path / "pools")
     assert original(pool, 1) == ((root / "dog" / "000.jpg").read_bytes(), ".jpg")
     assert pool.facts["extensions"] == [[0, "JPEG"], [1, "JPEG"]]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda places: places[:0], "are damaged"),
+        (lambda places: places + 2**40, "are damaged"),
+        (lambda places: places * [1, 1, 2**50], r"s\.tar is shorter than it was"),
+    ],
+)
+def test_damaged_places_are_told(tmp_path, pack, grow, damage, said):
+    root = grow({"cat": 1, "dog": 1}, ending="jpg")
+    files = {}
+    for name in ("cat", "dog"):
+        files |= {f"{name}.jpg": (root / name / "000.jpg").read_bytes(), f"{name}.cls": name.encode()}
+    pool = read_pool(pack(tmp_path / "s.tar", files), tmp_path / "pools")
+    places = np.load(pool.folder / "places.npy")
+    (pool.folder / "places.npy").unlink()
+    np.save(pool.folder / "places.npy", damage(places))
+    with pytest.raises(DecoctError, match=said):
+        original(pool, 1)
+    (pool.folder / "places.npy").write_bytes(b"none")
+    with pytest.raises(DecoctError, match=r"are damaged.*; remove that folder"):
+        original(pool, 1)

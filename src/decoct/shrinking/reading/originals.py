@@ -53,8 +53,11 @@ def _found(pool: Pool, row: int) -> Any:
         return hub.original(pool.facts, pool.paths[row])
     if kind == "mapped":
         return mapped.original(first(pool), pool.paths[row])
-    place = arrayfile.read(pool.folder / "places.npy")[row]
-    return (webdataset if kind == "webdataset" else named).original(pool.facts, place)
+    try:
+        place = arrayfile.read(pool.folder / "places.npy")[row]
+        return (webdataset if kind == "webdataset" else named).original(pool.facts, place)
+    except (ValueError, IndexError) as error:
+        raise DecoctError(f"the images kept in {pool.folder} are damaged: {error}; remove that folder") from error
 
 
 def _ending(data: bytes) -> str:

@@ -3,6 +3,7 @@
 Nothing is unpacked onto disk: each picture is read from its place in the tar.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -103,14 +104,13 @@ def original(facts: dict[str, Any], place: Any) -> bytes:
     shard = Path(facts["shards"][number])
     try:
         with shard.open("rb") as file:
+            if not 0 <= start <= start + length <= os.fstat(file.fileno()).st_size:
+                raise DecoctError(f"{shard} is shorter than it was: run again")
             file.seek(start)
-            data = file.read(length)
+            return file.read(length)
     except OSError as error:
         blame(error, STRAINED)
         raise DecoctError(f"cannot read {shard}: {error.strerror or error}") from error
-    if len(data) != length:
-        raise DecoctError(f"{shard} is shorter than it was: run again")
-    return data
 
 
 def _samples(shard: Path) -> Iterator[tuple[str, str, int, int]]:
