@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from decoct import __version__
-from decoct.cli import export, plan, prepare, sets, shrink, store, studies, teach, watch
+from decoct.cli import doctor, export, plan, prepare, sets, shrink, store, studies, teach, watch
 from decoct.console import err, guarded, out
 from decoct.core.errors import UsageError
 
@@ -72,6 +72,7 @@ for command in (
     *(export.export, studies.published),
     *(studies.ls, studies.check),
     *(store.show, store.verify, store.gc),
+    doctor.doctor,
 ):
     app.command()(grouped(command))
 

@@ -95,9 +95,13 @@ def load(name: str, file: Path | None = None, size: int | None = None) -> tuple[
 
 def at_hand(name: str) -> None:
     """Raise a DecoctError unless the weights of a net are in a cache or their server answers; nothing is fetched."""
-    facts = configuration(standard(name).net)
-    if _torchvision_file(name) is None and hub.cached(facts) is None:
-        hub.reach(facts, _advice(name))
+    if kept(name) is None:
+        hub.reach(configuration(standard(name).net), _advice(name))
+
+
+def kept(name: str) -> Path | None:
+    """The file of a net's weights in the cache of torch or of the hub; None if it is in neither."""
+    return _torchvision_file(name) or hub.cached(configuration(standard(name).net))
 
 
 def restore(facts: Mapping[str, Any], state: dict[str, Tensor], origin: str) -> Backbone:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.spec import suggest
-from decoct.nets import backbone, hub, zoo
-from decoct.nets.pretrained import configuration
-from decoct.nets.standard import TIMM, standard
+from decoct.nets import backbone, zoo
+from decoct.nets.standard import TIMM
 from decoct.nets.student import Student
 from decoct.shrinking.learner import Learner
 from decoct.shrinking.learners.fine_tune import FineTune
@@ -80,6 +79,6 @@ def at_hand() -> str | None:
     """A pretrained net whose weights are in a cache, or come in the installed package; None if there is none."""
     for name in FROZEN:
         with suppress(DecoctError, UsageError):
-            if hub.cached(configuration(standard(name).net)) is not None:
+            if backbone.kept(name) is not None:
                 return name
     return TIMM + backbone.PACKAGED if backbone.packaged(backbone.PACKAGED) is not None else None

@@ -25,7 +25,7 @@ def resolve(word: str) -> str:
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:
-            raise UsageError(f"no device '{word}': {_no_cuda()}; auto takes what is available")
+            raise UsageError(f"no device '{word}': {no_cuda()}; auto takes what is available")
         if number >= count:
             there = "cuda:0 alone" if count == 1 else f"cuda:0 to cuda:{count - 1}"
             raise UsageError(f"no device '{word}': there is {there}; numbers count within {VISIBLE}, which {_set_to()}")
@@ -51,7 +51,7 @@ def check_precision(device: str, precision: str) -> None:
         raise UsageError(f'{lacking} does not compute in bfloat16: take precision = "float32"')
 
 
-def _no_cuda() -> str:
+def no_cuda() -> str:
     """Why torch sees no GPU."""
     if torch.version.cuda is None and torch.version.hip is None:
         return f"torch {torch.__version__} is a build without CUDA, install one with it"
